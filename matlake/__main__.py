@@ -1,0 +1,6 @@
+"""``python -m matlake``."""
+
+from matlake.cli.main import main
+
+if __name__ == "__main__":
+    main()

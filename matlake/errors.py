@@ -1,0 +1,55 @@
+"""Every error that matlake raises on purpose.
+
+A message says what was wrong and where; ``hint`` says what to do about it. The command line prints both,
+and ``--json`` answers with ``{"error": ..., "hint": ...}``.
+"""
+
+
+class MatlakeError(Exception):
+    """Root of all matlake errors.
+
+    Args:
+        message: What was wrong, and where (file, row, id).
+        hint: What the user can do about it.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        """Keep the message and the remedy apart, so that each output can lay them out."""
+        super().__init__(message)
+        self.hint = hint
+
+
+class FormulaError(MatlakeError):
+    """A chemical formula cannot be read, or has no place in an encoder's element table."""
+
+
+class SourceError(MatlakeError):
+    """A file or table to be read is missing, empty, of an unknown kind, or lacks a named column."""
+
+
+class MissingExtraError(MatlakeError):
+    """An optional dependency is needed that is not installed."""
+
+
+class EncoderError(MatlakeError):
+    """An encoder is unknown, damaged, refused by the audit, or fails its own contract."""
+
+
+class LakeError(MatlakeError):
+    """A lake is missing, of a newer format, or holds something that it should not."""
+
+
+class CommitUnknownError(LakeError):
+    """A commit may or may not have been recorded; look at the table before writing again."""
+
+
+class QueryError(MatlakeError):
+    """An SQL query is not valid, not read-only, or reaches outside the lake."""
+
+
+class TrainingError(MatlakeError):
+    """A head or an encoder cannot be trained from the data given."""
+
+
+class HeadError(MatlakeError):
+    """A head is missing, damaged, or does not fit the encoder at hand."""

@@ -1,0 +1,1 @@
+"""Ground floor: what a material is. Knows no SQL and no torch."""

@@ -1,0 +1,216 @@
+"""Chemical formulas: parsing, exact composition, element fractions, content hash.
+
+A composition is kept as whole-number amounts without a common divisor, so that ``TiO2``, ``Ti2O4``, ``O2Ti``
+and ``Ti0.5O`` are one and the same, with no rounding anywhere. pymatgen's ``Composition`` is the referee (the
+tests hold the two against each other) and reads what the quick path does not: brackets and hydrates.
+"""
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from matlake.errors import FormulaError
+from matlake.materials.elements import ATOMIC_NUMBER, ELEMNET_ELEMENTS, SYMBOLS
+
+MAX_LENGTH = 1000
+"""Longest formula read; far above any real one, and it bounds the work on hostile input."""
+
+_PLAIN = re.compile(r"(?:[A-Z][a-z]?(?:\d+(?:\.\d*)?|\.\d+)?)+")
+_PLAIN_PART = re.compile(r"([A-Z][a-z]?)([\d.]*)")
+_HYDRATE_DOT = re.compile(r"[·•⋅∙*]")
+_NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+")
+_CHARGE = re.compile(r"[+\u2212\u207a\u207b-]")
+_READABLE = re.compile(r"[A-Za-z0-9.()\[\]{}]+")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_DECIMALS = 9
+_COLUMN = {symbol: column for column, symbol in enumerate(ELEMNET_ELEMENTS)}
+_COLUMN_OF_Z = np.array([-1, *(_COLUMN.get(symbol, -1) for symbol in SYMBOLS)])
+
+
+@dataclass(frozen=True)
+class Composition:
+    """An exact composition: relative amounts of elements.
+
+    Attributes:
+        amounts: (atomic number, amount) in order of atomic number; amounts are positive, without a common divisor.
+    """
+
+    amounts: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def canonical(self) -> str:
+        """Equal for equal compositions: symbols in order of atomic number, every amount written (``O2Ti1``)."""
+        return "".join(f"{SYMBOLS[z - 1]}{amount}" for z, amount in self.amounts)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """What a composition encoder sees, as 32 hexadecimal digits (128-bit BLAKE2b of ``canonical``)."""
+        return hashlib.blake2b(self.canonical.encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def elements(self) -> list[str]:
+        """Symbols in alphabetical order."""
+        return sorted(SYMBOLS[z - 1] for z, _ in self.amounts)
+
+
+def parse_formula(text: object) -> Composition:
+    """Read a chemical formula.
+
+    Nested brackets, decimals (``Ga0.3In0.7As``), hydrates (``CuSO4·5H2O``, also with ``*`` or ``•``) and
+    subscript digits are read. ``D`` and ``T`` are hydrogen: isotopes have no fractions of their own.
+
+    Args:
+        text: A formula. Anything but a string, such as the NaN of an empty table cell, is an error.
+
+    Raises:
+        FormulaError: Empty, charged, negative or zero amounts, unbalanced brackets, an unknown symbol.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise FormulaError("empty formula", "give each row a chemical formula such as TiO2")
+    if len(text) > MAX_LENGTH:
+        raise FormulaError(f"formula of {len(text):,} characters starting {text[:20]!r}: longer than {MAX_LENGTH:,}")
+    formula = "".join(text.translate(_SUBSCRIPTS).split())
+    if _PLAIN.fullmatch(formula):
+        return _composition(_plain_amounts(formula, text), text)
+    if _CHARGE.search(formula):
+        raise FormulaError(
+            f"charge, sign or range in formula {text!r}", "give the neutral composition: NaCl rather than Na+"
+        )
+    total: dict[int, Fraction] = {}
+    for part in _HYDRATE_DOT.split(formula):
+        leading = _NUMBER.match(part)
+        factor = _exact(leading.group()) if leading else Fraction(1)
+        for z, amount in _pymatgen_amounts(part[leading.end() if leading else 0 :], text).items():
+            total[z] = total.get(z, Fraction(0)) + factor * amount
+    return _composition(total, text)
+
+
+def element_fractions(compositions: list[Composition]) -> NDArray[np.float32]:
+    """Return the fractions of ElemNet's 86 elements.
+
+    Args:
+        compositions: n compositions.
+
+    Returns:
+        float32 [n, 86], columns in the order of ``ELEMNET_ELEMENTS``, rows summing to one.
+
+    Raises:
+        FormulaError: An element has no column; never a zero vector.
+    """
+    fractions = np.zeros((len(compositions), len(ELEMNET_ELEMENTS)), dtype=np.float32)
+    for row, composition in enumerate(compositions):
+        total = sum(amount for _, amount in composition.amounts)
+        for z, amount in composition.amounts:
+            fractions[row, _column(z, composition)] = amount / total
+    return fractions
+
+
+def fractions_matrix(atomic_numbers: pa.ChunkedArray, fractions: pa.ChunkedArray) -> NDArray[np.float32]:
+    """Return the fractions of ElemNet's 86 elements from the columns of a dataset.
+
+    Args:
+        atomic_numbers: list<int16>, n rows, none null; every element has a column (see ``uncovered_elements``).
+        fractions: list<float64>, of the same elements.
+
+    Returns:
+        float32 [n, 86], equal to ``element_fractions`` of the same compositions.
+    """
+    rows = pc.list_parent_indices(atomic_numbers.combine_chunks()).to_numpy()
+    columns = _COLUMN_OF_Z[pc.list_flatten(atomic_numbers.combine_chunks()).to_numpy()]
+    matrix = np.zeros((len(atomic_numbers), len(ELEMNET_ELEMENTS)), dtype=np.float32)
+    matrix[rows, columns] = pc.list_flatten(fractions.combine_chunks()).to_numpy()
+    return matrix
+
+
+def uncovered_elements(atomic_numbers: pa.ChunkedArray) -> pa.Array:
+    """Say for each composition which of its elements ElemNet has no column for.
+
+    Args:
+        atomic_numbers: list<int16>, n rows, none null.
+
+    Returns:
+        string [n]: a reason for a ``failures`` row, or null where all elements are covered.
+    """
+    flat = atomic_numbers.combine_chunks()
+    numbers = pc.list_flatten(flat).to_numpy()
+    reasons: list[str | None] = [None] * len(flat)
+    missing = _COLUMN_OF_Z[numbers] < 0
+    for row, z in zip(pc.list_parent_indices(flat).to_numpy()[missing], numbers[missing], strict=True):
+        reasons[row] = f"element {SYMBOLS[z - 1]} is not among the 86 of this encoder"
+    return pa.array(reasons, pa.string())
+
+
+def check_elements(composition: Composition) -> None:
+    """Raise FormulaError when ElemNet has no column for one of the elements."""
+    for z, _ in composition.amounts:
+        _column(z, composition)
+
+
+def _column(z: int, composition: Composition) -> int:
+    column = _COLUMN.get(SYMBOLS[z - 1])
+    if column is None:
+        raise FormulaError(
+            f"element {SYMBOLS[z - 1]} in {composition.canonical} is not among the 86 of this encoder",
+            "He, Ne, Ar, Po, At, Rn, Fr, Ra and elements beyond Pu are not covered",
+        )
+    return column
+
+
+def _atomic_number(symbol: str, text: object) -> int:
+    z = ATOMIC_NUMBER.get(symbol) or (1 if symbol in ("D", "T") else None)
+    if z is None:
+        raise FormulaError(f"unknown element {symbol!r} in formula {text!r}")
+    return z
+
+
+def _plain_amounts(formula: str, text: str) -> dict[int, int | Fraction]:
+    """Read a formula without brackets and dots, as nearly all in the databases are: 20 times pymatgen's speed."""
+    amounts: dict[int, int | Fraction] = {}
+    for symbol, number in _PLAIN_PART.findall(formula):
+        z = _atomic_number(symbol, text)
+        amount = 1 if not number else int(number) if number.isdigit() else _exact(number)
+        amounts[z] = amounts.get(z, 0) + amount
+    return amounts
+
+
+def _pymatgen_amounts(part: str, text: str) -> dict[int, Fraction]:
+    from pymatgen.core import Composition as PymatgenComposition  # half a second to import
+
+    if not _READABLE.fullmatch(part):
+        raise FormulaError(f"cannot read formula {text!r}", "write it like Ca(OH)2 or CuSO4·5H2O")
+    if not all(float(number) for number in _NUMBER.findall(part)):  # pymatgen drops such elements
+        raise FormulaError(f"zero amount in formula {text!r}", "leave the element out")
+    try:
+        amounts = PymatgenComposition(part).get_el_amt_dict()
+    except (ValueError, KeyError, RecursionError) as error:
+        raise FormulaError(f"cannot read formula {text!r}: {error}", "check the brackets") from error
+    exact: dict[int, Fraction] = {}
+    for symbol, amount in amounts.items():
+        z = _atomic_number(symbol, text)
+        exact[z] = exact.get(z, Fraction(0)) + _exact(f"{amount:.{_DECIMALS}f}")
+    return exact
+
+
+def _exact(number: str) -> Fraction:
+    """Read a decimal number as it is written; nine decimals also undo pymatgen's rounding noise."""
+    return Fraction(round(Decimal(number), _DECIMALS))
+
+
+def _composition(amounts: dict[int, int | Fraction] | dict[int, Fraction], text: str) -> Composition:
+    if not amounts:
+        raise FormulaError(f"no element in formula {text!r}")
+    if not all(amounts.values()):
+        raise FormulaError(f"zero amount in formula {text!r}", "leave the element out")
+    scale = math.lcm(*(amount.denominator for amount in amounts.values()))
+    whole = {z: int(amount * scale) for z, amount in amounts.items()}
+    divisor = math.gcd(*whole.values())
+    return Composition(tuple((z, whole[z] // divisor) for z in sorted(whole)))

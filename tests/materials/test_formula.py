@@ -1,0 +1,177 @@
+"""Formulas: what is read, what is refused, and agreement with pymatgen."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymatgen.core import Composition as Referee
+
+from matlake.errors import FormulaError
+from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
+from matlake.materials.formula import (
+    check_elements,
+    element_fractions,
+    fractions_matrix,
+    parse_formula,
+    uncovered_elements,
+)
+
+
+def referee_fractions(formula: str) -> np.ndarray:
+    composition = Referee(formula)
+    return np.array([composition.get_atomic_fraction(symbol) for symbol in ELEMNET_ELEMENTS])
+
+
+def columns_of(formulas: list[str]) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    compositions = [parse_formula(formula) for formula in formulas]
+    numbers = [[z for z, _ in c.amounts] for c in compositions]
+    fractions = [[n / sum(a for _, a in c.amounts) for _, n in c.amounts] for c in compositions]
+    return pa.chunked_array([pa.array(numbers, pa.list_(pa.int16()))]), pa.chunked_array([fractions])
+
+
+def test_elements_are_the_86_of_elemnet_in_order_of_atomic_number() -> None:
+    assert len(ELEMNET_ELEMENTS) == 86
+    assert set(SYMBOLS[:94]) - set(ELEMNET_ELEMENTS) == {"He", "Ne", "Ar", "Po", "At", "Rn", "Fr", "Ra"}
+    assert list(ELEMNET_ELEMENTS) == sorted(ELEMNET_ELEMENTS, key=SYMBOLS.index)
+
+
+@pytest.mark.parametrize(
+    ("formula", "canonical"),
+    [
+        ("TiO2", "O2Ti1"),
+        ("Ti2O4", "O2Ti1"),
+        ("O2Ti", "O2Ti1"),
+        ("Ti0.5O", "O2Ti1"),
+        ("Ga0.3In0.7As", "Ga3As10In7"),
+        ("Ga.5In.5As", "Ga1As2In1"),
+        ("Ca(OH)2", "H2O2Ca1"),
+        ("K4[Fe(CN)6]", "C6N6K4Fe1"),
+        ("Al2{SO4}3", "O12Al2S3"),
+        ("CuSO4·5H2O", "H10O9S1Cu1"),
+        ("CuSO4*5H2O", "H10O9S1Cu1"),
+        ("K4[Fe(CN)6]·3H2O", "H6C6N6O3K4Fe1"),
+        ("CaSO4·0.5H2O", "H2O9S2Ca2"),
+        ("(TiO2)0.1(ZrO2)0.2", "O6Ti1Zr2"),
+        ("Fe₂O₃", "O3Fe2"),
+        (" Na Cl ", "Na1Cl1"),
+        ("D2O", "H2O1"),
+        ("T2O", "H2O1"),
+    ],
+)
+def test_formula_is_read_exactly(formula: str, canonical: str) -> None:
+    assert parse_formula(formula).canonical == canonical
+
+
+@pytest.mark.parametrize(
+    ("formula", "reason"),
+    [
+        ("", "empty"),
+        ("   ", "empty"),
+        (None, "empty"),
+        (math.nan, "empty"),
+        (12, "empty"),
+        ("Na+", "charge"),
+        ("SO4--", "charge"),
+        ("Na-1Cl", "charge"),
+        ("Xx2O", "unknown element 'Xx'"),
+        ("Zz(OH)2", "Zz"),
+        ("H0", "zero"),
+        ("Na(Cl0)1", "zero|cannot read"),
+        ("(Na", "cannot read"),
+        ("Na)", "cannot read"),
+        ("()2", "cannot read"),
+        ("2", "cannot read"),
+        ("NaCl·", "cannot read"),
+        ("H2.3.4", "cannot read|out of place"),
+        ("Na;DROP TABLE", "cannot read|unknown"),
+        ("(" * 5_000_000, "longer than"),
+    ],
+)
+def test_what_is_no_formula_is_a_named_error(formula: object, reason: str) -> None:
+    with pytest.raises(FormulaError, match=reason):
+        parse_formula(formula)
+
+
+@pytest.mark.parametrize("symbol", ["He", "Ne", "Ar", "Po", "At", "Rn", "Fr", "Ra", "Am", "Og"])
+def test_element_outside_the_86_is_an_error_and_never_a_zero_vector(symbol: str) -> None:
+    composition = parse_formula(f"{symbol}O2")
+    with pytest.raises(FormulaError, match=symbol):
+        element_fractions([composition])
+    with pytest.raises(FormulaError, match=symbol):
+        check_elements(composition)
+    numbers, _ = columns_of(["TiO2", f"{symbol}O2"])
+    assert [reason and symbol in reason for reason in uncovered_elements(numbers).to_pylist()] == [None, True]
+
+
+def test_equal_compositions_share_their_content_hash() -> None:
+    hashes = {parse_formula(f).content_hash for f in ["TiO2", "Ti2O4", "O2Ti", "Ti0.5O", "(TiO2)0.25"]}
+    assert len(hashes) == 1
+    assert parse_formula("Ti2O3").content_hash not in hashes
+
+
+def test_fractions_agree_with_pymatgen_on_all_oqmd_formulas(oqmd: Path) -> None:
+    formulas = pq.read_table(oqmd, columns=["formula"])["formula"].to_pylist()
+    for start in range(0, len(formulas), 20_000):
+        chunk = formulas[start : start + 20_000]
+        ours = element_fractions([parse_formula(formula) for formula in chunk])
+        theirs = np.zeros(ours.shape)
+        for row, formula in enumerate(chunk):
+            amounts = Referee(formula).get_el_amt_dict()
+            total = sum(amounts.values())
+            for symbol, amount in amounts.items():
+                theirs[row, ELEMNET_ELEMENTS.index(symbol)] = amount / total
+        np.testing.assert_allclose(ours, theirs, atol=1e-7)
+
+
+def test_fractions_agree_with_pymatgen_on_measured_band_gaps(band_gaps: Path) -> None:
+    for formula in pq.read_table(band_gaps)["formula"].to_pylist():
+        np.testing.assert_allclose(
+            element_fractions([parse_formula(formula)])[0], referee_fractions(formula), atol=1e-7, err_msg=formula
+        )
+
+
+amounts = st.one_of(
+    st.just(""),
+    st.integers(1, 300).map(str),
+    st.decimals("0.001", "99", places=3).filter(bool).map(str),
+)
+atoms = st.tuples(st.sampled_from(ELEMNET_ELEMENTS), amounts).map("".join)
+groups = st.recursive(
+    st.lists(atoms, min_size=1, max_size=4).map("".join),
+    lambda inner: st.lists(
+        st.one_of(atoms, st.tuples(st.just("("), inner, st.just(")"), amounts).map("".join)), min_size=1, max_size=3
+    ).map("".join),
+    max_leaves=5,
+)
+
+
+@given(groups)
+def test_fractions_agree_with_pymatgen_on_random_formulas(formula: str) -> None:
+    np.testing.assert_allclose(
+        element_fractions([parse_formula(formula)])[0], referee_fractions(formula), atol=2e-6, err_msg=formula
+    )
+
+
+@given(st.lists(groups, min_size=1, max_size=5))
+def test_columns_of_a_dataset_give_the_same_fractions(formulas: list[str]) -> None:
+    matrix = fractions_matrix(*columns_of(formulas))
+    np.testing.assert_array_equal(matrix, element_fractions([parse_formula(f) for f in formulas]))
+    np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-5)
+
+
+@given(groups, st.integers(2, 9))
+def test_multiples_of_a_formula_are_one_content(formula: str, factor: int) -> None:
+    assert parse_formula(f"({formula}){factor}") == parse_formula(f"({formula})1")
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_composition_or_a_formula_error(text: str) -> None:
+    try:
+        assert parse_formula(text).amounts
+    except FormulaError as error:
+        assert str(error)
