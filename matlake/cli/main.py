@@ -1,0 +1,88 @@
+"""The command ``matlake``: the group, the lake option, exit codes."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from matlake.cli.output import ConsoleOutput, JsonOutput, Output
+from matlake.errors import MatlakeError
+
+EXIT_FAILED = 1
+EXIT_SOME_ROWS_FAILED = 3
+
+# Command name -> module in matlake.cli that defines it, under the same name with underscores.
+COMMANDS = {
+    "quickstart": "quickstart",
+    "import": "lake",
+    "embed": "lake",
+    "sql": "lake",
+    "status": "lake",
+    "encoders": "encoders",
+    "train": "heads",
+    "predict": "heads",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when that command is called or its help is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the main job."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return a command."""
+        import importlib
+
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"matlake.cli.{COMMANDS[cmd_name]}")
+        command = getattr(module, f"{cmd_name}_command")
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{command!r} is not a command")
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--lake",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=lambda: Path(os.environ.get("MATLAKE_LAKE", "lake")),
+    help="Folder of the lake; $MATLAKE_LAKE, then ./lake where not given.",
+)
+@click.version_option(package_name="matlake", message="matlake %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, lake: Path) -> None:
+    """Embed materials databases, query them with SQL, train regressors on them."""
+    ctx.obj = lake
+
+
+def json_option(function: Any) -> Any:
+    """Give a command ``--json`` and hand it the matching Output as ``output``."""
+
+    def choose(ctx: click.Context, param: click.Parameter, value: bool) -> Output:  # noqa: ARG001 - click's signature
+        return JsonOutput() if value else ConsoleOutput()
+
+    return click.option(
+        "--json", "output", is_flag=True, callback=choose, help="Print one JSON document instead of text."
+    )(function)
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 bad usage, 3 done but some rows failed."""
+    output: Output = JsonOutput() if "--json" in sys.argv else ConsoleOutput()
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.UsageError as error:
+        output.error(error.format_message(), f"try '{error.ctx.command_path if error.ctx else 'matlake'} --help'")
+        code = error.exit_code
+    except click.exceptions.Abort:
+        output.error("interrupted", "run the same command again: it goes on where it stopped")
+        code = EXIT_FAILED
+    except (MatlakeError, OSError) as error:
+        output.error(str(error), getattr(error, "hint", ""))
+        code = EXIT_FAILED
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,80 @@
+"""The shelf: encoders shipped with the package, and those of a lake."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, check_name, read_card
+from matlake.errors import EncoderError
+from matlake.files import write_whole
+
+SHIPPED: Final = Path(__file__).with_name("shipped")
+
+
+@dataclass(frozen=True)
+class ShelvedEncoder:
+    """An encoder found on the shelf.
+
+    Attributes:
+        card: What it is.
+        folder: Where its files lie.
+        shipped: Whether it came with the package rather than from a lake.
+    """
+
+    card: EncoderCard
+    folder: Path
+    shipped: bool
+
+
+def find_encoder(name: str, lake_encoders: Path | None = None) -> ShelvedEncoder:
+    """Find an encoder by name.
+
+    A lake's own copy wins over the package's: vectors made in one lake come from one file, whatever version
+    of the package is installed later.
+
+    Args:
+        name: Encoder name without a layer.
+        lake_encoders: The ``encoders`` folder of a lake.
+
+    Raises:
+        EncoderError: No such encoder.
+    """
+    check_name(name)
+    for root in (lake_encoders, SHIPPED):
+        if root is not None and (root / name / CARD_FILE).exists():
+            return ShelvedEncoder(read_card(root / name), root / name, root == SHIPPED)
+    known = ", ".join(e.card.name for e in list_encoders(lake_encoders)) or "none"
+    raise EncoderError(f"no encoder named {name!r}", f"known encoders: {known}")
+
+
+def list_encoders(lake_encoders: Path | None = None) -> list[ShelvedEncoder]:
+    """Return all encoders by name; one that a lake holds hides the package's of the same name."""
+    found: dict[str, ShelvedEncoder] = {}
+    for root in (SHIPPED, lake_encoders):
+        if root is None or not root.is_dir():
+            continue
+        for path in sorted(root.glob(f"*/{CARD_FILE}")):
+            card = read_card(path.parent)
+            found[card.name] = ShelvedEncoder(card, path.parent, root == SHIPPED)
+    return [found[name] for name in sorted(found)]
+
+
+def shelve(encoder: ShelvedEncoder, lake_encoders: Path) -> ShelvedEncoder:
+    """Copy an encoder into a lake, so that the lake can explain and repeat its vectors by itself.
+
+    The card is written last: an encoder without a card does not exist.
+    """
+    folder = lake_encoders / encoder.card.name
+    if not (folder / CARD_FILE).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / MODEL_FILE, (encoder.folder / MODEL_FILE).read_bytes())
+        write_whole(folder / CARD_FILE, (encoder.folder / CARD_FILE).read_bytes())
+    return ShelvedEncoder(read_card(folder), folder, shipped=False)
+
+
+def split_feature(feature: str) -> tuple[str, str | None]:
+    """Split ``name@layer`` into name and layer; the layer is None where none is named."""
+    name, _, layer = feature.strip().partition("@")
+    if not name or ("@" in feature and not layer):
+        raise EncoderError(f"{feature!r} is not NAME or NAME@LAYER")
+    return name, layer or None

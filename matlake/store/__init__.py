@@ -1,0 +1,1 @@
+"""The lake: import, bulk embedding, tables, SQL. Knows no torch and no scikit-learn."""

@@ -1,0 +1,145 @@
+"""A lake: the folder that holds datasets, embeddings, failures, encoders and heads."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from matlake.encoders.shelf import ShelvedEncoder, find_encoder, list_encoders
+from matlake.errors import LakeError
+from matlake.files import write_whole
+from matlake.store import delta
+
+if TYPE_CHECKING:
+    import duckdb
+
+FORMAT_VERSION: Final = 1
+MARKER: Final = "lake.json"
+DATASET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
+RESERVED_NAMES: Final = frozenset({"materials", "embeddings", "failures", "embed", "internal", "main"})
+
+EMBEDDINGS_SCHEMA: Final = pa.schema(
+    [
+        ("encoder", pa.string()),
+        ("encoder_sha256", pa.string()),
+        ("layer", pa.string()),
+        ("content_hash", pa.string()),
+        ("vector", pa.list_(pa.float32())),
+    ]
+)
+FAILURES_SCHEMA: Final = pa.schema(
+    [
+        ("encoder", pa.string()),
+        ("encoder_sha256", pa.string()),
+        ("content_hash", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Lake:
+    """An opened lake.
+
+    Attributes:
+        path: Its folder.
+    """
+
+    path: Path
+
+    @property
+    def embeddings(self) -> Path:
+        """The Delta table of vectors, partitioned by encoder, digest and layer."""
+        return self.path / "embeddings"
+
+    @property
+    def failures(self) -> Path:
+        """The Delta table of contents that an encoder refuses, partitioned by encoder and digest."""
+        return self.path / "failures"
+
+    @property
+    def encoders(self) -> Path:
+        """The folder of the encoders used in this lake."""
+        return self.path / "encoders"
+
+    def dataset(self, name: str) -> Path:
+        """Return the Delta table of a dataset.
+
+        Raises:
+            LakeError: The name cannot be a view's name.
+        """
+        if not DATASET_NAME.fullmatch(name) or name.lower() in RESERVED_NAMES:
+            raise LakeError(
+                f"{name!r} cannot name a dataset",
+                f"use letters, digits, '_' and '-', start with a letter; not {', '.join(sorted(RESERVED_NAMES))}",
+            )
+        return self.path / "datasets" / name
+
+    def dataset_names(self) -> list[str]:
+        """Return the names of all datasets."""
+        return sorted(log.parent.name for log in self.path.glob("datasets/*/_delta_log") if any(log.iterdir()))
+
+    def find_encoder(self, name: str) -> ShelvedEncoder:
+        """Find an encoder by name: the lake's own first, then those shipped with the package."""
+        return find_encoder(name, self.encoders)
+
+    def list_encoders(self) -> list[ShelvedEncoder]:
+        """Return all encoders that this lake can use."""
+        return list_encoders(self.encoders)
+
+    def connect(self) -> "duckdb.DuckDBPyConnection":
+        """Return a sandboxed DuckDB connection with the views of the lake."""
+        from matlake.store.sql import connect
+
+        return connect(self)
+
+    def query(self, statement: str) -> pa.Table:
+        """Run a read-only SQL statement.
+
+        Raises:
+            QueryError: The statement is wrong, not a query, or reaches outside the lake.
+        """
+        from matlake.store.sql import query
+
+        return query(self, statement)
+
+
+def open_lake(path: Path, *, create: bool = False) -> Lake:
+    """Open a lake.
+
+    Args:
+        path: Its folder.
+        create: Make a new lake where there is none.
+
+    Raises:
+        LakeError: There is no lake, or its format is newer than this version reads.
+    """
+    marker = path / MARKER
+    if not marker.exists():
+        if not create:
+            raise LakeError(f"there is no lake at {path}", "`matlake import` makes one; --lake names another place")
+        if path.is_dir() and any(path.iterdir()) and not (path / "embeddings").is_dir():
+            raise LakeError(f"{path} holds other files and is no lake", "name a new or an empty folder with --lake")
+        _create(path)
+    try:
+        version = json.loads(marker.read_bytes())["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise LakeError(f"{marker} is not the marker of a lake") from error
+    if version > FORMAT_VERSION:
+        raise LakeError(f"the lake at {path} has format {version}, newer than {FORMAT_VERSION}", "update matlake")
+    return Lake(path)
+
+
+def _create(path: Path) -> None:
+    """Make the tables, then the marker: a lake with a marker is complete."""
+    try:
+        for folder in ("datasets", "embeddings", "failures", "encoders", "heads"):
+            (path / folder).mkdir(parents=True, exist_ok=True)
+        delta.create_table(path / "embeddings", EMBEDDINGS_SCHEMA, ["encoder", "encoder_sha256", "layer"])
+        delta.create_table(path / "failures", FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
+        write_whole(path / MARKER, json.dumps({"format_version": FORMAT_VERSION}).encode())
+    except OSError as error:
+        raise LakeError(f"cannot make a lake at {path}: {error}") from error

@@ -1,0 +1,221 @@
+"""Tables that users bring, as a stream of Arrow batches with clean column types.
+
+Bad rows never abort a file: a CSV line with a wrong number of fields is handed over as such.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from matlake.errors import SourceError
+
+BATCH_ROWS: Final = 65_536
+BLOCK_BYTES: Final = 8 << 20
+_MISSING: Final = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "-", "--")
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line of a CSV file that is no row of the table.
+
+    Attributes:
+        line: Line number in the file, the header being line 1.
+        reason: What is wrong with it.
+    """
+
+    line: int
+    reason: str
+
+
+@dataclass
+class TableSource:
+    """A table to import.
+
+    Attributes:
+        path: The file.
+        schema: Names and types of the columns as they will be stored: int64, float64, bool, string or timestamp.
+        rows: Number of rows, bad lines not counted.
+        notes: Remarks for the user (columns left out, columns kept as text).
+        bad_lines: Filled while a CSV file is read.
+    """
+
+    path: Path
+    schema: pa.Schema
+    rows: int
+    notes: list[str] = field(default_factory=list)
+    bad_lines: list[BadLine] = field(default_factory=list)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in order, in batches of bounded size; missing numbers (NaN) are null."""
+        raw = _csv_batches(self.path, self.bad_lines) if _is_csv(self.path) else _parquet_batches(self.path)
+        for batch in raw:
+            columns = [_convert(batch.column(name), self.schema.field(name).type) for name in self.schema.names]
+            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def open_source(path: Path) -> TableSource:
+    """Look at a CSV (``.csv``, ``.tsv``, ``.txt``, also ``.gz``) or Parquet file and decide on column types.
+
+    A CSV column is numeric when all its values are; otherwise it stays text, and a note says which value was in
+    the way. The file is read once for that, in a stream.
+
+    Raises:
+        SourceError: The file is missing, empty, of another kind, or not UTF-8.
+    """
+    if not path.is_file():
+        raise SourceError(f"no file at {path}", "name a CSV or Parquet file")
+    if not path.stat().st_size:
+        raise SourceError(f"{path} is empty")
+    try:
+        source = _open_csv(path) if _is_csv(path) else _open_parquet(path)
+    except pa.ArrowInvalid as error:
+        raise SourceError(f"cannot read {path}: {error}", "CSV must be UTF-8 with one header line") from error
+    if not source.rows:
+        raise SourceError(f"{path} has a header but no rows")
+    return source
+
+
+def _is_csv(path: Path) -> bool:
+    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
+    if suffixes and suffixes[-1] in (".csv", ".tsv", ".txt"):
+        return True
+    if suffixes and suffixes[-1] in (".parquet", ".pq"):
+        return False
+    raise SourceError(f"{path} is neither CSV nor Parquet by its name", "endings read: .csv .tsv .txt (.gz), .parquet")
+
+
+def _open_parquet(path: Path) -> TableSource:
+    with pq.ParquetFile(path) as file:
+        fields, notes = [], []
+        for column in file.schema_arrow:
+            kind = _storable(column.type)
+            if kind is None:
+                notes.append(f"column {column.name} of type {column.type} left out")
+            else:
+                fields.append(pa.field(column.name, kind))
+        _refuse_double_names(path, [f.name for f in fields])
+        return TableSource(path, pa.schema(fields), file.metadata.num_rows, notes)
+
+
+def _storable(kind: pa.DataType) -> pa.DataType | None:
+    types = pa.types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if types.is_boolean(kind):
+        return pa.bool_()
+    if types.is_integer(kind) and kind != pa.uint64():
+        return pa.int64()
+    if types.is_floating(kind) or types.is_decimal(kind) or types.is_integer(kind):
+        return pa.float64()
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return pa.string()
+    if types.is_timestamp(kind) or types.is_date(kind):
+        return pa.timestamp("us")
+    return pa.float64() if types.is_null(kind) else None
+
+
+def _parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=BATCH_ROWS)
+
+
+def _open_csv(path: Path) -> TableSource:
+    kinds: dict[str, pa.DataType] = {}
+    obstacles: dict[str, str] = {}
+    numbers: dict[str, int] = {}
+    rows = 0
+    names: list[str] = []
+    for batch in _csv_batches(path, []):
+        if not names:
+            names = batch.schema.names
+            _refuse_double_names(path, names)
+            kinds = dict.fromkeys(names, pa.int64())
+        for name in names:
+            column = batch.column(name)
+            while kinds[name] != pa.string():
+                try:
+                    pc.cast(column, kinds[name])
+                    numbers[name] = numbers.get(name, 0) + len(column) - column.null_count
+                    break
+                except pa.ArrowInvalid as error:
+                    if kinds[name] == pa.int64():
+                        kinds[name] = pa.float64()
+                    else:
+                        kinds[name] = pa.string()
+                        obstacles[name] = str(error).partition("'")[2].partition("'")[0]
+        rows += batch.num_rows
+    notes = [
+        f"column {name} kept as text: {value!r} is not a number" for name, value in obstacles.items() if name in numbers
+    ]
+    return TableSource(path, pa.schema([pa.field(name, kinds[name]) for name in names]), rows, notes)
+
+
+def _csv_batches(path: Path, bad_lines: list[BadLine]) -> Iterator[pa.RecordBatch]:
+    """Yield all columns as strings, nulls where a value is missing."""
+    seen = 0
+
+    def skip(row: Any) -> str:
+        bad_lines.append(BadLine(row.number, f"{row.actual_columns} fields, expected {row.expected_columns}"))
+        return "skip"
+
+    header = _csv_header(path)
+    with pacsv.open_csv(
+        path,
+        read_options=pacsv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+        parse_options=pacsv.ParseOptions(
+            delimiter=_delimiter(header), newlines_in_values=True, invalid_row_handler=skip
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(_csv_names(path, header), pa.string()),
+            null_values=_MISSING,
+            strings_can_be_null=True,
+        ),
+    ) as reader:
+        for batch in reader:
+            seen += batch.num_rows
+            for start in range(0, batch.num_rows, BATCH_ROWS):
+                yield batch.slice(start, BATCH_ROWS)
+
+
+def _csv_header(path: Path) -> str:
+    with pa.input_stream(str(path), compression="detect") as stream:
+        return bytes(stream.read(BLOCK_BYTES)).decode("utf-8", errors="replace").lstrip("\ufeff").split("\n", 1)[0]
+
+
+def _csv_names(path: Path, header: str) -> list[str]:
+    """Let Arrow read the header: it knows about quotes."""
+    table = pacsv.read_csv(
+        pa.BufferReader((header.rstrip("\r") + "\n").encode()),
+        parse_options=pacsv.ParseOptions(delimiter=_delimiter(header)),
+    )
+    if any(not name.strip() for name in table.column_names):
+        raise SourceError(f"a column of {path} has no name", "give every column a name in the header line")
+    return list(table.column_names)
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t|", key=header.count)
+
+
+def _convert(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    column = pc.cast(column, kind, safe=False)
+    if pa.types.is_floating(kind):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
+    return column
+
+
+def _refuse_double_names(path: Path, names: list[str]) -> None:
+    """SQL does not tell ``Formula`` from ``formula``."""
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            raise SourceError(f"{path} has two columns named {name!r}, capitals aside", "rename one of them")
+        seen.add(name.lower())

@@ -1,0 +1,63 @@
+"""Query results as text or files."""
+
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+_SHOWN_ITEMS = 4
+_SHOWN_WIDTH = 60
+
+
+def render(table: pa.Table, form: str) -> bytes:
+    """Return a query's result as ``table``, ``csv``, ``json`` (a list of objects) or ``parquet``."""
+    if form == "parquet":
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        return buffer.getvalue()
+    if form == "json":
+        return json.dumps(table.to_pylist(), ensure_ascii=False, default=str).encode()
+    if form == "csv":
+        buffer = io.BytesIO()
+        pacsv.write_csv(_flat(table), buffer)
+        return buffer.getvalue()
+    return _aligned(table).encode()
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """CSV has no lists: write them as JSON text."""
+    columns = [
+        pa.array([None if v is None else json.dumps(v, default=str) for v in column.to_pylist()], pa.string())
+        if pa.types.is_nested(column.type)
+        else column
+        for column in table.columns
+    ]
+    return pa.table(dict(zip(table.column_names, columns, strict=True)))
+
+
+def _aligned(table: pa.Table) -> str:
+    rows = [[_cell(value) for value in row.values()] for row in table.to_pylist()]
+    header = table.column_names
+    numeric = [pa.types.is_integer(c.type) or pa.types.is_floating(c.type) for c in table.columns]
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(cells: list[str]) -> str:
+        padded = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(cells, widths, numeric, strict=True)
+        ]
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([line(header), line(["-" * width for width in widths]), *map(line, rows)])
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        shown = ", ".join(_cell(item) for item in value[:_SHOWN_ITEMS])
+        return f"[{shown}, … {len(value)} in all]" if len(value) > _SHOWN_ITEMS else f"[{shown}]"
+    text = "" if value is None else str(value).replace("\n", " ")
+    return text if len(text) <= _SHOWN_WIDTH else text[: _SHOWN_WIDTH - 1] + "…"

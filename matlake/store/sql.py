@@ -1,0 +1,190 @@
+"""SQL over a lake: a DuckDB connection that holds the views of the contract and sees nothing but the lake."""
+
+import tempfile
+
+import duckdb
+import pyarrow as pa
+
+from matlake.encoders.card import EncoderCard
+from matlake.errors import QueryError
+from matlake.store import delta
+from matlake.store.lake import Lake
+
+_QUERIES = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
+_NO_MATERIALS = (
+    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS formula, "
+    "NULL::VARCHAR[] AS elements, NULL::INTEGER AS nelements, NULL::INTEGER AS nsites WHERE false"
+)
+_NO_COMPOSITIONS = (
+    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS composition_hash, "
+    "NULL::SMALLINT[] AS atomic_numbers, NULL::DOUBLE[] AS fractions WHERE false"
+)
+_NO_EMBEDDINGS = (
+    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS encoder, "
+    "NULL::VARCHAR AS layer, NULL::FLOAT[] AS vector WHERE false"
+)
+_NO_FAILURES = (
+    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
+    "NULL::VARCHAR AS formula, NULL::VARCHAR AS stage, NULL::VARCHAR AS encoder, NULL::VARCHAR AS reason WHERE false"
+)
+_INTERNAL_COLUMNS = "source_row, composition_hash, atomic_numbers, fractions, import_error"
+
+
+def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """Return a connection with the views of one moment of the lake, closed to all other files.
+
+    Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``,
+    ``composition_hash``, ``atomic_numbers``, ``fractions``) for readers of contents.
+    """
+    connection = duckdb.connect(":memory:", config={"temp_directory": tempfile.gettempdir()})
+    try:
+        connection.execute("CREATE SCHEMA internal; CREATE SCHEMA embed")
+        names = _dataset_views(lake, connection)
+        shown = [
+            f"SELECT {literal(name)} AS dataset, * EXCLUDE ({_INTERNAL_COLUMNS}) "
+            f"FROM internal.{identifier(name)} WHERE import_error IS NULL"
+            for name in names
+        ]
+        _view(connection, "materials", [_NO_MATERIALS, *shown])
+        _view(
+            connection,
+            "internal.compositions",
+            [
+                _NO_COMPOSITIONS,
+                *(
+                    f"SELECT {literal(name)} AS dataset, material_id, composition_hash, atomic_numbers, fractions "
+                    f"FROM internal.{identifier(name)} WHERE import_error IS NULL"
+                    for name in names
+                ),
+            ],
+        )
+        for name, select in zip(names, shown, strict=True):
+            connection.execute(f"CREATE VIEW {identifier(name)} AS {select}")
+        _embedding_views(lake, connection)
+        _failure_view(lake, connection, names)
+        connection.execute(f"SET allowed_directories = [{literal(str(lake.path.resolve()) + '/')}]")
+        for setting in (
+            "enable_external_access = false",
+            "autoinstall_known_extensions = false",
+            "autoload_known_extensions = false",
+            "lock_configuration = true",
+        ):
+            connection.execute(f"SET {setting}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def query(lake: Lake, statement: str) -> pa.Table:
+    """Run one read-only statement and return its result.
+
+    Raises:
+        QueryError: The statement is wrong, not a query, or reaches outside the lake.
+    """
+    with connect(lake) as connection:
+        try:
+            parsed = connection.extract_statements(statement)
+            if len(parsed) != 1:
+                raise QueryError(f"{len(parsed)} statements given, one expected")
+            if parsed[0].type not in _QUERIES:
+                raise QueryError(
+                    f"{parsed[0].type.name} is not a query: the lake is read-only to SQL",
+                    "use SELECT, WITH, DESCRIBE, SUMMARIZE or EXPLAIN; --output writes the result to a file",
+                )
+            return connection.sql(parsed[0].query).to_arrow_table()
+        except duckdb.PermissionException as error:
+            raise QueryError(
+                f"the query reaches outside the lake: {error}", "import the file first: `matlake import FILE`"
+            ) from error
+        except duckdb.Error as error:
+            raise QueryError(
+                str(error), "`SELECT table_name FROM information_schema.tables` lists the views"
+            ) from error
+
+
+def identifier(name: str) -> str:
+    """Quote a name for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Quote a string for SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def read_parquet(files: list[str]) -> str:
+    """Return the table function that reads files without looking for more columns in their paths."""
+    listed = ", ".join(literal(file) for file in files)
+    return f"read_parquet([{listed}], hive_partitioning = false)"
+
+
+def _dataset_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    names = []
+    for name in lake.dataset_names():
+        table = delta.open_table(lake.dataset(name))
+        if table is not None and (files := delta.live_files(table)):
+            connection.execute(f"CREATE VIEW internal.{identifier(name)} AS SELECT * FROM {read_parquet(files)}")
+            names.append(name)
+    return names
+
+
+def _embedding_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
+    selects = [_NO_EMBEDDINGS]
+    table = delta.open_table(lake.embeddings)
+    for shelved in lake.list_encoders():
+        card = shelved.card
+        for layer in card.layers:
+            files = delta.live_files(table, embedding_partition(card, layer.name)) if table else []
+            if not files:
+                continue
+            joined = (
+                f"FROM internal.compositions AS m JOIN {read_parquet(files)} AS e "
+                "ON m.composition_hash = e.content_hash"
+            )
+            view = (
+                f"CREATE VIEW embed.{{}} AS SELECT m.dataset, m.material_id, e.vector::FLOAT[{layer.dim}] AS vector "
+                + joined
+            )
+            connection.execute(view.format(identifier(f"{card.name}@{layer.name}")))
+            if layer.name == card.default_layer:
+                connection.execute(view.format(identifier(card.name)))
+            selects.append(
+                f"SELECT m.dataset, m.material_id, {literal(card.name)} AS encoder, {literal(layer.name)} AS layer, "
+                f"e.vector {joined}"
+            )
+    _view(connection, "embeddings", selects)
+
+
+def embedding_partition(card: EncoderCard, layer: str) -> dict[str, str]:
+    """Return the partition of the embeddings table that holds an encoder's layer."""
+    return {"encoder": card.name, "encoder_sha256": card.sha256, "layer": layer}
+
+
+def failure_partition(card: EncoderCard) -> dict[str, str]:
+    """Return the partition of the failures table that holds what an encoder refused."""
+    return {"encoder": card.name, "encoder_sha256": card.sha256}
+
+
+def _failure_view(lake: Lake, connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
+    selects = [_NO_FAILURES]
+    selects += [
+        f"SELECT {literal(name)} AS dataset, material_id, source_row, formula, 'import' AS stage, "
+        f"NULL AS encoder, import_error AS reason FROM internal.{identifier(name)} WHERE import_error IS NOT NULL"
+        for name in names
+    ]
+    table = delta.open_table(lake.failures)
+    for shelved in lake.list_encoders():
+        files = delta.live_files(table, failure_partition(shelved.card)) if table else []
+        selects += [
+            f"SELECT {literal(name)} AS dataset, m.material_id, m.source_row, m.formula, 'embed' AS stage, "
+            f"{literal(shelved.card.name)} AS encoder, e.reason FROM internal.{identifier(name)} AS m "
+            f"JOIN {read_parquet(files)} AS e ON m.composition_hash = e.content_hash WHERE m.import_error IS NULL"
+            for name in names
+            if files
+        ]
+    _view(connection, "failures", selects)
+
+
+def _view(connection: duckdb.DuckDBPyConnection, name: str, selects: list[str]) -> None:
+    connection.execute(f"CREATE VIEW {name} AS " + " UNION ALL BY NAME ".join(f"({select})" for select in selects))

@@ -1,0 +1,94 @@
+"""What is in a lake."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from matlake.store import delta
+from matlake.store.lake import Lake
+from matlake.store.sql import embedding_partition
+
+
+@dataclass(frozen=True)
+class Status:
+    """Counts of a moment.
+
+    Attributes:
+        datasets: ``name``, ``materials``, ``properties`` of each dataset.
+        encoders: ``name``, ``layer``, ``vectors``, ``bytes`` of each embedded layer.
+        heads: Names of trained heads.
+        failures: Rows in the view ``failures``.
+    """
+
+    datasets: list[dict[str, Any]]
+    encoders: list[dict[str, Any]]
+    heads: list[str]
+    failures: int
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of the contract."""
+        return dict(vars(self))
+
+    def lines(self) -> list[str]:
+        """Return the text for people."""
+        lines = [f"datasets ({len(self.datasets)})"]
+        lines += [
+            f"  {d['name']}: {d['materials']:,} materials; {', '.join(d['properties']) or 'no properties'}"
+            for d in self.datasets
+        ]
+        lines.append(f"embedded layers ({len(self.encoders)})")
+        lines += [
+            f"  {e['name']}@{e['layer']}: {e['vectors']:,} vectors, {e['bytes'] / 1e6:,.1f} MB" for e in self.encoders
+        ]
+        lines.append(f"heads ({len(self.heads)})")
+        lines += [f"  {name}" for name in self.heads]
+        lines.append(f"failures: {self.failures:,} rows")
+        return lines
+
+
+_NOT_PROPERTIES = frozenset({"dataset", "material_id", "formula", "elements", "nelements", "nsites"})
+
+
+def status(lake: Lake) -> Status:
+    """Count what is in a lake."""
+    from matlake.store.sql import identifier
+
+    datasets = []
+    with lake.connect() as connection:
+        for name in lake.dataset_names():
+            relation = connection.sql(f"SELECT * FROM main.{identifier(name)}")
+            (materials,) = connection.execute(f"SELECT count(*) FROM main.{identifier(name)}").fetchall()[0]
+            datasets.append(
+                {
+                    "name": name,
+                    "materials": materials,
+                    "properties": [c for c in relation.columns if c not in _NOT_PROPERTIES],
+                }
+            )
+        (failures,) = connection.execute("SELECT count(*) FROM failures").fetchall()[0]
+    heads = sorted(card.parent.name for card in lake.path.glob("heads/*/card.json"))
+    return Status(datasets, _embedded_layers(lake), heads, failures)
+
+
+def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:
+    table = delta.open_table(lake.embeddings)
+    if table is None:
+        return []
+    actions = table.get_add_actions(flatten=True)
+    sizes = dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
+    rows = dict(zip(actions["path"].to_pylist(), actions["num_records"].to_pylist(), strict=True))
+    layers = []
+    for shelved in lake.list_encoders():
+        for layer in shelved.card.layers:
+            partition = embedding_partition(shelved.card, layer.name)
+            prefix = "/".join(f"{key}={value}" for key, value in partition.items()) + "/"
+            mine = [path for path in sizes if path.startswith(prefix)]
+            if mine:
+                layers.append(
+                    {
+                        "name": shelved.card.name,
+                        "layer": layer.name,
+                        "vectors": sum(rows[path] for path in mine),
+                        "bytes": sum(sizes[path] for path in mine),
+                    }
+                )
+    return layers
