@@ -88,8 +88,8 @@ def embed_command(
         )
     rate = report.embedded / report.seconds if report.seconds else 0.0
     lines = [
-        f"embedded {report.embedded:,} contents in {report.seconds:.1f} s ({rate:,.0f}/s); "
-        f"{report.skipped:,} rows had a vector or share one"
+        f"embedded {report.embedded:,} contents in {report.seconds:.1f} s ({rate:,.0f}/s)",
+        f"{report.skipped:,} rows had a vector already or share one",
     ]
     if report.failed:
         lines.append(f'{report.failed:,} rows failed (see `matlake sql "SELECT * FROM failures"`)')

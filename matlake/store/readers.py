@@ -128,7 +128,6 @@ def _parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
 def _open_csv(path: Path) -> TableSource:
     kinds: dict[str, pa.DataType] = {}
     obstacles: dict[str, str] = {}
-    numbers: dict[str, int] = {}
     rows = 0
     names: list[str] = []
     for batch in _csv_batches(path, []):
@@ -141,24 +140,26 @@ def _open_csv(path: Path) -> TableSource:
             while kinds[name] != pa.string():
                 try:
                     pc.cast(column, kinds[name])
-                    numbers[name] = numbers.get(name, 0) + len(column) - column.null_count
                     break
                 except pa.ArrowInvalid as error:
                     if kinds[name] == pa.int64():
                         kinds[name] = pa.float64()
                     else:
                         kinds[name] = pa.string()
-                        obstacles[name] = str(error).partition("'")[2].partition("'")[0]
+                        if _mostly_numbers(column):
+                            obstacles[name] = str(error).partition("'")[2].partition("'")[0]
         rows += batch.num_rows
-    notes = [
-        f"column {name} kept as text: {value!r} is not a number" for name, value in obstacles.items() if name in numbers
-    ]
+    notes = [f"column {name} kept as text: {value!r} is not a number" for name, value in obstacles.items()]
     return TableSource(path, pa.schema([pa.field(name, kinds[name]) for name in names]), rows, notes)
+
+
+def _mostly_numbers(column: pa.Array) -> bool:
+    numeric = pc.sum(pc.match_substring_regex(column, r"^\s*[+-]?[\d.]+([eE][+-]?\d+)?\s*$")).as_py() or 0
+    return bool(2 * numeric >= len(column) - column.null_count)
 
 
 def _csv_batches(path: Path, bad_lines: list[BadLine]) -> Iterator[pa.RecordBatch]:
     """Yield all columns as strings, nulls where a value is missing."""
-    seen = 0
 
     def skip(row: Any) -> str:
         bad_lines.append(BadLine(row.number, f"{row.actual_columns} fields, expected {row.expected_columns}"))
@@ -178,7 +179,6 @@ def _csv_batches(path: Path, bad_lines: list[BadLine]) -> Iterator[pa.RecordBatc
         ),
     ) as reader:
         for batch in reader:
-            seen += batch.num_rows
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 yield batch.slice(start, BATCH_ROWS)
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -18,7 +19,7 @@ def render(table: pa.Table, form: str) -> bytes:
         pq.write_table(table, buffer, compression="zstd")
         return buffer.getvalue()
     if form == "json":
-        return json.dumps(table.to_pylist(), ensure_ascii=False, default=str).encode()
+        return json.dumps(table.to_pylist(), ensure_ascii=False, default=_plain).encode()
     if form == "csv":
         buffer = io.BytesIO()
         pacsv.write_csv(_flat(table), buffer)
@@ -26,10 +27,15 @@ def render(table: pa.Table, form: str) -> bytes:
     return _aligned(table).encode()
 
 
+def _plain(value: object) -> object:
+    """Turn what JSON has no type for (SQL's decimals and dates) into a number or text."""
+    return float(value) if isinstance(value, Decimal) else str(value)
+
+
 def _flat(table: pa.Table) -> pa.Table:
     """CSV has no lists: write them as JSON text."""
     columns = [
-        pa.array([None if v is None else json.dumps(v, default=str) for v in column.to_pylist()], pa.string())
+        pa.array([None if v is None else json.dumps(v, default=_plain) for v in column.to_pylist()], pa.string())
         if pa.types.is_nested(column.type)
         else column
         for column in table.columns
@@ -54,7 +60,7 @@ def _aligned(table: pa.Table) -> str:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, float):
+    if isinstance(value, float | Decimal):
         return f"{value:.6g}"
     if isinstance(value, list):
         shown = ", ".join(_cell(item) for item in value[:_SHOWN_ITEMS])

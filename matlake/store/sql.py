@@ -1,6 +1,8 @@
 """SQL over a lake: a DuckDB connection that holds the views of the contract and sees nothing but the lake."""
 
 import tempfile
+import uuid
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -36,7 +38,9 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``,
     ``composition_hash``, ``atomic_numbers``, ``fractions``) for readers of contents.
     """
-    connection = duckdb.connect(":memory:", config={"temp_directory": tempfile.gettempdir()})
+    # DuckDB lets SQL read its spill folder: give it one of its own, made only when something spills
+    spill = Path(tempfile.gettempdir()) / f"matlake-{uuid.uuid4()}"
+    connection = duckdb.connect(":memory:", config={"temp_directory": str(spill)})
     try:
         connection.execute("CREATE SCHEMA internal; CREATE SCHEMA embed")
         names = _dataset_views(lake, connection)

@@ -1,5 +1,6 @@
 """Formulas: what is read, what is refused, and agreement with pymatgen."""
 
+import contextlib
 import math
 from pathlib import Path
 
@@ -171,7 +172,5 @@ def test_multiples_of_a_formula_are_one_content(formula: str, factor: int) -> No
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_composition_or_a_formula_error(text: str) -> None:
-    try:
+    with contextlib.suppress(FormulaError):
         assert parse_formula(text).amounts
-    except FormulaError as error:
-        assert str(error)
