@@ -9,7 +9,6 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 
@@ -31,7 +30,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+")
 _CHARGE = re.compile(r"[+\u2212\u207a\u207b-]")
 _READABLE = re.compile(r"[A-Za-z0-9.()\[\]{}]+")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_DECIMALS = 9
+_DIGITS = 12  # significant ones; more would keep the rounding noise of pymatgen's floats
 _COLUMN = {symbol: column for column, symbol in enumerate(ELEMNET_ELEMENTS)}
 _COLUMN_OF_Z = np.array([-1, *(_COLUMN.get(symbol, -1) for symbol in SYMBOLS)])
 
@@ -49,7 +48,7 @@ class Composition:
     @cached_property
     def canonical(self) -> str:
         """Equal for equal compositions: symbols in order of atomic number, every amount written (``O2Ti1``)."""
-        return "".join(f"{SYMBOLS[z - 1]}{amount}" for z, amount in self.amounts)
+        return "".join([f"{SYMBOLS[z - 1]}{amount}" for z, amount in self.amounts])
 
     @cached_property
     def content_hash(self) -> str:
@@ -78,7 +77,7 @@ def parse_formula(text: object) -> Composition:
         raise FormulaError("empty formula", "give each row a chemical formula such as TiO2")
     if len(text) > MAX_LENGTH:
         raise FormulaError(f"formula of {len(text):,} characters starting {text[:20]!r}: longer than {MAX_LENGTH:,}")
-    formula = "".join(text.translate(_SUBSCRIPTS).split())
+    formula = text if text.isascii() and text.isalnum() else "".join(text.translate(_SUBSCRIPTS).split())
     if _PLAIN.fullmatch(formula):
         return _composition(_plain_amounts(formula, text), text)
     if _CHARGE.search(formula):
@@ -88,7 +87,7 @@ def parse_formula(text: object) -> Composition:
     total: dict[int, Fraction] = {}
     for part in _HYDRATE_DOT.split(formula):
         leading = _NUMBER.match(part)
-        factor = _exact(leading.group()) if leading else Fraction(1)
+        factor = Fraction(leading.group()) if leading else Fraction(1)
         for z, amount in _pymatgen_amounts(part[leading.end() if leading else 0 :], text).items():
             total[z] = total.get(z, Fraction(0)) + factor * amount
     return _composition(total, text)
@@ -177,13 +176,13 @@ def _plain_amounts(formula: str, text: str) -> dict[int, int | Fraction]:
     amounts: dict[int, int | Fraction] = {}
     for symbol, number in _PLAIN_PART.findall(formula):
         z = _atomic_number(symbol, text)
-        amount = 1 if not number else int(number) if number.isdigit() else _exact(number)
+        amount = 1 if not number else int(number) if number.isdigit() else Fraction(number)
         amounts[z] = amounts.get(z, 0) + amount
     return amounts
 
 
 def _pymatgen_amounts(part: str, text: str) -> dict[int, Fraction]:
-    from pymatgen.core import Composition as PymatgenComposition  # half a second to import
+    from pymatgen.core.composition import Composition as PymatgenComposition  # half a second to import
 
     if not _READABLE.fullmatch(part):
         raise FormulaError(f"cannot read formula {text!r}", "write it like Ca(OH)2 or CuSO4·5H2O")
@@ -196,13 +195,10 @@ def _pymatgen_amounts(part: str, text: str) -> dict[int, Fraction]:
     exact: dict[int, Fraction] = {}
     for symbol, amount in amounts.items():
         z = _atomic_number(symbol, text)
-        exact[z] = exact.get(z, Fraction(0)) + _exact(f"{amount:.{_DECIMALS}f}")
+        if not math.isfinite(amount):
+            raise FormulaError(f"amount of {symbol} out of range in formula {text!r}")
+        exact[z] = exact.get(z, Fraction(0)) + Fraction(f"{amount:.{_DIGITS}g}")
     return exact
-
-
-def _exact(number: str) -> Fraction:
-    """Read a decimal number as it is written; nine decimals also undo pymatgen's rounding noise."""
-    return Fraction(round(Decimal(number), _DECIMALS))
 
 
 def _composition(amounts: dict[int, int | Fraction] | dict[int, Fraction], text: str) -> Composition:
@@ -210,7 +206,7 @@ def _composition(amounts: dict[int, int | Fraction] | dict[int, Fraction], text:
         raise FormulaError(f"no element in formula {text!r}")
     if not all(amounts.values()):
         raise FormulaError(f"zero amount in formula {text!r}", "leave the element out")
-    scale = math.lcm(*(amount.denominator for amount in amounts.values()))
-    whole = {z: int(amount * scale) for z, amount in amounts.items()}
-    divisor = math.gcd(*whole.values())
-    return Composition(tuple((z, whole[z] // divisor) for z in sorted(whole)))
+    scale = math.lcm(*[amount.denominator for amount in amounts.values()])
+    whole = amounts if scale == 1 else {z: amount * scale for z, amount in amounts.items()}
+    divisor = math.gcd(*[int(amount) for amount in whole.values()])
+    return Composition(tuple([(z, int(amount) // divisor) for z, amount in sorted(whole.items())]))
