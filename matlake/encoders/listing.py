@@ -1,0 +1,92 @@
+"""Encoders laid out for people and for scripts."""
+
+from pathlib import Path
+from typing import Any
+
+from matlake.encoders.card import MODEL_FILE, EncoderCard
+from matlake.encoders.shelf import ShelvedEncoder
+
+
+def encoder_summary(encoder: ShelvedEncoder) -> dict[str, Any]:
+    """Return what ``encoders list --json`` tells of an encoder."""
+    card = encoder.card
+    return {
+        "name": card.name,
+        "input": card.input,
+        "dim": card.layer(None).dim,
+        "sha256": card.sha256,
+        "version": card.version,
+        "architecture": card.architecture,
+        "default_layer": card.default_layer,
+        "layers": {layer.name: layer.dim for layer in card.layers},
+        "precision": card.precision,
+        "target": card.target,
+        "shipped": encoder.shipped,
+    }
+
+
+def encoder_line(encoder: ShelvedEncoder) -> str:
+    """Return one line for an encoder."""
+    card = encoder.card
+    default = card.layer(None)
+    place = "shipped" if encoder.shipped else "lake"
+    return f"{card.name}  {card.input}  layer {default.name} of {len(card.layers)}, dim {default.dim}  {place}"
+
+
+def card_lines(encoder: ShelvedEncoder) -> list[str]:
+    """Return a card as lines of text."""
+    card = encoder.card
+    megabytes = (encoder.folder / MODEL_FILE).stat().st_size / 1e6
+    lines = [
+        f"{card.name}, release {card.version}",
+        f"  architecture  {card.architecture}, {card.precision}, {megabytes:.1f} MB",
+        f"  input         {card.input}",
+        "  layers        " + ", ".join(f"{layer.name} ({layer.dim})" for layer in card.layers),
+        f"  default       {card.default_layer}",
+    ]
+    if card.target:
+        lines.append(f"  trained on    {card.target['name']} ({card.target.get('unit') or 'no unit'})")
+    lines += _training_lines(card)
+    lines += [f"  {name}  {value:.4g}" for name, value in card.metrics.items()]
+    lines += [
+        *_parity_lines(card),
+        f"  licence       {card.licence}",
+        *(f"  cite          {paper}" for paper in card.citation),
+        f"  sha256        {card.sha256}",
+        f"  folder        {encoder.folder}",
+    ]
+    return lines
+
+
+def export_lines(card: EncoderCard, folder: Path) -> list[str]:
+    """Return what is told after an export."""
+    return [
+        f"{card.name} ({card.precision}) is in {folder}",
+        *_parity_lines(card),
+        *(f"  {name}  {value:.4g}" for name, value in card.metrics.items()),
+    ]
+
+
+def _training_lines(card: EncoderCard) -> list[str]:
+    table = card.training.get("table")
+    if not table:
+        return []
+    rows = ", ".join(f"{count:,} {part}" for part, count in table["rows"].items())
+    limit = card.training["columns"]["max_abs"]
+    dropped = [
+        f"{table['missing_target']:,} without a value",
+        f"{table['bad_formulas']:,} with a formula that cannot be used",
+        *([f"{table['outliers']:,} with an absolute value above {limit:g}"] if limit is not None else []),
+    ]
+    return [
+        f"  data          {table['file']}, {table['read']:,} rows: {rows}",
+        f"  dropped       {', '.join(dropped)}",
+    ]
+
+
+def _parity_lines(card: EncoderCard) -> list[str]:
+    if not card.parity:
+        return []
+    worst = max(card.parity, key=lambda name: card.parity[name])
+    found = f"within {card.parity[worst]:.1e} of the original network (layer {worst})"
+    return [f"  parity        {found}, allowed {card.parity_tolerance:.0e}"]

@@ -1,0 +1,94 @@
+"""From an ElemNet to an ONNX graph: plain, clean of traces of the machine, and of known operators only."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import onnx
+import torch
+
+from matlake.encoders.card import Layer
+from matlake.errors import EncoderError
+from matlake.export.elemnet import HIDDEN_WIDTHS, N_ELEMENTS, ElemNet
+
+OPSET: Final = 20
+INPUT: Final = "fractions"
+DEFAULT_LAYER: Final = "4"
+LAYERS: Final = (
+    *(Layer(str(i), f"hidden_{i}", width) for i, width in enumerate(HIDDEN_WIDTHS, start=1)),
+    Layer("prediction", "prediction", 1),
+)
+ALLOWED_OPERATORS: Final = {
+    "float32": frozenset({"Gemm", "Relu", "Squeeze"}),
+    "float16": frozenset({"Gemm", "Relu", "Squeeze", "Cast"}),
+    "int8": frozenset(
+        {"Gemm", "Relu", "Squeeze", "Cast", "ReduceMax", "Max", "Mul", "Add", "Unsqueeze", "QuantizeLinear"}
+        | {"MatMulInteger"}
+    ),
+}
+
+
+def elemnet_graph(network: ElemNet) -> onnx.ModelProto:
+    """Export a network in float32.
+
+    Returns:
+        A model with the input ``fractions`` float32 [batch, 86] and the outputs ``hidden_1`` … ``hidden_16``
+        [batch, width] after ReLU and ``prediction`` [batch]; weights inline.
+
+    Raises:
+        EncoderError: The exporter used an operator that is not expected here.
+    """
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            network.eval(),
+            (torch.full((2, N_ELEMENTS), 1 / N_ELEMENTS),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[layer.output for layer in LAYERS],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            verbose=False,
+        )
+    if program is None:
+        raise EncoderError("the ONNX exporter returned nothing", "update torch and onnxscript")
+    model = program.model_proto
+    strip_traces(model)
+    check_operators(model, "float32")
+    return model
+
+
+def strip_traces(model: onnx.ModelProto) -> None:
+    """Remove stack traces with paths of this machine, and shape notes that later rewrites would outdate."""
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+    for item in (*model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
+        del item.metadata_props[:]
+        item.doc_string = ""
+
+
+def check_operators(model: onnx.ModelProto, precision: str) -> None:
+    """Raise EncoderError when a graph is not valid or uses an operator outside its precision's list."""
+    onnx.checker.check_model(model, full_check=True)
+    foreign = {node.op_type for node in model.graph.node} - ALLOWED_OPERATORS[precision]
+    if foreign or model.functions:
+        raise EncoderError(
+            f"the {precision} graph uses unexpected operators: {', '.join(sorted(foreign)) or 'functions'}",
+            "this version of torch exports another graph: report it",
+        )
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep remarks away that concern the exporter's own code or packages that are not used here."""
+    registration = logging.getLogger("torch.onnx._internal.exporter._registration")  # "torchvision is not installed"
+    level = registration.level
+    registration.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
+            yield
+    finally:
+        registration.setLevel(level)

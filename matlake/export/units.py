@@ -1,0 +1,18 @@
+"""Units as they stand in column names: ``formation_energy_eV_per_atom`` is in eV/atom."""
+
+import re
+from typing import Final
+
+_UNIT: Final = re.compile(r"(?:^|_)((?:meV|eV|A3|A|GPa|MPa|kbar|K|kJ|J|g|cm3)(?:_per_[A-Za-z0-9]+)?)$")
+_SYMBOLS: Final = {"A3": "Å³", "A": "Å", "cm3": "cm³"}
+
+
+def unit_suffix(column: str) -> str:
+    """Return the unit at the end of a column name as it is written there, ``""`` where there is none."""
+    found = _UNIT.search(column)
+    return found.group(1) if found else ""
+
+
+def unit_of(column: str) -> str:
+    """Return the unit of a column for people: ``eV/atom``, ``Å³/atom``; ``""`` where the name states none."""
+    return "/".join(_SYMBOLS.get(part, part) for part in unit_suffix(column).split("_per_"))

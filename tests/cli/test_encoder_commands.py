@@ -1,0 +1,108 @@
+"""The commands ``encoders …``: JSON of the contract on stdout and nothing else, exit codes, clear refusals."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner
+
+from matlake.cli import main as cli_main
+from matlake.encoders.card import MODEL_FILE
+from matlake.encoders.shelf import find_encoder, shelve
+
+ENCODER = "elemnet-oqmd-formation-energy"
+
+
+@pytest.fixture
+def matlake(tmp_path, monkeypatch, capfd) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line on a lake: exit code, what stdout held, what stderr held."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["matlake", "--lake", str(tmp_path / "lake"), *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli_main.main()
+        captured = capfd.readouterr()
+        return exit_.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_list_names_the_shipped_encoder(matlake) -> None:
+    code, out, _ = matlake("encoders", "list", "--json")
+    (encoder,) = [e for e in json.loads(out)["encoders"] if e["name"] == ENCODER]
+    assert code == 0
+    assert (encoder["input"], encoder["dim"], encoder["shipped"]) == ("composition", 1024, True)
+    assert len(encoder["sha256"]) == 64
+
+
+def test_show_prints_the_card(matlake) -> None:
+    code, out, _ = matlake("encoders", "show", ENCODER)
+    assert code == 0
+    assert "CC BY 4.0" in out
+    assert "formation_energy_eV_per_atom (eV/atom)" in out
+    _, out, _ = matlake("encoders", "show", ENCODER, "--json")
+    assert json.loads(out)["architecture"] == "elemnet"
+
+
+def test_verify_passes_and_fails_with_its_exit_code(matlake, tmp_path) -> None:
+    code, out, _ = matlake("encoders", "verify", ENCODER, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["encoder"] == ENCODER
+    assert document["passed"] is True
+    assert all(set(check) == {"name", "passed", "detail"} for check in document["checks"])
+
+    copy = shelve(find_encoder(ENCODER), tmp_path / "lake" / "encoders")
+    (copy.folder / MODEL_FILE).write_bytes(b"damaged")
+    code, out, _ = matlake("encoders", "verify", ENCODER, "--json")
+    assert code == 1
+    assert json.loads(out)["passed"] is False
+
+
+def test_an_unknown_encoder_is_an_error_with_a_hint(matlake) -> None:
+    code, out, _ = matlake("encoders", "verify", "absent", "--json")
+    assert code == 1
+    assert ENCODER in json.loads(out)["hint"]
+
+
+@pytest.mark.parametrize("command", ["pretrain", "export"])
+def test_a_missing_extra_is_named(matlake, monkeypatch, tmp_path, command) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else find_spec(name))
+    options = {
+        "pretrain": ["--data", tmp_path / "t.csv", "--target", "y", "--output", tmp_path / "run"],
+        "export": ["--checkpoint", tmp_path, "--name", "x"],
+    }[command]
+    code, out, _ = matlake("encoders", command, "elemnet", *options, "--json")
+    assert code == 1
+    assert json.loads(out)["hint"] == "pip install 'matlake[train]'"
+
+
+def test_pretrain_then_export_then_list(matlake, tmp_path) -> None:
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    table = tmp_path / "oxides.csv"
+    rows = [f"{metal}{n}O{k},{-n / (n + k)}" for metal in ("Ti", "Fe", "Mg") for n in range(1, 6) for k in range(1, 6)]
+    table.write_text("formula,energy_eV\n" + "\n".join(rows) + "\n")
+    arguments = ("--data", table, "--target", "energy_eV", "--output", tmp_path / "run", "--epochs", 2, "--threads", 2)
+    code, out, err = matlake("encoders", "pretrain", "elemnet", *arguments, "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["unit"] == "eV"
+    assert document["epochs"] == 2
+    assert "epoch 1 of 2" in err
+    assert "left" in err
+
+    arguments = ("--checkpoint", tmp_path / "run", "--name", "oxides", "--precision", "float16", "--data", table)
+    code, out, _ = matlake("encoders", "export", "elemnet", *arguments, "--json")
+    assert code == 0
+    assert "test_mae_eV" in json.loads(out)["metrics"]
+    _, out, _ = matlake("encoders", "list", "--json")
+    assert [e["name"] for e in json.loads(out)["encoders"]] == [ENCODER, "oxides"]
+
+
+def test_help_is_there_for_every_command() -> None:
+    from matlake.cli.encoders import encoders_command
+
+    for name in encoders_command.commands:
+        assert CliRunner().invoke(encoders_command, [name, "--help"]).exit_code == 0

@@ -1,0 +1,95 @@
+"""The command line's contract: JSON shapes, exit codes, where errors go."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import ENCODER
+
+FEATURE = f"{ENCODER}@16"
+
+
+class Cli:
+    """Runs ``matlake`` in a process of its own, on one lake."""
+
+    def __init__(self, lake: Path) -> None:
+        self.lake = lake
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "matlake", "--lake", str(self.lake), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    def json(self, *arguments: str, code: int = 0) -> dict[str, object]:
+        document = json.loads(self(*arguments, "--json", code=code))
+        assert isinstance(document, dict)
+        return document
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    return Cli(tmp_path / "lake")
+
+
+def test_the_chain_answers_in_the_shapes_of_the_contract(cli: Cli, band_gaps: Path, tmp_path: Path) -> None:
+    imported = cli.json("import", str(band_gaps), "--dataset", "gaps")
+    assert (imported["dataset"], imported["rows"], imported["failed"]) == ("gaps", 300, 0)
+    embedded = cli.json("embed", "--encoder", FEATURE)
+    assert (embedded["embedded"], embedded["skipped"], embedded["failed"]) == (300, 0, 0)
+    assert cli.json("status").keys() >= {"datasets", "encoders", "heads", "failures"}
+    rows = json.loads(cli("sql", "SELECT count(*) AS n FROM embeddings", "--format", "json"))
+    assert rows == [{"n": 300}]
+    target = tmp_path / "out.parquet"
+    assert not cli("sql", "SELECT * FROM gaps", "--format", "parquet", "--output", str(target))
+    assert pq.read_table(target).num_rows == 300
+
+
+def test_rows_that_fail_give_exit_code_3(cli: Cli, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("formula\nSi\nXx\nHe\n")
+    assert cli.json("import", str(table), "--dataset", "d", code=3)["failed"] == 1
+    assert cli.json("embed", "--encoder", FEATURE, code=3)["failed"] == 1
+    assert cli.json("embed", "--encoder", FEATURE, code=3)["embedded"] == 0
+    assert "unknown element" in cli("sql", "SELECT reason FROM failures")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["status"], 1),
+        (["import", "nowhere.csv", "--dataset", "d"], 1),
+        (["import"], 2),
+        (["embed", "--encoder", "x", "--dataset", "a", "--where", "b"], 2),
+        (["no-such-command"], 2),
+    ],
+)
+def test_errors_are_one_json_document_with_a_hint(cli: Cli, arguments: list[str], code: int) -> None:
+    document = cli.json(*arguments, code=code)
+    assert document["error"]
+    assert document["hint"]
+
+
+def test_sql_parquet_needs_a_file(cli: Cli, band_gaps: Path) -> None:
+    cli("import", str(band_gaps), "--dataset", "gaps")
+    cli("sql", "SELECT 1", "--format", "parquet", code=2)
+    cli("sql", "DELETE FROM gaps", code=1)
+
+
+def test_cuda_on_a_machine_without_it_is_an_error_that_says_what_to_do(cli: Cli, band_gaps: Path) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine has a CUDA build of ONNX Runtime")
+    cli("import", str(band_gaps), "--dataset", "gaps")
+    document = cli.json("embed", "--encoder", FEATURE, "--device", "cuda", code=1)
+    assert "CPU build" in str(document["error"])
+    assert "matlake[gpu]" in str(document["hint"])
