@@ -81,7 +81,7 @@ def matlake_run(rows: int) -> dict[str, Any]:
 def eager_run(batch: int) -> dict[str, Any]:
     """Featurise with pymatgen and run the same network in PyTorch eager, to the same layer."""
     import torch
-    from pymatgen.core import Composition
+    from pymatgen.core.composition import Composition
 
     from matlake.export.elemnet import ElemNet
     from matlake.materials.elements import ELEMNET_ELEMENTS
@@ -111,7 +111,7 @@ def magpie_run() -> dict[str, Any]:
     """Featurise with matminer's Magpie preset on one core, without its progress bar."""
     warnings.simplefilter("ignore")
     from matminer.featurizers.composition import ElementProperty
-    from pymatgen.core import Composition
+    from pymatgen.core.composition import Composition
 
     formulas = pq.read_table(OQMD, columns=["formula"])["formula"].to_pylist()[:: FULL // MAGPIE_ROWS][:MAGPIE_ROWS]
     featurizer = ElementProperty.from_preset("magpie", impute_nan=True)
@@ -140,7 +140,7 @@ def main() -> None:
             print(f"{name}: {results[-1]}", file=sys.stderr)
 
     def median(name: str, key: str) -> float:
-        return statistics.median(run[key] for run in runs[name])
+        return float(statistics.median(run[key] for run in runs[name]))
 
     ours = median("full", "rows_per_s")
     rows = [

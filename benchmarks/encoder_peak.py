@@ -2,10 +2,11 @@
 
     python benchmarks/encoder_peak.py
 
-The peak is the best rate of NumPy's (OpenBLAS) and ONNX Runtime's product of two square matrices of 2,048 rows in the same
-run, with the same number of threads.
+The peak is the best rate of NumPy's (OpenBLAS) and ONNX Runtime's product of two square matrices of 2,048 rows in
+the same run, with the same number of threads.
 """
 
+import functools
 import itertools
 import os
 import statistics
@@ -59,7 +60,8 @@ def main() -> None:
         for (name, batch), found in rates.items():
             x = generator.dirichlet(np.ones(86), batch).astype(np.float32)
             session, repeats = sessions[name], max(1, 2048 // batch)
-            seconds = median_time(lambda s=session, x=x: s.run(["prediction"], {"fractions": x}), min(repeats, 20))
+            run = functools.partial(session.run, ["prediction"], {"fractions": x})
+            seconds = median_time(run, min(repeats, 20))
             found.append(batch / seconds)
     peak = statistics.median(peaks)
     median = {key: statistics.median(found) for key, found in rates.items()}

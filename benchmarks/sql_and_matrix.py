@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from common import ENCODER, OQMD, needs_oqmd, report, timed
 
 from matlake import embed, import_table, open_lake
+from matlake.regress.features import resolve_features
 from matlake.regress.matrix import read_matrix
 from matlake.store import delta
 
@@ -42,7 +43,7 @@ def main() -> None:
                 pq.read_table(file, columns=["composition_hash", target], partitioning=None)
 
         def training_matrix() -> None:
-            read_matrix(lake, target, [feature])
+            read_matrix(lake, target, resolve_features(lake, [feature]))
 
         def query() -> None:
             lake.query(f'SELECT {target}, vector FROM embed."{feature}" JOIN oqmd USING (material_id)')

@@ -6,12 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from samples import BUNDLED, SHARED
 
 import matlake
-
-ENCODER = "elemnet-oqmd-formation-energy"
-BUNDLED = Path(matlake.__file__).parent / "data"
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")

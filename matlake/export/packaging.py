@@ -21,9 +21,9 @@ from matlake.export.pretrain import load_trained, mean_absolute_error
 from matlake.export.run_record import RunRecord, read_run
 from matlake.export.sources import DATABASES, ELEMNET_PAPERS, NOT_STATED
 from matlake.export.training_data import PARTS, Rows, TrainingData, read_training_data
-from matlake.export.units import unit_suffix
 from matlake.files import write_whole
 from matlake.materials.elements import ELEMNET_ELEMENTS
+from matlake.materials.units import unit_suffix
 
 _STORED_AS = {"float16": "float16-stored"}
 

@@ -18,7 +18,7 @@ from matlake.export.pretrain import (
 )
 from matlake.export.run_record import RunRecord, read_run, write_run
 from matlake.export.training_data import TableRecipe, TrainingData, read_training_data
-from matlake.export.units import unit_of
+from matlake.materials.units import unit_of
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import ENCODER
+from samples import ENCODER
 
 FEATURE = f"{ENCODER}@16"
 

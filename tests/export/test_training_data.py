@@ -5,8 +5,8 @@ import pytest
 
 from matlake.errors import SourceError
 from matlake.export.training_data import TableRecipe, random_parts, read_training_data
-from matlake.export.units import unit_of, unit_suffix
 from matlake.materials.formula import parse_formula
+from matlake.materials.units import unit_of, unit_suffix
 
 RECIPE = TableRecipe("formula", "energy_eV_per_atom")
 

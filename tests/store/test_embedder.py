@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import BUNDLED, ENCODER
+from samples import BUNDLED, ENCODER
 
 from matlake import Lake, embed, import_table, open_encoder, open_lake, parse_formula
 from matlake.errors import EncoderError, LakeError, QueryError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import ENCODER
+from samples import ENCODER
 
 from matlake import Lake, embed, import_table
 from matlake.errors import QueryError

@@ -1,0 +1,145 @@
+"""The main job, end to end, on the sample of measured band gaps that comes with the package."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from matlake.progress import Tracker
+from matlake.regress.features import resolve_features
+from matlake.regress.matrix import read_matrix
+from matlake.regress.plots import embedding_map, parity_plot
+from matlake.regress.predict import predict
+from matlake.regress.result import TrainResult
+from matlake.regress.train import TrainRequest, train
+from matlake.store.embedder import embed
+from matlake.store.importer import import_table
+from matlake.store.lake import open_lake
+from matlake.store.results import render
+
+SAMPLE: Final = Path(__file__).with_name("data") / "expt_gap.parquet"
+DATASET: Final = "expt_gap"
+TARGET: Final = "band_gap_eV"
+FEATURE: Final = "elemnet-oqmd-formation-energy@4"
+HEAD: Final = "expt-gap"
+UNSEEN: Final = {"GaN": 3.4, "ZnO": 3.3, "BaZrS3": 1.8}
+"""Well-known semiconductors that the sample lacks, with the gap that the literature gives, in eV."""
+
+FAMILIES: Final = f"""\
+SELECT CASE WHEN list_contains(elements, 'F') THEN 'fluorides'
+            WHEN list_contains(elements, 'O') THEN 'oxides'
+            WHEN list_contains(elements, 'S') THEN 'sulfides'
+            WHEN list_contains(elements, 'Se') THEN 'selenides'
+            WHEN list_contains(elements, 'Te') THEN 'tellurides'
+            ELSE 'others' END AS family,
+       count(*) AS n,
+       round(100 * avg(CAST({TARGET} = 0 AS INTEGER)), 1) AS metals_percent,
+       round(median({TARGET}) FILTER ({TARGET} > 0), 2) AS median_gap_eV
+FROM {DATASET} GROUP BY family ORDER BY median_gap_eV DESC"""
+
+NEIGHBOURS: Final = f"""\
+SELECT m.formula, m.{TARGET}, round(array_distance(e.vector, q.vector), 2) AS distance
+FROM embed."{FEATURE}" AS e JOIN {DATASET} AS m USING (material_id),
+     (SELECT vector FROM embed."{FEATURE}" JOIN {DATASET} USING (material_id) WHERE formula = 'CdTe' LIMIT 1) AS q
+ORDER BY distance LIMIT 6"""
+
+
+@dataclass(frozen=True)
+class QuickstartReport:
+    """What the quickstart found and made.
+
+    Attributes:
+        lake: The new lake.
+        materials: Rows imported.
+        embedded: Vectors added in this run.
+        families: Result of the first query.
+        neighbours: Result of the second query.
+        training: Result of training.
+        predictions: One entry a formula that the sample lacks: ``input``, ``value`` and ``literature_eV``, in eV.
+        plots: Files drawn.
+    """
+
+    lake: Path
+    materials: int
+    embedded: int
+    families: pa.Table
+    neighbours: pa.Table
+    training: TrainResult
+    predictions: list[dict[str, Any]]
+    plots: list[Path]
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        return {
+            "lake": str(self.lake),
+            "materials": self.materials,
+            "embedded": self.embedded,
+            "families": self.families.to_pylist(),
+            "neighbours": self.neighbours.to_pylist(),
+            "training": self.training.document(),
+            "predictions": self.predictions,
+            "plots": [str(plot) for plot in self.plots],
+        }
+
+
+def quickstart(
+    path: Path,
+    say: Callable[[str], None],
+    progress: Callable[[str, str], AbstractContextManager[Tracker]],
+    workers: int,
+) -> QuickstartReport:
+    """Import, embed, query, train, predict and draw; running it again repeats only what is needed.
+
+    Args:
+        path: Folder of the lake.
+        say: Told what is going on, a line at a time.
+        progress: Makes a tracker from a label and a unit.
+        workers: Threads that embed.
+    """
+    lake = open_lake(path, create=True)
+    say(f"1. import {SAMPLE.name}: measured band gaps, Zhuo et al., J. Phys. Chem. Lett. 9, 1668 (2018)")
+    with progress("importing", "rows") as track:
+        imported = import_table(lake, SAMPLE, DATASET, track=track)
+    say(f"   {imported.rows:,} materials in the dataset {DATASET}")
+
+    say(f"2. embed with {FEATURE} (ONNX Runtime, CPU)")
+    with progress("embedding", "rows") as track:
+        embedded = embed(lake, [FEATURE], dataset=DATASET, workers=workers, track=track)
+    say(f"   {embedded.embedded:,} vectors in {embedded.seconds:.1f} s; {embedded.skipped:,} rows needed none")
+
+    say("3. SQL: which families are metals, and how wide are the gaps of the others?")
+    families = lake.query(FAMILIES)
+    say(_indented(render(families, "table").decode()))
+    say("   SQL on embeddings: what is nearest to CdTe?")
+    neighbours = lake.query(NEIGHBOURS)
+    say(_indented(render(neighbours, "table").decode()))
+
+    say("4. train a regressor on the embedding, model chosen by cross-validation")
+    training = train(lake, TrainRequest(TARGET, [FEATURE], dataset=DATASET, name=HEAD))
+    say(_indented("\n".join(training.lines())))
+
+    say("5. predict compositions that the sample does not hold")
+    answer = predict(lake, HEAD, list(UNSEEN))
+    predictions = [{"input": p.input, "value": p.value, "literature_eV": UNSEEN[p.input]} for p in answer.predictions]
+    for p in predictions:
+        say(f"   {p['input']:<8} {p['value']:5.2f} eV   (literature: about {p['literature_eV']:.1f} eV)")
+
+    say("6. plots: predictions against measured values, and a map of the embedding coloured by the gap")
+    folder = path / "plots"
+    folder.mkdir(exist_ok=True)
+    matrix = read_matrix(lake, TARGET, resolve_features(lake, [FEATURE]), dataset=DATASET)
+    held = training.test
+    plots = [
+        *parity_plot(folder / "parity", held.y, held.predicted, quantity="band gap", unit="eV"),
+        *embedding_map(folder / "map", matrix.x, matrix.y, quantity="measured band gap", unit="eV"),
+    ]
+    for plot in plots:
+        say(f"   {plot}")
+    return QuickstartReport(path, imported.rows, embedded.embedded, families, neighbours, training, predictions, plots)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"   {line}".rstrip() for line in text.splitlines())

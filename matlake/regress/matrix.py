@@ -1,0 +1,231 @@
+"""From SQL to the matrix that a regressor is fitted to.
+
+SQL gives keys, target and a row number; vectors stream in as Arrow batches and are written to their rows, because
+the order of a join is not stable and a second copy of the vectors would double the memory.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matlake.errors import QueryError, TrainingError
+from matlake.materials.formula import fractions_matrix, uncovered_elements
+from matlake.regress.features import Feature
+from matlake.store.lake import Lake
+from matlake.store.sql import identifier, literal
+
+MIN_ROWS: Final = 10
+BATCH_BYTES: Final = 16 << 20
+_MIN_BATCH_ROWS: Final = 2048
+_NOT_PROPERTIES: Final = frozenset({"dataset", "material_id", "formula", "elements", "nelements", "nsites"})
+_NUMERIC: Final = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+)
+_NUMERIC_PREFIXES: Final = ("FLOAT", "DOUBLE", "DECIMAL")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A selected row that has a target but lacks an embedding."""
+
+    dataset: str
+    material_id: str
+    feature: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Rows with features and target, in order of dataset and id.
+
+    Attributes:
+        x: float32 [n, d], the features side by side.
+        y: float64 [n], the target.
+        fractions: float32 [n, 86], element fractions of the same rows.
+        dataset: str [n].
+        material_id: str [n].
+        formula: str [n].
+        groups: str [n], hash of the composition.
+        missing: Rows left out for want of an embedding.
+        sql: The query that selects the rows.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float64]
+    fractions: NDArray[np.float32]
+    dataset: NDArray[np.str_]
+    material_id: NDArray[np.str_]
+    formula: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    missing: tuple[Missing, ...]
+    sql: str
+
+
+def read_matrix(
+    lake: Lake, target: str, features: tuple[Feature, ...], *, dataset: str | None = None, where: str | None = None
+) -> Matrix:
+    """Read features and target of all materials that have both.
+
+    Args:
+        lake: The lake; all is read at one moment of it.
+        target: Numeric property column; rows in which it is null are not selected.
+        features: Embedded layers, concatenated in this order.
+        dataset: Only this dataset.
+        where: Only rows of ``materials`` that this SQL predicate selects.
+
+    Raises:
+        TrainingError: The target is unknown, not numeric, not finite or constant; a feature is not embedded;
+            fewer than ``MIN_ROWS`` rows.
+        QueryError: ``where`` is no predicate over ``materials``.
+    """
+    if dataset is not None and dataset not in lake.dataset_names():
+        raise TrainingError(
+            f"there is no dataset {dataset!r}", f"datasets: {', '.join(lake.dataset_names()) or 'none yet'}"
+        )
+    with lake.connect() as connection:
+        _check_target(connection, target)
+        sql = _selection_sql(connection, target, dataset, where)
+        keys = _select(connection, sql, target, where)
+        y = keys["target"].to_numpy().astype(np.float64)
+        _check_values(y, keys, target)
+        x = np.empty((len(y), sum(feature.dim for feature in features)), dtype=np.float32)
+        kept = np.ones(len(y), dtype=bool)
+        missing: list[Missing] = []
+        start = 0
+        for feature in features:
+            found = _read_vectors(connection, feature, x[:, start : start + feature.dim])
+            start += feature.dim
+            kept &= found
+            lacking = keys.take(np.flatnonzero(~found)).select(["dataset", "material_id"]).to_pylist()
+            missing += [Missing(row["dataset"], row["material_id"], feature.feature) for row in lacking]
+        compositions = connection.sql(
+            "SELECT c.atomic_numbers, c.fractions FROM selection AS s JOIN internal.compositions AS c "
+            "USING (dataset, material_id) ORDER BY s.row"
+        ).to_arrow_table()
+    if not kept.all():
+        rows = np.flatnonzero(kept)
+        x, y, keys, compositions = x[rows], y[rows], keys.take(rows), compositions.take(rows)
+    _check_enough(y, target, missing)
+    text = {name: keys[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
+    return Matrix(
+        x=x,
+        y=y,
+        fractions=_fractions(compositions, keys),
+        groups=keys["composition_hash"].to_numpy().astype(np.str_),
+        missing=tuple(missing),
+        sql=sql,
+        **text,
+    )
+
+
+def _check_target(connection: duckdb.DuckDBPyConnection, target: str) -> None:
+    kinds: dict[str, str] = dict(
+        connection.execute("SELECT column_name, column_type FROM (DESCRIBE materials)").fetchall()
+    )
+    properties = [name for name in kinds if name not in _NOT_PROPERTIES]
+    hint = f"property columns: {', '.join(properties) or 'none: import a table that has some'}"
+    if target not in kinds:
+        raise TrainingError(f"the lake has no column {target!r}", hint)
+    if kinds[target] not in _NUMERIC and not kinds[target].startswith(_NUMERIC_PREFIXES):
+        raise TrainingError(f"column {target!r} holds {kinds[target]}, not numbers", hint)
+
+
+def _selection_sql(connection: duckdb.DuckDBPyConnection, target: str, dataset: str | None, where: str | None) -> str:
+    conditions = [f"{identifier(target)} IS NOT NULL"]
+    if dataset is not None:
+        conditions.append(f"dataset = {literal(dataset)}")
+    if where is not None:
+        conditions.append(f"({where}\n)")
+    sql = (
+        f"SELECT dataset, material_id, formula, {identifier(target)} FROM materials "
+        f"WHERE {' AND '.join(conditions)} ORDER BY dataset, material_id"
+    )
+    try:
+        if len(connection.extract_statements(sql)) != 1:
+            raise QueryError(f"{where!r} is not one SQL predicate")
+    except duckdb.Error as error:
+        raise _not_a_predicate(where, error) from error
+    return sql
+
+
+def _select(connection: duckdb.DuckDBPyConnection, sql: str, target: str, where: str | None) -> pa.Table:
+    """Number the selected rows in the temporary table ``selection`` and return it in order."""
+    try:
+        connection.execute(
+            "CREATE TEMP TABLE selection AS SELECT row_number() OVER (ORDER BY s.dataset, s.material_id) - 1 AS row, "
+            f"s.dataset, s.material_id, s.formula, s.{identifier(target)}::DOUBLE AS target, c.composition_hash "
+            f"FROM ({sql}) AS s JOIN internal.compositions AS c USING (dataset, material_id)"
+        )
+    except duckdb.Error as error:
+        raise _not_a_predicate(where, error) from error
+    return connection.sql("SELECT * FROM selection ORDER BY row").to_arrow_table()
+
+
+def _not_a_predicate(where: str | None, error: Exception) -> QueryError:
+    return QueryError(
+        f"cannot select by {where!r}: {error}", 'give a predicate over `materials`, such as "nelements = 2"'
+    )
+
+
+def _check_values(y: NDArray[np.float64], keys: pa.Table, target: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(y))
+    if len(bad):
+        first = keys.slice(int(bad[0]), 1).to_pylist()[0]
+        raise TrainingError(
+            f"{target} is not finite in {len(bad):,} rows, first in {first['material_id']} of {first['dataset']}",
+            f"leave them out: --where 'isfinite({identifier(target)})'",
+        )
+
+
+def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -> None:
+    if len(y) < MIN_ROWS:
+        lacking = f"; {len(missing):,} more lack an embedding" if missing else ""
+        raise TrainingError(
+            f"only {len(y)} rows have {target} and all features{lacking}; at least {MIN_ROWS} are needed",
+            "check --dataset or --where, and run `matlake embed` if rows lack an embedding",
+        )
+    if y.min() == y.max():
+        raise TrainingError(
+            f"{target} is {y[0]:g} in all {len(y):,} rows: nothing to learn", "select rows in which it varies"
+        )
+
+
+def _read_vectors(connection: duckdb.DuckDBPyConnection, feature: Feature, x: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Write a feature's vectors into the columns ``x`` [n, d] and say which of the n rows have one."""
+    views = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'embed' AND view_name = ?"
+    if connection.execute(views, [feature.feature]).fetchall()[0][0] == 0:
+        raise TrainingError(
+            f"nothing is embedded with {feature.feature}", f"run `matlake embed --encoder {feature.feature}`"
+        )
+    found = np.zeros(len(x), dtype=bool)
+    reader: Any = connection.sql(
+        f"SELECT s.row, e.vector FROM embed.{identifier(feature.feature)} AS e "
+        "JOIN selection AS s USING (dataset, material_id)"
+    ).to_arrow_reader(max(_MIN_BATCH_ROWS, BATCH_BYTES // (4 * feature.dim)))
+    for batch in reader:
+        rows = batch.column(0).to_numpy()
+        x[rows] = batch.column(1).flatten().to_numpy().reshape(-1, feature.dim)
+        found[rows] = True
+    return found
+
+
+def _fractions(compositions: pa.Table, keys: pa.Table) -> NDArray[np.float32]:
+    reasons = uncovered_elements(compositions["atomic_numbers"])
+    if reasons.null_count < len(reasons):
+        row = int(np.flatnonzero(reasons.is_valid().to_numpy(zero_copy_only=False))[0])
+        raise TrainingError(
+            f"{keys['formula'][row]}: {reasons[row]}, and the comparison with element fractions needs one for each",
+            "leave such materials out with --where",
+        )
+    return fractions_matrix(compositions["atomic_numbers"], compositions["fractions"])

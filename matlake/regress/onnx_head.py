@@ -1,0 +1,130 @@
+"""From a fitted scikit-learn pipeline to one ONNX graph that predicts in the target's unit."""
+
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from matlake.encoders.session import onnx_runtime
+from matlake.errors import HeadError
+from matlake.regress.models import MODELS, Fitted
+from matlake.regress.onnx_graphs import INPUT, IR_VERSION, LINEAR_KINDS, OPSET, knn_graph, linear_graph, svr_graph
+
+OUTPUT: Final = "value"
+ML_OPSET: Final = 3
+PARITY_TOLERANCE: Final = 1e-4
+"""Largest error allowed against scikit-learn, relative to the target's standard deviation."""
+
+
+def convert(fitted: Fitted, n_features: int) -> bytes:
+    """Convert a fitted model and fold the target's scaling in.
+
+    Args:
+        fitted: StandardScaler and regressor, fitted to a standardised target.
+        n_features: Number of columns.
+
+    Returns:
+        An ONNX file with the input ``features`` float32 [n, d] and the output ``value`` float64 [n]. The last step is
+        done in float64, so that a target with a large mean and a small spread keeps its digits.
+
+    Raises:
+        HeadError: There is no conversion for this regressor.
+    """
+    scaler, regressor = fitted.pipeline.steps[0][1], fitted.pipeline.steps[1][1]
+    kind = type(regressor).__name__
+    if kind in LINEAR_KINDS:
+        model = linear_graph(scaler, regressor)
+    elif kind == "SVR":
+        model = svr_graph(scaler, regressor)
+    elif kind == "KNeighborsRegressor" and regressor.weights == "uniform":
+        model = knn_graph(scaler, regressor)
+    else:
+        model = _skl2onnx(fitted.pipeline, n_features)
+    _fold_scaling(model, fitted.mean, fitted.std)
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())
+
+
+def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> float:
+    """Compare a converted head with scikit-learn.
+
+    Args:
+        content: The ONNX file.
+        fitted: What it was converted from.
+        x: float32 [n, d], real rows.
+
+    Returns:
+        The largest error, relative to the target's standard deviation.
+
+    Raises:
+        HeadError: It is above ``PARITY_TOLERANCE``.
+    """
+    error = float(np.max(np.abs(run_graph(content, x) - fitted.predict(x)))) / fitted.std
+    if not error <= PARITY_TOLERANCE:
+        raise HeadError(
+            f"the ONNX head differs from scikit-learn by {error:.1e} of the target's standard deviation, "
+            f"more than {PARITY_TOLERANCE:.0e}",
+            f"train another model: {', '.join(MODELS)}",
+        )
+    return error
+
+
+def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Run a head that has just been converted.
+
+    Args:
+        content: The ONNX file.
+        x: float32 [n, d].
+
+    Returns:
+        float64 [n], in the target's unit.
+    """
+    session = onnx_runtime().InferenceSession(content, providers=["CPUExecutionProvider"])
+    (values,) = session.run([OUTPUT], {INPUT: x})
+    return np.asarray(values, dtype=np.float64)
+
+
+def _skl2onnx(pipeline: Any, n_features: int) -> onnx.ModelProto:
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+
+    try:
+        model: onnx.ModelProto = convert_sklearn(
+            pipeline,
+            name="head",  # a random one otherwise, and the digest with it
+            initial_types=[(INPUT, FloatTensorType([None, n_features]))],
+            target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET},
+        )
+    except (MissingConverter, MissingShapeCalculator, NotImplementedError, RuntimeError) as error:
+        kind = type(pipeline.steps[-1][1]).__name__
+        raise HeadError(f"{kind} cannot be converted to ONNX", f"models that can: {', '.join(MODELS)}") from error
+    del model.opset_import[:]
+    model.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)])
+    model.ir_version = IR_VERSION
+    return model
+
+
+def _fold_scaling(model: onnx.ModelProto, mean: float, std: float) -> None:
+    """Append ``value = flatten(output) * std + mean`` in float64 and make it the only output."""
+    graph = model.graph
+    raw = graph.output[0].name
+    graph.node.extend(
+        [
+            helper.make_node("Reshape", [raw, "head_flat_shape"], ["head_flat"]),
+            helper.make_node("Cast", ["head_flat"], ["head_wide"], to=TensorProto.DOUBLE),
+            helper.make_node("Mul", ["head_wide", "head_std"], ["head_spread"]),
+            helper.make_node("Add", ["head_spread", "head_mean"], [OUTPUT]),
+        ]
+    )
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.array([-1], dtype=np.int64), "head_flat_shape"),
+            numpy_helper.from_array(np.array(std), "head_std"),
+            numpy_helper.from_array(np.array(mean), "head_mean"),
+        ]
+    )
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["n"]))

@@ -1,0 +1,86 @@
+"""``train`` and ``predict`` on the command line: JSON shapes, exit codes, where errors go."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import matlake
+
+FEATURE = "elemnet-oqmd-formation-energy@16"
+
+
+class Cli:
+    """Runs ``matlake`` in a process of its own, on one lake."""
+
+    def __init__(self, lake: Path) -> None:
+        self.lake = lake
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "matlake", "--lake", str(self.lake), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    def json(self, *arguments: str, code: int = 0) -> dict[str, object]:
+        document = json.loads(self(*arguments, "--json", code=code))
+        assert isinstance(document, dict)
+        return document
+
+
+@pytest.fixture
+def cli(lake: matlake.Lake) -> Cli:
+    matlake.embed(lake, [FEATURE])
+    return Cli(lake.path)
+
+
+def test_train_and_predict_answer_in_the_shapes_of_the_contract(cli: Cli, tmp_path: Path) -> None:
+    trained = cli.json("train", "--target", "band_gap_eV", "--features", FEATURE, "--model", "ridge", "--name", "gap")
+    assert trained.keys() >= {"head", "target", "unit", "n_train", "n_test", "metrics", "baseline"}
+    assert (trained["head"], trained["unit"]) == ("gap", "eV")
+    assert cli.json("status")["heads"] == ["gap"]
+
+    predicted = cli.json("predict", "gap", "--formula", "TiO2", "--formula", "Xx", code=3)
+    assert predicted.keys() >= {"head", "unit", "predictions", "failed"}
+    (prediction,), (failed,) = predicted["predictions"], predicted["failed"]  # type: ignore[misc]
+    assert prediction["input"] == "TiO2"
+    assert failed["input"] == "Xx"
+
+    table, target = tmp_path / "t.csv", tmp_path / "out.parquet"
+    table.write_text("composition\nTiO2\nGaN\n")
+    assert len(cli.json("predict", "gap", "--input", str(table))["predictions"]) == 2  # type: ignore[arg-type]
+    assert cli.json("predict", "gap", "--input", str(table), "--output", str(target))["rows"] == 2
+    assert pq.read_table(target)["predicted_band_gap_eV"].to_pylist()[0] == pytest.approx(prediction["value"], abs=1e-4)
+
+
+def test_people_read_units_and_baselines(cli: Cli) -> None:
+    text = cli("train", "--target", "band_gap_eV", "--features", FEATURE, "--model", "knn")
+    assert "band_gap_eV in eV" in text
+    assert "mean of the training rows" in text
+    assert " eV" in cli("predict", "band_gap_eV-knn", "--formula", "GaN")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (("train", "--target", "gap", "--features", FEATURE, "--model", "ridge"), 1, "no column 'gap'"),
+        (("train", "--target", "band_gap_eV", "--features", f"{FEATURE}0", "--model", "ridge"), 1, "no layer '160'"),
+        (("train", "--target", "band_gap_eV", "--features", FEATURE, "--model", "mlp"), 1, "unknown model 'mlp'"),
+        (("train", "--target", "band_gap_eV", "--features", FEATURE), 2, "Missing option '--model'"),
+        (("predict", "gap", "--formula", "TiO2"), 1, "no head 'gap'"),
+        (("predict", "gap"), 2, "either --formula or --input"),
+        (("predict", "gap", "--formula", "TiO2", "--output", "x.csv"), 2, "go with --input"),
+    ],
+)
+def test_errors_are_documents_with_a_remedy(cli: Cli, arguments: tuple[str, ...], code: int, error: str) -> None:
+    document = cli.json(*arguments, code=code)
+    assert error in str(document["error"])
+    assert document["hint"]

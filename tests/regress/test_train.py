@@ -1,0 +1,70 @@
+import json
+
+import numpy as np
+import pytest
+
+import matlake
+from matlake.errors import HeadError, TrainingError
+from matlake.regress.metrics import measure
+from matlake.regress.predict import predict
+from matlake.regress.result import TrainResult
+from matlake.regress.train import TrainRequest, train
+
+FEATURE = "elemnet-oqmd-formation-energy@13"
+
+
+def test_the_answer_holds_what_the_contract_promises(trained: TrainResult) -> None:
+    answer = json.loads(json.dumps(trained.document(), allow_nan=False))
+    assert answer["head"] == "gap"
+    assert (answer["target"], answer["unit"]) == ("band_gap_eV", "eV")
+    assert answer["n_train"] + answer["n_test"] == 307
+    assert (
+        set(answer["metrics"]) == set(answer["baseline"]) == set(answer["fractions_baseline"]) == {"mae", "rmse", "r2"}
+    )
+    assert answer["cv"]["folds"] == 3
+    assert answer["left_out"] == 0
+
+
+def test_the_metrics_are_those_of_the_saved_head(embedded: matlake.Lake, trained: TrainResult) -> None:
+    held = trained.test
+    answer = predict(embedded, "gap", held.formula.tolist())
+    again = np.array([prediction.value for prediction in answer.predictions])
+    assert again == pytest.approx(held.predicted, abs=1e-4)
+    assert measure(held.y, again).mae == pytest.approx(trained.metrics.mae, abs=1e-5)
+
+
+def test_people_see_the_unit_and_both_baselines(trained: TrainResult) -> None:
+    text = "\n".join(trained.lines())
+    assert "band_gap_eV in eV" in text
+    assert "mean of the training rows" in text
+    assert "ridge on element fractions" in text
+    table = [line for line in trained.lines() if "R²" in line or line.startswith(("ridge", "mean"))]
+    assert len({line.index("  ", len(line.rstrip()) - 27) > 0 for line in table}) == 1
+
+
+def test_the_same_seed_makes_the_same_head(embedded: matlake.Lake) -> None:
+    request = TrainRequest("band_gap_eV", [FEATURE], "extra-trees", name="twice", seed=5)
+    first, again = train(embedded, request), train(embedded, request)
+    assert first.card.sha256 == again.card.sha256
+    assert first.metrics == again.metrics
+
+
+def test_auto_names_the_model_it_chose(embedded: matlake.Lake) -> None:
+    steps: list[str] = []
+    result = train(embedded, TrainRequest("band_gap_eV", [FEATURE], where="band_gap_eV > 0"), steps.append)
+    assert result.card.name == "band_gap_eV-auto"
+    assert result.card.model in result.lines()[2]
+    assert result.metrics.mae < result.baseline.mae
+    assert any("cross-validating svr" in step for step in steps)
+    assert '"band_gap_eV" IS NOT NULL AND (band_gap_eV > 0' in result.card.training_sql
+
+
+def test_what_cannot_be_trained_is_said_before_the_work(embedded: matlake.Lake) -> None:
+    for request, error, message in (
+        (TrainRequest("band_gap_eV", [FEATURE], "mlp"), TrainingError, "unknown model"),
+        (TrainRequest("band_gap_eV", [FEATURE], "ridge", split="time"), TrainingError, "unknown split"),
+        (TrainRequest("band_gap_eV", [FEATURE], "ridge", name="a/b"), HeadError, "not a head name"),
+        (TrainRequest("density", [FEATURE], "ridge"), TrainingError, "no column 'density'"),
+    ):
+        with pytest.raises(error, match=message):
+            train(embedded, request)

@@ -1,0 +1,45 @@
+"""Documentation that cannot drift: commands are documented, and the README's example runs."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from samples import BUNDLED
+
+from matlake.cli.main import COMMANDS, cli
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_every_command_is_in_the_readme_and_has_help() -> None:
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.help
+        assert f"`{name}" in README
+
+
+def test_the_readme_example_runs(tmp_path: Path) -> None:
+    pacsv.write_csv(pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, 400), tmp_path / "band_gaps.csv")
+    block = README.partition("```console\n")[2].partition("```")[0]
+    commands = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+    assert len(commands) >= 4
+    for command in commands:
+        name, *arguments = shlex.split(command)
+        assert name == "matlake"
+        done = subprocess.run(
+            [sys.executable, "-m", "matlake", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_the_readme_python_runs(tmp_path: Path) -> None:
+    pacsv.write_csv(pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, 200), tmp_path / "band_gaps.csv")
+    code = README.partition("```python\n")[2].partition("```")[0]
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
