@@ -61,7 +61,7 @@ def matlake_run(rows: int) -> dict[str, Any]:
         clocked(embedder, "fractions_matrix", "fractions")
         clocked(Encoder, "encode", "encode")
         clocked(delta, "write_part", "write")
-        clocked(delta, "append_new", "commit")
+        clocked(delta.Appender, "append", "commit")
         before = peak_mb()
         embed_seconds = timed(lambda: embed(lake, [f"{ENCODER}@4"], workers=workers))
         size = sum(file.stat().st_size for file in lake.embeddings.rglob("*.parquet"))

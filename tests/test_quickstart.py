@@ -42,7 +42,7 @@ def test_quickstart_queries_tell_something(report: dict[str, list[dict[str, obje
     assert len(report["neighbours"]) == 6
 
 
-def test_quickstart_predicts_in_eV_and_draws(report: dict[str, list[dict[str, float]]]) -> None:
+def test_quickstart_predicts_in_ev_and_draws(report: dict[str, list[dict[str, float]]]) -> None:
     assert [p["input"] for p in report["predictions"]] == ["GaN", "ZnO", "BaZrS3"]
     assert all(0 < p["value"] < 8 for p in report["predictions"])
     plots = [Path(str(plot)) for plot in report["plots"]]

@@ -210,8 +210,8 @@ def _read_vectors(connection: duckdb.DuckDBPyConnection, feature: Feature, x: ND
         )
     found = np.zeros(len(x), dtype=bool)
     reader: Any = connection.sql(
-        f"SELECT s.row, e.vector FROM embed.{identifier(feature.feature)} AS e "
-        "JOIN selection AS s USING (dataset, material_id)"
+        f"SELECT s.row, e.vector FROM internal.{identifier(feature.feature)} AS e "
+        "JOIN selection AS s ON s.composition_hash = e.content_hash"
     ).to_arrow_reader(max(_MIN_BATCH_ROWS, BATCH_BYTES // (4 * feature.dim)))
     for batch in reader:
         rows = batch.column(0).to_numpy()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -136,67 +137,84 @@ def replace_all(root: Path, schema: pa.Schema, parts: list[Part]) -> None:
     _sync_log(root)
 
 
-def append_new(root: Path, part: Part, since: int, key: str, vectors: tuple[str, ...] = ()) -> int:
-    """Commit a part, less the keys that others committed to its partition after snapshot ``since``.
+class Appender:
+    """Adds parts to one partition of a table such that no key is ever in it twice, whatever the number of writers.
 
-    Each commit carries a transaction number of its partition, and Delta lets only one of two commits with the
-    same number pass; the other looks again at what is there. So no key is ever in the table twice, whatever the
-    number of writers.
-
-    Args:
-        root: The table's folder.
-        part: A part whose keys were not in snapshot ``since``.
-        since: Version of the table that the part's keys were checked against.
-        key: Column that is unique within a partition.
-        vectors: As in ``write_part``, in case that the part has to be written again.
-
-    Returns:
-        The number of rows added.
+    Each commit carries a transaction number of the partition, and Delta lets only one of two commits with the same
+    number pass; the other looks again at what is there. The appender's own parts are taken to share no key with each
+    other.
     """
-    application = "/".join(part.partition.values())
-    for attempt in range(COMMIT_ATTEMPTS):
-        table = DeltaTable(str(root))
-        taken = keys_added_since(table, part.partition, since, key)
-        if len(taken):
-            rows = pq.read_table(root / part.path, partitioning=None)
-            fresh = rows.filter(pa.compute.invert(pa.compute.is_in(rows[key], value_set=taken)))
-            (root / part.path).unlink()
-            if not fresh.num_rows:
-                return 0
-            part = write_part(root, fresh, part.partition, vectors)
-        since = table.version()
-        number = table.transaction_version(application)
-        try:
-            table.create_write_transaction(
-                [part.action()],
-                "append",
-                table.schema(),
-                commit_properties=CommitProperties(
-                    max_commit_retries=0,
-                    app_transactions=[Transaction(application, 0 if number is None else number + 1)],
-                ),
-            )
-        except CommitFailedError:
-            time.sleep(0.01 * min(attempt, 20))
-            continue
-        except (DeltaError, OSError) as error:
-            raise CommitUnknownError(
-                f"it is not known whether the commit to {root} was recorded: {error}",
-                "run the same command again: what is there already is skipped",
-            ) from error
-        _sync_log(root)
-        return part.rows
-    raise LakeError(f"{COMMIT_ATTEMPTS} commits to {root} in a row lost against other writers", "run again")
 
+    def __init__(self, root: Path, partition: dict[str, str], key: str, vectors: tuple[str, ...] = ()) -> None:
+        """Take the snapshot that the caller checks keys against.
 
-def keys_added_since(table: DeltaTable, partition: dict[str, str], since: int, key: str) -> pa.Array:
-    """Return the keys in a partition's files that were added after a version."""
-    if table.version() == since:
-        return pa.array([], pa.string())
-    old = DeltaTable(table.table_uri, version=since)
-    new = set(live_files(table, partition)) - set(live_files(old, partition))
-    columns = [pq.read_table(file, columns=[key], partitioning=None)[key] for file in sorted(new)]
-    return pa.chunked_array(columns, pa.string()).combine_chunks()
+        Args:
+            root: The table's folder.
+            partition: The partition to add to.
+            key: Column that is unique within the partition.
+            vectors: As in ``write_part``, in case that a part has to be written again.
+        """
+        self.root, self.partition, self.key, self.vectors = root, partition, key, vectors
+        self.table = DeltaTable(str(root))
+        self.files = live_files(self.table, partition)
+        self._known = {Path(file).name for file in self.files}
+        self._foreign: pa.Array = pa.array([], pa.string())
+
+    def foreign_keys(self) -> pa.Array:
+        """Return the keys that other writers have added since the snapshot."""
+        self.table.update_incremental()
+        new = [file for file in live_files(self.table, self.partition) if Path(file).name not in self._known]
+        for file in new:
+            keys = pq.read_table(file, columns=[self.key], partitioning=None)[self.key]
+            self._foreign = pa.concat_arrays([self._foreign, *keys.chunks])
+            self._known.add(Path(file).name)
+        return self._foreign
+
+    def without_foreign(self, rows: pa.Table) -> pa.Table:
+        """Return the rows whose keys no other writer has added since the snapshot."""
+        foreign = self.foreign_keys()
+        return rows.filter(pc.invert(pc.is_in(rows[self.key], value_set=foreign))) if len(foreign) else rows
+
+    def append(self, part: Part) -> int:
+        """Commit a part of this partition, less the keys that others have added; return the number of rows added.
+
+        Raises:
+            LakeError: Other writers were faster many times in a row.
+            CommitUnknownError: It is not known whether the commit was recorded.
+        """
+        application = "/".join(self.partition.values())
+        for attempt in range(COMMIT_ATTEMPTS):
+            if len(self.foreign_keys()):
+                written = pq.read_table(self.root / part.path, partitioning=None)
+                fresh = self.without_foreign(written)
+                if fresh.num_rows < written.num_rows:
+                    (self.root / part.path).unlink()
+                    if not fresh.num_rows:
+                        return 0
+                    part = write_part(self.root, fresh, self.partition, self.vectors)
+            number = self.table.transaction_version(application)
+            try:
+                self.table.create_write_transaction(
+                    [part.action()],
+                    "append",
+                    self.table.schema(),
+                    commit_properties=CommitProperties(
+                        max_commit_retries=0,
+                        app_transactions=[Transaction(application, 0 if number is None else number + 1)],
+                    ),
+                )
+            except CommitFailedError:
+                time.sleep(0.01 * min(attempt, 20))
+                continue
+            except (DeltaError, OSError) as error:
+                raise CommitUnknownError(
+                    f"it is not known whether the commit to {self.root} was recorded: {error}",
+                    "run the same command again: what is there already is skipped",
+                ) from error
+            self._known.add(Path(part.path).name)
+            _sync_log(self.root)
+            return part.rows
+        raise LakeError(f"{COMMIT_ATTEMPTS} commits to {self.root} in a row lost against other writers", "run again")
 
 
 def _sync_log(root: Path) -> None:

@@ -14,7 +14,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 from numpy.typing import NDArray
 
 from matlake.encoders.encoder import Encoder, open_encoder
@@ -134,9 +133,10 @@ def _embed_file(
     job: _Job, dataset: str, file: str, where: str | None, pool: ThreadPoolExecutor, workers: int
 ) -> NDArray[np.int64]:
     """Embed the rows of one file of a dataset; return vectors added, rows selected, rows failed."""
-    table = DeltaTable(str(job.lake.embeddings))
-    selected, failed, contents = _pending(job, dataset, file, where, table)
-    contents, refused = _refuse(job, contents)
+    vectors = delta.Appender(job.lake.embeddings, job.partition, KEY, ("vector",))
+    failures = delta.Appender(job.lake.failures, failure_partition(job.encoder.card), KEY)
+    selected, failed, contents = _pending(job, dataset, file, where, vectors.files, failures.files)
+    contents, refused = _refuse(failures, contents)
     failed += refused
     shard_rows = max(256, SHARD_BYTES // (4 * job.encoder.card.layer(job.layer).dim))
     shards = [contents.slice(start, shard_rows) for start in range(0, contents.num_rows, shard_rows)]
@@ -146,30 +146,27 @@ def _embed_file(
     try:
         while shards or running:
             while shards and len(running) <= workers:
-                now = DeltaTable(str(job.lake.embeddings))
-                taken = delta.keys_added_since(now, job.partition, table.version(), KEY)
-                running.add(pool.submit(_encode_shard, job, _without(shards.pop(), taken)))
+                running.add(pool.submit(_encode_shard, job, vectors.without_foreign(shards.pop())))
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 part = future.result()
                 if part is not None:
-                    embedded += delta.append_new(job.lake.embeddings, part, table.version(), KEY, ("vector",))
+                    embedded += vectors.append(part)
     finally:
         for future in running:
             future.cancel()
     return np.array([embedded, selected, failed], dtype=np.int64)
 
 
-def _pending(job: _Job, dataset: str, file: str, where: str | None, table: DeltaTable) -> tuple[int, int, pa.Table]:
+def _pending(
+    job: _Job, dataset: str, file: str, where: str | None, vector_files: list[str], failure_files: list[str]
+) -> tuple[int, int, pa.Table]:
     """Return rows selected, rows known to fail, and the contents that have neither vector nor failure."""
     rows = (
         f"(SELECT {literal(dataset)} AS dataset, * FROM {read_parquet([file])} WHERE import_error IS NULL "
         "UNION ALL BY NAME (SELECT * FROM materials LIMIT 0))"  # so that every property can be named
     )
-    failures = delta.open_table(job.lake.failures)
-    partition = failure_partition(job.encoder.card)
-    refused = _hashes(delta.live_files(failures, partition) if failures else [])
-    embedded = _hashes(delta.live_files(table, job.partition))
+    refused, embedded = _hashes(failure_files), _hashes(vector_files)
     selection = (
         f"SELECT composition_hash AS content_hash, atomic_numbers, fractions FROM {rows} WHERE ({where or 'true'}\n)"
     )
@@ -199,16 +196,13 @@ def _hashes(files: list[str]) -> str:
     return f"(SELECT content_hash FROM {read_parquet(files)})" if files else "(SELECT '' AS content_hash WHERE false)"
 
 
-def _refuse(job: _Job, contents: pa.Table) -> tuple[pa.Table, int]:
+def _refuse(failures: delta.Appender, contents: pa.Table) -> tuple[pa.Table, int]:
     """Record the contents that the encoder has no input for; return the others, and the rows refused."""
     reasons = uncovered_elements(contents["atomic_numbers"])
     refused = contents.filter(pc.is_valid(reasons))
     if refused.num_rows:
         rows = pa.table({KEY: refused[KEY], "reason": pc.drop_null(reasons)})
-        root = job.lake.failures
-        since = DeltaTable(str(root)).version()
-        part = delta.write_part(root, rows, failure_partition(job.encoder.card))
-        delta.append_new(root, part, since, KEY)
+        failures.append(delta.write_part(failures.root, rows, failures.partition))
     return contents.filter(pc.is_null(reasons)), int(pc.sum(refused["n_rows"]).as_py() or 0)
 
 
@@ -221,7 +215,3 @@ def _encode_shard(job: _Job, shard: pa.Table) -> delta.Part | None:
     offsets = pa.array(np.arange(0, count * dim + 1, dim, dtype=np.int32))
     table = pa.table({KEY: shard[KEY], "vector": pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))})
     return delta.write_part(job.lake.embeddings, table, job.partition, ("vector",))
-
-
-def _without(shard: pa.Table, taken: pa.Array) -> pa.Table:
-    return shard.filter(pc.invert(pc.is_in(shard[KEY], value_set=taken))) if len(taken) else shard

@@ -36,7 +36,8 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     """Return a connection with the views of one moment of the lake, closed to all other files.
 
     Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``,
-    ``composition_hash``, ``atomic_numbers``, ``fractions``) for readers of contents.
+    ``composition_hash``, ``atomic_numbers``, ``fractions``) and ``internal."NAME@LAYER"`` (``content_hash``,
+    ``vector``) for readers of contents.
     """
     # DuckDB lets SQL read its spill folder: give it one of its own, made only when something spills
     spill = Path(tempfile.gettempdir()) / f"matlake-{uuid.uuid4()}"
@@ -142,6 +143,10 @@ def _embedding_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
             files = delta.live_files(table, embedding_partition(card, layer.name)) if table else []
             if not files:
                 continue
+            connection.execute(
+                f"CREATE VIEW internal.{identifier(f'{card.name}@{layer.name}')} AS "
+                f"SELECT content_hash, vector::FLOAT[{layer.dim}] AS vector FROM {read_parquet(files)}"
+            )
             joined = (
                 f"FROM internal.compositions AS m JOIN {read_parquet(files)} AS e "
                 "ON m.composition_hash = e.content_hash"
