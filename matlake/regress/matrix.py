@@ -104,7 +104,7 @@ def read_matrix(
         missing: list[Missing] = []
         start = 0
         for feature in features:
-            found = _read_vectors(connection, feature, x[:, start : start + feature.dim])
+            found = _read_vectors(connection, feature, keys["composition_hash"], x[:, start : start + feature.dim])
             start += feature.dim
             kept &= found
             lacking = keys.take(np.flatnonzero(~found)).select(["dataset", "material_id"]).to_pylist()
@@ -201,22 +201,43 @@ def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -
         )
 
 
-def _read_vectors(connection: duckdb.DuckDBPyConnection, feature: Feature, x: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Write a feature's vectors into the columns ``x`` [n, d] and say which of the n rows have one."""
+def _read_vectors(
+    connection: duckdb.DuckDBPyConnection, feature: Feature, hashes: pa.ChunkedArray, x: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Write a feature's vectors into the columns ``x`` [n, d] and say which of the n rows have one.
+
+    Vectors stream past in the order of the files and are placed by content hash here: a join in DuckDB copies every
+    vector once more.
+    """
     views = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'embed' AND view_name = ?"
     if connection.execute(views, [feature.feature]).fetchall()[0][0] == 0:
         raise TrainingError(
             f"nothing is embedded with {feature.feature}", f"run `matlake embed --encoder {feature.feature}`"
         )
     found = np.zeros(len(x), dtype=bool)
-    reader: Any = connection.sql(
-        f"SELECT s.row, e.vector FROM internal.{identifier(feature.feature)} AS e "
-        "JOIN selection AS s ON s.composition_hash = e.content_hash"
-    ).to_arrow_reader(max(_MIN_BATCH_ROWS, BATCH_BYTES // (4 * feature.dim)))
+    if not len(x):
+        return found
+    vectors = f"internal.{identifier(feature.feature)}"
+    (stored,) = connection.execute(f"SELECT count(*) FROM {vectors}").fetchall()[0]
+    some = "SEMI JOIN selection AS s ON s.composition_hash = e.content_hash" if 2 * len(x) < stored else ""
+    reader: Any = connection.sql(f"SELECT e.content_hash, e.vector FROM {vectors} AS e {some}").to_arrow_reader(
+        max(_MIN_BATCH_ROWS, BATCH_BYTES // (4 * feature.dim))
+    )
+    wanted = np.array(hashes.to_pylist(), dtype=np.bytes_)
+    order = np.argsort(wanted, kind="stable")
+    wanted = wanted[order]
     for batch in reader:
-        rows = batch.column(0).to_numpy()
-        x[rows] = batch.column(1).flatten().to_numpy().reshape(-1, feature.dim)
+        given = np.array(batch.column(0).to_pylist(), dtype=np.bytes_)
+        places = np.minimum(np.searchsorted(wanted, given), len(wanted) - 1)
+        hit = np.flatnonzero(wanted[places] == given)
+        rows = order[places[hit]]
+        block = batch.column(1).flatten().to_numpy().reshape(-1, feature.dim)
+        x[rows] = block if len(hit) == len(given) else block[hit]
         found[rows] = True
+    first = order[np.searchsorted(wanted, wanted)]  # equal compositions share the vector of the first
+    repeated = first != order
+    x[order[repeated]] = x[first[repeated]]
+    found[order[repeated]] = found[first[repeated]]
     return found
 
 

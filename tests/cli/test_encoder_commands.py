@@ -98,7 +98,7 @@ def test_pretrain_then_export_then_list(matlake, tmp_path) -> None:
     assert code == 0
     assert "test_mae_eV" in json.loads(out)["metrics"]
     _, out, _ = matlake("encoders", "list", "--json")
-    assert [e["name"] for e in json.loads(out)["encoders"]] == [ENCODER, "oxides"]
+    assert [e["name"] for e in json.loads(out)["encoders"]] == [ENCODER, f"{ENCODER}-int8", "oxides"]
 
 
 def test_help_is_there_for_every_command() -> None:

@@ -98,7 +98,7 @@ def test_unknown_layers_and_repeated_features_are_refused(embedded) -> None:
     with pytest.raises(EncoderError, match="no layer '99'"):
         resolve_features(embedded, [f"{ENCODER}@99"])
     with pytest.raises(TrainingError, match="named twice"):
-        resolve_features(embedded, [ENCODER, f"{ENCODER}@4"])
+        resolve_features(embedded, [ENCODER, f"{ENCODER}@2"])
 
 
 def test_a_column_name_with_quotes_and_spaces_is_only_a_name(lake_of) -> None:
