@@ -1,7 +1,7 @@
 """The regressors on offer: fixed settings, a small grid each, and the largest data they are meant for.
 
-All are fitted on standardised features and a standardised target, so that one grid serves every property. A
-grid is tried by cross-validation on training rows (see ``selection``).
+All but trees are fitted on standardised features, all on a standardised target, so that one grid serves every property.
+A grid is tried by cross-validation on training rows (see ``selection``).
 """
 
 import os
@@ -36,6 +36,8 @@ class Model:
         max_rows: Most training rows it is meant for; None for no limit.
         wide: Whether it computes in float64. Embeddings are collinear: the large, opposite coefficients of a linear
             model leave no digits of float32.
+        scaled: Whether features are standardised. Trees need none, and a scaled value that rounds to the other side
+            of a threshold in ONNX would take another branch.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Model:
     grid: Callable[[int], list[Parameters]]
     max_rows: int | None = None
     wide: bool = False
+    scaled: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def fit_model(
 
     mean, std = float(y.mean()), float(y.std()) or 1.0  # a fold's target may be constant
     regressor = model.build(parameters, seed)
-    pipeline = make_pipeline(StandardScaler(), regressor)
+    pipeline = make_pipeline(StandardScaler(with_mean=model.scaled, with_std=model.scaled), regressor)
     with warnings.catch_warnings():
         # Coordinate descent that stops early is still a model, and cross-validation has measured it as it is.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -200,7 +203,7 @@ MODELS: Final[dict[str, Model]] = {
         Model(
             "knn", _build_knn, _fixed([{"n_neighbors": k} for k in (5, 3, 10)]), max_rows=20_000
         ),  # a head is its rows
-        Model("random-forest", _build_random_forest, _tree_grid),
-        Model("extra-trees", _build_extra_trees, _tree_grid),
+        Model("random-forest", _build_random_forest, _tree_grid, scaled=False),
+        Model("extra-trees", _build_extra_trees, _tree_grid, scaled=False),
     )
 }
