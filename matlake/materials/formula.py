@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+")
 _CHARGE = re.compile(r"[+\u2212\u207a\u207b-]")
 _READABLE = re.compile(r"[A-Za-z0-9.()\[\]{}]+")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_DIGITS = 12  # significant ones; more would keep the rounding noise of pymatgen's floats
+_DIGITS = 14  # significant ones; more would keep the rounding noise of pymatgen's floats
 _COLUMN = {symbol: column for column, symbol in enumerate(ELEMNET_ELEMENTS)}
 _COLUMN_OF_Z = np.array([-1, *(_COLUMN.get(symbol, -1) for symbol in SYMBOLS)])
 
@@ -65,7 +65,8 @@ def parse_formula(text: object) -> Composition:
     """Read a chemical formula.
 
     Nested brackets, decimals (``Ga0.3In0.7As``), hydrates (``CuSO4·5H2O``, also with ``*`` or ``•``) and
-    subscript digits are read. ``D`` and ``T`` are hydrogen: isotopes have no fractions of their own.
+    subscript digits are read; amounts in brackets to fourteen significant digits. ``D`` and ``T`` are hydrogen:
+    isotopes have no fractions of their own.
 
     Args:
         text: A formula. Anything but a string, such as the NaN of an empty table cell, is an error.
