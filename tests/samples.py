@@ -1,5 +1,8 @@
-"""Names that several tests share."""
+"""What several tests share: names of real samples, and a way to run the command line."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import matlake
@@ -7,3 +10,26 @@ import matlake
 ENCODER = "elemnet-oqmd-formation-energy"
 BUNDLED = Path(matlake.__file__).parent / "data"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+class Cli:
+    """Runs ``matlake`` in a process of its own, on one lake."""
+
+    def __init__(self, lake: Path) -> None:
+        self.lake = lake
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "matlake", "--lake", str(self.lake), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    def json(self, *arguments: str, code: int = 0) -> dict[str, object]:
+        document = json.loads(self(*arguments, "--json", code=code))
+        assert isinstance(document, dict)
+        return document

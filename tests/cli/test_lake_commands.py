@@ -1,38 +1,13 @@
 """The command line's contract: JSON shapes, exit codes, where errors go."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from samples import ENCODER
+from samples import ENCODER, Cli
 
 FEATURE = f"{ENCODER}@16"
-
-
-class Cli:
-    """Runs ``matlake`` in a process of its own, on one lake."""
-
-    def __init__(self, lake: Path) -> None:
-        self.lake = lake
-
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "matlake", "--lake", str(self.lake), *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout
-
-    def json(self, *arguments: str, code: int = 0) -> dict[str, object]:
-        document = json.loads(self(*arguments, "--json", code=code))
-        assert isinstance(document, dict)
-        return document
 
 
 @pytest.fixture
