@@ -16,12 +16,11 @@ from matlake.errors import QueryError, TrainingError
 from matlake.materials.formula import fractions_matrix, uncovered_elements
 from matlake.regress.features import Feature
 from matlake.store.lake import Lake
-from matlake.store.sql import identifier, literal
+from matlake.store.sql import MATERIAL_COLUMNS, identifier, literal, not_a_predicate
 
 MIN_ROWS: Final = 10
 BATCH_BYTES: Final = 16 << 20
 _MIN_BATCH_ROWS: Final = 2048
-_NOT_PROPERTIES: Final = frozenset({"dataset", "material_id", "formula", "elements", "nelements", "nsites"})
 _NUMERIC: Final = (
     "TINYINT",
     "SMALLINT",
@@ -133,7 +132,7 @@ def _check_target(connection: duckdb.DuckDBPyConnection, target: str) -> None:
     kinds: dict[str, str] = dict(
         connection.execute("SELECT column_name, column_type FROM (DESCRIBE materials)").fetchall()
     )
-    properties = [name for name in kinds if name not in _NOT_PROPERTIES]
+    properties = [name for name in kinds if name not in MATERIAL_COLUMNS]
     hint = f"property columns: {', '.join(properties) or 'none: import a table that has some'}"
     if target not in kinds:
         raise TrainingError(f"the lake has no column {target!r}", hint)
@@ -155,7 +154,7 @@ def _selection_sql(connection: duckdb.DuckDBPyConnection, target: str, dataset: 
         if len(connection.extract_statements(sql)) != 1:
             raise QueryError(f"{where!r} is not one SQL predicate")
     except duckdb.Error as error:
-        raise _not_a_predicate(where, error) from error
+        raise not_a_predicate(where, error) from error
     return sql
 
 
@@ -168,14 +167,8 @@ def _select(connection: duckdb.DuckDBPyConnection, sql: str, target: str, where:
             f"FROM ({sql}) AS s JOIN internal.compositions AS c USING (dataset, material_id)"
         )
     except duckdb.Error as error:
-        raise _not_a_predicate(where, error) from error
+        raise not_a_predicate(where, error) from error
     return connection.sql("SELECT * FROM selection ORDER BY row").to_arrow_table()
-
-
-def _not_a_predicate(where: str | None, error: Exception) -> QueryError:
-    return QueryError(
-        f"cannot select by {where!r}: {error}", 'give a predicate over `materials`, such as "nelements = 2"'
-    )
 
 
 def _check_values(y: NDArray[np.float64], keys: pa.Table, target: str) -> None:

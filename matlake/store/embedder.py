@@ -8,6 +8,7 @@ import random
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -23,7 +24,7 @@ from matlake.materials.formula import fractions_matrix, uncovered_elements
 from matlake.progress import Tracker, untracked
 from matlake.store import delta
 from matlake.store.lake import Lake
-from matlake.store.sql import embedding_partition, failure_partition, literal, read_parquet
+from matlake.store.sql import embedding_partition, failure_partition, literal, not_a_predicate, read_parquet
 
 SHARD_BYTES: Final = 32 << 20
 KEY: Final = "content_hash"
@@ -122,10 +123,7 @@ def _sources(lake: Lake, dataset: str | None) -> list[tuple[str, str, int]]:
         if table is not None:
             actions = pa.table(table.get_add_actions(flatten=True))
             rows = dict(zip(actions["path"].to_pylist(), actions["num_records"].to_pylist(), strict=True))
-            sources += [
-                (name, file, next(count for path, count in rows.items() if file.endswith(path)))
-                for file in delta.live_files(table)
-            ]
+            sources += [(name, file, rows[Path(file).name]) for file in delta.live_files(table)]
     return sources
 
 
@@ -176,9 +174,7 @@ def _pending(
                 raise QueryError(f"{where!r} is not one SQL predicate")
             connection.execute(f"CREATE TEMP TABLE selected AS {selection}")
         except duckdb.Error as error:
-            raise QueryError(
-                f"cannot select by {where!r}: {error}", 'give a predicate over `materials`, such as "nelements = 2"'
-            ) from error
+            raise not_a_predicate(where, error) from error
         (selected,) = connection.execute("SELECT count(*) FROM selected").fetchall()[0]
         (failed,) = connection.execute(
             f"SELECT count(*) FROM selected SEMI JOIN {refused} AS r USING (content_hash)"

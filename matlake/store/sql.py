@@ -29,6 +29,9 @@ _NO_FAILURES = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
     "NULL::VARCHAR AS formula, NULL::VARCHAR AS stage, NULL::VARCHAR AS encoder, NULL::VARCHAR AS reason WHERE false"
 )
+MATERIAL_COLUMNS = frozenset({"dataset", "material_id", "formula", "elements", "nelements", "nsites"})
+"""Columns of ``materials`` that are no properties."""
+
 _INTERNAL_COLUMNS = "source_row, composition_hash, atomic_numbers, fractions, import_error"
 
 
@@ -106,6 +109,13 @@ def query(lake: Lake, statement: str) -> pa.Table:
             raise QueryError(
                 str(error), "`SELECT table_name FROM information_schema.tables` lists the views"
             ) from error
+
+
+def not_a_predicate(where: str | None, error: Exception) -> QueryError:
+    """Return the error for a ``--where`` that DuckDB does not take."""
+    return QueryError(
+        f"cannot select by {where!r}: {error}", 'give a predicate over `materials`, such as "nelements = 2"'
+    )
 
 
 def identifier(name: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from matlake.store import delta
 from matlake.store.lake import Lake
-from matlake.store.sql import embedding_partition
+from matlake.store.sql import MATERIAL_COLUMNS, embedding_partition, identifier
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,8 @@ class Status:
         return lines
 
 
-_NOT_PROPERTIES = frozenset({"dataset", "material_id", "formula", "elements", "nelements", "nsites"})
-
-
 def status(lake: Lake) -> Status:
     """Count what is in a lake."""
-    from matlake.store.sql import identifier
-
     datasets = []
     with lake.connect() as connection:
         for name in lake.dataset_names():
@@ -61,7 +56,7 @@ def status(lake: Lake) -> Status:
                 {
                     "name": name,
                     "materials": materials,
-                    "properties": [c for c in relation.columns if c not in _NOT_PROPERTIES],
+                    "properties": [c for c in relation.columns if c not in MATERIAL_COLUMNS],
                 }
             )
         (failures,) = connection.execute("SELECT count(*) FROM failures").fetchall()[0]
