@@ -23,7 +23,7 @@ from matlake.regress.predict import (
     open_predictor,
     refusal_lines,
 )
-from matlake.store.importer import FORMULA_COLUMNS
+from matlake.store.importer import find_formula_column
 from matlake.store.lake import Lake
 from matlake.store.readers import TableSource, open_source
 
@@ -92,7 +92,7 @@ def predict_table(
     """
     predictor = open_predictor(lake, head_name)
     source = open_source(path)
-    column = _formula_column(source, formula_column)
+    column = find_formula_column(source, formula_column)
     predictions: list[Prediction] = []
     failed: list[Refusal] = []
     row = 0
@@ -137,7 +137,7 @@ def predict_to_file(
     predictor = open_predictor(lake, head_name)
     card = predictor.head.card
     source = open_source(path)
-    column = _formula_column(source, formula_column)
+    column = find_formula_column(source, formula_column)
     schema = _output_schema(source, card)
     part = output.with_name(f".{output.name}.part")
     rows = n_failed = 0
@@ -180,19 +180,6 @@ def _batches(source: TableSource) -> Iterator[pa.RecordBatch]:
     for batch in source.batches():
         for start in range(0, batch.num_rows, CHUNK_ROWS):
             yield batch.slice(start, CHUNK_ROWS)
-
-
-def _formula_column(source: TableSource, named: str | None) -> str:
-    names = {name.lower(): name for name in source.schema.names}
-    column = named if named is not None else next((names[usual] for usual in FORMULA_COLUMNS if usual in names), None)
-    if column is None or column not in source.schema.names:
-        raise SourceError(
-            f"{source.path} has no column {named!r}" if named else f"{source.path} has no column of formulas",
-            f"name one with --formula-column; its columns: {', '.join(source.schema.names)}",
-        )
-    if source.schema.field(column).type != pa.string():
-        raise SourceError(f"column {column!r} of {source.path} holds {source.schema.field(column).type}, no formulas")
-    return column
 
 
 def _output_schema(source: TableSource, card: HeadCard) -> pa.Schema:

@@ -135,16 +135,26 @@ def import_table(
     )
 
 
-def _choose_columns(source: TableSource, formula_column: str | None, id_column: str | None) -> _Columns:
-    names = source.schema.names
-    formula = _column(source, formula_column, FORMULA_COLUMNS)
+def find_formula_column(source: TableSource, named: str | None) -> str:
+    """Return the column of formulas: the one named, or the first by a usual name.
+
+    Raises:
+        SourceError: There is none, or it does not hold text.
+    """
+    formula = _column(source, named, FORMULA_COLUMNS)
     if formula is None:
         raise SourceError(
-            f"{source.path} has no column of formulas by a usual name; its columns: {', '.join(names)}",
+            f"{source.path} has no column of formulas by a usual name; its columns: {', '.join(source.schema.names)}",
             "name it with --formula-column",
         )
     if source.schema.field(formula).type != pa.string():
         raise SourceError(f"column {formula!r} of {source.path} holds {source.schema.field(formula).type}, no formulas")
+    return formula
+
+
+def _choose_columns(source: TableSource, formula_column: str | None, id_column: str | None) -> _Columns:
+    names = source.schema.names
+    formula = find_formula_column(source, formula_column)
     identifier = _column(source, id_column, ID_COLUMNS)
     properties = {}
     for name in names:
