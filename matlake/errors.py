@@ -23,6 +23,10 @@ class FormulaError(MatlakeError):
     """A chemical formula cannot be read, or has no place in an encoder's element table."""
 
 
+class StructureError(MatlakeError):
+    """A crystal structure cannot be read, or is none: disordered, without a cell, atoms on top of each other."""
+
+
 class SourceError(MatlakeError):
     """A file or table to be read is missing, empty, of an unknown kind, or lacks a named column."""
 

@@ -1,0 +1,207 @@
+"""Crystals: species, lattice and fractional positions, one by one and in columns.
+
+Everything after the import works on columns: one flat array of atoms and one of positions for many crystals, as
+Parquet and the neighbour kernel want them.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from matlake.errors import StructureError
+from matlake.materials.elements import SYMBOLS
+from matlake.materials.formula import Composition
+
+MAX_ATOMS: Final = 10_000
+"""Largest cell imported unless told otherwise."""
+
+SHORTEST_BOND_A: Final = 0.5
+"""Atoms closer than this are on top of each other: the bond of H₂, the shortest there is, has 0.74 Å."""
+
+_SMALLEST_EDGE_A: Final = 0.5
+_LARGEST_EDGE_A: Final = 10_000.0
+_FLATTEST: Final = 1e-3  # volume over the product of the edges: below it, a cell is a plane within its own precision
+
+COLUMNS: Final = pa.schema(
+    [
+        ("site_atomic_numbers", pa.list_(pa.int16())),
+        ("lattice_A", pa.list_(pa.float64())),
+        ("fractional_positions", pa.list_(pa.float64())),
+    ]
+)
+"""Geometry as a dataset stores it: n atoms, 9 numbers (rows are the cell vectors), 3n numbers."""
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """A periodic arrangement of atoms.
+
+    Attributes:
+        numbers: int16 [n], atomic numbers.
+        lattice: float64 [3, 3], cell vectors in Å, one a row.
+        positions: float64 [n, 3], fractional.
+    """
+
+    numbers: NDArray[np.int16]
+    lattice: NDArray[np.float64]
+    positions: NDArray[np.float64]
+
+    @cached_property
+    def content_hash(self) -> str:
+        """What a crystal encoder sees, as 32 hexadecimal digits (128-bit BLAKE2b of species, lattice, positions)."""
+        digest = hashlib.blake2b(digest_size=16)
+        for values in (self.numbers, self.lattice, self.positions):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def composition(self) -> Composition:
+        """The exact composition of the cell."""
+        numbers, counts = np.unique(self.numbers, return_counts=True)
+        divisor = math.gcd(*counts.tolist())
+        return Composition(
+            tuple((z, count // divisor) for z, count in zip(numbers.tolist(), counts.tolist(), strict=True))
+        )
+
+    @property
+    def volume(self) -> float:
+        """Volume of the cell in Å³."""
+        return abs(float(np.linalg.det(self.lattice)))
+
+
+def make_crystal(
+    numbers: Sequence[int] | NDArray[np.integer],
+    lattice: Sequence[Sequence[float]] | NDArray[np.floating],
+    positions: Sequence[Sequence[float]] | NDArray[np.floating],
+    *,
+    max_atoms: int = MAX_ATOMS,
+) -> Crystal:
+    """Build a crystal that every encoder can take, or say why it is none.
+
+    That no two atoms are on top of each other is not looked at here: ``too_close`` does that for many at once.
+
+    Args:
+        numbers: [n], atomic numbers.
+        lattice: [3, 3], cell vectors in Å, one a row.
+        positions: [n, 3], fractional.
+        max_atoms: Largest cell allowed.
+
+    Raises:
+        StructureError: No or too many atoms, an unknown element, a value that is not finite, a degenerate cell.
+    """
+    z = np.asarray(numbers)
+    cell = np.asarray(lattice, dtype=np.float64)
+    fractional = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
+    if not len(z):
+        raise StructureError("no atoms")
+    if len(z) > max_atoms:
+        raise StructureError(f"{len(z):,} atoms, more than {max_atoms:,}", "raise --max-atoms")
+    if len(z) != len(fractional):
+        raise StructureError(f"{len(z)} species but {len(fractional)} positions")
+    if cell.shape != (3, 3):
+        raise StructureError(f"a lattice of shape {cell.shape}, not three vectors")
+    if z.min() < 1 or z.max() > len(SYMBOLS):
+        raise StructureError(f"atomic number {z.min() if z.min() < 1 else z.max()}: no such element")
+    if not (np.isfinite(cell).all() and np.isfinite(fractional).all()):
+        raise StructureError("a lattice or position that is not a finite number")
+    if np.abs(fractional).max() > _LARGEST_EDGE_A:
+        raise StructureError(f"fractional position {np.abs(fractional).max():g}", "positions look Cartesian")
+    edges = np.sqrt((cell * cell).sum(axis=1))
+    if edges.min() < _SMALLEST_EDGE_A or edges.max() > _LARGEST_EDGE_A:
+        raise StructureError(
+            f"cell edges {', '.join(f'{edge:.3g}' for edge in edges)} Å: not a periodic cell",
+            "molecules and slabs without a cell have no crystal embedding",
+        )
+    if abs(np.linalg.det(cell)) < _FLATTEST * edges.prod():
+        raise StructureError("the cell vectors lie in a plane")
+    return Crystal(z.astype(np.int16), cell, fractional)
+
+
+@dataclass(frozen=True)
+class CrystalColumns:
+    """Many crystals in flat arrays.
+
+    Attributes:
+        offsets: int64 [b + 1]; the atoms of crystal c are ``offsets[c]:offsets[c + 1]``.
+        numbers: int16 [atoms].
+        lattices: float64 [b, 3, 3] in Å.
+        positions: float64 [atoms, 3], fractional.
+    """
+
+    offsets: NDArray[np.int64]
+    numbers: NDArray[np.int16]
+    lattices: NDArray[np.float64]
+    positions: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Return the number of crystals."""
+        return len(self.lattices)
+
+    def __getitem__(self, index: int) -> Crystal:
+        """Return one crystal; its arrays are views."""
+        atoms = slice(self.offsets[index], self.offsets[index + 1])
+        return Crystal(self.numbers[atoms], self.lattices[index], self.positions[atoms])
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Atoms in each crystal, int64 [b]."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: NDArray[np.integer] | Sequence[int]) -> Self:
+        """Return some of the crystals, in the order given."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        sizes = self.sizes[chosen]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        atoms = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], sizes)
+        return type(self)(offsets, self.numbers[atoms], self.lattices[chosen], self.positions[atoms])
+
+    @classmethod
+    def of(cls, crystals: Sequence[Crystal]) -> Self:
+        """Put crystals into columns."""
+        offsets = np.concatenate([[0], np.cumsum([len(c.numbers) for c in crystals])]).astype(np.int64)
+        if not crystals:
+            empty = np.empty((0, 3))
+            return cls(offsets, np.empty(0, np.int16), np.empty((0, 3, 3)), empty)
+        return cls(
+            offsets,
+            np.concatenate([c.numbers for c in crystals]),
+            np.stack([c.lattice for c in crystals]),
+            np.concatenate([c.positions for c in crystals]),
+        )
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table) -> Self:
+        """Read the columns of ``COLUMNS``, none of them null; nothing is parsed."""
+        numbers = _combined(table["site_atomic_numbers"])
+        lengths = pc.list_value_length(numbers).to_numpy()
+        return cls(
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            pc.list_flatten(numbers).to_numpy().astype(np.int16, copy=False),
+            pc.list_flatten(_combined(table["lattice_A"])).to_numpy().reshape(-1, 3, 3),
+            pc.list_flatten(_combined(table["fractional_positions"])).to_numpy().reshape(-1, 3),
+        )
+
+    def to_arrow(self) -> pa.Table:
+        """Return the columns of ``COLUMNS``."""
+        nine = np.arange(0, 9 * len(self) + 1, 9, dtype=np.int32)
+        return pa.Table.from_arrays(
+            [
+                pa.ListArray.from_arrays(self.offsets.astype(np.int32), pa.array(self.numbers)),
+                pa.ListArray.from_arrays(nine, pa.array(self.lattices.reshape(-1))),
+                pa.ListArray.from_arrays((3 * self.offsets).astype(np.int32), pa.array(self.positions.reshape(-1))),
+            ],
+            schema=COLUMNS,
+        )
+
+
+def _combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    combined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined
