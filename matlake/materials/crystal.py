@@ -82,16 +82,18 @@ def make_crystal(
     lattice: Sequence[Sequence[float]] | NDArray[np.floating],
     positions: Sequence[Sequence[float]] | NDArray[np.floating],
     *,
+    cartesian: bool = False,
     max_atoms: int = MAX_ATOMS,
 ) -> Crystal:
     """Build a crystal that every encoder can take, or say why it is none.
 
-    That no two atoms are on top of each other is not looked at here: ``too_close`` does that for many at once.
+    That no two atoms are on top of each other is not looked at here: ``overlaps.find_overlaps`` does that for many.
 
     Args:
         numbers: [n], atomic numbers.
         lattice: [3, 3], cell vectors in Å, one a row.
         positions: [n, 3], fractional.
+        cartesian: The positions are in Å rather than fractional.
         max_atoms: Largest cell allowed.
 
     Raises:
@@ -99,21 +101,19 @@ def make_crystal(
     """
     z = np.asarray(numbers)
     cell = np.asarray(lattice, dtype=np.float64)
-    fractional = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
+    given = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
     if not len(z):
         raise StructureError("no atoms")
     if len(z) > max_atoms:
         raise StructureError(f"{len(z):,} atoms, more than {max_atoms:,}", "raise --max-atoms")
-    if len(z) != len(fractional):
-        raise StructureError(f"{len(z)} species but {len(fractional)} positions")
+    if len(z) != len(given):
+        raise StructureError(f"{len(z)} species but {len(given)} positions")
     if cell.shape != (3, 3):
         raise StructureError(f"a lattice of shape {cell.shape}, not three vectors")
     if z.min() < 1 or z.max() > len(SYMBOLS):
         raise StructureError(f"atomic number {z.min() if z.min() < 1 else z.max()}: no such element")
-    if not (np.isfinite(cell).all() and np.isfinite(fractional).all()):
+    if not (np.isfinite(cell).all() and np.isfinite(given).all()):
         raise StructureError("a lattice or position that is not a finite number")
-    if np.abs(fractional).max() > _LARGEST_EDGE_A:
-        raise StructureError(f"fractional position {np.abs(fractional).max():g}", "positions look Cartesian")
     edges = np.sqrt((cell * cell).sum(axis=1))
     if edges.min() < _SMALLEST_EDGE_A or edges.max() > _LARGEST_EDGE_A:
         raise StructureError(
@@ -122,6 +122,9 @@ def make_crystal(
         )
     if abs(np.linalg.det(cell)) < _FLATTEST * edges.prod():
         raise StructureError("the cell vectors lie in a plane")
+    fractional = given @ np.linalg.inv(cell) if cartesian else given
+    if np.abs(fractional).max() > _LARGEST_EDGE_A:
+        raise StructureError(f"fractional position {np.abs(fractional).max():g}", "positions look Cartesian")
     return Crystal(z.astype(np.int16), cell, fractional)
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.errors import FormulaError
-from matlake.materials.elements import ATOMIC_NUMBER, ELEMNET_ELEMENTS, SYMBOLS
+from matlake.materials.elements import ATOMIC_NUMBER, ELECTRONEGATIVITY, ELEMNET_ELEMENTS, SYMBOLS
 
 MAX_LENGTH = 1000
 """Longest formula read; far above any real one, and it bounds the work on hostile input."""
@@ -32,6 +32,7 @@ _READABLE = re.compile(r"[A-Za-z0-9.()\[\]{}]+")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _DIGITS = 14  # significant ones; more would keep the rounding noise of pymatgen's floats
 _COLUMN = {symbol: column for column, symbol in enumerate(ELEMNET_ELEMENTS)}
+_WRITTEN = {z: value for z, value in enumerate(ELECTRONEGATIVITY, start=1) if math.isfinite(value)}
 _COLUMN_OF_Z = np.array([-1, *(_COLUMN.get(symbol, -1) for symbol in SYMBOLS)])
 
 
@@ -54,6 +55,12 @@ class Composition:
     def content_hash(self) -> str:
         """What a composition encoder sees, as 32 hexadecimal digits (128-bit BLAKE2b of ``canonical``)."""
         return hashlib.blake2b(self.canonical.encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def reduced_formula(self) -> str:
+        """As chemists write it, metals first (``TiO2``): by electronegativity, elements without one last."""
+        ordered = sorted(self.amounts, key=lambda part: (_WRITTEN.get(part[0], math.inf), part[0]))
+        return "".join([f"{SYMBOLS[z - 1]}{amount if amount > 1 else ''}" for z, amount in ordered])
 
     @cached_property
     def elements(self) -> list[str]:

@@ -1,0 +1,1 @@
+"""The graph networks in PyTorch: readable references, with the parameter names of the published codes."""
