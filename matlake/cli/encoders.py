@@ -1,13 +1,18 @@
 """The commands ``encoders …``: the encoder shelf, and the making of encoders."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from matlake.cli.main import EXIT_FAILED, json_option
 from matlake.cli.output import Output, note, progress
 
+if TYPE_CHECKING:
+    from matlake.export.training_data import TrainingTable
+
+_ARCHITECTURES: Final = ("elemnet", "cgcnn", "schnet", "dimenet++")
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -63,9 +68,12 @@ def verify_command(ctx: click.Context, name: str, output: Output) -> int:
 
 
 @encoders_command.command("export")
-@click.argument("architecture", type=click.Choice(["elemnet"]))
+@click.argument("architecture", type=click.Choice(_ARCHITECTURES))
 @click.option(
-    "--checkpoint", required=True, type=click.Path(path_type=Path), help="Folder of a pretraining run, or its best.pt."
+    "--checkpoint",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of a pretraining run, its best.pt, or a published checkpoint.",
 )
 @click.option("--name", required=True, help="Name of the encoder.")
 @click.option(
@@ -73,50 +81,65 @@ def verify_command(ctx: click.Context, name: str, output: Output) -> int:
     type=click.Choice(["float32", "float16", "int8"]),
     default="float32",
     show_default=True,
-    help="float16 halves the file and computes in float32; int8 also computes faster.",
+    help="float16 halves the file and computes in float32; int8 (ElemNet) also computes faster.",
 )
 @click.option("--output", "folder", type=_FOLDER, help="Folder of the encoder; LAKE/encoders/NAME where not given.")
 @click.option("--data", type=_FILE, help="Table of the run: measures the exported file's errors on its held-out rows.")
-@click.option("--database", type=click.Choice(["oqmd"]), help="Source of the table: gives licence and citation.")
+@click.option("--dataset", help="Dataset of the run, instead of --data.")
+@click.option("--database", type=click.Choice(["oqmd", "mp"]), help="Source of the table: gives licence and citation.")
 @click.option("--licence", help="Licence of the weights.")
 @click.option("--citation", multiple=True, help="A paper or data set to cite; may be repeated.")
+@click.option(
+    "--cutoff", type=click.FloatRange(min=0, min_open=True), help="Cutoff in Å, where the checkpoint does not say it."
+)
+@click.option(
+    "--max-neighbours",
+    type=click.IntRange(min=0),
+    help="Neighbour cap (0: none), where the checkpoint does not say it.",
+)
 @click.option("--release", type=click.IntRange(min=1), help="Release of the weights under this name.")
 @click.option("--replace", is_flag=True, help="Replace an encoder of this name.")
 @json_option
 @click.pass_obj
 def export_command(
     lake: Path,
-    architecture: str,  # noqa: ARG001 - so far there is one
+    architecture: str,
     checkpoint: Path,
     name: str,
     precision: str,
     folder: Path | None,
     data: Path | None,
+    dataset: str | None,
     database: str | None,
     licence: str | None,
     citation: tuple[str, ...],
+    cutoff: float | None,
+    max_neighbours: int | None,
     release: int | None,
     replace: bool,
     output: Output,
 ) -> None:
-    """Export a trained network to ONNX with its card, after comparing the two on real compositions."""
+    """Export a trained network to ONNX with its card, after comparing the two on real materials."""
     from matlake.export.extra import require_training_extra
 
     require_training_extra()
     from matlake.encoders.listing import export_lines
-    from matlake.export.packaging import ExportRequest, export_elemnet
+    from matlake.export.packaging import ExportRequest, export_encoder
 
     folder = folder or lake / "encoders" / name
-    card = export_elemnet(
+    card = export_encoder(
         ExportRequest(
+            architecture=architecture,
             checkpoint=checkpoint,
             name=name,
             folder=folder,
             precision=precision,
-            data=data,
+            data=_training_table(lake, data, dataset),
             database=database,
             licence=licence,
             citation=citation,
+            cutoff=cutoff,
+            max_neighbours=max_neighbours,
             release=release,
             replace=replace,
         )
@@ -133,81 +156,99 @@ def export_command(
 
 
 @encoders_command.command("pretrain")
-@click.argument("architecture", type=click.Choice(["elemnet"]))
-@click.option("--data", required=True, type=_FILE, help="CSV or Parquet table.")
-@click.option("--formula-column", default="formula", show_default=True, help="Column of formulas.")
-@click.option("--target", required=True, help="Column of numbers; its unit ends its name (band_gap_eV).")
+@click.argument("architecture", type=click.Choice(_ARCHITECTURES))
+@click.option("--data", type=_FILE, help="CSV or Parquet table.")
+@click.option("--dataset", help="Dataset of the lake, instead of --data.")
+@click.option("--formula-column", help="Column of formulas, for ElemNet; formula where not given.")
+@click.option("--structure-column", help="Column of CIF, POSCAR or pymatgen JSON, for the graph networks.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    default=["formation_energy_eV_per_atom"],
+    show_default=True,
+    help="Column of numbers; its unit ends its name (band_gap_eV). May be repeated: one network for several.",
+)
 @click.option("--output", "folder", required=True, type=_FOLDER, help="Folder of the run; resumed where it exists.")
 @click.option("--unit", help="Unit of the target where its column's name does not end in it.")
-@click.option("--split-column", help="Column of train, val and test; else a random split by composition, 70 : 15 : 15.")
+@click.option("--split-column", help="Column of train, val and test; else a random split by composition.")
+@click.option(
+    "--hold-out",
+    help='SQL predicate, such as "year > 2005": these rows are tested only, and their compositions never trained on.',
+)
 @click.option("--max-abs", type=click.FloatRange(min=0), help="Drop rows whose absolute target is larger.")
-@click.option("--epochs", type=click.IntRange(min=1), default=80, show_default=True, help="Length of the schedule.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=256, show_default=True, help="Rows a step.")
+@click.option("--size", "sizes", multiple=True, metavar="NAME=NUMBER", help="Size of the network; may be repeated.")
+@click.option("--max-neighbours", type=click.IntRange(min=0), help="Neighbour cap of the graphs; 0 for none.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Length of the schedule.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Rows a step.")
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="Peak of the schedule.")
+@click.option("--weight-decay", type=click.FloatRange(min=0), help="Decoupled weight decay; 0 is Adam.")
 @click.option(
-    "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1e-3,
-    show_default=True,
-    help="Peak of the schedule.",
+    "--averaging", type=click.FloatRange(0, 1, max_open=True), help="Decay of the moving average of weights; 0: none."
 )
-@click.option(
-    "--weight-decay",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    show_default=True,
-    help="Decoupled weight decay; 0 is Adam.",
-)
-@click.option(
-    "--patience",
-    type=click.IntRange(min=1),
-    default=200,
-    show_default=True,
-    help="Epochs without a better validation error after which training stops.",
-)
-@click.option("--seed", type=int, default=1234567, show_default=True, help="Seeds weights, order and random split.")
+@click.option("--patience", type=click.IntRange(min=1), help="Epochs without improvement after which training stops.")
+@click.option("--mixed-precision", is_flag=True, default=None, help="bfloat16 where it is safe, on CUDA.")
+@click.option("--seed", type=int, help="Seeds weights, order and random split.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU.")
 @json_option
+@click.pass_obj
 def pretrain_command(
+    lake: Path,
+    /,
     architecture: str,
-    data: Path,
-    formula_column: str,
-    target: str,
+    data: Path | None,
+    dataset: str | None,
+    formula_column: str | None,
+    structure_column: str | None,
+    targets: tuple[str, ...],
     folder: Path,
     unit: str | None,
     split_column: str | None,
+    hold_out: str | None,
     max_abs: float | None,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
-    patience: int,
-    seed: int,
+    sizes: tuple[str, ...],
+    max_neighbours: int | None,
     device: str,
     threads: int | None,
     output: Output,
+    **settings: Any,
 ) -> None:
-    """Train a network on a table of formulas and values; a run that was stopped goes on where it stopped."""
+    """Train a network on a table of materials and values; a run that was stopped goes on where it stopped.
+
+    What is not given is the architecture's own: see the defaults in the documentation of each encoder.
+    """
     from matlake.export.extra import require_training_extra
 
     require_training_extra()
-    from matlake.export.pretrain import EpochReport, TrainingConfig
+    from matlake.export.architectures import ARCHITECTURES
     from matlake.export.pretraining import PretrainRequest, run_pretraining
     from matlake.export.report import account_lines, epoch_line, run_document, run_lines
     from matlake.export.training_data import TableRecipe, TrainingData
+    from matlake.export.training_loop import EpochReport
 
+    table = _training_table(lake, data, dataset)
+    if table is None:
+        raise click.UsageError("give --data FILE or --dataset NAME")
+    made = ARCHITECTURES[architecture]
+    config = replace(made.config, **{name: value for name, value in settings.items() if value is not None})
     request = PretrainRequest(
-        data=data,
-        recipe=TableRecipe(formula_column, target, split_column, max_abs, seed),
-        config=TrainingConfig(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            patience=patience,
-            seed=seed,
+        architecture=architecture,
+        data=table,
+        recipe=TableRecipe(
+            targets,
+            made.input,
+            formula_column if made.input == "composition" else structure_column,
+            split_column,
+            hold_out,
+            max_abs,
+            made.shares,
+            config.seed,
         ),
+        config=config,
         folder=folder,
+        sizes=dict(_size(text) for text in sizes),
+        max_neighbours=max_neighbours,
         unit=unit,
         device=device,
         threads=threads,
@@ -218,8 +259,30 @@ def pretrain_command(
             note("\n".join(account_lines(data.account)))
 
         def on_epoch(history: list[EpochReport]) -> None:
-            track(len(history), epochs)
-            note(epoch_line(history, request.config, request.target_unit))
+            track(len(history), config.epochs)
+            note(epoch_line(history, config, request.target_unit))
 
         record = run_pretraining(request, on_data, on_epoch)
     output.document(run_document(record, folder), run_lines(record, folder))
+
+
+def _training_table(lake: Path, data: Path | None, dataset: str | None) -> "TrainingTable | None":
+    from matlake.export.training_data import TrainingTable
+
+    if data is not None and dataset is not None:
+        raise click.UsageError("give --data or --dataset, not both")
+    if data is not None:
+        return TrainingTable.from_file(data)
+    if dataset is None:
+        return None
+    from matlake.store.lake import open_lake
+
+    return TrainingTable(dataset, *open_lake(lake).read_dataset(dataset))
+
+
+def _size(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name, int(number) if number.isdigit() else float(number)
+    except ValueError as error:
+        raise click.UsageError(f"--size {text}: write it like hidden_channels=128") from error

@@ -1,8 +1,9 @@
-"""An encoder that runs: its card, an ONNX session, and the way from a batch to vectors."""
+"""An encoder that runs: its card, an ONNX session, and the way from materials to vectors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,18 @@ from numpy.typing import NDArray
 from matlake.encoders.card import MODEL_FILE, EncoderCard, read_card
 from matlake.encoders.session import onnx_runtime, open_session
 from matlake.errors import EncoderError
-from matlake.materials.elements import ELEMNET_ELEMENTS
+from matlake.materials.crystal import CrystalColumns
+from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
+from matlake.materials.graph_recipe import GraphRecipe
 
-BATCH_ROWS = 1024
-"""Rows a run: matrix products reach their peak from 512 on, and activations stay in the cache."""
+if TYPE_CHECKING:
+    from matlake.materials.angular_graphs import AngularGraphs
+    from matlake.materials.pair_graphs import PairGraphs
+
+BATCH_ROWS: Final = 1024
+"""Compositions a run: matrix products reach their peak from 512 on, and activations stay in the cache."""
+
+_OUT_OF_MEMORY: Final = ("out of memory", "failed to allocate", "bad_alloc", "is smaller than requested bytes")
 
 
 @dataclass(frozen=True)
@@ -23,35 +32,124 @@ class Encoder:
     Attributes:
         card: What it is.
         session: The ONNX Runtime session.
+        device: ``cpu`` or ``cuda``.
+        recipe: How crystals become graphs; None for an encoder of compositions.
     """
 
     card: EncoderCard
     session: Any
+    device: str
+    recipe: GraphRecipe | None
 
-    def encode(self, fractions: NDArray[np.float32], layer: str | None = None) -> NDArray[np.float32]:
-        """Return one layer's vectors for compositions.
-
-        Only the part of the network that the layer needs is run.
+    def encode(self, materials: NDArray[np.float32] | CrystalColumns, layer: str | None = None) -> NDArray[np.float32]:
+        """Return one layer's vectors.
 
         Args:
-            fractions: float32 [n, 86], in the order of the card's ``input_parameters["elements"]``.
+            materials: For an encoder of compositions float32 [n, 86], in the order of the card's
+                ``input_parameters["elements"]``; for one of crystals n crystals of those elements.
             layer: Name of a layer; None for the default.
 
         Returns:
             float32 [n, dim].
 
         Raises:
-            EncoderError: Unknown layer, or a vector that is not finite.
+            EncoderError: Unknown layer, materials of the other kind, or a vector that is not finite.
         """
-        wanted = self.card.layer(layer)
+        name = self.card.layer(layer).name
+        if isinstance(materials, CrystalColumns):
+            if self.recipe is None:
+                raise EncoderError(f"encoder {self.card.name} takes compositions, not crystals")
+            return self.encode_graphs(self.recipe.build(materials), [name])[0]
+        return self.encode_fractions(materials, [name])[0]
+
+    def encode_fractions(self, fractions: NDArray[np.float32], layers: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Return the vectors of several layers for compositions; only what they need of the network is run.
+
+        Args:
+            fractions: float32 [n, 86].
+            layers: Names of layers.
+
+        Returns:
+            float32 [n, dim] for each layer.
+
+        Raises:
+            EncoderError: Unknown layer, an encoder of crystals, or a vector that is not finite.
+        """
+        if self.recipe is not None:
+            raise EncoderError(
+                f"encoder {self.card.name} takes crystals, not compositions", "name an encoder of compositions"
+            )
+        vectors = self._empty(len(fractions), layers)
+        for start in range(0, len(fractions), BATCH_ROWS):
+            rows = slice(start, start + BATCH_ROWS)
+            self._run({"fractions": fractions[rows]}, layers, vectors, rows)
+        return self._checked(vectors)
+
+    def encode_graphs(self, graphs: "PairGraphs | AngularGraphs", layers: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Return the vectors of several layers for crystals; only what they need of the network is run.
+
+        Runs hold a bounded number of edges; one that does not fit into memory is halved.
+
+        Args:
+            graphs: Graphs of n crystals, built by the encoder's recipe.
+            layers: Names of layers.
+
+        Returns:
+            float32 [n, dim] for each layer.
+
+        Raises:
+            EncoderError: Unknown layer, a crystal too large for the memory, or a vector that is not finite.
+        """
+        from matlake.encoders.graph_batches import EDGES_A_RUN, runs
+        from matlake.encoders.graph_inputs import graph_inputs
+
+        vectors = self._empty(len(graphs), layers)
+        waiting = list(runs(graphs, EDGES_A_RUN[self.device]))
+        while waiting:
+            rows = waiting.pop()
+            try:
+                self._run(graph_inputs(graphs.take(rows)), layers, vectors, rows)
+            except Exception as error:  # onnxruntime's exceptions share no public base class
+                if not _is_out_of_memory(error):
+                    raise
+                if len(rows) == 1:
+                    raise EncoderError(
+                        f"a crystal with {graphs.edges[rows[0]]:,} distinct edges does not fit into the memory of "
+                        f"device {self.device}",
+                        "use --device cpu, or leave the crystal out with --where",
+                    ) from error
+                waiting += np.array_split(rows, 2)
+        return self._checked(vectors)
+
+    def uncovered(self, crystals: CrystalColumns) -> list[str | None]:
+        """Say for each crystal which element the encoder cannot take; None where there is none."""
+        known = np.zeros(len(SYMBOLS) + 1, dtype=bool)
+        known[[SYMBOLS.index(symbol) + 1 for symbol in self.card.input_parameters["elements"]]] = True
+        reasons: list[str | None] = [None] * len(crystals)
+        for atom in np.flatnonzero(~known[crystals.numbers]):
+            row = int(np.searchsorted(crystals.offsets, atom, side="right")) - 1
+            symbol = SYMBOLS[crystals.numbers[atom] - 1]
+            reasons[row] = f"element {symbol} is not among the {known.sum()} of this encoder"
+        return reasons
+
+    def _empty(self, rows: int, layers: Sequence[str]) -> list[NDArray[np.float32]]:
+        return [np.empty((rows, self.card.layer(layer).dim), dtype=np.float32) for layer in layers]
+
+    def _run(
+        self,
+        inputs: dict[str, NDArray[Any]],
+        layers: Sequence[str],
+        vectors: list[NDArray[np.float32]],
+        rows: slice | NDArray[np.int64],
+    ) -> None:
         options = onnx_runtime().RunOptions()
         options.only_execute_path_to_fetches = True
-        vectors = np.empty((len(fractions), wanted.dim), dtype=np.float32)
-        for start in range(0, len(fractions), BATCH_ROWS):
-            batch = fractions[start : start + BATCH_ROWS]
-            (output,) = self.session.run([wanted.output], {"fractions": batch}, options)
-            vectors[start : start + len(batch)] = output.reshape(len(batch), wanted.dim)
-        if not np.isfinite(vectors).all():
+        outputs = self.session.run([self.card.layer(layer).output for layer in layers], inputs, options)
+        for target, output in zip(vectors, outputs, strict=True):
+            target[rows] = output.reshape(len(output), target.shape[1])
+
+    def _checked(self, vectors: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        if not all(np.isfinite(v).all() for v in vectors):
             raise EncoderError(f"encoder {self.card.name} returned values that are not finite")
         return vectors
 
@@ -69,9 +167,24 @@ def open_encoder(folder: Path, *, device: str = "cpu", threads: int = 1) -> Enco
         MissingExtraError: ONNX Runtime or the device is not there.
     """
     card = read_card(folder)
-    if card.input != "composition":
-        raise EncoderError(f"encoder {card.name} takes {card.input} input, which this version cannot make")
-    if tuple(card.input_parameters.get("elements", ())) != ELEMNET_ELEMENTS:
-        raise EncoderError(f"encoder {card.name} orders elements in a way that this version cannot make")
+    recipe = _recipe(card)
     session = open_session(folder / MODEL_FILE, card.sha256, error=EncoderError, device=device, threads=threads)
-    return Encoder(card, session)
+    return Encoder(card, session, device, recipe)
+
+
+def _recipe(card: EncoderCard) -> GraphRecipe | None:
+    elements = tuple(card.input_parameters.get("elements", ()))
+    if card.input == "composition":
+        if elements != ELEMNET_ELEMENTS:
+            raise EncoderError(f"encoder {card.name} orders elements in a way that this version cannot make")
+        return None
+    if card.input != "crystal":
+        raise EncoderError(f"encoder {card.name} takes {card.input} input, which this version cannot make")
+    if not elements or not set(elements) <= set(SYMBOLS):
+        raise EncoderError(f"the card of encoder {card.name} does not say which elements it takes")
+    return GraphRecipe.from_card(card.input_parameters.get("graph", {}))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    message = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in message for words in _OUT_OF_MEMORY)

@@ -43,6 +43,7 @@ def card_lines(encoder: ShelvedEncoder) -> list[str]:
         f"  input         {card.input}",
         "  layers        " + ", ".join(f"{layer.name} ({layer.dim})" for layer in card.layers),
         f"  default       {card.default_layer}",
+        *_graph_lines(card),
     ]
     if card.target:
         lines.append(f"  trained on    {card.target['name']} ({card.target.get('unit') or 'no unit'})")
@@ -72,16 +73,29 @@ def _training_lines(card: EncoderCard) -> list[str]:
     if not table:
         return []
     rows = ", ".join(f"{count:,} {part}" for part, count in table["rows"].items())
-    limit = card.training["columns"]["max_abs"]
+    columns = card.training["columns"]
+    limit, held_out = columns["max_abs"], columns.get("held_out")
+    bad = table["bad_materials"] if "bad_materials" in table else table["bad_formulas"]  # cards before release 0.2
     dropped = [
         f"{table['missing_target']:,} without a value",
-        f"{table['bad_formulas']:,} with a formula that cannot be used",
+        f"{bad:,} that cannot be read or used",
         *([f"{table['outliers']:,} with an absolute value above {limit:g}"] if limit is not None else []),
+        *([f"{table['kin_of_held_out']:,} of a composition that is held out"] if held_out else []),
     ]
     return [
         f"  data          {table['file']}, {table['read']:,} rows: {rows}",
+        *([f"  held out      rows where {held_out}"] if held_out else []),
         f"  dropped       {', '.join(dropped)}",
     ]
+
+
+def _graph_lines(card: EncoderCard) -> list[str]:
+    graph = card.input_parameters.get("graph")
+    if not graph:
+        return []
+    cap = f"the nearest {graph['max_neighbours']}" if graph["max_neighbours"] else "all"
+    notes = [f"  note          {note}" for note in card.training.get("notes", ())]
+    return [f"  graph         {cap} within {graph['cutoff_A']:g} Å, {graph['blocks']} interaction blocks", *notes]
 
 
 def _parity_lines(card: EncoderCard) -> list[str]:

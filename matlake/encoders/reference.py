@@ -1,4 +1,4 @@
-"""Real compositions that every installation has, for holding encoders to their contract."""
+"""Real materials that every installation has, for holding encoders to their contract."""
 
 from functools import cache
 from pathlib import Path
@@ -8,9 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.errors import FormulaError
+from matlake.materials.crystal import Crystal, CrystalColumns, make_crystal
 from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
 
-SAMPLE: Final = Path(__file__).parents[1] / "data" / "expt_gap.parquet"
+_DATA: Final = Path(__file__).parents[1] / "data"
+SAMPLE: Final = _DATA / "expt_gap.parquet"
+CRYSTAL_SAMPLE: Final = _DATA / "mp_elasticity.parquet"
+_CRYSTALS: Final = 200
 
 
 @cache
@@ -33,3 +37,28 @@ def reference_fractions() -> NDArray[np.float32]:
     fractions = element_fractions([found[key] for key in sorted(found)])
     fractions.flags.writeable = False
     return fractions
+
+
+@cache
+def reference_crystals() -> CrystalColumns:
+    """Return crystals of the bundled sample, and those that are hardest on a graph network.
+
+    Returns:
+        Two hundred real crystals without pattern; then a cell with a single atom, an atom with no neighbour at all, and
+        a cell so small that the atom is its own neighbour many times.
+    """
+    from pyarrow import parquet
+
+    from matlake.materials.structure_files.sniff import parse_structure
+
+    texts = parquet.read_table(CRYSTAL_SAMPLE, columns=["poscar"])["poscar"].to_pylist()
+    chosen = np.random.default_rng(0).choice(len(texts), _CRYSTALS, replace=False)
+    return CrystalColumns.of([*(parse_structure(texts[row]) for row in sorted(chosen)), *_hard_cases()])
+
+
+def _hard_cases() -> list[Crystal]:
+    origin = [[0.0, 0.0, 0.0]]
+    copper = make_crystal([29], [[0, 1.8075, 1.8075], [1.8075, 0, 1.8075], [1.8075, 1.8075, 0]], origin)
+    alone = make_crystal([26], np.eye(3) * 30.0, origin)
+    dense = make_crystal([1], np.eye(3) * 1.2, origin)
+    return [copper, alone, dense]

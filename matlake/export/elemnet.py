@@ -21,12 +21,16 @@ class ElemNet(nn.Module):
     and a network this deep hardly moves in its first epochs.
     """
 
-    def __init__(self) -> None:
-        """Build the network with fresh weights, drawn from torch's global generator."""
+    def __init__(self, targets: int = 1) -> None:
+        """Build the network with fresh weights, drawn from torch's global generator.
+
+        Args:
+            targets: Numbers predicted.
+        """
         super().__init__()
         widths = (N_ELEMENTS, *HIDDEN_WIDTHS)
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.output = nn.Linear(HIDDEN_WIDTHS[-1], 1)
+        self.output = nn.Linear(HIDDEN_WIDTHS[-1], targets)
         for layer in self.hidden:
             nn.init.kaiming_normal_(cast("torch.Tensor", layer.weight), nonlinearity="relu")
             nn.init.zeros_(cast("torch.Tensor", layer.bias))
@@ -40,21 +44,21 @@ class ElemNet(nn.Module):
             fractions: float tensor [batch, 86], rows sum to one.
 
         Returns:
-            Sixteen tensors [batch, width] and one [batch], in that order.
+            Sixteen tensors [batch, width] and one [batch, targets], in that order.
         """
         activations = []
         x = fractions
         for layer in self.hidden:
             x = torch.relu(layer(x))
             activations.append(x)
-        return (*activations, self.output(x).squeeze(-1))
+        return (*activations, self.output(x))
 
     def predict(self, fractions: torch.Tensor) -> torch.Tensor:
-        """Return only the prediction, [batch]."""
+        """Return only the prediction, [batch, targets]."""
         return self.forward(fractions)[-1]
 
     @torch.no_grad()
-    def fold_target_scaling(self, mean: float, std: float) -> None:
+    def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:
         """Turn a network trained on ``(y - mean) / std`` into one that predicts ``y``."""
-        self.output.weight.mul_(std)
+        self.output.weight.mul_(std[:, None])
         self.output.bias.mul_(std).add_(mean)

@@ -6,7 +6,7 @@ distinct distance; atoms are projected before they are gathered; sums over neigh
 """
 
 import math
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import nn
@@ -183,14 +183,14 @@ class FastDimeNetPlusPlus(nn.Module):
         pool: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
         """Return the layers in the order of the reference network."""
-        network, act = self.network, functional.silu
+        network, act = cast("Any", self.network), functional.silu
         radial = network.rbf(lengths)
         spherical = network.sbf(lengths).flatten(1)
         places = counts.unsqueeze(1)
 
         embedding = network.emb
         atoms = embedding.emb.weight
-        into, out_of, along = embedding.lin.weight.split(atoms.shape[1], dim=1)
+        into, out_of, along = torch.split(embedding.lin.weight, atoms.shape[1], dim=1)
         x = act(
             functional.embedding(numbers, atoms @ into.T).index_select(0, targets)
             + functional.embedding(numbers, atoms @ out_of.T).index_select(0, sources)
@@ -231,7 +231,7 @@ class FastDimeNetPlusPlus(nn.Module):
         incoming: torch.Tensor,
         places: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        block = self.network.output_blocks[number]
+        block = cast("Any", self.network.output_blocks[number])
         weighted = block.lin_rbf(radial).index_select(0, length_index) * x
         features = block.lin_up((places @ functional.embedding(incoming, weighted)).squeeze(1))
         for layer in block.lins:
@@ -240,7 +240,7 @@ class FastDimeNetPlusPlus(nn.Module):
 
 
 class _FoldedBasis(nn.Module):
-    def __init__(self, block: nn.Module) -> None:
+    def __init__(self, block: Any) -> None:
         super().__init__()
         product = block.lin_rbf2.weight.double() @ block.lin_rbf1.weight.double()
         self.radial = nn.Parameter(product.T.float().contiguous())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from matlake.export.pretrain import EpochReport
+from matlake.export.training_loop import EpochReport
 
 CURVE_FILES: Final = ("learning_curve.png", "learning_curve.svg")
 _BLUE: Final = "#0072B2"

@@ -42,7 +42,7 @@ def elemnet_graph(network: ElemNet) -> onnx.ModelProto:
     Raises:
         EncoderError: The exporter used an operator that is not expected here.
     """
-    with _quiet_exporter():
+    with quiet_exporter():
         program = torch.onnx.export(
             network.eval(),
             (torch.full((2, N_ELEMENTS), 1 / N_ELEMENTS),),
@@ -57,7 +57,7 @@ def elemnet_graph(network: ElemNet) -> onnx.ModelProto:
         raise EncoderError("the ONNX exporter returned nothing", "update torch and onnxscript")
     model = program.model_proto
     strip_traces(model)
-    check_operators(model, "float32")
+    check_operators(model, ALLOWED_OPERATORS["float32"])
     return model
 
 
@@ -71,19 +71,19 @@ def strip_traces(model: onnx.ModelProto) -> None:
         item.doc_string = ""
 
 
-def check_operators(model: onnx.ModelProto, precision: str) -> None:
-    """Raise EncoderError when a graph is not valid or uses an operator outside its precision's list."""
+def check_operators(model: onnx.ModelProto, allowed: frozenset[str]) -> None:
+    """Raise EncoderError when a graph is not valid or uses an operator that is not allowed."""
     onnx.checker.check_model(model, full_check=True)
-    foreign = {node.op_type for node in model.graph.node} - ALLOWED_OPERATORS[precision]
+    foreign = {node.op_type for node in model.graph.node} - allowed
     if foreign or model.functions:
         raise EncoderError(
-            f"the {precision} graph uses unexpected operators: {', '.join(sorted(foreign)) or 'functions'}",
+            f"the graph uses unexpected operators: {', '.join(sorted(foreign)) or 'functions'}",
             "this version of torch exports another graph: report it",
         )
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Keep remarks away that concern the exporter's own code or packages that are not used here."""
     registration = logging.getLogger("torch.onnx._internal.exporter._registration")  # "torchvision is not installed"
     level = registration.level

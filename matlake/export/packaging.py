@@ -7,20 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
-from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, check_name, read_card, write_card
+from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, Layer, check_name, read_card, write_card
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.reference import reference_fractions
 from matlake.errors import EncoderError, TrainingError
-from matlake.export.elemnet import ElemNet
+from matlake.export.architectures import ARCHITECTURES, Architecture
+from matlake.export.checkpoints import LoadedNetwork, load_network
+from matlake.export.examples import make_examples
 from matlake.export.extra import tool_versions
+from matlake.export.graph_export import DEFAULT_LAYER as POOLED
+from matlake.export.graph_export import graph_model
 from matlake.export.onnx_export import DEFAULT_LAYER, LAYERS, elemnet_graph
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity
 from matlake.export.precision import PRECISIONS
-from matlake.export.pretrain import load_trained, mean_absolute_error
 from matlake.export.run_record import RunRecord, read_run
-from matlake.export.sources import DATABASES, ELEMNET_PAPERS, NOT_STATED
-from matlake.export.training_data import PARTS, Rows, TrainingData, read_training_data
+from matlake.export.sources import DATABASES, NOT_STATED
+from matlake.export.training_data import Rows, TrainingTable, read_training_data
+from matlake.export.training_loop import mean_absolute_errors
 from matlake.files import write_whole
 from matlake.materials.elements import ELEMNET_ELEMENTS
 from matlake.materials.units import unit_suffix
@@ -33,32 +37,38 @@ class ExportRequest:
     """What to export, and what its card says beyond the measurements.
 
     Attributes:
-        checkpoint: The folder of a run, or its ``best.pt``.
+        architecture: Key of ``ARCHITECTURES``.
+        checkpoint: The folder of a run, its ``best.pt``, or a published checkpoint.
         name: Name of the encoder.
         folder: Receives ``encoder.onnx`` and ``card.json``.
         precision: ``float32``, ``float16`` (stored; computes in float32) or ``int8``.
         data: The table that the run was trained on, for the errors on its held-out rows; None to leave them out.
         database: Key of ``DATABASES`` that the table comes from; gives licence and citation.
-        licence: Licence of the weights where ``database`` does not say it.
+        licence: Licence of the weights where neither ``database`` nor the checkpoint says it.
         citation: More to cite.
+        cutoff: Cutoff of the graphs in Å, where the checkpoint does not say it.
+        max_neighbours: Neighbour cap of the graphs, where the checkpoint does not say it.
         release: Counts releases of the weights under this name; None for one more than what is replaced.
         replace: Whether an encoder in ``folder`` may be replaced.
     """
 
+    architecture: str
     checkpoint: Path
     name: str
     folder: Path
     precision: str = "float32"
-    data: Path | None = None
+    data: TrainingTable | None = None
     database: str | None = None
     licence: str | None = None
     citation: tuple[str, ...] = ()
+    cutoff: float | None = None
+    max_neighbours: int | None = None
     release: int | None = None
     replace: bool = False
 
 
-def export_elemnet(request: ExportRequest) -> EncoderCard:
-    """Export a trained ElemNet.
+def export_encoder(request: ExportRequest) -> EncoderCard:
+    """Export a trained network.
 
     The file is measured before it gets its place; the card is written last, so that an encoder is there whole
     or not at all.
@@ -67,7 +77,8 @@ def export_elemnet(request: ExportRequest) -> EncoderCard:
         The card as written.
 
     Raises:
-        EncoderError: The folder holds an encoder already, or the file fails its parity tolerance.
+        EncoderError: The folder holds an encoder already, the precision is not one of this architecture's, or the file
+            fails its parity tolerance.
         TrainingError: The checkpoint cannot be read, or the table is not the one that the run was trained on.
     """
     check_name(request.name)
@@ -76,19 +87,22 @@ def export_elemnet(request: ExportRequest) -> EncoderCard:
         raise EncoderError(f"{request.folder} holds an encoder already", "add --replace, or choose another --name")
     weights = request.checkpoint / "best.pt" if request.checkpoint.is_dir() else request.checkpoint
     record = read_run(weights.parent)
-    network = load_trained(weights)
-    content = PRECISIONS[request.precision](elemnet_graph(network)).SerializeToString(deterministic=True)
-    card = _draft(request, record, hashlib.sha256(content).hexdigest(), replaced.version + 1 if replaced else 1)
+    loaded = load_network(weights, request.architecture, cutoff=request.cutoff, max_neighbours=request.max_neighbours)
+    architecture = ARCHITECTURES[loaded.architecture]
+    model, layers = _model(architecture, loaded)
+    if request.precision == "int8" and architecture.input != "composition":
+        raise EncoderError("int8 is for ElemNet only", "export with --precision float32 or float16")
+    content = PRECISIONS[request.precision](model).SerializeToString(deterministic=True)
+    release = request.release or (replaced.version + 1 if replaced else 1)
+    card = _draft(request, loaded, record, layers, hashlib.sha256(content).hexdigest(), release)
     with tempfile.TemporaryDirectory() as name:
         draft = Path(name)
         (draft / MODEL_FILE).write_bytes(content)
         write_card(card, draft)
         encoder = open_encoder(draft)
-        parity = measure_parity(network, encoder, reference_fractions())
+        parity = measure_parity(architecture, loaded.network, encoder)
         check_parity(parity, card.parity_tolerance)
-        metrics = {}
-        if request.data is not None:
-            metrics = _held_out_errors(network, encoder, _held_out_rows(request.data, record), record)
+        metrics = _held_out_errors(architecture, loaded, encoder, request.data, record) if request.data else {}
     card = replace(card, parity=parity, metrics=metrics)
     request.folder.mkdir(parents=True, exist_ok=True)
     (request.folder / CARD_FILE).unlink(missing_ok=True)
@@ -97,69 +111,110 @@ def export_elemnet(request: ExportRequest) -> EncoderCard:
     return card
 
 
-def _draft(request: ExportRequest, record: RunRecord | None, sha256: str, next_release: int) -> EncoderCard:
+def _model(architecture: Architecture, loaded: LoadedNetwork) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
+    if loaded.recipe is None:
+        return elemnet_graph(loaded.network), LAYERS
+    return graph_model(architecture, loaded.network, loaded.recipe)
+
+
+def _draft(
+    request: ExportRequest,
+    loaded: LoadedNetwork,
+    record: RunRecord | None,
+    layers: tuple[Layer, ...],
+    sha256: str,
+    release: int,
+) -> EncoderCard:
+    architecture = ARCHITECTURES[loaded.architecture]
     database = DATABASES[request.database] if request.database else None
+    parameters: dict[str, Any] = {"elements": list(ELEMNET_ELEMENTS)}
+    if loaded.recipe is not None:
+        parameters = {"elements": list(loaded.elements), "graph": loaded.recipe.to_card()}
     return EncoderCard(
         name=request.name,
-        version=request.release or next_release,
-        architecture="elemnet",
-        input="composition",
-        layers=LAYERS,
-        default_layer=DEFAULT_LAYER,
+        version=release,
+        architecture=architecture.name,
+        input=architecture.input,
+        layers=layers,
+        default_layer=DEFAULT_LAYER if loaded.recipe is None else POOLED,
         sha256=sha256,
         precision=_STORED_AS.get(request.precision, request.precision),
         parity_tolerance=TOLERANCES[request.precision],
-        licence=request.licence or (database.licence if database else NOT_STATED),
-        input_parameters={"elements": list(ELEMNET_ELEMENTS)},
-        target={"name": record.recipe.target_column, "unit": record.unit} if record else {},
-        training=_training(record, database.title if database else None),
-        citation=(*ELEMNET_PAPERS, *(database.citation if database else ()), *request.citation),
+        licence=request.licence or (database.licence if database else loaded.licence or NOT_STATED),
+        input_parameters=parameters,
+        target=_target(loaded, record),
+        training=_training(loaded, record, database.title if database else None),
+        citation=tuple(
+            dict.fromkeys(
+                (
+                    *architecture.citation,
+                    *loaded.citation,
+                    *(database.citation if database else ()),
+                    *request.citation,
+                )
+            )
+        ),
         tool_versions=tool_versions(),
     )
 
 
-def _training(record: RunRecord | None, title: str | None) -> dict[str, Any]:
-    told: dict[str, Any] = {"database": title} if title else {}
-    if record is not None:
-        told |= {
-            "table": asdict(record.account),
-            "columns": asdict(record.recipe),
-            "settings": record.settings,
-            "results": record.results,
-        }
-    return told
-
-
-def _held_out_rows(data: Path, record: RunRecord | None) -> TrainingData:
+def _target(loaded: LoadedNetwork, record: RunRecord | None) -> dict[str, str]:
     if record is None:
-        raise TrainingError(
-            "the run has no run.json, which says how its table was read",
-            "call `encoders pretrain` again with the settings of the run: it writes the record and trains no more",
-        )
-    rows = read_training_data(data, record.recipe)
-    if rows.account.sha256 != record.account.sha256:
-        raise TrainingError(
-            f"{data} is not the table that the run was trained on ({record.account.file})",
-            "name that file, or leave --data out",
-        )
-    return rows
+        return dict(loaded.target)
+    return {"name": ", ".join(record.recipe.target_columns), "unit": record.unit}
+
+
+def _training(loaded: LoadedNetwork, record: RunRecord | None, title: str | None) -> dict[str, Any]:
+    told: dict[str, Any] = {"database": title} if title else {}
+    if record is None:
+        return told | {"origin": loaded.origin, "sizes": loaded.sizes, "notes": list(loaded.notes)}
+    return told | {
+        "table": asdict(record.account),
+        "columns": asdict(record.recipe),
+        "sizes": record.sizes,
+        "settings": record.settings,
+        "results": record.results,
+    }
 
 
 def _held_out_errors(
-    network: ElemNet, encoder: Encoder, data: TrainingData, record: RunRecord | None
+    architecture: Architecture,
+    loaded: LoadedNetwork,
+    encoder: Encoder,
+    data: TrainingTable,
+    record: RunRecord | None,
 ) -> dict[str, float]:
-    unit = unit_suffix(record.recipe.target_column) if record else ""
-    suffix = f"_{unit}" if unit else ""
+    if record is None:
+        raise TrainingError(
+            "the checkpoint has no run.json beside it, which says how its table was read",
+            "leave --data out, or call `encoders pretrain` again with the settings of the run: it writes the record "
+            "and trains no more",
+        )
+    table = read_training_data(data, record.recipe)
+    if table.account.sha256 != record.account.sha256:
+        raise TrainingError(
+            f"{data.name} is not the table that the run was trained on ({record.account.file})",
+            "name that file, or leave --data out",
+        )
     metrics = {}
-    for part in PARTS[1:]:
-        rows = data.parts[part]
-        if len(rows):
-            metrics[f"{part}_mae{suffix}"] = _error(encoder, rows)
-            if encoder.card.precision != "float32":
-                metrics[f"{part}_mae_of_float32_network{suffix}"] = mean_absolute_error(network, rows, 0.0, 1.0, "cpu")
+    for part, rows in table.parts.items():
+        if part == "train" or not len(rows):
+            continue
+        found = np.nanmean(np.abs(encoder.encode(rows.materials, "prediction") - rows.targets), axis=0)
+        for column, error in zip(record.recipe.target_columns, found.tolist(), strict=True):
+            metrics[_metric(part, column, record)] = error
+        if encoder.card.precision != "float32":
+            zeros, ones = np.zeros(rows.targets.shape[1]), np.ones(rows.targets.shape[1])
+            examples = make_examples(Rows(rows.materials, rows.targets), architecture, loaded.recipe)
+            exact = mean_absolute_errors(loaded.network, examples, zeros, ones).tolist()
+            for column, error in zip(record.recipe.target_columns, exact, strict=True):
+                metrics[_metric(f"{part}_mae_of_float32_network", column, record)] = error
     return metrics
 
 
-def _error(encoder: Encoder, rows: Rows) -> float:
-    predicted = encoder.encode(rows.fractions, "prediction")[:, 0].astype(np.float64)
-    return float(np.abs(predicted - rows.target).mean())
+def _metric(what: str, column: str, record: RunRecord) -> str:
+    """Name an error, with its unit: ``test_mae_eV_per_atom``; with the whole column where there are several."""
+    several = len(record.recipe.target_columns) > 1
+    tail = column if several else unit_suffix(column)
+    mae = what if "mae" in what else f"{what}_mae"
+    return f"{mae}_{tail}" if tail else mae

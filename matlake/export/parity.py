@@ -1,46 +1,75 @@
 """How far an ONNX file is from the PyTorch network that it was made from."""
 
+import copy
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from matlake.encoders.encoder import Encoder
+from matlake.encoders.reference import reference_crystals, reference_fractions
 from matlake.errors import EncoderError
-from matlake.export.elemnet import ElemNet
+from matlake.export.architectures import Architecture
+from matlake.materials.crystal import CrystalColumns
+from matlake.materials.graph_recipe import GraphRecipe
 
-BATCH_SIZES: Final = (1, 2, 17, 1000)
-REPEATS: Final = 3
 TOLERANCES: Final = {"float32": 1e-5, "float16": 1e-3, "int8": 5e-2}
 
+_BATCH_SIZES: Final = (1, 2, 17, 1000)
+_REPEATS: Final = 3
+_CRYSTALS_A_BATCH: Final = 16
 
-def measure_parity(network: ElemNet, encoder: Encoder, fractions: NDArray[np.float32]) -> dict[str, float]:
-    """Compare every output at several batch sizes, each with different rows.
+
+def measure_parity(architecture: Architecture, network: nn.Module, encoder: Encoder) -> dict[str, float]:
+    """Compare every layer of an exported encoder with the reference network on real materials.
+
+    Compositions are run in several batch sizes, each with different rows, against the network in float32. Crystals are
+    run as the encoder runs them, on symmetry-distinct atoms, against the network in float64 on *all* atoms and edges.
 
     Args:
-        network: The original, in float32, predicting in the target's unit.
+        architecture: What the network is.
+        network: The original, predicting in the target's unit.
         encoder: The exported file, opened.
-        fractions: float32 [n, 86], real compositions, n ≥ 1000.
 
     Returns:
         For each layer the largest absolute difference divided by the layer's largest absolute value.
     """
-    difference = dict.fromkeys((layer.name for layer in encoder.card.layers), 0.0)
-    largest = dict.fromkeys(difference, 0.0)
-    names = [layer.output for layer in encoder.card.layers]
-    for size in BATCH_SIZES:
-        for repeat in range(REPEATS):
-            batch = np.take(fractions, np.arange(size) + repeat * size, axis=0, mode="wrap")
-            with torch.no_grad():
-                expected = [output.numpy() for output in network(torch.from_numpy(batch))]
-            found = encoder.session.run(names, {"fractions": batch})
-            for layer, a, b in zip(encoder.card.layers, expected, found, strict=True):
-                if a.shape != b.shape or not np.isfinite(b).all():
-                    raise EncoderError(f"layer {layer.name} is {b.shape} instead of {a.shape}, or not finite")
-                difference[layer.name] = max(difference[layer.name], float(np.abs(a - b).max()))
-                largest[layer.name] = max(largest[layer.name], float(np.abs(a).max()))
-    return {name: difference[name] / (largest[name] or 1.0) for name in difference}
+    pairs: Sequence[tuple[Sequence[NDArray[np.floating]], Sequence[NDArray[np.float32]]]]
+    if encoder.recipe is None:
+        pairs = _composition_pairs(network, encoder, reference_fractions())
+    else:
+        crystals = reference_crystals()
+        covered = [row for row, reason in enumerate(encoder.uncovered(crystals)) if reason is None]
+        pairs = [crystal_layers(architecture, network, encoder, encoder.recipe, crystals.take(covered))]
+    names = [layer.name for layer in encoder.card.layers]
+    difference, largest = np.zeros(len(names)), np.zeros(len(names))
+    for expected, found in pairs:
+        for k, (a, b) in enumerate(zip(expected, found, strict=True)):
+            if a.shape != b.shape or not np.isfinite(b).all():
+                raise EncoderError(f"layer {names[k]} is {b.shape} instead of {a.shape}, or not finite")
+            difference[k] = max(difference[k], float(np.abs(a - b).max()))
+            largest[k] = max(largest[k], float(np.abs(a).max()))
+    return dict(zip(names, (difference / np.where(largest > 0, largest, 1.0)).tolist(), strict=True))
+
+
+def crystal_layers(
+    architecture: Architecture, network: nn.Module, encoder: Encoder, recipe: GraphRecipe, crystals: CrystalColumns
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float32]]]:
+    """Return all layers of crystals: by the reference in float64 on all atoms, and by the encoder."""
+    assert architecture.batch is not None  # noqa: S101 - graph networks have one
+    exact = copy.deepcopy(network).double().eval()
+    expected = []
+    with torch.no_grad():
+        for start in range(0, len(crystals), _CRYSTALS_A_BATCH):
+            rows = np.arange(start, min(len(crystals), start + _CRYSTALS_A_BATCH))
+            graphs = recipe.build(crystals.take(rows), resolution=0.0)
+            layers = exact(architecture.batch(graphs, torch.float64))
+            expected.append([layers[layer.name].numpy() for layer in encoder.card.layers])
+    found = encoder.encode_graphs(recipe.build(crystals), [layer.name for layer in encoder.card.layers])
+    return [np.concatenate(parts) for parts in zip(*expected, strict=True)], found
 
 
 def check_parity(parity: dict[str, float], tolerance: float) -> None:
@@ -53,3 +82,17 @@ def check_parity(parity: dict[str, float], tolerance: float) -> None:
             f"{tolerance:.0e}, layer {worst} by {failing[worst]:.1e}",
             "no card was written; export with --precision float32",
         )
+
+
+def _composition_pairs(
+    network: nn.Module, encoder: Encoder, fractions: NDArray[np.float32]
+) -> list[tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]]:
+    names = [layer.output for layer in encoder.card.layers]
+    pairs = []
+    for size in _BATCH_SIZES:
+        for repeat in range(_REPEATS):
+            batch = np.take(fractions, np.arange(size) + repeat * size, axis=0, mode="wrap")
+            with torch.no_grad():
+                expected = [output.numpy() for output in network(torch.from_numpy(batch))]
+            pairs.append((expected, encoder.session.run(names, {"fractions": batch})))
+    return pairs

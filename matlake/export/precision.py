@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from matlake.errors import EncoderError
-from matlake.export.onnx_export import INPUT, check_operators
+from matlake.export.onnx_export import ALLOWED_OPERATORS, INPUT, check_operators
 
 INT8_MIN_INPUTS: Final = 256
 """Layers with fewer inputs stay in float32: they cost next to nothing and decide the prediction."""
@@ -46,7 +46,7 @@ def store_as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-    check_operators(smaller, "float16")
+    check_operators(smaller, ALLOWED_OPERATORS["float16"])
     return smaller
 
 
@@ -81,7 +81,7 @@ def compute_in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     kept = [tensor for tensor in (*graph.initializer, *added) if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    check_operators(smaller, "int8")
+    check_operators(smaller, ALLOWED_OPERATORS["int8"])
     return smaller
 
 

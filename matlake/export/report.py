@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from matlake.export.learning_curve import CURVE_FILES
-from matlake.export.pretrain import EpochReport, TrainingConfig
 from matlake.export.run_record import RunRecord
 from matlake.export.training_data import TableAccount
+from matlake.export.training_loop import EpochReport, TrainingConfig
 
 _RECENT = 5
 _MINUTE, _HOUR = 60, 3600
@@ -17,10 +17,10 @@ def account_lines(account: TableAccount) -> list[str]:
     lines = [
         f"{account.file}: {account.read:,} rows; "
         + ", ".join(f"{count:,} {part}" for part, count in account.rows.items())
-        + f"; dropped {account.missing_target:,} without a value, {account.bad_formulas:,} with a formula that cannot "
-        f"be used, {account.outliers:,} outliers"
+        + f"; dropped {account.missing_target:,} without a value, {account.bad_materials:,} that cannot be read or "
+        f"used, {account.outliers:,} outliers, {account.kin_of_held_out:,} of a composition that is held out"
     ]
-    return lines + [f"  {example}" for example in account.bad_formula_examples]
+    return lines + [f"  {example}" for example in account.bad_material_examples]
 
 
 def epoch_line(history: list[EpochReport], config: TrainingConfig, unit: str) -> str:
@@ -60,7 +60,7 @@ def run_document(record: RunRecord, folder: Path) -> dict[str, Any]:
     return {
         "architecture": record.architecture,
         "folder": str(folder),
-        "target": record.recipe.target_column,
+        "target": ", ".join(record.recipe.target_columns),
         "unit": record.unit,
         "rows": record.account.rows,
         **record.results,
@@ -71,9 +71,9 @@ def run_document(record: RunRecord, folder: Path) -> dict[str, Any]:
 def run_lines(record: RunRecord, folder: Path) -> list[str]:
     """Return what is told when training has ended."""
     results = record.results
-    test = f", test {results['test_mae']:.4g}" if "test_mae" in results else ""
+    errors = [f"{name} {value:.4g} {record.unit}".rstrip() for name, value in results.items() if "_mae" in name]
     return [
         f"{record.architecture} in {folder}: {results['epochs']:.0f} epochs, best {results['best_epoch']:.0f}",
-        f"mean absolute error: validation {results['val_mae']:.4g}{test} {record.unit}".rstrip(),
+        f"mean absolute errors: {', '.join(errors)}",
         f"learning curve: {folder / CURVE_FILES[0]}",
     ]

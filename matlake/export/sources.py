@@ -34,4 +34,9 @@ DATABASES: Final = {
             "S. Kirklin et al., npj Comput. Mater. 1, 15010 (2015), doi:10.1038/npjcompumats.2015.10 (OQMD)",
         ),
     ),
+    "mp": Database(
+        "Materials Project",
+        "CC BY 4.0",
+        ("A. Jain et al., APL Mater. 1, 011002 (2013), doi:10.1063/1.4812323 (Materials Project)",),
+    ),
 }

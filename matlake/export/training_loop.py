@@ -56,7 +56,11 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What is known after an epoch; errors are mean absolute errors in the target's unit, averaged over targets."""
+    """What is known after an epoch.
+
+    Errors are mean absolute ones in the target's unit; of several targets, the mean of each error over the standard
+    deviation of its target in the training rows.
+    """
 
     epoch: int
     train_mae: float
@@ -66,13 +70,11 @@ class EpochReport:
 
 
 class Examples(Protocol):
-    """Rows that a network can be trained on.
+    """Rows that a network can be trained on."""
 
-    Attributes:
-        targets: float64 [n, t], in the targets' own units; NaN where a value is missing.
-    """
-
-    targets: NDArray[np.float64]
+    @property
+    def targets(self) -> NDArray[np.float64]:
+        """float64 [n, t], in the targets' own units; NaN where a value is missing."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -82,13 +84,6 @@ class Examples(Protocol):
 
     def chunks(self) -> Iterator[NDArray[np.int64]]:
         """Yield all rows in an order and in batches that suit inference."""
-
-
-class Network(Protocol):
-    """A module with one method more."""
-
-    def predict(self, inputs: Any) -> torch.Tensor:
-        """Return [rows, t]."""
 
 
 def train_network(
@@ -104,7 +99,7 @@ def train_network(
     """Train a network on the mean absolute error, or go on with a run found in ``folder``.
 
     Args:
-        network: A ``Network`` with fresh weights.
+        network: Fresh weights; its method ``predict`` turns the inputs of the examples into [rows, t].
         identity: What is needed to build the network again; kept in ``best.pt``, and compared on resuming.
         parts: Rows to fit, and rows that choose the best epoch.
         config: Must equal the one that the run in ``folder`` was started with.
@@ -137,6 +132,7 @@ def train_network(
     )
     steps_per_epoch = math.ceil(len(train) / config.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _one_cycle(config, steps_per_epoch))
+    unit = float(std[0]) if len(std) == 1 else 1.0  # errors of one target are told in its unit
     settings = {**asdict(config), **identity}
     history = _resume(folder, settings, network, average, optimizer, schedule)
     on_start()
@@ -145,10 +141,9 @@ def train_network(
     while len(history) < config.epochs and not _stale(history, config.patience):
         epoch = len(history) + 1
         started = time.monotonic()
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(config.seed + epoch))
         network.train()
         total = torch.zeros((), device=device)
-        for rows in torch.split(order, config.batch_size):
+        for rows in _batches(len(train), config, epoch):
             inputs = train.inputs(rows.numpy(), device)
             with torch.autocast(device, torch.bfloat16, enabled=config.mixed_precision):
                 predicted = network.predict(inputs)  # type: ignore[operator]
@@ -156,37 +151,26 @@ def train_network(
             known = torch.isfinite(error)
             loss = error[known].abs().mean()
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
             optimizer.step()
             schedule.step()
             if average is not None:
                 average.update_parameters(network)
             total += loss.detach() * len(rows)
-        train_mae = total.item() / len(train) * float(std.mean())
+        train_mae = total.item() / len(train) * unit
         if not math.isfinite(train_mae):
             raise TrainingError(
                 f"the loss of epoch {epoch} is not finite", "lower --learning-rate, or look for wrong targets"
             )
         judged = network if average is None else average.module
-        val_mae = float(np.mean(mean_absolute_errors(judged, val, mean, std, device)))
+        val_mae = unit * float(np.mean(mean_absolute_errors(judged, val, mean, std, device) / std))
         rate = float(schedule.get_last_lr()[0])
         history.append(EpochReport(epoch, train_mae, val_mae, rate, round(time.monotonic() - started, 2)))
         if val_mae == min(r.val_mae for r in history):
             best = {"network": judged.state_dict(), "target_mean": mean.tolist(), "target_std": std.tolist()}
             _save(folder / "best.pt", {**best, "identity": identity, "epoch": epoch})
-        _save(
-            folder / "checkpoint.pt",
-            {
-                "network": network.state_dict(),
-                "average": None if average is None else average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": {"last_epoch": schedule.last_epoch},
-                "history": [asdict(r) for r in history],
-                "settings": settings,
-            },
-        )
-        write_whole(folder / "history.json", json.dumps([asdict(r) for r in history], indent=1).encode())
+        _checkpoint(folder, settings, network, average, optimizer, schedule, history)
         on_epoch(history)
     return history
 
@@ -254,6 +238,34 @@ def _stale(history: list[EpochReport], patience: int) -> bool:
         return False
     best = min(range(len(history)), key=lambda i: history[i].val_mae)
     return len(history) - 1 - best >= patience
+
+
+def _batches(rows: int, config: TrainingConfig, epoch: int) -> tuple[torch.Tensor, ...]:
+    order = torch.randperm(rows, generator=torch.Generator().manual_seed(config.seed + epoch))
+    return torch.split(order, config.batch_size)
+
+
+def _checkpoint(
+    folder: Path,
+    settings: dict[str, Any],
+    network: nn.Module,
+    average: torch.optim.swa_utils.AveragedModel | None,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
+    history: list[EpochReport],
+) -> None:
+    _save(
+        folder / "checkpoint.pt",
+        {
+            "network": network.state_dict(),
+            "average": None if average is None else average.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": {"last_epoch": schedule.last_epoch},
+            "history": [asdict(r) for r in history],
+            "settings": settings,
+        },
+    )
+    write_whole(folder / "history.json", json.dumps([asdict(r) for r in history], indent=1).encode())
 
 
 def _resume(

@@ -6,8 +6,8 @@ from typing import Any, Final, Self
 from matlake.errors import EncoderError
 from matlake.materials.crystal import CrystalColumns
 
-SYMMETRY_RESOLUTION_A: Final = 1e-6
-"""Atoms are told apart when their surroundings differ by more than this: above rounding, a hundredth of what relaxed
+SYMMETRY_RESOLUTION_A: Final = 1e-5
+"""Atoms are told apart when their surroundings differ by more than this: near rounding, a hundredth of what relaxed
 positions are worth, and below what an encoder in float32 can see."""
 
 

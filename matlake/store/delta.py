@@ -121,6 +121,13 @@ def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> li
     return sorted(table.file_uris(partition_filters=filters or None))
 
 
+def read_rows(root: Path) -> pa.Table:
+    """Read all rows of a table that exists, columns that a file lacks being null."""
+    table = open_table(root)
+    assert table is not None  # noqa: S101 - see the summary
+    return pa.concat_tables([pq.read_table(file) for file in live_files(table)], promote_options="default")
+
+
 def replace_all(root: Path, schema: pa.Schema, parts: list[Part]) -> None:
     """Make the parts the whole content of a table, in one commit; create it where there is none."""
     try:

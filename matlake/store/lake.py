@@ -1,5 +1,7 @@
 """A lake: the folder that holds datasets, embeddings, failures, encoders and heads."""
 
+import hashlib
+import io
 import json
 import re
 from dataclasses import dataclass
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from matlake.encoders.shelf import ShelvedEncoder, find_encoder, list_encoders
 from matlake.errors import LakeError
@@ -89,6 +92,26 @@ class Lake:
     def list_encoders(self) -> list[ShelvedEncoder]:
         """Return all encoders that this lake can use."""
         return list_encoders(self.encoders)
+
+    def read_dataset(self, name: str) -> tuple[str, pa.Table]:
+        """Return the materials of a dataset, in the order of its source, and a digest of them.
+
+        Returns:
+            A sha256, hexadecimal, and all columns of the rows that are materials.
+
+        Raises:
+            LakeError: There is no such dataset.
+        """
+        if name not in self.dataset_names():
+            raise LakeError(
+                f"there is no dataset {name!r}", f"datasets: {', '.join(self.dataset_names()) or 'none yet'}"
+            )
+        table = delta.read_rows(self.dataset(name))
+        table = table.filter(pc.is_null(table["import_error"])).sort_by("source_row").combine_chunks()
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return hashlib.sha256(sink.getbuffer()).hexdigest(), table
 
     def connect(self) -> "duckdb.DuckDBPyConnection":
         """Return a sandboxed DuckDB connection with the views of the lake."""

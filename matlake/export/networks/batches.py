@@ -1,7 +1,7 @@
 """Batches of graphs as tensors, in the sparse form that the reference networks take."""
 
-from dataclasses import dataclass, fields
-from typing import Final, Self, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from matlake.materials.angular_graphs import AngularGraphs
 from matlake.materials.pair_graphs import PairGraphs
-
-_Batch = TypeVar("_Batch", "PairBatch", "AngularBatch")
 
 _WIDTHS: Final = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
 
@@ -44,9 +42,9 @@ class PairBatch:
         total = atoms.new_zeros(self.size, atoms.shape[1])
         return total.index_add(0, self.crystal, atoms * self.weights[:, None])
 
-    def to(self, device: str) -> Self:
+    def to(self, device: str) -> "PairBatch":
         """Return the batch on a device."""
-        return _moved(self, device)
+        return replace(self, **_moved(self, device))
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,10 @@ class AngularBatch:
         total = atoms.new_zeros(self.size, atoms.shape[1])
         return total.index_add(0, self.crystal, atoms * self.weights[:, None])
 
-    def to(self, device: str) -> Self:
+    def to(self, device: str) -> "AngularBatch":
         """Return the batch on a device."""
-        return _moved(self, device)
+        blocks = tuple(CouplingBlock(b.couplings.to(device), b.incoming.to(device)) for b in self.blocks)
+        return replace(self, blocks=blocks, **_moved(self, device))
 
 
 def pair_batch(graphs: PairGraphs, dtype: torch.dtype = torch.float32) -> PairBatch:
@@ -166,12 +165,7 @@ def _index(values: NDArray[np.integer]) -> torch.Tensor:
     return torch.from_numpy(values.astype(np.int64))
 
 
-def _moved(batch: _Batch, device: str) -> _Batch:
-    def move(value: object) -> object:
-        if isinstance(value, torch.Tensor):
-            return value.to(device)
-        if isinstance(value, tuple):
-            return tuple(CouplingBlock(block.couplings.to(device), block.incoming.to(device)) for block in value)
-        return value
-
-    return type(batch)(**{field.name: move(getattr(batch, field.name)) for field in fields(batch)})
+def _moved(batch: PairBatch | AngularBatch, device: str) -> dict[str, Any]:
+    """Return the tensors of a batch on a device."""
+    values = ((field.name, getattr(batch, field.name)) for field in fields(batch))
+    return {name: value.to(device) for name, value in values if isinstance(value, torch.Tensor)}

@@ -6,7 +6,7 @@ parts one by one, so that atoms are projected before they are gathered.
 """
 
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 import torch
@@ -97,7 +97,7 @@ class _Convolution(nn.Module):
 
     def forward(self, x: torch.Tensor, bonds: torch.Tensor, batch: PairBatch) -> torch.Tensor:
         width = x.shape[1]
-        own, other, bond = cast("torch.Tensor", self.fc_full.weight).split([width, width, bonds.shape[1]], dim=1)
+        own, other, bond = torch.split(self.fc_full.weight, [width, width, bonds.shape[1]], dim=1)
         gated = (
             functional.linear(x, own, self.fc_full.bias).index_select(0, batch.owner)
             + functional.linear(x, other).index_select(0, batch.neighbour)

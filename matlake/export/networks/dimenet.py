@@ -1,12 +1,14 @@
 """DimeNet++: messages along edges, updated through the angles between them.
 
 Source: Gasteiger et al., arXiv 2011.14115 (2020), after DimeNet, ICLR 2020. Parameter names are those of PyTorch
-Geometric, and so of Open Catalyst, whose state dicts load. The sum over triplets is a product with the angular couplings
-of ``materials.angular_graphs``, exactly: a basis function of distance and angle is a product of a function of each.
+Geometric, and so of Open Catalyst, whose state dicts load. The sum over triplets is a product with the angular
+couplings of ``materials.angular_graphs``, exactly: a basis function of distance and angle is a product of two.
 """
 
 import math
 from functools import cache
+from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import torch
@@ -105,7 +107,7 @@ class DimeNetPlusPlus(nn.Module):
     @torch.no_grad()
     def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:
         """Turn a network trained on ``(y - mean) / std`` into one that predicts ``y``."""
-        for block in self.output_blocks:
+        for block in cast("list[_Output]", self.output_blocks):
             block.lin.weight.mul_(std[:, None])
         self.shift.copy_(self.shift * std + mean)
 
@@ -177,10 +179,7 @@ def bessel_zeros(degrees: int, count: int) -> tuple[NDArray[np.float64], NDArray
     zeros[0] = roots[:count]
     for degree in range(1, degrees):  # the zeros of j_(l-1) enclose those of j_l
         roots = np.array(
-            [
-                brentq(lambda x, n=degree: spherical_jn(n, x), low, high, xtol=1e-14)
-                for low, high in zip(roots[:-1], roots[1:], strict=True)
-            ]
+            [brentq(lambda x, n=degree: spherical_jn(n, x), low, high, xtol=1e-14) for low, high in pairwise(roots)]
         )
         zeros[degree] = roots[:count]
     following = np.stack([spherical_jn(degree + 1, zeros[degree]) for degree in range(degrees)])

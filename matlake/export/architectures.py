@@ -1,0 +1,147 @@
+"""The networks that can be pretrained and exported, with the sizes and settings they are trained with by default."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from torch import nn
+
+from matlake.export.elemnet import ElemNet
+from matlake.export.graph_onnx import ANGULAR_INPUTS, PAIR_INPUTS, FastCGCNN, FastDimeNetPlusPlus, FastSchNet
+from matlake.export.networks.batches import angular_batch, pair_batch
+from matlake.export.networks.cgcnn import CGCNN
+from matlake.export.networks.dimenet import DimeNetPlusPlus
+from matlake.export.networks.schnet import SchNet
+from matlake.export.sources import ELEMNET_PAPERS
+from matlake.export.training_loop import TrainingConfig
+from matlake.materials.graph_recipe import GraphRecipe
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A kind of network.
+
+    Attributes:
+        name: What users call it.
+        input: ``composition`` or ``crystal``.
+        network: Builds the reference network from sizes.
+        config: Training settings.
+        shares: Shares of train, val and test in a random split.
+        citation: The papers.
+        sizes: Arguments of ``network``.
+        fast: Rearranges a reference network for ONNX Runtime; None where nothing needs to be.
+        kind: The graphs it takes, as in ``GraphRecipe``; ``""`` for compositions.
+        cutoff_A: Cutoff of the graphs in Å.
+        max_neighbours: Neighbour cap of the graphs.
+        inputs: Names of the ONNX inputs.
+        batch: Turns graphs into what the reference network takes.
+    """
+
+    name: str
+    input: str
+    network: Callable[..., nn.Module]
+    config: TrainingConfig
+    shares: tuple[float, float, float]
+    citation: tuple[str, ...]
+    sizes: dict[str, Any] = field(default_factory=dict)
+    fast: Callable[[Any], nn.Module] | None = None
+    kind: str = ""
+    cutoff_A: float = 0.0  # noqa: N815 - the unit
+    max_neighbours: int = 0
+    inputs: tuple[str, ...] = ()
+    batch: Callable[..., Any] | None = None
+
+    def recipe(
+        self, network: nn.Module, cutoff: float, max_neighbours: int, *, keep_images: bool = True
+    ) -> GraphRecipe:
+        """Return the recipe of the graphs that a network of this kind takes."""
+        blocks = next(getattr(network, name) for name in _BLOCKS if hasattr(network, name))
+        return GraphRecipe(
+            self.kind,
+            cutoff,
+            max_neighbours,
+            len(blocks),
+            getattr(network, "num_spherical", 0),
+            keep_images,
+        )
+
+
+_BLOCKS: Final = ("convs", "interactions", "interaction_blocks")
+_CRYSTAL_SHARES: Final = (0.84, 0.08, 0.08)
+
+ARCHITECTURES: Final = {
+    architecture.name: architecture
+    for architecture in (
+        Architecture(
+            name="elemnet",
+            input="composition",
+            network=ElemNet,
+            config=TrainingConfig(),
+            shares=(0.70, 0.15, 0.15),
+            citation=ELEMNET_PAPERS,
+        ),
+        Architecture(
+            name="cgcnn",
+            input="crystal",
+            network=CGCNN,
+            config=TrainingConfig(epochs=90, batch_size=64, learning_rate=2e-3, weight_decay=0.02, averaging=0.998),
+            shares=_CRYSTAL_SHARES,
+            citation=("T. Xie, J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018) (CGCNN)",),
+            sizes={"atom_width": 128, "convolutions": 4, "hidden_width": 128, "cutoff": 8.0},
+            fast=FastCGCNN,
+            kind="pairs",
+            cutoff_A=8.0,
+            max_neighbours=12,
+            inputs=PAIR_INPUTS,
+            batch=pair_batch,
+        ),
+        Architecture(
+            name="schnet",
+            input="crystal",
+            network=SchNet,
+            config=TrainingConfig(epochs=90, batch_size=32, learning_rate=1e-3, weight_decay=0.01, averaging=0.999),
+            shares=_CRYSTAL_SHARES,
+            citation=("K. T. Schütt et al., J. Chem. Phys. 148, 241722 (2018) (SchNet)",),
+            sizes={
+                "hidden_channels": 128,
+                "num_filters": 128,
+                "num_interactions": 4,
+                "num_gaussians": 50,
+                "cutoff": 6.0,
+            },
+            fast=FastSchNet,
+            kind="pairs",
+            cutoff_A=6.0,
+            max_neighbours=24,
+            inputs=PAIR_INPUTS,
+            batch=pair_batch,
+        ),
+        Architecture(
+            name="dimenet++",
+            input="crystal",
+            network=DimeNetPlusPlus,
+            config=TrainingConfig(epochs=45, batch_size=32, learning_rate=1e-3, weight_decay=0.01, averaging=0.999),
+            shares=_CRYSTAL_SHARES,
+            citation=(
+                "J. Gasteiger et al., ICLR 2020, arXiv 2003.03123 (DimeNet)",
+                "J. Gasteiger et al., arXiv 2011.14115 (2020) (DimeNet++)",
+            ),
+            sizes={
+                "hidden_channels": 96,
+                "num_blocks": 3,
+                "int_emb_size": 48,
+                "basis_emb_size": 8,
+                "out_emb_channels": 128,
+                "num_spherical": 7,
+                "num_radial": 6,
+                "cutoff": 6.0,
+            },
+            fast=FastDimeNetPlusPlus,
+            kind="angles",
+            cutoff_A=6.0,
+            max_neighbours=16,
+            inputs=ANGULAR_INPUTS,
+            batch=angular_batch,
+        ),
+    )
+}

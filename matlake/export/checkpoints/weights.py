@@ -1,0 +1,167 @@
+"""State dicts: named tensors, checked, and put into a network."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import torch
+
+from matlake.errors import EncoderError
+from matlake.export.checkpoints.loaded import GraphNetwork
+
+_LISTED: Final = 4  # names in a message
+
+_Network = TypeVar("_Network", bound=GraphNetwork)
+
+
+def is_state_dict(value: object) -> bool:
+    """Say whether a value maps names to tensors."""
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(v, torch.Tensor) for v in value.values())
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A state dict from a file.
+
+    Attributes:
+        path: The file, for messages.
+        tensors: All finite and not empty.
+    """
+
+    path: Path
+    tensors: Mapping[str, torch.Tensor]
+
+    @classmethod
+    def of(cls, value: object, path: Path) -> Self:
+        """Check that a value is a state dict.
+
+        Raises:
+            EncoderError: It is none, or a tensor in it is empty or not finite.
+        """
+        if not isinstance(value, Mapping) or not is_state_dict(value):
+            raise EncoderError(f"{path}: its state_dict does not map names to tensors")
+        # a tensor may claim more elements than the file holds: one number, repeated
+        bad = [
+            str(name)
+            for name, tensor in value.items()
+            if tensor.layout != torch.strided
+            or tensor.is_complex()
+            or not tensor.numel()
+            or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
+            or not torch.isfinite(tensor).all()
+        ]
+        if bad:
+            raise EncoderError(f"{path} holds tensors that are empty or not finite: {_listed(bad)}")
+        return cls(path, {str(name): tensor.detach() for name, tensor in value.items()})
+
+    def stripped(self, prefix: str) -> Self:
+        """Return the weights with a prefix of all names taken off, as often as it is there."""
+        tensors = dict(self.tensors)
+        while all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+        return replace(self, tensors=tensors)
+
+    def without(self, names: Iterable[str]) -> Self:
+        """Return the weights without some names."""
+        dropped = set(names)
+        return replace(self, tensors={n: t for n, t in self.tensors.items() if n not in dropped})
+
+    def with_defaults(self, tensors: Mapping[str, torch.Tensor]) -> Self:
+        """Return the weights with tensors added where they are missing."""
+        return replace(self, tensors={**tensors, **self.tensors})
+
+    def shape(self, name: str, dimensions: int) -> tuple[int, ...]:
+        """Return the shape of a tensor.
+
+        Raises:
+            EncoderError: It is missing, or has another number of dimensions.
+        """
+        if name not in self.tensors:
+            raise EncoderError(f"{self.path} lacks {name}")
+        shape = tuple(self.tensors[name].shape)
+        if len(shape) != dimensions:
+            raise EncoderError(f"{self.path}: {name} has shape {list(shape)}, not {dimensions} dimensions")
+        return shape
+
+    def count(self, prefix: str) -> int:
+        """Return how many numbers follow ``prefix.`` in the names."""
+        pattern = re.compile(re.escape(prefix) + r"\.(\d+)\.")
+        return len({found.group(1) for name in self.tensors if (found := pattern.match(name))})
+
+    def fingerprint(self) -> str:
+        """Return what tells these weights from others, whatever else is in the file: 16 hexadecimal digits."""
+        digest = sha256()
+        for name in sorted(self.tensors):
+            digest.update(name.encode() + self.tensors[name].float().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def fill(self, build: Callable[[], _Network]) -> _Network:
+        """Build a network and give it the weights.
+
+        Returns:
+            The network in evaluation mode; torch's global generator is where it was.
+
+        Raises:
+            EncoderError: Names or shapes differ from the network's.
+        """
+        with torch.device("meta"):  # names and shapes cost no memory
+            wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+        found = {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+        missing = [name for name in wanted if name not in found]
+        extra = [name for name in found if name not in wanted]
+        other = [
+            f"{name} {list(found[name])} for {list(shape)}"
+            for name, shape in wanted.items()
+            if name in found and found[name] != shape
+        ]
+        problems = [
+            f"{what}: {_listed(names)}"
+            for what, names in (("missing", missing), ("unknown", extra), ("of another shape", other))
+            if names
+        ]
+        if problems:
+            raise EncoderError(f"{self.path} does not fit a {build.__name__}: {'; '.join(problems)}")
+        with torch.random.fork_rng(devices=[]):
+            network = build()
+        network.load_state_dict(dict(self.tensors))
+        network.eval()
+        return network
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_LISTED])
+    return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
+
+
+def fold_scaling(network: GraphNetwork, mean: Any, std: Any, path: Path) -> None:
+    """Make a network that was trained on ``(y - mean) / std`` predict ``y``.
+
+    Args:
+        network: Changed in place.
+        mean: A number, numbers or a tensor: one for each target.
+        std: Likewise.
+        path: For the message.
+
+    Raises:
+        EncoderError: They are not numbers, not one for each target, or a scale is not positive.
+    """
+    try:
+        values = [torch.as_tensor(value, dtype=torch.float64).reshape(-1) for value in (mean, std)]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise EncoderError(f"{path}: the mean and the scale of its targets are not numbers: {error}") from error
+    targets = len(_output(network))
+    if any(len(v) != targets or not torch.isfinite(v).all() for v in values) or not (values[1] > 0).all():
+        raise EncoderError(
+            f"{path}: the means {values[0].tolist()} and scales {values[1].tolist()} do not fit {targets} targets"
+        )
+    network.fold_target_scaling(values[0].float(), values[1].float())
+
+
+def _output(network: GraphNetwork) -> torch.Tensor:
+    """Return the weights of the last layer, [targets, width]."""
+    layer: Any = getattr(network, "fc_out", None) or getattr(network, "lin2", None)
+    weight: torch.Tensor = (network.output_blocks[0].lin if layer is None else layer).weight
+    return weight

@@ -1,0 +1,94 @@
+"""From a graph network to an ONNX graph and its layers."""
+
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from matlake.encoders.card import Layer
+from matlake.encoders.graph_inputs import graph_inputs
+from matlake.export.architectures import Architecture
+from matlake.export.onnx_export import OPSET, check_operators, quiet_exporter, strip_traces
+from matlake.materials.crystal import CrystalColumns, make_crystal
+from matlake.materials.graph_recipe import GraphRecipe
+
+DEFAULT_LAYER: Final = "pooled"
+
+GRAPH_OPERATORS: Final = frozenset(
+    {"Abs", "Add", "Cast", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "Less", "Log", "MatMul", "Mul", "Neg"}
+    | {"Pow", "Reciprocal", "Relu", "Reshape", "Shape", "Sigmoid", "Sin", "Split", "Squeeze", "Sub", "Transpose"}
+    | {"Unsqueeze"},
+)
+"""Operators that a graph encoder may contain. No scatter: ONNX Runtime's are slow, or lose updates with two threads. No
+inverse trigonometry: its CUDA provider has none. Each of these runs on both devices."""
+
+
+def graph_model(
+    architecture: Architecture, network: nn.Module, recipe: GraphRecipe
+) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
+    """Export a graph network in float32.
+
+    Args:
+        architecture: What the network is.
+        network: The reference network.
+        recipe: The graphs it was made for.
+
+    Returns:
+        A model with the inputs of ``graph_inputs`` and weights inline, and its layers in order.
+
+    Raises:
+        EncoderError: The exporter used an operator that is not expected here.
+    """
+    assert architecture.batch is not None and architecture.fast is not None  # noqa: S101, PT018 - graph networks have both
+    network = network.eval()
+    graphs = recipe.build(_sample())
+    with torch.no_grad():
+        outputs = network(architecture.batch(graphs))
+    layers = tuple(Layer(name, f"layer_{name}", tensor.shape[1]) for name, tensor in outputs.items())
+    arrays = graph_inputs(graphs)
+    with quiet_exporter():
+        program = torch.onnx.export(
+            architecture.fast(network).eval(),
+            tuple(torch.from_numpy(arrays[name]) for name in architecture.inputs),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(architecture.inputs),
+            output_names=[layer.output for layer in layers],
+            dynamic_shapes=_dynamic_shapes(architecture.inputs, recipe.degrees),
+            verbose=False,
+        )
+    assert program is not None  # noqa: S101 - it raises where it fails
+    model = program.model_proto
+    strip_traces(model)
+    check_operators(model, GRAPH_OPERATORS)
+    return model, layers
+
+
+def _dynamic_shapes(inputs: tuple[str, ...], degrees: int) -> tuple[dict[int, Any], ...]:
+    names = ("crystals", "atoms", "distances", "places", "messages", "outgoing")
+    crystals, atoms, distances, places, messages, outgoing = (torch.export.Dim(name) for name in names)
+    pairs = "neighbours" in inputs
+    shapes: dict[str, tuple[Any, ...]] = {
+        "numbers": (atoms,),
+        "lengths": (distances,),
+        "neighbours": (atoms, places),
+        "length_index": (atoms, places) if pairs else (messages,),
+        "sources": (messages,),
+        "targets": (messages,),
+        "incoming": (atoms, places),
+        "counts": (atoms, places),
+        "couplings": (atoms, outgoing, max(1, degrees) * places),
+        "rows": (messages,),
+        "pool": (crystals, atoms),
+    }
+    return tuple(dict(enumerate(shapes[name])) for name in inputs)
+
+
+def _sample() -> CrystalColumns:
+    """Return crystals that give every dimension another size: rock salt, and one of low symmetry."""
+    salt = make_crystal([11, 17], [[0, 2.8, 2.8], [2.8, 0, 2.8], [2.8, 2.8, 0]], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    random = np.random.default_rng(0)
+    low = make_crystal([22, 8, 8, 14], np.diag([4.1, 4.9, 5.7]), random.random((4, 3)))
+    return CrystalColumns.of([salt, low, low])
