@@ -65,12 +65,19 @@ def in_child(script: Path, *arguments: str) -> dict[str, Any]:
 
 def report(name: str, document: dict[str, Any], header: list[str], rows: list[list[str]]) -> None:
     """Write ``results/NAME.json`` and print the figures as a Markdown table."""
-    RESULTS.mkdir(exist_ok=True)
-    document = {"machine": machine(), **document}
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
-    print("| " + " | ".join(header) + " |")
-    print("| " + " | ".join("---" for _ in header) + " |")
-    for row in rows:
+    write_results(RESULTS / f"{name}.json", document)
+    print_table(header, rows)
+
+
+def write_results(path: Path, document: dict[str, Any]) -> None:
+    """Write figures, and the machine that they are from."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"machine": machine(), **document}, indent=1) + "\n")
+
+
+def print_table(header: list[str], rows: list[list[str]]) -> None:
+    """Print a Markdown table."""
+    for row in (header, ["---"] * len(header), *rows):
         print("| " + " | ".join(row) + " |")
 
 

@@ -36,6 +36,7 @@ def matlake_run(rows: int) -> dict[str, Any]:
     from matlake import embed, import_table, open_lake
     from matlake.encoders.encoder import Encoder
     from matlake.store import delta, embedder
+    from matlake.store.pending import Pending
 
     stages: dict[str, float] = defaultdict(float)
 
@@ -57,9 +58,9 @@ def matlake_run(rows: int) -> dict[str, Any]:
         pq.write_table(pq.read_table(OQMD).slice(0, rows), table)
         lake = open_lake(Path(folder) / "lake", create=True)
         import_seconds = timed(lambda: import_table(lake, table, "oqmd"))
-        clocked(embedder, "_pending", "select")
-        clocked(embedder, "fractions_matrix", "fractions")
-        clocked(Encoder, "encode", "encode")
+        clocked(Pending, "select", "select")
+        clocked(embedder, "prepare", "fractions")
+        clocked(Encoder, "encode_fractions", "encode")
         clocked(delta, "write_part", "write")
         clocked(delta.Appender, "append", "commit")
         before = peak_mb()

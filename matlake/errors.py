@@ -39,6 +39,20 @@ class EncoderError(MatlakeError):
     """An encoder is unknown, damaged, refused by the audit, or fails its own contract."""
 
 
+class NotFiniteError(EncoderError):
+    """An encoder returned infinities or no numbers.
+
+    Args:
+        message: Which encoder.
+        rows: The inputs that it did so for, by their place.
+    """
+
+    def __init__(self, message: str, rows: list[int]) -> None:
+        """Keep the rows, so that a caller can go on without them."""
+        super().__init__(message, "leave these materials out, or use another encoder")
+        self.rows = rows
+
+
 class LakeError(MatlakeError):
     """A lake is missing, of a newer format, or holds something that it should not."""
 

@@ -20,6 +20,19 @@ def oqmd() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def development_data() -> Callable[[str], Path]:
+    """Find a file of the development data, or skip."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"needs the development data at {path}")
+        return path
+
+    return find
+
+
 @pytest.fixture
 def write_table(tmp_path: Path) -> Callable[..., Path]:
     """Write columns as a Parquet file."""

@@ -8,7 +8,9 @@ from pathlib import Path
 import matlake
 
 ENCODER = "elemnet-oqmd-formation-energy"
+CRYSTAL_ENCODER = "cgcnn-mp-formation-energy"
 BUNDLED = Path(matlake.__file__).parent / "data"
+ELASTIC = BUNDLED / "mp_elasticity.parquet"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 

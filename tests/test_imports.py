@@ -6,7 +6,19 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "pymatgen", "sklearn", "duckdb", "pandas", "matplotlib", "onnx", "onnxruntime", "pyarrow", "rich"}
+HEAVY = {
+    "torch",
+    "pymatgen",
+    "sklearn",
+    "duckdb",
+    "pandas",
+    "matplotlib",
+    "numba",
+    "onnx",
+    "onnxruntime",
+    "pyarrow",
+    "rich",
+}
 
 
 def imported_by(code: str) -> set[str]:
@@ -32,6 +44,11 @@ def test_start_up_imports_nothing_heavy(code: str) -> None:
 def test_the_store_imports_neither_torch_nor_scikit_learn() -> None:
     code = "import matlake.store.embedder, matlake.store.importer, matlake.store.sql"
     assert not imported_by(code) & {"torch", "sklearn", "pymatgen", "matplotlib"}
+
+
+def test_numba_waits_for_the_first_crystal() -> None:
+    code = "import matlake.store.embedder, matlake.store.sql, matlake.regress.predict"
+    assert "numba" not in imported_by(code)
 
 
 def test_every_public_name_can_be_imported() -> None:

@@ -13,13 +13,27 @@ from matlake.cli.output import Output, note, progress
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--dataset", required=True, help="Name of the dataset; one of that name is replaced.")
 @click.option("--formula-column", help="Column of chemical formulas; 'formula' and other usual names are found.")
-@click.option("--id-column", help="Column of unique ids; without one, ids are DATASET-ROW.")
+@click.option("--structure-column", help="Column of structures; 'structure', 'cif', 'poscar' … are found.")
+@click.option("--id-column", help="Column of unique ids; without one, ids are DATASET-ROW or the names of files.")
+@click.option("--max-atoms", type=click.IntRange(min=1), help="Larger cells are failures.  [default: 10000]")
 @json_option
 @click.pass_obj
 def import_command(
-    lake: Path, source: Path, dataset: str, formula_column: str | None, id_column: str | None, output: Output
+    lake: Path,
+    source: Path,
+    dataset: str,
+    formula_column: str | None,
+    structure_column: str | None,
+    id_column: str | None,
+    max_atoms: int | None,
+    output: Output,
 ) -> int:
-    """Import a CSV or Parquet table of formulas and properties."""
+    """Import formulas or crystal structures, with their properties.
+
+    SOURCE is a table (CSV, Parquet) with a column of formulas, CIF, POSCAR or pymatgen JSON; a CIF or POSCAR file, or a
+    folder or archive (zip, tar) of them; pymatgen's JSON or JSON lines; extended XYZ; or an ASE database.
+    """
+    from matlake.materials.crystal import MAX_ATOMS
     from matlake.store.importer import import_table
     from matlake.store.lake import open_lake
 
@@ -29,7 +43,9 @@ def import_command(
             source,
             dataset,
             formula_column=formula_column,
+            structure_column=structure_column,
             id_column=id_column,
+            max_atoms=max_atoms or MAX_ATOMS,
             track=track,
         )
     for remark in report.notes:

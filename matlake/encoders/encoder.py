@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import MODEL_FILE, EncoderCard, read_card
 from matlake.encoders.session import onnx_runtime, open_session
-from matlake.errors import EncoderError
+from matlake.errors import EncoderError, NotFiniteError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.graph_recipe import GraphRecipe
 
 if TYPE_CHECKING:
+    from matlake.encoders.graph_batches import Batch
     from matlake.materials.angular_graphs import AngularGraphs
     from matlake.materials.pair_graphs import PairGraphs
 
@@ -85,7 +86,9 @@ class Encoder:
             self._run({"fractions": fractions[rows]}, layers, vectors, rows)
         return self._checked(vectors)
 
-    def encode_graphs(self, graphs: "PairGraphs | AngularGraphs", layers: Sequence[str]) -> list[NDArray[np.float32]]:
+    def encode_graphs(
+        self, graphs: "PairGraphs | AngularGraphs", layers: Sequence[str], batches: "Sequence[Batch] | None" = None
+    ) -> list[NDArray[np.float32]]:
         """Return the vectors of several layers for crystals; only what they need of the network is run.
 
         Runs hold a bounded number of edges; one that does not fit into memory is halved.
@@ -93,6 +96,7 @@ class Encoder:
         Args:
             graphs: Graphs of n crystals, built by the encoder's recipe.
             layers: Names of layers.
+            batches: All of the graphs in batches, where ``graph_batches.collate`` has been called before.
 
         Returns:
             float32 [n, dim] for each layer.
@@ -104,11 +108,12 @@ class Encoder:
         from matlake.encoders.graph_inputs import graph_inputs
 
         vectors = self._empty(len(graphs), layers)
-        waiting = list(runs(graphs, EDGES_A_RUN[self.device]))
+        waiting: list[tuple[NDArray[np.int64], dict[str, NDArray[Any]] | None]]
+        waiting = [(rows, None) for rows in runs(graphs, EDGES_A_RUN[self.device])] if batches is None else [*batches]
         while waiting:
-            rows = waiting.pop()
+            rows, inputs = waiting.pop()
             try:
-                self._run(graph_inputs(graphs.take(rows)), layers, vectors, rows)
+                self._run(inputs or graph_inputs(graphs.take(rows)), layers, vectors, rows)
             except Exception as error:  # onnxruntime's exceptions share no public base class
                 if not _is_out_of_memory(error):
                     raise
@@ -118,7 +123,7 @@ class Encoder:
                         f"device {self.device}",
                         "use --device cpu, or leave the crystal out with --where",
                     ) from error
-                waiting += np.array_split(rows, 2)
+                waiting += [(half, None) for half in np.array_split(rows, 2)]
         return self._checked(vectors)
 
     def uncovered(self, crystals: CrystalColumns) -> list[str | None]:
@@ -150,7 +155,10 @@ class Encoder:
 
     def _checked(self, vectors: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         if not all(np.isfinite(v).all() for v in vectors):
-            raise EncoderError(f"encoder {self.card.name} returned values that are not finite")
+            finite = np.logical_and.reduce([np.isfinite(v).all(axis=1) for v in vectors])
+            raise NotFiniteError(
+                f"encoder {self.card.name} returned values that are not finite", np.flatnonzero(~finite).tolist()
+            )
         return vectors
 
 

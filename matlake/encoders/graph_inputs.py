@@ -26,8 +26,9 @@ def graph_inputs(graphs: PairGraphs | AngularGraphs) -> Inputs:
         Of b crystals with a atoms, for pairs: ``numbers`` int64 [a], ``lengths`` float32 [u] in Å, and for each atom's
         k places ``neighbours``, ``length_index`` (both int64) and ``counts`` (float32), [a, k]. For angles with m
         messages: ``numbers``, ``lengths``; ``sources``, ``targets``, ``length_index`` int64 [m]; ``incoming`` int64
-        and ``counts`` float32 [a, k]; ``couplings`` float32 [a, p, k · L]; ``rows`` int64 [m], where message i stands
-        among the a · p rows of the couplings. For both ``pool`` float32 [b, a].
+        and ``counts`` float32 [a, k]; ``coupled`` int64 [a, k · L], the L parts of each incoming message, and their
+        ``couplings`` float32 [a, p, k · L]; ``rows`` int64 [m], where message i stands among the a · p rows of the
+        couplings. For both ``pool`` float32 [b, a].
     """
     if isinstance(graphs, PairGraphs):
         return _pair_inputs(graphs)
@@ -64,6 +65,7 @@ def _angular_inputs(graphs: AngularGraphs) -> Inputs:
     counts = np.zeros((atoms, most_in), dtype=np.float32)
     _spread(graphs.in_offsets, graphs.incoming, incoming)
     _spread(graphs.in_offsets, graphs.counts, counts)
+    coupled = (incoming[:, :, None] * graphs.degrees + np.arange(graphs.degrees)).reshape(atoms, -1)
     couplings = np.zeros((atoms, most_out, most_in * graphs.degrees), dtype=np.float32)
     _spread_blocks(graphs.coupling_offsets, graphs.couplings, n_out, couplings)
     sources = np.repeat(np.arange(atoms), n_out)
@@ -76,6 +78,7 @@ def _angular_inputs(graphs: AngularGraphs) -> Inputs:
         "length_index": _with_nobody(index, len(lengths) - 1),
         "incoming": incoming,
         "counts": counts,
+        "coupled": coupled,
         "couplings": couplings,
         "rows": _with_nobody(rows, 0),
         "pool": _pool(graphs.atom_offsets, graphs.weights),

@@ -18,7 +18,7 @@ DEFAULT_LAYER: Final = "pooled"
 
 GRAPH_OPERATORS: Final = frozenset(
     {"Abs", "Add", "Cast", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "Less", "Log", "MatMul", "Mul", "Neg"}
-    | {"Pow", "Reciprocal", "Relu", "Reshape", "Shape", "Sigmoid", "Sin", "Split", "Squeeze", "Sub", "Transpose"}
+    | {"Pow", "Reciprocal", "Relu", "Reshape", "Sigmoid", "Sin", "Split", "Squeeze", "Sub", "Transpose"}
     | {"Unsqueeze"},
 )
 """Operators that a graph encoder may contain. No scatter: ONNX Runtime's are slow, or lose updates with two threads. No
@@ -79,6 +79,7 @@ def _dynamic_shapes(inputs: tuple[str, ...], degrees: int) -> tuple[dict[int, An
         "targets": (messages,),
         "incoming": (atoms, places),
         "counts": (atoms, places),
+        "coupled": (atoms, max(1, degrees) * places),
         "couplings": (atoms, outgoing, max(1, degrees) * places),
         "rows": (messages,),
         "pool": (crystals, atoms),

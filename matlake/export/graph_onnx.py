@@ -18,7 +18,7 @@ from matlake.export.networks.schnet import SchNet
 
 PAIR_INPUTS: Final = ("numbers", "lengths", "neighbours", "length_index", "counts", "pool")
 ANGULAR_INPUTS: Final = (
-    *("numbers", "lengths", "sources", "targets", "length_index", "incoming", "counts", "couplings", "rows", "pool"),
+    *("numbers", "lengths", "sources", "targets", "length_index", "incoming", "counts", "coupled", "couplings", "rows", "pool"),
 )
 
 
@@ -178,6 +178,7 @@ class FastDimeNetPlusPlus(nn.Module):
         length_index: torch.Tensor,
         incoming: torch.Tensor,
         counts: torch.Tensor,
+        coupled: torch.Tensor,
         couplings: torch.Tensor,
         rows: torch.Tensor,
         pool: torch.Tensor,
@@ -204,9 +205,8 @@ class FastDimeNetPlusPlus(nn.Module):
             inner = x_kj.shape[1]
             filters = (spherical @ basis.spherical).index_select(0, length_index)  # [m, degrees · inner]
             weighted = filters.view(-1, self.degrees, inner) * x_kj.unsqueeze(1)
-            gathered = functional.embedding(incoming, weighted.flatten(1))  # [a, k, degrees · inner]
-            updates = couplings @ gathered.reshape(incoming.shape[0], incoming.shape[1] * self.degrees, inner)
-            h = act(block.lin_ji(x)) + act(block.lin_up(updates.flatten(0, 1).index_select(0, rows)))
+            updates = couplings @ functional.embedding(coupled, weighted.reshape(-1, inner))  # [a, p, inner]
+            h = act(block.lin_ji(x)) + act(block.lin_up(updates.reshape(-1, inner).index_select(0, rows)))
             for layer in block.layers_before_skip:
                 h = layer(h)
             h = act(block.lin(h)) + x

@@ -91,6 +91,7 @@ def quiet_exporter() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
+            warnings.filterwarnings("ignore", message=r"# The axis name", category=UserWarning)
             yield
     finally:
         registration.setLevel(level)

@@ -2,9 +2,8 @@
 
 import hashlib
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -12,8 +11,7 @@ import onnx
 from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, Layer, check_name, read_card, write_card
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.errors import EncoderError, TrainingError
-from matlake.export.architectures import ARCHITECTURES, Architecture
-from matlake.export.checkpoints import LoadedNetwork, load_network
+from matlake.export.checkpoints.loaded import Stated
 from matlake.export.examples import make_examples
 from matlake.export.extra import tool_versions
 from matlake.export.graph_export import DEFAULT_LAYER as POOLED
@@ -21,12 +19,12 @@ from matlake.export.graph_export import graph_model
 from matlake.export.onnx_export import DEFAULT_LAYER, LAYERS, elemnet_graph
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity
 from matlake.export.precision import PRECISIONS
-from matlake.export.run_record import RunRecord, read_run
+from matlake.export.run_record import RunRecord
 from matlake.export.sources import DATABASES, NOT_STATED
-from matlake.export.training_data import Rows, TrainingTable, read_training_data
+from matlake.export.trained import Trained, load_any
+from matlake.export.training_data import TrainingTable, read_training_data
 from matlake.export.training_loop import mean_absolute_errors
 from matlake.files import write_whole
-from matlake.materials.elements import ELEMNET_ELEMENTS
 from matlake.materials.units import unit_suffix
 
 _STORED_AS = {"float16": "float16-stored"}
@@ -85,24 +83,22 @@ def export_encoder(request: ExportRequest) -> EncoderCard:
     replaced = read_card(request.folder) if (request.folder / CARD_FILE).exists() else None
     if replaced is not None and not request.replace:
         raise EncoderError(f"{request.folder} holds an encoder already", "add --replace, or choose another --name")
-    weights = request.checkpoint / "best.pt" if request.checkpoint.is_dir() else request.checkpoint
-    record = read_run(weights.parent)
-    loaded = load_network(weights, request.architecture, cutoff=request.cutoff, max_neighbours=request.max_neighbours)
-    architecture = ARCHITECTURES[loaded.architecture]
-    model, layers = _model(architecture, loaded)
+    trained = load_any(request.checkpoint, request.architecture, Stated(request.cutoff, request.max_neighbours))
+    architecture = trained.architecture
     if request.precision == "int8" and architecture.input != "composition":
         raise EncoderError("int8 is for ElemNet only", "export with --precision float32 or float16")
+    model, layers = _model(trained)
     content = PRECISIONS[request.precision](model).SerializeToString(deterministic=True)
     release = request.release or (replaced.version + 1 if replaced else 1)
-    card = _draft(request, loaded, record, layers, hashlib.sha256(content).hexdigest(), release)
+    card = _draft(request, trained, layers, hashlib.sha256(content).hexdigest(), release)
     with tempfile.TemporaryDirectory() as name:
         draft = Path(name)
         (draft / MODEL_FILE).write_bytes(content)
         write_card(card, draft)
         encoder = open_encoder(draft)
-        parity = measure_parity(architecture, loaded.network, encoder)
+        parity = measure_parity(architecture, trained.network, encoder)
         check_parity(parity, card.parity_tolerance)
-        metrics = _held_out_errors(architecture, loaded, encoder, request.data, record) if request.data else {}
+        metrics = _held_out_errors(trained, encoder, request.data) if request.data else {}
     card = replace(card, parity=parity, metrics=metrics)
     request.folder.mkdir(parents=True, exist_ok=True)
     (request.folder / CARD_FILE).unlink(missing_ok=True)
@@ -111,79 +107,46 @@ def export_encoder(request: ExportRequest) -> EncoderCard:
     return card
 
 
-def _model(architecture: Architecture, loaded: LoadedNetwork) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
-    if loaded.recipe is None:
-        return elemnet_graph(loaded.network), LAYERS
-    return graph_model(architecture, loaded.network, loaded.recipe)
+def _model(trained: Trained) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
+    if trained.recipe is None:
+        return elemnet_graph(trained.network), LAYERS
+    return graph_model(trained.architecture, trained.network, trained.recipe)
 
 
 def _draft(
-    request: ExportRequest,
-    loaded: LoadedNetwork,
-    record: RunRecord | None,
-    layers: tuple[Layer, ...],
-    sha256: str,
-    release: int,
+    request: ExportRequest, trained: Trained, layers: tuple[Layer, ...], sha256: str, release: int
 ) -> EncoderCard:
-    architecture = ARCHITECTURES[loaded.architecture]
     database = DATABASES[request.database] if request.database else None
-    parameters: dict[str, Any] = {"elements": list(ELEMNET_ELEMENTS)}
-    if loaded.recipe is not None:
-        parameters = {"elements": list(loaded.elements), "graph": loaded.recipe.to_card()}
+    papers = (
+        *trained.architecture.citation,
+        *trained.citation,
+        *(database.citation if database else ()),
+        *request.citation,
+    )
     return EncoderCard(
         name=request.name,
         version=release,
-        architecture=architecture.name,
-        input=architecture.input,
+        architecture=trained.architecture.name,
+        input=trained.architecture.input,
         layers=layers,
-        default_layer=DEFAULT_LAYER if loaded.recipe is None else POOLED,
+        default_layer=DEFAULT_LAYER if trained.recipe is None else POOLED,
         sha256=sha256,
         precision=_STORED_AS.get(request.precision, request.precision),
         parity_tolerance=TOLERANCES[request.precision],
-        licence=request.licence or (database.licence if database else loaded.licence or NOT_STATED),
-        input_parameters=parameters,
-        target=_target(loaded, record),
-        training=_training(loaded, record, database.title if database else None),
-        citation=tuple(
-            dict.fromkeys(
-                (
-                    *architecture.citation,
-                    *loaded.citation,
-                    *(database.citation if database else ()),
-                    *request.citation,
-                )
-            )
-        ),
+        licence=request.licence or (database.licence if database else trained.licence or NOT_STATED),
+        input_parameters={
+            "elements": list(trained.elements),
+            **({"graph": trained.recipe.to_card()} if trained.recipe else {}),
+        },
+        target=trained.target,
+        training={**({"database": database.title} if database else {}), **trained.training},
+        citation=tuple(dict.fromkeys(papers)),
         tool_versions=tool_versions(),
     )
 
 
-def _target(loaded: LoadedNetwork, record: RunRecord | None) -> dict[str, str]:
-    if record is None:
-        return dict(loaded.target)
-    return {"name": ", ".join(record.recipe.target_columns), "unit": record.unit}
-
-
-def _training(loaded: LoadedNetwork, record: RunRecord | None, title: str | None) -> dict[str, Any]:
-    told: dict[str, Any] = {"database": title} if title else {}
-    if record is None:
-        return told | {"origin": loaded.origin, "sizes": loaded.sizes, "notes": list(loaded.notes)}
-    return told | {
-        "table": asdict(record.account),
-        "columns": asdict(record.recipe),
-        "sizes": record.sizes,
-        "settings": record.settings,
-        "results": record.results,
-    }
-
-
-def _held_out_errors(
-    architecture: Architecture,
-    loaded: LoadedNetwork,
-    encoder: Encoder,
-    data: TrainingTable,
-    record: RunRecord | None,
-) -> dict[str, float]:
+def _held_out_errors(trained: Trained, encoder: Encoder, data: TrainingTable) -> dict[str, float]:
+    record = trained.record
     if record is None:
         raise TrainingError(
             "the checkpoint has no run.json beside it, which says how its table was read",
@@ -205,8 +168,8 @@ def _held_out_errors(
             metrics[_metric(part, column, record)] = error
         if encoder.card.precision != "float32":
             zeros, ones = np.zeros(rows.targets.shape[1]), np.ones(rows.targets.shape[1])
-            examples = make_examples(Rows(rows.materials, rows.targets), architecture, loaded.recipe)
-            exact = mean_absolute_errors(loaded.network, examples, zeros, ones).tolist()
+            examples = make_examples(rows, trained.architecture, trained.recipe)
+            exact = mean_absolute_errors(trained.network, examples, zeros, ones).tolist()
             for column, error in zip(record.recipe.target_columns, exact, strict=True):
                 metrics[_metric(f"{part}_mae_of_float32_network", column, record)] = error
     return metrics

@@ -14,10 +14,25 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.materials.colours import distinct, mix, step
+from matlake.materials.colours import ascending, atom_colours, distinct, edge_kinds, mix
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.neighbours import search
-from matlake.materials.pair_graphs import ranges
+from matlake.materials.pair_graphs import kernel_arrays, ranges, room
+
+_Y00 = np.sqrt(1 / (4 * np.pi))
+
+_OFF_GRID = 0.381966
+"""Where the steps of cosines begin: no cosine of a special angle is split by rounding."""
+
+_FINEST_STEP = 1e-9  # the numbers of steps are 32 bits wide
+
+_ATOM, _X, _Y, _Z = (
+    np.uint64(factor) for factor in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)
+)  # odd, without a pattern: small multiples of them add up to zero for no other reason than being zero
+
+_32 = np.uint64(32)
+_13, _16 = np.uint32(13), np.uint32(16)
+_FIRST, _SECOND, _THIRD = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35), np.uint32(0x9E3779B1)
 
 
 @dataclass(frozen=True)
@@ -114,14 +129,11 @@ def build_angular_graphs(
     """
     return AngularGraphs(
         *_build(
-            crystals.offsets,
-            crystals.numbers,
-            crystals.lattices,
-            crystals.positions,
-            cutoff,
+            *kernel_arrays(crystals),
+            float(cutoff),
             max_neighbours,
             degrees,
-            resolution,
+            float(resolution),
             rounds,
             keep_images,
         ),
@@ -153,53 +165,50 @@ def _build(
     distances = np.empty(len(targets))
     incoming = np.empty(len(targets), dtype=np.int32)
     counts = np.empty(len(targets))
-    couplings = np.empty(1024 * len(numbers), dtype=np.float32)
+    couplings = np.empty(2048 * len(numbers), dtype=np.float32)
+    recurrence = _recurrence(degrees)
     atoms = messages = entries = values = 0
     for c in range(crystals):
         a, b = offsets[c], offsets[c + 1]
-        first, found, shifts, vectors, shares = search(lattices[c], positions[a:b], cutoff, most)
-        owners = np.empty(len(found), dtype=np.int32)
-        for i in range(b - a):
-            owners[first[i] : first[i + 1]] = i
-            for e in range(first[i], first[i + 1]):
-                vectors[e, :3] /= vectors[e, 3]
+        first, found, shifts, vectors, shares, lines = search(lattices[c], positions[a:b], cutoff, most, resolution)
+        owners, directions = _owners(first), _directions(vectors)
+        origins, ends = _endpoints(found, owners, shifts, keep_images)
         if resolution > 0:
-            atom_colours, colours = _refine(
-                numbers[a:b], first, found, owners, shifts, vectors, shares, resolution, rounds, keep_images
+            atom_class, atom_of, edge_class, edge_of = _refine(
+                numbers[a:b], first, found, owners, directions, shares, lines, origins, ends, resolution, rounds
             )
-            atom_class, atom_of, _ = distinct(atom_colours)
         else:
             atom_class = np.arange(b - a).astype(np.int32)
-            atom_of = atom_class
-            colours = np.arange(len(found)).astype(np.uint64)
+            edge_class = np.arange(len(found)).astype(np.int32)
+            atom_of, edge_of = atom_class, edge_class
         # messages in the order of their sources: an edge in the list of i runs from found[e] to i
-        colour_class, colour_edge, count = distinct(colours)
+        count = len(edge_of)
         source = np.empty(count, dtype=np.int32)
         for m in range(count):
-            source[m] = atom_class[found[colour_edge[m]]]
-        by_source = np.argsort(source, kind="mergesort")
+            source[m] = atom_class[found[edge_of[m]]]
+        by_source = ascending(source)
         rank = np.empty(count, dtype=np.int32)
         for m in range(count):
             rank[by_source[m]] = m
 
-        if messages + count > len(targets):
-            targets = _room(targets, messages, count)
-            distances = _room(distances, messages, count)
+        targets = room(targets, messages, count)
+        distances = room(distances, messages, count)
         size = np.zeros(len(atom_of), dtype=np.int64)
         for k in atom_class:
             size[k] += 1
         m = 0
+        places = np.empty(len(found), dtype=np.int64)
+        work = np.empty((3, len(found)))
         slot = np.full(count, -1, dtype=np.int64)  # entry of a message within the atom at hand
         for k in range(len(atom_of)):
             out_numbers[atoms + k] = numbers[a + atom_of[k]]
             weights[atoms + k] = size[k] / (b - a)
             low, high = first[atom_of[k]], first[atom_of[k] + 1]
-            if entries + high - low > len(incoming):
-                incoming = _room(incoming, entries, high - low)
-                counts = _room(counts, entries, high - low)
+            incoming = room(incoming, entries, high - low)
+            counts = room(counts, entries, high - low)
             begin = entries
             for e in range(low, high):
-                message = rank[colour_class[e]]
+                message = rank[edge_class[e]]
                 if slot[message] < begin:
                     slot[message] = entries
                     incoming[entries] = messages + message
@@ -211,21 +220,25 @@ def _build(
             while m + out < count and source[by_source[m + out]] == k:
                 out += 1
             needed = out * width * degrees
-            if values + needed > len(couplings):
-                couplings = _room(couplings, values, needed)
-            couplings[values : values + needed] = 0
-            for o in range(out):
-                e = colour_edge[by_source[m + o]]
-                targets[messages + m + o] = atoms + atom_class[owners[e]]
-                distances[messages + m + o] = vectors[e, 3]
-                row = values + o * width * degrees
-                j = found[e]
-                for f in range(first[j], first[j + 1]):
-                    if not _dropped(e, f, owners, found, shifts, keep_images):
-                        entry = slot[rank[colour_class[f]]] - begin
-                        _add_legendre(couplings, row + entry * degrees, degrees, _cosine(vectors, e, f), shares[f])
-            values += needed
-            m += out
+            couplings = room(couplings, values, needed)
+            for v in range(values, values + needed):
+                couplings[v] = 0.0
+            placed = -1
+            for _ in range(out):
+                e = edge_of[by_source[m]]
+                targets[messages + m] = atoms + atom_class[owners[e]]
+                distances[messages + m] = vectors[e, 3]
+                low, high = first[found[e]], first[found[e] + 1]
+                if found[e] != placed:
+                    placed = found[e]
+                    for f in range(low, high):
+                        places[f - low] = (slot[rank[edge_class[f]]] - begin) * degrees
+                _add_legendre(
+                    couplings, values, places, recurrence, e, low, high, directions, shares[low:high],
+                    origins[low:high], ends[e], work,
+                )  # fmt: skip
+                values += width * degrees
+                m += 1
             out_offsets[atoms + k + 1] = messages + m
             in_offsets[atoms + k + 1] = entries
             coupling_offsets[atoms + k + 1] = values
@@ -234,85 +247,170 @@ def _build(
         atom_offsets[c + 1] = atoms
     return (
         atom_offsets,
-        out_numbers[:atoms].copy(),
-        weights[:atoms].copy(),
-        out_offsets[: atoms + 1].copy(),
-        targets[:messages].copy(),
-        distances[:messages].copy(),
-        in_offsets[: atoms + 1].copy(),
-        incoming[:entries].copy(),
-        counts[:entries].copy(),
-        coupling_offsets[: atoms + 1].copy(),
-        couplings[:values].copy(),
+        out_numbers[:atoms],
+        weights[:atoms],
+        out_offsets[: atoms + 1],
+        targets[:messages],
+        distances[:messages],
+        in_offsets[: atoms + 1],
+        incoming[:entries],
+        counts[:entries],
+        coupling_offsets[: atoms + 1],
+        couplings[:values],
     )
 
 
 @nb.njit(nogil=True, cache=True)
-def _room(array, used, more):
-    larger = np.empty(2 * (used + more), dtype=array.dtype)
-    larger[:used] = array[:used]
-    return larger
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
-def _dropped(e, f, owners, found, shifts, keep_images):
-    """Say whether edge f into the source of edge e starts at the target of e, and so takes no part in its update."""
-    if found[f] != owners[e]:
-        return False
-    if not keep_images:
-        return True
-    return shifts[f, 0] == -shifts[e, 0] and shifts[f, 1] == -shifts[e, 1] and shifts[f, 2] == -shifts[e, 2]
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
-def _cosine(vectors, e, f):
-    return vectors[e, 0] * vectors[f, 0] + vectors[e, 1] * vectors[f, 1] + vectors[e, 2] * vectors[f, 2]
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
-def _add_legendre(couplings, start, degrees, cosine, share):
-    """Add Y_l0 by the recurrence l P_l = (2l - 1) x P_(l-1) - (l - 1) P_(l-2)."""
-    before, now = 0.0, 1.0
-    for degree in range(degrees):
-        couplings[start + degree] += share * np.sqrt((2 * degree + 1) / (4 * np.pi)) * now
-        before, now = now, ((2 * degree + 1) * cosine * now - degree * before) / (degree + 1)
+def _owners(first):
+    owners = np.empty(first[-1], dtype=np.int32)
+    for i in range(len(first) - 1):
+        for e in range(first[i], first[i + 1]):
+            owners[e] = i
+    return owners
 
 
 @nb.njit(nogil=True, cache=True)
-def _refine(numbers, first, found, owners, shifts, vectors, shares, resolution, rounds, keep_images):
-    """Colour atoms and edges; an edge is told by its ends, and by the edges into its source with their angles."""
-    n, edges = len(numbers), len(found)
-    colours = np.empty(edges, dtype=np.uint64)
-    for e in range(edges):
-        ends = mix(np.uint64(numbers[owners[e]]) ^ mix(np.uint64(numbers[found[e]])))
-        colours[e] = mix(ends ^ mix(step(vectors[e, 3], resolution)) ^ step(shares[e], 1e-6))
-    atom_colours = _gather(numbers, first, colours)
-    _, _, count = distinct(colours)
+def _directions(vectors):
+    """Return unit vectors, [3, edges]."""
+    directions = np.empty((3, len(vectors)))
+    for e in range(len(vectors)):
+        for k in range(3):
+            directions[k, e] = vectors[e, k] / vectors[e, 3]
+    return directions
+
+
+@nb.njit(nogil=True, cache=True)
+def _endpoints(found, owners, shifts, keep_images):
+    """Number atoms of all cells such that edge f takes no part in the update of edge e if ``origins[f] == ends[e]``.
+
+    Both are seen from the source of e: f comes from where e goes to. Without images, only the atom of the cell counts.
+    """
+    origins = np.empty(len(found), dtype=np.uint64)
+    ends = np.empty(len(found), dtype=np.uint64)
+    for e in range(len(found)):
+        image = np.uint64(0)
+        if keep_images:
+            image = np.uint64(shifts[e, 0]) * _X + np.uint64(shifts[e, 1]) * _Y + np.uint64(shifts[e, 2]) * _Z
+        origins[e] = np.uint64(found[e]) * _ATOM + image
+        ends[e] = np.uint64(owners[e]) * _ATOM - image
+    return origins, ends
+
+
+@nb.njit(nogil=True, cache=True)
+def _recurrence(degrees):
+    """Return a and b, [L, 2], of Y_(l+1) = a_l x Y_l - b_l Y_(l-1).
+
+    From (l + 1) P_(l+1) = (2l + 1) x P_l - l P_(l-1), with the norms put in.
+    """
+    factors = np.empty((degrees, 2))
+    for degree in range(degrees):
+        norm = np.sqrt(2 * degree + 3)
+        factors[degree, 0] = norm * np.sqrt(2 * degree + 1) / (degree + 1)
+        factors[degree, 1] = norm / np.sqrt(max(1, 2 * degree - 1)) * degree / (degree + 1)
+    return factors
+
+
+@nb.njit(nogil=True, cache=True)
+def _add_legendre(couplings, start, places, recurrence, e, low, high, directions, shares, origins, end, work):
+    """Add Y_l0 of the angles between one edge and others, for all l, at the places given."""
+    x, y, z = directions[0, e], directions[1, e], directions[2, e]
+    xs, ys, zs = directions[0, low:high], directions[1, low:high], directions[2, low:high]
+    cosines, before, now = work[0], work[1], work[2]
+    for f in range(len(shares)):
+        cosines[f] = x * xs[f] + y * ys[f] + z * zs[f]
+        before[f] = 0.0
+        now[f] = shares[f] * _Y00 if origins[f] != end else 0.0
+    for degree in range(len(recurrence)):
+        a, b = recurrence[degree, 0], recurrence[degree, 1]
+        total = 0.0
+        for f in range(len(shares)):
+            total += now[f]
+            if f + 1 == len(shares) or places[f + 1] != places[f]:  # equal edges mostly follow each other
+                couplings[start + places[f] + degree] += total
+                total = 0.0
+        for f in range(len(shares)):
+            following = a * cosines[f] * now[f] - b * before[f]
+            before[f] = now[f]
+            now[f] = following
+
+
+@nb.njit(nogil=True, cache=True)
+def _angles_hash(e, low, high, directions, colours, origins, end, resolution):
+    """Hash the multiset of (colour, angle) of the edges that enter the update of edge e: ``low`` to ``high``.
+
+    Arithmetic of 32 bits that a processor does for several edges at once: the steps of the cosines are scrambled
+    (MurmurHash3's finaliser), added to the halves of the colours, and the halves multiplied (NH; Black et al.,
+    CRYPTO 1999).
+    """
+    x, y, z = directions[0, e], directions[1, e], directions[2, e]
+    xs, ys, zs = directions[0, low:high], directions[1, low:high], directions[2, low:high]
+    inner, starts = colours[low:high], origins[low:high]
+    scale = 1.0 / max(resolution, _FINEST_STEP)
+    total = np.uint64(0)
+    for f in range(high - low):
+        cosine = x * xs[f] + y * ys[f] + z * zs[f]
+        step = np.uint32(np.int32(np.floor(cosine * scale + _OFF_GRID)))
+        step = np.uint32(np.uint32(step ^ (step >> _16)) * _FIRST)
+        step = np.uint32(np.uint32(step ^ (step >> _13)) * _SECOND)
+        step = np.uint32(step ^ (step >> _16))
+        one = np.uint32(np.uint32(inner[f]) + step)
+        other = np.uint32(np.uint32(inner[f] >> _32) + np.uint32(step * _THIRD))
+        total += np.uint64(one) * np.uint64(other) if starts[f] != end else np.uint64(0)
+    return total
+
+
+@nb.njit(nogil=True, cache=True)
+def _refine(numbers, first, found, owners, directions, shares, lines, origins, ends, resolution, rounds):
+    """Colour atoms and edges.
+
+    Atoms are refined by distances first, which is cheap. Edges between equal atoms at equal distances are then told
+    apart by the edges into their sources, with their angles.
+
+    Returns:
+        Class of each atom, one atom of each class, class of each edge, one edge of each class.
+    """
+    kinds = edge_kinds(lines, shares)
+    atoms = atom_colours(numbers, first, found, kinds, rounds)
+    colours = _with_ends(kinds, atoms, found, owners)
+    classes, members, count = distinct(colours)
     for _ in range(rounds):
-        refined = np.empty(edges, dtype=np.uint64)
-        for e in range(edges):
-            j = found[e]
-            total = np.uint64(0)
-            for f in range(first[j], first[j + 1]):
-                if not _dropped(e, f, owners, found, shifts, keep_images):
-                    total += mix(colours[f] ^ mix(step(_cosine(vectors, e, f), resolution)))
-            refined[e] = mix(colours[e] ^ mix(total ^ mix(atom_colours[j] ^ mix(atom_colours[owners[e]]))))
-        colours = refined
-        atom_colours = _gather(numbers, first, colours)
-        _, _, now = distinct(colours)
-        if now in (count, edges):
+        if count == len(colours):
             break
-        count = now
-    return atom_colours, colours
+        size = np.zeros(count, dtype=np.int64)
+        for k in classes:
+            size[k] += 1
+        refined = colours.copy()
+        for e in range(len(colours)):
+            if size[classes[e]] == 1:
+                continue
+            low, high = first[found[e]], first[found[e] + 1]
+            total = _angles_hash(e, low, high, directions, colours, origins, ends[e], resolution)
+            refined[e] = mix(colours[e] ^ mix(total))
+        colours = _with_ends(refined, _gather(numbers, first, refined), found, owners)
+        classes, members, splits = distinct(colours)
+        if splits == count:  # a partition that a round does not split is final
+            break
+        count = splits
+    atom_class, atom_of, _ = distinct(_gather(numbers, first, colours))
+    return atom_class, atom_of, classes, members
+
+
+@nb.njit(nogil=True, cache=True)
+def _with_ends(colours, atoms, found, owners):
+    """Colour edges by their own colour and those of the atoms at their ends."""
+    joined = np.empty(len(colours), dtype=np.uint64)
+    for e in range(len(colours)):
+        joined[e] = mix(colours[e] ^ mix(atoms[found[e]] ^ mix(atoms[owners[e]])))
+    return joined
 
 
 @nb.njit(nogil=True, cache=True)
 def _gather(numbers, first, colours):
     """Colour atoms by the edges into them."""
-    atom_colours = np.empty(len(numbers), dtype=np.uint64)
+    atoms = np.empty(len(numbers), dtype=np.uint64)
     for i in range(len(numbers)):
         total = np.uint64(0)
         for e in range(first[i], first[i + 1]):
             total += mix(colours[e])
-        atom_colours[i] = mix(np.uint64(numbers[i]) ^ mix(total))
-    return atom_colours
+        atoms[i] = mix(np.uint64(numbers[i]) ^ mix(total))
+    return atoms

@@ -6,6 +6,7 @@ Parquet and the neighbour kernel want them.
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -65,11 +66,9 @@ class Crystal:
     @cached_property
     def composition(self) -> Composition:
         """The exact composition of the cell."""
-        numbers, counts = np.unique(self.numbers, return_counts=True)
-        divisor = math.gcd(*counts.tolist())
-        return Composition(
-            tuple((z, count // divisor) for z, count in zip(numbers.tolist(), counts.tolist(), strict=True))
-        )
+        counts = Counter(self.numbers.tolist())
+        divisor = math.gcd(*counts.values())
+        return Composition(tuple([(z, count // divisor) for z, count in sorted(counts.items())]))
 
     @property
     def volume(self) -> float:
@@ -110,22 +109,41 @@ def make_crystal(
         raise StructureError(f"{len(z)} species but {len(given)} positions")
     if cell.shape != (3, 3):
         raise StructureError(f"a lattice of shape {cell.shape}, not three vectors")
-    if z.min() < 1 or z.max() > len(SYMBOLS):
-        raise StructureError(f"atomic number {z.min() if z.min() < 1 else z.max()}: no such element")
-    if not (np.isfinite(cell).all() and np.isfinite(given).all()):
-        raise StructureError("a lattice or position that is not a finite number")
-    edges = np.sqrt((cell * cell).sum(axis=1))
-    if edges.min() < _SMALLEST_EDGE_A or edges.max() > _LARGEST_EDGE_A:
+    if (lightest := int(z.min())) < 1 or (heaviest := int(z.max())) > len(SYMBOLS):
+        raise StructureError(f"atomic number {lightest if lightest < 1 else heaviest}: no such element")
+    check_lattice(cell)
+    with np.errstate(invalid="ignore", over="ignore"):
+        fractional = given @ np.linalg.inv(cell) if cartesian else given
+    largest = float(np.abs(fractional).max())
+    if not math.isfinite(largest):
+        raise StructureError("a position that is not finite numbers")
+    if largest > _LARGEST_EDGE_A:
+        raise StructureError(f"fractional position {largest:g}", "positions look Cartesian")
+    return Crystal(z.astype(np.int16), cell, fractional)
+
+
+def check_lattice(cell: NDArray[np.float64]) -> None:
+    """Refuse what is no cell of a crystal.
+
+    Args:
+        cell: float64 [3, 3], cell vectors in Å, one a row.
+
+    Raises:
+        StructureError: A value is not finite, an edge is too short or too long, or the vectors lie in a plane.
+    """
+    vectors = cell.tolist()  # for nine numbers, Python is faster than numpy
+    if not all(math.isfinite(value) for vector in vectors for value in vector):
+        raise StructureError("a lattice that is not finite numbers")
+    edges = [math.hypot(*vector) for vector in vectors]
+    if min(edges) < _SMALLEST_EDGE_A or max(edges) > _LARGEST_EDGE_A:
         raise StructureError(
             f"cell edges {', '.join(f'{edge:.3g}' for edge in edges)} Å: not a periodic cell",
             "molecules and slabs without a cell have no crystal embedding",
         )
-    if abs(np.linalg.det(cell)) < _FLATTEST * edges.prod():
+    (a0, a1, a2), (b0, b1, b2), (c0, c1, c2) = vectors
+    volume = abs(a0 * (b1 * c2 - b2 * c1) + a1 * (b2 * c0 - b0 * c2) + a2 * (b0 * c1 - b1 * c0))
+    if volume < _FLATTEST * math.prod(edges):
         raise StructureError("the cell vectors lie in a plane")
-    fractional = given @ np.linalg.inv(cell) if cartesian else given
-    if np.abs(fractional).max() > _LARGEST_EDGE_A:
-        raise StructureError(f"fractional position {np.abs(fractional).max():g}", "positions look Cartesian")
-    return Crystal(z.astype(np.int16), cell, fractional)
 
 
 @dataclass(frozen=True)

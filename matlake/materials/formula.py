@@ -59,7 +59,7 @@ class Composition:
     @cached_property
     def reduced_formula(self) -> str:
         """As chemists write it, metals first (``TiO2``): by electronegativity, elements without one last."""
-        ordered = sorted(self.amounts, key=lambda part: (_WRITTEN.get(part[0], math.inf), part[0]))
+        ordered = sorted(self.amounts, key=lambda part: (_WRITTEN.get(part[0], math.inf), SYMBOLS[part[0] - 1]))
         return "".join([f"{SYMBOLS[z - 1]}{amount if amount > 1 else ''}" for z, amount in ordered])
 
     @cached_property

@@ -12,16 +12,19 @@ link. Of the 14 nearest in CsCl, the 8 at the first distance count fully, and th
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.materials.colours import ascending
 from matlake.materials.crystal import Crystal
 
 SHELL_A: Final = 1e-3
 """Distances closer than this are equal: above the noise of relaxed positions, below any change of bonding."""
+
+_EDGE_A: Final = 1e-8  # a neighbour at exactly the cutoff is not lost to rounding
 
 _FIRST_SEARCH_A: Final = 5.0  # holds 12 neighbours nearly always, and a quarter of the images of 8 Å
 
@@ -53,29 +56,47 @@ def neighbour_list(crystal: Crystal, cutoff: float, max_neighbours: int = 0) -> 
         cutoff: In Å; a neighbour at exactly this distance counts.
         max_neighbours: Keep the nearest ones only, whole shells with weights (see above); 0 keeps all.
     """
-    first, neighbours, shifts, vectors, weights = search(crystal.lattice, crystal.positions, cutoff, max_neighbours)
+    lattice, positions = plain(crystal.lattice), plain(crystal.positions)
+    first, neighbours, shifts, vectors, weights, _ = search(lattice, positions, float(cutoff), max_neighbours, 0.0)
     return NeighbourList(first, neighbours, shifts, vectors[:, 3].copy(), weights)
 
 
+def plain(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array, or a copy, contiguous and writable: numba compiles anew for every other kind of array."""
+    return np.require(array, requirements=["C", "W"])
+
+
 @nb.njit(nogil=True, cache=True)
-def search(lattice, positions, cutoff, max_neighbours):
-    """Return first, neighbours, shifts, (vector in the triangular frame, distance) and weights; see NeighbourList."""
+def search(lattice, positions, cutoff, max_neighbours, resolution):
+    """Find neighbours.
+
+    Returns:
+        What ``NeighbourList`` holds, but for ``vectors`` float64 [pairs, 4], in the triangular frame, with the distance
+        last, and ``lines`` int32 [pairs]: pairs of one line differ in distance by no more than the resolution.
+    """
     frame = triangular(lattice)
     if max_neighbours > 0 and cutoff > _FIRST_SEARCH_A:
-        first, neighbours, shifts, vectors = _within(frame, positions, _FIRST_SEARCH_A)
-        enough = True
-        for atom in range(len(positions)):
-            count = first[atom + 1] - first[atom]
-            # the shell of the last neighbour kept must end inside the sphere that was searched
-            if count <= max_neighbours or vectors[first[atom] + max_neighbours - 1, 3] > _FIRST_SEARCH_A - 0.1:
-                enough = False
-                break
-        if enough:
-            return _cap(first, neighbours, shifts, vectors, max_neighbours)
-    first, neighbours, shifts, vectors = _within(frame, positions, cutoff)
+        first, neighbours, shifts, vectors, lines = _within(frame, positions, _FIRST_SEARCH_A, resolution)
+        if _complete(first, vectors, max_neighbours, _FIRST_SEARCH_A):
+            return _cap(first, neighbours, shifts, vectors, lines, max_neighbours)
+    first, neighbours, shifts, vectors, lines = _within(frame, positions, cutoff, resolution)
     if max_neighbours > 0:
-        return _cap(first, neighbours, shifts, vectors, max_neighbours)
-    return first, neighbours, shifts, vectors, np.ones(len(neighbours))
+        return _cap(first, neighbours, shifts, vectors, lines, max_neighbours)
+    return first, neighbours, shifts, vectors, np.ones(len(neighbours)), lines
+
+
+@nb.njit(nogil=True, cache=True)
+def _complete(first, vectors, most, radius):
+    """Say whether the shell that the cap falls into ends, for every atom, within the sphere that was searched."""
+    for atom in range(len(first) - 1):
+        last = first[atom] + most - 1
+        if last >= first[atom + 1]:
+            return False
+        while last + 1 < first[atom + 1] and vectors[last + 1, 3] - vectors[last, 3] < SHELL_A:
+            last += 1
+        if last + 1 == first[atom + 1] and radius - vectors[last, 3] < SHELL_A:
+            return False
+    return True
 
 
 @nb.njit(nogil=True, cache=True)
@@ -98,26 +119,26 @@ def triangular(lattice):
 
 
 @nb.njit(nogil=True, cache=True)
-def _within(frame, positions, cutoff):
-    """Return all neighbours within the cutoff, sorted by distance for each atom."""
+def _within(frame, positions, cutoff, resolution):
+    """Return all neighbours within the cutoff, sorted by distance for each atom; see ``search``."""
     n = len(positions)
     volume = frame[0, 0] * frame[1, 1] * frame[2, 2]
-    capacity = int(n * (1.3 * n / volume * 4.19 * cutoff**3 + 16.0))
-    first = np.zeros(n + 1, dtype=np.int64)
-    neighbours = np.empty(capacity, dtype=np.int32)
-    shifts = np.empty((capacity, 3), dtype=np.int32)
-    vectors = np.empty((capacity, 4))
-    square = cutoff * cutoff
+    capacity = int(n * (0.7 * n / volume * 4.19 * cutoff**3 + 8.0))
+    pairs = np.empty((capacity, 5), dtype=np.int32)  # each pair once: two atoms, shift
+    vectors = np.empty((capacity, 3))
+    squares = np.empty(capacity)
+    square = (cutoff + _EDGE_A) ** 2
     widest = square * (1 + 1e-12)  # bounds must not lose an image at the cutoff to rounding; the last test decides
     t00, t10, t11, t20, t21, t22 = frame[0, 0], frame[1, 0], frame[1, 1], frame[2, 0], frame[2, 1], frame[2, 2]
-    end = 0
+    reach = np.sqrt(widest) / t22
+    count = 0
+    first = np.zeros(n + 1, dtype=np.int64)
     for i in range(n):
-        for j in range(n):
+        for j in range(i, n):
             f0 = positions[j, 0] - positions[i, 0]
             f1 = positions[j, 1] - positions[i, 1]
             f2 = positions[j, 2] - positions[i, 2]
-            reach = np.sqrt(widest) / t22
-            for n2 in range(int(np.ceil(-f2 - reach)), int(np.floor(-f2 + reach)) + 1):
+            for n2 in range(0 if i == j else int(np.ceil(-f2 - reach)), int(np.floor(-f2 + reach)) + 1):
                 s2 = n2 + f2
                 z = s2 * t22
                 left = widest - z * z
@@ -131,50 +152,84 @@ def _within(frame, positions, cutoff):
                     rest = left - y * y
                     if rest < 0:
                         continue
-                    start = f0 + (s2 * t20 + s1 * t10) / t00
+                    along = s2 * t20 + s1 * t10
+                    start = f0 + along / t00
                     reach0 = np.sqrt(rest) / t00
                     for n0 in range(int(np.ceil(-start - reach0)), int(np.floor(-start + reach0)) + 1):
-                        if i == j and n0 == 0 and n1 == 0 and n2 == 0:
+                        if i == j and n2 == 0 and (n1 < 0 or (n1 == 0 and n0 <= 0)):
                             continue
-                        x = s2 * t20 + s1 * t10 + (n0 + f0) * t00
+                        x = along + (n0 + f0) * t00
                         distance2 = x * x + y * y + z * z
                         if distance2 > square:
                             continue
-                        if end == capacity:
+                        if count == capacity:
                             capacity *= 2
-                            neighbours = _grown(neighbours, capacity)
-                            shifts = _grown(shifts, capacity)
-                            vectors = _grown(vectors, capacity)
-                        neighbours[end] = j
-                        shifts[end, 0] = n0
-                        shifts[end, 1] = n1
-                        shifts[end, 2] = n2
-                        vectors[end, 0] = x
-                        vectors[end, 1] = y
-                        vectors[end, 2] = z
-                        vectors[end, 3] = np.sqrt(distance2)
-                        end += 1
-        first[i + 1] = end
-    order = np.empty(end, dtype=np.int64)
+                            pairs, vectors, squares = _grown(pairs, vectors, squares, capacity)
+                        pairs[count, 0] = i
+                        pairs[count, 1] = j
+                        pairs[count, 2] = n0
+                        pairs[count, 3] = n1
+                        pairs[count, 4] = n2
+                        vectors[count, 0] = x
+                        vectors[count, 1] = y
+                        vectors[count, 2] = z
+                        squares[count] = distance2
+                        first[i + 1] += 1
+                        first[j + 1] += 1
+                        count += 1
     for i in range(n):
-        a, b = first[i], first[i + 1]
-        order[a:b] = a + np.argsort(vectors[a:b, 3], kind="mergesort")
-    return first, neighbours[order], shifts[order], vectors[order]
+        first[i + 1] += first[i]
+    return _both_ways(first, pairs, vectors, squares[:count], resolution)
 
 
 @nb.njit(nogil=True, cache=True)
-def _grown(array, capacity):
-    larger = np.empty((capacity, *array.shape[1:]), dtype=array.dtype)
-    larger[: len(array)] = array
-    return larger
+def _both_ways(first, pairs, vectors, squares, resolution):
+    """Enter each pair under both its atoms, nearest first."""
+    order = ascending(squares)
+    ends = first[:-1].copy()
+    neighbours = np.empty(first[-1], dtype=np.int32)
+    shifts = np.empty((first[-1], 3), dtype=np.int32)
+    ordered = np.empty((first[-1], 4))
+    lines = np.empty(first[-1], dtype=np.int32)
+    line, line_start = -1, -np.inf
+    for pair in order:
+        distance = np.sqrt(squares[pair])
+        if distance - line_start > resolution:
+            line += 1
+            line_start = distance
+        for way in range(2):
+            sign = 1 - 2 * way
+            owner = pairs[pair, way]
+            e = ends[owner]
+            ends[owner] += 1
+            neighbours[e] = pairs[pair, 1 - way]
+            for k in range(3):
+                shifts[e, k] = sign * pairs[pair, 2 + k]
+                ordered[e, k] = sign * vectors[pair, k]
+            ordered[e, 3] = distance
+            lines[e] = line
+    return first, neighbours, shifts, ordered, lines
 
 
 @nb.njit(nogil=True, cache=True)
-def _cap(first, neighbours, shifts, vectors, most):
+def _grown(pairs, vectors, squares, capacity):
+    more_pairs = np.empty((capacity, 5), dtype=np.int32)
+    more_vectors = np.empty((capacity, 3))
+    more_squares = np.empty(capacity)
+    for p in range(len(pairs)):
+        for k in range(5):
+            more_pairs[p, k] = pairs[p, k]
+        for k in range(3):
+            more_vectors[p, k] = vectors[p, k]
+        more_squares[p] = squares[p]
+    return more_pairs, more_vectors, more_squares
+
+
+@nb.njit(nogil=True, cache=True)
+def _cap(first, neighbours, shifts, vectors, lines, most):
     """Keep the nearest ``most``; a shell that only partly fits stays whole, with weights below one."""
     n = len(first) - 1
     kept = np.zeros(n + 1, dtype=np.int64)
-    order = np.empty(len(neighbours), dtype=np.int64)
     weights = np.empty(len(neighbours))
     end = 0
     for i in range(n):
@@ -187,10 +242,14 @@ def _cap(first, neighbours, shifts, vectors, most):
             stop = a + most
             while stop < b and vectors[stop, 3] - vectors[stop - 1, 3] < SHELL_A:
                 stop += 1
-        for e in range(a, stop):
-            order[end] = e
+        for e in range(a, stop):  # moves towards the front: nothing is overwritten that is still needed
+            neighbours[end] = neighbours[e]
+            for k in range(3):
+                shifts[end, k] = shifts[e, k]
+            for k in range(4):
+                vectors[end, k] = vectors[e, k]
+            lines[end] = lines[e]
             weights[end] = 1.0 if e < inner else (a + most - inner) / (stop - inner)
             end += 1
         kept[i + 1] = end
-    chosen = order[:end]
-    return kept, neighbours[chosen], shifts[chosen], vectors[chosen], weights[:end].copy()
+    return kept, neighbours[:end], shifts[:end], vectors[:end], weights[:end], lines[:end]

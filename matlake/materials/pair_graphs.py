@@ -1,15 +1,15 @@
 """Graphs of distances, for CGCNN and SchNet: symmetry-distinct atoms, their neighbours, how often each occurs."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.materials.colours import distinct, mix, step
+from matlake.materials.colours import atom_colours, distinct, edge_kinds
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.neighbours import search
+from matlake.materials.neighbours import plain, search
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,12 @@ def build_pair_graphs(
             0 keeps every atom and every edge.
         rounds: Interaction blocks of the network that the graphs are for.
     """
-    return PairGraphs(
-        *_build(
-            crystals.offsets,
-            crystals.numbers,
-            crystals.lattices,
-            crystals.positions,
-            cutoff,
-            max_neighbours,
-            resolution,
-            rounds,
-        )
-    )
+    return PairGraphs(*_build(*kernel_arrays(crystals), float(cutoff), max_neighbours, float(resolution), rounds))
+
+
+def kernel_arrays(crystals: CrystalColumns) -> tuple[NDArray[Any], ...]:
+    """Return the columns as the kernels take them."""
+    return tuple(plain(x) for x in (crystals.offsets, crystals.numbers, crystals.lattices, crystals.positions))
 
 
 @nb.njit(nogil=True, cache=True)
@@ -103,22 +97,19 @@ def _build(offsets, numbers, lattices, positions, cutoff, most, resolution, roun
     out_numbers = np.empty(len(numbers), dtype=np.int16)
     weights = np.empty(len(numbers))
     edge_offsets = np.zeros(len(numbers) + 1, dtype=np.int64)
-    capacity = 64 * len(numbers) + 64
-    neighbours = np.empty(capacity, dtype=np.int32)
-    distances = np.empty(capacity)
-    counts = np.empty(capacity)
+    neighbours = np.empty(64 * len(numbers) + 64, dtype=np.int32)
+    distances = np.empty(len(neighbours))
+    counts = np.empty(len(neighbours))
     atoms = edges = 0
     for c in range(crystals):
         a, b = offsets[c], offsets[c + 1]
-        first, found, _, vectors, shares = search(lattices[c], positions[a:b], cutoff, most)
-        lengths = vectors[:, 3].copy()
-        if edges + len(found) > capacity:
-            capacity = 2 * (edges + len(found))
-            neighbours = np.concatenate((neighbours[:edges], np.empty(capacity - edges, dtype=np.int32)))
-            distances = np.concatenate((distances[:edges], np.empty(capacity - edges)))
-            counts = np.concatenate((counts[:edges], np.empty(capacity - edges)))
+        first, found, _, vectors, shares, lines = search(lattices[c], positions[a:b], cutoff, most, resolution)
+        neighbours = room(neighbours, edges, len(found))
+        distances = room(distances, edges, len(found))
+        counts = room(counts, edges, len(found))
         if resolution > 0:
-            classes, representatives = _atom_classes(numbers[a:b], first, found, lengths, shares, resolution, rounds)
+            kinds = edge_kinds(lines, shares)
+            classes, representatives, _ = distinct(atom_colours(numbers[a:b], first, found, kinds, rounds))
         else:
             classes = np.arange(b - a).astype(np.int32)
             representatives = classes
@@ -129,77 +120,49 @@ def _build(offsets, numbers, lattices, positions, cutoff, most, resolution, roun
             atom = representatives[k]
             out_numbers[atoms + k] = numbers[a + atom]
             weights[atoms + k] = size[k] / (b - a)
-            low, high = first[atom], first[atom + 1]
-            if resolution > 0:
-                edges = _merge(
-                    found[low:high], lengths[low:high], shares[low:high], classes, resolution,
-                    neighbours, distances, counts, edges, atoms,
-                )  # fmt: skip
-            else:
-                for e in range(low, high):
-                    neighbours[edges] = atoms + found[e]
-                    distances[edges] = lengths[e]
-                    counts[edges] = shares[e]
+            start = edges
+            for e in range(first[atom], first[atom + 1]):
+                neighbour = atoms + classes[found[e]]
+                known = edges
+                if resolution > 0:
+                    known = _equal_edge(neighbours, distances, start, edges, neighbour, vectors[e, 3], resolution)
+                if known == edges:
+                    neighbours[edges] = neighbour
+                    distances[edges] = vectors[e, 3]
+                    counts[edges] = 0.0
                     edges += 1
+                counts[known] += shares[e]
             edge_offsets[atoms + k + 1] = edges
         atoms += len(representatives)
         atom_offsets[c + 1] = atoms
     return (
         atom_offsets,
-        out_numbers[:atoms].copy(),
-        weights[:atoms].copy(),
-        edge_offsets[: atoms + 1].copy(),
-        neighbours[:edges].copy(),
-        distances[:edges].copy(),
-        counts[:edges].copy(),
+        out_numbers[:atoms],
+        weights[:atoms],
+        edge_offsets[: atoms + 1],
+        neighbours[:edges],
+        distances[:edges],
+        counts[:edges],
     )
 
 
 @nb.njit(nogil=True, cache=True)
-def _atom_classes(numbers, first, neighbours, lengths, shares, resolution, rounds):
-    """Refine colours for as many rounds as the network has, or until nothing changes."""
-    n = len(numbers)
-    colours = np.empty(n, dtype=np.uint64)
-    for i in range(n):
-        colours[i] = mix(np.uint64(numbers[i]))
-    lines = np.empty(len(neighbours), dtype=np.uint64)
-    for e in range(len(neighbours)):
-        lines[e] = mix(step(lengths[e], resolution) ^ mix(step(shares[e], 1e-6)))
-    classes, representatives, count = distinct(colours)
-    for _ in range(rounds):
-        refined = np.empty(n, dtype=np.uint64)
-        for i in range(n):
-            total = np.uint64(0)
-            for e in range(first[i], first[i + 1]):
-                total += mix(colours[neighbours[e]] ^ lines[e])
-            refined[i] = mix(colours[i] ^ mix(total))
-        colours = refined
-        classes, representatives, found = distinct(colours)
-        if found in (count, n):  # a partition that a round does not split is final
-            break
-        count = found
-    return classes, representatives
+def room(array, used, more):
+    """Return the array, or a larger one with the same beginning, such that ``more`` elements fit behind ``used``."""
+    if used + more <= len(array):
+        return array
+    larger = np.empty(2 * (used + more), dtype=array.dtype)
+    for k in range(used):
+        larger[k] = array[k]
+    return larger
 
 
 @nb.njit(nogil=True, cache=True)
-def _merge(found, lengths, shares, classes, resolution, neighbours, distances, counts, edges, atoms):
-    """Append the edges of one atom, equal ones once; return the number of edges then."""
-    start = edges
-    for e in range(len(found)):
-        k = classes[found[e]]
-        line = step(lengths[e], resolution)
-        known = -1
-        for earlier in range(edges - 1, start - 1, -1):  # sorted by distance: equal ones are close
-            if step(distances[earlier], resolution) != line:
-                break
-            if neighbours[earlier] == atoms + k:
-                known = earlier
-                break
-        if known >= 0:
-            counts[known] += shares[e]
-        else:
-            neighbours[edges] = atoms + k
-            distances[edges] = lengths[e]
-            counts[edges] = shares[e]
-            edges += 1
-    return edges
+def _equal_edge(neighbours, distances, start, end, neighbour, distance, resolution):
+    """Return the edge from start on that comes from the neighbour at the distance, or ``end``."""
+    for e in range(end - 1, start - 1, -1):
+        if distance - distances[e] > resolution:  # sorted by distance: no earlier one is closer
+            break
+        if neighbours[e] == neighbour:
+            return e
+    return end

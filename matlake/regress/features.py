@@ -17,6 +17,7 @@ class Feature:
         layer: Name of the layer.
         sha256: Digest of the encoder's ONNX file.
         dim: Length of the vector.
+        input: What the encoder encodes, ``composition`` or ``crystal``; cards of heads older than crystals lack it.
     """
 
     feature: str
@@ -24,6 +25,7 @@ class Feature:
     layer: str
     sha256: str
     dim: int
+    input: str = "composition"
 
 
 def resolve_features(lake: Lake, features: list[str]) -> tuple[Feature, ...]:
@@ -38,7 +40,7 @@ def resolve_features(lake: Lake, features: list[str]) -> tuple[Feature, ...]:
         name, layer_name = split_feature(text)
         card = lake.find_encoder(name).card
         layer = card.layer(layer_name)
-        feature = Feature(f"{card.name}@{layer.name}", card.name, layer.name, card.sha256, layer.dim)
+        feature = Feature(f"{card.name}@{layer.name}", card.name, layer.name, card.sha256, layer.dim, card.input)
         if feature in resolved:
             raise TrainingError(f"feature {feature.feature} is named twice")
         resolved.append(feature)

@@ -4,19 +4,22 @@ SQL gives keys, target and a row number; vectors stream in as Arrow batches and 
 the order of a join is not stable and a second copy of the vectors would double the memory.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.errors import QueryError, TrainingError
-from matlake.materials.formula import fractions_matrix, uncovered_elements
+from matlake.materials.elements import SYMBOLS
 from matlake.regress.features import Feature
 from matlake.store.lake import Lake
-from matlake.store.sql import MATERIAL_COLUMNS, identifier, literal, not_a_predicate
+from matlake.store.pending import NO_CRYSTAL
+from matlake.store.sql import CONTENT_KEYS, MATERIAL_COLUMNS, identifier, literal, not_a_predicate
 
 MIN_ROWS: Final = 10
 BATCH_BYTES: Final = 16 << 20
@@ -33,15 +36,24 @@ _NUMERIC: Final = (
     "UBIGINT",
 )
 _NUMERIC_PREFIXES: Final = ("FLOAT", "DOUBLE", "DECIMAL")
+_NOT_EMBEDDED: Final = "not embedded"
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A selected row that has a target but lacks an embedding."""
+    """A selected row that has a target but lacks an embedding.
+
+    Attributes:
+        dataset: Its dataset.
+        material_id: Its id.
+        feature: What it lacks.
+        reason: ``not embedded``, or why it cannot be.
+    """
 
     dataset: str
     material_id: str
     feature: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -51,11 +63,11 @@ class Matrix:
     Attributes:
         x: float32 [n, d], the features side by side.
         y: float64 [n], the target.
-        fractions: float32 [n, 86], element fractions of the same rows.
+        fractions: float32 [n, 118], fractions of all elements in the same rows.
         dataset: str [n].
         material_id: str [n].
         formula: str [n].
-        groups: str [n], hash of the composition.
+        groups: str [n], hash of the composition: polymorphs are one group.
         missing: Rows left out for want of an embedding.
         sql: The query that selects the rows.
     """
@@ -103,11 +115,10 @@ def read_matrix(
         missing: list[Missing] = []
         start = 0
         for feature in features:
-            found = _read_vectors(connection, feature, keys["composition_hash"], x[:, start : start + feature.dim])
+            found = _read_vectors(connection, feature, keys, x[:, start : start + feature.dim])
             start += feature.dim
             kept &= found
-            lacking = keys.take(np.flatnonzero(~found)).select(["dataset", "material_id"]).to_pylist()
-            missing += [Missing(row["dataset"], row["material_id"], feature.feature) for row in lacking]
+            missing += _missing(feature, keys.take(np.flatnonzero(~found)))
         compositions = connection.sql(
             "SELECT c.atomic_numbers, c.fractions FROM selection AS s JOIN internal.compositions AS c "
             "USING (dataset, material_id) ORDER BY s.row"
@@ -120,7 +131,7 @@ def read_matrix(
     return Matrix(
         x=x,
         y=y,
-        fractions=_fractions(compositions, keys),
+        fractions=_fractions(compositions),
         groups=keys["composition_hash"].to_numpy().astype(np.str_),
         missing=tuple(missing),
         sql=sql,
@@ -163,7 +174,8 @@ def _select(connection: duckdb.DuckDBPyConnection, sql: str, target: str, where:
     try:
         connection.execute(
             "CREATE TEMP TABLE selection AS SELECT row_number() OVER (ORDER BY s.dataset, s.material_id) - 1 AS row, "
-            f"s.dataset, s.material_id, s.formula, s.{identifier(target)}::DOUBLE AS target, c.composition_hash "
+            f"s.dataset, s.material_id, s.formula, s.{identifier(target)}::DOUBLE AS target, "
+            f"{', '.join(f'c.{key}' for key in CONTENT_KEYS.values())} "
             f"FROM ({sql}) AS s JOIN internal.compositions AS c USING (dataset, material_id)"
         )
     except duckdb.Error as error:
@@ -183,10 +195,12 @@ def _check_values(y: NDArray[np.float64], keys: pa.Table, target: str) -> None:
 
 def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -> None:
     if len(y) < MIN_ROWS:
-        lacking = f"; {len(missing):,} more lack an embedding" if missing else ""
+        reasons = Counter({(row.dataset, row.material_id): row.reason for row in missing}.values())
+        others = ", ".join(f"{count:,} more: {reason}" for reason, count in reasons.items())
         raise TrainingError(
-            f"only {len(y)} rows have {target} and all features{lacking}; at least {MIN_ROWS} are needed",
-            "check --dataset or --where, and run `matlake embed` if rows lack an embedding",
+            f"only {len(y)} rows have {target} and all features{f' ({others})' if others else ''}; "
+            f"at least {MIN_ROWS} are needed",
+            "check --dataset or --where, and run `matlake embed` if rows are not embedded",
         )
     if y.min() == y.max():
         raise TrainingError(
@@ -195,13 +209,19 @@ def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -
 
 
 def _read_vectors(
-    connection: duckdb.DuckDBPyConnection, feature: Feature, hashes: pa.ChunkedArray, x: NDArray[np.float32]
+    connection: duckdb.DuckDBPyConnection, feature: Feature, keys: pa.Table, x: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
     """Write a feature's vectors into the columns ``x`` [n, d] and say which of the n rows have one.
 
     Vectors stream past in the order of the files and are placed by content hash here: a join in DuckDB copies every
     vector once more.
     """
+    key = CONTENT_KEYS[feature.input]
+    if len(keys) and keys[key].null_count == len(keys):
+        raise TrainingError(
+            f"none of the {len(keys):,} rows has a crystal structure, which {feature.feature} needs",
+            "import structures (see `matlake import --help`), or name features of compositions",
+        )
     views = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'embed' AND view_name = ?"
     if connection.execute(views, [feature.feature]).fetchall()[0][0] == 0:
         raise TrainingError(
@@ -212,11 +232,11 @@ def _read_vectors(
         return found
     vectors = f"internal.{identifier(feature.feature)}"
     (stored,) = connection.execute(f"SELECT count(*) FROM {vectors}").fetchall()[0]
-    some = "SEMI JOIN selection AS s ON s.composition_hash = e.content_hash" if 2 * len(x) < stored else ""
+    some = f"SEMI JOIN selection AS s ON s.{key} = e.content_hash" if 2 * len(x) < stored else ""
     reader: Any = connection.sql(f"SELECT e.content_hash, e.vector FROM {vectors} AS e {some}").to_arrow_reader(
         max(_MIN_BATCH_ROWS, BATCH_BYTES // (4 * feature.dim))
     )
-    wanted = np.array(hashes.to_pylist(), dtype=np.bytes_)
+    wanted = np.array(keys[key].fill_null("").to_pylist(), dtype=np.bytes_)
     order = np.argsort(wanted, kind="stable")
     wanted = wanted[order]
     for batch in reader:
@@ -227,19 +247,30 @@ def _read_vectors(
         block = batch.column(1).flatten().to_numpy().reshape(-1, feature.dim)
         x[rows] = block if len(hit) == len(given) else block[hit]
         found[rows] = True
-    first = order[np.searchsorted(wanted, wanted)]  # equal compositions share the vector of the first
+    first = order[np.searchsorted(wanted, wanted)]  # equal contents share the vector of the first
     repeated = first != order
     x[order[repeated]] = x[first[repeated]]
     found[order[repeated]] = found[first[repeated]]
     return found
 
 
-def _fractions(compositions: pa.Table, keys: pa.Table) -> NDArray[np.float32]:
-    reasons = uncovered_elements(compositions["atomic_numbers"])
-    if reasons.null_count < len(reasons):
-        row = int(np.flatnonzero(reasons.is_valid().to_numpy(zero_copy_only=False))[0])
-        raise TrainingError(
-            f"{keys['formula'][row]}: {reasons[row]}, and the comparison with element fractions needs one for each",
-            "leave such materials out with --where",
+def _missing(feature: Feature, lacking: pa.Table) -> list[Missing]:
+    rows = lacking.select(["dataset", "material_id", CONTENT_KEYS[feature.input]]).to_pylist()
+    return [
+        Missing(
+            row["dataset"],
+            row["material_id"],
+            feature.feature,
+            NO_CRYSTAL if row[CONTENT_KEYS[feature.input]] is None else _NOT_EMBEDDED,
         )
-    return fractions_matrix(compositions["atomic_numbers"], compositions["fractions"])
+        for row in rows
+    ]
+
+
+def _fractions(compositions: pa.Table) -> NDArray[np.float32]:
+    """Return float32 [n, 118], the fractions of all elements: crystals hold some that no composition encoder has."""
+    numbers = compositions["atomic_numbers"].combine_chunks()
+    fractions = np.zeros((len(compositions), len(SYMBOLS)), dtype=np.float32)
+    places = pc.list_parent_indices(numbers).to_numpy(), pc.list_flatten(numbers).to_numpy() - 1
+    fractions[places] = pc.list_flatten(compositions["fractions"]).to_numpy()
+    return fractions

@@ -1,67 +1,14 @@
-"""Prediction for new compositions: formula -> element fractions -> encoders -> head. Needs no scikit-learn."""
+"""Prediction for a few formulas or structure files, and what a prediction is."""
 
-import os
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.errors import FormulaError
-from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
-from matlake.regress.head import Head, check_encoder, load_head
+from matlake.errors import SourceError
+from matlake.regress.predictor import Predictor, Row, open_predictor
 from matlake.store.lake import Lake
-
-CHUNK_ROWS: Final = 4096
-"""Rows encoded at once: bounds the memory, whatever the number of formulas."""
-
-
-@dataclass(frozen=True)
-class Predictor:
-    """A head with the encoders that it was trained on.
-
-    Attributes:
-        head: The head.
-        encoders: One for each of the card's features, in that order.
-    """
-
-    head: Head
-    encoders: tuple[Encoder, ...]
-
-    def predict(self, formulas: Sequence[object]) -> tuple[NDArray[np.float64], list[str | None]]:
-        """Predict for formulas.
-
-        Args:
-            formulas: n formulas; what is no formula does not stop the others.
-
-        Returns:
-            float64 [n] in the card's unit, NaN where there is a reason instead; and the n reasons or None.
-        """
-        values = np.full(len(formulas), np.nan)
-        reasons: list[str | None] = []
-        for start in range(0, len(formulas), CHUNK_ROWS):
-            compositions: list[Composition] = []
-            rows = []
-            for row, formula in enumerate(formulas[start : start + CHUNK_ROWS], start=start):
-                try:
-                    composition = parse_formula(formula)
-                    check_elements(composition)
-                except FormulaError as error:
-                    reasons.append(str(error))
-                else:
-                    reasons.append(None)
-                    compositions.append(composition)
-                    rows.append(row)
-            values[rows] = self._values(element_fractions(compositions))
-        return values, reasons
-
-    def _values(self, fractions: NDArray[np.float32]) -> NDArray[np.float64]:
-        features = zip(self.encoders, self.head.card.features, strict=True)
-        return self.head.predict(
-            np.concatenate([encoder.encode(fractions, feature.layer) for encoder, feature in features], axis=1)
-        )
 
 
 @dataclass(frozen=True)
@@ -69,7 +16,7 @@ class Prediction:
     """A predicted value.
 
     Attributes:
-        input: The formula as given.
+        input: The formula as given; of a structure its file or id.
         value: In the head's unit.
     """
 
@@ -130,40 +77,55 @@ def refusal_lines(failed: list[Refusal], count: int) -> list[str]:
     return [f"{count:,} without a prediction", *shown, *(["  …"] if len(failed) < count else [])]
 
 
-def open_predictor(lake: Lake, head_name: str) -> Predictor:
-    """Open a head and its encoders, after checking that they are those it was trained on.
-
-    Raises:
-        HeadError: No such head, a damaged one, or another encoder under the same name.
-        EncoderError: An encoder is missing or damaged.
-        MissingExtraError: ONNX Runtime is not installed.
-    """
-    threads = os.cpu_count() or 1
-    head = load_head(lake.path, head_name, threads=threads)
-    opened: dict[str, Encoder] = {}
-    for feature in head.card.features:
-        shelved = lake.find_encoder(feature.encoder)
-        check_encoder(head.card, feature, shelved.card)
-        if feature.encoder not in opened:
-            opened[feature.encoder] = open_encoder(shelved.folder, threads=threads)
-    return Predictor(head, tuple(opened[feature.encoder] for feature in head.card.features))
-
-
 def predict(lake: Lake, head_name: str, formulas: Sequence[str]) -> Predictions:
     """Predict for a few formulas; one that cannot be read does not stop the others.
+
+    Raises:
+        HeadError: See ``open_predictor``; or the head needs crystals.
+        EncoderError: Likewise.
+        MissingExtraError: Likewise.
+    """
+    predictor = open_predictor(lake, head_name)
+    values, reasons = predictor.predict(formulas)
+    return collect(predictor, zip(formulas, values.tolist(), reasons, strict=True))
+
+
+def predict_structures(lake: Lake, head_name: str, paths: Sequence[Path]) -> Predictions:
+    """Predict for structure files; one that cannot be read does not stop the others.
+
+    Args:
+        lake: The lake.
+        head_name: Name of the head.
+        paths: CIF or POSCAR files, or anything else with structures that can be imported. A structure is called by
+            the path of its file, followed by its id where the file holds several.
 
     Raises:
         HeadError: See ``open_predictor``.
         EncoderError: Likewise.
         MissingExtraError: Likewise.
     """
+    from matlake.regress.inputs import open_structures  # readers of structures take a second to import
+
     predictor = open_predictor(lake, head_name)
-    values, reasons = predictor.predict(formulas)
+    rows: list[Row] = []
+    for path in paths:
+        try:
+            answers = [row for some in open_structures(path).answer(predictor) for row in some.rows()]
+        except SourceError as error:
+            rows.append((str(path), math.nan, str(error)))
+            continue
+        several = len(answers) > 1
+        rows += [(f"{path}: {name}" if several else str(path), value, reason) for name, value, reason in answers]
+    return collect(predictor, rows)
+
+
+def collect(predictor: Predictor, rows: Iterable[Row]) -> Predictions:
+    """Sort rows into those with a prediction and those without."""
     predictions, failed = [], []
-    for row, (formula, value, reason) in enumerate(zip(formulas, values.tolist(), reasons, strict=True)):
+    for place, (name, value, reason) in enumerate(rows):
         if reason is None:
-            predictions.append(Prediction(formula, value))
+            predictions.append(Prediction(name or "", value))
         else:
-            failed.append(Refusal(row, formula, reason))
+            failed.append(Refusal(place, name, reason))
     card = predictor.head.card
     return Predictions(card.name, card.target, card.unit, predictions, failed)

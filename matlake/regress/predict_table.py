@@ -1,7 +1,8 @@
 """Prediction for tables of any length: batches stream in, predictions stream out."""
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,18 +15,11 @@ from matlake.errors import SourceError
 from matlake.files import fsync_folder
 from matlake.progress import Tracker, untracked
 from matlake.regress.head import HeadCard
-from matlake.regress.predict import (
-    CHUNK_ROWS,
-    Prediction,
-    Predictions,
-    Predictor,
-    Refusal,
-    open_predictor,
-    refusal_lines,
-)
-from matlake.store.importer import find_formula_column
+from matlake.regress.inputs import Answers, open_questions
+from matlake.regress.predict import Predictions, Refusal, collect, refusal_lines
+from matlake.regress.predictor import Row, open_predictor
 from matlake.store.lake import Lake
-from matlake.store.readers import TableSource, open_source
+from matlake.store.readers import Source
 
 REASON_COLUMN: Final = "prediction_failure"
 _LISTED: Final = 100
@@ -75,39 +69,35 @@ class WrittenPredictions:
 
 
 def predict_table(
-    lake: Lake, head_name: str, path: Path, *, formula_column: str | None = None, track: Tracker = untracked
+    lake: Lake,
+    head_name: str,
+    path: Path,
+    *,
+    formula_column: str | None = None,
+    structure_column: str | None = None,
+    track: Tracker = untracked,
 ) -> Predictions:
     """Predict for a table and return all predictions; ``predict_to_file`` is for tables of any length.
 
     Args:
         lake: The lake.
         head_name: Name of the head.
-        path: CSV or Parquet file.
+        path: CSV or Parquet file, or anything else that can be imported.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
+        structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
         track: Told the number of rows done.
 
     Raises:
-        SourceError: The file or its column of formulas is not there.
-        HeadError: See ``open_predictor``.
+        SourceError: The file or its column of formulas or structures is not there.
+        HeadError: See ``open_predictor``; or the head needs crystals, and there are none.
     """
     predictor = open_predictor(lake, head_name)
-    source = open_source(path)
-    column = find_formula_column(source, formula_column)
-    predictions: list[Prediction] = []
-    failed: list[Refusal] = []
-    row = 0
-    for batch in _batches(source):
-        values, reasons = predictor.predict(batch.column(column).to_pylist())
-        formulas = batch.column(column).to_pylist()
-        for formula, value, reason in zip(formulas, values.tolist(), reasons, strict=True):
-            if reason is None:
-                predictions.append(Prediction(formula, value))
-            else:
-                failed.append(Refusal(row, formula, reason))
-            row += 1
-        track(row, source.rows)
-    card = predictor.head.card
-    return Predictions(card.name, card.target, card.unit, predictions, failed + _bad_lines(source, row))
+    questions = open_questions(predictor, path, formula_column, structure_column)
+    rows: list[Row] = []
+    for answers in questions.answer(predictor):
+        rows += answers.rows()
+        track(len(rows), max(len(rows), questions.source.rows))
+    return collect(predictor, [*rows, *_bad_lines(questions.source)])
 
 
 def predict_to_file(
@@ -117,6 +107,7 @@ def predict_to_file(
     output: Path,
     *,
     formula_column: str | None = None,
+    structure_column: str | None = None,
     track: Tracker = untracked,
 ) -> WrittenPredictions:
     """Predict for a table and write a table, in memory that does not grow with the number of rows.
@@ -124,65 +115,58 @@ def predict_to_file(
     Args:
         lake: The lake.
         head_name: Name of the head.
-        path: CSV or Parquet file.
-        output: CSV or Parquet file by its ending; appears when it is complete. It holds the input's columns, the
-            prediction as ``predicted_TARGET``, and ``prediction_failure`` where there is none.
+        path: CSV or Parquet file, or anything else that can be imported.
+        output: CSV or Parquet file by its ending; appears when it is complete. It holds the input's columns, structures
+            left out, the prediction as ``predicted_TARGET``, and ``prediction_failure`` where there is none.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
+        structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
         track: Told the number of rows done.
 
     Raises:
-        SourceError: The file or its column of formulas is not there, or the output's ending is unknown.
-        HeadError: See ``open_predictor``.
+        SourceError: The file or its column of formulas or structures is not there, or the output's ending is unknown.
+        HeadError: See ``open_predictor``; or the head needs crystals, and there are none.
     """
     predictor = open_predictor(lake, head_name)
     card = predictor.head.card
-    source = open_source(path)
-    column = find_formula_column(source, formula_column)
+    questions = open_questions(predictor, path, formula_column, structure_column)
+    source = questions.source
     schema = _output_schema(source, card)
     part = output.with_name(f".{output.name}.part")
     rows = n_failed = 0
     listed: list[Refusal] = []
     try:
         with _open_writer(part, output, schema) as writer:
-            for batch in _batches(source):
-                table, refusals = _predict_batch(predictor, batch, column, schema, rows)
-                writer.write_table(table)
-                rows += batch.num_rows
+            for answers in questions.answer(predictor):
+                writer.write_table(_with_predictions(answers, schema))
+                refusals = _refusals(answers.rows(), rows)
+                rows += answers.columns.num_rows
                 n_failed += len(refusals)
                 listed += refusals[: _LISTED - len(listed)]
-                track(rows, source.rows)
+                track(rows, max(rows, source.rows))
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
     fsync_folder(output.parent)
-    bad = _bad_lines(source, rows)
+    bad = _refusals(_bad_lines(source), rows)
     listed += bad[: _LISTED - len(listed)]
     return WrittenPredictions(card.name, card.target, card.unit, output, rows - n_failed, n_failed + len(bad), listed)
 
 
-def _predict_batch(
-    predictor: Predictor, batch: pa.RecordBatch, column: str, schema: pa.Schema, start: int
-) -> tuple[pa.Table, list[Refusal]]:
-    formulas = batch.column(column).to_pylist()
-    values, reasons = predictor.predict(formulas)
-    refusals = [
-        Refusal(start + row, formula, reason)
-        for row, (formula, reason) in enumerate(zip(formulas, reasons, strict=True))
-        if reason is not None
-    ]
+def _with_predictions(answers: Answers, schema: pa.Schema) -> pa.Table:
+    values, reasons = answers.predicted
     added = [pa.array(values, from_pandas=True), pa.array(reasons, pa.string())]  # NaN becomes null
-    return pa.Table.from_arrays([*batch.columns, *added], schema=schema), refusals
+    return pa.Table.from_arrays([*answers.columns.columns, *added], schema=schema)
 
 
-def _batches(source: TableSource) -> Iterator[pa.RecordBatch]:
-    for batch in source.batches():
-        for start in range(0, batch.num_rows, CHUNK_ROWS):
-            yield batch.slice(start, CHUNK_ROWS)
+def _refusals(rows: Iterable[Row], start: int) -> list[Refusal]:
+    return [
+        Refusal(place, name, reason) for place, (name, _, reason) in enumerate(rows, start=start) if reason is not None
+    ]
 
 
-def _output_schema(source: TableSource, card: HeadCard) -> pa.Schema:
+def _output_schema(source: Source, card: HeadCard) -> pa.Schema:
     schema = source.schema
     for name, kind in ((f"predicted_{card.target}", pa.float64()), (REASON_COLUMN, pa.string())):
         if name in schema.names:
@@ -199,6 +183,6 @@ def _open_writer(part: Path, output: Path, schema: pa.Schema) -> Any:
     raise SourceError(f"cannot write {output}", "end its name in .csv or .parquet")
 
 
-def _bad_lines(source: TableSource, rows: int) -> list[Refusal]:
-    """Lines of a CSV file that are no rows; numbered after the rows, with the line in the reason."""
-    return [Refusal(rows + place, None, f"line {bad.line}: {bad.reason}") for place, bad in enumerate(source.bad_lines)]
+def _bad_lines(source: Source) -> list[Row]:
+    """Lines of a file that are no rows; they come after the rows, with the line in the reason."""
+    return [(None, math.nan, f"line {bad.line}: {bad.reason}") for bad in source.bad_lines]

@@ -100,9 +100,10 @@ class TrainResult:
         ]
         if self.missing:
             first = self.missing[0]
+            example = f"{first.material_id} of {first.dataset} has no {first.feature} ({first.reason}) …"
             lines += [
                 "",
-                f"{self.left_out:,} rows left out: no {first.feature} for {first.material_id} of {first.dataset} …",
+                f"{self.left_out:,} rows left out: {example}",
                 "see the view failures, or run `matlake embed` again",
             ]
         return lines

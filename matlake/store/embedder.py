@@ -1,33 +1,36 @@
 """Bulk embedding: what has no vector yet gets one, in shards that are committed as they are done.
 
-The unit of work is *shard in, Parquet part out*: workers encode and write, one driver commits. A killed run loses
-the shards in flight; the next run finds what is missing. Memory is bounded by the shards in flight.
+The unit of work is *shard in, Parquet parts out*. Some threads make inputs (graphs of crystals, fractions of elements)
+ahead of the threads that encode and write; one driver selects, reads and commits. A killed run loses the shards in
+flight; the next run finds what is missing. Memory is bounded by the shards in flight.
 """
 
 import random
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.shelf import shelve, split_feature
-from matlake.errors import LakeError, QueryError
-from matlake.materials.formula import fractions_matrix, uncovered_elements
+from matlake.errors import LakeError
 from matlake.progress import Tracker, untracked
 from matlake.store import delta
+from matlake.store.encoding import NOT_FINITE, Encoded, Prepared, by_recipe, encode, prepare, reasons_against
 from matlake.store.lake import Lake
-from matlake.store.sql import embedding_partition, failure_partition, literal, not_a_predicate, read_parquet
+from matlake.store.pending import Pending
+from matlake.store.shards import Cutter, Shard, read_contents, split
+from matlake.store.targets import KEY, Target, open_targets
 
-SHARD_BYTES: Final = 32 << 20
-KEY: Final = "content_hash"
+_ENCODERS_A_MAKER: Final = 4
+"""Encoding threads that one thread of input makers keeps busy on a CPU: a network takes five times as long as its
+graph."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +51,12 @@ class EmbedReport:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One encoder and layer at work."""
+class _File:
+    """A file of a dataset."""
 
-    lake: Lake
-    encoder: Encoder
-    layer: str
-
-    @property
-    def partition(self) -> dict[str, str]:
-        return embedding_partition(self.encoder.card, self.layer)
+    dataset: str
+    path: str
+    rows: int
 
 
 def embed(
@@ -72,14 +71,17 @@ def embed(
 ) -> EmbedReport:
     """Embed all materials, or some, with one or several encoders.
 
+    Contents are read once for all encoders, encoders with equal graph parameters share the graphs, and several layers
+    of an encoder come out of one run of it.
+
     Args:
         lake: The lake; an encoder used for the first time is copied into it.
-        features: ``NAME`` or ``NAME@LAYER``, each.
+        features: ``NAME`` or ``NAME@LAYER``, each; one that is named twice counts once.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         device: ``cpu`` or ``cuda``.
-        workers: Shards encoded at once, one thread each.
-        track: Told the number of rows done.
+        workers: Threads that encode on a CPU; on a GPU one does, and these make its inputs.
+        track: Told the number of rows done, over all features.
 
     Raises:
         EncoderError: An encoder or layer is unknown, or its file is refused.
@@ -88,126 +90,132 @@ def embed(
         MissingExtraError: ONNX Runtime or the device is not there.
     """
     started = time.monotonic()
-    sources = _sources(lake, dataset)
-    jobs = []
-    for feature in features:
-        name, layer = split_feature(feature)
-        shelved = lake.find_encoder(name)
-        encoder = open_encoder(shelved.folder, device=device)
-        jobs.append(_Job(lake, encoder, encoder.card.layer(layer).name))
-        shelve(shelved, lake.encoders)
-    total = len(jobs) * sum(count for _, _, count in sources)
-    done = 0
-    counts = np.zeros(3, dtype=np.int64)
-    with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
-        for job in jobs:
-            random.shuffle(sources)  # two processes at once then meet rarely
-            for name, file, rows in sources:
-                counts += _embed_file(job, name, file, where, pool, workers)
-                done += rows
-                track(done, total)
-    embedded, selected, failed = (int(count) for count in counts)
-    return EmbedReport(embedded, selected - embedded - failed, failed, round(time.monotonic() - started, 3))
+    files = _files(lake, dataset)
+    targets = open_targets(lake, features, device)
+    with closing(Pending(lake, targets)) as pending:
+        run = _Run(targets, pending, len(targets) * sum(file.rows for file in files), track)
+        if device == "cpu":
+            makers, encoders = -(-workers // _ENCODERS_A_MAKER), workers
+        else:
+            makers, encoders = workers, 1
+        _work(run, run.shards(files, where), makers, encoders)
+    skipped = run.selected - run.embedded - run.failed
+    return EmbedReport(run.embedded, skipped, run.failed, round(time.monotonic() - started, 3))
 
 
-def _sources(lake: Lake, dataset: str | None) -> list[tuple[str, str, int]]:
-    """Return (dataset, file, rows) for each file of the datasets."""
+def _files(lake: Lake, dataset: str | None) -> list[_File]:
     names = lake.dataset_names()
     if dataset is not None and dataset not in names:
         raise LakeError(f"there is no dataset {dataset!r}", f"datasets: {', '.join(names) or 'none yet'}")
     if not names:
         raise LakeError("the lake holds no dataset", "`matlake import FILE --dataset NAME` first")
-    sources = []
+    files = []
     for name in names if dataset is None else [dataset]:
         table = delta.open_table(lake.dataset(name))
         if table is not None:
             actions = pa.table(table.get_add_actions(flatten=True))
             rows = dict(zip(actions["path"].to_pylist(), actions["num_records"].to_pylist(), strict=True))
-            sources += [(name, file, rows[Path(file).name]) for file in delta.live_files(table)]
-    return sources
+            files += [_File(name, path, rows[Path(path).name]) for path in delta.live_files(table)]
+    random.shuffle(files)  # two processes at once then meet rarely
+    return files
 
 
-def _embed_file(
-    job: _Job, dataset: str, file: str, where: str | None, pool: ThreadPoolExecutor, workers: int
-) -> NDArray[np.int64]:
-    """Embed the rows of one file of a dataset; return vectors added, rows selected, rows failed."""
-    vectors = delta.Appender(job.lake.embeddings, job.partition, KEY, ("vector",))
-    failures = delta.Appender(job.lake.failures, failure_partition(job.encoder.card), KEY)
-    selected, failed, contents = _pending(job, dataset, file, where, vectors.files, failures.files)
-    contents, refused = _refuse(failures, contents)
-    failed += refused
-    shard_rows = max(256, SHARD_BYTES // (4 * job.encoder.card.layer(job.layer).dim))
-    shards = [contents.slice(start, shard_rows) for start in range(0, contents.num_rows, shard_rows)]
-    random.shuffle(shards)
-    embedded = 0
-    running: set[Future[delta.Part | None]] = set()
-    try:
-        while shards or running:
-            while shards and len(running) <= workers:
-                running.add(pool.submit(_encode_shard, job, vectors.without_foreign(shards.pop())))
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                part = future.result()
-                if part is not None:
-                    embedded += vectors.append(part)
-    finally:
-        for future in running:
-            future.cancel()
-    return np.array([embedded, selected, failed], dtype=np.int64)
+class _Run:
+    """What the driver knows and does: it alone selects, reads and commits."""
+
+    def __init__(self, targets: Sequence[Target], pending: Pending, total: int, track: Tracker) -> None:
+        self.selected = self.embedded = self.failed = 0
+        self._targets, self._pending = targets, pending
+        self._done, self._total, self._track = 0, total, track
+
+    def shards(self, files: Sequence[_File], where: str | None) -> Iterator[Shard]:
+        """Yield shards, each for encoders that take the same input."""
+        cutters = {kind: Cutter(targets) for kind, targets in self._pending.targets.items()}
+        for file in files:
+            selection = self._pending.select(file.dataset, file.path, where)
+            self.selected += len(self._targets) * selection.selected
+            self.failed += selection.failed
+            self._advance(len(self._targets) * file.rows - selection.vectors)
+            for kind, contents, lacks in read_contents(file.path, selection.pending):
+                covered = self._refuse(kind, contents, lacks)
+                for shard in cutters[kind].add(contents, covered):
+                    yield from self._unless_foreign(shard)
+        for cutter in cutters.values():
+            for shard in cutter.rest():
+                yield from self._unless_foreign(shard)
+
+    def commit(self, encoded: Encoded) -> None:
+        """Make what came of a shard part of the lake."""
+        for target, part in encoded.parts:
+            rows = part.rows
+            self.embedded += target.vectors.append(part)
+            self._advance(rows)
+        if encoded.refused.num_rows:
+            layers = sum(target.model is encoded.model for target in self._targets)
+            self.failed += layers * int(pc.sum(encoded.refused["n_rows"]).as_py())
+            reasons = pa.array([NOT_FINITE] * encoded.refused.num_rows)
+            self._pending.refuse(encoded.model, encoded.refused[KEY], reasons)
+            self._advance(layers * encoded.refused.num_rows)
+
+    def _advance(self, vectors: int) -> None:
+        self._done += vectors
+        self._track(self._done, self._total)
+
+    def _refuse(self, kind: str, contents: pa.Table, lacks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Record contents that an encoder has no input for; return bool [n, t], what is lacking apart from them."""
+        targets = self._pending.targets[kind]
+        lacks = lacks.copy()
+        for model in dict.fromkeys(target.model for target in targets):
+            own = np.array([target.model is model for target in targets])
+            reasons = reasons_against(model, contents)
+            refused = [row for row, reason in enumerate(reasons) if reason is not None and lacks[row, own].any()]
+            if not refused:
+                continue
+            self._pending.refuse(
+                model, contents[KEY].take(refused), pa.array([reasons[row] for row in refused], pa.string())
+            )
+            self.failed += int(own.sum() * contents["n_rows"].to_numpy()[refused].sum())
+            self._advance(int(lacks[refused][:, own].sum()))
+            lacks[refused] &= ~own
+        return lacks
+
+    def _unless_foreign(self, shard: Shard) -> Iterator[Shard]:
+        """Yield what of a shard no other process has embedded by now."""
+        keys = shard.contents[KEY]
+        lacks = [pc.invert(pc.is_in(keys, value_set=target.vectors.foreign_keys())) for target in shard.targets]
+        rest = list(split(shard.contents, shard.targets, np.stack([lack.to_numpy() for lack in lacks], axis=1)))
+        self._advance(shard.vectors - sum(some.vectors for some in rest))
+        for some in rest:
+            yield from by_recipe(some)
 
 
-def _pending(
-    job: _Job, dataset: str, file: str, where: str | None, vector_files: list[str], failure_files: list[str]
-) -> tuple[int, int, pa.Table]:
-    """Return rows selected, rows known to fail, and the contents that have neither vector nor failure."""
-    rows = (
-        f"(SELECT {literal(dataset)} AS dataset, * FROM {read_parquet([file])} WHERE import_error IS NULL "
-        "UNION ALL BY NAME (SELECT * FROM materials LIMIT 0))"  # so that every property can be named
-    )
-    refused, embedded = _hashes(failure_files), _hashes(vector_files)
-    selection = (
-        f"SELECT composition_hash AS content_hash, atomic_numbers, fractions FROM {rows} WHERE ({where or 'true'}\n)"
-    )
-    with job.lake.connect() as connection:
+def _work(run: _Run, shards: Iterator[Shard], makers: int, encoders: int) -> None:
+    """Take shards through both stages; each encoding thread has a shard ready for when it is done with one."""
+    most = makers + 2 * encoders
+    making: list[Future[Prepared]] = []
+    encoding: list[Future[list[Encoded]]] = []
+    with (
+        ThreadPoolExecutor(makers, thread_name_prefix="make-inputs") as make_pool,
+        ThreadPoolExecutor(encoders, thread_name_prefix="encode") as encode_pool,
+    ):
         try:
-            if len(connection.extract_statements(selection)) != 1:
-                raise QueryError(f"{where!r} is not one SQL predicate")
-            connection.execute(f"CREATE TEMP TABLE selected AS {selection}")
-        except duckdb.Error as error:
-            raise not_a_predicate(where, error) from error
-        (selected,) = connection.execute("SELECT count(*) FROM selected").fetchall()[0]
-        (failed,) = connection.execute(
-            f"SELECT count(*) FROM selected SEMI JOIN {refused} AS r USING (content_hash)"
-        ).fetchall()[0]
-        contents = connection.sql(
-            "SELECT content_hash, any_value(atomic_numbers) AS atomic_numbers, any_value(fractions) AS fractions, "
-            f"count(*) AS n_rows FROM selected ANTI JOIN {embedded} AS e USING (content_hash) "
-            f"ANTI JOIN {refused} AS r USING (content_hash) GROUP BY content_hash"
-        ).to_arrow_table()
-    return selected, failed, contents
+            while True:
+                while len(making) + len(encoding) < most and (shard := next(shards, None)) is not None:
+                    making.append(make_pool.submit(prepare, shard))
+                if not making and not encoding:
+                    return
+                wait(_all(making, encoding), return_when=FIRST_COMPLETED)
+                for made in [future for future in making if future.done()]:
+                    making.remove(made)
+                    encoding.append(encode_pool.submit(encode, made.result()))
+                for ended in [future for future in encoding if future.done()]:
+                    encoding.remove(ended)
+                    for encoded in ended.result():
+                        run.commit(encoded)
+        finally:
+            for future in _all(making, encoding):
+                future.cancel()
 
 
-def _hashes(files: list[str]) -> str:
-    """Return a relation of the keys in files, which may be none."""
-    return f"(SELECT content_hash FROM {read_parquet(files)})" if files else "(SELECT '' AS content_hash WHERE false)"
-
-
-def _refuse(failures: delta.Appender, contents: pa.Table) -> tuple[pa.Table, int]:
-    """Record the contents that the encoder has no input for; return the others, and the rows refused."""
-    reasons = uncovered_elements(contents["atomic_numbers"])
-    refused = contents.filter(pc.is_valid(reasons))
-    if refused.num_rows:
-        rows = pa.table({KEY: refused[KEY], "reason": pc.drop_null(reasons)})
-        failures.append(delta.write_part(failures.root, rows, failures.partition))
-    return contents.filter(pc.is_null(reasons)), int(pc.sum(refused["n_rows"]).as_py() or 0)
-
-
-def _encode_shard(job: _Job, shard: pa.Table) -> delta.Part | None:
-    """Encode a shard and write its part; None where nothing is left of it."""
-    if not shard.num_rows:
-        return None
-    vectors = job.encoder.encode(fractions_matrix(shard["atomic_numbers"], shard["fractions"]), job.layer)
-    count, dim = vectors.shape
-    offsets = pa.array(np.arange(0, count * dim + 1, dim, dtype=np.int32))
-    table = pa.table({KEY: shard[KEY], "vector": pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))})
-    return delta.write_part(job.lake.embeddings, table, job.partition, ("vector",))
+def _all(*futures: Sequence[Future[Any]]) -> list[Future[Any]]:
+    return [future for some in futures for future in some]

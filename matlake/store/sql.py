@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from matlake.encoders.card import EncoderCard
 from matlake.errors import QueryError
+from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
 from matlake.store.lake import Lake
 
@@ -19,7 +20,7 @@ _NO_MATERIALS = (
 )
 _NO_COMPOSITIONS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS composition_hash, "
-    "NULL::SMALLINT[] AS atomic_numbers, NULL::DOUBLE[] AS fractions WHERE false"
+    "NULL::VARCHAR AS crystal_hash, NULL::SMALLINT[] AS atomic_numbers, NULL::DOUBLE[] AS fractions WHERE false"
 )
 _NO_EMBEDDINGS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS encoder, "
@@ -29,45 +30,60 @@ _NO_FAILURES = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
     "NULL::VARCHAR AS formula, NULL::VARCHAR AS stage, NULL::VARCHAR AS encoder, NULL::VARCHAR AS reason WHERE false"
 )
-MATERIAL_COLUMNS = frozenset({"dataset", "material_id", "formula", "elements", "nelements", "nsites"})
-"""Columns of ``materials`` that are no properties."""
+GEOMETRY_COLUMNS = tuple(COLUMNS.names)
+"""Columns of crystals: in the view of their dataset, not in ``materials``."""
 
-_INTERNAL_COLUMNS = "source_row, composition_hash, atomic_numbers, fractions, import_error"
+MATERIAL_COLUMNS = frozenset(
+    {"dataset", "material_id", "formula", "elements", "nelements", "nsites", *GEOMETRY_COLUMNS},
+)
+"""Columns of ``materials`` and of the datasets that are no properties."""
+
+CONTENT_KEYS = {"composition": "composition_hash", "crystal": "crystal_hash"}
+"""What an encoder sees of a material, by the encoder's kind of input; null where there is nothing to see."""
+
+_CRYSTAL_TYPES = {
+    "crystal_hash": "VARCHAR",
+    "site_atomic_numbers": "SMALLINT[]",
+    "lattice_A": "DOUBLE[]",
+    "fractional_positions": "DOUBLE[]",
+}
+_INTERNAL_COLUMNS = ("source_row", "composition_hash", "crystal_hash", "atomic_numbers", "fractions", "import_error")
 
 
 def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     """Return a connection with the views of one moment of the lake, closed to all other files.
 
     Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``,
-    ``composition_hash``, ``atomic_numbers``, ``fractions``) and ``internal."NAME@LAYER"`` (``content_hash``,
-    ``vector``) for readers of contents.
+    ``composition_hash``, ``crystal_hash``, ``atomic_numbers``, ``fractions``) and ``internal."NAME@LAYER"``
+    (``content_hash``, ``vector``) for readers of contents. ``crystal_hash`` is null where a dataset has no structures.
     """
     # DuckDB lets SQL read its spill folder: give it one of its own, made only when something spills
     spill = Path(tempfile.gettempdir()) / f"matlake-{uuid.uuid4()}"
     connection = duckdb.connect(":memory:", config={"temp_directory": str(spill)})
     try:
         connection.execute("CREATE SCHEMA internal; CREATE SCHEMA embed")
-        names = _dataset_views(lake, connection)
-        shown = [
-            f"SELECT {literal(name)} AS dataset, * EXCLUDE ({_INTERNAL_COLUMNS}) "
-            f"FROM internal.{identifier(name)} WHERE import_error IS NULL"
-            for name in names
-        ]
-        _view(connection, "materials", [_NO_MATERIALS, *shown])
+        datasets = _dataset_views(lake, connection)
+        names = list(datasets)
+        _view(
+            connection,
+            "materials",
+            [_NO_MATERIALS, *(_shown(name, (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)) for name in names)],
+        )
         _view(
             connection,
             "internal.compositions",
             [
                 _NO_COMPOSITIONS,
                 *(
-                    f"SELECT {literal(name)} AS dataset, material_id, composition_hash, atomic_numbers, fractions "
-                    f"FROM internal.{identifier(name)} WHERE import_error IS NULL"
+                    f"SELECT {literal(name)} AS dataset, material_id, composition_hash, crystal_hash, atomic_numbers, "
+                    f"fractions FROM internal.{identifier(name)} WHERE import_error IS NULL"
                     for name in names
                 ),
             ],
         )
-        for name, select in zip(names, shown, strict=True):
-            connection.execute(f"CREATE VIEW {identifier(name)} AS {select}")
+        for name, has_geometry in datasets.items():
+            hidden = _INTERNAL_COLUMNS if has_geometry else (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)
+            connection.execute(f"CREATE VIEW {identifier(name)} AS {_shown(name, hidden)}")
         _embedding_views(lake, connection)
         _failure_view(lake, connection, names)
         connection.execute(f"SET allowed_directories = [{literal(str(lake.path.resolve()) + '/')}]")
@@ -134,14 +150,32 @@ def read_parquet(files: list[str]) -> str:
     return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
-def _dataset_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> list[str]:
-    names = []
+def _dataset_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
+    """Make the internal view of each dataset, and say which datasets hold structures.
+
+    The views have the columns of crystals in any case, null where the table has none: it may hold compositions only,
+    or be older than structures.
+    """
+    datasets = {}
     for name in lake.dataset_names():
         table = delta.open_table(lake.dataset(name))
         if table is not None and (files := delta.live_files(table)):
-            connection.execute(f"CREATE VIEW internal.{identifier(name)} AS SELECT * FROM {read_parquet(files)}")
-            names.append(name)
-    return names
+            present = {column.name for column in table.schema().fields}
+            absent = [f"NULL::{kind} AS {column}" for column, kind in _CRYSTAL_TYPES.items() if column not in present]
+            connection.execute(
+                f"CREATE VIEW internal.{identifier(name)} AS "
+                f"SELECT {', '.join(['*', *absent])} FROM {read_parquet(files)}"
+            )
+            datasets[name] = not absent
+    return datasets
+
+
+def _shown(dataset: str, hidden: tuple[str, ...]) -> str:
+    """Return the query of a dataset's materials, some of its columns left out."""
+    return (
+        f"SELECT {literal(dataset)} AS dataset, * EXCLUDE ({', '.join(hidden)}) "
+        f"FROM internal.{identifier(dataset)} WHERE import_error IS NULL"
+    )
 
 
 def _embedding_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
@@ -159,7 +193,7 @@ def _embedding_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
             )
             joined = (
                 f"FROM internal.compositions AS m JOIN {read_parquet(files)} AS e "
-                "ON m.composition_hash = e.content_hash"
+                f"ON m.{CONTENT_KEYS[card.input]} = e.content_hash"
             )
             view = (
                 f"CREATE VIEW embed.{{}} AS SELECT m.dataset, m.material_id, e.vector::FLOAT[{layer.dim}] AS vector "
@@ -185,6 +219,19 @@ def failure_partition(card: EncoderCard) -> dict[str, str]:
     return {"encoder": card.name, "encoder_sha256": card.sha256}
 
 
+def failure_key(kind: str, dataset: str) -> str:
+    """Return the expression over a dataset's rows that the keys of the failures table are compared with.
+
+    It is the content; or the row itself where it has none, as one without a crystal has for an encoder of crystals.
+
+    Args:
+        kind: The encoder's kind of input.
+        dataset: Name of the dataset.
+    """
+    column = CONTENT_KEYS[kind]
+    return column if kind == "composition" else f"coalesce({column}, {literal(dataset + '/')} || material_id)"
+
+
 def _failure_view(lake: Lake, connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
     selects = [_NO_FAILURES]
     selects += [
@@ -194,11 +241,13 @@ def _failure_view(lake: Lake, connection: duckdb.DuckDBPyConnection, names: list
     ]
     table = delta.open_table(lake.failures)
     for shelved in lake.list_encoders():
-        files = delta.live_files(table, failure_partition(shelved.card)) if table else []
+        card = shelved.card
+        files = delta.live_files(table, failure_partition(card)) if table else []
         selects += [
             f"SELECT {literal(name)} AS dataset, m.material_id, m.source_row, m.formula, 'embed' AS stage, "
-            f"{literal(shelved.card.name)} AS encoder, e.reason FROM internal.{identifier(name)} AS m "
-            f"JOIN {read_parquet(files)} AS e ON m.composition_hash = e.content_hash WHERE m.import_error IS NULL"
+            f"{literal(card.name)} AS encoder, e.reason FROM internal.{identifier(name)} AS m "
+            f"JOIN {read_parquet(files)} AS e ON {failure_key(card.input, name)} = e.content_hash "
+            "WHERE m.import_error IS NULL"
             for name in names
             if files
         ]

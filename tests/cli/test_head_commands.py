@@ -51,8 +51,10 @@ def test_people_read_units_and_baselines(cli: Cli) -> None:
         (("train", "--target", "band_gap_eV", "--features", FEATURE, "--model", "mlp"), 1, "unknown model 'mlp'"),
         (("train", "--target", "band_gap_eV", "--features", FEATURE), 2, "Missing option '--model'"),
         (("predict", "gap", "--formula", "TiO2"), 1, "no head 'gap'"),
-        (("predict", "gap"), 2, "either --formula or --input"),
+        (("predict", "gap"), 2, "give one of --formula, --structure and --input"),
+        (("predict", "gap", "--formula", "TiO2", "--structure", "x.cif"), 2, "give one of"),
         (("predict", "gap", "--formula", "TiO2", "--output", "x.csv"), 2, "go with --input"),
+        (("predict", "gap", "--structure", "x.cif", "--structure-column", "cif"), 2, "go with --input"),
     ],
 )
 def test_errors_are_documents_with_a_remedy(cli: Cli, arguments: tuple[str, ...], code: int, error: str) -> None:

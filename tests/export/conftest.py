@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from matlake.export.training_data import TableRecipe
+from matlake.export.training_data import TableRecipe, TrainingTable
 
 if TYPE_CHECKING:
-    from matlake.export.pretrain import TrainingConfig
     from matlake.export.pretraining import PretrainRequest
+    from matlake.export.training_loop import TrainingConfig
 
 TARGET = "formation_energy_eV_per_atom"
 EPOCHS = 4
@@ -18,7 +18,7 @@ EPOCHS = 4
 
 @pytest.fixture(scope="session")
 def recipe() -> TableRecipe:
-    return TableRecipe("formula", TARGET)
+    return TableRecipe((TARGET,))
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def table(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def config() -> "TrainingConfig":
     pytest.importorskip("torch", reason="needs the extra 'train'")
-    from matlake.export.pretrain import TrainingConfig
+    from matlake.export.training_loop import TrainingConfig
 
     return TrainingConfig(epochs=EPOCHS, batch_size=64)
 
@@ -49,7 +49,7 @@ def request_in(table, recipe, config) -> "Callable[[Path], PretrainRequest]":
     """Makes a request to train in a folder."""
     from matlake.export.pretraining import PretrainRequest
 
-    return lambda folder: PretrainRequest(table, recipe, config, folder)
+    return lambda folder: PretrainRequest("elemnet", TrainingTable.from_file(table), recipe, config, folder)
 
 
 @pytest.fixture(scope="session")

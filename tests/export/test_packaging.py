@@ -9,17 +9,18 @@ import pytest
 
 from matlake.encoders.card import MODEL_FILE, read_card
 from matlake.encoders.encoder import open_encoder
-from matlake.encoders.reference import reference_fractions
 from matlake.encoders.verify import verify_encoder
 from matlake.errors import EncoderError, TrainingError
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
-from matlake.export.onnx_export import ALLOWED_OPERATORS, check_operators, elemnet_graph  # noqa: E402 - after the skip
-from matlake.export.packaging import ExportRequest, export_elemnet  # noqa: E402
+from matlake.export.architectures import ARCHITECTURES  # noqa: E402 - after the skip
+from matlake.export.onnx_export import ALLOWED_OPERATORS, check_operators, elemnet_graph  # noqa: E402
+from matlake.export.packaging import ExportRequest, export_encoder  # noqa: E402
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity  # noqa: E402
 from matlake.export.precision import compute_in_int8  # noqa: E402
-from matlake.export.pretrain import load_trained  # noqa: E402
+from matlake.export.pretraining import load_trained  # noqa: E402
+from matlake.export.training_data import TrainingTable  # noqa: E402
 
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -29,15 +30,23 @@ def exported(run_folder, table, tmp_path_factory) -> dict[str, Path]:
     """The run in every precision: precision -> folder."""
     root = tmp_path_factory.mktemp("encoders")
     for precision in PRECISIONS:
-        request = ExportRequest(run_folder, f"oxides-{precision}", root / precision, precision, table, "oqmd")
-        export_elemnet(request)
+        request = ExportRequest(
+            "elemnet",
+            run_folder,
+            f"oxides-{precision}",
+            root / precision,
+            precision,
+            TrainingTable.from_file(table),
+            "oqmd",
+        )
+        export_encoder(request)
     return {precision: root / precision for precision in PRECISIONS}
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_every_layer_equals_the_network_in_any_batch(exported, run_folder, precision) -> None:
-    network = load_trained(run_folder / "best.pt")
-    parity = measure_parity(network, open_encoder(exported[precision]), reference_fractions())
+    network, _ = load_trained(run_folder / "best.pt")
+    parity = measure_parity(ARCHITECTURES["elemnet"], network, open_encoder(exported[precision]))
     assert len(parity) == 17
     assert max(parity.values()) <= TOLERANCES[precision]
     assert read_card(exported[precision]).parity == pytest.approx(parity, abs=1e-6)
@@ -79,16 +88,16 @@ def test_the_card_tells_data_errors_and_licence(exported) -> None:
 
 
 def test_the_same_run_gives_the_same_file(exported, run_folder, tmp_path) -> None:
-    card = export_elemnet(ExportRequest(run_folder, "again", tmp_path, "int8"))
+    card = export_encoder(ExportRequest("elemnet", run_folder, "again", tmp_path, "int8"))
     assert card.sha256 == read_card(exported["int8"]).sha256
 
 
 def test_an_encoder_is_replaced_only_when_told_so(run_folder, tmp_path) -> None:
-    request = ExportRequest(run_folder, "oxides", tmp_path / "oxides")
-    assert export_elemnet(request).version == 1
+    request = ExportRequest("elemnet", run_folder, "oxides", tmp_path / "oxides")
+    assert export_encoder(request).version == 1
     with pytest.raises(EncoderError, match="holds an encoder already"):
-        export_elemnet(request)
-    assert export_elemnet(replace(request, replace=True)).version == 2
+        export_encoder(request)
+    assert export_encoder(replace(request, replace=True)).version == 2
 
 
 def test_no_card_is_written_where_parity_fails(run_folder, tmp_path, monkeypatch) -> None:
@@ -101,7 +110,7 @@ def test_no_card_is_written_where_parity_fails(run_folder, tmp_path, monkeypatch
 
     monkeypatch.setitem(packaging.PRECISIONS, "float32", wrong)
     with pytest.raises(EncoderError, match="the exported file is not the network"):
-        export_elemnet(ExportRequest(run_folder, "wrong", tmp_path / "wrong"))
+        export_encoder(ExportRequest("elemnet", run_folder, "wrong", tmp_path / "wrong"))
     assert not (tmp_path / "wrong").exists()
 
 
@@ -113,18 +122,20 @@ def test_a_parity_that_is_not_a_number_fails() -> None:
 def test_other_data_than_the_runs_is_refused(run_folder, write_table, recipe, tmp_path) -> None:
     other = write_table(**{"formula": ["TiO2"], recipe.target_column: [-3.0]})
     with pytest.raises(TrainingError, match="is not the table that the run was trained on"):
-        export_elemnet(ExportRequest(run_folder, "other", tmp_path / "other", data=other))
+        export_encoder(
+            ExportRequest("elemnet", run_folder, "other", tmp_path / "other", data=TrainingTable.from_file(other))
+        )
 
 
 def test_an_unexpected_operator_is_refused(run_folder) -> None:
-    model = elemnet_graph(load_trained(run_folder / "best.pt"))
+    model = elemnet_graph(load_trained(run_folder / "best.pt")[0])
     model.graph.node[1].op_type = "Sigmoid"
     with pytest.raises(EncoderError, match="unexpected operators: Sigmoid"):
-        check_operators(model, "float32")
+        check_operators(model, ALLOWED_OPERATORS["float32"])
 
 
 def test_int8_products_never_overflow_sixteen_bits(run_folder) -> None:
-    model = compute_in_int8(elemnet_graph(load_trained(run_folder / "best.pt")))
+    model = compute_in_int8(elemnet_graph(load_trained(run_folder / "best.pt")[0]))
     weights = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer if t.name.endswith(".int8")]
     assert len(weights) == 10
     assert all(2 * 255 * np.abs(w.astype(int)).max() < 2**15 for w in weights)

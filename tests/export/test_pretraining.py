@@ -14,18 +14,18 @@ from matlake.errors import MissingExtraError, TrainingError
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
-from matlake.export.pretrain import load_trained  # noqa: E402 - after the skip
-from matlake.export.pretraining import check_device, run_pretraining  # noqa: E402
+from matlake.export.pretraining import check_device, load_trained, run_pretraining  # noqa: E402 - after the skip
 from matlake.export.report import duration, epoch_line, seconds_left  # noqa: E402
 from matlake.export.run_record import read_run  # noqa: E402
+from matlake.export.training_data import TrainingTable  # noqa: E402
 
 KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from matlake.export.pretrain import TrainingConfig
 from matlake.export.pretraining import PretrainRequest, run_pretraining
-from matlake.export.training_data import TableRecipe
+from matlake.export.training_data import TableRecipe, TrainingTable
+from matlake.export.training_loop import TrainingConfig
 
 steps = 0
 step = torch.optim.AdamW.step
@@ -37,8 +37,8 @@ def step_or_die(self, *args, **kwargs):
     return step(self, *args, **kwargs)
 torch.optim.AdamW.step = step_or_die
 run_pretraining(
-    PretrainRequest(Path(sys.argv[1]), TableRecipe("formula", sys.argv[3]), TrainingConfig(epochs=4, batch_size=64),
-                    Path(sys.argv[2])),
+    PretrainRequest("elemnet", TrainingTable.from_file(Path(sys.argv[1])), TableRecipe((sys.argv[3],)),
+                    TrainingConfig(epochs=4, batch_size=64), Path(sys.argv[2])),
     lambda data: None, lambda history: None)
 """
 
@@ -55,7 +55,7 @@ def test_a_killed_run_resumes_to_the_same_bits(run_folder, request_in, table, re
     folder = tmp_path / "killed"
     steps_per_epoch = -(-read_run(run_folder).account.rows["train"] // 64)
     in_third_epoch = 2 * steps_per_epoch + 2
-    script = [sys.executable, "-c", KILLED_RUN, table, folder, recipe.target_column, str(in_third_epoch)]
+    script = [sys.executable, "-c", KILLED_RUN, table, folder, recipe.target_columns[0], str(in_third_epoch)]
     assert subprocess.run(script, check=False).returncode == -signal.SIGKILL
     assert len(state_of(folder)["history"]) == 2
 
@@ -104,8 +104,8 @@ def test_a_folder_with_another_run_is_refused(run_folder, request_in, write_tabl
     if change == "settings":
         request = replace(request, config=replace(request.config, learning_rate=0.5))
     else:
-        columns = {"formula": ["TiO2", "Fe"] * 20, recipe.target_column: [-3.0, 0.0] * 20}
-        request = replace(request, data=write_table(**columns))
+        columns = {"formula": ["TiO2", "Fe"] * 20, recipe.target_columns[0]: [-3.0, 0.0] * 20}
+        request = replace(request, data=TrainingTable.from_file(write_table(**columns)))
     before = read_run(run_folder)
     with pytest.raises(TrainingError, match="holds a run"):
         run_pretraining(request, ignore, ignore)
@@ -113,8 +113,12 @@ def test_a_folder_with_another_run_is_refused(run_folder, request_in, write_tabl
 
 
 def test_an_empty_part_is_refused(request_in, write_table, recipe, tmp_path) -> None:
-    path = write_table(**{"formula": ["TiO2", "Fe"], recipe.target_column: [-3.0, 0.0], "split": ["train", "train"]})
-    request = replace(request_in(tmp_path / "run"), data=path, recipe=replace(recipe, split_column="split"))
+    table = write_table(
+        **{"formula": ["TiO2", "Fe"], recipe.target_columns[0]: [-3.0, 0.0], "split": ["train", "train"]}
+    )
+    request = replace(
+        request_in(tmp_path / "run"), data=TrainingTable.from_file(table), recipe=replace(recipe, split_column="split")
+    )
     with pytest.raises(TrainingError, match="2 training and 0 validation rows"):
         run_pretraining(request, ignore, ignore)
 
@@ -134,7 +138,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path) -> None:
 
 def test_another_network_is_refused(tmp_path) -> None:
     torch.save({"network": {}, "target_mean": 0.0, "target_std": 1.0}, tmp_path / "best.pt")
-    with pytest.raises(TrainingError, match="is not an ElemNet checkpoint"):
+    with pytest.raises(TrainingError, match="is not the checkpoint of a run"):
         load_trained(tmp_path / "best.pt")
 
 
@@ -152,7 +156,7 @@ def test_a_missing_device_is_an_error(request_in, tmp_path) -> None:
 
 
 def test_the_time_left_follows_recent_epochs(run_folder, config) -> None:
-    from matlake.export.pretrain import EpochReport
+    from matlake.export.training_loop import EpochReport
 
     assert seconds_left([100.0, 10.0, 10.0, 10.0, 10.0, 10.0], epochs=10) == 40.0
     assert [duration(s) for s in (12.4, 200, 3900)] == ["12 s", "3 min 20 s", "1 h 05 min"]

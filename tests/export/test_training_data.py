@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from matlake.errors import SourceError
-from matlake.export.training_data import TableRecipe, random_parts, read_training_data
+from matlake.export.training_data import TableRecipe, TrainingTable, random_parts, read_training_data
 from matlake.materials.formula import parse_formula
 from matlake.materials.units import unit_of, unit_suffix
 
-RECIPE = TableRecipe("formula", "energy_eV_per_atom")
+RECIPE = TableRecipe(("energy_eV_per_atom",))
 
 
 def test_every_row_is_used_or_accounted_for(write_table) -> None:
@@ -17,23 +17,27 @@ def test_every_row_is_used_or_accounted_for(write_table) -> None:
         energy_eV_per_atom=[-3.0, None, -1.0, -1.0, -1.0, float("nan"), 7.5, -2.0],
         part=["train", "train", "val", "val", "val", "test", "test", "validation"],
     )
-    data = read_training_data(path, TableRecipe("formula", "energy_eV_per_atom", "part", max_abs=5.0))
+    data = read_training_data(
+        TrainingTable.from_file(path), TableRecipe(("energy_eV_per_atom",), split_column="part", max_abs=5.0)
+    )
     account = data.account
-    assert (account.read, account.missing_target, account.bad_formulas, account.outliers) == (8, 2, 3, 1)
+    assert (account.read, account.missing_target, account.bad_materials, account.outliers) == (8, 2, 3, 1)
     assert account.rows == {"train": 1, "val": 1, "test": 0}
     assert account.read == sum(account.rows.values()) + 6
-    assert account.bad_formula_examples[0].startswith("row 3: unknown element 'Xx'")
-    assert data.parts["val"].target.tolist() == [-2.0]
-    assert data.parts["train"].fractions.shape == (1, 86)
+    assert account.bad_material_examples[0].startswith("row 3: unknown element 'Xx'")
+    assert data.parts["val"].targets.tolist() == [[-2.0]]
+    assert data.parts["train"].materials.shape == (1, 86)
 
 
 def test_csv_and_parquet_give_the_same_rows(write_table, tmp_path) -> None:
-    parquet = read_training_data(write_table(formula=["TiO2", "Fe2O3"], energy_eV_per_atom=[-3.0, -1.5]), RECIPE)
+    parquet = read_training_data(
+        TrainingTable.from_file(write_table(formula=["TiO2", "Fe2O3"], energy_eV_per_atom=[-3.0, -1.5])), RECIPE
+    )
     (tmp_path / "table.csv").write_text("formula,energy_eV_per_atom\nTiO2,-3.0\nFe2O3,-1.5\n")
-    csv = read_training_data(tmp_path / "table.csv", RECIPE)
+    csv = read_training_data(TrainingTable.from_file(tmp_path / "table.csv"), RECIPE)
     for part, rows in parquet.parts.items():
-        np.testing.assert_array_equal(rows.fractions, csv.parts[part].fractions)
-        np.testing.assert_array_equal(rows.target, csv.parts[part].target)
+        np.testing.assert_array_equal(rows.materials, csv.parts[part].materials)
+        np.testing.assert_array_equal(rows.targets, csv.parts[part].targets)
 
 
 def test_the_random_split_keeps_equal_compositions_together() -> None:
@@ -56,14 +60,14 @@ def test_the_random_split_keeps_equal_compositions_together() -> None:
         ({"formula": ["Fe"], "energy_eV_per_atom": ["low"]}, RECIPE, "does not hold numbers"),
         (
             {"formula": ["Fe"], "energy_eV_per_atom": [1.0], "part": ["holdout"]},
-            TableRecipe("formula", "energy_eV_per_atom", "part"),
+            TableRecipe(("energy_eV_per_atom",), split_column="part"),
             "row 1 of .* has 'holdout'",
         ),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(write_table, columns, recipe, message) -> None:
     with pytest.raises(SourceError, match=message):
-        read_training_data(write_table(**columns), recipe)
+        read_training_data(TrainingTable.from_file(write_table(**columns)), recipe)
 
 
 @pytest.mark.parametrize("name", ["absent.csv", "table.xlsx", "broken.parquet"])
@@ -71,12 +75,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name) -> None:
     if name != "absent.csv":
         (tmp_path / name).write_bytes(b"\x00 no table")
     with pytest.raises(SourceError, match=name):
-        read_training_data(tmp_path / name, RECIPE)
+        read_training_data(TrainingTable.from_file(tmp_path / name), RECIPE)
 
 
 def test_oqmd_loses_only_its_86_outliers(oqmd) -> None:
-    data = read_training_data(oqmd, TableRecipe("formula", "formation_energy_eV_per_atom", "split", max_abs=5.0))
-    assert (data.account.missing_target, data.account.bad_formulas, data.account.outliers) == (0, 0, 86)
+    recipe = TableRecipe(("formation_energy_eV_per_atom",), split_column="split", max_abs=5.0)
+    data = read_training_data(TrainingTable.from_file(oqmd), recipe)
+    assert (data.account.missing_target, data.account.bad_materials, data.account.outliers) == (0, 0, 86)
     assert data.account.rows == {"train": 239_121, "val": 51_242, "test": 51_251}
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,15 @@ def test_columns_of_a_dataset_give_the_same_fractions(formulas: list[str]) -> No
 @given(groups, st.integers(2, 9))
 def test_multiples_of_a_formula_are_one_content(formula: str, factor: int) -> None:
     assert parse_formula(f"({formula}){factor}") == parse_formula(f"({formula})1")
+
+
+@pytest.mark.filterwarnings("ignore:No Pauling electronegativity")
+@given(groups)
+def test_formulas_are_written_in_the_order_of_pymatgen(formula: str) -> None:
+    composition = parse_formula(formula)
+    written = Referee(composition.canonical).formula.split()
+    assert composition.reduced_formula == "".join(re.sub(r"(?<=[A-Za-z])1$", "", part) for part in written)
+    assert parse_formula(composition.reduced_formula) == composition
 
 
 @given(st.text(max_size=30))

@@ -11,7 +11,7 @@ import pytest
 
 import matlake
 from matlake.errors import HeadError, SourceError
-from matlake.regress import predict as predict_module
+from matlake.regress import predictor
 from matlake.regress.predict import predict
 from matlake.regress.predict_table import predict_table, predict_to_file
 from matlake.regress.result import TrainResult
@@ -41,7 +41,7 @@ def test_a_prediction_does_not_depend_on_the_company(
 ) -> None:
     formulas = pq.read_table(gaps)["formula"].to_pylist()[:50]
     whole = predict(embedded, "gap", formulas)
-    monkeypatch.setattr(predict_module, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(predictor, "CHUNK_ROWS", 7)
     pieces = predict(embedded, "gap", formulas)
     assert [p.value for p in pieces.predictions] == pytest.approx([p.value for p in whole.predictions], abs=1e-4)
 

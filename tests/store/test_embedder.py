@@ -17,7 +17,7 @@ from samples import BUNDLED, ENCODER
 from matlake import Lake, embed, import_table, open_encoder, open_lake, parse_formula
 from matlake.errors import EncoderError, LakeError, QueryError
 from matlake.materials.formula import element_fractions
-from matlake.store import delta, embedder
+from matlake.store import delta, shards
 
 FEATURE = f"{ENCODER}@16"  # the shortest vectors: 32 numbers
 
@@ -127,8 +127,8 @@ def run_embed(lake: Path) -> "subprocess.Popen[bytes]":
     code = f"""
 from pathlib import Path
 from matlake import embed, open_lake
-from matlake.store import embedder
-embedder.SHARD_BYTES = 0
+from matlake.store import shards
+shards.SHARD_BYTES = 0
 print(embed(open_lake(Path({str(lake)!r})), [{FEATURE!r}]))
 """
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
@@ -180,7 +180,7 @@ def test_two_processes_embed_each_content_once(tmp_path: Path) -> None:
 
 
 def test_a_failing_disk_loses_nothing_that_was_committed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedder, "SHARD_BYTES", 0)
+    monkeypatch.setattr(shards, "SHARD_BYTES", 0)
     write_part, calls = delta.write_part, []
 
     def full(root: Path, table: pa.Table, partition: dict[str, str], vectors: tuple[str, ...] = ()) -> delta.Part:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from matlake.errors import EncoderError
 from matlake.export.networks.cgcnn import CGCNN
@@ -12,19 +12,7 @@ from matlake.export.networks.schnet import SchNet
 from matlake.materials.graph_recipe import GraphRecipe
 
 GraphNetwork = CGCNN | SchNet | DimeNetPlusPlus
-Sizes = dict[str, int | float | bool]
-
-NETWORKS: Final[dict[str, type[CGCNN] | type[SchNet] | type[DimeNetPlusPlus]]] = {
-    "cgcnn": CGCNN,
-    "schnet": SchNet,
-    "dimenet++": DimeNetPlusPlus,
-}
-
-PAPERS: Final = {
-    "cgcnn": ("T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/PhysRevLett.120.145301",),
-    "schnet": ("K. T. Schütt et al., J. Chem. Phys. 148, 241722 (2018), doi:10.1063/1.5019779 (SchNet)",),
-    "dimenet++": ("J. Gasteiger et al., arXiv:2011.14115 (2020) (DimeNet++)",),
-}
+Sizes = dict[str, Any]
 
 MATERIALS_PROJECT: Final = "A. Jain et al., APL Mater. 1, 011002 (2013), doi:10.1063/1.4812323 (Materials Project)"
 
@@ -39,14 +27,14 @@ class LoadedNetwork:
 
     Attributes:
         network: In evaluation mode; predicts in the target's own unit.
-        architecture: A key of ``NETWORKS``.
+        architecture: A key of ``ARCHITECTURES``.
         recipe: How crystals become its graphs.
         sizes: The arguments that the network was built with.
         target: ``name`` and ``unit`` of what it predicts, where they are known; as on a card.
         origin: The format that the file was in.
         notes: What a user of the network has to know, for the card.
         licence: Licence of the weights, where it is known.
-        citation: Papers to cite.
+        citation: Papers to cite, beyond those of the architecture.
     """
 
     network: GraphNetwork
@@ -111,20 +99,3 @@ def _settled(stated: _Value | None, found: _Value | None, path: Path, what: str,
     if stated is None:
         raise EncoderError(f"{path} does not say the {what} of its graphs", f"state it: {option}")
     return stated
-
-
-def recipe_of(
-    network: GraphNetwork, cutoff: float, max_neighbours: int, *, keep_images: bool | None = None
-) -> GraphRecipe:
-    """Return the graph recipe of a network; ``keep_images`` is None for networks without angles."""
-    if isinstance(network, DimeNetPlusPlus):
-        return GraphRecipe(
-            "angles",
-            cutoff,
-            max_neighbours,
-            len(network.interaction_blocks),
-            degrees=network.num_spherical,
-            keep_images=bool(keep_images),
-        )
-    blocks = network.convs if isinstance(network, CGCNN) else network.interactions
-    return GraphRecipe("pairs", cutoff, max_neighbours, len(blocks))

@@ -39,6 +39,7 @@ _STOOD_IN_FOR: Final = (
 )
 
 _REFUSED: Final = re.compile(r"GLOBAL (\S+)")
+_REASON: Final = re.compile(r"(?:WeightsUnpickler error: |^(?!Weights only))(.+)")
 
 _DAMAGE: Final = (
     OSError,
@@ -98,7 +99,9 @@ def read_checkpoint(path: Path) -> Any:
                 f"{path} mentions {refused.group(1).rstrip('.')}, which weights do not need: nothing of it was run",
                 "save the state dict alone, with torch.save(network.state_dict(), FILE)",
             ) from error
+        # torch's own advice, to load such a file without restrictions, is not passed on
+        reason = _REASON.search(str(error))
         raise EncoderError(
-            f"{path} is not a checkpoint, or a damaged one: {str(error).partition(chr(10))[0] or type(error).__name__}",
+            f"{path} is not a checkpoint, or a damaged one: {reason.group(1) if reason else 'not in its format'}",
             "fetch it again, or name another file",
         ) from error

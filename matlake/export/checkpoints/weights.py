@@ -1,23 +1,30 @@
 """State dicts: named tensors, checked, and put into a network."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeGuard, cast
 
 import torch
 
 from matlake.errors import EncoderError
-from matlake.export.checkpoints.loaded import GraphNetwork
+from matlake.export.architectures import ARCHITECTURES
+from matlake.export.checkpoints.loaded import GraphNetwork, Sizes
+from matlake.export.networks.cgcnn import CGCNN
+from matlake.export.networks.schnet import SchNet
 
 _LISTED: Final = 4  # names in a message
+_COUNTS: Final = frozenset(
+    {"convolutions", "hidden_layers", "num_interactions", "num_blocks", "num_spherical", "num_radial"}
+)
+_MAY_LACK: Final = frozenset({"num_before_skip", "num_after_skip", "num_output_layers", "lin_up_bias"})
+_LARGEST_COUNT: Final = 64
+_LARGEST_WIDTH: Final = 8192
 
-_Network = TypeVar("_Network", bound=GraphNetwork)
 
-
-def is_state_dict(value: object) -> bool:
+def is_state_dict(value: object) -> TypeGuard[Mapping[str, torch.Tensor]]:
     """Say whether a value maps names to tensors."""
     return isinstance(value, Mapping) and bool(value) and all(isinstance(v, torch.Tensor) for v in value.values())
 
@@ -41,7 +48,7 @@ class Weights:
         Raises:
             EncoderError: It is none, or a tensor in it is empty or not finite.
         """
-        if not isinstance(value, Mapping) or not is_state_dict(value):
+        if not is_state_dict(value):
             raise EncoderError(f"{path}: its state_dict does not map names to tensors")
         # a tensor may claim more elements than the file holds: one number, repeated
         bad = [
@@ -98,17 +105,26 @@ class Weights:
             digest.update(name.encode() + self.tensors[name].float().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def fill(self, build: Callable[[], _Network]) -> _Network:
+    def fill(self, architecture: str, sizes: Sizes) -> GraphNetwork:
         """Build a network and give it the weights.
+
+        Args:
+            architecture: A key of ``ARCHITECTURES``.
+            sizes: The arguments of the network.
 
         Returns:
             The network in evaluation mode; torch's global generator is where it was.
 
         Raises:
-            EncoderError: Names or shapes differ from the network's.
+            EncoderError: The sizes are no network's, or its names and shapes are not those of the weights.
         """
-        with torch.device("meta"):  # names and shapes cost no memory
-            wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+        _check_sizes(sizes, self.path)
+        kind = ARCHITECTURES[architecture].network
+        try:
+            with torch.device("meta"):  # names and shapes cost no memory
+                wanted = {name: tuple(tensor.shape) for name, tensor in kind(**sizes).state_dict().items()}
+        except TypeError as error:
+            raise EncoderError(f"{self.path}: {error}") from error
         found = {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
         missing = [name for name in wanted if name not in found]
         extra = [name for name in found if name not in wanted]
@@ -118,17 +134,25 @@ class Weights:
             if name in found and found[name] != shape
         ]
         problems = [
-            f"{what}: {_listed(names)}"
+            f"{what} {_listed(names)}"
             for what, names in (("missing", missing), ("unknown", extra), ("of another shape", other))
             if names
         ]
         if problems:
-            raise EncoderError(f"{self.path} does not fit a {build.__name__}: {'; '.join(problems)}")
+            raise EncoderError(f"{self.path} does not fit {architecture}: {'; '.join(problems)}")
         with torch.random.fork_rng(devices=[]):
-            network = build()
+            network = cast("GraphNetwork", kind(**sizes))
         network.load_state_dict(dict(self.tensors))
         network.eval()
         return network
+
+
+def _check_sizes(sizes: Sizes, path: Path) -> None:
+    """Refuse sizes that would take for ever to build, before anything is built."""
+    for name, value in sizes.items():
+        least, most = (name not in _MAY_LACK, _LARGEST_COUNT if name in _COUNTS else _LARGEST_WIDTH)
+        if not isinstance(value, int | float) or not least <= value <= most:
+            raise EncoderError(f"{path}: {name} = {value!r} is no size of a network")
 
 
 def _listed(names: list[str]) -> str:
@@ -162,6 +186,8 @@ def fold_scaling(network: GraphNetwork, mean: Any, std: Any, path: Path) -> None
 
 def _output(network: GraphNetwork) -> torch.Tensor:
     """Return the weights of the last layer, [targets, width]."""
-    layer: Any = getattr(network, "fc_out", None) or getattr(network, "lin2", None)
-    weight: torch.Tensor = (network.output_blocks[0].lin if layer is None else layer).weight
-    return weight
+    if isinstance(network, CGCNN):
+        return network.fc_out.weight
+    if isinstance(network, SchNet):
+        return network.lin2.weight
+    return cast("torch.Tensor", cast("Any", network.output_blocks[0]).lin.weight)

@@ -7,6 +7,7 @@ from typing import Final
 from matlake.errors import StructureError
 from matlake.materials.elements import ATOMIC_NUMBER
 
+_LONGEST: Final = 100
 _NUMBERS: Final = {**ATOMIC_NUMBER, "D": 1, "T": 1}
 _SYMBOL: Final = re.compile(r"([A-Za-z]{1,2})(?:[\d+., ()-]*|[_/].*)")  # then a charge, or the name of a potential
 _LETTERS: Final = re.compile(r"[A-Za-z]+")
@@ -21,7 +22,7 @@ def atomic_number(symbol: str) -> int:
     Raises:
         StructureError: It is no element (X, a vacancy, a group of atoms).
     """
-    found = _SYMBOL.fullmatch(symbol.strip())
+    found = _SYMBOL.fullmatch(symbol.strip()) if len(symbol) <= _LONGEST else None
     number = _element(found.group(1)) if found else None
     if number is None:
         raise StructureError(f"unknown species {symbol[:40]!r}", "every site must hold one element")
@@ -37,7 +38,7 @@ def number_of_label(label: str) -> int:
     Raises:
         StructureError: No element's symbol is at the start, or it names a group of atoms.
     """
-    found = _LETTERS.match(label.strip())
+    found = _LETTERS.match(label.strip()) if len(label) <= _LONGEST else None
     letters = found.group() if found else ""
     number = None
     if not letters.upper().startswith((*_WATER_OR_HYDROXYL, *_GROUPS_NOT_ELEMENTS)):

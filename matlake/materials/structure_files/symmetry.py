@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 MERGED_A: Final = 0.1
 """Images of a site closer than this are one atom on a special position whose coordinates were rounded."""
 
-MAX_OPERATIONS: Final = 1536  # the 192 of a cubic group with a centred cell, in a cell doubled along each axis
+MAX_OPERATIONS: Final = 768  # the 192 of a face-centred cubic group, in a cell of four times the size
 
 _DENOMINATOR: Final = 24  # of gemmi's whole-number operations
+_STEEPEST: Final = 3  # entry of a rotation; 1 in conventional cells, more in skewed ones
 _GROUPS: Final = 230
 _MAX_TEXT: Final = 200
 _ORIGINS: Final = {" S": ":1", " Z": ":2"}  # as the ICSD names the two choices
@@ -55,7 +56,9 @@ def read_operations(triplets: tuple[str, ...]) -> Operations:
     operations = []
     for triplet in triplets:
         try:
-            operations.append(gemmi.Op(triplet[:_MAX_TEXT].strip("'\" ")).wrap())
+            if len(triplet) > _MAX_TEXT:
+                raise ValueError("too long")  # noqa: TRY301 - one place says which
+            operations.append(gemmi.Op(triplet.strip("'\" ")).wrap())
         except (RuntimeError, ValueError) as error:
             raise StructureError(f"cannot read symmetry operation {triplet[:40]!r}: {error}") from error
     return _operations(operations, complete=False)
@@ -75,7 +78,7 @@ def named_group(name: str, alpha: float, gamma: float) -> tuple[Operations, ...]
     """
     import gemmi
 
-    plain = name[:_MAX_TEXT].replace("_", "").replace("(", "").replace(")", "").strip()
+    plain = name.replace("_", "").replace("(", "").replace(")", "").strip()
     if plain[-2:] in _ORIGINS:
         plain = plain[:-2] + _ORIGINS[plain[-2:]]
     group: gemmi.SpaceGroup | None = gemmi.find_spacegroup_by_name(plain, alpha, gamma)
@@ -102,7 +105,7 @@ def hall_group(symbol: str) -> tuple[Operations, ...]:
     import gemmi
 
     try:
-        return (_operations(list(gemmi.symops_from_hall(symbol[:_MAX_TEXT])), complete=True),)
+        return (_operations(list(gemmi.symops_from_hall(symbol)), complete=True),)
     except (RuntimeError, ValueError):
         return ()
 
@@ -129,15 +132,15 @@ def expand(
     Raises:
         StructureError: More than ``max_atoms``.
     """
-    sites, expanded = _expand(
+    species, expanded = _expand(
         numbers, positions, lattice, operations.rotations, operations.translations, MERGED_A, max_atoms
     )
-    if len(sites) > max_atoms:
+    if len(species) > max_atoms:
         raise StructureError(
             f"more than {max_atoms:,} atoms after {len(operations)} symmetry operations on {len(numbers):,} sites",
             "raise --max-atoms",
         )
-    return numbers[sites], expanded
+    return species, expanded
 
 
 def _both_origins(group: "gemmi.SpaceGroup", *, settled: bool) -> tuple[Operations, ...]:
@@ -163,22 +166,32 @@ def _checked_group(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return each operation once, in the order given; without all products, atoms would be missing in silence."""
     keys = _keys(rotations, translations)
-    _, first = np.unique(keys, axis=0, return_index=True)
+    _, first = np.unique(keys, return_index=True)
     kept = np.sort(first)
-    rotations, translations, known = rotations[kept], translations[kept], {key.tobytes() for key in keys[kept]}
+    rotations, translations = rotations[kept], translations[kept]
+    known = np.sort(keys)
+    closed = known[0] >= 0
     for rotation, translation in zip(rotations, translations, strict=True):
         product = rotation @ rotations // _DENOMINATOR
         moved = (translations @ rotation.T // _DENOMINATOR + translation) % _DENOMINATOR
-        if not all(key.tobytes() in known for key in _keys(product, moved)):
-            raise StructureError(
-                f"the {len(rotations)} symmetry operations are no group: some are missing or wrong",
-                "list all of them, or none and the name of the space group",
-            )
+        products = _keys(product, moved)
+        closed &= (known[np.searchsorted(known, products) % len(known)] == products).all()
+    if not closed:
+        raise StructureError(
+            f"the {len(rotations)} symmetry operations are no group: some are missing or wrong",
+            "list all of them, or none and the name of the space group",
+        )
     return rotations, translations
 
 
 def _keys(rotations: NDArray[np.int64], translations: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([rotations.reshape(-1, 9), translations], axis=1)
+    """Number operations, each differently; -1 for what is no operation of a cell that anyone would choose."""
+    whole, rest = np.divmod(rotations.reshape(-1, 9), _DENOMINATOR)
+    keys = np.ravel_multi_index(
+        (*(np.clip(whole, -_STEEPEST, _STEEPEST) + _STEEPEST).T, *translations.T),
+        (2 * _STEEPEST + 1,) * 9 + (_DENOMINATOR,) * 3,
+    )
+    return np.where((rest != 0).any(axis=1) | (np.abs(whole) > _STEEPEST).any(axis=1), -1, keys)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -191,53 +204,46 @@ def _expand(  # type: ignore[no-untyped-def] # noqa: ANN202
     tolerance,  # noqa: ANN001
     max_atoms,  # noqa: ANN001
 ):
-    """Return the site of each atom and its position; stops one atom after ``max_atoms``."""
+    """Return species and positions of all atoms; stops one atom after ``max_atoms``."""
     capacity = min(len(numbers) * len(rotations), max_atoms + 1)
-    sites = np.empty(capacity, dtype=np.int64)
+    species = np.empty(capacity, dtype=numbers.dtype)
     places = np.empty((capacity, 3))
     end = 0
-    image = np.empty(3)
     for site in range(len(numbers)):
-        for k in range(3):
-            image[k] = positions[site, k] - np.floor(positions[site, k])
+        place = positions[site] - np.floor(positions[site])
+        if _known(species[:end], places[:end], numbers[site], place, lattice, tolerance):
+            continue  # with all its images
         start = end
-        listed = False
-        for atom in range(end):
-            if numbers[sites[atom]] == numbers[site] and _same_place(places[atom], image, lattice, tolerance):
-                listed = True
-                break
-        if listed:
-            continue
         for operation in range(len(rotations)):
+            place = translations[operation].copy()
             for k in range(3):
-                value = translations[operation, k]
                 for m in range(3):
-                    value += rotations[operation, k, m] * positions[site, m]
-                image[k] = value - np.floor(value)
-                if image[k] >= 1.0:
-                    image[k] = 0.0
-            new = True
-            for atom in range(start, end):
-                if _same_place(places[atom], image, lattice, tolerance):
-                    new = False
-                    break
-            if new:
-                sites[end] = site
-                places[end] = image
-                end += 1
-                if end > max_atoms:
-                    return sites[:end].copy(), places[:end].copy()
-    return sites[:end].copy(), places[:end].copy()
+                    place[k] += rotations[operation, k, m] * positions[site, m]
+            place -= np.floor(place)
+            place[place >= 1.0] = 0.0
+            if _known(species[start:end], places[start:end], numbers[site], place, lattice, tolerance):
+                continue
+            species[end] = numbers[site]
+            places[end] = place
+            end += 1
+            if end > max_atoms:
+                return species[:end].copy(), places[:end].copy()
+    return species[:end].copy(), places[:end].copy()
 
 
 @nb.njit(nogil=True, cache=True)
-def _same_place(one, other, lattice, tolerance):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-    """Tell whether two points are closer than the tolerance, the nearest image in each direction taken."""
-    x = y = z = 0.0
-    for k in range(3):
-        apart = one[k] - other[k]
-        apart -= np.rint(apart)
-        x += apart * lattice[k, 0]
-        y += apart * lattice[k, 1]
-        z += apart * lattice[k, 2]
-    return x * x + y * y + z * z < tolerance * tolerance
+def _known(species, places, number, place, lattice, tolerance):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Tell whether an atom of this element is there already, the nearest image in each direction taken."""
+    for atom in range(len(places)):
+        if species[atom] != number:
+            continue
+        x = y = z = 0.0
+        for k in range(3):
+            apart = places[atom, k] - place[k]
+            apart -= np.rint(apart)
+            x += apart * lattice[k, 0]
+            y += apart * lattice[k, 1]
+            z += apart * lattice[k, 2]
+        if x * x + y * y + z * z < tolerance * tolerance:
+            return True
+    return False

@@ -1,4 +1,4 @@
-"""Tables that users bring, as a stream of Arrow batches with clean column types.
+"""CSV and Parquet tables, as a stream of Arrow batches with clean column types.
 
 Bad rows never abort a file: a CSV line with a wrong number of fields is handed over as such.
 """
@@ -13,24 +13,17 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from matlake.errors import SourceError
+from matlake.errors import SourceError, StructureError
+from matlake.materials.crystal import MAX_ATOMS, Crystal
+from matlake.store.readers.source import STRUCTURE_COLUMNS, BadLine, Batch, bounded, refuse_double_names
 
 BATCH_ROWS: Final = 65_536
 BLOCK_BYTES: Final = 8 << 20
+_CSV: Final = (".csv", ".tsv", ".txt")
+_PARQUET: Final = (".parquet", ".pq")
+_LOOKED_AT: Final = 100  # rows, for the kind of a column
+_TEXTS_AT_ONCE: Final = 1024
 _MISSING: Final = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "-", "--")
-
-
-@dataclass(frozen=True)
-class BadLine:
-    """A line of a CSV file that is no row of the table.
-
-    Attributes:
-        line: Line number in the file, the header being line 1.
-        reason: What is wrong with it.
-    """
-
-    line: int
-    reason: str
 
 
 @dataclass
@@ -39,10 +32,12 @@ class TableSource:
 
     Attributes:
         path: The file.
-        schema: Names and types of the columns as they will be stored: int64, float64, bool, string or timestamp.
+        schema: Names and types of the columns as they will be stored, that of structures left out.
         rows: Number of rows, bad lines not counted.
         notes: Remarks for the user (columns left out, columns kept as text).
         bad_lines: Filled while a CSV file is read.
+        structure_column: Column of texts that are structures.
+        max_atoms: Largest cell that is read.
     """
 
     path: Path
@@ -50,16 +45,28 @@ class TableSource:
     rows: int
     notes: list[str] = field(default_factory=list)
     bad_lines: list[BadLine] = field(default_factory=list)
+    structure_column: str | None = None
+    max_atoms: int = MAX_ATOMS
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    @property
+    def has_structures(self) -> bool:
+        """Whether its rows are crystals."""
+        return self.structure_column is not None
+
+    def batches(self) -> Iterator[Batch]:
         """Yield the rows in order, in batches of bounded size; missing numbers (NaN) are null."""
-        raw = _csv_batches(self.path, self.bad_lines) if _is_csv(self.path) else _parquet_batches(self.path)
-        for batch in raw:
-            columns = [_convert(batch.column(name), self.schema.field(name).type) for name in self.schema.names]
-            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        for raw in _raw_batches(self.path, self.bad_lines):
+            columns = [_convert(raw.column(name), self.schema.field(name).type) for name in self.schema.names]
+            batch = pa.RecordBatch.from_arrays(columns, schema=self.schema)
+            if self.structure_column is None:
+                yield Batch(batch)
+                continue
+            texts = _convert(raw.column(self.structure_column), pa.string())
+            for rows, crystals in bounded(_crystals(texts, self.max_atoms)):
+                yield Batch(batch.slice(rows[0], len(rows)), crystals)
 
 
-def open_source(path: Path) -> TableSource:
+def open_table(path: Path) -> TableSource:
     """Look at a CSV (``.csv``, ``.tsv``, ``.txt``, also ``.gz``) or Parquet file and decide on column types.
 
     A CSV column is numeric when all its values are; otherwise it stays text, and a note says which value was in
@@ -81,13 +88,73 @@ def open_source(path: Path) -> TableSource:
     return source
 
 
+def open_structure_table(path: Path, named: str | None, max_atoms: int) -> TableSource:
+    """Open a table and look for a column of structures in it.
+
+    Args:
+        path: The file.
+        named: The column; by default the first of the usual names that holds CIF, POSCAR or pymatgen JSON.
+        max_atoms: Largest cell that is read.
+
+    Returns:
+        The table, without structures where no column was named and none was found.
+
+    Raises:
+        SourceError: See ``open_table``; or the column named is not there, or holds something else.
+    """
+    source = open_table(path)
+    text = [column.name for column in source.schema if column.type == pa.string()]
+    lower = {name.lower(): name for name in text}
+    if named is not None and named not in source.schema.names:
+        raise SourceError(f"{path} has no column {named!r}", f"its columns: {', '.join(source.schema.names)}")
+    candidates = [named] if named is not None else [lower[name] for name in STRUCTURE_COLUMNS if name in lower]
+    if not candidates:
+        return source
+    from matlake.materials.structure_files import recognised
+
+    head = next(_raw_batches(path, [])).slice(0, _LOOKED_AT)
+    for name in candidates:
+        if any(recognised(value) for value in _convert(head.column(name), pa.string()).to_pylist() if value):
+            source.structure_column, source.max_atoms = name, max_atoms
+            source.schema = source.schema.remove(source.schema.get_field_index(name))
+            source.notes = [note for note in source.notes if not note.startswith(f"column {name} ")]
+            return source
+    if named is not None:
+        raise SourceError(f"column {named!r} of {path} holds neither CIF nor POSCAR nor pymatgen JSON")
+    return source
+
+
+def _crystals(texts: pa.Array, max_atoms: int) -> Iterator[tuple[int, Crystal | StructureError]]:
+    from matlake.materials.structure_files import parse_structure
+
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        for row, text in enumerate(texts.slice(start, _TEXTS_AT_ONCE).to_pylist(), start):
+            try:
+                yield row, parse_structure(text, max_atoms=max_atoms)
+            except StructureError as error:
+                yield row, error
+
+
+def _raw_batches(path: Path, bad_lines: list[BadLine]) -> Iterator[pa.RecordBatch]:
+    return _csv_batches(path, bad_lines) if _is_csv(path) else _parquet_batches(path)
+
+
+def is_table(path: Path) -> bool:
+    """Tell by its name whether a file is CSV or Parquet."""
+    return _ending(path) in (*_CSV, *_PARQUET)
+
+
 def _is_csv(path: Path) -> bool:
-    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
-    if suffixes and suffixes[-1] in (".csv", ".tsv", ".txt"):
-        return True
-    if suffixes and suffixes[-1] in (".parquet", ".pq"):
-        return False
-    raise SourceError(f"{path} is neither CSV nor Parquet by its name", "endings read: .csv .tsv .txt (.gz), .parquet")
+    ending = _ending(path)
+    if ending not in (*_CSV, *_PARQUET):
+        raise SourceError(
+            f"{path} is neither CSV nor Parquet by its name", "endings read: .csv .tsv .txt (.gz), .parquet"
+        )
+    return ending in _CSV
+
+
+def _ending(path: Path) -> str:
+    return next((suffix for suffix in reversed([s.lower() for s in path.suffixes]) if suffix != ".gz"), "")
 
 
 def _open_parquet(path: Path) -> TableSource:
@@ -99,7 +166,7 @@ def _open_parquet(path: Path) -> TableSource:
                 notes.append(f"column {column.name} of type {column.type} left out")
             else:
                 fields.append(pa.field(column.name, kind))
-        _refuse_double_names(path, [f.name for f in fields])
+        refuse_double_names(path, [f.name for f in fields])
         return TableSource(path, pa.schema(fields), file.metadata.num_rows, notes)
 
 
@@ -133,7 +200,7 @@ def _open_csv(path: Path) -> TableSource:
     for batch in _csv_batches(path, []):
         if not names:
             names = batch.schema.names
-            _refuse_double_names(path, names)
+            refuse_double_names(path, names)
             kinds = dict.fromkeys(names, pa.int64())
         for name in names:
             column = batch.column(name)
@@ -210,12 +277,3 @@ def _convert(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_floating(kind):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
     return column
-
-
-def _refuse_double_names(path: Path, names: list[str]) -> None:
-    """SQL does not tell ``Formula`` from ``formula``."""
-    seen: set[str] = set()
-    for name in names:
-        if name.lower() in seen:
-            raise SourceError(f"{path} has two columns named {name!r}, capitals aside", "rename one of them")
-        seen.add(name.lower())

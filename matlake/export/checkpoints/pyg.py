@@ -1,0 +1,66 @@
+"""Bare state dicts of PyTorch Geometric's SchNet and DimeNet++."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from matlake.export.architectures import ARCHITECTURES
+from matlake.export.checkpoints.layouts import PARALLEL, architecture_of, build_network
+from matlake.export.checkpoints.loaded import LoadedNetwork, Stated
+from matlake.export.checkpoints.weights import Weights, is_state_dict
+
+SUMMED: Final = (
+    "the published code sums the contributions of the atoms unless told to average them; the prediction here is their"
+    " mean: multiply it by the number of atoms for the sum"
+)
+IMAGES_DROPPED: Final = (
+    "trained without the angles between different images of one atom, so the graphs leave them out (keep_images false)"
+)
+_UNSCALED: Final = (
+    "a state dict does not say by what mean and standard deviation the target was scaled: the prediction is in the unit"
+    " that the network was trained in"
+)
+_ANY_NEIGHBOURS: Final = (
+    "where an atom has more neighbours than the cap, PyTorch Geometric keeps any of them; here the nearest are kept"
+)
+
+
+def recognise(content: Any) -> str | None:
+    """Return the architecture of the network in a file of this format, None for another format."""
+    state = _state(content)
+    return None if state is None else architecture_of(state)
+
+
+def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
+    """Return the network as it is: nothing in the file tells of its target.
+
+    Raises:
+        EncoderError: Tensors are missing or unknown, or what the file lacks is not stated.
+    """
+    weights = Weights.of(_state(content), path).stripped(PARALLEL)
+    architecture = architecture_of(weights.tensors) or ""
+    built = build_network(architecture, weights, stated)
+    neighbours = stated.settle_neighbours(path, None)
+    keep_images = architecture != "dimenet++" or bool(stated.keep_images)
+    notes = [SUMMED, _UNSCALED, *built.notes]
+    notes += [_ANY_NEIGHBOURS] if neighbours else []
+    notes += [] if keep_images else [IMAGES_DROPPED]
+    return LoadedNetwork(
+        network=built.network,
+        architecture=architecture,
+        recipe=ARCHITECTURES[architecture].recipe(built.network, built.cutoff, neighbours, keep_images=keep_images),
+        sizes=built.sizes,
+        target={},
+        origin="PyTorch Geometric state dict",
+        notes=tuple(notes),
+        licence=None,
+        citation=(),
+    )
+
+
+def _state(content: Any) -> Any:
+    if not isinstance(content, dict):
+        return None
+    for value in (content, content.get("state_dict"), content.get("model_state_dict")):
+        if is_state_dict(value):
+            return value
+    return None

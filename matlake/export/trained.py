@@ -1,0 +1,108 @@
+"""A trained network and what is known of it, whatever kind of file it comes from."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from matlake.errors import TrainingError
+from matlake.export.architectures import ARCHITECTURES, Architecture
+from matlake.export.checkpoints.loaded import Stated
+from matlake.export.checkpoints.loading import load_published
+from matlake.export.networks.cgcnn import CGCNN
+from matlake.export.pretraining import graph_recipe, load_trained
+from matlake.export.run_record import RUN_FILE, RunRecord, read_run
+from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
+from matlake.materials.graph_recipe import GraphRecipe
+from matlake.materials.units import unit_of
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network.
+
+    Attributes:
+        architecture: What it is.
+        network: In evaluation mode; predicts in the targets' own units.
+        recipe: How crystals become its graphs; None for compositions.
+        elements: Symbols of the elements it takes: those seen in training, where that is known.
+        target: ``name`` and ``unit``, as on a card.
+        training: What a card tells about the training.
+        licence: Licence of the weights, where the file says it.
+        citation: Papers to cite, beyond those of the architecture.
+        record: The record of the run, where it is one of our own.
+    """
+
+    architecture: Architecture
+    network: nn.Module
+    recipe: GraphRecipe | None
+    elements: tuple[str, ...]
+    target: dict[str, str]
+    training: dict[str, Any]
+    licence: str | None = None
+    citation: tuple[str, ...] = ()
+    record: RunRecord | None = None
+
+
+def load_any(path: Path, architecture: str, stated: Stated) -> Trained:
+    """Load the folder of a run, its ``best.pt``, or a published checkpoint.
+
+    Args:
+        path: The file or folder.
+        architecture: Key of ``ARCHITECTURES``.
+        stated: What a published checkpoint does not say of its graphs.
+
+    Raises:
+        EncoderError: A published checkpoint cannot be read, or its graphs are not known.
+        TrainingError: The run cannot be read, or is of another architecture.
+    """
+    weights = path / "best.pt" if path.is_dir() else path
+    if weights.name == "best.pt" or (weights.parent / RUN_FILE).exists() or architecture == "elemnet":
+        return _of_run(weights, architecture)
+    published = load_published(weights, architecture, stated)
+    return Trained(
+        architecture=ARCHITECTURES[architecture],
+        network=published.network,
+        recipe=published.recipe,
+        elements=_in_table(published.network),
+        target=published.target,
+        training={"origin": published.origin, "sizes": published.sizes, "notes": list(published.notes)},
+        licence=published.licence,
+        citation=published.citation,
+    )
+
+
+def _of_run(weights: Path, architecture: str) -> Trained:
+    network, identity = load_trained(weights)
+    made = ARCHITECTURES[identity["architecture"]]
+    if made.name != architecture:
+        raise TrainingError(f"{weights} holds a network of architecture {made.name}, not {architecture}", "name that")
+    record = read_run(weights.parent)
+    recipe = graph_recipe(made, network, identity["graph"])
+    units = [unit_of(name) for name in identity["targets"]]
+    training: dict[str, Any] = {"sizes": identity["sizes"]}
+    elements: tuple[str, ...] = ELEMNET_ELEMENTS if recipe is None else _in_table(network)
+    if record is not None:
+        elements = elements if recipe is None else record.elements
+        units = [record.unit]
+        training = {
+            "table": asdict(record.account),
+            "columns": asdict(record.recipe),
+            "sizes": record.sizes,
+            "settings": record.settings,
+            "results": record.results,
+        }
+    target = {"name": ", ".join(identity["targets"]), "unit": ", ".join(filter(None, units))}
+    return Trained(made, network, recipe, elements, target, training, record=record)
+
+
+def _in_table(network: nn.Module) -> tuple[str, ...]:
+    """Return the elements that a network has an entry for."""
+    if isinstance(network, CGCNN):
+        known = network.atom_features.any(dim=1).numpy()
+    else:
+        table = network.embedding if hasattr(network, "embedding") else network.emb.emb  # type: ignore[union-attr]
+        known = np.arange(table.num_embeddings) > 0  # type: ignore[operator]
+    return tuple(SYMBOLS[z - 1] for z in np.flatnonzero(known[: len(SYMBOLS) + 1]) if z)

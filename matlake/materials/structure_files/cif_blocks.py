@@ -1,0 +1,156 @@
+"""Data blocks of a CIF, whoever read them, under the names of the core dictionary.
+
+gemmi reads a text that keeps to the syntax, hundreds of times faster than it could be read in Python. For one that
+does not, pymatgen's reader splits it into words as best it can.
+"""
+
+import re
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from matlake.errors import StructureError
+from matlake.materials.structure_files.text import check_length
+
+if TYPE_CHECKING:
+    from gemmi import cif
+    from pymatgen.io.cif import CifBlock
+
+_CATEGORIES: Final = (
+    "_atom_site",
+    "_cell",
+    "_chemical_formula",
+    "_space_group_symop",
+    "_space_group",
+    "_symmetry_equiv",
+    "_symmetry",
+)
+_GEOMETRY: Final = re.compile(r"_(cell|atom_site|space_group|symmetry)[_.]", re.IGNORECASE)
+_MOST_BLOCKS: Final = 20_000
+_LENIENT_CHARACTERS: Final = 1 << 18  # pymatgen's reader is slow, and no file of a small crystal is that long
+
+
+class Block(Protocol):
+    """One data block. Tags are those of the core dictionary; the dots of newer dictionaries are put in."""
+
+    @property
+    def name(self) -> str:
+        """Name of the block."""
+
+    def value(self, tag: str) -> str | None:
+        """Return the value of a tag, the first of several, quotes included; None where it is not there."""
+
+    def column(self, tag: str) -> list[str] | None:
+        """Return all values of a tag, quotes included; None where it is not there."""
+
+    def length(self, tag: str) -> int:
+        """Return the number of values of a tag."""
+
+
+def read_blocks(text: str) -> list[Block]:
+    """Split a CIF into its data blocks.
+
+    Raises:
+        StructureError: It is no CIF, or gives a tag of the geometry twice in one block.
+    """
+    from gemmi import cif
+
+    check_length(len(text))
+    try:
+        document = cif.read_string(text, check_level=0)
+    except (ValueError, RuntimeError) as error:
+        return _leniently(text, str(error))
+    if len(document) > _MOST_BLOCKS:
+        raise StructureError(f"{len(document):,} data blocks, more than {_MOST_BLOCKS:,}", "split the file")
+    try:
+        document.check_for_duplicates()
+    except RuntimeError:
+        for block in document:
+            _refuse_double_tags(block)
+    if not len(document):
+        raise StructureError("no data block (data_…): not a CIF")
+    return [_GemmiBlock(block) for block in document]
+
+
+@lru_cache(maxsize=256)
+def _dotted(tag: str) -> str:
+    if "." in tag:
+        return tag
+    category = next(category for category in _CATEGORIES if tag.startswith(category + "_"))
+    return f"{category}.{tag.removeprefix(category + '_')}"
+
+
+class _GemmiBlock:
+    def __init__(self, block: "cif.Block") -> None:
+        self._block = block
+        self._newer = len(block.find_values("_cell.length_a")) > 0
+        self._loops: dict[str, list[str]] = {}
+
+    @property
+    def name(self) -> str:
+        return self._block.name
+
+    def value(self, tag: str) -> str | None:
+        tag = _dotted(tag) if self._newer else tag
+        single: str | None = self._block.find_value(tag)  # gemmi's stubs promise a string
+        if single is not None:
+            return single
+        column = self._block.find_values(tag)
+        return column[0] if len(column) else None
+
+    def column(self, tag: str) -> list[str] | None:
+        tag = (_dotted(tag) if self._newer else tag).lower()
+        if tag not in self._loops:
+            loop: cif.Loop | None = self._block.find_loop(tag).get_loop()
+            if loop is None:
+                return list(self._block.find_values(tag)) or None
+            width, values = loop.width(), loop.values  # all columns at once: one by one takes as long each
+            self._loops.update({name.lower(): values[place::width] for place, name in enumerate(loop.tags)})
+        return self._loops[tag]
+
+    def length(self, tag: str) -> int:
+        return len(self._block.find_values(_dotted(tag) if self._newer else tag))
+
+
+class _PymatgenBlock:
+    def __init__(self, block: "CifBlock") -> None:
+        self.name = block.header
+        self._values = {tag.lower(): value for tag, value in block.data.items()}
+
+    def column(self, tag: str) -> list[str] | None:
+        values = self._values.get(tag.lower(), self._values.get(_dotted(tag).lower()))
+        return [values] if isinstance(values, str) else values or None
+
+    def value(self, tag: str) -> str | None:
+        column = self.column(tag)
+        return column[0] if column else None
+
+    def length(self, tag: str) -> int:
+        return len(self.column(tag) or ())
+
+
+def _refuse_double_tags(block: "cif.Block") -> None:
+    seen: set[str] = set()
+    for item in block:
+        pair: Any = item.pair
+        for tag in [pair[0]] if pair else item.loop.tags if item.loop else []:
+            if tag.lower() in seen and _GEOMETRY.match(tag):
+                raise StructureError(f"{tag} is there twice in data block {block.name!r}")
+            seen.add(tag.lower())
+
+
+def _leniently(text: str, reason: str) -> list[Block]:
+    """Read what gemmi refuses: letters beyond ASCII in names of blocks, and whatever else pymatgen makes sense of."""
+    if not text.isascii():
+        return read_blocks(text.removeprefix("\ufeff").encode("ascii", "replace").decode())
+    unreadable = StructureError(f"not a CIF: {reason.removeprefix('string:')}", "the first number is the line")
+    if len(text) > _LENIENT_CHARACTERS or not re.search(r"^[ \t]*data_", text, re.MULTILINE | re.IGNORECASE):
+        raise unreadable
+    from pymatgen.io.cif import CifFile
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return [_PymatgenBlock(block) for block in CifFile.from_str(text).data.values()]
+    except Exception as error:  # whatever its parser runs into: the text is wrong
+        raise unreadable from error

@@ -1,0 +1,49 @@
+"""Which format a text is in."""
+
+import re
+from typing import Final
+
+from matlake.errors import StructureError
+from matlake.materials.crystal import MAX_ATOMS, Crystal
+from matlake.materials.structure_files.cif import parse_cif
+from matlake.materials.structure_files.poscar import parse_poscar
+from matlake.materials.structure_files.pymatgen_json import parse_pymatgen_json
+
+_HEAD: Final = 1 << 16
+_CIF: Final = re.compile(r"^[ \t]*(?:data_\S*|loop_|_cell[_.]length_a\b)", re.MULTILINE | re.IGNORECASE)
+_THREE_NUMBERS: Final = re.compile(r"\s*(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:\s+|$)){3}")
+_LATTICE_LINES: Final = slice(2, 5)  # of a POSCAR
+
+
+def recognised(text: str) -> str:
+    """Return ``cif``, ``poscar`` or ``pymatgen`` by the look of a text, ``""`` where it is none of them."""
+    head = text[:_HEAD]
+    if head.lstrip("\ufeff \t\r\n").startswith("{"):
+        return "pymatgen" if '"lattice"' in text and '"sites"' in text else ""
+    if _CIF.search(head):
+        return "cif"
+    vectors = head.split("\n", _LATTICE_LINES.stop)[_LATTICE_LINES]
+    poscar = len(vectors) == 3 and all(_THREE_NUMBERS.match(line) for line in vectors)  # noqa: PLR2004 - a, b, c
+    return "poscar" if poscar else ""
+
+
+def parse_structure(text: str | None, *, max_atoms: int = MAX_ATOMS) -> Crystal:
+    """Read one crystal from text in any of the formats: CIF, POSCAR, pymatgen's JSON.
+
+    Args:
+        text: The text; None or blank where a table has no value.
+        max_atoms: Largest cell allowed.
+
+    Raises:
+        StructureError: It is in none of the formats, or no crystal.
+    """
+    if text is None or not text.strip():
+        raise StructureError("no structure")
+    kind = recognised(text)
+    if kind == "cif":
+        return parse_cif(text, max_atoms=max_atoms)
+    if kind == "poscar":
+        return parse_poscar(text, max_atoms=max_atoms)
+    if text.lstrip().startswith("{"):
+        return parse_pymatgen_json(text, max_atoms=max_atoms)
+    raise StructureError(f"neither CIF nor POSCAR nor pymatgen JSON: {text.strip()[:40]!r}")

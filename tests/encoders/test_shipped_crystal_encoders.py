@@ -1,0 +1,69 @@
+"""The crystal encoders that come with the package."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from matlake.encoders.encoder import open_encoder
+from matlake.encoders.reference import reference_crystals
+from matlake.encoders.shelf import SHIPPED
+from matlake.encoders.verify import verify_encoder
+from matlake.errors import EncoderError
+
+NAMES = ("cgcnn-mp-formation-energy", "schnet-mp-formation-energy", "dimenet++-mp-formation-energy")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_encoder_keeps_the_contract(name) -> None:
+    failed = [check for check in verify_encoder(SHIPPED / name) if not check.passed]
+    assert not failed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_card_tells_where_it_comes_from_and_how_good_it_is(name) -> None:
+    card = open_encoder(SHIPPED / name).card
+    assert card.default_layer == "pooled"
+    assert card.licence == "CC BY 4.0"
+    assert card.metrics["test_mae_eV_per_atom"] <= {"cgcnn": 0.10, "schnet": 0.09, "dimenet++": 0.07}[card.architecture]
+    assert card.metrics["held_out_mae_eV_per_atom"] > 0
+    assert max(card.parity.values()) <= card.parity_tolerance == 1e-5
+    assert card.training["columns"]["held_out"] == "year > 2005"
+    assert any("Materials Project" in paper for paper in card.citation)
+
+
+def test_compositions_and_crystals_are_not_mixed_up() -> None:
+    crystals = reference_crystals().take([0])
+    with pytest.raises(EncoderError, match="takes compositions, not crystals"):
+        open_encoder(SHIPPED / "elemnet-oqmd-formation-energy").encode(crystals)
+
+
+def test_a_run_that_does_not_fit_is_halved() -> None:
+    encoder = open_encoder(SHIPPED / "cgcnn-mp-formation-energy")
+    crystals = reference_crystals().take(range(20))
+    expected = encoder.encode(crystals)
+    sizes = []
+
+    class Small:
+        """A session on a device with little memory."""
+
+        def run(self, outputs, inputs, options) -> list[np.ndarray]:
+            sizes.append(len(inputs["pool"]))
+            if len(inputs["pool"]) > 3:
+                raise RuntimeError("Failed to allocate memory for requested buffer of size 123")
+            return encoder.session.run(outputs, inputs, options)
+
+    found = replace(encoder, session=Small()).encode(crystals)
+    assert abs(found - expected).max() < 1e-5 * abs(expected).max()
+    assert max(sizes) > 3
+    assert min(sizes) <= 3
+
+
+def test_a_crystal_that_does_not_fit_alone_is_named() -> None:
+    class Full:
+        def run(self, *_: object) -> list[np.ndarray]:
+            raise RuntimeError("CUDA failure 2: out of memory")
+
+    encoder = open_encoder(SHIPPED / "cgcnn-mp-formation-energy")
+    with pytest.raises(EncoderError, match="distinct edges does not fit into the memory of device cpu"):
+        replace(encoder, session=Full()).encode(reference_crystals().take([0]))
