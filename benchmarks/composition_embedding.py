@@ -12,9 +12,7 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 import warnings
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from common import ENCODER, OQMD, in_child, needs_oqmd, peak_mb, report, timed
+from stages import watch_embed
 
 REPEATS = 3
 FULL = 341_700
@@ -34,23 +33,6 @@ MAGPIE_ROWS = 2_000
 def matlake_run(rows: int) -> dict[str, Any]:
     """Import and embed the first rows of OQMD in a new lake; return rows a second, peak memory and stage times."""
     from matlake import embed, import_table, open_lake
-    from matlake.encoders.encoder import Encoder
-    from matlake.store import delta, embedder
-    from matlake.store.pending import Pending
-
-    stages: dict[str, float] = defaultdict(float)
-
-    def clocked(home: Any, name: str, stage: str) -> None:
-        inner: Callable[..., Any] = getattr(home, name)
-
-        def outer(*arguments: Any, **named: Any) -> Any:
-            started = time.perf_counter()
-            try:
-                return inner(*arguments, **named)
-            finally:
-                stages[stage] += time.perf_counter() - started
-
-        setattr(home, name, outer)
 
     workers = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
@@ -58,11 +40,7 @@ def matlake_run(rows: int) -> dict[str, Any]:
         pq.write_table(pq.read_table(OQMD).slice(0, rows), table)
         lake = open_lake(Path(folder) / "lake", create=True)
         import_seconds = timed(lambda: import_table(lake, table, "oqmd"))
-        clocked(Pending, "select", "select")
-        clocked(embedder, "prepare", "fractions")
-        clocked(Encoder, "encode_fractions", "encode")
-        clocked(delta, "write_part", "write")
-        clocked(delta.Appender, "append", "commit")
+        seconds_by_stage = watch_embed()
         before = peak_mb()
         embed_seconds = timed(lambda: embed(lake, [f"{ENCODER}@4"], workers=workers))
         size = sum(file.stat().st_size for file in lake.embeddings.rglob("*.parquet"))
@@ -75,7 +53,9 @@ def matlake_run(rows: int) -> dict[str, Any]:
         "peak_import_mb": before,
         "peak_mb": peak_mb(),
         "stored_mb": size / 1e6,
-        "share_of_worker_time": {stage: seconds / (workers * embed_seconds) for stage, seconds in stages.items()},
+        "share_of_worker_time": {
+            stage: seconds / (workers * embed_seconds) for stage, seconds in seconds_by_stage().items()
+        },
     }
 
 

@@ -21,6 +21,7 @@ from common import RESULTS, in_child, print_table, write_results
 
 KINDS: Final = ("cgcnn", "schnet", "dimenet++")
 STAGES: Final = ("read", "graph", "encoder", "write", "commit")
+ALONE: Final = ("eager, batch", "eager side by side", "compiled")
 PARTS: Final = ("alone", "end-to-end", "import", "embed")
 
 
@@ -79,26 +80,24 @@ def run_all(options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def contest_rows(kind: str, found: dict[str, Any], pairs: dict[str, str]) -> tuple[list[list[str]], dict[str, float]]:
+def contest_rows(
+    kind: str, rates: dict[str, list[float]], ours: str, groups: tuple[str, ...]
+) -> tuple[list[list[str]], dict[str, float]]:
     """Compare medians of crystals a second.
 
     Args:
         kind: The encoder.
-        found: What a part returned.
-        pairs: Start of a contender's name -> name of ours that it is compared with.
+        rates: Crystals a second in each round, by contender.
+        ours: The contender that the others are compared with.
+        groups: How the names of contenders begin among which the fastest counts.
 
     Returns:
-        A row for each contender, and our advantage over the fastest contender of each start.
+        A row for each contender, and our advantage over the fastest of each group.
     """
-    rates = {name: statistics.median(values) for name, values in found["crystals_per_s"].items()}
-    rows, ratios = [], {}
-    for start, ours in pairs.items():
-        rows.append([kind, ours, f"{rates[ours]:,.0f}", "1"])
-        names = [name for name in rates if name.startswith(start)]
-        rows += [[kind, name, f"{rates[name]:,.1f}", f"{rates[ours] / rates[name]:.1f}"] for name in names]
-        if names:
-            ratios[start] = rates[ours] / max(rates[name] for name in names)
-    return rows, ratios
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    rows = [[kind, name, f"{rate:,.0f}", f"{medians[ours] / rate:.1f}"] for name, rate in medians.items()]
+    found = {group: [rate for name, rate in medians.items() if name.startswith(group)] for group in groups}
+    return rows, {group: medians[ours] / max(some) for group, some in found.items() if some}
 
 
 def tables(found: dict[str, Any]) -> dict[str, Any]:
@@ -107,28 +106,39 @@ def tables(found: dict[str, Any]) -> dict[str, Any]:
     advantages: dict[str, Any] = {kind: {} for kind in found["alone"]}
     every: list[list[str]] = []
     for kind, part in found["alone"].items():
-        pairs = {"eager, batch": "ours", "eager side by side": "ours", "compiled": "ours"}
-        rows, advantages[kind]["alone"] = contest_rows(kind, part, pairs)
-        every += [row for place, row in enumerate(rows) if place == 0 or row[1] != "ours"]
+        rows, advantages[kind]["alone"] = contest_rows(kind, part["crystals_per_s"], "ours", ALONE)
+        every += rows
         if part["compile_failure"]:
             every.append([kind, f"compiled: {part['compile_failure']}", "", ""])
     print("\nThe network alone, on ready-made graphs\n")
     print_table(header, every)
     every = []
     for kind, part in found["end_to_end"].items():
-        pairs = {f"peer, {way}": f"ours, {way}" for way in ("from structures", "from CIF")}
-        rows, advantages[kind]["end_to_end"] = contest_rows(kind, part, pairs)
-        every += rows
+        advantages[kind]["end_to_end"] = {}
+        for way in ("from structures", "from CIF"):
+            rates = {name: values for name, values in part["crystals_per_s"].items() if way in name}
+            rows, ratios = contest_rows(kind, rates, f"ours, {way}", (f"peer, {way}",))
+            advantages[kind]["end_to_end"] |= ratios
+            every += rows
     print("\nEnd to end\n")
     print_table(header, every)
     imported = found["import"]
     print(f"\nAll crystals; import {imported['crystals_per_s']:,.0f}/s on one core, {imported['peak_mb']:,.0f} MB\n")
     print_table(
-        ["encoders", "crystals/s", "wall, s", *(f"{stage}, s" for stage in STAGES), "not the encoder", "peak, MB"],
+        [
+            "encoders",
+            "crystals/s",
+            "wall, s",
+            *(f"{stage}, s" for stage in STAGES),
+            "not the encoder, of wall",
+            "of processor",
+            "peak, MB",
+        ],
         [
             [name, f"{part['crystals_per_s']:,.0f}", f"{part['seconds']:.1f}"]
             + [f"{part['processor_s_by_stage'][stage]:.1f}" for stage in STAGES]
-            + [f"{part['not_the_encoder']:.0%}", f"{part['peak_mb']:,.0f}"]
+            + [f"{part[share]:.0%}" for share in ("not_the_encoder", "not_the_encoder_of_processor_s")]
+            + [f"{part['peak_mb']:,.0f}"]
             for name, part in found["embed"].items()
         ],
     )

@@ -89,7 +89,7 @@ def handmade() -> dict[str, Crystal]:
 
 
 def supercell(cell: Crystal, matrix: ArrayLike) -> Crystal:
-    """The same crystal with the cell vectors ``matrix @ lattice``; a matrix of determinant ±1 only changes the basis."""
+    """The same crystal with the cell vectors ``matrix @ lattice``; determinant ±1 only changes the basis."""
     times = np.asarray(matrix)
     inverse = np.linalg.inv(times)
     corners = np.array(list(itertools.product((0, 1), repeat=3))) @ times

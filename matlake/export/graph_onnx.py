@@ -18,7 +18,8 @@ from matlake.export.networks.schnet import SchNet
 
 PAIR_INPUTS: Final = ("numbers", "lengths", "neighbours", "length_index", "counts", "pool")
 ANGULAR_INPUTS: Final = (
-    *("numbers", "lengths", "sources", "targets", "length_index", "incoming", "counts", "coupled", "couplings", "rows", "pool"),
+    *("numbers", "lengths", "sources", "targets", "length_index", "incoming", "counts", "coupled", "couplings"),
+    *("rows", "pool"),
 )
 
 

@@ -4,6 +4,7 @@ import hashlib
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, Layer, che
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.errors import EncoderError, TrainingError
 from matlake.export.checkpoints.loaded import Stated
+from matlake.export.elemnet import ElemNet
 from matlake.export.examples import make_examples
 from matlake.export.extra import tool_versions
 from matlake.export.graph_export import DEFAULT_LAYER as POOLED
@@ -109,7 +111,7 @@ def export_encoder(request: ExportRequest) -> EncoderCard:
 
 def _model(trained: Trained) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
     if trained.recipe is None:
-        return elemnet_graph(trained.network), LAYERS
+        return elemnet_graph(cast("ElemNet", trained.network)), LAYERS
     return graph_model(trained.architecture, trained.network, trained.recipe)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import nn
@@ -12,6 +12,7 @@ from matlake.export.architectures import ARCHITECTURES, Architecture
 from matlake.export.checkpoints.loaded import Stated
 from matlake.export.checkpoints.loading import load_published
 from matlake.export.networks.cgcnn import CGCNN
+from matlake.export.networks.schnet import SchNet
 from matlake.export.pretraining import graph_recipe, load_trained
 from matlake.export.run_record import RUN_FILE, RunRecord, read_run
 from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
@@ -103,6 +104,6 @@ def _in_table(network: nn.Module) -> tuple[str, ...]:
     if isinstance(network, CGCNN):
         known = network.atom_features.any(dim=1).numpy()
     else:
-        table = network.embedding if hasattr(network, "embedding") else network.emb.emb  # type: ignore[union-attr]
-        known = np.arange(table.num_embeddings) > 0  # type: ignore[operator]
+        table: Any = network.embedding if isinstance(network, SchNet) else cast("Any", network).emb.emb
+        known = np.arange(table.num_embeddings) > 0
     return tuple(SYMBOLS[z - 1] for z in np.flatnonzero(known[: len(SYMBOLS) + 1]) if z)

@@ -10,12 +10,12 @@ triplets is ever written, and the network's sum over triplets becomes a product 
 from dataclasses import dataclass
 from typing import Self
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.colours import ascending, atom_colours, distinct, edge_kinds, mix
 from matlake.materials.crystal import CrystalColumns
+from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import search
 from matlake.materials.pair_graphs import kernel_arrays, ranges, room
 
@@ -127,21 +127,19 @@ def build_angular_graphs(
             nature. Networks trained with PyG lack them: it drops every triplet that begins and ends at the same
             atom of the cell.
     """
-    return AngularGraphs(
-        *_build(
-            *kernel_arrays(crystals),
-            float(cutoff),
-            max_neighbours,
-            degrees,
-            float(resolution),
-            rounds,
-            keep_images,
-        ),
+    arrays = _build(
+        *kernel_arrays(crystals),
+        float(cutoff),
+        max_neighbours,
         degrees,
+        float(resolution),
+        rounds,
+        keep_images,
     )
+    return AngularGraphs(*(*arrays, degrees))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _build(
     offsets,
     numbers,
@@ -260,7 +258,7 @@ def _build(
     )
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _owners(first):
     owners = np.empty(first[-1], dtype=np.int32)
     for i in range(len(first) - 1):
@@ -269,7 +267,7 @@ def _owners(first):
     return owners
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _directions(vectors):
     """Return unit vectors, [3, edges]."""
     directions = np.empty((3, len(vectors)))
@@ -279,7 +277,7 @@ def _directions(vectors):
     return directions
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _endpoints(found, owners, shifts, keep_images):
     """Number atoms of all cells such that edge f takes no part in the update of edge e if ``origins[f] == ends[e]``.
 
@@ -296,7 +294,7 @@ def _endpoints(found, owners, shifts, keep_images):
     return origins, ends
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _recurrence(degrees):
     """Return a and b, [L, 2], of Y_(l+1) = a_l x Y_l - b_l Y_(l-1).
 
@@ -310,7 +308,7 @@ def _recurrence(degrees):
     return factors
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _add_legendre(couplings, start, places, recurrence, e, low, high, directions, shares, origins, end, work):
     """Add Y_l0 of the angles between one edge and others, for all l, at the places given."""
     x, y, z = directions[0, e], directions[1, e], directions[2, e]
@@ -334,7 +332,7 @@ def _add_legendre(couplings, start, places, recurrence, e, low, high, directions
             now[f] = following
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _angles_hash(e, low, high, directions, colours, origins, end, resolution):
     """Hash the multiset of (colour, angle) of the edges that enter the update of edge e: ``low`` to ``high``.
 
@@ -359,7 +357,7 @@ def _angles_hash(e, low, high, directions, colours, origins, end, resolution):
     return total
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _refine(numbers, first, found, owners, directions, shares, lines, origins, ends, resolution, rounds):
     """Colour atoms and edges.
 
@@ -395,7 +393,7 @@ def _refine(numbers, first, found, owners, directions, shares, lines, origins, e
     return atom_class, atom_of, classes, members
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _with_ends(colours, atoms, found, owners):
     """Colour edges by their own colour and those of the atoms at their ends."""
     joined = np.empty(len(colours), dtype=np.uint64)
@@ -404,7 +402,7 @@ def _with_ends(colours, atoms, found, owners):
     return joined
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _gather(numbers, first, colours):
     """Colour atoms by the edges into them."""
     atoms = np.empty(len(numbers), dtype=np.uint64)

@@ -7,8 +7,9 @@ colour is enough, and symmetric crystals need a few atoms instead of dozens; a s
 cell. Multisets are hashed as sums of 64-bit hashes, which depend on no order.
 """
 
-import numba as nb
 import numpy as np
+
+from matlake.materials.kernels import kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -18,7 +19,7 @@ _30, _27, _31 = np.uint64(30), np.uint64(27), np.uint64(31)
 _RUN = 12  # elements that are sorted by insertion before runs are merged
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def mix(value):
     """Return a 64-bit hash of a 64-bit number (splitmix64; Steele et al., OOPSLA 2014)."""
     value = np.uint64(value) + _GOLDEN
@@ -27,7 +28,7 @@ def mix(value):
     return value ^ (value >> _31)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def ascending(keys):
     """Return the order that sorts keys, equal ones as they stand (numba's own argsort takes longer to compile)."""
     n = len(keys)
@@ -57,7 +58,7 @@ def ascending(keys):
     return order
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def distinct(colours):
     """Number the colours: return the class of each element, one element of each class, and the number of classes.
 
@@ -95,7 +96,7 @@ def distinct(colours):
     return seen, representatives, count
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def edge_kinds(lines, shares):
     """Colour edges by the line that their distance belongs to, and by their weight under the neighbour cap."""
     kinds = np.empty(len(lines), dtype=np.uint64)
@@ -104,7 +105,7 @@ def edge_kinds(lines, shares):
     return kinds
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def atom_colours(numbers, first, neighbours, kinds, rounds):
     """Refine the colours of atoms for as many rounds as the network has blocks, or until nothing changes."""
     n = len(numbers)

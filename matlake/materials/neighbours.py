@@ -14,12 +14,12 @@ link. Of the 14 nearest in CsCl, the 8 at the first distance count fully, and th
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.colours import ascending
 from matlake.materials.crystal import Crystal
+from matlake.materials.kernels import kernel
 
 SHELL_A: Final = 1e-3
 """Distances closer than this are equal: above the noise of relaxed positions, below any change of bonding."""
@@ -66,7 +66,7 @@ def plain(array: NDArray[Any]) -> NDArray[Any]:
     return np.require(array, requirements=["C", "W"])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def search(lattice, positions, cutoff, max_neighbours, resolution):
     """Find neighbours.
 
@@ -85,7 +85,7 @@ def search(lattice, positions, cutoff, max_neighbours, resolution):
     return first, neighbours, shifts, vectors, np.ones(len(neighbours)), lines
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _complete(first, vectors, most, radius):
     """Say whether the shell that the cap falls into ends, for every atom, within the sphere that was searched."""
     for atom in range(len(first) - 1):
@@ -99,7 +99,7 @@ def _complete(first, vectors, most, radius):
     return True
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def triangular(lattice):
     """Return T, lower triangular, with ``lattice = T Q`` and Q a rotation (Gram and Schmidt on the rows)."""
     frame = np.zeros((3, 3))
@@ -118,7 +118,7 @@ def triangular(lattice):
     return frame
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _within(frame, positions, cutoff, resolution):
     """Return all neighbours within the cutoff, sorted by distance for each atom; see ``search``."""
     n = len(positions)
@@ -182,7 +182,7 @@ def _within(frame, positions, cutoff, resolution):
     return _both_ways(first, pairs, vectors, squares[:count], resolution)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _both_ways(first, pairs, vectors, squares, resolution):
     """Enter each pair under both its atoms, nearest first."""
     order = ascending(squares)
@@ -211,7 +211,7 @@ def _both_ways(first, pairs, vectors, squares, resolution):
     return first, neighbours, shifts, ordered, lines
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _grown(pairs, vectors, squares, capacity):
     more_pairs = np.empty((capacity, 5), dtype=np.int32)
     more_vectors = np.empty((capacity, 3))
@@ -225,7 +225,7 @@ def _grown(pairs, vectors, squares, capacity):
     return more_pairs, more_vectors, more_squares
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _cap(first, neighbours, shifts, vectors, lines, most):
     """Keep the nearest ``most``; a shell that only partly fits stays whole, with weights below one."""
     n = len(first) - 1

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.colours import atom_colours, distinct, edge_kinds
 from matlake.materials.crystal import CrystalColumns
+from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import plain, search
 
 
@@ -90,7 +90,7 @@ def kernel_arrays(crystals: CrystalColumns) -> tuple[NDArray[Any], ...]:
     return tuple(plain(x) for x in (crystals.offsets, crystals.numbers, crystals.lattices, crystals.positions))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _build(offsets, numbers, lattices, positions, cutoff, most, resolution, rounds):
     crystals = len(lattices)
     atom_offsets = np.zeros(crystals + 1, dtype=np.int64)
@@ -146,7 +146,7 @@ def _build(offsets, numbers, lattices, positions, cutoff, most, resolution, roun
     )
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def room(array, used, more):
     """Return the array, or a larger one with the same beginning, such that ``more`` elements fit behind ``used``."""
     if used + more <= len(array):
@@ -157,7 +157,7 @@ def room(array, used, more):
     return larger
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _equal_edge(neighbours, distances, start, end, neighbour, distance, resolution):
     """Return the edge from start on that comes from the neighbour at the distance, or ``end``."""
     for e in range(end - 1, start - 1, -1):

@@ -113,11 +113,13 @@ def test_distances_follow_from_positions_and_shifts(real_crystals) -> None:
         np.testing.assert_allclose(np.linalg.norm(apart @ crystal.lattice, axis=1), found.distances, rtol=1e-12)
 
 
-unimodular = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(-2, 2)), min_size=1, max_size=5
-).map(
+unimodular = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(-2, 2)), min_size=1, max_size=5).map(
     lambda steps: np.linalg.multi_dot(
-        [np.eye(3), np.eye(3), *(np.eye(3) + times * np.outer(np.eye(3)[i], np.eye(3)[j]) for i, j, times in steps if i != j)]
+        [
+            np.eye(3),
+            np.eye(3),
+            *(np.eye(3) + times * np.outer(np.eye(3)[i], np.eye(3)[j]) for i, j, times in steps if i != j),
+        ]
     )
 )
 

@@ -114,7 +114,15 @@ def test_a_graph_of_all_atoms_is_the_neighbour_list(real_crystals) -> None:
 
 @pytest.mark.parametrize(
     ("crystal", "atoms"),
-    [(rock_salt(), 2), (diamond(), 1), (perovskite(), 3), (hcp(), 1), (hcp(1.6), 1), (fcc(), 1), (caesium_chloride(), 2)],
+    [
+        (rock_salt(), 2),
+        (diamond(), 1),
+        (perovskite(), 3),
+        (hcp(), 1),
+        (hcp(1.6), 1),
+        (fcc(), 1),
+        (caesium_chloride(), 2),
+    ],
 )
 def test_one_atom_stands_for_all_its_equals(crystal, atoms) -> None:
     for cell in (crystal, supercell(crystal, 2 * np.eye(3)), shuffled(translated(crystal))):

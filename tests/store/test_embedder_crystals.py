@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,13 @@ from samples import CRYSTAL_ENCODER, ELASTIC, ENCODER
 
 from matlake import Lake, embed, import_table, open_encoder, open_lake
 from matlake.encoders.encoder import Encoder
-from matlake.encoders.graph_batches import EDGES_A_RUN, collate
 from matlake.encoders.session import onnx_runtime
-from matlake.encoders.shelf import find_encoder
 from matlake.errors import MissingExtraError, NotFiniteError
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.pair_graphs import PairGraphs
 from matlake.materials.structure_files.sniff import parse_structure
-from matlake.store import delta, shards
+from matlake.store import delta, shards, targets
 from matlake.store.encoding import NOT_FINITE
 from matlake.store.pending import NO_CRYSTAL
 from matlake.store.status import status
@@ -276,12 +275,26 @@ def test_a_missing_gpu_is_said_and_nothing_is_done_instead(few: Lake) -> None:
     assert not stored(few).num_rows
 
 
-def test_batches_made_ahead_give_the_same_vectors() -> None:
-    encoder = open_encoder(find_encoder(CRYSTAL_ENCODER).folder)
-    assert encoder.recipe is not None
-    graphs = encoder.recipe.build(CrystalColumns.of(sample(slice(40))))
-    ahead = encoder.encode_graphs(graphs, ["pooled"], collate(graphs, EDGES_A_RUN["cpu"]))
-    assert np.array_equal(ahead[0], encoder.encode_graphs(graphs, ["pooled"])[0])
+def test_for_a_fast_device_batches_are_made_ahead_and_vectors_are_the_same(
+    crystals: Lake, elastic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = open_lake(shutil.copytree(elastic, tmp_path / "plain"))
+    embed(plain, [POOLED])
+    batches: list[object] = []
+    inner = Encoder.encode_graphs
+
+    def counted(self: Encoder, graphs: PairGraphs, layers: list[str], made: Any) -> list[NDArray[np.float32]]:
+        batches.append(made)
+        return inner(self, graphs, layers, made)
+
+    def fast(folder: Path, *, device: str) -> Encoder:
+        return replace(open_encoder(folder), device=device)  # on the processor all the same
+
+    monkeypatch.setattr(Encoder, "encode_graphs", counted)
+    monkeypatch.setattr(targets, "open_encoder", fast)
+    embed(crystals, [POOLED], device="cuda", workers=2)
+    assert batches and all(batches)
+    assert close(vectors_of(stored(crystals)), vectors_of(stored(plain)))
 
 
 def test_progress_ends_at_all_rows_of_all_features(few: Lake) -> None:

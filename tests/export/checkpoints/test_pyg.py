@@ -1,7 +1,6 @@
 """State dicts of PyTorch Geometric and checkpoints of Open Catalyst, against PyTorch Geometric's own forward."""
 
 import warnings
-from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -32,15 +31,6 @@ BOX_A = 60.0
 DEGREES = 4
 NUMBERS = [8, 1, 1, 6, 7, 26, 16, 1]
 ALL = Stated(CUTOFF, max_neighbours=0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Molecules are computed faster by one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

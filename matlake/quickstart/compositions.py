@@ -1,14 +1,12 @@
-"""The main job, end to end, on the sample of measured band gaps that comes with the package."""
+"""The main job on compositions, on the sample of measured band gaps that comes with the package."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
-from matlake.progress import Tracker
+from matlake.quickstart.telling import Progress, Say, indented
 from matlake.regress.features import resolve_features
 from matlake.regress.matrix import read_matrix
 from matlake.regress.plots import embedding_map, parity_plot
@@ -17,10 +15,10 @@ from matlake.regress.result import TrainResult
 from matlake.regress.train import TrainRequest, train
 from matlake.store.embedder import embed
 from matlake.store.importer import import_table
-from matlake.store.lake import open_lake
+from matlake.store.lake import Lake
 from matlake.store.results import render
 
-SAMPLE: Final = Path(__file__).with_name("data") / "expt_gap.parquet"
+SAMPLE: Final = Path(__file__).parents[1] / "data" / "expt_gap.parquet"
 DATASET: Final = "expt_gap"
 TARGET: Final = "band_gap_eV"
 FEATURE: Final = "elemnet-oqmd-formation-energy@2"
@@ -48,11 +46,10 @@ WHERE NOT list_contains(m.elements, 'Ga') ORDER BY distance LIMIT 6"""
 
 
 @dataclass(frozen=True)
-class QuickstartReport:
-    """What the quickstart found and made.
+class CompositionReport:
+    """What was found and made from compositions.
 
     Attributes:
-        lake: The new lake.
         materials: Rows imported.
         embedded: Vectors added in this run.
         families: Result of the first query.
@@ -62,7 +59,6 @@ class QuickstartReport:
         plots: Files drawn.
     """
 
-    lake: Path
     materials: int
     embedded: int
     families: pa.Table
@@ -74,7 +70,6 @@ class QuickstartReport:
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
         return {
-            "lake": str(self.lake),
             "materials": self.materials,
             "embedded": self.embedded,
             "families": self.families.to_pylist(),
@@ -85,21 +80,15 @@ class QuickstartReport:
         }
 
 
-def quickstart(
-    path: Path,
-    say: Callable[[str], None],
-    progress: Callable[[str, str], AbstractContextManager[Tracker]],
-    workers: int,
-) -> QuickstartReport:
+def compositions(lake: Lake, say: Say, progress: Progress, workers: int) -> CompositionReport:
     """Import, embed, query, train, predict and draw; running it again repeats only what is needed.
 
     Args:
-        path: Folder of the lake.
+        lake: The lake.
         say: Told what is going on, a line at a time.
         progress: Makes a tracker from a label and a unit.
         workers: Threads that embed.
     """
-    lake = open_lake(path, create=True)
     say(f"1. import {SAMPLE.name}: measured band gaps, Zhuo et al., J. Phys. Chem. Lett. 9, 1668 (2018)")
     with progress("importing", "rows") as track:
         imported = import_table(lake, SAMPLE, DATASET, track=track)
@@ -112,14 +101,14 @@ def quickstart(
 
     say("3. SQL: which families are metals, and how wide are the gaps of the others?")
     families = lake.query(FAMILIES)
-    say(_indented(render(families, "table").decode()))
+    say(indented(render(families, "table").decode()))
     say("   SQL on embeddings: what is nearest to GaP that has no gallium?")
     neighbours = lake.query(NEIGHBOURS)
-    say(_indented(render(neighbours, "table").decode()))
+    say(indented(render(neighbours, "table").decode()))
 
     say("4. train a regressor on the embedding, model chosen by cross-validation")
     training = train(lake, TrainRequest(TARGET, [FEATURE], dataset=DATASET, name=HEAD))
-    say(_indented("\n".join(training.lines())))
+    say(indented("\n".join(training.lines())))
 
     say("5. predict compositions that the sample does not hold")
     answer = predict(lake, HEAD, list(UNSEEN))
@@ -128,7 +117,7 @@ def quickstart(
         say(f"   {p['input']:<8} {p['value']:5.2f} eV   (literature: about {p['literature_eV']:.1f} eV)")
 
     say("6. plots: predictions against measured values, and a map of the embedding coloured by the gap")
-    folder = path / "plots"
+    folder = lake.path / "plots"
     folder.mkdir(exist_ok=True)
     matrix = read_matrix(lake, TARGET, resolve_features(lake, [FEATURE]), dataset=DATASET)
     held = training.test
@@ -138,8 +127,4 @@ def quickstart(
     ]
     for plot in plots:
         say(f"   {plot}")
-    return QuickstartReport(path, imported.rows, embedded.embedded, families, neighbours, training, predictions, plots)
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"   {line}".rstrip() for line in text.splitlines())
+    return CompositionReport(imported.rows, embedded.embedded, families, neighbours, training, predictions, plots)
