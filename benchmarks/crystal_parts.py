@@ -92,7 +92,7 @@ def alone(kind: str, options: argparse.Namespace) -> dict[str, Any]:
     contenders[f"eager side by side, batch {USUAL_BATCH}"] = partial(_side_by_side, peer.network, usual, threads)
     compile_s, failure = 0.0, "left out"
     if not options.skip_compile:
-        compiled: Callable[..., Any] = torch.compile(peer.network, dynamic=True)
+        compiled = peer.compiled()
         compile_s, failure = _compile(compiled, usual)
         if not failure:
             contenders[f"compiled, batch {USUAL_BATCH}"] = partial(_forward, compiled, usual)

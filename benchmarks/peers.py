@@ -4,6 +4,7 @@ They get the graphs that such a user builds: every atom, every edge, and for Dim
 neighbour cap cuts a shell of equally distant atoms, whichever come first stay.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,16 @@ class Peer:
         """Yield the arguments of the network for a sequence of ``CrystalData``, which may be made on the way."""
         for batch in DataLoader(crystals, batch_size=size, num_workers=workers):
             yield self.arguments(batch)
+
+    def compiled(self) -> nn.Module:
+        """Return a copy of the network that is compiled when it first runs.
+
+        Of CGCNN only the convolutions are: its pooling takes a list of crystals, and is compiled anew for each batch.
+        """
+        network = copy.deepcopy(self.network)
+        for part in getattr(network, "convs", [network]):
+            part.compile(dynamic=True)
+        return network
 
 
 def ready_neighbours(crystal: Crystal, recipe: GraphRecipe) -> Neighbours:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.units import unit_of
+
+_LARGEST_SIZE: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -149,15 +151,24 @@ def load_trained(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     state = load_checkpoint(path)
     try:
         identity = state["identity"]
+        _check_identity(identity, path)
         network = ARCHITECTURES[identity["architecture"]].network(**identity["sizes"], targets=len(identity["targets"]))
         network.load_state_dict(state["network"])
         mean, std = (torch.tensor(state[name], dtype=torch.float32) for name in ("target_mean", "target_std"))
         network.fold_target_scaling(mean, std)  # type: ignore[operator]
-    except (RuntimeError, KeyError, TypeError, AttributeError) as error:
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise TrainingError(
             f"{path} is not the checkpoint of a run: {error}", "name the best.pt that `encoders pretrain` wrote"
         ) from error
     return network.eval(), identity
+
+
+def _check_identity(identity: dict[str, Any], path: Path) -> None:
+    for name, size in identity["sizes"].items():
+        if not 0 < size <= _LARGEST_SIZE:
+            raise TrainingError(f"{path} is not the checkpoint of a run: {name} = {size} is no size")
+    if ARCHITECTURES[identity["architecture"]].input == "crystal" and not identity["graph"]["cutoff_A"] > 0:
+        raise TrainingError(f"{path} is not the checkpoint of a run: it has no cutoff")
 
 
 def graph_recipe(architecture: Architecture, network: nn.Module, graph: dict[str, Any]) -> GraphRecipe | None:

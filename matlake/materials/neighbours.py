@@ -21,7 +21,7 @@ from matlake.materials.colours import ascending
 from matlake.materials.crystal import Crystal
 from matlake.materials.kernels import kernel
 
-SHELL_A: Final = 1e-3
+SHELL_A: Final = 1e-4
 """Distances closer than this are equal: above the noise of relaxed positions, below any change of bonding."""
 
 _EDGE_A: Final = 1e-8  # a neighbour at exactly the cutoff is not lost to rounding

@@ -151,7 +151,7 @@ def room(array, used, more):
     """Return the array, or a larger one with the same beginning, such that ``more`` elements fit behind ``used``."""
     if used + more <= len(array):
         return array
-    larger = np.empty(2 * (used + more), dtype=array.dtype)
+    larger = np.empty((used + more) * 3 // 2, dtype=array.dtype)
     for k in range(used):
         larger[k] = array[k]
     return larger

@@ -29,8 +29,8 @@ from matlake.store.shards import Cutter, Shard, read_contents, split
 from matlake.store.targets import KEY, Target, open_targets
 
 _ENCODERS_A_MAKER: Final = 4
-"""Encoding threads that one thread of input makers keeps busy on a CPU: a network takes five times as long as its
-graph."""
+"""Encoding threads that a thread of input makers keeps busy on a CPU: a network takes six times as long as its graph,
+or longer."""
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,10 @@ class _Run:
             self.embedded += target.vectors.append(part)
             self._advance(rows)
         if encoded.refused.num_rows:
-            layers = sum(target.model is encoded.model for target in self._targets)
-            self.failed += layers * int(pc.sum(encoded.refused["n_rows"]).as_py())
+            self.failed += encoded.layers * int(pc.sum(encoded.refused["n_rows"]).as_py())
             reasons = pa.array([NOT_FINITE] * encoded.refused.num_rows)
             self._pending.refuse(encoded.model, encoded.refused[KEY], reasons)
-            self._advance(layers * encoded.refused.num_rows)
+            self._advance(encoded.layers * encoded.refused.num_rows)
 
     def _advance(self, vectors: int) -> None:
         self._done += vectors

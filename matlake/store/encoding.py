@@ -46,11 +46,13 @@ class Encoded:
 
     Attributes:
         model: The encoder.
-        parts: A part for each target, not yet committed.
+        layers: Number of targets.
+        parts: A part for each target, not yet committed; none where all contents were refused.
         refused: Contents without a vector: ``content_hash``, ``n_rows``.
     """
 
     model: Model
+    layers: int
     parts: list[tuple[Target, delta.Part]]
     refused: pa.Table
 
@@ -99,7 +101,7 @@ def encode(prepared: Prepared) -> list[Encoded]:
         parts = [
             (target, _write(target, keys, matrix)) for target, matrix in zip(targets, vectors, strict=True) if len(keys)
         ]
-        encoded.append(Encoded(model, parts, contents.filter(np.logical_not(finite))))
+        encoded.append(Encoded(model, len(targets), parts, contents.filter(np.logical_not(finite))))
     return encoded
 
 

@@ -18,13 +18,13 @@ SHARD_BYTES: Final = 32 << 20
 """Vectors of one encoder in a shard."""
 
 MOST_COMPOSITIONS: Final = 16_384
-MOST_CRYSTALS: Final = {"cpu": 1024, "cuda": 8192}
+MOST_CRYSTALS: Final = {"cpu": 1024, "cuda": 2048}
 """Contents in a shard: few enough that workers end together, and that little is lost when a run is killed."""
 
 FEWEST_CONTENTS: Final = 256
 """Contents in a shard, however long the vectors."""
 
-GRAPH_BYTES: Final = {"cpu": 96 << 20, "cuda": 512 << 20}
+GRAPH_BYTES: Final = {"cpu": 96 << 20, "cuda": 192 << 20}
 """Graphs of a shard if no cell had any symmetry; those of real crystals are several times smaller."""
 
 INPUT_COLUMNS: Final = {"composition": ("atomic_numbers", "fractions"), "crystal": tuple(COLUMNS.names)}

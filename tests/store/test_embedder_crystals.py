@@ -293,7 +293,8 @@ def test_for_a_fast_device_batches_are_made_ahead_and_vectors_are_the_same(
     monkeypatch.setattr(Encoder, "encode_graphs", counted)
     monkeypatch.setattr(targets, "open_encoder", fast)
     embed(crystals, [POOLED], device="cuda", workers=2)
-    assert batches and all(batches)
+    assert batches
+    assert all(batches)
     assert close(vectors_of(stored(crystals)), vectors_of(stored(plain)))
 
 

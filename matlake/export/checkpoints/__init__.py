@@ -1,1 +1,1 @@
-"""Weights of the graph networks from files: runs of our own, and the formats that others publish in."""
+"""Weights of the graph networks from files, in the formats that others publish in."""

