@@ -44,15 +44,16 @@ def read_options() -> argparse.Namespace:
 
 def run_part(options: argparse.Namespace) -> dict[str, Any]:
     """Run one part in this process."""
-    import crystal_parts
+    if options.part in ("alone", "end-to-end"):
+        import crystal_parts
 
-    if options.part == "alone":
-        return crystal_parts.alone(options.kinds[0], options)
-    if options.part == "end-to-end":
-        return crystal_parts.end_to_end(options.kinds[0], options)
+        part = crystal_parts.alone if options.part == "alone" else crystal_parts.end_to_end
+        return part(options.kinds[0], options)
+    import crystal_lake
+
     if options.part == "import":
-        return crystal_parts.import_all(options)
-    return crystal_parts.embed_all(options.kinds, options)
+        return crystal_lake.import_all(options)
+    return crystal_lake.embed_all(options.kinds, options)
 
 
 def run_all(options: argparse.Namespace) -> dict[str, Any]:
@@ -122,8 +123,7 @@ def tables(found: dict[str, Any]) -> dict[str, Any]:
             every += rows
     print("\nEnd to end\n")
     print_table(header, every)
-    imported = found["import"]
-    print(f"\nAll crystals; import {imported['crystals_per_s']:,.0f}/s on one core, {imported['peak_mb']:,.0f} MB\n")
+    print(f"\nAll crystals; import {found['import']['crystals_per_s']:,.0f}/s on one core\n")
     print_table(
         [
             "encoders",

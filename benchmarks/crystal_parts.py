@@ -1,9 +1,7 @@
-"""The parts of ``crystal_embedding.py``, each run in a process of its own."""
+"""The parts of ``crystal_embedding.py`` in which ours and a peer take turns."""
 
 import argparse
 import logging
-import os
-import shutil
 import signal
 import tempfile
 import time
@@ -18,15 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
-from common import peak_mb, timed
+from common import timed
+from crystal_lake import encoder_name, imported, shuffled, warm_up
 from numpy.typing import NDArray
 from peers import Peer, Tensors, load_peer, pymatgen_neighbours, ready_neighbours
-from stages import watch_embed
 
-from matlake import embed, import_table, open_lake
+from matlake import embed
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.encoders.graph_batches import EDGES_A_RUN, runs
 from matlake.encoders.graph_inputs import Inputs, graph_inputs
@@ -35,9 +31,7 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.neighbours import neighbour_list
 from matlake.materials.structure_files.sniff import parse_structure
-from matlake.store.lake import Lake
 
-CRYSTALS: Final = Path(__file__).parents[2] / "shared" / "data" / "mp_structures.parquet"
 RUNS: Final = {"cgcnn": "cgcnn-mp", "schnet": "schnet-mp", "dimenet++": "dimenet-mp"}
 SHARES: Final = {"cgcnn": 1.0, "schnet": 1.0, "dimenet++": 0.25}
 """Share of the sample that an encoder's peer gets."""
@@ -49,7 +43,6 @@ OURS_A_PEER: Final = 8
 """Crystals of ours for one of the peer's, end to end: ours works on shards side by side, a peer's time is linear."""
 
 COMPILE_LIMIT_S: Final = 900
-_DATASET: Final = "mp"
 _FEW: Final = 32
 
 
@@ -119,7 +112,7 @@ def end_to_end(kind: str, options: argparse.Namespace) -> dict[str, Any]:
 
     contest = _contest(kind, options)
     peer, count = contest.peer, len(contest.texts)
-    table = _shuffled().slice(0, OURS_A_PEER * count)
+    table = shuffled().slice(0, OURS_A_PEER * count)
 
     def parse(text: str) -> Any:
         return Structure.from_str(text, fmt="cif")
@@ -135,11 +128,11 @@ def end_to_end(kind: str, options: argparse.Namespace) -> dict[str, Any]:
         "from CIF": _Made(contest.texts, lambda text: data(parse(text))),
     }
     _forward(peer.network, peer.batches(_Made(structures[:_FEW], data), USUAL_BATCH))
-    _warm_up([kind], options.threads)
+    warm_up([kind], options.threads)
     rates: dict[str, list[float]] = defaultdict(list)
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            lake, import_s = _imported(Path(folder), table)
+            lake, import_s = imported(Path(folder), table)
             report = embed(lake, [encoder_name(kind)], workers=options.threads)
         rates["ours, from structures"].append(report.embedded / report.seconds)
         rates["ours, from CIF"].append(report.embedded / (report.seconds + import_s))
@@ -154,56 +147,6 @@ def end_to_end(kind: str, options: argparse.Namespace) -> dict[str, Any]:
         "pymatgen_cif_per_s": count / parse_s,
         "crystals_per_s": rates,
     }
-
-
-def import_all(options: argparse.Namespace) -> dict[str, Any]:
-    """Import the crystals into the lake of the options on one core."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    table = pq.read_table(CRYSTALS).slice(0, options.crystals)
-    with tempfile.TemporaryDirectory() as folder:
-        _imported(Path(folder), table.slice(0, _FEW))
-    before = time.process_time()
-    lake, seconds = _imported(options.lake, table)
-    processor_s = time.process_time() - before
-    rows = lake.connect().execute("SELECT count(*) FROM materials").fetchall()[0][0]
-    return {
-        "crystals": int(rows),
-        "seconds": seconds,
-        "crystals_per_s": rows / seconds,
-        "processor_s": processor_s,
-        "peak_mb": peak_mb(),
-    }
-
-
-def embed_all(kinds: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
-    """Embed all crystals with some encoders in one run; return rates, processor seconds by stage and memory."""
-    _warm_up(kinds, options.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(options.lake / "lake", Path(folder) / "lake")
-        lake = open_lake(Path(folder) / "lake")
-        seconds_by_stage = watch_embed()
-        before = time.process_time()
-        report = embed(lake, [encoder_name(kind) for kind in kinds], workers=options.threads)
-        processor_s = time.process_time() - before
-        size = sum(file.stat().st_size for file in lake.embeddings.rglob("*.parquet"))
-    stages = seconds_by_stage()
-    return {
-        "crystals": report.embedded / len(kinds),
-        "failed": report.failed,
-        "seconds": report.seconds,
-        "crystals_per_s": report.embedded / len(kinds) / report.seconds,
-        "processor_s": processor_s,
-        "processor_s_by_stage": stages,
-        "not_the_encoder": 1 - stages["encoder"] / (options.threads * report.seconds),
-        "not_the_encoder_of_processor_s": 1 - stages["encoder"] / processor_s,
-        "stored_mb": size / 1e6,
-        "peak_mb": peak_mb(),
-    }
-
-
-def encoder_name(kind: str) -> str:
-    """Return the name of the shipped encoder of an architecture."""
-    return f"{kind}-mp-formation-energy"
 
 
 class _Made:
@@ -237,15 +180,10 @@ def _contest(kind: str, options: argparse.Namespace) -> Contest:
         raise TypeError(f"{encoder.card.name} takes no crystals")
     peer = load_peer(kind, _weights(kind, options), encoder.recipe)
     count = round(SHARES[kind] * options.sample)
-    texts = _shuffled().slice(0, 2 * count)["cif"].to_pylist()
+    texts = shuffled().slice(0, 2 * count)["cif"].to_pylist()
     crystals = CrystalColumns.of([parse_structure(text) for text in texts])
     taken = [row for row, reason in enumerate(encoder.uncovered(crystals)) if reason is None][:count]
     return Contest(encoder, encoder.recipe, peer, [texts[row] for row in taken], crystals.take(taken))
-
-
-def _shuffled() -> pa.Table:
-    table = pq.read_table(CRYSTALS, columns=["material_id", "cif"])
-    return table.take(np.random.default_rng(0).permutation(table.num_rows))
 
 
 def _forward(network: Callable[..., Any], batches: Iterator[Tensors] | Sequence[Tensors]) -> list[torch.Tensor]:
@@ -308,18 +246,3 @@ def _difference(contest: Contest, batches: Sequence[Tensors]) -> dict[str, float
         "share_without_ties": float(np.mean(whole)),
         "spread_of_predictions": float(ours.std()),
     }
-
-
-def _imported(folder: Path, table: pa.Table) -> tuple[Lake, float]:
-    """Import a table of crystals into a new lake; return it and the seconds."""
-    source = folder / "crystals.parquet"
-    pq.write_table(table, source)
-    lake = open_lake(folder / "lake", create=True)
-    return lake, timed(lambda: import_table(lake, source, _DATASET))
-
-
-def _warm_up(kinds: Sequence[str], threads: int) -> None:
-    """Let everything be compiled and loaded that is once for all."""
-    with tempfile.TemporaryDirectory() as folder:
-        lake, _ = _imported(Path(folder), _shuffled().slice(0, _FEW))
-        embed(lake, [encoder_name(kind) for kind in kinds], workers=threads)

@@ -48,3 +48,22 @@ def test_quickstart_predicts_in_ev_and_draws(report: dict[str, list[dict[str, fl
     plots = [Path(str(plot)) for plot in report["plots"]]
     assert {plot.suffix for plot in plots} == {".png", ".svg"}
     assert all(plot.stat().st_size > 10_000 for plot in plots)
+
+
+def test_quickstart_embeds_crystals_with_three_encoders(report: dict[str, dict[str, object]]) -> None:
+    crystals = report["crystals"]
+    assert crystals["materials"] == 1181
+    assert crystals["embedded"] == 3 * 1181
+    assert crystals["polymorphs"][0]["formula"] == "C"  # type: ignore[index]
+
+
+def test_quickstart_head_on_crystals_beats_fractions_and_tells_polymorphs_apart(
+    report: dict[str, dict[str, dict[str, dict[str, float]]]],
+) -> None:
+    training = report["crystals"]["training"]
+    assert training["unit"] == "GPa"
+    assert training["metrics"]["mae"] < 0.4 * training["baseline"]["mae"]
+    assert training["metrics"]["mae"] < training["fractions_baseline"]["mae"]
+    stiff = {p["input"]: p["value"] for p in report["crystals"]["predictions"]}  # type: ignore[index]
+    assert stiff.keys() == {"cubic-BN", "stishovite-SiO2", "rutile-TiO2"}
+    assert stiff["cubic-BN"] > 200  # the hexagonal form in the sample has 103 GPa

@@ -8,16 +8,9 @@ import pytest
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.reference import reference_crystals
 from matlake.encoders.shelf import SHIPPED
-from matlake.encoders.verify import verify_encoder
 from matlake.errors import EncoderError
 
 NAMES = ("cgcnn-mp-formation-energy", "schnet-mp-formation-energy", "dimenet++-mp-formation-energy")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_encoder_keeps_the_contract(name) -> None:
-    failed = [check for check in verify_encoder(SHIPPED / name) if not check.passed]
-    assert not failed
 
 
 @pytest.mark.parametrize("name", NAMES)

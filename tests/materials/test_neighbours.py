@@ -252,7 +252,7 @@ def test_the_nearest_are_the_first_of_all_with_the_weights_of_their_shells(real_
 def test_a_shell_longer_than_the_first_search_is_kept_whole() -> None:
     random = np.random.default_rng(0)
     directions = random.normal(size=(200, 3))
-    radii = 4.85 + 0.0009 * np.arange(200)
+    radii = 4.99 + 0.9 * SHELL_A * np.arange(200)
     ring = directions / np.linalg.norm(directions, axis=1, keepdims=True) * radii[:, None]
     cluster = make_crystal([6] * 201, 40 * np.eye(3), [[0, 0, 0], *ring], cartesian=True)
     found = neighbour_list(cluster, 8.0, 12)
