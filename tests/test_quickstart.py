@@ -66,4 +66,4 @@ def test_quickstart_head_on_crystals_beats_fractions_and_tells_polymorphs_apart(
     assert training["metrics"]["mae"] < training["fractions_baseline"]["mae"]
     stiff = {p["input"]: p["value"] for p in report["crystals"]["predictions"]}  # type: ignore[index]
     assert stiff.keys() == {"cubic-BN", "stishovite-SiO2", "rutile-TiO2"}
-    assert stiff["cubic-BN"] > 200  # the hexagonal form in the sample has 103 GPa
+    assert stiff["cubic-BN"] > 150  # the hexagonal form in the sample has 103 GPa

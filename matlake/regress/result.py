@@ -1,7 +1,7 @@
 """What a training run found, for people and for scripts."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from matlake.regress.head import HeadCard
 from matlake.regress.matrix import Missing
 from matlake.regress.metrics import Metrics
+
+_WIDEST: Final = 60
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class TrainResult:
         settings = ", ".join(f"{key}={_short(value)}" for key, value in card.parameters.items())
         cross = card.cross_validation
         rows = [
-            (f"{card.model} on {' + '.join(f.feature for f in card.features)}", self.metrics),
+            (f"{card.model} on {_features([f.feature for f in card.features])}", self.metrics),
             (f"{card.model} on element fractions", self.fractions_baseline),
             ("mean of the training rows", self.baseline),
         ]
@@ -107,6 +109,11 @@ class TrainResult:
                 "see the view failures, or run `matlake embed` again",
             ]
         return lines
+
+
+def _features(names: list[str]) -> str:
+    together = " + ".join(names)
+    return together if len(together) <= _WIDEST else f"{len(names)} embeddings together"
 
 
 def _metrics_line(label: str, metrics: Metrics) -> str:
