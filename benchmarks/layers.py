@@ -13,7 +13,7 @@ from common import ENCODER, report
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.shelf import find_encoder
 from matlake.materials.formula import element_fractions, parse_formula
-from matlake.quickstart import SAMPLE, TARGET
+from matlake.quickstart.compositions import SAMPLE, TARGET
 from matlake.regress.models import MODELS, fit_model
 from matlake.regress.splits import grouped_folds, split_rows
 

@@ -7,11 +7,11 @@ message, of a batch belongs to nobody: padding points at it, and a batch of atom
 
 from typing import Any, Final
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.angular_graphs import AngularGraphs
+from matlake.materials.kernels import kernel
 from matlake.materials.pair_graphs import PairGraphs
 
 Inputs = dict[str, NDArray[Any]]
@@ -102,7 +102,7 @@ def _pool(offsets: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[n
     return pool
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _spread(offsets, values, table):
     """Write the rows of a ragged array into a padded table."""
     for row in range(len(offsets) - 1):
@@ -110,7 +110,7 @@ def _spread(offsets, values, table):
             table[row, k - offsets[row]] = values[k]
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _spread_blocks(offsets, values, heights, table):
     """Write blocks [height, width] into the corners of a padded table."""
     for row in range(len(heights)):

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-import numba as nb
 import numpy as np
 
 from matlake.materials.crystal import SHORTEST_BOND_A, CrystalColumns
 from matlake.materials.elements import SYMBOLS
+from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import triangular
 
 _ROUNDS: Final = 1000  # of lattice reduction; it converges within a few, and any basis gives the right answer
@@ -55,7 +55,7 @@ def find_overlaps(crystals: CrystalColumns, shortest: float = SHORTEST_BOND_A) -
     ]
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _overlaps(offsets, lattices, positions, shortest):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Return (first atom, second atom, squared distance) of each crystal; -1 for the atoms where none are too close."""
     found = np.full((len(lattices), 3), -1.0)
@@ -71,7 +71,7 @@ def _overlaps(offsets, lattices, positions, shortest):  # type: ignore[no-untype
     return found
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _reduced(lattice):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Return a basis of short vectors of the same lattice, and M such that fractional positions f become f M.
 
@@ -97,7 +97,7 @@ def _reduced(lattice):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     return basis, change
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _overlap(lattice, fractions, shortest):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Sweep along the axis on which the cell is widest; atoms further apart along it than ``shortest`` never meet."""
     squares = np.empty(3)
@@ -133,7 +133,7 @@ def _overlap(lattice, fractions, shortest):  # type: ignore[no-untyped-def] # no
     return -1.0, -1.0, 0.0
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _closest_image(frame, f0, f1, f2, radius, itself):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Return the squared length of the shortest image vector within the radius, or of infinity."""
     closest = np.inf

@@ -120,7 +120,7 @@ def test_a_parity_that_is_not_a_number_fails() -> None:
 
 
 def test_other_data_than_the_runs_is_refused(run_folder, write_table, recipe, tmp_path) -> None:
-    other = write_table(**{"formula": ["TiO2"], recipe.target_column: [-3.0]})
+    other = write_table(**{"formula": ["TiO2"], recipe.target_columns[0]: [-3.0]})
     with pytest.raises(TrainingError, match="is not the table that the run was trained on"):
         export_encoder(
             ExportRequest("elemnet", run_folder, "other", tmp_path / "other", data=TrainingTable.from_file(other))

@@ -1,6 +1,7 @@
 """Machine code: kept between processes, never beyond a change of the code, and dispensable."""
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from matlake.materials.kernels import kernel
 
 
 @pytest.fixture
-def function(tmp_path) -> Callable[[int], int]:
+def function(tmp_path, monkeypatch) -> Callable[[int], int]:
     """A function in a file of its own, beside which machine code can be kept."""
     file = tmp_path / "doubling.py"
     file.write_text("def double(x):\n    return 2 * x\n")
@@ -20,6 +21,7 @@ def function(tmp_path) -> Callable[[int], int]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "doubling", module)  # where numba looks for it when it reads what it kept
     spec.loader.exec_module(module)
     return module.double
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.errors import StructureError
+from matlake.materials.kernels import kernel
 
 if TYPE_CHECKING:
     import gemmi
@@ -194,7 +194,7 @@ def _keys(rotations: NDArray[np.int64], translations: NDArray[np.int64]) -> NDAr
     return np.where((rest != 0).any(axis=1) | (np.abs(whole) > _STEEPEST).any(axis=1), -1, keys)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _expand(  # type: ignore[no-untyped-def] # noqa: ANN202
     numbers,  # noqa: ANN001
     positions,  # noqa: ANN001
@@ -231,7 +231,7 @@ def _expand(  # type: ignore[no-untyped-def] # noqa: ANN202
     return species[:end].copy(), places[:end].copy()
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _known(species, places, number, place, lattice, tolerance):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Tell whether an atom of this element is there already, the nearest image in each direction taken."""
     for atom in range(len(places)):
