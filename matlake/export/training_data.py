@@ -245,13 +245,29 @@ def _materials(source: TrainingTable, recipe: TableRecipe) -> Iterator[Compositi
     if recipe.material_column is None and set(COLUMNS.names) <= set(source.table.column_names):
         yield from _stored_crystals(source.table)
         return
+    yield from _parsed_crystals(source.column(recipe.material_column or _structure_column(source)).to_pylist())
+
+
+def _parsed_crystals(texts: list[str | None]) -> list[Crystal | str]:
+    """Read structures as an import does, and refuse what it would refuse."""
+    from matlake.materials.overlaps import find_overlaps
     from matlake.materials.structure_files.sniff import parse_structure
 
-    for text in source.column(recipe.material_column or _structure_column(source)).to_pylist():
+    found: list[Crystal | str] = []
+    places, crystals = [], []
+    for row, text in enumerate(texts):
         try:
-            yield parse_structure(text)
+            crystal = parse_structure(text)
         except StructureError as error:
-            yield str(error)
+            found.append(str(error))
+        else:
+            found.append(crystal)
+            places.append(row)
+            crystals.append(crystal)
+    columns = CrystalColumns.of(crystals)
+    for overlap in find_overlaps(columns):
+        found[places[overlap.crystal]] = overlap.describe(columns)
+    return found
 
 
 def _stored_crystals(table: "pa.Table") -> Iterator[Crystal | str]:

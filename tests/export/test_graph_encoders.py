@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from samples import BUNDLED
@@ -165,6 +166,16 @@ def test_no_composition_is_in_two_parts_and_held_out_ones_are_never_trained_on(c
     account = data.account
     assert account.rows["held_out"] > 5
     assert account.read == sum(account.rows.values()) + account.kin_of_held_out
+
+
+def test_rows_that_an_import_would_refuse_are_counted(tmp_path) -> None:
+    sound = "Po\n1.0\n3.3 0 0\n0 3.3 0\n0 0 3.3\nPo\n1\ndirect\n0 0 0\n"
+    double = "Po\n1.0\n3.3 0 0\n0 3.3 0\n0 0 3.3\nPo\n2\ndirect\n0 0 0\n0.01 0 0\n"
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"poscar": [sound, double, "no structure", None], TARGET: [1.0, 2.0, 3.0, 4.0]}), path)
+    account = read_training_data(TrainingTable.from_file(path), TableRecipe((TARGET,), "crystal")).account
+    assert (sum(account.rows.values()), account.bad_materials) == (1, 3)
+    assert "atoms on top of each other" in account.bad_material_examples[0]
 
 
 def test_a_predicate_that_is_none_is_refused(crystals) -> None:
