@@ -12,7 +12,7 @@ from matlake.encoders.card import MODEL_FILE, EncoderCard, read_card
 from matlake.encoders.session import onnx_runtime, open_session
 from matlake.errors import EncoderError, NotFiniteError
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
+from matlake.materials.elements import ATOMIC_NUMBER, ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.graph_recipe import GraphRecipe
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Encoder:
     def uncovered(self, crystals: CrystalColumns) -> list[str | None]:
         """Say for each crystal which element the encoder cannot take; None where there is none."""
         known = np.zeros(len(SYMBOLS) + 1, dtype=bool)
-        known[[SYMBOLS.index(symbol) + 1 for symbol in self.card.input_parameters["elements"]]] = True
+        known[[ATOMIC_NUMBER[symbol] for symbol in self.card.input_parameters["elements"]]] = True
         reasons: list[str | None] = [None] * len(crystals)
         for atom in np.flatnonzero(~known[crystals.numbers]):
             row = int(np.searchsorted(crystals.offsets, atom, side="right")) - 1

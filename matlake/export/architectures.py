@@ -13,6 +13,7 @@ from matlake.export.networks.cgcnn import CGCNN
 from matlake.export.networks.dimenet import DimeNetPlusPlus
 from matlake.export.networks.schnet import SchNet
 from matlake.export.sources import ELEMNET_PAPERS
+from matlake.export.training_data import RANDOM_SHARES
 from matlake.export.training_loop import TrainingConfig
 from matlake.materials.graph_recipe import GraphRecipe
 
@@ -23,7 +24,6 @@ class Architecture:
 
     Attributes:
         name: What users call it.
-        input: ``composition`` or ``crystal``.
         network: Builds the reference network from sizes.
         config: Training settings.
         shares: Shares of train, val and test in a random split.
@@ -31,14 +31,11 @@ class Architecture:
         sizes: Arguments of ``network``.
         fast: Rearranges a reference network for ONNX Runtime; None where nothing needs to be.
         kind: The graphs it takes, as in ``GraphRecipe``; ``""`` for compositions.
-        cutoff_A: Cutoff of the graphs in Å.
         max_neighbours: Neighbour cap of the graphs.
-        inputs: Names of the ONNX inputs.
         batch: Turns graphs into what the reference network takes.
     """
 
     name: str
-    input: str
     network: Callable[..., nn.Module]
     config: TrainingConfig
     shares: tuple[float, float, float]
@@ -46,10 +43,23 @@ class Architecture:
     sizes: dict[str, Any] = field(default_factory=dict)
     fast: Callable[[Any], nn.Module] | None = None
     kind: str = ""
-    cutoff_A: float = 0.0  # noqa: N815 - the unit
     max_neighbours: int = 0
-    inputs: tuple[str, ...] = ()
     batch: Callable[..., Any] | None = None
+
+    @property
+    def input(self) -> str:
+        """``composition`` or ``crystal``."""
+        return "crystal" if self.kind else "composition"
+
+    @property
+    def cutoff_A(self) -> float:  # noqa: N802 - the unit
+        """Cutoff of a graph network in Å, by default."""
+        return float(self.sizes["cutoff"])
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the ONNX inputs of a graph network."""
+        return PAIR_INPUTS if self.kind == "pairs" else ANGULAR_INPUTS
 
     def recipe(
         self, network: nn.Module, cutoff: float, max_neighbours: int, *, keep_images: bool = True
@@ -74,15 +84,13 @@ ARCHITECTURES: Final = {
     for architecture in (
         Architecture(
             name="elemnet",
-            input="composition",
             network=ElemNet,
             config=TrainingConfig(),
-            shares=(0.70, 0.15, 0.15),
+            shares=RANDOM_SHARES,
             citation=ELEMNET_PAPERS,
         ),
         Architecture(
             name="cgcnn",
-            input="crystal",
             network=CGCNN,
             config=TrainingConfig(epochs=90, batch_size=64, learning_rate=2e-3, weight_decay=0.02, averaging=0.998),
             shares=_CRYSTAL_SHARES,
@@ -90,14 +98,11 @@ ARCHITECTURES: Final = {
             sizes={"atom_width": 128, "convolutions": 4, "hidden_width": 128, "cutoff": 8.0},
             fast=FastCGCNN,
             kind="pairs",
-            cutoff_A=8.0,
             max_neighbours=12,
-            inputs=PAIR_INPUTS,
             batch=pair_batch,
         ),
         Architecture(
             name="schnet",
-            input="crystal",
             network=SchNet,
             config=TrainingConfig(epochs=90, batch_size=32, learning_rate=1e-3, weight_decay=0.01, averaging=0.999),
             shares=_CRYSTAL_SHARES,
@@ -111,14 +116,11 @@ ARCHITECTURES: Final = {
             },
             fast=FastSchNet,
             kind="pairs",
-            cutoff_A=6.0,
             max_neighbours=24,
-            inputs=PAIR_INPUTS,
             batch=pair_batch,
         ),
         Architecture(
             name="dimenet++",
-            input="crystal",
             network=DimeNetPlusPlus,
             config=TrainingConfig(epochs=45, batch_size=32, learning_rate=1e-3, weight_decay=0.01, averaging=0.999),
             shares=_CRYSTAL_SHARES,
@@ -138,9 +140,7 @@ ARCHITECTURES: Final = {
             },
             fast=FastDimeNetPlusPlus,
             kind="angles",
-            cutoff_A=6.0,
             max_neighbours=16,
-            inputs=ANGULAR_INPUTS,
             batch=angular_batch,
         ),
     )

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matlake.encoders.graph_batches import runs
 from matlake.errors import TrainingError
 from matlake.export.architectures import Architecture
 from matlake.export.training_data import Rows
@@ -76,13 +77,8 @@ class GraphExamples:
         return batch if device == "cpu" else batch.to(device)
 
     def chunks(self) -> Iterator[NDArray[np.int64]]:
-        """Yield all crystals, small ones first, so that a batch has a bounded number of edges."""
-        if not len(self):
-            return
-        edges = self.graphs.edges
-        order = np.argsort(edges, kind="stable")
-        filled = np.cumsum(edges[order]) // _INFERENCE_EDGES
-        yield from np.split(order, np.flatnonzero(np.diff(filled)) + 1)
+        """Yield all crystals, so that a batch has a bounded number of edges."""
+        return runs(self.graphs, _INFERENCE_EDGES)
 
 
 def make_examples(rows: Rows, architecture: Architecture, recipe: GraphRecipe | None) -> "Examples":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PARTS: Final = ("train", "val", "test")
 HELD_OUT: Final = "held_out"
+RANDOM_SHARES: Final = (0.70, 0.15, 0.15)
 _PART_NAMES: Final = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _EXAMPLES: Final = 5
 _STRUCTURE_COLUMNS: Final = ("structure", "cif", "poscar", "structure_json", "atoms")
@@ -109,7 +110,7 @@ class TableRecipe:
     split_column: str | None = None
     held_out: str | None = None
     max_abs: float | None = None
-    shares: tuple[float, float, float] = (0.70, 0.15, 0.15)
+    shares: tuple[float, float, float] = RANDOM_SHARES
     seed: int = 1234567
 
 
@@ -214,7 +215,7 @@ def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingDa
 
 
 def random_parts(
-    compositions: Iterable[Composition], seed: int, shares: tuple[float, float, float] = (0.70, 0.15, 0.15)
+    compositions: Iterable[Composition], seed: int, shares: tuple[float, float, float] = RANDOM_SHARES
 ) -> list[str]:
     """Assign compositions to train, val and test.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from matlake.quickstart.compositions import CompositionReport, compositions
 from matlake.quickstart.crystals import CrystalReport, crystals
-from matlake.quickstart.telling import Progress, Say
+from matlake.quickstart.steps import Progress, Say
 from matlake.store.lake import open_lake
 
 

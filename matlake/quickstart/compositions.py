@@ -6,15 +6,13 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from matlake.quickstart.telling import Progress, Say, indented
+from matlake.quickstart.steps import Progress, Say, embed_sample, import_sample, indented, train_head
 from matlake.regress.features import resolve_features
 from matlake.regress.matrix import read_matrix
 from matlake.regress.plots import embedding_map, parity_plot
 from matlake.regress.predict import predict
 from matlake.regress.result import TrainResult
-from matlake.regress.train import TrainRequest, train
-from matlake.store.embedder import embed
-from matlake.store.importer import import_table
+from matlake.regress.train import TrainRequest
 from matlake.store.lake import Lake
 from matlake.store.results import render
 
@@ -90,14 +88,10 @@ def compositions(lake: Lake, say: Say, progress: Progress, workers: int) -> Comp
         workers: Threads that embed.
     """
     say(f"1. import {SAMPLE.name}: measured band gaps, Zhuo et al., J. Phys. Chem. Lett. 9, 1668 (2018)")
-    with progress("importing", "rows") as track:
-        imported = import_table(lake, SAMPLE, DATASET, track=track)
-    say(f"   {imported.rows:,} materials in the dataset {DATASET}")
+    imported = import_sample(lake, SAMPLE, DATASET, "materials", say, progress)
 
     say(f"2. embed with {FEATURE} (ONNX Runtime, CPU)")
-    with progress("embedding", "rows") as track:
-        embedded = embed(lake, [FEATURE], dataset=DATASET, workers=workers, track=track)
-    say(f"   {embedded.embedded:,} vectors in {embedded.seconds:.1f} s; {embedded.skipped:,} rows needed none")
+    embedded = embed_sample(lake, [FEATURE], DATASET, say, progress, workers)
 
     say("3. SQL: which families are metals, and how wide are the gaps of the others?")
     families = lake.query(FAMILIES)
@@ -107,8 +101,7 @@ def compositions(lake: Lake, say: Say, progress: Progress, workers: int) -> Comp
     say(indented(render(neighbours, "table").decode()))
 
     say("4. train a regressor on the embedding, model chosen by cross-validation")
-    training = train(lake, TrainRequest(TARGET, [FEATURE], dataset=DATASET, name=HEAD))
-    say(indented("\n".join(training.lines())))
+    training = train_head(lake, TrainRequest(TARGET, [FEATURE], dataset=DATASET, name=HEAD), say)
 
     say("5. predict compositions that the sample does not hold")
     answer = predict(lake, HEAD, list(UNSEEN))

@@ -7,13 +7,11 @@ from typing import Any, Final
 import pyarrow as pa
 
 from matlake.files import write_whole
-from matlake.quickstart.telling import Progress, Say, indented
+from matlake.quickstart.steps import Progress, Say, embed_sample, import_sample, indented, train_head
 from matlake.regress.plots import parity_plot
 from matlake.regress.predict import predict_structures
 from matlake.regress.result import TrainResult
-from matlake.regress.train import TrainRequest, train
-from matlake.store.embedder import embed
-from matlake.store.importer import import_table
+from matlake.regress.train import TrainRequest
 from matlake.store.lake import Lake
 from matlake.store.results import render
 
@@ -111,23 +109,17 @@ def crystals(lake: Lake, say: Say, progress: Progress, workers: int) -> CrystalR
         workers: Threads that embed.
     """
     say(f"7. import {SAMPLE.name}: crystals with computed bulk moduli, de Jong et al., Sci. Data 2, 150009 (2015)")
-    with progress("importing", "rows") as track:
-        imported = import_table(lake, SAMPLE, DATASET, track=track)
-    say(f"   {imported.rows:,} crystals in the dataset {DATASET}")
+    imported = import_sample(lake, SAMPLE, DATASET, "crystals", say, progress)
 
     say(f"8. embed with {', '.join(FEATURES)}")
-    with progress("embedding", "rows") as track:
-        embedded = embed(lake, FEATURES, dataset=DATASET, workers=workers, track=track)
-    say(f"   {embedded.embedded:,} vectors in {embedded.seconds:.1f} s; {embedded.skipped:,} rows needed none")
+    embedded = embed_sample(lake, FEATURES, DATASET, say, progress, workers)
 
     say("9. SQL: how much can a bulk modulus differ at one and the same formula?")
     polymorphs = lake.query(POLYMORPHS)
     say(indented(render(polymorphs, "table").decode()))
 
     say("10. train a regressor on the three embeddings together; no formula is on both sides of the split")
-    request = TrainRequest(TARGET, FEATURES, dataset=DATASET, name=HEAD)
-    training = train(lake, request)
-    say(indented("\n".join(training.lines())))
+    training = train_head(lake, TrainRequest(TARGET, FEATURES, dataset=DATASET, name=HEAD), say)
 
     say("11. predict crystals that the sample lacks, though it has their formulas in other structures")
     folder = lake.path / "structures"

@@ -39,8 +39,7 @@ class PairBatch:
 
     def pool(self, atoms: torch.Tensor) -> torch.Tensor:
         """Return the mean of [atoms, width] over the atoms of each crystal, [crystals, width]."""
-        total = atoms.new_zeros(self.size, atoms.shape[1])
-        return total.index_add(0, self.crystal, atoms * self.weights[:, None])
+        return _pooled(self, atoms)
 
     def to(self, device: str) -> "PairBatch":
         """Return the batch on a device."""
@@ -94,8 +93,7 @@ class AngularBatch:
 
     def pool(self, atoms: torch.Tensor) -> torch.Tensor:
         """Return the mean of [atoms, width] over the atoms of each crystal, [crystals, width]."""
-        total = atoms.new_zeros(self.size, atoms.shape[1])
-        return total.index_add(0, self.crystal, atoms * self.weights[:, None])
+        return _pooled(self, atoms)
 
     def to(self, device: str) -> "AngularBatch":
         """Return the batch on a device."""
@@ -163,6 +161,11 @@ def angular_batch(graphs: AngularGraphs, dtype: torch.dtype = torch.float32) -> 
 
 def _index(values: NDArray[np.integer]) -> torch.Tensor:
     return torch.from_numpy(values.astype(np.int64))
+
+
+def _pooled(batch: PairBatch | AngularBatch, atoms: torch.Tensor) -> torch.Tensor:
+    total = atoms.new_zeros(batch.size, atoms.shape[1])
+    return total.index_add(0, batch.crystal, atoms * batch.weights[:, None])
 
 
 def _moved(batch: PairBatch | AngularBatch, device: str) -> dict[str, Any]:
