@@ -14,6 +14,7 @@ from matlake.errors import EncoderError, NotFiniteError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import ATOMIC_NUMBER, ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.graph_recipe import GraphRecipe
+from matlake.materials.oxidation_states import OxidationStates
 
 if TYPE_CHECKING:
     from matlake.encoders.graph_batches import Batch
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 BATCH_ROWS: Final = 1024
 """Compositions a run: matrix products reach their peak from 512 on, and activations stay in the cache."""
+
+FRACTIONS: Final = "fractions"
+CHARGE_NEUTRAL: Final = "charge_neutral"
+"""Inputs of the graphs of encoders of compositions."""
 
 _OUT_OF_MEMORY: Final = ("out of memory", "failed to allocate", "bad_alloc", "is smaller than requested bytes")
 
@@ -35,12 +40,15 @@ class Encoder:
         session: The ONNX Runtime session.
         device: ``cpu`` or ``cuda``.
         recipe: How crystals become graphs; None for an encoder of compositions.
+        oxidation_states: Those by which an encoder of compositions is told whether one can be neutral; None where it
+            is not told.
     """
 
     card: EncoderCard
     session: Any
     device: str
     recipe: GraphRecipe | None
+    oxidation_states: OxidationStates | None = None
 
     def encode(self, materials: NDArray[np.float32] | CrystalColumns, layer: str | None = None) -> NDArray[np.float32]:
         """Return one layer's vectors.
@@ -83,8 +91,23 @@ class Encoder:
         vectors = self._empty(len(fractions), layers)
         for start in range(0, len(fractions), BATCH_ROWS):
             rows = slice(start, start + BATCH_ROWS)
-            self._run({"fractions": fractions[rows]}, layers, vectors, rows)
+            self._run(self.composition_inputs(fractions[rows]), layers, vectors, rows)
         return self._checked(vectors)
+
+    def composition_inputs(self, fractions: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return what the graph of an encoder of compositions takes.
+
+        Args:
+            fractions: float32 [n, 86].
+
+        Returns:
+            ``fractions``; and where the card lists oxidation states, ``charge_neutral`` float32 [n, 1]: 1 where they
+            can add up to zero, else 0.
+        """
+        inputs = {FRACTIONS: fractions}
+        if self.oxidation_states is not None:
+            inputs[CHARGE_NEUTRAL] = self.oxidation_states.can_be_neutral(fractions)[:, None].astype(np.float32)
+        return inputs
 
     def encode_graphs(
         self, graphs: "PairGraphs | AngularGraphs", layers: Sequence[str], batches: "Sequence[Batch] | None" = None
@@ -176,8 +199,17 @@ def open_encoder(folder: Path, *, device: str = "cpu", threads: int = 1) -> Enco
     """
     card = read_card(folder)
     recipe = _recipe(card)
+    states = _oxidation_states(card)
     session = open_session(folder / MODEL_FILE, card.sha256, error=EncoderError, device=device, threads=threads)
-    return Encoder(card, session, device, recipe)
+    if recipe is None:
+        made = {FRACTIONS} if states is None else {FRACTIONS, CHARGE_NEUTRAL}
+        taken = {node.name for node in session.get_inputs()}
+        if taken != made:
+            raise EncoderError(
+                f"the graph of encoder {card.name} takes {', '.join(sorted(taken))}, but by its card it should take "
+                f"{', '.join(sorted(made))}"
+            )
+    return Encoder(card, session, device, recipe, states)
 
 
 def _recipe(card: EncoderCard) -> GraphRecipe | None:
@@ -191,6 +223,11 @@ def _recipe(card: EncoderCard) -> GraphRecipe | None:
     if not elements or not set(elements) <= set(SYMBOLS):
         raise EncoderError(f"the card of encoder {card.name} does not say which elements it takes")
     return GraphRecipe.from_card(card.input_parameters.get("graph", {}))
+
+
+def _oxidation_states(card: EncoderCard) -> OxidationStates | None:
+    states = card.input_parameters.get("oxidation_states")
+    return None if states is None else OxidationStates.from_card(states, card.input_parameters["elements"])
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -1,10 +1,15 @@
 """Encoders laid out for people and for scripts."""
 
+import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from matlake.encoders.card import MODEL_FILE, EncoderCard
+from matlake.encoders.descriptors import is_descriptor
 from matlake.encoders.shelf import ShelvedEncoder
+
+_WIDTH: Final = 120
+_UNBROKEN: Final = "\u00a0"
 
 
 def encoder_summary(encoder: ShelvedEncoder) -> dict[str, Any]:
@@ -44,6 +49,7 @@ def card_lines(encoder: ShelvedEncoder) -> list[str]:
         "  layers        " + ", ".join(f"{layer.name} ({layer.dim})" for layer in card.layers),
         f"  default       {card.default_layer}",
         *_graph_lines(card),
+        *_attribute_lines(card),
     ]
     if card.target:
         lines.append(f"  trained on    {card.target['name']} ({card.target.get('unit') or 'no unit'})")
@@ -98,9 +104,20 @@ def _graph_lines(card: EncoderCard) -> list[str]:
     return [f"  graph         {cap} within {graph['cutoff_A']:g} Å, {graph['blocks']} interaction blocks", *notes]
 
 
+def _attribute_lines(card: EncoderCard) -> list[str]:
+    """Say what the columns of a descriptor are, with their places."""
+    names = card.training.get("attributes", ())
+    listed = ", ".join(f"{place} {name}".replace(" ", _UNBROKEN) for place, name in enumerate(names))
+    lines = textwrap.wrap(
+        listed, _WIDTH, initial_indent="  attributes    ", subsequent_indent=" " * 16, break_on_hyphens=False
+    )
+    return [line.replace(_UNBROKEN, " ") for line in lines]
+
+
 def _parity_lines(card: EncoderCard) -> list[str]:
     if not card.parity:
         return []
     worst = max(card.parity, key=lambda name: card.parity[name])
-    found = f"within {card.parity[worst]:.1e} of the original network (layer {worst})"
+    original = "reference implementation" if is_descriptor(card) else "original network"
+    found = f"within {card.parity[worst]:.1e} of the {original} (layer {worst})"
     return [f"  parity        {found}, allowed {card.parity_tolerance:.0e}"]

@@ -18,11 +18,10 @@ _CRYSTALS: Final = 200
 
 
 @cache
-def reference_fractions() -> NDArray[np.float32]:
-    """Return the compositions of the bundled band-gap sample, each once, in a fixed order without pattern.
+def reference_compositions() -> list[Composition]:
+    """Return the few thousand compositions of the bundled band-gap sample, each once, in a fixed order without pattern.
 
-    Returns:
-        float32 [n, 86] with n of a few thousand; read-only.
+    Those with an element beyond the 86 are left out.
     """
     from pyarrow import parquet
 
@@ -34,7 +33,17 @@ def reference_fractions() -> NDArray[np.float32]:
         except FormulaError:  # an element without a column: no use here
             continue
         found[composition.content_hash] = composition
-    fractions = element_fractions([found[key] for key in sorted(found)])
+    return [found[key] for key in sorted(found)]
+
+
+@cache
+def reference_fractions() -> NDArray[np.float32]:
+    """Return the fractions of ``reference_compositions``.
+
+    Returns:
+        float32 [n, 86]; read-only.
+    """
+    fractions = element_fractions(reference_compositions())
     fractions.flags.writeable = False
     return fractions
 

@@ -136,6 +136,6 @@ COMPOSITION_CONTRACT: Final[tuple[Callable[[Encoder, Path], Check], ...]] = (
 
 def _all_outputs(encoder: Encoder, fractions: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     outputs: list[NDArray[np.float32]] = encoder.session.run(
-        [layer.output for layer in encoder.card.layers], {"fractions": fractions}
+        [layer.output for layer in encoder.card.layers], encoder.composition_inputs(fractions)
     )
     return outputs

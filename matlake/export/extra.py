@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+from collections.abc import Sequence
 from typing import Final
 
 from matlake.errors import MissingExtraError
@@ -20,10 +21,10 @@ def require_training_extra() -> None:
         )
 
 
-def tool_versions() -> dict[str, str]:
-    """Return the versions of the installed packages that make an encoder's file."""
+def tool_versions(names: Sequence[str] = _TOOLS) -> dict[str, str]:
+    """Return the versions of those packages that are installed; by default all that make an encoder's file."""
     versions = {}
-    for name in _TOOLS:
+    for name in names:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -1,0 +1,158 @@
+"""The making of descriptors: encoders that have learned nothing. Needs no torch.
+
+``export_fractions`` makes the element fractions themselves an encoder; ``matlake.export.magpie`` makes one of the
+attributes of Magpie.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, Layer, write_card
+from matlake.encoders.encoder import FRACTIONS, Encoder, open_encoder
+from matlake.encoders.reference import reference_fractions
+from matlake.errors import EncoderError
+from matlake.export.extra import tool_versions
+from matlake.files import write_whole
+from matlake.materials.elements import ELEMNET_ELEMENTS
+
+TOOLS: Final = ("matlake", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu")
+_OPSET: Final = 20
+_IR_VERSION: Final = 10
+_FRACTIONS_LAYER: Final = Layer("fractions", "element_fractions", len(ELEMNET_ELEMENTS))
+
+
+def export_fractions(folder: Path) -> EncoderCard:
+    """Make the encoder ``fractions``: the 86 element fractions as they are.
+
+    Args:
+        folder: Receives ``encoder.onnx`` and ``card.json``, in place of others.
+
+    Returns:
+        The card as written.
+    """
+    size = len(ELEMNET_ELEMENTS)
+    model = as_model(
+        [helper.make_node("Identity", [FRACTIONS], [_FRACTIONS_LAYER.output])], [], {FRACTIONS: size}, _FRACTIONS_LAYER
+    )
+    draft = descriptor_card(
+        architecture="fractions",
+        layer=_FRACTIONS_LAYER,
+        parity_tolerance=0.0,
+        licence="Apache-2.0",
+        attributes=ELEMNET_ELEMENTS,
+        citation=("D. Jha et al., Sci. Rep. 8, 17593 (2018), doi:10.1038/s41598-018-35934-y (the 86 elements)",),
+    )
+
+    def parity(encoder: Encoder) -> float:
+        fractions = reference_fractions()
+        return float(np.abs(encoder.encode(fractions) - fractions).max())
+
+    return write_descriptor(draft, model, folder, parity)
+
+
+def descriptor_card(
+    *,
+    architecture: str,
+    layer: Layer,
+    parity_tolerance: float,
+    licence: str,
+    attributes: Sequence[str],
+    citation: tuple[str, ...],
+    input_parameters: dict[str, Any] | None = None,
+    source: dict[str, Any] | None = None,
+    tools: Sequence[str] = (),
+) -> EncoderCard:
+    """Return the card of a descriptor, yet without the digest and the parity that ``write_descriptor`` adds.
+
+    Args:
+        architecture: Also its name.
+        layer: The only layer.
+        parity_tolerance: Largest error allowed, relative to the largest absolute value of each attribute.
+        licence: Licence of the tables.
+        attributes: What the columns of the layer are called.
+        citation: Papers to cite.
+        input_parameters: What turns a composition into the graph's input, beside the order of the elements.
+        source: Where the numbers in the graph come from.
+        tools: Packages whose versions count beside ``TOOLS``.
+    """
+    return EncoderCard(
+        name=architecture,
+        version=1,
+        architecture=architecture,
+        input="composition",
+        layers=(layer,),
+        default_layer=layer.name,
+        sha256="",
+        precision="float32",
+        parity_tolerance=parity_tolerance,
+        licence=licence,
+        input_parameters={"elements": list(ELEMNET_ELEMENTS), **(input_parameters or {})},
+        training={"learned": "nothing", **(source or {}), "attributes": list(attributes)},
+        citation=citation,
+        tool_versions=tool_versions((*TOOLS, *tools)),
+    )
+
+
+def write_descriptor(
+    draft: EncoderCard, model: onnx.ModelProto, folder: Path, parity: Callable[[Encoder], float]
+) -> EncoderCard:
+    """Measure a descriptor and write it; the card comes last, so that it is there whole or not at all.
+
+    Args:
+        draft: The card, without digest and parity.
+        model: The graph.
+        folder: Receives ``encoder.onnx`` and ``card.json``, in place of others.
+        parity: Returns the error of the opened file, as the card's tolerance is meant.
+
+    Raises:
+        EncoderError: The error is larger than the tolerance.
+    """
+    content = model.SerializeToString(deterministic=True)
+    card = replace(draft, sha256=hashlib.sha256(content).hexdigest())
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / MODEL_FILE).write_bytes(content)
+        write_card(card, Path(name))
+        error = parity(open_encoder(Path(name)))
+    if not error <= card.parity_tolerance:
+        raise EncoderError(
+            f"{card.name} differs by {error:.1e} from its reference, allowed {card.parity_tolerance:.0e}",
+            "no card was written: the reference has changed",
+        )
+    card = replace(card, parity={card.default_layer: error})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CARD_FILE).unlink(missing_ok=True)
+    write_whole(folder / MODEL_FILE, content)
+    write_card(card, folder)
+    return card
+
+
+def as_model(
+    nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto], inputs: dict[str, int], layer: Layer
+) -> onnx.ModelProto:
+    """Return a checked model.
+
+    Args:
+        nodes: The graph.
+        constants: Its constants.
+        inputs: Names and widths of its inputs, float32 [batch, width].
+        layer: Its output.
+    """
+    graph = helper.make_graph(
+        nodes,
+        "descriptor",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width]) for name, width in inputs.items()],
+        [helper.make_tensor_value_info(layer.output, TensorProto.FLOAT, ["batch", layer.dim])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+    model.producer_name = "matlake"
+    onnx.checker.check_model(model, full_check=True)
+    return model

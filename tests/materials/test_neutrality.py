@@ -1,0 +1,98 @@
+"""Charge neutrality: exact for real compounds, and bounded in time for any."""
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+
+from matlake.encoders.card import read_card
+from matlake.encoders.reference import reference_compositions
+from matlake.encoders.shelf import SHIPPED
+from matlake.errors import EncoderError
+from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
+from matlake.materials.formula import Composition, element_fractions, parse_formula
+from matlake.materials.oxidation_states import OxidationStates
+
+LISTED = read_card(SHIPPED / "magpie").input_parameters["oxidation_states"]
+STATES = OxidationStates.from_card(LISTED, ELEMNET_ELEMENTS)
+SEVERAL = np.array([len(LISTED[symbol]) > 1 for symbol in ELEMNET_ELEMENTS])
+
+
+def possible(*formulas: str) -> list[bool]:
+    return STATES.can_be_neutral(element_fractions([parse_formula(formula) for formula in formulas])).tolist()
+
+
+def by_enumeration(composition: Composition) -> bool:
+    """Try all combinations in whole numbers."""
+    symbols = [SYMBOLS[z - 1] for z, _ in composition.amounts]
+    amounts = [amount for _, amount in composition.amounts]
+    charges = itertools.product(*(LISTED[symbol] for symbol in symbols))
+    return len(symbols) == 1 or any(sum(q * n for q, n in zip(some, amounts, strict=True)) == 0 for some in charges)
+
+
+def fractions_of(amounts: np.ndarray) -> np.ndarray:
+    return (amounts / amounts.sum()).astype(np.float32)[None]
+
+
+def test_known_compounds_are_told_from_alloys_and_mixed_valences() -> None:
+    assert possible("NaCl", "Fe2O3", "FeO", "CaTiO3", "NaAlSi3O8") == [True] * 5
+    assert possible("Fe3O4", "NiTi", "NaCl2") == [False] * 3  # Fe3O4 needs two states of iron
+
+
+def test_an_element_by_itself_is_neutral() -> None:
+    assert possible("Na", "C") == [True, True]
+
+
+def test_real_compositions_are_decided_as_by_whole_numbers() -> None:
+    compositions = reference_compositions()
+    expected = [by_enumeration(composition) for composition in compositions]
+    assert STATES.can_be_neutral(element_fractions(compositions)).tolist() == expected
+    assert 0.2 < np.mean(expected) < 0.8
+
+
+def test_random_compounds_of_many_states_are_decided_as_by_whole_numbers() -> None:
+    random = np.random.default_rng(0)
+    rich = ["C", "Cl", "S", "N", "Mn", "Fe", "O", "H", "Na"]
+    compositions = []
+    for _ in range(400):
+        chosen = random.choice(rich, size=random.integers(3, 8), replace=False)
+        compositions.append(parse_formula("".join(f"{symbol}{random.integers(1, 400)}" for symbol in chosen)))
+    expected = [by_enumeration(composition) for composition in compositions]
+    assert STATES.can_be_neutral(element_fractions(compositions)).tolist() == expected
+    assert len(set(expected)) == 2
+
+
+def test_a_charge_just_above_rounding_is_one() -> None:
+    assert possible("Na100000Cl100000", "Na100001Cl100000") == [True, False]
+
+
+def test_all_elements_at_once_take_milliseconds() -> None:
+    """Of 2^46 combinations: amounts without pattern, equal ones, and whole numbers with an odd charge."""
+    random = np.random.default_rng(0)
+    oxygen, sodium = ELEMNET_ELEMENTS.index("O"), ELEMNET_ELEMENTS.index("Na")
+    irregular = random.random(86)
+    irregular[oxygen] += 50.0
+    equal = np.ones(86)
+    odd = np.where(SEVERAL, 2.0 * random.integers(1, 20_000, 86), 0.0)  # any charges of these add up to an even number
+    odd[oxygen], odd[sodium] = odd.sum(), 1.0
+    STATES.can_be_neutral(np.eye(86, dtype=np.float32))  # compiles
+    for amounts, expected in ((irregular, True), (equal, False), (odd, False)):
+        started = time.perf_counter()
+        assert STATES.can_be_neutral(fractions_of(amounts)).tolist() == [expected]
+        assert time.perf_counter() - started < 1.0
+
+
+@pytest.mark.parametrize(
+    ("states", "message"),
+    [
+        ({"Na": [1]}, "no lists for all elements"),
+        ({"Na": [1], "Cl": 1}, "no lists for all elements"),
+        ({"Na": [1], "Cl": []}, "of Cl are no whole numbers"),
+        ({"Na": [1], "Cl": ["-1"]}, "of Cl are no whole numbers"),
+        ({"Na": [0.5], "Cl": [-1]}, "of Na are no whole numbers"),
+    ],
+)
+def test_a_card_without_proper_states_is_refused(states, message) -> None:
+    with pytest.raises(EncoderError, match=message):
+        OxidationStates.from_card(states, ["Na", "Cl"])
