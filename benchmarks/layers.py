@@ -15,7 +15,7 @@ from matlake.encoders.shelf import find_encoder
 from matlake.materials.formula import element_fractions, parse_formula
 from matlake.quickstart.compositions import SAMPLE, TARGET
 from matlake.regress.models import MODELS, fit_model
-from matlake.regress.splits import grouped_folds, split_rows
+from matlake.regress.splits import grouped_folds, hold_out_groups
 
 LAYERS = ("1", "2", "3", "4", "8")
 REGRESSORS = ("ridge", "svr", "extra-trees")
@@ -30,7 +30,7 @@ def main() -> None:
     fractions = element_fractions(compositions)
     y = table[TARGET].to_numpy()
     groups = np.array([composition.content_hash for composition in compositions])
-    rows, _ = split_rows("random", groups, y, SEED)
+    rows, _ = hold_out_groups(groups, SEED)
     folds = grouped_folds(groups[rows], FOLDS, SEED)
     features = {"element fractions": fractions}
     for name in (ENCODER, f"{ENCODER}-int8"):

@@ -5,7 +5,8 @@ the order of a join is not stable and a second copy of the vectors would double 
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import duckdb
@@ -15,8 +16,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.errors import QueryError, TrainingError
+from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import SYMBOLS
+from matlake.regress.descriptors import describe, open_descriptor
 from matlake.regress.features import Feature
+from matlake.regress.selected import read_columns, read_crystals
 from matlake.store.lake import Lake
 from matlake.store.pending import NO_CRYSTAL
 from matlake.store.sql import CONTENT_KEYS, MATERIAL_COLUMNS, identifier, literal, not_a_predicate
@@ -41,7 +45,7 @@ _NOT_EMBEDDED: Final = "not embedded"
 
 @dataclass(frozen=True)
 class Missing:
-    """A selected row that has a target but lacks an embedding.
+    """A selected row that has a target but lacks a feature.
 
     Attributes:
         dataset: Its dataset.
@@ -68,8 +72,10 @@ class Matrix:
         material_id: str [n].
         formula: str [n].
         groups: str [n], hash of the composition: polymorphs are one group.
-        missing: Rows left out for want of an embedding.
+        missing: Rows left out for want of a feature.
         sql: The query that selects the rows.
+        columns: [n] each, the columns asked for: numbers (NaN where null), times (NaT) or text (None).
+        crystals: The n crystals, if asked for; one without atoms where a material has no crystal structure.
     """
 
     x: NDArray[np.float32]
@@ -81,23 +87,34 @@ class Matrix:
     groups: NDArray[np.str_]
     missing: tuple[Missing, ...]
     sql: str
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    crystals: CrystalColumns | None = None
 
 
 def read_matrix(
-    lake: Lake, target: str, features: tuple[Feature, ...], *, dataset: str | None = None, where: str | None = None
+    lake: Lake,
+    target: str,
+    features: tuple[Feature, ...],
+    *,
+    dataset: str | None = None,
+    where: str | None = None,
+    columns: tuple[str, ...] = (),
+    crystals: bool = False,
 ) -> Matrix:
     """Read features and target of all materials that have both.
 
     Args:
         lake: The lake; all is read at one moment of it.
         target: Numeric property column; rows in which it is null are not selected.
-        features: Embedded layers, concatenated in this order.
+        features: Embedded layers and descriptors, concatenated in this order. Descriptors are computed here.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
+        columns: Columns of ``materials`` that a split needs.
+        crystals: A split needs the crystals.
 
     Raises:
         TrainingError: The target is unknown, not numeric, not finite or constant; a feature is not embedded;
-            fewer than ``MIN_ROWS`` rows.
+            a column is unknown; fewer than ``MIN_ROWS`` rows.
         QueryError: ``where`` is no predicate over ``materials``.
     """
     if dataset is not None and dataset not in lake.dataset_names():
@@ -110,22 +127,36 @@ def read_matrix(
         keys = _select(connection, sql, target, where)
         y = keys["target"].to_numpy().astype(np.float64)
         _check_values(y, keys, target)
+        asked = read_columns(connection, columns)
+        cells = read_crystals(connection) if crystals else None
+        compositions = connection.sql(
+            "SELECT c.atomic_numbers, c.fractions FROM selection AS s JOIN internal.compositions AS c "
+            "USING (dataset, material_id) ORDER BY s.row"
+        ).to_arrow_table()
         x = np.empty((len(y), sum(feature.dim for feature in features)), dtype=np.float32)
         kept = np.ones(len(y), dtype=bool)
         missing: list[Missing] = []
         start = 0
         for feature in features:
-            found = _read_vectors(connection, feature, keys, x[:, start : start + feature.dim])
+            vectors = x[:, start : start + feature.dim]
             start += feature.dim
+            descriptor = open_descriptor(lake, feature)
+            if descriptor is None:
+                found = _read_vectors(connection, feature, keys, vectors)
+                lacking = keys.take(np.flatnonzero(~found))
+                reasons = _reasons(feature, lacking)
+            else:
+                refused = describe(descriptor, feature.layer, compositions, vectors)
+                found = np.array([reason is None for reason in refused], dtype=bool)
+                lacking = keys.take(np.flatnonzero(~found))
+                reasons = [reason for reason in refused if reason is not None]
             kept &= found
-            missing += _missing(feature, keys.take(np.flatnonzero(~found)))
-        compositions = connection.sql(
-            "SELECT c.atomic_numbers, c.fractions FROM selection AS s JOIN internal.compositions AS c "
-            "USING (dataset, material_id) ORDER BY s.row"
-        ).to_arrow_table()
+            missing += _missing(feature, lacking, reasons)
     if not kept.all():
         rows = np.flatnonzero(kept)
         x, y, keys, compositions = x[rows], y[rows], keys.take(rows), compositions.take(rows)
+        asked = {name: values[rows] for name, values in asked.items()}
+        cells = cells.take(rows) if cells is not None else None
     _check_enough(y, target, missing)
     text = {name: keys[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
     return Matrix(
@@ -135,6 +166,8 @@ def read_matrix(
         groups=keys["composition_hash"].to_numpy().astype(np.str_),
         missing=tuple(missing),
         sql=sql,
+        columns=asked,
+        crystals=cells,
         **text,
     )
 
@@ -254,17 +287,13 @@ def _read_vectors(
     return found
 
 
-def _missing(feature: Feature, lacking: pa.Table) -> list[Missing]:
-    rows = lacking.select(["dataset", "material_id", CONTENT_KEYS[feature.input]]).to_pylist()
-    return [
-        Missing(
-            row["dataset"],
-            row["material_id"],
-            feature.feature,
-            NO_CRYSTAL if row[CONTENT_KEYS[feature.input]] is None else _NOT_EMBEDDED,
-        )
-        for row in rows
-    ]
+def _reasons(feature: Feature, lacking: pa.Table) -> list[str]:
+    return [NO_CRYSTAL if key is None else _NOT_EMBEDDED for key in lacking[CONTENT_KEYS[feature.input]].to_pylist()]
+
+
+def _missing(feature: Feature, lacking: pa.Table, reasons: list[str]) -> list[Missing]:
+    names = zip(lacking["dataset"].to_pylist(), lacking["material_id"].to_pylist(), reasons, strict=True)
+    return [Missing(dataset, material_id, feature.feature, reason) for dataset, material_id, reason in names]
 
 
 def _fractions(compositions: pa.Table) -> NDArray[np.float32]:

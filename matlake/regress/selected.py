@@ -1,0 +1,79 @@
+"""What splits need of the selected rows besides features and target: columns and crystals.
+
+Both functions read for the temporary table ``selection`` of ``matrix.read_matrix``.
+"""
+
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matlake.errors import TrainingError
+from matlake.materials.crystal import CrystalColumns
+from matlake.store.sql import GEOMETRY_COLUMNS, MATERIAL_COLUMNS, identifier, literal
+
+_NESTED: Final = ("[", "STRUCT", "MAP", "UNION")
+
+
+def read_columns(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """Read columns of ``materials`` for the selected rows, in their order.
+
+    Args:
+        connection: Holds the table ``selection``.
+        names: Columns of numbers, text, or times.
+
+    Returns:
+        Name -> [n]: numbers as they are, or float64 with NaN where some are null; datetime64 with NaT; or objects
+        with None.
+
+    Raises:
+        TrainingError: The lake has no such column, or it holds lists or records.
+    """
+    kinds: dict[str, str] = dict(
+        connection.execute("SELECT column_name, column_type FROM (DESCRIBE materials)").fetchall()
+    )
+    known = [name for name in kinds if name not in MATERIAL_COLUMNS]
+    for name in names:
+        if name not in kinds:
+            raise TrainingError(f"the lake has no column {name!r}", f"columns: {', '.join(known) or 'none'}")
+        if any(mark in kinds[name] for mark in _NESTED):
+            raise TrainingError(f"column {name!r} holds {kinds[name]}, not numbers, text or times")
+    found: dict[str, NDArray[Any]] = {}
+    for name in names:
+        column = connection.sql(
+            f"SELECT m.{identifier(name)} AS value FROM selection AS s "
+            "JOIN materials AS m USING (dataset, material_id) ORDER BY s.row"
+        ).to_arrow_table()["value"]
+        found[name] = (column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column).to_numpy()
+    return found
+
+
+def read_crystals(connection: duckdb.DuckDBPyConnection) -> CrystalColumns:
+    """Read the crystals of the selected rows, in their order.
+
+    Args:
+        connection: Holds the table ``selection``.
+
+    Returns:
+        n crystals; one without atoms where a material has no crystal structure.
+    """
+    (count,) = connection.execute("SELECT count(*) FROM selection").fetchall()[0]
+    datasets = [name for (name,) in connection.execute("SELECT DISTINCT dataset FROM selection").fetchall()]
+    geometry = " UNION ALL ".join(
+        f"SELECT {literal(name)} AS dataset, material_id, {', '.join(GEOMETRY_COLUMNS)} "
+        f"FROM internal.{identifier(name)} WHERE import_error IS NULL AND crystal_hash IS NOT NULL"
+        for name in sorted(datasets)
+    )
+    if not datasets:
+        return CrystalColumns.of([])
+    table = connection.sql(
+        f"SELECT s.row, {', '.join(f'g.{name}' for name in GEOMETRY_COLUMNS)} FROM selection AS s "
+        f"JOIN ({geometry}) AS g USING (dataset, material_id) ORDER BY s.row"
+    ).to_arrow_table()
+    sizes, lattices = np.zeros(count, dtype=np.int64), np.zeros((count, 3, 3))
+    present, rows = CrystalColumns.from_arrow(table), table["row"].to_numpy()
+    sizes[rows], lattices[rows] = present.sizes, present.lattices
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return CrystalColumns(offsets, present.numbers, lattices, present.positions)

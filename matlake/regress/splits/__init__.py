@@ -1,0 +1,17 @@
+"""Splits: ways to set rows aside for testing, each an answer to one question about a head. See docs/splits.md."""
+
+from matlake.regress.splits.catalogue import SPLITS, parse_split
+from matlake.regress.splits.groups import grouped_folds, hold_out_groups, subsample
+from matlake.regress.splits.rows import HeldOut, Rows
+from matlake.regress.splits.split import Split
+
+__all__ = [
+    "SPLITS",
+    "HeldOut",
+    "Rows",
+    "Split",
+    "grouped_folds",
+    "hold_out_groups",
+    "parse_split",
+    "subsample",
+]

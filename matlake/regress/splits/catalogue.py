@@ -1,0 +1,68 @@
+"""All splits by name, and how to type them. ``docs/splits.md`` says what each is for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from matlake.errors import TrainingError
+from matlake.regress.splits.chemistry import chemical_system_split, element_split, group_element_split, period_split
+from matlake.regress.splits.columns import column_split
+from matlake.regress.splits.groups import random_split
+from matlake.regress.splits.matfold import matfold_split
+from matlake.regress.splits.ordered import time_split, value_split
+from matlake.regress.splits.regions import cluster_split, sparse_split
+from matlake.regress.splits.split import Split
+from matlake.regress.splits.symmetry import crystal_system_split, space_group_split
+
+
+@dataclass(frozen=True)
+class Method:
+    """A kind of split.
+
+    Attributes:
+        usage: How to type it; what is in brackets may be left out.
+        make: From the argument, or None, to the split.
+    """
+
+    usage: str
+    make: Callable[[str | None], Split]
+
+
+SPLITS: Final[dict[str, Method]] = {
+    "random": Method("random", random_split),
+    "formula": Method("formula", random_split),
+    "chemical-system": Method("chemical-system[:A-B-C]", chemical_system_split),
+    "element": Method("element[:SYMBOL]", element_split),
+    "group": Method("group[:NUMBER|FAMILY]", group_element_split),
+    "period": Method("period[:NUMBER]", period_split),
+    "space-group": Method("space-group[:NUMBER]", space_group_split),
+    "crystal-system": Method("crystal-system[:NAME]", crystal_system_split),
+    "cluster": Method("cluster[:NUMBER]", cluster_split),
+    "sparse": Method("sparse[:map|x]", sparse_split),
+    "value": Method("value[:high|low]", value_split),
+    "time": Method("time:COLUMN[>MOMENT]", time_split),
+    "column": Method("column:NAME[:VALUE]", column_split),
+    "matfold": Method("matfold:SCHEME[:K]", matfold_split),
+}
+"""Name -> split. One composition is one group in every split, so ``formula`` is another name for ``random``."""
+
+
+def parse_split(text: str) -> Split:
+    """Read a split as users type it, such as ``element:O``.
+
+    Raises:
+        TrainingError: There is no such split, or its argument is none.
+        MissingExtraError: A package that it needs is not installed.
+    """
+    name, colon, argument = text.strip().partition(":")
+    method = SPLITS.get(name.strip().lower().replace("_", "-"))
+    hint = f"splits: {', '.join(method.usage for method in SPLITS.values())}"
+    if method is None:
+        raise TrainingError(f"unknown split {text!r}", hint)
+    argument = argument.strip()
+    required = "[" not in method.usage.partition(":")[0] and ":" in method.usage
+    if not argument and (colon or required):
+        raise TrainingError(f"split {text!r} lacks what comes after the colon", f"type {method.usage}")
+    if argument and ":" not in method.usage:
+        raise TrainingError(f"split {name!r} takes no argument, such as {argument!r}", f"type {method.usage}")
+    return method.make(argument or None)

@@ -1,0 +1,139 @@
+"""Splits by chemistry: element, group or family, period, chemical system."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.errors import TrainingError
+from matlake.materials.elements import ATOMIC_NUMBER, SYMBOLS
+from matlake.regress.matrix import Matrix
+from matlake.regress.splits.groups import group_split
+from matlake.regress.splits.leave_out import Labels, Parts, leave_one_out
+from matlake.regress.splits.split import Split
+
+_PERIODS: Final = (1, 3, 11, 19, 37, 55, 87, 119)  # atomic numbers at which they begin
+_GROUPS: Final = 18
+
+
+def period_of(z: int) -> int:
+    """Return the period of an element, 1 to 7; lanthanides are in the sixth, actinides in the seventh."""
+    return next(period for period in range(7, 0, -1) if z >= _PERIODS[period - 1])
+
+
+def group_of(z: int) -> int:
+    """Return the group of an element, 1 to 18; lanthanides and actinides are in the third, as in pymatgen."""
+    period = period_of(z)
+    place, left = z - _PERIODS[period - 1], _PERIODS[period] - z
+    if place < 2 and z != 2:  # noqa: PLR2004 - the s-block is two wide, and helium is no part of it
+        return place + 1
+    return max(3, _GROUPS + 1 - left)
+
+
+def _elements_of_group(*groups: int) -> tuple[int, ...]:
+    return tuple(z for z in range(1, len(SYMBOLS) + 1) if group_of(z) in groups)
+
+
+_F_BLOCK: Final = (*range(57, 72), *range(89, 104))
+
+FAMILIES: Final[dict[str, tuple[int, ...]]] = {
+    "alkali-metals": _elements_of_group(1)[1:],
+    "alkaline-earth-metals": _elements_of_group(2),
+    "transition-metals": tuple(z for z in _elements_of_group(*range(3, 13)) if z not in _F_BLOCK),
+    "lanthanides": _F_BLOCK[:15],
+    "actinides": _F_BLOCK[15:],
+    "rare-earths": (21, 39, *_F_BLOCK[:15]),
+    "pnictogens": _elements_of_group(15),
+    "chalcogens": _elements_of_group(16),
+    "halogens": _elements_of_group(17),
+    "noble-gases": _elements_of_group(18),
+}
+"""Atomic numbers of the elements that chemists name together (IUPAC Red Book 2005, IR-3.5); hydrogen is no metal."""
+
+
+def element_split(argument: str | None) -> Split:
+    """Return the split that tests the rows that contain an element.
+
+    Leave-one-element-out: Li et al., Commun. Mater. 6 (2025), doi:10.1038/s43246-024-00731-w.
+    """
+    wanted = None if argument is None else _symbol(argument)
+    return leave_one_out(
+        _blocks("element", "element", "contain {}", {symbol: (z,) for symbol, z in ATOMIC_NUMBER.items()}), wanted
+    )
+
+
+def group_element_split(argument: str | None) -> Split:
+    """Return the split that tests the rows that contain an element of a group or family.
+
+    Leave-one-group-out: Li et al., Commun. Mater. 6 (2025), doi:10.1038/s43246-024-00731-w.
+    """
+    family = None if argument is None else argument.lower().replace("_", "-").replace(" ", "-")
+    if family in FAMILIES:
+        return leave_one_out(_blocks("group", "family", "contain {}", FAMILIES), family)
+    wanted = None if argument is None else _number(argument, "group", _GROUPS, f", or {', '.join(FAMILIES)}")
+    groups = {str(group): _elements_of_group(group) for group in range(1, _GROUPS + 1)}
+    return leave_one_out(_blocks("group", "group", "contain an element of group {}", groups), wanted)
+
+
+def period_split(argument: str | None) -> Split:
+    """Return the split that tests the rows that contain an element of a period.
+
+    Leave-one-period-out: Li et al., Commun. Mater. 6 (2025), doi:10.1038/s43246-024-00731-w.
+    """
+    last = len(_PERIODS) - 1
+    wanted = None if argument is None else _number(argument, "period", last, "")
+    periods = {
+        str(period): tuple(z for z in range(1, len(SYMBOLS) + 1) if period_of(z) == period)
+        for period in range(1, last + 1)
+    }
+    return leave_one_out(_blocks("period", "period", "contain an element of period {}", periods), wanted)
+
+
+def chemical_system_split(argument: str | None) -> Split:
+    """Return the split that sets a fifth of the chemical systems aside, or one that is named.
+
+    A chemical system is the set of elements. Witman and Schindler, Digital Discovery 4, 625 (2025).
+    """
+    if argument is None:
+        return group_split("chemical-system", _systems, "belong to chemical systems drawn at random")
+    wanted = "-".join(sorted({_symbol(symbol) for symbol in argument.split("-")}))
+    parts = Parts("chemical-system", "chemical system", "are made of {} and nothing else", _label_systems)
+    return leave_one_out(parts, wanted)
+
+
+def _blocks(kind: str, noun: str, rule: str, blocks: dict[str, tuple[int, ...]]) -> Parts:
+    """Return the parts of which each holds the rows with an element among some atomic numbers."""
+
+    def read(matrix: Matrix) -> Labels:
+        held = {name: (matrix.fractions[:, np.array(zs) - 1] > 0).any(axis=1) for name, zs in blocks.items()}
+        member = {name: rows for name, rows in held.items() if rows.any()}
+        parts, rows = np.nonzero(np.array(list(member.values())))
+        return Labels(tuple(member), rows, parts, np.zeros(len(matrix.y), dtype=bool))
+
+    return Parts(kind, noun, rule, read)
+
+
+def _systems(matrix: Matrix) -> NDArray[np.str_]:
+    """Return str [n], the chemical system of each row, symbols in alphabetical order: ``Fe-O``."""
+    present = matrix.fractions > 0
+    _, first, system = np.unique(np.packbits(present, axis=1), axis=0, return_index=True, return_inverse=True)
+    names = ["-".join(sorted(SYMBOLS[place] for place in np.flatnonzero(present[row]))) for row in first]
+    return np.array(names, dtype=np.str_)[system]
+
+
+def _label_systems(matrix: Matrix) -> Labels:
+    names, codes = np.unique(_systems(matrix), return_inverse=True)
+    return Labels.of_codes(codes, names.tolist())
+
+
+def _symbol(text: str) -> str:
+    symbol = text.strip().capitalize()
+    if symbol not in ATOMIC_NUMBER:
+        raise TrainingError(f"{text!r} is no element", "give its symbol, such as O or Fe")
+    return symbol
+
+
+def _number(text: str, noun: str, last: int, others: str) -> str:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= last:
+        raise TrainingError(f"{text!r} is no {noun} of the periodic table", f"{noun}s: 1 to {last}{others}")
+    return str(int(text))
