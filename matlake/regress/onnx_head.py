@@ -1,4 +1,4 @@
-"""From a fitted scikit-learn pipeline to one ONNX graph that predicts in the target's unit."""
+"""From a fitted model to one ONNX graph that predicts in the target's unit."""
 
 from typing import Any, Final
 
@@ -10,19 +10,31 @@ from onnx import TensorProto, helper, numpy_helper
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import HeadError
 from matlake.regress.models import MODELS, Fitted
-from matlake.regress.onnx_graphs import INPUT, IR_VERSION, LINEAR_KINDS, OPSET, knn_graph, linear_graph, svr_graph
+from matlake.regress.models.kernels import KernelExpansion
+from matlake.regress.models.neighbours import Neighbours
+from matlake.regress.models.scaling import Scaler
+from matlake.regress.onnx_graphs import (
+    ACTIVATIONS,
+    INPUT,
+    LINEAR_KINDS,
+    kernel_graph,
+    linear_graph,
+    neighbours_graph,
+    network_graph,
+)
+from matlake.regress.onnx_other import convert_other
+from matlake.regress.onnx_trees import TREE_GRAPHS, tree_graph
 
 OUTPUT: Final = "value"
-ML_OPSET: Final = 3
 PARITY_TOLERANCE: Final = 1e-4
-"""Largest error allowed against scikit-learn, relative to the target's standard deviation."""
+"""Largest error allowed against the fitted model, relative to the target's standard deviation."""
 
 
 def convert(fitted: Fitted, n_features: int) -> bytes:
     """Convert a fitted model and fold the target's scaling in.
 
     Args:
-        fitted: StandardScaler and regressor, fitted to a standardised target.
+        fitted: Scaler and regressor, fitted to a standardised target.
         n_features: Number of columns.
 
     Returns:
@@ -32,23 +44,14 @@ def convert(fitted: Fitted, n_features: int) -> bytes:
     Raises:
         HeadError: There is no conversion for this regressor.
     """
-    scaler, regressor = fitted.pipeline.steps[0][1], fitted.pipeline.steps[1][1]
-    kind = type(regressor).__name__
-    if kind in LINEAR_KINDS:
-        model = linear_graph(scaler, regressor)
-    elif kind == "SVR":
-        model = svr_graph(scaler, regressor)
-    elif kind == "KNeighborsRegressor" and regressor.weights == "uniform":
-        model = knn_graph(scaler, regressor)
-    else:
-        model = _skl2onnx(fitted.pipeline, n_features)
+    model = _graph(fitted.regressor, fitted.scaler, n_features)
     _fold_scaling(model, fitted.mean, fitted.std)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
 
 
 def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> float:
-    """Compare a converted head with scikit-learn.
+    """Compare a converted head with what it was converted from.
 
     Args:
         content: The ONNX file.
@@ -64,7 +67,7 @@ def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> floa
     error = float(np.max(np.abs(run_graph(content, x) - fitted.predict(x)))) / fitted.std
     if not error <= PARITY_TOLERANCE:
         raise HeadError(
-            f"the ONNX head differs from scikit-learn by {error:.1e} of the target's standard deviation, "
+            f"the ONNX head differs from the fitted model by {error:.1e} of the target's standard deviation, "
             f"more than {PARITY_TOLERANCE:.0e}",
             f"train another model: {', '.join(MODELS)}",
         )
@@ -86,25 +89,20 @@ def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
 
 
-def _skl2onnx(pipeline: Any, n_features: int) -> onnx.ModelProto:
-    from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType
-    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
-
-    try:
-        model: onnx.ModelProto = convert_sklearn(
-            pipeline,
-            name="head",  # a random one otherwise, and the digest with it
-            initial_types=[(INPUT, FloatTensorType([None, n_features]))],
-            target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET},
-        )
-    except (MissingConverter, MissingShapeCalculator, NotImplementedError, RuntimeError) as error:
-        kind = type(pipeline.steps[-1][1]).__name__
-        raise HeadError(f"{kind} cannot be converted to ONNX", f"models that can: {', '.join(MODELS)}") from error
-    del model.opset_import[:]
-    model.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)])
-    model.ir_version = IR_VERSION
-    return model
+def _graph(regressor: Any, scaler: Scaler | None, n_features: int) -> onnx.ModelProto:
+    kind = type(regressor).__name__
+    if kind in TREE_GRAPHS and scaler is None:
+        return tree_graph(regressor, n_features)
+    if isinstance(regressor, KernelExpansion) and scaler:
+        return kernel_graph(scaler, regressor)
+    if isinstance(regressor, Neighbours) and scaler:
+        return neighbours_graph(scaler, regressor)
+    if kind in LINEAR_KINDS and scaler:
+        return linear_graph(scaler, regressor.coef_, float(np.asarray(regressor.intercept_).item()))
+    if kind == "MLPRegressor" and regressor.activation in ACTIVATIONS and scaler:
+        layers = list(zip(regressor.coefs_, regressor.intercepts_, strict=True))
+        return network_graph(scaler, layers, regressor.activation)
+    return convert_other(regressor, scaler, n_features)
 
 
 def _fold_scaling(model: onnx.ModelProto, mean: float, std: float) -> None:

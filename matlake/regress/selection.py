@@ -1,40 +1,28 @@
-"""Choosing a model and its parameters by cross-validation, on training rows only."""
+"""Choosing a model and its parameters by cross-validation, on training rows only, within a budget."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.metrics import measure
-from matlake.regress.models import AUTO, AUTO_MODELS, MODELS, Model, Parameters, find_model, fit_model
+from matlake.progress import Tracker, untracked
+from matlake.regress.models import AUTO, AUTO_MODELS, MODELS, Model, Parameters, find_model
+from matlake.regress.race import HOPELESS, Budget, Candidate, Race
 from matlake.regress.splits import grouped_folds, subsample
+
+__all__ = ["Budget", "Candidate", "Choice", "choose", "silent"]
 
 FOLDS: Final = 3
 MAX_ROWS: Final = 2000
 """Rows used for choosing: more cost minutes and hardly change the order of candidates."""
 
+_DEFAULT: Final = Budget()
+
 
 def silent(message: str) -> None:
     """Tell nobody."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model with parameters, and what cross-validation says of it.
-
-    Attributes:
-        model: Name of the model.
-        parameters: Its parameters.
-        mae: Mean over folds of the mean absolute error, in the target's unit.
-        mae_std: Standard deviation over folds.
-    """
-
-    model: str
-    parameters: Parameters
-    mae: float
-    mae_std: float
 
 
 @dataclass(frozen=True)
@@ -43,15 +31,21 @@ class Choice:
 
     Attributes:
         best: The candidate with the smallest error.
-        candidates: All of them, best first.
+        candidates: All of them, best first; those that are not through all folds come last.
         folds: Number of folds, cut by composition.
         rows: Training rows that took part.
+        fits: Models fitted.
+        budget: What was allowed.
+        stopped_by: The limit that ended the search, ``fits`` or ``seconds``; None where all that there is was tried.
     """
 
     best: Candidate
     candidates: tuple[Candidate, ...]
     folds: int
     rows: int
+    fits: int
+    budget: Budget
+    stopped_by: str | None
 
     def document(self) -> dict[str, Any]:
         """Return what the card and ``train --json`` say about the choice."""
@@ -60,6 +54,9 @@ class Choice:
             "mae_std": self.best.mae_std,
             "folds": self.folds,
             "rows": self.rows,
+            "fits": self.fits,
+            "budget": asdict(self.budget),
+            "stopped_by": self.stopped_by,
             "candidates": [vars(candidate) for candidate in self.candidates],
         }
 
@@ -71,49 +68,68 @@ def choose(
     groups: NDArray[np.str_],
     seed: int,
     note: Callable[[str], None] = silent,
+    *,
+    budget: Budget = _DEFAULT,
+    track: Tracker = untracked,
 ) -> Choice:
-    """Cross-validate a model's grid, or several models' for ``auto``, and return the best.
+    """Cross-validate a model's grid, or search models and parameters for ``auto``, and return the best.
+
+    ``auto`` begins with the default of each of ``AUTO_MODELS``. It goes on with parameters drawn at random (Bergstra
+    and Bengio, J. Mach. Learn. Res. 13, 281, 2012), in turn for those models whose default is not hopelessly behind. A
+    candidate that is so is dropped before its last fold (Maron and Moore, Adv. Neural Inf. Process. Syst. 6, 59, 1993).
 
     Args:
         name: A model or ``auto``.
         x: float32 [n, d], training rows.
         y: float64 [n], target.
         groups: [n], composition of each row; no composition is both fitted and validated on.
-        seed: Decides folds, the subsample, and what models draw.
+        seed: Decides folds, the subsample, the parameters drawn, and what models draw.
         note: Told what is being tried.
+        budget: Bounds the search; one model is fitted in any case.
+        track: Told the number of fits done.
 
     Raises:
         TrainingError: Unknown model, or too many rows for it.
     """
-    n_rows = len(y)
-    if name == AUTO:
-        models = [m for m in (MODELS[known] for known in AUTO_MODELS) if m.max_rows is None or n_rows <= m.max_rows]
-    else:
-        models = [find_model(name, n_rows)]
+    models = _models(name, len(y))
     rows = subsample(groups, MAX_ROWS, seed)
-    folds = grouped_folds(groups[rows], FOLDS, seed)
-    reach = len(np.unique(groups[rows])) // 2
-    candidates = []
-    for model in models:
-        note(f"cross-validating {model.name} on {len(rows):,} training rows")
-        for parameters in model.grid(x.shape[1]):
-            if parameters.get("n_neighbors", 1) <= reach:
-                maes = [
-                    _fold_error(model, parameters, x[rows[fit]], y[rows[fit]], x[rows[held]], y[rows[held]], seed)
-                    for fit, held in folds
-                ]
-                candidates.append(Candidate(model.name, parameters, float(np.mean(maes)), float(np.std(maes))))
-    candidates.sort(key=lambda candidate: candidate.mae)
-    return Choice(candidates[0], tuple(candidates), len(folds), len(rows))
+    folds = [(rows[fit], rows[held]) for fit, held in grouped_folds(groups[rows], FOLDS, seed)]
+    note(f"cross-validating {', '.join(model.name for model in models)} on {len(rows):,} training rows")
+    race = Race(x, y, folds, seed, budget, budget.fits, track)
+    n_features = x.shape[1]
+    if name == AUTO:
+        _search(race, models, n_features)
+    else:
+        grid = models[0].grid(n_features)
+        race.total = min(budget.fits, len(grid) * len(folds))
+        _run(race, ((models[0], parameters) for parameters in grid))
+    best, *others = race.ranked()
+    return Choice(best, (best, *others), len(folds), len(rows), race.fits, budget, race.stopped_by)
 
 
-def _fold_error(
-    model: Model,
-    parameters: Parameters,
-    x: NDArray[np.float32],
-    y: NDArray[np.float64],
-    x_held: NDArray[np.float32],
-    y_held: NDArray[np.float64],
-    seed: int,
-) -> float:
-    return measure(y_held, fit_model(model, parameters, x, y, seed).predict(x_held)).mae
+def _models(name: str, n_rows: int) -> list[Model]:
+    if name != AUTO:
+        return [find_model(name, n_rows)]
+    offered = (MODELS[known] for known in AUTO_MODELS)
+    return [model for model in offered if model.max_rows is None or n_rows <= model.max_rows]
+
+
+def _search(race: Race, models: list[Model], n_features: int) -> None:
+    _run(race, ((model, model.grid(n_features)[0]) for model in models))
+    best = race.ranked()[0]
+    near = {rival.model for rival in race.candidates if rival.folds == best.folds and rival.mae <= HOPELESS * best.mae}
+    remaining = [model for model in models if model.name in near]
+    _run(race, _draws(remaining, n_features, race.seed))
+
+
+def _draws(models: list[Model], n_features: int, seed: int) -> Iterator[tuple[Model, Parameters]]:
+    """Draw parameters for one model after the other, for ever; each has random numbers of its own."""
+    sources = [(model, np.random.default_rng([seed, *model.name.encode()])) for model in models]
+    while sources:
+        for model, source in sources:
+            yield model, model.draw(source, n_features)
+
+
+def _run(race: Race, proposals: Iterator[tuple[Model, Parameters]]) -> None:
+    while race.stopped_by is None and (proposal := next(proposals, None)):
+        race.run(*proposal)

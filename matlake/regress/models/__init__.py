@@ -1,0 +1,17 @@
+"""The regressors on offer, by name, and how one is fitted. See docs/models.md."""
+
+from matlake.regress.models.catalogue import AUTO, AUTO_MODELS, MODELS, find_model
+from matlake.regress.models.fitting import Fitted, fit_model
+from matlake.regress.models.model import Model, Parameters, Regressor
+
+__all__ = [
+    "AUTO",
+    "AUTO_MODELS",
+    "MODELS",
+    "Fitted",
+    "Model",
+    "Parameters",
+    "Regressor",
+    "find_model",
+    "fit_model",
+]

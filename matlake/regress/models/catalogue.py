@@ -1,0 +1,68 @@
+"""The regressors on offer.
+
+All but trees are fitted to standardised features, all to a standardised target, so that one grid serves every property.
+See docs/models.md for what each is and for their errors on real properties.
+"""
+
+from typing import Final
+
+from matlake.errors import TrainingError
+from matlake.regress.models.kernel_machines import KERNEL_RIDGE, NYSTROEM_SVR, SVR, SVR_LINEAR, SVR_RBF
+from matlake.regress.models.linear import ELASTIC_NET, LASSO, LINEAR, RIDGE, SGD
+from matlake.regress.models.model import Model
+from matlake.regress.models.neighbours import KNN
+from matlake.regress.models.network import MLP
+from matlake.regress.models.trees import (
+    ADABOOST,
+    BAGGING,
+    DECISION_TREE,
+    EXTRA_TREES,
+    GRADIENT_BOOSTING,
+    RANDOM_FOREST,
+)
+
+AUTO: Final = "auto"
+AUTO_MODELS: Final = ("ridge", "svr", "extra-trees", "gradient-boosting", "mlp")
+"""What ``auto`` chooses from."""
+
+MODELS: Final[dict[str, Model]] = {
+    model.name: model
+    for model in (
+        ADABOOST,
+        ELASTIC_NET,
+        LINEAR,
+        SGD,
+        RIDGE,
+        SVR,
+        SVR_LINEAR,
+        SVR_RBF,
+        KNN,
+        DECISION_TREE,
+        EXTRA_TREES,
+        BAGGING,
+        LASSO,
+        RANDOM_FOREST,
+        KERNEL_RIDGE,
+        NYSTROEM_SVR,
+        GRADIENT_BOOSTING,
+        MLP,
+    )
+}
+
+
+def find_model(name: str, n_rows: int) -> Model:
+    """Return a model that can be fitted to a number of rows.
+
+    Raises:
+        TrainingError: Unknown model, or more rows than it is meant for.
+    """
+    if name not in MODELS:
+        raise TrainingError(f"unknown model {name!r}", f"models: {', '.join(MODELS)}, {AUTO}")
+    model = MODELS[name]
+    if model.max_rows is not None and n_rows > model.max_rows:
+        unlimited = ", ".join(m.name for m in MODELS.values() if m.max_rows is None)
+        raise TrainingError(
+            f"{name} is limited to {model.max_rows:,} training rows, and there are {n_rows:,}",
+            f"use one of {unlimited}, or select fewer rows with --where",
+        )
+    return model

@@ -1,0 +1,49 @@
+"""What a kind of regressor is: how it is fitted, which parameters are tried, and the data it is meant for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Parameters: TypeAlias = dict[str, Any]
+
+
+class Regressor(Protocol):
+    """A fitted regressor of a standardised target."""
+
+    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return predictions [n] for features [n, d], prepared as those it was fitted to."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A kind of regressor.
+
+    Attributes:
+        name: What ``--model`` takes.
+        fit: From parameters, features [n, d], standardised target float64 [n] and a seed to a fitted regressor.
+        grid: Gives the parameter sets to try for a number of features; the first is the default.
+        draw: Draws a parameter set for a number of features, for a search beyond the grid.
+        max_rows: Most training rows it is meant for; None for no limit.
+        scaled: Whether it is fitted to float64 features that are standardised. Trees get float32 as it is: they need
+            no scale, and a scaled value that rounds to the other side of a threshold takes another branch.
+    """
+
+    name: str
+    fit: Callable[[Parameters, NDArray[Any], NDArray[np.float64], int], Regressor]
+    grid: Callable[[int], list[Parameters]]
+    draw: Callable[[np.random.Generator, int], Parameters]
+    max_rows: int | None = None
+    scaled: bool = True
+
+
+def whatever_features(grid: list[Parameters]) -> Callable[[int], list[Parameters]]:
+    """Return a grid that does not depend on the number of features."""
+    return lambda n_features: grid  # noqa: ARG005 - the signature of ``Model.grid``
+
+
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw from ``low`` to ``high`` with equal chances for equal ratios; three digits are kept."""
+    return float(f"{np.exp(rng.uniform(np.log(low), np.log(high))):.3g}")
