@@ -10,20 +10,27 @@ if TYPE_CHECKING:
     from matlake.encoders.encoder import Encoder, open_encoder
     from matlake.errors import MatlakeError
     from matlake.materials.formula import Composition, parse_formula
+    from matlake.regress.predict import predict
+    from matlake.regress.train import TrainRequest, train
     from matlake.store.embedder import embed
     from matlake.store.importer import import_table
     from matlake.store.lake import Lake, open_lake
+    from matlake.store.search import open_index
 
 __all__ = [
     "Composition",
     "Encoder",
     "Lake",
     "MatlakeError",
+    "TrainRequest",
     "embed",
     "import_table",
     "open_encoder",
+    "open_index",
     "open_lake",
     "parse_formula",
+    "predict",
+    "train",
 ]
 
 _HOME = {
@@ -31,11 +38,15 @@ _HOME = {
     "Encoder": "encoders.encoder",
     "Lake": "store.lake",
     "MatlakeError": "errors",
+    "TrainRequest": "regress.train",
     "embed": "store.embedder",
     "import_table": "store.importer",
     "open_encoder": "encoders.encoder",
+    "open_index": "store.search",
     "open_lake": "store.lake",
     "parse_formula": "materials.formula",
+    "predict": "regress.predict",
+    "train": "regress.train",
 }
 
 

@@ -19,10 +19,13 @@ COMMANDS = {
     "import": "lake",
     "embed": "lake",
     "sql": "lake",
+    "search": "search",
     "status": "lake",
     "encoders": "encoders",
-    "train": "heads",
-    "predict": "heads",
+    "train": "train",
+    "predict": "predict",
+    "heads": "heads",
+    "serve": "serve",
 }
 
 

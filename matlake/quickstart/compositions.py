@@ -1,12 +1,12 @@
 """The main job on compositions, on the sample of measured band gaps that comes with the package."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
-from matlake.quickstart.steps import Progress, Say, embed_sample, import_sample, indented, train_head
+from matlake.quickstart.steps import BUDGET, Progress, Say, embed_sample, import_sample, indented, told, train_head
 from matlake.regress.features import resolve_features
 from matlake.regress.matrix import read_matrix
 from matlake.regress.plots import embedding_map, parity_plot
@@ -101,13 +101,13 @@ def compositions(lake: Lake, say: Say, progress: Progress, workers: int) -> Comp
     say(indented(render(neighbours, "table").decode()))
 
     say("4. train a regressor on the embedding, model chosen by cross-validation")
-    training = train_head(lake, TrainRequest(TARGET, [FEATURE], dataset=DATASET, name=HEAD), say)
+    training = train_head(lake, TrainRequest(TARGET, [FEATURE], dataset=DATASET, name=HEAD, budget=BUDGET), say)
 
     say("5. predict compositions that the sample does not hold")
     answer = predict(lake, HEAD, list(UNSEEN))
-    predictions = [{"input": p.input, "value": p.value, "literature_eV": UNSEEN[p.input]} for p in answer.predictions]
-    for p in predictions:
-        say(f"   {p['input']:<8} {p['value']:5.2f} eV   (literature: about {p['literature_eV']:.1f} eV)")
+    predictions = [asdict(p) | {"literature_eV": UNSEEN[p.input]} for p in answer.predictions]
+    for p in answer.predictions:
+        say(f"   {p.input:<8} {told(p, 'eV')}   literature: about {UNSEEN[p.input]:.1f} eV")
 
     say("6. plots: predictions against measured values, and a map of the embedding coloured by the gap")
     folder = lake.path / "plots"

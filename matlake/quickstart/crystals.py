@@ -1,13 +1,13 @@
 """The main job on crystals, on the sample of computed elastic properties that comes with the package."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from matlake.files import write_whole
-from matlake.quickstart.steps import Progress, Say, embed_sample, import_sample, indented, train_head
+from matlake.quickstart.steps import BUDGET, Progress, Say, embed_sample, import_sample, indented, told, train_head
 from matlake.regress.plots import parity_plot
 from matlake.regress.predict import predict_structures
 from matlake.regress.result import TrainResult
@@ -119,7 +119,7 @@ def crystals(lake: Lake, say: Say, progress: Progress, workers: int) -> CrystalR
     say(indented(render(polymorphs, "table").decode()))
 
     say("10. train a regressor on the three embeddings together; no formula is on both sides of the split")
-    training = train_head(lake, TrainRequest(TARGET, FEATURES, dataset=DATASET, name=HEAD), say)
+    training = train_head(lake, TrainRequest(TARGET, FEATURES, dataset=DATASET, name=HEAD, budget=BUDGET), say)
 
     say("11. predict crystals that the sample lacks, though it has their formulas in other structures")
     folder = lake.path / "structures"
@@ -128,12 +128,11 @@ def crystals(lake: Lake, say: Say, progress: Progress, workers: int) -> CrystalR
     for path, polymorph in zip(paths, UNSEEN, strict=True):
         write_whole(path, polymorph.poscar.encode())
     answer = predict_structures(lake, HEAD, paths)
-    predictions = [
-        {"input": crystal.name, "value": p.value, "literature_GPa": crystal.literature_GPa, "source": crystal.source}
-        for p, crystal in zip(answer.predictions, UNSEEN, strict=True)
-    ]
-    for p in predictions:
-        say(f"   {p['input']:<16} {p['value']:4.0f} GPa   (measured: {p['literature_GPa']:.0f} GPa, {p['source']})")
+    predictions = []
+    for p, crystal in zip(answer.predictions, UNSEEN, strict=True):
+        literature = {"literature_GPa": crystal.literature_GPa, "source": crystal.source}
+        predictions.append(asdict(p) | {"input": crystal.name} | literature)
+        say(f"   {crystal.name:<16} {told(p, 'GPa')}   measured: {crystal.literature_GPa:.0f} GPa, {crystal.source}")
 
     say("12. plot: predictions against computed values")
     held = training.test

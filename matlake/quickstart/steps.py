@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Final
 
 from matlake.progress import Tracker
+from matlake.regress.predict import verdict
+from matlake.regress.prediction import Prediction
 from matlake.regress.result import TrainResult
+from matlake.regress.selection import Budget
 from matlake.regress.train import TrainRequest, train
 from matlake.store.embedder import EmbedReport, embed
 from matlake.store.importer import ImportReport, import_table
@@ -36,11 +40,23 @@ def embed_sample(
     return embedded
 
 
+BUDGET: Final = Budget(fits=15)
+"""The default of each model that ``auto`` tries: a first look is to be quick."""
+
+
 def train_head(lake: Lake, request: TrainRequest, say: Say) -> TrainResult:
     """Train a head, and tell what came of it."""
     training = train(lake, request)
     say(indented("\n".join(training.lines())))
     return training
+
+
+def told(prediction: Prediction, unit: str) -> str:
+    """Return a prediction with its interval and what its out-of-distribution score means."""
+    p = prediction
+    if p.lower is None or p.upper is None or p.ood_score is None:
+        return f"{p.value:.3g} {unit}"
+    return f"{p.value:.3g} {unit} [{p.lower:.3g}, {p.upper:.3g}], {verdict(p.ood_score)} ({p.ood_score:.1f})"
 
 
 def indented(text: str) -> str:

@@ -1,11 +1,13 @@
-"""A trained head on disk: one ONNX file and its card, saved and replaced as a whole, loaded without running code."""
+"""A trained head on disk: a folder, saved and replaced as a whole, loaded without running code.
+
+It holds the ONNX file, its card, the training rows that it remembers, and the plots of its training.
+"""
 
 import hashlib
-import json
 import os
-import re
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,62 +19,14 @@ from matlake.encoders.session import open_session
 from matlake.errors import HeadError
 from matlake.files import fsync_folder, write_whole
 from matlake.regress.features import Feature
+from matlake.regress.head_card import CARD_FILE, HeadCard, check_name, read_card, write_card
+from matlake.regress.reference import FILE as REFERENCE_FILE
+from matlake.regress.reference import Reference
 
-CARD_FILE: Final = "card.json"
 MODEL_FILE: Final = "head.onnx"
-FORMAT_VERSION: Final = 1
-NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}")
+PLOTS: Final = "plots"
 _SAVING: Final = ".saving"
 _REPLACED: Final = ".replaced"
-
-
-@dataclass(frozen=True)
-class HeadCard:
-    """Everything known about a head apart from its weights.
-
-    Attributes:
-        name: Name in the lake.
-        target: Property predicted.
-        unit: Its unit; empty where the column's name states none.
-        features: Embedded layers that make up the input, in order, with the digests of their encoders.
-        training_sql: The query that selected the rows.
-        split: How test rows were set aside.
-        model: Kind of regressor.
-        parameters: Its parameters, chosen by cross-validation on training rows.
-        seed: Seed of split, choice and model.
-        n_train: Rows the head was fitted to; test rows were never added.
-        n_test: Rows the metrics were measured on.
-        metrics: ``mae``, ``rmse``, ``r2`` of this very file on the test rows, in the target's unit.
-        baseline: The same of predicting the training rows' mean.
-        fractions_baseline: The same of the same model on element fractions.
-        cross_validation: What the choice was made from.
-        parity: Largest difference from scikit-learn, relative to the target's standard deviation.
-        tool_versions: Versions that made the file.
-        created: Time of training, ISO 8601 with offset.
-        sha256: Digest of the ONNX file, hexadecimal.
-        format_version: Version of this schema.
-    """
-
-    name: str
-    target: str
-    unit: str
-    features: tuple[Feature, ...]
-    training_sql: str
-    split: str
-    model: str
-    parameters: dict[str, Any]
-    seed: int
-    n_train: int
-    n_test: int
-    metrics: dict[str, float | None]
-    baseline: dict[str, float | None]
-    fractions_baseline: dict[str, float | None]
-    cross_validation: dict[str, Any] = field(default_factory=dict)
-    parity: float | None = None
-    tool_versions: dict[str, str] = field(default_factory=dict)
-    created: str = ""
-    sha256: str = ""
-    format_version: int = FORMAT_VERSION
 
 
 @dataclass(frozen=True)
@@ -82,33 +36,32 @@ class Head:
     Attributes:
         card: What it is.
         session: The ONNX Runtime session.
+        reference: The training rows that it remembers; None for format 1.
     """
 
     card: HeadCard
     session: Any
+    reference: Reference | None
 
-    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return predictions.
+    def predict(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
+        """Return predictions, and where the rows lie among the training rows.
 
         Args:
             x: float32 [n, d], the card's features side by side.
 
         Returns:
-            float64 [n], in the card's unit.
+            float64 [n], in the card's unit; and coordinates float32 [n, p], None where the head remembers no rows.
         """
-        if not len(x):
-            return np.empty(0)
-        (values,) = self.session.run(["value"], {"features": x})
-        return np.asarray(values, dtype=np.float64)
+        if self.reference is None:
+            (values,) = self.session.run(["value"], {"features": x})
+            return np.asarray(values, dtype=np.float64), None
+        values, coordinates = self.session.run(["value", "coordinates"], {"features": x})
+        return np.asarray(values, dtype=np.float64), coordinates
 
 
-def check_name(name: str) -> None:
-    """Raise HeadError unless a name is safe as a folder."""
-    if not NAME_PATTERN.fullmatch(name):
-        raise HeadError(f"{name!r} is not a head name", "use letters, digits, '.', '_', '+' and '-'")
-
-
-def save_head(lake: Path, card: HeadCard, content: bytes) -> HeadCard:
+def save_head(
+    lake: Path, card: HeadCard, content: bytes, reference: Reference | None, plots: Mapping[str, bytes] | None = None
+) -> HeadCard:
     """Save a head, in place of one of the same name.
 
     The new folder is complete and on disk before it gets its name. A head that is replaced is kept aside until then,
@@ -116,8 +69,10 @@ def save_head(lake: Path, card: HeadCard, content: bytes) -> HeadCard:
 
     Args:
         lake: Folder of the lake.
-        card: The card; its digest is filled in.
+        card: The card; its digests are filled in.
         content: The ONNX file.
+        reference: The training rows to remember; None to keep a head of format 1 as it is.
+        plots: Files for the folder ``plots``, by name.
 
     Returns:
         The card as saved.
@@ -127,6 +82,15 @@ def save_head(lake: Path, card: HeadCard, content: bytes) -> HeadCard:
     """
     check_name(card.name)
     card = replace(card, sha256=hashlib.sha256(content).hexdigest())
+    files = {MODEL_FILE: content}
+    if reference is not None:
+        files[REFERENCE_FILE] = reference.to_bytes()
+        card = replace(
+            card,
+            reference_sha256=hashlib.sha256(files[REFERENCE_FILE]).hexdigest(),
+            reference_rows=len(reference.value),
+        )
+    files |= {f"{PLOTS}/{name}": plot for name, plot in (plots or {}).items()}
     heads = lake / "heads"
     new = heads / _SAVING / f"{card.name}.{os.getpid()}"
     shutil.rmtree(new, ignore_errors=True)
@@ -134,8 +98,10 @@ def save_head(lake: Path, card: HeadCard, content: bytes) -> HeadCard:
     (heads / _REPLACED).mkdir(exist_ok=True)
     aside = heads / _REPLACED / card.name
     try:
-        write_whole(new / MODEL_FILE, content)
-        write_whole(new / CARD_FILE, (json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode())
+        for name, data in files.items():
+            (new / name).parent.mkdir(exist_ok=True)
+            write_whole(new / name, data)
+        write_card(card, new / CARD_FILE)
         if (heads / card.name).exists():
             shutil.rmtree(aside, ignore_errors=True)
             (heads / card.name).rename(aside)
@@ -153,7 +119,7 @@ def save_head(lake: Path, card: HeadCard, content: bytes) -> HeadCard:
 
 
 def load_head(lake: Path, name: str, *, threads: int = 1) -> Head:
-    """Open a head after checking its digest and its operators.
+    """Open a head after checking its digests and its operators.
 
     Args:
         lake: Folder of the lake.
@@ -164,13 +130,31 @@ def load_head(lake: Path, name: str, *, threads: int = 1) -> Head:
         HeadError: No such head, or a file that is damaged, changed, refused or newer than this version.
         MissingExtraError: ONNX Runtime is not installed.
     """
+    folder = find_head(lake, name)
+    card = read_card(folder / CARD_FILE)
+    session = open_session(folder / MODEL_FILE, card.sha256, error=HeadError, threads=threads)
+    reference = None
+    if card.interval is not None:
+        path = folder / REFERENCE_FILE
+        try:
+            reference = Reference.from_bytes(path.read_bytes(), card.reference_sha256, card.name)
+        except OSError as error:
+            raise HeadError(f"cannot read {path}: {error.strerror}", "restore it, or train the head again") from error
+    return Head(card, session, reference)
+
+
+def find_head(lake: Path, name: str) -> Path:
+    """Return the folder of a head.
+
+    Raises:
+        HeadError: There is none of that name.
+    """
     check_name(name)
     folder = _folder(lake, name)
     if folder is None:
-        known = ", ".join(card.name for card in list_heads(lake)) or "none yet: `matlake train` makes one"
+        known = ", ".join(_names(lake)) or "none yet: `matlake train` makes one"
         raise HeadError(f"there is no head {name!r} in {lake}", f"heads: {known}")
-    card = _read_card(folder / CARD_FILE)
-    return Head(card, open_session(folder / MODEL_FILE, card.sha256, error=HeadError, threads=threads))
+    return folder
 
 
 def list_heads(lake: Path) -> list[HeadCard]:
@@ -179,10 +163,51 @@ def list_heads(lake: Path) -> list[HeadCard]:
     Raises:
         HeadError: A card is damaged or newer than this version.
     """
-    heads = lake / "heads"
-    found = {card.parent.name for pattern in ("*", f"{_REPLACED}/*") for card in heads.glob(f"{pattern}/{CARD_FILE}")}
-    folders = [folder for name in sorted(found) if (folder := _folder(lake, name)) is not None]
-    return [_read_card(folder / CARD_FILE) for folder in folders]
+    folders = [folder for name in _names(lake) if (folder := _folder(lake, name)) is not None]
+    return [read_card(folder / CARD_FILE) for folder in folders]
+
+
+def delete_head(lake: Path, name: str) -> None:
+    """Delete a head; readers see it whole or not at all.
+
+    Raises:
+        HeadError: There is none of that name, or it cannot be deleted.
+    """
+    find_head(lake, name)
+    going = lake / "heads" / _SAVING / f"{name}.{os.getpid()}.deleted"
+    going.parent.mkdir(exist_ok=True)
+    try:
+        while (folder := _folder(lake, name)) is not None:  # one that was put aside would come forward
+            folder.rename(going)
+            fsync_folder(folder.parent)
+            shutil.rmtree(going)
+    except OSError as error:
+        raise HeadError(f"cannot delete head {name}: {error}", "check the disk and its permissions") from error
+
+
+def export_head(lake: Path, name: str, target: Path) -> HeadCard:
+    """Copy a head into a new folder of its own, after checking it.
+
+    Args:
+        lake: Folder of the lake.
+        name: Name of the head.
+        target: The folder; it must not exist.
+
+    Raises:
+        HeadError: See ``load_head``; or the folder exists or cannot be written.
+    """
+    card = load_head(lake, name).card
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        if target.exists():
+            raise HeadError(f"{target} exists", "name a new folder")
+        shutil.copytree(find_head(lake, name), part)
+        part.rename(target)
+    except OSError as error:
+        raise HeadError(f"cannot write {target}: {error}", "check the path and the disk") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return card
 
 
 def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> None:
@@ -199,21 +224,13 @@ def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> Non
         )
 
 
+def _names(lake: Path) -> list[str]:
+    heads = lake / "heads"
+    return sorted(
+        {card.parent.name for pattern in ("*", f"{_REPLACED}/*") for card in heads.glob(f"{pattern}/{CARD_FILE}")}
+    )
+
+
 def _folder(lake: Path, name: str) -> Path | None:
     heads = lake / "heads"
     return next((f for f in (heads / name, heads / _REPLACED / name) if (f / CARD_FILE).exists()), None)
-
-
-def _read_card(path: Path) -> HeadCard:
-    try:
-        fields = json.loads(path.read_bytes())
-        if fields["format_version"] > FORMAT_VERSION:
-            raise HeadError(
-                f"{path} has card format {fields['format_version']}, newer than {FORMAT_VERSION}", "update matlake"
-            )
-        fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
-        return HeadCard(**fields)
-    except OSError as error:
-        raise HeadError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise HeadError(f"{path} is not a head's card: {error!r}", "train the head again") from error

@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from matlake.errors import SourceError
 from matlake.materials.crystal import Crystal
-from matlake.regress.predictor import Predicted, Predictor, Row
+from matlake.regress.predicted import Predicted
+from matlake.regress.prediction import Prediction, Refusal
+from matlake.regress.predictor import Predictor
 from matlake.store.importer import ID_COLUMNS, find_formula_column
 from matlake.store.readers import Batch, Source, TableSource, open_source, open_table
 
@@ -20,17 +22,29 @@ class Answers:
     Attributes:
         columns: The rows, structures left out.
         names: What each row is called: its formula; or for a structure its id, where it has one.
-        predicted: Values and reasons.
+        predicted: The answers.
     """
 
     columns: pa.RecordBatch
     names: list[str | None]
     predicted: Predicted
 
-    def rows(self) -> Iterator[Row]:
-        """Yield the rows."""
-        values, reasons = self.predicted
-        return zip(self.names, values.tolist(), reasons, strict=True)
+    def each(self, start: int = 0) -> Iterator[Prediction | Refusal]:
+        """Yield the answers one by one.
+
+        Args:
+            start: Place of the first row among those of the source.
+        """
+        for row, name in enumerate(self.names):
+            yield self.predicted.answer(row, name, start + row)
+
+    def refusals(self, start: int) -> list[Refusal]:
+        """Return the rows without a prediction; ``start`` as for ``each``."""
+        return [
+            Refusal(start + row, name, reason)
+            for row, (name, reason) in enumerate(zip(self.names, self.predicted.reasons, strict=True))
+            if reason is not None
+        ]
 
 
 @dataclass(frozen=True)

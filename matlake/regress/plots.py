@@ -13,10 +13,11 @@ MAP_ROWS: Final = 1500
 """Points of a map: more take minutes to lay out and hide each other."""
 
 _DPI: Final = 200
-_BLUE: Final = "#0072B2"  # Okabe and Ito's palette
-_GREY: Final = "#666666"
+BLUE: Final = "#0072B2"  # Okabe and Ito's palette
+GREY: Final = "#666666"
+ORANGE: Final = "#D55E00"
 _COLOUR_MAP: Final = "viridis"
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -48,17 +49,17 @@ def parity_plot(
     margin = 0.03 * (high - low) or 1.0
     limits = (low - margin, high + margin)
     mae = float(np.mean(np.abs(predicted - y)))
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(4, 4), layout="constrained")
         axes = figure.add_subplot()
-        axes.plot(limits, limits, color=_GREY, linewidth=0.8, zorder=1)
-        axes.scatter(y, predicted, s=9, color=_BLUE, alpha=0.4, linewidths=0, zorder=2)
+        axes.plot(limits, limits, color=GREY, linewidth=0.8, zorder=1)
+        axes.scatter(y, predicted, s=9, color=BLUE, alpha=0.4, linewidths=0, zorder=2)
         axes.set(xlim=limits, ylim=limits, aspect="equal")
-        axes.set_xlabel(f"true {_labelled(quantity, unit)}")
-        axes.set_ylabel(f"predicted {_labelled(quantity, unit)}")
+        axes.set_xlabel(f"true {labelled(quantity, unit)}")
+        axes.set_ylabel(f"predicted {labelled(quantity, unit)}")
         note = f"MAE {mae:.3g} {unit}".rstrip() + f"\n{len(y):,} test rows"
         axes.text(0.04, 0.96, note, transform=axes.transAxes, va="top")
-        return _save(figure, stem)
+        return save(figure, stem)
 
 
 def embedding_map(
@@ -88,7 +89,7 @@ def embedding_map(
     shown = values[rows]
     order = np.argsort(shown)  # the rare large values lie on top
     low, high = np.percentile(shown, [1, 99])
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(4.8, 4), layout="constrained")
         axes = figure.add_subplot()
         points = axes.scatter(
@@ -106,8 +107,8 @@ def embedding_map(
         axes.set_xlabel("map coordinate 1 (t-SNE, no unit)")
         axes.set_ylabel("map coordinate 2 (t-SNE, no unit)")
         bar = figure.colorbar(points, ax=axes, extend="both" if shown.min() < low and shown.max() > high else "max")
-        bar.set_label(_labelled(quantity, unit))
-        return _save(figure, stem)
+        bar.set_label(labelled(quantity, unit))
+        return save(figure, stem)
 
 
 def _lay_out(x: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
@@ -125,11 +126,13 @@ def _lay_out(x: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
     return np.asarray(layout, dtype=np.float64)
 
 
-def _labelled(quantity: str, unit: str) -> str:
+def labelled(quantity: str, unit: str) -> str:
+    """Return an axis label: the quantity with its unit, where it has one."""
     return f"{quantity} ({unit})" if unit else quantity
 
 
-def _save(figure: "Figure", stem: Path) -> list[Path]:
+def save(figure: "Figure", stem: Path) -> list[Path]:
+    """Write a figure as PNG and SVG."""
     paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
     for path in paths:
         figure.savefig(path, dpi=_DPI)

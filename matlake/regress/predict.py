@@ -1,42 +1,17 @@
-"""Prediction for a few formulas or structure files, and what a prediction is."""
+"""Prediction for a few formulas or structure files."""
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from matlake.errors import SourceError
-from matlake.regress.predictor import Predictor, Row, open_predictor
+from matlake.regress.prediction import Prediction, Refusal
+from matlake.regress.predictor import Predictor, open_predictor
 from matlake.store.lake import Lake
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """A predicted value.
-
-    Attributes:
-        input: The formula as given; of a structure its file or id.
-        value: In the head's unit.
-    """
-
-    input: str
-    value: float
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An input without a prediction.
-
-    Attributes:
-        row: Its place among the inputs, from 0.
-        input: As given; None for an empty cell.
-        reason: What is wrong with it.
-    """
-
-    row: int
-    input: str | None
-    reason: str
+FAR_OUT: Final = 2.0
+"""Out-of-distribution score from which a material is far outside the training materials."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +22,7 @@ class Predictions:
         head: Name of the head.
         target: Property predicted.
         unit: Unit of the values.
+        level: Share of measured values that intervals are to hold; None for a head older than intervals.
         predictions: In the order of the inputs.
         failed: Inputs without a prediction.
     """
@@ -54,6 +30,7 @@ class Predictions:
     head: str
     target: str
     unit: str
+    level: float | None
     predictions: list[Prediction]
     failed: list[Refusal]
 
@@ -63,10 +40,34 @@ class Predictions:
 
     def lines(self) -> list[str]:
         """Return the text for people."""
-        width = max((len(p.input) for p in self.predictions), default=0)
-        lines = [f"{self.target} by head {self.head}, in {self.unit or 'no unit'}"]
-        lines += [f"  {p.input:<{width}}  {p.value:>10.4g} {self.unit}".rstrip() for p in self.predictions]
-        return lines + refusal_lines(self.failed, len(self.failed))
+        heading = f"{self.target} by head {self.head}, in {self.unit or 'no unit'}"
+        if self.level is not None:
+            heading += f", with {self.level:.0%} intervals"
+        return [heading, *prediction_lines(self.predictions, self.unit), *refusal_lines(self.failed, len(self.failed))]
+
+
+def prediction_lines(predictions: list[Prediction], unit: str) -> list[str]:
+    """Return lines on predictions: value, interval, how far out, what is new, the nearest training materials."""
+    width = max((len(p.input) for p in predictions), default=0)
+    lines = []
+    for p in predictions:
+        line = f"  {p.input:<{width}}  {p.value:>10.4g} {unit}".rstrip()
+        if p.lower is not None and p.upper is not None and p.ood_score is not None:
+            line += f"  [{p.lower:.4g}, {p.upper:.4g}]  {verdict(p.ood_score)} ({p.ood_score:.2f})"
+        if p.novelties:
+            line += f"; hardly or never seen: {', '.join(p.novelties)}"
+        lines.append(line)
+        if p.nearest:
+            near = ", ".join(f"{n.formula} {n.value:.4g} ({n.distance:.2f})" for n in p.nearest)
+            lines.append(f"  {'':<{width}}  nearest: {near}")
+    return lines
+
+
+def verdict(ood_score: float) -> str:
+    """Say in words what an out-of-distribution score means."""
+    if ood_score <= 1.0:
+        return "like the training materials"
+    return "at their edge" if ood_score <= FAR_OUT else "far outside them"
 
 
 def refusal_lines(failed: list[Refusal], count: int) -> list[str]:
@@ -86,8 +87,8 @@ def predict(lake: Lake, head_name: str, formulas: Sequence[str]) -> Predictions:
         MissingExtraError: Likewise.
     """
     predictor = open_predictor(lake, head_name)
-    values, reasons = predictor.predict(formulas)
-    return collect(predictor, zip(formulas, values.tolist(), reasons, strict=True))
+    predicted = predictor.predict(formulas)
+    return collect(predictor, (predicted.answer(row, formula) for row, formula in enumerate(formulas)))
 
 
 def predict_structures(lake: Lake, head_name: str, paths: Sequence[Path]) -> Predictions:
@@ -107,25 +108,30 @@ def predict_structures(lake: Lake, head_name: str, paths: Sequence[Path]) -> Pre
     from matlake.regress.inputs import open_structures  # readers of structures take a second to import
 
     predictor = open_predictor(lake, head_name)
-    rows: list[Row] = []
+    answers: list[Prediction | Refusal] = []
     for path in paths:
         try:
-            answers = [row for some in open_structures(path).answer(predictor) for row in some.rows()]
+            own = [one for some in open_structures(path).answer(predictor) for one in some.each()]
         except SourceError as error:
-            rows.append((str(path), math.nan, str(error)))
+            answers.append(Refusal(len(answers), str(path), str(error)))
             continue
-        several = len(answers) > 1
-        rows += [(f"{path}: {name}" if several else str(path), value, reason) for name, value, reason in answers]
-    return collect(predictor, rows)
+        for one in own:
+            name = f"{path}: {one.input}" if len(own) > 1 else str(path)
+            if isinstance(one, Refusal):
+                answers.append(replace(one, row=len(answers), input=name))
+            else:
+                answers.append(replace(one, input=name))
+    return collect(predictor, answers)
 
 
-def collect(predictor: Predictor, rows: Iterable[Row]) -> Predictions:
-    """Sort rows into those with a prediction and those without."""
+def collect(predictor: Predictor, answers: Iterable[Prediction | Refusal]) -> Predictions:
+    """Sort answers into those with a prediction and those without."""
     predictions, failed = [], []
-    for place, (name, value, reason) in enumerate(rows):
-        if reason is None:
-            predictions.append(Prediction(name or "", value))
+    for answer in answers:
+        if isinstance(answer, Prediction):
+            predictions.append(answer)
         else:
-            failed.append(Refusal(place, name, reason))
+            failed.append(answer)
     card = predictor.head.card
-    return Predictions(card.name, card.target, card.unit, predictions, failed)
+    level = None if card.interval is None else card.interval.level
+    return Predictions(card.name, card.target, card.unit, level, predictions, failed)

@@ -1,8 +1,6 @@
 """Prediction for tables of any length: batches stream in, predictions stream out."""
 
-import math
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +12,11 @@ import pyarrow.parquet as pq
 from matlake.errors import SourceError
 from matlake.files import fsync_folder
 from matlake.progress import Tracker, untracked
-from matlake.regress.head import HeadCard
+from matlake.regress.head import Head
 from matlake.regress.inputs import Answers, open_questions
-from matlake.regress.predict import Predictions, Refusal, collect, refusal_lines
-from matlake.regress.predictor import Row, open_predictor
+from matlake.regress.predict import Predictions, collect, refusal_lines
+from matlake.regress.prediction import Prediction, Refusal
+from matlake.regress.predictor import open_predictor
 from matlake.store.lake import Lake
 from matlake.store.readers import Source
 
@@ -33,7 +32,7 @@ class WrittenPredictions:
         head: Name of the head.
         target: Property predicted.
         unit: Unit of the values.
-        output: The file: the input's columns, ``predicted_TARGET`` and ``prediction_failure``.
+        output: The file: the input's columns and those of ``predict_to_file``.
         rows: Rows with a prediction.
         n_failed: Rows and lines without one.
         failed: The first hundred of them; the file has the reason of every row.
@@ -93,11 +92,11 @@ def predict_table(
     """
     predictor = open_predictor(lake, head_name)
     questions = open_questions(predictor, path, formula_column, structure_column)
-    rows: list[Row] = []
+    found: list[Prediction | Refusal] = []
     for answers in questions.answer(predictor):
-        rows += answers.rows()
-        track(len(rows), max(len(rows), questions.source.rows))
-    return collect(predictor, [*rows, *_bad_lines(questions.source)])
+        found += answers.each(len(found))
+        track(len(found), max(len(found), questions.source.rows))
+    return collect(predictor, [*found, *_bad_lines(questions.source, len(found))])
 
 
 def predict_to_file(
@@ -117,7 +116,9 @@ def predict_to_file(
         head_name: Name of the head.
         path: CSV or Parquet file, or anything else that can be imported.
         output: CSV or Parquet file by its ending; appears when it is complete. It holds the input's columns, structures
-            left out, the prediction as ``predicted_TARGET``, and ``prediction_failure`` where there is none.
+            left out; ``predicted_TARGET``, or ``prediction_failure`` where there is none; and, for a head that has
+            them, the ends of the interval as ``lower_TARGET`` and ``upper_TARGET``, ``ood_score``, ``novel_elements``
+            joined by hyphens, and ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
         track: Told the number of rows done.
@@ -130,7 +131,7 @@ def predict_to_file(
     card = predictor.head.card
     questions = open_questions(predictor, path, formula_column, structure_column)
     source = questions.source
-    schema = _output_schema(source, card)
+    schema = _output_schema(source, predictor.head)
     part = output.with_name(f".{output.name}.part")
     rows = n_failed = 0
     listed: list[Refusal] = []
@@ -138,7 +139,7 @@ def predict_to_file(
         with _open_writer(part, output, schema) as writer:
             for answers in questions.answer(predictor):
                 writer.write_table(_with_predictions(answers, schema))
-                refusals = _refusals(answers.rows(), rows)
+                refusals = answers.refusals(rows)
                 rows += answers.columns.num_rows
                 n_failed += len(refusals)
                 listed += refusals[: _LISTED - len(listed)]
@@ -149,26 +150,35 @@ def predict_to_file(
     finally:
         part.unlink(missing_ok=True)
     fsync_folder(output.parent)
-    bad = _refusals(_bad_lines(source), rows)
+    bad = _bad_lines(source, rows)
     listed += bad[: _LISTED - len(listed)]
     return WrittenPredictions(card.name, card.target, card.unit, output, rows - n_failed, n_failed + len(bad), listed)
 
 
 def _with_predictions(answers: Answers, schema: pa.Schema) -> pa.Table:
-    values, reasons = answers.predicted
-    added = [pa.array(values, from_pandas=True), pa.array(reasons, pa.string())]  # NaN becomes null
+    predicted = answers.predicted
+    added = [pa.array(predicted.values, from_pandas=True), pa.array(predicted.reasons, pa.string())]  # NaN becomes null
+    if predicted.reference is not None:
+        added += [
+            *(pa.array(v, from_pandas=True) for v in (predicted.lower, predicted.upper, predicted.ood_scores)),
+            pa.array(["-".join(novel) or None for novel in predicted.novelties], pa.string()),
+            pa.array([predicted.neighbours_json(row) for row in range(len(predicted.values))], pa.string()),
+        ]
     return pa.Table.from_arrays([*answers.columns.columns, *added], schema=schema)
 
 
-def _refusals(rows: Iterable[Row], start: int) -> list[Refusal]:
-    return [
-        Refusal(place, name, reason) for place, (name, _, reason) in enumerate(rows, start=start) if reason is not None
-    ]
-
-
-def _output_schema(source: Source, card: HeadCard) -> pa.Schema:
-    schema = source.schema
-    for name, kind in ((f"predicted_{card.target}", pa.float64()), (REASON_COLUMN, pa.string())):
+def _output_schema(source: Source, head: Head) -> pa.Schema:
+    target, schema = head.card.target, source.schema
+    added = {f"predicted_{target}": pa.float64(), REASON_COLUMN: pa.string()}
+    if head.reference is not None:
+        added |= {
+            f"lower_{target}": pa.float64(),
+            f"upper_{target}": pa.float64(),
+            "ood_score": pa.float64(),
+            "novel_elements": pa.string(),
+            "nearest_training_materials": pa.string(),
+        }
+    for name, kind in added.items():
         if name in schema.names:
             raise SourceError(f"{source.path} has a column {name} already", "rename it, so that it is not mixed up")
         schema = schema.append(pa.field(name, kind))
@@ -183,6 +193,8 @@ def _open_writer(part: Path, output: Path, schema: pa.Schema) -> Any:
     raise SourceError(f"cannot write {output}", "end its name in .csv or .parquet")
 
 
-def _bad_lines(source: Source) -> list[Row]:
-    """Lines of a file that are no rows; they come after the rows, with the line in the reason."""
-    return [(None, math.nan, f"line {bad.line}: {bad.reason}") for bad in source.bad_lines]
+def _bad_lines(source: Source, rows: int) -> list[Refusal]:
+    """Return lines of a file that are no rows; they come after its rows, with the line in the reason."""
+    return [
+        Refusal(place, None, f"line {bad.line}: {bad.reason}") for place, bad in enumerate(source.bad_lines, start=rows)
+    ]

@@ -1,4 +1,4 @@
-"""A head with its encoders: from formulas or crystals to values. Needs no scikit-learn."""
+"""A head with its encoders: from formulas or crystals to answers. Needs no scikit-learn."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.regress.head import Head, check_encoder, load_head
+from matlake.regress.predicted import Predicted
 from matlake.store.lake import Lake
 
 CHUNK_ROWS: Final = 4096
@@ -21,13 +22,6 @@ CHUNK_ROWS: Final = 4096
 
 CHUNK_ATOMS: Final = 16_384
 """Atoms of the crystals encoded at once; a larger crystal goes alone."""
-
-Predicted = tuple[NDArray[np.float64], list[str | None]]
-"""Float64 [n] in the head's unit, NaN where there is a reason instead; and the n reasons or None."""
-
-
-Row = tuple[str | None, float, str | None]
-"""What a row is called, its value, and the reason where it has none."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +49,7 @@ class Predictor:
         """
         if self.needs_crystals:
             raise self.no_structures("formulas")
-        values = np.full(len(formulas), np.nan)
-        reasons: list[str | None] = []
+        predicted = Predicted.unanswered([None] * len(formulas), self.head)
         for start in range(0, len(formulas), CHUNK_ROWS):
             compositions: list[Composition] = []
             rows = []
@@ -65,13 +58,14 @@ class Predictor:
                     composition = parse_formula(formula)
                     check_elements(composition)
                 except FormulaError as error:
-                    reasons.append(str(error))
+                    predicted.reasons[row] = str(error)
                 else:
-                    reasons.append(None)
                     compositions.append(composition)
                     rows.append(row)
-            values[rows] = self._values(element_fractions(compositions), None)
-        return values, reasons
+            if rows:
+                x = self._features(element_fractions(compositions), None)
+                predicted.fill(rows, x, compositions, self.head)
+        return predicted
 
     def predict_crystals(self, found: Sequence[Crystal | StructureError]) -> Predicted:
         """Predict for crystals; what is none, or holds elements that an encoder does not know, stops no other.
@@ -79,19 +73,22 @@ class Predictor:
         Args:
             found: n crystals, or why there is none.
         """
-        values = np.full(len(found), np.nan)
         reasons = [str(one) if isinstance(one, StructureError) else None for one in found]
+        predicted = Predicted.unanswered(reasons, self.head)
         crystals = {row: one for row, one in enumerate(found) if isinstance(one, Crystal)}
         for chunk in _chunks(crystals):
             self._refuse(crystals, chunk, reasons)
             while rows := [row for row in chunk if reasons[row] is None]:
+                compositions = [crystals[row].composition for row in rows]
                 try:
-                    values[rows] = self._values_of_crystals([crystals[row] for row in rows])
-                    break
+                    x = self._features_of_crystals([crystals[row] for row in rows])
                 except NotFiniteError as error:
                     for place in error.rows:
                         reasons[rows[place]] = str(error)
-        return values, reasons
+                else:
+                    predicted.fill(rows, x, compositions, self.head)
+                    break
+        return predicted
 
     def no_structures(self, given: str) -> HeadError:
         """Return the error for inputs that are no crystals, which the head needs."""
@@ -117,14 +114,14 @@ class Predictor:
         for overlap in find_overlaps(columns):
             reasons[rows[overlap.crystal]] = overlap.describe(columns)
 
-    def _values_of_crystals(self, crystals: list[Crystal]) -> NDArray[np.float64]:
+    def _features_of_crystals(self, crystals: list[Crystal]) -> NDArray[np.float32]:
         fractions = None
         if any(encoder.recipe is None for encoder in self.encoders.values()):
             fractions = element_fractions([crystal.composition for crystal in crystals])
-        return self._values(fractions, CrystalColumns.of(crystals))
+        return self._features(fractions, CrystalColumns.of(crystals))
 
-    def _values(self, fractions: NDArray[np.float32] | None, crystals: CrystalColumns | None) -> NDArray[np.float64]:
-        """Run each encoder once for all of its layers, then the head; encoders with equal recipes share graphs."""
+    def _features(self, fractions: NDArray[np.float32] | None, crystals: CrystalColumns | None) -> NDArray[np.float32]:
+        """Run each encoder once for all of its layers; encoders with equal recipes share graphs."""
         features = self.head.card.features
         graphs: dict[GraphRecipe, Any] = {}
         vectors: dict[str, NDArray[np.float32]] = {}
@@ -140,18 +137,23 @@ class Predictor:
                     graphs[encoder.recipe] = encoder.recipe.build(crystals)
                 found = encoder.encode_graphs(graphs[encoder.recipe], layers)
             vectors |= {feature.feature: matrix for feature, matrix in zip(own, found, strict=True)}
-        return self.head.predict(np.concatenate([vectors[feature.feature] for feature in features], axis=1))
+        return np.concatenate([vectors[feature.feature] for feature in features], axis=1)
 
 
-def open_predictor(lake: Lake, head_name: str) -> Predictor:
+def open_predictor(lake: Lake, head_name: str, *, threads: int | None = None) -> Predictor:
     """Open a head and its encoders, after checking that they are those it was trained on.
+
+    Args:
+        lake: The lake.
+        head_name: Name of the head.
+        threads: Threads inside one operator; one a core where not given.
 
     Raises:
         HeadError: No such head, a damaged one, or another encoder under the same name.
         EncoderError: An encoder is missing or damaged.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    threads = os.cpu_count() or 1
+    threads = threads or os.cpu_count() or 1
     head = load_head(lake.path, head_name, threads=threads)
     opened: dict[str, Encoder] = {}
     for feature in head.card.features:

@@ -1,29 +1,36 @@
-"""Training: read, split, choose, fit, measure beside the baselines, save."""
+"""Training: read, split, choose, fit, measure beside the baselines, calibrate, save."""
 
 import importlib.metadata
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 
 from matlake.encoders.session import onnx_runtime
-from matlake.errors import TrainingError
-from matlake.materials.units import unit_of
+from matlake.materials.units import quantity_of, unit_of
+from matlake.progress import Tracker, untracked
+from matlake.regress.calibration import out_of_fold_residuals
+from matlake.regress.evaluation import Evaluation, evaluate, learning_curve
 from matlake.regress.features import resolve_features
-from matlake.regress.head import HeadCard, check_name, save_head
+from matlake.regress.head import save_head
+from matlake.regress.head_card import HeadCard, check_name
 from matlake.regress.matrix import Matrix, read_matrix
-from matlake.regress.metrics import Metrics, mean_baseline, measure
-from matlake.regress.models import MODELS, fit_model
+from matlake.regress.metrics import Metrics, measure, rank_correlation
+from matlake.regress.models import MODELS, Fitted, fit_model
 from matlake.regress.onnx_head import check_parity, convert, run_graph
+from matlake.regress.projection import add_coordinates
 from matlake.regress.result import HeldRows, TrainResult
-from matlake.regress.selection import choose, silent
-from matlake.regress.splits import Rows, split_rows
+from matlake.regress.selection import Budget, Candidate, choose, silent
+from matlake.regress.splits import HeldOut, parse_split
+from matlake.regress.training_plots import draw_plots
+from matlake.regress.trust import Remembered, element_rows, make_interval, make_reference, remember
 from matlake.store.lake import Lake
 
 _PARITY_ROWS: Final = 500
-_TOOLS: Final = ("matlake", "scikit-learn", "skl2onnx", "onnx", "numpy")
+_TOOLS: Final = ("matlake", "scikit-learn", "skl2onnx", "onnx", "crepes", "numpy")
+_RANDOM: Final = "random"
 
 
 @dataclass(frozen=True)
@@ -36,9 +43,10 @@ class TrainRequest:
         model: A model of ``models.MODELS`` or ``auto``.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
-        split: A method of ``splits.SPLITS``.
+        split: A method of ``splits``, with its argument.
         name: Name of the head; by default the target and the model.
         seed: Decides split, folds and what models draw.
+        budget: Bounds the search for model and parameters.
     """
 
     target: str
@@ -46,13 +54,16 @@ class TrainRequest:
     model: str = "auto"
     dataset: str | None = None
     where: str | None = None
-    split: str = "random"
+    split: str = _RANDOM
     name: str | None = None
     seed: int = 0
+    budget: Budget = field(default_factory=Budget)
 
 
-def train(lake: Lake, request: TrainRequest, note: Callable[[str], None] = silent) -> TrainResult:
-    """Train a head, measure it on rows it has not seen, and save it.
+def train(
+    lake: Lake, request: TrainRequest, note: Callable[[str], None] = silent, track: Tracker = untracked
+) -> TrainResult:
+    """Train a head, measure it on rows it has not seen, calibrate its intervals, and save it.
 
     The head is fitted to the training rows only, so that its metrics are those of the very file that is saved.
 
@@ -60,9 +71,11 @@ def train(lake: Lake, request: TrainRequest, note: Callable[[str], None] = silen
         lake: The lake, with the features embedded.
         request: What to train.
         note: Told what is being done.
+        track: Told the number of fits done in the search for model and parameters.
 
     Raises:
-        TrainingError: The data do not allow it; see ``read_matrix``, ``split_rows`` and ``find_model``.
+        TrainingError: The data do not allow it; see ``read_matrix``, ``parse_split``, ``Split.hold_out`` and
+            ``find_model``.
         EncoderError: No such encoder or layer.
         QueryError: ``where`` is no predicate over ``materials``.
         HeadError: The name is not one, or the model does not survive the conversion to ONNX.
@@ -71,59 +84,111 @@ def train(lake: Lake, request: TrainRequest, note: Callable[[str], None] = silen
     name = request.name or f"{request.target}-{request.model}"
     check_name(name)
     onnx_runtime()
+    seed, split = request.seed, parse_split(request.split)
     features = resolve_features(lake, request.features)
     note("reading features and target")
-    matrix = read_matrix(lake, request.target, features, dataset=request.dataset, where=request.where)
-    train_rows, test_rows = split_rows(request.split, matrix.groups, matrix.y, request.seed)
-    y_train = matrix.y[train_rows]
-    if y_train.min() == y_train.max():
-        raise TrainingError(
-            f"{request.target} is {y_train[0]:g} in all {len(y_train):,} training rows",
-            "select more rows, or try another --seed",
-        )
-    choice = choose(request.model, matrix.x[train_rows], y_train, matrix.groups[train_rows], request.seed, note)
-    best = choice.best
-    note(f"fitting {best.model} to {len(train_rows):,} rows")
-    fitted = fit_model(MODELS[best.model], best.parameters, matrix.x[train_rows], y_train, request.seed)
-    content = convert(fitted, matrix.x.shape[1])
-    checked = np.concatenate([test_rows[:_PARITY_ROWS], train_rows[:_PARITY_ROWS]])
-    parity = check_parity(content, fitted, matrix.x[checked])
+    matrix = read_matrix(
+        lake,
+        request.target,
+        features,
+        dataset=request.dataset,
+        where=request.where,
+        columns=split.columns,
+        crystals=split.needs_crystals,
+    )
+    held_out = split.hold_out(matrix, seed)
+    rows, test_rows = held_out.train, held_out.test
+    x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
+    choice = choose(request.model, x, y, groups, seed, note, budget=request.budget, track=track)
+    best, model = choice.best, MODELS[choice.best.model]
+    note(f"fitting {best.model} to {len(rows):,} rows")
+    fitted = fit_model(model, best.parameters, x, y, seed)
+    remembered = remember(matrix, rows, seed)
+    content = add_coordinates(convert(fitted, x.shape[1]), remembered.projection)
+    parity = _parity(content, fitted, matrix, held_out)
     predicted = run_graph(content, matrix.x[test_rows])
-    y_test = matrix.y[test_rows]
-    metrics, baseline = measure(y_test, predicted), mean_baseline(y_train, y_test)
-    note(f"fitting {best.model} to element fractions for comparison")
-    fractions_baseline = _fractions_baseline(best.model, matrix, train_rows, test_rows, request.seed)
+    evaluation = evaluate(matrix, rows, test_rows, predicted, remembered, seed)
+
+    note("calibrating intervals on held-out folds of the training rows")
+    residuals = out_of_fold_residuals(model, best.parameters, x, y, groups, seed)[
+        np.searchsorted(rows, remembered.rows)
+    ]
+    reference = make_reference(matrix, remembered, residuals)
+    interval = make_interval(remembered, residuals)
+    around = reference.nearest(remembered.projection.apply(matrix.x[test_rows]))
+    test = HeldRows(
+        matrix.material_id[test_rows],
+        matrix.formula[test_rows],
+        matrix.y[test_rows],
+        predicted,
+        around.scores,
+        interval.half_widths(around),
+    )
+    note("comparing with fewer rows, with element fractions and with a random split")
+    curve = learning_curve(model, best.parameters, matrix, rows, test_rows, seed)
+    curve.append({"rows": len(rows), "mae": evaluation.metrics.mae})
+    fractions_baseline = _fractions_baseline(best.model, matrix, held_out, seed)
+    random_evaluation = None if split.text == _RANDOM else _random_evaluation(best, matrix, seed)
+    unit = unit_of(request.target)
     card = save_head(
         lake.path,
         HeadCard(
             name=name,
             target=request.target,
-            unit=unit_of(request.target),
+            unit=unit,
             features=features,
             training_sql=matrix.sql,
-            split=request.split,
+            split=split.text,
+            split_description=held_out.description,
             model=best.model,
             parameters=best.parameters,
-            seed=request.seed,
-            n_train=len(train_rows),
+            seed=seed,
+            n_train=len(rows),
             n_test=len(test_rows),
-            metrics=asdict(metrics),
-            baseline=asdict(baseline),
+            n_dropped=len(held_out.dropped),
+            metrics=asdict(evaluation.metrics),
+            baseline=asdict(evaluation.baseline),
             fractions_baseline=asdict(fractions_baseline),
+            evaluation=evaluation.document(),
+            random_evaluation=random_evaluation.document() if random_evaluation else None,
+            learning_curve=curve,
             cross_validation=choice.document(),
+            interval=interval,
+            interval_check={"coverage": test.coverage, "mean_width": float(2.0 * test.half_widths.mean())},
+            ood_check={
+                "rank_correlation": rank_correlation(test.scores, test.errors),
+                "beyond": float(np.mean(test.scores > 1.0)),
+            },
+            element_rows=element_rows(matrix.fractions[rows]),
             parity=parity,
             tool_versions={tool: importlib.metadata.version(tool) for tool in _TOOLS},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
         content,
+        reference,
+        draw_plots(test, curve, evaluation.baseline.mae, quantity=quantity_of(request.target), unit=unit),
     )
-    held = HeldRows(matrix.material_id[test_rows], matrix.formula[test_rows], y_test, predicted)
-    return TrainResult(card, metrics, baseline, fractions_baseline, matrix.missing, held)
+    return TrainResult(card, evaluation, random_evaluation, fractions_baseline, matrix.missing, test)
 
 
-def _fractions_baseline(model: str, matrix: Matrix, train_rows: Rows, test_rows: Rows, seed: int) -> Metrics:
+def _parity(content: bytes, fitted: Fitted, matrix: Matrix, held_out: HeldOut) -> float:
+    checked = np.concatenate([held_out.test[:_PARITY_ROWS], held_out.train[:_PARITY_ROWS]])
+    return check_parity(content, fitted, matrix.x[checked])
+
+
+def _fractions_baseline(model: str, matrix: Matrix, held_out: HeldOut, seed: int) -> Metrics:
     """Choose parameters for, fit and measure the same kind of model on element fractions."""
-    x, y = matrix.fractions[train_rows], matrix.y[train_rows]
-    best = choose(model, x, y, matrix.groups[train_rows], seed).best
+    rows, test_rows = held_out.train, held_out.test
+    x, y = matrix.fractions[rows], matrix.y[rows]
+    best = choose(model, x, y, matrix.groups[rows], seed).best
     fitted = fit_model(MODELS[best.model], best.parameters, x, y, seed)
     return measure(matrix.y[test_rows], fitted.predict(matrix.fractions[test_rows]))
+
+
+def _random_evaluation(best: Candidate, matrix: Matrix, seed: int) -> Evaluation:
+    """Fit and measure the same model with the same parameters on a random split."""
+    held_out = parse_split(_RANDOM).hold_out(matrix, seed)
+    rows, test_rows = held_out.train, held_out.test
+    fitted = fit_model(MODELS[best.model], best.parameters, matrix.x[rows], matrix.y[rows], seed)
+    remembered: Remembered = remember(matrix, rows, seed)
+    return evaluate(matrix, rows, test_rows, fitted.predict(matrix.x[test_rows]), remembered, seed)

@@ -92,6 +92,8 @@ def test_oqmd_loses_only_its_86_outliers(oqmd) -> None:
         ("volume_A3_per_atom", "A3_per_atom", "Å³/atom"),
         ("bulk_modulus_VRH_GPa", "GPa", "GPa"),
         ("poisson_ratio", "", ""),
+        ("piezoelectric_eij_max_C_per_m2", "C_per_m2", "C/m²"),
+        ("last_phdos_peak_per_cm", "per_cm", "1/cm"),
     ],
 )
 def test_units_are_read_from_column_names(column, suffix, unit) -> None:

@@ -26,8 +26,10 @@ def test_what_is_no_formula_is_explained_and_stops_nothing(embedded: matlake.Lak
     assert [(f.row, f.input) for f in answer.failed] == [(2, "Xx2"), (3, ""), (4, "He")]
     document = json.loads(json.dumps(answer.document(), allow_nan=False))
     assert (document["head"], document["unit"]) == ("gap", "eV")
-    assert set(document["predictions"][0]) == {"input", "value"}
-    assert any("GaN" in line and line.endswith(" eV") for line in answer.lines())
+    contract = {"input", "value", "lower", "upper", "ood_score", "novelties", "nearest"}
+    assert set(document["predictions"][0]) == contract
+    assert set(document["predictions"][0]["nearest"][0]) == {"dataset", "material_id", "formula", "value", "distance"}
+    assert any("GaN" in line and " eV  [" in line for line in answer.lines())
 
 
 def test_nothing_but_bad_formulas_is_an_answer_too(embedded: matlake.Lake) -> None:
@@ -67,11 +69,17 @@ def test_a_written_table_explains_every_row(embedded: matlake.Lake, tmp_path: Pa
     source.write_text("id,what\n1,TiO2\n2,Xx\n3,GaN\n4,a,b,c\n")
     report = predict_to_file(embedded, "gap", source, output, formula_column="what")
     table = pacsv.read_csv(output) if ending == "csv" else pq.read_table(output)
-    assert table.column_names == ["id", "what", "predicted_band_gap_eV", "prediction_failure"]
+    own = ["predicted_band_gap_eV", "prediction_failure", "lower_band_gap_eV", "upper_band_gap_eV", "ood_score"]
+    assert table.column_names == ["id", "what", *own, "novel_elements", "nearest_training_materials"]
     assert table["id"].to_pylist() == [1, 2, 3]
     values = table["predicted_band_gap_eV"].to_pylist()
     assert [value is None for value in values] == [False, True, False]
     assert "Xx" in table["prediction_failure"].to_pylist()[1]
+    few = predict(embedded, "gap", ["TiO2", "GaN"]).predictions
+    lower = table["lower_band_gap_eV"].to_pylist()
+    assert [lower[0], lower[2]] == pytest.approx([one.lower for one in few], abs=1e-4)
+    near = json.loads(table["nearest_training_materials"].to_pylist()[0])
+    assert [one["formula"] for one in near] == [one.formula for one in few[0].nearest]
     assert (report.rows, report.n_failed) == (2, 2)
     assert [f.row for f in report.failed] == [1, 3]
     assert not list(tmp_path.glob(".*"))

@@ -18,9 +18,15 @@ def test_the_answer_holds_what_the_contract_promises(trained: TrainResult) -> No
     assert answer["head"] == "gap"
     assert (answer["target"], answer["unit"]) == ("band_gap_eV", "eV")
     assert answer["n_train"] + answer["n_test"] == 307
-    assert (
-        set(answer["metrics"]) == set(answer["baseline"]) == set(answer["fractions_baseline"]) == {"mae", "rmse", "r2"}
-    )
+    kinds = ("metrics", "baseline", "fractions_baseline", "nearest_baseline")
+    assert all(set(answer[kind]) == {"mae", "rmse", "r2", "q95", "spearman"} for kind in kinds)
+    low, high = answer["metric_intervals"]["mae"]
+    assert low < answer["metrics"]["mae"] < high
+    assert answer["random_split"] is None
+    assert answer["interval"]["level"] == pytest.approx(0.9)
+    assert 0.7 < answer["interval"]["coverage"] <= 1.0
+    assert [point["rows"] for point in answer["learning_curve"]] == sorted(p["rows"] for p in answer["learning_curve"])
+    assert answer["learning_curve"][-1] == {"rows": answer["n_train"], "mae": answer["metrics"]["mae"]}
     assert answer["cv"]["folds"] == 3
     assert answer["left_out"] == 0
 
@@ -38,8 +44,22 @@ def test_people_see_the_unit_and_both_baselines(trained: TrainResult) -> None:
     assert "band_gap_eV in eV" in text
     assert "mean of the training rows" in text
     assert "ridge on element fractions" in text
-    table = [line for line in trained.lines() if "R²" in line or line.startswith(("ridge", "mean"))]
-    assert len({line.index("  ", len(line.rstrip()) - 27) > 0 for line in table}) == 1
+    assert "nearest training material" in text
+    assert "90% intervals hold" in text
+    header = next(line for line in trained.lines() if "R²" in line)
+    rows = [line for line in trained.lines() if line.startswith(("ridge on", "mean of", "nearest"))]
+    assert len(rows) == 4
+    assert {len(line) for line in rows} == {header.index("Spearman") + len("Spearman")}
+
+
+def test_plots_are_kept_with_the_head(embedded: matlake.Lake, trained: TrainResult) -> None:
+    plots = embedded.path / "heads" / trained.card.name / "plots"
+    names = ("error_by_distance", "learning_curve", "parity")
+    expected = [f"{name}.{ending}" for name in names for ending in ("png", "svg")]
+    assert sorted(path.name for path in plots.iterdir()) == expected
+    assert all((plots / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in names)
+    assert "absolute error of band gap (eV)" in (plots / "error_by_distance.svg").read_text()
+    assert "MAE of band gap (eV)" in (plots / "learning_curve.svg").read_text()
 
 
 def test_the_same_seed_makes_the_same_head(embedded: matlake.Lake) -> None:
@@ -53,7 +73,7 @@ def test_auto_names_the_model_it_chose(embedded: matlake.Lake) -> None:
     steps: list[str] = []
     result = train(embedded, TrainRequest("band_gap_eV", [FEATURE], where="band_gap_eV > 0"), steps.append)
     assert result.card.name == "band_gap_eV-auto"
-    assert result.card.model in result.lines()[2]
+    assert f"model {result.card.model}" in result.lines()[3]
     assert result.metrics.mae < result.baseline.mae
     assert any("cross-validating svr" in step for step in steps)
     assert '"band_gap_eV" IS NOT NULL AND (band_gap_eV > 0' in result.card.training_sql
@@ -61,8 +81,8 @@ def test_auto_names_the_model_it_chose(embedded: matlake.Lake) -> None:
 
 def test_what_cannot_be_trained_is_said_before_the_work(embedded: matlake.Lake) -> None:
     for request, error, message in (
-        (TrainRequest("band_gap_eV", [FEATURE], "mlp"), TrainingError, "unknown model"),
-        (TrainRequest("band_gap_eV", [FEATURE], "ridge", split="time"), TrainingError, "unknown split"),
+        (TrainRequest("band_gap_eV", [FEATURE], "oracle"), TrainingError, "unknown model"),
+        (TrainRequest("band_gap_eV", [FEATURE], "ridge", split="halves"), TrainingError, "unknown split"),
         (TrainRequest("band_gap_eV", [FEATURE], "ridge", name="a/b"), HeadError, "not a head name"),
         (TrainRequest("density", [FEATURE], "ridge"), TrainingError, "no column 'density'"),
     ):
