@@ -59,8 +59,8 @@ def train_command(
 
     if dataset and where:
         raise click.UsageError("--dataset and --where exclude each other: put dataset = '…' into the predicate")
-    limits = {"fits": max_fits, "seconds": max_seconds}
-    budget = Budget(**{limit: value for limit, value in limits.items() if value is not None})
+    usual = Budget()
+    budget = Budget(max_fits or usual.fits, max_seconds or usual.seconds)
     request = TrainRequest(target, features.split(","), model, dataset, where, split, name, seed, budget)
     with progress("choosing a model", "fits") as track:
         result = train(open_lake(lake), request, note, track)
