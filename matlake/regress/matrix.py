@@ -176,12 +176,16 @@ def _check_target(connection: duckdb.DuckDBPyConnection, target: str) -> None:
     kinds: dict[str, str] = dict(
         connection.execute("SELECT column_name, column_type FROM (DESCRIBE materials)").fetchall()
     )
-    properties = [name for name in kinds if name not in MATERIAL_COLUMNS]
-    hint = f"property columns: {', '.join(properties) or 'none: import a table that has some'}"
+    properties = [name for name, kind in kinds.items() if name not in MATERIAL_COLUMNS and _is_number(kind)]
+    hint = f"property columns: {', '.join(properties) or 'none: import a table with columns of numbers'}"
     if target not in kinds:
         raise TrainingError(f"the lake has no column {target!r}", hint)
-    if kinds[target] not in _NUMERIC and not kinds[target].startswith(_NUMERIC_PREFIXES):
+    if not _is_number(kinds[target]):
         raise TrainingError(f"column {target!r} holds {kinds[target]}, not numbers", hint)
+
+
+def _is_number(kind: str) -> bool:
+    return kind in _NUMERIC or kind.startswith(_NUMERIC_PREFIXES)
 
 
 def _selection_sql(connection: duckdb.DuckDBPyConnection, target: str, dataset: str | None, where: str | None) -> str:
