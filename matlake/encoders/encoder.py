@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.card import MODEL_FILE, EncoderCard, read_card
-from matlake.encoders.session import onnx_runtime, open_session
+from matlake.encoders.session import open_session
 from matlake.errors import EncoderError, NotFiniteError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import ATOMIC_NUMBER, ELEMNET_ELEMENTS, SYMBOLS
@@ -72,7 +72,7 @@ class Encoder:
         return self.encode_fractions(materials, [name])[0]
 
     def encode_fractions(self, fractions: NDArray[np.float32], layers: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Return the vectors of several layers for compositions; only what they need of the network is run.
+        """Return the vectors of several layers for compositions.
 
         Args:
             fractions: float32 [n, 86].
@@ -112,7 +112,7 @@ class Encoder:
     def encode_graphs(
         self, graphs: "PairGraphs | AngularGraphs", layers: Sequence[str], batches: "Sequence[Batch] | None" = None
     ) -> list[NDArray[np.float32]]:
-        """Return the vectors of several layers for crystals; only what they need of the network is run.
+        """Return the vectors of several layers for crystals.
 
         Runs hold a bounded number of edges; one that does not fit into memory is halved.
 
@@ -170,9 +170,7 @@ class Encoder:
         vectors: list[NDArray[np.float32]],
         rows: slice | NDArray[np.int64],
     ) -> None:
-        options = onnx_runtime().RunOptions()
-        options.only_execute_path_to_fetches = True
-        outputs = self.session.run([self.card.layer(layer).output for layer in layers], inputs, options)
+        outputs = self.session.run([self.card.layer(layer).output for layer in layers], inputs)
         for target, output in zip(vectors, outputs, strict=True):
             target[rows] = output.reshape(len(output), target.shape[1])
 
@@ -185,13 +183,16 @@ class Encoder:
         return vectors
 
 
-def open_encoder(folder: Path, *, device: str = "cpu", threads: int = 1) -> Encoder:
+def open_encoder(
+    folder: Path, *, device: str = "cpu", threads: int = 1, layers: Sequence[str] | None = None
+) -> Encoder:
     """Open the encoder in a folder that holds ``card.json`` and ``encoder.onnx``.
 
     Args:
         folder: The encoder's folder.
         device: ``cpu`` or ``cuda``.
         threads: Threads inside one operator on the CPU.
+        layers: The only layers that will be asked for: what lies behind them is not computed. All where not given.
 
     Raises:
         EncoderError: The card or the file is missing, changed or refused, or needs another matlake.
@@ -200,7 +201,10 @@ def open_encoder(folder: Path, *, device: str = "cpu", threads: int = 1) -> Enco
     card = read_card(folder)
     recipe = _recipe(card)
     states = _oxidation_states(card)
-    session = open_session(folder / MODEL_FILE, card.sha256, error=EncoderError, device=device, threads=threads)
+    outputs = None if layers is None else {card.layer(layer).output for layer in layers}
+    session = open_session(
+        folder / MODEL_FILE, card.sha256, error=EncoderError, device=device, threads=threads, outputs=outputs
+    )
     if recipe is None:
         made = {FRACTIONS} if states is None else {FRACTIONS, CHARGE_NEUTRAL}
         taken = {node.name for node in session.get_inputs()}

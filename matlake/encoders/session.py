@@ -3,7 +3,7 @@
 import hashlib
 import importlib
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,15 @@ STANDARD_DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 DEVICES: Final = ("cpu", "cuda")
 
 
-def open_session(path: Path, sha256: str, *, error: type[MatlakeError], device: str = "cpu", threads: int = 1) -> Any:
+def open_session(
+    path: Path,
+    sha256: str,
+    *,
+    error: type[MatlakeError],
+    device: str = "cpu",
+    threads: int = 1,
+    outputs: Collection[str] | None = None,
+) -> Any:
     """Audit an ONNX file and open it.
 
     Args:
@@ -26,6 +34,7 @@ def open_session(path: Path, sha256: str, *, error: type[MatlakeError], device: 
         error: Class to raise when the file is refused.
         device: ``cpu`` or ``cuda``; nothing falls back silently.
         threads: Threads inside one operator on the CPU.
+        outputs: The only outputs that will be asked for; all where not given.
 
     Returns:
         An ``onnxruntime.InferenceSession``.
@@ -44,6 +53,8 @@ def open_session(path: Path, sha256: str, *, error: type[MatlakeError], device: 
     if hashlib.sha256(content).hexdigest() != sha256:
         raise error(f"{path} does not match the sha256 of its card", "the file was changed or damaged: restore it")
     audit(content, path, error)
+    if outputs is not None:
+        content = _pruned(content, outputs)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -118,6 +129,29 @@ def audit(content: bytes, path: Path, error: type[MatlakeError]) -> None:
         for node in graph.node:
             if node.domain not in STANDARD_DOMAINS:
                 raise error(f"{path} uses the custom operator {node.domain}::{node.op_type}")
+
+
+def _pruned(content: bytes, outputs: Collection[str]) -> bytes:
+    """Leave out what some outputs do not depend on: ONNX Runtime computes every node, whatever it is asked for."""
+    import onnx
+
+    model = onnx.load_model_from_string(content)
+    graph, needed = model.graph, set(outputs)
+    kept_nodes = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            kept_nodes.append(node)
+            needed.update(node.input)
+            inner = (found for a in node.attribute for found in ([a.g] if a.HasField("g") else []) + list(a.graphs))
+            needed.update(name for top in inner for own in _graphs(top) for n in own.node for name in n.input)
+    for field, kept in (
+        (graph.node, kept_nodes[::-1]),
+        (graph.output, [output for output in graph.output if output.name in outputs]),
+        (graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed]),
+    ):
+        del field[:]
+        field.extend(kept)
+    return bytes(model.SerializeToString())
 
 
 def _graphs(graph: "onnx.GraphProto") -> "Iterator[onnx.GraphProto]":

@@ -160,7 +160,8 @@ def open_predictor(lake: Lake, head_name: str, *, threads: int | None = None) ->
         shelved = lake.find_encoder(feature.encoder)
         check_encoder(head.card, feature, shelved.card)
         if feature.encoder not in opened:
-            opened[feature.encoder] = open_encoder(shelved.folder, threads=threads)
+            layers = [one.layer for one in head.card.features if one.encoder == feature.encoder]
+            opened[feature.encoder] = open_encoder(shelved.folder, threads=threads, layers=layers)
     return Predictor(head, opened)
 
 

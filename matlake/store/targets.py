@@ -65,14 +65,16 @@ def open_targets(lake: Lake, features: Sequence[str], device: str) -> list[Targe
         MissingExtraError: ONNX Runtime or the device is not there.
     """
     shelved: dict[str, ShelvedEncoder] = {}
-    encoders: dict[str, Encoder] = {}
     layers: dict[tuple[str, str], None] = {}  # a set that keeps the order
     for feature in features:
         name, layer = split_feature(feature)
         if name not in shelved:
             shelved[name] = lake.find_encoder(name)
-            encoders[name] = open_encoder(shelved[name].folder, device=device)
-        layers[name, encoders[name].card.layer(layer).name] = None
+        layers[name, shelved[name].card.layer(layer).name] = None
+    encoders = {
+        name: open_encoder(found.folder, device=device, layers=[layer for owner, layer in layers if owner == name])
+        for name, found in shelved.items()
+    }
     models = {}
     for name, encoder in encoders.items():
         shelve(shelved[name], lake.encoders)

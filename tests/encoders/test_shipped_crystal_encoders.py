@@ -40,11 +40,11 @@ def test_a_run_that_does_not_fit_is_halved() -> None:
     class Small:
         """A session on a device with little memory."""
 
-        def run(self, outputs, inputs, options) -> list[np.ndarray]:
+        def run(self, outputs, inputs) -> list[np.ndarray]:
             sizes.append(len(inputs["pool"]))
             if len(inputs["pool"]) > 3:
                 raise RuntimeError("Failed to allocate memory for requested buffer of size 123")
-            return encoder.session.run(outputs, inputs, options)
+            return encoder.session.run(outputs, inputs)
 
     found = replace(encoder, session=Small()).encode(crystals)
     assert abs(found - expected).max() < 1e-5 * abs(expected).max()

@@ -287,8 +287,8 @@ def test_for_a_fast_device_batches_are_made_ahead_and_vectors_are_the_same(
         batches.append(made)
         return inner(self, graphs, layers, made)
 
-    def fast(folder: Path, *, device: str) -> Encoder:
-        return replace(open_encoder(folder), device=device)  # on the processor all the same
+    def fast(folder: Path, *, device: str, layers: list[str]) -> Encoder:
+        return replace(open_encoder(folder, layers=layers), device=device)  # on the processor all the same
 
     monkeypatch.setattr(Encoder, "encode_graphs", counted)
     monkeypatch.setattr(targets, "open_encoder", fast)
