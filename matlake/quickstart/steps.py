@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from matlake.progress import Tracker
+from matlake.regress.models import AUTO_MODELS
 from matlake.regress.predict import verdict
 from matlake.regress.prediction import Prediction
 from matlake.regress.result import TrainResult
-from matlake.regress.selection import Budget
+from matlake.regress.selection import FOLDS, Budget
 from matlake.regress.train import TrainRequest, train
 from matlake.store.embedder import EmbedReport, embed
 from matlake.store.importer import ImportReport, import_table
@@ -40,7 +41,7 @@ def embed_sample(
     return embedded
 
 
-BUDGET: Final = Budget(fits=15)
+BUDGET: Final = Budget(fits=FOLDS * len(AUTO_MODELS))
 """The default of each model that ``auto`` tries: a first look is to be quick."""
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from matlake.regress import race
-from matlake.regress.models import AUTO_MODELS, MODELS
+from matlake.regress.models import AUTO_MODELS, MODELS, Fitted, Model
 from matlake.regress.selection import Budget, choose
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
@@ -24,9 +24,9 @@ def test_a_search_does_as_many_fits_as_its_budget_allows(
     done: list[str] = []
     real = race.fit_model
 
-    def counted(model, *arguments):
+    def counted(model: Model, *others: object) -> Fitted:
         done.append(model.name)
-        return real(model, *arguments)
+        return real(model, *others)
 
     monkeypatch.setattr(race, "fit_model", counted)
     (x, y), reports = vectors, []
@@ -39,7 +39,7 @@ def test_a_search_does_as_many_fits_as_its_budget_allows(
 
 
 def test_auto_tries_models_of_several_kinds_and_takes_the_best_twice_the_same(vectors: Vectors) -> None:
-    x, y = vectors
+    x, y = vectors[0][:150], vectors[1][:150]
     first, again = (choose("auto", x, y, groups_of(y), seed=3) for _ in range(2))
     assert json.dumps(first.document()) == json.dumps(again.document())
     assert {candidate.model for candidate in first.candidates} == set(AUTO_MODELS)
@@ -50,22 +50,20 @@ def test_auto_tries_models_of_several_kinds_and_takes_the_best_twice_the_same(ve
 
 
 def test_another_seed_searches_elsewhere(vectors: Vectors) -> None:
-    x, y = vectors
+    x, y = vectors[0][:100], vectors[1][:100]
     budget = Budget(3 * len(AUTO_MODELS) + 6, 600.0)
     found = [choose("auto", x, y, groups_of(y), seed, budget=budget).candidates for seed in (0, 1)]
     parameters = [{json.dumps(candidate.parameters) for candidate in candidates} for candidates in found]
     assert parameters[0] - parameters[1]
 
 
-def test_a_search_that_runs_out_of_time_says_so_and_still_chooses(
-    vectors: Vectors, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_that_runs_out_of_time_says_so_and_still_chooses(vectors: Vectors) -> None:
     x, y = vectors
-    ticks = iter(range(1000))
-    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))
-    choice = choose("auto", x, y, groups_of(y), 0, budget=Budget(1000, 5.0))
+    started = time.monotonic()
+    choice = choose("auto", x, y, groups_of(y), 0, budget=Budget(10**6, 1.0))
+    assert 1.0 <= time.monotonic() - started < 20.0  # the last fit is let through
     assert choice.stopped_by == "seconds"
-    assert 1 <= choice.fits < 6
+    assert choice.fits == sum(candidate.folds for candidate in choice.candidates)
     assert choice.best.model in AUTO_MODELS
 
 

@@ -1,4 +1,4 @@
-"""Linear models. Features and target are centred, so that none but SGD fits an intercept."""
+"""Linear models."""
 
 from typing import Any, Final
 
@@ -14,25 +14,25 @@ _MAX_EPOCHS: Final = 200
 def _fit_ridge(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:  # noqa: ARG001 - one signature for all
     from sklearn.linear_model import Ridge
 
-    return _fitted(Ridge(**parameters, fit_intercept=False, copy_X=False), z, y)
+    return _fitted(Ridge(**parameters, copy_X=False), z, y)
 
 
 def _fit_linear(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:  # noqa: ARG001 - one signature for all
     from sklearn.linear_model import LinearRegression
 
-    return _fitted(LinearRegression(**parameters, fit_intercept=False, copy_X=False), z, y)
+    return _fitted(LinearRegression(**parameters, copy_X=False), z, y)
 
 
 def _fit_lasso(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:  # noqa: ARG001 - one signature for all
     from sklearn.linear_model import Lasso
 
-    return _fitted(Lasso(**parameters, max_iter=_MAX_SWEEPS, precompute=True, fit_intercept=False), z, y)
+    return _fitted(Lasso(**parameters, max_iter=_MAX_SWEEPS, precompute=True), z, y)
 
 
 def _fit_elastic_net(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:  # noqa: ARG001 - one signature for all
     from sklearn.linear_model import ElasticNet
 
-    return _fitted(ElasticNet(**parameters, max_iter=_MAX_SWEEPS, precompute=True, fit_intercept=False), z, y)
+    return _fitted(ElasticNet(**parameters, max_iter=_MAX_SWEEPS, precompute=True), z, y)
 
 
 def _fit_sgd(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:

@@ -71,10 +71,10 @@ def _threads() -> Iterator[None]:
 
 
 def _draw_forest(rng: np.random.Generator, n_features: int) -> Parameters:
-    few = 1.0 / np.sqrt(n_features)
+    few = min(0.5, 1.0 / np.sqrt(n_features))
     return {
         "n_estimators": 100,
-        "max_features": log_uniform(rng, few, max(2.0 * few, 0.5)),
+        "max_features": log_uniform(rng, few, 0.5),
         "min_samples_leaf": int(rng.choice([1, 1, 2, 3, 5])),
     }
 
