@@ -28,6 +28,7 @@ _CATEGORIES: Final = (
 _GEOMETRY: Final = re.compile(r"_(cell|atom_site|space_group|symmetry)[_.]", re.IGNORECASE)
 _MOST_BLOCKS: Final = 20_000
 _LENIENT_CHARACTERS: Final = 1 << 18  # pymatgen's reader is slow, and no file of a small crystal is that long
+_LENIENT_LINE: Final = 2048  # the standard's longest: pymatgen's time for a line grows with the square of its length
 
 
 class Block(Protocol):
@@ -144,7 +145,9 @@ def _leniently(text: str, reason: str) -> list[Block]:
     if not text.isascii():
         return read_blocks(text.removeprefix("\ufeff").encode("ascii", "replace").decode())
     unreadable = StructureError(f"not a CIF: {reason.removeprefix('string:')}", "the first number is the line")
-    if len(text) > _LENIENT_CHARACTERS or not re.search(r"^[ \t]*data_", text, re.MULTILINE | re.IGNORECASE):
+    if len(text) > _LENIENT_CHARACTERS or max(map(len, text.splitlines())) > _LENIENT_LINE:
+        raise unreadable
+    if not re.search(r"^[ \t]*data_", text, re.MULTILINE | re.IGNORECASE):
         raise unreadable
     from pymatgen.io.cif import CifFile
 

@@ -16,7 +16,7 @@ from matlake.materials.structure_files.species import atomic_number
 from matlake.materials.structure_files.text import check_length
 
 _FEWEST_LINES: Final = 8  # comment, scale, three vectors, counts, mode, an atom
-_NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d++)?", re.ASCII)
 _COUNT: Final = re.compile("[0-9]{1,9}")
 _LINE_SHOWN: Final = 60
 

@@ -1,0 +1,1 @@
+"""Heads over HTTP: an API and a page. Needs the extra ``serve``."""

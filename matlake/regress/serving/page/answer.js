@@ -1,0 +1,173 @@
+// The answer in numbers, words and small drawings. Text from outside only ever becomes text nodes.
+
+const SVG = "http://www.w3.org/2000/svg";
+const MOST_SHOWN = 3; // of the score's scale
+const SAME = 1e-3; // distance of what the encoder sees as one and the same
+const WIDEST = 560; // of a drawing
+
+const find = (id) => document.getElementById(id);
+
+/** Make an element of an SVG drawing. */
+export function shape(name, attributes, ...children) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+/** Write a formula with its amounts as subscripts. */
+export function formulaNodes(text) {
+  return text.split(/(?<=[A-Za-z)\]])([\d.]+)/).map((part, place) => {
+    if (place % 2 === 0) return document.createTextNode(part);
+    const amount = document.createElement("sub");
+    amount.textContent = part;
+    return amount;
+  });
+}
+
+/** Digits after the point that a number deserves whose uncertainty is known. */
+function digitsFor(spread) {
+  return spread > 0 ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(spread)))) : 3;
+}
+
+/** Write a number with so many digits after the point. */
+export function written(value, digits) {
+  const text = value.toFixed(digits);
+  return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "\u2212");
+}
+
+/** Write a number with three significant digits. */
+export function short(value) {
+  if (value === 0) return "0";
+  return written(value, Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))));
+}
+
+/** Show value and interval, and where they are among the training values. */
+export function showValue(prediction, head, histogram) {
+  const { value, lower, upper } = prediction;
+  const bounded = lower !== null && upper !== null;
+  const digits = bounded ? digitsFor((upper - lower) / 2) : 3;
+  find("quantity").textContent = capital(head.quantity);
+  find("material").replaceChildren(...formulaNodes(prediction.input));
+  find("value").textContent = bounded ? written(value, digits) : short(value);
+  find("unit").textContent = head.unit;
+  find("interval").textContent = bounded
+    ? `between ${written(lower, digits)} and ${written(upper, digits)} ${head.unit}`
+    : "no interval: this head was trained before heads had them";
+  find("interval-words").textContent = bounded
+    ? `${shareInWords(head.level)} measured values of materials like those in training fall in this range.`
+    : "";
+  const [same] = prediction.nearest;
+  find("known").hidden = !(same?.distance < SAME);
+  find("known").textContent =
+    same && `${head.input === "formulas" ? "This composition" : "This crystal"} is in the training set: ${short(same.value)} ${head.unit}.`;
+  find("range").replaceChildren(...(histogram ? [rangeDrawing(prediction, head, histogram)] : []));
+}
+
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Say 0.9 as "9 of 10". */
+export function shareInWords(share) {
+  const tenths = share * 10;
+  return Math.abs(tenths - Math.round(tenths)) < 1e-9 ? `${Math.round(tenths)} of 10` : `${Math.round(share * 100)} of 100`;
+}
+
+function rangeDrawing({ value, lower, upper }, head, { edges, counts }) {
+  const width = Math.min(WIDEST, find("range").clientWidth || WIDEST);
+  const base = 84;
+  const low = Math.min(edges[0], lower ?? value);
+  const high = Math.max(edges.at(-1), upper ?? value);
+  const x = (v) => 8 + ((width - 16) * (v - low)) / (high - low || 1);
+  const digits = digitsFor((high - low) / 5);
+  const most = Math.sqrt(Math.max(...counts));
+  const drawing = shape("svg", { viewBox: `0 0 ${width} 116`, role: "img" });
+  drawing.append(shape("title", {}, "The prediction among the values of the training materials"));
+  counts.forEach((count, bin) => {
+    const height = count ? Math.max(1, (64 * Math.sqrt(count)) / most) : 0;
+    const left = x(edges[bin]);
+    drawing.append(
+      shape("rect", { x: left, y: base - height, width: Math.max(0.5, x(edges[bin + 1]) - left - 1), height, fill: "#c6d0d9" }),
+    );
+  });
+  if (lower !== null && upper !== null) {
+    const band = { x: x(lower), y: 8, width: Math.max(1, x(upper) - x(lower)), height: base - 8 };
+    drawing.append(shape("rect", { ...band, fill: "#0072b2", opacity: 0.2 }));
+  }
+  drawing.append(shape("line", { x1: x(value), x2: x(value), y1: 4, y2: base, stroke: "#0b4f7d", "stroke-width": 4 }));
+  drawing.append(shape("line", { x1: 8, x2: width - 8, y1: base, y2: base, stroke: "#5b6875" }));
+  for (const [at, anchor] of [[low, "start"], [high, "end"]]) {
+    drawing.append(shape("text", { x: x(at), y: base + 22, "text-anchor": anchor, fill: "#5b6875", "font-size": 14 }, written(at, digits)));
+  }
+  const caption = width < 400 ? "grey: training materials" : `${head.quantity}${head.unit ? `, ${head.unit}` : ""}; grey: training materials`;
+  drawing.append(
+    shape("text", { x: width / 2, y: base + 22, "text-anchor": "middle", fill: "#5b6875", "font-size": 14 }, caption),
+  );
+  return drawing;
+}
+
+const NEW_ELEMENT = [
+  "edge",
+  "Like the training materials, but for a new element",
+  "The embedding places it among the training materials, yet hardly any of them has this element: the interval may not hold.",
+];
+const VERDICTS = [
+  ["like", "Like the training materials", "Materials like this one were used for training, and the interval holds for them."],
+  ["edge", "At the edge of the training materials", "Few training materials are near. The interval is wider for that, but less certain to hold."],
+  ["outside", "Outside the training materials", "No training material is near. Treat the value as a guess."],
+];
+
+/** Show how far the material is from the training set. */
+export function showTrust({ ood_score: score, novelties }) {
+  const known = score !== null;
+  const zone = score <= 1 ? 0 : score <= 2 ? 1 : 2;
+  const [kind, title, words] = zone === 0 && novelties.length ? NEW_ELEMENT : VERDICTS[zone];
+  find("verdict").className = `verdict ${known ? kind : ""}`;
+  find("verdict").textContent = known ? title : "Not known";
+  find("verdict-words").textContent = known
+    ? `${words} Score ${score.toFixed(2)}: 95 of 100 training materials are below 1.`
+    : "This head was trained before heads could tell.";
+  find("gauge").replaceChildren(...(known ? [gaugeDrawing(score)] : []));
+  find("novelties").hidden = novelties.length === 0;
+  find("novelties").textContent = `Hardly seen in training: ${novelties.join(", ")}. Fewer than five training materials hold ${
+    novelties.length === 1 ? "it" : "each"
+  }.`;
+}
+
+function gaugeDrawing(score) {
+  const width = Math.min(WIDEST, find("gauge").clientWidth || WIDEST);
+  const x = (v) => 8 + ((width - 16) * Math.min(v, MOST_SHOWN)) / MOST_SHOWN;
+  const drawing = shape("svg", { viewBox: `0 0 ${width} 66`, role: "img" });
+  drawing.append(shape("title", {}, `Out-of-distribution score ${score.toFixed(2)}`));
+  [["#8fc1e3", "like them"], ["#f3cf8b", "edge"], ["#eda985", "outside"]].forEach(([fill, words], zone) => {
+    drawing.append(shape("rect", { x: x(zone), y: 18, width: x(zone + 1) - x(zone) - 2, height: 16, fill }));
+    const place = { x: (x(zone) + x(zone + 1)) / 2, y: 56, "text-anchor": "middle", fill: "#5b6875", "font-size": 14 };
+    drawing.append(shape("text", place, words));
+  });
+  const at = x(score);
+  drawing.append(shape("path", { d: `M${at} 20l-8 -14h16z`, fill: "#17212b" }));
+  drawing.append(shape("line", { x1: at, x2: at, y1: 18, y2: 34, stroke: "#17212b", "stroke-width": 3 }));
+  return drawing;
+}
+
+/** List the nearest training materials. */
+export function showNearest(neighbours, head) {
+  const known = neighbours.length > 0;
+  find("nearest").hidden = find("nearest-note").hidden = !known;
+  find("nearest-none").hidden = known;
+  find("nearest-value").textContent = `${capital(head.quantity)}${head.unit ? `, ${head.unit}` : ""}`;
+  const rows = neighbours.map((neighbour) => {
+    const row = document.createElement("tr");
+    const material = row.insertCell();
+    material.append(...formulaNodes(neighbour.formula));
+    for (const text of [short(neighbour.value), neighbour.distance.toFixed(2)]) {
+      const cell = row.insertCell();
+      cell.className = "number";
+      cell.textContent = text;
+    }
+    row.insertCell().textContent = `${neighbour.dataset}: ${neighbour.material_id}`;
+    return row;
+  });
+  find("nearest").tBodies[0].replaceChildren(...rows);
+}

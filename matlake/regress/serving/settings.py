@@ -1,0 +1,124 @@
+"""What a server is told when it starts: heads, address, limits, key."""
+
+import ipaddress
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from matlake.errors import SourceError
+
+KEY_VARIABLE: Final = "MATLAKE_API_KEY"
+_SHORTEST_KEY: Final = 16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request, and all of them together, may ask for.
+
+    Attributes:
+        body_bytes: Largest body; larger ones are refused before they are read.
+        rows: Formulas or structures of a request.
+        atoms: Atoms of all structures of a request together.
+        numbers: Numbers in the answer of a request for embeddings.
+        neighbours: Largest ``k`` of a search.
+        request_s: Seconds from the first byte of a body to the answer.
+        read_s: Seconds that a client may take to send headers, and again for the body.
+        idle_s: Seconds that a connection without a request is kept.
+        connections: Open at once.
+        requests: Taken on at once.
+        held_bytes: Bodies held at once.
+        queued_rows: Rows that wait for one encoder or head.
+        queued_atoms: Atoms that wait for one encoder or head.
+        batch_rows: Rows of one run.
+        batch_atoms: Atoms of one run.
+        stop_s: Seconds that requests get to finish when the server is told to stop.
+    """
+
+    body_bytes: int = 8 << 20
+    rows: int = 1000
+    atoms: int = 5000
+    numbers: int = 1 << 20
+    neighbours: int = 1000
+    request_s: float = 30.0
+    read_s: float = 10.0
+    idle_s: float = 30.0
+    connections: int = 1000
+    requests: int = 500
+    held_bytes: int = 64 << 20
+    queued_rows: int = 10_000
+    queued_atoms: int = 50_000
+    batch_rows: int = 512
+    batch_atoms: int = 4096
+    stop_s: float = 40.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to serve.
+
+    Attributes:
+        heads: Names of the heads, the first one being that of the page when it opens.
+        host: Address to listen at.
+        port: Port; 0 for any that is free.
+        api_key: Asked of each request but those for the page and for health; None asks nothing.
+        limits: What requests may ask for.
+        log_level: ``info`` tells of each request, ``warning`` of what went wrong.
+    """
+
+    heads: tuple[str, ...]
+    host: str = "127.0.0.1"
+    port: int = 8080
+    api_key: str | None = field(default=None, repr=False)
+    limits: Limits = field(default_factory=Limits)
+    log_level: str = "info"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines can ask without a key."""
+        return self.api_key is None and not _is_loopback(self.host)
+
+
+def threads_of_a_run() -> int:
+    """Return the threads inside one operator.
+
+    Half of the cores: the others read requests and write answers, and a thread of an operator that has to wait for a
+    core holds up all of them.
+    """
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
+def read_api_key(path: Path | None) -> str | None:
+    """Return the key in a file, or in ``$MATLAKE_API_KEY``; None where neither is given.
+
+    Raises:
+        SourceError: The file cannot be read, or the key is too short or holds other than printable ASCII characters.
+    """
+    if path is None:
+        key, place = os.environ.get(KEY_VARIABLE), f"${KEY_VARIABLE}"
+        if key is None:
+            return None
+    else:
+        place = str(path)
+        try:
+            key = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceError(
+                f"cannot read the API key in {place}: {error}", "name a text file with the key"
+            ) from error
+    key = key.strip()
+    if len(key) < _SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
+        raise SourceError(
+            f"the API key in {place} is not {_SHORTEST_KEY} or more printable ASCII characters without spaces",
+            "make one with: python -c 'import secrets; print(secrets.token_urlsafe())'",
+        )
+    return key
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
