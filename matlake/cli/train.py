@@ -21,7 +21,8 @@ from matlake.cli.output import Output, note, progress
     "--model",
     default="auto",
     show_default=True,
-    help="ridge, svr, kernel-ridge, random-forest, … (docs/models.md), or auto to choose by cross-validation.",
+    help="ridge, svr, kernel-ridge, random-forest, … (docs/models.md); fine-tune:ENCODER, mod-fine-tune:ENCODER or "
+    "freezing:ENCODER to train an ElemNet's weights on; or auto to choose by cross-validation.",
 )
 @click.option(
     "--split",

@@ -44,15 +44,7 @@ def open_session(
         MatlakeError: Of class ``error``: the file is missing, changed or refused.
     """
     runtime = onnx_runtime(device)
-    try:
-        if path.stat().st_size > MAX_MODEL_BYTES:
-            raise error(f"{path} is larger than {MAX_MODEL_BYTES:,} bytes")
-        content = path.read_bytes()
-    except OSError as failure:
-        raise error(f"cannot read {path}: {failure.strerror}") from failure
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise error(f"{path} does not match the sha256 of its card", "the file was changed or damaged: restore it")
-    audit(content, path, error)
+    content = read_audited(path, sha256, error)
     if outputs is not None:
         content = _pruned(content, outputs)
     options = runtime.SessionOptions()
@@ -72,6 +64,29 @@ def open_session(
             "ONNX Runtime could not start its CUDA provider", "check the driver with nvidia-smi, or use --device cpu"
         )
     return session
+
+
+def read_audited(path: Path, sha256: str, error: type[MatlakeError]) -> bytes:
+    """Read an ONNX file after comparing its digest with the card's and auditing its content.
+
+    Args:
+        path: The ONNX file.
+        sha256: Digest that its card states.
+        error: Class to raise when the file is refused.
+
+    Raises:
+        MatlakeError: Of class ``error``: the file is missing, changed or refused.
+    """
+    try:
+        if path.stat().st_size > MAX_MODEL_BYTES:
+            raise error(f"{path} is larger than {MAX_MODEL_BYTES:,} bytes")
+        content = path.read_bytes()
+    except OSError as failure:
+        raise error(f"cannot read {path}: {failure.strerror}") from failure
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise error(f"{path} does not match the sha256 of its card", "the file was changed or damaged: restore it")
+    audit(content, path, error)
+    return content
 
 
 def onnx_runtime(device: str = "cpu") -> Any:

@@ -19,6 +19,9 @@ LEVEL: Final = 0.9
 """Share of measured values that intervals are to hold; less where calibration rows are too few to promise it."""
 
 FOLDS: Final = 5
+SLOW_FOLDS: Final = 3
+"""Of deep networks."""
+
 ALL_FOLDS_ROWS: Final = 5000
 """Up to so many training rows every fold is held out once; above, one fold of a thousand rows or more is enough."""
 
@@ -48,7 +51,7 @@ def out_of_fold_residuals(
         float64 [n], absolute errors; NaN where the row was in no fold that was held out.
     """
     residuals = np.full(len(y), np.nan)
-    folds = grouped_folds(groups, min(FOLDS, len(np.unique(groups))), seed)
+    folds = grouped_folds(groups, min(SLOW_FOLDS if model.slow else FOLDS, len(np.unique(groups))), seed)
     for fit, held in folds if len(y) <= ALL_FOLDS_ROWS else folds[:1]:
         residuals[held] = np.abs(fit_model(model, parameters, x[fit], y[fit], seed).predict(x[held]) - y[held])
     return residuals

@@ -12,11 +12,13 @@ from matlake.errors import HeadError
 from matlake.regress.models import MODELS, Fitted
 from matlake.regress.models.kernels import KernelExpansion
 from matlake.regress.models.neighbours import Neighbours
+from matlake.regress.models.relu_network import ReluNetwork
 from matlake.regress.models.scaling import Scaler
 from matlake.regress.onnx_graphs import (
     ACTIVATIONS,
     INPUT,
     LINEAR_KINDS,
+    deep_graph,
     kernel_graph,
     linear_graph,
     neighbours_graph,
@@ -90,19 +92,27 @@ def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _graph(regressor: Any, scaler: Scaler | None, n_features: int) -> onnx.ModelProto:
-    kind = type(regressor).__name__
-    if kind in TREE_GRAPHS and scaler is None:
+    if type(regressor).__name__ in TREE_GRAPHS and scaler is None:
         return tree_graph(regressor, n_features)
-    if isinstance(regressor, KernelExpansion) and scaler:
+    if isinstance(regressor, ReluNetwork):
+        return deep_graph(scaler, regressor.layers)
+    own = _scaled_graph(regressor, scaler) if scaler else None
+    return own or convert_other(regressor, scaler, n_features)
+
+
+def _scaled_graph(regressor: Any, scaler: Scaler) -> onnx.ModelProto | None:
+    """Return the graph of a regressor of standardised features; None where it has none of its own."""
+    kind = type(regressor).__name__
+    if isinstance(regressor, KernelExpansion):
         return kernel_graph(scaler, regressor)
-    if isinstance(regressor, Neighbours) and scaler:
+    if isinstance(regressor, Neighbours):
         return neighbours_graph(scaler, regressor)
-    if kind in LINEAR_KINDS and scaler:
+    if kind in LINEAR_KINDS:
         return linear_graph(scaler, regressor.coef_, float(np.asarray(regressor.intercept_).item()))
-    if kind == "MLPRegressor" and regressor.activation in ACTIVATIONS and scaler:
+    if kind == "MLPRegressor" and regressor.activation in ACTIVATIONS:
         layers = list(zip(regressor.coefs_, regressor.intercepts_, strict=True))
         return network_graph(scaler, layers, regressor.activation)
-    return convert_other(regressor, scaler, n_features)
+    return None
 
 
 def _fold_scaling(model: onnx.ModelProto, mean: float, std: float) -> None:

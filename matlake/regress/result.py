@@ -59,6 +59,7 @@ class TrainResult:
         fractions_baseline: Errors of the same model on element fractions, same rows.
         missing: Rows left out because they lack an embedding.
         test: The test rows.
+        fractions_model: The model on element fractions; another than the head's where that one is fine-tuned.
     """
 
     card: HeadCard
@@ -67,6 +68,7 @@ class TrainResult:
     fractions_baseline: Metrics
     missing: tuple[Missing, ...]
     test: HeldRows
+    fractions_model: str
 
     @property
     def metrics(self) -> Metrics:
@@ -116,7 +118,8 @@ class TrainResult:
     def lines(self) -> list[str]:
         """Return the text for people."""
         card = self.card
-        settings = ", ".join(f"{key}={_short(value)}" for key, value in card.parameters.items())
+        shown = {key: value for key, value in card.parameters.items() if not key.endswith("sha256")}
+        settings = ", ".join(f"{key}={_short(value)}" for key, value in shown.items())
         cross = card.cross_validation
         dropped = f", {card.n_dropped:,} on neither side" if card.n_dropped else ""
         lines = [
@@ -124,8 +127,7 @@ class TrainResult:
             f"trained on {card.n_train:,} rows, tested on {card.n_test:,} others{dropped}; seed {card.seed}",
             f"split {card.split}: {card.split_description}",
             f"model {card.model}{f' ({settings})' if settings else ''}",
-            f"cross-validated MAE {cross['mae']:.4g} ± {cross['mae_std']:.2g} {card.unit}".rstrip()
-            + f" ({cross['folds']} folds of {cross['rows']:,} training rows)",
+            _cross_validation_line(cross, card.unit),
             "",
             *self._table(),
             "",
@@ -147,7 +149,7 @@ class TrainResult:
         features = _features([feature.feature for feature in card.features])
         rows: list[tuple[str, Metrics, Intervals]] = [
             (f"{card.model} on {features}", evaluation.metrics, evaluation.intervals),
-            (f"{card.model} on element fractions", self.fractions_baseline, {}),
+            (f"{self.fractions_model} on element fractions", self.fractions_baseline, {}),
             ("nearest training material", evaluation.nearest_baseline, {}),
             ("mean of the training rows", evaluation.baseline, {}),
         ]
@@ -188,6 +190,16 @@ class TrainResult:
             )
         curve = ", ".join(f"{point['mae']:.3g} at {point['rows']:,.0f}" for point in card.learning_curve)
         return [*lines, f"learning curve, MAE {card.unit}".rstrip() + f" by training rows: {curve}"]
+
+
+def _cross_validation_line(cross: dict[str, Any], unit: str) -> str:
+    several = cross["folds"] > 1
+    spread = f" ± {cross['mae_std']:.2g}" if several else ""
+    folds = f"{cross['folds']} folds" if several else "one fold"
+    return (
+        f"cross-validated MAE {cross['mae']:.4g}{spread} {unit}".rstrip()
+        + f" ({folds} of {cross['rows']:,} training rows)"
+    )
 
 
 def _features(names: list[str]) -> str:

@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.progress import Tracker, untracked
-from matlake.regress.models import AUTO, AUTO_MODELS, MODELS, Model, Parameters, find_model
+from matlake.regress.models import AUTO, AUTO_MODELS, MODELS, Model, Parameters, check_rows, find_model
 from matlake.regress.race import HOPELESS, Budget, Candidate, Race
 from matlake.regress.splits import grouped_folds, subsample
 
 __all__ = ["Budget", "Candidate", "Choice", "choose", "silent"]
 
 FOLDS: Final = 3
+SLOW_FOLDS: Final = 1
+"""Folds that a deep network is fitted to: minutes, not the tens of minutes of three."""
+
 MAX_ROWS: Final = 2000
 """Rows used for choosing: more cost minutes and hardly change the order of candidates."""
 
@@ -30,6 +33,7 @@ class Choice:
     """The outcome of choosing.
 
     Attributes:
+        model: Kind of the best candidate.
         best: The candidate with the smallest error.
         candidates: All of them, best first; those that are not through all folds come last.
         folds: Number of folds, cut by composition.
@@ -39,6 +43,7 @@ class Choice:
         stopped_by: The limit that ended the search, ``fits`` or ``seconds``; None where all that there is was tried.
     """
 
+    model: Model
     best: Candidate
     candidates: tuple[Candidate, ...]
     folds: int
@@ -62,7 +67,7 @@ class Choice:
 
 
 def choose(
-    name: str,
+    name: str | Model,
     x: NDArray[np.float32],
     y: NDArray[np.float64],
     groups: NDArray[np.str_],
@@ -79,7 +84,7 @@ def choose(
     candidate that is so is dropped before its last fold (Maron and Moore, Adv. Neural Inf. Process. Syst. 6, 59, 1993).
 
     Args:
-        name: A model or ``auto``.
+        name: A model, its name, or ``auto``.
         x: float32 [n, d], training rows.
         y: float64 [n], target.
         groups: [n], composition of each row; no composition is both fitted and validated on.
@@ -94,6 +99,8 @@ def choose(
     models = _models(name, len(y))
     rows = subsample(groups, MAX_ROWS, seed)
     folds = [(rows[fit], rows[held]) for fit, held in grouped_folds(groups[rows], FOLDS, seed)]
+    if all(model.slow for model in models):
+        folds = folds[:SLOW_FOLDS]
     note(f"cross-validating {', '.join(model.name for model in models)} on {len(rows):,} training rows")
     race = Race(x, y, folds, seed, budget, budget.fits, track)
     n_features = x.shape[1]
@@ -104,10 +111,14 @@ def choose(
         race.total = min(budget.fits, len(grid) * len(folds))
         _run(race, ((models[0], parameters) for parameters in grid))
     best, *others = race.ranked()
-    return Choice(best, (best, *others), len(folds), len(rows), race.fits, budget, race.stopped_by)
+    model = next(model for model in models if model.name == best.model)
+    return Choice(model, best, (best, *others), len(folds), len(rows), race.fits, budget, race.stopped_by)
 
 
-def _models(name: str, n_rows: int) -> list[Model]:
+def _models(name: str | Model, n_rows: int) -> list[Model]:
+    if isinstance(name, Model):
+        check_rows(name, n_rows)
+        return [name]
     if name != AUTO:
         return [find_model(name, n_rows)]
     offered = (MODELS[known] for known in AUTO_MODELS)

@@ -18,11 +18,13 @@ from matlake.regress.head import save_head
 from matlake.regress.head_card import HeadCard, check_name
 from matlake.regress.matrix import Matrix, read_matrix
 from matlake.regress.metrics import Metrics, measure, rank_correlation
-from matlake.regress.models import MODELS, Fitted, fit_model
+from matlake.regress.model_names import resolve_model
+from matlake.regress.models import AUTO, Fitted, Model, Parameters, fit_model
+from matlake.regress.models.deep import ELEMNET
 from matlake.regress.onnx_head import check_parity, convert, run_graph
 from matlake.regress.projection import add_coordinates
 from matlake.regress.result import HeldRows, TrainResult
-from matlake.regress.selection import Budget, Candidate, choose, silent
+from matlake.regress.selection import Budget, choose, silent
 from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.training_plots import draw_plots
 from matlake.regress.trust import Remembered, element_rows, make_interval, make_reference, remember
@@ -40,7 +42,7 @@ class TrainRequest:
     Attributes:
         target: Numeric property column.
         features: ``NAME`` or ``NAME@LAYER``, each embedded in the lake.
-        model: A model of ``models.MODELS`` or ``auto``.
+        model: A model of ``models.MODELS``, such as ``fine-tune:ENCODER`` (see ``resolve_model``), or ``auto``.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         split: A method of ``splits``, with its argument.
@@ -75,17 +77,18 @@ def train(
 
     Raises:
         TrainingError: The data do not allow it; see ``read_matrix``, ``parse_split``, ``Split.hold_out`` and
-            ``find_model``.
-        EncoderError: No such encoder or layer.
+            ``resolve_model``.
+        EncoderError: No such encoder or layer, or its weights are no start for a training.
         QueryError: ``where`` is no predicate over ``materials``.
         HeadError: The name is not one, or the model does not survive the conversion to ONNX.
-        MissingExtraError: ONNX Runtime is not installed.
+        MissingExtraError: ONNX Runtime is not installed, or torch, which deep networks need.
     """
-    name = request.name or f"{request.target}-{request.model}"
-    check_name(name)
     onnx_runtime()
     seed, split = request.seed, parse_split(request.split)
     features = resolve_features(lake, request.features)
+    asked = AUTO if request.model == AUTO else resolve_model(lake, request.model, features)
+    name = request.name or f"{request.target}-{request.model.replace(':', '-')}"
+    check_name(name)
     note("reading features and target")
     matrix = read_matrix(
         lake,
@@ -99,8 +102,8 @@ def train(
     held_out = split.hold_out(matrix, seed)
     rows, test_rows = held_out.train, held_out.test
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
-    choice = choose(request.model, x, y, groups, seed, note, budget=request.budget, track=track)
-    best, model = choice.best, MODELS[choice.best.model]
+    choice = choose(asked, x, y, groups, seed, note, budget=request.budget, track=track)
+    best, model = choice.best, choice.model
     note(f"fitting {best.model} to {len(rows):,} rows")
     fitted = fit_model(model, best.parameters, x, y, seed)
     remembered = remember(matrix, rows, seed)
@@ -127,8 +130,8 @@ def train(
     note("comparing with fewer rows, with element fractions and with a random split")
     curve = learning_curve(model, best.parameters, matrix, rows, test_rows, seed)
     curve.append({"rows": len(rows), "mae": evaluation.metrics.mae})
-    fractions_baseline = _fractions_baseline(best.model, matrix, held_out, seed)
-    random_evaluation = None if split.text == _RANDOM else _random_evaluation(best, matrix, seed)
+    fractions_baseline = _fractions_baseline(model, matrix, held_out, seed)
+    random_evaluation = None if split.text == _RANDOM else _random_evaluation(model, best.parameters, matrix, seed)
     unit = unit_of(request.target)
     card = save_head(
         lake.path,
@@ -168,7 +171,9 @@ def train(
         reference,
         draw_plots(test, curve, evaluation.baseline.mae, quantity=quantity_of(request.target), unit=unit),
     )
-    return TrainResult(card, evaluation, random_evaluation, fractions_baseline, matrix.missing, test)
+    return TrainResult(
+        card, evaluation, random_evaluation, fractions_baseline, matrix.missing, test, _on_fractions(model).name
+    )
 
 
 def _parity(content: bytes, fitted: Fitted, matrix: Matrix, held_out: HeldOut) -> float:
@@ -176,19 +181,26 @@ def _parity(content: bytes, fitted: Fitted, matrix: Matrix, held_out: HeldOut) -
     return check_parity(content, fitted, matrix.x[checked])
 
 
-def _fractions_baseline(model: str, matrix: Matrix, held_out: HeldOut, seed: int) -> Metrics:
+def _on_fractions(model: Model) -> Model:
+    """Return what a model is compared with on element fractions: itself; for a fine-tuned network, one from scratch."""
+    return ELEMNET if model.slow else model
+
+
+def _fractions_baseline(model: Model, matrix: Matrix, held_out: HeldOut, seed: int) -> Metrics:
     """Choose parameters for, fit and measure the same kind of model on element fractions."""
     rows, test_rows = held_out.train, held_out.test
     x, y = matrix.fractions[rows], matrix.y[rows]
-    best = choose(model, x, y, matrix.groups[rows], seed).best
-    fitted = fit_model(MODELS[best.model], best.parameters, x, y, seed)
+    kind = _on_fractions(model)
+    grid = kind.grid(x.shape[1])
+    parameters = grid[0] if len(grid) == 1 else choose(kind, x, y, matrix.groups[rows], seed).best.parameters
+    fitted = fit_model(kind, parameters, x, y, seed)
     return measure(matrix.y[test_rows], fitted.predict(matrix.fractions[test_rows]))
 
 
-def _random_evaluation(best: Candidate, matrix: Matrix, seed: int) -> Evaluation:
+def _random_evaluation(model: Model, parameters: Parameters, matrix: Matrix, seed: int) -> Evaluation:
     """Fit and measure the same model with the same parameters on a random split."""
     held_out = parse_split(_RANDOM).hold_out(matrix, seed)
     rows, test_rows = held_out.train, held_out.test
-    fitted = fit_model(MODELS[best.model], best.parameters, matrix.x[rows], matrix.y[rows], seed)
+    fitted = fit_model(model, parameters, matrix.x[rows], matrix.y[rows], seed)
     remembered: Remembered = remember(matrix, rows, seed)
     return evaluate(matrix, rows, test_rows, fitted.predict(matrix.x[test_rows]), remembered, seed)

@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
+from quick_models import QUICK
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import HuberRegressor
 from sklearn.neighbors import KNeighborsRegressor
@@ -22,12 +23,12 @@ def heads(vectors: Vectors) -> dict[str, tuple[Fitted, bytes]]:
     """Every model with its default parameters, fitted to 240 rows, and its ONNX file."""
     x, y = vectors
     fitted = {
-        name: fit_model(model, model.grid(x.shape[1])[0], x[:240], y[:240], seed=0) for name, model in MODELS.items()
+        name: fit_model(model, model.grid(x.shape[1])[0], x[:240], y[:240], seed=0) for name, model in QUICK.items()
     }
     return {name: (found, convert(found, x.shape[1])) for name, found in fitted.items()}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", QUICK)
 def test_every_model_survives_the_conversion(
     name: str, heads: dict[str, tuple[Fitted, bytes]], vectors: Vectors
 ) -> None:
@@ -42,7 +43,7 @@ def test_every_model_survives_the_conversion(
     assert one_by_one == pytest.approx(run_graph(content, x[:5]), rel=1e-9)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", QUICK)
 def test_one_seed_gives_the_same_bytes_again(
     name: str, heads: dict[str, tuple[Fitted, bytes]], vectors: Vectors
 ) -> None:

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 import matlake
-from matlake.errors import HeadError, TrainingError
+from matlake.errors import EncoderError, HeadError, MissingExtraError, TrainingError
 from matlake.regress.metrics import measure
+from matlake.regress.models import deep, deep_training
 from matlake.regress.predict import predict
 from matlake.regress.result import TrainResult
 from matlake.regress.train import TrainRequest, train
 
-FEATURE = "elemnet-oqmd-formation-energy@13"
+ENCODER = "elemnet-oqmd-formation-energy"
+FEATURE = f"{ENCODER}@13"
 
 
 def test_the_answer_holds_what_the_contract_promises(trained: TrainResult) -> None:
@@ -88,3 +90,45 @@ def test_what_cannot_be_trained_is_said_before_the_work(embedded: matlake.Lake) 
     ):
         with pytest.raises(error, match=message):
             train(embedded, request)
+
+
+def test_a_fine_tuned_encoder_becomes_a_head_like_any_other(
+    embedded: matlake.Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    monkeypatch.setitem(deep.TUNED, "epochs", 3)
+    monkeypatch.setattr(deep, "HIDDEN_WIDTHS", (64, 32))
+    result = train(embedded, TrainRequest("band_gap_eV", ["fractions"], f"fine-tune:{ENCODER}"))
+    card = result.card
+    assert card.name == f"band_gap_eV-fine-tune-{ENCODER}"
+    assert card.model == f"fine-tune:{ENCODER}"
+    assert card.parameters["source"] == ENCODER
+    assert card.parameters["source_sha256"] == embedded.find_encoder(ENCODER).card.sha256
+    assert result.metrics.mae < result.baseline.mae
+    assert card.parity is not None
+    assert card.parity < 1e-5
+    assert any(line.startswith("elemnet on element fractions") for line in result.lines())
+    held = result.test
+    again = [prediction.value for prediction in predict(embedded, card.name, held.formula.tolist()).predictions]
+    assert again == pytest.approx(held.predicted, abs=1e-4)
+
+
+def test_a_network_of_an_encoders_weights_is_refused_before_the_work(
+    embedded: matlake.Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for features, model, error, message in (
+        ([FEATURE], f"fine-tune:{ENCODER}", TrainingError, "takes element fractions"),
+        (["fractions", "magpie"], f"freezing:{ENCODER}", TrainingError, "takes element fractions"),
+        (["fractions"], "fine-tune:resnet", EncoderError, "no encoder named 'resnet'"),
+        (["fractions"], "fine-tune:", EncoderError, "is not NAME"),
+        (["fractions"], f"fine-tune:{FEATURE}", EncoderError, "names a layer"),
+        (["fractions"], "mod-fine-tune:magpie", EncoderError, "no plain chain"),
+        (["fractions"], f"fine-tune:{ENCODER}-int8", EncoderError, "quantised to int8"),
+        (["fractions"], f"distil:{ENCODER}", TrainingError, "unknown model"),
+    ):
+        with pytest.raises(error, match=message):
+            train(embedded, TrainRequest("band_gap_eV", features, model))
+    monkeypatch.setattr(deep_training, "_has_torch", lambda: False)
+    for model in ("elemnet", f"fine-tune:{ENCODER}"):
+        with pytest.raises(MissingExtraError, match="needs torch"):
+            train(embedded, TrainRequest("band_gap_eV", ["fractions"], model))

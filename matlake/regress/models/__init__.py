@@ -1,6 +1,6 @@
 """The regressors on offer, by name, and how one is fitted. See docs/models.md."""
 
-from matlake.regress.models.catalogue import AUTO, AUTO_MODELS, MODELS, find_model
+from matlake.regress.models.catalogue import AUTO, AUTO_MODELS, MODELS, check_rows, find_model, named_model
 from matlake.regress.models.fitting import Fitted, fit_model
 from matlake.regress.models.model import Model, Parameters, Regressor
 
@@ -12,6 +12,8 @@ __all__ = [
     "Model",
     "Parameters",
     "Regressor",
+    "check_rows",
     "find_model",
     "fit_model",
+    "named_model",
 ]

@@ -7,6 +7,7 @@ See docs/models.md for what each is and for their errors on real properties.
 from typing import Final
 
 from matlake.errors import TrainingError
+from matlake.regress.models.deep import ELEMNET, WAYS
 from matlake.regress.models.kernel_machines import KERNEL_RIDGE, NYSTROEM_SVR, SVR, SVR_LINEAR, SVR_RBF
 from matlake.regress.models.linear import ELASTIC_NET, LASSO, LINEAR, RIDGE, SGD
 from matlake.regress.models.model import Model
@@ -46,8 +47,21 @@ MODELS: Final[dict[str, Model]] = {
         NYSTROEM_SVR,
         GRADIENT_BOOSTING,
         MLP,
+        ELEMNET,
     )
 }
+
+
+def named_model(name: str) -> Model:
+    """Return the model of a name.
+
+    Raises:
+        TrainingError: Unknown model.
+    """
+    if name not in MODELS:
+        ways = ", ".join(f"{way}:ENCODER" for way in WAYS)
+        raise TrainingError(f"unknown model {name!r}", f"models: {', '.join(MODELS)}, {ways}, {AUTO}")
+    return MODELS[name]
 
 
 def find_model(name: str, n_rows: int) -> Model:
@@ -56,13 +70,16 @@ def find_model(name: str, n_rows: int) -> Model:
     Raises:
         TrainingError: Unknown model, or more rows than it is meant for.
     """
-    if name not in MODELS:
-        raise TrainingError(f"unknown model {name!r}", f"models: {', '.join(MODELS)}, {AUTO}")
-    model = MODELS[name]
+    model = named_model(name)
+    check_rows(model, n_rows)
+    return model
+
+
+def check_rows(model: Model, n_rows: int) -> None:
+    """Raise TrainingError when there are more rows than a model is meant for."""
     if model.max_rows is not None and n_rows > model.max_rows:
         unlimited = ", ".join(m.name for m in MODELS.values() if m.max_rows is None)
         raise TrainingError(
-            f"{name} is limited to {model.max_rows:,} training rows, and there are {n_rows:,}",
+            f"{model.name} is limited to {model.max_rows:,} training rows, and there are {n_rows:,}",
             f"use one of {unlimited}, or select fewer rows with --where",
         )
-    return model

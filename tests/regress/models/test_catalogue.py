@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from quick_models import QUICK
 
 from matlake.errors import TrainingError
 from matlake.regress.models import AUTO_MODELS, MODELS, find_model, fit_model
@@ -14,8 +15,8 @@ OF_THE_CROSS_PROPERTY_PAPER = (
 )
 
 
-def test_the_twelve_of_the_cross_property_paper_are_offered_and_six_more() -> None:
-    others = {"svr-linear", "svr-rbf", "kernel-ridge", "nystroem-svr", "gradient-boosting", "mlp"}
+def test_the_twelve_of_the_cross_property_paper_are_offered_and_seven_more() -> None:
+    others = {"svr-linear", "svr-rbf", "kernel-ridge", "nystroem-svr", "gradient-boosting", "mlp", "elemnet"}
     assert set(MODELS) == {*OF_THE_CROSS_PROPERTY_PAPER, *others}
     assert all(name == model.name for name, model in MODELS.items())
     assert set(AUTO_MODELS) < set(MODELS)
@@ -24,7 +25,10 @@ def test_the_twelve_of_the_cross_property_paper_are_offered_and_six_more() -> No
 def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(TrainingError, match="unknown model 'xgboost'") as caught:
         find_model("xgboost", 100)
-    assert all(name in caught.value.hint for name in [*MODELS, "auto"])
+    assert all(
+        name in caught.value.hint
+        for name in [*MODELS, "fine-tune:ENCODER", "mod-fine-tune:ENCODER", "freezing:ENCODER", "auto"]
+    )
 
 
 def test_models_that_keep_their_rows_refuse_more_than_they_can_take() -> None:
@@ -46,7 +50,7 @@ def test_parameters_go_into_a_card_and_are_drawn_the_same_by_one_seed(name: str)
     assert json.loads(json.dumps(model.grid(128))) == model.grid(128)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", QUICK)
 def test_a_model_takes_every_set_of_its_grid_and_what_it_draws(name: str, vectors: Vectors) -> None:
     model, x, y = MODELS[name], vectors[0][:60], vectors[1][:60]
     source = np.random.default_rng(0)
