@@ -5,6 +5,7 @@ from typing import Any
 
 from matlake.regress.head import PLOTS
 from matlake.regress.head_card import HeadCard
+from matlake.regress.parameter_text import parameter_text
 
 
 def head_summary(card: HeadCard) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
     mae, floor = _with_unit(card.metrics["mae"], card), _with_unit(card.baseline["mae"], card)
     lines = [
         f"{card.name}: {card.target} in {card.unit or 'no unit'}",
-        f"  model         {card.model}, {_parameters(card)}",
+        f"  model         {card.model}, {parameter_text(card.parameters) or 'no parameters'}",
         "  features      " + "\n                ".join(f"{f.feature} ({f.sha256[:12]})" for f in card.features),
         f"  trained on    {card.n_train:,} rows: {card.training_sql}",
         f"  tested on     {card.n_test:,} rows, split {card.split}, seed {card.seed}",
@@ -64,10 +65,6 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         f"  folder        {folder}",
         *([f"  plots         {', '.join(plots)}"] if plots else []),
     ]
-
-
-def _parameters(card: HeadCard) -> str:
-    return ", ".join(f"{key}={value}" for key, value in card.parameters.items()) or "no parameters"
 
 
 def _with_unit(value: float | None, card: HeadCard) -> str:

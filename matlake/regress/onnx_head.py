@@ -10,10 +10,12 @@ from onnx import TensorProto, helper, numpy_helper
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import HeadError
 from matlake.regress.models import MODELS, Fitted
+from matlake.regress.models.ensemble import WeightedMean
 from matlake.regress.models.kernels import KernelExpansion
 from matlake.regress.models.neighbours import Neighbours
 from matlake.regress.models.relu_network import ReluNetwork
 from matlake.regress.models.scaling import Scaler
+from matlake.regress.onnx_ensemble import ensemble_graph
 from matlake.regress.onnx_graphs import (
     ACTIVATIONS,
     INPUT,
@@ -92,12 +94,20 @@ def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _graph(regressor: Any, scaler: Scaler | None, n_features: int) -> onnx.ModelProto:
+    if isinstance(regressor, WeightedMean):
+        return _mean_graph(regressor, n_features)
     if type(regressor).__name__ in TREE_GRAPHS and scaler is None:
         return tree_graph(regressor, n_features)
     if isinstance(regressor, ReluNetwork):
         return deep_graph(scaler, regressor.layers)
     own = _scaled_graph(regressor, scaler) if scaler else None
     return own or convert_other(regressor, scaler, n_features)
+
+
+def _mean_graph(mean: WeightedMean, n_features: int) -> onnx.ModelProto:
+    graphs = [_graph(member.regressor, member.scaler, n_features) for member in mean.members]
+    spreads, centres = (np.array([getattr(m, name) for m in mean.members]) for name in ("std", "mean"))
+    return ensemble_graph(graphs, mean.weights * spreads, float(mean.weights @ centres), n_features)
 
 
 def _scaled_graph(regressor: Any, scaler: Scaler) -> onnx.ModelProto | None:

@@ -8,12 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.progress import Tracker
+from matlake.regress.ensemble_weights import choose_members
 from matlake.regress.metrics import measure
 from matlake.regress.models import Model, Parameters, fit_model
+from matlake.regress.models.ensemble import ENSEMBLE, ensemble_parameters
 from matlake.regress.splits import Rows
 
 HOPELESS: Final = 1.2
 """A candidate whose error on the folds so far is so many times that of the best is dropped."""
+
+MOST_MEMBERS: Final = 4
+"""Of an ensemble: each costs its time in every prediction."""
+
+WORTH_IT: Final = 0.99
+"""An ensemble is taken where its error is below so many times that of the best: its weights have seen the held rows."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Candidate:
     """A model with parameters, and what cross-validation says of it.
 
     Attributes:
-        model: Name of the model.
+        model: Name of the model; ``ensemble`` for a weighted mean of others.
         parameters: Its parameters.
         mae: Mean over folds of the mean absolute error, in the target's unit.
         mae_std: Standard deviation over folds.
@@ -77,22 +85,43 @@ class Race:
     stopped_by: Literal["fits", "seconds"] | None = None
     _started: float = field(default_factory=time.monotonic)
     _best: list[float] = field(default_factory=list)
+    _held: list[NDArray[np.float64]] = field(default_factory=list)
 
     def run(self, model: Model, parameters: Parameters) -> None:
         """Let a candidate run, until it is through all folds, or dropped, or the budget is spent."""
         errors: list[float] = []
+        predicted: list[NDArray[np.float64]] = []
         for fit, held in self.folds:
             if self._is_over() or self._is_hopeless(errors):
                 break
             fitted = fit_model(model, parameters, self.x[fit], self.y[fit], self.seed)
-            errors.append(measure(self.y[held], fitted.predict(self.x[held])).mae)
+            predicted.append(fitted.predict(self.x[held]))
+            errors.append(measure(self.y[held], predicted[-1]).mae)
             self.fits += 1
             self.track(self.fits, self.total)
         if errors:
             mae, spread = float(np.mean(errors)), float(np.std(errors))
             self.candidates.append(Candidate(model.name, parameters, mae, spread, len(errors)))
+            self._held.append(np.concatenate(predicted))
         if len(errors) == len(self.folds) and (not self._best or np.mean(errors) < np.mean(self._best)):
             self._best = errors
+
+    def average(self) -> None:
+        """Add a weighted mean of candidates as one more, where it is worth what it costs."""
+        through = [i for i, candidate in enumerate(self.candidates) if candidate.folds == len(self.folds)]
+        if not through:
+            return
+        predicted = np.array([self._held[i] for i in through])
+        measured = np.concatenate([self.y[held] for _, held in self.folds])
+        weights = choose_members(measured, predicted, MOST_MEMBERS)
+        errors = np.abs(weights @ predicted - measured)
+        maes = [part.mean() for part in np.split(errors, np.cumsum([len(held) for _, held in self.folds])[:-1])]
+        if np.mean(maes) > WORTH_IT * self.ranked()[0].mae:
+            return
+        members = [(self.candidates[through[i]], float(weights[i])) for i in np.flatnonzero(weights)]
+        parameters = ensemble_parameters([(member.model, member.parameters, weight) for member, weight in members])
+        mae, spread = float(np.mean(maes)), float(np.std(maes))
+        self.candidates.append(Candidate(ENSEMBLE, parameters, mae, spread, len(self.folds)))
 
     def ranked(self) -> list[Candidate]:
         """Return the candidates, best first; those that are not through all folds come last."""

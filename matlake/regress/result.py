@@ -10,6 +10,7 @@ from matlake.regress.evaluation import Evaluation
 from matlake.regress.head_card import HeadCard
 from matlake.regress.matrix import Missing
 from matlake.regress.metrics import Intervals, Metrics
+from matlake.regress.parameter_text import parameter_text
 
 _WIDEST: Final = 60
 _NOTABLE: Final = 0.03
@@ -118,8 +119,7 @@ class TrainResult:
     def lines(self) -> list[str]:
         """Return the text for people."""
         card = self.card
-        shown = {key: value for key, value in card.parameters.items() if not key.endswith("sha256")}
-        settings = ", ".join(f"{key}={_short(value)}" for key, value in shown.items())
+        settings = parameter_text(card.parameters)
         cross = card.cross_validation
         dropped = f", {card.n_dropped:,} on neither side" if card.n_dropped else ""
         lines = [
@@ -217,7 +217,3 @@ def _metrics_line(label: str, metrics: Metrics, intervals: Intervals) -> str:
 
 def _optional(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

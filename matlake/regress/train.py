@@ -19,8 +19,9 @@ from matlake.regress.head_card import HeadCard, check_name
 from matlake.regress.matrix import Matrix, read_matrix
 from matlake.regress.metrics import Metrics, measure, rank_correlation
 from matlake.regress.model_names import resolve_model
-from matlake.regress.models import AUTO, Fitted, Model, Parameters, fit_model
+from matlake.regress.models import AUTO, MODELS, Fitted, Model, Parameters, fit_model
 from matlake.regress.models.deep import ELEMNET
+from matlake.regress.models.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
 from matlake.regress.onnx_head import check_parity, convert, run_graph
 from matlake.regress.projection import add_coordinates
 from matlake.regress.result import HeldRows, TrainResult
@@ -189,11 +190,19 @@ def _on_fractions(model: Model) -> Model:
 def _fractions_baseline(model: Model, matrix: Matrix, held_out: HeldOut, seed: int) -> Metrics:
     """Choose parameters for, fit and measure the same kind of model on element fractions."""
     rows, test_rows = held_out.train, held_out.test
-    x, y = matrix.fractions[rows], matrix.y[rows]
+    x, y, groups = matrix.fractions[rows], matrix.y[rows], matrix.groups[rows]
+
+    def chosen(kind: Model) -> Parameters:
+        grid = kind.grid(x.shape[1])
+        return grid[0] if len(grid) == 1 else choose(kind, x, y, groups, seed).best.parameters
+
     kind = _on_fractions(model)
-    grid = kind.grid(x.shape[1])
-    parameters = grid[0] if len(grid) == 1 else choose(kind, x, y, matrix.groups[rows], seed).best.parameters
-    fitted = fit_model(kind, parameters, x, y, seed)
+    if model.name == ENSEMBLE:
+        # Parameters that suit the head's features, such as the width of a kernel, would be a handicap here.
+        members = model.grid(x.shape[1])[0]["members"]
+        parameters = {name: chosen(MODELS[name]) for name in {member["model"] for member in members}}
+        kind = ensemble_model(ensemble_parameters([(m["model"], parameters[m["model"]], m["weight"]) for m in members]))
+    fitted = fit_model(kind, chosen(kind), x, y, seed)
     return measure(matrix.y[test_rows], fitted.predict(matrix.fractions[test_rows]))
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from matlake.regress import race
 from matlake.regress.models import AUTO_MODELS, MODELS, Fitted, Model
+from matlake.regress.models.ensemble import ENSEMBLE
 from matlake.regress.selection import Budget, choose
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
@@ -33,7 +34,7 @@ def test_a_search_does_as_many_fits_as_its_budget_allows(
     choice = choose(
         "auto", x, y, groups_of(y), 0, budget=Budget(fits, 600.0), track=lambda at, of: reports.append((at, of))
     )
-    assert len(done) == choice.fits == fits == sum(candidate.folds for candidate in choice.candidates)
+    assert len(done) == choice.fits == fits == sum(c.folds for c in choice.candidates if c.model != ENSEMBLE)
     assert choice.stopped_by == "fits"
     assert reports == [(at, fits) for at in range(1, fits + 1)]
 
@@ -42,7 +43,7 @@ def test_auto_tries_models_of_several_kinds_and_takes_the_best_twice_the_same(ve
     x, y = vectors[0][:150], vectors[1][:150]
     first, again = (choose("auto", x, y, groups_of(y), seed=3) for _ in range(2))
     assert json.dumps(first.document()) == json.dumps(again.document())
-    assert {candidate.model for candidate in first.candidates} == set(AUTO_MODELS)
+    assert {candidate.model for candidate in first.candidates} - {ENSEMBLE} == set(AUTO_MODELS)
     assert len(first.candidates) > len(AUTO_MODELS) + 5
     complete = [candidate for candidate in first.candidates if candidate.folds == first.folds]
     assert first.best == first.candidates[0] == min(complete, key=lambda candidate: candidate.mae)
@@ -63,8 +64,8 @@ def test_a_search_that_runs_out_of_time_says_so_and_still_chooses(vectors: Vecto
     choice = choose("auto", x, y, groups_of(y), 0, budget=Budget(10**6, 1.0))
     assert 1.0 <= time.monotonic() - started < 20.0  # the last fit is let through
     assert choice.stopped_by == "seconds"
-    assert choice.fits == sum(candidate.folds for candidate in choice.candidates)
-    assert choice.best.model in AUTO_MODELS
+    assert choice.fits == sum(candidate.folds for candidate in choice.candidates if candidate.model != ENSEMBLE)
+    assert choice.best.model in {*AUTO_MODELS, ENSEMBLE}
 
 
 def test_no_time_at_all_is_enough_for_one_fit(vectors: Vectors) -> None:
@@ -100,11 +101,27 @@ def test_the_choice_is_told_with_its_budget_in_json(vectors: Vectors) -> None:
     assert document["candidates"][0]["mae"] == document["mae"]
 
 
+def test_auto_takes_a_mean_of_models_that_err_differently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line and trees know one half of the target each."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1.0, 1.0, (300, 6)).astype(np.float32)
+    y = 2.0 * x @ rng.normal(size=6) + 2.0 * np.sign(x[:, 0] * x[:, 1]) + rng.normal(size=300)
+    budget = Budget(3 * len(AUTO_MODELS), 600.0)
+    choice = choose("auto", x, y, groups_of(y), 0, budget=budget)
+    assert choice.best.model == choice.model.name == ENSEMBLE
+    members = choice.best.parameters["members"]
+    assert 2 <= len(members) <= race.MOST_MEMBERS
+    assert sum(member["weight"] for member in members) == pytest.approx(1.0)
+    assert choice.best.mae <= race.WORTH_IT * choice.candidates[1].mae
+    monkeypatch.setattr(race, "WORTH_IT", 0.0)
+    assert choose("auto", x, y, groups_of(y), 0, budget=budget).best == choice.candidates[1]
+
+
 def test_auto_leaves_out_models_that_cannot_take_so_many_rows() -> None:
     x = np.random.default_rng(0).normal(size=(10_500, 2)).astype(np.float32)
     budget = Budget(2 * len(AUTO_MODELS), 600.0)
     choice = choose("auto", x, x[:, 0].astype(np.float64), np.arange(len(x)).astype(str), seed=0, budget=budget)
-    assert {candidate.model for candidate in choice.candidates} <= {
+    assert {candidate.model for candidate in choice.candidates} - {ENSEMBLE} <= {
         name for name in AUTO_MODELS if MODELS[name].max_rows is None
     }
     assert choice.rows == 2000
