@@ -23,6 +23,7 @@ COMMANDS = {
     "status": "lake",
     "encoders": "encoders",
     "train": "train",
+    "evaluate": "evaluate",
     "predict": "predict",
     "heads": "heads",
     "serve": "serve",

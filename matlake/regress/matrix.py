@@ -172,11 +172,23 @@ def read_matrix(
     )
 
 
+def numeric_columns(lake: Lake) -> list[str]:
+    """Return the property columns of ``materials`` that hold numbers."""
+    with lake.connect() as connection:
+        return _properties(_kinds(connection))
+
+
+def _kinds(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    return dict(connection.execute("SELECT column_name, column_type FROM (DESCRIBE materials)").fetchall())
+
+
+def _properties(kinds: dict[str, str]) -> list[str]:
+    return [name for name, kind in kinds.items() if name not in MATERIAL_COLUMNS and _is_number(kind)]
+
+
 def _check_target(connection: duckdb.DuckDBPyConnection, target: str) -> None:
-    kinds: dict[str, str] = dict(
-        connection.execute("SELECT column_name, column_type FROM (DESCRIBE materials)").fetchall()
-    )
-    properties = [name for name, kind in kinds.items() if name not in MATERIAL_COLUMNS and _is_number(kind)]
+    kinds = _kinds(connection)
+    properties = _properties(kinds)
     hint = f"property columns: {', '.join(properties) or 'none: import a table with columns of numbers'}"
     if target not in kinds:
         raise TrainingError(f"the lake has no column {target!r}", hint)

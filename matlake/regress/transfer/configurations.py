@@ -1,0 +1,134 @@
+"""The ways of predicting a property that an evaluation compares, under the names of the cross-property study.
+
+Gupta et al., Nat. Commun. 12, 6595 (2021): SC is from scratch, TL by transfer; ML is a regressor, DL a network; EF are
+element fractions, PA physical attributes. What the study does not have is marked with ``+``.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from matlake.errors import TrainingError
+
+BASE: Final = "Base"
+SC_ML_EF: Final = "SC:ML(EF)"
+SC_ML_PA: Final = "SC:ML(PA)"
+SC_DL_EF: Final = "SC:DL(EF)"
+SC_DL_PA: Final = "SC:DL(PA)"
+TL_ML: Final = "TL:ML(FeatExtr)"
+TL_DL: Final = "TL:DL(FeatExtr)"
+FINE_TUNE: Final = "TL:FineTune"
+MOD_FINE_TUNE: Final = "TL:ModFineTune"
+FREEZING: Final = "TL:freezing"
+SC_BOTH: Final = "SC+:ML(EF,PA)"
+SC_ENSEMBLE: Final = "SC+:Ensemble"
+TL_CONCAT: Final = "TL+:Concat"
+TL_ENSEMBLE: Final = "TL+:Ensemble"
+
+CONFIGURATIONS: Final[dict[str, str]] = {
+    BASE: "mean of the training rows",
+    SC_ML_EF: "best of the regressors on element fractions",
+    SC_ML_PA: "best of the regressors on the 145 physical attributes",
+    SC_DL_EF: "ElemNet from scratch on element fractions",
+    SC_DL_PA: "ElemNet from scratch on the 145 physical attributes",
+    TL_ML: "best of the regressors on a hidden layer of a source",
+    TL_DL: "ElemNet trained on a hidden layer of a source",
+    FINE_TUNE: "a source, all of its weights trained further",
+    MOD_FINE_TUNE: "the same with a new last layer",
+    FREEZING: "a new last layer on the last hidden layer of a source",
+    SC_BOTH: "best regressor on fractions and attributes side by side",
+    SC_ENSEMBLE: "mean of the best from scratch",
+    TL_CONCAT: "best regressor on layers of several sources and the attributes side by side",
+    TL_ENSEMBLE: "mean of the best of all",
+}
+"""Name -> what it is."""
+
+FRACTIONS: Final = "fractions"
+ATTRIBUTES: Final = "magpie"
+PREDICTION: Final = "prediction"
+"""Layer of a source that holds what it predicts."""
+
+REGRESSORS: Final = (
+    "adaboost",
+    "elastic-net",
+    "linear",
+    "sgd",
+    "ridge",
+    "svr-rbf",
+    "knn",
+    "decision-tree",
+    "extra-trees",
+    "bagging",
+    "lasso",
+    "random-forest",
+)
+"""The twelve of the study."""
+
+SCOUTS: Final = ("ridge", "svr-rbf")
+"""Regressors that find the layers worth more: one linear, one not, both quick."""
+
+SLOW: Final = ("bagging",)
+"""Left out where a target has many rows."""
+
+BEYOND: Final = ("svr", "kernel-ridge", "extra-trees", "adaboost")
+"""Regressors of what goes beyond the study."""
+
+NETWORKS: Final[dict[str, str]] = {
+    SC_DL_EF: "elemnet",
+    SC_DL_PA: "elemnet",
+    TL_DL: "elemnet",
+    FINE_TUNE: "fine-tune",
+    MOD_FINE_TUNE: "mod-fine-tune",
+    FREEZING: "freezing",
+}
+"""Configuration -> the network model that it trains."""
+
+ON_MANY_ROWS: Final = frozenset(CONFIGURATIONS) - {SC_DL_PA, TL_DL, FINE_TUNE, FREEZING}
+"""What is run where a target has many rows, unless all is asked for: the rest costs most and decides least."""
+
+FIRST_LAYERS: Final = 4
+"""Layers of a source that are tried where a target has many rows: those that transfer best in the study."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One way to predict a target.
+
+    Attributes:
+        configuration: Key of ``CONFIGURATIONS``.
+        features: ``NAME`` or ``NAME@LAYER``, side by side in this order.
+        model: Regressor, ``elemnet``, or ``fine-tune:SOURCE`` and its kin.
+        variant: Place in the model's grid of parameters; 0 is the default.
+    """
+
+    configuration: str
+    features: tuple[str, ...]
+    model: str
+    variant: int = 0
+
+
+def parse_configurations(text: str | None) -> tuple[str, ...]:
+    """Read a list of configurations; all of them where there is none.
+
+    Args:
+        text: Names, comma-separated, where a comma inside brackets is part of a name.
+
+    Raises:
+        TrainingError: One is unknown.
+    """
+    if text is None:
+        return tuple(CONFIGURATIONS)
+    names: list[str] = []
+    for part in text.split(","):
+        if names and names[-1].count("(") > names[-1].count(")"):
+            names[-1] += f",{part.strip()}"
+        else:
+            names.append(part.strip())
+    for name in names:
+        if name not in CONFIGURATIONS:
+            raise TrainingError(f"unknown configuration {name!r}", f"configurations: {'; '.join(CONFIGURATIONS)}")
+    return tuple(name for name in CONFIGURATIONS if name in names)
+
+
+def is_transfer(configuration: str) -> bool:
+    """Say whether a configuration uses a pretrained encoder."""
+    return configuration.startswith("TL")
