@@ -126,7 +126,12 @@ BAGGING: Final = Model(
 ADABOOST: Final = Model(
     "adaboost",
     _fit_adaboost,
-    whatever_features([{"n_estimators": 50, "learning_rate": 1.0, "loss": loss} for loss in ("linear", "square")]),
+    whatever_features(
+        [
+            *({"n_estimators": 50, "learning_rate": 1.0, "loss": loss} for loss in ("linear", "square")),
+            {"n_estimators": 100, "learning_rate": 0.2, "loss": "square"},
+        ]
+    ),
     _draw_adaboost,
     scaled=False,
 )

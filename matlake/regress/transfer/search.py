@@ -41,6 +41,9 @@ from matlake.regress.transfer.target_rows import TargetRows
 LAYERS_KEPT: Final = 3
 """Layers, of all sources together, that all regressors are tried on; two where a target has many rows."""
 
+LEADERS: Final = 2
+"""Regressors of a configuration that are tried with other parameters than their default, each where it did best."""
+
 FINALISTS: Final = 2
 """Trials of a configuration that are fitted to all rows; of a target with many rows one, but for ``TL+:Concat``."""
 
@@ -126,7 +129,7 @@ def expected_measurements(plan: Plan, rows: int) -> int:
     regressors = len({name for name, _, _ in candidates})
     networks = len(_networks(wanted, layers))
     chosen = 2 * (bool(plan.folds) + len(CURVE_SHARES) * plan.curves)
-    return len(SCOUTS) * len(layers) + shortlisted + regressors * (2 + FINALISTS) + 2 * networks + chosen + 5
+    return len(SCOUTS) * len(layers) + shortlisted + regressors * (2 * LEADERS + FINALISTS) + 2 * networks + chosen + 5
 
 
 def _screen(desk: Desk, target: TargetRows, plan: Plan) -> list[str] | None:
@@ -173,10 +176,15 @@ def _able(models: Iterable[str], target: TargetRows, plan: Plan) -> list[str]:
 
 
 def _finalists(desk: Desk, target: TargetRows, trials: list[Trial], plan: Plan) -> list[Trial] | None:
-    """Return the best trials of each configuration, after trying other parameters of its best; None without time."""
+    """Return the best trials of each configuration, after trying other parameters of some; None without time."""
     rung = SHORTLIST if len(target.y) <= plan.small else SHORTLIST_OF_MANY
     measured = desk.validate(target, trials, rung)
-    leaders = [desk.trial(m) for m in _best_of_each(measured, lambda m: m.configuration)]
+    models = _best_of_each(measured, lambda m: (m.configuration, m.model))
+    leaders = [
+        desk.trial(m)
+        for name in dict.fromkeys(m.configuration for m in models)
+        for m in [m for m in models if m.configuration == name][:LEADERS]
+    ]
     variants = [
         replace(leader, variant=variant)
         for leader in leaders
