@@ -18,10 +18,6 @@ INPUT: Final = "fractions"
 DEFAULT_LAYER: Final = "2"
 """Carries over best to measured band gaps in cross-validation, see ``benchmarks/layers.py``."""
 
-LAYERS: Final = (
-    *(Layer(str(i), f"hidden_{i}", width) for i, width in enumerate(HIDDEN_WIDTHS, start=1)),
-    Layer("prediction", "prediction", 1),
-)
 ALLOWED_OPERATORS: Final = {
     "float32": frozenset({"Gemm", "Relu", "Squeeze"}),
     "float16": frozenset({"Gemm", "Relu", "Squeeze", "Cast"}),
@@ -32,12 +28,18 @@ ALLOWED_OPERATORS: Final = {
 }
 
 
+def elemnet_layers(network: ElemNet) -> tuple[Layer, ...]:
+    """Return the layers of a network: the hidden ones, then its prediction of one property or several."""
+    hidden = (Layer(str(i), f"hidden_{i}", width) for i, width in enumerate(HIDDEN_WIDTHS, start=1))
+    return (*hidden, Layer("prediction", "prediction", network.output.out_features))
+
+
 def elemnet_graph(network: ElemNet) -> onnx.ModelProto:
     """Export a network in float32.
 
     Returns:
         A model with the input ``fractions`` float32 [batch, 86] and the outputs ``hidden_1`` … ``hidden_16``
-        [batch, width] after ReLU and ``prediction`` [batch]; weights inline.
+        [batch, width] after ReLU and ``prediction`` [batch, targets]; weights inline.
 
     Raises:
         EncoderError: The exporter used an operator that is not expected here.
@@ -49,7 +51,7 @@ def elemnet_graph(network: ElemNet) -> onnx.ModelProto:
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=[layer.output for layer in LAYERS],
+            output_names=[layer.output for layer in elemnet_layers(network)],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             verbose=False,
         )

@@ -18,7 +18,7 @@ from matlake.export.examples import make_examples
 from matlake.export.extra import tool_versions
 from matlake.export.graph_export import DEFAULT_LAYER as POOLED
 from matlake.export.graph_export import graph_model
-from matlake.export.onnx_export import DEFAULT_LAYER, LAYERS, elemnet_graph
+from matlake.export.onnx_export import DEFAULT_LAYER, elemnet_graph, elemnet_layers
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity
 from matlake.export.precision import PRECISIONS
 from matlake.export.run_record import RunRecord
@@ -111,7 +111,8 @@ def export_encoder(request: ExportRequest) -> EncoderCard:
 
 def _model(trained: Trained) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
     if trained.recipe is None:
-        return elemnet_graph(cast("ElemNet", trained.network)), LAYERS
+        network = cast("ElemNet", trained.network)
+        return elemnet_graph(network), elemnet_layers(network)
     return graph_model(trained.architecture, trained.network, trained.recipe)
 
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 
 from matlake.encoders.card import MODEL_FILE, read_card
@@ -19,7 +22,7 @@ from matlake.export.onnx_export import ALLOWED_OPERATORS, check_operators, elemn
 from matlake.export.packaging import ExportRequest, export_encoder  # noqa: E402
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity  # noqa: E402
 from matlake.export.precision import compute_in_int8  # noqa: E402
-from matlake.export.pretraining import load_trained  # noqa: E402
+from matlake.export.pretraining import load_trained, run_pretraining  # noqa: E402
 from matlake.export.training_data import TrainingTable  # noqa: E402
 
 PRECISIONS = ("float32", "float16", "int8")
@@ -66,6 +69,25 @@ def test_the_graph_is_plain_and_tells_nothing_of_the_machine(exported, precision
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
     assert b"elemnet.py" not in content
     assert [output.name for output in model.graph.output][-2:] == ["hidden_16", "prediction"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_network_of_two_properties_predicts_both(table, request_in, precision, tmp_path) -> None:
+    second = "formula_length"
+    read = pa.csv.read_csv(table)
+    lengths = pa.array([float(len(formula)) for formula in read["formula"].to_pylist()])
+    pq.write_table(read.append_column(second, lengths), tmp_path / "two.parquet")
+    request = request_in(tmp_path / "run")
+    columns = (*request.recipe.target_columns, second)
+    data = TrainingTable.from_file(tmp_path / "two.parquet")
+    config = replace(request.config, epochs=1)
+    run_pretraining(
+        replace(request, data=data, recipe=replace(request.recipe, target_columns=columns), config=config), print, print
+    )
+    card = export_encoder(ExportRequest("elemnet", tmp_path / "run", "two", tmp_path / "two", precision, data))
+    assert card.layer("prediction").dim == 2
+    assert {f"test_mae_{column}" for column in columns} <= set(card.metrics)
+    assert not [check for check in verify_encoder(tmp_path / "two") if not check.passed]
 
 
 def test_smaller_precisions_are_smaller(exported) -> None:
