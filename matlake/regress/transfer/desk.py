@@ -211,7 +211,7 @@ class Desk:
             try:
                 found = judge(trial)
             except _FAILURES as error:
-                found = _failed(target, trial, str(what[0]), f"{type(error).__name__}: {error}")
+                found = _unmeasured(target, trial, str(what[0]), f"{type(error).__name__}: {error}")
             parameters = found.parameters or {"variant": trial.variant}
             found = replace(found, key=key, parameters=parameters, seconds=time.monotonic() - started)
             self._pending[key] = found
@@ -246,16 +246,8 @@ def _judged(
     if not np.isfinite(errors.mae):
         raise ValueError("predictions are not finite")
     unseen = target.unseen if stage in (TEST, CURVE) else np.zeros(len(rows), dtype=bool)
-    return Measurement(
-        key="",
-        target=target.name,
-        configuration=trial.configuration,
-        features=trial.features,
-        model=trial.model,
-        parameters={},
-        stage=stage,
-        rung=0,
-        fit_rows=0,
+    return replace(
+        _unmeasured(target, trial, stage),
         judged_rows=len(rows),
         mae=errors.mae,
         q95=errors.q95,
@@ -264,7 +256,7 @@ def _judged(
     )
 
 
-def _failed(target: TargetRows, trial: Trial, stage: str, error: str) -> Measurement:
+def _unmeasured(target: TargetRows, trial: Trial, stage: str, error: str = "") -> Measurement:
     return Measurement(
         key="",
         target=target.name,
