@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matlake.materials.formula import Composition, parse_formula
     from matlake.regress.predict import predict
     from matlake.regress.train import TrainRequest, train
+    from matlake.regress.transfer.evaluate import TransferRequest, evaluate_transfer
     from matlake.store.embedder import embed
     from matlake.store.importer import import_table
     from matlake.store.lake import Lake, open_lake
@@ -23,7 +24,9 @@ __all__ = [
     "Lake",
     "MatlakeError",
     "TrainRequest",
+    "TransferRequest",
     "embed",
+    "evaluate_transfer",
     "import_table",
     "open_encoder",
     "open_index",
@@ -39,7 +42,9 @@ _HOME = {
     "Lake": "store.lake",
     "MatlakeError": "errors",
     "TrainRequest": "regress.train",
+    "TransferRequest": "regress.transfer.evaluate",
     "embed": "store.embedder",
+    "evaluate_transfer": "regress.transfer.evaluate",
     "import_table": "store.importer",
     "open_encoder": "encoders.encoder",
     "open_index": "store.search",
