@@ -69,5 +69,9 @@ class TrainingError(MatlakeError):
     """A head or an encoder cannot be trained from the data given."""
 
 
+class LeakageError(MatlakeError):
+    """Rows to test on, or their compositions, are among those that were learned from."""
+
+
 class HeadError(MatlakeError):
     """A head is missing, damaged, or does not fit the encoder at hand."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from matlake.cli.evaluate_extrapolation import extrapolation_command
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.output import Output, note, progress
 
@@ -11,6 +12,9 @@ from matlake.cli.output import Output, note, progress
 @click.group("evaluate")
 def evaluate_command() -> None:
     """Compare ways of predicting properties, with statistics."""
+
+
+evaluate_command.add_command(extrapolation_command)
 
 
 @evaluate_command.command("transfer")

@@ -1,6 +1,5 @@
 """From a table of materials and values to the rows that an encoder is trained on."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders import seen
 from matlake.errors import FormulaError, SourceError, StructureError
 from matlake.files import sha256_of
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
@@ -77,10 +77,12 @@ class Rows:
     Attributes:
         materials: float32 [n, 86] element fractions, or n crystals.
         targets: float64 [n, t], in the targets' own units; NaN where one of several is missing.
+        compositions: Content hashes of the n compositions; rows made otherwise than from a table may lack them.
     """
 
     materials: NDArray[np.float32] | CrystalColumns
     targets: NDArray[np.float64]
+    compositions: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -199,6 +201,7 @@ def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingDa
             if recipe.input == "crystal"
             else element_fractions([compositions[i] for i in chosen]),
             values[chosen],
+            tuple(compositions[i].content_hash for i in chosen),
         )
     account = TableAccount(
         file=source.name,
@@ -217,18 +220,8 @@ def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingDa
 def random_parts(
     compositions: Iterable[Composition], seed: int, shares: tuple[float, float, float] = RANDOM_SHARES
 ) -> list[str]:
-    """Assign compositions to train, val and test.
-
-    The part depends on the seed and the composition alone: equal compositions never stand on both sides of
-    the split, and a row's part does not change when the table grows or is sorted.
-    """
-    train, val, _ = shares
-    parts = []
-    for composition in compositions:
-        digest = hashlib.blake2b(f"{seed}:{composition.content_hash}".encode(), digest_size=8).digest()
-        u = int.from_bytes(digest) / 2**64
-        parts.append("train" if u < train else "val" if u < train + val else "test")
-    return parts
+    """Assign compositions to train, val and test; see ``encoders.seen.random_parts``."""
+    return seen.random_parts((composition.content_hash for composition in compositions), seed, shares)
 
 
 def _materials(source: TrainingTable, recipe: TableRecipe) -> Iterator[Composition | Crystal | str]:

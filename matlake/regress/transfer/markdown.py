@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from matlake.regress.text_tables import markdown_table
 from matlake.regress.transfer.cells import MORE_SCRATCH, MORE_TRANSFER, Cell
 from matlake.regress.transfer.comparison import geometric_mean, mean
 from matlake.regress.transfer.report import ALL_SC, ALL_TL, PAPER_SC, PAPER_TL, TargetReport, TransferReport
@@ -124,5 +125,4 @@ def _cells(report: TransferReport) -> str:
 
 def _table(rows: list[list[str]], left: set[str]) -> str:
     """Return a Markdown table, its heading first; columns of these names are aligned to the left."""
-    alignment = ["---" if name in left else "---:" for name in rows[0]]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], alignment, *rows[1:]])
+    return markdown_table(rows, {column for column, name in enumerate(rows[0]) if name in left})

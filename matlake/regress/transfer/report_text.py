@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from matlake.regress.text_tables import aligned
 from matlake.regress.transfer.cells import EARLY, FAILED, MEASURED, NOT_RUN, UNTESTED, Cell
 from matlake.regress.transfer.comparison import Tally
 
@@ -20,9 +21,9 @@ _HOUR: Final = 3600
 def report_lines(report: "TransferReport") -> list[str]:
     """Return a report as a table, a line a target, and what it comes to over all targets."""
     return [
-        *_aligned(_winners(report), left={0, 1, 5, 7}),
+        *aligned(_winners(report), left={0, 1, 5, 7}),
         "",
-        *_aligned(comparison_rows(report), left={0, 1, 2}),
+        *aligned(comparison_rows(report), left={0, 1, 2}),
         "",
         *summary_lines(report),
     ]
@@ -93,18 +94,6 @@ def _winners(report: "TransferReport") -> list[list[str]]:
         row += [*_winner(pair.scratch), *_winner(pair.transfer, whole=True), ratio(pair.ratio())]
         rows.append(row + ([ratio(target.pair(PAPER_SC, PAPER_TL).ratio())] if beyond else []))
     return rows
-
-
-def _aligned(rows: list[list[str]], left: set[int]) -> list[str]:
-    """Return the rows of a table in columns, some to the left, others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _winner(cell: Cell | None, *, whole: bool = False) -> tuple[str, str]:

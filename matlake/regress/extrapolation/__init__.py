@@ -1,0 +1,1 @@
+"""Beyond the training distribution: decoupled heads beside networks trained end to end. See docs/extrapolation.md."""
