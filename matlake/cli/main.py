@@ -23,6 +23,7 @@ COMMANDS = {
     "status": "lake",
     "encoders": "encoders",
     "train": "train",
+    "finetune": "finetune",
     "evaluate": "evaluate",
     "predict": "predict",
     "heads": "heads",

@@ -22,7 +22,13 @@ from matlake.cli.output import Output, note, progress
     default="auto",
     show_default=True,
     help="ridge, svr, kernel-ridge, random-forest, … (docs/models.md); fine-tune:ENCODER, mod-fine-tune:ENCODER or "
-    "freezing:ENCODER to train an ElemNet's weights on; or auto to choose by cross-validation.",
+    "freezing:ENCODER to train an ElemNet's weights on; ir-net, or ir-net:512-256 for blocks of these widths; or auto "
+    "to choose by cross-validation.",
+)
+@click.option(
+    "--adversarial",
+    type=click.Choice(["cal", "sal"]),
+    help="Let an IR-net learn from adversarial samples too (docs/adversarial.md).",
 )
 @click.option(
     "--split",
@@ -46,6 +52,7 @@ def train_command(
     dataset: str | None,
     where: str | None,
     model: str,
+    adversarial: str | None,
     split: str,
     name: str | None,
     max_fits: int | None,
@@ -62,7 +69,7 @@ def train_command(
         raise click.UsageError("--dataset and --where exclude each other: put dataset = '…' into the predicate")
     usual = Budget()
     budget = Budget(max_fits or usual.fits, max_seconds or usual.seconds)
-    request = TrainRequest(target, features.split(","), model, dataset, where, split, name, seed, budget)
+    request = TrainRequest(target, features.split(","), model, dataset, where, split, name, seed, budget, adversarial)
     with progress("choosing a model", "fits") as track:
         result = train(open_lake(lake), request, note, track)
     output.document(result.document(), result.lines())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.intervals import Interval, difficulty
-from matlake.regress.models import Model, Parameters, fit_model
+from matlake.regress.models import Fit, Model, Parameters, fit_model
 from matlake.regress.nearest import nearest_rows
 from matlake.regress.reference import LOCAL, NEAREST, Surroundings, scores
 from matlake.regress.splits import grouped_folds
@@ -37,7 +37,7 @@ def out_of_fold_residuals(
     groups: NDArray[np.str_],
     seed: int,
 ) -> NDArray[np.float64]:
-    """Return what the model errs on rows that it was not fitted to, whole compositions at a time.
+    """Return what a model errs on rows that it was not fitted to; see ``residuals_of``.
 
     Args:
         model: Kind of regressor.
@@ -46,14 +46,31 @@ def out_of_fold_residuals(
         y: float64 [n].
         groups: [n], composition of each row.
         seed: Decides the folds, and what models draw.
+    """
+    folds = SLOW_FOLDS if model.slow else FOLDS
+    return residuals_of(lambda x, y: fit_model(model, parameters, x, y, seed), x, y, groups, folds, seed)
+
+
+def residuals_of(
+    fit: Fit, x: NDArray[np.float32], y: NDArray[np.float64], groups: NDArray[np.str_], folds: int, seed: int
+) -> NDArray[np.float64]:
+    """Return what fits err on rows that they have not seen, whole compositions at a time.
+
+    Args:
+        fit: From features and target of some rows to what is fitted to them.
+        x: float32 [n, d], training rows.
+        y: float64 [n].
+        groups: [n], composition of each row.
+        folds: Number of folds; fewer where there are fewer compositions.
+        seed: Decides the folds.
 
     Returns:
         float64 [n], absolute errors; NaN where the row was in no fold that was held out.
     """
     residuals = np.full(len(y), np.nan)
-    folds = grouped_folds(groups, min(SLOW_FOLDS if model.slow else FOLDS, len(np.unique(groups))), seed)
-    for fit, held in folds if len(y) <= ALL_FOLDS_ROWS else folds[:1]:
-        residuals[held] = np.abs(fit_model(model, parameters, x[fit], y[fit], seed).predict(x[held]) - y[held])
+    cut = grouped_folds(groups, min(folds, len(np.unique(groups))), seed)
+    for rows, held in cut if len(y) <= ALL_FOLDS_ROWS else cut[:1]:
+        residuals[held] = np.abs(fit(x[rows], y[rows]).predict(x[held]) - y[held])
     return residuals
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from matlake.regress.matrix import Matrix
 from matlake.regress.metrics import Intervals, Metrics, bootstrap, mean_baseline, measure
-from matlake.regress.models import Model, Parameters, fit_model
+from matlake.regress.models import Fit, Model, Parameters, fit_model
 from matlake.regress.splits import Rows, subsample
 from matlake.regress.trust import Remembered
 
@@ -71,11 +71,24 @@ def evaluate(
 def learning_curve(
     model: Model, parameters: Parameters, matrix: Matrix, train_rows: Rows, test_rows: Rows, seed: int
 ) -> list[dict[str, float]]:
-    """Measure the same model fitted to parts of the training rows, each part holding the one before.
+    """Measure the same model fitted to parts of the training rows; see ``curve_of``.
 
     Args:
         model: Kind of regressor.
         parameters: Its parameters.
+        matrix: All rows.
+        train_rows: Rows to draw from, whole compositions at a time.
+        test_rows: Rows to measure on.
+        seed: Decides what is drawn, and what models draw.
+    """
+    return curve_of(lambda x, y: fit_model(model, parameters, x, y, seed), matrix, train_rows, test_rows, seed)
+
+
+def curve_of(fit: Fit, matrix: Matrix, train_rows: Rows, test_rows: Rows, seed: int) -> list[dict[str, float]]:
+    """Measure fits to parts of the training rows, each part holding the one before.
+
+    Args:
+        fit: From features and target of some rows to what is fitted to them.
         matrix: All rows.
         train_rows: Rows to draw from, whole compositions at a time.
         test_rows: Rows to measure on.
@@ -88,7 +101,7 @@ def learning_curve(
     for share in CURVE_SHARES:
         rows = train_rows[subsample(matrix.groups[train_rows], round(share * len(train_rows)), seed)]
         if len(rows) >= _FEWEST_ROWS:
-            fitted = fit_model(model, parameters, matrix.x[rows], matrix.y[rows], seed)
+            fitted = fit(matrix.x[rows], matrix.y[rows])
             mae = measure(matrix.y[test_rows], fitted.predict(matrix.x[test_rows])).mae
             points.append({"rows": len(rows), "mae": mae})
     return points

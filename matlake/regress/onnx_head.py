@@ -14,6 +14,7 @@ from matlake.regress.models.ensemble import WeightedMean
 from matlake.regress.models.kernels import KernelExpansion
 from matlake.regress.models.neighbours import Neighbours
 from matlake.regress.models.relu_network import ReluNetwork
+from matlake.regress.models.residual_network import ResidualNetwork
 from matlake.regress.models.scaling import Scaler
 from matlake.regress.onnx_ensemble import ensemble_graph
 from matlake.regress.onnx_graphs import (
@@ -27,6 +28,7 @@ from matlake.regress.onnx_graphs import (
     network_graph,
 )
 from matlake.regress.onnx_other import convert_other
+from matlake.regress.onnx_residual import residual_graph
 from matlake.regress.onnx_trees import TREE_GRAPHS, tree_graph
 
 OUTPUT: Final = "value"
@@ -100,6 +102,8 @@ def _graph(regressor: Any, scaler: Scaler | None, n_features: int) -> onnx.Model
         return tree_graph(regressor, n_features)
     if isinstance(regressor, ReluNetwork):
         return deep_graph(scaler, regressor.layers)
+    if isinstance(regressor, ResidualNetwork):
+        return residual_graph(scaler, regressor)
     own = _scaled_graph(regressor, scaler) if scaler else None
     return own or convert_other(regressor, scaler, n_features)
 

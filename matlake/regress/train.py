@@ -1,38 +1,32 @@
 """Training: read, split, choose, fit, measure beside the baselines, calibrate, save."""
 
-import importlib.metadata
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import Final
-
-import numpy as np
 
 from matlake.encoders.session import onnx_runtime
 from matlake.materials.units import quantity_of, unit_of
 from matlake.progress import Tracker, untracked
+from matlake.regress.adversarial.plots import history_plots
 from matlake.regress.calibration import out_of_fold_residuals
 from matlake.regress.evaluation import Evaluation, evaluate, learning_curve
-from matlake.regress.features import resolve_features
+from matlake.regress.features import Feature, resolve_features
 from matlake.regress.head import save_head
 from matlake.regress.head_card import HeadCard, check_name
 from matlake.regress.matrix import Matrix, read_matrix
-from matlake.regress.metrics import Metrics, measure, rank_correlation
-from matlake.regress.model_names import resolve_model
-from matlake.regress.models import AUTO, MODELS, Fitted, Model, Parameters, fit_model
+from matlake.regress.measured import made_with, measure_fitted
+from matlake.regress.metrics import Metrics, measure
+from matlake.regress.model_names import not_adversarial, resolve_model
+from matlake.regress.models import AUTO, MODELS, Model, Parameters, fit_model
 from matlake.regress.models.deep import ELEMNET
 from matlake.regress.models.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
-from matlake.regress.onnx_head import check_parity, convert, run_graph
-from matlake.regress.projection import add_coordinates
-from matlake.regress.result import HeldRows, TrainResult
+from matlake.regress.result import TrainResult
 from matlake.regress.selection import Budget, choose, silent
 from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.training_plots import draw_plots
-from matlake.regress.trust import Remembered, element_rows, make_interval, make_reference, remember
+from matlake.regress.trust import Remembered, remember
 from matlake.store.lake import Lake
 
-_PARITY_ROWS: Final = 500
-_TOOLS: Final = ("matlake", "scikit-learn", "skl2onnx", "onnx", "crepes", "numpy")
 _RANDOM: Final = "random"
 
 
@@ -50,6 +44,7 @@ class TrainRequest:
         name: Name of the head; by default the target and the model.
         seed: Decides split, folds and what models draw.
         budget: Bounds the search for model and parameters.
+        adversarial: ``cal`` or ``sal``: the model, an IR-net, learns from adversarial samples too.
     """
 
     target: str
@@ -61,6 +56,7 @@ class TrainRequest:
     name: str | None = None
     seed: int = 0
     budget: Budget = field(default_factory=Budget)
+    adversarial: str | None = None
 
 
 def train(
@@ -87,8 +83,9 @@ def train(
     onnx_runtime()
     seed, split = request.seed, parse_split(request.split)
     features = resolve_features(lake, request.features)
-    asked = AUTO if request.model == AUTO else resolve_model(lake, request.model, features)
-    name = request.name or f"{request.target}-{request.model.replace(':', '-')}"
+    asked = _asked(lake, request, features)
+    named = filter(None, (request.target, request.model, request.adversarial))
+    name = request.name or "-".join(named).replace(":", "-")
     check_name(name)
     note("reading features and target")
     matrix = read_matrix(
@@ -107,31 +104,15 @@ def train(
     best, model = choice.best, choice.model
     note(f"fitting {best.model} to {len(rows):,} rows")
     fitted = fit_model(model, best.parameters, x, y, seed)
-    remembered = remember(matrix, rows, seed)
-    content = add_coordinates(convert(fitted, x.shape[1]), remembered.projection)
-    parity = _parity(content, fitted, matrix, held_out)
-    predicted = run_graph(content, matrix.x[test_rows])
-    evaluation = evaluate(matrix, rows, test_rows, predicted, remembered, seed)
-
     note("calibrating intervals on held-out folds of the training rows")
-    residuals = out_of_fold_residuals(model, best.parameters, x, y, groups, seed)[
-        np.searchsorted(rows, remembered.rows)
-    ]
-    reference = make_reference(matrix, remembered, residuals)
-    interval = make_interval(remembered, residuals)
-    around = reference.nearest(remembered.projection.apply(matrix.x[test_rows]))
-    test = HeldRows(
-        matrix.material_id[test_rows],
-        matrix.formula[test_rows],
-        matrix.y[test_rows],
-        predicted,
-        around.scores,
-        interval.half_widths(around),
+    measured = measure_fitted(
+        matrix, held_out, fitted, lambda: out_of_fold_residuals(model, best.parameters, x, y, groups, seed), seed
     )
+    evaluation, test = measured.evaluation, measured.test
     note("comparing with fewer rows, with element fractions and with a random split")
     curve = learning_curve(model, best.parameters, matrix, rows, test_rows, seed)
     curve.append({"rows": len(rows), "mae": evaluation.metrics.mae})
-    fractions_baseline = _fractions_baseline(model, matrix, held_out, seed)
+    on_fractions = fractions_baseline(model, matrix, held_out, seed)
     random_evaluation = None if split.text == _RANDOM else _random_evaluation(model, best.parameters, matrix, seed)
     unit = unit_of(request.target)
     card = save_head(
@@ -150,44 +131,37 @@ def train(
             n_train=len(rows),
             n_test=len(test_rows),
             n_dropped=len(held_out.dropped),
-            metrics=asdict(evaluation.metrics),
-            baseline=asdict(evaluation.baseline),
-            fractions_baseline=asdict(fractions_baseline),
-            evaluation=evaluation.document(),
+            fractions_baseline=asdict(on_fractions),
             random_evaluation=random_evaluation.document() if random_evaluation else None,
             learning_curve=curve,
             cross_validation=choice.document(),
-            interval=interval,
-            interval_check={"coverage": test.coverage, "mean_width": float(2.0 * test.half_widths.mean())},
-            ood_check={
-                "rank_correlation": rank_correlation(test.scores, test.errors),
-                "beyond": float(np.mean(test.scores > 1.0)),
-            },
-            element_rows=element_rows(matrix.fractions[rows]),
-            parity=parity,
-            tool_versions={tool: importlib.metadata.version(tool) for tool in _TOOLS},
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            **measured.card_fields(),
+            **made_with(),
         ),
-        content,
-        reference,
-        draw_plots(test, curve, evaluation.baseline.mae, quantity=quantity_of(request.target), unit=unit),
+        measured.content,
+        measured.reference,
+        draw_plots(test, curve, evaluation.baseline.mae, quantity=quantity_of(request.target), unit=unit)
+        | history_plots(fitted.regressor),
     )
     return TrainResult(
-        card, evaluation, random_evaluation, fractions_baseline, matrix.missing, test, _on_fractions(model).name
+        card, evaluation, random_evaluation, on_fractions, matrix.missing, test, _on_fractions(model).name
     )
 
 
-def _parity(content: bytes, fitted: Fitted, matrix: Matrix, held_out: HeldOut) -> float:
-    checked = np.concatenate([held_out.test[:_PARITY_ROWS], held_out.train[:_PARITY_ROWS]])
-    return check_parity(content, fitted, matrix.x[checked])
+def _asked(lake: Lake, request: TrainRequest, features: tuple[Feature, ...]) -> str | Model:
+    if request.model != AUTO:
+        return resolve_model(lake, request.model, features, request.adversarial)
+    if request.adversarial:
+        raise not_adversarial(AUTO)
+    return AUTO
 
 
 def _on_fractions(model: Model) -> Model:
     """Return what a model is compared with on element fractions: itself; for a fine-tuned network, one from scratch."""
-    return ELEMNET if model.slow else model
+    return ELEMNET if model.slow and model.name not in MODELS else model
 
 
-def _fractions_baseline(model: Model, matrix: Matrix, held_out: HeldOut, seed: int) -> Metrics:
+def fractions_baseline(model: Model, matrix: Matrix, held_out: HeldOut, seed: int) -> Metrics:
     """Choose parameters for, fit and measure the same kind of model on element fractions."""
     rows, test_rows = held_out.train, held_out.test
     x, y, groups = matrix.fractions[rows], matrix.y[rows], matrix.groups[rows]

@@ -1,13 +1,14 @@
 """The regressors on offer, by name, and how one is fitted. See docs/models.md."""
 
 from matlake.regress.models.catalogue import AUTO, AUTO_MODELS, MODELS, check_rows, find_model, named_model
-from matlake.regress.models.fitting import Fitted, fit_model
+from matlake.regress.models.fitting import Fit, Fitted, fit_model
 from matlake.regress.models.model import Model, Parameters, Regressor
 
 __all__ = [
     "AUTO",
     "AUTO_MODELS",
     "MODELS",
+    "Fit",
     "Fitted",
     "Model",
     "Parameters",

@@ -8,6 +8,7 @@ from typing import Final
 
 from matlake.errors import TrainingError
 from matlake.regress.models.deep import ELEMNET, WAYS
+from matlake.regress.models.ir_net import IR_NET, IR_NET_17
 from matlake.regress.models.kernel_machines import KERNEL_RIDGE, NYSTROEM_SVR, SVR, SVR_LINEAR, SVR_RBF
 from matlake.regress.models.linear import ELASTIC_NET, LASSO, LINEAR, RIDGE, SGD
 from matlake.regress.models.model import Model
@@ -48,6 +49,8 @@ MODELS: Final[dict[str, Model]] = {
         GRADIENT_BOOSTING,
         MLP,
         ELEMNET,
+        IR_NET,
+        IR_NET_17,
     )
 }
 

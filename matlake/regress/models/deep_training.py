@@ -136,7 +136,7 @@ class _Training:
         for epoch in range(1, epochs + 1):
             order = torch.randperm(len(x), generator=self.order).to(self.device)
             for step, rows in enumerate(torch.split(order, size), start=(epoch - 1) * steps_an_epoch):
-                self._step(x[rows], y[rows], _one_cycle(step, epochs * steps_an_epoch))
+                self._step(x[rows], y[rows], one_cycle(step, epochs * steps_an_epoch))
             error = self._error(x_judge, y_judge)
             if error < best_error:
                 best, best_error, best_epoch = self._layers(), error, epoch
@@ -189,7 +189,7 @@ class _Training:
         )
 
 
-def _one_cycle(step: int, steps: int) -> float:
+def one_cycle(step: int, steps: int) -> float:
     """Return the part of the peak rate at a step: linear warm-up, then a half cosine.
 
     Sources: Smith, arXiv:1803.09820; Loshchilov and Hutter, ICLR 2017 (the cosine).

@@ -1,8 +1,9 @@
 """Fitting a model to rows and a target in its unit."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,10 @@ class Fitted:
         """
         scaled = self.regressor.predict(self.scaler.transform(x) if self.scaler else x)
         return np.asarray(scaled, dtype=np.float64) * self.std + self.mean
+
+
+Fit: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float64]], Fitted]
+"""From features [n, d] and target [n] of some rows to what is fitted to them."""
 
 
 def fit_model(

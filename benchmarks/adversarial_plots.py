@@ -1,0 +1,67 @@
+"""Plots of ``adversarial.py``: errors by number of labels, and before and after tuning."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from matlake.regress.plots import STYLE, save
+
+Record = dict[str, Any]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
+"""Okabe and Ito's palette."""
+
+
+def draw(folder: Path, features: str, fits: list[Record], tuned: list[Record], shifts: list[str]) -> list[Path]:
+    """Draw what was measured on one set of features.
+
+    Args:
+        folder: Where the files go.
+        features: Name of the features, part of the files' names.
+        fits: Measurements of networks fitted.
+        tuned: Measurements of networks tuned.
+        shifts: The test sets, one panel each.
+    """
+    paths = []
+    for name, records, x, label in (
+        ("labels", fits, "labels", "labels trained on"),
+        ("tuned", tuned, "target_labels", "labels of the target domain"),
+    ):
+        if records:
+            paths += _panels(folder / f"adversarial-{name}-{features}", records, x, label, shifts)
+    return paths
+
+
+def _panels(stem: Path, records: list[Record], x: str, label: str, shifts: list[str]) -> list[Path]:
+    shown = [shift for shift in shifts if any(record["shift"] == shift for record in records)]
+    cases = sorted({_case(record) for record in records})
+    with rc_context(STYLE):
+        figure = Figure(figsize=(2.5 * len(shown) + 1.8, 2.9), layout="constrained")
+        for number, shift in enumerate(shown, start=1):
+            axes = figure.add_subplot(1, len(shown), number)
+            for case, colour in zip(cases, COLOURS * len(cases), strict=False):
+                mine = [record for record in records if record["shift"] == shift and _case(record) == case]
+                counts = sorted({record[x] for record in mine})
+                errors = [[record["mae"] for record in mine if record[x] == count] for count in counts]
+                axes.errorbar(
+                    counts,
+                    [float(np.mean(each)) for each in errors],
+                    [float(np.std(each)) for each in errors],
+                    color=colour, marker="o", markersize=3, linewidth=1.0, capsize=2, label=case,
+                )  # fmt: skip
+            axes.set_xscale("log")
+            axes.set_xticks(sorted({record[x] for record in records}), minor=False)
+            axes.get_xaxis().set_major_formatter(lambda value, _: f"{value:,.0f}")
+            axes.minorticks_off()
+            axes.set_xlabel(f"{label}\n{shift}")
+            if number == 1:
+                axes.set_ylabel("MAE of formation energy (eV/atom)")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=7)
+        return save(figure, stem)
+
+
+def _case(record: Record) -> str:
+    return f"{record['method']} (from {record['from']})" if "from" in record else str(record["method"])

@@ -1,0 +1,72 @@
+"""What determines an adversarial learning."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Literal
+
+from matlake.errors import TrainingError
+
+CAL: Final = "cal"
+SAL: Final = "sal"
+METHODS: Final = (CAL, SAL)
+
+Cut = Literal["clusters", "random"]
+
+
+@dataclass(frozen=True)
+class AdversarialSettings:
+    """Constants of an adversarial learning; see docs/adversarial.md for where each is from.
+
+    Attributes:
+        warm_up: Epochs on all rows as they are, before the first attack.
+        share: Share of the rows, those with the largest loss, that adversarial samples are made of.
+        clean: Whether epochs after the warm-up train on rows as they are too: ``all``, only the ``worst``, or ``none``.
+        batches: Batches attacked in a round at most; drawn anew in each.
+        batch: Rows attacked at a time.
+        attack_rate: Step of the ascent, in standard deviations of a feature.
+        attack_steps: Number of such steps.
+        theta_rate: Peak rate of the network's steps on adversarial samples.
+        theta_steps: Steps on each adversarial batch.
+        environments: Parts that the risk is taken over.
+        cut: How they are cut: by ``clusters`` of the features, or at ``random``.
+        alpha: Of max - min of the environments' losses in the first round; falls as 1/√t.
+        first_weight: Transport cost of each feature at the start.
+        weight_step: Largest change of a weight in a round.
+    """
+
+    warm_up: int = 5
+    share: float = 0.2
+    clean: Literal["all", "worst", "none"] = "all"
+    batches: int = 1
+    batch: int = 256
+    attack_rate: float = 3e-4
+    attack_steps: int = 10
+    theta_rate: float = 3e-4
+    theta_steps: int = 3
+    environments: int = 5
+    cut: Cut = "clusters"
+    alpha: float = 0.5
+    first_weight: float = 100.0
+    weight_step: float = 20.0
+
+    def document(self) -> dict[str, Any]:
+        """Return them as parameters of a model."""
+        return asdict(self)
+
+
+USUAL: Final = {
+    CAL: AdversarialSettings(),
+    SAL: AdversarialSettings(warm_up=0, share=1.0, clean="none", batches=4, theta_steps=5),
+}
+"""By method. SAL learns from adversarial samples alone."""
+
+
+def settings_of(parameters: dict[str, Any]) -> AdversarialSettings:
+    """Return those of a model's parameters that are about the adversary."""
+    known = {field.name for field in fields(AdversarialSettings)}
+    return AdversarialSettings(**{name: value for name, value in parameters.items() if name in known})
+
+
+def check_method(method: str) -> None:
+    """Raise TrainingError unless a method of adversarial learning is known."""
+    if method not in METHODS:
+        raise TrainingError(f"unknown adversarial method {method!r}", f"methods: {', '.join(METHODS)}")

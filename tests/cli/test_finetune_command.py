@@ -1,0 +1,52 @@
+"""``finetune`` and ``train --adversarial`` on the command line: JSON shapes, exit codes, where errors go."""
+
+import pytest
+from samples import Cli
+
+import matlake
+
+FEATURE = "elemnet-oqmd-formation-energy@13"
+LOW = "band_gap_eV < 2"
+TRAIN = ("train", "--target", "band_gap_eV", "--features", FEATURE)
+
+
+@pytest.fixture
+def cli(lake: matlake.Lake) -> Cli:
+    matlake.embed(lake, [FEATURE])
+    return Cli(lake.path)
+
+
+def test_an_ir_net_is_trained_fine_tuned_and_asked(cli: Cli) -> None:
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    trained = cli.json(*TRAIN, "--where", LOW, "--model", "ir-net:8", "--adversarial", "cal")
+    assert trained["head"] == "band_gap_eV-ir-net-8-cal"
+    assert trained["parameters"]["adversarial"] == "cal"  # type: ignore[index]
+    tuned = cli.json("finetune", str(trained["head"]), "--target-rows", "band_gap_eV >= 2", "--name", "high")
+    assert tuned.keys() >= {"head", "from_head", "from_sha256", "method", "before", "after", "baseline", "forgetting"}
+    assert (tuned["head"], tuned["from_head"], tuned["method"]) == ("high", trained["head"], "plain")
+    (prediction,) = cli.json("predict", "high", "--formula", "TiO2")["predictions"]  # type: ignore[misc]
+    assert prediction["input"] == "TiO2"
+    assert "from_head=band_gap_eV-ir-net-8-cal" in cli("heads", "show", "high")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        ((*TRAIN, "--model", "ridge", "--adversarial", "cal"), 1, "ridge cannot learn from adversarial samples"),
+        ((*TRAIN, "--model", "ir-net", "--adversarial", "gan"), 2, "'gan' is not one of"),
+        (("finetune", "gap", "--target-rows", LOW), 1, "no head 'gap'"),
+        (("finetune", "gap", "--target-rows", LOW, "--method", "gan"), 2, "'gan' is not one of"),
+        (("finetune", "gap"), 2, "Missing option '--target-rows'"),
+    ],
+)
+def test_errors_are_documents_with_a_remedy(cli: Cli, arguments: tuple[str, ...], code: int, error: str) -> None:
+    document = cli.json(*arguments, code=code)
+    assert error in str(document["error"])
+    assert document["hint"]
+
+
+def test_a_head_that_is_no_ir_net_is_refused(cli: Cli) -> None:
+    cli(*TRAIN, "--model", "ridge", "--name", "flat")
+    document = cli.json("finetune", "flat", "--target-rows", LOW, code=1)
+    assert "flat is ridge, not an IR-net" in str(document["error"])
+    assert "ir-net" in str(document["hint"])
