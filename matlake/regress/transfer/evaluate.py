@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import TrainingError
 from matlake.progress import Tracker, untracked
+from matlake.regress.features import resolve_features
 from matlake.regress.head_card import check_name
 from matlake.regress.matrix import numeric_columns
 from matlake.regress.selection import silent
@@ -134,10 +135,12 @@ def evaluate_transfer(
     check_name(request.name)
     onnx_runtime()
     reader, fitter = FeatureReader(lake), Fitter(lake)
+    embedded = tuple(f.feature for f in resolve_features(lake, list(request.embedded))) if request.embedded else ()
+    request = replace(request, embedded=embedded)
     plan = Plan(
         configurations=parse_configurations(request.configurations),
         sources={name: reader.layers(name) for name in request.sources or _all_sources(lake)},
-        embedded=request.embedded,
+        embedded=embedded,
         small=request.small,
         folds=request.folds,
         curves=request.curves,

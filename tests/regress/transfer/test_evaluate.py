@@ -2,19 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from samples import BUNDLED
 
 import matlake
 from matlake.errors import EncoderError, TrainingError
 from matlake.regress.transfer import ledger
 from matlake.regress.transfer.cells import MEASURED, NOT_RUN
-from matlake.regress.transfer.configurations import BASE, CONFIGURATIONS, SC_ML_EF, SC_ML_PA, TL_ENSEMBLE, TL_ML
-from matlake.regress.transfer.evaluate import TransferResult
+from matlake.regress.transfer.configurations import (
+    BASE,
+    CONFIGURATIONS,
+    SC_ML_EF,
+    SC_ML_PA,
+    TL_CONCAT,
+    TL_ENSEMBLE,
+    TL_ML,
+)
+from matlake.regress.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
 from matlake.regress.transfer.measurement import CURVE, FOLDS, TEST, VALIDATION, Measurement
 from matlake.regress.transfer.rungs import FINAL
 
@@ -135,3 +145,24 @@ def test_what_is_wrong_is_said_before_anything_is_measured(evaluated: Evaluate) 
         evaluated(sources=("cgcnn-mp-formation-energy",))
     with pytest.raises(TrainingError, match="says 'test' for 0 of the"):
         evaluated(split_column="formula")
+
+
+def test_layers_of_crystals_stand_beside_the_others(tmp_path: Path) -> None:
+    lake = matlake.open_lake(tmp_path / "lake", create=True)
+    path = tmp_path / "moduli.parquet"
+    pq.write_table(pq.read_table(BUNDLED / "mp_elasticity.parquet").slice(0, 120), path)
+    matlake.import_table(lake, path, "moduli")
+    matlake.embed(lake, ["cgcnn-mp-formation-energy"])
+    request = TransferRequest(
+        targets=("bulk_modulus_VRH_GPa",),
+        sources=("elemnet-oqmd-formation-energy",),
+        configurations="SC:ML(EF),TL+:Concat",
+        embedded=("cgcnn-mp-formation-energy",),  # the default layer, as users type it
+        folds=0,
+        curves=False,
+    )
+    result = evaluate_transfer(lake, request)
+    assert not [m.error for m in result.measurements if m.error]
+    side_by_side = {m.features for m in result.measurements if m.configuration == TL_CONCAT}
+    assert ("cgcnn-mp-formation-energy@pooled",) in side_by_side
+    assert any(len(features) > 1 and "cgcnn-mp-formation-energy@pooled" in features for features in side_by_side)
