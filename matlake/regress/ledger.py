@@ -1,8 +1,10 @@
 """Tables of measurements: added to as they are made, and never made twice."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,15 +14,39 @@ from matlake.store import delta
 PARTITION: Final = "evaluation"
 
 
-class Keyed(Protocol):
-    """What a ledger holds."""
+@dataclass(frozen=True)
+class Keyed:
+    """What a ledger holds: its fields are columns, ``features``, ``parameters`` and ``predictions`` among them.
 
-    @property
-    def key(self) -> str:
-        """What was measured, on which data: equal keys are never measured twice."""
+    Attributes:
+        key: Says what was measured, on which data: equal keys are never measured twice.
+    """
+
+    key: str
 
 
 M = TypeVar("M", bound=Keyed)
+
+
+def to_table(measurements: Sequence[Keyed], schema: pa.Schema) -> pa.Table:
+    """Return measurements as the rows of a table: features are joined, parameters become JSON."""
+    rows = []
+    for measurement in measurements:
+        row: dict[str, Any] = asdict(measurement)
+        row |= {"features": ",".join(row["features"]), "parameters": json.dumps(row["parameters"], sort_keys=True)}
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def from_table(table: pa.Table, schema: pa.Schema, kind: type[M]) -> list[M]:
+    """Return the rows of a table as measurements of a kind."""
+    found = []
+    for row in table.select(schema.names).to_pylist():
+        row["features"] = tuple(row["features"].split(",")) if row["features"] else ()
+        row["parameters"] = json.loads(row["parameters"])
+        row["predictions"] = tuple(row["predictions"] or ())
+        found.append(kind(**row))
+    return found
 
 
 class Ledger(Generic[M]):
@@ -29,34 +55,26 @@ class Ledger(Generic[M]):
     Several processes may add to it at once: what two of them have measured is kept once.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        name: str,
-        schema: pa.Schema,
-        to_table: Callable[[list[M]], pa.Table],
-        from_table: Callable[[pa.Table], list[M]],
-    ) -> None:
+    def __init__(self, root: Path, name: str, schema: pa.Schema, kind: type[M]) -> None:
         """Open the table, or make it, and read what is there.
 
         Args:
             root: Folder of the table.
             name: Of the evaluation.
-            schema: Of a measurement, ``key`` among it.
-            to_table: From measurements to rows.
-            from_table: From rows to measurements.
+            schema: Of a measurement.
+            kind: Of the measurements.
 
         Raises:
             LakeError: The table cannot be read.
         """
         self.root = root
-        self._to_table = to_table
+        self._schema = schema
         if delta.open_table(root) is None:
             delta.create_table(root, schema.append(pa.field(PARTITION, pa.string())), [PARTITION])
         self._appender = delta.Appender(root, {PARTITION: name}, "key")
         self._found: dict[str, M] = {}
         for file in self._appender.files:
-            self._keep(from_table(pq.read_table(file, partitioning=None)))
+            self._keep(from_table(pq.read_table(file, partitioning=None), schema, kind))
 
     def find(self, key: str) -> M | None:
         """Return a measurement that has been made."""
@@ -70,7 +88,7 @@ class Ledger(Generic[M]):
             CommitUnknownError: It is not known whether the commit was recorded.
         """
         if measurements:
-            part = delta.write_part(self.root, self._to_table(measurements), self._appender.partition)
+            part = delta.write_part(self.root, to_table(measurements, self._schema), self._appender.partition)
             self._appender.append(part)
             self._keep(measurements)
 

@@ -1,13 +1,12 @@
 """One way's predictions for the rows of one task: what an extrapolation is made of, and what it goes on from."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
-from matlake.regress import ledger
+from matlake.regress.ledger import Keyed, Ledger
 from matlake.regress.models import Parameters
 from matlake.store.lake import Lake
 
@@ -34,11 +33,10 @@ SCHEMA: Final = pa.schema(
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Measurement(Keyed):
     """One way's predictions for the rows of one task.
 
     Attributes:
-        key: Says what was measured, on which data: equal keys are never computed twice.
         target: Property column.
         split: As typed, in one spelling.
         seed: Of the task.
@@ -57,7 +55,6 @@ class Measurement:
         predictions: float [tested_rows], in the order of the tested rows.
     """
 
-    key: str
     target: str
     split: str
     seed: int
@@ -75,7 +72,7 @@ class Measurement:
     predictions: tuple[float, ...] = ()
 
 
-def open_ledger(lake: Lake, name: str) -> ledger.Ledger[Measurement]:
+def open_ledger(lake: Lake, name: str) -> Ledger[Measurement]:
     """Open the Delta table ``extrapolations`` of a lake, or make it.
 
     Args:
@@ -85,29 +82,9 @@ def open_ledger(lake: Lake, name: str) -> ledger.Ledger[Measurement]:
     Raises:
         LakeError: The table cannot be read.
     """
-    return ledger.Ledger(table_of(lake), name, SCHEMA, to_table, from_table)
+    return Ledger(table_of(lake), name, SCHEMA, Measurement)
 
 
 def table_of(lake: Lake) -> Path:
     """Return the folder of the table."""
     return lake.path / "extrapolations"
-
-
-def to_table(measurements: list[Measurement]) -> pa.Table:
-    """Return measurements as the rows of a table."""
-    rows: list[dict[str, Any]] = [
-        asdict(m) | {"features": ",".join(m.features), "parameters": json.dumps(m.parameters, sort_keys=True)}
-        for m in measurements
-    ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
-
-
-def from_table(table: pa.Table) -> list[Measurement]:
-    """Return the rows of a table as measurements."""
-    found = []
-    for row in table.select(SCHEMA.names).to_pylist():
-        row["features"] = tuple(row["features"].split(",")) if row["features"] else ()
-        row["parameters"] = json.loads(row["parameters"])
-        row["predictions"] = tuple(row["predictions"] or ())
-        found.append(Measurement(**row))
-    return found

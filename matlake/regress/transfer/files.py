@@ -1,10 +1,8 @@
 """What an evaluation leaves in a folder for people: the table, the plots, and all numbers."""
 
-import json
 from pathlib import Path
 
-from matlake.errors import LakeError
-from matlake.files import write_whole
+from matlake.regress.report_files import write_report_files
 from matlake.regress.transfer.evaluate import TransferResult
 from matlake.regress.transfer.markdown import markdown
 from matlake.regress.transfer.plots import draw_transfer_plots
@@ -20,12 +18,5 @@ def write_report(result: TransferResult, folder: Path) -> None:
     Raises:
         LakeError: The folder cannot be written.
     """
-    files = draw_transfer_plots(result.measurements, result.report, result.correlations)
-    files["transfer.md"] = markdown(result.report).encode()
-    files["transfer.json"] = (json.dumps(result.document(), indent=2, ensure_ascii=False) + "\n").encode()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_whole(folder / name, content)
-    except OSError as error:
-        raise LakeError(f"cannot write {folder}: {error.strerror}", "name another folder with --output") from error
+    plots = draw_transfer_plots(result.measurements, result.report, result.correlations)
+    write_report_files(folder, "transfer", markdown(result.report), result.document(), plots)

@@ -1,7 +1,7 @@
 """The table of an evaluation of transfer."""
 
 from matlake.regress import ledger
-from matlake.regress.transfer.measurement import SCHEMA, Measurement, from_table, to_table
+from matlake.regress.transfer.measurement import SCHEMA, Measurement
 from matlake.store.lake import Lake
 
 
@@ -18,4 +18,4 @@ class Ledger(ledger.Ledger[Measurement]):
         Raises:
             LakeError: The table cannot be read.
         """
-        super().__init__(lake.path / "evaluations", name, SCHEMA, to_table, from_table)
+        super().__init__(lake.path / "evaluations", name, SCHEMA, Measurement)

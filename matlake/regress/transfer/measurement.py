@@ -1,11 +1,11 @@
 """One error of one way to predict one property: what an evaluation is made of, and what it goes on from."""
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 
+from matlake.regress.ledger import Keyed
 from matlake.regress.models import Parameters
 
 VALIDATION: Final = "validation"
@@ -44,11 +44,10 @@ SCHEMA: Final = pa.schema(
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Measurement(Keyed):
     """One error of one way to predict one property.
 
     Attributes:
-        key: Says what was measured, on which data: equal keys are never computed twice.
         target: Property column.
         configuration: Its name, such as ``SC:ML(EF)`` or ``TL:FineTune``.
         features: ``NAME@LAYER`` of each feature.
@@ -67,7 +66,6 @@ class Measurement:
         predictions: float [judged_rows], in the order of the judged rows; empty on early rungs.
     """
 
-    key: str
     target: str
     configuration: str
     features: tuple[str, ...]
@@ -84,23 +82,3 @@ class Measurement:
     seconds: float = 0.0
     error: str = ""
     predictions: tuple[float, ...] = ()
-
-
-def to_table(measurements: list[Measurement]) -> pa.Table:
-    """Return measurements as the rows of an evaluation's table."""
-    rows: list[dict[str, Any]] = [
-        asdict(m) | {"features": ",".join(m.features), "parameters": json.dumps(m.parameters, sort_keys=True)}
-        for m in measurements
-    ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
-
-
-def from_table(table: pa.Table) -> list[Measurement]:
-    """Return the rows of an evaluation's table as measurements."""
-    found = []
-    for row in table.select(SCHEMA.names).to_pylist():
-        row["features"] = tuple(row["features"].split(",")) if row["features"] else ()
-        row["parameters"] = json.loads(row["parameters"])
-        row["predictions"] = tuple(row["predictions"] or ())
-        found.append(Measurement(**row))
-    return found

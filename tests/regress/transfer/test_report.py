@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from transfer_samples import SIZES, facts, measured, on_test, study
 
+from matlake.regress.ledger import from_table, to_table
 from matlake.regress.transfer.cells import EARLY, FAILED, MEASURED, NOT_RUN, UNTESTED, cells_of
 from matlake.regress.transfer.comparison import UNSEEN_ROWS
 from matlake.regress.transfer.configurations import (
@@ -19,7 +20,7 @@ from matlake.regress.transfer.configurations import (
     TL_ENSEMBLE,
     TL_ML,
 )
-from matlake.regress.transfer.measurement import FOLDS, TEST, Measurement, from_table, to_table
+from matlake.regress.transfer.measurement import FOLDS, SCHEMA, TEST, Measurement
 from matlake.regress.transfer.report import (
     ALL_SC,
     ALL_TL,
@@ -223,7 +224,7 @@ def test_sources_and_layers_of_winners_are_counted() -> None:
 def test_a_report_survives_the_table_and_is_json() -> None:
     found, about = study()
     report = summarise(found, about)
-    assert summarise(from_table(to_table(found)), about) == report
+    assert summarise(from_table(to_table(found, SCHEMA), SCHEMA, Measurement), about) == report
     document = json.loads(json.dumps(report.document(), allow_nan=False))
     assert [target["target"] for target in document["targets"]] == list(SIZES)
     last = document["targets"][-1]
