@@ -7,7 +7,8 @@ and every method is fitted to the same ones and tested on all four sets. For the
 shifted set get labels, a network fitted before is tuned on them, and the rest of the set is tested.
 
 Run it again to go on from where it stopped; every measurement is a line of the ledger. ``--report`` measures nothing
-and prints the tables. A method may carry changed constants, such as ``cal:attack_rate=0.03,cut=random``.
+and writes the page's tables, the figures and the plots. A method may carry changed constants, such as
+``cal:attack_rate=0.03,cut=random``.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from adversarial_plots import draw
-from common import RESULTS, machine, print_table
+from common import RESULTS, fill_page, table, write_results
 from numpy.typing import NDArray
 
 import matlake
@@ -34,7 +35,7 @@ from matlake.regress.adversarial.tuning import CAL_INPUTS, PLAIN, TARGETED, Tuni
 from matlake.regress.features import resolve_features
 from matlake.regress.matrix import Matrix, read_matrix
 from matlake.regress.metrics import measure
-from matlake.regress.models import Fitted, fit_model
+from matlake.regress.models import MODELS, Fitted, Model, fit_model
 from matlake.regress.models.ir_net import IR_NET_KIND, ir_net_model, parse_widths
 from matlake.regress.splits import subsample
 from matlake.regress.splits.ordered import find_cut
@@ -42,6 +43,7 @@ from matlake.regress.splits.regions import find_radii, project, standardised
 from matlake.store.lake import Lake, open_lake
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
+PAGE = Path(__file__).with_name("adversarial.md")
 TARGET = "formation_energy_eV_per_atom"
 FEATURES = ("magpie", "elemnet-oqmd-volume")
 """The second has learned volumes, not energies, of compositions that are partly the same."""
@@ -54,7 +56,7 @@ SHIFTS = ("covariate", "prior", "relation")
 STILL = "cal:attack_steps=0"
 """As many steps on the worst rows as ``cal``, which stay where they are: what of its effect is the attack's?"""
 
-FITS = ("ir-net", "cal", STILL, "sal")
+FITS = ("svr-rbf", "ir-net", "cal", STILL, "sal")
 TUNINGS = ("plain", "cal", STILL, "cal-inputs")
 PLAIN_NETWORK = "ir-net"
 
@@ -93,28 +95,34 @@ class Ledger:
 
 
 def main() -> None:
-    """Measure, or print the tables."""
+    """Measure, or write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake", type=Path, default=Path("adversarial-lake"), help="made where it does not exist")
     parser.add_argument("--ledger", type=Path, default=RESULTS / "adversarial.jsonl")
     parser.add_argument("--features", default=",".join(FEATURES))
     parser.add_argument("--widths", default="2048-1024-512")
     parser.add_argument("--labels", default=",".join(map(str, LABELS)))
-    parser.add_argument("--methods", nargs="+", default=list(FITS), help="ir-net, cal, sal, with constants or without")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=list(FITS),
+        help="ir-net, or another model to compare with; cal, sal, with constants or without",
+    )
     parser.add_argument("--tunings", nargs="*", default=list(TUNINGS), help="plain, cal, cal-inputs, likewise")
-    parser.add_argument("--tune-from", nargs="+", default=["ir-net", "cal"], help="methods of --methods")
+    parser.add_argument("--tune-from", nargs="+", default=["ir-net"], help="ir-net, or cal")
     parser.add_argument("--target-labels", default=",".join(map(str, TARGET_LABELS)))
     parser.add_argument(
         "--from-labels", type=int, default=TUNED_FROM, help="that the network to be tuned was fitted to"
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=float, default=math.inf, help="seconds after which no fit is begun")
-    parser.add_argument("--report", action="store_true", help="measure nothing, print the tables")
+    parser.add_argument("--report", action="store_true", help="measure nothing, write the page")
     arguments = parser.parse_args()
     ledger = Ledger(arguments.ledger)
-    if not arguments.report:
+    if arguments.report:
+        report(ledger.records)
+    else:
         run(arguments, ledger)
-    report(ledger.records)
 
 
 def run(arguments: argparse.Namespace, ledger: Ledger) -> None:
@@ -235,12 +243,17 @@ class Bench:
         key = (method, labels, seed)
         if key not in self._fitted:
             rows = self._labelled(labels, seed)
-            kind, settings = with_constants(method, USUAL)
-            adversary = adversary_of(kind, settings) if settings else None
-            model = ir_net_model(IR_NET_KIND, parse_widths(self.constant["widths"]), adversary)
+            model = self._model(method)
             parameters = model.grid(self.matrix.x.shape[1])[0]
             self._fitted[key] = fit_model(model, parameters, self.matrix.x[rows], self.matrix.y[rows], seed)
         return self._fitted[key]
+
+    def _model(self, method: str) -> Model:
+        if method in MODELS and method != PLAIN_NETWORK:
+            return MODELS[method]
+        kind, settings = with_constants(method, USUAL)
+        adversary = adversary_of(kind, settings) if settings else None
+        return ir_net_model(IR_NET_KIND, parse_widths(self.constant["widths"]), adversary)
 
     def _labelled(self, labels: int, seed: int) -> Rows:
         return self.pool[subsample(self.matrix.groups[self.pool], labels, seed)]
@@ -272,49 +285,69 @@ def with_constants(method: str, usual: dict[str, AdversarialSettings]) -> tuple[
 
 
 def report(records: list[Record]) -> None:
-    """Print the tables, and draw the plots.
-
-    A cell is the mean over seeds ± their standard deviation, and the geometric mean of ratios to the plain network, or
-    to plain tuning, of the same seed.
-    """
+    """Write the page's tables, the figures and the plots."""
     if not records:
         raise SystemExit("nothing has been measured yet")
     RESULTS.mkdir(exist_ok=True)
-    document = {"machine": machine(), "measurements": records}
-    (RESULTS / "adversarial.json").write_text(json.dumps(document, indent=1) + "\n")
-    for features in sorted({record["features"] for record in records}):
-        fits = [record for record in records if record["features"] == features and "from" not in record]
-        print(f"\n{features}: MAE in eV/atom\n")
-        columns = [*SHIFTS, "random"]
-        print_table(["labels", "method", "seeds", *columns], list(_rows(fits, columns, ("labels", "method"))))
-        tuned = [record for record in records if record["features"] == features and "from" in record]
-        print(f"\n{features}, tuned on rows of the target: MAE in eV/atom\n")
-        keys = ("from", "target_labels", "method")
-        print_table([*keys, "seeds", *SHIFTS], list(_rows(tuned, list(SHIFTS), keys)))
-        draw(RESULTS, features, fits, tuned, columns)
+    write_results(RESULTS / "adversarial.json", {"measurements": records})
+    columns = [*SHIFTS, "random"]
+    parts = []
+    for features, widths in dict.fromkeys((record["features"], record["widths"]) for record in records):
+        mine = [record for record in records if (record["features"], record["widths"]) == (features, widths)]
+        fits = [record for record in mine if "from" not in record]
+        tuned = [record for record in mine if "from" in record]
+        stem = f"{features}-{widths}"
+        lasting = {"before", *(f"{method}, last" for method in TUNINGS)}
+        draw(
+            RESULTS,
+            stem,
+            [record for record in fits if record["method"] in FITS],
+            [record for record in tuned if record["method"] in lasting],
+            columns,
+        )
+        keys: tuple[str, ...] = ("labels", "method")
+        parts += [
+            f"## `{features}`, blocks of {widths}",
+            table([*keys, "seeds", *columns], list(_rows(fits, columns, keys))),
+        ]
+        parts += [f"![Errors by labels](results/adversarial-labels-{stem}.png)"]
+        if tuned:
+            keys = ("from", "target_labels", "method")
+            parts += [
+                "Tuned on rows of the target:",
+                table([*keys, "seeds", *SHIFTS], list(_rows(tuned, [*SHIFTS], keys))),
+            ]
+            parts += [f"![Errors after tuning](results/adversarial-tuned-{stem}.png)"]
+    fill_page(PAGE, parts)
 
 
 def _rows(records: list[Record], shifts: list[str], keys: tuple[str, ...]) -> Iterator[list[str]]:
-    cases = sorted({tuple(record[key] for key in keys) for record in records}, key=str)
-    for case in cases:
+    for case in dict.fromkeys(tuple(record[key] for key in keys) for record in sorted(records, key=_order)):
         mine = [record for record in records if tuple(record[key] for key in keys) == case]
         cells = [_cell([record for record in mine if record["shift"] == shift], records) for shift in shifts]
         yield [*map(str, case), str(len({record["seed"] for record in mine})), *cells]
 
 
+def _order(record: Record) -> tuple[int, int]:
+    return record["labels"], record.get("target_labels", 0)
+
+
 def _cell(mine: list[Record], records: list[Record]) -> str:
+    """Return the mean over seeds; and the geometric mean of ratios to the reference ± its standard error."""
     if not mine:
         return "not run"
-    errors = [record["mae"] for record in mine]
     reference = PLAIN_NETWORK if "from" not in mine[0] else f"{PLAIN}, last"
     same = ("widths", "labels", "seed", "from", "shift", "target_labels")
     plain = {
         tuple(record.get(name) for name in same): record["mae"] for record in records if record["method"] == reference
     }
+    told = f"{np.mean([record['mae'] for record in mine]):.4f}"
     keyed = [(record["mae"], plain.get(tuple(record.get(name) for name in same))) for record in mine]
-    ratios = [mae / other for mae, other in keyed if other]
-    ratio = f" ({np.exp(np.mean(np.log(ratios))):.3f})" if ratios else ""
-    return f"{np.mean(errors):.4f} ± {np.std(errors):.4f}{ratio}"
+    logs = np.log([mae / other for mae, other in keyed if other])
+    if mine[0]["method"] == reference or len(logs) == 0:
+        return told
+    ratio, error = np.exp(logs.mean()), logs.std(ddof=1) / math.sqrt(len(logs)) if len(logs) > 1 else math.nan
+    return f"{told} ({ratio:.3f} ± {ratio * error:.3f})"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).with_name("results")
+BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
+"""Lines of a page that tables stand between."""
+
 OQMD = Path(__file__).parents[2] / "shared" / "data" / "oqmd.parquet"
 ENCODER = "elemnet-oqmd-formation-energy"
 
@@ -75,10 +78,21 @@ def write_results(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps({"machine": machine(), **document}, indent=1) + "\n")
 
 
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows))
+
+
 def print_table(header: list[str], rows: list[list[str]]) -> None:
     """Print a Markdown table."""
-    for row in (header, ["---"] * len(header), *rows):
-        print("| " + " | ".join(row) + " |")
+    print(table(header, rows))
+
+
+def fill_page(page: Path, parts: list[str]) -> None:
+    """Replace what stands between the marks of a page of this folder."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text("\n\n".join([f"{before}{BEGIN}", *parts, f"{END}{after}"]))
 
 
 def needs_oqmd() -> None:

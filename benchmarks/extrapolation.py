@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from common import RESULTS, machine
+from common import RESULTS, fill_page, machine
 
 import matlake
 from matlake.encoders.seen import SeenContents
@@ -36,8 +36,6 @@ from matlake.store.lake import Lake, open_lake
 
 DATA: Final = Path(__file__).parents[2] / "shared" / "data"
 PAGE: Final = Path(__file__).with_name("extrapolation.md")
-BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
-TITLE: Final = "# Beyond the training distribution\n"
 PRETRAINED_ON: Final = "mp_structures.parquet"
 LONGER: Final = ("schnet", "dimenet++")
 ENCODERS: Final = tuple(f"{architecture}-mp-formation-energy" for architecture in ("cgcnn", *LONGER))
@@ -192,10 +190,7 @@ def report(results: Mapping[str, ExtrapolationResult]) -> None:
         parts += [f"## {name}", markdown(result.report).rstrip(), plots]
     document = {"machine": machine(), "tasks": {name: brief(result) for name, result in results.items()}}
     (RESULTS / "extrapolation.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    page = PAGE.read_text() if PAGE.exists() else f"{TITLE}\n{BEGIN}\n{END}\n"
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}")
+    fill_page(PAGE, parts)
 
 
 def brief(result: ExtrapolationResult) -> dict[str, Any]:

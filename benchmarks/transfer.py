@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from common import RESULTS, machine
+from common import RESULTS, fill_page, machine
 
 import matlake
 from matlake.regress.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
@@ -128,10 +128,7 @@ def report(result: TransferResult) -> None:
         (RESULTS / name).write_bytes(content)
     document = {"machine": machine(), **result.document()}
     (RESULTS / "transfer.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    before, _, rest = PAGE.read_text().partition("<!-- tables -->\n")
-    _, _, after = rest.partition("<!-- end of tables -->")
-    tables = markdown(result.report, PAPER)
-    PAGE.write_text(f"{before}<!-- tables -->\n\n{tables}\n<!-- end of tables -->{after}")
+    fill_page(PAGE, [markdown(result.report, PAPER).rstrip()])
     print("\n".join(result.lines()))
 
 

@@ -18,10 +18,11 @@ def cli(lake: matlake.Lake) -> Cli:
 
 def test_an_ir_net_is_trained_fine_tuned_and_asked(cli: Cli) -> None:
     pytest.importorskip("torch", reason="needs the extra 'train'")
-    trained = cli.json(*TRAIN, "--where", LOW, "--model", "ir-net:8", "--adversarial", "cal")
+    few = "band_gap_eV > 1.5 AND band_gap_eV < 2"
+    trained = cli.json(*TRAIN, "--where", few, "--model", "ir-net:8", "--adversarial", "cal")
     assert trained["head"] == "band_gap_eV-ir-net-8-cal"
     assert trained["parameters"]["adversarial"] == "cal"  # type: ignore[index]
-    tuned = cli.json("finetune", str(trained["head"]), "--target-rows", "band_gap_eV >= 2", "--name", "high")
+    tuned = cli.json("finetune", str(trained["head"]), "--target-rows", "band_gap_eV BETWEEN 2 AND 2.5", "--name", "high")
     assert tuned.keys() >= {"head", "from_head", "from_sha256", "method", "before", "after", "baseline", "forgetting"}
     assert (tuned["head"], tuned["from_head"], tuned["method"]) == ("high", trained["head"], "plain")
     (prediction,) = cli.json("predict", "high", "--formula", "TiO2")["predictions"]  # type: ignore[misc]

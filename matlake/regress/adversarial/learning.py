@@ -14,6 +14,7 @@ from matlake.regress.adversarial.attack import Attacked, attack
 from matlake.regress.adversarial.environments import cut_environments
 from matlake.regress.adversarial.settings import AdversarialSettings
 from matlake.regress.adversarial.transport import Parameters, Weights, risk_slope, weight_slope
+from matlake.regress.models.deep_training import batch_rows
 from matlake.regress.models.residual_torch import TorchNetwork
 from matlake.regress.models.residual_training import Attack, descend, losses_of
 
@@ -94,6 +95,7 @@ class Learner:
         self.network, self.settings, self.x, self.y = network, settings, x, y
         self.samples = samples or Samples(network, x, y, settings.attack_rate, seed)
         self.optimizer = torch.optim.Adam(network.parameters(), lr=settings.theta_rate, fused=True)
+        self.every = max(1, round(settings.apart / math.ceil(len(x) / batch_rows(len(x)))))
         self.costs = Weights(x.shape[1], settings.first_weight, settings.weight_step, x.device)
         self.told = [self._told()]
         drawn = np.sort(np.random.default_rng(seed).permutation(len(x))[:RISK_ROWS])
@@ -115,8 +117,9 @@ class Learner:
         return torch.empty(0, dtype=torch.long, device=self.x.device)
 
     def turn(self, epoch: int, factor: float) -> Attack | None:
-        """Play a round: attack, train on what came of it, move the transport costs."""
-        if epoch <= self.settings.warm_up:
+        """Play a round when it is time: attack, train on what came of it, move the transport costs."""
+        since = epoch - self.settings.warm_up - 1
+        if since < 0 or since % self.every:
             return None
         settings, rate = self.settings, factor * self.settings.theta_rate
         gamma, targets, seen = self.costs.gamma, self.samples.targets(), []

@@ -20,6 +20,8 @@ class AdversarialSettings:
         warm_up: Epochs on all rows as they are, before the first attack.
         share: Share of the rows, those with the largest loss, that adversarial samples are made of.
         clean: Whether epochs after the warm-up train on rows as they are too: ``all``, only the ``worst``, or ``none``.
+        apart: Steps of the ordinary training, about, from one round to the next; at least an epoch. An epoch of a
+            hundred rows has three: a round after each would train on the attacked rows as much as on all others.
         batches: Batches attacked in a round at most; drawn anew in each.
         batch: Rows attacked at a time.
         attack_rate: Step of the ascent, in standard deviations of a feature.
@@ -36,6 +38,7 @@ class AdversarialSettings:
     warm_up: int = 5
     share: float = 0.2
     clean: Literal["all", "worst", "none"] = "all"
+    apart: int = 16
     batches: int = 1
     batch: int = 256
     attack_rate: float = 3e-4
@@ -55,7 +58,7 @@ class AdversarialSettings:
 
 USUAL: Final = {
     CAL: AdversarialSettings(),
-    SAL: AdversarialSettings(warm_up=0, share=1.0, clean="none", batches=4, theta_steps=5),
+    SAL: AdversarialSettings(warm_up=0, share=1.0, clean="none", apart=0, batches=4, theta_steps=5),
 }
 """By method. SAL learns from adversarial samples alone."""
 

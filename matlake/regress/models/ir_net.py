@@ -125,8 +125,9 @@ def parse_widths(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-_LAYERED: Final[Parameters] = {"learning_rate": 1e-3, "epochs": 40, "steps": 800, "patience": 10}
-_DEEP: Final[Parameters] = {"learning_rate": 1e-3, "epochs": 25, "steps": 1200, "patience": 10}
+# on a hundred rows an epoch has three steps: fewer epochs would end the training before it has begun
+_LAYERED: Final[Parameters] = {"learning_rate": 1e-3, "epochs": 200, "steps": 800, "patience": 40}
+_DEEP: Final[Parameters] = {"learning_rate": 1e-3, "epochs": 200, "steps": 1200, "patience": 40}
 
 IR_NET_KIND: Final = IrNet("ir-net", WIDTHS, "layer", 0.5, projected=True, training=_LAYERED)
 IR_NET_17_KIND: Final = IrNet("ir-net-17", WIDTHS_17, "batch", 0.0, projected=False, training=_DEEP)
