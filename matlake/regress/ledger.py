@@ -1,6 +1,7 @@
 """Tables of measurements: added to as they are made, and never made twice."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ import pyarrow.parquet as pq
 from matlake.store import delta
 
 PARTITION: Final = "evaluation"
+
+_WRITE_SECONDS: Final = 5.0
+"""Work that a killed run may lose. Each commit to the table takes time, and makes the next one take more."""
 
 
 @dataclass(frozen=True)
@@ -73,24 +77,36 @@ class Ledger(Generic[M]):
             delta.create_table(root, schema.append(pa.field(PARTITION, pa.string())), [PARTITION])
         self._appender = delta.Appender(root, {PARTITION: name}, "key")
         self._found: dict[str, M] = {}
+        self._unwritten: list[M] = []
+        self._written = time.monotonic()
         for file in self._appender.files:
-            self._keep(from_table(pq.read_table(file, partitioning=None), schema, kind))
+            found = from_table(pq.read_table(file, partitioning=None), schema, kind)
+            self._found |= {measurement.key: measurement for measurement in found}
 
     def find(self, key: str) -> M | None:
         """Return a measurement that has been made."""
         return self._found.get(key)
 
-    def add(self, measurements: list[M]) -> None:
-        """Add measurements in one commit.
+    def add(self, measurement: M, *, at_once: bool = False) -> None:
+        """Add a measurement; write it down, and those before it, at once or when the last time is a while ago.
 
         Raises:
             LakeError: Other writers were faster many times in a row.
             CommitUnknownError: It is not known whether the commit was recorded.
         """
-        if measurements:
-            part = delta.write_part(self.root, to_table(measurements, self._schema), self._appender.partition)
-            self._appender.append(part)
-            self._keep(measurements)
+        self._found[measurement.key] = measurement
+        self._unwritten.append(measurement)
+        if at_once or time.monotonic() - self._written > _WRITE_SECONDS:
+            self.write()
 
-    def _keep(self, measurements: list[M]) -> None:
-        self._found |= {measurement.key: measurement for measurement in measurements}
+    def write(self) -> None:
+        """Write down in one commit what has been added.
+
+        Raises:
+            LakeError: See ``add``.
+            CommitUnknownError: Likewise.
+        """
+        if self._unwritten:
+            part = delta.write_part(self.root, to_table(self._unwritten, self._schema), self._appender.partition)
+            self._appender.append(part)
+        self._unwritten, self._written = [], time.monotonic()

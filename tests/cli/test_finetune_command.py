@@ -22,7 +22,8 @@ def test_an_ir_net_is_trained_fine_tuned_and_asked(cli: Cli) -> None:
     trained = cli.json(*TRAIN, "--where", few, "--model", "ir-net:8", "--adversarial", "cal")
     assert trained["head"] == "band_gap_eV-ir-net-8-cal"
     assert trained["parameters"]["adversarial"] == "cal"  # type: ignore[index]
-    tuned = cli.json("finetune", str(trained["head"]), "--target-rows", "band_gap_eV BETWEEN 2 AND 2.5", "--name", "high")
+    rows = "band_gap_eV BETWEEN 2 AND 2.5"
+    tuned = cli.json("finetune", str(trained["head"]), "--target-rows", rows, "--name", "high")
     assert tuned.keys() >= {"head", "from_head", "from_sha256", "method", "before", "after", "baseline", "forgetting"}
     assert (tuned["head"], tuned["from_head"], tuned["method"]) == ("high", trained["head"], "plain")
     (prediction,) = cli.json("predict", "high", "--formula", "TiO2")["predictions"]  # type: ignore[misc]

@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +32,6 @@ CHOSEN: Final = "chosen"
 DEFAULT: Final = "default"
 """Parameters of a head are the first of the catalogue's grid."""
 
-_WRITE_SECONDS: Final = 5.0
 _FAILURES: Final = (MatlakeError, ValueError, ArithmeticError, np.linalg.LinAlgError, MemoryError)
 
 
@@ -65,8 +64,6 @@ class Desk:
     tell: Callable[[Measurement], None]
     made: int = 0
     out_of_time: bool = False
-    _pending: dict[str, Measurement] = field(default_factory=dict)
-    _written: float = field(default_factory=time.monotonic)
 
     def measure(self, task: Task, way: Way, *, make: bool = True) -> Measurement | None:
         """Return a measurement from the ledger, or make it if there is time; a failure is one, with its reason.
@@ -77,7 +74,7 @@ class Desk:
             make: Whether to make one that the ledger lacks.
         """
         key = self._key(task, way)
-        found = self._pending.get(key) or self.ledger.find(key)
+        found = self.ledger.find(key)
         if found is None and not make:
             return None
         if found is None:
@@ -107,18 +104,11 @@ class Desk:
             except _FAILURES as error:
                 found = replace(blank, error=f"{type(error).__name__}: {error}")
             found = replace(found, seconds=time.monotonic() - started)
-            self._pending[key] = found
+            self.ledger.add(found, at_once=way.is_network)
             self.made += 1
-            if way.is_network or time.monotonic() - self._written > _WRITE_SECONDS:
-                self.write()
-                shutil.rmtree(self.unfinished / key, ignore_errors=True)
+            shutil.rmtree(self.unfinished / key, ignore_errors=True)
         self.tell(found)
         return found
-
-    def write(self) -> None:
-        """Write down what has been measured."""
-        self.ledger.add(list(self._pending.values()))
-        self._pending, self._written = {}, time.monotonic()
 
     def _key(self, task: Task, way: Way) -> str:
         parts: list[Any] = [METHOD, self.rows.digest, task.digest, way.kind, way.features]

@@ -202,7 +202,7 @@ def evaluate_extrapolation(
             exposures, unseen = judge.exposures(task, way)
             cells.append(Cell(task, way, measurement, refusal, exposures, unseen))
     finally:
-        desk.write()
+        desk.ledger.write()
     report = summarise(
         rows, tasks, cells, letters, seeds=seeds, few=request.few, policy=request.policy, skipped=skipped
     )

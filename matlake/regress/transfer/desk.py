@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -29,9 +29,6 @@ METHOD: Final = 1
 
 CURVE_SHARES: Final = (0.125, 0.25, 0.5)
 """Shares of the rows that are not tested on, of which learning curves are made."""
-
-_WRITE_SECONDS: Final = 5.0
-"""Work that a killed run may lose. Each commit to the table takes time, and makes the next one take more."""
 
 _FAILURES: Final = (MatlakeError, ValueError, ArithmeticError, np.linalg.LinAlgError, MemoryError)
 
@@ -59,8 +56,6 @@ class Desk:
     tell: Callable[[Measurement], None]
     made: int = 0
     out_of_time: bool = False
-    _pending: dict[str, Measurement] = field(default_factory=dict)
-    _written: float = field(default_factory=time.monotonic)
 
     def base(self, target: TargetRows) -> None:
         """Measure the mean of the rows that are not tested on."""
@@ -184,11 +179,6 @@ class Desk:
             measured.configuration, measured.features, measured.model, int(measured.parameters.get("variant", 0))
         )
 
-    def write(self) -> None:
-        """Write down what has been measured."""
-        self.ledger.add(list(self._pending.values()))
-        self._pending, self._written = {}, time.monotonic()
-
     def _once(
         self,
         target: TargetRows,
@@ -202,7 +192,7 @@ class Desk:
         inputs = self.reader.identify(trial.features) + self.fitter.identify(trial)
         parts = [METHOD, target.digest, trial.configuration, inputs, trial.model, trial.variant, what, self.seed]
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-        found = self._pending.get(key) or self.ledger.find(key)
+        found = self.ledger.find(key)
         if found is None:
             if takes_time and self.deadline is not None and time.monotonic() >= self.deadline:
                 self.out_of_time = True
@@ -214,10 +204,8 @@ class Desk:
                 found = _unmeasured(target, trial, str(what[0]), f"{type(error).__name__}: {error}")
             parameters = found.parameters or {"variant": trial.variant}
             found = replace(found, key=key, parameters=parameters, seconds=time.monotonic() - started)
-            self._pending[key] = found
+            self.ledger.add(found)
             self.made += 1
-            if time.monotonic() - self._written > _WRITE_SECONDS:
-                self.write()
         self.tell(found)
         return found
 

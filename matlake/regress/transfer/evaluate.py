@@ -166,7 +166,7 @@ def evaluate_transfer(
             search(desk, target, plan)
             expected[target.name] = through[target.name]
     finally:
-        desk.write()
+        desk.ledger.write()
     report = summarise(list(measurements.values()), _facts(targets))
     return TransferResult(
         report=report,

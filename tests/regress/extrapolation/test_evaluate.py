@@ -74,22 +74,22 @@ def test_a_run_that_was_stopped_goes_on_and_equals_one_that_was_not(
     evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = evaluated([QuickNetwork()], name="whole")
-    monkeypatch.setattr(desk, "_WRITE_SECONDS", 0.0)
-    added: list[int] = []
+    monkeypatch.setattr(ledger, "_WRITE_SECONDS", 0.0)
+    added: list[str] = []
     add = ledger.Ledger.add
 
-    def killed(self: Any, measurements: list[Measurement]) -> None:
+    def killed(self: Any, measurement: Measurement, *, at_once: bool = False) -> None:
         if len(added) >= 7:
             raise KeyboardInterrupt
-        added.append(len(measurements))
-        add(self, measurements)
+        added.append(measurement.key)
+        add(self, measurement, at_once=at_once)
 
     with monkeypatch.context() as stopping:
         stopping.setattr(ledger.Ledger, "add", killed)
         with pytest.raises(KeyboardInterrupt):
             evaluated([QuickNetwork()], name="stopped")
     resumed = evaluated([QuickNetwork()], name="stopped")
-    assert resumed.made == whole.made - sum(added)
+    assert resumed.made == whole.made - len(added)
     assert _numbers(resumed) == _numbers(whole)
     strip = {"measured": 0, "splits": [], "pooled": []}
     assert resumed.document() | strip == whole.document() | strip

@@ -68,22 +68,22 @@ def test_a_run_that_was_stopped_goes_on_and_equals_one_that_was_not(
     evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = evaluated(name="whole", configurations=QUICK)
-    monkeypatch.setattr("matlake.regress.transfer.desk._WRITE_SECONDS", 0.0)
-    added: list[int] = []
+    monkeypatch.setattr("matlake.regress.ledger._WRITE_SECONDS", 0.0)
+    added: list[str] = []
     add = ledger.Ledger.add
 
-    def killed(self: ledger.Ledger, measurements: list[Measurement]) -> None:
+    def killed(self: ledger.Ledger, measurement: Measurement, *, at_once: bool = False) -> None:
         if len(added) >= 9:
             raise KeyboardInterrupt
-        added.append(len(measurements))
-        add(self, measurements)
+        added.append(measurement.key)
+        add(self, measurement, at_once=at_once)
 
     with monkeypatch.context() as stopping:
         stopping.setattr(ledger.Ledger, "add", killed)
         with pytest.raises(KeyboardInterrupt):
             evaluated(name="stopped", configurations=QUICK)
     resumed = evaluated(name="stopped", configurations=QUICK)
-    assert resumed.made == whole.made - sum(added)
+    assert resumed.made == whole.made - len(added)
     assert _numbers(resumed) == _numbers(whole)
     assert resumed.report.lines()[:3] == whole.report.lines()[:3]
     assert evaluated(name="stopped", configurations=QUICK).made == 0

@@ -33,7 +33,7 @@ def test_writers_at_the_same_time_lose_nothing_and_keep_nothing_twice(small_lake
     def write(numbers: range) -> None:
         ledger = Ledger(small_lake, "both")
         for number in numbers:
-            ledger.add([_measurement(number)])
+            ledger.add(_measurement(number), at_once=True)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, halves))
@@ -44,6 +44,6 @@ def test_writers_at_the_same_time_lose_nothing_and_keep_nothing_twice(small_lake
 
 
 def test_evaluations_of_other_names_are_apart(small_lake: matlake.Lake) -> None:
-    Ledger(small_lake, "one").add([_measurement(1)])
+    Ledger(small_lake, "one").add(_measurement(1), at_once=True)
     assert Ledger(small_lake, "one").find("key 1") is not None
     assert Ledger(small_lake, "other").find("key 1") is None
