@@ -31,10 +31,6 @@ TUNED: Final = TrainingSettings(learning_rate=3e-4, epochs=40, steps=800, patien
 TARGETED: Final = AdversarialSettings(warm_up=0, share=1.0)
 """All target rows make adversarial samples, from the first epoch on."""
 
-JUDGES: Final = 20
-"""Rows that can choose an epoch: fewer choose by chance, and often the start. Those of ``cal-inputs`` cannot at all:
-the network has been fitted to them before."""
-
 Labelled = tuple[NDArray[np.float32], NDArray[np.float64]]
 
 
@@ -69,7 +65,8 @@ class Tuned:
     Attributes:
         best: The network of the epoch that does best on a tenth of the rows.
         last: The network of the last epoch.
-        kept: The best, where at least ``JUDGES`` rows of the target have chosen it; otherwise the last.
+        kept: The best, where at least ``residual_training.JUDGES`` rows of the target have chosen it; otherwise the
+            last, as always of ``cal-inputs``: the rows that could choose there have been fitted to before.
     """
 
     best: Fitted
@@ -124,8 +121,7 @@ def tune(
         return _learner(network, x, y, tuning, inputs if tuning.method == CAL_INPUTS else None, seed)
 
     settings = tuning.training
-    judged = tuning.method != CAL_INPUTS and len(aside) >= JUDGES
-    if not judged:
+    if tuning.method == CAL_INPUTS:
         settings = replace(settings, patience=settings.epochs)
     trained = train_network(
         from_arrays(start.regressor, tuning.dropout),
@@ -136,8 +132,8 @@ def tune(
         None if tuning.method == PLAIN else adversary,
         device,
     )
-    best, last = replace(start, regressor=trained.best), replace(start, regressor=trained.last)
-    return Tuned(best, last, best if judged else last)
+    best, last = (replace(start, regressor=network) for network in (trained.best, trained.last))
+    return Tuned(best, last, best if trained.kept is trained.best and tuning.method != CAL_INPUTS else last)
 
 
 def _learner(

@@ -79,7 +79,7 @@ def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: 
 
         make = adversary.make(chosen, seed) if adversary else None
         start = start_of(kind, chosen, fit[0].shape[1], seed)
-        return train_network(start, fit, judge, training_settings(chosen), seed, make, device).best
+        return train_network(start, fit, judge, training_settings(chosen), seed, make, device).kept
 
     def fit(chosen: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int) -> Regressor:
         rows, aside = split_off(np.asarray(x, dtype=np.float32), seed)

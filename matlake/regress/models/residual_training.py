@@ -1,8 +1,8 @@
 """Training of residual networks, with or without an adversary. Imported only to train.
 
 As for plain ReLU networks (see ``deep_training``), steps are bounded, batches grow with the rows, the rate follows one
-cycle, gradients are clipped, and the epoch that does best on rows set aside is kept. The loss is smooth-L1 (Huber, Ann.
-Math. Stat. 35, 73, 1964), in which Li, Miklaucic and Hu (arXiv 2408.09297) measure.
+cycle, and gradients are clipped; the epoch that does best on rows set aside is kept where these are many. The loss is
+smooth-L1 (Huber, Ann. Math. Stat. 35, 73, 1964), in which Li, Miklaucic and Hu (arXiv 2408.09297) measure.
 """
 
 import math
@@ -18,6 +18,10 @@ from matlake.regress.models.model import Rows
 from matlake.regress.models.residual_network import ResidualNetwork
 from matlake.regress.models.residual_torch import TorchNetwork, seeded
 from matlake.regress.models.training_history import Epoch, TrainingHistory
+
+JUDGES = 200
+"""Rows that can choose an epoch and end a training. Fewer choose by chance, and often an epoch whose rate was high: the
+training then goes to its end, and the last epoch is kept."""
 
 _CLIP_NORM = 1.0
 _JUDGED_AT_ONCE = 2048
@@ -66,10 +70,12 @@ class Trained:
     Attributes:
         best: The network of the epoch with the smallest error on the rows that judge, with its history.
         last: That of the last epoch.
+        kept: The best, where at least ``JUDGES`` rows have chosen it; otherwise the last.
     """
 
     best: ResidualNetwork
     last: ResidualNetwork
+    kept: ResidualNetwork
 
 
 def train_network(
@@ -88,7 +94,7 @@ def train_network(
     Args:
         network: Where the weights begin; it is changed.
         fit: Features [n, d] of the rows to fit, and their standardised target float64 [n].
-        judge: The same of rows that choose the epoch and end the training.
+        judge: The same of rows that choose the epoch and end the training, where they are ``JUDGES``.
         settings: How to train.
         seed: Of the order of rows and of dropout.
         make_adversary: Where adversarial samples are to be learned from too.
@@ -103,6 +109,7 @@ def train_network(
     size = batch_rows(len(x))
     steps_an_epoch = math.ceil(len(x) / size)
     epochs = max(1, min(settings.epochs, round(settings.steps / steps_an_epoch)))
+    patience = settings.patience if len(x_judge) >= JUDGES else epochs
     best, best_error, best_epoch = network.arrays(), error(network, x_judge, y_judge), 0
     told: list[Epoch] = []
     order = torch.Generator().manual_seed(seed)
@@ -123,12 +130,14 @@ def train_network(
             told.append(Epoch(float(np.mean(losses)) if losses else None, judged, **(vars(attack) if attack else {})))
             if judged < best_error:
                 best, best_error, best_epoch = network.arrays(), judged, epoch
-            elif epoch - best_epoch >= settings.patience:
+            elif epoch - best_epoch >= patience:
                 break
-    history = TrainingHistory(tuple(told), best_epoch, adversary.weights if adversary else None)
-    return Trained(
-        ResidualNetwork(best.blocks, best.output, history), ResidualNetwork(*_parts(network.arrays()), history)
+    weights = adversary.weights if adversary else None
+    chosen, final = (
+        ResidualNetwork(arrays.blocks, arrays.output, TrainingHistory(tuple(told), epoch, weights))
+        for arrays, epoch in ((best, best_epoch), (network.arrays(), len(told)))
     )
+    return Trained(chosen, final, chosen if len(x_judge) >= JUDGES else final)
 
 
 def descend(
@@ -173,7 +182,3 @@ def tensors(x: NDArray[Any], y: NDArray[np.float64], device: str) -> tuple[torch
 def _batches(rows: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
     """Cut rows into batches of nearly equal size: none of one row, which batch normalisation cannot take."""
     return torch.tensor_split(rows, math.ceil(len(rows) / size)) if len(rows) else ()
-
-
-def _parts(network: ResidualNetwork) -> tuple[Any, Any]:
-    return network.blocks, network.output

@@ -10,6 +10,8 @@ from matlake.regress.onnx_head import check_parity, convert
 
 pytest.importorskip("torch", reason="needs the extra 'train'")
 
+from matlake.regress.models import residual_training
+
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 Domain = dict[str, Vectors]
 
@@ -52,7 +54,10 @@ def test_tuning_on_inputs_uses_no_label_of_the_target(learned: Fitted, domain: D
     assert not np.array_equal(found.kept.predict(x), learned.predict(x))
 
 
-def test_few_rows_do_not_choose_the_epoch(learned: Fitted, domain: Domain, vectors: Vectors) -> None:
+def test_few_rows_do_not_choose_the_epoch(
+    learned: Fitted, domain: Domain, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(residual_training, "JUDGES", 20)
     tuning = Tuning("plain", TrainingSettings(1e-3, 4, 100, 1))
     few, many = (tune(learned, tuning, rows, None, seed=0) for rows in (domain["tune"], vectors))
     assert few.kept is few.last

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,11 @@ def test_plain_arrays_predict_what_torch_does_and_go_back_to_it(kind: IrNet, vec
     assert len(arrays.predict(vectors[0][:0])) == 0
 
 
-def test_the_best_epoch_is_kept_and_the_history_says_so(vectors: Vectors) -> None:
+@pytest.mark.parametrize("enough", [True, False])
+def test_the_best_epoch_is_kept_where_enough_rows_choose_it(
+    enough: bool, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(residual_training, "JUDGES", 67 if enough else 68)
     x, y = (vectors[0] - vectors[0].mean(axis=0)) / (vectors[0].std(axis=0) + 1e-6), vectors[1] / vectors[1].std()
     _, parameters = small(IR_NET_KIND)
     settings = TrainingSettings(learning_rate=0.03, epochs=12, steps=500, patience=4)
@@ -106,7 +111,9 @@ def test_the_best_epoch_is_kept_and_the_history_says_so(vectors: Vectors) -> Non
     assert history.best == int(np.argmin(judged)) + 1
     assert np.abs(trained.best.predict(judge[0]) - judge[1]).mean() == pytest.approx(min(judged), rel=1e-5)
     assert np.abs(trained.last.predict(judge[0]) - judge[1]).mean() == pytest.approx(judged[-1], rel=1e-5)
-    assert len(judged) <= history.best + settings.patience
+    assert (trained.kept is trained.best) == enough
+    assert len(judged) == (min(12, history.best + settings.patience) if enough else 12)
+    assert trained.last.history == replace(history, best=len(judged))
     assert history.weights is None
 
 
