@@ -60,6 +60,28 @@ FITS = ("svr-rbf", "ir-net", "cal", STILL, "sal")
 TUNINGS = ("plain", "cal", STILL, "cal-inputs")
 PLAIN_NETWORK = "ir-net"
 
+PUBLISHED = {
+    "random": 0.0851 / 0.0830,
+    "covariate": 0.0856 / 0.0841,
+    "prior": 0.1564 / 0.1602,
+    "relation": 0.0781 / 0.0840,
+}
+"""CAL over IR-net in smooth-L1, as published (arXiv 2408.09297)."""
+
+COMPARED = (
+    (False, "cal", "ir-net"),
+    (False, "cal", STILL),
+    (False, "sal", "ir-net"),
+    (False, "ir-net", "svr-rbf"),
+    (True, "cal, last", "plain, last"),
+    (True, "cal, last", f"{STILL}, last"),
+    (True, "plain, last", "plain, best"),
+    (True, "plain, last", "before"),
+)
+"""Whether networks were tuned; a method; what it is compared with."""
+
+FEWEST_RATIOS = 2
+
 Rows = NDArray[np.intp]
 Record = dict[str, Any]
 
@@ -291,7 +313,8 @@ def report(records: list[Record]) -> None:
     RESULTS.mkdir(exist_ok=True)
     write_results(RESULTS / "adversarial.json", {"measurements": records})
     columns = [*SHIFTS, "random"]
-    parts = []
+    header = ["features, blocks", "method", "over", *columns]
+    parts = ["## Ratios of errors, over all seeds and numbers of labels", table(header, list(_overall(records)))]
     for features, widths in dict.fromkeys((record["features"], record["widths"]) for record in records):
         mine = [record for record in records if (record["features"], record["widths"]) == (features, widths)]
         fits = [record for record in mine if "from" not in record]
@@ -333,21 +356,42 @@ def _order(record: Record) -> tuple[int, int]:
 
 
 def _cell(mine: list[Record], records: list[Record]) -> str:
-    """Return the mean over seeds; and the geometric mean of ratios to the reference ± its standard error."""
+    """Return the mean over seeds; of ratios to the reference the geometric mean ± its standard error."""
     if not mine:
         return "not run"
-    reference = PLAIN_NETWORK if "from" not in mine[0] else f"{PLAIN}, last"
-    same = ("widths", "labels", "seed", "from", "shift", "target_labels")
-    plain = {
-        tuple(record.get(name) for name in same): record["mae"] for record in records if record["method"] == reference
-    }
     told = f"{np.mean([record['mae'] for record in mine]):.4f}"
-    keyed = [(record["mae"], plain.get(tuple(record.get(name) for name in same))) for record in mine]
+    reference = PLAIN_NETWORK if "from" not in mine[0] else f"{PLAIN}, last"
+    ratio = _ratio(mine, [record for record in records if record["method"] == reference])
+    return told if mine[0]["method"] == reference or not ratio else f"{told} ({ratio})"
+
+
+def _ratio(mine: list[Record], references: list[Record]) -> str:
+    """Return the geometric mean of the ratios of measurements on the same rows, ± its standard error; or nothing."""
+    same = ("features", "widths", "labels", "seed", "from", "shift", "target_labels")
+    known = {tuple(record.get(name) for name in same): record["mae"] for record in references}
+    keyed = [(record["mae"], known.get(tuple(record.get(name) for name in same))) for record in mine]
     logs = np.log([mae / other for mae, other in keyed if other])
-    if mine[0]["method"] == reference or len(logs) == 0:
-        return told
-    ratio, error = np.exp(logs.mean()), logs.std(ddof=1) / math.sqrt(len(logs)) if len(logs) > 1 else math.nan
-    return f"{told} ({ratio:.3f} ± {ratio * error:.3f})"
+    if len(logs) < FEWEST_RATIOS:
+        return ""
+    ratio = np.exp(logs.mean())
+    return f"{ratio:.3f} ± {ratio * logs.std(ddof=1) / math.sqrt(len(logs)):.3f}"
+
+
+def _overall(records: list[Record]) -> Iterator[list[str]]:
+    """Yield rows of the ratios over all seeds and numbers of labels, beside the published one."""
+    columns = [*SHIFTS, "random"]
+    yield ["published smooth-L1, 10⁵ labels", "cal", "ir-net", *(f"{PUBLISHED[shift]:.3f}" for shift in columns)]
+    for features, widths in dict.fromkeys((record["features"], record["widths"]) for record in records):
+        own = [record for record in records if (record["features"], record["widths"]) == (features, widths)]
+        for tuned, over, under in COMPARED:
+            of = [record for record in own if ("from" in record) == tuned]
+            cells = []
+            for shift in columns:
+                at = [record for record in of if record["shift"] == shift]
+                pair = [[record for record in at if record["method"] == method] for method in (over, under)]
+                cells.append(_ratio(pair[0], pair[1]) or "–")
+            if any(cell != "–" for cell in cells):
+                yield [f"`{features}`, {widths}{', tuned' if tuned else ''}", over, under, *cells]
 
 
 if __name__ == "__main__":
