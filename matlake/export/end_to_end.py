@@ -34,8 +34,8 @@ FINE_TUNE: Final = "fine-tune"
 STARTS: Final = (SCRATCH, FINE_TUNE)
 
 EPOCHS: Final = {SCRATCH: 150, FINE_TUNE: 75}
-"""Length of the cycle: pretrained weights have a shorter way to go. On a thousand phonon peaks CGCNN from scratch has 30 %
-less error after 150 epochs than after 60, on rows that end the training as on others."""
+"""Length of the cycle: pretrained weights have a shorter way to go. On a thousand phonon peaks CGCNN from scratch has
+30 % less error after 150 epochs than after 60, on rows that end the training as on others."""
 
 STEPS: Final = 6000
 """Many rows get fewer epochs, so that a training takes an hour rather than a night; never fewer than ``FEWEST``."""
