@@ -8,7 +8,7 @@ shifted set get labels, a network fitted before is tuned on them, and the rest o
 
 Run it again to go on from where it stopped; every measurement is a line of the ledger. ``--report`` measures nothing
 and writes the page's tables, the figures and the plots. A method may carry changed constants, such as
-``cal:attack_rate=0.03,cut=random``.
+``cal:share=1,cut=random``.
 """
 
 import argparse
@@ -56,7 +56,10 @@ SHIFTS = ("covariate", "prior", "relation")
 STILL = "cal:attack_steps=0"
 """As many steps on the worst rows as ``cal``, which stay where they are: what of its effect is the attack's?"""
 
-FITS = ("svr-rbf", "ir-net", "cal", STILL, "sal")
+PAPER = "cal:attack_rate=0.0003"
+"""Steps as small as the paper's."""
+
+FITS = ("svr", "svr-rbf", "ir-net", "cal", PAPER, STILL, "sal")
 TUNINGS = ("plain", "cal", STILL, "cal-inputs")
 PLAIN_NETWORK = "ir-net"
 
@@ -70,9 +73,10 @@ PUBLISHED = {
 
 COMPARED = (
     (False, "cal", "ir-net"),
-    (False, "cal", STILL),
+    (False, PAPER, "ir-net"),
+    (False, STILL, "ir-net"),
     (False, "sal", "ir-net"),
-    (False, "ir-net", "svr-rbf"),
+    (False, "svr", "ir-net"),
     (True, "cal, last", "plain, last"),
     (True, "cal, last", f"{STILL}, last"),
     (True, "plain, last", "plain, best"),
