@@ -57,10 +57,10 @@ class AdversarialSettings:
 
 
 USUAL: Final = {
-    CAL: AdversarialSettings(attack_rate=0.1),
+    CAL: AdversarialSettings(),
     SAL: AdversarialSettings(warm_up=0, share=1.0, clean="none", apart=0, batches=4, theta_steps=5),
 }
-"""By method. SAL learns from adversarial samples alone. CAL steps further than in the paper, whose steps do nothing."""
+"""By method. SAL learns from adversarial samples alone."""
 
 
 def settings_of(parameters: dict[str, Any]) -> AdversarialSettings:

@@ -157,7 +157,7 @@ def test_the_parameters_tell_the_method_and_its_constants() -> None:
     model = ir_net_model(IR_NET_KIND, None, adversary_of("cal"))
     (parameters,) = json.loads(json.dumps(model.grid(145)))
     assert (parameters["adversarial"], parameters["warm_up"], parameters["share"]) == ("cal", 5, 0.2)
-    assert (parameters["attack_rate"], parameters["attack_steps"], parameters["batch"]) == (0.1, 10, 256)
+    assert (parameters["attack_rate"], parameters["attack_steps"], parameters["batch"]) == (3e-4, 10, 256)
     assert settings_of(parameters) == USUAL["cal"]
     with pytest.raises(TrainingError, match="unknown adversarial method 'gan'"):
         adversary_of("gan")
