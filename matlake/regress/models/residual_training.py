@@ -6,6 +6,8 @@ smooth-L1 (Huber, Ann. Math. Stat. 35, 73, 1964), in which Li, Miklaucic and Hu 
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +24,10 @@ from matlake.regress.models.training_history import Epoch, TrainingHistory
 JUDGES = 200
 """Rows that can choose an epoch and end a training. Fewer choose by chance, and often an epoch whose rate was high: the
 training then goes to its end, and the last epoch is kept."""
+
+_ONE_THREAD = 1_000_000
+"""Weights up to which a network is trained on one thread. Its steps are too short to share: on a busy machine, where
+threads wait for each other, several take ten times as long."""
 
 _CLIP_NORM = 1.0
 _JUDGED_AT_ONCE = 2048
@@ -89,7 +95,8 @@ def train_network(
 ) -> Trained:
     """Train a network.
 
-    The result depends on seed, settings and data, and in its last digits on the number of threads that torch is set to.
+    The result depends on seed, settings and data; of a network with more than a million weights in its last digits also
+    on the number of threads that torch is set to.
 
     Args:
         network: Where the weights begin; it is changed.
@@ -113,7 +120,7 @@ def train_network(
     best, best_error, best_epoch = network.arrays(), error(network, x_judge, y_judge), 0
     told: list[Epoch] = []
     order = torch.Generator().manual_seed(seed)
-    with seeded(seed, device):
+    with seeded(seed, device), _threads_for(network):
         for epoch in range(1, epochs + 1):
             rows = adversary.rows(epoch) if adversary else None
             rows = torch.arange(len(x), device=device) if rows is None else rows
@@ -182,3 +189,15 @@ def tensors(x: NDArray[Any], y: NDArray[np.float64], device: str) -> tuple[torch
 def _batches(rows: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
     """Cut rows into batches of nearly equal size: none of one row, which batch normalisation cannot take."""
     return torch.tensor_split(rows, math.ceil(len(rows) / size)) if len(rows) else ()
+
+
+@contextmanager
+def _threads_for(network: TorchNetwork) -> Iterator[None]:
+    """Let torch use one thread for a small network."""
+    before = torch.get_num_threads()
+    weights = sum(weight.numel() for weight in network.parameters())
+    torch.set_num_threads(1 if weights <= _ONE_THREAD else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

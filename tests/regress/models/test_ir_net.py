@@ -117,6 +117,21 @@ def test_the_best_epoch_is_kept_where_enough_rows_choose_it(
     assert history.weights is None
 
 
+def test_a_small_network_is_trained_on_one_thread_and_so_the_same_on_every_machine(
+    kind: IrNet, vectors: Vectors
+) -> None:
+    model, parameters = small(kind, epochs=3)
+    before, heads = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            heads.append(convert(fit_model(model, parameters, *vectors, seed=0), 128))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert heads[0] == heads[1]
+
+
 @pytest.mark.parametrize("rows", [2, 3, 33])
 def test_constant_features_and_few_rows_give_numbers(kind: IrNet, vectors: Vectors, rows: int) -> None:
     x, y = vectors[0][:rows].copy(), vectors[1][:rows]
