@@ -329,7 +329,7 @@ def report(records: list[Record]) -> None:
             RESULTS,
             stem,
             [record for record in fits if record["method"] in FITS],
-            [record for record in tuned if record["method"] in lasting],
+            [record for record in tuned if record["method"] in lasting and record["from"] == PLAIN_NETWORK],
             columns,
         )
         keys: tuple[str, ...] = ("labels", "method")
@@ -355,8 +355,10 @@ def _rows(records: list[Record], shifts: list[str], keys: tuple[str, ...]) -> It
         yield [*map(str, case), str(len({record["seed"] for record in mine})), *cells]
 
 
-def _order(record: Record) -> tuple[int, int]:
-    return record["labels"], record.get("target_labels", 0)
+def _order(record: Record) -> tuple[int, int, int, str]:
+    kind = record["method"].partition(",")[0]
+    place = (*TUNINGS, kind).index(kind) if "from" in record else (*FITS, kind).index(kind)
+    return record["labels"], record.get("target_labels", 0), place, record["method"]
 
 
 def _cell(mine: list[Record], records: list[Record]) -> str:

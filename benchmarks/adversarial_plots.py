@@ -1,5 +1,6 @@
 """Plots of ``adversarial.py``: errors by number of labels, and before and after tuning."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ Record = dict[str, Any]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 """Okabe and Ito's palette."""
+
+SPREAD = 0.12
+"""Natural logarithm of how far a method's points stand aside: equal errors would hide each other."""
 
 
 def draw(folder: Path, features: str, fits: list[Record], tuned: list[Record], shifts: list[str]) -> list[Path]:
@@ -37,17 +41,18 @@ def draw(folder: Path, features: str, fits: list[Record], tuned: list[Record], s
 
 def _panels(stem: Path, records: list[Record], x: str, label: str, shifts: list[str]) -> list[Path]:
     shown = [shift for shift in shifts if any(record["shift"] == shift for record in records)]
-    cases = sorted({_case(record) for record in records})
+    cases = sorted({record["method"] for record in records})
+    apart = np.linspace(-SPREAD, SPREAD, len(cases))
     with rc_context(STYLE):
         figure = Figure(figsize=(2.5 * len(shown) + 1.8, 2.9), layout="constrained")
         for number, shift in enumerate(shown, start=1):
             axes = figure.add_subplot(1, len(shown), number)
-            for case, colour in zip(cases, COLOURS * len(cases), strict=False):
-                mine = [record for record in records if record["shift"] == shift and _case(record) == case]
+            for case, colour, aside in zip(cases, COLOURS, apart, strict=False):
+                mine = [record for record in records if record["shift"] == shift and record["method"] == case]
                 counts = sorted({record[x] for record in mine})
                 errors = [[record["mae"] for record in mine if record[x] == count] for count in counts]
                 axes.errorbar(
-                    counts,
+                    [count * math.exp(aside) for count in counts],
                     [float(np.mean(each)) for each in errors],
                     [float(np.std(each)) for each in errors],
                     color=colour, marker="o", markersize=3, linewidth=1.0, capsize=2, label=case,
@@ -61,7 +66,3 @@ def _panels(stem: Path, records: list[Record], x: str, label: str, shifts: list[
                 axes.set_ylabel("MAE of formation energy (eV/atom)")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=7)
         return save(figure, stem)
-
-
-def _case(record: Record) -> str:
-    return f"{record['method']} (from {record['from']})" if "from" in record else str(record["method"])
