@@ -106,7 +106,8 @@ class Desk:
             found = replace(found, seconds=time.monotonic() - started)
             self.ledger.add(found, at_once=way.is_network)
             self.made += 1
-            shutil.rmtree(self.unfinished / key, ignore_errors=True)
+            if way.is_network:
+                shutil.rmtree(self.unfinished / key, ignore_errors=True)
         self.tell(found)
         return found
 

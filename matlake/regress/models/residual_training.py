@@ -116,7 +116,8 @@ def train_network(
     size = batch_rows(len(x))
     steps_an_epoch = math.ceil(len(x) / size)
     epochs = max(1, min(settings.epochs, round(settings.steps / steps_an_epoch)))
-    patience = settings.patience if len(x_judge) >= JUDGES else epochs
+    enough = len(x_judge) >= JUDGES
+    patience = settings.patience if enough else epochs
     best, best_error, best_epoch = network.arrays(), error(network, x_judge, y_judge), 0
     told: list[Epoch] = []
     order = torch.Generator().manual_seed(seed)
@@ -144,7 +145,7 @@ def train_network(
         ResidualNetwork(arrays.blocks, arrays.output, TrainingHistory(tuple(told), epoch, weights))
         for arrays, epoch in ((best, best_epoch), (network.arrays(), len(told)))
     )
-    return Trained(chosen, final, chosen if len(x_judge) >= JUDGES else final)
+    return Trained(chosen, final, chosen if enough else final)
 
 
 def descend(

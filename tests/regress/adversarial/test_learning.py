@@ -59,7 +59,7 @@ def test_sal_learns_from_adversarial_samples_alone(vectors: Vectors) -> None:
 
 def test_the_history_has_a_warm_up_attacks_and_weights(cal: Fitted) -> None:
     history = history_of(cal.regressor)
-    # 216 rows are seven steps: two epochs lie between attacks
+    # 216 rows are seven steps an epoch: an attack comes every second one
     attacked_in = [number for number, epoch in enumerate(history.epochs, start=1) if epoch.attacked is not None]
     assert attacked_in == list(range(6, len(history.epochs) + 1, 2))
     attacked = history.epochs[5::2]
