@@ -14,7 +14,7 @@ from matlake.regress.adversarial.attack import Attacked, attack
 from matlake.regress.adversarial.environments import cut_environments
 from matlake.regress.adversarial.settings import AdversarialSettings
 from matlake.regress.adversarial.transport import Parameters, Weights, risk_slope, weight_slope
-from matlake.regress.models.deep_training import batch_rows
+from matlake.regress.models.deep_training import steps_an_epoch
 from matlake.regress.models.residual_torch import TorchNetwork
 from matlake.regress.models.residual_training import Attack, descend, losses_of
 
@@ -95,7 +95,7 @@ class Learner:
         self.network, self.settings, self.x, self.y = network, settings, x, y
         self.samples = samples or Samples(network, x, y, settings.attack_rate, seed)
         self.optimizer = torch.optim.Adam(network.parameters(), lr=settings.theta_rate, fused=True)
-        self.every = max(1, round(settings.apart / math.ceil(len(x) / batch_rows(len(x)))))
+        self.every = max(1, round(settings.apart / steps_an_epoch(len(x))))
         self.costs = Weights(x.shape[1], settings.first_weight, settings.weight_step, x.device)
         self.told = [self._told()]
         drawn = np.sort(np.random.default_rng(seed).permutation(len(x))[:RISK_ROWS])

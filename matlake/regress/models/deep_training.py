@@ -53,10 +53,19 @@ class TrainingSettings:
     patience: int
     weight_decay: float = 0.0
 
+    def epochs_for(self, n_rows: int) -> int:
+        """Return how many epochs a training on a number of rows has, at least one."""
+        return max(1, min(self.epochs, round(self.steps / steps_an_epoch(n_rows))))
+
 
 def batch_rows(n_rows: int) -> int:
     """Return the batch size for a number of rows: the paper's 32 where they are few, more where steps would be many."""
     return next((size for most, size in BATCHES if n_rows <= most), LARGEST_BATCH)
+
+
+def steps_an_epoch(n_rows: int) -> int:
+    """Return how many batches a number of rows makes."""
+    return math.ceil(n_rows / batch_rows(n_rows))
 
 
 def train_layers(
@@ -129,14 +138,12 @@ class _Training:
         import torch
 
         (x, y), (x_judge, y_judge) = (self._tensors(*rows) for rows in (fit, judge))
-        size = batch_rows(len(x))
-        steps_an_epoch = math.ceil(len(x) / size)
-        epochs = max(1, min(self.settings.epochs, round(self.settings.steps / steps_an_epoch)))
+        size, steps, epochs = batch_rows(len(x)), steps_an_epoch(len(x)), self.settings.epochs_for(len(x))
         best, best_error, best_epoch = self._layers(), self._error(x_judge, y_judge), 0
         for epoch in range(1, epochs + 1):
             order = torch.randperm(len(x), generator=self.order).to(self.device)
-            for step, rows in enumerate(torch.split(order, size), start=(epoch - 1) * steps_an_epoch):
-                self._step(x[rows], y[rows], one_cycle(step, epochs * steps_an_epoch))
+            for step, rows in enumerate(torch.split(order, size), start=(epoch - 1) * steps):
+                self._step(x[rows], y[rows], one_cycle(step, epochs * steps))
             error = self._error(x_judge, y_judge)
             if error < best_error:
                 best, best_error, best_epoch = self._layers(), error, epoch

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matlake.regress.models.deep_training import TrainingSettings, batch_rows, one_cycle
+from matlake.regress.models.deep_training import TrainingSettings, batch_rows, one_cycle, steps_an_epoch
 from matlake.regress.models.model import Rows
 from matlake.regress.models.residual_network import ResidualNetwork
 from matlake.regress.models.residual_torch import TorchNetwork, seeded
@@ -113,9 +113,7 @@ def train_network(
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
-    size = batch_rows(len(x))
-    steps_an_epoch = math.ceil(len(x) / size)
-    epochs = max(1, min(settings.epochs, round(settings.steps / steps_an_epoch)))
+    size, steps, epochs = batch_rows(len(x)), steps_an_epoch(len(x)), settings.epochs_for(len(x))
     enough = len(x_judge) >= JUDGES
     patience = settings.patience if enough else epochs
     best, best_error, best_epoch = network.arrays(), error(network, x_judge, y_judge), 0
@@ -127,12 +125,12 @@ def train_network(
             rows = torch.arange(len(x), device=device) if rows is None else rows
             losses = []
             shuffled = rows[torch.randperm(len(rows), generator=order).to(device)]
-            done = (epoch - 1) * steps_an_epoch
+            done = (epoch - 1) * steps
             for step, batch in enumerate(_batches(shuffled, size), start=done):
-                factor = one_cycle(step, epochs * steps_an_epoch)
+                factor = one_cycle(step, epochs * steps)
                 network.learn(len(batch))
                 losses.append(descend(network, x[batch], y[batch], optimizer, factor * settings.learning_rate))
-            ended = one_cycle(done + steps_an_epoch - 1, epochs * steps_an_epoch)
+            ended = one_cycle(done + steps - 1, epochs * steps)
             attack = adversary.turn(epoch, ended) if adversary else None
             judged = error(network, x_judge, y_judge)
             told.append(Epoch(float(np.mean(losses)) if losses else None, judged, **(vars(attack) if attack else {})))
