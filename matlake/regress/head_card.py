@@ -57,6 +57,8 @@ class HeadCard:
         reference_sha256: Digest of the file of remembered training rows.
         reference_rows: Number of them.
         element_rows: Number of training rows that hold an element.
+        block_rows: Number of training rows of each set of blocks of the periodic table that elements are in, such as
+            ``spd``; empty in cards older than it.
         format_version: Version of this schema.
     """
 
@@ -90,6 +92,7 @@ class HeadCard:
     reference_sha256: str = ""
     reference_rows: int = 0
     element_rows: dict[str, int] = field(default_factory=dict)
+    block_rows: dict[str, int] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
 

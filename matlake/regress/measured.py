@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.doubts import block_rows, element_rows
 from matlake.regress.evaluation import Evaluation, evaluate
 from matlake.regress.intervals import Interval
 from matlake.regress.matrix import Matrix
@@ -19,7 +20,7 @@ from matlake.regress.projection import add_coordinates
 from matlake.regress.reference import Reference
 from matlake.regress.result import HeldRows
 from matlake.regress.splits import HeldOut
-from matlake.regress.trust import element_rows, make_interval, make_reference, remember
+from matlake.regress.trust import make_interval, make_reference, remember
 
 _PARITY_ROWS: Final = 500
 _TOOLS: Final = ("matlake", "scikit-learn", "skl2onnx", "onnx", "crepes", "numpy")
@@ -37,6 +38,7 @@ class Measured:
         reference: The training rows that it remembers.
         test: The test rows with its answers.
         element_rows: Number of training rows that hold an element.
+        block_rows: Number of training rows of each set of blocks of the periodic table.
     """
 
     content: bytes
@@ -46,6 +48,7 @@ class Measured:
     reference: Reference
     test: HeldRows
     element_rows: dict[str, int]
+    block_rows: dict[str, int]
 
     def card_fields(self) -> dict[str, Any]:
         """Return what a head's card says of it."""
@@ -61,6 +64,7 @@ class Measured:
                 "beyond": float(np.mean(test.scores > 1.0)),
             },
             "element_rows": self.element_rows,
+            "block_rows": self.block_rows,
             "parity": self.parity,
         }
 
@@ -99,7 +103,10 @@ def measure_fitted(
         around.scores,
         interval.half_widths(around),
     )
-    return Measured(content, parity, evaluation, interval, reference, test, element_rows(matrix.fractions[rows]))
+    fractions = matrix.fractions[rows]
+    return Measured(
+        content, parity, evaluation, interval, reference, test, element_rows(fractions), block_rows(fractions)
+    )
 
 
 def made_with() -> dict[str, Any]:

@@ -54,9 +54,9 @@ def prediction_lines(predictions: list[Prediction], unit: str) -> list[str]:
         line = f"  {p.input:<{width}}  {p.value:>10.4g} {unit}".rstrip()
         if p.lower is not None and p.upper is not None and p.ood_score is not None:
             line += f"  [{p.lower:.4g}, {p.upper:.4g}]  {verdict(p.ood_score)} ({p.ood_score:.2f})"
-        if p.novelties:
-            line += f"; hardly or never seen: {', '.join(p.novelties)}"
         lines.append(line)
+        if p.doubts:
+            lines.append(f"  {'':<{width}}  doubtful: {'; '.join(p.doubts)}")
         if p.nearest:
             near = ", ".join(f"{n.formula} {n.value:.4g} ({n.distance:.2f})" for n in p.nearest)
             lines.append(f"  {'':<{width}}  nearest: {near}")

@@ -118,7 +118,7 @@ def predict_to_file(
         output: CSV or Parquet file by its ending; appears when it is complete. It holds the input's columns, structures
             left out; ``predicted_TARGET``, or ``prediction_failure`` where there is none; and, for a head that has
             them, the ends of the interval as ``lower_TARGET`` and ``upper_TARGET``, ``ood_score``, ``novel_elements``
-            joined by hyphens, and ``nearest_training_materials``, a JSON array.
+            joined by hyphens, ``doubts`` joined by semicolons, and ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
         track: Told the number of rows done.
@@ -162,6 +162,7 @@ def _with_predictions(answers: Answers, schema: pa.Schema) -> pa.Table:
         added += [
             *(pa.array(v, from_pandas=True) for v in (predicted.lower, predicted.upper, predicted.ood_scores)),
             pa.array(["-".join(novel) or None for novel in predicted.novelties], pa.string()),
+            pa.array(["; ".join(doubts) or None for doubts in predicted.doubts], pa.string()),
             pa.array([predicted.neighbours_json(row) for row in range(len(predicted.values))], pa.string()),
         ]
     return pa.Table.from_arrays([*answers.columns.columns, *added], schema=schema)
@@ -176,6 +177,7 @@ def _output_schema(source: Source, head: Head) -> pa.Schema:
             f"upper_{target}": pa.float64(),
             "ood_score": pa.float64(),
             "novel_elements": pa.string(),
+            "doubts": pa.string(),
             "nearest_training_materials": pa.string(),
         }
     for name, kind in added.items():

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.formula import Composition
+from matlake.regress.doubts import doubts, novel_elements
 from matlake.regress.head import Head
 from matlake.regress.prediction import Neighbour, Prediction, Refusal
-from matlake.regress.reference import SHOWN, Reference, novel_elements
+from matlake.regress.reference import SHOWN, Reference
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Predicted:
         upper: float64 [n], upper end.
         ood_scores: float64 [n], out-of-distribution scores; NaN where there is none.
         novelties: For each input the elements that are new to the head.
+        doubts: For each input what speaks against trusting the prediction.
         near: int32 [n, ``SHOWN``], rows of the reference nearest to the input, nearest first.
         distances: float32 [n, ``SHOWN``], to them; infinite where there are no more, or no answer.
         coordinates: float32 [n, p], where the inputs lie among the training rows; None where the head remembers none.
@@ -37,6 +39,7 @@ class Predicted:
     upper: NDArray[np.float64]
     ood_scores: NDArray[np.float64]
     novelties: list[tuple[str, ...]]
+    doubts: list[tuple[str, ...]]
     near: NDArray[np.int32]
     distances: NDArray[np.float32]
     coordinates: NDArray[np.float32] | None
@@ -53,6 +56,7 @@ class Predicted:
             upper=np.full(n, np.nan),
             ood_scores=np.full(n, np.nan),
             novelties=[()] * n,
+            doubts=[()] * n,
             near=np.zeros((n, SHOWN), dtype=np.int32),
             distances=np.full((n, SHOWN), np.inf, dtype=np.float32),
             coordinates=None
@@ -87,8 +91,10 @@ class Predicted:
         self.near[places] = around.rows[:, :SHOWN]
         self.distances[places] = around.distances[:, :SHOWN]
         self.coordinates[places] = coordinates
-        for row, composition in zip(rows, compositions, strict=True):
-            self.novelties[row] = novel_elements(composition.elements, head.card.element_rows)
+        card = head.card
+        for row, composition, score in zip(rows, compositions, around.scores.tolist(), strict=True):
+            self.novelties[row] = novel_elements(composition.elements, card.element_rows)
+            self.doubts[row] = doubts(composition.elements, score, card.element_rows, card.block_rows)
 
     def answer(self, row: int, name: str | None, place: int | None = None) -> Prediction | Refusal:
         """Return one of the answers.
@@ -108,6 +114,7 @@ class Predicted:
             _number(self.upper[row]),
             _number(self.ood_scores[row]),
             self.novelties[row],
+            self.doubts[row],
             self.neighbours(row),
         )
 

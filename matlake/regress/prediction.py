@@ -33,7 +33,9 @@ class Prediction:
         upper: Upper end.
         ood_score: Mean distance to the nearest training rows; 1.0 is the 95th percentile of training rows themselves.
             None for a head older than scores.
-        novelties: What is plainly new: elements that fewer than ``reference.FEW_ROWS`` training rows hold.
+        novelties: What is plainly new: elements that fewer than ``doubts.FEW`` training rows hold.
+        doubts: What speaks against trusting the value, in words; empty where the rule of ``doubts`` lets it pass, and
+            for a head older than scores.
         nearest: The nearest training materials, nearest first.
     """
 
@@ -43,6 +45,7 @@ class Prediction:
     upper: float | None = None
     ood_score: float | None = None
     novelties: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     nearest: tuple[Neighbour, ...] = ()
 
 

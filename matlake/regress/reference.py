@@ -27,9 +27,6 @@ SHOWN: Final = 3
 LOCAL: Final = 25
 """Rows whose residuals say how hard a prediction is."""
 
-FEW_ROWS: Final = 5
-"""An element that fewer training rows hold is new to the head."""
-
 MAX_ROWS: Final = 10_000
 """Training rows remembered: a few megabytes, and thousands of predictions a second."""
 
@@ -158,13 +155,3 @@ def _mean(values: NDArray[np.float32], counted: NDArray[np.bool_]) -> NDArray[np
     total: NDArray[np.float64] = np.where(counted, values, 0.0).sum(axis=1, dtype=np.float64)
     means: NDArray[np.float64] = total / np.maximum(counted.sum(axis=1), 1)
     return means
-
-
-def novel_elements(symbols: list[str], element_rows: dict[str, int]) -> tuple[str, ...]:
-    """Return the elements that fewer than ``FEW_ROWS`` training rows hold.
-
-    Args:
-        symbols: Elements of a material.
-        element_rows: Number of training rows that hold an element.
-    """
-    return tuple(symbol for symbol in symbols if element_rows.get(symbol, 0) < FEW_ROWS)

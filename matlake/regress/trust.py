@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.materials.elements import SYMBOLS
 from matlake.regress.calibration import calibrate, distance_scale
 from matlake.regress.intervals import Interval
 from matlake.regress.matrix import Matrix
@@ -76,13 +75,3 @@ def make_reference(matrix: Matrix, remembered: Remembered, residuals: NDArray[np
 def make_interval(remembered: Remembered, residuals: NDArray[np.float64]) -> Interval:
     """Calibrate intervals on the rows remembered that have a residual."""
     return calibrate(remembered.coordinates, residuals, remembered.groups)
-
-
-def element_rows(fractions: NDArray[np.float32]) -> dict[str, int]:
-    """Count the rows that hold an element.
-
-    Args:
-        fractions: float32 [n, 118].
-    """
-    counts = np.count_nonzero(fractions, axis=0)
-    return {symbol: int(count) for symbol, count in zip(SYMBOLS, counts, strict=True) if count}

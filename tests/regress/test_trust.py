@@ -15,7 +15,7 @@ from matlake.regress.matrix import Matrix, read_matrix
 from matlake.regress.models import MODELS, fit_model
 from matlake.regress.predict import predict
 from matlake.regress.projection import fit_projection
-from matlake.regress.reference import FEW_ROWS, Reference, Surroundings, novel_elements
+from matlake.regress.reference import Reference, Surroundings
 from matlake.regress.result import TrainResult
 from matlake.regress.train import TrainRequest, train
 from matlake.regress.trust import make_interval, make_reference, remember
@@ -108,10 +108,6 @@ def test_what_a_head_remembers_survives_the_round_trip(embedded: matlake.Lake, t
     with pytest.raises(HeadError, match=r"reference.parquet of head gap does not match"):
         Reference.from_bytes(content[:-1] + b"x", trained.card.reference_sha256, "gap")
     assert not np.isnan(reference.residual).any()
-
-
-def test_an_element_that_hardly_any_training_row_holds_is_named() -> None:
-    assert novel_elements(["O", "Pu", "Ti"], {"O": 900, "Ti": FEW_ROWS, "Pu": FEW_ROWS - 1}) == ("Pu",)
 
 
 @pytest.mark.usefixtures("trained")

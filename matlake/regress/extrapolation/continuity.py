@@ -12,19 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.elements import SYMBOLS
-from matlake.regress.splits.chemistry import FAMILIES, group_of
-
-FEW: Final = 10
-"""An element or motif that fewer training rows hold counts as not seen."""
+from matlake.regress.doubts import BLOCKS, FEW, block_sets
 
 BINS: Final = (0, 1, 5, 10, 30, 100, 300)
 """Training rows from which each bin of an error by element count begins."""
-
-BLOCKS: Final = "spdf"
-_F_BLOCK: Final = frozenset((*FAMILIES["lanthanides"], *FAMILIES["actinides"]))
-_HELIUM: Final = 2
-_LAST_S_GROUP: Final = 2
-_LAST_D_GROUP: Final = 12
 
 
 @dataclass(frozen=True)
@@ -49,16 +40,6 @@ class Continuity:
         return (self.rarest < self.few) | (self.motif_rows < self.few)
 
 
-def block_of(z: int) -> str:
-    """Return the block of an element, ``s``, ``p``, ``d`` or ``f``; La to Lu and Ac to Lr are in the last."""
-    if z in _F_BLOCK:
-        return "f"
-    group = group_of(z)
-    if group <= _LAST_S_GROUP or z == _HELIUM:
-        return "s"
-    return "d" if group <= _LAST_D_GROUP else "p"
-
-
 def continuity(fractions: NDArray[np.float32], tested: NDArray[np.float32], few: int = FEW) -> Continuity:
     """Say of each tested row how much of it has been trained on.
 
@@ -70,18 +51,10 @@ def continuity(fractions: NDArray[np.float32], tested: NDArray[np.float32], few:
     counts = np.count_nonzero(fractions, axis=0)
     seen = np.where(tested > 0, counts, np.iinfo(np.int64).max)
     place = np.argmin(seen, axis=1)
-    known = np.bincount(_motifs(fractions), minlength=1 << len(BLOCKS))
+    known = np.bincount(block_sets(fractions), minlength=1 << len(BLOCKS))
     return Continuity(
         rarest=seen[np.arange(len(seen)), place].astype(np.int64),
         element=np.array(SYMBOLS)[place],
-        motif_rows=known[_motifs(tested)].astype(np.int64),
+        motif_rows=known[block_sets(tested)].astype(np.int64),
         few=few,
     )
-
-
-def _motifs(fractions: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the set of blocks of each row as bits, int64 [n]."""
-    blocks = np.array([BLOCKS.index(block_of(z)) for z in range(1, len(SYMBOLS) + 1)])
-    present = np.stack([(fractions[:, blocks == block] > 0).any(axis=1) for block in range(len(BLOCKS))], axis=1)
-    bits: NDArray[np.int64] = present @ (1 << np.arange(len(BLOCKS)))
-    return bits

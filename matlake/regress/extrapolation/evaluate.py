@@ -14,7 +14,7 @@ from matlake.encoders.session import onnx_runtime
 from matlake.encoders.shelf import split_feature
 from matlake.errors import TrainingError
 from matlake.progress import Tracker, untracked
-from matlake.regress.extrapolation.continuity import FEW
+from matlake.regress.doubts import FEW
 from matlake.regress.extrapolation.desk import CHOSEN, DEFAULT, Desk
 from matlake.regress.extrapolation.exposure import LABELS, POLICIES, Exposure, expose
 from matlake.regress.extrapolation.measurement import Measurement, open_ledger

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.doubts import FARTHEST
 from matlake.regress.extrapolation.continuity import BINS
 from matlake.regress.extrapolation.rows import EvaluatedRows, Task
 from matlake.regress.metrics import rank_correlation
@@ -38,7 +39,7 @@ class Judged:
     @property
     def trusted(self) -> NDArray[np.bool_]:
         """Whether the rule lets a prediction pass: nothing new in it, and a score of at most 1."""
-        return ~self.discontinuous & (self.scores <= 1.0)
+        return ~self.discontinuous & (self.scores <= FARTHEST)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from matlake.regress.extrapolation.continuity import BLOCKS
+from matlake.regress.doubts import BLOCKS
 from matlake.regress.extrapolation.exposure import NOTHING, Exposure
 from matlake.regress.extrapolation.failures import FailureReport, Group
 from matlake.regress.extrapolation.report import (

@@ -100,6 +100,10 @@ class PredictedValue(BaseModel):
         Field(description="Distance to the training materials; 1 is the 95th percentile of those themselves."),
     ] = None
     novelties: Annotated[list[str], Field(description="Elements that few training materials hold.")] = []
+    doubts: Annotated[
+        list[str],
+        Field(description="What speaks against trusting the value, in words; nothing where it may be trusted."),
+    ] = []
     nearest: list[TrainingNeighbour] = []
     coordinates: Annotated[list[float] | None, Field(description="On the map, where asked for.")] = None
 

@@ -3,16 +3,11 @@
 import numpy as np
 from matrices import matrix_of
 
-from matlake.regress.extrapolation.continuity import block_of, continuity
+from matlake.regress.extrapolation.continuity import continuity
 
 
 def _fractions(*formulas: str) -> np.ndarray:
     return matrix_of(formulas).fractions
-
-
-def test_blocks_are_those_of_the_periodic_table() -> None:
-    blocks = {"s": (1, 2, 3, 12, 88), "p": (5, 8, 10, 33, 86), "d": (21, 26, 30, 39, 80), "f": (57, 64, 71, 92)}
-    assert {z: block_of(z) for zs in blocks.values() for z in zs} == {z: b for b, zs in blocks.items() for z in zs}
 
 
 def test_a_row_counts_by_its_rarest_element() -> None:

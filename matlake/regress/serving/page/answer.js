@@ -107,10 +107,10 @@ function rangeDrawing({ value, lower, upper }, head, { edges, counts }) {
   return drawing;
 }
 
-const NEW_ELEMENT = [
+const NEW_PARTS = [
   "edge",
-  "Like the training materials, but for a new element",
-  "The embedding places it among the training materials, yet hardly any of them has this element: the interval may not hold.",
+  "Like the training materials, but made of what they are not",
+  "The embedding places it among the training materials, yet hardly any of them is made of the same: the interval may not hold.",
 ];
 const VERDICTS = [
   ["like", "Like the training materials", "Materials like this one were used for training, and the interval holds for them."],
@@ -119,20 +119,18 @@ const VERDICTS = [
 ];
 
 /** Show how far the material is from the training set. */
-export function showTrust({ ood_score: score, novelties }) {
+export function showTrust({ ood_score: score, doubts }) {
   const known = score !== null;
   const zone = score <= 1 ? 0 : score <= 2 ? 1 : 2;
-  const [kind, title, words] = zone === 0 && novelties.length ? NEW_ELEMENT : VERDICTS[zone];
+  const [kind, title, words] = zone === 0 && doubts.length ? NEW_PARTS : VERDICTS[zone];
   find("verdict").className = `verdict ${known ? kind : ""}`;
   find("verdict").textContent = known ? title : "Not known";
   find("verdict-words").textContent = known
     ? `${words} Score ${score.toFixed(2)}: 95 of 100 training materials are below 1.`
     : "This head was trained before heads could tell.";
   find("gauge").replaceChildren(...(known ? [gaugeDrawing(score)] : []));
-  find("novelties").hidden = novelties.length === 0;
-  find("novelties").textContent = `Hardly seen in training: ${novelties.join(", ")}. Fewer than five training materials hold ${
-    novelties.length === 1 ? "it" : "each"
-  }.`;
+  find("doubts").hidden = doubts.length === 0;
+  find("doubts").textContent = `Doubtful: ${doubts.join("; ")}.`;
 }
 
 function gaugeDrawing(score) {

@@ -1,0 +1,119 @@
+"""A rule before trusting a prediction: known elements, in known company, near to the training materials.
+
+What it is worth is measured by ``evaluate extrapolation``. The company of elements is an electronic motif in the sense
+of the decoupled-transfer study (arXiv 2602.18054), taken to be the set of blocks of the periodic table they are in.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.materials.elements import SYMBOLS
+from matlake.regress.splits.chemistry import FAMILIES, group_of
+
+FEW: Final = 10
+"""An element, or a set of blocks, that fewer training rows hold counts as not seen."""
+
+FARTHEST: Final = 1.0
+"""Out-of-distribution score up to which a material is near to the training materials."""
+
+BLOCKS: Final = "spdf"
+
+_F_BLOCK: Final = frozenset((*FAMILIES["lanthanides"], *FAMILIES["actinides"]))
+_HELIUM: Final = 2
+_LAST_S_GROUP: Final = 2
+_LAST_D_GROUP: Final = 12
+
+
+def block_of(z: int) -> str:
+    """Return the block of an element, ``s``, ``p``, ``d`` or ``f``; La to Lu and Ac to Lr are in the last."""
+    if z in _F_BLOCK:
+        return "f"
+    group = group_of(z)
+    if group <= _LAST_S_GROUP or z == _HELIUM:
+        return "s"
+    return "d" if group <= _LAST_D_GROUP else "p"
+
+
+_BLOCK_OF: Final = {symbol: block_of(z) for z, symbol in enumerate(SYMBOLS, start=1)}
+
+
+def element_rows(fractions: NDArray[np.float32]) -> dict[str, int]:
+    """Count the rows that hold an element.
+
+    Args:
+        fractions: Element fractions, float32 [n, 118].
+    """
+    counts = np.count_nonzero(fractions, axis=0)
+    return {symbol: int(count) for symbol, count in zip(SYMBOLS, counts, strict=True) if count}
+
+
+def block_rows(fractions: NDArray[np.float32]) -> dict[str, int]:
+    """Count the rows of each set of blocks, written in the order of ``BLOCKS``, such as ``spd``.
+
+    Args:
+        fractions: Element fractions, float32 [n, 118].
+    """
+    counts = np.bincount(block_sets(fractions), minlength=1 << len(BLOCKS))
+    return {
+        "".join(block for place, block in enumerate(BLOCKS) if found >> place & 1): int(count)
+        for found, count in enumerate(counts)
+        if count
+    }
+
+
+def block_sets(fractions: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the set of blocks of each row as bits in the order of ``BLOCKS``, int64 [n].
+
+    Args:
+        fractions: Element fractions, float32 [n, 118].
+    """
+    blocks = np.array([_BLOCK_OF[symbol] for symbol in SYMBOLS])
+    present = np.stack([(fractions[:, blocks == block] > 0).any(axis=1) for block in BLOCKS], axis=1)
+    bits: NDArray[np.int64] = present @ (1 << np.arange(len(BLOCKS)))
+    return bits
+
+
+def blocks_of(symbols: Sequence[str]) -> str:
+    """Return the set of blocks of a material's elements, as ``block_rows`` writes it."""
+    present = {_BLOCK_OF[symbol] for symbol in symbols}
+    return "".join(block for block in BLOCKS if block in present)
+
+
+def novel_elements(symbols: Sequence[str], element_rows: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the elements that fewer than ``FEW`` training rows hold.
+
+    Args:
+        symbols: Elements of a material.
+        element_rows: Number of training rows that hold an element.
+    """
+    return tuple(symbol for symbol in symbols if element_rows.get(symbol, 0) < FEW)
+
+
+def doubts(
+    symbols: Sequence[str], ood_score: float, element_rows: Mapping[str, int], block_rows: Mapping[str, int]
+) -> tuple[str, ...]:
+    """Return what speaks against trusting a prediction; nothing where the rule lets it pass.
+
+    Args:
+        symbols: Elements of the material.
+        ood_score: Its out-of-distribution score.
+        element_rows: Number of training rows that hold an element.
+        block_rows: Number of training rows of each set of blocks; empty where it is not known, and then not asked for.
+    """
+    found = [f"{_materials(element_rows.get(symbol, 0))} {symbol}" for symbol in novel_elements(symbols, element_rows)]
+    blocks = blocks_of(symbols)
+    if block_rows and block_rows.get(blocks, 0) < FEW:
+        company = f"elements of the blocks {', '.join(blocks)}" if len(blocks) > 1 else f"{blocks} elements alone"
+        found.append(f"{_materials(block_rows.get(blocks, 0))} {company}")
+    if ood_score > FARTHEST:
+        found.append(f"the out-of-distribution score is above {FARTHEST:g}")
+    return tuple(found)
+
+
+def _materials(rows: int) -> str:
+    if not rows:
+        return "no training material holds"
+    return f"only {rows} training materials hold" if rows > 1 else "only one training material holds"
