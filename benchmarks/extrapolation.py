@@ -18,6 +18,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 from common import RESULTS, fill_page, machine
+from extrapolation_plots import draw_ratios
+from extrapolation_tables import cost_table, feature_table, high_table, model_table, network_table, rule_table, run_time
 
 import matlake
 from matlake.encoders.seen import SeenContents
@@ -36,9 +38,13 @@ from matlake.store.lake import Lake, open_lake
 
 DATA: Final = Path(__file__).parents[2] / "shared" / "data"
 PAGE: Final = Path(__file__).with_name("extrapolation.md")
+DETAILS: Final = RESULTS / "extrapolation"
+PLOTS: Final = "extrapolation_"
 PRETRAINED_ON: Final = "mp_structures.parquet"
+SHORTEST: Final = "cgcnn"
 LONGER: Final = ("schnet", "dimenet++")
-ENCODERS: Final = tuple(f"{architecture}-mp-formation-energy" for architecture in ("cgcnn", *LONGER))
+ARCHITECTURES: Final = (SHORTEST, *LONGER)
+ENCODERS: Final = tuple(f"{architecture}-mp-formation-energy" for architecture in ARCHITECTURES)
 FEATURES: Final = (*((encoder,) for encoder in ENCODERS), ENCODERS)
 DATASETS: Final = {
     "elastic": "mp_elastic_tensor.parquet",
@@ -67,7 +73,7 @@ class Task:
     dataset: str
     target: str
     splits: tuple[str, ...]
-    networks: tuple[str, ...] = ("cgcnn",)
+    networks: tuple[str, ...] = (SHORTEST,)
     once: tuple[str, ...] = ()
     seeds: int = 3
     where: str | None = None
@@ -177,19 +183,35 @@ def evaluate(
 
 
 def report(results: Mapping[str, ExtrapolationResult]) -> None:
-    """Write the page's tables, the figures and the plots."""
-    RESULTS.mkdir(exist_ok=True)
-    parts = [overview([result.report for result in results.values()])]
+    """Write the page's tables, a page with plots for each property, and the figures."""
+    DETAILS.mkdir(parents=True, exist_ok=True)
+    reports = [result.report for result in results.values()]
     for name, result in results.items():
         for file, content in draw_extrapolation_plots(result).items():
             if file.endswith(".png"):
-                (RESULTS / f"{name}-{file}").write_bytes(content)
-        plots = " ".join(
-            f"![{what} of {name}](results/{name}-extrapolation_{what}.png)" for what in ("errors", "elements", "scores")
-        )
-        parts += [f"## {name}", markdown(result.report).rstrip(), plots]
+                (DETAILS / f"{name}-{file.removeprefix(PLOTS)}").write_bytes(content)
+        plots = [f"![{what}]({name}-{what}.png)" for what in ("errors", "elements", "scores")]
+        back = "One property of [the benchmark](../../extrapolation.md)."
+        parts = [
+            f"# {name}: heads and networks beyond the training rows",
+            back,
+            markdown(result.report).rstrip(),
+            *plots,
+        ]
+        (DETAILS / f"{name}.md").write_text("\n\n".join(parts) + "\n")
+    draw_ratios(RESULTS / "extrapolation-ratios", reports, SHORTEST)
     document = {"machine": machine(), "tasks": {name: brief(result) for name, result in results.items()}}
-    (RESULTS / "extrapolation.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    (RESULTS / "extrapolation.json").write_text(json.dumps(document, ensure_ascii=False) + "\n")
+    links = ", ".join(f"[{name}](results/extrapolation/{name}.md)" for name in results)
+    parts = [
+        *("### Networks against heads", "![Ratios](results/extrapolation-ratios.png)"),
+        network_table(reports, ARCHITECTURES),
+        *("### What extrapolation costs a head", cost_table(reports)),
+        *("### Which embeddings, which regressor", feature_table(reports), model_table(reports)),
+        *("### What the rule is worth", rule_table(reports)),
+        *("### Values above all that were trained on", high_table(list(results.values()))),
+        *("### Every split", overview(reports), f"In full, with plots: {links}. {run_time(reports)}"),
+    ]
     fill_page(PAGE, parts)
 
 
