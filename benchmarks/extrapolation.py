@@ -54,6 +54,20 @@ DATASETS: Final = {
     "mp": PRETRAINED_ON,
 }
 NO_TIME: Final = 1e-9
+COST: Final = (
+    "The head's MAE over its error in cross-validation on the training rows; its RMSE over that of their mean."
+)
+RELATIVE: Final = (
+    "RMSE over that on all encoders side by side, each with the head of the smallest error in cross-validation; then "
+    "RMSE over that of `svr`, all encoders side by side. Geometric means over properties, the smallest and the largest."
+)
+RULE: Final = (
+    "Of the head of each case: medians over cases, the smallest and the largest; shares of the rows of all cases. A "
+    "prediction fails if it errs by more than the standard deviation of the target in the training rows."
+)
+HIGH: Final = (
+    "On `value:high`, all encoders side by side. Medians over properties and seeds, the smallest and the largest."
+)
 
 
 @dataclass(frozen=True)
@@ -206,10 +220,10 @@ def report(results: Mapping[str, ExtrapolationResult]) -> None:
     parts = [
         *("### Networks against heads", "![Ratios](results/extrapolation-ratios.png)"),
         network_table(reports, ARCHITECTURES),
-        *("### What extrapolation costs a head", cost_table(reports)),
-        *("### Which embeddings, which regressor", feature_table(reports), model_table(reports)),
-        *("### What the rule is worth", rule_table(reports)),
-        *("### Values above all that were trained on", high_table(list(results.values()))),
+        *("### What extrapolation costs a head", COST, cost_table(reports)),
+        *("### Which embeddings, which regressor", RELATIVE, feature_table(reports), model_table(reports)),
+        *("### What the rule is worth", RULE, rule_table(reports)),
+        *("### Values above all that were trained on", HIGH, high_table(list(results.values()))),
         *("### Every split", overview(reports), f"In full, with plots: {links}. {run_time(reports)}"),
     ]
     fill_page(PAGE, parts)

@@ -87,15 +87,15 @@ def _compared(found: Sequence[Ratio]) -> list[str]:
 
 def cost_table(reports: Sequence[ExtrapolationReport]) -> str:
     """Return what extrapolation costs the decoupled head: MAE over its validation error, RMSE over that of the mean."""
-    columns = [kind for kind in kinds(reports) if kind in HELD_OUT.values()]
+    columns = kinds(reports)
     rows = []
     for report in reports:
         cells = dict.fromkeys(columns, ABSENT)
         for split in report.splits:
-            if split.decoupled:
-                head, mean = split.way(split.decoupled), next(way for way in split.ways if way.kind == MEAN)
-                times = (head.mae or 0.0) / (head.validation_mae or 1.0)
-                cells[held_out(split)] = f"{times:.1f}; {(head.rmse or 0.0) / (mean.rmse or 1.0):.2f}"
+            head = split.way(split.decoupled) if split.decoupled else None
+            mean = next(way for way in split.ways if way.kind == MEAN)
+            if head and head.mae and head.rmse and head.validation_mae and mean.rmse:
+                cells[held_out(split)] = f"{head.mae / head.validation_mae:.1f}; {head.rmse / mean.rmse:.2f}"
         if set(cells.values()) != {ABSENT}:
             rows.append([report.target, f"{report.rows:,}", *cells.values()])
     return table(["property", "rows", *columns], rows)
