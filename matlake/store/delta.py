@@ -93,8 +93,24 @@ def write_part(root: Path, table: pa.Table, partition: dict[str, str], vectors: 
 
 
 def create_table(root: Path, schema: pa.Schema, partition_by: list[str]) -> None:
-    """Create an empty table, unless there is one."""
-    DeltaTable.create(str(root), schema=Schema.from_arrow(schema), mode="ignore", partition_by=partition_by)
+    """Create an empty table, unless there is one.
+
+    Raises:
+        LakeError: The table cannot be created.
+    """
+    try:
+        DeltaTable.create(
+            str(root),
+            schema=Schema.from_arrow(schema),
+            mode="ignore",
+            partition_by=partition_by,
+            # a retry would create the table again, as the second version of itself
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+    except (DeltaError, OSError) as error:
+        # another writer may have created it after "ignore" had looked
+        if open_table(root) is None:
+            raise LakeError(f"cannot create the table at {root}: {error}") from error
     _sync_log(root)
 
 
