@@ -8,12 +8,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from matlake.regress.plots import STYLE, save
+from matlake.regress.plots import COLOURS, STYLE, save
 
 Record = dict[str, Any]
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
-"""Okabe and Ito's palette."""
 
 SPREAD = 0.12
 """Natural logarithm of how far a method's points stand aside: equal errors would hide each other."""

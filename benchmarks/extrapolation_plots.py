@@ -9,12 +9,8 @@ from matplotlib.figure import Figure
 
 from matlake.materials.units import quantity_of
 from matlake.regress.extrapolation.report import ExtrapolationReport
-from matlake.regress.plots import STYLE, save
+from matlake.regress.plots import COLOURS, GREY, MARKERS, STYLE, save
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette."""
-
-MARKERS = "osD^vPX"
 APART = 0.1
 """Distance of two properties' points, where that of two kinds is 1."""
 
@@ -43,7 +39,7 @@ def draw_ratios(stem: Path, reports: Sequence[ExtrapolationReport], architecture
                             xerr=[[max(0.0, ratio.rmse - low)], [max(0.0, high - ratio.rmse)]],
                             color=COLOURS[place], marker=MARKERS[place], markersize=4, linewidth=0.8, capsize=1.5,
                         )  # fmt: skip
-            axes.axvline(1.0, color="#666666", linewidth=0.8, linestyle="--")
+            axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle="--")
             axes.set_xscale("log")
             ticks = [0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 8.0]
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.doubts import block_rows, element_rows
+from matlake.regress.doubts import FARTHEST, block_rows, element_rows
 from matlake.regress.evaluation import Evaluation, evaluate
 from matlake.regress.intervals import Interval
 from matlake.regress.matrix import Matrix
@@ -61,7 +61,7 @@ class Measured:
             "interval_check": {"coverage": test.coverage, "mean_width": float(2.0 * test.half_widths.mean())},
             "ood_check": {
                 "rank_correlation": rank_correlation(test.scores, test.errors),
-                "beyond": float(np.mean(test.scores > 1.0)),
+                "beyond": float(np.mean(test.scores > FARTHEST)),
             },
             "element_rows": self.element_rows,
             "block_rows": self.block_rows,

@@ -13,9 +13,12 @@ MAP_ROWS: Final = 1500
 """Points of a map: more take minutes to lay out and hide each other."""
 
 _DPI: Final = 200
-BLUE: Final = "#0072B2"  # Okabe and Ito's palette
-GREY: Final = "#666666"
+BLUE: Final = "#0072B2"  # these, and the others of ``COLOURS``, are Okabe and Ito's palette
 ORANGE: Final = "#D55E00"
+GREEN: Final = "#009E73"
+COLOURS: Final = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS: Final = "osD^vPX"
+GREY: Final = "#666666"
 _COLOUR_MAP: Final = "viridis"
 STYLE: Final[dict[Any, Any]] = {
     "font.size": 9,

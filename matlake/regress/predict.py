@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import SourceError
+from matlake.regress.doubts import FARTHEST
 from matlake.regress.prediction import Prediction, Refusal
 from matlake.regress.predictor import Predictor, open_predictor
 from matlake.store.lake import Lake
@@ -65,7 +66,7 @@ def prediction_lines(predictions: list[Prediction], unit: str) -> list[str]:
 
 def verdict(ood_score: float) -> str:
     """Say in words what an out-of-distribution score means."""
-    if ood_score <= 1.0:
+    if ood_score <= FARTHEST:
         return "like the training materials"
     return "at their edge" if ood_score <= FAR_OUT else "far outside them"
 

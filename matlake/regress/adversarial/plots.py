@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from matlake.regress.models.residual_network import ResidualNetwork
 from matlake.regress.models.training_history import TrainingHistory
-from matlake.regress.plots import BLUE, GREY, ORANGE, STYLE, save
+from matlake.regress.plots import BLUE, GREEN, GREY, ORANGE, STYLE, save
 
-_GREEN: Final = "#009E73"  # Okabe and Ito's palette
 _BINS: Final = 30
 
 
@@ -54,7 +53,7 @@ def loss_plot(stem: Path, history: TrainingHistory) -> list[Path]:
             ("train", "training rows, smooth-L1", BLUE),
             ("judged", "rows set aside, absolute error", GREY),
             ("clean", "worst rows before the attack, smooth-L1", ORANGE),
-            ("attacked", "worst rows after the attack, smooth-L1", _GREEN),
+            ("attacked", "worst rows after the attack, smooth-L1", GREEN),
         ):
             found = [
                 (number, value)
@@ -91,7 +90,7 @@ def weight_plot(stem: Path, weights: NDArray[np.float32]) -> list[Path]:
     with rc_context(STYLE):
         figure = Figure(figsize=(4.8, 3.6), layout="constrained")
         axes = figure.add_subplot()
-        for number, colour in zip(rounds, (BLUE, ORANGE, _GREEN), strict=False):
+        for number, colour in zip(rounds, (BLUE, ORANGE, GREEN), strict=False):
             axes.hist(weights[number], edges, histtype="step", color=colour, label=f"after round {number}")
         axes.axvline(float(weights[0, 0]), color=GREY, linewidth=0.8, linestyle="--", label="at the start")
         axes.set_xlabel("transport cost w of a feature")

@@ -11,18 +11,15 @@ from matlake.regress.extrapolation.failures import ood_scores
 from matlake.regress.extrapolation.report import ExtrapolationReport, SplitReport, WayReport
 from matlake.regress.extrapolation.report_text import count_text
 from matlake.regress.extrapolation.ways import FINE_TUNE, HEAD, MEAN, NEAREST, SCRATCH
-from matlake.regress.plots import BLUE, GREY, ORANGE, STYLE, labelled
+from matlake.regress.plots import BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE, STYLE, labelled
 from matlake.regress.transfer.figure_files import figure_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_GREEN: Final = "#009E73"  # Okabe and Ito's palette, as those of ``regress.plots``
 _LIGHT: Final = "#BBBBBB"
-_COLOURS: Final = {MEAN: _LIGHT, NEAREST: _LIGHT, HEAD: BLUE, SCRATCH: ORANGE, FINE_TUNE: _GREEN}
+_WAY_COLOURS: Final = {MEAN: _LIGHT, NEAREST: _LIGHT, HEAD: BLUE, SCRATCH: ORANGE, FINE_TUNE: GREEN}
 _KINDS: Final = {HEAD: "head on embeddings", SCRATCH: "network from scratch", FINE_TUNE: "network fine-tuned"}
-_LINES: Final = (BLUE, ORANGE, _GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS: Final = "osD^vPX"
 _SHOWN_POINTS: Final = 4000
 _BINS: Final = 8
 _COLUMNS: Final = 3
@@ -64,7 +61,7 @@ def errors_plot(report: ExtrapolationReport) -> dict[str, bytes]:
             axes = figure.add_subplot(lines, columns, place)
             _bars(axes, split)
             axes.set_xlabel(f"RMSE{f' ({report.unit})' if report.unit else ''}\n{split.split}")
-        patches = [Patch(color=_COLOURS[kind], label=label) for kind, label in _KINDS.items()]
+        patches = [Patch(color=_WAY_COLOURS[kind], label=label) for kind, label in _KINDS.items()]
         figure.legend(handles=patches, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
         return figure_files(figure, "extrapolation_errors")
 
@@ -94,8 +91,8 @@ def counts_plot(report: ExtrapolationReport) -> dict[str, bytes]:
             axes.plot(
                 np.arange(len(bins)),
                 np.array(values, dtype=float),
-                color=_LINES[number % len(_LINES)],
-                marker=_MARKERS[number % len(_MARKERS)],
+                color=COLOURS[number % len(COLOURS)],
+                marker=MARKERS[number % len(MARKERS)],
                 markersize=4,
                 linewidth=1.2,
                 label=failures.way,
@@ -159,7 +156,7 @@ def _bars(axes: "Axes", split: SplitReport) -> None:
     spans = np.abs(ends - values[:, None]).T
     places = np.arange(len(ways))
     error = {"elinewidth": 0.8, "ecolor": "black"}
-    axes.barh(places, values, xerr=spans, color=[_COLOURS[way.kind] for way in ways], height=0.7, error_kw=error)
+    axes.barh(places, values, xerr=spans, color=[_WAY_COLOURS[way.kind] for way in ways], height=0.7, error_kw=error)
     axes.set_yticks(places, [_short(way, split) for way in ways], fontsize=7)
     axes.set_ylim(-0.6, len(ways) - 0.4)
 

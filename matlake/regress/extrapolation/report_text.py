@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from matlake.regress.doubts import BLOCKS
+from matlake.regress.doubts import BLOCKS, FARTHEST
 from matlake.regress.extrapolation.exposure import NOTHING, Exposure
 from matlake.regress.extrapolation.failures import FailureReport, Group
 from matlake.regress.extrapolation.report import (
@@ -113,7 +113,7 @@ def rule_lines(report: ExtrapolationReport) -> list[str]:
     """Return the rule, and what it is worth over all splits."""
     rule = (
         f"rule: trust a prediction whose elements are each in at least {report.few} training rows, whose blocks "
-        f"({', '.join(BLOCKS)}) are together in as many, and whose out-of-distribution score is at most 1"
+        f"({', '.join(BLOCKS)}) are together in as many, and whose out-of-distribution score is at most {FARTHEST:g}"
     )
     shown = dict.fromkeys(name for split in report.splits for name in split.shown)
     return [rule, *(rule_line(found) for found in report.pooled if found.way in shown)]
