@@ -18,7 +18,7 @@ HEAD = (
     b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     + f"Content-Length: {len(BODY)}\r\n\r\n".encode()
 )
-READ_S = 0.5
+READ_S = 1.5
 
 
 def response(connection: socket.socket) -> tuple[int, dict[str, object]]:
