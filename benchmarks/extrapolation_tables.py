@@ -159,8 +159,6 @@ def rule_table(reports: Sequence[ExtrapolationReport]) -> str:
         "trusted",
         "their error / validation error",
         "doubted rows' error / validation error",
-    ]
-    header += [
         "trusted rows that fail",
         "doubted rows that fail",
         "failures that are doubted",
@@ -201,9 +199,8 @@ def high_table(results: Sequence[ExtrapolationResult]) -> str:
     rows = []
     for name, values in found.items():
         *shares, correlations = zip(*values, strict=True)
-        cells = [f"{median(part):.0%} [{min(part):.0%}, {max(part):.0%}]" for part in shares]
-        ranked = f"{median(correlations):.2f} [{min(correlations):.2f}, {max(correlations):.2f}]"
-        rows.append([name, str(len(values)), *cells, ranked])
+        cells = [_ranged(median(part), part, ".0%") for part in shares]
+        rows.append([name, str(len(values)), *cells, _ranged(median(correlations), correlations)])
     return table(header, rows)
 
 
@@ -217,8 +214,11 @@ def _times(groups: Sequence[Group]) -> str:
     values = [group.over_expected for group in groups if group.over_expected is not None]
     if not values:
         return ABSENT
-    middle = f"{median(values):.2f}"
-    return middle if len(values) == 1 else f"{middle} [{min(values):.2f}, {max(values):.2f}]"
+    return f"{values[0]:.2f}" if len(values) == 1 else _ranged(median(values), values)
+
+
+def _ranged(middle: float, values: Sequence[float], form: str = ".2f") -> str:
+    return f"{middle:{form}} [{min(values):{form}}, {max(values):{form}}]"
 
 
 def _share(part: float, whole: float) -> str:
@@ -229,8 +229,8 @@ def spread(values: Sequence[float]) -> str:
     """Return the geometric mean of ratios, and in brackets the smallest and largest."""
     if not values:
         return ABSENT
-    mean = f"{geometric_mean(values):.2f}"
-    return mean if len(set(values)) == 1 else f"{mean} [{min(values):.2f}, {max(values):.2f}]"
+    mean = geometric_mean(values)
+    return f"{mean:.2f}" if len(set(values)) == 1 else _ranged(mean, values)
 
 
 def run_time(reports: Sequence[ExtrapolationReport]) -> str:
