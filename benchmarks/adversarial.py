@@ -29,17 +29,17 @@ from numpy.typing import NDArray
 
 import matlake
 from matlake.materials.formula import parse_formula
-from matlake.regress.adversarial.model import adversary_of
-from matlake.regress.adversarial.settings import METHODS, USUAL, AdversarialSettings
-from matlake.regress.adversarial.tuning import CAL_INPUTS, PLAIN, TARGETED, Tuning, tune
-from matlake.regress.features import resolve_features
-from matlake.regress.matrix import Matrix, read_matrix
-from matlake.regress.metrics import measure
-from matlake.regress.models import MODELS, Fitted, Model, fit_model
-from matlake.regress.models.ir_net import IR_NET_KIND, ir_net_model, parse_widths
+from matlake.metrics import measure
+from matlake.regress.features.feature import resolve_features
+from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.regress.finetuning.tuning import CAL_INPUTS, PLAIN, TARGETED, Tuning, tune
+from matlake.regress.regressors import MODELS, Fitted, Model, fit_model
+from matlake.regress.regressors.adversarial.adversary import adversary_of
+from matlake.regress.regressors.adversarial.settings import METHODS, USUAL, AdversarialSettings
+from matlake.regress.regressors.ir_net import IR_NET_KIND, ir_net_model, parse_widths
 from matlake.regress.splits import subsample
+from matlake.regress.splits.density_and_clusters import find_radii, project, standardised
 from matlake.regress.splits.ordered import find_cut
-from matlake.regress.splits.regions import find_radii, project, standardised
 from matlake.store.lake import Lake, open_lake
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

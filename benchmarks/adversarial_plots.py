@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from matlake.regress.plots import COLOURS, STYLE, save
+from matlake.plots.style import COLOURS, STYLE, save
 
 Record = dict[str, Any]
 

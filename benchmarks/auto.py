@@ -12,12 +12,12 @@ import numpy as np
 from common import RESULTS, machine
 from transfer import DATASET, PAPER, SOURCES, prepare
 
-from matlake.regress.models import AUTO, MODELS, fit_model
-from matlake.regress.models.ensemble import ENSEMBLE
-from matlake.regress.parameter_text import parameter_text
-from matlake.regress.selection import choose
-from matlake.regress.transfer.feature_reader import FeatureReader
-from matlake.regress.transfer.target_rows import read_target
+from matlake.regress.heads.model_search import choose
+from matlake.regress.heads.parameter_text import parameter_text
+from matlake.regress.regressors import AUTO, MODELS, fit_model
+from matlake.regress.regressors.ensemble import ENSEMBLE
+from matlake.studies.transfer.feature_reader import FeatureReader
+from matlake.studies.transfer.target_rows import read_target
 
 TARGETS = (
     "exfoliation_energy",

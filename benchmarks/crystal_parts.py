@@ -26,7 +26,7 @@ from matlake import embed
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.encoders.graph_batches import EDGES_A_RUN, runs
 from matlake.encoders.graph_inputs import Inputs, graph_inputs
-from matlake.encoders.shelf import find_encoder
+from matlake.encoders.registry import find_encoder
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.neighbours import neighbour_list

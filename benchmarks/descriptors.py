@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from common import OQMD, needs_oqmd, report, timed
 
 from matlake.encoders.encoder import open_encoder
-from matlake.encoders.shelf import SHIPPED
+from matlake.encoders.registry import SHIPPED
 from matlake.errors import FormulaError
 from matlake.export.magpie import featurizers, largest_differences, matminer_attributes
 from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula

@@ -17,8 +17,8 @@ import onnxruntime as ort
 from common import ENCODER, median_time, report
 
 from matlake.encoders.card import MODEL_FILE
+from matlake.encoders.registry import SHIPPED, find_encoder
 from matlake.encoders.session import open_session
-from matlake.encoders.shelf import SHIPPED, find_encoder
 from matlake.errors import EncoderError
 
 WIDTHS = (86, *(1024,) * 4, *(512,) * 3, *(256,) * 3, *(128,) * 3, *(64,) * 2, 32, 1)

@@ -22,19 +22,19 @@ from extrapolation_plots import draw_ratios
 from extrapolation_tables import cost_table, feature_table, high_table, model_table, network_table, rule_table, run_time
 
 import matlake
-from matlake.encoders.seen import SeenContents
-from matlake.encoders.shelf import find_encoder
-from matlake.export.end_to_end import STARTS, end_to_end_networks
-from matlake.export.seen import seen_contents
-from matlake.export.training_data import TrainingTable
-from matlake.regress.extrapolation.evaluate import (
+from matlake.encoders.registry import find_encoder
+from matlake.encoders.training_contents import SeenContents
+from matlake.export.pretraining.training_contents import seen_contents
+from matlake.export.pretraining.training_data import TrainingTable
+from matlake.store.lake import Lake, open_lake
+from matlake.studies.extrapolation.end_to_end import STARTS, end_to_end_networks
+from matlake.studies.extrapolation.evaluate import (
     ExtrapolationRequest,
     ExtrapolationResult,
     evaluate_extrapolation,
 )
-from matlake.regress.extrapolation.markdown import markdown, overview
-from matlake.regress.extrapolation.plots import draw_extrapolation_plots
-from matlake.store.lake import Lake, open_lake
+from matlake.studies.extrapolation.markdown import markdown, overview
+from matlake.studies.extrapolation.plots import draw_extrapolation_plots
 
 DATA: Final = Path(__file__).parents[2] / "shared" / "data"
 PAGE: Final = Path(__file__).with_name("extrapolation.md")

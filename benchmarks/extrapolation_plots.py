@@ -8,8 +8,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from matlake.materials.units import quantity_of
-from matlake.regress.extrapolation.report import ExtrapolationReport
-from matlake.regress.plots import COLOURS, GREY, MARKERS, STYLE, save
+from matlake.plots.style import COLOURS, GREY, MARKERS, STYLE, save
+from matlake.studies.extrapolation.report import ExtrapolationReport
 
 APART = 0.1
 """Distance of two properties' points, where that of two kinds is 1."""

@@ -8,12 +8,12 @@ import numpy as np
 from common import table
 from numpy.typing import NDArray
 
-from matlake.regress.extrapolation.evaluate import ExtrapolationResult
-from matlake.regress.extrapolation.failures import Group
-from matlake.regress.extrapolation.report import PARTLY, ExtrapolationReport, Ratio, SplitReport, decoupled_head
-from matlake.regress.extrapolation.report_text import ABSENT
-from matlake.regress.extrapolation.ways import FINE_TUNE, HEAD, MEAN, NETWORKS, SCRATCH
-from matlake.regress.metrics import rank_correlation
+from matlake.metrics import rank_correlation
+from matlake.studies.extrapolation.error_analysis import Group
+from matlake.studies.extrapolation.evaluate import ExtrapolationResult
+from matlake.studies.extrapolation.methods import FINE_TUNE, HEAD, MEAN, NETWORKS, SCRATCH
+from matlake.studies.extrapolation.report import PARTLY, ExtrapolationReport, Ratio, SplitReport, decoupled_head
+from matlake.studies.extrapolation.report_text import ABSENT
 
 HELD_OUT: Final = {
     "group": "an element group",

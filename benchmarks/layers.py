@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from common import ENCODER, report
 
 from matlake.encoders.encoder import open_encoder
-from matlake.encoders.shelf import find_encoder
+from matlake.encoders.registry import find_encoder
 from matlake.materials.formula import element_fractions, parse_formula
 from matlake.quickstart.compositions import SAMPLE, TARGET
-from matlake.regress.models import MODELS, fit_model
+from matlake.regress.regressors import MODELS, fit_model
 from matlake.regress.splits import grouped_folds, hold_out_groups
 
 LAYERS = ("1", "2", "3", "4", "8")

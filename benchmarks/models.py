@@ -19,9 +19,9 @@ from common import OQMD, RESULTS, needs_oqmd, print_table, write_results
 from matlake import embed, import_table, open_lake
 from matlake.quickstart.compositions import SAMPLE as GAPS
 from matlake.quickstart.crystals import SAMPLE as ELASTICITY
-from matlake.regress.features import resolve_features
-from matlake.regress.matrix import Matrix, read_matrix
-from matlake.regress.models import MODELS, fit_model
+from matlake.regress.features.feature import resolve_features
+from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.regress.regressors import MODELS, fit_model
 from matlake.regress.splits import parse_split
 from matlake.store.lake import Lake
 

@@ -19,12 +19,12 @@ from torch_geometric.loader import DataLoader
 from torch_geometric.nn.models import DimeNetPlusPlus, SchNet
 from torch_geometric.utils import scatter
 
-from matlake.export.architectures import ARCHITECTURES
-from matlake.export.networks.cgcnn import ATOM_FEATURES, GAUSSIAN_STEP_A
-from matlake.export.pretraining import load_trained
+from matlake.export.pretraining.run import load_trained
 from matlake.materials.crystal import Crystal
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.neighbours import neighbour_list
+from matlake.networks.architectures import ARCHITECTURES
+from matlake.networks.cgcnn import ATOM_FEATURES, GAUSSIAN_STEP_A
 
 Tensors = tuple[Any, ...]
 

@@ -20,8 +20,8 @@ from common import ENCODER, OQMD, in_child, needs_oqmd, peak_mb, report
 
 import matlake
 from matlake.encoders.reference import SAMPLE
-from matlake.regress.predict_table import predict_to_file
-from matlake.regress.train import TrainRequest, train
+from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.prediction.predict_table import predict_to_file
 
 ROWS: Final = (100_000, 1_000_000)
 HEAD: Final = "gap"

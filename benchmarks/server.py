@@ -26,10 +26,10 @@ from common import ENCODER, in_child, report
 
 from matlake import Lake, embed, import_table, open_lake
 from matlake.materials.structure_files.sniff import parse_structure
-from matlake.regress.features import resolve_features
-from matlake.regress.matrix import read_matrix
-from matlake.regress.predictor import open_predictor
-from matlake.regress.train import TrainRequest, train
+from matlake.regress.features.feature import resolve_features
+from matlake.regress.features.matrix import read_matrix
+from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.prediction.predictor import open_predictor
 
 DATA: Final = Path(__file__).parents[1] / "matlake" / "data"
 CLIENTS: Final = (1, 16, 64)

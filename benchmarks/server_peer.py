@@ -23,9 +23,9 @@ from pymatgen.core.structure import Structure
 
 from matlake.encoders.card import MODEL_FILE
 from matlake.encoders.encoder import open_encoder
-from matlake.encoders.shelf import find_encoder
-from matlake.export.elemnet import ElemNet
+from matlake.encoders.registry import find_encoder
 from matlake.materials.elements import ELEMNET_ELEMENTS
+from matlake.networks.elemnet import ElemNet
 
 WEIGHTS: Final = Path(__file__).parents[1] / "runs" / "cgcnn-mp" / "best.pt"
 

@@ -16,8 +16,8 @@ import numpy as np
 from common import report
 
 import matlake
-from matlake.regress.features import resolve_features
-from matlake.regress.matrix import Matrix, read_matrix
+from matlake.regress.features.feature import resolve_features
+from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.splits import parse_split
 
 DATA: Final = Path(matlake.__file__).parent / "data"

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from common import ENCODER, OQMD, needs_oqmd, report, timed
 
 from matlake import embed, import_table, open_lake
-from matlake.regress.features import resolve_features
-from matlake.regress.matrix import read_matrix
+from matlake.regress.features.feature import resolve_features
+from matlake.regress.features.matrix import read_matrix
 from matlake.store import delta
 
 ROWS = 100_000

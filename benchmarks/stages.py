@@ -71,8 +71,9 @@ def watch_embed() -> Callable[[], dict[str, float]]:
     and their batches, fractions of elements), ``encoder`` (the network), ``write`` (Parquet) and ``commit``.
     """
     from matlake.encoders.encoder import Encoder
-    from matlake.store import delta, embedder
-    from matlake.store.pending import Pending
+    from matlake.store import delta
+    from matlake.store.embedding import embedder
+    from matlake.store.embedding.pending import Pending
 
     stages = Stages()
     stages.clock(embedder, "open_targets", "read")

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 from common import ENCODER, OQMD, needs_oqmd, report, timed
 
 from matlake.encoders.encoder import open_encoder
-from matlake.encoders.shelf import find_encoder
+from matlake.encoders.registry import find_encoder
 from matlake.materials.formula import element_fractions, parse_formula
-from matlake.regress.models import MODELS, Parameters, fit_model
-from matlake.regress.onnx_head import convert
+from matlake.regress.onnx.convert import convert
+from matlake.regress.regressors import MODELS, Parameters, fit_model
 
 ROWS: Final = 10_000
 LAYERS: Final = ("13", "15")

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 from common import RESULTS, fill_page, machine
 
 import matlake
-from matlake.regress.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
-from matlake.regress.transfer.markdown import markdown
-from matlake.regress.transfer.plots import draw_transfer_plots
 from matlake.store.lake import Lake, open_lake
+from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
+from matlake.studies.transfer.markdown import markdown
+from matlake.studies.transfer.plots import draw_transfer_plots
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "jarvis_targets.parquet"
 PAGE = Path(__file__).with_name("transfer.md")

@@ -15,9 +15,9 @@ from common import OQMD, report
 from transfer import SOURCES, note
 
 import matlake
-from matlake.regress.transfer.evaluate import TransferRequest, evaluate_transfer
-from matlake.regress.transfer.report import ALL_SC, ALL_TL
 from matlake.store.lake import Lake, open_lake
+from matlake.studies.transfer.evaluate import TransferRequest, evaluate_transfer
+from matlake.studies.transfer.report import ALL_SC, ALL_TL
 
 DATA: Final = OQMD.parent
 CRYSTALS: Final = tuple(f"{name}-mp-formation-energy" for name in ("cgcnn", "schnet", "dimenet++"))

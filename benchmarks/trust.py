@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 import matlake
 from matlake.materials.units import quantity_of, unit_of
-from matlake.regress.head import load_head
-from matlake.regress.metrics import rank_correlation
-from matlake.regress.plots import BLUE, GREY, STYLE
-from matlake.regress.result import TrainResult
-from matlake.regress.train import TrainRequest, train
+from matlake.metrics import rank_correlation
+from matlake.plots.style import BLUE, GREY, STYLE
+from matlake.regress.heads.storage import load_head
+from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.train_result import TrainResult
 
 DATA: Final = OQMD.parent
 COMPOSITIONS: Final = f"{ENCODER}@2"

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from matlake.encoders.encoder import Encoder, open_encoder
     from matlake.errors import MatlakeError
     from matlake.materials.formula import Composition, parse_formula
-    from matlake.regress.predict import predict
-    from matlake.regress.train import TrainRequest, train
-    from matlake.regress.transfer.evaluate import TransferRequest, evaluate_transfer
-    from matlake.store.embedder import embed
-    from matlake.store.importer import import_table
+    from matlake.regress.heads.train import TrainRequest, train
+    from matlake.regress.prediction.predict import predict
+    from matlake.store.embedding.embedder import embed
+    from matlake.store.importing.importer import import_table
     from matlake.store.lake import Lake, open_lake
-    from matlake.store.search import open_index
+    from matlake.store.searching.index import open_index
+    from matlake.studies.transfer.evaluate import TransferRequest, evaluate_transfer
 
 __all__ = [
     "Composition",
@@ -41,17 +41,17 @@ _HOME = {
     "Encoder": "encoders.encoder",
     "Lake": "store.lake",
     "MatlakeError": "errors",
-    "TrainRequest": "regress.train",
-    "TransferRequest": "regress.transfer.evaluate",
-    "embed": "store.embedder",
-    "evaluate_transfer": "regress.transfer.evaluate",
-    "import_table": "store.importer",
+    "TrainRequest": "regress.heads.train",
+    "TransferRequest": "studies.transfer.evaluate",
+    "embed": "store.embedding.embedder",
+    "evaluate_transfer": "studies.transfer.evaluate",
+    "import_table": "store.importing.importer",
     "open_encoder": "encoders.encoder",
-    "open_index": "store.search",
+    "open_index": "store.searching.index",
     "open_lake": "store.lake",
     "parse_formula": "materials.formula",
-    "predict": "regress.predict",
-    "train": "regress.train",
+    "predict": "regress.prediction.predict",
+    "train": "regress.heads.train",
 }
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import SYMBOLS
 from matlake.materials.formula import parse_formula
-from matlake.regress.matrix import Matrix
+from matlake.regress.features.matrix import Matrix
 
 
 def matrix_of(

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from matlake import Lake
-from matlake.regress.serving.server import Server
-from matlake.regress.serving.settings import Limits, Settings
+from matlake.serving.server import Server
+from matlake.serving.settings import Limits, Settings
 
 PATIENCE_S = 60
 

@@ -42,12 +42,12 @@ def test_start_up_imports_nothing_heavy(code: str) -> None:
 
 
 def test_the_store_imports_neither_torch_nor_scikit_learn() -> None:
-    code = "import matlake.store.embedder, matlake.store.importer, matlake.store.sql"
+    code = "import matlake.store.embedding.embedder, matlake.store.importing.importer, matlake.store.sql"
     assert not imported_by(code) & {"torch", "sklearn", "pymatgen", "matplotlib"}
 
 
 def test_numba_waits_for_the_first_crystal() -> None:
-    code = "import matlake.store.embedder, matlake.store.sql, matlake.regress.predict"
+    code = "import matlake.store.embedding.embedder, matlake.store.sql, matlake.regress.prediction.predict"
     assert "numba" not in imported_by(code)
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from matlake.regress.transfer.configurations import BASE, CONFIGURATIONS, SCOUTS, TL_ML
-from matlake.regress.transfer.measurement import CURVE, FOLDS, TEST, VALIDATION, Measurement
-from matlake.regress.transfer.report import TargetFacts
-from matlake.regress.transfer.rungs import FINAL
+from matlake.studies.transfer.configurations import BASE, CONFIGURATIONS, SCOUTS, TL_ML
+from matlake.studies.transfer.measurement import CURVE, FOLDS, TEST, VALIDATION, Measurement
+from matlake.studies.transfer.report import TargetFacts
+from matlake.studies.transfer.successive_halving import FINAL
 
 SIZES = {
     "klu": 28171, "kaa": 28163, "optb88vdw_bandgap": 28155, "deltae": 28108, "encut": 28056, "ehull": 27297,

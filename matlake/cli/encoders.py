@@ -10,7 +10,7 @@ from matlake.cli.main import EXIT_FAILED, json_option
 from matlake.cli.output import Output, note, progress
 
 if TYPE_CHECKING:
-    from matlake.export.training_data import TrainingTable
+    from matlake.export.pretraining.training_data import TrainingTable
 
 _ARCHITECTURES: Final = ("elemnet", "cgcnn", "schnet", "dimenet++")
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -28,7 +28,7 @@ def encoders_command() -> None:
 def list_command(lake: Path, output: Output) -> None:
     """List the encoders shipped with matlake and those of the lake."""
     from matlake.encoders.listing import encoder_line, encoder_summary
-    from matlake.encoders.shelf import list_encoders
+    from matlake.encoders.registry import list_encoders
 
     found = list_encoders(lake / "encoders")
     output.document(
@@ -43,7 +43,7 @@ def list_command(lake: Path, output: Output) -> None:
 def show_command(lake: Path, name: str, output: Output) -> None:
     """Show the card of an encoder: layers, training data, errors, licence, what to cite."""
     from matlake.encoders.listing import card_lines
-    from matlake.encoders.shelf import find_encoder
+    from matlake.encoders.registry import find_encoder
 
     found = find_encoder(name, lake / "encoders")
     output.document({**asdict(found.card), "folder": str(found.folder)}, card_lines(found))
@@ -55,7 +55,7 @@ def show_command(lake: Path, name: str, output: Output) -> None:
 @click.pass_context
 def verify_command(ctx: click.Context, name: str, output: Output) -> int:
     """Hold an encoder to its contract; exit code 1 when it fails."""
-    from matlake.encoders.shelf import find_encoder
+    from matlake.encoders.registry import find_encoder
     from matlake.encoders.verify import verify_encoder
 
     checks = verify_encoder(find_encoder(name, ctx.obj / "encoders").folder)
@@ -120,7 +120,7 @@ def export_command(
     output: Output,
 ) -> None:
     """Export a trained network to ONNX with its card, after comparing the two on real materials."""
-    from matlake.export.extra import require_training_extra
+    from matlake.extras import require_training_extra
 
     require_training_extra()
     from matlake.encoders.listing import export_lines
@@ -218,14 +218,14 @@ def pretrain_command(
 
     What is not given is the architecture's own: see the defaults in the documentation of each encoder.
     """
-    from matlake.export.extra import require_training_extra
+    from matlake.extras import require_training_extra
 
     require_training_extra()
-    from matlake.export.architectures import ARCHITECTURES
-    from matlake.export.pretraining import PretrainRequest, run_pretraining
-    from matlake.export.report import account_lines, epoch_line, run_document, run_lines
-    from matlake.export.training_data import TableRecipe, TrainingData
-    from matlake.export.training_loop import EpochReport
+    from matlake.export.pretraining.report import account_lines, epoch_line, run_document, run_lines
+    from matlake.export.pretraining.run import PretrainRequest, run_pretraining
+    from matlake.export.pretraining.training_data import TableRecipe, TrainingData
+    from matlake.networks.architectures import ARCHITECTURES
+    from matlake.networks.training_loop import EpochReport
 
     table = _training_table(lake, data, dataset)
     if table is None:
@@ -267,7 +267,7 @@ def pretrain_command(
 
 
 def _training_table(lake: Path, data: Path | None, dataset: str | None) -> "TrainingTable | None":
-    from matlake.export.training_data import TrainingTable
+    from matlake.export.pretraining.training_data import TrainingTable
 
     if data is not None and dataset is not None:
         raise click.UsageError("give --data or --dataset, not both")

@@ -66,9 +66,9 @@ def transfer_command(
     Ways are searched on validation rows by successive halving; what wins there is tested. Measurements are rows of the
     table "evaluations" of the lake: a run that was stopped goes on where it stopped.
     """
-    from matlake.regress.transfer.evaluate import SMALL, TransferRequest, evaluate_transfer
-    from matlake.regress.transfer.files import write_report
     from matlake.store.lake import open_lake
+    from matlake.studies.transfer.evaluate import SMALL, TransferRequest, evaluate_transfer
+    from matlake.studies.transfer.files import write_report
 
     if dataset and where:
         raise click.UsageError("--dataset and --where exclude each other: put dataset = '…' into the predicate")

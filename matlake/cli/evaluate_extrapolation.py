@@ -10,10 +10,10 @@ from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.output import Output, note, progress
 
 if TYPE_CHECKING:
-    from matlake.encoders.seen import SeenContents
-    from matlake.encoders.shelf import ShelvedEncoder
-    from matlake.regress.extrapolation.ways import Network
+    from matlake.encoders.registry import ShelvedEncoder
+    from matlake.encoders.training_contents import SeenContents
     from matlake.store.lake import Lake
+    from matlake.studies.extrapolation.methods import Network
 
 _GRAPH_NETWORKS: Final = ("cgcnn", "schnet", "dimenet++")
 _STARTS: Final = ("scratch", "fine-tune")
@@ -107,10 +107,10 @@ def extrapolation_command(
     All predict the same test rows of each split. Measurements are rows of the table "extrapolations" of the lake: a run
     that was stopped goes on where it stopped.
     """
-    from matlake.regress.extrapolation.evaluate import ExtrapolationRequest, evaluate_extrapolation
-    from matlake.regress.extrapolation.files import write_report
-    from matlake.regress.extrapolation.ways import DEFAULT_MODELS
     from matlake.store.lake import open_lake
+    from matlake.studies.extrapolation.evaluate import ExtrapolationRequest, evaluate_extrapolation
+    from matlake.studies.extrapolation.files import write_report
+    from matlake.studies.extrapolation.methods import DEFAULT_MODELS
 
     if dataset and where:
         raise click.UsageError("--dataset and --where exclude each other: put dataset = '…' into the predicate")
@@ -156,7 +156,7 @@ def network_encoders(lake: "Lake", names: Sequence[str], sets: Sequence[Sequence
     Raises:
         EncoderError: There is no such encoder, or an architecture does not tell one.
     """
-    from matlake.encoders.shelf import split_feature
+    from matlake.encoders.registry import split_feature
     from matlake.errors import EncoderError
 
     used = list(dict.fromkeys(split_feature(feature)[0] for one in sets for feature in one))
@@ -180,10 +180,10 @@ def end_to_end(
     """Return the ways of training networks end to end; none where there are no encoders, and then without torch."""
     if not encoders:
         return ()
-    from matlake.export.extra import require_training_extra
+    from matlake.extras import require_training_extra
 
     require_training_extra()
-    from matlake.export.end_to_end import end_to_end_networks
+    from matlake.studies.extrapolation.end_to_end import end_to_end_networks
 
     return end_to_end_networks(encoders, target, starts=starts, epochs=epochs, device=device)
 
@@ -194,9 +194,9 @@ def seen_by(
     """Return what the encoders in question were trained on, from the tables given: files, or datasets of the lake."""
     if not tables:
         return {}
-    from matlake.encoders.shelf import split_feature
-    from matlake.export.seen import seen_contents
-    from matlake.export.training_data import TrainingTable
+    from matlake.encoders.registry import split_feature
+    from matlake.export.pretraining.training_contents import seen_contents
+    from matlake.export.pretraining.training_data import TrainingTable
 
     names = dict.fromkeys(split_feature(feature)[0] for one in sets for feature in one)
     cards = {name: lake.find_encoder(name).card for name in names} | {one.card.name: one.card for one in encoders}

@@ -33,7 +33,7 @@ def finetune_command(
 
     A fifth of the target's compositions is tested on. The old head stays as it is. See docs/adversarial.md.
     """
-    from matlake.regress.adversarial.finetune import FinetuneRequest, finetune
+    from matlake.regress.finetuning.finetune import FinetuneRequest, finetune
     from matlake.store.lake import open_lake
 
     result = finetune(open_lake(lake), FinetuneRequest(head, target_rows, method, name, seed), note)

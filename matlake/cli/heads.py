@@ -19,8 +19,8 @@ def heads_command() -> None:
 @click.pass_obj
 def list_command(lake: Path, output: Output) -> None:
     """List the heads of the lake."""
-    from matlake.regress.head import list_heads
-    from matlake.regress.head_listing import head_line, head_summary
+    from matlake.regress.heads.listing import head_line, head_summary
+    from matlake.regress.heads.storage import list_heads
     from matlake.store.lake import open_lake
 
     cards = list_heads(open_lake(lake).path)
@@ -36,9 +36,9 @@ def list_command(lake: Path, output: Output) -> None:
 @click.pass_obj
 def show_command(lake: Path, name: str, output: Output) -> None:
     """Show the card of a head: what it was trained on, its errors, its intervals, its plots."""
-    from matlake.regress.head import find_head
-    from matlake.regress.head_card import CARD_FILE, read_card
-    from matlake.regress.head_listing import card_lines
+    from matlake.regress.heads.card import CARD_FILE, read_card
+    from matlake.regress.heads.listing import card_lines
+    from matlake.regress.heads.storage import find_head
     from matlake.store.lake import open_lake
 
     folder = find_head(open_lake(lake).path, name)
@@ -52,7 +52,7 @@ def show_command(lake: Path, name: str, output: Output) -> None:
 @click.pass_obj
 def delete_command(lake: Path, name: str, output: Output) -> None:
     """Delete a head. Embeddings and data stay."""
-    from matlake.regress.head import delete_head
+    from matlake.regress.heads.storage import delete_head
     from matlake.store.lake import open_lake
 
     delete_head(open_lake(lake).path, name)
@@ -72,7 +72,7 @@ def delete_command(lake: Path, name: str, output: Output) -> None:
 @click.pass_obj
 def export_command(lake: Path, name: str, target: Path, output: Output) -> None:
     """Copy a head, checked, into a folder of its own: ONNX file, card, remembered training rows, plots."""
-    from matlake.regress.head import export_head
+    from matlake.regress.heads.storage import export_head
     from matlake.store.lake import open_lake
 
     card = export_head(open_lake(lake).path, name, target)

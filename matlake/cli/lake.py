@@ -34,7 +34,7 @@ def import_command(
     folder or archive (zip, tar) of them; pymatgen's JSON or JSON lines; extended XYZ; or an ASE database.
     """
     from matlake.materials.crystal import MAX_ATOMS
-    from matlake.store.importer import import_table
+    from matlake.store.importing.importer import import_table
     from matlake.store.lake import open_lake
 
     with progress("importing", "rows") as track:
@@ -87,7 +87,7 @@ def embed_command(
     output: Output,
 ) -> int:
     """Embed what is new or changed; can be killed and run again at any time."""
-    from matlake.store.embedder import embed
+    from matlake.store.embedding.embedder import embed
     from matlake.store.lake import open_lake
 
     if dataset and where:
@@ -136,7 +136,7 @@ def embed_command(
 def sql_command(lake: Path, statement: str, form: str, target: Path | None) -> None:
     """Run a read-only SQL query on the lake (views: materials, embeddings, failures, one a dataset, embed.…)."""
     from matlake.store.lake import open_lake
-    from matlake.store.results import render
+    from matlake.store.sql_output import render
 
     if form == "parquet" and target is None:
         raise click.UsageError("--format parquet needs --output FILE")

@@ -9,8 +9,8 @@ from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.output import Output, progress
 
 if TYPE_CHECKING:
-    from matlake.regress.predict import Predictions
-    from matlake.regress.predict_table import WrittenPredictions
+    from matlake.regress.prediction.predict import Predictions
+    from matlake.regress.prediction.predict_table import WrittenPredictions
 
 
 @click.command("predict")
@@ -51,7 +51,7 @@ def predict_command(
     output: Output,
 ) -> int:
     """Predict a property of compositions or crystals with a trained head."""
-    from matlake.regress.predict import predict, predict_structures
+    from matlake.regress.prediction.predict import predict, predict_structures
     from matlake.store.lake import open_lake
 
     if bool(formulas) + bool(structures) + (table is not None) != 1:
@@ -64,7 +64,7 @@ def predict_command(
     elif table is None:
         report = predict_structures(open_lake(lake), head, structures)
     else:
-        from matlake.regress.predict_table import predict_table, predict_to_file
+        from matlake.regress.prediction.predict_table import predict_table, predict_to_file
 
         columns = {"formula_column": formula_column, "structure_column": structure_column}
         with progress("predicting", "rows") as track:

@@ -35,7 +35,7 @@ def search_command(
 ) -> None:
     """Find the materials whose embeddings are nearest to that of a material, a formula or a structure."""
     from matlake.store.lake import open_lake
-    from matlake.store.questions import SearchRequest, search
+    from matlake.store.searching.search import SearchRequest, search
 
     if sum(given is not None for given in (material_id, formula, structure)) != 1:
         raise click.UsageError("give one of --id, --formula and --structure")

@@ -44,12 +44,12 @@ def serve_command(
 
     Stop it with Ctrl-C or SIGTERM: it finishes what it has taken on. One JSON line about each request goes to stderr.
     """
-    from matlake.regress.serving.extra import require_serve_extra
+    from matlake.serving.extra import require_serve_extra
     from matlake.store.lake import open_lake
 
     require_serve_extra()
-    from matlake.regress.serving.server import serve
-    from matlake.regress.serving.settings import KEY_VARIABLE, Limits, Settings, read_api_key
+    from matlake.serving.server import serve
+    from matlake.serving.settings import KEY_VARIABLE, Limits, Settings, read_api_key
 
     limits = Limits(body_bytes=int(max_body * 1e6), rows=max_rows, atoms=max_atoms, request_s=timeout)
     key = read_api_key(api_key_file)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from matlake.encoders.card import MODEL_FILE, EncoderCard
 from matlake.encoders.descriptors import is_descriptor
-from matlake.encoders.shelf import ShelvedEncoder
+from matlake.encoders.registry import ShelvedEncoder
 
 _WIDTH: Final = 120
 _UNBROKEN: Final = "\u00a0"

@@ -19,7 +19,7 @@ from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, Layer, wri
 from matlake.encoders.encoder import FRACTIONS, Encoder, open_encoder
 from matlake.encoders.reference import reference_fractions
 from matlake.errors import EncoderError
-from matlake.export.extra import tool_versions
+from matlake.extras import tool_versions
 from matlake.files import write_whole
 from matlake.materials.elements import ELEMNET_ELEMENTS
 

@@ -9,10 +9,10 @@ from torch import nn
 
 from matlake.encoders.card import Layer
 from matlake.encoders.graph_inputs import graph_inputs
-from matlake.export.architectures import Architecture
 from matlake.export.onnx_export import OPSET, check_operators, quiet_exporter, strip_traces
 from matlake.materials.crystal import CrystalColumns, make_crystal
 from matlake.materials.graph_recipe import GraphRecipe
+from matlake.networks.architectures import Architecture
 
 DEFAULT_LAYER: Final = "pooled"
 

@@ -11,7 +11,7 @@ import torch
 
 from matlake.encoders.card import Layer
 from matlake.errors import EncoderError
-from matlake.export.elemnet import HIDDEN_WIDTHS, N_ELEMENTS, ElemNet
+from matlake.networks.elemnet import HIDDEN_WIDTHS, N_ELEMENTS, ElemNet
 
 OPSET: Final = 20
 INPUT: Final = "fractions"

@@ -13,21 +13,21 @@ from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, Layer, che
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.errors import EncoderError, TrainingError
 from matlake.export.checkpoints.loaded import Stated
-from matlake.export.elemnet import ElemNet
-from matlake.export.examples import make_examples
-from matlake.export.extra import tool_versions
 from matlake.export.graph_export import DEFAULT_LAYER as POOLED
 from matlake.export.graph_export import graph_model
 from matlake.export.onnx_export import DEFAULT_LAYER, elemnet_graph, elemnet_layers
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity
 from matlake.export.precision import PRECISIONS
-from matlake.export.run_record import RunRecord
-from matlake.export.sources import DATABASES, NOT_STATED
+from matlake.export.pretraining.examples import make_examples
+from matlake.export.pretraining.run_record import RunRecord
+from matlake.export.pretraining.sources import DATABASES, NOT_STATED
+from matlake.export.pretraining.training_data import TrainingTable, read_training_data
 from matlake.export.trained import Trained, load_any
-from matlake.export.training_data import TrainingTable, read_training_data
-from matlake.export.training_loop import mean_absolute_errors
+from matlake.extras import tool_versions
 from matlake.files import write_whole
 from matlake.materials.units import unit_suffix
+from matlake.networks.elemnet import ElemNet
+from matlake.networks.training_loop import mean_absolute_errors
 
 _STORED_AS = {"float16": "float16-stored"}
 

@@ -12,9 +12,9 @@ from torch import nn
 from matlake.encoders.encoder import Encoder
 from matlake.encoders.reference import reference_crystals, reference_fractions
 from matlake.errors import EncoderError
-from matlake.export.architectures import Architecture
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
+from matlake.networks.architectures import Architecture
 
 TOLERANCES: Final = {"float32": 1e-5, "float16": 1e-3, "int8": 5e-2}
 

@@ -8,16 +8,16 @@ import numpy as np
 from torch import nn
 
 from matlake.errors import TrainingError
-from matlake.export.architectures import ARCHITECTURES, Architecture
 from matlake.export.checkpoints.loaded import Stated
 from matlake.export.checkpoints.loading import load_published
-from matlake.export.networks.cgcnn import CGCNN
-from matlake.export.networks.schnet import SchNet
-from matlake.export.pretraining import graph_recipe, load_trained
-from matlake.export.run_record import RUN_FILE, RunRecord, read_run
+from matlake.export.pretraining.run import graph_recipe, load_trained
+from matlake.export.pretraining.run_record import RUN_FILE, RunRecord, read_run
 from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.units import unit_of
+from matlake.networks.architectures import ARCHITECTURES, Architecture
+from matlake.networks.cgcnn import CGCNN
+from matlake.networks.schnet import SchNet
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from matlake.plots.style import embedding_map, parity_plot
 from matlake.quickstart.steps import BUDGET, Progress, Say, embed_sample, import_sample, indented, told, train_head
-from matlake.regress.features import resolve_features
-from matlake.regress.matrix import read_matrix
-from matlake.regress.plots import embedding_map, parity_plot
-from matlake.regress.predict import predict
-from matlake.regress.result import TrainResult
-from matlake.regress.train import TrainRequest
+from matlake.regress.features.feature import resolve_features
+from matlake.regress.features.matrix import read_matrix
+from matlake.regress.heads.train import TrainRequest
+from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.prediction.predict import predict
 from matlake.store.lake import Lake
-from matlake.store.results import render
+from matlake.store.sql_output import render
 
 SAMPLE: Final = Path(__file__).parents[1] / "data" / "expt_gap.parquet"
 DATASET: Final = "expt_gap"

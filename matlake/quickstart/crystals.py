@@ -7,13 +7,13 @@ from typing import Any, Final
 import pyarrow as pa
 
 from matlake.files import write_whole
+from matlake.plots.style import parity_plot
 from matlake.quickstart.steps import BUDGET, Progress, Say, embed_sample, import_sample, indented, told, train_head
-from matlake.regress.plots import parity_plot
-from matlake.regress.predict import predict_structures
-from matlake.regress.result import TrainResult
-from matlake.regress.train import TrainRequest
+from matlake.regress.heads.train import TrainRequest
+from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.prediction.predict import predict_structures
 from matlake.store.lake import Lake
-from matlake.store.results import render
+from matlake.store.sql_output import render
 
 SAMPLE: Final = Path(__file__).parents[1] / "data" / "mp_elasticity.parquet"
 DATASET: Final = "elasticity"

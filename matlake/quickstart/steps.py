@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from matlake.progress import Tracker
-from matlake.regress.models import AUTO_MODELS
-from matlake.regress.predict import verdict
-from matlake.regress.prediction import Prediction
-from matlake.regress.result import TrainResult
-from matlake.regress.selection import FOLDS, Budget
-from matlake.regress.train import TrainRequest, train
-from matlake.store.embedder import EmbedReport, embed
-from matlake.store.importer import ImportReport, import_table
+from matlake.regress.heads.model_search import FOLDS, Budget
+from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.prediction.predict import verdict
+from matlake.regress.prediction.prediction import Prediction
+from matlake.regress.regressors import AUTO_MODELS
+from matlake.store.embedding.embedder import EmbedReport, embed
+from matlake.store.importing.importer import ImportReport, import_table
 from matlake.store.lake import Lake
 
 Say = Callable[[str], None]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matlake.encoders.shelf import ShelvedEncoder, find_encoder, list_encoders
+from matlake.encoders.registry import ShelvedEncoder, find_encoder, list_encoders
 from matlake.errors import LakeError
 from matlake.files import write_whole
 from matlake.store import delta

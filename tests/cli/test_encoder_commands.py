@@ -11,7 +11,7 @@ from samples import BUNDLED
 
 from matlake.cli import main as cli_main
 from matlake.encoders.card import MODEL_FILE
-from matlake.encoders.shelf import find_encoder, shelve
+from matlake.encoders.registry import find_encoder, shelve
 
 ENCODER = "elemnet-oqmd-formation-energy"
 

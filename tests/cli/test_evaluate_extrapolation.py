@@ -18,7 +18,7 @@ import matlake
 from matlake.cli.main import cli
 from matlake.encoders.card import write_card
 from matlake.errors import EncoderError, MatlakeError, SourceError, TrainingError
-from matlake.regress.extrapolation.measurement import table_of
+from matlake.studies.extrapolation.measurement import table_of
 
 TARGET = "bulk_modulus_VRH_GPa"
 POOLED = f"{CRYSTAL_ENCODER}@pooled"

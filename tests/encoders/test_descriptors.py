@@ -6,7 +6,7 @@ import matlake
 from matlake.encoders.descriptors import is_descriptor
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.reference import reference_fractions
-from matlake.encoders.shelf import SHIPPED, list_encoders
+from matlake.encoders.registry import SHIPPED, list_encoders
 from matlake.materials.elements import ELEMNET_ELEMENTS
 
 

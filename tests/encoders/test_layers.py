@@ -6,7 +6,7 @@ from sample_crystals import fcc
 from samples import CRYSTAL_ENCODER, ENCODER
 
 from matlake.encoders.encoder import open_encoder
-from matlake.encoders.shelf import find_encoder
+from matlake.encoders.registry import find_encoder
 from matlake.materials.crystal import CrystalColumns
 
 

@@ -13,7 +13,7 @@ from matlake.encoders.card import CARD_FILE
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.encoders.listing import card_lines
 from matlake.encoders.reference import reference_compositions, reference_fractions
-from matlake.encoders.shelf import SHIPPED, find_encoder, shelve
+from matlake.encoders.registry import SHIPPED, find_encoder, shelve
 from matlake.errors import EncoderError, FormulaError
 from matlake.materials.elements import ELEMNET_ELEMENTS
 from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula

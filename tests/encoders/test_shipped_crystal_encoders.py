@@ -7,7 +7,7 @@ import pytest
 
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.reference import reference_crystals
-from matlake.encoders.shelf import SHIPPED
+from matlake.encoders.registry import SHIPPED
 from matlake.errors import EncoderError
 
 NAMES = ("cgcnn-mp-formation-energy", "schnet-mp-formation-energy", "dimenet++-mp-formation-energy")

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, Layer, read_card, write_card
 from matlake.encoders.reference import reference_fractions
-from matlake.encoders.shelf import SHIPPED, list_encoders
+from matlake.encoders.registry import SHIPPED, list_encoders
 from matlake.encoders.verify import batch_tolerance, verify_encoder
 from matlake.files import sha256_of
 from matlake.materials.elements import ELEMNET_ELEMENTS

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from matlake.export.training_data import TableRecipe, TrainingTable
+from matlake.export.pretraining.training_data import TableRecipe, TrainingTable
 
 if TYPE_CHECKING:
-    from matlake.export.pretraining import PretrainRequest
-    from matlake.export.training_loop import TrainingConfig
+    from matlake.export.pretraining.run import PretrainRequest
+    from matlake.networks.training_loop import TrainingConfig
 
 TARGET = "formation_energy_eV_per_atom"
 EPOCHS = 4
@@ -39,7 +39,7 @@ def table(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def config() -> "TrainingConfig":
     pytest.importorskip("torch", reason="needs the extra 'train'")
-    from matlake.export.training_loop import TrainingConfig
+    from matlake.networks.training_loop import TrainingConfig
 
     return TrainingConfig(epochs=EPOCHS, batch_size=64)
 
@@ -47,7 +47,7 @@ def config() -> "TrainingConfig":
 @pytest.fixture(scope="session")
 def request_in(table, recipe, config) -> "Callable[[Path], PretrainRequest]":
     """Makes a request to train in a folder."""
-    from matlake.export.pretraining import PretrainRequest
+    from matlake.export.pretraining.run import PretrainRequest
 
     return lambda folder: PretrainRequest("elemnet", TrainingTable.from_file(table), recipe, config, folder)
 
@@ -55,7 +55,7 @@ def request_in(table, recipe, config) -> "Callable[[Path], PretrainRequest]":
 @pytest.fixture(scope="session")
 def run_folder(request_in, tmp_path_factory) -> Path:
     """A finished run."""
-    from matlake.export.pretraining import run_pretraining
+    from matlake.export.pretraining.run import run_pretraining
 
     folder = tmp_path_factory.mktemp("runs") / "whole"
     run_pretraining(request_in(folder), lambda _: None, lambda _: None)

@@ -7,7 +7,7 @@ import pytest
 
 from matlake.encoders.card import CARD_FILE, MODEL_FILE
 from matlake.encoders.reference import reference_compositions
-from matlake.encoders.shelf import SHIPPED
+from matlake.encoders.registry import SHIPPED
 from matlake.errors import EncoderError, MissingExtraError
 from matlake.export import magpie
 from matlake.export.descriptors import export_fractions

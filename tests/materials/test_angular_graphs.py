@@ -34,8 +34,8 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from graph_networks import outputs, randomised, worst_difference  # noqa: E402 - after the skip
 
-from matlake.export.networks.batches import angular_batch  # noqa: E402
-from matlake.export.networks.dimenet import DimeNetPlusPlus  # noqa: E402
+from matlake.networks.batches import angular_batch  # noqa: E402
+from matlake.networks.dimenet import DimeNetPlusPlus  # noqa: E402
 
 RECIPES = {
     "16 nearest": GraphRecipe("angles", 6.0, 16, blocks=2, degrees=7),

@@ -8,7 +8,7 @@ import pytest
 
 from matlake.encoders.card import read_card
 from matlake.encoders.reference import reference_compositions
-from matlake.encoders.shelf import SHIPPED
+from matlake.encoders.registry import SHIPPED
 from matlake.errors import EncoderError
 from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.formula import Composition, element_fractions, parse_formula

@@ -33,9 +33,9 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from graph_networks import outputs, randomised, worst_difference  # noqa: E402 - after the skip
 
-from matlake.export.networks.batches import pair_batch  # noqa: E402
-from matlake.export.networks.cgcnn import CGCNN  # noqa: E402
-from matlake.export.networks.schnet import SchNet  # noqa: E402
+from matlake.networks.batches import pair_batch  # noqa: E402
+from matlake.networks.cgcnn import CGCNN  # noqa: E402
+from matlake.networks.schnet import SchNet  # noqa: E402
 
 RECIPES = {
     "cgcnn": GraphRecipe("pairs", 8.0, 12, blocks=3),

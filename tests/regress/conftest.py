@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 import matlake
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.reference import SAMPLE
-from matlake.encoders.shelf import find_encoder
+from matlake.encoders.registry import find_encoder
 from matlake.materials.formula import element_fractions, parse_formula
-from matlake.regress.result import TrainResult
-from matlake.regress.train import TrainRequest, train
+from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.train_result import TrainResult
 
 ENCODER = "elemnet-oqmd-formation-energy"
 FEATURE = f"{ENCODER}@13"  # 128 wide: tests stay quick

@@ -10,7 +10,7 @@ from samples import ENCODER
 
 from matlake import Lake, embed, import_table
 from matlake.errors import QueryError
-from matlake.store.results import render
+from matlake.store.sql_output import render
 from matlake.store.status import status
 
 FEATURE = f"{ENCODER}@16"

@@ -12,12 +12,12 @@ from typing import Any, Final
 import torch
 
 from matlake.errors import EncoderError
-from matlake.export.architectures import ARCHITECTURES
 from matlake.export.checkpoints.layouts import architecture_of, build_network
 from matlake.export.checkpoints.loaded import MATERIALS_PROJECT, LoadedNetwork, Stated
 from matlake.export.checkpoints.pyg import IMAGES_DROPPED
 from matlake.export.checkpoints.reading import StandIn, read_checkpoint
 from matlake.export.checkpoints.weights import Weights, fold_scaling, is_state_dict
+from matlake.networks.architectures import ARCHITECTURES
 
 SCALER: Final = "prop_scaler.pt"
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 import torch
 
 from matlake.errors import EncoderError
-from matlake.export.architectures import ARCHITECTURES
 from matlake.export.checkpoints.loaded import MATERIALS_PROJECT, LoadedNetwork, Stated
 from matlake.export.checkpoints.weights import Weights, fold_scaling, is_state_dict
-from matlake.export.networks.cgcnn import GAUSSIAN_STEP_A
+from matlake.networks.architectures import ARCHITECTURES
+from matlake.networks.cgcnn import GAUSSIAN_STEP_A
 
 _CLASSES: Final = 2
 _ATOM_FEATURES: Final = 92

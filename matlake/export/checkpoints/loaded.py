@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from matlake.errors import EncoderError
-from matlake.export.networks.cgcnn import CGCNN
-from matlake.export.networks.dimenet import DimeNetPlusPlus
-from matlake.export.networks.schnet import SchNet
 from matlake.materials.graph_recipe import GraphRecipe
+from matlake.networks.cgcnn import CGCNN
+from matlake.networks.dimenet import DimeNetPlusPlus
+from matlake.networks.schnet import SchNet
 
 GraphNetwork = CGCNN | SchNet | DimeNetPlusPlus
 Sizes = dict[str, Any]

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import EncoderError
-from matlake.export.architectures import ARCHITECTURES
 from matlake.export.checkpoints import cdvae, cgcnn, open_catalyst, pyg
 from matlake.export.checkpoints.loaded import LoadedNetwork, Stated
 from matlake.export.checkpoints.reading import read_checkpoint
+from matlake.networks.architectures import ARCHITECTURES
 
 _Recognise = Callable[[Any], str | None]
 _Load = Callable[[Any, Path, Stated], LoadedNetwork]

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import EncoderError
-from matlake.export.architectures import ARCHITECTURES
 from matlake.export.checkpoints.layouts import PARALLEL, Built, architecture_of, build_network
 from matlake.export.checkpoints.loaded import LoadedNetwork, Stated
 from matlake.export.checkpoints.pyg import IMAGES_DROPPED
 from matlake.export.checkpoints.weights import Weights, fold_scaling, is_state_dict
+from matlake.networks.architectures import ARCHITECTURES
 
 _NEIGHBOURS: Final = 50  # fixed in the code of both networks
 _IMAGES_SINCE: Final = "2021-09-14"

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, Final
 
-from matlake.export.architectures import ARCHITECTURES
 from matlake.export.checkpoints.layouts import PARALLEL, architecture_of, build_network
 from matlake.export.checkpoints.loaded import LoadedNetwork, Stated
 from matlake.export.checkpoints.weights import Weights, is_state_dict
+from matlake.networks.architectures import ARCHITECTURES
 
 SUMMED: Final = (
     "the published code sums the contributions of the atoms unless told to average them; the prediction here is their"

@@ -10,10 +10,10 @@ from typing import Any, Final, Self, TypeGuard, cast
 import torch
 
 from matlake.errors import EncoderError
-from matlake.export.architectures import ARCHITECTURES
 from matlake.export.checkpoints.loaded import GraphNetwork, Sizes
-from matlake.export.networks.cgcnn import CGCNN
-from matlake.export.networks.schnet import SchNet
+from matlake.networks.architectures import ARCHITECTURES
+from matlake.networks.cgcnn import CGCNN
+from matlake.networks.schnet import SchNet
 
 _LISTED: Final = 4  # names in a message
 _COUNTS: Final = frozenset(

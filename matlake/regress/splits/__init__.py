@@ -1,8 +1,8 @@
 """Splits: ways to set rows aside for testing, each an answer to one question about a head. See docs/splits.md."""
 
 from matlake.regress.splits.catalogue import SPLITS, parse_split
-from matlake.regress.splits.groups import grouped_folds, hold_out_groups, subsample
-from matlake.regress.splits.rows import HeldOut, Rows
+from matlake.regress.splits.held_out import HeldOut, Rows
+from matlake.regress.splits.random_groups import grouped_folds, hold_out_groups, subsample
 from matlake.regress.splits.split import Split
 
 __all__ = [

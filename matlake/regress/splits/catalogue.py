@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from matlake.errors import TrainingError
+from matlake.regress.splits.by_column import column_split
 from matlake.regress.splits.chemistry import chemical_system_split, element_split, group_element_split, period_split
-from matlake.regress.splits.columns import column_split
-from matlake.regress.splits.groups import random_split
+from matlake.regress.splits.density_and_clusters import cluster_split, sparse_split
 from matlake.regress.splits.matfold import matfold_split
 from matlake.regress.splits.ordered import time_split, value_split
-from matlake.regress.splits.regions import cluster_split, sparse_split
+from matlake.regress.splits.random_groups import random_split
 from matlake.regress.splits.split import Split
 from matlake.regress.splits.symmetry import crystal_system_split, space_group_split
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
 from matlake.materials.elements import ATOMIC_NUMBER, SYMBOLS
-from matlake.regress.matrix import Matrix
-from matlake.regress.splits.groups import group_split
-from matlake.regress.splits.leave_out import Labels, Parts, leave_one_out
+from matlake.regress.features.matrix import Matrix
+from matlake.regress.splits.leave_one_out import Labels, Parts, leave_one_out
+from matlake.regress.splits.random_groups import group_split
 from matlake.regress.splits.split import Split
 
 _PERIODS: Final = (1, 3, 11, 19, 37, 55, 87, 119)  # atomic numbers at which they begin

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from matlake.errors import MissingExtraError, TrainingError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import SYMBOLS
-from matlake.regress.matrix import Matrix
-from matlake.regress.splits.rows import Proposal
+from matlake.regress.features.matrix import Matrix
+from matlake.regress.splits.held_out import Proposal
 from matlake.regress.splits.split import Split
 
 SCHEMES: Final = (

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
-from matlake.regress.matrix import Matrix
-from matlake.regress.splits.rows import Proposal
+from matlake.regress.features.matrix import Matrix
+from matlake.regress.splits.held_out import Proposal
 from matlake.regress.splits.split import Split
 
 TEST_SHARE: Final = 0.2

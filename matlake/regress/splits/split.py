@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from matlake.errors import TrainingError
-from matlake.regress.matrix import Matrix
-from matlake.regress.splits.rows import HeldOut, Proposal, check_compositions, find_trouble, settle
+from matlake.regress.features.matrix import Matrix
+from matlake.regress.splits.held_out import HeldOut, Proposal, check_compositions, find_trouble, settle
 
 Proposer: TypeAlias = Callable[[Matrix, int], Iterable[Proposal]]
 """From rows and a seed to proposals."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
 from matlake.materials.crystal import CrystalColumns
-from matlake.regress.matrix import Matrix
-from matlake.regress.splits.leave_out import Labels, Parts, leave_one_out
+from matlake.regress.features.matrix import Matrix
+from matlake.regress.splits.leave_one_out import Labels, Parts, leave_one_out
 from matlake.regress.splits.split import Split
 
 TOLERANCE_A: Final = 0.01

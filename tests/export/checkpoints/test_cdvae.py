@@ -25,7 +25,7 @@ from dimenet_oracle import Messages, angular_graph, geometric_prediction  # noqa
 from matlake.export.checkpoints.loaded import Stated  # noqa: E402
 from matlake.export.checkpoints.loading import load_published  # noqa: E402
 from matlake.export.checkpoints.reading import read_checkpoint  # noqa: E402
-from matlake.export.networks.batches import angular_batch  # noqa: E402
+from matlake.networks.batches import angular_batch  # noqa: E402
 
 CUTOFF, DEGREES = 7.0, 3
 MEAN, STD = -1.25, 0.75

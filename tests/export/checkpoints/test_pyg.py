@@ -24,7 +24,7 @@ from dimenet_oracle import Messages, all_within, angular_graph, geometric_predic
 
 from matlake.export.checkpoints.loaded import LoadedNetwork, Stated  # noqa: E402
 from matlake.export.checkpoints.loading import load_published  # noqa: E402
-from matlake.export.networks.batches import angular_batch, pair_batch  # noqa: E402
+from matlake.networks.batches import angular_batch, pair_batch  # noqa: E402
 
 CUTOFF = 5.0
 BOX_A = 60.0

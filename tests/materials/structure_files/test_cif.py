@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymatgen_referee import difference, read_with_pymatgen
 
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.elements import SYMBOLS
 from matlake.materials.overlaps import find_overlaps
 from matlake.materials.structure_files.cif import parse_cif, read_cif
-from matlake.materials.structure_files.referee import difference, read_with_pymatgen
 from matlake.materials.structure_files.text import decode
 
 AWKWARD = Path(__file__).parents[2] / "data" / "awkward_cifs"

@@ -5,12 +5,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymatgen_referee import difference, from_pymatgen
 from samples import BUNDLED
 
 from matlake.errors import StructureError
 from matlake.materials.elements import SYMBOLS
 from matlake.materials.structure_files.poscar import parse_poscar
-from matlake.materials.structure_files.referee import difference, from_pymatgen
 
 PLAIN = """CsCl
 1.0

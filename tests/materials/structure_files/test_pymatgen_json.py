@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pymatgen_referee import difference, from_pymatgen
 
 from matlake.errors import StructureError
 from matlake.materials.structure_files.pymatgen_json import crystal_of, parse_pymatgen_json
-from matlake.materials.structure_files.referee import difference, from_pymatgen
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from samples import BUNDLED, ELASTIC
 
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.structure_files.sniff import parse_structure
-from matlake.regress.matrix import Matrix
+from matlake.regress.features.matrix import Matrix
 
 
 @pytest.fixture(scope="session")

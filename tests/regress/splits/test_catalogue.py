@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from matrices import matrix_of
 
 from matlake.errors import TrainingError
-from matlake.regress.matrix import Matrix
+from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits import SPLITS, HeldOut, parse_split
 
 OF_COMPOSITIONS = [

@@ -9,7 +9,7 @@ import pytest
 from matrices import matrix_of
 
 from matlake.errors import MissingExtraError, TrainingError
-from matlake.regress.matrix import Matrix
+from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits import parse_split, symmetry
 from matlake.regress.splits.matfold import run_matfold
 

@@ -4,7 +4,7 @@ from sample_crystals import bcc, cubic, fcc, fcc_primitive
 
 from matlake.errors import TrainingError
 from matlake.materials.crystal import Crystal, CrystalColumns
-from matlake.regress.matrix import Matrix
+from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits import parse_split
 from matlake.regress.splits.symmetry import CRYSTAL_SYSTEMS, space_groups
 

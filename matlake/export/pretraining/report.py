@@ -1,0 +1,79 @@
+"""A pretraining run laid out for people and for scripts."""
+
+from pathlib import Path
+from typing import Any
+
+from matlake.export.pretraining.learning_curve import CURVE_FILES
+from matlake.export.pretraining.run_record import RunRecord
+from matlake.export.pretraining.training_data import TableAccount
+from matlake.networks.training_loop import EpochReport, TrainingConfig
+
+_RECENT = 5
+_MINUTE, _HOUR = 60, 3600
+
+
+def account_lines(account: TableAccount) -> list[str]:
+    """Return where the rows of a table went, in a line or a few."""
+    lines = [
+        f"{account.file}: {account.read:,} rows; "
+        + ", ".join(f"{count:,} {part}" for part, count in account.rows.items())
+        + f"; dropped {account.missing_target:,} without a value, {account.bad_materials:,} that cannot be read or "
+        f"used, {account.outliers:,} outliers, {account.kin_of_held_out:,} of a composition that is held out"
+    ]
+    return lines + [f"  {example}" for example in account.bad_material_examples]
+
+
+def epoch_line(history: list[EpochReport], config: TrainingConfig, unit: str) -> str:
+    """Return the last epoch's errors and the time left."""
+    last = history[-1]
+    left = seconds_left([report.seconds for report in history], config.epochs)
+    return (
+        f"epoch {last.epoch} of {config.epochs}: training error {last.train_mae:.4g}, "
+        f"validation error {last.val_mae:.4g} {unit}".rstrip()
+        + f"; {last.seconds:.0f} s, about {duration(left)} left"
+    )
+
+
+def seconds_left(seconds: list[float], epochs: int) -> float:
+    """Estimate the time to the end of the schedule from the median of the last few epochs.
+
+    Args:
+        seconds: Duration of each epoch so far.
+        epochs: Length of the schedule.
+    """
+    recent = sorted(seconds[-_RECENT:])
+    return recent[len(recent) // 2] * (epochs - len(seconds)) if recent else 0.0
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the two units that matter: ``1 h 05 min``, ``3 min 20 s``, ``12 s``."""
+    whole = round(seconds)
+    if whole >= _HOUR:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
+    if whole >= _MINUTE:
+        return f"{whole // _MINUTE} min {whole % _MINUTE:02d} s"
+    return f"{whole} s"
+
+
+def run_document(record: RunRecord, folder: Path) -> dict[str, Any]:
+    """Return what ``encoders pretrain --json`` tells."""
+    return {
+        "architecture": record.architecture,
+        "folder": str(folder),
+        "target": ", ".join(record.recipe.target_columns),
+        "unit": record.unit,
+        "rows": record.account.rows,
+        **record.results,
+        "plots": [str(folder / name) for name in CURVE_FILES],
+    }
+
+
+def run_lines(record: RunRecord, folder: Path) -> list[str]:
+    """Return what is told when training has ended."""
+    results = record.results
+    errors = [f"{name} {value:.4g} {record.unit}".rstrip() for name, value in results.items() if "_mae" in name]
+    return [
+        f"{record.architecture} in {folder}: {results['epochs']:.0f} epochs, best {results['best_epoch']:.0f}",
+        f"mean absolute errors: {', '.join(errors)}",
+        f"learning curve: {folder / CURVE_FILES[0]}",
+    ]

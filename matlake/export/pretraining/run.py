@@ -1,0 +1,226 @@
+"""A pretraining run from table to weights, learning curve and record."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import nn
+
+from matlake.errors import MissingExtraError, TrainingError
+from matlake.export.pretraining.examples import make_examples
+from matlake.export.pretraining.learning_curve import draw_learning_curve
+from matlake.export.pretraining.run_record import RunRecord, read_run, write_run
+from matlake.export.pretraining.training_data import Rows, TableRecipe, TrainingData, TrainingTable, read_training_data
+from matlake.extras import tool_versions
+from matlake.materials.crystal import CrystalColumns
+from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
+from matlake.materials.graph_recipe import GraphRecipe
+from matlake.materials.units import unit_of
+from matlake.networks.architectures import ARCHITECTURES, Architecture
+from matlake.networks.training_loop import (
+    EpochReport,
+    Examples,
+    TrainingConfig,
+    load_checkpoint,
+    mean_absolute_errors,
+    train_network,
+)
+
+_LARGEST_SIZE: Final = 100_000
+
+
+@dataclass(frozen=True)
+class PretrainRequest:
+    """What to train, on what, and where.
+
+    Attributes:
+        architecture: Key of ``ARCHITECTURES``.
+        data: The table.
+        recipe: How to read it.
+        config: The training settings.
+        folder: Receives the run.
+        sizes: Sizes of the network that differ from the architecture's.
+        max_neighbours: Neighbour cap where it differs from the architecture's.
+        unit: Unit of the target; None to take it from the column's name.
+        device: ``cpu`` or ``cuda``; nothing falls back silently.
+        threads: Threads on the CPU; None for torch's choice.
+    """
+
+    architecture: str
+    data: TrainingTable
+    recipe: TableRecipe
+    config: TrainingConfig
+    folder: Path
+    sizes: dict[str, Any] = field(default_factory=dict)
+    max_neighbours: int | None = None
+    unit: str | None = None
+    device: str = "cpu"
+    threads: int | None = None
+
+    @property
+    def target_unit(self) -> str:
+        """The unit for people; ``""`` where there are several targets, or nothing states one."""
+        if len(self.recipe.target_columns) > 1:
+            return ""
+        return unit_of(self.recipe.target_columns[0]) if self.unit is None else self.unit
+
+
+def run_pretraining(
+    request: PretrainRequest,
+    on_data: Callable[[TrainingData], None],
+    on_epoch: Callable[[list[EpochReport]], None],
+) -> RunRecord:
+    """Train a network, or finish a run that was interrupted; a run that has ended is reported again.
+
+    ``run.json`` is written before the first epoch and completed after the last one.
+
+    Args:
+        request: What to train.
+        on_data: Called once the table is read.
+        on_epoch: Called after each epoch with all reports so far.
+
+    Returns:
+        The completed record.
+
+    Raises:
+        MissingExtraError: The device is not there.
+        SourceError: The table cannot be read.
+        TrainingError: A part is empty, or the folder holds a run with other settings or data.
+    """
+    check_device(request.device)
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    architecture = ARCHITECTURES[request.architecture]
+    data = read_training_data(request.data, request.recipe)
+    on_data(data)
+    torch.manual_seed(request.config.seed)
+    network, identity = _build(architecture, request)
+    recipe = graph_recipe(architecture, network, identity["graph"])
+    record = RunRecord(
+        architecture=architecture.name,
+        unit=request.target_unit,
+        recipe=request.recipe,
+        account=data.account,
+        settings=asdict(request.config),
+        sizes=identity["sizes"],
+        graph=recipe.to_card() if recipe else {},
+        elements=_elements(data.parts["train"]),
+        tool_versions=tool_versions(),
+    )
+    _refuse_other_data(read_run(request.folder), record, request.folder)
+    request.folder.mkdir(parents=True, exist_ok=True)
+    examples = {name: make_examples(rows, architecture, recipe) for name, rows in data.parts.items()}
+    history = train_network(
+        network,
+        identity,
+        (examples["train"], examples["val"]),
+        request.config,
+        request.folder,
+        on_start=lambda: write_run(record, request.folder),
+        on_epoch=on_epoch,
+        device=request.device,
+    )
+    record = replace(record, results=_results(history, request, examples))
+    write_run(record, request.folder)
+    draw_learning_curve(history, record.unit, request.folder)
+    return record
+
+
+def check_device(device: str) -> None:
+    """Raise MissingExtraError when torch cannot use a device."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise MissingExtraError(
+            "device cuda was requested, but this torch sees no CUDA device",
+            "install a CUDA build of torch (https://pytorch.org), check nvidia-smi, or use --device cpu",
+        )
+
+
+def load_trained(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Load ``best.pt`` of a run.
+
+    Returns:
+        The network in evaluation mode, which predicts in the targets' own units, and its identity: ``architecture``,
+        ``sizes``, ``graph`` and ``targets``.
+
+    Raises:
+        TrainingError: The file is missing, or no such checkpoint.
+    """
+    state = load_checkpoint(path)
+    try:
+        identity = state["identity"]
+        _check_identity(identity, path)
+        network = ARCHITECTURES[identity["architecture"]].network(**identity["sizes"], targets=len(identity["targets"]))
+        network.load_state_dict(state["network"])
+        mean, std = (torch.tensor(state[name], dtype=torch.float32) for name in ("target_mean", "target_std"))
+        network.fold_target_scaling(mean, std)  # type: ignore[operator]
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise TrainingError(
+            f"{path} is not the checkpoint of a run: {error}", "name the best.pt that `encoders pretrain` wrote"
+        ) from error
+    return network.eval(), identity
+
+
+def _check_identity(identity: dict[str, Any], path: Path) -> None:
+    for name, size in identity["sizes"].items():
+        if not 0 < size <= _LARGEST_SIZE:
+            raise TrainingError(f"{path} is not the checkpoint of a run: {name} = {size} is no size")
+    if ARCHITECTURES[identity["architecture"]].input == "crystal" and not identity["graph"]["cutoff_A"] > 0:
+        raise TrainingError(f"{path} is not the checkpoint of a run: it has no cutoff")
+
+
+def graph_recipe(architecture: Architecture, network: nn.Module, graph: dict[str, Any]) -> GraphRecipe | None:
+    """Return how crystals become graphs for a network of a run; None for a network of compositions."""
+    if architecture.input == "composition":
+        return None
+    return architecture.recipe(network, graph["cutoff_A"], graph["max_neighbours"])
+
+
+def _build(architecture: Architecture, request: PretrainRequest) -> tuple[nn.Module, dict[str, Any]]:
+    unknown = set(request.sizes) - set(architecture.sizes)
+    if unknown:
+        raise TrainingError(
+            f"{architecture.name} has no size {', '.join(sorted(unknown))}",
+            f"sizes: {', '.join(architecture.sizes) or 'none'}",
+        )
+    sizes = {**architecture.sizes, **request.sizes}
+    graph = {}
+    if architecture.input == "crystal":
+        cap = architecture.max_neighbours if request.max_neighbours is None else request.max_neighbours
+        graph = {"cutoff_A": sizes["cutoff"], "max_neighbours": cap}
+    targets = list(request.recipe.target_columns)
+    identity = {"architecture": architecture.name, "sizes": sizes, "graph": graph, "targets": targets}
+    return architecture.network(**sizes, targets=len(targets)), identity
+
+
+def _elements(rows: Rows) -> tuple[str, ...]:
+    if isinstance(rows.materials, CrystalColumns):
+        return tuple(SYMBOLS[z - 1] for z in np.unique(rows.materials.numbers))
+    return tuple(np.array(ELEMNET_ELEMENTS)[(rows.materials > 0).any(axis=0)].tolist())
+
+
+def _results(history: list[EpochReport], request: PretrainRequest, examples: dict[str, Examples]) -> dict[str, float]:
+    best = min(history, key=lambda report: report.val_mae)
+    results: dict[str, float] = {"epochs": len(history), "best_epoch": best.epoch}
+    targets = request.recipe.target_columns
+    network, _ = load_trained(request.folder / "best.pt")
+    zeros, ones = np.zeros(len(targets)), np.ones(len(targets))
+    for part, rows in examples.items():
+        if part == "train" or not len(rows):
+            continue
+        errors = mean_absolute_errors(network, rows, zeros, ones).tolist()
+        for target, error in zip(targets, errors, strict=True):
+            results[f"{part}_mae" if len(targets) == 1 else f"{part}_mae_{target}"] = error
+    return results
+
+
+def _refuse_other_data(earlier: RunRecord | None, now: RunRecord, folder: Path) -> None:
+    if earlier is None:
+        return
+    if (earlier.account.sha256, earlier.recipe) != (now.account.sha256, now.recipe):
+        raise TrainingError(
+            f"{folder} holds a run on other data ({earlier.account.file}, or other columns, split or limits)",
+            "name another folder, or repeat the settings of the first call",
+        )

@@ -1,0 +1,82 @@
+"""Which contents encoders were trained on, from the tables that their cards name."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from matlake.encoders.card import EncoderCard
+from matlake.encoders.training_contents import SeenContents
+from matlake.errors import EncoderError, SourceError
+from matlake.export.pretraining.training_data import RANDOM_SHARES, TableRecipe, TrainingTable, read_training_data
+from matlake.materials.crystal import CrystalColumns
+
+
+def seen_contents(tables: Iterable[TrainingTable], cards: Iterable[EncoderCard]) -> dict[str, SeenContents]:
+    """Read what encoders were trained on, where their table is among those given.
+
+    A table is known by its digest and read by the recipe on the card, so that the rows are those of the training: its
+    split, what it held out and what it dropped.
+
+    Args:
+        tables: Tables that encoders were trained on.
+        cards: Of the encoders in question.
+
+    Returns:
+        By the sha256 of the encoder; encoders whose table is not given are not among them.
+
+    Raises:
+        SourceError: A table is that of no encoder here, or lacks a column of the recipe.
+        EncoderError: A card tells of a table, but not how it was read.
+    """
+    known = list(cards)
+    found: dict[str, SeenContents] = {}
+    for table in tables:
+        read: dict[str, SeenContents] = {}
+        for card in known:
+            if card.training.get("table", {}).get("sha256") != table.sha256:
+                continue
+            columns = json.dumps(card.training.get("columns"), sort_keys=True)
+            if columns not in read:
+                read[columns] = _read(table, _recipe(card))
+            found[card.sha256] = read[columns]
+        if not read:
+            named = ", ".join(
+                f"{card.name} ({card.training.get('table', {}).get('file', 'no table')})" for card in known
+            )
+            raise SourceError(
+                f"{table.name} is not the table that any of these encoders was trained on: {named}",
+                "name the very file or dataset: its digest is compared with that of the card",
+            )
+    return found
+
+
+def _read(table: TrainingTable, recipe: TableRecipe) -> SeenContents:
+    parts = read_training_data(table, recipe).parts
+    trained = parts["train"]
+    materials = trained.materials
+    crystals = materials if isinstance(materials, CrystalColumns) else CrystalColumns.of([])
+    return SeenContents(
+        frozenset(trained.compositions),
+        frozenset(crystals[row].content_hash for row in range(len(crystals))),
+        frozenset(parts["val"].compositions),
+    )
+
+
+def _recipe(card: EncoderCard) -> TableRecipe:
+    fields: dict[str, Any] = dict(card.training.get("columns") or {})
+    try:
+        if "formula_column" in fields:  # as runs were recorded before there were crystals
+            fields["material_column"] = fields.pop("formula_column")
+            fields["target_columns"] = [fields.pop("target_column")]
+        return TableRecipe(
+            **fields
+            | {
+                "target_columns": tuple(fields["target_columns"]),
+                "shares": tuple(fields.get("shares", RANDOM_SHARES)),
+            }
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise EncoderError(
+            f"the card of {card.name} does not say how its table was read: {error!r}",
+            "leave the table out: all of its rows then count as possibly trained on",
+        ) from error

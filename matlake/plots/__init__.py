@@ -1,0 +1,1 @@
+"""One style of plots, and one way to save them."""

@@ -1,0 +1,1 @@
+"""The numbers that heads learn from: embedded layers, descriptors, and matrices of them."""

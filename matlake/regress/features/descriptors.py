@@ -1,0 +1,51 @@
+"""Features that need not be embedded: descriptors, computed for the rows at hand."""
+
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matlake.encoders.descriptors import is_descriptor
+from matlake.encoders.encoder import Encoder, open_encoder
+from matlake.encoders.registry import shelve
+from matlake.materials.formula import fractions_matrix, uncovered_elements
+from matlake.regress.features.feature import Feature
+from matlake.store.lake import Lake
+
+CHUNK_ROWS: Final = 16_384
+"""Compositions described at once: bounds the memory beside the result's."""
+
+
+def open_descriptor(lake: Lake, feature: Feature) -> Encoder | None:
+    """Open a feature's encoder if it is a descriptor, after copying it into the lake as embedding with it would.
+
+    Raises:
+        EncoderError: Its file is refused.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+    shelved = lake.find_encoder(feature.encoder)
+    if not is_descriptor(shelved.card):
+        return None
+    return open_encoder(shelve(shelved, lake.encoders).folder)
+
+
+def describe(descriptor: Encoder, layer: str, compositions: pa.Table, vectors: NDArray[np.float32]) -> list[str | None]:
+    """Compute a descriptor of compositions.
+
+    Args:
+        descriptor: The descriptor.
+        layer: Name of its layer.
+        compositions: n rows, ``atomic_numbers`` and ``fractions`` as datasets hold them.
+        vectors: float32 [n, d], filled for all rows that the descriptor takes.
+
+    Returns:
+        Why a row has no vector; None where it has one.
+    """
+    reasons: list[str | None] = uncovered_elements(compositions["atomic_numbers"]).to_pylist()
+    taken = np.flatnonzero([reason is None for reason in reasons])
+    for start in range(0, len(taken), CHUNK_ROWS):
+        rows = taken[start : start + CHUNK_ROWS]
+        some = compositions.take(rows)
+        vectors[rows] = descriptor.encode(fractions_matrix(some["atomic_numbers"], some["fractions"]), layer)
+    return reasons

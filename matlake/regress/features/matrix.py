@@ -1,0 +1,321 @@
+"""From SQL to the matrix that a regressor is fitted to.
+
+SQL gives keys, target and a row number; vectors stream in as Arrow batches and are written to their rows, because
+the order of a join is not stable and a second copy of the vectors would double the memory.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from matlake.errors import QueryError, TrainingError
+from matlake.materials.crystal import CrystalColumns
+from matlake.materials.elements import SYMBOLS
+from matlake.regress.features.columns import read_columns, read_crystals
+from matlake.regress.features.descriptors import describe, open_descriptor
+from matlake.regress.features.feature import Feature
+from matlake.store.embedding.pending import NO_CRYSTAL
+from matlake.store.lake import Lake
+from matlake.store.sql import CONTENT_KEYS, MATERIAL_COLUMNS, identifier, literal, not_a_predicate
+
+MIN_ROWS: Final = 10
+BATCH_BYTES: Final = 16 << 20
+_MIN_BATCH_ROWS: Final = 2048
+_NUMERIC: Final = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+)
+_NUMERIC_PREFIXES: Final = ("FLOAT", "DOUBLE", "DECIMAL")
+_NOT_EMBEDDED: Final = "not embedded"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A selected row that has a target but lacks a feature.
+
+    Attributes:
+        dataset: Its dataset.
+        material_id: Its id.
+        feature: What it lacks.
+        reason: ``not embedded``, or why it cannot be.
+    """
+
+    dataset: str
+    material_id: str
+    feature: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Rows with features and target, in order of dataset and id.
+
+    Attributes:
+        x: float32 [n, d], the features side by side.
+        y: float64 [n], the target.
+        fractions: float32 [n, 118], fractions of all elements in the same rows.
+        dataset: str [n].
+        material_id: str [n].
+        formula: str [n].
+        groups: str [n], hash of the composition: polymorphs are one group.
+        missing: Rows left out for want of a feature.
+        sql: The query that selects the rows.
+        columns: [n] each, the columns asked for: numbers (NaN where null), times (NaT) or text (None).
+        crystals: The n crystals, if asked for; one without atoms where a material has no crystal structure.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float64]
+    fractions: NDArray[np.float32]
+    dataset: NDArray[np.str_]
+    material_id: NDArray[np.str_]
+    formula: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    missing: tuple[Missing, ...]
+    sql: str
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    crystals: CrystalColumns | None = None
+
+
+def read_matrix(
+    lake: Lake,
+    target: str,
+    features: tuple[Feature, ...],
+    *,
+    dataset: str | None = None,
+    where: str | None = None,
+    columns: tuple[str, ...] = (),
+    crystals: bool = False,
+) -> Matrix:
+    """Read features and target of all materials that have both.
+
+    Args:
+        lake: The lake; all is read at one moment of it.
+        target: Numeric property column; rows in which it is null are not selected.
+        features: Embedded layers and descriptors, concatenated in this order. Descriptors are computed here.
+        dataset: Only this dataset.
+        where: Only rows of ``materials`` that this SQL predicate selects.
+        columns: Columns of ``materials`` that a split needs.
+        crystals: A split needs the crystals.
+
+    Raises:
+        TrainingError: The target is unknown, not numeric, not finite or constant; a feature is not embedded;
+            a column is unknown; fewer than ``MIN_ROWS`` rows.
+        QueryError: ``where`` is no predicate over ``materials``.
+    """
+    if dataset is not None and dataset not in lake.dataset_names():
+        raise TrainingError(
+            f"there is no dataset {dataset!r}", f"datasets: {', '.join(lake.dataset_names()) or 'none yet'}"
+        )
+    with lake.connect() as connection:
+        _check_target(connection, target)
+        sql = _selection_sql(connection, target, dataset, where)
+        keys = _select(connection, sql, target, where)
+        y = keys["target"].to_numpy().astype(np.float64)
+        _check_values(y, keys, target)
+        asked = read_columns(connection, columns)
+        cells = read_crystals(connection) if crystals else None
+        compositions = connection.sql(
+            "SELECT c.atomic_numbers, c.fractions FROM selection AS s JOIN internal.compositions AS c "
+            "USING (dataset, material_id) ORDER BY s.row"
+        ).to_arrow_table()
+        x = np.empty((len(y), sum(feature.dim for feature in features)), dtype=np.float32)
+        kept = np.ones(len(y), dtype=bool)
+        missing: list[Missing] = []
+        start = 0
+        for feature in features:
+            vectors = x[:, start : start + feature.dim]
+            start += feature.dim
+            descriptor = open_descriptor(lake, feature)
+            if descriptor is None:
+                found = _read_vectors(connection, feature, keys, vectors)
+                lacking = keys.take(np.flatnonzero(~found))
+                reasons = _reasons(feature, lacking)
+            else:
+                refused = describe(descriptor, feature.layer, compositions, vectors)
+                found = np.array([reason is None for reason in refused], dtype=bool)
+                lacking = keys.take(np.flatnonzero(~found))
+                reasons = [reason for reason in refused if reason is not None]
+            kept &= found
+            missing += _missing(feature, lacking, reasons)
+    if not kept.all():
+        rows = np.flatnonzero(kept)
+        x, y, keys, compositions = x[rows], y[rows], keys.take(rows), compositions.take(rows)
+        asked = {name: values[rows] for name, values in asked.items()}
+        cells = cells.take(rows) if cells is not None else None
+    _check_enough(y, target, missing)
+    text = {name: keys[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
+    return Matrix(
+        x=x,
+        y=y,
+        fractions=_fractions(compositions),
+        groups=keys["composition_hash"].to_numpy().astype(np.str_),
+        missing=tuple(missing),
+        sql=sql,
+        columns=asked,
+        crystals=cells,
+        **text,
+    )
+
+
+def numeric_columns(lake: Lake) -> list[str]:
+    """Return the property columns of ``materials`` that hold numbers."""
+    with lake.connect() as connection:
+        return _properties(_kinds(connection))
+
+
+def _kinds(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    return dict(connection.execute("SELECT column_name, column_type FROM (DESCRIBE materials)").fetchall())
+
+
+def _properties(kinds: dict[str, str]) -> list[str]:
+    return [name for name, kind in kinds.items() if name not in MATERIAL_COLUMNS and _is_number(kind)]
+
+
+def _check_target(connection: duckdb.DuckDBPyConnection, target: str) -> None:
+    kinds = _kinds(connection)
+    properties = _properties(kinds)
+    hint = f"property columns: {', '.join(properties) or 'none: import a table with columns of numbers'}"
+    if target not in kinds:
+        raise TrainingError(f"the lake has no column {target!r}", hint)
+    if not _is_number(kinds[target]):
+        raise TrainingError(f"column {target!r} holds {kinds[target]}, not numbers", hint)
+
+
+def _is_number(kind: str) -> bool:
+    return kind in _NUMERIC or kind.startswith(_NUMERIC_PREFIXES)
+
+
+def _selection_sql(connection: duckdb.DuckDBPyConnection, target: str, dataset: str | None, where: str | None) -> str:
+    conditions = [f"{identifier(target)} IS NOT NULL"]
+    if dataset is not None:
+        conditions.append(f"dataset = {literal(dataset)}")
+    if where is not None:
+        conditions.append(f"({where}\n)")
+    sql = (
+        f"SELECT dataset, material_id, formula, {identifier(target)} FROM materials "
+        f"WHERE {' AND '.join(conditions)} ORDER BY dataset, material_id"
+    )
+    try:
+        if len(connection.extract_statements(sql)) != 1:
+            raise QueryError(f"{where!r} is not one SQL predicate")
+    except duckdb.Error as error:
+        raise not_a_predicate(where, error) from error
+    return sql
+
+
+def _select(connection: duckdb.DuckDBPyConnection, sql: str, target: str, where: str | None) -> pa.Table:
+    """Number the selected rows in the temporary table ``selection`` and return it in order."""
+    try:
+        connection.execute(
+            "CREATE TEMP TABLE selection AS SELECT row_number() OVER (ORDER BY s.dataset, s.material_id) - 1 AS row, "
+            f"s.dataset, s.material_id, s.formula, s.{identifier(target)}::DOUBLE AS target, "
+            f"{', '.join(f'c.{key}' for key in CONTENT_KEYS.values())} "
+            f"FROM ({sql}) AS s JOIN internal.compositions AS c USING (dataset, material_id)"
+        )
+    except duckdb.Error as error:
+        raise not_a_predicate(where, error) from error
+    return connection.sql("SELECT * FROM selection ORDER BY row").to_arrow_table()
+
+
+def _check_values(y: NDArray[np.float64], keys: pa.Table, target: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(y))
+    if len(bad):
+        first = keys.slice(int(bad[0]), 1).to_pylist()[0]
+        raise TrainingError(
+            f"{target} is not finite in {len(bad):,} rows, first in {first['material_id']} of {first['dataset']}",
+            f"leave them out: --where 'isfinite({identifier(target)})'",
+        )
+
+
+def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -> None:
+    if len(y) < MIN_ROWS:
+        reasons = Counter({(row.dataset, row.material_id): row.reason for row in missing}.values())
+        others = ", ".join(f"{count:,} more: {reason}" for reason, count in reasons.items())
+        raise TrainingError(
+            f"only {len(y)} rows have {target} and all features{f' ({others})' if others else ''}; "
+            f"at least {MIN_ROWS} are needed",
+            "check --dataset or --where, and run `matlake embed` if rows are not embedded",
+        )
+    if y.min() == y.max():
+        raise TrainingError(
+            f"{target} is {y[0]:g} in all {len(y):,} rows: nothing to learn", "select rows in which it varies"
+        )
+
+
+def _read_vectors(
+    connection: duckdb.DuckDBPyConnection, feature: Feature, keys: pa.Table, x: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Write a feature's vectors into the columns ``x`` [n, d] and say which of the n rows have one.
+
+    Vectors stream past in the order of the files and are placed by content hash here: a join in DuckDB copies every
+    vector once more.
+    """
+    key = CONTENT_KEYS[feature.input]
+    if len(keys) and keys[key].null_count == len(keys):
+        raise TrainingError(
+            f"none of the {len(keys):,} rows has a crystal structure, which {feature.feature} needs",
+            "import structures (see `matlake import --help`), or name features of compositions",
+        )
+    views = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'embed' AND view_name = ?"
+    if connection.execute(views, [feature.feature]).fetchall()[0][0] == 0:
+        raise TrainingError(
+            f"nothing is embedded with {feature.feature}", f"run `matlake embed --encoder {feature.feature}`"
+        )
+    found = np.zeros(len(x), dtype=bool)
+    if not len(x):
+        return found
+    vectors = f"internal.{identifier(feature.feature)}"
+    (stored,) = connection.execute(f"SELECT count(*) FROM {vectors}").fetchall()[0]
+    some = f"SEMI JOIN selection AS s ON s.{key} = e.content_hash" if 2 * len(x) < stored else ""
+    reader: Any = connection.sql(f"SELECT e.content_hash, e.vector FROM {vectors} AS e {some}").to_arrow_reader(
+        max(_MIN_BATCH_ROWS, BATCH_BYTES // (4 * feature.dim))
+    )
+    wanted = np.array(keys[key].fill_null("").to_pylist(), dtype=np.bytes_)
+    order = np.argsort(wanted, kind="stable")
+    wanted = wanted[order]
+    for batch in reader:
+        given = np.array(batch.column(0).to_pylist(), dtype=np.bytes_)
+        places = np.minimum(np.searchsorted(wanted, given), len(wanted) - 1)
+        hit = np.flatnonzero(wanted[places] == given)
+        rows = order[places[hit]]
+        block = batch.column(1).flatten().to_numpy().reshape(-1, feature.dim)
+        x[rows] = block if len(hit) == len(given) else block[hit]
+        found[rows] = True
+    first = order[np.searchsorted(wanted, wanted)]  # equal contents share the vector of the first
+    repeated = first != order
+    x[order[repeated]] = x[first[repeated]]
+    found[order[repeated]] = found[first[repeated]]
+    return found
+
+
+def _reasons(feature: Feature, lacking: pa.Table) -> list[str]:
+    return [NO_CRYSTAL if key is None else _NOT_EMBEDDED for key in lacking[CONTENT_KEYS[feature.input]].to_pylist()]
+
+
+def _missing(feature: Feature, lacking: pa.Table, reasons: list[str]) -> list[Missing]:
+    names = zip(lacking["dataset"].to_pylist(), lacking["material_id"].to_pylist(), reasons, strict=True)
+    return [Missing(dataset, material_id, feature.feature, reason) for dataset, material_id, reason in names]
+
+
+def _fractions(compositions: pa.Table) -> NDArray[np.float32]:
+    """Return float32 [n, 118], the fractions of all elements: crystals hold some that no composition encoder has."""
+    numbers = compositions["atomic_numbers"].combine_chunks()
+    fractions = np.zeros((len(compositions), len(SYMBOLS)), dtype=np.float32)
+    places = pc.list_parent_indices(numbers).to_numpy(), pc.list_flatten(numbers).to_numpy() - 1
+    fractions[places] = pc.list_flatten(compositions["fractions"]).to_numpy()
+    return fractions

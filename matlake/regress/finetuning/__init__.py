@@ -1,0 +1,1 @@
+"""Fine-tuning of a saved head towards other materials."""

@@ -1,0 +1,224 @@
+"""``finetune``: a saved IR-net is trained on rows of a target domain, and saved as a head of its own."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.encoders.session import onnx_runtime
+from matlake.errors import HeadError, TrainingError
+from matlake.materials.units import quantity_of
+from matlake.metrics import measure
+from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.regress.finetuning.plots import history_plots
+from matlake.regress.finetuning.result import FinetuneResult, Forgetting
+from matlake.regress.finetuning.saved_network import SavedNetwork, read_saved_network
+from matlake.regress.finetuning.source_rows import Past, SourceRows, find_past, rows_of_unseen
+from matlake.regress.finetuning.tuning import CAL_INPUTS, Labelled, Tuning, check_tuning, tune
+from matlake.regress.heads.card import HeadCard, check_name
+from matlake.regress.heads.evaluation import curve_of
+from matlake.regress.heads.measure import made_with, measure_fitted
+from matlake.regress.heads.model_search import silent
+from matlake.regress.heads.plots import draw_plots
+from matlake.regress.heads.storage import check_encoder, save_head
+from matlake.regress.heads.train import fractions_baseline
+from matlake.regress.regressors import Fitted, Model
+from matlake.regress.regressors.elemnet_training import require_torch
+from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model
+from matlake.regress.splits import HeldOut, hold_out_groups
+from matlake.regress.splits.held_out import MIN_COMPOSITIONS, find_trouble
+from matlake.regress.uncertainty.conformal import SLOW_FOLDS, residuals_of
+from matlake.store.lake import Lake
+
+_SPLIT: Final = "random"
+
+
+@dataclass(frozen=True)
+class FinetuneRequest:
+    """What to fine-tune.
+
+    Attributes:
+        head: Name of an IR-net's head.
+        target_rows: SQL predicate over ``materials`` that selects the rows of the target domain.
+        method: ``plain``, ``cal`` or ``cal-inputs``.
+        name: Name of the new head; by default that of the old one and the method.
+        seed: Decides which rows are set aside, their order, and what is drawn.
+    """
+
+    head: str
+    target_rows: str
+    method: str = "plain"
+    name: str | None = None
+    seed: int = 0
+
+
+def finetune(lake: Lake, request: FinetuneRequest, note: Callable[[str], None] = silent) -> FinetuneResult:
+    """Train a saved IR-net on, measure it before and after, calibrate its intervals, and save it as a new head.
+
+    A fifth of the target's compositions is set aside for the test, drawn from those that the head was not trained on.
+
+    Args:
+        lake: The lake that holds the head.
+        request: What to do.
+        note: Told what is being done.
+
+    Raises:
+        HeadError: No such head, one that is no IR-net, or a name that cannot be given to the new one.
+        TrainingError: Unknown method; too few rows are selected, or the head was trained on nearly all of them.
+        QueryError: ``target_rows`` is no predicate over ``materials``.
+        EncoderError: An encoder that the head was trained on is not there.
+        MissingExtraError: ONNX Runtime or torch is not installed.
+    """
+    onnx_runtime()
+    check_tuning(request.method)
+    require_torch()
+    saved = read_saved_network(lake.path, request.head)
+    name = request.name or f"{request.head}-{request.method}"
+    _check_names(name, request.head)
+    for feature in saved.card.features:
+        check_encoder(saved.card, feature, lake.find_encoder(feature.encoder).card)
+    note("reading the rows of the target domain, and those that the head was trained on")
+    matrix = _read_target(lake, saved.card, request.target_rows)
+    past = find_past(lake, saved.card)
+    held_out = _hold_out(matrix, past, request)
+    return _Finetuning(lake, request, saved, matrix, past, held_out, note).run(name)
+
+
+@dataclass(frozen=True)
+class _Finetuning:
+    """One run, with what it works on."""
+
+    lake: Lake
+    request: FinetuneRequest
+    saved: SavedNetwork
+    matrix: Matrix
+    past: Past
+    held_out: HeldOut
+    note: Callable[[str], None]
+
+    @property
+    def tuning(self) -> Tuning:
+        return Tuning(self.request.method, dropout=self.saved.dropout)
+
+    def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> Fitted:
+        own = _labelled(self.past.rows) if self.request.method == CAL_INPUTS else None
+        return tune(self.saved.fitted, self.tuning, (x, y), own, self.request.seed).kept
+
+    def run(self, name: str) -> FinetuneResult:
+        matrix, held_out, seed, card = self.matrix, self.held_out, self.request.seed, self.saved.card
+        rows, test_rows = held_out.train, held_out.test
+        x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
+        self.note(f"fine-tuning {card.name} on {len(rows):,} rows")
+        fitted = self.fit(x, y)
+        self.note("calibrating intervals on held-out folds of these rows")
+        measured = measure_fitted(
+            matrix, held_out, fitted, lambda: residuals_of(self.fit, x, y, groups, SLOW_FOLDS, seed), seed
+        )
+        before = measure(matrix.y[test_rows], self.saved.fitted.predict(matrix.x[test_rows]))
+        self.note("comparing with fewer rows and with element fractions")
+        curve = curve_of(self.fit, matrix, rows, test_rows, seed)
+        curve.append({"rows": len(rows), "mae": measured.evaluation.metrics.mae})
+        forgetting = self._forgetting(fitted)
+        fields = measured.card_fields()
+        fields["evaluation"] |= {
+            "before": asdict(before),
+            "forgetting": asdict(forgetting) if forgetting else None,
+        }
+        saved = save_head(
+            self.lake.path,
+            replace(
+                card,
+                name=name,
+                training_sql=matrix.sql,
+                split=_SPLIT,
+                split_description=held_out.description,
+                parameters=self._parameters(),
+                seed=seed,
+                n_train=len(rows),
+                n_test=len(test_rows),
+                n_dropped=len(held_out.dropped),
+                fractions_baseline=asdict(fractions_baseline(self._from_scratch(), matrix, held_out, seed)),
+                random_evaluation=None,
+                learning_curve=curve,
+                cross_validation={},
+                **fields,
+                **made_with(),
+            ),
+            measured.content,
+            measured.reference,
+            draw_plots(
+                measured.test,
+                curve,
+                measured.evaluation.baseline.mae,
+                quantity=quantity_of(card.target),
+                unit=card.unit,
+            )
+            | history_plots(fitted.regressor),
+        )
+        return FinetuneResult(saved, before, measured.evaluation, forgetting, matrix.missing, measured.test)
+
+    def _from_scratch(self) -> Model:
+        return ir_net_model(IR_NETS[self.saved.card.model], self.saved.widths)
+
+    def _parameters(self) -> dict[str, object]:
+        card = self.saved.card
+        origin = {"from_head": card.name, "from_sha256": card.sha256, "target_rows": self.request.target_rows}
+        return {"widths": list(self.saved.widths), **self.tuning.document(), **origin}
+
+    def _forgetting(self, fitted: Fitted) -> Forgetting | None:
+        """Measure both heads on the old one's test rows, but for compositions that are now trained on."""
+        own = self.past.rows
+        if own is None:
+            return None
+        trained = np.unique(self.matrix.groups[self.held_out.train])
+        rows = own.test[~np.isin(own.matrix.groups[own.test], trained)]
+        if not len(rows):
+            return None
+        x, y = own.matrix.x[rows], own.matrix.y[rows]
+        return Forgetting(len(rows), measure(y, self.saved.fitted.predict(x)), measure(y, fitted.predict(x)))
+
+
+def _check_names(name: str, head: str) -> None:
+    check_name(name)
+    if name == head:
+        raise HeadError(f"the new head would take the place of {head}", "give it another name: --name NEW")
+
+
+def _read_target(lake: Lake, card: HeadCard, where: str) -> Matrix:
+    try:
+        return read_matrix(lake, card.target, card.features, where=where)
+    except TrainingError as error:
+        raise TrainingError(f"target rows {where!r}: {error}", f"check the predicate; {error.hint}") from error
+
+
+def _hold_out(matrix: Matrix, past: Past, request: FinetuneRequest) -> HeldOut:
+    """Set a fifth of the compositions aside that the head has not been trained on; train on all other rows."""
+    unseen = rows_of_unseen(matrix, past.compositions)
+    compositions = len(np.unique(matrix.groups[unseen]))
+    if compositions < MIN_COMPOSITIONS:
+        selected = len(np.unique(matrix.groups))
+        raise TrainingError(
+            f"{request.head} was trained on all but {compositions} of the {selected:,} compositions that "
+            f"{request.target_rows!r} selects; {MIN_COMPOSITIONS} new ones are needed, of which some are tested",
+            "select other rows, or train the head without these first",
+        )
+    _, drawn = hold_out_groups(matrix.groups[unseen], request.seed)
+    test = unseen[drawn]
+    train = np.setdiff1d(np.arange(len(matrix.y)), test)
+    known = len(matrix.y) - len(unseen)
+    description = (
+        f"tests {len(test):,} of {len(matrix.y):,} target rows, a fifth of the compositions that {request.head} was "
+        f"not trained on, and trains on {len(train):,}"
+        + (f"; {known:,} of these it was trained on before" if known else "")
+    )
+    held = HeldOut("target", train, test, np.empty(0, dtype=np.intp), description)
+    trouble = find_trouble(matrix, held)
+    if trouble is not None:
+        raise trouble
+    return held
+
+
+def _labelled(rows: SourceRows | None) -> Labelled | None:
+    return None if rows is None else (rows.matrix.x[rows.train], rows.matrix.y[rows.train])

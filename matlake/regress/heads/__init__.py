@@ -1,0 +1,1 @@
+"""Heads: trained, measured, saved with a card, listed."""

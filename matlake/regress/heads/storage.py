@@ -1,0 +1,236 @@
+"""A trained head on disk: a folder, saved and replaced as a whole, loaded without running code.
+
+It holds the ONNX file, its card, the training rows that it remembers, and the plots of its training.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.encoders.card import EncoderCard
+from matlake.encoders.session import open_session
+from matlake.errors import HeadError
+from matlake.files import fsync_folder, write_whole
+from matlake.regress.features.feature import Feature
+from matlake.regress.heads.card import CARD_FILE, HeadCard, check_name, read_card, write_card
+from matlake.regress.uncertainty.reference_set import FILE as REFERENCE_FILE
+from matlake.regress.uncertainty.reference_set import Reference
+
+MODEL_FILE: Final = "head.onnx"
+PLOTS: Final = "plots"
+_SAVING: Final = ".saving"
+_REPLACED: Final = ".replaced"
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head that is ready to predict.
+
+    Attributes:
+        card: What it is.
+        session: The ONNX Runtime session.
+        reference: The training rows that it remembers; None for format 1.
+    """
+
+    card: HeadCard
+    session: Any
+    reference: Reference | None
+
+    def predict(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
+        """Return predictions, and where the rows lie among the training rows.
+
+        Args:
+            x: float32 [n, d], the card's features side by side.
+
+        Returns:
+            float64 [n], in the card's unit; and coordinates float32 [n, p], None where the head remembers no rows.
+        """
+        if self.reference is None:
+            (values,) = self.session.run(["value"], {"features": x})
+            return np.asarray(values, dtype=np.float64), None
+        values, coordinates = self.session.run(["value", "coordinates"], {"features": x})
+        return np.asarray(values, dtype=np.float64), coordinates
+
+
+def save_head(
+    lake: Path, card: HeadCard, content: bytes, reference: Reference | None, plots: Mapping[str, bytes] | None = None
+) -> HeadCard:
+    """Save a head, in place of one of the same name.
+
+    The new folder is complete and on disk before it gets its name. A head that is replaced is kept aside until then,
+    and is what a reader finds if the machine stops in between.
+
+    Args:
+        lake: Folder of the lake.
+        card: The card; its digests are filled in.
+        content: The ONNX file.
+        reference: The training rows to remember; None to keep a head of format 1 as it is.
+        plots: Files for the folder ``plots``, by name.
+
+    Returns:
+        The card as saved.
+
+    Raises:
+        HeadError: The name is not one, or another process is replacing the same head.
+    """
+    check_name(card.name)
+    card = replace(card, sha256=hashlib.sha256(content).hexdigest())
+    files = {MODEL_FILE: content}
+    if reference is not None:
+        files[REFERENCE_FILE] = reference.to_bytes()
+        card = replace(
+            card,
+            reference_sha256=hashlib.sha256(files[REFERENCE_FILE]).hexdigest(),
+            reference_rows=len(reference.value),
+        )
+    files |= {f"{PLOTS}/{name}": plot for name, plot in (plots or {}).items()}
+    heads = lake / "heads"
+    new = heads / _SAVING / f"{card.name}.{os.getpid()}"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    (heads / _REPLACED).mkdir(exist_ok=True)
+    aside = heads / _REPLACED / card.name
+    try:
+        for name, data in files.items():
+            (new / name).parent.mkdir(exist_ok=True)
+            write_whole(new / name, data)
+        write_card(card, new / CARD_FILE)
+        if (heads / card.name).exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            (heads / card.name).rename(aside)
+            fsync_folder(aside.parent)
+        new.rename(heads / card.name)
+    except OSError as error:
+        raise HeadError(
+            f"cannot save head {card.name}: {error}", "check the disk, and that no other process saves this head"
+        ) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    fsync_folder(heads)
+    shutil.rmtree(aside, ignore_errors=True)
+    return card
+
+
+def load_head(lake: Path, name: str, *, threads: int = 1) -> Head:
+    """Open a head after checking its digests and its operators.
+
+    Args:
+        lake: Folder of the lake.
+        name: Name of the head.
+        threads: Threads inside one operator.
+
+    Raises:
+        HeadError: No such head, or a file that is damaged, changed, refused or newer than this version.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+    folder = find_head(lake, name)
+    card = read_card(folder / CARD_FILE)
+    session = open_session(folder / MODEL_FILE, card.sha256, error=HeadError, threads=threads)
+    reference = None
+    if card.interval is not None:
+        path = folder / REFERENCE_FILE
+        try:
+            reference = Reference.from_bytes(path.read_bytes(), card.reference_sha256, card.name)
+        except OSError as error:
+            raise HeadError(f"cannot read {path}: {error.strerror}", "restore it, or train the head again") from error
+    return Head(card, session, reference)
+
+
+def find_head(lake: Path, name: str) -> Path:
+    """Return the folder of a head.
+
+    Raises:
+        HeadError: There is none of that name.
+    """
+    check_name(name)
+    folder = _folder(lake, name)
+    if folder is None:
+        known = ", ".join(_names(lake)) or "none yet: `matlake train` makes one"
+        raise HeadError(f"there is no head {name!r} in {lake}", f"heads: {known}")
+    return folder
+
+
+def list_heads(lake: Path) -> list[HeadCard]:
+    """Return the cards of all heads by name.
+
+    Raises:
+        HeadError: A card is damaged or newer than this version.
+    """
+    folders = [folder for name in _names(lake) if (folder := _folder(lake, name)) is not None]
+    return [read_card(folder / CARD_FILE) for folder in folders]
+
+
+def delete_head(lake: Path, name: str) -> None:
+    """Delete a head; readers see it whole or not at all.
+
+    Raises:
+        HeadError: There is none of that name, or it cannot be deleted.
+    """
+    find_head(lake, name)
+    going = lake / "heads" / _SAVING / f"{name}.{os.getpid()}.deleted"
+    going.parent.mkdir(exist_ok=True)
+    try:
+        while (folder := _folder(lake, name)) is not None:  # one that was put aside would come forward
+            folder.rename(going)
+            fsync_folder(folder.parent)
+            shutil.rmtree(going)
+    except OSError as error:
+        raise HeadError(f"cannot delete head {name}: {error}", "check the disk and its permissions") from error
+
+
+def export_head(lake: Path, name: str, target: Path) -> HeadCard:
+    """Copy a head into a new folder of its own, after checking it.
+
+    Args:
+        lake: Folder of the lake.
+        name: Name of the head.
+        target: The folder; it must not exist.
+
+    Raises:
+        HeadError: See ``load_head``; or the folder exists or cannot be written.
+    """
+    card = load_head(lake, name).card
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        if target.exists():
+            raise HeadError(f"{target} exists", "name a new folder")
+        shutil.copytree(find_head(lake, name), part)
+        part.rename(target)
+    except OSError as error:
+        raise HeadError(f"cannot write {target}: {error}", "check the path and the disk") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return card
+
+
+def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> None:
+    """Refuse an encoder other than the one a head was trained on.
+
+    Raises:
+        HeadError: The digests differ.
+    """
+    if encoder.sha256 != feature.sha256:
+        raise HeadError(
+            f"head {card.name} was trained on {feature.encoder} with sha256 {feature.sha256}, "
+            f"but the encoder of that name here has sha256 {encoder.sha256}",
+            "put the encoder back that it was trained on, or train the head again",
+        )
+
+
+def _names(lake: Path) -> list[str]:
+    heads = lake / "heads"
+    return sorted(
+        {card.parent.name for pattern in ("*", f"{_REPLACED}/*") for card in heads.glob(f"{pattern}/{CARD_FILE}")}
+    )
+
+
+def _folder(lake: Path, name: str) -> Path | None:
+    heads = lake / "heads"
+    return next((f for f in (heads / name, heads / _REPLACED / name) if (f / CARD_FILE).exists()), None)

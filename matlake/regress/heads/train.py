@@ -1,0 +1,189 @@
+"""Training: read, split, choose, fit, measure beside the baselines, calibrate, save."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+from matlake.encoders.session import onnx_runtime
+from matlake.materials.units import quantity_of, unit_of
+from matlake.metrics import Metrics, measure
+from matlake.progress import Tracker, untracked
+from matlake.regress.features.feature import Feature, resolve_features
+from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.regress.finetuning.plots import history_plots
+from matlake.regress.heads.card import HeadCard, check_name
+from matlake.regress.heads.evaluation import Evaluation, evaluate, learning_curve
+from matlake.regress.heads.measure import made_with, measure_fitted
+from matlake.regress.heads.model_search import Budget, choose, silent
+from matlake.regress.heads.model_spec import not_adversarial, resolve_model
+from matlake.regress.heads.plots import draw_plots
+from matlake.regress.heads.storage import save_head
+from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.regressors import AUTO, MODELS, Model, Parameters, fit_model
+from matlake.regress.regressors.elemnet import ELEMNET
+from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
+from matlake.regress.splits import HeldOut, parse_split
+from matlake.regress.uncertainty.conformal import out_of_fold_residuals
+from matlake.regress.uncertainty.fit_reference import Remembered, remember
+from matlake.store.lake import Lake
+
+_RANDOM: Final = "random"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train.
+
+    Attributes:
+        target: Numeric property column.
+        features: ``NAME`` or ``NAME@LAYER``, each embedded in the lake.
+        model: A model of ``models.MODELS``, such as ``fine-tune:ENCODER`` (see ``resolve_model``), or ``auto``.
+        dataset: Only this dataset.
+        where: Only rows of ``materials`` that this SQL predicate selects.
+        split: A method of ``splits``, with its argument.
+        name: Name of the head; by default the target and the model.
+        seed: Decides split, folds and what models draw.
+        budget: Bounds the search for model and parameters.
+        adversarial: ``cal`` or ``sal``: the model, an IR-net, learns from adversarial samples too.
+    """
+
+    target: str
+    features: list[str]
+    model: str = "auto"
+    dataset: str | None = None
+    where: str | None = None
+    split: str = _RANDOM
+    name: str | None = None
+    seed: int = 0
+    budget: Budget = field(default_factory=Budget)
+    adversarial: str | None = None
+
+
+def train(
+    lake: Lake, request: TrainRequest, note: Callable[[str], None] = silent, track: Tracker = untracked
+) -> TrainResult:
+    """Train a head, measure it on rows it has not seen, calibrate its intervals, and save it.
+
+    The head is fitted to the training rows only, so that its metrics are those of the very file that is saved.
+
+    Args:
+        lake: The lake, with the features embedded.
+        request: What to train.
+        note: Told what is being done.
+        track: Told the number of fits done in the search for model and parameters.
+
+    Raises:
+        TrainingError: The data do not allow it; see ``read_matrix``, ``parse_split``, ``Split.hold_out`` and
+            ``resolve_model``.
+        EncoderError: No such encoder or layer, or its weights are no start for a training.
+        QueryError: ``where`` is no predicate over ``materials``.
+        HeadError: The name is not one, or the model does not survive the conversion to ONNX.
+        MissingExtraError: ONNX Runtime is not installed, or torch, which deep networks need.
+    """
+    onnx_runtime()
+    seed, split = request.seed, parse_split(request.split)
+    features = resolve_features(lake, request.features)
+    asked = _asked(lake, request, features)
+    named = filter(None, (request.target, request.model, request.adversarial))
+    name = request.name or "-".join(named).replace(":", "-")
+    check_name(name)
+    note("reading features and target")
+    matrix = read_matrix(
+        lake,
+        request.target,
+        features,
+        dataset=request.dataset,
+        where=request.where,
+        columns=split.columns,
+        crystals=split.needs_crystals,
+    )
+    held_out = split.hold_out(matrix, seed)
+    rows, test_rows = held_out.train, held_out.test
+    x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
+    choice = choose(asked, x, y, groups, seed, note, budget=request.budget, track=track)
+    best, model = choice.best, choice.model
+    note(f"fitting {best.model} to {len(rows):,} rows")
+    fitted = fit_model(model, best.parameters, x, y, seed)
+    note("calibrating intervals on held-out folds of the training rows")
+    measured = measure_fitted(
+        matrix, held_out, fitted, lambda: out_of_fold_residuals(model, best.parameters, x, y, groups, seed), seed
+    )
+    evaluation, test = measured.evaluation, measured.test
+    note("comparing with fewer rows, with element fractions and with a random split")
+    curve = learning_curve(model, best.parameters, matrix, rows, test_rows, seed)
+    curve.append({"rows": len(rows), "mae": evaluation.metrics.mae})
+    on_fractions = fractions_baseline(model, matrix, held_out, seed)
+    random_evaluation = None if split.text == _RANDOM else _random_evaluation(model, best.parameters, matrix, seed)
+    unit = unit_of(request.target)
+    card = save_head(
+        lake.path,
+        HeadCard(
+            name=name,
+            target=request.target,
+            unit=unit,
+            features=features,
+            training_sql=matrix.sql,
+            split=split.text,
+            split_description=held_out.description,
+            model=best.model,
+            parameters=best.parameters,
+            seed=seed,
+            n_train=len(rows),
+            n_test=len(test_rows),
+            n_dropped=len(held_out.dropped),
+            fractions_baseline=asdict(on_fractions),
+            random_evaluation=random_evaluation.document() if random_evaluation else None,
+            learning_curve=curve,
+            cross_validation=choice.document(),
+            **measured.card_fields(),
+            **made_with(),
+        ),
+        measured.content,
+        measured.reference,
+        draw_plots(test, curve, evaluation.baseline.mae, quantity=quantity_of(request.target), unit=unit)
+        | history_plots(fitted.regressor),
+    )
+    return TrainResult(
+        card, evaluation, random_evaluation, on_fractions, matrix.missing, test, _on_fractions(model).name
+    )
+
+
+def _asked(lake: Lake, request: TrainRequest, features: tuple[Feature, ...]) -> str | Model:
+    if request.model != AUTO:
+        return resolve_model(lake, request.model, features, request.adversarial)
+    if request.adversarial:
+        raise not_adversarial(AUTO)
+    return AUTO
+
+
+def _on_fractions(model: Model) -> Model:
+    """Return what a model is compared with on element fractions: itself; for a fine-tuned network, one from scratch."""
+    return ELEMNET if model.slow and model.name not in MODELS else model
+
+
+def fractions_baseline(model: Model, matrix: Matrix, held_out: HeldOut, seed: int) -> Metrics:
+    """Choose parameters for, fit and measure the same kind of model on element fractions."""
+    rows, test_rows = held_out.train, held_out.test
+    x, y, groups = matrix.fractions[rows], matrix.y[rows], matrix.groups[rows]
+
+    def chosen(kind: Model) -> Parameters:
+        grid = kind.grid(x.shape[1])
+        return grid[0] if len(grid) == 1 else choose(kind, x, y, groups, seed).best.parameters
+
+    kind = _on_fractions(model)
+    if model.name == ENSEMBLE:
+        # Parameters that suit the head's features, such as the width of a kernel, would be a handicap here.
+        members = model.grid(x.shape[1])[0]["members"]
+        parameters = {name: chosen(MODELS[name]) for name in {member["model"] for member in members}}
+        kind = ensemble_model(ensemble_parameters([(m["model"], parameters[m["model"]], m["weight"]) for m in members]))
+    fitted = fit_model(kind, chosen(kind), x, y, seed)
+    return measure(matrix.y[test_rows], fitted.predict(matrix.fractions[test_rows]))
+
+
+def _random_evaluation(model: Model, parameters: Parameters, matrix: Matrix, seed: int) -> Evaluation:
+    """Fit and measure the same model with the same parameters on a random split."""
+    held_out = parse_split(_RANDOM).hold_out(matrix, seed)
+    rows, test_rows = held_out.train, held_out.test
+    fitted = fit_model(model, parameters, matrix.x[rows], matrix.y[rows], seed)
+    remembered: Remembered = remember(matrix, rows, seed)
+    return evaluate(matrix, rows, test_rows, fitted.predict(matrix.x[test_rows]), remembered, seed)

@@ -1,0 +1,1 @@
+"""Regressors as ONNX graphs."""

@@ -1,0 +1,1 @@
+"""Predictions of heads, for formulas, crystals and tables."""

@@ -1,0 +1,138 @@
+"""Answers to many questions, in columns: cheap for a million rows, and read one at a time where few are asked."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.materials.formula import Composition
+from matlake.regress.heads.storage import Head
+from matlake.regress.prediction.prediction import Neighbour, Prediction, Refusal
+from matlake.regress.uncertainty.applicability import doubts, novel_elements
+from matlake.regress.uncertainty.reference_set import SHOWN, Reference
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a head says of n inputs. A head that remembers no training rows leaves all but values and reasons empty.
+
+    Attributes:
+        values: float64 [n], in the head's unit; NaN where there is a reason instead.
+        reasons: n reasons, or None.
+        lower: float64 [n], lower end of the interval; NaN where there is none.
+        upper: float64 [n], upper end.
+        ood_scores: float64 [n], out-of-distribution scores; NaN where there is none.
+        novelties: For each input the elements that are new to the head.
+        doubts: For each input what speaks against trusting the prediction.
+        near: int32 [n, ``SHOWN``], rows of the reference nearest to the input, nearest first.
+        distances: float32 [n, ``SHOWN``], to them; infinite where there are no more, or no answer.
+        coordinates: float32 [n, p], where the inputs lie among the training rows; None where the head remembers none.
+        reference: The training rows.
+    """
+
+    values: NDArray[np.float64]
+    reasons: list[str | None]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    ood_scores: NDArray[np.float64]
+    novelties: list[tuple[str, ...]]
+    doubts: list[tuple[str, ...]]
+    near: NDArray[np.int32]
+    distances: NDArray[np.float32]
+    coordinates: NDArray[np.float32] | None
+    reference: Reference | None
+
+    @staticmethod
+    def unanswered(reasons: list[str | None], head: Head) -> "Predicted":
+        """Return columns to be filled, with the reasons that are known."""
+        n, reference = len(reasons), head.reference
+        return Predicted(
+            values=np.full(n, np.nan),
+            reasons=reasons,
+            lower=np.full(n, np.nan),
+            upper=np.full(n, np.nan),
+            ood_scores=np.full(n, np.nan),
+            novelties=[()] * n,
+            doubts=[()] * n,
+            near=np.zeros((n, SHOWN), dtype=np.int32),
+            distances=np.full((n, SHOWN), np.inf, dtype=np.float32),
+            coordinates=None
+            if reference is None
+            else np.full((n, reference.coordinates.shape[1]), np.nan, dtype=np.float32),
+            reference=reference,
+        )
+
+    def fill(
+        self, rows: Sequence[int], x: NDArray[np.float32], compositions: Sequence[Composition], head: Head
+    ) -> None:
+        """Let the head answer some of the questions.
+
+        Args:
+            rows: Places of m inputs.
+            x: float32 [m, d], their features.
+            compositions: Their m compositions.
+            head: The head.
+        """
+        if not len(rows):
+            return
+        places = np.asarray(rows)
+        values, coordinates = head.predict(x)
+        self.values[places] = values
+        if self.reference is None or self.coordinates is None or coordinates is None or head.card.interval is None:
+            return
+        around = self.reference.nearest(coordinates)
+        half_widths = head.card.interval.half_widths(around)
+        self.lower[places] = values - half_widths
+        self.upper[places] = values + half_widths
+        self.ood_scores[places] = around.scores
+        self.near[places] = around.rows[:, :SHOWN]
+        self.distances[places] = around.distances[:, :SHOWN]
+        self.coordinates[places] = coordinates
+        card = head.card
+        for row, composition, score in zip(rows, compositions, around.scores.tolist(), strict=True):
+            self.novelties[row] = novel_elements(composition.elements, card.element_rows)
+            self.doubts[row] = doubts(composition.elements, score, card.element_rows, card.block_rows)
+
+    def answer(self, row: int, name: str | None, place: int | None = None) -> Prediction | Refusal:
+        """Return one of the answers.
+
+        Args:
+            row: Which.
+            name: What the input is called.
+            place: Its place among all inputs, where these are a part of them.
+        """
+        reason = self.reasons[row]
+        if reason is not None:
+            return Refusal(row if place is None else place, name, reason)
+        return Prediction(
+            name or "",
+            float(self.values[row]),
+            _number(self.lower[row]),
+            _number(self.upper[row]),
+            _number(self.ood_scores[row]),
+            self.novelties[row],
+            self.doubts[row],
+            self.neighbours(row),
+        )
+
+    def neighbours(self, row: int) -> tuple[Neighbour, ...]:
+        """Return the training materials nearest to an input."""
+        if self.reference is None:
+            return ()
+        return tuple(
+            self.reference.neighbour(near, distance)
+            for near, distance in zip(self.near[row].tolist(), self.distances[row].tolist(), strict=True)
+            if math.isfinite(distance)
+        )
+
+    def neighbours_json(self, row: int) -> str | None:
+        """Return them as a JSON array, as tables hold them; None where there are none."""
+        found = [vars(neighbour) for neighbour in self.neighbours(row)]
+        return json.dumps(found, ensure_ascii=False) if found else None
+
+
+def _number(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,138 @@
+"""Prediction for a few formulas or structure files."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from matlake.errors import SourceError
+from matlake.regress.prediction.prediction import Prediction, Refusal
+from matlake.regress.prediction.predictor import Predictor, open_predictor
+from matlake.regress.uncertainty.applicability import FARTHEST
+from matlake.store.lake import Lake
+
+FAR_OUT: Final = 2.0
+"""Out-of-distribution score from which a material is far outside the training materials."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a head says.
+
+    Attributes:
+        head: Name of the head.
+        target: Property predicted.
+        unit: Unit of the values.
+        level: Share of measured values that intervals are to hold; None for a head older than intervals.
+        predictions: In the order of the inputs.
+        failed: Inputs without a prediction.
+    """
+
+    head: str
+    target: str
+    unit: str
+    level: float | None
+    predictions: list[Prediction]
+    failed: list[Refusal]
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of the contract."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return the text for people."""
+        heading = f"{self.target} by head {self.head}, in {self.unit or 'no unit'}"
+        if self.level is not None:
+            heading += f", with {self.level:.0%} intervals"
+        return [heading, *prediction_lines(self.predictions, self.unit), *refusal_lines(self.failed, len(self.failed))]
+
+
+def prediction_lines(predictions: list[Prediction], unit: str) -> list[str]:
+    """Return lines on predictions: value, interval, how far out, what is new, the nearest training materials."""
+    width = max((len(p.input) for p in predictions), default=0)
+    lines = []
+    for p in predictions:
+        line = f"  {p.input:<{width}}  {p.value:>10.4g} {unit}".rstrip()
+        if p.lower is not None and p.upper is not None and p.ood_score is not None:
+            line += f"  [{p.lower:.4g}, {p.upper:.4g}]  {verdict(p.ood_score)} ({p.ood_score:.2f})"
+        lines.append(line)
+        if p.doubts:
+            lines.append(f"  {'':<{width}}  doubtful: {'; '.join(p.doubts)}")
+        if p.nearest:
+            near = ", ".join(f"{n.formula} {n.value:.4g} ({n.distance:.2f})" for n in p.nearest)
+            lines.append(f"  {'':<{width}}  nearest: {near}")
+    return lines
+
+
+def verdict(ood_score: float) -> str:
+    """Say in words what an out-of-distribution score means."""
+    if ood_score <= FARTHEST:
+        return "like the training materials"
+    return "at their edge" if ood_score <= FAR_OUT else "far outside them"
+
+
+def refusal_lines(failed: list[Refusal], count: int) -> list[str]:
+    """Return lines on inputs without a prediction, of which ``failed`` may be the first few."""
+    if not count:
+        return []
+    shown = [f"  row {refusal.row}: {refusal.reason}" for refusal in failed]
+    return [f"{count:,} without a prediction", *shown, *(["  …"] if len(failed) < count else [])]
+
+
+def predict(lake: Lake, head_name: str, formulas: Sequence[str]) -> Predictions:
+    """Predict for a few formulas; one that cannot be read does not stop the others.
+
+    Raises:
+        HeadError: See ``open_predictor``; or the head needs crystals.
+        EncoderError: Likewise.
+        MissingExtraError: Likewise.
+    """
+    predictor = open_predictor(lake, head_name)
+    predicted = predictor.predict(formulas)
+    return collect(predictor, (predicted.answer(row, formula) for row, formula in enumerate(formulas)))
+
+
+def predict_structures(lake: Lake, head_name: str, paths: Sequence[Path]) -> Predictions:
+    """Predict for structure files; one that cannot be read does not stop the others.
+
+    Args:
+        lake: The lake.
+        head_name: Name of the head.
+        paths: CIF or POSCAR files, or anything else with structures that can be imported. A structure is called by
+            the path of its file, followed by its id where the file holds several.
+
+    Raises:
+        HeadError: See ``open_predictor``.
+        EncoderError: Likewise.
+        MissingExtraError: Likewise.
+    """
+    from matlake.regress.prediction.inputs import open_structures  # readers of structures take a second to import
+
+    predictor = open_predictor(lake, head_name)
+    answers: list[Prediction | Refusal] = []
+    for path in paths:
+        try:
+            own = [one for some in open_structures(path).answer(predictor) for one in some.each()]
+        except SourceError as error:
+            answers.append(Refusal(len(answers), str(path), str(error)))
+            continue
+        for one in own:
+            name = f"{path}: {one.input}" if len(own) > 1 else str(path)
+            if isinstance(one, Refusal):
+                answers.append(replace(one, row=len(answers), input=name))
+            else:
+                answers.append(replace(one, input=name))
+    return collect(predictor, answers)
+
+
+def collect(predictor: Predictor, answers: Iterable[Prediction | Refusal]) -> Predictions:
+    """Sort answers into those with a prediction and those without."""
+    predictions, failed = [], []
+    for answer in answers:
+        if isinstance(answer, Prediction):
+            predictions.append(answer)
+        else:
+            failed.append(answer)
+    card = predictor.head.card
+    level = None if card.interval is None else card.interval.level
+    return Predictions(card.name, card.target, card.unit, level, predictions, failed)

@@ -1,0 +1,202 @@
+"""Prediction for tables of any length: batches stream in, predictions stream out."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from matlake.errors import SourceError
+from matlake.files import fsync_folder
+from matlake.progress import Tracker, untracked
+from matlake.regress.heads.storage import Head
+from matlake.regress.prediction.inputs import Answers, open_questions
+from matlake.regress.prediction.predict import Predictions, collect, refusal_lines
+from matlake.regress.prediction.prediction import Prediction, Refusal
+from matlake.regress.prediction.predictor import open_predictor
+from matlake.store.importing.readers import Source
+from matlake.store.lake import Lake
+
+REASON_COLUMN: Final = "prediction_failure"
+_LISTED: Final = 100
+
+
+@dataclass(frozen=True)
+class WrittenPredictions:
+    """Predictions that went to a file.
+
+    Attributes:
+        head: Name of the head.
+        target: Property predicted.
+        unit: Unit of the values.
+        output: The file: the input's columns and those of ``predict_to_file``.
+        rows: Rows with a prediction.
+        n_failed: Rows and lines without one.
+        failed: The first hundred of them; the file has the reason of every row.
+    """
+
+    head: str
+    target: str
+    unit: str
+    output: Path
+    rows: int
+    n_failed: int
+    failed: list[Refusal]
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of the contract; the predictions are in the file."""
+        return {
+            "head": self.head,
+            "target": self.target,
+            "unit": self.unit,
+            "output": str(self.output),
+            "rows": self.rows,
+            "predictions": [],
+            "n_failed": self.n_failed,
+            "failed": [vars(refusal) for refusal in self.failed],
+        }
+
+    def lines(self) -> list[str]:
+        """Return the text for people."""
+        return [
+            f"wrote {self.rows:,} predictions of {self.target} in {self.unit or 'no unit'} to {self.output}",
+            *refusal_lines(self.failed[:5], self.n_failed),
+        ]
+
+
+def predict_table(
+    lake: Lake,
+    head_name: str,
+    path: Path,
+    *,
+    formula_column: str | None = None,
+    structure_column: str | None = None,
+    track: Tracker = untracked,
+) -> Predictions:
+    """Predict for a table and return all predictions; ``predict_to_file`` is for tables of any length.
+
+    Args:
+        lake: The lake.
+        head_name: Name of the head.
+        path: CSV or Parquet file, or anything else that can be imported.
+        formula_column: Column of formulas; by default ``formula``, ``composition``, … .
+        structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
+        track: Told the number of rows done.
+
+    Raises:
+        SourceError: The file or its column of formulas or structures is not there.
+        HeadError: See ``open_predictor``; or the head needs crystals, and there are none.
+    """
+    predictor = open_predictor(lake, head_name)
+    questions = open_questions(predictor, path, formula_column, structure_column)
+    found: list[Prediction | Refusal] = []
+    for answers in questions.answer(predictor):
+        found += answers.each(len(found))
+        track(len(found), max(len(found), questions.source.rows))
+    return collect(predictor, [*found, *_bad_lines(questions.source, len(found))])
+
+
+def predict_to_file(
+    lake: Lake,
+    head_name: str,
+    path: Path,
+    output: Path,
+    *,
+    formula_column: str | None = None,
+    structure_column: str | None = None,
+    track: Tracker = untracked,
+) -> WrittenPredictions:
+    """Predict for a table and write a table, in memory that does not grow with the number of rows.
+
+    Args:
+        lake: The lake.
+        head_name: Name of the head.
+        path: CSV or Parquet file, or anything else that can be imported.
+        output: CSV or Parquet file by its ending; appears when it is complete. It holds the input's columns, structures
+            left out; ``predicted_TARGET``, or ``prediction_failure`` where there is none; and, for a head that has
+            them, the ends of the interval as ``lower_TARGET`` and ``upper_TARGET``, ``ood_score``, ``novel_elements``
+            joined by hyphens, ``doubts`` joined by semicolons, and ``nearest_training_materials``, a JSON array.
+        formula_column: Column of formulas; by default ``formula``, ``composition``, … .
+        structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
+        track: Told the number of rows done.
+
+    Raises:
+        SourceError: The file or its column of formulas or structures is not there, or the output's ending is unknown.
+        HeadError: See ``open_predictor``; or the head needs crystals, and there are none.
+    """
+    predictor = open_predictor(lake, head_name)
+    card = predictor.head.card
+    questions = open_questions(predictor, path, formula_column, structure_column)
+    source = questions.source
+    schema = _output_schema(source, predictor.head)
+    part = output.with_name(f".{output.name}.part")
+    rows = n_failed = 0
+    listed: list[Refusal] = []
+    try:
+        with _open_writer(part, output, schema) as writer:
+            for answers in questions.answer(predictor):
+                writer.write_table(_with_predictions(answers, schema))
+                refusals = answers.refusals(rows)
+                rows += answers.columns.num_rows
+                n_failed += len(refusals)
+                listed += refusals[: _LISTED - len(listed)]
+                track(rows, max(rows, source.rows))
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    fsync_folder(output.parent)
+    bad = _bad_lines(source, rows)
+    listed += bad[: _LISTED - len(listed)]
+    return WrittenPredictions(card.name, card.target, card.unit, output, rows - n_failed, n_failed + len(bad), listed)
+
+
+def _with_predictions(answers: Answers, schema: pa.Schema) -> pa.Table:
+    predicted = answers.predicted
+    added = [pa.array(predicted.values, from_pandas=True), pa.array(predicted.reasons, pa.string())]  # NaN becomes null
+    if predicted.reference is not None:
+        added += [
+            *(pa.array(v, from_pandas=True) for v in (predicted.lower, predicted.upper, predicted.ood_scores)),
+            pa.array(["-".join(novel) or None for novel in predicted.novelties], pa.string()),
+            pa.array(["; ".join(doubts) or None for doubts in predicted.doubts], pa.string()),
+            pa.array([predicted.neighbours_json(row) for row in range(len(predicted.values))], pa.string()),
+        ]
+    return pa.Table.from_arrays([*answers.columns.columns, *added], schema=schema)
+
+
+def _output_schema(source: Source, head: Head) -> pa.Schema:
+    target, schema = head.card.target, source.schema
+    added = {f"predicted_{target}": pa.float64(), REASON_COLUMN: pa.string()}
+    if head.reference is not None:
+        added |= {
+            f"lower_{target}": pa.float64(),
+            f"upper_{target}": pa.float64(),
+            "ood_score": pa.float64(),
+            "novel_elements": pa.string(),
+            "doubts": pa.string(),
+            "nearest_training_materials": pa.string(),
+        }
+    for name, kind in added.items():
+        if name in schema.names:
+            raise SourceError(f"{source.path} has a column {name} already", "rename it, so that it is not mixed up")
+        schema = schema.append(pa.field(name, kind))
+    return schema
+
+
+def _open_writer(part: Path, output: Path, schema: pa.Schema) -> Any:
+    if output.suffix.lower() == ".csv":
+        return pacsv.CSVWriter(part, schema)
+    if output.suffix.lower() in (".parquet", ".pq"):
+        return pq.ParquetWriter(part, schema, compression="zstd")
+    raise SourceError(f"cannot write {output}", "end its name in .csv or .parquet")
+
+
+def _bad_lines(source: Source, rows: int) -> list[Refusal]:
+    """Return lines of a file that are no rows; they come after its rows, with the line in the reason."""
+    return [
+        Refusal(place, None, f"line {bad.line}: {bad.reason}") for place, bad in enumerate(source.bad_lines, start=rows)
+    ]

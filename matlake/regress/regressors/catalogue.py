@@ -1,0 +1,88 @@
+"""The regressors on offer.
+
+All but trees are fitted to standardised features, all to a standardised target, so that one grid serves every property.
+See docs/models.md for what each is and for their errors on real properties.
+"""
+
+from typing import Final
+
+from matlake.errors import TrainingError
+from matlake.regress.regressors.elemnet import ELEMNET, WAYS
+from matlake.regress.regressors.ir_net import IR_NET, IR_NET_17
+from matlake.regress.regressors.kernel_machines import KERNEL_RIDGE, NYSTROEM_SVR, SVR, SVR_LINEAR, SVR_RBF
+from matlake.regress.regressors.linear import ELASTIC_NET, LASSO, LINEAR, RIDGE, SGD
+from matlake.regress.regressors.mlp import MLP
+from matlake.regress.regressors.neighbours import KNN
+from matlake.regress.regressors.regressor import Model
+from matlake.regress.regressors.trees import (
+    ADABOOST,
+    BAGGING,
+    DECISION_TREE,
+    EXTRA_TREES,
+    GRADIENT_BOOSTING,
+    RANDOM_FOREST,
+)
+
+AUTO: Final = "auto"
+AUTO_MODELS: Final = ("svr", "mlp", "kernel-ridge", "adaboost", "extra-trees", "nystroem-svr")
+"""What ``auto`` chooses from: one of each kind that leads on a property in docs/models.md, and one for many rows."""
+
+MODELS: Final[dict[str, Model]] = {
+    model.name: model
+    for model in (
+        ADABOOST,
+        ELASTIC_NET,
+        LINEAR,
+        SGD,
+        RIDGE,
+        SVR,
+        SVR_LINEAR,
+        SVR_RBF,
+        KNN,
+        DECISION_TREE,
+        EXTRA_TREES,
+        BAGGING,
+        LASSO,
+        RANDOM_FOREST,
+        KERNEL_RIDGE,
+        NYSTROEM_SVR,
+        GRADIENT_BOOSTING,
+        MLP,
+        ELEMNET,
+        IR_NET,
+        IR_NET_17,
+    )
+}
+
+
+def named_model(name: str) -> Model:
+    """Return the model of a name.
+
+    Raises:
+        TrainingError: Unknown model.
+    """
+    if name not in MODELS:
+        ways = ", ".join(f"{way}:ENCODER" for way in WAYS)
+        raise TrainingError(f"unknown model {name!r}", f"models: {', '.join(MODELS)}, {ways}, {AUTO}")
+    return MODELS[name]
+
+
+def find_model(name: str, n_rows: int) -> Model:
+    """Return a model that can be fitted to a number of rows.
+
+    Raises:
+        TrainingError: Unknown model, or more rows than it is meant for.
+    """
+    model = named_model(name)
+    check_rows(model, n_rows)
+    return model
+
+
+def check_rows(model: Model, n_rows: int) -> None:
+    """Raise TrainingError when there are more rows than a model is meant for."""
+    if model.max_rows is not None and n_rows > model.max_rows:
+        unlimited = ", ".join(m.name for m in MODELS.values() if m.max_rows is None)
+        raise TrainingError(
+            f"{model.name} is limited to {model.max_rows:,} training rows, and there are {n_rows:,}",
+            f"use one of {unlimited}, or select fewer rows with --where",
+        )

@@ -1,0 +1,137 @@
+"""IR-nets as regressors: dense layers with a shortcut around each, on any features.
+
+Sources: Jha et al., Proc. 25th ACM SIGKDD, 2385 (2019), the network of 17 layers with batch normalisation; Li,
+Miklaucic and Hu, arXiv 2408.09297, the short and wide one with layer normalisation and dropout, which adversarial
+learning is done with.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.errors import TrainingError
+from matlake.regress.regressors.elemnet import HIDDEN_WIDTHS as WIDTHS_17
+from matlake.regress.regressors.elemnet import split_off
+from matlake.regress.regressors.elemnet_training import TrainingSettings, require_torch
+from matlake.regress.regressors.regressor import Model, Parameters, Regressor, Rows, log_uniform
+
+if TYPE_CHECKING:
+    from matlake.regress.regressors.ir_net_torch import TorchNetwork
+    from matlake.regress.regressors.ir_net_training import MakeAdversary
+
+WIDTHS: Final = (2048, 1024, 512)
+"""Of the blocks of the paper's network."""
+
+_MOST_WIDE: Final = 8192
+
+
+@dataclass(frozen=True)
+class IrNet:
+    """A kind of IR-net.
+
+    Attributes:
+        name: What ``--model`` takes.
+        widths: Of its blocks, unless others are given.
+        norm: ``layer`` or ``batch``.
+        dropout: Share of values that a block drops in training.
+        projected: Whether every shortcut is a linear map; otherwise only where the width changes.
+        training: How it is trained, unless said otherwise.
+    """
+
+    name: str
+    widths: tuple[int, ...]
+    norm: str
+    dropout: float
+    projected: bool
+    training: Parameters
+
+
+@dataclass(frozen=True)
+class AdversaryOf:
+    """How an adversary comes into the fits of a model.
+
+    Attributes:
+        parameters: What the head's card says of it.
+        make: From a model's parameters and a seed to what makes the adversary.
+    """
+
+    parameters: Parameters
+    make: "Callable[[Parameters, int], MakeAdversary]"
+
+
+def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: AdversaryOf | None = None) -> Model:
+    """Return an IR-net as a model.
+
+    Args:
+        kind: Which.
+        widths: Of its blocks; those of the kind where not given.
+        adversary: Where it is to learn from adversarial samples too.
+    """
+    usual = {"widths": list(widths or kind.widths), "dropout": kind.dropout, **kind.training}
+    usual |= adversary.parameters if adversary else {}
+
+    def fit_judged(chosen: Parameters, fit: Rows, judge: Rows, seed: int, device: str = "cpu") -> Regressor:
+        require_torch()
+        from matlake.regress.regressors.ir_net_training import train_network
+
+        make = adversary.make(chosen, seed) if adversary else None
+        start = start_of(kind, chosen, fit[0].shape[1], seed)
+        return train_network(start, fit, judge, training_settings(chosen), seed, make, device).kept
+
+    def fit(chosen: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int) -> Regressor:
+        rows, aside = split_off(np.asarray(x, dtype=np.float32), seed)
+        return fit_judged(chosen, (x[rows], y[rows]), (x[aside], y[aside]), seed)
+
+    def grid(n_features: int) -> list[Parameters]:  # noqa: ARG001 - the signature of ``Model.grid``
+        return [usual]
+
+    def draw(rng: np.random.Generator, n_features: int) -> Parameters:  # noqa: ARG001 - the signature of ``Model.draw``
+        middle = usual["learning_rate"]
+        return {**usual, "learning_rate": log_uniform(rng, middle / 3.0, middle * 3.0)}
+
+    return Model(kind.name, fit, grid, draw, fit_judged=fit_judged)
+
+
+def start_of(kind: IrNet, parameters: Parameters, inputs: int, seed: int) -> "TorchNetwork":
+    """Return the network that a training from scratch begins with."""
+    from matlake.regress.regressors.ir_net_torch import fresh_network
+
+    return fresh_network(
+        inputs, parameters["widths"], kind.norm, parameters["dropout"], projected=kind.projected, seed=seed
+    )
+
+
+def training_settings(parameters: Parameters) -> TrainingSettings:
+    """Return those of a model's parameters that are about the training."""
+    known = {field.name for field in fields(TrainingSettings)}
+    return TrainingSettings(**{name: value for name, value in parameters.items() if name in known})
+
+
+def parse_widths(text: str) -> tuple[int, ...]:
+    """Return the widths that ``512-256-128`` means.
+
+    Raises:
+        TrainingError: It means none.
+    """
+    parts = text.split("-")
+    if not all(part.isascii() and part.isdigit() and 1 <= int(part) <= _MOST_WIDE for part in parts):
+        raise TrainingError(
+            f"{text!r} are no widths of layers",
+            f"write such as ir-net:512-256-128, each from 1 to {_MOST_WIDE:,}",
+        )
+    return tuple(int(part) for part in parts)
+
+
+# on a hundred rows an epoch has three steps: fewer epochs would end the training before it has begun
+_LAYERED: Final[Parameters] = {"learning_rate": 1e-3, "epochs": 200, "steps": 800, "patience": 40}
+_DEEP: Final[Parameters] = {"learning_rate": 1e-3, "epochs": 200, "steps": 1200, "patience": 40}
+
+IR_NET_KIND: Final = IrNet("ir-net", WIDTHS, "layer", 0.5, projected=True, training=_LAYERED)
+IR_NET_17_KIND: Final = IrNet("ir-net-17", WIDTHS_17, "batch", 0.0, projected=False, training=_DEEP)
+IR_NETS: Final = {kind.name: kind for kind in (IR_NET_KIND, IR_NET_17_KIND)}
+
+IR_NET: Final = ir_net_model(IR_NET_KIND)
+IR_NET_17: Final = ir_net_model(IR_NET_17_KIND)

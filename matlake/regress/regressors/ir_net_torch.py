@@ -1,0 +1,147 @@
+"""Residual networks in torch, made from plain arrays and turned back into them. Imported only to train."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import nn
+
+from matlake.regress.regressors.ir_net_numpy import EPSILON, Block, Dense, ResidualNetwork
+
+LAYER_NORM = "layer"
+BATCH_NORM = "batch"
+
+
+class TorchBlock(nn.Module):
+    """relu(dropout(norm(x·W + b))) + shortcut(x)."""
+
+    def __init__(self, dense: nn.Linear, norm: nn.Module, dropout: float, shortcut: nn.Module) -> None:
+        """Take the parts."""
+        super().__init__()
+        self.dense, self.norm, self.shortcut = dense, norm, shortcut
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return [n, outputs] for [n, inputs]."""
+        value: torch.Tensor = torch.relu(self.dropout(self.norm(self.dense(x)))) + self.shortcut(x)
+        return value
+
+
+class TorchNetwork(nn.Module):
+    """Blocks and a linear output."""
+
+    def __init__(self, blocks: Sequence[TorchBlock], output: nn.Linear) -> None:
+        """Take the parts."""
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+        self.output = output
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return [n] for [n, features]."""
+        value: torch.Tensor = self.output(self.blocks(x)).squeeze(1)
+        return value
+
+    def learn(self, rows: int) -> None:
+        """Prepare for steps on so many rows at a time: one row has no variance to normalise by."""
+        self.train()
+        if rows < 2:  # noqa: PLR2004 - see above
+            self.keep_statistics()
+
+    def keep_statistics(self) -> None:
+        """Let batch normalisations use and keep the statistics that they have."""
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.eval()
+
+    def arrays(self) -> ResidualNetwork:
+        """Return a copy as plain arrays, batch normalisations folded."""
+        blocks = (_block(module) for module in self.blocks if isinstance(module, TorchBlock))
+        return ResidualNetwork(tuple(blocks), _dense(self.output))
+
+
+def fresh_network(
+    inputs: int, widths: Sequence[int], norm: str, dropout: float, *, projected: bool, seed: int
+) -> TorchNetwork:
+    """Draw a network with torch's initialisation.
+
+    Args:
+        inputs: Number of features.
+        widths: Of the blocks.
+        norm: ``LAYER_NORM`` or ``BATCH_NORM``.
+        dropout: Share of values that a block drops.
+        projected: Whether every shortcut is a linear map; otherwise only where the width changes.
+        seed: Of the draw.
+    """
+    with seeded(seed):
+        blocks = []
+        for before, after in pairwise((inputs, *widths)):
+            dense = nn.Linear(before, after)
+            shortcut = nn.Linear(before, after) if projected or before != after else nn.Identity()
+            normed = nn.LayerNorm(after, EPSILON) if norm == LAYER_NORM else nn.BatchNorm1d(after)
+            blocks.append(TorchBlock(dense, normed, dropout, shortcut))
+        return TorchNetwork(blocks, nn.Linear((inputs, *widths)[-1], 1))
+
+
+def from_arrays(network: ResidualNetwork, dropout: float) -> TorchNetwork:
+    """Return a network that goes on from given weights; folded batch normalisations stay folded."""
+    blocks = []
+    for block in network.blocks:
+        norm: nn.Module = nn.Identity()
+        if block.norm is not None:
+            scale, shift = block.norm
+            norm = nn.LayerNorm(len(scale), EPSILON)
+            _fill(norm, weight=scale, bias=shift)
+        shortcut = nn.Identity() if block.shortcut is None else _linear(block.shortcut)
+        blocks.append(TorchBlock(_linear(block.dense), norm, dropout, shortcut))
+    return TorchNetwork(blocks, _linear(network.output))
+
+
+@contextmanager
+def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
+    """Draw from a seed inside, and leave torch's own state as it was."""
+    devices = [torch.device(device)] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _block(block: TorchBlock) -> Block:
+    dense, norm = _dense(block.dense), None
+    if isinstance(block.norm, nn.LayerNorm):
+        norm = (_array(block.norm.weight), _array(block.norm.bias))
+    elif isinstance(block.norm, nn.BatchNorm1d):
+        dense = _folded(dense, block.norm)
+    return Block(dense, norm, _dense(block.shortcut) if isinstance(block.shortcut, nn.Linear) else None)
+
+
+def _folded(dense: Dense, norm: nn.BatchNorm1d) -> Dense:
+    if norm.running_mean is None or norm.running_var is None:
+        raise TypeError("the batch normalisation keeps no statistics")
+    spread = torch.sqrt(norm.running_var.double() + norm.eps)
+    factor = (norm.weight.detach().double() / spread).cpu().numpy()
+    shift = norm.bias.detach().double().cpu().numpy() - norm.running_mean.double().cpu().numpy() * factor
+    weights, biases = dense
+    return (weights * factor).astype(np.float32), (biases * factor + shift).astype(np.float32)
+
+
+def _dense(linear: nn.Linear) -> Dense:
+    return np.ascontiguousarray(_array(linear.weight).T), _array(linear.bias)
+
+
+def _array(values: torch.Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return values.detach().cpu().numpy().astype(np.float32, copy=True)
+
+
+def _linear(dense: Dense) -> nn.Linear:
+    weights, biases = dense
+    inputs, outputs = weights.shape
+    linear = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")  # draws nothing
+    _fill(linear, weight=weights.T, bias=biases)
+    return linear
+
+
+def _fill(module: nn.Module, **values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+    """Copy arrays into parameters."""
+    module.load_state_dict({name: torch.from_numpy(np.array(value, order="C")) for name, value in values.items()})

@@ -1,0 +1,99 @@
+"""Whole groups at random: compositions or chemical systems, none of them on both sides."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.regress.features.matrix import Matrix
+from matlake.regress.splits.held_out import Proposal, Rows
+from matlake.regress.splits.split import Split
+
+TEST_SHARE: Final = 0.2
+FOLDS: Final = 5
+
+
+def group_split(text: str, groups: Callable[[Matrix], NDArray[Any]], rule: str) -> Split:
+    """Return the split that sets a fifth of the groups aside, drawn at random.
+
+    Args:
+        text: How to type it.
+        groups: From n rows to the group [n] of each.
+        rule: What tested rows do, completing ``rows that …``.
+    """
+
+    def preferred(matrix: Matrix, seed: int) -> Iterator[Proposal]:
+        _, rows = hold_out_groups(groups(matrix), seed)
+        yield _propose(matrix, rows, "a fifth", rule)
+
+    def every(matrix: Matrix, seed: int) -> Iterator[Proposal]:
+        for number, (_, rows) in enumerate(grouped_folds(groups(matrix), FOLDS, seed), start=1):
+            yield _propose(matrix, rows, f"fold {number} of {FOLDS}", rule)
+
+    return Split(text, preferred, every)
+
+
+def random_split(argument: str | None) -> Split:  # noqa: ARG001 - as the makers of other splits
+    """Return the split that sets a fifth of the compositions aside, drawn at random."""
+    return group_split("random", lambda matrix: matrix.groups, "belong to compositions drawn at random")
+
+
+def hold_out_groups(groups: NDArray[Any], seed: int) -> tuple[Rows, Rows]:
+    """Set aside a fifth of the groups, drawn at random.
+
+    Args:
+        groups: [n], group of each row.
+        seed: Decides which groups are drawn.
+
+    Returns:
+        Rows to train on and rows to test on, ascending.
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    count = int(group.max()) + 1
+    drawn = np.zeros(count, dtype=bool)
+    drawn[np.random.default_rng(seed).permutation(count)[: round(TEST_SHARE * count)]] = True
+    return np.flatnonzero(~drawn[group]), np.flatnonzero(drawn[group])
+
+
+def grouped_folds(groups: NDArray[Any], folds: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """Cut rows into folds for cross-validation, whole groups at a time.
+
+    Args:
+        groups: [n], group of each row, such as its composition; at least ``folds`` different ones.
+        folds: Number of folds.
+        seed: Decides which group goes to which fold.
+
+    Returns:
+        For each fold the rows to fit and the rows to validate on, ascending.
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    count = int(group.max()) + 1
+    fold = (np.random.default_rng(seed).permutation(count) % folds)[group]
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(folds)]
+
+
+def subsample(groups: NDArray[Any], rows: int, seed: int) -> Rows:
+    """Draw about a number of rows, whole groups at a time.
+
+    Args:
+        groups: [n], group of each row, such as its composition.
+        rows: Number wanted; all rows are returned when there are no more.
+        seed: Decides which groups are drawn.
+
+    Returns:
+        Row numbers, ascending.
+    """
+    if len(groups) <= rows:
+        return np.arange(len(groups))
+    _, group, size = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(size))
+    kept = np.zeros(len(size), dtype=bool)
+    kept[order[np.cumsum(size[order]) <= rows]] = True
+    return np.flatnonzero(kept[group])
+
+
+def _propose(matrix: Matrix, rows: Rows, label: str, rule: str) -> Proposal:
+    test = np.zeros(len(matrix.y), dtype=bool)
+    test[rows] = True
+    return Proposal(label, rule, test, np.zeros(len(test), dtype=bool))

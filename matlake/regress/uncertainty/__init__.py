@@ -1,0 +1,1 @@
+"""Intervals, the applicability domain, and the nearest training materials."""

@@ -1,0 +1,107 @@
+"""Calibration of intervals and of the out-of-distribution score, on training rows.
+
+Residuals are cross-conformal (Vovk, Ann. Math. Artif. Intell. 74, 9, 2015): those of models that were fitted without
+the row and its composition.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.regress.regressors import Fit, Model, Parameters, fit_model
+from matlake.regress.splits import grouped_folds
+from matlake.regress.uncertainty.intervals import Interval, difficulty
+from matlake.regress.uncertainty.nearest import nearest_rows
+from matlake.regress.uncertainty.reference_set import LOCAL, NEAREST, Surroundings, scores
+
+LEVEL: Final = 0.9
+"""Share of measured values that intervals are to hold; less where calibration rows are too few to promise it."""
+
+FOLDS: Final = 5
+SLOW_FOLDS: Final = 3
+"""Of deep networks."""
+
+ALL_FOLDS_ROWS: Final = 5000
+"""Up to so many training rows every fold is held out once; above, one fold of a thousand rows or more is enough."""
+
+_FLOOR: Final = 0.25
+"""Share of the mean residual that is added to every local one."""
+
+
+def out_of_fold_residuals(
+    model: Model,
+    parameters: Parameters,
+    x: NDArray[np.float32],
+    y: NDArray[np.float64],
+    groups: NDArray[np.str_],
+    seed: int,
+) -> NDArray[np.float64]:
+    """Return what a model errs on rows that it was not fitted to; see ``residuals_of``.
+
+    Args:
+        model: Kind of regressor.
+        parameters: Its parameters.
+        x: float32 [n, d], training rows.
+        y: float64 [n].
+        groups: [n], composition of each row.
+        seed: Decides the folds, and what models draw.
+    """
+    folds = SLOW_FOLDS if model.slow else FOLDS
+    return residuals_of(lambda x, y: fit_model(model, parameters, x, y, seed), x, y, groups, folds, seed)
+
+
+def residuals_of(
+    fit: Fit, x: NDArray[np.float32], y: NDArray[np.float64], groups: NDArray[np.str_], folds: int, seed: int
+) -> NDArray[np.float64]:
+    """Return what fits err on rows that they have not seen, whole compositions at a time.
+
+    Args:
+        fit: From features and target of some rows to what is fitted to them.
+        x: float32 [n, d], training rows.
+        y: float64 [n].
+        groups: [n], composition of each row.
+        folds: Number of folds; fewer where there are fewer compositions.
+        seed: Decides the folds.
+
+    Returns:
+        float64 [n], absolute errors; NaN where the row was in no fold that was held out.
+    """
+    residuals = np.full(len(y), np.nan)
+    cut = grouped_folds(groups, min(folds, len(np.unique(groups))), seed)
+    for rows, held in cut if len(y) <= ALL_FOLDS_ROWS else cut[:1]:
+        residuals[held] = np.abs(fit(x[rows], y[rows]).predict(x[held]) - y[held])
+    return residuals
+
+
+def distance_scale(coordinates: NDArray[np.float32], groups: NDArray[np.intp]) -> float:
+    """Return the 95th percentile of what the scores of training rows would be, had each been new.
+
+    Args:
+        coordinates: float32 [m, p].
+        groups: Numbers of compositions [m]: polymorphs do not count as neighbours here.
+    """
+    distances, _ = nearest_rows(coordinates, coordinates, NEAREST, (groups, groups))
+    scale = float(np.quantile(scores(distances), 0.95))
+    return scale if scale > 0.0 else 1.0
+
+
+def calibrate(coordinates: NDArray[np.float32], residuals: NDArray[np.float64], groups: NDArray[np.intp]) -> Interval:
+    """Find the quantile that makes intervals hold ``LEVEL`` of the measured values.
+
+    Args:
+        coordinates: float32 [m, p], in the unit of the score.
+        residuals: float64 [m], out-of-fold; NaN where there is none.
+        groups: Numbers of compositions [m].
+    """
+    from crepes import ConformalRegressor
+
+    calibrating = np.isfinite(residuals)
+    distances, near = nearest_rows(coordinates[calibrating], coordinates, LOCAL, (groups[calibrating], groups))
+    floor = _FLOOR * float(np.mean(residuals[calibrating])) or float(np.finfo(np.float32).tiny)
+    hardness = difficulty(Surroundings(distances, near, residuals.astype(np.float32)), floor)
+    regressor = ConformalRegressor().fit(residuals[calibrating], sigmas=hardness)
+    rows = int(calibrating.sum())
+    level = min(LEVEL, 1.0 - 1.01 / (rows + 1))  # the k-th of n errors cannot bound more than k / (n + 1) of them
+    quantile = float(regressor.predict_int(np.zeros(1), sigmas=np.ones(1), confidence=level)[0, 1])
+    return Interval(level, quantile, floor, rows)

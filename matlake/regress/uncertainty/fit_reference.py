@@ -1,0 +1,77 @@
+"""What a head remembers for judging predictions, made from the rows that it is trained on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.regress.features.matrix import Matrix
+from matlake.regress.splits import Rows, subsample
+from matlake.regress.uncertainty.conformal import calibrate, distance_scale
+from matlake.regress.uncertainty.intervals import Interval
+from matlake.regress.uncertainty.nearest import nearest_rows
+from matlake.regress.uncertainty.projection import Projection, fit_projection
+from matlake.regress.uncertainty.reference_set import MAX_ROWS, Reference
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """Training rows, and where they lie.
+
+    Attributes:
+        rows: Rows of the matrix [m], ascending.
+        projection: From features to coordinates, in the unit of the out-of-distribution score.
+        coordinates: float32 [m, p].
+        groups: Numbers of their compositions [m].
+    """
+
+    rows: Rows
+    projection: Projection
+    coordinates: NDArray[np.float32]
+    groups: NDArray[np.intp]
+
+    def nearest_values(self, matrix: Matrix, rows: Rows) -> NDArray[np.float64]:
+        """Predict for rows of the matrix the value of the nearest row remembered, float64 [n]."""
+        _, nearest = nearest_rows(self.projection.apply(matrix.x[rows]), self.coordinates, 1)
+        values: NDArray[np.float64] = matrix.y[self.rows[nearest[:, 0]]]
+        return values
+
+
+def remember(matrix: Matrix, train_rows: Rows, seed: int) -> Remembered:
+    """Choose what to remember, all training rows or a part, and lay out the space of distances.
+
+    Args:
+        matrix: Features and compositions.
+        train_rows: Rows that the head is fitted to.
+        seed: Decides which rows are drawn where there are too many.
+    """
+    rows = train_rows[subsample(matrix.groups[train_rows], MAX_ROWS, seed)]
+    _, groups = np.unique(matrix.groups[rows], return_inverse=True)
+    projection = fit_projection(matrix.x[rows], seed)
+    scale = distance_scale(projection.apply(matrix.x[rows]), groups)
+    projection = projection.divided_by(scale)
+    return Remembered(rows, projection, projection.apply(matrix.x[rows]), groups)
+
+
+def make_reference(matrix: Matrix, remembered: Remembered, residuals: NDArray[np.float64]) -> Reference:
+    """Return what the head keeps.
+
+    Args:
+        matrix: The rows.
+        remembered: Which of them.
+        residuals: float64 [m], of the rows remembered; NaN where there is none.
+    """
+    rows = remembered.rows
+    return Reference(
+        matrix.dataset[rows],
+        matrix.material_id[rows],
+        matrix.formula[rows],
+        matrix.y[rows],
+        residuals.astype(np.float32),
+        remembered.coordinates,
+    )
+
+
+def make_interval(remembered: Remembered, residuals: NDArray[np.float64]) -> Interval:
+    """Calibrate intervals on the rows remembered that have a residual."""
+    return calibrate(remembered.coordinates, residuals, remembered.groups)

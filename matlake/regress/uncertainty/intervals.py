@@ -1,0 +1,48 @@
+"""Prediction intervals whose width follows how hard a prediction is.
+
+Normalised conformal prediction (Papadopoulos, Gammerman, Vovk, Conf. on Artificial Intelligence and Applications 64,
+2008): half a width is an estimate of difficulty times a quantile that ``calibration`` finds. The estimate is the mean
+residual of the nearest training rows times a factor that grows with the out-of-distribution score, because errors do.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.regress.uncertainty.reference_set import Surroundings
+
+_AT_HOME: Final = 0.5
+"""Added to the out-of-distribution score, so that the middle of the training set has a width as well."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How intervals are made.
+
+    Attributes:
+        level: Share of measured values that they hold, on data exchangeable with the training rows.
+        quantile: Half a width, in units of the difficulty.
+        floor: Added to local residuals, in the target's unit.
+        calibration_rows: Rows whose residuals it rests on.
+    """
+
+    level: float
+    quantile: float
+    floor: float
+    calibration_rows: int
+
+    def half_widths(self, surroundings: Surroundings) -> NDArray[np.float64]:
+        """Return half the width of the intervals of n points, float64 [n], in the target's unit."""
+        return self.quantile * difficulty(surroundings, self.floor)
+
+
+def difficulty(surroundings: Surroundings, floor: float) -> NDArray[np.float64]:
+    """Estimate how far predictions may be off, float64 [n], up to a common factor.
+
+    Args:
+        surroundings: The training rows around n points.
+        floor: Added to local residuals, in the target's unit: neighbours that were lucky promise nothing.
+    """
+    return (surroundings.local_residuals + floor) * (_AT_HOME + surroundings.scores)

@@ -1,0 +1,50 @@
+"""The nearest of some points in a small number of dimensions: exact, and fast enough for each prediction."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_HELD: Final = 1 << 23
+"""Squared distances held at once: 32 MB."""
+
+
+def nearest_rows(
+    points: NDArray[np.float32],
+    known: NDArray[np.float32],
+    k: int,
+    groups: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return the k nearest known points of each point, nearest first.
+
+    Args:
+        points: float32 [n, p].
+        known: float32 [m, p].
+        k: Number wanted; where there are fewer, distances are infinite and rows 0.
+        groups: Numbers [n] and [m]; a known point of a point's own number does not count.
+
+    Returns:
+        Euclidean distances float32 [n, k], and rows of ``known`` int32 [n, k].
+    """
+    from matlake.regress.uncertainty.nearest_kernel import smallest
+
+    distances = np.full((len(points), k), np.inf, dtype=np.float32)
+    rows = np.zeros((len(points), k), dtype=np.int32)
+    norms = np.einsum("ij,ij->i", known, known)
+    step = max(1, _HELD // max(1, len(known)))
+    for start in range(0, len(points), step):
+        part = slice(start, start + step)
+        # squared distances up to a constant for each point, which does not change the order
+        order_by = (-2.0 * points[part]) @ known.T
+        order_by += norms
+        if groups is not None:
+            order_by[groups[0][part, None] == groups[1][None]] = np.inf
+        found = np.zeros((len(order_by), k), dtype=np.bool_)
+        smallest(order_by, rows[part], found)
+        # |a|² + |b|² - 2ab loses digits where points are close: the few that count are measured again
+        exact = np.sqrt(np.sum((points[part, None] - known[rows[part]]) ** 2, axis=2))
+        exact[~found] = np.inf
+        order = np.argsort(exact, axis=1, kind="stable")
+        distances[part] = np.take_along_axis(exact, order, axis=1)
+        rows[part] = np.take_along_axis(rows[part], order, axis=1)
+    return distances, rows

@@ -1,0 +1,157 @@
+"""What a head remembers of its training rows: where they lie, what was measured, how far off the head would have been.
+
+From it come the out-of-distribution score of a prediction, the width of its interval and the materials it rests on.
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from matlake.errors import HeadError
+from matlake.regress.prediction.prediction import Neighbour
+from matlake.regress.uncertainty.nearest import nearest_rows
+
+FILE: Final = "reference.parquet"
+NEAREST: Final = 5
+"""Rows whose mean distance is the out-of-distribution score."""
+
+SHOWN: Final = 3
+"""Rows that are shown with a prediction."""
+
+LOCAL: Final = 25
+"""Rows whose residuals say how hard a prediction is."""
+
+MAX_ROWS: Final = 10_000
+"""Training rows remembered: a few megabytes, and thousands of predictions a second."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Training rows of a head, or a random part of them.
+
+    Attributes:
+        dataset: str [m].
+        material_id: str [m].
+        formula: str [m].
+        value: float64 [m], the target.
+        residual: float32 [m], absolute error of a model that was fitted without the row and its composition; NaN where
+            none was. In the target's unit.
+        coordinates: float32 [m, p], in the unit of the out-of-distribution score.
+    """
+
+    dataset: NDArray[np.str_]
+    material_id: NDArray[np.str_]
+    formula: NDArray[np.str_]
+    value: NDArray[np.float64]
+    residual: NDArray[np.float32]
+    coordinates: NDArray[np.float32]
+
+    def nearest(self, coordinates: NDArray[np.float32]) -> "Surroundings":
+        """Look for the remembered rows around some points.
+
+        Args:
+            coordinates: float32 [n, p].
+        """
+        distances, rows = nearest_rows(coordinates, self.coordinates, LOCAL)
+        return Surroundings(distances, rows, self.residual)
+
+    def neighbour(self, row: int, distance: float) -> Neighbour:
+        """Return a remembered row as it is shown with a prediction."""
+        return Neighbour(
+            str(self.dataset[row]),
+            str(self.material_id[row]),
+            str(self.formula[row]),
+            float(self.value[row]),
+            distance,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return the content of ``reference.parquet``."""
+        table = pa.table(
+            {
+                "dataset": self.dataset.tolist(),
+                "material_id": self.material_id.tolist(),
+                "formula": self.formula.tolist(),
+                "value": self.value,
+                "residual": pa.array(self.residual, from_pandas=True),  # NaN becomes null
+                "coordinates": pa.FixedSizeListArray.from_arrays(
+                    pa.array(self.coordinates.reshape(-1)), self.coordinates.shape[1]
+                ),
+            }
+        )
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression="zstd")
+        return sink.getvalue()
+
+    @staticmethod
+    def from_bytes(content: bytes, sha256: str, name: str) -> "Reference":
+        """Read the content of ``reference.parquet`` after checking its digest.
+
+        Args:
+            content: The file.
+            sha256: What the card says.
+            name: Of the head, for messages.
+
+        Raises:
+            HeadError: The file was changed or damaged.
+        """
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise HeadError(
+                f"{FILE} of head {name} does not match the sha256 of its card",
+                "the file was changed or damaged: restore it, or train the head again",
+            )
+        table = pq.read_table(io.BytesIO(content)).combine_chunks()
+        coordinates = table["coordinates"].combine_chunks()
+        text = {name: table[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
+        return Reference(
+            **text,
+            value=table["value"].to_numpy(),
+            residual=table["residual"].to_numpy(),
+            coordinates=coordinates.flatten().to_numpy().reshape(len(table), -1),
+        )
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The remembered rows around n points, nearest first.
+
+    Attributes:
+        distances: float32 [n, ``LOCAL``], infinite where there are no more rows.
+        rows: int32 [n, ``LOCAL``].
+        residual: float32 [m], of the remembered rows.
+    """
+
+    distances: NDArray[np.float32]
+    rows: NDArray[np.int32]
+    residual: NDArray[np.float32]
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Mean distance to the ``NEAREST`` rows, float64 [n]: the out-of-distribution score."""
+        return scores(self.distances)
+
+    @property
+    def local_residuals(self) -> NDArray[np.float64]:
+        """Mean residual of the nearest rows that have one, float64 [n]; the mean of all rows where none has."""
+        near = self.residual[self.rows]
+        known = np.isfinite(near) & np.isfinite(self.distances)
+        means: NDArray[np.float64] = np.where(known.any(axis=1), _mean(near, known), np.nanmean(self.residual))
+        return means
+
+
+def scores(distances: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the mean of the ``NEAREST`` smallest distances, float64 [n], of distances [n, k] in ascending order."""
+    near = distances[:, :NEAREST]
+    return _mean(near, np.isfinite(near))
+
+
+def _mean(values: NDArray[np.float32], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    total: NDArray[np.float64] = np.where(counted, values, 0.0).sum(axis=1, dtype=np.float64)
+    means: NDArray[np.float64] = total / np.maximum(counted.sum(axis=1), 1)
+    return means

@@ -1,0 +1,162 @@
+"""The application: routes, their documentation, and what their errors look like."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from matlake.errors import MatlakeError
+from matlake.serving.errors import RequestError, error_body, internal_error, overloaded
+from matlake.serving.examples import RUTILE, Example, material_example, prediction_example
+from matlake.serving.fast_routes import LeanRoute, Reply
+from matlake.serving.metrics import CONTENT_TYPE
+from matlake.serving.pages import add_pages
+from matlake.serving.row_json import dumps
+from matlake.serving.schema import (
+    CrystalRequest,
+    EmbedRequest,
+    EmbedResponse,
+    HeadsResponse,
+    MapResponse,
+    PredictRequest,
+    PredictResponse,
+    Problem,
+    SearchRequest,
+    SearchResponse,
+)
+from matlake.serving.service import Service
+
+_DESCRIPTION = """\
+Heads of a matlake: a property of materials, with an interval, a score of how far from the training materials each one
+is, and the nearest of those.
+
+Every error is `{"error", "hint"}`. Requests that come at the same time share a run of the encoder.
+"""
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "The body is no JSON."},
+    401: {"model": Problem, "description": "No API key, or a wrong one."},
+    404: {"model": Problem, "description": "No such head or encoder."},
+    408: {"model": Problem, "description": "The body did not arrive in time."},
+    413: {"model": Problem, "description": "The body is too large."},
+    415: {"model": Problem, "description": "The content type is not `application/json`."},
+    422: {"model": Problem, "description": "The request is wrong, or asks for too much."},
+    503: {"model": Problem, "description": "Too busy, or no answer in time; try again later."},
+}
+
+
+def make_app(service: Service) -> FastAPI:
+    """Return the application, without the gate before it."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(service.close)
+
+    app = FastAPI(
+        title="matlake",
+        version=version("matlake"),
+        description=_DESCRIPTION,
+        docs_url=None,  # FastAPI's page loads its scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: _explain, MatlakeError: _explain, Exception: _explain},
+    )
+    _add_posts(app, service)
+    _add_gets(app, service)
+    add_pages(app)
+    return app
+
+
+def lean_handlers(app: FastAPI) -> dict[str, ASGIApp]:
+    """Return the handlers of POST requests by path: they answer in half the time without the application's layers."""
+    return {route.path: route.app for route in app.router.routes if isinstance(route, LeanRoute)}
+
+
+def _add_posts(app: FastAPI, service: Service) -> None:
+    async def predict(request: PredictRequest) -> Reply:
+        """Predict a property of materials."""
+        return await service.predict(request)
+
+    async def embed(request: EmbedRequest) -> Reply:
+        """Return the embeddings of materials."""
+        return await service.embed(request)
+
+    async def search(request: SearchRequest) -> Reply:
+        """Find the materials of the lake that are nearest to others."""
+        return await service.search(request)
+
+    async def crystal(request: CrystalRequest) -> Reply:
+        """Read a structure and return what is drawn of it: atoms, bonds, cell."""
+        return await service.draw(request)
+
+    head = next(iter(service.heads.values()))
+    feature = head.card.features[0]
+    about = material_example(crystals=feature.input == "crystal", encoder=feature.feature)
+    for path, endpoint, answer, example in (
+        ("/v1/predict", predict, PredictResponse, prediction_example(head)),
+        ("/v1/embed", embed, EmbedResponse, about),
+        ("/v1/search", search, SearchResponse, about),
+        ("/v1/crystal", crystal, None, Example({"structure": RUTILE})),
+    ):
+        app.router.routes.append(
+            LeanRoute(
+                path,
+                endpoint,
+                methods=["POST"],
+                response_model=answer,
+                responses=_PROBLEMS,
+                openapi_extra=example.openapi(),
+                operation_id=path.rpartition("/")[2],
+            )
+        )
+
+
+def _add_gets(app: FastAPI, service: Service) -> None:
+    @app.get("/v1/heads", response_model=HeadsResponse)
+    async def heads() -> Response:
+        """List the heads that are served."""
+        return _json({"heads": [head.describe() for head in service.heads.values()]})
+
+    @app.get("/v1/heads/{head}/map", response_model=MapResponse, responses={404: _PROBLEMS[404]})
+    async def training_map(head: str, request: Request) -> Response:
+        """Return where the training materials of a head lie, in the plane of their two widest directions."""
+        return (await service.map(head)).answer(request)
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        """Say that the process lives."""
+        return _json({"status": "ok"})
+
+    @app.get("/readyz", responses={503: _PROBLEMS[503]})
+    async def readyz() -> Response:
+        """Say whether requests will be answered without delay."""
+        if not service.is_stopping:
+            return _json({"status": "ready"})
+        raise overloaded("the server is stopping")
+
+    @app.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Return counters in Prometheus' format."""
+        return Response(service.metrics.render(), media_type=CONTENT_TYPE)
+
+
+def _json(document: Any) -> Response:
+    return Response(dumps(document), media_type="application/json")
+
+
+async def _explain(request: Request, error: Exception) -> Response:
+    """Answer an error as every other."""
+    if isinstance(error, HTTPException):
+        headers = dict(error.headers or {})
+        hint = f"methods: {headers['Allow']}" if "Allow" in headers else "paths are in /docs"
+        error = RequestError(error.status_code, f"{request.method} {request.url.path}: {error.detail}", hint, headers)
+    if not isinstance(error, MatlakeError):
+        error = internal_error(request.scope["matlake.name"])
+    status, headers = (error.status, error.headers) if isinstance(error, RequestError) else (500, {})
+    return Response(error_body(error), status, headers, "application/json")

@@ -1,0 +1,71 @@
+"""Real requests and their real answers, for the documentation. Making them warms everything up."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from matlake.materials.structure_files.sniff import parse_structure
+from matlake.regress.prediction.predict import collect
+from matlake.serving.served_head import ServedHead
+
+FORMULAS: Final = ("BaZrS3", "TiO2")
+RUTILE: Final = """\
+rutile, TiO2
+1.0
+4.594 0 0
+0 4.594 0
+0 0 2.959
+Ti O
+2 4
+direct
+0 0 0
+0.5 0.5 0.5
+0.305 0.305 0
+0.695 0.695 0
+0.195 0.805 0.5
+0.805 0.195 0.5
+"""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request and what it is answered.
+
+    Attributes:
+        request: Body of the request.
+        response: Body of the answer; None where it is not shown.
+    """
+
+    request: dict[str, Any]
+    response: dict[str, Any] | None = None
+
+    def openapi(self) -> dict[str, Any]:
+        """Return what the OpenAPI document says of it."""
+        found: dict[str, Any] = {"requestBody": _json_example(self.request)}
+        if self.response is not None:
+            found["responses"] = {"200": _json_example(self.response)}
+        return found
+
+
+def prediction_example(head: ServedHead) -> Example:
+    """Predict with a head, and return request and answer."""
+    crystals = [parse_structure(RUTILE)]
+    if head.predictor.needs_crystals:
+        request = {"head": head.card.name, "structures": [RUTILE]}
+        predicted = head.predictor.predict_crystals(crystals)
+        names = [crystal.composition.reduced_formula for crystal in crystals]
+    else:
+        request = {"head": head.card.name, "formulas": list(FORMULAS)}
+        predicted = head.predictor.predict(FORMULAS)
+        names = list(FORMULAS)
+    answer = collect(head.predictor, [predicted.answer(row, name) for row, name in enumerate(names)])
+    return Example(request, json.loads(json.dumps(answer.document())))
+
+
+def material_example(*, crystals: bool, **fields: Any) -> Example:
+    """Return a request about a formula or a crystal."""
+    return Example({**fields, **({"structures": [RUTILE]} if crystals else {"formulas": [FORMULAS[0]]})})
+
+
+def _json_example(body: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"example": body}}}

@@ -1,0 +1,80 @@
+"""From the fields of a request to materials, within the limits."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from matlake.errors import StructureError
+from matlake.materials.crystal import Crystal
+from matlake.materials.structure_files.sniff import parse_structure
+from matlake.serving.errors import RequestError
+from matlake.serving.settings import Limits
+
+_TOO_LARGE: Final = "--max-atoms"  # every reader's hint when a cell has more atoms than allowed
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a request asks about.
+
+    Attributes:
+        kind: ``formulas`` or ``structures``.
+        texts: As they came.
+    """
+
+    kind: str
+    texts: list[str]
+
+
+def choose(formulas: list[str] | None, structures: list[str] | None, limits: Limits) -> Texts:
+    """Return the formulas or the structures.
+
+    Raises:
+        RequestError: Both or neither are given, or too many (422).
+    """
+    if (formulas is None) == (structures is None):
+        given = "both formulas and structures" if formulas is not None else "neither formulas nor structures"
+        raise RequestError(422, given, 'give one of them, such as {"formulas": ["BaZrS3"]}')
+    chosen = Texts("formulas", formulas) if formulas is not None else Texts("structures", structures or [])
+    if len(chosen.texts) > limits.rows:
+        raise RequestError(
+            422,
+            f"{len(chosen.texts):,} {chosen.kind}, more than {limits.rows:,} in one request",
+            "send several requests, or use `matlake predict HEAD --input FILE`",
+        )
+    return chosen
+
+
+def read_crystals(texts: Sequence[str], limits: Limits) -> list[Crystal | StructureError]:
+    """Read structures; one that cannot be read does not stop the others.
+
+    Raises:
+        RequestError: They have too many atoms (422), or reading them takes longer than anybody waits (503).
+    """
+    found: list[Crystal | StructureError] = []
+    atoms = 0
+    end = time.monotonic() + limits.request_s
+    for row, text in enumerate(texts):
+        if time.monotonic() > end:
+            raise RequestError(503, f"structures are not read within {limits.request_s:g} s", "send fewer at a time")
+        try:
+            crystal = parse_structure(text, max_atoms=limits.atoms)
+        except StructureError as error:
+            if _TOO_LARGE in error.hint:
+                raise _too_many_atoms(f"structure {row}: {error}", limits) from error
+            found.append(error)
+            continue
+        atoms += len(crystal.numbers)
+        if atoms > limits.atoms:
+            raise _too_many_atoms(f"structures 0 to {row} have {atoms:,} atoms", limits)
+        found.append(crystal)
+    return found
+
+
+def _too_many_atoms(what: str, limits: Limits) -> RequestError:
+    return RequestError(
+        422,
+        f"{what}; a request may have {limits.atoms:,}",
+        "send fewer structures or a smaller cell, or start the server with a larger --max-atoms",
+    )

@@ -1,0 +1,115 @@
+"""A request and its answer, counted on the way."""
+
+import asyncio
+import time
+from typing import Any, Final
+
+from starlette.types import Message, Receive, Send
+
+from matlake.serving.errors import RequestError, answer_error, overloaded
+from matlake.serving.settings import Limits
+
+_SAFE: Final = (b"x-content-type-options", b"nosniff")
+
+
+class Held:
+    """Bytes of all bodies that are held at the moment."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.bytes = 0
+
+
+class Exchange:
+    """Stands between the application and the connection.
+
+    Args:
+        name: Name of the request.
+        limits: What it may take.
+        held: Bodies of all requests.
+        receive: The connection's.
+        send: The connection's.
+        is_reading: Whether the application will read a body; what takes long is first that, then the answer.
+    """
+
+    def __init__(
+        self, name: str, limits: Limits, held: Held, receive: Receive, send: Send, *, is_reading: bool
+    ) -> None:
+        """Start the clock."""
+        self.name = name
+        self.notes: dict[str, Any] = {}
+        self.status = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.started = time.perf_counter()
+        self.is_reading = is_reading
+        self.patience = asyncio.timeout(limits.read_s if is_reading else limits.request_s)
+        self._limits = limits
+        self._held = held
+        self._receive = receive
+        self._send = send
+
+    async def receive(self) -> Message:
+        """Return the next part of the body, as long as it is not too large.
+
+        Raises:
+            RequestError: It is (413), or there are too many large ones (503).
+        """
+        limits = self._limits
+        message = await self._receive()
+        size = len(message.get("body", b""))
+        self.bytes_in += size
+        self._held.bytes += size
+        if self.bytes_in > limits.body_bytes:
+            raise too_large(limits, close=True)
+        if self._held.bytes > limits.held_bytes:
+            raise overloaded("too many large bodies are being read")
+        if not message.get("more_body", False):
+            self.is_reading = False
+            left = limits.request_s - (time.perf_counter() - self.started)
+            self.patience.reschedule(asyncio.get_running_loop().time() + left)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer, with the headers that all have."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message["headers"], _SAFE, (b"x-request-id", self.name.encode())]}
+        else:
+            self.bytes_out += len(message.get("body", b""))
+        await self._send(message)
+
+    async def refuse(self, error: RequestError) -> None:
+        """Answer with an error, unless another answer has begun; then the connection is cut off in its middle."""
+        if not self.status:
+            await answer_error(error, self.send)
+
+    def out_of_time(self) -> RequestError:
+        """Return the error for a request whose time has run out."""
+        if self.is_reading:
+            return RequestError(
+                408,
+                f"the body did not arrive within {self._limits.read_s:g} s",
+                "send it faster",
+                {"Connection": "close"},
+            )
+        return RequestError(503, f"no answer within {self._limits.request_s:g} s", "ask for less at a time")
+
+    def close(self) -> None:
+        """Let go of the body."""
+        self._held.bytes -= self.bytes_in
+
+
+def too_large(limits: Limits, *, close: bool) -> RequestError:
+    """Return the error for a body that is too large.
+
+    Args:
+        limits: What is allowed.
+        close: Whether to close the connection instead of reading on to the end of the body.
+    """
+    return RequestError(
+        413,
+        f"a body of more than {limits.body_bytes:,} bytes",
+        "send fewer rows at a time, or start the server with a larger --max-body",
+        {"Connection": "close"} if close else None,
+    )

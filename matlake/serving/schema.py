@@ -1,0 +1,214 @@
+"""What requests may hold, and what the documentation says of answers."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from matlake.serving.errors import RequestError
+
+_STRICT: Final = ConfigDict(extra="forbid", strict=True)
+_SHOWN: Final = 3  # problems of one request
+_NAME_SHOWN: Final = 40  # characters of a field that does not exist
+
+# with fail_fast, a million wrong entries are one error
+Formulas = Annotated[
+    list[str] | None,
+    Field(fail_fast=True, description="Chemical formulas, such as `BaZrS3`; give these or `structures`."),
+]
+Structures = Annotated[
+    list[str] | None,
+    Field(
+        fail_fast=True,
+        description="Texts of CIF or POSCAR files, or of pymatgen's JSON, one crystal each; give these or `formulas`.",
+    ),
+]
+EncoderName = Annotated[
+    str | None,
+    Field(description="`NAME` or `NAME@LAYER`; the first feature of the first head where none is named."),
+]
+
+
+class PredictRequest(BaseModel):
+    """Materials whose property is asked for."""
+
+    model_config = _STRICT
+
+    head: Annotated[str | None, Field(description="Name of a head; may be left out where one is served.")] = None
+    formulas: Formulas = None
+    structures: Structures = None
+    coordinates: Annotated[
+        bool, Field(description="Also say where each material falls on the map of the training set.")
+    ] = False
+
+
+class EmbedRequest(BaseModel):
+    """Materials whose embedding is asked for."""
+
+    model_config = _STRICT
+
+    encoder: EncoderName = None
+    formulas: Formulas = None
+    structures: Structures = None
+
+
+class SearchRequest(BaseModel):
+    """Materials whose nearest neighbours in the lake are asked for."""
+
+    model_config = _STRICT
+
+    encoder: EncoderName = None
+    formulas: Formulas = None
+    structures: Structures = None
+    k: Annotated[int, Field(ge=1, description="Neighbours of each material.")] = 10
+    dataset: Annotated[str | None, Field(description="Only materials of this dataset.")] = None
+
+
+class CrystalRequest(BaseModel):
+    """A structure that is to be drawn."""
+
+    model_config = _STRICT
+
+    structure: Annotated[str, Field(description="Text of a CIF or POSCAR file, or of pymatgen's JSON.")]
+
+
+class Problem(BaseModel):
+    """Why there is no answer."""
+
+    error: str
+    hint: str
+
+
+class TrainingNeighbour(BaseModel):
+    """A training material near to what was asked about."""
+
+    dataset: str
+    material_id: str
+    formula: str
+    value: Annotated[float, Field(description="Measured, in the head's unit.")]
+    distance: Annotated[float, Field(description="In the scale of the out-of-distribution score.")]
+
+
+class PredictedValue(BaseModel):
+    """A prediction."""
+
+    input: str
+    value: float
+    lower: Annotated[float | None, Field(description="Lower end of the interval.")] = None
+    upper: Annotated[float | None, Field(description="Upper end of the interval.")] = None
+    ood_score: Annotated[
+        float | None,
+        Field(description="Distance to the training materials; 1 is the 95th percentile of those themselves."),
+    ] = None
+    novelties: Annotated[list[str], Field(description="Elements that few training materials hold.")] = []
+    doubts: Annotated[
+        list[str],
+        Field(description="What speaks against trusting the value, in words; nothing where it may be trusted."),
+    ] = []
+    nearest: list[TrainingNeighbour] = []
+    coordinates: Annotated[list[float] | None, Field(description="On the map, where asked for.")] = None
+
+
+class FailedRow(BaseModel):
+    """A material without an answer."""
+
+    row: Annotated[int, Field(description="Its place in the request, from 0.")]
+    input: str | None
+    reason: str
+
+
+class PredictResponse(BaseModel):
+    """Predictions in the order of the request, and what could not be predicted."""
+
+    head: str
+    target: str
+    unit: str
+    level: Annotated[
+        float | None,
+        Field(description="Share of measured values that intervals hold, of materials like those in training."),
+    ]
+    predictions: list[PredictedValue]
+    failed: list[FailedRow]
+
+
+class Embedding(BaseModel):
+    """A vector."""
+
+    input: str
+    vector: list[float]
+
+
+class EmbedResponse(BaseModel):
+    """Embeddings in the order of the request."""
+
+    encoder: str
+    layer: str
+    sha256: Annotated[str, Field(description="Digest of the encoder's file.")]
+    dim: int
+    embeddings: list[Embedding]
+    failed: list[FailedRow]
+
+
+class LakeNeighbour(BaseModel):
+    """A material of the lake."""
+
+    dataset: str
+    material_id: str
+    formula: str
+    distance: float
+
+
+class Neighbourhood(BaseModel):
+    """What is nearest to one material of the request, nearest first."""
+
+    input: str
+    neighbours: list[LakeNeighbour]
+
+
+class SearchResponse(BaseModel):
+    """Neighbours of each material, in the order of the request."""
+
+    encoder: str
+    layer: str
+    results: list[Neighbourhood]
+    failed: list[FailedRow]
+
+
+class MapResponse(BaseModel):
+    """Training materials in the plane of their two widest directions, and how their values are distributed."""
+
+    head: str
+    target: str
+    unit: str
+    x: list[float]
+    y: list[float]
+    value: list[float]
+    formula: list[str]
+    dataset: list[str]
+    material_id: list[str]
+    histogram: Annotated[dict[str, list[float]], Field(description="`edges` and `counts` of all values.")]
+
+
+class HeadsResponse(BaseModel):
+    """The heads that are served."""
+
+    heads: list[dict[str, Any]]
+
+
+def parse(model: type[BaseModel], body: bytes) -> Any:
+    """Read a body.
+
+    Raises:
+        RequestError: It is no JSON (400), or not what the model says (422).
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+    if problems[0]["type"] == "json_invalid":
+        raise RequestError(400, f"the body is no JSON: {problems[0]['msg']}", "send one JSON object, in UTF-8")
+    told = [
+        f"{'.'.join(str(part)[:_NAME_SHOWN] for part in one['loc']) or 'body'}: {one['msg']}"
+        for one in problems[:_SHOWN]
+    ]
+    more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
+    raise RequestError(422, "; ".join(told) + more, f"fields: {', '.join(model.model_fields)}; see /docs")

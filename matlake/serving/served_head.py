@@ -1,0 +1,172 @@
+"""A head that is served: predictions in micro-batches."""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from matlake.errors import StructureError
+from matlake.materials.crystal import Crystal
+from matlake.materials.units import quantity_of
+from matlake.regress.prediction.columns import Predicted
+from matlake.regress.prediction.prediction import Prediction
+from matlake.regress.prediction.predictor import Predictor
+from matlake.serving.batching import Batcher, Capacity
+from matlake.serving.errors import RequestError
+from matlake.serving.metrics import Metrics
+from matlake.serving.row_json import Outcome, dumps
+from matlake.serving.settings import Limits
+
+MAP_AXES: Final = 2
+"""Leading coordinates that are the axes of the map."""
+
+LETTERS_OF_A_ROW: Final = 40
+"""A formula that is longer counts as several in a batch: hundreds of nested brackets take a tenth of a second."""
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A formula, or a crystal, or why there is none; and what is asked about it."""
+
+    material: Any
+    name: str | None
+    coordinates: bool
+
+
+class ServedHead:
+    """A head with its queues.
+
+    Args:
+        predictor: The head and its encoders.
+        limits: What is taken on.
+        metrics: Told of each run.
+    """
+
+    def __init__(self, predictor: Predictor, limits: Limits, metrics: Metrics) -> None:
+        """Start the queues: one for crystals, and one for formulas where they are enough."""
+        self.predictor = predictor
+        self.card = predictor.head.card
+        interval = self.card.interval
+        self.start = {
+            "head": self.card.name,
+            "target": self.card.target,
+            "unit": self.card.unit,
+            "level": None if interval is None else interval.level,
+        }
+        self.start_json = dumps(self.start)
+        self._queues: dict[str, Batcher[_Question, Outcome]] = {}
+        if not predictor.needs_crystals:
+            self._queues["formulas"] = _queue(
+                f"head {self.card.name}, formulas",
+                _answering(predictor.predict),
+                _letters,
+                Capacity(limits.batch_rows, limits.queued_rows),
+                metrics,
+            )
+        self._queues["structures"] = _queue(
+            f"head {self.card.name}, structures",
+            _answering(predictor.predict_crystals),
+            _atoms,
+            Capacity(limits.batch_atoms, limits.queued_atoms),
+            metrics,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what ``/v1/heads`` says of it."""
+        card = self.card
+        return {
+            **self.start,
+            "quantity": quantity_of(card.target),
+            "input": "structures" if self.predictor.needs_crystals else "formulas",
+            "features": [feature.feature for feature in card.features],
+            "model": card.model,
+            "n_train": card.n_train,
+            "n_test": card.n_test,
+            "split": card.split,
+            "metrics": card.metrics,
+            "created": card.created,
+            "map": self.predictor.head.reference is not None,
+        }
+
+    def check_takes(self, kind: str) -> None:
+        """Refuse a kind of input that the head cannot use.
+
+        Raises:
+            RequestError: Formulas are given to a head that needs crystals (422).
+        """
+        if kind not in self._queues:
+            raise RequestError(
+                422,
+                f"head {self.card.name} needs crystal structures, not {kind}",
+                'give {"structures": [TEXT, …]}: the text of a CIF or POSCAR file each',
+            )
+
+    def predict(
+        self,
+        kind: str,
+        materials: Sequence[str] | Sequence[Crystal | StructureError],
+        names: Sequence[str | None],
+        *,
+        coordinates: bool,
+    ) -> "asyncio.Future[list[Outcome]]":
+        """Queue a request; call it in the event loop.
+
+        Args:
+            kind: ``formulas`` or ``structures``.
+            materials: n formulas, or crystals.
+            names: What they are called.
+            coordinates: Whether their places on the map are wanted.
+
+        Raises:
+            RequestError: The queue is full (503).
+        """
+        questions = [_Question(material, name, coordinates) for material, name in zip(materials, names, strict=True)]
+        return self._queues[kind].submit(questions)
+
+    def close(self) -> None:
+        """Finish what waits."""
+        for queue in self._queues.values():
+            queue.close()
+
+
+def _queue(
+    name: str,
+    run: Callable[[list[_Question]], list[Outcome]],
+    weigh: Callable[[_Question], int],
+    capacity: Capacity,
+    metrics: Metrics,
+) -> Batcher[_Question, Outcome]:
+    queue: Batcher[_Question, Outcome] = Batcher(name, run, weigh, capacity, metrics.observer(name))
+    metrics.watch(name, lambda: queue.weight)
+    return queue
+
+
+def _letters(question: _Question) -> int:
+    return 1 + len(question.material) // LETTERS_OF_A_ROW
+
+
+def _atoms(question: _Question) -> int:
+    return len(question.material.numbers) if isinstance(question.material, Crystal) else 1
+
+
+def _answering(predict: Callable[[list[Any]], Predicted]) -> Callable[[list[_Question]], list[Outcome]]:
+    def run(questions: list[_Question]) -> list[Outcome]:
+        predicted = predict([question.material for question in questions])
+        return [_outcome(predicted, row, question) for row, question in enumerate(questions)]
+
+    return run
+
+
+def _outcome(predicted: Predicted, row: int, question: _Question) -> Outcome:
+    answer = predicted.answer(row, question.name)
+    if not isinstance(answer, Prediction):
+        return Outcome("", answer.reason)
+    if not math.isfinite(answer.value):
+        return Outcome("", "the head returned a value that is not finite")
+    # what answer.document() returns, without copying each value on the way
+    document = {**vars(answer), "nearest": [vars(neighbour) for neighbour in answer.nearest]}
+    if question.coordinates:
+        place = predicted.coordinates
+        document["coordinates"] = None if place is None else place[row, :MAP_AXES].tolist()
+    return Outcome(dumps(document))

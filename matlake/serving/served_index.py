@@ -1,0 +1,93 @@
+"""Indexes of the lake's embeddings, read once and again when the lake has changed."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.errors import LakeError
+from matlake.serving.errors import RequestError
+from matlake.serving.row_json import Outcome, dumps
+from matlake.serving.served_encoder import Vector
+from matlake.store.lake import Lake
+from matlake.store.searching.index import Index, open_index
+
+CHECK_S: Final = 2.0
+"""The lake is looked at for changes no more often than this."""
+
+MOST: Final = 4
+"""Indexes held in memory; the one that was not used for longest makes room."""
+
+
+class IndexPool:
+    """Indexes by feature.
+
+    Args:
+        lake: The lake.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        """Read nothing yet."""
+        self._lake = lake
+        self._held: OrderedDict[str, tuple[Index, float]] = OrderedDict()
+        self._reading = asyncio.Lock()
+
+    async def find(self, feature: str) -> Index:
+        """Return the index of a layer as the lake holds it, or held it ``CHECK_S`` ago.
+
+        Args:
+            feature: ``NAME@LAYER``.
+
+        Raises:
+            RequestError: Nothing is embedded with it (404).
+        """
+        async with self._reading:
+            held = self._held.get(feature)
+            if held is None or time.monotonic() - held[1] > CHECK_S:
+                index = await asyncio.to_thread(self._current, feature, held[0] if held else None)
+                self._held[feature] = index, time.monotonic()
+            self._held.move_to_end(feature)
+            if len(self._held) > MOST:
+                self._held.popitem(last=False)
+            return self._held[feature][0]
+
+    def _current(self, feature: str, held: Index | None) -> Index:
+        if held is not None and held.is_current():
+            return held
+        try:
+            return open_index(self._lake, feature)
+        except LakeError as error:
+            raise RequestError(404, str(error), error.hint) from error
+
+
+def search(
+    index: Index, names: Sequence[str | None], vectors: Sequence[Vector], k: int, dataset: str | None
+) -> list[Outcome]:
+    """Search for the neighbours of some vectors.
+
+    Args:
+        index: Where to look.
+        names: What they are called [n].
+        vectors: n vectors, or why there is none.
+        k: Neighbours of each.
+        dataset: Only this dataset.
+
+    Raises:
+        RequestError: There is no such dataset (404).
+    """
+    rows = [row for row, vector in enumerate(vectors) if not isinstance(vector, str)]
+    try:
+        among: NDArray[np.bool_] | None = None if dataset is None else index.select(dataset=dataset)
+    except LakeError as error:
+        raise RequestError(404, str(error), error.hint) from error
+    outcomes = [Outcome("", vector if isinstance(vector, str) else None) for vector in vectors]
+    if rows:
+        found = index.search(np.stack([vectors[row] for row in rows]), k, among=among)
+        for row, neighbours in zip(rows, found, strict=True):
+            document = {"input": names[row], "neighbours": [vars(neighbour) for neighbour in neighbours]}
+            outcomes[row] = Outcome(dumps(document))
+    return outcomes

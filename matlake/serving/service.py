@@ -1,0 +1,196 @@
+"""What the API answers, apart from HTTP."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from matlake.errors import StructureError
+from matlake.materials.crystal import Crystal
+from matlake.regress.heads.card import HeadCard
+from matlake.regress.prediction.predictor import open_predictor
+from matlake.regress.uncertainty.reference_set import Reference
+from matlake.serving.assets import Asset
+from matlake.serving.errors import RequestError
+from matlake.serving.fast_routes import Reply
+from matlake.serving.inputs import Texts, choose, read_crystals
+from matlake.serving.metrics import Metrics
+from matlake.serving.row_json import Outcome, assemble, dumps
+from matlake.serving.schema import CrystalRequest, EmbedRequest, PredictRequest, SearchRequest
+from matlake.serving.served_encoder import EncoderPool, Vector
+from matlake.serving.served_head import ServedHead
+from matlake.serving.served_index import IndexPool, search
+from matlake.serving.settings import Settings, threads_of_a_run
+from matlake.serving.structure_view import draw
+from matlake.serving.training_map import training_map
+from matlake.store.lake import Lake
+
+READERS: Final = 2
+"""Threads that read structures and look into indexes."""
+
+Materials = Sequence[str] | Sequence[Crystal | StructureError]
+Result = TypeVar("Result")
+
+
+class Service:
+    """The heads, encoders and indexes of one server.
+
+    Args:
+        lake: The lake.
+        settings: Which heads, and within which limits.
+
+    Raises:
+        HeadError: A head is missing or damaged.
+        EncoderError: Likewise an encoder.
+    """
+
+    def __init__(self, lake: Lake, settings: Settings) -> None:
+        """Open the heads."""
+        self.lake = lake
+        self.settings = settings
+        self.limits = settings.limits
+        self.metrics = Metrics()
+        self.is_stopping = False
+        predictors = [open_predictor(lake, name, threads=threads_of_a_run()) for name in dict.fromkeys(settings.heads)]
+        self.heads = {
+            predictor.head.card.name: ServedHead(predictor, self.limits, self.metrics) for predictor in predictors
+        }
+        self.encoders = EncoderPool(lake, self.limits, self.metrics)
+        self.indexes = IndexPool(lake)
+        self.default_feature = predictors[0].head.card.features[0].feature
+        self._workers = ThreadPoolExecutor(READERS, thread_name_prefix="structures")
+        self._maps: dict[str, Asset] = {}
+
+    def head(self, name: str | None) -> ServedHead:
+        """Return a head that is served.
+
+        Raises:
+            RequestError: There is none of that name (404), or none is named and there are several (422).
+        """
+        names = ", ".join(self.heads)
+        if name is None:
+            if len(self.heads) > 1:
+                raise RequestError(422, "no head is named", f"heads: {names}")
+            return next(iter(self.heads.values()))
+        if name not in self.heads:
+            raise RequestError(404, f"no head {name[:100]!r} is served", f"heads: {names}")
+        return self.heads[name]
+
+    async def predict(self, request: PredictRequest) -> Reply:
+        """Answer a request for predictions.
+
+        Raises:
+            RequestError: The request cannot be answered.
+        """
+        texts = choose(request.formulas, request.structures, self.limits)
+        head = self.head(request.head)
+        head.check_takes(texts.kind)
+        materials, names = await self._read(texts)
+        outcomes = await head.predict(texts.kind, materials, names, coordinates=request.coordinates)
+        return self._reply("/v1/predict", head.start_json, "predictions", names, outcomes)
+
+    async def embed(self, request: EmbedRequest) -> Reply:
+        """Answer a request for embeddings.
+
+        Raises:
+            RequestError: The request cannot be answered.
+        """
+        texts = choose(request.formulas, request.structures, self.limits)
+        encoder, layer = await self.encoders.find(request.encoder or self.default_feature)
+        encoder.check_takes(texts.kind)
+        dim = encoder.card.layer(layer).dim
+        if len(texts.texts) * dim > self.limits.numbers:
+            raise RequestError(
+                422,
+                f"{len(texts.texts):,} vectors of {dim:,} numbers, more than {self.limits.numbers:,} numbers",
+                f"ask for {self.limits.numbers // dim:,} at a time, or use `matlake embed`",
+            )
+        materials, names = await self._read(texts)
+        vectors = await encoder.embed(materials, layer)
+        outcomes = await self._in_thread(_embeddings, names, vectors)
+        start = {"encoder": encoder.card.name, "layer": layer, "sha256": encoder.card.sha256, "dim": dim}
+        return self._reply("/v1/embed", dumps(start), "embeddings", names, outcomes)
+
+    async def search(self, request: SearchRequest) -> Reply:
+        """Answer a request for neighbours.
+
+        Raises:
+            RequestError: The request cannot be answered.
+        """
+        if request.k > self.limits.neighbours:
+            raise RequestError(422, f"k is {request.k:,}", f"ask for no more than {self.limits.neighbours:,}")
+        texts = choose(request.formulas, request.structures, self.limits)
+        encoder, layer = await self.encoders.find(request.encoder or self.default_feature)
+        encoder.check_takes(texts.kind)
+        index = await self.indexes.find(f"{encoder.card.name}@{layer}")
+        materials, names = await self._read(texts)
+        vectors = await encoder.embed(materials, layer)
+        outcomes = await self._in_thread(search, index, names, vectors, request.k, request.dataset)
+        start = {"encoder": encoder.card.name, "layer": layer}
+        return self._reply("/v1/search", dumps(start), "results", names, outcomes)
+
+    async def draw(self, request: CrystalRequest) -> Reply:
+        """Answer a request for what is drawn of a crystal.
+
+        Raises:
+            RequestError: It is no crystal (422).
+        """
+        (found,) = await self._in_thread(read_crystals, [request.structure], self.limits)
+        if isinstance(found, StructureError):
+            raise RequestError(422, str(found), found.hint or "give the text of a CIF or POSCAR file")
+        return Reply(dumps(await self._in_thread(draw, found)).encode(), {"rows": 1})
+
+    async def map(self, name: str) -> Asset:
+        """Return the map of a head's training materials.
+
+        Raises:
+            RequestError: There is no such head, or it remembers no training materials (404).
+        """
+        head = self.head(name)
+        reference = head.predictor.head.reference
+        if reference is None:
+            raise RequestError(
+                404, f"head {name} remembers no training materials: it is older than that", "train the head again"
+            )
+        if name not in self._maps:
+            self._maps[name] = await self._in_thread(_map, head.card, reference)
+        return self._maps[name]
+
+    def close(self) -> None:
+        """Finish what waits."""
+        self.is_stopping = True
+        for head in self.heads.values():
+            head.close()
+        self.encoders.close()
+        self._workers.shutdown()
+
+    async def _read(self, texts: Texts) -> tuple[Materials, list[str | None]]:
+        """Return materials, and what they are called."""
+        if texts.kind == "formulas":
+            return texts.texts, list(texts.texts)
+        crystals = await self._in_thread(read_crystals, texts.texts, self.limits)
+        return crystals, [one.composition.reduced_formula if isinstance(one, Crystal) else None for one in crystals]
+
+    async def _in_thread(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
+
+    def _reply(
+        self, path: str, start: str, name: str, names: Sequence[str | None], outcomes: Sequence[Outcome]
+    ) -> Reply:
+        body, failed = assemble(start, name, names, outcomes)
+        self.metrics.rows(path, len(outcomes) - failed, failed)
+        return Reply(body, {"rows": len(outcomes), "failed": failed})
+
+
+def _map(card: HeadCard, reference: Reference) -> Asset:
+    return Asset.of(dumps(training_map(card, reference)).encode(), "application/json")
+
+
+def _embeddings(names: list[str | None], vectors: list[Vector]) -> list[Outcome]:
+    return [
+        Outcome("", vector)
+        if isinstance(vector, str)
+        # numpy writes float32 with the digits that it takes, half of those of the double next to it
+        else Outcome(f'{{"input": {dumps(name)}, "vector": [{", ".join(vector.astype("U").tolist())}]}}')
+        for name, vector in zip(names, vectors, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Bulk embedding: what is pending, shards, encoding, commits."""

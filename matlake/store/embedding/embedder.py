@@ -1,0 +1,220 @@
+"""Bulk embedding: what has no vector yet gets one, in shards that are committed as they are done.
+
+The unit of work is *shard in, Parquet parts out*. Some threads make inputs (graphs of crystals, fractions of elements)
+ahead of the threads that encode and write; one driver selects, reads and commits. A killed run loses the shards in
+flight; the next run finds what is missing. Memory is bounded by the shards in flight.
+"""
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from matlake.errors import LakeError
+from matlake.progress import Tracker, untracked
+from matlake.store import delta
+from matlake.store.embedding.encoding import NOT_FINITE, Encoded, Prepared, by_recipe, encode, prepare, reasons_against
+from matlake.store.embedding.pending import Pending
+from matlake.store.embedding.shards import Cutter, Shard, read_contents, split
+from matlake.store.embedding.targets import KEY, Target, open_targets
+from matlake.store.lake import Lake
+
+_ENCODERS_A_MAKER: Final = 4
+"""Encoding threads that a thread of input makers keeps busy on a CPU: a network takes six times as long as its graph,
+or longer."""
+
+
+@dataclass(frozen=True)
+class EmbedReport:
+    """What a run did, over all features.
+
+    Attributes:
+        embedded: Vectors added.
+        skipped: Rows that needed none: their content has one already, or shares the one added.
+        failed: Rows that the encoder cannot take; they are in ``failures``.
+        seconds: Wall time.
+    """
+
+    embedded: int
+    skipped: int
+    failed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of a dataset."""
+
+    dataset: str
+    path: str
+    rows: int
+
+
+def embed(
+    lake: Lake,
+    features: list[str],
+    *,
+    dataset: str | None = None,
+    where: str | None = None,
+    device: str = "cpu",
+    workers: int = 1,
+    track: Tracker = untracked,
+) -> EmbedReport:
+    """Embed all materials, or some, with one or several encoders.
+
+    Contents are read once for all encoders, encoders with equal graph parameters share the graphs, and several layers
+    of an encoder come out of one run of it.
+
+    Args:
+        lake: The lake; an encoder used for the first time is copied into it.
+        features: ``NAME`` or ``NAME@LAYER``, each; one that is named twice counts once.
+        dataset: Only this dataset.
+        where: Only rows of ``materials`` that this SQL predicate selects.
+        device: ``cpu`` or ``cuda``.
+        workers: Threads that encode on a CPU; on a GPU one does, and these make its inputs.
+        track: Told the number of rows done, over all features.
+
+    Raises:
+        EncoderError: An encoder or layer is unknown, or its file is refused.
+        LakeError: There is no such dataset, or nothing to embed.
+        QueryError: ``where`` is no predicate over ``materials``.
+        MissingExtraError: ONNX Runtime or the device is not there.
+    """
+    started = time.monotonic()
+    files = _files(lake, dataset)
+    targets = open_targets(lake, features, device)
+    with closing(Pending(lake, targets)) as pending:
+        run = _Run(targets, pending, len(targets) * sum(file.rows for file in files), track)
+        if device == "cpu":
+            makers, encoders = -(-workers // _ENCODERS_A_MAKER), workers
+        else:
+            makers, encoders = workers, 1
+        _work(run, run.shards(files, where), makers, encoders)
+    skipped = run.selected - run.embedded - run.failed
+    return EmbedReport(run.embedded, skipped, run.failed, round(time.monotonic() - started, 3))
+
+
+def _files(lake: Lake, dataset: str | None) -> list[_File]:
+    names = lake.dataset_names()
+    if dataset is not None and dataset not in names:
+        raise LakeError(f"there is no dataset {dataset!r}", f"datasets: {', '.join(names) or 'none yet'}")
+    if not names:
+        raise LakeError("the lake holds no dataset", "`matlake import FILE --dataset NAME` first")
+    files = []
+    for name in names if dataset is None else [dataset]:
+        table = delta.open_table(lake.dataset(name))
+        if table is not None:
+            actions = pa.table(table.get_add_actions(flatten=True))
+            rows = dict(zip(actions["path"].to_pylist(), actions["num_records"].to_pylist(), strict=True))
+            files += [_File(name, path, rows[Path(path).name]) for path in delta.live_files(table)]
+    random.shuffle(files)  # two processes at once then meet rarely
+    return files
+
+
+class _Run:
+    """What the driver knows and does: it alone selects, reads and commits."""
+
+    def __init__(self, targets: Sequence[Target], pending: Pending, total: int, track: Tracker) -> None:
+        self.selected = self.embedded = self.failed = 0
+        self._targets, self._pending = targets, pending
+        self._done, self._total, self._track = 0, total, track
+
+    def shards(self, files: Sequence[_File], where: str | None) -> Iterator[Shard]:
+        """Yield shards, each for encoders that take the same input."""
+        cutters = {kind: Cutter(targets) for kind, targets in self._pending.targets.items()}
+        for file in files:
+            selection = self._pending.select(file.dataset, file.path, where)
+            self.selected += len(self._targets) * selection.selected
+            self.failed += selection.failed
+            self._advance(len(self._targets) * file.rows - selection.vectors)
+            for kind, contents, lacks in read_contents(file.path, selection.pending):
+                covered = self._refuse(kind, contents, lacks)
+                for shard in cutters[kind].add(contents, covered):
+                    yield from self._unless_foreign(shard)
+        for cutter in cutters.values():
+            for shard in cutter.rest():
+                yield from self._unless_foreign(shard)
+
+    def commit(self, encoded: Encoded) -> None:
+        """Make what came of a shard part of the lake."""
+        for target, part in encoded.parts:
+            rows = part.rows
+            self.embedded += target.vectors.append(part)
+            self._advance(rows)
+        if encoded.refused.num_rows:
+            self.failed += encoded.layers * int(pc.sum(encoded.refused["n_rows"]).as_py())
+            reasons = pa.array([NOT_FINITE] * encoded.refused.num_rows)
+            self._pending.refuse(encoded.model, encoded.refused[KEY], reasons)
+            self._advance(encoded.layers * encoded.refused.num_rows)
+
+    def _advance(self, vectors: int) -> None:
+        self._done += vectors
+        self._track(self._done, self._total)
+
+    def _refuse(self, kind: str, contents: pa.Table, lacks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Record contents that an encoder has no input for; return bool [n, t], what is lacking apart from them."""
+        targets = self._pending.targets[kind]
+        lacks = lacks.copy()
+        for model in dict.fromkeys(target.model for target in targets):
+            own = np.array([target.model is model for target in targets])
+            reasons = reasons_against(model, contents)
+            refused = [row for row, reason in enumerate(reasons) if reason is not None and lacks[row, own].any()]
+            if not refused:
+                continue
+            self._pending.refuse(
+                model, contents[KEY].take(refused), pa.array([reasons[row] for row in refused], pa.string())
+            )
+            self.failed += int(own.sum() * contents["n_rows"].to_numpy()[refused].sum())
+            self._advance(int(lacks[refused][:, own].sum()))
+            lacks[refused] &= ~own
+        return lacks
+
+    def _unless_foreign(self, shard: Shard) -> Iterator[Shard]:
+        """Yield what of a shard no other process has embedded by now."""
+        keys = shard.contents[KEY]
+        lacks = [pc.invert(pc.is_in(keys, value_set=target.vectors.foreign_keys())) for target in shard.targets]
+        rest = list(split(shard.contents, shard.targets, np.stack([lack.to_numpy() for lack in lacks], axis=1)))
+        self._advance(shard.vectors - sum(some.vectors for some in rest))
+        for some in rest:
+            yield from by_recipe(some)
+
+
+def _work(run: _Run, shards: Iterator[Shard], makers: int, encoders: int) -> None:
+    """Take shards through both stages; each encoding thread has a shard ready for when it is done with one."""
+    most = makers + 2 * encoders
+    making: list[Future[Prepared]] = []
+    encoding: list[Future[list[Encoded]]] = []
+    with (
+        ThreadPoolExecutor(makers, thread_name_prefix="make-inputs") as make_pool,
+        ThreadPoolExecutor(encoders, thread_name_prefix="encode") as encode_pool,
+    ):
+        try:
+            while True:
+                while len(making) + len(encoding) < most and (shard := next(shards, None)) is not None:
+                    making.append(make_pool.submit(prepare, shard))
+                if not making and not encoding:
+                    return
+                wait(_all(making, encoding), return_when=FIRST_COMPLETED)
+                for made in [future for future in making if future.done()]:
+                    making.remove(made)
+                    encoding.append(encode_pool.submit(encode, made.result()))
+                for ended in [future for future in encoding if future.done()]:
+                    encoding.remove(ended)
+                    for encoded in ended.result():
+                        run.commit(encoded)
+        finally:
+            for future in _all(making, encoding):
+                future.cancel()
+
+
+def _all(*futures: Sequence[Future[Any]]) -> list[Future[Any]]:
+    return [future for some in futures for future in some]

@@ -1,0 +1,165 @@
+"""What is left to embed: contents that have no vector, no failure, and are not under way already."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from matlake.errors import QueryError
+from matlake.store import delta
+from matlake.store.embedding.targets import KEY, Model, Target
+from matlake.store.lake import Lake
+from matlake.store.sql import CONTENT_KEYS, failure_key, literal, not_a_predicate, read_parquet
+
+NO_CRYSTAL: Final = "no crystal structure"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What one file of a dataset brings.
+
+    Attributes:
+        selected: Rows selected.
+        failed: Of them, for each target, those that the encoder cannot take, added up.
+        pending: For each kind of input, the contents that some target of that kind lacks: ``source_row`` of a row that
+            holds it, ascending; ``content_hash``; ``n_rows`` with this content; and for each of the kind's targets,
+            in order, a Boolean column ``lacks_N``.
+    """
+
+    selected: int
+    failed: int
+    pending: dict[str, pa.Table]
+
+    @property
+    def vectors(self) -> int:
+        """Number of vectors that are pending."""
+        return sum(
+            pc.sum(contents[name]).as_py() or 0
+            for contents in self.pending.values()
+            for name in contents.column_names
+            if name.startswith("lacks_")
+        )
+
+
+class Pending:
+    """Keeps account of a run in DuckDB: one connection, in which a table for each target holds what it has.
+
+    What is handed out counts as done from then on, so that contents that come again in another file or dataset are
+    not embedded twice.
+
+    Attributes:
+        targets: The targets by the kind of input that their encoders take.
+    """
+
+    def __init__(self, lake: Lake, targets: Sequence[Target]) -> None:
+        """Read the keys that the lake holds for the targets."""
+        self.targets: dict[str, list[Target]] = {}
+        for target in targets:
+            self.targets.setdefault(target.model.kind, []).append(target)
+        self._connection = lake.connect()
+        self._done: dict[Target, str] = {}
+        self._refused: dict[Model, str] = {}
+        try:
+            # the columns that a predicate may name: those of all datasets
+            self._connection.execute("CREATE TEMP TABLE every_column AS SELECT * FROM materials LIMIT 0")
+            for target in targets:
+                self._done[target] = self._table(f"done_{len(self._done)}", target.vectors.files)
+                if target.model not in self._refused:
+                    name = f"refused_{len(self._refused)}"
+                    self._refused[target.model] = self._table(name, target.model.failures.files)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def select(self, dataset: str, file: str, where: str | None) -> Selection:
+        """Select rows of a file of a dataset and take what is pending of them.
+
+        Args:
+            dataset: Name of the dataset.
+            file: The file.
+            where: Predicate over ``materials``; None for all rows.
+
+        Raises:
+            QueryError: ``where`` is no predicate over ``materials``.
+        """
+        keys = ", ".join(f"{failure_key(kind, dataset)} AS {kind}" for kind in CONTENT_KEYS)
+        rows = (
+            f"(SELECT {literal(dataset)} AS dataset, * FROM {read_parquet([file])} WHERE import_error IS NULL "
+            "UNION ALL BY NAME SELECT * FROM every_column "
+            "UNION ALL BY NAME SELECT NULL::VARCHAR AS crystal_hash WHERE false)"  # files of compositions lack it
+        )
+        statement = (
+            f"SELECT source_row, {keys}, crystal_hash IS NOT NULL AS is_crystal FROM {rows} WHERE ({where or 'true'}\n)"
+        )
+        try:
+            if len(self._connection.extract_statements(statement)) != 1:
+                raise QueryError(f"{where!r} is not one SQL predicate")
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE selected AS {statement}")
+        except duckdb.Error as error:
+            raise not_a_predicate(where, error) from error
+        self._refuse_rows_without_crystal()
+        failed = sum(
+            len(self._layers(model)) * self._number(f"selected WHERE {model.kind} IN (FROM {refused})")
+            for model, refused in self._refused.items()
+        )
+        pending = {kind: self._take(kind) for kind in self.targets}
+        return Selection(self._number("selected"), failed, pending)
+
+    def refuse(self, model: Model, keys: pa.Array | pa.ChunkedArray, reasons: pa.Array) -> None:
+        """Record contents that an encoder cannot take.
+
+        Args:
+            model: The encoder.
+            keys: string [n], the contents.
+            reasons: string [n].
+        """
+        failures = pa.table({KEY: keys, "reason": reasons})
+        if failures.num_rows:
+            self._connection.register("refused_now", failures)
+            self._connection.execute(f"INSERT INTO {self._refused[model]} SELECT {KEY} FROM refused_now")
+            self._connection.unregister("refused_now")
+            model.failures.append(delta.write_part(model.failures.root, failures, model.failures.partition))
+
+    def _layers(self, model: Model) -> list[Target]:
+        return [target for target in self.targets[model.kind] if target.model is model]
+
+    def _refuse_rows_without_crystal(self) -> None:
+        for model, refused in self._refused.items():
+            if model.kind == "crystal":
+                keys = self._connection.sql(
+                    f"SELECT crystal FROM selected WHERE NOT is_crystal AND crystal NOT IN (FROM {refused})"
+                ).to_arrow_table()
+                self.refuse(model, keys["crystal"], pa.array([NO_CRYSTAL] * keys.num_rows, pa.string()))
+
+    def _take(self, kind: str) -> pa.Table:
+        """Return what is pending of the selected rows for one kind of input, and count it as done."""
+        lacks = [
+            f"{KEY} NOT IN (FROM {self._done[target]} UNION ALL FROM {self._refused[target.model]}) AS lacks_{n}"
+            for n, target in enumerate(self.targets[kind])
+        ]
+        some = " OR ".join(f"lacks_{n}" for n in range(len(lacks)))
+        self._connection.execute(
+            "CREATE OR REPLACE TEMP TABLE pending AS "
+            f"WITH contents AS (SELECT {kind} AS {KEY}, min(source_row) AS source_row, count(*) AS n_rows "
+            f"FROM selected WHERE {'is_crystal' if kind == 'crystal' else 'true'} GROUP BY {kind}) "
+            f"SELECT *, {', '.join(lacks)} FROM contents WHERE {some}"
+        )
+        for n, target in enumerate(self.targets[kind]):
+            self._connection.execute(f"INSERT INTO {self._done[target]} SELECT {KEY} FROM pending WHERE lacks_{n}")
+        return self._connection.sql("SELECT * FROM pending ORDER BY source_row").to_arrow_table()
+
+    def _table(self, name: str, files: list[str]) -> str:
+        source = f"SELECT {KEY} FROM {read_parquet(files)}" if files else f"SELECT '' AS {KEY} WHERE false"
+        self._connection.execute(f"CREATE TEMP TABLE {name} AS {source}")
+        return name
+
+    def _number(self, rows: str) -> int:
+        count: Any = self._connection.execute(f"SELECT count(*) FROM {rows}").fetchall()[0][0]
+        return int(count)

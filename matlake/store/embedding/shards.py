@@ -1,0 +1,173 @@
+"""Shards: contents that are encoded together and become one Parquet part for each target."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from matlake.materials.crystal import COLUMNS
+from matlake.materials.graph_recipe import GraphRecipe
+from matlake.store.embedding.targets import KEY, Target
+
+SHARD_BYTES: Final = 32 << 20
+"""Vectors of one encoder in a shard."""
+
+MOST_COMPOSITIONS: Final = 16_384
+MOST_CRYSTALS: Final = {"cpu": 1024, "cuda": 2048}
+"""Contents in a shard: few enough that workers end together, and that little is lost when a run is killed."""
+
+FEWEST_CONTENTS: Final = 256
+"""Contents in a shard, however long the vectors."""
+
+GRAPH_BYTES: Final = {"cpu": 96 << 20, "cuda": 192 << 20}
+"""Graphs of a shard if no cell had any symmetry; those of real crystals are several times smaller."""
+
+INPUT_COLUMNS: Final = {"composition": ("atomic_numbers", "fractions"), "crystal": tuple(COLUMNS.names)}
+"""What encoders are given of a content, by their kind of input."""
+
+_BLOCK_ROWS: Final = 64
+_ATOMS_A3: Final = 0.1  # of a dense crystal
+_PAIR_BYTES: Final = 20
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Contents that lack the same targets.
+
+    Attributes:
+        targets: What they lack, all of one kind of input.
+        contents: ``content_hash``, ``n_rows``, and the columns that encoders of that kind take.
+    """
+
+    targets: tuple[Target, ...]
+    contents: pa.Table
+
+    @property
+    def vectors(self) -> int:
+        """Number of vectors to be made."""
+        return len(self.targets) * int(self.contents.num_rows)
+
+
+def read_contents(file: str, pending: dict[str, pa.Table]) -> Iterator[tuple[str, pa.Table, NDArray[np.bool_]]]:
+    """Read what encoders take of the pending contents of a dataset's file.
+
+    Row groups come in random order, and so do blocks of their rows: two processes that do the same rarely meet, and
+    shards cost about the same. Rows of a block stay together, since neighbours are often alike and compress well.
+
+    Args:
+        file: The Parquet file.
+        pending: See ``pending.Selection``.
+
+    Yields:
+        For a row group and a kind of input: the kind; n contents as ``Shard`` holds them; bool [n, t], which of the
+        kind's targets they lack.
+    """
+    random = np.random.default_rng()
+    with pq.ParquetFile(file) as parquet:
+        for group in random.permutation(parquet.num_row_groups):
+            rows = parquet.read_row_group(int(group), columns=["source_row"])["source_row"].to_numpy()
+            found = {}
+            for kind, contents in pending.items():
+                _, here, there = np.intersect1d(
+                    rows, contents["source_row"].to_numpy(), assume_unique=True, return_indices=True
+                )
+                if len(here):
+                    blocks = np.arange(len(here)) // _BLOCK_ROWS
+                    order = np.argsort(random.random(blocks[-1] + 1)[blocks], kind="stable")
+                    found[kind] = here[order], contents.take(there[order])
+            if not found:
+                continue
+            columns = [column for kind in found for column in INPUT_COLUMNS[kind]]
+            inputs = parquet.read_row_group(int(group), columns=columns)
+            for kind, (here, contents) in found.items():
+                lacks = [contents[name].to_numpy() for name in contents.column_names if name.startswith("lacks_")]
+                taken = inputs.select(INPUT_COLUMNS[kind]).take(here)
+                for name in (KEY, "n_rows"):
+                    taken = taken.append_column(name, contents[name])
+                yield kind, taken, np.stack(lacks, axis=1)
+
+
+def split(contents: pa.Table, targets: Sequence[Target], lacks: NDArray[np.bool_]) -> Iterator[Shard]:
+    """Yield contents in groups that lack the same targets; those that lack none are left out.
+
+    Args:
+        contents: n contents.
+        targets: t targets.
+        lacks: bool [n, t].
+    """
+    patterns, places = np.unique(lacks, axis=0, return_inverse=True)
+    for place, pattern in enumerate(patterns):
+        if pattern.any():
+            rows = np.flatnonzero(places.reshape(-1) == place)
+            some = contents if len(rows) == contents.num_rows else contents.take(rows)
+            yield Shard(tuple(target for target, lack in zip(targets, pattern, strict=True) if lack), some)
+
+
+class Cutter:
+    """Gathers contents of one kind of input until they fill a shard, whatever file they are from."""
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        """Take the targets that contents may lack."""
+        self._targets = targets
+        self._waiting: dict[tuple[Target, ...], pa.Table] = {}
+
+    def add(self, contents: pa.Table, lacks: NDArray[np.bool_]) -> Iterator[Shard]:
+        """Take contents and yield shards that are full.
+
+        Args:
+            contents: n contents.
+            lacks: bool [n, t], which of the targets they lack.
+        """
+        for some in split(contents, self._targets, lacks):
+            waiting = self._waiting.pop(some.targets, some.contents.slice(0, 0))
+            yield from self._cut(some.targets, pa.concat_tables([waiting, some.contents]), last=False)
+
+    def rest(self) -> Iterator[Shard]:
+        """Yield what has not filled a shard."""
+        for targets, contents in self._waiting.items():
+            yield from self._cut(targets, contents, last=True)
+
+    def _cut(self, targets: tuple[Target, ...], contents: pa.Table, *, last: bool) -> Iterator[Shard]:
+        most = _most_contents(targets)
+        if targets[0].model.kind == "crystal":
+            atoms = np.cumsum(pc.list_value_length(contents["site_atomic_numbers"]).to_numpy())
+            most_atoms = _most_atoms(targets)
+        else:
+            atoms, most_atoms = np.arange(contents.num_rows), contents.num_rows
+        start = 0
+        while start < contents.num_rows:
+            before = atoms[start - 1] if start else 0
+            stop = min(start + most, max(start + 1, int(np.searchsorted(atoms, before + most_atoms, side="right"))))
+            if stop >= contents.num_rows and not last:
+                self._waiting[targets] = contents.slice(start)
+                return
+            yield Shard(targets, contents.slice(start, stop - start))
+            start = stop
+
+
+def _most_contents(targets: Sequence[Target]) -> int:
+    dims: dict[str, int] = {}
+    for target in targets:
+        name = target.model.encoder.card.name
+        dims[name] = dims.get(name, 0) + target.dim
+    encoder = targets[0].model.encoder
+    most = MOST_COMPOSITIONS if encoder.recipe is None else MOST_CRYSTALS[encoder.device]
+    return min(most, max(FEWEST_CONTENTS, SHARD_BYTES // (4 * max(dims.values()))))
+
+
+def _most_atoms(targets: Sequence[Target]) -> int:
+    encoders = [target.model.encoder for target in targets]
+    widest = max(_bytes_an_atom(encoder.recipe) for encoder in encoders if encoder.recipe is not None)
+    return max(1, int(GRAPH_BYTES[encoders[0].device] / widest))
+
+
+def _bytes_an_atom(recipe: GraphRecipe) -> float:
+    """Return the size of an atom's part of a graph, if no other atom is its equal."""
+    within = 4 / 3 * np.pi * recipe.cutoff_A**3 * _ATOMS_A3
+    neighbours = min(recipe.max_neighbours or within, within)
+    return float(_PAIR_BYTES * neighbours + 4 * recipe.degrees * neighbours**2)

@@ -1,0 +1,89 @@
+"""What a run of ``embed`` fills: layers of encoders, each a partition of the embeddings table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from matlake.encoders.encoder import Encoder, open_encoder
+from matlake.encoders.registry import ShelvedEncoder, shelve, split_feature
+from matlake.store import delta
+from matlake.store.lake import Lake
+from matlake.store.sql import embedding_partition, failure_partition
+
+KEY: Final = "content_hash"
+VECTOR: Final = "vector"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """An encoder that a run uses.
+
+    Attributes:
+        encoder: The encoder.
+        failures: Adds to its partition of the failures table.
+    """
+
+    encoder: Encoder
+    failures: delta.Appender
+
+    @property
+    def kind(self) -> str:
+        """What it encodes: ``composition`` or ``crystal``."""
+        return self.encoder.card.input
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A layer that a run fills.
+
+    Attributes:
+        model: The encoder.
+        layer: Name of the layer.
+        vectors: Adds to its partition of the embeddings table.
+    """
+
+    model: Model
+    layer: str
+    vectors: delta.Appender
+
+    @property
+    def dim(self) -> int:
+        """Length of its vectors."""
+        return self.model.encoder.card.layer(self.layer).dim
+
+
+def open_targets(lake: Lake, features: Sequence[str], device: str) -> list[Target]:
+    """Open the encoders that features name, each once, and look at what the lake holds of them.
+
+    Args:
+        lake: The lake; an encoder used for the first time is copied into it.
+        features: ``NAME`` or ``NAME@LAYER``, each; one named twice counts once.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        EncoderError: An encoder or layer is unknown, or its file is refused.
+        MissingExtraError: ONNX Runtime or the device is not there.
+    """
+    shelved: dict[str, ShelvedEncoder] = {}
+    layers: dict[tuple[str, str], None] = {}  # a set that keeps the order
+    for feature in features:
+        name, layer = split_feature(feature)
+        if name not in shelved:
+            shelved[name] = lake.find_encoder(name)
+        layers[name, shelved[name].card.layer(layer).name] = None
+    encoders = {
+        name: open_encoder(found.folder, device=device, layers=[layer for owner, layer in layers if owner == name])
+        for name, found in shelved.items()
+    }
+    models = {}
+    for name, encoder in encoders.items():
+        shelve(shelved[name], lake.encoders)
+        models[name] = Model(encoder, delta.Appender(lake.failures, failure_partition(encoder.card), KEY))
+    return [
+        Target(
+            models[name],
+            layer,
+            delta.Appender(lake.embeddings, embedding_partition(encoders[name].card, layer), KEY, (VECTOR,)),
+        )
+        for name, layer in layers
+    ]

@@ -1,0 +1,1 @@
+"""Datasets in: readers of files, rows, the import itself."""

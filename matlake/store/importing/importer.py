@@ -1,0 +1,205 @@
+"""Import: from a user's table or structure files to a dataset of the lake, in one commit.
+
+Rows that are no material (bad formula, broken structure, double id) stay in the dataset's table with the reason in
+``import_error``; the view ``failures`` shows them and ``materials`` does not. So each row of the source is in
+exactly one of the two, whenever one looks.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from matlake.errors import SourceError
+from matlake.materials.crystal import MAX_ATOMS
+from matlake.progress import Tracker, untracked
+from matlake.store import delta
+from matlake.store.importing.readers import Source, open_source
+from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA, ColumnRoles, RowBuilder
+from matlake.store.lake import Lake
+
+FORMULA_COLUMNS: Final = ("formula", "composition", "pretty_formula", "formula_pretty", "reduced_formula")
+ID_COLUMNS: Final = ("material_id", "id")
+
+_EXAMPLES: Final = 5  # failures that a report shows
+_TAKEN: Final = frozenset(name.lower() for name in (*CORE_SCHEMA.names, *CRYSTAL_SCHEMA.names, "dataset"))
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did.
+
+    Attributes:
+        dataset: Name of the dataset.
+        rows: Materials imported.
+        failed: Rows of the source that are no material; they are in ``failures``.
+        replaced: Whether the dataset existed before.
+        examples: The first few failures: (source row, reason).
+        notes: Remarks on columns.
+        seconds: Wall time.
+    """
+
+    dataset: str
+    rows: int
+    failed: int
+    replaced: bool
+    examples: list[tuple[int, str]]
+    notes: list[str]
+    seconds: float
+
+
+@dataclass
+class _Written:
+    """Parts written so far, which no commit names yet."""
+
+    root: Path
+    parts: list[delta.Part] = field(default_factory=list)
+    rows: int = 0
+    failed: int = 0
+    examples: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, table: pa.Table) -> None:
+        errors = table.filter(pc.is_valid(table["import_error"])).select(["source_row", "import_error"])
+        for failure in errors.slice(0, _EXAMPLES - len(self.examples)).to_pylist():
+            self.examples.append((failure["source_row"], failure["import_error"]))
+        self.failed += errors.num_rows
+        self.rows += table.num_rows
+        self.parts.append(delta.write_part(self.root, table, {}))
+
+    def discard(self) -> None:
+        for part in self.parts:
+            (self.root / part.path).unlink(missing_ok=True)
+
+
+def import_table(
+    lake: Lake,
+    path: Path,
+    dataset: str,
+    *,
+    formula_column: str | None = None,
+    structure_column: str | None = None,
+    id_column: str | None = None,
+    max_atoms: int = MAX_ATOMS,
+    track: Tracker = untracked,
+) -> ImportReport:
+    """Import a table or structure files as a dataset, replacing one of the same name.
+
+    Embeddings belong to contents, not to datasets: importing again keeps all of those that still apply.
+
+    Args:
+        lake: Where to.
+        path: CSV or Parquet table of formulas or structures; CIF or POSCAR file, folder or archive of them; JSON;
+            extended XYZ; ASE database.
+        dataset: Name of the dataset, which also becomes an SQL view.
+        formula_column: Column of formulas; by default ``formula``, ``composition``, … . Structures need none.
+        structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
+        id_column: Column of unique ids; by default ``material_id`` or ``id``, else ``DATASET-ROW`` is made up.
+        max_atoms: Cells with more atoms become failures.
+        track: Told the number of rows done.
+
+    Raises:
+        SourceError: The source or one of the columns is not there, or no row is a material.
+        LakeError: The name cannot be a dataset's, or the commit was refused.
+    """
+    started = time.monotonic()
+    root = lake.dataset(dataset)
+    source = open_source(path, structure_column=structure_column, max_atoms=max_atoms)
+    roles = _choose_columns(source, formula_column, id_column)
+    builder = RowBuilder(dataset, roles, _schema(source, roles))
+    replaced = dataset in lake.dataset_names()
+    written = _Written(root)
+    try:
+        for table in _tables(source, builder):
+            written.add(table)
+            track(written.rows, max(written.rows, source.rows))
+    except BaseException:
+        written.discard()
+        raise
+    if written.rows == written.failed:
+        written.discard()
+        raise _nothing(source, roles, written)
+    delta.replace_all(root, builder.schema, written.parts)
+    return ImportReport(
+        dataset,
+        written.rows - written.failed,
+        written.failed,
+        replaced,
+        written.examples,
+        source.notes + builder.mismatches.notes(),
+        round(time.monotonic() - started, 3),
+    )
+
+
+def find_formula_column(source: Source, named: str | None) -> str:
+    """Return the column of formulas: the one named, or the first by a usual name.
+
+    Raises:
+        SourceError: There is none, or it does not hold text.
+    """
+    formula = _column(source, named, FORMULA_COLUMNS)
+    if formula is None:
+        raise SourceError(
+            f"{source.path} has no column of formulas by a usual name; its columns: {', '.join(source.schema.names)}",
+            "name it with --formula-column, or a column of structures with --structure-column",
+        )
+    if source.schema.field(formula).type != pa.string():
+        raise SourceError(f"column {formula!r} of {source.path} holds {source.schema.field(formula).type}, no formulas")
+    return formula
+
+
+def _choose_columns(source: Source, formula_column: str | None, id_column: str | None) -> ColumnRoles:
+    names = source.schema.names
+    formula = None
+    if formula_column is not None or not source.has_structures:
+        formula = find_formula_column(source, formula_column)
+    else:
+        usual = _column(source, None, FORMULA_COLUMNS)
+        if usual is not None and source.schema.field(usual).type == pa.string():
+            formula = usual
+    identifier = _column(source, id_column, ID_COLUMNS)
+    properties = {}
+    for name in names:
+        if name in (formula, identifier):
+            continue
+        new = name
+        while new.lower() in _TAKEN or (new != name and new in names):
+            new += "_source"
+        if new != name:
+            source.notes.append(f"column {name} renamed to {new}: the name belongs to the lake")
+        properties[name] = new
+    return ColumnRoles(formula, identifier, properties)
+
+
+def _column(source: Source, named: str | None, usual: Sequence[str]) -> str | None:
+    names = source.schema.names
+    if named is not None:
+        if named not in names:
+            raise SourceError(f"{source.path} has no column {named!r}", f"its columns: {', '.join(names)}")
+        return named
+    lower = {name.lower(): name for name in names}
+    return next((lower[name] for name in usual if name in lower), None)
+
+
+def _schema(source: Source, roles: ColumnRoles) -> pa.Schema:
+    properties = [pa.field(new, source.schema.field(old).type) for old, new in roles.properties.items()]
+    return pa.schema([*CORE_SCHEMA, *(CRYSTAL_SCHEMA if source.has_structures else ()), *properties])
+
+
+def _tables(source: Source, builder: RowBuilder) -> Iterator[pa.Table]:
+    """Yield the dataset's rows batch by batch, then the lines that were no rows."""
+    for batch in source.batches():
+        yield builder.rows(batch)
+    if source.bad_lines:
+        yield builder.bad_lines(source.bad_lines)
+
+
+def _nothing(source: Source, roles: ColumnRoles, written: _Written) -> SourceError:
+    first = "; row {}: {}".format(*written.examples[0]) if written.examples else ""
+    hint = f"column {roles.formula!r} was read as formulas; --formula-column names another"
+    if source.has_structures:
+        hint = "each row must hold the structure of a crystal"
+    return SourceError(f"none of the {written.rows:,} rows of {source.path} is a material{first}", hint)

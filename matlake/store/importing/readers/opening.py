@@ -1,0 +1,49 @@
+"""From a path to the reader that it needs."""
+
+from pathlib import Path
+from typing import Final
+
+from matlake.errors import SourceError
+from matlake.materials.crystal import MAX_ATOMS
+from matlake.store.importing.readers.ase_database import is_ase_database, open_ase_database
+from matlake.store.importing.readers.containers import is_archive
+from matlake.store.importing.readers.json_files import is_json, open_json
+from matlake.store.importing.readers.source import Source
+from matlake.store.importing.readers.structure_files import is_structure_file, open_files
+from matlake.store.importing.readers.table import is_table, open_structure_table
+from matlake.store.importing.readers.xyz_files import is_xyz, open_xyz
+
+_ENDINGS: Final = ".csv .tsv .txt .parquet .json .jsonl .cif .vasp .xyz .extxyz .db .zip .tar .tar.gz .tar.bz2 .tar.xz"
+
+
+def open_source(path: Path, *, structure_column: str | None = None, max_atoms: int = MAX_ATOMS) -> Source:
+    """Open whatever can be imported.
+
+    Args:
+        path: CSV or Parquet table; CIF or POSCAR file, a folder or an archive of them; JSON or JSON lines of pymatgen
+            dictionaries; extended XYZ; ASE database.
+        structure_column: Column or field of structures; by default the first by a usual name.
+        max_atoms: Larger cells become failures.
+
+    Raises:
+        SourceError: It is not there, empty, of an unknown kind, damaged, or holds no rows.
+    """
+    if structure_column is not None and not (is_table(path) or is_json(path)):
+        raise SourceError(f"{path} has no columns", "leave --structure-column out")
+    if path.is_dir() or (path.is_file() and is_archive(path)):
+        return open_files(path, max_atoms)
+    if not path.is_file():
+        raise SourceError(f"no file at {path}", "name a table, a file of structures, or a folder or archive of them")
+    if not path.stat().st_size:
+        raise SourceError(f"{path} is empty")
+    if is_structure_file(path.name):
+        return open_files(path, max_atoms)
+    if is_json(path):
+        return open_json(path, structure_column, max_atoms)
+    if is_xyz(path):
+        return open_xyz(path, max_atoms)
+    if is_ase_database(path):
+        return open_ase_database(path, max_atoms)
+    if is_table(path):
+        return open_structure_table(path, structure_column, max_atoms)
+    raise SourceError(f"cannot tell from its name what {path} is", f"endings read: {_ENDINGS}")

@@ -1,0 +1,136 @@
+"""CIF and POSCAR files as a source: one, a folder of them, or an archive."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import pyarrow as pa
+
+from matlake.errors import SourceError, StructureError
+from matlake.materials.crystal import Crystal
+from matlake.store.importing.readers.containers import File, files
+from matlake.store.importing.readers.source import BadLine, Batch, bounded
+from matlake.store.importing.readers.streams import gunzip
+
+_SUFFIX: Final = re.compile(r"\.(?:cif|vasp|poscar|contcar)(?:\.gz)?$", re.IGNORECASE)
+_VASP_NAME: Final = re.compile(r"(?:POSCAR|CONTCAR)(?:$|[._-])", re.IGNORECASE)
+_SCHEMA: Final = pa.schema([("material_id", pa.string())])
+_KINDS_SHOWN: Final = 5
+
+
+def is_structure_file(name: str) -> bool:
+    """Tell by its name whether a file is a CIF or POSCAR."""
+    last = name.rpartition("/")[2]
+    return bool(_SUFFIX.search(last) or _VASP_NAME.match(last))
+
+
+@dataclass
+class FileSource:
+    """Structure files; ids are the names of the files without ending, with as much of the path as makes them unique.
+
+    A file named POSCAR or CONTCAR has its folder's name. A CIF with several crystals gives ids NAME-BLOCK.
+
+    Attributes:
+        path: File, folder or archive.
+        ids: Name of each file -> id.
+        max_atoms: Largest cell that is read.
+        notes: Remarks for the user.
+        bad_lines: None.
+    """
+
+    path: Path
+    ids: dict[str, str]
+    max_atoms: int
+    notes: list[str] = field(default_factory=list)
+    bad_lines: list[BadLine] = field(default_factory=list)
+    schema: pa.Schema = _SCHEMA
+    has_structures: bool = True
+
+    @property
+    def rows(self) -> int:
+        """Number of files; some may hold several crystals."""
+        return len(self.ids)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the crystals file by file."""
+        for ids, crystals in bounded(self._crystals()):
+            yield Batch(pa.RecordBatch.from_pydict({"material_id": ids}, schema=_SCHEMA), crystals)
+
+    def _crystals(self) -> Iterator[tuple[str, Crystal | StructureError]]:
+        for file in files(self.path, self.ids.__contains__, content=True):
+            identifier = self.ids[file.name]
+            found = _read(file, self.max_atoms)
+            for place, (name, crystal) in enumerate(found):
+                yield identifier if len(found) == 1 else f"{identifier}-{name or place}", crystal
+
+
+def open_files(path: Path, max_atoms: int) -> FileSource:
+    """Look through a folder or archive for structure files, or take a single one.
+
+    Args:
+        path: File, folder or archive.
+        max_atoms: Largest cell that is read.
+
+    Raises:
+        SourceError: There are none or too many, or the archive is damaged or a bomb.
+    """
+    left_out: Counter[str] = Counter()
+
+    def wanted(name: str) -> bool:
+        if is_structure_file(name):
+            return True
+        left_out[PurePosixPath(name).suffix.lower() or "no ending"] += 1
+        return False
+
+    names = [file.name for file in files(path, wanted, content=False)]
+    if not names:
+        raise SourceError(
+            f"no CIF or POSCAR file in {path}",
+            "endings read: .cif .vasp .poscar .contcar (.gz), names POSCAR… CONTCAR…",
+        )
+    source = FileSource(path, _ids(names), max_atoms)
+    if left_out:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in left_out.most_common(_KINDS_SHOWN))
+        source.notes.append(f"{left_out.total():,} files that are neither CIF nor POSCAR left out: {kinds}")
+    return source
+
+
+def _ids(names: list[str]) -> dict[str, str]:
+    """Give each file the shortest of: stem, path without ending, path."""
+    ids = {name: name for name in names}
+    for shorten in (_without_ending, _stem):
+        short = {name: shorten(name) for name in names}
+        counts = Counter(short.values())
+        ids = {name: short[name] if counts[short[name]] == 1 else ids[name] for name in names}
+    return ids
+
+
+def _without_ending(name: str) -> str:
+    return _SUFFIX.sub("", name)
+
+
+def _stem(name: str) -> str:
+    folder, _, last = name.rpartition("/")
+    if folder and last.removesuffix(".gz").upper() in ("POSCAR", "CONTCAR"):
+        last = folder.rpartition("/")[2]
+    return _without_ending(last)
+
+
+def _read(file: File, max_atoms: int) -> list[tuple[str, Crystal | StructureError]]:
+    from matlake.materials.structure_files.cif import read_cif
+    from matlake.materials.structure_files.poscar import parse_poscar
+    from matlake.materials.structure_files.text import decode
+
+    try:
+        if isinstance(file.content, StructureError):
+            raise file.content
+        compressed = file.name.lower().endswith(".gz")
+        text = decode(gunzip(file.content) if compressed else file.content)
+        if file.name.lower().removesuffix(".gz").endswith(".cif"):
+            return read_cif(text, max_atoms=max_atoms)
+        return [("", parse_poscar(text, max_atoms=max_atoms))]
+    except StructureError as error:
+        return [("", error)]

@@ -1,0 +1,270 @@
+"""Search in a lake: which materials have the embeddings that are nearest to one."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from matlake.encoders.card import EncoderCard
+from matlake.encoders.registry import split_feature
+from matlake.errors import LakeError, QueryError
+from matlake.store import delta
+from matlake.store.lake import Lake
+from matlake.store.searching.nearest import nearest_candidates
+from matlake.store.sql import CONTENT_KEYS, embedding_partition, identifier, not_a_predicate
+
+_BATCH_BYTES: Final = 16 << 20
+
+Stamp = tuple[tuple[str, ...], tuple[tuple[str, int], ...]]
+"""What an index was made from: the files of its embeddings, and the version of each dataset."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A material near to what was asked about.
+
+    Attributes:
+        dataset: Its dataset.
+        material_id: Its id.
+        formula: Its formula.
+        distance: Euclidean, between the embeddings.
+    """
+
+    dataset: str
+    material_id: str
+    formula: str
+    distance: float
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """The embeddings of one layer, held in memory, with the materials that have them. Safe to use from several threads.
+
+    Attributes:
+        lake: The lake.
+        card: The encoder.
+        layer: Name of the layer.
+        stamp: What it was made from.
+        hashes: The n contents.
+        vectors: float32 [n, d].
+        squares: float64 [n], their squared norms.
+        materials: ``dataset``, ``material_id``, ``formula`` of m materials, in order of dataset and id.
+        contents: int64 [m], which of the n contents each material is.
+        by_content: int64 [m], the materials in order of their content.
+        starts: int64 [n + 1]; the materials of content i are ``by_content[starts[i]:starts[i + 1]]``.
+    """
+
+    lake: Lake
+    card: EncoderCard
+    layer: str
+    stamp: Stamp
+    hashes: pa.ChunkedArray
+    vectors: NDArray[np.float32]
+    squares: NDArray[np.float64]
+    materials: pa.Table
+    contents: NDArray[np.int64]
+    by_content: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @property
+    def feature(self) -> str:
+        """``NAME@LAYER``."""
+        return f"{self.card.name}@{self.layer}"
+
+    def is_current(self) -> bool:
+        """Say whether the lake still holds what this was made from."""
+        return self.stamp == _stamp(self.lake, self.card, self.layer)
+
+    def find(self, material_id: str, dataset: str | None = None) -> NDArray[np.int64]:
+        """Return the places of the materials of that id, in all datasets or in one; none where none is embedded."""
+        same = pc.equal(self.materials["material_id"], material_id)
+        if dataset is not None:
+            same = pc.and_(same, pc.equal(self.materials["dataset"], dataset))
+        return np.flatnonzero(same.to_numpy())
+
+    def select(self, dataset: str | None = None, where: str | None = None) -> NDArray[np.bool_]:
+        """Say which materials a dataset or a predicate selects, as the lake is now.
+
+        Args:
+            dataset: Name of a dataset.
+            where: SQL predicate over ``materials``.
+
+        Returns:
+            bool [m].
+
+        Raises:
+            LakeError: There is no such dataset.
+            QueryError: ``where`` is no predicate over ``materials``.
+        """
+        selected = np.ones(len(self.contents), dtype=bool)
+        if dataset is not None:
+            names = self.lake.dataset_names()
+            if dataset not in names:
+                raise LakeError(f"there is no dataset {dataset!r}", f"datasets: {', '.join(names) or 'none yet'}")
+            selected = pc.equal(self.materials["dataset"], dataset).to_numpy()
+        if where is not None:
+            found = np.zeros(len(selected), dtype=bool)
+            found[self._matching(where)] = True
+            selected = selected & found
+        return selected
+
+    def search(
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        *,
+        among: NDArray[np.bool_] | None = None,
+        exclude: Sequence[Iterable[int]] | None = None,
+    ) -> list[list[Neighbour]]:
+        """Return the k nearest materials of each vector, nearest first; equally near ones in order of dataset and id.
+
+        Args:
+            vectors: float32 [q, d].
+            k: Number wanted; fewer are returned where there are fewer.
+            among: bool [m], the materials looked at, as ``select`` returns it; None for all.
+            exclude: For each vector the places of materials that do not count, as ``find`` returns them.
+        """
+        left_out = [np.fromiter(places, dtype=np.int64) for places in exclude or [()] * len(vectors)]
+        most = max((len(places) for places in left_out), default=0)
+        counted = None
+        if among is not None:
+            counted = np.zeros(len(self.vectors), dtype=bool)
+            counted[self.contents[among]] = True
+        # an excluded material can hide no more than one content: so many more are looked at
+        found = nearest_candidates(vectors, self.vectors, self.squares, k + most, counted)
+        return [
+            self._materials(rows, distances, k, among, places)
+            for (rows, distances), places in zip(found, left_out, strict=True)
+        ]
+
+    def _materials(
+        self,
+        rows: NDArray[np.int64],
+        distances: NDArray[np.float64],
+        k: int,
+        among: NDArray[np.bool_] | None,
+        left_out: NDArray[np.int64],
+    ) -> list[Neighbour]:
+        """Go from contents to materials; contents are looked up until there are enough, and no other is as near."""
+        order = np.argsort(distances, kind="stable")
+        places: list[NDArray[np.int64]] = []
+        lengths: list[NDArray[np.float64]] = []
+        count, last = 0, np.inf
+        for row, distance in zip(rows[order], distances[order], strict=True):
+            if count >= k and distance > last:
+                break
+            held = self.by_content[self.starts[row] : self.starts[row + 1]]
+            if among is not None:
+                held = held[among[held]]
+            held = held[~np.isin(held, left_out)]
+            places.append(held)
+            lengths.append(np.full(len(held), distance))
+            count, last = count + len(held), distance
+        if not count:
+            return []
+        place, length = np.concatenate(places), np.concatenate(lengths)
+        nearest = np.lexsort((place, length))[:k]
+        named = self.materials.take(place[nearest]).to_pylist()
+        return [Neighbour(**row, distance=float(d)) for row, d in zip(named, length[nearest], strict=True)]
+
+    def _matching(self, where: str) -> NDArray[np.int64]:
+        statement = (
+            f"SELECT p.place FROM places AS p SEMI JOIN (SELECT dataset, material_id FROM materials WHERE ({where}\n)) "
+            "AS m USING (dataset, material_id)"
+        )
+        places = self.materials.append_column("place", pa.array(np.arange(len(self.contents))))
+        with self.lake.connect() as connection:
+            connection.register("places", places)
+            try:
+                if len(connection.extract_statements(statement)) != 1:
+                    raise QueryError(f"{where!r} is not one SQL predicate")
+                found: NDArray[np.int64] = connection.sql(statement).to_arrow_table()["place"].to_numpy()
+            except duckdb.Error as error:
+                raise not_a_predicate(where, error) from error
+        return found
+
+
+def open_index(lake: Lake, feature: str) -> Index:
+    """Read the embeddings of a layer, and which materials have them.
+
+    Args:
+        lake: The lake.
+        feature: ``NAME`` or ``NAME@LAYER``.
+
+    Raises:
+        EncoderError: No such encoder or layer.
+        LakeError: Nothing is embedded with it.
+    """
+    name, layer_name = split_feature(feature)
+    card = lake.find_encoder(name).card
+    layer = card.layer(layer_name)
+    stamp = _stamp(lake, card, layer.name)  # before reading: what is written meanwhile makes the index old, not wrong
+    nothing = LakeError(
+        f"nothing is embedded with {card.name}@{layer.name}", f"run `matlake embed --encoder {card.name}@{layer.name}`"
+    )
+    if not stamp[0]:
+        raise nothing
+    with lake.connect() as connection:
+        hashes, vectors = _read_vectors(connection, card, layer.name, layer.dim)
+        connection.register("contents", pa.table({"content_hash": hashes, "content": np.arange(len(vectors))}))
+        found = connection.sql(
+            f"SELECT c.dataset, c.material_id, m.formula, e.content FROM internal.compositions AS c "
+            f"JOIN contents AS e ON c.{CONTENT_KEYS[card.input]} = e.content_hash "
+            "JOIN materials AS m USING (dataset, material_id) ORDER BY c.dataset, c.material_id"
+        ).to_arrow_table()
+    if not found.num_rows:
+        raise nothing
+    contents = found["content"].to_numpy()
+    by_content = np.argsort(contents, kind="stable")
+    return Index(
+        lake=lake,
+        card=card,
+        layer=layer.name,
+        stamp=stamp,
+        hashes=hashes,
+        vectors=vectors,
+        squares=_squares(vectors),
+        materials=found.drop_columns(["content"]),
+        contents=contents,
+        by_content=by_content,
+        starts=np.searchsorted(contents[by_content], np.arange(len(vectors) + 1)),
+    )
+
+
+def _read_vectors(
+    connection: duckdb.DuckDBPyConnection, card: EncoderCard, layer: str, dim: int
+) -> tuple[pa.ChunkedArray, NDArray[np.float32]]:
+    """Return the contents that some material holds, and their vectors float32 [n, d]."""
+    rows = (
+        f"internal.{identifier(f'{card.name}@{layer}')} AS e "
+        f"SEMI JOIN internal.compositions AS c ON c.{CONTENT_KEYS[card.input]} = e.content_hash"
+    )
+    (count,) = connection.execute(f"SELECT count(*) FROM {rows}").fetchall()[0]
+    vectors = np.empty((count, dim), dtype=np.float32)
+    hashes: list[pa.Array] = []
+    reader: Any = connection.sql(f"SELECT e.content_hash, e.vector FROM {rows}").to_arrow_reader(
+        max(1, _BATCH_BYTES // (4 * dim))
+    )
+    start = 0
+    for batch in reader:
+        vectors[start : start + len(batch)] = batch.column(1).flatten().to_numpy().reshape(-1, dim)
+        hashes.append(batch.column(0))
+        start += len(batch)
+    return pa.chunked_array(hashes, pa.string()), vectors
+
+
+def _squares(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    squares: NDArray[np.float64] = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    return squares
+
+
+def _stamp(lake: Lake, card: EncoderCard, layer: str) -> Stamp:
+    embeddings = delta.open_table(lake.embeddings)
+    files = delta.live_files(embeddings, embedding_partition(card, layer)) if embeddings else []
+    datasets = [(name, delta.open_table(lake.dataset(name))) for name in lake.dataset_names()]
+    return tuple(files), tuple((name, table.version()) for name, table in datasets if table is not None)

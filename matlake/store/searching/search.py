@@ -1,0 +1,199 @@
+"""What a search is asked about: a material of the lake, a formula, or a structure file."""
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.encoders.encoder import Encoder, open_encoder
+from matlake.errors import EncoderError, FormulaError, LakeError, SourceError, StructureError
+from matlake.materials.crystal import Crystal, CrystalColumns
+from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
+from matlake.store.lake import Lake
+from matlake.store.searching.index import Index, Neighbour, open_index
+from matlake.store.sql import literal
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What to search for; exactly one of ``material_id``, ``formula`` and ``structure`` is given.
+
+    Attributes:
+        feature: ``NAME`` or ``NAME@LAYER``.
+        k: Neighbours wanted.
+        material_id: Id of a material of the lake, which is no neighbour of itself.
+        formula: A chemical formula.
+        structure: A file that holds one structure.
+        dataset: Only neighbours of this dataset. Where several datasets hold the id, it also says which one is meant.
+        where: Only neighbours that this SQL predicate over ``materials`` selects.
+    """
+
+    feature: str
+    k: int = 10
+    material_id: str | None = None
+    formula: str | None = None
+    structure: Path | None = None
+    dataset: str | None = None
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The nearest materials.
+
+    Attributes:
+        feature: ``NAME@LAYER``.
+        neighbours: Nearest first.
+    """
+
+    feature: str
+    neighbours: list[Neighbour]
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of the contract."""
+        return {"encoder": self.feature, "neighbours": [vars(neighbour) for neighbour in self.neighbours]}
+
+    def lines(self) -> list[str]:
+        """Return the text for people."""
+        names = [f"{n.dataset}/{n.material_id}" for n in self.neighbours]
+        widths = [max(map(len, column), default=0) for column in (names, [n.formula for n in self.neighbours])]
+        return [
+            f"{len(self.neighbours):,} nearest by {self.feature}",
+            *(
+                f"  {n.distance:>10.4g}  {n.formula:<{widths[1]}}  {name:<{widths[0]}}".rstrip()
+                for name, n in zip(names, self.neighbours, strict=True)
+            ),
+        ]
+
+
+def search(lake: Lake, request: SearchRequest) -> SearchResult:
+    """Find the materials of a lake whose embeddings are nearest.
+
+    The vector of a material of the lake is read from it; that of anything else is made on the spot.
+
+    Raises:
+        EncoderError: No such encoder or layer, or it needs a crystal and is given a formula.
+        LakeError: Nothing is embedded; there is no such material, dataset or embedding.
+        QueryError: ``where`` is no predicate over ``materials``.
+        FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
+        SourceError: The file cannot be read, or does not hold exactly one structure.
+        StructureError: The structure is none, or holds an element that the encoder does not take.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+    index = open_index(lake, request.feature)
+    among = index.select(request.dataset, request.where)
+    exclude = None
+    if request.material_id is not None:
+        places = _places(index, request.material_id, request.dataset)
+        vector = index.vectors[index.contents[places[:1]]]
+        exclude = [places]
+    else:
+        encoder = open_encoder(lake.find_encoder(index.card.name).folder)
+        if request.formula is not None:
+            vector = formula_vector(encoder, index.layer, request.formula)
+        else:
+            assert request.structure is not None  # noqa: S101 - one of the three is given
+            vector = structure_vector(encoder, index.layer, request.structure)
+    (neighbours,) = index.search(vector, request.k, among=among, exclude=exclude)
+    return SearchResult(index.feature, neighbours)
+
+
+def formula_vector(encoder: Encoder, layer: str, formula: str) -> NDArray[np.float32]:
+    """Return the vector of a formula, float32 [1, d].
+
+    Raises:
+        EncoderError: The encoder takes crystals.
+        FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
+    """
+    if encoder.recipe is not None:
+        raise EncoderError(
+            f"encoder {encoder.card.name} takes crystals, not formulas",
+            "give --structure FILE, or the --id of a crystal",
+        )
+    return _composition_vector(encoder, layer, parse_formula(formula))
+
+
+def structure_vector(encoder: Encoder, layer: str, path: Path) -> NDArray[np.float32]:
+    """Return the vector of the structure in a file, float32 [1, d]; of its composition where the encoder takes those.
+
+    Raises:
+        SourceError: The file cannot be read, or does not hold exactly one structure.
+        StructureError: The structure is none, or holds an element that the encoder does not take.
+    """
+    crystal = _read_one(path)
+    if encoder.recipe is None:
+        try:
+            return _composition_vector(encoder, layer, crystal.composition)
+        except FormulaError as error:
+            raise StructureError(f"{path}: {error}", error.hint) from error
+    from matlake.materials.overlaps import find_overlaps  # numba takes a second to import
+
+    columns = CrystalColumns.of([crystal])
+    reasons = [*encoder.uncovered(columns), *(overlap.describe(columns) for overlap in find_overlaps(columns))]
+    for reason in reasons:
+        if reason is not None:
+            raise StructureError(f"{path}: {reason}")
+    return encoder.encode(columns, layer)
+
+
+def _composition_vector(encoder: Encoder, layer: str, composition: Composition) -> NDArray[np.float32]:
+    check_elements(composition)
+    return encoder.encode(element_fractions([composition]), layer)
+
+
+def _read_one(path: Path) -> Crystal:
+    from matlake.store.importing.readers import open_source  # readers of structures take a second to import
+
+    source = open_source(path)
+    if not source.has_structures:
+        raise SourceError(f"there are no structures in {path}", "give the file of one crystal, or --formula")
+    found = list(islice((one for batch in source.batches() for one in batch.crystals or []), 2))
+    if len(found) != 1:
+        raise SourceError(
+            f"{path} holds {'several structures' if found else 'no structure'}, one is asked about",
+            "give the file of one crystal",
+        )
+    if isinstance(found[0], StructureError):
+        raise StructureError(f"{path}: {found[0]}", found[0].hint)
+    return found[0]
+
+
+def _places(index: Index, material_id: str, dataset: str | None) -> NDArray[np.int64]:
+    """Return the places in an index of the material that an id means, in all datasets that hold the same.
+
+    Raises:
+        LakeError: There is no such material, it has no vector, or the id means several materials.
+    """
+    places = index.find(material_id, dataset)
+    if dataset is not None and not len(places):
+        places = index.find(material_id)
+    if not len(places):
+        raise _not_embedded(index, material_id)
+    if len(np.unique(index.contents[places])) > 1:
+        names = index.materials["dataset"].take(places).to_pylist()
+        raise LakeError(
+            f"{material_id!r} is another material in each of the datasets {', '.join(names)}",
+            "say which one is meant with --dataset",
+        )
+    return places
+
+
+def _not_embedded(index: Index, material_id: str) -> LakeError:
+    """Return the error for a material without a vector, after looking up why it has none."""
+    same = f"material_id = {literal(material_id)}"
+    if not index.lake.query(f"SELECT 1 FROM materials WHERE {same} LIMIT 1").num_rows:
+        return LakeError(
+            f"there is no material {material_id!r}",
+            '`matlake sql "SELECT dataset, material_id, formula FROM materials"` lists them',
+        )
+    failed = index.lake.query(
+        f"SELECT reason FROM failures WHERE {same} AND encoder = {literal(index.card.name)} LIMIT 1"
+    )["reason"].to_pylist()
+    if failed:
+        return LakeError(f"{material_id!r} has no embedding with {index.feature}: {failed[0]}", "use another encoder")
+    return LakeError(
+        f"{material_id!r} is not embedded with {index.feature}", f"run `matlake embed --encoder {index.feature}`"
+    )

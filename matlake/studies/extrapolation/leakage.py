@@ -1,0 +1,149 @@
+"""What an encoder saw of the rows that are tested, and the check that refuses what would be leakage."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.encoders.card import EncoderCard
+from matlake.encoders.descriptors import DESCRIPTORS
+from matlake.encoders.training_contents import SeenContents, random_parts
+from matlake.errors import LeakageError
+from matlake.materials.units import quantity_of
+
+LABELS: Final = "labels"
+"""Refuse where the encoder was trained on the very property, and may have been on tested compositions."""
+
+CONTENTS: Final = "contents"
+"""Refuse where it may have been trained on tested compositions, whatever the property."""
+
+REPORT: Final = "report"
+"""Refuse nothing, and say what was seen."""
+
+POLICIES: Final = (LABELS, CONTENTS, REPORT)
+
+NOTHING: Final = "nothing was learned"
+FROM_TABLE: Final = "by its table"
+FROM_SPLIT: Final = "at most, by its random split"
+FROM_CARD: Final = "at most, its table is not given"
+"""How it is known what an encoder saw."""
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What an encoder saw in its training of some tested rows.
+
+    Attributes:
+        encoder: Its name.
+        trained_on: Properties that it was trained on, as on its card; empty where it learned nothing.
+        same_property: Whether the property tested is among them.
+        how: ``NOTHING``, ``FROM_TABLE``, ``FROM_SPLIT`` or ``FROM_CARD``.
+        tested: Rows tested.
+        compositions: Rows of them whose composition was trained on; at most so many, where its table is not given.
+        crystals: Rows of them whose very crystal was; None where its table is not given. The same material described in
+            two files is two crystals.
+        chosen_by: Rows whose composition chose the epoch; None where its table is not given.
+    """
+
+    encoder: str
+    trained_on: tuple[str, ...]
+    same_property: bool
+    how: str
+    tested: int
+    compositions: int
+    crystals: int | None = None
+    chosen_by: int | None = None
+
+    def refusal(self, policy: str) -> str:
+        """Return why a policy refuses such a test, empty where it does not."""
+        if policy == REPORT or not self.compositions or (policy == LABELS and not self.same_property):
+            return ""
+        surely = self.how == FROM_TABLE
+        what = f"on {', '.join(self.trained_on)} of " if self.same_property else "on "
+        return (
+            f"encoder {self.encoder} {'was' if surely else 'may have been'} trained {what}{self.compositions:,} of the "
+            f"{self.tested:,} tested compositions{'' if surely else ' (its table, given with --seen, would tell)'}"
+        )
+
+
+def expose(
+    card: EncoderCard,
+    target: str,
+    compositions: Sequence[str],
+    crystals: Sequence[str] | None,
+    seen: SeenContents | None,
+) -> tuple[Exposure, NDArray[np.bool_]]:
+    """Say what an encoder saw of tested rows.
+
+    Args:
+        card: Of the encoder.
+        target: Column that is tested.
+        compositions: Content hashes of the m tested compositions.
+        crystals: Content hashes of the m tested crystals; None where there are none.
+        seen: What the encoder was trained on, where its table is given.
+
+    Returns:
+        The numbers, and bool [m]: rows whose composition was, or may have been, trained on.
+    """
+    trained_on = _properties(card)
+    same = quantity_of(target).lower() in {quantity_of(name).lower() for name in trained_on}
+    if card.name in DESCRIPTORS and not trained_on:
+        how, met = NOTHING, np.zeros(len(compositions), dtype=bool)
+    elif seen is not None:
+        how, met = FROM_TABLE, np.array([one in seen.compositions for one in compositions], dtype=bool)
+    else:
+        how, met = _by_card(card, compositions)
+    exact = how == FROM_TABLE and seen is not None
+    return (
+        Exposure(
+            encoder=card.name,
+            trained_on=trained_on,
+            same_property=same,
+            how=how,
+            tested=len(compositions),
+            compositions=int(met.sum()),
+            crystals=sum(one in seen.crystals for one in crystals) if exact and seen and crystals is not None else None,
+            chosen_by=sum(one in seen.chosen_by for one in compositions) if exact and seen else None,
+        ),
+        met,
+    )
+
+
+def check_disjoint(contents: Mapping[str, Sequence[str]], train: NDArray[np.intp], test: NDArray[np.intp]) -> None:
+    """Raise LeakageError when the content of a tested row is among those trained on.
+
+    Args:
+        contents: Kind of content, such as ``composition`` -> its hash for each of n rows.
+        train: Rows trained on.
+        test: Rows tested.
+
+    Raises:
+        LeakageError: A content is on both sides.
+    """
+    for kind, hashes in contents.items():
+        trained = {hashes[row] for row in train.tolist()}
+        shared = [row for row in test.tolist() if hashes[row] in trained]
+        if shared:
+            raise LeakageError(
+                f"{len(shared):,} of {len(test):,} tested rows have a {kind} that is trained on, the first is row "
+                f"{shared[0]} ({kind} {hashes[shared[0]]})",
+                "test on rows whose compositions are not trained on",
+            )
+
+
+def _properties(card: EncoderCard) -> tuple[str, ...]:
+    columns = (card.training.get("columns") or {}).get("target_columns")
+    names = columns or [part.strip() for part in card.target.get("name", "").split(",")]
+    return tuple(name for name in names if name)
+
+
+def _by_card(card: EncoderCard, compositions: Sequence[str]) -> tuple[str, NDArray[np.bool_]]:
+    """Say which compositions may have been trained on: those that a random split by composition puts there."""
+    columns = card.training.get("columns") or {}
+    if columns.get("split_column") is None and {"seed", "shares"} <= columns.keys():
+        first, second, third = columns["shares"]
+        parts = random_parts(compositions, columns["seed"], (first, second, third))
+        return FROM_SPLIT, np.array([part == "train" for part in parts], dtype=bool)
+    return FROM_CARD, np.ones(len(compositions), dtype=bool)

@@ -1,0 +1,189 @@
+"""What an extrapolation found: per split and way, ratios, failures."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from matlake.studies.extrapolation.error_analysis import FailureReport
+from matlake.studies.extrapolation.leakage import Exposure
+from matlake.studies.extrapolation.methods import HEAD, NETWORKS
+
+MEASURED: Final = "measured"
+PARTLY: Final = "some seeds"
+NOT_RUN: Final = "not run"
+REFUSED: Final = "refused"
+FAILED: Final = "failed"
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class WayReport:
+    """What one way comes to on one split.
+
+    Attributes:
+        way: Its name.
+        kind: See ``Way``.
+        letter: Of its features; of a network, of those that its encoder is among.
+        model: Name of the regressor or network.
+        state: ``MEASURED``, ``PARTLY``, ``NOT_RUN``, ``REFUSED`` or ``FAILED``.
+        reason: Why it was refused or failed; empty otherwise.
+        seeds: Seeds measured.
+        mae: Mean over these seeds, in the target's unit; None where there is none, as are the following.
+        rmse: Likewise.
+        mae_interval: Bootstrap interval.
+        rmse_interval: Likewise.
+        validation_mae: Mean over seeds of the error on training rows that were set aside.
+        unseen_rows: Tested rows, over all seeds, whose composition no encoder of the way can have been trained on.
+        unseen_mae: On those; None where there are none.
+        unseen_rmse: Likewise.
+        fit_rows: Rows fitted to, the mean over seeds.
+        seconds: What the measurements took.
+        exposures: What its encoders saw, for each set of tested rows.
+    """
+
+    way: str
+    kind: str
+    letter: str
+    model: str
+    state: str
+    reason: str = ""
+    seeds: tuple[int, ...] = ()
+    mae: float | None = None
+    rmse: float | None = None
+    mae_interval: Interval | None = None
+    rmse_interval: Interval | None = None
+    validation_mae: float | None = None
+    unseen_rows: int = 0
+    unseen_mae: float | None = None
+    unseen_rmse: float | None = None
+    fit_rows: int | None = None
+    seconds: float = 0.0
+    exposures: tuple[Exposure, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A network's error over that of the decoupled head, on the seeds that both have: above 1 the head is better.
+
+    Attributes:
+        way: Name of the network.
+        rmse: Ratio of the RMSEs.
+        rmse_interval: Bootstrap interval, from resamples of pairs.
+        mae: Ratio of the MAEs.
+        mae_interval: Likewise.
+    """
+
+    way: str
+    rmse: float
+    rmse_interval: Interval
+    mae: float
+    mae_interval: Interval
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """What was found on one split.
+
+    Attributes:
+        split: As typed, in one spelling.
+        labels: What each seed holds out.
+        descriptions: One sentence with the numbers for each different set of tested rows.
+        n_train: Training rows, the mean over seeds.
+        n_test: Tested rows, likewise.
+        n_discontinuous: Of those with an element or motif that is not seen, likewise.
+        spread: Standard deviation of the target in the training rows, in its unit, likewise.
+        ways: One report a way.
+        decoupled: Name of the head with the smallest validation error: what a user who cannot see the test rows would
+            take; None where none was measured.
+        best_on_test: Name of the head with the smallest RMSE on the tested rows: what hindsight would take.
+        ratios: Of each network measured, over ``decoupled``.
+        failures: Of each way but the mean, measured.
+    """
+
+    split: str
+    labels: tuple[str, ...]
+    descriptions: tuple[str, ...]
+    n_train: int
+    n_test: int
+    n_discontinuous: int
+    spread: float
+    ways: tuple[WayReport, ...]
+    decoupled: str | None
+    best_on_test: str | None
+    ratios: tuple[Ratio, ...]
+    failures: tuple[FailureReport, ...]
+
+    def way(self, name: str) -> WayReport:
+        """Return the report of a way.
+
+        Raises:
+            StopIteration: There is no such way.
+        """
+        return next(way for way in self.ways if way.way == name)
+
+    def failure(self, name: str) -> FailureReport | None:
+        """Return when a way fails, where it was measured."""
+        return next((failure for failure in self.failures if failure.way == name), None)
+
+    @property
+    def shown(self) -> list[str]:
+        """The decoupled head and the networks that were measured: what the failure analysis shows."""
+        networks = [way.way for way in self.ways if way.kind in NETWORKS and way.rmse is not None]
+        return ([self.decoupled] if self.decoupled else []) + networks
+
+
+@dataclass(frozen=True)
+class ExtrapolationReport:
+    """What an extrapolation found.
+
+    Attributes:
+        target: Property column.
+        unit: Its unit; may be empty.
+        rows: Rows that have the target and all features.
+        left_out: Rows that have the target and lack a feature.
+        letters: Letter -> features side by side.
+        seeds: Seeds asked for.
+        few: Training rows from which an element or motif counts as seen.
+        policy: What is refused as leakage.
+        splits: One report a split.
+        skipped: Split -> why the rows do not allow it.
+        pooled: When ways fail, over all splits.
+    """
+
+    target: str
+    unit: str
+    rows: int
+    left_out: int
+    letters: dict[str, tuple[str, ...]]
+    seeds: tuple[int, ...]
+    few: int
+    policy: str
+    splits: tuple[SplitReport, ...]
+    skipped: dict[str, str]
+    pooled: tuple[FailureReport, ...]
+
+    def split(self, text: str) -> SplitReport:
+        """Return the report of a split.
+
+        Raises:
+            StopIteration: There is no such split.
+        """
+        return next(split for split in self.splits if split.split == text)
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of ``evaluate extrapolation``."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return the text for people."""
+        from matlake.studies.extrapolation.report_text import report_lines
+
+        return report_lines(self)
+
+
+def decoupled_head(ways: tuple[WayReport, ...]) -> WayReport | None:
+    """Return the head with the smallest validation error among those with the most seeds; the first of equal ones."""
+    heads = [way for way in ways if way.kind == HEAD and way.validation_mae is not None]
+    most = max((len(way.seeds) for way in heads), default=0)
+    whole = [way for way in heads if len(way.seeds) == most]
+    return min(whole, key=lambda way: way.validation_mae or 0.0, default=None)

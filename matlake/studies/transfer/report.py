@@ -1,0 +1,225 @@
+"""What an evaluation of transfer found: per target, and over all of them."""
+
+import math
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from matlake.studies.transfer.comparison import TEST_ROWS, UNSEEN_ROWS, Comparison, Pair, Tally, compare, tally
+from matlake.studies.transfer.configurations import BASE, SC_DL_EF, SC_ML_EF
+from matlake.studies.transfer.measurement import Measurement
+from matlake.studies.transfer.winners import (
+    MORE_SCRATCH,
+    MORE_TRANSFER,
+    SCRATCH,
+    TRANSFER,
+    Cell,
+    best_cell,
+    cells_of,
+)
+
+PAPER_SC: Final = "SC"
+"""Of the study's configurations from scratch."""
+
+FRACTIONS_SC: Final = "SC(EF)"
+"""Of those on element fractions alone."""
+
+ALL_SC: Final = "SC or SC+"
+"""Of all from scratch, the study's or not."""
+
+PAPER_TL: Final = "TL"
+"""Of the study's configurations that transfer."""
+
+ALL_TL: Final = "TL or TL+"
+"""Of all that transfer, the study's or not."""
+
+_COMPARED: Final = ((PAPER_SC, PAPER_TL), (FRACTIONS_SC, PAPER_TL), (PAPER_SC, ALL_TL), (ALL_SC, ALL_TL))
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """What a target is, whoever predicts it.
+
+    Attributes:
+        unit: Its unit; may be empty.
+        n_train: Training rows.
+        n_validation: Rows that the choice is made on.
+        n_test: Test rows.
+        n_unseen: Test rows whose composition is in no training row.
+        copy_of: A target of the same values, where there is one; empty otherwise.
+    """
+
+    unit: str
+    n_train: int
+    n_validation: int
+    n_test: int
+    n_unseen: int
+    copy_of: str = ""
+
+    @property
+    def rows(self) -> int:
+        """All rows."""
+        return self.n_train + self.n_validation + self.n_test
+
+
+@dataclass(frozen=True)
+class TargetReport:
+    """What was found on one target. All that is "best" has the smallest validation error on the last rung.
+
+    Attributes:
+        target: Property column.
+        facts: Its unit and rows.
+        cells: One for each configuration.
+    """
+
+    target: str
+    facts: TargetFacts
+    cells: tuple[Cell, ...]
+
+    def cell(self, configuration: str) -> Cell:
+        """Return what a configuration comes to; "not run" of one that nobody knows."""
+        return next((cell for cell in self.cells if cell.configuration == configuration), Cell(configuration))
+
+    @property
+    def base_mae(self) -> float | None:
+        """Test MAE of the training rows' mean."""
+        return self.cell(BASE).test_mae
+
+    @property
+    def best(self) -> Cell | None:
+        """The best of all, from scratch or not."""
+        return best_cell(self.cells, SCRATCH, MORE_SCRATCH, TRANSFER, MORE_TRANSFER)
+
+    def best_of(self, among: str) -> Cell | None:
+        """Return the best of some configurations; None where none of them was measured.
+
+        Args:
+            among: ``PAPER_SC``, ``FRACTIONS_SC``, ``ALL_SC``, ``PAPER_TL`` or ``ALL_TL``.
+        """
+        names: dict[str, tuple[str, ...]] = {
+            PAPER_SC: (SCRATCH,),
+            FRACTIONS_SC: (SC_ML_EF, SC_DL_EF),
+            ALL_SC: (SCRATCH, MORE_SCRATCH),
+            PAPER_TL: (TRANSFER,),
+            ALL_TL: (TRANSFER, MORE_TRANSFER),
+        }
+        return best_cell(self.cells, *names[among])
+
+    def pair(self, scratch: str, transfer: str) -> Pair:
+        """Return the best of some configurations from scratch beside the best of some that transfer."""
+        return Pair(self.target, self.best_of(scratch), self.best_of(transfer))
+
+    def document(self) -> dict[str, Any]:
+        """Return it for scripts."""
+        chosen = {"best": self.best}
+        chosen |= {f"best {among}": self.best_of(among) for among in (PAPER_SC, FRACTIONS_SC, ALL_SC, PAPER_TL, ALL_TL)}
+        return {
+            "target": self.target,
+            **asdict(self.facts),
+            "base": {"mae": self.base_mae},
+            "cells": [asdict(cell) for cell in self.cells],
+            **{name: cell.configuration if cell else None for name, cell in chosen.items()},
+            "ratios": {f"{tl} / {sc}": self.pair(sc, tl).ratio() for sc, tl in _COMPARED},
+        }
+
+
+@dataclass(frozen=True)
+class TransferReport:
+    """What an evaluation of transfer found.
+
+    Attributes:
+        targets: One report a target.
+        comparisons: The best that transfers against the best from scratch, by what each is sought among, over the test
+            rows and over those of unseen composition.
+        distinct_comparisons: The same without targets that are a copy of another here; empty where none is.
+        paper_winners: What the best of the study's configurations that transfer are made of.
+        winners: What the best of all that transfer are made of.
+    """
+
+    targets: tuple[TargetReport, ...]
+    comparisons: tuple[Comparison, ...]
+    distinct_comparisons: tuple[Comparison, ...]
+    paper_winners: Tally
+    winners: Tally
+
+    @property
+    def goes_beyond(self) -> bool:
+        """Whether a configuration that the study lacks was tried on any target."""
+        return any(cell.configuration.startswith((MORE_SCRATCH, MORE_TRANSFER)) for cell in self._tried())
+
+    @property
+    def copies(self) -> list[TargetReport]:
+        """Targets with the values of another one that is here, too."""
+        return [target for target in self.targets if _is_copy(target, [other.target for other in self.targets])]
+
+    @property
+    def seconds(self) -> float:
+        """What all measurements took."""
+        return math.fsum(cell.seconds for cell in self._tried())
+
+    def comparison(self, scratch: str = PAPER_SC, transfer: str = PAPER_TL, rows: str = TEST_ROWS) -> Comparison:
+        """Return one of the comparisons.
+
+        Args:
+            scratch: ``PAPER_SC``, ``FRACTIONS_SC`` or ``ALL_SC``.
+            transfer: ``PAPER_TL`` or ``ALL_TL``.
+            rows: ``TEST_ROWS`` or ``UNSEEN_ROWS``.
+
+        Raises:
+            StopIteration: The two are not compared.
+        """
+        return next(c for c in self.comparisons if (c.scratch, c.transfer, c.rows) == (scratch, transfer, rows))
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of ``evaluate transfer``."""
+        return {
+            "targets": [target.document() for target in self.targets],
+            "comparisons": [asdict(comparison) for comparison in self.comparisons],
+            "distinct_comparisons": [asdict(comparison) for comparison in self.distinct_comparisons],
+            "paper_winners": asdict(self.paper_winners),
+            "winners": asdict(self.winners),
+            "seconds": self.seconds,
+        }
+
+    def lines(self) -> list[str]:
+        """Return the text for people."""
+        from matlake.studies.transfer.report_text import report_lines
+
+        return report_lines(self)
+
+    def _tried(self) -> list[Cell]:
+        return [cell for target in self.targets for cell in target.cells if cell.is_tried]
+
+
+def summarise(measurements: Sequence[Measurement], facts: Mapping[str, TargetFacts]) -> TransferReport:
+    """Lay out what was measured.
+
+    Args:
+        measurements: In any order; those of targets without facts are left aside.
+        facts: Of each target to report on, in the order of the report.
+    """
+    of_target: dict[str, list[Measurement]] = {name: [] for name in facts}
+    for measurement in measurements:
+        if measurement.target in of_target:
+            of_target[measurement.target].append(measurement)
+    targets = tuple(TargetReport(name, facts[name], cells_of(measured)) for name, measured in of_target.items())
+    distinct = tuple(target for target in targets if not _is_copy(target, facts))
+    return TransferReport(
+        targets=targets,
+        comparisons=_comparisons(targets),
+        distinct_comparisons=_comparisons(distinct) if len(distinct) < len(targets) else (),
+        paper_winners=tally(target.best_of(PAPER_TL) for target in targets),
+        winners=tally(target.best_of(ALL_TL) for target in targets),
+    )
+
+
+def _is_copy(target: TargetReport, among: Container[str]) -> bool:
+    return target.facts.copy_of in among
+
+
+def _comparisons(targets: Sequence[TargetReport]) -> tuple[Comparison, ...]:
+    return tuple(
+        compare([target.pair(scratch, transfer) for target in targets], rows, scratch=scratch, transfer=transfer)
+        for scratch, transfer in _COMPARED
+        for rows in (TEST_ROWS, UNSEEN_ROWS)
+    )

@@ -1,0 +1,216 @@
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import matlake
+from matlake.errors import HeadError
+from matlake.regress.heads.card import HeadCard
+from matlake.regress.heads.listing import card_lines, head_line
+from matlake.regress.heads.storage import (
+    Head,
+    check_encoder,
+    delete_head,
+    export_head,
+    list_heads,
+    load_head,
+    save_head,
+)
+from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.prediction.predict import predict
+
+
+@pytest.fixture
+def home(tmp_path: Path, embedded: matlake.Lake, trained: TrainResult) -> Path:
+    """A folder with a copy of the trained head."""
+    shutil.copytree(embedded.path / "heads" / trained.card.name, tmp_path / "heads" / trained.card.name)
+    return tmp_path
+
+
+OLD = Path(__file__).parents[2] / "data" / "head_v1" / "gap-v1"
+
+
+def save(home: Path, card: HeadCard) -> HeadCard:
+    """Save a card with the files of the head ``gap``."""
+    reference = load_head(home, "gap").reference
+    return save_head(home, card, content_of(home), reference, {"parity.png": b"a plot"})
+
+
+def content_of(home: Path, name: str = "gap") -> bytes:
+    return (home / "heads" / name / "head.onnx").read_bytes()
+
+
+def test_a_head_survives_the_round_trip(home: Path, trained: TrainResult) -> None:
+    saved = save(home, replace(trained.card, name="copy", sha256="", reference_sha256=""))
+    head = load_head(home, "copy")
+    assert head.card == saved == replace(trained.card, name="copy")
+    values, coordinates = head.predict(np.zeros((3, 160), dtype=np.float32))
+    assert values.shape == (3,)
+    assert coordinates is not None
+    assert coordinates.shape == (3, 32)
+    assert [card.name for card in list_heads(home)] == ["copy", "gap"]
+
+
+def test_a_head_is_replaced_as_a_whole(home: Path, trained: TrainResult) -> None:
+    save(home, replace(trained.card, seed=99))
+    assert load_head(home, "gap").card.seed == 99
+    names = [path.name for path in (home / "heads" / "gap").iterdir()]
+    assert sorted(names) == ["card.json", "head.onnx", "plots", "reference.parquet"]
+    assert [path.name for path in (home / "heads" / "gap" / "plots").iterdir()] == ["parity.png"]
+    assert not [*home.glob("heads/.saving/*"), *home.glob("heads/.replaced/*")]
+
+
+class Crash(BaseException):
+    """The end of a process, as far as a test can have one."""
+
+
+@pytest.mark.parametrize("call", range(1, 15))
+def test_a_crash_while_replacing_leaves_the_old_head_or_the_new_one(
+    home: Path, trained: TrainResult, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    calls = 0
+
+    def crash_at(original: Callable[..., object]) -> Callable[..., object]:
+        def wrapped(*arguments: object, **options: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls == call:
+                raise Crash
+            return original(*arguments, **options)
+
+        return wrapped
+
+    content, reference = content_of(home), load_head(home, "gap").reference
+    with monkeypatch.context() as patch:
+        for owner, name in ((Path, "rename"), (Path, "replace"), (os, "fsync")):
+            patch.setattr(owner, name, crash_at(getattr(owner, name)))
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a dead process tidies nothing
+        with pytest.raises(Crash):
+            save_head(home, replace(trained.card, seed=99), content, reference, {"parity.png": b"a plot"})
+    assert load_head(home, "gap").card.seed in (trained.card.seed, 99)
+    assert [card.name for card in list_heads(home)] == ["gap"]
+    save_head(home, replace(trained.card, seed=100), content, reference)
+    assert load_head(home, "gap").card.seed == 100
+
+
+def test_an_unknown_head_is_answered_with_the_known_ones(home: Path) -> None:
+    with pytest.raises(HeadError, match="no head 'gaps'") as caught:
+        load_head(home, "gaps")
+    assert caught.value.hint == "heads: gap"
+
+
+@pytest.mark.parametrize("name", ["../gap", "", ".replaced", "a/b", "x" * 101])
+def test_a_name_that_could_leave_the_folder_is_refused(home: Path, trained: TrainResult, name: str) -> None:
+    with pytest.raises(HeadError, match="is not a head name"):
+        load_head(home, name)
+    with pytest.raises(HeadError, match="is not a head name"):
+        save_head(home, replace(trained.card, name=name), b"", None)
+
+
+@pytest.mark.parametrize("file", ["head.onnx", "reference.parquet"])
+def test_a_flipped_byte_is_refused(home: Path, file: str) -> None:
+    path = home / "heads" / "gap" / file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(HeadError, match="does not match the sha256"):
+        load_head(home, "gap")
+
+
+def test_a_file_that_is_no_onnx_is_refused_although_its_digest_fits(home: Path, trained: TrainResult) -> None:
+    save_head(home, trained.card, b"\x80\x04cposix\nsystem\n(S'touch /tmp/pwned'\ntR.", None)
+    with pytest.raises(HeadError, match="not an ONNX file"):
+        load_head(home, "gap")
+
+
+def test_weights_in_another_file_and_custom_operators_are_refused_although_the_digest_fits(
+    home: Path, trained: TrainResult
+) -> None:
+    outside, custom = (onnx.load_model_from_string(content_of(home)) for _ in range(2))
+    tensor = outside.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    custom.graph.node[0].domain = "com.example"
+    for model, message in ((outside, "in another file"), (custom, "custom operator com.example::")):
+        save_head(home, trained.card, model.SerializeToString(), None)
+        with pytest.raises(HeadError, match=message):
+            load_head(home, "gap")
+
+
+def test_a_head_of_format_1_opens_for_ever(tmp_path: Path, embedded: matlake.Lake) -> None:
+    lake = matlake.Lake(shutil.copytree(embedded.path, tmp_path / "lake"))
+    shutil.copytree(OLD, lake.path / "heads" / OLD.name)
+    answer = predict(lake, "gap-v1", ["TiO2", "GaN", "NaCl"])
+    values = [prediction.value for prediction in answer.predictions]
+    assert values == pytest.approx([3.2054165, 0.7142412, 2.1122653], abs=1e-4)
+    assert {(p.lower, p.ood_score, p.novelties, p.nearest) for p in answer.predictions} == {(None, None, (), ())}
+    assert answer.level is None
+    card = load_head(lake.path, "gap-v1").card
+    assert "train it again" in "\n".join(card_lines(card, lake.path))
+    assert "gap-v1" in head_line(card)
+
+
+def test_a_deleted_head_is_gone_with_the_one_put_aside(home: Path) -> None:
+    shutil.copytree(home / "heads" / "gap", home / "heads" / ".replaced" / "gap")
+    delete_head(home, "gap")
+    assert list_heads(home) == []
+    assert not [*home.glob("heads/.saving/*"), *home.glob("heads/.replaced/*")]
+    with pytest.raises(HeadError, match="no head 'gap'"):
+        delete_head(home, "gap")
+
+
+def test_an_exported_head_is_a_head_elsewhere(home: Path, tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere" / "heads" / "mine"
+    target.parent.mkdir(parents=True)
+    export_head(home, "gap", target)
+    assert load_head(tmp_path / "elsewhere", "mine").card == load_head(home, "gap").card
+    with pytest.raises(HeadError, match="exists"):
+        export_head(home, "gap", target)
+    (tmp_path / "file").touch()
+    with pytest.raises(HeadError, match="cannot write"):
+        export_head(home, "gap", tmp_path / "file" / "mine")
+    assert [path.name for path in target.parent.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": "one"}', '{"format_version": 1, "features": 3}'])
+def test_a_damaged_card_is_one_clear_error(home: Path, text: str) -> None:
+    (home / "heads" / "gap" / "card.json").write_text(text)
+    with pytest.raises(HeadError, match="is not a head's card"):
+        load_head(home, "gap")
+
+
+def test_a_newer_card_asks_for_an_update(home: Path) -> None:
+    path = home / "heads" / "gap" / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 3}))
+    with pytest.raises(HeadError, match="card format 3, newer than 2"):
+        load_head(home, "gap")
+
+
+def test_another_encoder_of_the_same_name_is_refused_with_both_digests(
+    embedded: matlake.Lake, trained: TrainResult
+) -> None:
+    card: HeadCard = trained.card
+    feature = card.features[0]
+    encoder = embedded.find_encoder(feature.encoder).card
+    check_encoder(card, feature, encoder)
+    with pytest.raises(HeadError) as caught:
+        check_encoder(card, feature, replace(encoder, sha256="f" * 64))
+    assert feature.sha256 in str(caught.value)
+    assert "f" * 64 in str(caught.value)
+
+
+def test_a_head_says_what_it_was_made_from(embedded: matlake.Lake, trained: TrainResult) -> None:
+    head: Head = load_head(embedded.path, "gap")
+    card = head.card
+    assert (card.target, card.unit, card.model, card.split) == ("band_gap_eV", "eV", "ridge", "random")
+    assert card.n_train + card.n_test == 307
+    assert card.metrics["mae"] == trained.metrics.mae
+    assert card.parity is not None
+    assert card.parity <= 1e-4
+    assert [feature.dim for feature in card.features] == [128, 32]

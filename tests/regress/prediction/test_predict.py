@@ -1,0 +1,112 @@
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+import matlake
+from matlake.errors import HeadError, SourceError
+from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.prediction import predictor
+from matlake.regress.prediction.predict import predict
+from matlake.regress.prediction.predict_table import predict_table, predict_to_file
+
+pytestmark = pytest.mark.usefixtures("trained")
+
+
+def test_what_is_no_formula_is_explained_and_stops_nothing(embedded: matlake.Lake) -> None:
+    answer = predict(embedded, "gap", ["TiO2", "Ti4O8", "Xx2", "", "He", "GaN"])
+    assert [p.input for p in answer.predictions] == ["TiO2", "Ti4O8", "GaN"]
+    assert answer.predictions[0].value == pytest.approx(answer.predictions[1].value)
+    assert [(f.row, f.input) for f in answer.failed] == [(2, "Xx2"), (3, ""), (4, "He")]
+    document = json.loads(json.dumps(answer.document(), allow_nan=False))
+    assert (document["head"], document["unit"]) == ("gap", "eV")
+    contract = {"input", "value", "lower", "upper", "ood_score", "novelties", "doubts", "nearest"}
+    assert set(document["predictions"][0]) == contract
+    assert set(document["predictions"][0]["nearest"][0]) == {"dataset", "material_id", "formula", "value", "distance"}
+    assert any("GaN" in line and " eV  [" in line for line in answer.lines())
+
+
+def test_nothing_but_bad_formulas_is_an_answer_too(embedded: matlake.Lake) -> None:
+    answer = predict(embedded, "gap", ["Xx"])
+    assert not answer.predictions
+    assert len(answer.failed) == 1
+
+
+def test_a_prediction_does_not_depend_on_the_company(
+    embedded: matlake.Lake, gaps: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    formulas = pq.read_table(gaps)["formula"].to_pylist()[:50]
+    whole = predict(embedded, "gap", formulas)
+    monkeypatch.setattr(predictor, "CHUNK_ROWS", 7)
+    pieces = predict(embedded, "gap", formulas)
+    assert [p.value for p in pieces.predictions] == pytest.approx([p.value for p in whole.predictions], abs=1e-4)
+
+
+def test_a_head_refuses_another_encoder(embedded: matlake.Lake, tmp_path: Path) -> None:
+    copy = matlake.Lake(shutil.copytree(embedded.path, tmp_path / "copy"))
+    path = next(copy.encoders.glob("*/card.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": "0" * 64}))
+    with pytest.raises(HeadError, match="but the encoder of that name here has sha256 0000"):
+        predict(copy, "gap", ["TiO2"])
+
+
+def test_a_table_and_its_formulas_agree(embedded: matlake.Lake, write_table: Callable[..., Path]) -> None:
+    path = write_table(pretty_formula=["TiO2", None, "GaN"])
+    answer = predict_table(embedded, "gap", path)
+    assert answer.predictions == predict(embedded, "gap", ["TiO2", "GaN"]).predictions
+    assert [(f.row, f.input) for f in answer.failed] == [(1, None)]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_written_table_explains_every_row(embedded: matlake.Lake, tmp_path: Path, ending: str) -> None:
+    source, output = tmp_path / "in.csv", tmp_path / f"out.{ending}"
+    source.write_text("id,what\n1,TiO2\n2,Xx\n3,GaN\n4,a,b,c\n")
+    report = predict_to_file(embedded, "gap", source, output, formula_column="what")
+    table = pacsv.read_csv(output) if ending == "csv" else pq.read_table(output)
+    own = ["predicted_band_gap_eV", "prediction_failure", "lower_band_gap_eV", "upper_band_gap_eV", "ood_score"]
+    assert table.column_names == ["id", "what", *own, "novel_elements", "doubts", "nearest_training_materials"]
+    assert table["id"].to_pylist() == [1, 2, 3]
+    values = table["predicted_band_gap_eV"].to_pylist()
+    assert [value is None for value in values] == [False, True, False]
+    assert "Xx" in table["prediction_failure"].to_pylist()[1]
+    few = predict(embedded, "gap", ["TiO2", "GaN"]).predictions
+    lower = table["lower_band_gap_eV"].to_pylist()
+    assert [lower[0], lower[2]] == pytest.approx([one.lower for one in few], abs=1e-4)
+    near = json.loads(table["nearest_training_materials"].to_pylist()[0])
+    assert [one["formula"] for one in near] == [one.formula for one in few[0].nearest]
+    assert (report.rows, report.n_failed) == (2, 2)
+    assert [f.row for f in report.failed] == [1, 3]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_tables_that_cannot_be_read_or_written_are_refused(
+    embedded: matlake.Lake, write_table: Callable[..., Path], tmp_path: Path
+) -> None:
+    plain = write_table("plain.parquet", what=["TiO2"], number=[1.0])
+    taken = write_table("taken.parquet", formula=["TiO2"], predicted_band_gap_eV=[1.0])
+    for path, column, output, message in (
+        (plain, None, "x.csv", "no column of formulas"),
+        (plain, "formula", "x.csv", "no column 'formula'"),
+        (plain, "number", "x.csv", "no formulas"),
+        (plain, "what", "x.txt", "cannot write"),
+        (taken, None, "x.csv", "has a column predicted_band_gap_eV already"),
+    ):
+        with pytest.raises(SourceError, match=message):
+            predict_to_file(embedded, "gap", path, tmp_path / output, formula_column=column)
+    assert not list(tmp_path.glob("*x.*"))
+
+
+def test_prediction_needs_neither_scikit_learn_nor_torch(embedded: matlake.Lake, trained: TrainResult) -> None:
+    code = (
+        "import sys; from pathlib import Path; import matlake; from matlake.regress.prediction.predict import predict; "
+        f"predict(matlake.open_lake(Path({str(embedded.path)!r})), {trained.card.name!r}, ['TiO2']); "
+        "print({'sklearn', 'skl2onnx', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

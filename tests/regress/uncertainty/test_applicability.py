@@ -1,0 +1,72 @@
+"""The rule before trusting a prediction, on made-up counts and on real band gaps."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from matrices import matrix_of
+
+import matlake
+from matlake.regress.heads.storage import load_head
+from matlake.regress.prediction.predict import predict
+from matlake.regress.uncertainty.applicability import (
+    FEW,
+    block_of,
+    block_rows,
+    blocks_of,
+    doubts,
+    element_rows,
+    novel_elements,
+)
+from matlake.studies.extrapolation.coverage_of_elements import continuity
+
+
+def test_blocks_are_those_of_the_periodic_table() -> None:
+    blocks = {"s": (1, 2, 3, 12, 88), "p": (5, 8, 10, 33, 86), "d": (21, 26, 30, 39, 80), "f": (57, 64, 71, 92)}
+    assert {z: block_of(z) for zs in blocks.values() for z in zs} == {z: b for b, zs in blocks.items() for z in zs}
+
+
+def test_rows_are_counted_by_element_and_by_their_blocks() -> None:
+    fractions = matrix_of(["NaCl", "MgO", "Fe2O3", "Fe", "CeFeO3"]).fractions
+    assert element_rows(fractions) == {"O": 3, "Na": 1, "Mg": 1, "Cl": 1, "Fe": 3, "Ce": 1}
+    assert block_rows(fractions) == {"sp": 2, "pd": 1, "d": 1, "pdf": 1}
+    assert blocks_of(["Ce", "Fe", "O"]) == "pdf"
+
+
+def test_an_element_that_hardly_any_training_row_holds_is_named() -> None:
+    assert novel_elements(["O", "Pu", "Ti"], {"O": 900, "Ti": FEW, "Pu": FEW - 1}) == ("Pu",)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "score", "expected"),
+    [
+        (["O", "Ti"], 1.0, ()),
+        (["O", "Ti"], 1.01, ("the out-of-distribution score is above 1",)),
+        (
+            ["O", "Pu"],
+            0.5,
+            ("only 3 training materials hold Pu", "no training material holds elements of the blocks p, f"),
+        ),
+        (["Ti"], 0.5, ("only one training material holds d elements alone",)),
+    ],
+)
+def test_reasons_are_given_in_words(symbols: list[str], score: float, expected: tuple[str, ...]) -> None:
+    assert doubts(symbols, score, {"O": 900, "Ti": FEW, "Pu": 3}, {"pd": 40, "d": 1}) == expected
+
+
+def test_a_card_without_blocks_leaves_that_part_out() -> None:
+    assert doubts(["Ti"], 0.5, {"Ti": FEW}, {}) == ()
+
+
+@pytest.mark.usefixtures("trained")
+def test_predict_doubts_what_the_evaluation_doubts(embedded: matlake.Lake) -> None:
+    rows = pq.read_table(embedded.path / "heads" / "gap" / "reference.parquet")
+    trained_on = rows["formula"].to_pylist()
+    answer = predict(embedded, "gap", [*trained_on[:100], "PuN", "CsAu", "XeF2"])
+    asked = [one.input for one in answer.predictions]
+    found = continuity(matrix_of(trained_on).fractions, matrix_of(asked).fractions)
+    scores = np.array([one.ood_score for one in answer.predictions])
+    doubted = found.discontinuous | (scores > 1.0)
+    assert [bool(one.doubts) for one in answer.predictions] == doubted.tolist()
+    assert 0 < doubted.sum() < len(asked)
+    assert load_head(embedded.path, "gap").card.block_rows
+    assert any("doubtful: " in line for line in answer.lines())

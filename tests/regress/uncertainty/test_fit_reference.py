@@ -1,0 +1,139 @@
+"""Intervals, out-of-distribution scores and remembered rows, on real band gaps."""
+
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import matlake
+from matlake.errors import HeadError
+from matlake.regress.features.feature import resolve_features
+from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.regress.heads.storage import load_head
+from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.prediction.predict import predict
+from matlake.regress.regressors import MODELS, fit_model
+from matlake.regress.uncertainty.conformal import ALL_FOLDS_ROWS, calibrate, out_of_fold_residuals
+from matlake.regress.uncertainty.fit_reference import make_interval, make_reference, remember
+from matlake.regress.uncertainty.projection import fit_projection
+from matlake.regress.uncertainty.reference_set import Reference, Surroundings
+
+FEATURE = "elemnet-oqmd-formation-energy@13"
+RIDGE = {"alpha": 100.0}
+
+
+@pytest.fixture(scope="module")
+def matrix(embedded: matlake.Lake) -> Matrix:
+    return read_matrix(embedded, "band_gap_eV", resolve_features(embedded, [FEATURE]))
+
+
+def test_one_is_the_95th_percentile_of_what_training_rows_would_score_as_strangers(matrix: Matrix) -> None:
+    rows = np.arange(len(matrix.y))
+    remembered = remember(matrix, rows, seed=0)
+    strangers = []
+    for row in rows:
+        others = np.flatnonzero(matrix.groups != matrix.groups[row])
+        distances = np.linalg.norm(remembered.coordinates[others] - remembered.coordinates[row], axis=1)
+        strangers.append(np.sort(distances)[:5].mean())
+    assert np.quantile(strangers, 0.95) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_residuals_are_those_of_models_that_did_not_see_the_composition(matrix: Matrix) -> None:
+    y, twice = np.tile(matrix.y, 2), np.tile(matrix.x, (2, 1))
+    groups = np.tile(matrix.groups, 2)
+    residuals = out_of_fold_residuals(MODELS["knn"], {"n_neighbors": 1}, twice, y, groups, 0)
+    assert np.isfinite(residuals).all()
+    assert residuals.mean() > 0.3  # a copy of a row on the other side would make it zero
+
+
+def test_a_large_set_is_calibrated_on_one_fold(matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matlake.regress.uncertainty.conformal.ALL_FOLDS_ROWS", 100)
+    residuals = out_of_fold_residuals(MODELS["ridge"], RIDGE, matrix.x, matrix.y, matrix.groups, 0)
+    assert 0.1 < np.isfinite(residuals).mean() < 0.3
+    remembered = remember(matrix, np.arange(len(matrix.y)), 0)
+    interval = make_interval(remembered, residuals)
+    assert interval.calibration_rows == np.isfinite(residuals).sum() < len(matrix.y) < ALL_FOLDS_ROWS
+    around = make_reference(matrix, remembered, residuals).nearest(remembered.coordinates[:50])
+    assert np.isfinite(interval.half_widths(around)).all()
+
+
+def test_intervals_hold_what_they_promise_on_exchangeable_rows(vectors: tuple[NDArray[np.float32], ...]) -> None:
+    """Over thirty random halves of real band gaps, nine of ten measured values are in their interval."""
+    x, y = vectors
+    held, widths, errors = [], [], []
+    for seed in range(30):
+        order = np.random.default_rng(seed).permutation(len(y))
+        fit, test = order[: len(y) // 2], order[len(y) // 2 :]
+        groups = np.array([str(row) for row in fit])
+        residuals = out_of_fold_residuals(MODELS["ridge"], RIDGE, x[fit], y[fit], groups, seed)
+        projection = fit_projection(x[fit], seed)
+        numbers = np.arange(len(fit))
+        interval = calibrate(projection.apply(x[fit]), residuals, numbers)
+        text = np.array([""] * len(fit))
+        reference = Reference(text, text, text, y[fit], residuals.astype(np.float32), projection.apply(x[fit]))
+        half = interval.half_widths(reference.nearest(projection.apply(x[test])))
+        error = np.abs(fit_model(MODELS["ridge"], RIDGE, x[fit], y[fit], seed).predict(x[test]) - y[test])
+        held.append(np.mean(error <= half))
+        widths.append(half)
+        errors.append(error)
+    assert np.mean(held) == pytest.approx(0.9, abs=0.025)
+    wide = np.concatenate(widths) > np.median(np.concatenate(widths))
+    error = np.concatenate(errors)
+    assert error[wide].mean() > 1.2 * error[~wide].mean()  # wide where it is needed
+
+
+def test_few_rows_promise_less_rather_than_everything() -> None:
+    coordinates = np.arange(6, dtype=np.float32)[:, None]
+    interval = calibrate(coordinates, np.arange(1.0, 7.0), np.arange(6))
+    assert interval.level < 0.9
+    assert np.isfinite(interval.quantile)
+
+
+def test_a_gap_without_residuals_falls_back_on_all_of_them() -> None:
+    residual = np.array([np.nan, np.nan, 2.0, 4.0], dtype=np.float32)
+    around = Surroundings(
+        np.array([[0.1, 0.2], [0.1, np.inf]], dtype=np.float32), np.array([[0, 1], [2, 0]], dtype=np.int32), residual
+    )
+    assert around.local_residuals.tolist() == [3.0, 2.0]
+    assert around.scores == pytest.approx([0.15, 0.1])
+
+
+def test_what_a_head_remembers_survives_the_round_trip(embedded: matlake.Lake, trained: TrainResult) -> None:
+    reference = load_head(embedded.path, "gap").reference
+    assert reference is not None
+    assert len(reference.value) == trained.card.n_train == trained.card.reference_rows
+    content = reference.to_bytes()
+    with pytest.raises(HeadError, match=r"reference.parquet of head gap does not match"):
+        Reference.from_bytes(content[:-1] + b"x", trained.card.reference_sha256, "gap")
+    assert not np.isnan(reference.residual).any()
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_known_material_is_its_own_nearest_and_a_strange_one_is_far(embedded: matlake.Lake) -> None:
+    reference = load_head(embedded.path, "gap").reference
+    assert reference is not None
+    known = str(reference.formula[0])
+    prediction, strange = predict(embedded, "gap", [known, "Li3Cs"]).predictions
+    assert prediction.nearest[0].formula == known
+    assert prediction.nearest[0].distance == pytest.approx(0.0, abs=1e-3)
+    assert prediction.nearest[0].value == reference.value[0]
+    assert len(prediction.nearest) == 3
+    assert prediction.ood_score is not None
+    assert strange.ood_score is not None
+    assert strange.ood_score > prediction.ood_score
+    assert prediction.lower is not None
+    assert prediction.upper is not None
+    assert prediction.lower < prediction.value < prediction.upper
+
+
+def test_the_shortfall_out_of_distribution_is_printed(embedded: matlake.Lake) -> None:
+    result = train(embedded, TrainRequest("band_gap_eV", [FEATURE], "ridge", split="value:high", name="high"))
+    document = json.loads(json.dumps(result.document(), allow_nan=False))
+    assert document["interval"]["coverage"] < 0.7 < document["interval"]["level"]
+    assert document["random_split"]["metrics"]["mae"] < document["metrics"]["mae"]
+    text = "\n".join(result.lines())
+    assert "points short" in text
+    assert "random split: ridge on" in text
+    assert "random split: mean of the training rows" in text

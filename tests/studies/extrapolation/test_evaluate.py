@@ -1,0 +1,250 @@
+"""An extrapolation: the same rows for every way, resumable, within a budget, without leakage."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from extrapolation_samples import FIRST, POOLED, QuickNetwork
+from samples import CRYSTAL_ENCODER
+
+import matlake
+from matlake.encoders.training_contents import SeenContents
+from matlake.errors import EncoderError, LeakageError, TrainingError
+from matlake.regress.splits.held_out import HeldOut
+from matlake.regress.splits.split import Split
+from matlake.studies import ledger
+from matlake.studies.extrapolation import runner, tasks
+from matlake.studies.extrapolation.evaluate import ExtrapolationResult
+from matlake.studies.extrapolation.measurement import Measurement
+from matlake.studies.extrapolation.methods import HEAD, MEAN, NEAREST, SCRATCH
+from matlake.studies.extrapolation.report import MEASURED, NOT_RUN, PARTLY, REFUSED
+
+Evaluate = Callable[..., ExtrapolationResult]
+ENERGY = "formation_energy_eV_per_atom"
+
+
+def _numbers(result: ExtrapolationResult) -> dict[str, Measurement]:
+    return {cell.measurement.key: replace(cell.measurement, seconds=0.0) for cell in result.cells if cell.measurement}
+
+
+def test_every_way_predicts_the_same_rows_and_the_report_tells_their_errors(evaluated: Evaluate) -> None:
+    result = evaluated([QuickNetwork()])
+    report = result.report
+    assert report.letters == {"A": (FIRST,), "B": (FIRST, POOLED)}
+    assert (report.rows, report.left_out, report.unit) == (150, 0, "GPa")
+    names = ["mean", "nearest on A", "ridge on A", "nearest on B", "ridge on B", "scratch:cgcnn"]
+    y = result.rows.matrix.y
+    for split in report.splits:
+        assert [way.way for way in split.ways] == names
+        assert {way.state for way in split.ways} == {MEASURED}
+        for way in split.ways:
+            cells = [cell for cell in result.cells if (cell.task.split, cell.way.name) == (split.split, way.way)]
+            errors = [
+                np.abs(np.array(cell.measurement.predictions) - y[cell.task.held.test])
+                for cell in cells
+                if cell.measurement
+            ]
+            assert way.seeds == (0, 1)
+            assert way.mae == pytest.approx(np.mean([one.mean() for one in errors]))
+            assert way.rmse == pytest.approx(np.mean([np.sqrt((one**2).mean()) for one in errors]))
+            assert way.rmse_interval is not None
+            assert way.rmse_interval[0] < way.rmse < way.rmse_interval[1]
+        heads = [way for way in split.ways if way.kind == HEAD]
+        assert split.decoupled == min(heads, key=lambda way: way.validation_mae or 0.0).way
+        assert split.best_on_test == min(heads, key=lambda way: way.rmse or 0.0).way
+        (ratio,) = split.ratios
+        head, network = split.way(split.decoupled or ""), split.way("scratch:cgcnn")
+        assert ratio.rmse == pytest.approx((network.rmse or 0.0) / (head.rmse or 1.0))
+        assert ratio.rmse_interval[0] < ratio.rmse < ratio.rmse_interval[1]
+    high, drawn = report.splits
+    task = result.cells[0].task
+    held = np.abs(y[task.held.train].mean() - y[task.held.test]).mean()
+    assert high.way("mean").mae == pytest.approx(held, rel=1e-6)
+    assert len(high.descriptions) == 1
+    assert len(drawn.descriptions) == 2
+    assert {way.kind for way in high.ways} == {MEAN, NEAREST, HEAD, SCRATCH}
+    assert len(high.failures) == 5
+    assert {failure.everything.rows for failure in high.failures} == {2 * high.n_test}
+
+
+def test_a_run_that_was_stopped_goes_on_and_equals_one_that_was_not(
+    evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = evaluated([QuickNetwork()], name="whole")
+    monkeypatch.setattr(ledger, "_WRITE_SECONDS", 0.0)
+    added: list[str] = []
+    add = ledger.Ledger.add
+
+    def killed(self: Any, measurement: Measurement, *, at_once: bool = False) -> None:
+        if len(added) >= 7:
+            raise KeyboardInterrupt
+        added.append(measurement.key)
+        add(self, measurement, at_once=at_once)
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(ledger.Ledger, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            evaluated([QuickNetwork()], name="stopped")
+    resumed = evaluated([QuickNetwork()], name="stopped")
+    assert resumed.made == whole.made - len(added)
+    assert _numbers(resumed) == _numbers(whole)
+    strip = {"measured": 0, "splits": [], "pooled": []}
+    assert resumed.document() | strip == whole.document() | strip
+    again = evaluated([QuickNetwork()], name="stopped")
+    assert again.made == 0
+    assert again.lines() == resumed.lines() == whole.lines()
+
+
+def test_a_budget_ends_a_training_between_epochs_and_the_next_run_goes_on(
+    evaluated: Evaluate, elastic: matlake.Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about: dict[str, Any] = {"splits": ("value:high",), "seeds": 1}
+    evaluated(**about)
+    network = QuickNetwork()
+    late = iter([False, False, True])
+    with monkeypatch.context() as clock:
+        clock.setattr(runner.Desk, "_is_late", lambda _: next(late, True))
+        result = evaluated([network], **about)
+    assert result.out_of_time
+    assert network.epochs == [0, 1]
+    assert result.report.splits[0].way("scratch:cgcnn").state == NOT_RUN
+    assert "budget" in result.lines()[-1]
+    assert list((elastic.path / "unfinished").iterdir())
+    result = evaluated([network], **about)
+    assert network.epochs == [0, 1, 2]
+    assert result.made == 1
+    assert not list((elastic.path / "unfinished").iterdir())
+
+
+def test_without_time_nothing_is_measured_and_all_is_marked(evaluated: Evaluate) -> None:
+    started = time.monotonic()
+    result = evaluated(seconds=1e-9)
+    assert {way.state for split in result.report.splits for way in split.ways} == {NOT_RUN}
+    assert (result.made, result.out_of_time) == (0, True)
+    assert time.monotonic() - started < 20
+
+
+def test_what_a_measurement_depends_on_makes_another_one(evaluated: Evaluate) -> None:
+    first = evaluated(splits=("value:high",), seeds=1)
+    assert evaluated(splits=("value:high",), seeds=1).made == 0
+    assert evaluated(splits=("value:high",), seeds=1, models=("ridge", "svr")).made == 2
+    assert evaluated(splits=("value:high",), seeds=1, parameters="default").made == 2
+    assert evaluated(splits=("value:high", "value:low"), seeds=1).made == first.made
+    assert evaluated(splits=("value:high",), seeds=1, where="nelements < 4").made == first.made
+    assert evaluated(splits=("value:high",), seeds=2).made == first.made
+
+
+def test_a_tested_content_among_the_trained_ones_stops_the_evaluation(
+    evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_out = Split.hold_out
+
+    def leaking(self: Split, matrix: Any, seed: int) -> HeldOut:
+        held = hold_out(self, matrix, seed)
+        return replace(held, train=np.union1d(held.train, held.test[:1]))
+
+    monkeypatch.setattr(Split, "hold_out", leaking)
+    with pytest.raises(LeakageError, match=r"1 of .* tested rows have a composition that is trained on"):
+        evaluated()
+
+
+def test_an_encoder_that_knows_the_tested_values_is_refused_until_its_table_clears_it(
+    evaluated: Evaluate, elastic: matlake.Lake
+) -> None:
+    about: dict[str, Any] = {"target": ENERGY, "splits": ("value:high",), "seeds": 1}
+    tuned = QuickNetwork(f"fine-tune:{CRYSTAL_ENCODER}", encoder=CRYSTAL_ENCODER)
+    networks = [QuickNetwork(), tuned]
+    report = evaluated(networks, **about).report
+    states = {way.way: way.state for way in report.splits[0].ways}
+    clean = {"mean", "scratch:cgcnn"}
+    assert {name for name, state in states.items() if state == MEASURED} == clean
+    assert {state for name, state in states.items() if name not in clean} == {REFUSED}
+    assert "may have been trained on formation_energy_eV_per_atom of" in report.splits[0].way("ridge on A").reason
+    assert report.splits[0].decoupled is None
+
+    sha256 = elastic.find_encoder(CRYSTAL_ENCODER).card.sha256
+    result = evaluated(networks, {sha256: SeenContents(frozenset())}, **about)
+    assert {way.state for way in result.report.splits[0].ways} == {MEASURED}
+    seen = result.rows.matrix.groups[result.cells[0].task.held.test[:1]].tolist()
+    refused = evaluated(networks, {sha256: SeenContents(frozenset(seen))}, **about).report.splits[0]
+    assert refused.way("ridge on A").state == refused.way(tuned.name).state == REFUSED
+    assert "was trained on" in refused.way("ridge on A").reason
+    told = evaluated(networks, {sha256: SeenContents(frozenset(seen))}, policy="report", **about).report.splits[0]
+    assert told.way("ridge on A").state == MEASURED
+    assert told.way("ridge on A").unseen_rows == told.n_test - 1
+
+
+def test_errors_on_rows_that_no_encoder_has_seen_are_told_apart(evaluated: Evaluate, elastic: matlake.Lake) -> None:
+    sha256 = elastic.find_encoder(CRYSTAL_ENCODER).card.sha256
+    first = evaluated(splits=("value:high",), seeds=1)
+    cell = next(cell for cell in first.cells if cell.way.name == "ridge on A")
+    test = cell.task.held.test
+    groups = first.rows.matrix.groups
+    seen = SeenContents(frozenset(groups[test[: len(test) // 2]].tolist()))
+    way = evaluated((), {sha256: seen}, splits=("value:high",), seeds=1).report.splits[0].way("ridge on A")
+    fresh = ~np.isin(groups[test], list(seen.compositions))
+    errors = cell.errors(first.rows.matrix.y)
+    assert errors is not None
+    assert way.unseen_rows == fresh.sum()
+    assert way.unseen_mae == pytest.approx(errors[fresh].mean())
+    assert way.exposures[0].compositions == len(test) - fresh.sum()
+
+
+def test_networks_may_be_trained_with_fewer_seeds_and_what_others_gave_is_shown(evaluated: Evaluate) -> None:
+    about: dict[str, Any] = {"splits": ("value:high",), "models": ("ridge",)}
+    long = QuickNetwork("scratch:schnet")
+    few = evaluated([QuickNetwork(), long], network_seeds=1, **about).report.splits[0]
+    assert few.way("scratch:cgcnn").seeds == few.way("scratch:schnet").seeds == (0,)
+    assert few.way("scratch:cgcnn").state == PARTLY
+    evaluated([QuickNetwork()], **about)
+    both = evaluated([QuickNetwork(), long], network_seeds=1, **about)
+    assert both.made == 0
+    split = both.report.splits[0]
+    assert (split.way("scratch:cgcnn").seeds, split.way("scratch:schnet").seeds) == ((0, 1), (0,))
+    assert "scratch:schnet (1 of 2 seeds)" in "\n".join(both.lines())
+
+
+def test_models_for_few_rows_get_as_many_compositions_as_they_are_meant_for(
+    evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = runner.named_model
+    monkeypatch.setattr(runner, "named_model", lambda name: replace(named(name), max_rows=60))
+    report = evaluated(splits=("value:high",), seeds=1).report
+    assert (report.splits[0].way("ridge on A").fit_rows or 0) <= 60
+    assert report.splits[0].n_train > 60
+
+
+def test_a_split_that_the_rows_do_not_allow_is_left_out_with_its_reason(evaluated: Evaluate) -> None:
+    report = evaluated(splits=("element:Xe", "value:high"), seeds=1).report
+    assert list(report.skipped) == ["element:Xe"]
+    assert [split.split for split in report.splits] == ["value:high"]
+    with pytest.raises(TrainingError, match="contain Xe"):
+        evaluated(splits=("element:Xe",), seeds=1)
+
+
+def test_what_is_wrong_is_said_before_anything_is_measured(evaluated: Evaluate) -> None:
+    for about, message in (
+        ({"splits": ("moon",)}, "unknown split 'moon'"),
+        ({"models": ("oracle",)}, "unknown model 'oracle'"),
+        ({"target": "hardness"}, "no column 'hardness'"),
+        ({"splits": ("time:year",)}, "no column 'year'"),
+        ({"features": ((f"{CRYSTAL_ENCODER}@2",),)}, "nothing is embedded with"),
+        ({"features": ()}, "needs splits and features"),
+        ({"policy": "lax"}, "unknown leakage policy"),
+        ({"parameters": "guessed"}, "not 'guessed'"),
+        ({"seeds": 0}, "at least one seed"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            evaluated(**about)
+    with pytest.raises(EncoderError, match="no encoder named 'nowhere'"):
+        evaluated(features=(("nowhere",),))
+
+
+def test_networks_need_crystals(evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = tasks.read_matrix
+    monkeypatch.setattr(tasks, "read_matrix", lambda *a, **k: replace(read(*a, **k), crystals=None))
+    with pytest.raises(TrainingError, match="150 of 150 rows have no crystal structure"):
+        evaluated([QuickNetwork()], features=(("magpie",),))

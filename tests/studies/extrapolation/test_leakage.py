@@ -1,0 +1,91 @@
+"""What encoders saw of tested rows, and what is refused as leakage."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from samples import CRYSTAL_ENCODER
+
+from matlake.encoders.registry import find_encoder
+from matlake.encoders.training_contents import SeenContents, random_parts
+from matlake.errors import LeakageError
+from matlake.materials.formula import parse_formula
+from matlake.studies.extrapolation.leakage import (
+    CONTENTS,
+    FROM_CARD,
+    FROM_SPLIT,
+    FROM_TABLE,
+    LABELS,
+    NOTHING,
+    REPORT,
+    check_disjoint,
+    expose,
+)
+
+CARD = find_encoder(CRYSTAL_ENCODER).card
+TESTED = [parse_formula(f"{a}{n}O{m}").content_hash for a in ("Fe", "Ti", "Mg") for n in (1, 2, 3) for m in (1, 4, 5)]
+ENERGY = "formation_energy_eV_per_atom"
+
+
+def test_a_tested_content_that_is_trained_on_is_an_error() -> None:
+    contents = {"composition": ["a", "b", "c", "d"], "crystal": ["1", "2", "3", "2"]}
+    check_disjoint(contents, np.array([0, 1]), np.array([2]))
+    with pytest.raises(LeakageError, match=r"1 of 2 tested rows have a crystal that is trained on.*row 3"):
+        check_disjoint(contents, np.array([0, 1]), np.array([2, 3]))
+    contents["composition"][2] = "a"
+    with pytest.raises(LeakageError, match="have a composition that is trained on, the first is row 2"):
+        check_disjoint(contents, np.array([0, 1]), np.array([2]))
+
+
+def test_a_table_tells_exactly_what_was_seen() -> None:
+    seen = SeenContents(frozenset(TESTED[:4]), frozenset({"crystal-0"}), frozenset(TESTED[4:6]))
+    crystals = [f"crystal-{row}" for row in range(len(TESTED))]
+    exposure, met = expose(CARD, "bulk_modulus_VRH_GPa", TESTED, crystals, seen)
+    assert (exposure.how, exposure.compositions, exposure.crystals, exposure.chosen_by) == (FROM_TABLE, 4, 1, 2)
+    assert np.flatnonzero(met).tolist() == [0, 1, 2, 3]
+    assert not exposure.same_property
+    assert exposure.trained_on == (ENERGY,)
+
+
+def test_a_card_with_a_random_split_tells_what_cannot_have_been_seen() -> None:
+    columns = CARD.training["columns"]
+    parts = np.array(random_parts(TESTED, columns["seed"], tuple(columns["shares"])))
+    exposure, met = expose(CARD, ENERGY, TESTED, None, None)
+    assert exposure.how == FROM_SPLIT
+    assert np.array_equal(met, parts == "train")
+    assert 0 < exposure.compositions < len(TESTED)
+    assert (exposure.crystals, exposure.chosen_by) == (None, None)
+    by_column = replace(CARD, training={**CARD.training, "columns": {**columns, "split_column": "split"}})
+    exposure, met = expose(by_column, ENERGY, TESTED, None, None)
+    assert exposure.how == FROM_CARD
+    assert met.all()
+
+
+def test_descriptors_have_seen_nothing() -> None:
+    exposure, met = expose(find_encoder("magpie").card, ENERGY, TESTED, None, None)
+    assert exposure.how == NOTHING
+    assert not met.any()
+    assert not exposure.refusal(CONTENTS)
+
+
+@pytest.mark.parametrize(
+    ("target", "seen", "refusing"),
+    [
+        (ENERGY, None, {LABELS, CONTENTS}),
+        (ENERGY, frozenset(TESTED[:1]), {LABELS, CONTENTS}),
+        (ENERGY, frozenset(), set()),
+        ("formation_energy_meV_per_atom", None, {LABELS, CONTENTS}),
+        ("band_gap_eV", None, {CONTENTS}),
+        ("band_gap_eV", frozenset(), set()),
+    ],
+)
+def test_what_is_refused_depends_on_property_and_contents(
+    target: str, seen: frozenset[str] | None, refusing: set[str]
+) -> None:
+    exposure, _ = expose(CARD, target, TESTED, None, None if seen is None else SeenContents(seen))
+    assert {policy for policy in (LABELS, CONTENTS, REPORT) if exposure.refusal(policy)} == refusing
+    if seen:
+        assert f"was trained on {ENERGY} of 1 of the 27 tested compositions" in exposure.refusal(LABELS)
+    elif refusing:
+        assert "may have been trained on" in exposure.refusal(CONTENTS)
+        assert "--seen" in exposure.refusal(CONTENTS)
