@@ -67,9 +67,10 @@ def gemmi_syntax() -> int:
 
 def agreement() -> dict[str, Any]:
     """Hold every crystal against pymatgen's."""
+    from matlake.materials.structure_files.referee import difference, read_with_pymatgen
+
     from matlake.errors import StructureError
     from matlake.materials.structure_files import parse_structure
-    from matlake.materials.structure_files.referee import difference, read_with_pymatgen
 
     outcomes: Counter[str] = Counter()
     differences: list[dict[str, Any]] = []

@@ -56,9 +56,9 @@ def main() -> None:
     for name in (ENCODER, f"{ENCODER}-int8"):
         if not (SHIPPED / name / MODEL_FILE).exists():
             continue
-        shelved = find_encoder(name)
+        registered = find_encoder(name)
         sessions[name] = open_session(
-            shelved.folder / MODEL_FILE, shelved.card.sha256, error=EncoderError, threads=threads
+            registered.folder / MODEL_FILE, registered.card.sha256, error=EncoderError, threads=threads
         )
     flops = 2 * sum(x * y for x, y in itertools.pairwise(WIDTHS))
     peaks: list[float] = []

@@ -1,4 +1,4 @@
-"""The commands ``encoders …``: the encoder shelf, and the making of encoders."""
+"""The commands ``encoders …``: the registry of encoders, and the making of encoders."""
 
 from dataclasses import asdict, replace
 from pathlib import Path

@@ -10,7 +10,7 @@ from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.output import Output, note, progress
 
 if TYPE_CHECKING:
-    from matlake.encoders.registry import ShelvedEncoder
+    from matlake.encoders.registry import RegisteredEncoder
     from matlake.encoders.training_contents import SeenContents
     from matlake.store.lake import Lake
     from matlake.studies.extrapolation.methods import Network
@@ -144,11 +144,11 @@ def extrapolation_command(
     return EXIT_SOME_ROWS_FAILED if result.report.skipped else None
 
 
-def network_encoders(lake: "Lake", names: Sequence[str], sets: Sequence[Sequence[str]]) -> "list[ShelvedEncoder]":
+def network_encoders(lake: "Lake", names: Sequence[str], sets: Sequence[Sequence[str]]) -> "list[RegisteredEncoder]":
     """Return the encoders whose networks are trained end to end.
 
     Args:
-        lake: Its shelf is where they stand.
+        lake: Its registry holds they.
         names: Encoders, or architectures: of one, the first encoder among the features is meant, or the only one there
             is.
         sets: The features.
@@ -165,8 +165,8 @@ def network_encoders(lake: "Lake", names: Sequence[str], sets: Sequence[Sequence
         if name not in _GRAPH_NETWORKS:
             found.append(lake.find_encoder(name))
             continue
-        shelved = {one.card.name: one for one in lake.list_encoders() if one.card.architecture == name}
-        named = [shelved[one] for one in used if one in shelved] or list(shelved.values())
+        registered = {one.card.name: one for one in lake.list_encoders() if one.card.architecture == name}
+        named = [registered[one] for one in used if one in registered] or list(registered.values())
         if not named or (len(named) > 1 and named[0].card.name not in used):
             known = ", ".join(one.card.name for one in named) or "none"
             raise EncoderError(f"{name} does not tell which encoder's network is meant: there are {known}", "name it")
@@ -175,7 +175,7 @@ def network_encoders(lake: "Lake", names: Sequence[str], sets: Sequence[Sequence
 
 
 def end_to_end(
-    encoders: "Sequence[ShelvedEncoder]", target: str, starts: Sequence[str], epochs: int | None, device: str
+    encoders: "Sequence[RegisteredEncoder]", target: str, starts: Sequence[str], epochs: int | None, device: str
 ) -> "Sequence[Network]":
     """Return the ways of training networks end to end; none where there are no encoders, and then without torch."""
     if not encoders:
@@ -189,7 +189,7 @@ def end_to_end(
 
 
 def seen_by(
-    lake: "Lake", tables: Sequence[str], sets: Sequence[Sequence[str]], encoders: "Sequence[ShelvedEncoder]"
+    lake: "Lake", tables: Sequence[str], sets: Sequence[Sequence[str]], encoders: "Sequence[RegisteredEncoder]"
 ) -> "dict[str, SeenContents]":
     """Return what the encoders in question were trained on, from the tables given: files, or datasets of the lake."""
     if not tables:

@@ -1,1 +1,1 @@
-"""Encoders that are ready to run: cards, audited ONNX sessions, the shelf. Knows no torch and no lake."""
+"""Encoders that are ready to run: cards, audited ONNX sessions, the registry. Knows no torch and no lake."""

@@ -35,7 +35,7 @@ class EncoderCard:
     """Everything known about an encoder apart from its weights.
 
     Attributes:
-        name: Lower-case name, unique on a shelf.
+        name: Lower-case name, unique in a registry.
         version: Counts releases of the weights under this name.
         architecture: ``elemnet``, …
         input: ``composition`` or ``crystal``.

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from matlake.encoders.card import MODEL_FILE, EncoderCard
 from matlake.encoders.descriptors import is_descriptor
-from matlake.encoders.registry import ShelvedEncoder
+from matlake.encoders.registry import RegisteredEncoder
 
 _WIDTH: Final = 120
 _UNBROKEN: Final = "\u00a0"
 
 
-def encoder_summary(encoder: ShelvedEncoder) -> dict[str, Any]:
+def encoder_summary(encoder: RegisteredEncoder) -> dict[str, Any]:
     """Return what ``encoders list --json`` tells of an encoder."""
     card = encoder.card
     return {
@@ -30,7 +30,7 @@ def encoder_summary(encoder: ShelvedEncoder) -> dict[str, Any]:
     }
 
 
-def encoder_line(encoder: ShelvedEncoder) -> str:
+def encoder_line(encoder: RegisteredEncoder) -> str:
     """Return one line for an encoder."""
     card = encoder.card
     default = card.layer(None)
@@ -38,7 +38,7 @@ def encoder_line(encoder: ShelvedEncoder) -> str:
     return f"{card.name}  {card.input}  layer {default.name} of {len(card.layers)}, dim {default.dim}  {place}"
 
 
-def card_lines(encoder: ShelvedEncoder) -> list[str]:
+def card_lines(encoder: RegisteredEncoder) -> list[str]:
     """Return a card as lines of text."""
     card = encoder.card
     megabytes = (encoder.folder / MODEL_FILE).stat().st_size / 1e6

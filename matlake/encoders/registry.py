@@ -1,4 +1,4 @@
-"""The shelf: encoders shipped with the package, and those of a lake."""
+"""The registry: encoders shipped with the package, and those of a lake."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,8 @@ SHIPPED: Final = Path(__file__).with_name("shipped")
 
 
 @dataclass(frozen=True)
-class ShelvedEncoder:
-    """An encoder found on the shelf.
+class RegisteredEncoder:
+    """A registered encoder.
 
     Attributes:
         card: What it is.
@@ -26,7 +26,7 @@ class ShelvedEncoder:
     shipped: bool
 
 
-def find_encoder(name: str, lake_encoders: Path | None = None) -> ShelvedEncoder:
+def find_encoder(name: str, lake_encoders: Path | None = None) -> RegisteredEncoder:
     """Find an encoder by name.
 
     A lake's own copy wins over the package's: vectors made in one lake come from one file, whatever version
@@ -42,24 +42,24 @@ def find_encoder(name: str, lake_encoders: Path | None = None) -> ShelvedEncoder
     check_name(name)
     for root in (lake_encoders, SHIPPED):
         if root is not None and (root / name / CARD_FILE).exists():
-            return ShelvedEncoder(read_card(root / name), root / name, root == SHIPPED)
+            return RegisteredEncoder(read_card(root / name), root / name, root == SHIPPED)
     known = ", ".join(e.card.name for e in list_encoders(lake_encoders)) or "none"
     raise EncoderError(f"no encoder named {name!r}", f"known encoders: {known}")
 
 
-def list_encoders(lake_encoders: Path | None = None) -> list[ShelvedEncoder]:
+def list_encoders(lake_encoders: Path | None = None) -> list[RegisteredEncoder]:
     """Return all encoders by name; one that a lake holds hides the package's of the same name."""
-    found: dict[str, ShelvedEncoder] = {}
+    found: dict[str, RegisteredEncoder] = {}
     for root in (SHIPPED, lake_encoders):
         if root is None or not root.is_dir():
             continue
         for path in sorted(root.glob(f"*/{CARD_FILE}")):
             card = read_card(path.parent)
-            found[card.name] = ShelvedEncoder(card, path.parent, root == SHIPPED)
+            found[card.name] = RegisteredEncoder(card, path.parent, root == SHIPPED)
     return [found[name] for name in sorted(found)]
 
 
-def shelve(encoder: ShelvedEncoder, lake_encoders: Path) -> ShelvedEncoder:
+def copy_to_lake(encoder: RegisteredEncoder, lake_encoders: Path) -> RegisteredEncoder:
     """Copy an encoder into a lake, so that the lake can explain and repeat its vectors by itself.
 
     The card is written last: an encoder without a card does not exist.
@@ -69,7 +69,7 @@ def shelve(encoder: ShelvedEncoder, lake_encoders: Path) -> ShelvedEncoder:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / MODEL_FILE, (encoder.folder / MODEL_FILE).read_bytes())
         write_whole(folder / CARD_FILE, (encoder.folder / CARD_FILE).read_bytes())
-    return ShelvedEncoder(read_card(folder), folder, shipped=False)
+    return RegisteredEncoder(read_card(folder), folder, shipped=False)
 
 
 def split_feature(feature: str) -> tuple[str, str | None]:

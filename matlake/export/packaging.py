@@ -1,4 +1,4 @@
-"""The export of an encoder: graph, parity, metrics, card, and only then a name on the shelf."""
+"""The export of an encoder: graph, parity, metrics, card, and only then a name in the registry."""
 
 import hashlib
 import tempfile

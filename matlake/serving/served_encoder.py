@@ -137,10 +137,10 @@ class ServedEncoder:
 
 
 class EncoderPool:
-    """Encoders on the shelf, each opened when it is first asked for. Those of heads have only the heads' layers.
+    """Registered encoders, each opened when it is first asked for. Those of heads have only the heads' layers.
 
     Args:
-        lake: Whose shelf it is.
+        lake: Whose registry it is.
         limits: What is taken on.
         metrics: Told of each run.
     """
@@ -165,11 +165,11 @@ class EncoderPool:
         """
         with _missing():
             name, layer = split_feature(feature)
-            shelved = None if name in self._served else await asyncio.to_thread(self._lake.find_encoder, name)
-        if shelved is not None:
+            registered = None if name in self._served else await asyncio.to_thread(self._lake.find_encoder, name)
+        if registered is not None:
             async with self._opening:
                 if name not in self._served:
-                    encoder = await asyncio.to_thread(_open, shelved.folder)
+                    encoder = await asyncio.to_thread(_open, registered.folder)
                     self._served[name] = ServedEncoder(encoder, self._limits, self._metrics)
         served = self._served[name]
         with _missing():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matlake.encoders.registry import ShelvedEncoder, find_encoder, list_encoders
+from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders
 from matlake.errors import LakeError
 from matlake.files import write_whole
 from matlake.store import delta
@@ -85,11 +85,11 @@ class Lake:
         """Return the names of all datasets."""
         return sorted(log.parent.name for log in self.path.glob("datasets/*/_delta_log") if any(log.iterdir()))
 
-    def find_encoder(self, name: str) -> ShelvedEncoder:
+    def find_encoder(self, name: str) -> RegisteredEncoder:
         """Find an encoder by name: the lake's own first, then those shipped with the package."""
         return find_encoder(name, self.encoders)
 
-    def list_encoders(self) -> list[ShelvedEncoder]:
+    def list_encoders(self) -> list[RegisteredEncoder]:
         """Return all encoders that this lake can use."""
         return list_encoders(self.encoders)
 

@@ -181,8 +181,8 @@ def _shown(dataset: str, hidden: tuple[str, ...]) -> str:
 def _embedding_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
     selects = [_NO_EMBEDDINGS]
     table = delta.open_table(lake.embeddings)
-    for shelved in lake.list_encoders():
-        card = shelved.card
+    for registered in lake.list_encoders():
+        card = registered.card
         for layer in card.layers:
             files = delta.live_files(table, embedding_partition(card, layer.name)) if table else []
             if not files:
@@ -240,8 +240,8 @@ def _failure_view(lake: Lake, connection: duckdb.DuckDBPyConnection, names: list
         for name in names
     ]
     table = delta.open_table(lake.failures)
-    for shelved in lake.list_encoders():
-        card = shelved.card
+    for registered in lake.list_encoders():
+        card = registered.card
         files = delta.live_files(table, failure_partition(card)) if table else []
         selects += [
             f"SELECT {literal(name)} AS dataset, m.material_id, m.source_row, m.formula, 'embed' AS stage, "

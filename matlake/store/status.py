@@ -72,15 +72,15 @@ def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:
     sizes = dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
     rows = dict(zip(actions["path"].to_pylist(), actions["num_records"].to_pylist(), strict=True))
     layers = []
-    for shelved in lake.list_encoders():
-        for layer in shelved.card.layers:
-            partition = embedding_partition(shelved.card, layer.name)
+    for registered in lake.list_encoders():
+        for layer in registered.card.layers:
+            partition = embedding_partition(registered.card, layer.name)
             prefix = "/".join(f"{key}={value}" for key, value in partition.items()) + "/"
             mine = [path for path in sizes if path.startswith(prefix)]
             if mine:
                 layers.append(
                     {
-                        "name": shelved.card.name,
+                        "name": registered.card.name,
                         "layer": layer.name,
                         "vectors": sum(rows[path] for path in mine),
                         "bytes": sum(sizes[path] for path in mine),

@@ -11,7 +11,7 @@ from samples import BUNDLED
 
 from matlake.cli import main as cli_main
 from matlake.encoders.card import MODEL_FILE
-from matlake.encoders.registry import find_encoder, shelve
+from matlake.encoders.registry import copy_to_lake, find_encoder
 
 ENCODER = "elemnet-oqmd-formation-energy"
 
@@ -55,7 +55,7 @@ def test_verify_passes_and_fails_with_its_exit_code(matlake, tmp_path) -> None:
     assert document["passed"] is True
     assert all(set(check) == {"name", "passed", "detail"} for check in document["checks"])
 
-    copy = shelve(find_encoder(ENCODER), tmp_path / "lake" / "encoders")
+    copy = copy_to_lake(find_encoder(ENCODER), tmp_path / "lake" / "encoders")
     (copy.folder / MODEL_FILE).write_bytes(b"damaged")
     code, out, _ = matlake("encoders", "verify", ENCODER, "--json")
     assert code == 1

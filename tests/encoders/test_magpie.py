@@ -13,7 +13,7 @@ from matlake.encoders.card import CARD_FILE
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.encoders.listing import card_lines
 from matlake.encoders.reference import reference_compositions, reference_fractions
-from matlake.encoders.registry import SHIPPED, find_encoder, shelve
+from matlake.encoders.registry import SHIPPED, copy_to_lake, find_encoder
 from matlake.errors import EncoderError, FormulaError
 from matlake.materials.elements import ELEMNET_ELEMENTS
 from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
@@ -110,7 +110,7 @@ def test_an_element_without_data_is_refused_by_name(lake, write_table) -> None:
 
 
 def test_a_card_that_describes_other_inputs_than_the_graph_takes_is_refused(tmp_path) -> None:
-    copy = shelve(find_encoder("magpie"), tmp_path)
+    copy = copy_to_lake(find_encoder("magpie"), tmp_path)
     card = json.loads((copy.folder / CARD_FILE).read_text())
     del card["input_parameters"]["oxidation_states"]
     (copy.folder / CARD_FILE).write_text(json.dumps(card))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.descriptors import is_descriptor
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.registry import shelve
+from matlake.encoders.registry import copy_to_lake
 from matlake.materials.formula import fractions_matrix, uncovered_elements
 from matlake.regress.features.feature import Feature
 from matlake.store.lake import Lake
@@ -24,10 +24,10 @@ def open_descriptor(lake: Lake, feature: Feature) -> Encoder | None:
         EncoderError: Its file is refused.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    shelved = lake.find_encoder(feature.encoder)
-    if not is_descriptor(shelved.card):
+    registered = lake.find_encoder(feature.encoder)
+    if not is_descriptor(registered.card):
         return None
-    return open_encoder(shelve(shelved, lake.encoders).folder)
+    return open_encoder(copy_to_lake(registered, lake.encoders).folder)
 
 
 def describe(descriptor: Encoder, layer: str, compositions: pa.Table, vectors: NDArray[np.float32]) -> list[str | None]:

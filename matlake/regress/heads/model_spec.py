@@ -20,7 +20,7 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
     """Return the model that a name means.
 
     Args:
-        lake: Its shelf holds the encoder that ``fine-tune:ENCODER`` and the like name.
+        lake: Its registry holds the encoder that ``fine-tune:ENCODER`` and the like name.
         text: A name of ``MODELS``; one of ``deep.WAYS`` with a colon and an encoder; or one of ``IR_NETS`` with a colon
             and the widths of its blocks.
         features: What the model is to be fitted to.

@@ -157,11 +157,11 @@ def open_predictor(lake: Lake, head_name: str, *, threads: int | None = None) ->
     head = load_head(lake.path, head_name, threads=threads)
     opened: dict[str, Encoder] = {}
     for feature in head.card.features:
-        shelved = lake.find_encoder(feature.encoder)
-        check_encoder(head.card, feature, shelved.card)
+        registered = lake.find_encoder(feature.encoder)
+        check_encoder(head.card, feature, registered.card)
         if feature.encoder not in opened:
             layers = [one.layer for one in head.card.features if one.encoder == feature.encoder]
-            opened[feature.encoder] = open_encoder(shelved.folder, threads=threads, layers=layers)
+            opened[feature.encoder] = open_encoder(registered.folder, threads=threads, layers=layers)
     return Predictor(head, opened)
 
 

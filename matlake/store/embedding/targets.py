@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.registry import ShelvedEncoder, shelve, split_feature
+from matlake.encoders.registry import RegisteredEncoder, copy_to_lake, split_feature
 from matlake.store import delta
 from matlake.store.lake import Lake
 from matlake.store.sql import embedding_partition, failure_partition
@@ -64,20 +64,20 @@ def open_targets(lake: Lake, features: Sequence[str], device: str) -> list[Targe
         EncoderError: An encoder or layer is unknown, or its file is refused.
         MissingExtraError: ONNX Runtime or the device is not there.
     """
-    shelved: dict[str, ShelvedEncoder] = {}
+    registered: dict[str, RegisteredEncoder] = {}
     layers: dict[tuple[str, str], None] = {}  # a set that keeps the order
     for feature in features:
         name, layer = split_feature(feature)
-        if name not in shelved:
-            shelved[name] = lake.find_encoder(name)
-        layers[name, shelved[name].card.layer(layer).name] = None
+        if name not in registered:
+            registered[name] = lake.find_encoder(name)
+        layers[name, registered[name].card.layer(layer).name] = None
     encoders = {
         name: open_encoder(found.folder, device=device, layers=[layer for owner, layer in layers if owner == name])
-        for name, found in shelved.items()
+        for name, found in registered.items()
     }
     models = {}
     for name, encoder in encoders.items():
-        shelve(shelved[name], lake.encoders)
+        copy_to_lake(registered[name], lake.encoders)
         models[name] = Model(encoder, delta.Appender(lake.failures, failure_partition(encoder.card), KEY))
     return [
         Target(

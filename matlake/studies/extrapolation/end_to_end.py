@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from matlake.encoders.card import EncoderCard
-from matlake.encoders.registry import ShelvedEncoder
+from matlake.encoders.registry import RegisteredEncoder
 from matlake.errors import EncoderError, TrainingError
 from matlake.export.pretraining.examples import TRAINING_RESOLUTION_A, GraphExamples
 from matlake.export.pretraining.normalisation import settle_normalisation
@@ -245,7 +245,7 @@ def _with_best(network: nn.Module, folder: Path) -> nn.Module:
 
 
 def end_to_end_networks(
-    encoders: Sequence[ShelvedEncoder],
+    encoders: Sequence[RegisteredEncoder],
     target: str,
     *,
     starts: Sequence[str] = STARTS,

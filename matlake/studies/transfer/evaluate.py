@@ -39,7 +39,7 @@ class TransferRequest:
 
     Attributes:
         targets: Numeric property columns; all there are where empty.
-        sources: Encoders of compositions; the ElemNets on the shelf where empty.
+        sources: Encoders of compositions; the registered ElemNets where empty.
         configurations: Names, comma-separated; all where None.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
@@ -180,7 +180,7 @@ def evaluate_transfer(
 
 
 def _all_sources(lake: Lake) -> list[str]:
-    cards = [shelved.card for shelved in lake.list_encoders()]
+    cards = [registered.card for registered in lake.list_encoders()]
     return [card.name for card in cards if card.architecture == _SOURCE_ARCHITECTURE and not card.name.endswith("int8")]
 
 

@@ -30,7 +30,7 @@ class FeatureReader:
     """Computes features, and keeps those of the rows asked for last, and of the target asked for last.
 
     Attributes:
-        lake: Its shelf is where the encoders stand.
+        lake: Its registry holds the encoders.
         threads: Threads inside one operator of an encoder.
     """
 

@@ -19,7 +19,7 @@ class Fitter:
     """Fits trials.
 
     Attributes:
-        lake: Its shelf is where the sources of networks stand.
+        lake: Its registry holds the sources of networks.
     """
 
     lake: Lake

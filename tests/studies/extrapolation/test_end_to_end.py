@@ -95,10 +95,10 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(run: Callable[...,
 def test_fine_tuning_on_the_encoders_own_property_begins_where_the_encoder_is(
     architecture: str, crystals: CrystalColumns, run: Callable[..., Any]
 ) -> None:
-    shelved = find_encoder(f"{architecture}-mp-formation-energy")
-    encoder = open_encoder(shelved.folder)
+    registered = find_encoder(f"{architecture}-mp-formation-energy")
+    encoder = open_encoder(registered.folder)
     energies = encoder.encode(crystals, "prediction")[:, 0].astype(np.float64)
-    (way,) = end_to_end_networks([shelved], ENERGY, starts=(FINE_TUNE,), epochs=1)
+    (way,) = end_to_end_networks([registered], ENERGY, starts=(FINE_TUNE,), epochs=1)
     assert way.keep_output
     still = replace(way, config=replace(way.config, learning_rate=1e-9))
     found = run(still, architecture, values=energies)
@@ -115,13 +115,13 @@ def test_fine_tuning_on_another_property_draws_the_output_anew(run: Callable[...
 
 
 def test_ways_that_differ_have_identities_that_do(crystals: CrystalColumns) -> None:
-    shelved = [find_encoder(f"{name}-mp-formation-energy") for name in ("cgcnn", "schnet")]
-    ways = end_to_end_networks(shelved, ENERGY) + end_to_end_networks(shelved[:1], ENERGY, epochs=5)
+    registered = [find_encoder(f"{name}-mp-formation-energy") for name in ("cgcnn", "schnet")]
+    ways = end_to_end_networks(registered, ENERGY) + end_to_end_networks(registered[:1], ENERGY, epochs=5)
     assert [way.name for way in ways[:2]] == ["scratch:cgcnn", f"fine-tune:{CRYSTAL_ENCODER}"]
     assert [way.encoder for way in ways[:2]] == [None, CRYSTAL_ENCODER]
     assert len({repr(way.identity()) for way in ways}) == len(ways)
     shared = Shared()
-    recipe = open_encoder(shelved[0].folder).recipe
+    recipe = open_encoder(registered[0].folder).recipe
     assert recipe is not None
     assert shared.graphs(recipe, crystals) is shared.graphs(recipe, crystals)
 
