@@ -16,7 +16,7 @@ from matlake.networks.elemnet import HIDDEN_WIDTHS, N_ELEMENTS, ElemNet
 OPSET: Final = 20
 INPUT: Final = "fractions"
 DEFAULT_LAYER: Final = "2"
-"""Carries over best to measured band gaps in cross-validation, see ``benchmarks/layers.py``."""
+"""Carries over best to measured band gaps in cross-validation, see ``benchmarks/studies/layers.py``."""
 
 ALLOWED_OPERATORS: Final = {
     "float32": frozenset({"Gemm", "Relu", "Squeeze"}),

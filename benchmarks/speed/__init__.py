@@ -1,0 +1,1 @@
+"""How fast, beside what one would use instead."""

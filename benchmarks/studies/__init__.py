@@ -1,0 +1,1 @@
+"""How good: comparisons of encoders, regressors and splits on real properties."""
