@@ -1,0 +1,26 @@
+# The commands that a developer needs. `.ci/run` does setup, test, lint and types.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup test lint format types
+
+help: ## Show the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: ## Make .venv with everything that tests need
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q torch==2.13.0 -e '.[cpu,serve,train,matfold,dev]'
+
+test: ## Run the tests; choose some with TESTS="tests/store -k delta"
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: ## Mend style and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: ## Check types
+	$(BIN)/mypy
