@@ -107,7 +107,7 @@ def alone(kind: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def end_to_end(kind: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Time the ways from CIF, and from parsed geometry, to vectors, in turn; ours are in a lake then."""
+    """Time both sides from CIF, and from parsed geometry, to vectors, in turn; ours end in a lake."""
     from pymatgen.core.structure import Structure
 
     contest = _contest(kind, options)
@@ -123,7 +123,7 @@ def end_to_end(kind: str, options: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     structures = [parse(text) for text in contest.texts]
     parse_s = time.perf_counter() - started
-    ways: dict[str, Any] = {
+    sources: dict[str, Any] = {
         "from structures": _Made(structures, data),
         "from CIF": _Made(contest.texts, lambda text: data(parse(text))),
     }
@@ -136,11 +136,11 @@ def end_to_end(kind: str, options: argparse.Namespace) -> dict[str, Any]:
             report = embed(lake, [encoder_name(kind)], workers=options.threads)
         rates["ours, from structures"].append(report.embedded / report.seconds)
         rates["ours, from CIF"].append(report.embedded / (report.seconds + import_s))
-        for way, source in ways.items():
+        for origin, source in sources.items():
             for workers in LOADER_WORKERS:
                 batches = peer.batches(source, USUAL_BATCH, workers)
                 seconds = timed(partial(_forward, peer.network, batches))
-                rates[f"peer, {way}, {workers} loader workers"].append(count / seconds)
+                rates[f"peer, {origin}, {workers} loader workers"].append(count / seconds)
     return {
         "crystals": count,
         "crystals_of_ours": report.embedded,

@@ -158,10 +158,10 @@ def rule_table(reports: Sequence[ExtrapolationReport]) -> str:
         "cases",
         "trusted",
         "their error / validation error",
-        "doubted rows' error / validation error",
+        "flagged rows' error / validation error",
         "trusted rows that fail",
-        "doubted rows that fail",
-        "failures that are doubted",
+        "flagged rows that fail",
+        "failures that are flagged",
         "rank correlation of error and score",
     ]
     rows = []
@@ -185,7 +185,7 @@ def rule_table(reports: Sequence[ExtrapolationReport]) -> str:
 
 def high_table(results: Sequence[ExtrapolationResult]) -> str:
     """Return what is predicted for values above all that were trained on: medians over properties."""
-    header = ["way", "cases", "predicted too low", "predicted in the top tenth of the values trained on"]
+    header = ["method", "cases", "predicted too low", "predicted in the top tenth of the values trained on"]
     header += ["predicted above all of them", "rank correlation of values and predictions"]
     found: dict[str, list[tuple[float, ...]]] = {}
     for result in results:
@@ -194,8 +194,8 @@ def high_table(results: Sequence[ExtrapolationResult]) -> str:
             shown = cell.way.kind in NETWORKS or (cell.way.kind == HEAD and cell.way.letter == last)
             if cell.task.split == HIGH and cell.measurement is not None and shown:
                 y = result.rows.matrix.y
-                told = _high(y[cell.task.held.train], y[cell.task.held.test], cell.measurement.predictions)
-                found.setdefault(cell.way.model if cell.way.kind == HEAD else cell.way.name, []).append(told)
+                high = _high(y[cell.task.held.train], y[cell.task.held.test], cell.measurement.predictions)
+                found.setdefault(cell.way.model if cell.way.kind == HEAD else cell.way.name, []).append(high)
     rows = []
     for name, values in found.items():
         *shares, correlations = zip(*values, strict=True)

@@ -1,8 +1,8 @@
 """Clients in a closed loop: each sends its next request when it has the answer to the last one.
 
-    python -m benchmarks.helpers.server_load PORT QUESTIONS CLIENTS SECONDS
+    python -m benchmarks.helpers.server_load PORT REQUESTS CLIENTS SECONDS
 
-``QUESTIONS`` is a JSON file: a list of ``{"body", "value"}``, the body of a request about one material and the value
+``REQUESTS`` is a JSON file: a list of ``{"body", "value"}``, the body of a request about one material and the value
 that the answer must hold, null where it is not compared.
 """
 
@@ -33,10 +33,10 @@ class Tally:
         self.wrong = 0
 
 
-async def client(port: int, questions: Any, end: float, tally: Tally) -> None:
-    """Ask one question after another until the time is over."""
+async def client(port: int, requests: Any, end: float, tally: Tally) -> None:
+    """Send one request after another until the time is over."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for body, value in questions:
+    for body, value in requests:
         started = time.perf_counter()
         if started >= end:
             break
@@ -60,9 +60,9 @@ def _holds(answer: bytes, value: float) -> bool:
     return abs(found - value) <= TOLERANCE * max(1.0, abs(value))
 
 
-async def load(port: int, questions: list[dict[str, Any]], clients: int, seconds: float) -> dict[str, Any]:
-    """Run the clients, each with the questions in an order of its own."""
-    pairs = [(question["body"].encode(), question["value"]) for question in questions]
+async def load(port: int, requests: list[dict[str, Any]], clients: int, seconds: float) -> dict[str, Any]:
+    """Run the clients, each with the requests in an order of its own."""
+    pairs = [(request["body"].encode(), request["value"]) for request in requests]
     tally = Tally()
     started = time.perf_counter()
     async with asyncio.TaskGroup() as group:

@@ -31,14 +31,14 @@ from matlake.networks.elemnet import ElemNet
 WEIGHTS: Final = ROOT / "runs" / "cgcnn-mp" / "best.pt"
 
 
-class Question(BaseModel):
+class Request(BaseModel):
     """What is asked."""
 
     formulas: list[str] = []
     structures: list[str] = []
 
 
-def elemnet_features(encoder: str, layers: int) -> Callable[[Question], Any]:
+def elemnet_features(encoder: str, layers: int) -> Callable[[Request], Any]:
     """Return what turns formulas into the activations of a layer of ElemNet."""
     network = ElemNet()
     model = onnx.load(find_encoder(encoder).folder / MODEL_FILE)
@@ -49,9 +49,9 @@ def elemnet_features(encoder: str, layers: int) -> Callable[[Question], Any]:
     places = {symbol: place for place, symbol in enumerate(ELEMNET_ELEMENTS)}
 
     @torch.no_grad()
-    def features(question: Question) -> Any:
-        fractions = np.zeros((len(question.formulas), len(ELEMNET_ELEMENTS)), dtype=np.float32)
-        for row, formula in enumerate(question.formulas):
+    def features(request: Request) -> Any:
+        fractions = np.zeros((len(request.formulas), len(ELEMNET_ELEMENTS)), dtype=np.float32)
+        for row, formula in enumerate(request.formulas):
             for element, fraction in Composition(formula).fractional_composition.items():
                 fractions[row, places[element.symbol]] = fraction
         x = torch.from_numpy(fractions)
@@ -62,7 +62,7 @@ def elemnet_features(encoder: str, layers: int) -> Callable[[Question], Any]:
     return features
 
 
-def cgcnn_features(encoder: str) -> Callable[[Question], Any]:
+def cgcnn_features(encoder: str) -> Callable[[Request], Any]:
     """Return what turns structures into CGCNN's pooled atoms, with the original's network."""
     from benchmarks.helpers.peers import load_peer, pymatgen_neighbours
 
@@ -73,8 +73,8 @@ def cgcnn_features(encoder: str) -> Callable[[Question], Any]:
     network: Any = peer.network
 
     @torch.no_grad()
-    def features(question: Question) -> Any:
-        structures = [Structure.from_str(text, fmt="poscar") for text in question.structures]
+    def features(request: Request) -> Any:
+        structures = [Structure.from_str(text, fmt="poscar") for text in request.structures]
         data = [peer.data(pymatgen_neighbours(structure, recipe)) for structure in structures]
         (arguments,) = peer.batches(data, len(data))
         atoms, bonds, table, members = arguments
@@ -97,9 +97,9 @@ def main(folder: Path, kind: str, port: int) -> None:
     app = FastAPI()
 
     @app.post("/v1/predict")
-    def predict(question: Question) -> dict[str, Any]:
-        values = regressor.predict(features(question))
-        names = question.formulas or question.structures
+    def predict(request: Request) -> dict[str, Any]:
+        values = regressor.predict(features(request))
+        names = request.formulas or request.structures
         return {"predictions": [{"input": n, "value": v} for n, v in zip(names, values.tolist(), strict=True)]}
 
     uvicorn.run(app, port=port, log_level="warning")

@@ -115,9 +115,9 @@ def tables(found: dict[str, Any]) -> dict[str, Any]:
     every = []
     for kind, part in found["end_to_end"].items():
         advantages[kind]["end_to_end"] = {}
-        for way in ("from structures", "from CIF"):
-            rates = {name: values for name, values in part["crystals_per_s"].items() if way in name}
-            rows, ratios = contest_rows(kind, rates, f"ours, {way}", (f"peer, {way}",))
+        for origin in ("from structures", "from CIF"):
+            rates = {name: values for name, values in part["crystals_per_s"].items() if origin in name}
+            rows, ratios = contest_rows(kind, rates, f"ours, {origin}", (f"peer, {origin}",))
             advantages[kind]["end_to_end"] |= ratios
             every += rows
     print("\nEnd to end\n")

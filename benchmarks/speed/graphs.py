@@ -69,7 +69,7 @@ def agreement() -> dict[str, Any]:
     for row in range(len(columns)):
         crystal = columns[row]
         first, second, shifts, lengths = peer(crystal)
-        others = (first != second) | (shifts != 0).any(axis=1)  # an atom is no neighbour of itself
+        others = (first != second) | (shifts != 0).any(axis=1)  # an atom is not its own neighbour
         theirs = _sorted(first[others], second[others], shifts[others], lengths[others])
         found = neighbour_list(crystal, CUTOFF_A)
         owners = np.repeat(np.arange(len(crystal.numbers)), np.diff(found.first))

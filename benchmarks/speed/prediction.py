@@ -4,7 +4,7 @@
 
 A ridge head on measured band gaps predicts for OQMD's formulas, once for 100,000 rows and once for 1,000,000 (the
 formulas repeated), each in a fresh process, from a Parquet table of text to a Parquet table of values, intervals,
-scores, novelties and nearest training materials.
+scores, low-confidence reasons and nearest training materials.
 """
 
 import json

@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Make a lake with the heads, the same regressors as scikit-learn pickles, and the questions."""
+    """Make a lake with the heads, the same regressors as scikit-learn pickles, and the requests."""
     lake = open_lake(folder / "lake", create=True)
     for dataset, feature in {(contest.table, contest.feature) for contest in CONTESTS}:
         import_table(lake, DATA / f"{dataset}.parquet", dataset)
@@ -113,7 +113,7 @@ def prepare(folder: Path) -> None:
         else:
             predicted = predictor.predict_crystals([parse_structure(text) for text in texts])
         for side in ("matlake", "eager"):
-            questions = [
+            requests = [
                 {
                     "body": json.dumps({contest.input: [text]}),
                     "value": float(value) if side == "matlake" else None,
@@ -121,7 +121,7 @@ def prepare(folder: Path) -> None:
                 for text, value, reason in zip(texts, predicted.values, predicted.reasons, strict=True)
                 if reason is None
             ]
-            (folder / f"{contest.name}-{side}.json").write_text(json.dumps(questions))
+            (folder / f"{contest.name}-{side}.json").write_text(json.dumps(requests))
 
 
 def _pickle(lake: Lake, folder: Path, contest: Contest, parameters: dict[str, Any]) -> None:
@@ -182,8 +182,8 @@ def started(command: list[str], log: Path) -> Iterator[int]:
 
 def load(folder: Path, contest: Contest, side: str, port: int, clients: int, seconds: float) -> dict[str, Any]:
     """Put load on a server."""
-    questions = folder / f"{contest.name}-{side}.json"
-    return in_child(HELPERS / "server_load.py", str(port), str(questions), str(clients), str(seconds))
+    requests = folder / f"{contest.name}-{side}.json"
+    return in_child(HELPERS / "server_load.py", str(port), str(requests), str(clients), str(seconds))
 
 
 def table(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:

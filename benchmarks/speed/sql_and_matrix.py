@@ -20,7 +20,7 @@ REPEATS = 5
 
 
 def main() -> None:
-    """Embed 100,000 rows with 1,024 numbers each, then time three ways to read them in turn."""
+    """Embed 100,000 rows with 1,024 numbers each, then time three readers in turn."""
     needs_oqmd()
     target = "formation_energy_eV_per_atom"
     feature = f"{ENCODER}@4"

@@ -34,7 +34,7 @@ WRONG: Final = 5.0
 
 
 def main() -> None:
-    """Fit each model to each target both ways in turn."""
+    """Fit each model to each target with both, in turn."""
     needs_oqmd()
     x, targets = read()
     rows, document = [], {}

@@ -1,6 +1,6 @@
 """Adversarial learning and targeted fine-tuning under shifts (Li, Miklaucic and Hu, arXiv 2408.09297), with few labels.
 
-Formation energies of the Materials Project. Some rows are set aside for good: compositions of the piezoelectric set
+Formation energies of the Materials Project. Some rows are held out for good: compositions of the piezoelectric set
 (relation shift), the lowest tenth of the others (prior shift), the sparse 15 % of the others in a two-dimensional map
 of their attributes (covariate shift), a tenth of the rest at random. From what remains, a few hundred labels are drawn,
 and every method is fitted to the same ones and tested on all four sets. For the targeted part up to 256 rows of a
@@ -367,10 +367,10 @@ def _cell(mine: list[Record], records: list[Record]) -> str:
     """Return the mean over seeds; of ratios to the reference the geometric mean ± its standard error."""
     if not mine:
         return "not run"
-    told = f"{np.mean([record['mae'] for record in mine]):.4f}"
+    text = f"{np.mean([record['mae'] for record in mine]):.4f}"
     reference = PLAIN_NETWORK if "from" not in mine[0] else f"{PLAIN}, last"
     ratio = _ratio(mine, [record for record in records if record["method"] == reference])
-    return told if mine[0]["method"] == reference or not ratio else f"{told} ({ratio})"
+    return text if mine[0]["method"] == reference or not ratio else f"{text} ({ratio})"
 
 
 def _ratio(mine: list[Record], references: list[Record]) -> str:

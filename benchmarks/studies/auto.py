@@ -51,7 +51,7 @@ def main() -> None:
         fits = {"single": fit_model(MODELS[single.model], single.parameters, x, y, 0)}
         fits["auto"] = fit_model(choice.model, choice.best.parameters, x, y, 0)
         x_test = reader.read(target, FEATURES, test)
-        maes = {way: float(np.abs(fitted.predict(x_test) - target.y[test]).mean()) for way, fitted in fits.items()}
+        maes = {kind: float(np.abs(fitted.predict(x_test) - target.y[test]).mean()) for kind, fitted in fits.items()}
         row = {
             "target": name,
             "rows": len(rows),

@@ -88,7 +88,7 @@ class Task:
         networks: Architectures trained end to end.
         once: Others, which take longer, with one seed.
         seeds: How many.
-        where: Which rows; all of the dataset where None.
+        where: Which rows; all of the dataset if None.
     """
 
     dataset: str
@@ -127,9 +127,9 @@ def main() -> None:
     """Evaluate, or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake", type=Path, default=Path("extrapolation-lake"), help="made where it does not exist")
-    parser.add_argument("--tasks", default=",".join(TASKS), help="comma-separated; all where not given")
-    parser.add_argument("--networks", help="comma-separated, or none; those of each task where not given")
-    parser.add_argument("--seeds", type=int, help="those of each task where not given")
+    parser.add_argument("--tasks", default=",".join(TASKS), help="comma-separated; default: all")
+    parser.add_argument("--networks", help="comma-separated, or none; default: those of each task")
+    parser.add_argument("--seeds", type=int, help="default: those of each task")
     parser.add_argument("--epochs", type=int, help="most epochs of a network")
     parser.add_argument("--rows", type=int, help="only the first rows of each table, for a try in a lake of its own")
     parser.add_argument("--device", default="cpu")
@@ -236,7 +236,7 @@ def report(results: Mapping[str, ExtrapolationResult]) -> None:
 
 
 def brief(result: ExtrapolationResult) -> dict[str, Any]:
-    """Return the figures of one property, with failures only of the ways that the page shows."""
+    """Return the figures of one property, with failures only of the methods that the page shows."""
     document = result.document()
     shown = [split.shown for split in result.report.splits]
     for split, names in zip(document["splits"], shown, strict=True):

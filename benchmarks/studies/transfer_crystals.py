@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake", type=Path, default=Path("transfer-crystals-lake"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--targets", default=",".join(TARGETS), help="comma-separated; all where not given")
+    parser.add_argument("--targets", default=",".join(TARGETS), help="comma-separated; default: all")
     arguments = parser.parse_args()
     lake = prepare(arguments.lake)
     document: dict[str, Any] = {}
@@ -44,7 +44,9 @@ def main() -> None:
     for target in arguments.targets.split(","):
         found = [measure(lake, target, TARGETS[target], seed) for seed in range(arguments.seeds)]
         document[target] = found
-        means = {way: float(np.mean([of_seed[way] for of_seed in found])) for way in ("scratch", "without", "beside")}
+        means = {
+            case: float(np.mean([of_seed[case] for of_seed in found])) for case in ("scratch", "without", "beside")
+        }
         table.append(
             [
                 f"`{target}`",
@@ -71,14 +73,14 @@ def prepare(folder: Path) -> Lake:
 def measure(lake: Lake, target: str, dataset: str, seed: int) -> dict[str, Any]:
     """Return the test MAE of the best from scratch, and of the best by transfer without and with crystals."""
     found: dict[str, Any] = {"seed": seed}
-    for way, embedded in (("without", ()), ("beside", CRYSTALS)):
+    for case, embedded in (("without", ()), ("beside", CRYSTALS)):
         request = TransferRequest(
             targets=(target,),
             sources=SOURCES,
             configurations=CONFIGURATIONS,
             dataset=dataset,
             embedded=embedded,
-            name=f"{way}-{seed}",
+            name=f"{case}-{seed}",
             folds=0,
             curves=False,
             seed=seed,
@@ -87,7 +89,7 @@ def measure(lake: Lake, target: str, dataset: str, seed: int) -> dict[str, Any]:
         pair = of_target.pair(ALL_SC, ALL_TL)
         if pair.scratch is None or pair.transfer is None:
             sys.exit(f"nothing was measured of {target}")
-        found |= {"rows": of_target.facts.rows, "scratch": pair.scratch.test_mae, way: pair.transfer.test_mae}
+        found |= {"rows": of_target.facts.rows, "scratch": pair.scratch.test_mae, case: pair.transfer.test_mae}
         found |= {"features": " + ".join(pair.transfer.features), "model": pair.transfer.model}
     return found
 
