@@ -44,7 +44,7 @@ DOORS = {
 LARGEST_ROOM, LARGEST_FOLDER, LONGEST_FILE = 0.35, 0.12, 500
 
 LIGHT = ("store", "encoders", "materials", "serving", "regress/prediction")
-"""What answers questions runs on numpy, ONNX Runtime, DuckDB and pyarrow."""
+"""The store and everything on the prediction path run on numpy, ONNX Runtime, DuckDB and pyarrow."""
 
 TRAINING = {"torch", "torch_geometric", "sklearn", "skl2onnx"}
 NOT_IN_COMMANDS = {"numpy", "duckdb", "pyarrow", "deltalake", "onnx", "onnxruntime", *TRAINING}
@@ -167,7 +167,7 @@ COMMANDS = {"train": "matlake.cli.train:train"}
     ]
 
 
-def test_circles_are_found_through_other_files() -> None:
+def test_cycles_are_found_through_other_files() -> None:
     below = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
     assert reach("a", below) == {"a", "b", "c"}
     assert "d" not in reach("d", below)
@@ -193,7 +193,7 @@ def test_rooms_need_no_room_that_needs_them() -> None:
             assert ROOMS[other] <= below, f"{room} may use {other}, which uses {ROOMS[other] - below}"
 
 
-def circles() -> list[list[str]]:
+def cycles() -> list[list[str]]:
     """Return the groups of files that import each other, directly or through others."""
     below: dict[str, set[str]] = {name: set() for name in house()}
     for file, other, _ in arrows():
@@ -215,7 +215,7 @@ def reach(start: str, below: dict[str, set[str]]) -> set[str]:
 
 
 def test_no_two_files_import_each_other() -> None:
-    assert not circles(), "\n".join(" <-> ".join(group) for group in circles())
+    assert not cycles(), "\n".join(" <-> ".join(group) for group in cycles())
 
 
 def test_no_room_holds_more_than_35_percent_of_the_lines() -> None:
@@ -279,7 +279,7 @@ def of_training(each: Import) -> bool:
     return each.name.partition(".")[0] in TRAINING
 
 
-def test_what_answers_questions_names_no_training_library() -> None:
+def test_the_prediction_path_names_no_training_library() -> None:
     wrong = [
         f"{file.inside}:{each.line} imports {each.name}"
         for file in house().values()
@@ -290,7 +290,7 @@ def test_what_answers_questions_names_no_training_library() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_answers_questions_loads_no_training_library() -> None:
+def test_the_prediction_path_loads_no_training_library() -> None:
     files = house()
     below: dict[str, set[str]] = {name: set() for name in files}
     for file, other, each in arrows():
