@@ -52,6 +52,9 @@ SQL = re.compile(r"\bSELECT\b.*\bFROM\b", re.DOTALL)
 SHOWN_TO_PEOPLE = re.compile(r'`matlake sql "[^"`]*"`')
 """A command to type, not a query that is run."""
 
+HOMEMADE = re.compile(r"\bdesks?\b|\bshel(?:f|ves)\b|\bset aside\b|\bfor want of\b|\bwhere not given\b", re.IGNORECASE)
+"""Words that every reader would have to learn: runner, registry, held out, without, default are the field's."""
+
 
 @dataclass(frozen=True)
 class Import:
@@ -323,3 +326,19 @@ def test_the_page_of_the_architecture_names_every_room() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     rooms = {file.room for file in house().values() if file.path.parent != HOUSE}
     assert not [room for room in rooms if f"`matlake/{room}/" not in page]
+
+
+def test_code_and_pages_use_the_words_of_the_field() -> None:
+    paths = [
+        *HOUSE.rglob("*.py"),
+        *(ROOT / "benchmarks").rglob("*.py"),
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "README.md",
+    ]
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted(paths)
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if HOMEMADE.search(line)
+    ]
+    assert not found, "\n".join(found)
