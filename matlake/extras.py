@@ -1,4 +1,4 @@
-"""The optional dependencies that making encoders needs."""
+"""The optional dependencies: what each extra brings, and the refusal where it is missing."""
 
 import importlib.metadata
 import importlib.util
@@ -7,18 +7,35 @@ from typing import Final
 
 from matlake.errors import MissingExtraError
 
-TRAINING_MODULES: Final = ("torch", "onnxscript")
+EXTRAS: Final = {
+    "dev": ("matminer",),
+    "matfold": ("MatFold",),
+    "serve": ("fastapi", "uvicorn", "httptools", "plotly", "prometheus_client"),
+    "train": ("torch", "onnxscript"),
+}
+"""Modules of each extra that its features cannot do without."""
+
 _TOOLS: Final = ("matlake", "numpy", "torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu")
 
 
-def require_training_extra() -> None:
-    """Raise MissingExtraError unless everything that the extra ``train`` brings is installed."""
-    missing = [name for name in TRAINING_MODULES if importlib.util.find_spec(name) is None]
+def require_extra(extra: str, purpose: str, *modules: str) -> None:
+    """Raise MissingExtraError unless the modules of an extra are installed; nothing is imported.
+
+    Args:
+        extra: Key of ``EXTRAS``.
+        purpose: What needs them: ``"making encoders"``.
+        modules: Those of the extra that are needed; by default all.
+    """
+    missing = [name for name in modules or EXTRAS[extra] if not is_installed(name)]
     if missing:
         raise MissingExtraError(
-            f"making encoders needs {' and '.join(missing)}, which this installation lacks",
-            "pip install 'matlake[train]'",
+            f"{purpose} needs {' and '.join(missing)}, which this installation lacks", f"pip install 'matlake[{extra}]'"
         )
+
+
+def is_installed(module: str) -> bool:
+    """Say whether a module can be found."""
+    return importlib.util.find_spec(module) is not None
 
 
 def tool_versions(names: Sequence[str] = _TOOLS) -> dict[str, str]:

@@ -30,8 +30,8 @@ from benchmarks.helpers.extrapolation_tables import (
     run_time,
 )
 from matlake.encoders.registry import find_encoder
-from matlake.encoders.training_contents import SeenContents
-from matlake.export.pretraining.training_contents import seen_contents
+from matlake.encoders.training_contents import TrainingContents
+from matlake.export.pretraining.training_contents import read_training_contents
 from matlake.export.pretraining.training_data import TrainingTable
 from matlake.store.lake import Lake, open_lake
 from matlake.studies.extrapolation.end_to_end import STARTS, end_to_end_networks
@@ -139,7 +139,7 @@ def main() -> None:
     tasks = {name: TASKS[name] for name in options.tasks.split(",")}
     lake = prepare(options.lake, {task.dataset for task in tasks.values()}, options.rows)
     table = TrainingTable.from_file(DATA / PRETRAINED_ON)
-    seen = seen_contents([table], [find_encoder(encoder).card for encoder in ENCODERS])
+    seen = read_training_contents([table], [find_encoder(encoder).card for encoder in ENCODERS])
     deadline = None if options.budget is None else time.monotonic() + options.budget
     results = {}
     for name, task in tasks.items():
@@ -172,7 +172,7 @@ def evaluate(
     name: str,
     task: Task,
     options: argparse.Namespace,
-    seen: Mapping[str, SeenContents],
+    seen: Mapping[str, TrainingContents],
     seconds: float | None,
 ) -> ExtrapolationResult:
     """Evaluate one property, or look up what has been measured of it."""

@@ -2,17 +2,17 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from matlake.cli.main import EXIT_FAILED, json_option
 from matlake.cli.output import Output, note, progress
+from matlake.networks.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
     from matlake.export.pretraining.training_data import TrainingTable
 
-_ARCHITECTURES: Final = ("elemnet", "cgcnn", "schnet", "dimenet++")
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -68,7 +68,7 @@ def verify_command(ctx: click.Context, name: str, output: Output) -> int:
 
 
 @encoders_command.command("export")
-@click.argument("architecture", type=click.Choice(_ARCHITECTURES))
+@click.argument("architecture", type=click.Choice(list(ARCHITECTURES)))
 @click.option(
     "--checkpoint",
     required=True,
@@ -120,9 +120,9 @@ def export_command(
     output: Output,
 ) -> None:
     """Export a trained network to ONNX with its card, after comparing the two on real materials."""
-    from matlake.extras import require_training_extra
+    from matlake.extras import require_extra
 
-    require_training_extra()
+    require_extra("train", "making encoders")
     from matlake.encoders.listing import export_lines
     from matlake.export.packaging import ExportRequest, export_encoder
 
@@ -156,7 +156,7 @@ def export_command(
 
 
 @encoders_command.command("pretrain")
-@click.argument("architecture", type=click.Choice(_ARCHITECTURES))
+@click.argument("architecture", type=click.Choice(list(ARCHITECTURES)))
 @click.option("--data", type=_FILE, help="CSV or Parquet table.")
 @click.option("--dataset", help="Dataset of the lake, instead of --data.")
 @click.option("--formula-column", help="Column of formulas, for ElemNet; formula where not given.")
@@ -218,14 +218,13 @@ def pretrain_command(
 
     What is not given is the architecture's own: see the defaults in the documentation of each encoder.
     """
-    from matlake.extras import require_training_extra
+    from matlake.extras import require_extra
 
-    require_training_extra()
+    require_extra("train", "making encoders")
     from matlake.export.pretraining.report import account_lines, epoch_line, run_document, run_lines
     from matlake.export.pretraining.run import PretrainRequest, run_pretraining
     from matlake.export.pretraining.training_data import TableRecipe, TrainingData
-    from matlake.networks.architectures import ARCHITECTURES
-    from matlake.networks.training_loop import EpochReport
+    from matlake.networks.training_history import EpochReport
 
     table = _training_table(lake, data, dataset)
     if table is None:

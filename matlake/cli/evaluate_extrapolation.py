@@ -8,14 +8,14 @@ import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.output import Output, note, progress
+from matlake.networks.architectures import GRAPH_NETWORKS
 
 if TYPE_CHECKING:
     from matlake.encoders.registry import RegisteredEncoder
-    from matlake.encoders.training_contents import SeenContents
+    from matlake.encoders.training_contents import TrainingContents
     from matlake.store.lake import Lake
     from matlake.studies.extrapolation.methods import Network
 
-_GRAPH_NETWORKS: Final = ("cgcnn", "schnet", "dimenet++")
 _STARTS: Final = ("scratch", "fine-tune")
 
 
@@ -30,8 +30,8 @@ _STARTS: Final = ("scratch", "fine-tune")
 @click.option("--models", help="Regressors, comma-separated; those of the decoupled-transfer study where not given.")
 @click.option(
     "--networks",
-    help="Networks to train end to end, comma-separated: cgcnn, schnet, dimenet++, or encoders of crystals; none where "
-    "not given.",
+    help=f"Networks to train end to end, comma-separated: {', '.join(GRAPH_NETWORKS)}, or encoders of crystals; "
+    "default: none.",
 )
 @click.option(
     "--starts", default=",".join(_STARTS), show_default=True, help="How networks begin: scratch, fine-tune or both."
@@ -162,7 +162,7 @@ def network_encoders(lake: "Lake", names: Sequence[str], sets: Sequence[Sequence
     used = list(dict.fromkeys(split_feature(feature)[0] for one in sets for feature in one))
     found = []
     for name in names:
-        if name not in _GRAPH_NETWORKS:
+        if name not in GRAPH_NETWORKS:
             found.append(lake.find_encoder(name))
             continue
         registered = {one.card.name: one for one in lake.list_encoders() if one.card.architecture == name}
@@ -180,9 +180,9 @@ def end_to_end(
     """Return the ways of training networks end to end; none where there are no encoders, and then without torch."""
     if not encoders:
         return ()
-    from matlake.extras import require_training_extra
+    from matlake.extras import require_extra
 
-    require_training_extra()
+    require_extra("train", "training networks end to end")
     from matlake.studies.extrapolation.end_to_end import end_to_end_networks
 
     return end_to_end_networks(encoders, target, starts=starts, epochs=epochs, device=device)
@@ -190,12 +190,12 @@ def end_to_end(
 
 def seen_by(
     lake: "Lake", tables: Sequence[str], sets: Sequence[Sequence[str]], encoders: "Sequence[RegisteredEncoder]"
-) -> "dict[str, SeenContents]":
+) -> "dict[str, TrainingContents]":
     """Return what the encoders in question were trained on, from the tables given: files, or datasets of the lake."""
     if not tables:
         return {}
     from matlake.encoders.registry import split_feature
-    from matlake.export.pretraining.training_contents import seen_contents
+    from matlake.export.pretraining.training_contents import read_training_contents
     from matlake.export.pretraining.training_data import TrainingTable
 
     names = dict.fromkeys(split_feature(feature)[0] for one in sets for feature in one)
@@ -205,7 +205,7 @@ def seen_by(
         TrainingTable(table, *lake.read_dataset(table)) if table in known else TrainingTable.from_file(Path(table))
         for table in tables
     ]
-    return seen_contents(read, cards.values())
+    return read_training_contents(read, cards.values())
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -44,10 +44,10 @@ def serve_command(
 
     Stop it with Ctrl-C or SIGTERM: it finishes what it has taken on. One JSON line about each request goes to stderr.
     """
-    from matlake.serving.extra import require_serve_extra
+    from matlake.extras import require_extra
     from matlake.store.lake import open_lake
 
-    require_serve_extra()
+    require_extra("serve", "serving")
     from matlake.serving.server import serve
     from matlake.serving.settings import KEY_VARIABLE, Limits, Settings, read_api_key
 

@@ -3,10 +3,14 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+RANDOM_SHARES: Final = (0.70, 0.15, 0.15)
+"""Of train, val and test, where nothing else is said."""
 
 
 @dataclass(frozen=True)
-class SeenContents:
+class TrainingContents:
     """Contents of the rows that an encoder's weights were fitted to.
 
     Attributes:
@@ -20,7 +24,9 @@ class SeenContents:
     chosen_by: frozenset[str] = frozenset()
 
 
-def random_parts(composition_hashes: Iterable[str], seed: int, shares: tuple[float, float, float]) -> list[str]:
+def random_parts(
+    composition_hashes: Iterable[str], seed: int, shares: tuple[float, float, float] = RANDOM_SHARES
+) -> list[str]:
     """Assign compositions to ``train``, ``val`` and ``test``, as pretraining does where no column says it.
 
     The part depends on the seed and the composition alone: equal compositions never stand on both sides of the split, a

@@ -41,7 +41,6 @@ def graph_model(
     Raises:
         EncoderError: The exporter used an operator that is not expected here.
     """
-    assert architecture.batch is not None and architecture.fast is not None  # noqa: S101, PT018 - graph networks have both
     network = network.eval()
     graphs = recipe.build(_sample())
     with torch.no_grad():

@@ -7,7 +7,6 @@ Source: Ward et al., npj Comput. Mater. 2, 16028 (2016); as input of transfer le
 6595 (2021).
 """
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 from matlake.encoders.card import EncoderCard, Layer
 from matlake.encoders.encoder import Encoder
 from matlake.encoders.reference import reference_compositions
-from matlake.errors import EncoderError, MissingExtraError
+from matlake.errors import EncoderError
 from matlake.export.descriptors import descriptor_card, write_descriptor
 from matlake.export.magpie_graph import NORMS, STATISTICS, magpie_graph
+from matlake.extras import require_extra
 from matlake.materials.elements import ELEMNET_ELEMENTS
 from matlake.materials.formula import Composition, element_fractions
 
@@ -122,8 +122,7 @@ def featurizers() -> tuple[Any, Any, Any, Any]:
     Raises:
         MissingExtraError: matminer is not installed.
     """
-    if importlib.util.find_spec("matminer") is None:
-        raise MissingExtraError("the tables of Magpie are read through matminer", "pip install 'matlake[dev]'")
+    require_extra("dev", "reading the tables of Magpie")
     from matminer.featurizers.composition import ElementProperty, IonProperty, Stoichiometry, ValenceOrbital
 
     # gaps in a table shall show: nothing is imputed

@@ -27,7 +27,7 @@ from matlake.extras import tool_versions
 from matlake.files import write_whole
 from matlake.materials.units import unit_suffix
 from matlake.networks.elemnet import ElemNet
-from matlake.networks.training_loop import mean_absolute_errors
+from matlake.networks.training import mean_absolute_errors
 
 _STORED_AS = {"float16": "float16-stored"}
 
@@ -170,9 +170,8 @@ def _held_out_errors(trained: Trained, encoder: Encoder, data: TrainingTable) ->
         for column, error in zip(record.recipe.target_columns, found.tolist(), strict=True):
             metrics[_metric(part, column, record)] = error
         if encoder.card.precision != "float32":
-            zeros, ones = np.zeros(rows.targets.shape[1]), np.ones(rows.targets.shape[1])
             examples = make_examples(rows, trained.architecture, trained.recipe)
-            exact = mean_absolute_errors(trained.network, examples, zeros, ones).tolist()
+            exact = mean_absolute_errors(trained.network, examples).tolist()
             for column, error in zip(record.recipe.target_columns, exact, strict=True):
                 metrics[_metric(f"{part}_mae_of_float32_network", column, record)] = error
     return metrics

@@ -1,6 +1,5 @@
 """How far an ONNX file is from the PyTorch network that it was made from."""
 
-import copy
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,15 +11,13 @@ from torch import nn
 from matlake.encoders.encoder import Encoder
 from matlake.encoders.reference import reference_crystals, reference_fractions
 from matlake.errors import EncoderError
-from matlake.materials.crystal import CrystalColumns
-from matlake.materials.graph_recipe import GraphRecipe
 from matlake.networks.architectures import Architecture
+from matlake.networks.layers import crystal_layers
 
 TOLERANCES: Final = {"float32": 1e-5, "float16": 1e-3, "int8": 5e-2}
 
 _BATCH_SIZES: Final = (1, 2, 17, 1000)
 _REPEATS: Final = 3
-_CRYSTALS_A_BATCH: Final = 16
 
 
 def measure_parity(architecture: Architecture, network: nn.Module, encoder: Encoder) -> dict[str, float]:
@@ -53,23 +50,6 @@ def measure_parity(architecture: Architecture, network: nn.Module, encoder: Enco
             difference[k] = max(difference[k], float(np.abs(a - b).max()))
             largest[k] = max(largest[k], float(np.abs(a).max()))
     return dict(zip(names, (difference / np.where(largest > 0, largest, 1.0)).tolist(), strict=True))
-
-
-def crystal_layers(
-    architecture: Architecture, network: nn.Module, encoder: Encoder, recipe: GraphRecipe, crystals: CrystalColumns
-) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float32]]]:
-    """Return all layers of crystals: by the reference in float64 on all atoms, and by the encoder."""
-    assert architecture.batch is not None  # noqa: S101 - graph networks have one
-    exact = copy.deepcopy(network).double().eval()
-    expected = []
-    with torch.no_grad():
-        for start in range(0, len(crystals), _CRYSTALS_A_BATCH):
-            rows = np.arange(start, min(len(crystals), start + _CRYSTALS_A_BATCH))
-            graphs = recipe.build(crystals.take(rows), resolution=0.0)
-            layers = exact(architecture.batch(graphs, torch.float64))
-            expected.append([layers[layer.name].numpy() for layer in encoder.card.layers])
-    found = encoder.encode_graphs(recipe.build(crystals), [layer.name for layer in encoder.card.layers])
-    return [np.concatenate(parts) for parts in zip(*expected, strict=True)], found
 
 
 def check_parity(parity: dict[str, float], tolerance: float) -> None:

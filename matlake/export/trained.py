@@ -17,6 +17,7 @@ from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.units import unit_of
 from matlake.networks.architectures import ARCHITECTURES, Architecture
 from matlake.networks.cgcnn import CGCNN
+from matlake.networks.checkpoints import BEST_FILE
 from matlake.networks.schnet import SchNet
 
 
@@ -59,8 +60,8 @@ def load_any(path: Path, architecture: str, stated: Stated) -> Trained:
         EncoderError: A published checkpoint cannot be read, or its graphs are not known.
         TrainingError: The run cannot be read, or is of another architecture.
     """
-    weights = path / "best.pt" if path.is_dir() else path
-    if weights.name == "best.pt" or (weights.parent / RUN_FILE).exists() or architecture == "elemnet":
+    weights = path / BEST_FILE if path.is_dir() else path
+    if weights.name == BEST_FILE or (weights.parent / RUN_FILE).exists() or architecture == "elemnet":
         return _of_run(weights, architecture)
     published = load_published(weights, architecture, stated)
     return Trained(

@@ -1,50 +1,50 @@
-"""The networks that can be pretrained and exported, with the sizes and settings they are trained with by default."""
+"""The catalogue of architectures: sizes and settings by default, what to cite, and where their code is.
+
+It imports no torch, so that commands can list architectures; a network's module is imported when it is asked for.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from inspect import signature
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Final
 
-from torch import nn
+from matlake.encoders.training_contents import RANDOM_SHARES
+from matlake.networks.training_config import TrainingConfig
 
-from matlake.export.pretraining.sources import ELEMNET_PAPERS
-from matlake.export.pretraining.training_data import RANDOM_SHARES
-from matlake.materials.graph_recipe import GraphRecipe
-from matlake.networks.batches import angular_batch, pair_batch
-from matlake.networks.cgcnn import CGCNN
-from matlake.networks.dimenet import DimeNetPlusPlus
-from matlake.networks.elemnet import ElemNet
-from matlake.networks.rearranged import ANGULAR_INPUTS, PAIR_INPUTS, FastCGCNN, FastDimeNetPlusPlus, FastSchNet
-from matlake.networks.schnet import SchNet
-from matlake.networks.training_loop import TrainingConfig
+if TYPE_CHECKING:
+    from torch import nn
+
+    from matlake.materials.graph_recipe import GraphRecipe
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A kind of network.
+    """A kind of network. The code of each is named as ``module:name`` in this folder.
 
     Attributes:
         name: What users call it.
-        network: Builds the reference network from sizes.
-        config: Training settings.
+        network_code: The reference network.
+        config: Training settings by default.
         shares: Shares of train, val and test in a random split.
         citation: The papers.
-        sizes: Arguments of ``network``.
-        fast: Rearranges a reference network for ONNX Runtime; None where nothing needs to be.
+        sizes: Arguments of the network by default.
         kind: The graphs it takes, as in ``GraphRecipe``; ``""`` for compositions.
-        max_neighbours: Neighbour cap of the graphs.
-        batch: Turns graphs into what the reference network takes.
+        max_neighbours: Neighbour cap of the graphs by default.
+        fast_code: Of a graph network: the same function, rearranged for ONNX Runtime.
+        unfold_code: Of a graph network: gives a reference network the weights of an encoder's file.
     """
 
     name: str
-    network: Callable[..., nn.Module]
+    network_code: str
     config: TrainingConfig
     shares: tuple[float, float, float]
     citation: tuple[str, ...]
     sizes: dict[str, Any] = field(default_factory=dict)
-    fast: Callable[[Any], nn.Module] | None = None
     kind: str = ""
     max_neighbours: int = 0
-    batch: Callable[..., Any] | None = None
+    fast_code: str = ""
+    unfold_code: str = ""
 
     @property
     def input(self) -> str:
@@ -57,25 +57,46 @@ class Architecture:
         return float(self.sizes["cutoff"])
 
     @property
+    def network(self) -> "Callable[..., nn.Module]":
+        """Builds the reference network from sizes."""
+        return _code(self.network_code)
+
+    @property
+    def fast(self) -> "Callable[[nn.Module], nn.Module]":
+        """Rearranges a reference network for ONNX Runtime."""
+        return _code(self.fast_code)
+
+    @property
+    def unfold(self) -> Callable[..., None]:
+        """Gives a reference network the weights of an encoder's file."""
+        return _code(self.unfold_code)
+
+    @property
+    def batch(self) -> Callable[..., Any]:
+        """Turns graphs into what the reference network takes."""
+        return _code(_BATCHES[self.kind])
+
+    @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the ONNX inputs of a graph network."""
-        return PAIR_INPUTS if self.kind == "pairs" else ANGULAR_INPUTS
+        """Names of the ONNX inputs of a graph network: the arguments of its rearranged form."""
+        return tuple(signature(self.fast.forward).parameters)[1:]  # type: ignore[attr-defined]
 
     def recipe(
-        self, network: nn.Module, cutoff: float, max_neighbours: int, *, keep_images: bool = True
-    ) -> GraphRecipe:
+        self, network: "nn.Module", cutoff: float, max_neighbours: int, *, keep_images: bool = True
+    ) -> "GraphRecipe":
         """Return the recipe of the graphs that a network of this kind takes."""
+        from matlake.materials.graph_recipe import GraphRecipe
+
         blocks = next(getattr(network, name) for name in _BLOCKS if hasattr(network, name))
-        return GraphRecipe(
-            self.kind,
-            cutoff,
-            max_neighbours,
-            len(blocks),
-            getattr(network, "num_spherical", 0),
-            keep_images,
-        )
+        degrees = getattr(network, "num_spherical", 0)
+        return GraphRecipe(self.kind, cutoff, max_neighbours, len(blocks), degrees, keep_images)
 
 
+def _code(place: str) -> Any:
+    return resolve_name(f"matlake.networks.{place}")
+
+
+_BATCHES: Final = {"pairs": "batches:pair_batch", "angles": "batches:angular_batch"}
 _BLOCKS: Final = ("convs", "interactions", "interaction_blocks")
 _CRYSTAL_SHARES: Final = (0.84, 0.08, 0.08)
 
@@ -84,26 +105,32 @@ ARCHITECTURES: Final = {
     for architecture in (
         Architecture(
             name="elemnet",
-            network=ElemNet,
+            network_code="elemnet:ElemNet",
             config=TrainingConfig(),
             shares=RANDOM_SHARES,
-            citation=ELEMNET_PAPERS,
+            citation=(
+                "D. Jha et al., Sci. Rep. 8, 17593 (2018), doi:10.1038/s41598-018-35934-y (ElemNet)",
+                (
+                    "V. Gupta et al., Nat. Commun. 12, 6595 (2021), doi:10.1038/s41467-021-26921-5 "
+                    "(transfer of hidden layers)"
+                ),
+            ),
         ),
         Architecture(
             name="cgcnn",
-            network=CGCNN,
+            network_code="cgcnn:CGCNN",
             config=TrainingConfig(epochs=90, batch_size=64, learning_rate=2e-3, weight_decay=0.02, averaging=0.998),
             shares=_CRYSTAL_SHARES,
             citation=("T. Xie, J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018) (CGCNN)",),
             sizes={"atom_width": 128, "convolutions": 4, "hidden_width": 128, "cutoff": 8.0},
-            fast=FastCGCNN,
             kind="pairs",
             max_neighbours=12,
-            batch=pair_batch,
+            fast_code="rearranged:FastCGCNN",
+            unfold_code="unfold:unfold_cgcnn",
         ),
         Architecture(
             name="schnet",
-            network=SchNet,
+            network_code="schnet:SchNet",
             config=TrainingConfig(epochs=90, batch_size=32, learning_rate=1e-3, weight_decay=0.01, averaging=0.999),
             shares=_CRYSTAL_SHARES,
             citation=("K. T. Schütt et al., J. Chem. Phys. 148, 241722 (2018) (SchNet)",),
@@ -114,14 +141,14 @@ ARCHITECTURES: Final = {
                 "num_gaussians": 50,
                 "cutoff": 6.0,
             },
-            fast=FastSchNet,
             kind="pairs",
             max_neighbours=24,
-            batch=pair_batch,
+            fast_code="rearranged:FastSchNet",
+            unfold_code="unfold:unfold_schnet",
         ),
         Architecture(
             name="dimenet++",
-            network=DimeNetPlusPlus,
+            network_code="dimenet:DimeNetPlusPlus",
             config=TrainingConfig(epochs=45, batch_size=32, learning_rate=1e-3, weight_decay=0.01, averaging=0.999),
             shares=_CRYSTAL_SHARES,
             citation=(
@@ -138,10 +165,13 @@ ARCHITECTURES: Final = {
                 "num_radial": 6,
                 "cutoff": 6.0,
             },
-            fast=FastDimeNetPlusPlus,
             kind="angles",
             max_neighbours=16,
-            batch=angular_batch,
+            fast_code="rearranged:FastDimeNetPlusPlus",
+            unfold_code="unfold:unfold_dimenet",
         ),
     )
 }
+
+GRAPH_NETWORKS: Final = tuple(name for name, architecture in ARCHITECTURES.items() if architecture.kind)
+COMPOSITION_NETWORKS: Final = tuple(name for name in ARCHITECTURES if name not in GRAPH_NETWORKS)

@@ -6,7 +6,7 @@ distinct distance; atoms are projected before they are gathered; sums over neigh
 """
 
 import math
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -15,12 +15,6 @@ from torch.nn import functional
 from matlake.networks.cgcnn import CGCNN, GAUSSIAN_STEP_A
 from matlake.networks.dimenet import DimeNetPlusPlus
 from matlake.networks.schnet import SchNet
-
-PAIR_INPUTS: Final = ("numbers", "lengths", "neighbours", "length_index", "counts", "pool")
-ANGULAR_INPUTS: Final = (
-    *("numbers", "lengths", "sources", "targets", "length_index", "incoming", "counts", "coupled", "couplings"),
-    *("rows", "pool"),
-)
 
 
 class FastCGCNN(nn.Module):

@@ -1,6 +1,6 @@
 """From the ONNX file of a crystal encoder back to a network that can be trained on.
 
-What an export rearranges (``graph_onnx``) can be undone up to the choice of coordinates: constants of shifted softplus
+What an export rearranges (``rearranged``) can be undone up to the choice of coordinates: constants of shifted softplus
 come out of the biases; the two factors of a product of linear layers come from its singular value decomposition; the
 table of atoms is solved for the layer that made it; and a normalisation that was folded away begins as the identity, to
 be settled on training rows (``settle_normalisation``). The function is that of the file, which is measured.
@@ -22,8 +22,8 @@ from matlake.encoders.encoder import open_encoder
 from matlake.encoders.reference import reference_crystals
 from matlake.encoders.session import read_audited
 from matlake.errors import EncoderError
-from matlake.export.parity import crystal_layers
-from matlake.networks.architectures import ARCHITECTURES
+from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS
+from matlake.networks.layers import crystal_layers
 
 Weights: TypeAlias = Mapping[str, torch.Tensor]
 
@@ -47,18 +47,17 @@ def read_network(folder: Path) -> nn.Module:
             is not the function of the file within the card's tolerance.
     """
     card = read_card(folder)
-    if card.architecture not in _UNFOLD:
+    if card.architecture not in GRAPH_NETWORKS:
         raise EncoderError(
             f"encoder {card.name} is of architecture {card.architecture}: its weights are no start for a crystal graph "
             "network",
-            f"name an encoder of one of: {', '.join(_UNFOLD)}",
+            f"name an encoder of one of: {', '.join(GRAPH_NETWORKS)}",
         )
     weights = _initializers(folder, card)
     try:
-        network = ARCHITECTURES[card.architecture].network(
-            **card.training["sizes"], targets=card.layer(_PREDICTION).dim
-        )
-        _UNFOLD[card.architecture](network, weights)
+        architecture = ARCHITECTURES[card.architecture]
+        network = architecture.network(**card.training["sizes"], targets=card.layer(_PREDICTION).dim)
+        architecture.unfold(network, weights)
         network.eval()
         _check(network, folder, card)
     except (KeyError, TypeError, RuntimeError, IndexError) as error:
@@ -96,7 +95,8 @@ def _initializers(folder: Path, card: EncoderCard) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def _unfold_cgcnn(network: Any, weights: Weights) -> None:
+def unfold_cgcnn(network: Any, weights: Weights) -> None:
+    """Give a CGCNN the weights of its exported file."""
     features = network.atom_features.double()
     known = features.any(dim=1)
     design = torch.cat([features[known], torch.ones(int(known.sum()), 1, dtype=torch.float64)], dim=1)
@@ -115,7 +115,8 @@ def _unfold_cgcnn(network: Any, weights: Weights) -> None:
 
 
 @torch.no_grad()
-def _unfold_schnet(network: Any, weights: Weights) -> None:
+def unfold_schnet(network: Any, weights: Weights) -> None:
+    """Give a SchNet the weights of its exported file."""
     network.embedding.weight.copy_(weights["table"])
     for number, interaction in enumerate(network.interactions):
         part = f"interactions.{number}"
@@ -129,7 +130,8 @@ def _unfold_schnet(network: Any, weights: Weights) -> None:
 
 
 @torch.no_grad()
-def _unfold_dimenet(network: Any, weights: Weights) -> None:
+def unfold_dimenet(network: Any, weights: Weights) -> None:
+    """Give a DimeNet++ the weights of its exported file."""
     prefix = "network."
     kept = {name.removeprefix(prefix): tensor.float() for name, tensor in weights.items() if name.startswith(prefix)}
     folded = ("lin_rbf1", "lin_rbf2", "lin_sbf1", "lin_sbf2")
@@ -176,6 +178,3 @@ def _make_affine(norm: nn.BatchNorm1d, scale: torch.Tensor, shift: torch.Tensor)
     norm.bias.copy_(shift.expand_as(norm.bias))
     norm.running_mean.zero_()  # type: ignore[union-attr]
     norm.running_var.fill_(1.0 - norm.eps)  # type: ignore[union-attr]
-
-
-_UNFOLD: Final = {"cgcnn": _unfold_cgcnn, "schnet": _unfold_schnet, "dimenet++": _unfold_dimenet}

@@ -10,7 +10,7 @@ from matlake.export.pretraining.training_data import TableRecipe, TrainingTable
 
 if TYPE_CHECKING:
     from matlake.export.pretraining.run import PretrainRequest
-    from matlake.networks.training_loop import TrainingConfig
+    from matlake.networks.training_config import TrainingConfig
 
 TARGET = "formation_energy_eV_per_atom"
 EPOCHS = 4
@@ -39,7 +39,7 @@ def table(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def config() -> "TrainingConfig":
     pytest.importorskip("torch", reason="needs the extra 'train'")
-    from matlake.networks.training_loop import TrainingConfig
+    from matlake.networks.training_config import TrainingConfig
 
     return TrainingConfig(epochs=EPOCHS, batch_size=64)
 

@@ -63,5 +63,5 @@ class TestMagpie:
 
 def test_without_matminer_the_extra_is_named(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match="read through matminer"):
+    with pytest.raises(MissingExtraError, match="tables of Magpie needs matminer"):
         export_magpie(tmp_path / "magpie")

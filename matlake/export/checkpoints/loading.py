@@ -8,7 +8,7 @@ from matlake.errors import EncoderError
 from matlake.export.checkpoints import cdvae, cgcnn, open_catalyst, pyg
 from matlake.export.checkpoints.loaded import LoadedNetwork, Stated
 from matlake.export.checkpoints.reading import read_checkpoint
-from matlake.networks.architectures import ARCHITECTURES
+from matlake.networks.architectures import GRAPH_NETWORKS
 
 _Recognise = Callable[[Any], str | None]
 _Load = Callable[[Any, Path, Stated], LoadedNetwork]
@@ -20,7 +20,6 @@ _FORMATS: Final[tuple[tuple[_Recognise, _Load], ...]] = (
     (pyg.recognise, pyg.load),
 )
 
-_GRAPH_NETWORKS: Final = tuple(name for name, made in ARCHITECTURES.items() if made.kind)
 _LISTED: Final = 8
 
 
@@ -39,8 +38,8 @@ def load_published(path: Path, architecture: str, stated: Stated | None = None) 
         EncoderError: The file cannot be read, holds another network, lacks something that is not stated, or
             contradicts what is.
     """
-    if architecture not in _GRAPH_NETWORKS:
-        raise EncoderError(f"no published format holds a {architecture}", f"one of {', '.join(_GRAPH_NETWORKS)}")
+    if architecture not in GRAPH_NETWORKS:
+        raise EncoderError(f"no published format holds a {architecture}", f"one of {', '.join(GRAPH_NETWORKS)}")
     stated = stated or Stated()
     stated.check(architecture)
     content = read_checkpoint(path)
@@ -49,7 +48,7 @@ def load_published(path: Path, architecture: str, stated: Stated | None = None) 
         if found == architecture:
             return load(content, path, stated)
         if found is not None:
-            hint = f"export it as {found}" if found in _GRAPH_NETWORKS else f"one of {', '.join(_GRAPH_NETWORKS)}"
+            hint = f"export it as {found}" if found in GRAPH_NETWORKS else f"one of {', '.join(GRAPH_NETWORKS)}"
             raise EncoderError(f"{path} holds a {found}, not a {architecture}", hint)
     raise EncoderError(
         f"{path} is of no known format: it holds {_summary(content)}",

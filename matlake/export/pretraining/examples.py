@@ -1,87 +1,14 @@
 """Rows of training data in the form that the training loop takes."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from matlake.encoders.graph_batches import runs
 from matlake.errors import TrainingError
 from matlake.export.pretraining.training_data import Rows
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.networks.architectures import Architecture
-
-if TYPE_CHECKING:
-    from matlake.materials.angular_graphs import AngularGraphs
-    from matlake.materials.pair_graphs import PairGraphs
-    from matlake.networks.training_loop import Examples
-
-TRAINING_RESOLUTION_A: Final = 1e-4
-"""Coarser than what encoders run with: in training, an error of 0.0001 Å is noise, and symmetry saves more."""
-
-_INFERENCE_ROWS: Final = 4096
-_INFERENCE_EDGES: Final = 20_000
+from matlake.networks.examples import TRAINING_RESOLUTION_A, Examples, FractionExamples, GraphExamples
 
 
-@dataclass(frozen=True)
-class FractionExamples:
-    """Compositions with their targets; see ``Examples``.
-
-    Attributes:
-        fractions: float32 [n, 86].
-        targets: float64 [n, t].
-    """
-
-    fractions: NDArray[np.float32]
-    targets: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.targets)
-
-    def inputs(self, rows: NDArray[np.int64], device: str) -> torch.Tensor:
-        """Return the fractions of some rows."""
-        return torch.from_numpy(self.fractions[rows]).to(device)
-
-    def chunks(self) -> Iterator[NDArray[np.int64]]:
-        """Yield all rows, a few thousand at a time."""
-        for start in range(0, len(self), _INFERENCE_ROWS):
-            yield np.arange(start, min(len(self), start + _INFERENCE_ROWS))
-
-
-@dataclass(frozen=True)
-class GraphExamples:
-    """Graphs, built once, with their targets; see ``Examples``.
-
-    Attributes:
-        graphs: The graphs of n crystals.
-        targets: float64 [n, t].
-        collate: Turns graphs into a batch of the network.
-    """
-
-    graphs: "PairGraphs | AngularGraphs"
-    targets: NDArray[np.float64]
-    collate: Callable[[Any], Any]
-
-    def __len__(self) -> int:
-        """Return the number of crystals."""
-        return len(self.targets)
-
-    def inputs(self, rows: NDArray[np.int64], device: str) -> Any:
-        """Return the batch of some crystals."""
-        batch = self.collate(self.graphs.take(rows))
-        return batch if device == "cpu" else batch.to(device)
-
-    def chunks(self) -> Iterator[NDArray[np.int64]]:
-        """Yield all crystals, so that a batch has a bounded number of edges."""
-        return runs(self.graphs, _INFERENCE_EDGES)
-
-
-def make_examples(rows: Rows, architecture: Architecture, recipe: GraphRecipe | None) -> "Examples":
+def make_examples(rows: Rows, architecture: Architecture, recipe: GraphRecipe | None) -> Examples:
     """Return rows as examples of a network.
 
     Args:
@@ -97,4 +24,4 @@ def make_examples(rows: Rows, architecture: Architecture, recipe: GraphRecipe | 
     if recipe is None:
         return FractionExamples(rows.materials, rows.targets)  # type: ignore[arg-type]
     graphs = recipe.build(rows.materials, resolution=TRAINING_RESOLUTION_A)  # type: ignore[arg-type]
-    return GraphExamples(graphs, rows.targets, architecture.batch)  # type: ignore[arg-type]
+    return GraphExamples(graphs, rows.targets, architecture.batch)

@@ -6,7 +6,8 @@ from typing import Any
 from matlake.export.pretraining.learning_curve import CURVE_FILES
 from matlake.export.pretraining.run_record import RunRecord
 from matlake.export.pretraining.training_data import TableAccount
-from matlake.networks.training_loop import EpochReport, TrainingConfig
+from matlake.networks.training_config import TrainingConfig
+from matlake.networks.training_history import EpochReport
 
 _RECENT = 5
 _MINUTE, _HOUR = 60, 3600
@@ -28,7 +29,7 @@ def epoch_line(history: list[EpochReport], config: TrainingConfig, unit: str) ->
     last = history[-1]
     left = seconds_left([report.seconds for report in history], config.epochs)
     return (
-        f"epoch {last.epoch} of {config.epochs}: training error {last.train_mae:.4g}, "
+        f"epoch {last.epoch} of {config.epochs}: training error {last.train_loss:.4g}, "
         f"validation error {last.val_mae:.4g} {unit}".rstrip()
         + f"; {last.seconds:.0f} s, about {duration(left)} left"
     )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from matlake.errors import MissingExtraError, TrainingError
+from matlake.errors import TrainingError
 from matlake.export.pretraining.examples import make_examples
 from matlake.export.pretraining.learning_curve import draw_learning_curve
 from matlake.export.pretraining.run_record import RunRecord, read_run, write_run
@@ -20,14 +20,11 @@ from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.units import unit_of
 from matlake.networks.architectures import ARCHITECTURES, Architecture
-from matlake.networks.training_loop import (
-    EpochReport,
-    Examples,
-    TrainingConfig,
-    load_checkpoint,
-    mean_absolute_errors,
-    train_network,
-)
+from matlake.networks.checkpoints import BEST_FILE, load_best, load_checkpoint
+from matlake.networks.examples import Examples
+from matlake.networks.training import check_device, mean_absolute_errors, train_network
+from matlake.networks.training_config import TrainingConfig
+from matlake.networks.training_history import EpochReport, best_epoch
 
 _LARGEST_SIZE: Final = 100_000
 
@@ -129,15 +126,6 @@ def run_pretraining(
     return record
 
 
-def check_device(device: str) -> None:
-    """Raise MissingExtraError when torch cannot use a device."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise MissingExtraError(
-            "device cuda was requested, but this torch sees no CUDA device",
-            "install a CUDA build of torch (https://pytorch.org), check nvidia-smi, or use --device cpu",
-        )
-
-
 def load_trained(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Load ``best.pt`` of a run.
 
@@ -153,14 +141,12 @@ def load_trained(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         identity = state["identity"]
         _check_identity(identity, path)
         network = ARCHITECTURES[identity["architecture"]].network(**identity["sizes"], targets=len(identity["targets"]))
-        network.load_state_dict(state["network"])
-        mean, std = (torch.tensor(state[name], dtype=torch.float32) for name in ("target_mean", "target_std"))
-        network.fold_target_scaling(mean, std)  # type: ignore[operator]
+        load_best(network, state)
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise TrainingError(
             f"{path} is not the checkpoint of a run: {error}", "name the best.pt that `encoders pretrain` wrote"
         ) from error
-    return network.eval(), identity
+    return network, identity
 
 
 def _check_identity(identity: dict[str, Any], path: Path) -> None:
@@ -202,15 +188,13 @@ def _elements(rows: Rows) -> tuple[str, ...]:
 
 
 def _results(history: list[EpochReport], request: PretrainRequest, examples: dict[str, Examples]) -> dict[str, float]:
-    best = min(history, key=lambda report: report.val_mae)
-    results: dict[str, float] = {"epochs": len(history), "best_epoch": best.epoch}
+    results: dict[str, float] = {"epochs": len(history), "best_epoch": best_epoch(history)}
     targets = request.recipe.target_columns
-    network, _ = load_trained(request.folder / "best.pt")
-    zeros, ones = np.zeros(len(targets)), np.ones(len(targets))
+    network, _ = load_trained(request.folder / BEST_FILE)
     for part, rows in examples.items():
         if part == "train" or not len(rows):
             continue
-        errors = mean_absolute_errors(network, rows, zeros, ones).tolist()
+        errors = mean_absolute_errors(network, rows).tolist()
         for target, error in zip(targets, errors, strict=True):
             results[f"{part}_mae" if len(targets) == 1 else f"{part}_mae_{target}"] = error
     return results

@@ -4,10 +4,6 @@ from dataclasses import dataclass
 from typing import Final
 
 NOT_STATED: Final = "not stated"
-ELEMNET_PAPERS: Final = (
-    "D. Jha et al., Sci. Rep. 8, 17593 (2018), doi:10.1038/s41598-018-35934-y (ElemNet)",
-    "V. Gupta et al., Nat. Commun. 12, 6595 (2021), doi:10.1038/s41467-021-26921-5 (transfer of hidden layers)",
-)
 
 
 @dataclass(frozen=True)

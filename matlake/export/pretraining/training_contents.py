@@ -5,13 +5,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from matlake.encoders.card import EncoderCard
-from matlake.encoders.training_contents import SeenContents
+from matlake.encoders.training_contents import RANDOM_SHARES, TrainingContents
 from matlake.errors import EncoderError, SourceError
-from matlake.export.pretraining.training_data import RANDOM_SHARES, TableRecipe, TrainingTable, read_training_data
+from matlake.export.pretraining.training_data import TableRecipe, TrainingTable, read_training_data
 from matlake.materials.crystal import CrystalColumns
 
 
-def seen_contents(tables: Iterable[TrainingTable], cards: Iterable[EncoderCard]) -> dict[str, SeenContents]:
+def read_training_contents(
+    tables: Iterable[TrainingTable], cards: Iterable[EncoderCard]
+) -> dict[str, TrainingContents]:
     """Read what encoders were trained on, where their table is among those given.
 
     A table is known by its digest and read by the recipe on the card, so that the rows are those of the training: its
@@ -29,9 +31,9 @@ def seen_contents(tables: Iterable[TrainingTable], cards: Iterable[EncoderCard])
         EncoderError: A card tells of a table, but not how it was read.
     """
     known = list(cards)
-    found: dict[str, SeenContents] = {}
+    found: dict[str, TrainingContents] = {}
     for table in tables:
-        read: dict[str, SeenContents] = {}
+        read: dict[str, TrainingContents] = {}
         for card in known:
             if card.training.get("table", {}).get("sha256") != table.sha256:
                 continue
@@ -50,12 +52,12 @@ def seen_contents(tables: Iterable[TrainingTable], cards: Iterable[EncoderCard])
     return found
 
 
-def _read(table: TrainingTable, recipe: TableRecipe) -> SeenContents:
+def _read(table: TrainingTable, recipe: TableRecipe) -> TrainingContents:
     parts = read_training_data(table, recipe).parts
     trained = parts["train"]
     materials = trained.materials
     crystals = materials if isinstance(materials, CrystalColumns) else CrystalColumns.of([])
-    return SeenContents(
+    return TrainingContents(
         frozenset(trained.compositions),
         frozenset(crystals[row].content_hash for row in range(len(crystals))),
         frozenset(parts["val"].compositions),

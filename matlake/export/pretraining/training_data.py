@@ -1,6 +1,6 @@
 """From a table of materials and values to the rows that an encoder is trained on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.encoders import training_contents
+from matlake.encoders.training_contents import RANDOM_SHARES, random_parts
 from matlake.errors import FormulaError, SourceError, StructureError
 from matlake.files import sha256_of
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 PARTS: Final = ("train", "val", "test")
 HELD_OUT: Final = "held_out"
-RANDOM_SHARES: Final = (0.70, 0.15, 0.15)
 _PART_NAMES: Final = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _EXAMPLES: Final = 5
 _STRUCTURE_COLUMNS: Final = ("structure", "cif", "poscar", "structure_json", "atoms")
@@ -217,13 +216,6 @@ def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingDa
     return TrainingData(found, account)
 
 
-def random_parts(
-    compositions: Iterable[Composition], seed: int, shares: tuple[float, float, float] = RANDOM_SHARES
-) -> list[str]:
-    """Assign compositions to train, val and test; see ``encoders.seen.random_parts``."""
-    return training_contents.random_parts((composition.content_hash for composition in compositions), seed, shares)
-
-
 def _materials(source: TrainingTable, recipe: TableRecipe) -> Iterator[Composition | Crystal | str]:
     """Yield a material for each row, or what is wrong with it."""
     if recipe.input == "composition":
@@ -298,7 +290,8 @@ def _parts(
         labels = source.column(recipe.split_column).to_pylist()
         names = [_part_name(labels[row], row, recipe.split_column, source.name) for row in kept]
     else:
-        names = random_parts(compositions, recipe.seed, recipe.shares)
+        hashes = (composition.content_hash for composition in compositions)
+        names = random_parts(hashes, recipe.seed, recipe.shares)
     away = held_out[kept]
     held = {composition.content_hash for composition, is_held in zip(compositions, away, strict=True) if is_held}
     return np.array(

@@ -25,8 +25,8 @@ from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import check_encoder, save_head
 from matlake.regress.heads.train import fractions_baseline
 from matlake.regress.regressors import Fitted, Model
-from matlake.regress.regressors.elemnet_training import require_torch
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model
+from matlake.regress.regressors.training_settings import require_torch
 from matlake.regress.splits import HeldOut, hold_out_groups
 from matlake.regress.splits.held_out import MIN_COMPOSITIONS, find_trouble
 from matlake.regress.uncertainty.conformal import SLOW_FOLDS, residuals_of

@@ -7,11 +7,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.networks.training_history import TrainingHistory
 from matlake.plots.style import BLUE, GREEN, GREY, ORANGE, STYLE, save
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
-from matlake.regress.regressors.training_history import TrainingHistory
 
 _BINS: Final = 30
+_OF_ATTACKS: Final = ("clean", "attacked")
 
 
 def history_plots(regressor: object) -> dict[str, bytes]:
@@ -50,15 +51,15 @@ def loss_plot(stem: Path, history: TrainingHistory) -> list[Path]:
         figure = Figure(figsize=(4.8, 3.9), layout="constrained")
         axes = figure.add_subplot()
         for name, label, colour in (
-            ("train", "training rows, smooth-L1", BLUE),
-            ("judged", "rows set aside, absolute error", GREY),
+            ("train_loss", "training rows, smooth-L1", BLUE),
+            ("val_mae", "validation rows, absolute error", GREY),
             ("clean", "worst rows before the attack, smooth-L1", ORANGE),
             ("attacked", "worst rows after the attack, smooth-L1", GREEN),
         ):
             found = [
-                (number, value)
-                for number, epoch in enumerate(history.epochs, start=1)
-                if (value := getattr(epoch, name)) is not None
+                (report.epoch, value)
+                for report in history.epochs
+                if (value := getattr(report.attack if name in _OF_ATTACKS else report, name, None)) is not None
             ]
             if found:
                 axes.plot(*zip(*found, strict=True), color=colour, label=label, linewidth=1.2)

@@ -13,9 +13,9 @@ from matlake.errors import TrainingError
 from matlake.regress.regressors import Fitted
 from matlake.regress.regressors.adversarial.settings import CAL, AdversarialSettings
 from matlake.regress.regressors.elemnet import split_off
-from matlake.regress.regressors.elemnet_training import TrainingSettings, require_torch
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.regressor import Rows
+from matlake.regress.regressors.training_settings import TrainingSettings, require_torch
 
 if TYPE_CHECKING:
     import torch
@@ -65,8 +65,8 @@ class Tuned:
     Attributes:
         best: The network of the epoch that does best on a tenth of the rows.
         last: The network of the last epoch.
-        kept: The best, where at least ``residual_training.JUDGES`` rows of the target have chosen it; otherwise the
-            last, as always of ``cal-inputs``: the rows that could choose there have been fitted to before.
+        kept: The best, where at least ``CHOOSING_ROWS`` rows of the target have chosen it; otherwise the last, as
+            always of ``cal-inputs``: the rows that could choose there have been fitted to before.
     """
 
     best: Fitted
@@ -100,9 +100,11 @@ def tune(
     check_tuning(tuning.method)
     require_torch()
     if not isinstance(start.regressor, ResidualNetwork):
-        raise TrainingError(f"{type(start.regressor).__name__} is no IR-net", "fit one of the models ir-net, ir-net-17")
+        raise TrainingError(
+            f"{type(start.regressor).__name__} is not an IR-net", "fit one of the models ir-net, ir-net-17"
+        )
     from matlake.regress.regressors.ir_net_torch import from_arrays
-    from matlake.regress.regressors.ir_net_training import train_network
+    from matlake.regress.regressors.ir_net_training import train_ir_net
 
     inputs = _standard(start, target)[0]
     if tuning.method != CAL_INPUTS:
@@ -123,7 +125,7 @@ def tune(
     settings = tuning.training
     if tuning.method == CAL_INPUTS:
         settings = replace(settings, patience=settings.epochs)
-    trained = train_network(
+    trained = train_ir_net(
         from_arrays(start.regressor, tuning.dropout),
         (x[fit], y[fit]),
         (x[aside], y[aside]),

@@ -8,9 +8,9 @@ from matlake.regress.features.feature import Feature
 from matlake.regress.regressors import Model, named_model
 from matlake.regress.regressors.adversarial.adversary import adversary_of
 from matlake.regress.regressors.elemnet import WAYS, Source, fine_tuned
-from matlake.regress.regressors.elemnet_training import require_torch
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model, parse_widths
 from matlake.regress.regressors.pretrained_layers import read_source_layers
+from matlake.regress.regressors.training_settings import require_torch
 from matlake.store.lake import Lake
 
 _FRACTIONS: Final = "fractions"

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from matlake.errors import EncoderError, TrainingError
 from matlake.regress.regressors.elemnet_numpy import Layers, ReluNetwork, Standard, activations, fresh_layers
-from matlake.regress.regressors.elemnet_training import TrainingSettings, train_layers
+from matlake.regress.regressors.elemnet_training import train_layers
 from matlake.regress.regressors.fitting import Fitted
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor, Rows, log_uniform, whatever_features
 from matlake.regress.regressors.scaling import fit_scaler
+from matlake.regress.regressors.training_settings import TrainingSettings
 
 HIDDEN_WIDTHS: Final = (1024,) * 4 + (512,) * 3 + (256,) * 3 + (128,) * 3 + (64,) * 2 + (32,)
 """Of ElemNet."""

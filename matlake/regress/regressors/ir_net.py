@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from matlake.errors import TrainingError
 from matlake.regress.regressors.elemnet import HIDDEN_WIDTHS as WIDTHS_17
 from matlake.regress.regressors.elemnet import split_off
-from matlake.regress.regressors.elemnet_training import TrainingSettings, require_torch
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor, Rows, log_uniform
+from matlake.regress.regressors.training_settings import TrainingSettings, require_torch
 
 if TYPE_CHECKING:
     from matlake.regress.regressors.ir_net_torch import TorchNetwork
@@ -75,11 +75,11 @@ def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: 
 
     def fit_judged(chosen: Parameters, fit: Rows, judge: Rows, seed: int, device: str = "cpu") -> Regressor:
         require_torch()
-        from matlake.regress.regressors.ir_net_training import train_network
+        from matlake.regress.regressors.ir_net_training import train_ir_net
 
         make = adversary.make(chosen, seed) if adversary else None
         start = start_of(kind, chosen, fit[0].shape[1], seed)
-        return train_network(start, fit, judge, training_settings(chosen), seed, make, device).kept
+        return train_ir_net(start, fit, judge, training_settings(chosen), seed, make, device).kept
 
     def fit(chosen: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int) -> Regressor:
         rows, aside = split_off(np.asarray(x, dtype=np.float32), seed)

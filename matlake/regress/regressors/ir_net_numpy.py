@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.training_history import TrainingHistory
+from matlake.networks.training_history import TrainingHistory
 
 Dense: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Weights float32 [inputs, outputs] and biases float32 [outputs] of a linear map."""

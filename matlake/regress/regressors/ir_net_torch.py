@@ -1,7 +1,6 @@
 """Residual networks in torch, made from plain arrays and turned back into them. Imported only to train."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from torch import nn
 
 from matlake.regress.regressors.ir_net_numpy import EPSILON, Block, Dense, ResidualNetwork
+from matlake.regress.regressors.row_training import seeded
 
 LAYER_NORM = "layer"
 BATCH_NORM = "batch"
@@ -58,7 +58,7 @@ class TorchNetwork(nn.Module):
     def arrays(self) -> ResidualNetwork:
         """Return a copy as plain arrays, batch normalisations folded."""
         blocks = (_block(module) for module in self.blocks if isinstance(module, TorchBlock))
-        return ResidualNetwork(tuple(blocks), _dense(self.output))
+        return ResidualNetwork(tuple(blocks), dense_of(self.output))
 
 
 def fresh_network(
@@ -93,27 +93,18 @@ def from_arrays(network: ResidualNetwork, dropout: float) -> TorchNetwork:
             scale, shift = block.norm
             norm = nn.LayerNorm(len(scale), EPSILON)
             _fill(norm, weight=scale, bias=shift)
-        shortcut = nn.Identity() if block.shortcut is None else _linear(block.shortcut)
-        blocks.append(TorchBlock(_linear(block.dense), norm, dropout, shortcut))
-    return TorchNetwork(blocks, _linear(network.output))
-
-
-@contextmanager
-def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
-    """Draw from a seed inside, and leave torch's own state as it was."""
-    devices = [torch.device(device)] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
+        shortcut = nn.Identity() if block.shortcut is None else linear_of(block.shortcut)
+        blocks.append(TorchBlock(linear_of(block.dense), norm, dropout, shortcut))
+    return TorchNetwork(blocks, linear_of(network.output))
 
 
 def _block(block: TorchBlock) -> Block:
-    dense, norm = _dense(block.dense), None
+    dense, norm = dense_of(block.dense), None
     if isinstance(block.norm, nn.LayerNorm):
         norm = (_array(block.norm.weight), _array(block.norm.bias))
     elif isinstance(block.norm, nn.BatchNorm1d):
         dense = _folded(dense, block.norm)
-    return Block(dense, norm, _dense(block.shortcut) if isinstance(block.shortcut, nn.Linear) else None)
+    return Block(dense, norm, dense_of(block.shortcut) if isinstance(block.shortcut, nn.Linear) else None)
 
 
 def _folded(dense: Dense, norm: nn.BatchNorm1d) -> Dense:
@@ -126,7 +117,8 @@ def _folded(dense: Dense, norm: nn.BatchNorm1d) -> Dense:
     return (weights * factor).astype(np.float32), (biases * factor + shift).astype(np.float32)
 
 
-def _dense(linear: nn.Linear) -> Dense:
+def dense_of(linear: nn.Linear) -> Dense:
+    """Return a copy of a linear map as plain arrays."""
     return np.ascontiguousarray(_array(linear.weight).T), _array(linear.bias)
 
 
@@ -134,7 +126,8 @@ def _array(values: torch.Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.floa
     return values.detach().cpu().numpy().astype(np.float32, copy=True)
 
 
-def _linear(dense: Dense) -> nn.Linear:
+def linear_of(dense: Dense) -> nn.Linear:
+    """Return a linear map in torch, from a copy of its arrays."""
     weights, biases = dense
     inputs, outputs = weights.shape
     linear = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")  # draws nothing

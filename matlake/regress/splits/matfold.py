@@ -18,7 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.errors import MissingExtraError, TrainingError
+from matlake.errors import TrainingError
+from matlake.extras import require_extra
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import SYMBOLS
 from matlake.regress.features.matrix import Matrix
@@ -111,12 +112,9 @@ def run_matfold(crystals: CrystalColumns, scheme: str, folds: int, seed: int) ->
 
 
 def _matfold() -> Any:
-    try:
-        import MatFold
-    except ImportError as error:
-        raise MissingExtraError(
-            "splits of MatFold need the package MatFold", "pip install 'matlake[matfold]'"
-        ) from error
+    require_extra("matfold", "a split of MatFold")
+    import MatFold
+
     return MatFold
 
 

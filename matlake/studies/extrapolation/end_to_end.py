@@ -2,7 +2,7 @@
 
 The network, its graphs and its sizes are those of the encoder, so that a head on the encoder's vectors and the network
 itself can be compared. Trainings are short enough for a processor: symmetry-distinct atoms as in pretraining, a bounded
-number of epochs and of steps, one cycle of the rate, and an early end by the error on rows set aside.
+number of epochs and of steps, one cycle of the rate, and an early end by the error on validation rows.
 """
 
 import copy
@@ -20,13 +20,15 @@ from torch import nn
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.registry import RegisteredEncoder
 from matlake.errors import EncoderError, TrainingError
-from matlake.export.pretraining.examples import TRAINING_RESOLUTION_A, GraphExamples
-from matlake.export.pretraining.normalisation import settle_normalisation
-from matlake.export.pretraining.run import check_device
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
-from matlake.networks.architectures import ARCHITECTURES, Architecture
-from matlake.networks.training_loop import TrainingConfig, load_checkpoint, predictions, train_network
+from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS, Architecture
+from matlake.networks.checkpoints import BEST_FILE, load_best, load_checkpoint
+from matlake.networks.examples import TRAINING_RESOLUTION_A, GraphExamples
+from matlake.networks.normalisation import settle_normalisation
+from matlake.networks.training import check_device, predictions, train_network
+from matlake.networks.training_config import TrainingConfig
+from matlake.networks.training_history import best_epoch
 from matlake.networks.unfold import read_network
 
 SCRATCH: Final = "scratch"
@@ -35,7 +37,7 @@ STARTS: Final = (SCRATCH, FINE_TUNE)
 
 EPOCHS: Final = {SCRATCH: 150, FINE_TUNE: 75}
 """Length of the cycle: pretrained weights have a shorter way to go. On a thousand phonon peaks CGCNN from scratch has
-30 % less error after 150 epochs than after 60, on rows that end the training as on others."""
+30 % less error after 150 epochs than after 60, on validation rows as on others."""
 
 STEPS: Final = 6000
 """Many rows get fewer epochs, so that a training takes an hour rather than a night; never fewer than ``FEWEST``."""
@@ -63,7 +65,7 @@ class NetworkFit:
 
     Attributes:
         predicted: float64 [m], in the target's unit.
-        validation_mae: On the rows that ended the training, in the target's unit.
+        validation_mae: On the validation rows, in the target's unit.
         settings: How it was trained.
     """
 
@@ -74,7 +76,7 @@ class NetworkFit:
 
 @dataclass
 class Shared:
-    """What starts and seeds share: the graphs of the crystals asked for last, and encoders' networks."""
+    """What trainings share: the graphs of the crystals asked for last, and encoders' networks."""
 
     _crystals: CrystalColumns | None = None
     _of_recipe: dict[GraphRecipe, Any] = field(default_factory=dict)
@@ -97,7 +99,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """One way of training a network end to end.
+    """A method: a network trained end to end.
 
     Attributes:
         name: ``scratch:ARCHITECTURE`` or ``fine-tune:ENCODER``.
@@ -107,7 +109,7 @@ class EndToEnd:
         keep_output: Whether the output layer is kept, too, because the encoder predicts the very target; otherwise it
             is drawn anew.
         config: Training settings; batch size, averaging and epochs are fitted to the number of rows.
-        shared: With other ways.
+        shared: With other methods.
         device: A torch device.
     """
 
@@ -155,13 +157,13 @@ class EndToEnd:
         folder: Path,
         check: Callable[[], None] = lambda: None,
     ) -> NetworkFit:
-        """Train, and predict for rows set aside; a training found in ``folder`` goes on.
+        """Train, and predict for the test rows; a training found in ``folder`` goes on.
 
         Args:
             crystals: n crystals.
             y: float64 [n], target in its unit.
             fit: Rows to fit to.
-            stop: Rows that choose the epoch and end the training.
+            stop: Validation rows: they choose the epoch and end the training.
             test: Rows to predict for [m].
             seed: Of fresh weights and the order of rows.
             folder: Receives a checkpoint after each epoch.
@@ -180,7 +182,6 @@ class EndToEnd:
         graphs = self.shared.graphs(GraphRecipe.from_card(self.card.input_parameters["graph"]), crystals)
 
         def examples(rows: NDArray[np.intp]) -> GraphExamples:
-            assert self.architecture.batch is not None  # noqa: S101 - graph networks have one
             return GraphExamples(graphs.take(rows), y[rows][:, None], self.architecture.batch)
 
         config = self._settings(len(fit), seed)
@@ -195,9 +196,9 @@ class EndToEnd:
         history = train_network(
             network, identity, (train, examples(stop)), config, folder, lambda _: check(), device=self.device
         )
-        best = min(history, key=lambda report: report.val_mae)
+        best = history[best_epoch(history) - 1]
         # not a network built anew: a shift that came with pretrained weights is no part of a checkpoint
-        trained = _with_best(network.cpu(), folder)
+        trained = load_best(network.cpu(), load_checkpoint(folder / BEST_FILE))
         return NetworkFit(
             predicted=predictions(trained, examples(test))[:, 0],
             validation_mae=best.val_mae,
@@ -235,15 +236,6 @@ class EndToEnd:
         return network
 
 
-def _with_best(network: nn.Module, folder: Path) -> nn.Module:
-    """Give a trained network the weights of its best epoch, and the target's own unit."""
-    state = load_checkpoint(folder / "best.pt")
-    network.load_state_dict(state["network"])
-    mean, std = (torch.tensor(state[name], dtype=torch.float32) for name in ("target_mean", "target_std"))
-    network.fold_target_scaling(mean, std)  # type: ignore[operator]
-    return network.eval()
-
-
 def end_to_end_networks(
     encoders: Sequence[RegisteredEncoder],
     target: str,
@@ -252,13 +244,13 @@ def end_to_end_networks(
     epochs: int | None = None,
     device: str = "cpu",
 ) -> list[EndToEnd]:
-    """Return the ways of training the networks of some encoders end to end.
+    """Return the methods that train the networks of some encoders end to end.
 
     Args:
         encoders: Of crystals; each gives its network, and its weights to fine-tune from.
         target: Column that will be predicted: an encoder of the very property keeps its output layer.
         starts: ``SCRATCH``, ``FINE_TUNE`` or both.
-        epochs: Most epochs, whatever the start; ``EPOCHS`` where not given.
+        epochs: Most epochs, whatever the start; by default ``EPOCHS``.
         device: A torch device.
 
     Raises:
@@ -267,14 +259,14 @@ def end_to_end_networks(
     """
     check_device(device)
     shared = Shared()
-    ways = []
+    methods = []
     for encoder in encoders:
         card = encoder.card
         if card.input != "crystal" or "sizes" not in card.training:
             raise EncoderError(
                 f"encoder {card.name} gives no crystal graph network to train: "
                 + ("it takes compositions" if card.input != "crystal" else "its card does not say its sizes"),
-                "name one of architecture cgcnn, schnet or dimenet++",
+                f"name one of architecture {', '.join(GRAPH_NETWORKS)}",
             )
         architecture = ARCHITECTURES[card.architecture]
         for start in starts:
@@ -285,7 +277,7 @@ def end_to_end_networks(
                 patience=PATIENCE,
                 learning_rate=architecture.config.learning_rate * (GENTLER if tuned else 1.0),
             )
-            ways.append(
+            methods.append(
                 EndToEnd(
                     name=f"{FINE_TUNE}:{card.name}" if tuned else f"{SCRATCH}:{card.architecture}",
                     architecture=architecture,
@@ -297,4 +289,4 @@ def end_to_end_networks(
                     device=device,
                 )
             )
-    return ways
+    return methods

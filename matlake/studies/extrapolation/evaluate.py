@@ -11,7 +11,7 @@ import numpy as np
 
 from matlake.encoders.registry import split_feature
 from matlake.encoders.session import onnx_runtime
-from matlake.encoders.training_contents import SeenContents
+from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import TrainingError
 from matlake.progress import Tracker, untracked
 from matlake.regress.features.feature import resolve_features
@@ -116,7 +116,7 @@ def evaluate_extrapolation(
     lake: Lake,
     request: ExtrapolationRequest,
     networks: Sequence[Network] = (),
-    seen: Mapping[str, SeenContents] | None = None,
+    seen: Mapping[str, TrainingContents] | None = None,
     note: Callable[[str], None] = silent,
     track: Tracker = untracked,
 ) -> ExtrapolationResult:
@@ -212,7 +212,7 @@ def evaluate_extrapolation(
 class _Judge:
     """Says what encoders saw of tested rows, and which cells are refused for it."""
 
-    def __init__(self, lake: Lake, rows: EvaluatedRows, seen: Mapping[str, SeenContents], policy: str) -> None:
+    def __init__(self, lake: Lake, rows: EvaluatedRows, seen: Mapping[str, TrainingContents], policy: str) -> None:
         self._lake, self._rows, self._seen, self._policy = lake, rows, seen, policy
         self._known: dict[tuple[str, str], tuple[Exposure, Any]] = {}
 

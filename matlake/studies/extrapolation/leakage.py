@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.descriptors import DESCRIPTORS
-from matlake.encoders.training_contents import SeenContents, random_parts
+from matlake.encoders.training_contents import TrainingContents, random_parts
 from matlake.errors import LeakageError
 from matlake.materials.units import quantity_of
 
@@ -73,7 +73,7 @@ def expose(
     target: str,
     compositions: Sequence[str],
     crystals: Sequence[str] | None,
-    seen: SeenContents | None,
+    seen: TrainingContents | None,
 ) -> tuple[Exposure, NDArray[np.bool_]]:
     """Say what an encoder saw of tested rows.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import TrainingError
+from matlake.networks.architectures import COMPOSITION_NETWORKS
 from matlake.progress import Tracker, untracked
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import numeric_columns
@@ -29,8 +30,6 @@ from matlake.studies.transfer.target_rows import TargetRows, read_target
 
 SMALL: Final = 8000
 """Rows up to which a target gets every configuration and every layer."""
-
-_SOURCE_ARCHITECTURE: Final = "elemnet"
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def evaluate_transfer(
 
 def _all_sources(lake: Lake) -> list[str]:
     cards = [registered.card for registered in lake.list_encoders()]
-    return [card.name for card in cards if card.architecture == _SOURCE_ARCHITECTURE and not card.name.endswith("int8")]
+    return [card.name for card in cards if card.architecture in COMPOSITION_NETWORKS and not card.name.endswith("int8")]
 
 
 def _read_targets(

@@ -15,9 +15,10 @@ from matlake.errors import MissingExtraError, TrainingError
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from matlake.export.pretraining.report import duration, epoch_line, seconds_left  # noqa: E402
-from matlake.export.pretraining.run import check_device, load_trained, run_pretraining  # noqa: E402 - after the skip
+from matlake.export.pretraining.run import load_trained, run_pretraining  # noqa: E402 - after the skip
 from matlake.export.pretraining.run_record import read_run  # noqa: E402
 from matlake.export.pretraining.training_data import TrainingTable  # noqa: E402
+from matlake.networks.training import check_device  # noqa: E402
 
 KILLED_RUN = """
 import os, signal, sys
@@ -25,7 +26,7 @@ from pathlib import Path
 import torch
 from matlake.export.pretraining.run import PretrainRequest, run_pretraining
 from matlake.export.pretraining.training_data import TableRecipe, TrainingTable
-from matlake.networks.training_loop import TrainingConfig
+from matlake.networks.training_config import TrainingConfig
 
 steps = 0
 step = torch.optim.AdamW.step
@@ -156,9 +157,9 @@ def test_a_missing_device_is_an_error(request_in, tmp_path) -> None:
 
 
 def test_the_time_left_follows_recent_epochs(run_folder, config) -> None:
-    from matlake.networks.training_loop import EpochReport
+    from matlake.networks.training_history import EpochReport
 
     assert seconds_left([100.0, 10.0, 10.0, 10.0, 10.0, 10.0], epochs=10) == 40.0
     assert [duration(s) for s in (12.4, 200, 3900)] == ["12 s", "3 min 20 s", "1 h 05 min"]
-    history = [EpochReport(**epoch) for epoch in json.loads((run_folder / "history.json").read_bytes())]
+    history = [EpochReport.from_document(epoch) for epoch in json.loads((run_folder / "history.json").read_bytes())]
     assert epoch_line(history[:2], config, "eV/atom").startswith("epoch 2 of 4: training error ")

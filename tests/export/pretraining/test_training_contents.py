@@ -9,7 +9,7 @@ from matlake.encoders.card import EncoderCard
 from matlake.encoders.registry import find_encoder
 from matlake.encoders.training_contents import random_parts
 from matlake.errors import EncoderError, SourceError
-from matlake.export.pretraining.training_contents import seen_contents
+from matlake.export.pretraining.training_contents import read_training_contents
 from matlake.export.pretraining.training_data import TrainingTable
 from matlake.materials.formula import parse_formula
 
@@ -42,7 +42,7 @@ def _card(table: TrainingTable, **columns: object) -> EncoderCard:
 
 def test_rows_trained_on_are_told_from_others(table: TrainingTable) -> None:
     card = _card(table)
-    seen = seen_contents([table], [card])[card.sha256]
+    seen = read_training_contents([table], [card])[card.sha256]
     hashes = [parse_formula(formula).content_hash for formula in FORMULAS]
     parts = random_parts(hashes, 7, (0.6, 0.2, 0.2))
     known = [(one, part) for row, (one, part) in enumerate(zip(hashes, parts, strict=True)) if row != 3]
@@ -53,7 +53,7 @@ def test_rows_trained_on_are_told_from_others(table: TrainingTable) -> None:
 
 def test_what_was_held_out_was_not_seen(table: TrainingTable) -> None:
     card = _card(table, held_out="year > 2010")
-    seen = seen_contents([table], [card])[card.sha256]
+    seen = read_training_contents([table], [card])[card.sha256]
     late = {parse_formula(formula).content_hash for formula in FORMULAS[11:]}
     assert seen.compositions
     assert not seen.compositions & late
@@ -63,17 +63,17 @@ def test_cards_from_before_crystals_are_read_as_well(table: TrainingTable) -> No
     new = _card(table, shares=[0.7, 0.15, 0.15])
     columns = {"formula_column": "formula", "target_column": "energy_eV_per_atom", "split_column": None, "seed": 7}
     old = replace(new, sha256="old", training={**new.training, "columns": {**columns, "max_abs": None}})
-    found = seen_contents([table], [old, new])
+    found = read_training_contents([table], [old, new])
     assert found["old"] == found[new.sha256]
 
 
 def test_another_table_or_an_unknown_recipe_is_refused(table: TrainingTable) -> None:
     with pytest.raises(SourceError, match=r"energies.parquet is not the table that any of these"):
-        seen_contents([table], [find_encoder("cgcnn-mp-formation-energy").card])
+        read_training_contents([table], [find_encoder("cgcnn-mp-formation-energy").card])
     card = _card(table)
     with pytest.raises(EncoderError, match="does not say how its table was read"):
-        seen_contents([table], [replace(card, training={"table": card.training["table"]})])
-    assert seen_contents([], [card]) == {}
+        read_training_contents([table], [replace(card, training={"table": card.training["table"]})])
+    assert read_training_contents([], [card]) == {}
 
 
 def test_the_shipped_crystal_encoders_never_saw_what_was_first_reported_after_2005(development_data) -> None:
@@ -81,7 +81,7 @@ def test_the_shipped_crystal_encoders_never_saw_what_was_first_reported_after_20
 
     path: Path = development_data("mp_structures.parquet")
     cards = [find_encoder(f"{name}-mp-formation-energy").card for name in ("cgcnn", "schnet", "dimenet++")]
-    found = seen_contents([TrainingTable.from_file(path)], cards)
+    found = read_training_contents([TrainingTable.from_file(path)], cards)
     assert len({id(seen) for seen in found.values()}) == 1
     seen = found[cards[0].sha256]
     assert len(seen.crystals) > 15_000

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import matlake
+from matlake import extras
 from matlake.errors import HeadError, MissingExtraError, QueryError, TrainingError
 from matlake.regress.finetuning import finetune as module
 from matlake.regress.finetuning.finetune import FinetuneRequest, finetune
@@ -18,9 +19,8 @@ from matlake.regress.finetuning.tuning import Tuning
 from matlake.regress.heads.storage import find_head, load_head
 from matlake.regress.heads.train import TrainRequest, train
 from matlake.regress.prediction.predict import predict
-from matlake.regress.regressors import elemnet_training
-from matlake.regress.regressors.elemnet_training import TrainingSettings
 from matlake.regress.regressors.ir_net import IR_NET_KIND
+from matlake.regress.regressors.training_settings import TrainingSettings
 
 pytest.importorskip("torch", reason="needs the extra 'train'")
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_fine_tuned_is_said_before_the_work(lake: matlake.Lake, m
         with pytest.raises(error, match=message) as caught:
             finetune(lake, request)
         assert caught.value.hint
-    monkeypatch.setattr(elemnet_training, "_has_torch", lambda: False)
+    monkeypatch.setattr(extras, "is_installed", lambda _: False)
     with pytest.raises(MissingExtraError, match="needs torch"):
         finetune(lake, FinetuneRequest("low", NEW))
 

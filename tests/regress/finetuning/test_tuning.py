@@ -6,7 +6,7 @@ from matlake.errors import TrainingError
 from matlake.regress.finetuning.tuning import TUNINGS, Tuning, tune
 from matlake.regress.onnx.convert import check_parity, convert
 from matlake.regress.regressors import MODELS, Fitted, fit_model
-from matlake.regress.regressors.elemnet_training import TrainingSettings
+from matlake.regress.regressors.training_settings import TrainingSettings
 
 pytest.importorskip("torch", reason="needs the extra 'train'")
 
@@ -40,7 +40,7 @@ def test_tuning_on_labelled_rows_lowers_the_error_on_others_of_their_domain(
     assert found.kept.scaler is learned.scaler
     assert (found.kept.mean, found.kept.std) == (learned.mean, learned.std)
     history = found.kept.regressor.history
-    attacked = [epoch.attacked is not None for epoch in history.epochs]
+    attacked = [epoch.attack is not None for epoch in history.epochs]
     assert any(attacked) == attacked[0] == (method == "cal")
 
 
@@ -57,7 +57,7 @@ def test_tuning_on_inputs_uses_no_label_of_the_target(learned: Fitted, domain: D
 def test_few_rows_do_not_choose_the_epoch(
     learned: Fitted, domain: Domain, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ir_net_training, "JUDGES", 20)
+    monkeypatch.setattr(ir_net_training, "CHOOSING_ROWS", 20)
     tuning = Tuning("plain", TrainingSettings(1e-3, 4, 100, 1))
     few, many = (tune(learned, tuning, rows, None, seed=0) for rows in (domain["tune"], vectors))
     assert few.kept is few.last
@@ -94,7 +94,7 @@ def test_what_cannot_be_tuned_is_refused(learned: Fitted, domain: Domain) -> Non
     ridge = fit_model(MODELS["ridge"], {"alpha": 1.0}, *domain["own"], seed=0)
     with pytest.raises(TrainingError, match="unknown method of fine-tuning 'gan'"):
         tune(learned, Tuning("gan"), domain["tune"], None, seed=0)
-    with pytest.raises(TrainingError, match="Ridge is no IR-net"):
+    with pytest.raises(TrainingError, match="Ridge is not an IR-net"):
         tune(ridge, Tuning("plain"), domain["tune"], None, seed=0)
     with pytest.raises(TrainingError, match="needs rows with labels"):
         tune(learned, Tuning("cal-inputs"), domain["tune"], None, seed=0)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 import matlake
+from matlake import extras
 from matlake.errors import EncoderError, HeadError, MissingExtraError, TrainingError
 from matlake.metrics import measure
 from matlake.regress.heads.train import TrainRequest, train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
-from matlake.regress.regressors import elemnet, elemnet_training
+from matlake.regress.regressors import elemnet
 
 ENCODER = "elemnet-oqmd-formation-energy"
 FEATURE = f"{ENCODER}@13"
@@ -128,7 +129,7 @@ def test_a_network_of_an_encoders_weights_is_refused_before_the_work(
     ):
         with pytest.raises(error, match=message):
             train(embedded, TrainRequest("band_gap_eV", features, model))
-    monkeypatch.setattr(elemnet_training, "_has_torch", lambda: False)
+    monkeypatch.setattr(extras, "is_installed", lambda _: False)
     for model in ("elemnet", f"fine-tune:{ENCODER}"):
         with pytest.raises(MissingExtraError, match="needs torch"):
             train(embedded, TrainRequest("band_gap_eV", ["fractions"], model))

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from matlake import extras
 from matlake.errors import MissingExtraError
-from matlake.regress.regressors import elemnet_training
 from matlake.regress.regressors.elemnet_numpy import Layers, ReluNetwork, fresh_layers
-from matlake.regress.regressors.elemnet_training import TrainingSettings, batch_rows, train_layers
+from matlake.regress.regressors.elemnet_training import train_layers
 from matlake.regress.regressors.regressor import Rows
+from matlake.regress.regressors.training_settings import TrainingSettings, batch_rows
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
@@ -110,7 +111,7 @@ def test_batches_grow_with_the_rows() -> None:
 
 
 def test_without_torch_the_extra_is_named(parts: tuple[Rows, Rows], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elemnet_training, "_has_torch", lambda: False)
+    monkeypatch.setattr(extras, "is_installed", lambda _: False)
     with pytest.raises(MissingExtraError, match="needs torch") as caught:
         train_layers(fresh_layers(WIDTHS, 0), *parts, SETTINGS, seed=0)
     assert "matlake[train]" in caught.value.hint

@@ -14,9 +14,10 @@ from matlake.regress.regressors.ir_net import IR_NET_17_KIND, IR_NET_KIND, IrNet
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
-from matlake.regress.regressors import ir_net_training  # noqa: E402 - needs torch
-from matlake.regress.regressors.elemnet_training import TrainingSettings  # noqa: E402
+from matlake.networks.training_loop import descend  # noqa: E402 - needs torch
+from matlake.regress.regressors import ir_net_training  # noqa: E402
 from matlake.regress.regressors.ir_net_torch import TorchNetwork, from_arrays  # noqa: E402
+from matlake.regress.regressors.training_settings import TrainingSettings  # noqa: E402
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 
@@ -98,16 +99,16 @@ def test_plain_arrays_predict_what_torch_does_and_go_back_to_it(kind: IrNet, vec
 def test_the_best_epoch_is_kept_where_enough_rows_choose_it(
     enough: bool, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ir_net_training, "JUDGES", 67 if enough else 68)
+    monkeypatch.setattr(ir_net_training, "CHOOSING_ROWS", 67 if enough else 68)
     x, y = (vectors[0] - vectors[0].mean(axis=0)) / (vectors[0].std(axis=0) + 1e-6), vectors[1] / vectors[1].std()
     _, parameters = small(IR_NET_KIND)
     settings = TrainingSettings(learning_rate=0.03, epochs=12, steps=500, patience=4)
     judge = (x[240:], y[240:])
     start = start_of(IR_NET_KIND, parameters, 128, 0)
-    trained = ir_net_training.train_network(start, (x[:240], y[:240]), judge, settings, seed=0)
+    trained = ir_net_training.train_ir_net(start, (x[:240], y[:240]), judge, settings, seed=0)
     history = trained.best.history
     assert history is not None
-    judged = [epoch.judged for epoch in history.epochs]
+    judged = [epoch.val_mae for epoch in history.epochs]
     assert history.best == int(np.argmin(judged)) + 1
     assert np.abs(trained.best.predict(judge[0]) - judge[1]).mean() == pytest.approx(min(judged), rel=1e-5)
     assert np.abs(trained.last.predict(judge[0]) - judge[1]).mean() == pytest.approx(judged[-1], rel=1e-5)
@@ -148,7 +149,8 @@ def test_a_step_with_a_gradient_that_is_no_number_is_left_out() -> None:
     before = network.arrays()
     optimizer = torch.optim.Adam(network.parameters())
     lost = torch.full((5, 3), torch.nan)
-    assert np.isnan(ir_net_training.descend(network, lost, torch.zeros(5), optimizer, 0.1))
+    loss = torch.nn.functional.smooth_l1_loss(network(lost), torch.zeros(5))
+    assert torch.isnan(descend(list(network.parameters()), loss, optimizer, 0.1))
     assert np.array_equal(network.arrays().output[0], before.output[0])
     assert isinstance(network, TorchNetwork)
 

@@ -11,7 +11,7 @@ from extrapolation_samples import FIRST, POOLED, QuickNetwork
 from samples import CRYSTAL_ENCODER
 
 import matlake
-from matlake.encoders.training_contents import SeenContents
+from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import EncoderError, LeakageError, TrainingError
 from matlake.regress.splits.held_out import HeldOut
 from matlake.regress.splits.split import Split
@@ -166,13 +166,13 @@ def test_an_encoder_that_knows_the_tested_values_is_refused_until_its_table_clea
     assert report.splits[0].decoupled is None
 
     sha256 = elastic.find_encoder(CRYSTAL_ENCODER).card.sha256
-    result = evaluated(networks, {sha256: SeenContents(frozenset())}, **about)
+    result = evaluated(networks, {sha256: TrainingContents(frozenset())}, **about)
     assert {way.state for way in result.report.splits[0].ways} == {MEASURED}
     seen = result.rows.matrix.groups[result.cells[0].task.held.test[:1]].tolist()
-    refused = evaluated(networks, {sha256: SeenContents(frozenset(seen))}, **about).report.splits[0]
+    refused = evaluated(networks, {sha256: TrainingContents(frozenset(seen))}, **about).report.splits[0]
     assert refused.way("ridge on A").state == refused.way(tuned.name).state == REFUSED
     assert "was trained on" in refused.way("ridge on A").reason
-    told = evaluated(networks, {sha256: SeenContents(frozenset(seen))}, policy="report", **about).report.splits[0]
+    told = evaluated(networks, {sha256: TrainingContents(frozenset(seen))}, policy="report", **about).report.splits[0]
     assert told.way("ridge on A").state == MEASURED
     assert told.way("ridge on A").unseen_rows == told.n_test - 1
 
@@ -183,7 +183,7 @@ def test_errors_on_rows_that_no_encoder_has_seen_are_told_apart(evaluated: Evalu
     cell = next(cell for cell in first.cells if cell.way.name == "ridge on A")
     test = cell.task.held.test
     groups = first.rows.matrix.groups
-    seen = SeenContents(frozenset(groups[test[: len(test) // 2]].tolist()))
+    seen = TrainingContents(frozenset(groups[test[: len(test) // 2]].tolist()))
     way = evaluated((), {sha256: seen}, splits=("value:high",), seeds=1).report.splits[0].way("ridge on A")
     fresh = ~np.isin(groups[test], list(seen.compositions))
     errors = cell.errors(first.rows.matrix.y)

@@ -7,7 +7,7 @@ import pytest
 from samples import CRYSTAL_ENCODER
 
 from matlake.encoders.registry import find_encoder
-from matlake.encoders.training_contents import SeenContents, random_parts
+from matlake.encoders.training_contents import TrainingContents, random_parts
 from matlake.errors import LeakageError
 from matlake.materials.formula import parse_formula
 from matlake.studies.extrapolation.leakage import (
@@ -38,7 +38,7 @@ def test_a_tested_content_that_is_trained_on_is_an_error() -> None:
 
 
 def test_a_table_tells_exactly_what_was_seen() -> None:
-    seen = SeenContents(frozenset(TESTED[:4]), frozenset({"crystal-0"}), frozenset(TESTED[4:6]))
+    seen = TrainingContents(frozenset(TESTED[:4]), frozenset({"crystal-0"}), frozenset(TESTED[4:6]))
     crystals = [f"crystal-{row}" for row in range(len(TESTED))]
     exposure, met = expose(CARD, "bulk_modulus_VRH_GPa", TESTED, crystals, seen)
     assert (exposure.how, exposure.compositions, exposure.crystals, exposure.chosen_by) == (FROM_TABLE, 4, 1, 2)
@@ -82,7 +82,7 @@ def test_descriptors_have_seen_nothing() -> None:
 def test_what_is_refused_depends_on_property_and_contents(
     target: str, seen: frozenset[str] | None, refusing: set[str]
 ) -> None:
-    exposure, _ = expose(CARD, target, TESTED, None, None if seen is None else SeenContents(seen))
+    exposure, _ = expose(CARD, target, TESTED, None, None if seen is None else TrainingContents(seen))
     assert {policy for policy in (LABELS, CONTENTS, REPORT) if exposure.refusal(policy)} == refusing
     if seen:
         assert f"was trained on {ENERGY} of 1 of the 27 tested compositions" in exposure.refusal(LABELS)

@@ -10,18 +10,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matlake.networks.training_history import Attack
+from matlake.networks.training_loop import descend
 from matlake.regress.regressors.adversarial.attack import Attacked, attack
 from matlake.regress.regressors.adversarial.environments import cut_environments
 from matlake.regress.regressors.adversarial.settings import AdversarialSettings
 from matlake.regress.regressors.adversarial.transport import Parameters, Weights, risk_slope, weight_slope
-from matlake.regress.regressors.elemnet_training import steps_an_epoch
 from matlake.regress.regressors.ir_net_torch import TorchNetwork
-from matlake.regress.regressors.ir_net_training import Attack, descend, losses_of
+from matlake.regress.regressors.row_training import predicted
+from matlake.regress.regressors.training_settings import steps_an_epoch
 
 RISK_ROWS = 1024
 """Rows that the risk over environments is taken on: all, or so many drawn once."""
 
 _FEWEST = 2
+
+
+def losses_of(network: TorchNetwork, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the loss of each row [n], without dropout."""
+    return torch.nn.functional.smooth_l1_loss(predicted(network, x), y, reduction="none")
 
 
 class Samples:
@@ -46,10 +53,7 @@ class Samples:
         """Return what the samples are to be predicted as [n]."""
         if self.y is not None:
             return self.y
-        self.network.eval()
-        with torch.no_grad():
-            value: torch.Tensor = self.network(self.x)
-        return value
+        return predicted(self.network, self.x)
 
     def start(self, x: torch.Tensor) -> torch.Tensor:
         """Return where an attack on rows [n, d] begins."""
@@ -97,7 +101,7 @@ class Learner:
         self.optimizer = torch.optim.Adam(network.parameters(), lr=settings.theta_rate, fused=True)
         self.every = max(1, round(settings.apart / steps_an_epoch(len(x))))
         self.costs = Weights(x.shape[1], settings.first_weight, settings.weight_step, x.device)
-        self.told = [self._told()]
+        self.costs_by_round = [self._current_costs()]
         drawn = np.sort(np.random.default_rng(seed).permutation(len(x))[:RISK_ROWS])
         found = cut_environments(x.cpu().numpy()[drawn], settings.environments, settings.cut, seed)
         self.risk_rows = torch.from_numpy(drawn).to(x.device)
@@ -106,7 +110,7 @@ class Learner:
     @property
     def weights(self) -> NDArray[np.float32]:
         """The transport costs so far, float32 [rounds + 1, d]."""
-        return np.array(self.told)
+        return np.array(self.costs_by_round)
 
     def rows(self, epoch: int) -> torch.Tensor | None:
         """Return the rows that an epoch trains on as they are; None for all of them."""
@@ -122,7 +126,7 @@ class Learner:
         if since < 0 or since % self.every:
             return None
         settings, rate = self.settings, factor * self.settings.theta_rate
-        gamma, targets, seen = self.costs.gamma, self.samples.targets(), []
+        gamma, targets, losses = self.costs.gamma, self.samples.targets(), []
         worst = self.samples.worst(settings.share)
         for batch in self.samples.batches(worst, settings.batch, settings.batches):
             x, y = self.samples.x[batch], targets[batch]
@@ -136,13 +140,13 @@ class Learner:
                 self.samples.start(x),
             )
             passed = [self._step(moved, y, rate) for _ in range(settings.theta_steps)]
-            seen.append((moved.losses[0], moved.losses[-1]))
-        alpha = settings.alpha / math.sqrt(len(self.told))
+            losses.append((moved.losses[0], moved.losses[-1]))
+        alpha = settings.alpha / math.sqrt(len(self.costs_by_round))
         at = self.risk_rows
         slope = risk_slope(self.network, self.x[at], self.y[at], self.environments, alpha)
         self.costs.update(weight_slope(self.network, passed, moved.x, y, moved.sensitivity, slope, settings.theta_rate))
-        self.told.append(self._told())
-        clean, attacked = np.mean(seen, axis=0)
+        self.costs_by_round.append(self._current_costs())
+        clean, attacked = np.mean(losses, axis=0)
         return Attack(float(clean), float(attacked), gamma)
 
     def _step(self, moved: Attacked, y: torch.Tensor, rate: float) -> Parameters:
@@ -150,8 +154,9 @@ class Learner:
         before = {name: value.detach().clone() for name, value in self.network.named_parameters()}
         self.network.train()
         self.network.keep_statistics()  # adversarial samples are not what new rows are normalised by
-        descend(self.network, moved.x, y, self.optimizer, rate)
+        loss = torch.nn.functional.smooth_l1_loss(self.network(moved.x), y)
+        descend(list(self.network.parameters()), loss, self.optimizer, rate)
         return before
 
-    def _told(self) -> NDArray[np.float32]:
+    def _current_costs(self) -> NDArray[np.float32]:
         return np.asarray(self.costs.values.cpu().numpy(), dtype=np.float32).copy()

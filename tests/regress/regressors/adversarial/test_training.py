@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
+from matlake.networks.training_history import TrainingHistory
 from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.onnx.convert import check_parity, convert
 from matlake.regress.regressors import Fitted, Model, Parameters, fit_model
@@ -13,13 +14,11 @@ from matlake.regress.regressors.adversarial.settings import USUAL, AdversarialSe
 from matlake.regress.regressors.ir_net import IR_NET_17_KIND, IR_NET_KIND, ir_net_model
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.regressor import Regressor
-from matlake.regress.regressors.training_history import TrainingHistory
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
-from matlake.regress.regressors.adversarial.training import Learner, Samples  # noqa: E402 - needs torch
+from matlake.regress.regressors.adversarial.training import Learner, Samples, losses_of  # noqa: E402 - needs torch
 from matlake.regress.regressors.ir_net_torch import from_arrays  # noqa: E402
-from matlake.regress.regressors.ir_net_training import losses_of  # noqa: E402
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 
@@ -52,7 +51,7 @@ def test_sal_learns_from_adversarial_samples_alone(vectors: Vectors) -> None:
     model, parameters = small("sal", epochs=30, theta_rate=3e-3)
     fitted = fit_model(model, parameters, x[:240], y[:240], seed=0)
     history = history_of(fitted.regressor)
-    assert all(epoch.train is None and epoch.attacked is not None for epoch in history.epochs)
+    assert all(epoch.train_loss is None and epoch.attack is not None for epoch in history.epochs)
     error = np.abs(fitted.predict(x[240:]) - y[240:]).mean()
     assert error < 0.9 * np.abs(y[:240].mean() - y[240:]).mean()
 
@@ -60,20 +59,19 @@ def test_sal_learns_from_adversarial_samples_alone(vectors: Vectors) -> None:
 def test_the_history_has_a_warm_up_attacks_and_weights(cal: Fitted) -> None:
     history = history_of(cal.regressor)
     # 216 rows are seven steps an epoch: an attack comes every second one
-    attacked_in = [number for number, epoch in enumerate(history.epochs, start=1) if epoch.attacked is not None]
+    attacked_in = [number for number, epoch in enumerate(history.epochs, start=1) if epoch.attack is not None]
     assert attacked_in == list(range(6, len(history.epochs) + 1, 2))
-    attacked = history.epochs[5::2]
-    assert all(epoch.attacked > epoch.clean for epoch in attacked)  # type: ignore[operator]
-    assert all(epoch.train is not None for epoch in history.epochs)
+    attacked = [epoch.attack for epoch in history.epochs[5::2]]
+    assert all(attack.attacked > attack.clean for attack in attacked if attack is not None)
+    assert all(epoch.train_loss is not None for epoch in history.epochs)
     assert history.weights is not None
     assert history.weights.shape == (len(attacked) + 1, 128)
     assert set(history.weights[0].tolist()) == {100.0}
     steps = np.abs(np.diff(history.weights, axis=0)).max(axis=1)
     assert steps[0] == pytest.approx(20.0, abs=1e-3)
     assert steps.max() <= 20.0 + 1e-3
+    assert attacked[0] is not None
     assert attacked[0].gamma == pytest.approx(0.01)
-    document = json.loads(json.dumps(history.document(), allow_nan=False))
-    assert document["weight_quantiles"][0] == pytest.approx(float(history.weights[-1].min()))
 
 
 def test_the_worst_rows_are_attacked(learned: Fitted, standard: Vectors) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from matlake.networks.training_loop import Examples
+from matlake.networks.examples import Examples
 
 
 @torch.no_grad()
