@@ -1,28 +1,14 @@
 """DimeNet++ as PyTorch Geometric computes it, on messages given one by one: triplets are written out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matlake.export.checkpoints.pyg_reference import Messages, atom_contributions
 from matlake.materials.angular_graphs import AngularGraphs
-
-
-@dataclass(frozen=True)
-class Messages:
-    """Messages from sources to targets; a vector leads from the target to the source, in Å."""
-
-    numbers: Sequence[int]
-    source: NDArray[np.int64]
-    target: NDArray[np.int64]
-    vectors: NDArray[np.float64]
-
-    def into(self, atom: int) -> NDArray[np.int64]:
-        """Return the messages that come into an atom."""
-        return np.flatnonzero(self.target == atom)
 
 
 def all_within(numbers: Sequence[int], positions: NDArray[np.float64], cutoff: float) -> Messages:
@@ -40,28 +26,21 @@ def geometric_prediction(model: Any, given: Messages, kept: Callable[[int, int],
         given: The messages.
         kept: Whether message f takes part in the update of message e, which leaves the atom that f comes into.
     """
-    pairs = [(e, f) for e in range(len(given.source)) for f in given.into(given.source[e]) if kept(e, f)]
-    later, earlier = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).T
-    vectors = torch.from_numpy(given.vectors).to(model.rbf.freq.dtype)
-    along = (vectors[later] * vectors[earlier]).sum(dim=1)
-    across = torch.linalg.cross(vectors[later], vectors[earlier]).norm(dim=1)
-    lengths = vectors.norm(dim=1)
-    radial = model.rbf(lengths)
-    spherical = model.sbf(lengths, torch.atan2(across, along), earlier)
-    numbers, source, target = (torch.as_tensor(np.asarray(v)) for v in (given.numbers, given.source, given.target))
-    x = model.emb(numbers, radial, target, source)
-    atoms = model.output_blocks[0](x, radial, target, num_nodes=len(numbers))
-    for interaction, output in zip(model.interaction_blocks, model.output_blocks[1:], strict=True):
-        x = interaction(x, radial, spherical, earlier, later)
-        atoms = atoms + output(x, radial, target, num_nodes=len(numbers))
-    return atoms
+    pairs = [(e, f) for e in range(len(given.source)) for f in into(given, given.source[e]) if kept(e, f)]
+    later, earlier = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return atom_contributions(model, given, later.copy(), earlier.copy())
+
+
+def into(given: Messages, atom: int) -> NDArray[np.int64]:
+    """Return the messages that come into an atom."""
+    return np.flatnonzero(given.target == atom)
 
 
 def angular_graph(given: Messages, degrees: int, kept: Callable[[int, int], bool]) -> AngularGraphs:
     """Return the messages as one graph of ours; ``kept`` as above."""
     atoms = range(len(given.numbers))
     out = [np.flatnonzero(given.source == atom) for atom in atoms]
-    into = [given.into(atom) for atom in atoms]
+    arriving = [into(given, atom) for atom in atoms]
     order = np.concatenate(out)
     rank = np.argsort(order)
     lengths = np.linalg.norm(given.vectors, axis=1)
@@ -69,8 +48,8 @@ def angular_graph(given: Messages, degrees: int, kept: Callable[[int, int], bool
     norms = np.sqrt((2 * np.arange(degrees) + 1) / (4 * np.pi))
     couplings = []
     for atom in atoms:
-        cosines = units[out[atom]] @ units[into[atom]].T
-        taken = np.array([[kept(e, f) for f in into[atom]] for e in out[atom]]).reshape(cosines.shape)
+        cosines = units[out[atom]] @ units[arriving[atom]].T
+        taken = np.array([[kept(e, f) for f in arriving[atom]] for e in out[atom]]).reshape(cosines.shape)
         values = np.polynomial.legendre.legvander(cosines, degrees - 1) * norms * taken[..., None]
         couplings.append(values.reshape(-1).astype(np.float32))
     return AngularGraphs(
@@ -80,8 +59,8 @@ def angular_graph(given: Messages, degrees: int, kept: Callable[[int, int], bool
         _offsets(out),
         given.target[order].astype(np.int32),
         lengths[order],
-        _offsets(into),
-        rank[np.concatenate(into)].astype(np.int32),
+        _offsets(arriving),
+        rank[np.concatenate(arriving)].astype(np.int32),
         np.ones(len(order)),
         _offsets(couplings),
         np.concatenate(couplings),

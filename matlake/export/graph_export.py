@@ -42,7 +42,7 @@ def graph_model(
         EncoderError: The exporter used an operator that is not expected here.
     """
     network = network.eval()
-    graphs = recipe.build(_sample())
+    graphs = recipe.build(sample_crystals())
     with torch.no_grad():
         outputs = network(architecture.batch(graphs))
     layers = tuple(Layer(name, f"layer_{name}", tensor.shape[1]) for name, tensor in outputs.items())
@@ -86,7 +86,7 @@ def _dynamic_shapes(inputs: tuple[str, ...], degrees: int) -> tuple[dict[int, An
     return tuple(dict(enumerate(shapes[name])) for name in inputs)
 
 
-def _sample() -> CrystalColumns:
+def sample_crystals() -> CrystalColumns:
     """Return crystals that give every dimension another size: rock salt, and one of low symmetry."""
     salt = make_crystal([11, 17], [[0, 2.8, 2.8], [2.8, 0, 2.8], [2.8, 2.8, 0]], [[0, 0, 0], [0.5, 0.5, 0.5]])
     random = np.random.default_rng(0)

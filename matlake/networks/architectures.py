@@ -92,8 +92,9 @@ class Architecture:
         return GraphRecipe(self.kind, cutoff, max_neighbours, len(blocks), degrees, keep_images)
 
 
-def _code(place: str) -> Any:
-    return resolve_name(f"matlake.networks.{place}")
+def _code(place: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = resolve_name(f"matlake.networks.{place}")
+    return found
 
 
 _BATCHES: Final = {"pairs": "batches:pair_batch", "angles": "batches:angular_batch"}

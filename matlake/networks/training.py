@@ -94,7 +94,8 @@ def train_network(
         with torch.autocast(device, torch.bfloat16, enabled=config.mixed_precision):
             predicted = network.predict(inputs)  # type: ignore[operator]
         error = predicted.float().view(len(rows), -1) - wanted[rows.to(device)]
-        return error[torch.isfinite(error)].abs().mean()
+        found: torch.Tensor = error[torch.isfinite(error)].abs().mean()
+        return found
 
     def refuse_infinite(epoch: int, factor: float, train_loss: float | None) -> None:  # noqa: ARG001 - a hook's
         if train_loss is not None and not math.isfinite(train_loss):

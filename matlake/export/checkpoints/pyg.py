@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from matlake.export.checkpoints.layouts import PARALLEL, architecture_of, build_network
 from matlake.export.checkpoints.loaded import LoadedNetwork, Stated
+from matlake.export.checkpoints.pyg_reference import check_against_pyg
 from matlake.export.checkpoints.weights import Weights, is_state_dict
 from matlake.networks.architectures import ARCHITECTURES
 
@@ -34,20 +35,24 @@ def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
     """Return the network as it is: nothing in the file tells of its target.
 
     Raises:
-        EncoderError: Tensors are missing or unknown, or what the file lacks is not stated.
+        EncoderError: Tensors are missing or unknown, what the file lacks is not stated, or the network is not the
+            function that PyTorch Geometric's own is.
+        MissingExtraError: PyTorch Geometric is not installed.
     """
     weights = Weights.of(_state(content), path).stripped(PARALLEL)
     architecture = architecture_of(weights.tensors) or ""
     built = build_network(architecture, weights, stated)
     neighbours = stated.settle_neighbours(path, None)
     keep_images = architecture != "dimenet++" or bool(stated.keep_images)
+    recipe = ARCHITECTURES[architecture].recipe(built.network, built.cutoff, neighbours, keep_images=keep_images)
+    check_against_pyg(built, recipe, weights.tensors, path)
     notes = [SUMMED, _UNSCALED, *built.notes]
     notes += [_ANY_NEIGHBOURS] if neighbours else []
     notes += [] if keep_images else [IMAGES_DROPPED]
     return LoadedNetwork(
         network=built.network,
         architecture=architecture,
-        recipe=ARCHITECTURES[architecture].recipe(built.network, built.cutoff, neighbours, keep_images=keep_images),
+        recipe=recipe,
         sizes=built.sizes,
         target={},
         origin="PyTorch Geometric state dict",

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from matlake.errors import EncoderError
 from matlake.materials.crystal import Crystal, CrystalColumns, make_crystal
-from matlake.materials.neighbours import neighbour_list
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 with warnings.catch_warnings(action="ignore"):
@@ -20,10 +19,12 @@ with warnings.catch_warnings(action="ignore"):
     from torch_geometric.nn.models import dimenet as their_dimenet
     from torch_geometric.nn.models import schnet as their_schnet
 
-from dimenet_oracle import Messages, all_within, angular_graph, geometric_prediction  # noqa: E402 - after the skip
+from dimenet_oracle import all_within, angular_graph, geometric_prediction  # noqa: E402 - after the skip
 
+from matlake.export.checkpoints import layouts, pyg  # noqa: E402
 from matlake.export.checkpoints.loaded import LoadedNetwork, Stated  # noqa: E402
 from matlake.export.checkpoints.loading import load_published  # noqa: E402
+from matlake.export.checkpoints.pyg_reference import messages_of  # noqa: E402
 from matlake.networks.batches import angular_batch, pair_batch  # noqa: E402
 
 CUTOFF = 5.0
@@ -128,14 +129,6 @@ def predicted(loaded: LoadedNetwork, crystals: CrystalColumns, dtype: Any = None
         return loaded.network.to(dtype).predict(batch)[0].double().numpy()
 
 
-def of_a_crystal(crystal: Crystal, cutoff: float) -> Messages:
-    found = neighbour_list(crystal, cutoff)
-    target = np.repeat(np.arange(len(crystal.numbers)), np.diff(found.first))
-    source = found.neighbours.astype(np.int64)
-    fractional = crystal.positions[source] + found.shifts - crystal.positions[target]
-    return Messages(crystal.numbers.tolist(), source, target, fractional @ crystal.lattice)
-
-
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-8)])
 def test_schnet_sums_to_what_pytorch_geometric_predicts_for_a_molecule(dtype, tolerance, positions, tmp_path) -> None:
     model, dtype = schnet(), getattr(torch, dtype)
@@ -150,7 +143,7 @@ def test_schnet_sums_to_what_pytorch_geometric_predicts_for_a_molecule(dtype, to
 
 
 def test_schnet_agrees_with_pytorch_geometric_on_a_crystal(crystal, tmp_path) -> None:
-    given = of_a_crystal(crystal, CUTOFF)
+    given = messages_of(crystal, CUTOFF)
     edges = torch.from_numpy(np.stack([given.source, given.target]))
     lengths = torch.from_numpy(np.linalg.norm(given.vectors, axis=1)).float()
     model = schnet(interaction_graph=lambda *_: (edges, lengths), readout="mean")
@@ -205,7 +198,7 @@ def test_the_oracle_on_given_messages_is_pytorch_geometrics_forward(positions, m
 @pytest.mark.parametrize("keep_images", [False, True])
 def test_dimenet_on_a_crystal_takes_the_angles_that_its_recipe_names(keep_images, crystal, tmp_path) -> None:
     model = dimenet()
-    given = of_a_crystal(crystal, CUTOFF)
+    given = messages_of(crystal, CUTOFF)
 
     def kept(e: int, f: int) -> bool:
         """Open Catalyst leaves out the way back only, PyTorch Geometric every image of the atom."""
@@ -342,3 +335,20 @@ def test_loading_leaves_the_random_generator_where_it_was(tmp_path) -> None:
     torch.manual_seed(11)
     load_published(path, "dimenet++", ALL)
     assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("architecture", ["schnet", "dimenet++"])
+def test_a_network_that_is_not_pytorch_geometrics_is_refused(architecture, tmp_path, monkeypatch) -> None:
+    path = saved(schnet() if architecture == "schnet" else dimenet(), tmp_path)
+    load_published(path, architecture, ALL)
+    whole = layouts.build_network
+
+    def changed(*arguments: Any, **more: Any) -> Any:
+        built = whole(*arguments, **more)
+        with torch.no_grad():
+            next(iter(built.network.parameters())).mul_(1.01)
+        return built
+
+    monkeypatch.setattr(pyg, "build_network", changed)
+    with pytest.raises(EncoderError, match=r"differs by .* from PyTorch Geometric's own"):
+        load_published(path, architecture, ALL)
