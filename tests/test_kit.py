@@ -13,7 +13,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 
 UNPICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 CALLS = {"eval", "exec", "joblib.load", "pickle.load", "pickle.loads", "pickle.Unpickler"}
-READS_CHECKPOINTS = {"export/checkpoints/reading.py", "networks/training_loop.py"}
+READS_CHECKPOINTS = {"export/checkpoints/reading.py", "networks/checkpoints.py"}
 """Files that name pickle for the class of torch's refusal."""
 
 

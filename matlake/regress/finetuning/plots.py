@@ -2,14 +2,16 @@
 
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.networks.training_history import TrainingHistory
 from matlake.plots.style import BLUE, GREEN, GREY, ORANGE, STYLE, save
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
+
+if TYPE_CHECKING:
+    from matlake.networks.training_history import TrainingHistory
 
 _BINS: Final = 30
 _OF_ATTACKS: Final = ("clean", "attacked")
@@ -34,7 +36,7 @@ def history_plots(regressor: object) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
-def loss_plot(stem: Path, history: TrainingHistory) -> list[Path]:
+def loss_plot(stem: Path, history: "TrainingHistory") -> list[Path]:
     """Draw losses by epoch.
 
     Args:

@@ -116,7 +116,7 @@ def tune(
             f"{CAL_INPUTS} needs rows with labels that the head was trained on, and none are known",
             "give the lake the dataset back that the head was trained on, or use another method",
         )
-    fit, aside = split_off(fitted_rows[0], seed)
+    fit, validation = split_off(fitted_rows[0], seed)
     x, y = _standard(start, fitted_rows)
 
     def adversary(network: "TorchNetwork", x: "torch.Tensor", y: "torch.Tensor") -> "Learner":
@@ -128,7 +128,7 @@ def tune(
     trained = train_ir_net(
         from_arrays(start.regressor, tuning.dropout),
         (x[fit], y[fit]),
-        (x[aside], y[aside]),
+        (x[validation], y[validation]),
         settings,
         seed,
         None if tuning.method == PLAIN else adversary,

@@ -1,12 +1,13 @@
 """Networks of residual blocks of dense layers with a linear output, as plain arrays: they predict without torch."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.networks.training_history import TrainingHistory
+if TYPE_CHECKING:
+    from matlake.networks.training_history import TrainingHistory
 
 Dense: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Weights float32 [inputs, outputs] and biases float32 [outputs] of a linear map."""
@@ -61,7 +62,7 @@ class ResidualNetwork:
 
     blocks: tuple[Block, ...]
     output: Dense
-    history: TrainingHistory | None = field(default=None, compare=False)
+    history: "TrainingHistory | None" = field(default=None, compare=False)
 
     @property
     def inputs(self) -> int:

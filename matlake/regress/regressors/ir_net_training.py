@@ -12,7 +12,6 @@ from typing import Protocol
 
 import torch
 
-from matlake.networks.training_history import TrainingHistory
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.ir_net_torch import TorchNetwork
 from matlake.regress.regressors.regressor import Rows
@@ -74,6 +73,8 @@ def train_ir_net(
         make_adversary: Where adversarial samples are to be learned from too.
         device: A torch device.
     """
+    from matlake.networks.training_history import TrainingHistory
+
     network.to(device)
     rows = tensors(fit, device)
     adversary = make_adversary(network, *rows) if make_adversary else None

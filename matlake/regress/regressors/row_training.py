@@ -7,17 +7,18 @@ Steps are bounded, batches grow with the number of rows, the rate follows one cy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from matlake.networks.training_history import Attack, EpochReport
-from matlake.networks.training_loop import OneCycle, Training, run_epochs
 from matlake.regress.regressors.regressor import Rows
 from matlake.regress.regressors.training_settings import TrainingSettings, batch_rows, steps_an_epoch
+
+if TYPE_CHECKING:
+    from matlake.networks.training_history import Attack, EpochReport
 
 _WARMUP = 0.1
 """Part of the steps in which the rate rises."""
@@ -33,7 +34,7 @@ class Adversary(Protocol):
     def rows(self, epoch: int) -> torch.Tensor | None:
         """Return the rows that an epoch trains on as they are; None for all of them."""
 
-    def turn(self, epoch: int, factor: float) -> Attack | None:
+    def turn(self, epoch: int, factor: float) -> "Attack | None":
         """Attack and train after an epoch, with rates times ``factor``; None where it is not its turn."""
 
     @property
@@ -55,7 +56,7 @@ class TrainedOnRows(Generic[_Weights]):
     best: _Weights
     last: _Weights
     best_epoch: int
-    history: tuple[EpochReport, ...]
+    history: "tuple[EpochReport, ...]"
 
 
 def train_on_rows(
@@ -83,6 +84,8 @@ def train_on_rows(
         cut: Cuts shuffled rows into batches of about a size.
         adversary: Where adversarial samples are to be learned from, too.
     """
+    from matlake.networks.training_loop import OneCycle, Training, run_epochs
+
     x, y = fit
     device = str(x.device)
     optimizer = torch.optim.AdamW(

@@ -26,10 +26,10 @@ from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS, Archit
 from matlake.networks.checkpoints import BEST_FILE, load_best, load_checkpoint
 from matlake.networks.examples import TRAINING_RESOLUTION_A, GraphExamples
 from matlake.networks.normalisation import settle_normalisation
+from matlake.networks.reading import read_network
 from matlake.networks.training import check_device, predictions, train_network
 from matlake.networks.training_config import TrainingConfig
 from matlake.networks.training_history import best_epoch
-from matlake.networks.unfold import read_network
 
 SCRATCH: Final = "scratch"
 FINE_TUNE: Final = "fine-tune"

@@ -49,18 +49,18 @@ def attack(
         weights: [d], positive.
         rate: Size of a step.
         steps: Number of steps.
-        start: [n, d], where the ascent begins; at the rows themselves where not given.
+        start: [n, d], where the ascent begins; by default at the rows themselves.
     """
     network.eval()
     gamma = 1.0 / float(weights.min())
     moved = (x if start is None else start).detach().clone()
     mean, square, sensitivity = torch.zeros_like(x), torch.zeros_like(x), torch.zeros_like(x)
-    told: list[float] = []
+    mean_losses: list[float] = []
     for step in range(1, steps + 1):
         moved.requires_grad_()
         losses = torch.nn.functional.smooth_l1_loss(network(moved), y, reduction="none")
-        told.append(float(losses.detach().mean()))
-        # summed over rows: each row's way is its own, whatever the batch
+        mean_losses.append(float(losses.detach().mean()))
+        # summed over rows: each row moves on its own, whatever the batch
         aim = losses.sum() - gamma * ((moved - x) ** 2 @ weights).sum()
         (slope,) = torch.autograd.grad(aim, moved)
         slope = torch.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)
@@ -72,5 +72,5 @@ def attack(
         sensitivity -= 2.0 * gamma * rates * (moved - x)
         moved = moved + rates * mean / known
     with torch.no_grad():
-        told.append(float(torch.nn.functional.smooth_l1_loss(network(moved), y)))
-    return Attacked(moved, sensitivity, tuple(told))
+        mean_losses.append(float(torch.nn.functional.smooth_l1_loss(network(moved), y)))
+    return Attacked(moved, sensitivity, tuple(mean_losses))

@@ -5,13 +5,12 @@ Sources: Liu et al., AAAI 2021 (SAL); Li, Miklaucic and Hu, arXiv 2408.09297 (CA
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matlake.networks.training_history import Attack
-from matlake.networks.training_loop import descend
 from matlake.regress.regressors.adversarial.attack import Attacked, attack
 from matlake.regress.regressors.adversarial.environments import cut_environments
 from matlake.regress.regressors.adversarial.settings import AdversarialSettings
@@ -19,6 +18,9 @@ from matlake.regress.regressors.adversarial.transport import Parameters, Weights
 from matlake.regress.regressors.ir_net_torch import TorchNetwork
 from matlake.regress.regressors.row_training import predicted
 from matlake.regress.regressors.training_settings import steps_an_epoch
+
+if TYPE_CHECKING:
+    from matlake.networks.training_history import Attack
 
 RISK_ROWS = 1024
 """Rows that the risk over environments is taken on: all, or so many drawn once."""
@@ -120,8 +122,10 @@ class Learner:
             return self.samples.worst(self.settings.share)
         return torch.empty(0, dtype=torch.long, device=self.x.device)
 
-    def turn(self, epoch: int, factor: float) -> Attack | None:
+    def turn(self, epoch: int, factor: float) -> "Attack | None":
         """Play a round when it is time: attack, train on what came of it, move the transport costs."""
+        from matlake.networks.training_history import Attack
+
         since = epoch - self.settings.warm_up - 1
         if since < 0 or since % self.every:
             return None
@@ -151,6 +155,8 @@ class Learner:
 
     def _step(self, moved: Attacked, y: torch.Tensor, rate: float) -> Parameters:
         """Take one step on the samples, and return the parameters before it."""
+        from matlake.networks.training_loop import descend
+
         before = {name: value.detach().clone() for name, value in self.network.named_parameters()}
         self.network.train()
         self.network.keep_statistics()  # adversarial samples are not what new rows are normalised by

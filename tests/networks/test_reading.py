@@ -15,7 +15,7 @@ from matlake.errors import EncoderError
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from matlake.networks.architectures import ARCHITECTURES  # noqa: E402 - behind the check
-from matlake.networks.unfold import read_network  # noqa: E402
+from matlake.networks.reading import read_network  # noqa: E402
 
 ENCODERS = [f"{architecture}-mp-formation-energy" for architecture in ("cgcnn", "schnet", "dimenet++")]
 
@@ -46,7 +46,7 @@ def test_every_weight_can_be_trained() -> None:
 
 
 def test_an_encoder_that_gives_no_graph_network_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match="elemnet: its weights are no start"):
+    with pytest.raises(EncoderError, match="elemnet: no crystal graph network can start from it"):
         read_network(find_encoder("elemnet-oqmd-formation-energy").folder)
     folder = tmp_path / "schnet"
     shutil.copytree(find_encoder(ENCODERS[1]).folder, folder)
