@@ -34,7 +34,7 @@ def require_extra(extra: str, purpose: str, *modules: str) -> None:
 
 
 def is_installed(module: str) -> bool:
-    """Say whether a module can be found."""
+    """Return whether a module is installed."""
     return importlib.util.find_spec(module) is not None
 
 

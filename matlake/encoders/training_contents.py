@@ -1,4 +1,4 @@
-"""What an encoder was trained on, as content hashes: what a test of a head on its vectors has to be held against."""
+"""What an encoder was trained on, as content hashes: against leakage into the tests of heads on its vectors."""
 
 import hashlib
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ def random_parts(
     """Assign compositions to ``train``, ``val`` and ``test``, as pretraining does where no column says it.
 
     The part depends on the seed and the composition alone: equal compositions never stand on both sides of the split, a
-    row's part does not change when the table grows or is sorted, and a card alone tells which compositions its encoder
+    row's part does not change when the table grows or is sorted, and a card alone shows which compositions its encoder
     cannot have been trained on.
 
     Args:

@@ -4,10 +4,7 @@
 attributes of Magpie.
 """
 
-import hashlib
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,12 +12,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, Layer, write_card
-from matlake.encoders.encoder import FRACTIONS, Encoder, open_encoder
+from matlake.encoders.card import EncoderCard, Layer
+from matlake.encoders.encoder import FRACTIONS, Encoder
 from matlake.encoders.reference import reference_fractions
 from matlake.errors import EncoderError
+from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
-from matlake.files import write_whole
 from matlake.materials.elements import ELEMNET_ELEMENTS
 
 TOOLS: Final = ("matlake", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu")
@@ -104,7 +101,7 @@ def descriptor_card(
 def write_descriptor(
     draft: EncoderCard, model: onnx.ModelProto, folder: Path, parity: Callable[[Encoder], float]
 ) -> EncoderCard:
-    """Measure a descriptor and write it; the card comes last, so that it is there whole or not at all.
+    """Measure a descriptor and write it.
 
     Args:
         draft: The card, without digest and parity.
@@ -115,23 +112,17 @@ def write_descriptor(
     Raises:
         EncoderError: The error is larger than the tolerance.
     """
-    content = model.SerializeToString(deterministic=True)
-    card = replace(draft, sha256=hashlib.sha256(content).hexdigest())
-    with tempfile.TemporaryDirectory() as name:
-        (Path(name) / MODEL_FILE).write_bytes(content)
-        write_card(card, Path(name))
-        error = parity(open_encoder(Path(name)))
-    if not error <= card.parity_tolerance:
-        raise EncoderError(
-            f"{card.name} differs by {error:.1e} from its reference, allowed {card.parity_tolerance:.0e}",
-            "no card was written: the reference has changed",
-        )
-    card = replace(card, parity={card.default_layer: error})
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CARD_FILE).unlink(missing_ok=True)
-    write_whole(folder / MODEL_FILE, content)
-    write_card(card, folder)
-    return card
+
+    def measure(encoder: Encoder) -> dict[str, Any]:
+        error = parity(encoder)
+        if not error <= draft.parity_tolerance:
+            raise EncoderError(
+                f"{draft.name} differs by {error:.1e} from its reference, allowed {draft.parity_tolerance:.0e}",
+                "no card was written: the reference has changed",
+            )
+        return {"parity": {draft.default_layer: error}}
+
+    return write_encoder(draft, model.SerializeToString(deterministic=True), folder, measure)
 
 
 def as_model(

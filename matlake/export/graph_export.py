@@ -9,7 +9,7 @@ from torch import nn
 
 from matlake.encoders.card import Layer
 from matlake.encoders.graph_inputs import graph_inputs
-from matlake.export.onnx_export import OPSET, check_operators, quiet_exporter, strip_traces
+from matlake.export.onnx_export import export_module
 from matlake.materials.crystal import CrystalColumns, make_crystal
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.networks.architectures import Architecture
@@ -47,22 +47,9 @@ def graph_model(
         outputs = network(architecture.batch(graphs))
     layers = tuple(Layer(name, f"layer_{name}", tensor.shape[1]) for name, tensor in outputs.items())
     arrays = graph_inputs(graphs)
-    with quiet_exporter():
-        program = torch.onnx.export(
-            architecture.fast(network).eval(),
-            tuple(torch.from_numpy(arrays[name]) for name in architecture.inputs),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=list(architecture.inputs),
-            output_names=[layer.output for layer in layers],
-            dynamic_shapes=_dynamic_shapes(architecture.inputs, recipe.degrees),
-            verbose=False,
-        )
-    assert program is not None  # noqa: S101 - it raises where it fails
-    model = program.model_proto
-    strip_traces(model)
-    check_operators(model, GRAPH_OPERATORS)
-    return model, layers
+    example = {name: torch.from_numpy(arrays[name]) for name in architecture.inputs}
+    shapes = _dynamic_shapes(architecture.inputs, recipe.degrees)
+    return export_module(architecture.fast(network), example, layers, shapes, GRAPH_OPERATORS), layers
 
 
 def _dynamic_shapes(inputs: tuple[str, ...], degrees: int) -> tuple[dict[int, Any], ...]:

@@ -1,13 +1,14 @@
-"""From an ElemNet to an ONNX graph: plain, clean of traces of the machine, and of known operators only."""
+"""From a network to an ONNX graph: plain, clean of traces of the machine, and of known operators only."""
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import onnx
 import torch
+from torch import nn
 
 from matlake.encoders.card import Layer
 from matlake.errors import EncoderError
@@ -44,26 +45,50 @@ def elemnet_graph(network: ElemNet) -> onnx.ModelProto:
     Raises:
         EncoderError: The exporter used an operator that is not expected here.
     """
-    with quiet_exporter():
+    example = {INPUT: torch.full((2, N_ELEMENTS), 1 / N_ELEMENTS)}
+    shapes = ({0: torch.export.Dim("batch")},)
+    return export_module(network, example, elemnet_layers(network), shapes, ALLOWED_OPERATORS["float32"])
+
+
+def export_module(
+    module: nn.Module,
+    example: Mapping[str, torch.Tensor],
+    layers: Sequence[Layer],
+    dynamic_shapes: tuple[dict[int, Any], ...],
+    operators: frozenset[str],
+) -> onnx.ModelProto:
+    """Export a module in float32, with weights inline.
+
+    Args:
+        module: Returns the layers.
+        example: Its inputs by name, in order.
+        layers: Its outputs.
+        dynamic_shapes: For each input the dimensions that vary.
+        operators: Those that the graph may contain.
+
+    Raises:
+        EncoderError: The exporter used another operator.
+    """
+    with _quiet_exporter():
         program = torch.onnx.export(
-            network.eval(),
-            (torch.full((2, N_ELEMENTS), 1 / N_ELEMENTS),),
+            module.eval(),
+            tuple(example.values()),
             dynamo=True,
             opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=[layer.output for layer in elemnet_layers(network)],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=list(example),
+            output_names=[layer.output for layer in layers],
+            dynamic_shapes=dynamic_shapes,
             verbose=False,
         )
     if program is None:
         raise EncoderError("the ONNX exporter returned nothing", "update torch and onnxscript")
     model = program.model_proto
-    strip_traces(model)
-    check_operators(model, ALLOWED_OPERATORS["float32"])
+    _strip_traces(model)
+    check_operators(model, operators)
     return model
 
 
-def strip_traces(model: onnx.ModelProto) -> None:
+def _strip_traces(model: onnx.ModelProto) -> None:
     """Remove stack traces with paths of this machine, and shape notes that later rewrites would outdate."""
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
@@ -85,7 +110,7 @@ def check_operators(model: onnx.ModelProto, allowed: frozenset[str]) -> None:
 
 
 @contextmanager
-def quiet_exporter() -> Iterator[None]:
+def _quiet_exporter() -> Iterator[None]:
     """Keep remarks away that concern the exporter's own code or packages that are not used here."""
     registration = logging.getLogger("torch.onnx._internal.exporter._registration")  # "torchvision is not installed"
     level = registration.level

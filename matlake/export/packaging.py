@@ -1,33 +1,27 @@
 """The export of an encoder: graph, parity, metrics, card, and only then a name in the registry."""
 
-import hashlib
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-import numpy as np
 import onnx
 
-from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, Layer, check_name, read_card, write_card
-from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.errors import EncoderError, TrainingError
+from matlake.encoders.card import CARD_FILE, EncoderCard, Layer, check_name, read_card
+from matlake.encoders.encoder import Encoder
+from matlake.errors import EncoderError
 from matlake.export.checkpoints.loaded import Stated
 from matlake.export.graph_export import DEFAULT_LAYER as POOLED
 from matlake.export.graph_export import graph_model
+from matlake.export.held_out_errors import held_out_errors
 from matlake.export.onnx_export import DEFAULT_LAYER, elemnet_graph, elemnet_layers
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity
 from matlake.export.precision import PRECISIONS
-from matlake.export.pretraining.examples import make_examples
-from matlake.export.pretraining.run_record import RunRecord
 from matlake.export.pretraining.sources import DATABASES, NOT_STATED
-from matlake.export.pretraining.training_data import TrainingTable, read_training_data
+from matlake.export.pretraining.training_data import TrainingTable
 from matlake.export.trained import Trained, load_any
+from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
-from matlake.files import write_whole
-from matlake.materials.units import unit_suffix
 from matlake.networks.elemnet import ElemNet
-from matlake.networks.training import mean_absolute_errors
 
 _STORED_AS = {"float16": "float16-stored"}
 
@@ -70,9 +64,6 @@ class ExportRequest:
 def export_encoder(request: ExportRequest) -> EncoderCard:
     """Export a trained network.
 
-    The file is measured before it gets its place; the card is written last, so that an encoder is there whole
-    or not at all.
-
     Returns:
         The card as written.
 
@@ -90,23 +81,15 @@ def export_encoder(request: ExportRequest) -> EncoderCard:
     if request.precision == "int8" and architecture.input != "composition":
         raise EncoderError("int8 is for ElemNet only", "export with --precision float32 or float16")
     model, layers = _model(trained)
-    content = PRECISIONS[request.precision](model).SerializeToString(deterministic=True)
     release = request.release or (replaced.version + 1 if replaced else 1)
-    card = _draft(request, trained, layers, hashlib.sha256(content).hexdigest(), release)
-    with tempfile.TemporaryDirectory() as name:
-        draft = Path(name)
-        (draft / MODEL_FILE).write_bytes(content)
-        write_card(card, draft)
-        encoder = open_encoder(draft)
+
+    def measure(encoder: Encoder) -> dict[str, Any]:
         parity = measure_parity(architecture, trained.network, encoder)
-        check_parity(parity, card.parity_tolerance)
-        metrics = _held_out_errors(trained, encoder, request.data) if request.data else {}
-    card = replace(card, parity=parity, metrics=metrics)
-    request.folder.mkdir(parents=True, exist_ok=True)
-    (request.folder / CARD_FILE).unlink(missing_ok=True)
-    write_whole(request.folder / MODEL_FILE, content)
-    write_card(card, request.folder)
-    return card
+        check_parity(parity, TOLERANCES[request.precision])
+        return {"parity": parity, "metrics": held_out_errors(trained, encoder, request.data) if request.data else {}}
+
+    content = PRECISIONS[request.precision](model).SerializeToString(deterministic=True)
+    return write_encoder(_draft(request, trained, layers, release), content, request.folder, measure)
 
 
 def _model(trained: Trained) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
@@ -116,9 +99,7 @@ def _model(trained: Trained) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
     return graph_model(trained.architecture, trained.network, trained.recipe)
 
 
-def _draft(
-    request: ExportRequest, trained: Trained, layers: tuple[Layer, ...], sha256: str, release: int
-) -> EncoderCard:
+def _draft(request: ExportRequest, trained: Trained, layers: tuple[Layer, ...], release: int) -> EncoderCard:
     database = DATABASES[request.database] if request.database else None
     papers = (
         *trained.architecture.citation,
@@ -133,7 +114,7 @@ def _draft(
         input=trained.architecture.input,
         layers=layers,
         default_layer=DEFAULT_LAYER if trained.recipe is None else POOLED,
-        sha256=sha256,
+        sha256="",
         precision=_STORED_AS.get(request.precision, request.precision),
         parity_tolerance=TOLERANCES[request.precision],
         licence=request.licence or (database.licence if database else trained.licence or NOT_STATED),
@@ -146,40 +127,3 @@ def _draft(
         citation=tuple(dict.fromkeys(papers)),
         tool_versions=tool_versions(),
     )
-
-
-def _held_out_errors(trained: Trained, encoder: Encoder, data: TrainingTable) -> dict[str, float]:
-    record = trained.record
-    if record is None:
-        raise TrainingError(
-            "the checkpoint has no run.json beside it, which says how its table was read",
-            "leave --data out, or call `encoders pretrain` again with the settings of the run: it writes the record "
-            "and trains no more",
-        )
-    table = read_training_data(data, record.recipe)
-    if table.account.sha256 != record.account.sha256:
-        raise TrainingError(
-            f"{data.name} is not the table that the run was trained on ({record.account.file})",
-            "name that file, or leave --data out",
-        )
-    metrics = {}
-    for part, rows in table.parts.items():
-        if part == "train" or not len(rows):
-            continue
-        found = np.nanmean(np.abs(encoder.encode(rows.materials, "prediction") - rows.targets), axis=0)
-        for column, error in zip(record.recipe.target_columns, found.tolist(), strict=True):
-            metrics[_metric(part, column, record)] = error
-        if encoder.card.precision != "float32":
-            examples = make_examples(rows, trained.architecture, trained.recipe)
-            exact = mean_absolute_errors(trained.network, examples).tolist()
-            for column, error in zip(record.recipe.target_columns, exact, strict=True):
-                metrics[_metric(f"{part}_mae_of_float32_network", column, record)] = error
-    return metrics
-
-
-def _metric(what: str, column: str, record: RunRecord) -> str:
-    """Name an error, with its unit: ``test_mae_eV_per_atom``; with the whole column where there are several."""
-    several = len(record.recipe.target_columns) > 1
-    tail = column if several else unit_suffix(column)
-    mae = what if "mae" in what else f"{what}_mae"
-    return f"{mae}_{tail}" if tail else mae

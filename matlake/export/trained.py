@@ -29,9 +29,9 @@ class Trained:
         architecture: What it is.
         network: In evaluation mode; predicts in the targets' own units.
         recipe: How crystals become its graphs; None for compositions.
-        elements: Symbols of the elements it takes: those seen in training, where that is known.
+        elements: Symbols of the elements it takes: those of the training rows, where these are known.
         target: ``name`` and ``unit``, as on a card.
-        training: What a card tells about the training.
+        training: What a card says about the training.
         licence: Licence of the weights, where the file says it.
         citation: Papers to cite, beyond those of the architecture.
         record: The record of the run, where it is one of our own.

@@ -180,7 +180,7 @@ def test_rows_that_an_import_would_refuse_are_counted(tmp_path) -> None:
 
 def test_a_predicate_that_is_none_is_refused(crystals) -> None:
     recipe = TableRecipe((TARGET,), "crystal", "poscar", held_out="year >")
-    with pytest.raises(SourceError, match="is no predicate over the columns of elasticity"):
+    with pytest.raises(SourceError, match="is not a valid predicate over the columns of elasticity"):
         read_training_data(TrainingTable.from_file(crystals), recipe)
 
 

@@ -74,7 +74,7 @@ def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
     if classes == _CLASSES:
         weights = _as_log_odds(weights)
     elif classes != 1:
-        raise EncoderError(f"{path} tells {classes} classes apart: only two make a prediction of one number")
+        raise EncoderError(f"{path} is a classifier of {classes} classes: only one of two classes predicts one number")
     width, features = weights.shape("embedding.weight", 2)
     if features != _ATOM_FEATURES:
         raise EncoderError(

@@ -94,7 +94,7 @@ def _fold(built: Built, scaling: Any, path: Path, *, summed: bool) -> str:
 
 
 def _trained_on(config: dict[str, Any]) -> str:
-    """Return the date on which training began, as ``2021-03-31``; ``""`` where it is not said."""
+    """Return the date on which training began, as ``2021-03-31``; ``""`` where it is not stated."""
     command = _mapping(config.get("cmd"))
     found = _DATE.match(str(command.get("timestamp_id") or command.get("timestamp") or ""))
     return found.group() if found else ""
@@ -108,12 +108,12 @@ def _number(value: Any, name: str, path: Path) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise EncoderError(f"{path}: {name} = {value!r} in its configuration is no number")
+        raise EncoderError(f"{path}: {name} = {value!r} in its configuration is not a number")
     return float(value)
 
 
 def _whole(value: Any, name: str, path: Path) -> int | None:
     number = _number(value, name, path)
     if number is not None and (not number.is_integer() or number < 0):
-        raise EncoderError(f"{path}: {name} = {value!r} in its configuration is no count")
+        raise EncoderError(f"{path}: {name} = {value!r} in its configuration is not a valid count")
     return None if number is None else int(number)

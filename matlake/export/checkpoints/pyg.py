@@ -10,7 +10,7 @@ from matlake.export.checkpoints.weights import Weights, is_state_dict
 from matlake.networks.architectures import ARCHITECTURES
 
 SUMMED: Final = (
-    "the published code sums the contributions of the atoms unless told to average them; the prediction here is their"
+    "the published code sums the contributions of the atoms unless asked to average them; the prediction here is their"
     " mean: multiply it by the number of atoms for the sum"
 )
 IMAGES_DROPPED: Final = (
@@ -32,7 +32,7 @@ def recognise(content: Any) -> str | None:
 
 
 def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
-    """Return the network as it is: nothing in the file tells of its target.
+    """Return the network as it is: nothing in the file describes its target.
 
     Raises:
         EncoderError: Tensors are missing or unknown, what the file lacks is not stated, or the network is not the

@@ -55,7 +55,7 @@ _DAMAGE: Final = (
     struct.error,
     pickle.UnpicklingError,
 )
-"""What torch raises for files that are damaged, or no checkpoints."""
+"""What torch raises for files that are damaged, or are not checkpoints."""
 
 
 class StandIn:
@@ -89,7 +89,7 @@ def read_checkpoint(path: Path) -> Any:
         raise EncoderError(f"no checkpoint {path}", "name the file, or the folder that `encoders pretrain` wrote")
     stand_ins: list[Any] = [(type(name, (StandIn,), {}), name) for name in _STOOD_IN_FOR]
     try:
-        # a file that is no checkpoint may look like one of an unusual protocol: the refusal says enough
+        # a file that is not a checkpoint may look like one of an unusual protocol: the refusal says enough
         with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings(action="ignore"):
             return torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGE as error:

@@ -25,7 +25,7 @@ _LARGEST_WIDTH: Final = 8192
 
 
 def is_state_dict(value: object) -> TypeGuard[Mapping[str, torch.Tensor]]:
-    """Say whether a value maps names to tensors."""
+    """Return whether a value maps names to tensors."""
     return isinstance(value, Mapping) and bool(value) and all(isinstance(v, torch.Tensor) for v in value.values())
 
 
@@ -46,7 +46,7 @@ class Weights:
         """Check that a value is a state dict.
 
         Raises:
-            EncoderError: It is none, or a tensor in it is empty or not finite.
+            EncoderError: It is not, or a tensor in it is empty or not finite.
         """
         if not is_state_dict(value):
             raise EncoderError(f"{path}: its state_dict does not map names to tensors")
@@ -99,7 +99,7 @@ class Weights:
         return len({found.group(1) for name in self.tensors if (found := pattern.match(name))})
 
     def fingerprint(self) -> str:
-        """Return what tells these weights from others, whatever else is in the file: 16 hexadecimal digits."""
+        """Return a digest of the weights alone, whatever else is in the file: 16 hexadecimal digits."""
         digest = sha256()
         for name in sorted(self.tensors):
             digest.update(name.encode() + self.tensors[name].float().contiguous().numpy().tobytes())
@@ -116,7 +116,7 @@ class Weights:
             The network in evaluation mode; torch's global generator is where it was.
 
         Raises:
-            EncoderError: The sizes are no network's, or its names and shapes are not those of the weights.
+            EncoderError: The sizes are not valid, or the names and shapes of the network are not those of the weights.
         """
         _check_sizes(sizes, self.path)
         kind = ARCHITECTURES[architecture].network
@@ -152,7 +152,7 @@ def _check_sizes(sizes: Sizes, path: Path) -> None:
     for name, value in sizes.items():
         least, most = (name not in _MAY_LACK, _LARGEST_COUNT if name in _COUNTS else _LARGEST_WIDTH)
         if not isinstance(value, int | float) or not least <= value <= most:
-            raise EncoderError(f"{path}: {name} = {value!r} is no size of a network")
+            raise EncoderError(f"{path}: {name} = {value!r} is not a valid size of a network")
 
 
 def _listed(names: list[str]) -> str:

@@ -57,7 +57,7 @@ def duration(seconds: float) -> str:
 
 
 def run_document(record: RunRecord, folder: Path) -> dict[str, Any]:
-    """Return what ``encoders pretrain --json`` tells."""
+    """Return the answer of ``encoders pretrain --json``."""
     return {
         "architecture": record.architecture,
         "folder": str(folder),
@@ -70,7 +70,7 @@ def run_document(record: RunRecord, folder: Path) -> dict[str, Any]:
 
 
 def run_lines(record: RunRecord, folder: Path) -> list[str]:
-    """Return what is told when training has ended."""
+    """Return the summary of a run that has ended."""
     results = record.results
     errors = [f"{name} {value:.4g} {record.unit}".rstrip() for name, value in results.items() if "_mae" in name]
     return [

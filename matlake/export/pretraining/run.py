@@ -152,7 +152,7 @@ def load_trained(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 def _check_identity(identity: dict[str, Any], path: Path) -> None:
     for name, size in identity["sizes"].items():
         if not 0 < size <= _LARGEST_SIZE:
-            raise TrainingError(f"{path} is not the checkpoint of a run: {name} = {size} is no size")
+            raise TrainingError(f"{path} is not the checkpoint of a run: {name} = {size} is not a valid size")
     if ARCHITECTURES[identity["architecture"]].input == "crystal" and not identity["graph"]["cutoff_A"] > 0:
         raise TrainingError(f"{path} is not the checkpoint of a run: it has no cutoff")
 

@@ -1,4 +1,4 @@
-"""``run.json``: what a pretraining run was made of, kept beside its weights so that a card can tell it."""
+"""``run.json``: what a pretraining run was made of, kept beside its weights for the card of its encoder."""
 
 import json
 from dataclasses import asdict, dataclass, field

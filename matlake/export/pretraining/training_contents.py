@@ -28,7 +28,7 @@ def read_training_contents(
 
     Raises:
         SourceError: A table is that of no encoder here, or lacks a column of the recipe.
-        EncoderError: A card tells of a table, but not how it was read.
+        EncoderError: A card names a table, but not how it was read.
     """
     known = list(cards)
     found: dict[str, TrainingContents] = {}

@@ -162,8 +162,8 @@ def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingDa
         The rows of each part, in the order of the table, and the account.
 
     Raises:
-        SourceError: A column is missing, a target is no number, the split column holds something else than train, val
-            and test, or the predicate is none.
+        SourceError: A column is missing, a target is not a number, the split column holds something else than train,
+            val and test, or the predicate is not valid.
     """
     targets = np.stack([_numbers(source, name) for name in recipe.target_columns], axis=1)
     held_out = _selected(source, recipe.held_out)
@@ -292,12 +292,12 @@ def _parts(
     else:
         hashes = (composition.content_hash for composition in compositions)
         names = random_parts(hashes, recipe.seed, recipe.shares)
-    away = held_out[kept]
-    held = {composition.content_hash for composition, is_held in zip(compositions, away, strict=True) if is_held}
+    selected = held_out[kept]
+    held = {composition.content_hash for composition, is_held in zip(compositions, selected, strict=True) if is_held}
     return np.array(
         [
             HELD_OUT if is_held else "" if composition.content_hash in held else name
-            for name, composition, is_held in zip(names, compositions, away, strict=True)
+            for name, composition, is_held in zip(names, compositions, selected, strict=True)
         ],
         dtype=np.str_,
     )
@@ -315,7 +315,7 @@ def _selected(source: TrainingTable, predicate: str | None) -> NDArray[np.bool_]
             selected: NDArray[np.bool_] = found.to_arrow_table()["held"].to_numpy()
         except duckdb.Error as error:
             raise SourceError(
-                f"{predicate!r} is no predicate over the columns of {source.name}: {error}",
+                f"{predicate!r} is not a valid predicate over the columns of {source.name}: {error}",
                 "write it like: year > 2005",
             ) from error
     return selected

@@ -197,7 +197,7 @@ class EndToEnd:
             network, identity, (train, examples(stop)), config, folder, lambda _: check(), device=self.device
         )
         best = history[best_epoch(history) - 1]
-        # not a network built anew: a shift that came with pretrained weights is no part of a checkpoint
+        # not a network built anew: a checkpoint does not hold the shift that came with pretrained weights
         trained = load_best(network.cpu(), load_checkpoint(folder / BEST_FILE))
         return NetworkFit(
             predicted=predictions(trained, examples(test))[:, 0],

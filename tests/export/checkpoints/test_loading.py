@@ -74,7 +74,7 @@ def test_own_runs_predict_in_the_units_of_their_targets(architecture, rock_salt,
     [
         ({"sizes": {"atom_width": 8}}, r"is not the checkpoint of a run"),
         ({"sizes": {"width": 8}}, r"unexpected keyword argument 'width'"),
-        ({"sizes": {"convolutions": 10**9}}, r"convolutions = 1000000000 is no size"),
+        ({"sizes": {"convolutions": 10**9}}, r"convolutions = 1000000000 is not a valid size"),
         ({"graph": {}}, r"is not the checkpoint of a run: 'cutoff_A'"),
         ({"architecture": "schnet", "sizes": {}}, r"is not the checkpoint of a run"),
     ],

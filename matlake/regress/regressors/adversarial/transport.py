@@ -37,7 +37,7 @@ class Weights:
         return 1.0 / float(self.values.min())
 
     def update(self, slope: torch.Tensor) -> None:
-        """Take a step down a slope ∂R/∂w [d], as long as its largest part makes ``step``; none where it is no slope."""
+        """Take a step of size ``step`` in its largest part down a slope ∂R/∂w [d]; none if it is zero or not finite."""
         slope = torch.where(self.frozen, 0.0, slope)
         largest = slope.abs().max()
         if not torch.isfinite(largest) or largest <= torch.finfo(slope.dtype).tiny:
