@@ -29,12 +29,12 @@ def require_extra(extra: str, purpose: str, *modules: str) -> None:
     missing = [name for name in modules or EXTRAS[extra] if not is_installed(name)]
     if missing:
         raise MissingExtraError(
-            f"{purpose} needs {' and '.join(missing)}, which this installation lacks", f"pip install 'matlake[{extra}]'"
+            f"{purpose} needs {', '.join(missing)}, which this installation lacks", f"pip install 'matlake[{extra}]'"
         )
 
 
 def is_installed(module: str) -> bool:
-    """Return whether a module is installed."""
+    """Say whether a module can be found."""
     return importlib.util.find_spec(module) is not None
 
 

@@ -25,7 +25,6 @@ STYLE: Final[dict[Any, Any]] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.fonttype": "none",
-    "svg.hashsalt": "matlake",
 }
 _COMPONENTS: Final = 50
 
@@ -136,8 +135,8 @@ def labelled(quantity: str, unit: str) -> str:
 
 
 def save(figure: "Figure", stem: Path) -> list[Path]:
-    """Write a figure as PNG and SVG; drawn in ``STYLE``, the same figure gives the same files."""
+    """Write a figure as PNG and SVG."""
     paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
     for path in paths:
-        figure.savefig(path, dpi=_DPI, metadata={"Date": None})
+        figure.savefig(path, dpi=_DPI)
     return paths
