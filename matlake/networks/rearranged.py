@@ -9,7 +9,7 @@ import math
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from matlake.networks.cgcnn import CGCNN, GAUSSIAN_STEP_A
@@ -32,14 +32,8 @@ class FastCGCNN(nn.Module):
         self.fc_out = network.fc_out
 
     def forward(
-        self,
-        numbers: torch.Tensor,
-        lengths: torch.Tensor,
-        neighbours: torch.Tensor,
-        length_index: torch.Tensor,
-        counts: torch.Tensor,
-        pool: torch.Tensor,
-    ) -> tuple[torch.Tensor, ...]:
+        self, numbers: Tensor, lengths: Tensor, neighbours: Tensor, length_index: Tensor, counts: Tensor, pool: Tensor
+    ) -> tuple[Tensor, ...]:
         """Return the layers in the order of the reference network."""
         x = functional.embedding(numbers, self.table)
         bonds = torch.exp(-torch.square(lengths.unsqueeze(1) * (1 / GAUSSIAN_STEP_A) - self.offsets))
@@ -72,14 +66,7 @@ class _FoldedConvolution(nn.Module):
         self.scale = nn.Parameter(scale.float())
         self.shift = nn.Parameter(shift.float())
 
-    def forward(
-        self,
-        x: torch.Tensor,
-        bonds: torch.Tensor,
-        neighbours: torch.Tensor,
-        length_index: torch.Tensor,
-        places: torch.Tensor,
-    ) -> torch.Tensor:
+    def forward(self, x: Tensor, bonds: Tensor, neighbours: Tensor, length_index: Tensor, places: Tensor) -> Tensor:
         gated = (
             (x @ self.own + self.bias).unsqueeze(1)
             + functional.embedding(neighbours, x @ self.other)
@@ -106,14 +93,8 @@ class FastSchNet(nn.Module):
         self.lin2 = _behind_shift(network.lin2)
 
     def forward(
-        self,
-        numbers: torch.Tensor,
-        lengths: torch.Tensor,
-        neighbours: torch.Tensor,
-        length_index: torch.Tensor,
-        counts: torch.Tensor,
-        pool: torch.Tensor,
-    ) -> tuple[torch.Tensor, ...]:
+        self, numbers: Tensor, lengths: Tensor, neighbours: Tensor, length_index: Tensor, counts: Tensor, pool: Tensor
+    ) -> tuple[Tensor, ...]:
         """Return the layers in the order of the reference network."""
         h = functional.embedding(numbers, self.table)
         expanded = torch.exp(-torch.square(lengths.unsqueeze(1) * self.factor - self.offsets))
@@ -138,19 +119,13 @@ class _FastInteraction(nn.Module):
         self.frequency = math.pi / cast("float", convolution.cutoff)
 
     def forward(
-        self,
-        h: torch.Tensor,
-        lengths: torch.Tensor,
-        expanded: torch.Tensor,
-        neighbours: torch.Tensor,
-        length_index: torch.Tensor,
-        places: torch.Tensor,
-    ) -> torch.Tensor:
+        self, h: Tensor, lengths: Tensor, expanded: Tensor, neighbours: Tensor, length_index: Tensor, places: Tensor
+    ) -> Tensor:
         fade = 0.5 * torch.cos(lengths * self.frequency) + 0.5
         filters = self.second(softplus(self.first(expanded))) * fade.unsqueeze(1)
         messages = functional.embedding(neighbours, self.into(h)) * functional.embedding(length_index, filters)
         received = (places @ messages).squeeze(1)
-        out: torch.Tensor = self.lin(softplus(self.out_of(received)))
+        out: Tensor = self.lin(softplus(self.out_of(received)))
         return out
 
 
@@ -166,18 +141,18 @@ class FastDimeNetPlusPlus(nn.Module):
 
     def forward(
         self,
-        numbers: torch.Tensor,
-        lengths: torch.Tensor,
-        sources: torch.Tensor,
-        targets: torch.Tensor,
-        length_index: torch.Tensor,
-        incoming: torch.Tensor,
-        counts: torch.Tensor,
-        coupled: torch.Tensor,
-        couplings: torch.Tensor,
-        rows: torch.Tensor,
-        pool: torch.Tensor,
-    ) -> tuple[torch.Tensor, ...]:
+        numbers: Tensor,
+        lengths: Tensor,
+        sources: Tensor,
+        targets: Tensor,
+        length_index: Tensor,
+        incoming: Tensor,
+        counts: Tensor,
+        coupled: Tensor,
+        couplings: Tensor,
+        rows: Tensor,
+        pool: Tensor,
+    ) -> tuple[Tensor, ...]:
         """Return the layers in the order of the reference network."""
         network, act = cast("Any", self.network), functional.silu
         radial = network.rbf(lengths)
@@ -218,14 +193,8 @@ class FastDimeNetPlusPlus(nn.Module):
         return (*pooled, total, pool @ prediction + network.shift)
 
     def _output(
-        self,
-        number: int,
-        x: torch.Tensor,
-        radial: torch.Tensor,
-        length_index: torch.Tensor,
-        incoming: torch.Tensor,
-        places: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, number: int, x: Tensor, radial: Tensor, length_index: Tensor, incoming: Tensor, places: Tensor
+    ) -> tuple[Tensor, Tensor]:
         block = cast("Any", self.network.output_blocks[number])
         weighted = block.lin_rbf(radial).index_select(0, length_index) * x
         features = block.lin_up((places @ functional.embedding(incoming, weighted)).squeeze(1))
@@ -248,13 +217,13 @@ class _FoldedBasis(nn.Module):
         self.spherical = nn.Parameter(blocks.reshape(degrees * radials, degrees * inner).float())
 
 
-def softplus(x: torch.Tensor) -> torch.Tensor:
+def softplus(x: Tensor) -> Tensor:
     """Return ln(1 + eˣ); ONNX Runtime's own operator takes two and a half times as long on a CPU."""
     return torch.relu(x) + torch.log(1 + torch.exp(-torch.abs(x)))
 
 
-def _affine(norm: nn.BatchNorm1d) -> tuple[torch.Tensor, torch.Tensor]:
-    mean, variance = cast("torch.Tensor", norm.running_mean), cast("torch.Tensor", norm.running_var)
+def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
     scale = norm.weight.double() / torch.sqrt(variance.double() + norm.eps)
     return scale, norm.bias.double() - mean.double() * scale
 

@@ -98,7 +98,7 @@ def fit_deep(
         x_val: float32 [m, d], rows that end the training.
         y_val: float64 [m].
         seed: Of weights and order of rows.
-        parameters: Of the model; its default if None.
+        parameters: Of the model; its default where not given.
         device: A torch device.
 
     Raises:
@@ -117,14 +117,14 @@ def fit_deep(
 
 
 def split_off(x: NDArray[Any], seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Hold out a tenth of the rows for validation, at least one; rows with equal features stay on one side.
+    """Set a tenth of the rows aside, at least one; rows with equal features stay on one side.
 
     Args:
         x: [n, d].
         seed: Of the draw.
 
     Returns:
-        The rows to fit and the validation rows; all rows for both where all are equal.
+        The rows to fit and those set aside; all rows for both where all are equal.
     """
     rows = np.ascontiguousarray(x)
     _, group = np.unique(rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel(), return_inverse=True)

@@ -67,7 +67,7 @@ def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: 
 
     Args:
         kind: Which.
-        widths: Of its blocks; by default those of the kind.
+        widths: Of its blocks; those of the kind where not given.
         adversary: Where it is to learn from adversarial samples too.
     """
     usual = {"widths": list(widths or kind.widths), "dropout": kind.dropout, **kind.training}
