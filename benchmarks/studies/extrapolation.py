@@ -34,7 +34,7 @@ from matlake.encoders.training_contents import TrainingContents
 from matlake.export.pretraining.training_contents import read_training_contents
 from matlake.export.pretraining.training_data import TrainingTable
 from matlake.store.lake import Lake, open_lake
-from matlake.studies.extrapolation.end_to_end import STARTS, end_to_end_networks
+from matlake.studies.extrapolation.end_to_end import end_to_end_networks
 from matlake.studies.extrapolation.evaluate import (
     ExtrapolationRequest,
     ExtrapolationResult,
@@ -189,9 +189,7 @@ def evaluate(
 
     def run(architectures: tuple[str, ...], network_seeds: int | None) -> ExtrapolationResult:
         encoders = [find_encoder(f"{architecture}-mp-formation-energy") for architecture in architectures]
-        networks = end_to_end_networks(
-            encoders, task.target, starts=STARTS, epochs=options.epochs, device=options.device
-        )
+        networks = end_to_end_networks(encoders, task.target, epochs=options.epochs, device=options.device)
         left = None if deadline is None else max(NO_TIME, deadline - time.monotonic())
         within = replace(request, network_seeds=network_seeds, seconds=left)
         return evaluate_extrapolation(lake, within, networks, seen, note)

@@ -46,7 +46,7 @@ class Training:
         batches: Returns the rows of each step of an epoch, and prepares for the epoch.
         loss: Returns the mean loss of some rows.
         validate: Returns the error on the validation rows.
-        keep: Called when no epoch has been better than the one that just ended: keeps its weights.
+        keep: Called after the best epoch so far: keeps its weights.
         after_step: Called after each step.
         after_steps: Called between the steps of an epoch and its validation, with the epoch, the part of the peak rate
             and the mean loss; returns what an adversary found.
@@ -89,7 +89,7 @@ def run_epochs(
         Number of the best epoch, from 1; 0 for the start.
     """
     best = best_epoch(history, start_error)
-    while len(history) < cycle.epochs and len(history) - best < patience:
+    while len(history) < cycle.epochs and (not history or len(history) - best < patience):
         history.append(_run_epoch(training, optimizer, cycle, len(history) + 1))
         if best_epoch(history, start_error) != best:
             best = len(history)

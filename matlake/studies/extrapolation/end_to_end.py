@@ -30,10 +30,7 @@ from matlake.networks.reading import read_network
 from matlake.networks.training import check_device, predictions, train_network
 from matlake.networks.training_config import TrainingConfig
 from matlake.networks.training_history import best_epoch
-
-SCRATCH: Final = "scratch"
-FINE_TUNE: Final = "fine-tune"
-STARTS: Final = (SCRATCH, FINE_TUNE)
+from matlake.studies.extrapolation.methods import FINE_TUNE, NETWORKS, SCRATCH
 
 EPOCHS: Final = {SCRATCH: 150, FINE_TUNE: 75}
 """Length of the cycle: pretrained weights have a shorter way to go. On a thousand phonon peaks CGCNN from scratch has
@@ -240,7 +237,7 @@ def end_to_end_networks(
     encoders: Sequence[RegisteredEncoder],
     target: str,
     *,
-    starts: Sequence[str] = STARTS,
+    starts: Sequence[str] = NETWORKS,
     epochs: int | None = None,
     device: str = "cpu",
 ) -> list[EndToEnd]:

@@ -17,7 +17,8 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.materials.structure_files.sniff import parse_structure
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-from matlake.studies.extrapolation.end_to_end import FINE_TUNE, SCRATCH, EndToEnd, Shared, end_to_end_networks  # noqa: E402
+from matlake.studies.extrapolation.end_to_end import EndToEnd, Shared, end_to_end_networks  # noqa: E402
+from matlake.studies.extrapolation.methods import FINE_TUNE, SCRATCH  # noqa: E402
 
 ENERGY = "formation_energy_eV_per_atom"
 FIT, STOP, TEST = np.arange(40), np.arange(40, 50), np.arange(50, 64)
