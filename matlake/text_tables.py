@@ -1,6 +1,78 @@
-"""Tables as text: columns for a terminal, pipes for Markdown."""
+"""Tables as text: one description, laid out in columns for a terminal or with pipes for Markdown."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+_UNKNOWN: Final = "-"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        header: Its heading.
+        align: Words to the left, numbers to the right.
+        form: Format of its values, such as ``.4g`` or ``,``. Text is shown as it is.
+        unit: Unit of its values; stands behind the heading.
+    """
+
+    header: str
+    align: Literal["left", "right"] = "left"
+    form: str = ""
+    unit: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The heading with the unit."""
+        return f"{self.header} ({self.unit})" if self.unit else self.header
+
+    def cell(self, value: object) -> str:
+        """Return a value as text."""
+        if value is None:
+            return _UNKNOWN
+        return value if isinstance(value, str) else format(value, self.form)
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table that is still to be laid out: as aligned text, as Markdown, or by what prints it.
+
+    Attributes:
+        columns: Its columns.
+        rows: A value for each column; None where it is not known.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[object]]
+
+    def cells(self) -> list[list[str]]:
+        """Return the rows as text, the headings first."""
+        rows = [[column.cell(value) for column, value in zip(self.columns, row, strict=True)] for row in self.rows]
+        return [[column.heading for column in self.columns], *rows]
+
+    def lines(self) -> list[str]:
+        """Return the table as aligned text, with a rule below the headings."""
+        headings, *rows = aligned(self.cells(), self._left())
+        widths = [max(map(len, column)) for column in zip(*self.cells(), strict=True)]
+        return [headings, "  ".join("-" * width for width in widths), *rows]
+
+    def markdown(self) -> str:
+        """Return the table as Markdown."""
+        return markdown_table(self.cells(), self._left())
+
+    def _left(self) -> set[int]:
+        return {place for place, column in enumerate(self.columns) if column.align == "left"}
+
+
+Line = str | TextTable
+"""A part of a report: a line of text, or a table."""
+
+
+def plain_lines(report: Sequence[Line]) -> list[str]:
+    """Return a report as lines of text, its tables aligned."""
+    return [line for part in report for line in ([part] if isinstance(part, str) else part.lines())]
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:

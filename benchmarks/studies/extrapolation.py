@@ -33,6 +33,7 @@ from matlake.encoders.registry import find_encoder
 from matlake.encoders.training_contents import TrainingContents
 from matlake.export.pretraining.training_contents import read_training_contents
 from matlake.export.pretraining.training_data import TrainingTable
+from matlake.progress import Progress
 from matlake.store.lake import Lake, open_lake
 from matlake.studies.extrapolation.end_to_end import end_to_end_networks
 from matlake.studies.extrapolation.evaluate import (
@@ -192,7 +193,7 @@ def evaluate(
         networks = end_to_end_networks(encoders, task.target, epochs=options.epochs, device=options.device)
         left = None if deadline is None else max(NO_TIME, deadline - time.monotonic())
         within = replace(request, network_seeds=network_seeds, seconds=left)
-        return evaluate_extrapolation(lake, within, networks, seen, note)
+        return evaluate_extrapolation(lake, within, networks, seen, Progress(note))
 
     if options.networks is not None:
         return run(tuple(name for name in options.networks.split(",") if name != "none"), None)

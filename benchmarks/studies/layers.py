@@ -15,7 +15,7 @@ from benchmarks.helpers.common import ENCODER, report
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.registry import find_encoder
 from matlake.materials.formula import element_fractions, parse_formula
-from matlake.quickstart.compositions import SAMPLE, TARGET
+from matlake.quickstart.compositions import SAMPLE
 from matlake.regress.regressors import MODELS, fit_model
 from matlake.regress.splits import grouped_folds, hold_out_groups
 
@@ -27,10 +27,10 @@ SEED = 0
 
 def main() -> None:
     """Fit every regressor with its default parameters to every layer."""
-    table = pq.read_table(SAMPLE)
+    table = pq.read_table(SAMPLE.file)
     compositions = [parse_formula(formula) for formula in table["formula"].to_pylist()]
     fractions = element_fractions(compositions)
-    y = table[TARGET].to_numpy()
+    y = table[SAMPLE.target].to_numpy()
     groups = np.array([composition.content_hash for composition in compositions])
     rows, _ = hold_out_groups(groups, SEED)
     folds = grouped_folds(groups[rows], FOLDS, SEED)

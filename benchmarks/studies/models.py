@@ -42,10 +42,10 @@ class Task:
 
 
 TASKS: Final = (
-    Task("band gap, ElemNet, eV", GAPS, "band_gap_eV", "elemnet-oqmd-formation-energy@2"),
-    Task("band gap, fractions, eV", GAPS, "band_gap_eV", FRACTIONS),
-    Task("bulk modulus, GPa", ELASTICITY, "bulk_modulus_VRH_GPa", "cgcnn-mp-formation-energy"),
-    Task("shear modulus, GPa", ELASTICITY, "shear_modulus_VRH_GPa", "cgcnn-mp-formation-energy"),
+    Task("band gap, ElemNet, eV", GAPS.file, "band_gap_eV", "elemnet-oqmd-formation-energy@2"),
+    Task("band gap, fractions, eV", GAPS.file, "band_gap_eV", FRACTIONS),
+    Task("bulk modulus, GPa", ELASTICITY.file, "bulk_modulus_VRH_GPa", "cgcnn-mp-formation-energy"),
+    Task("shear modulus, GPa", ELASTICITY.file, "shear_modulus_VRH_GPa", "cgcnn-mp-formation-energy"),
     Task(
         "phonon peak, 1/cm",
         DATA / "matbench_phonons.parquet",

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 import matlake
 from benchmarks.helpers.common import DATA, fill_page, results_of, write_results
+from matlake.progress import Progress
 from matlake.store.lake import Lake, open_lake
 from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
 from matlake.studies.transfer.markdown import markdown
@@ -99,9 +100,9 @@ def main() -> None:
         seconds=arguments.budget,
     )
     if arguments.report:
-        report(evaluate_transfer(lake, replace(request, seconds=1e-9), note))
+        report(evaluate_transfer(lake, replace(request, seconds=1e-9), Progress(note)))
     else:
-        print("\n".join(evaluate_transfer(lake, request, note).lines()))
+        print("\n".join(evaluate_transfer(lake, request, Progress(note)).lines()))
 
 
 def prepare(folder: Path) -> Lake:

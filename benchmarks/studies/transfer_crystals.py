@@ -15,6 +15,7 @@ import numpy as np
 import matlake
 from benchmarks.helpers.common import OQMD, report
 from benchmarks.studies.transfer import SOURCES, note
+from matlake.progress import Progress
 from matlake.store.lake import Lake, open_lake
 from matlake.studies.transfer.evaluate import TransferRequest, evaluate_transfer
 from matlake.studies.transfer.report import ALL_SC, ALL_TL
@@ -85,7 +86,7 @@ def measure(lake: Lake, target: str, dataset: str, seed: int) -> dict[str, Any]:
             curves=False,
             seed=seed,
         )
-        (of_target,) = evaluate_transfer(lake, request, note).report.targets
+        (of_target,) = evaluate_transfer(lake, request, Progress(note)).report.targets
         pair = of_target.pair(ALL_SC, ALL_TL)
         if pair.scratch is None or pair.transfer is None:
             sys.exit(f"nothing was measured of {target}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matlake.cli.main import EXIT_FAILED, json_option
-from matlake.cli.output import Output, note, progress
+from matlake.cli.output import Output, progress
 from matlake.networks.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -27,13 +27,11 @@ def encoders_command() -> None:
 @click.pass_obj
 def list_command(lake: Path, output: Output) -> None:
     """List the encoders shipped with matlake and those of the lake."""
-    from matlake.encoders.listing import encoder_line, encoder_summary
+    from matlake.encoders.listing import encoder_summary, encoder_table
     from matlake.encoders.registry import list_encoders
 
     found = list_encoders(lake / "encoders")
-    output.document(
-        {"encoders": [encoder_summary(encoder) for encoder in found]}, [encoder_line(encoder) for encoder in found]
-    )
+    output.document({"encoders": [encoder_summary(encoder) for encoder in found]}, [encoder_table(found)])
 
 
 @encoders_command.command("show")
@@ -252,14 +250,14 @@ def pretrain_command(
         device=device,
         threads=threads,
     )
-    with progress(f"training {architecture}", "epochs") as track:
+    with progress(f"training {architecture}", "epochs") as reporter:
 
         def on_data(data: TrainingData) -> None:
-            note("\n".join(account_lines(data.account)))
+            reporter.note("\n".join(account_lines(data.account)))
 
         def on_epoch(history: list[EpochReport]) -> None:
-            track(len(history), config.epochs)
-            note(epoch_line(history, config, request.target_unit))
+            reporter.track(len(history), config.epochs)
+            reporter.note(epoch_line(history, config, request.target_unit))
 
         record = run_pretraining(request, on_data, on_epoch)
     output.document(run_document(record, folder), run_lines(record, folder))

@@ -6,7 +6,7 @@ import click
 
 from matlake.cli.evaluate_extrapolation import extrapolation_command
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
-from matlake.cli.output import Output, note, progress
+from matlake.cli.output import Output, progress
 
 
 @click.group("evaluate")
@@ -87,8 +87,8 @@ def transfer_command(
         seconds=budget,
         seed=seed,
     )
-    with progress("evaluating", "measurements") as track:
-        result = evaluate_transfer(open_lake(lake), request, note, track)
+    with progress("evaluating", "measurements") as reporter:
+        result = evaluate_transfer(open_lake(lake), request, reporter)
     if folder:
         write_report(result, folder)
     output.document(result.document(), result.lines())

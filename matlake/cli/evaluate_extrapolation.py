@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
-from matlake.cli.output import Output, note, progress
+from matlake.cli.output import Output, progress
 from matlake.networks.architectures import GRAPH_NETWORKS
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def extrapolation_command(
     )
     encoders = network_encoders(opened, _names(networks), sets)
     trained = end_to_end(encoders, target, _names(starts), epochs, device)
-    with progress("evaluating", "measurements") as track:
-        result = evaluate_extrapolation(opened, request, trained, seen_by(opened, tables, sets, encoders), note, track)
+    with progress("evaluating", "measurements") as reporter:
+        result = evaluate_extrapolation(opened, request, trained, seen_by(opened, tables, sets, encoders), reporter)
     if folder:
         write_report(result, folder)
     output.document(result.document(), result.lines())

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.output import Output, note
+from matlake.cli.output import Output, progress
 
 
 @click.command("finetune")
@@ -36,5 +36,6 @@ def finetune_command(
     from matlake.regress.finetuning.finetune import FinetuneRequest, finetune
     from matlake.store.lake import open_lake
 
-    result = finetune(open_lake(lake), FinetuneRequest(head, target_rows, method, name, seed), note)
+    with progress("fine-tuning", "fits") as reporter:
+        result = finetune(open_lake(lake), FinetuneRequest(head, target_rows, method, name, seed), reporter)
     output.document(result.document(), result.lines())

@@ -19,14 +19,14 @@ def heads_command() -> None:
 @click.pass_obj
 def list_command(lake: Path, output: Output) -> None:
     """List the heads of the lake."""
-    from matlake.regress.heads.listing import head_line, head_summary
+    from matlake.regress.heads.listing import head_summary, head_table
     from matlake.regress.heads.storage import list_heads
     from matlake.store.lake import open_lake
 
     cards = list_heads(open_lake(lake).path)
     output.document(
         {"heads": [head_summary(card) for card in cards]},
-        [head_line(card) for card in cards] or ["no heads yet: `matlake train` makes one"],
+        [head_table(cards)] if cards else ["no heads yet: `matlake train` makes one"],
     )
 
 

@@ -37,7 +37,7 @@ def import_command(
     from matlake.store.importing.importer import import_table
     from matlake.store.lake import open_lake
 
-    with progress("importing", "rows") as track:
+    with progress("importing", "rows") as reporter:
         report = import_table(
             open_lake(lake, create=True),
             source,
@@ -46,7 +46,7 @@ def import_command(
             structure_column=structure_column,
             id_column=id_column,
             max_atoms=max_atoms or MAX_ATOMS,
-            track=track,
+            progress=reporter,
         )
     for remark in report.notes:
         note(f"note: {remark}")
@@ -92,7 +92,7 @@ def embed_command(
 
     if dataset and where:
         raise click.UsageError("--dataset and --where exclude each other: put dataset = '…' into the predicate")
-    with progress("embedding", "rows") as track:
+    with progress("embedding", "rows") as reporter:
         report = embed(
             open_lake(lake),
             features.split(","),
@@ -100,7 +100,7 @@ def embed_command(
             where=where,
             device=device,
             workers=workers or os.cpu_count() or 1,
-            track=track,
+            progress=reporter,
         )
     rate = report.embedded / report.seconds if report.seconds else 0.0
     lines = [

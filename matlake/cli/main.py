@@ -58,9 +58,10 @@ class LazyGroup(click.Group):
     default=lambda: Path(os.environ.get("MATLAKE_LAKE", "lake")),
     help="Folder of the lake; $MATLAKE_LAKE, then ./lake where not given.",
 )
+@click.option("--no-color", is_flag=True, help="Print plain text, as in a pipe; so does the variable NO_COLOR.")
 @click.version_option(package_name="matlake", message="matlake %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, lake: Path) -> None:
+def cli(ctx: click.Context, lake: Path, no_color: bool) -> None:  # noqa: ARG001 - matlake.cli.output looks at it
     """Embed materials databases, query them with SQL, train regressors on them."""
     ctx.obj = lake
 

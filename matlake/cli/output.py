@@ -1,21 +1,25 @@
-"""One interface for what a command prints, with a console and a JSON implementation."""
+"""One interface for what a command prints, with a console and a JSON implementation; notes and progress on stderr."""
 
 import json
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from matlake.progress import Progress
+
 if TYPE_CHECKING:
-    from matlake.progress import Tracker
+    from matlake.text_tables import Line, TextTable
 
 
 class Output(Protocol):
     """Where a command reports. Results go to stdout; progress and notes go to stderr."""
 
-    def document(self, document: dict[str, Any], lines: Sequence[str]) -> None:
-        """Report a result: the document for scripts, the lines for people."""
+    def document(self, document: dict[str, Any], lines: "Sequence[Line]") -> None:
+        """Report a result: the document for scripts, the lines and tables for people."""
 
     def error(self, message: str, hint: str) -> None:
         """Report a failure."""
@@ -24,7 +28,7 @@ class Output(Protocol):
 class JsonOutput:
     """One JSON document on stdout and nothing else there."""
 
-    def document(self, document: dict[str, Any], lines: Sequence[str]) -> None:  # noqa: ARG002 - the protocol's
+    def document(self, document: dict[str, Any], lines: "Sequence[Line]") -> None:  # noqa: ARG002 - the protocol's
         """Print the document."""
         click.echo(json.dumps(document, ensure_ascii=False, default=str))
 
@@ -34,12 +38,17 @@ class JsonOutput:
 
 
 class ConsoleOutput:
-    """Plain text on stdout, errors on stderr."""
+    """Text on stdout, errors on stderr."""
 
-    def document(self, document: dict[str, Any], lines: Sequence[str]) -> None:  # noqa: ARG002 - the protocol's
-        """Print the lines."""
+    def document(self, document: dict[str, Any], lines: "Sequence[Line]") -> None:  # noqa: ARG002 - the protocol's
+        """Print the lines; rich draws the tables on a terminal, and they are plain text elsewhere."""
         for line in lines:
-            click.echo(line)
+            if isinstance(line, str):
+                click.echo(line)
+            elif _without_color() or not sys.stdout.isatty():
+                click.echo("\n".join(line.lines()))
+            else:
+                _draw(line)
 
     def error(self, message: str, hint: str) -> None:
         """Print the message and the remedy."""
@@ -48,26 +57,47 @@ class ConsoleOutput:
             click.echo(f"hint: {hint}", err=True)
 
 
+def _draw(table: "TextTable") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for column in table.columns:
+        drawn.add_column(Text(column.heading), justify=column.align, overflow="fold")
+    for row in table.cells()[1:]:
+        drawn.add_row(*map(Text, row))
+    Console().print(drawn)
+
+
+def _without_color() -> bool:
+    """Return whether ``--no-color`` was given, or the variable NO_COLOR is set."""
+    context = click.get_current_context(silent=True)
+    given = context is not None and context.find_root().params.get("no_color", False)
+    return given or bool(os.environ.get("NO_COLOR"))
+
+
 def note(message: str) -> None:
     """Print a remark to stderr, where it disturbs no script."""
     click.echo(message, err=True)
 
 
 @contextmanager
-def progress(label: str, unit: str) -> "Iterator[Tracker]":
-    """Show a progress bar with rate and time left on stderr, when stderr is a terminal.
+def progress(label: str, unit: str) -> Iterator[Progress]:
+    """Report notes on stderr and, when it is a terminal, a bar with rate and time left.
 
     Args:
         label: What is being done.
         unit: What is counted, for the rate.
-
-    Yields:
-        Called with the number done and the number known in all.
     """
+    if not sys.stderr.isatty():
+        yield Progress(note)
+        return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
 
-    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -75,7 +105,7 @@ def progress(label: str, unit: str) -> "Iterator[Tracker]":
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Bars(*columns, console=Console(stderr=True, no_color=_without_color() or None)) as bar:
         task = bar.add_task(label, total=None, rate="")
 
         def track(done: int, total: int) -> None:
@@ -83,4 +113,4 @@ def progress(label: str, unit: str) -> "Iterator[Tracker]":
             rate = f"{done / elapsed:,.0f} {unit}/s" if elapsed else ""
             bar.update(task, completed=done, total=total, rate=rate)
 
-        yield track
+        yield Progress(lambda message: bar.console.print(message, markup=False, highlight=False, soft_wrap=True), track)

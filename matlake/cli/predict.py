@@ -67,10 +67,10 @@ def predict_command(
         from matlake.regress.prediction.predict_table import predict_table, predict_to_file
 
         columns = {"formula_column": formula_column, "structure_column": structure_column}
-        with progress("predicting", "rows") as track:
+        with progress("predicting", "rows") as reporter:
             if target is None:
-                report = predict_table(open_lake(lake), head, table, **columns, track=track)
+                report = predict_table(open_lake(lake), head, table, **columns, progress=reporter)
             else:
-                report = predict_to_file(open_lake(lake), head, table, target, **columns, track=track)
+                report = predict_to_file(open_lake(lake), head, table, target, **columns, progress=reporter)
     output.document(report.document(), report.lines())
     return EXIT_SOME_ROWS_FAILED if report.failed else 0

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.output import Output, note, progress
+from matlake.cli.output import Output, progress
 
 
 @click.command("train")
@@ -70,6 +70,6 @@ def train_command(
     usual = Budget()
     budget = Budget(max_fits or usual.fits, max_seconds or usual.seconds)
     request = TrainRequest(target, features.split(","), model, dataset, where, split, name, seed, budget, adversarial)
-    with progress("choosing a model", "fits") as track:
-        result = train(open_lake(lake), request, note, track)
+    with progress("choosing a model", "fits") as reporter:
+        result = train(open_lake(lake), request, reporter)
     output.document(result.document(), result.lines())

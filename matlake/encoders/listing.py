@@ -1,12 +1,14 @@
 """Encoders laid out for people and for scripts."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from matlake.encoders.card import MODEL_FILE, EncoderCard
 from matlake.encoders.descriptors import is_descriptor
 from matlake.encoders.registry import RegisteredEncoder
+from matlake.text_tables import Column, TextTable
 
 _WIDTH: Final = 120
 _UNBROKEN: Final = "\u00a0"
@@ -30,12 +32,22 @@ def encoder_summary(encoder: RegisteredEncoder) -> dict[str, Any]:
     }
 
 
-def encoder_line(encoder: RegisteredEncoder) -> str:
-    """Return one line for an encoder."""
-    card = encoder.card
-    default = card.layer(None)
-    place = "shipped" if encoder.shipped else "lake"
-    return f"{card.name}  {card.input}  layer {default.name} of {len(card.layers)}, dim {default.dim}  {place}"
+def encoder_table(encoders: Sequence[RegisteredEncoder]) -> TextTable:
+    """Return a table of encoders; the dimension is that of the default layer."""
+    columns = (
+        Column("encoder"),
+        Column("input"),
+        Column("layers", "right"),
+        Column("default"),
+        Column("dimension", "right"),
+        Column("where"),
+    )
+    rows = []
+    for encoder in encoders:
+        card, default = encoder.card, encoder.card.layer(None)
+        place = "shipped" if encoder.shipped else "lake"
+        rows.append((card.name, card.input, len(card.layers), default.name, default.dim, place))
+    return TextTable(columns, rows)
 
 
 def card_lines(encoder: RegisteredEncoder) -> list[str]:

@@ -1,12 +1,14 @@
 """The main job, end to end, on the samples that come with the package: compositions first, then crystals."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matlake.quickstart.compositions import CompositionReport, compositions
-from matlake.quickstart.crystals import CrystalReport, crystals
-from matlake.quickstart.steps import Progress, Say
+from matlake.progress import Progress
+from matlake.quickstart import compositions, crystals
+from matlake.quickstart.steps import Report, Steps
 from matlake.store.lake import open_lake
 
 
@@ -21,22 +23,31 @@ class QuickstartReport:
     """
 
     lake: Path
-    compositions: CompositionReport
-    crystals: CrystalReport
+    compositions: Report
+    crystals: Report
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
         return {"lake": str(self.lake), **self.compositions.document(), "crystals": self.crystals.document()}
 
 
-def quickstart(path: Path, say: Say, progress: Progress, workers: int) -> QuickstartReport:
+def quickstart(
+    path: Path,
+    say: Callable[[str], None],
+    progress: Callable[[str, str], AbstractContextManager[Progress]],
+    workers: int,
+) -> QuickstartReport:
     """Import, embed, query, train, predict and draw; running it again repeats only what is needed.
 
     Args:
         path: Folder of the lake.
-        say: Told what is going on, a line at a time.
-        progress: Makes a tracker from a label and a unit.
+        say: Prints what is going on, a line at a time.
+        progress: Makes a bar from a label and a unit.
         workers: Threads that embed.
     """
     lake = open_lake(path, create=True)
-    return QuickstartReport(path, compositions(lake, say, progress, workers), crystals(lake, say, progress, workers))
+    return QuickstartReport(
+        path,
+        compositions.compositions(Steps(lake, compositions.SAMPLE, say, progress, workers)),
+        crystals.crystals(Steps(lake, crystals.SAMPLE, say, progress, workers)),
+    )

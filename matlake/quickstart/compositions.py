@@ -1,27 +1,17 @@
 """The main job on compositions, on the sample of measured band gaps that comes with the package."""
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final
-
-import pyarrow as pa
+from dataclasses import asdict
+from typing import Final
 
 from matlake.plots.style import embedding_map, parity_plot
-from matlake.quickstart.steps import BUDGET, Progress, Say, embed_sample, import_sample, indented, told, train_head
+from matlake.quickstart.steps import DATA, Report, Sample, Steps
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
-from matlake.regress.heads.train import TrainRequest
-from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
-from matlake.store.lake import Lake
-from matlake.store.sql_output import render
 
-SAMPLE: Final = Path(__file__).parents[1] / "data" / "expt_gap.parquet"
-DATASET: Final = "expt_gap"
-TARGET: Final = "band_gap_eV"
 FEATURE: Final = "elemnet-oqmd-formation-energy@2"
-HEAD: Final = "expt-gap"
-UNSEEN: Final = {"GaN": 3.4, "ZnO": 3.3, "BaZrS3": 1.8}
+SAMPLE: Final = Sample(DATA / "expt_gap.parquet", "expt_gap", "materials", [FEATURE], "band_gap_eV", "expt-gap")
+NEW: Final = {"GaN": 3.4, "ZnO": 3.3, "BaZrS3": 1.8}
 """Well-known semiconductors that the sample lacks, with the gap that the literature gives, in eV."""
 
 FAMILIES: Final = f"""\
@@ -32,92 +22,49 @@ SELECT CASE WHEN list_contains(elements, 'F') THEN 'fluorides'
             WHEN list_contains(elements, 'Te') THEN 'tellurides'
             ELSE 'others' END AS family,
        count(*) AS n,
-       round(100 * avg(CAST({TARGET} = 0 AS INTEGER)), 1) AS metals_percent,
-       round(median({TARGET}) FILTER ({TARGET} > 0), 2) AS median_gap_eV
-FROM {DATASET} GROUP BY family ORDER BY median_gap_eV DESC"""
+       round(100 * avg(CAST({SAMPLE.target} = 0 AS INTEGER)), 1) AS metals_percent,
+       round(median({SAMPLE.target}) FILTER ({SAMPLE.target} > 0), 2) AS median_gap_eV
+FROM {SAMPLE.dataset} GROUP BY family ORDER BY median_gap_eV DESC"""
 
 NEIGHBOURS: Final = f"""\
-SELECT m.formula, m.{TARGET}, round(array_distance(e.vector, q.vector), 2) AS distance
-FROM embed."{FEATURE}" AS e JOIN {DATASET} AS m USING (material_id),
-     (SELECT vector FROM embed."{FEATURE}" JOIN {DATASET} USING (material_id) WHERE formula = 'GaP' LIMIT 1) AS q
+SELECT m.formula, m.{SAMPLE.target}, round(array_distance(e.vector, q.vector), 2) AS distance
+FROM embed."{FEATURE}" AS e JOIN {SAMPLE.dataset} AS m USING (material_id),
+     (SELECT vector FROM embed."{FEATURE}" JOIN {SAMPLE.dataset} USING (material_id) WHERE formula = 'GaP' LIMIT 1) AS q
 WHERE NOT list_contains(m.elements, 'Ga') ORDER BY distance LIMIT 6"""
 
 
-@dataclass(frozen=True)
-class CompositionReport:
-    """What was found and made from compositions.
-
-    Attributes:
-        materials: Rows imported.
-        embedded: Vectors added in this run.
-        families: Result of the first query.
-        neighbours: Result of the second query.
-        training: Result of training.
-        predictions: One entry a formula that the sample lacks: ``input``, ``value`` and ``literature_eV``, in eV.
-        plots: Files drawn.
-    """
-
-    materials: int
-    embedded: int
-    families: pa.Table
-    neighbours: pa.Table
-    training: TrainResult
-    predictions: list[dict[str, Any]]
-    plots: list[Path]
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document."""
-        return {
-            "materials": self.materials,
-            "embedded": self.embedded,
-            "families": self.families.to_pylist(),
-            "neighbours": self.neighbours.to_pylist(),
-            "training": self.training.document(),
-            "predictions": self.predictions,
-            "plots": [str(plot) for plot in self.plots],
-        }
-
-
-def compositions(lake: Lake, say: Say, progress: Progress, workers: int) -> CompositionReport:
-    """Import, embed, query, train, predict and draw; running it again repeats only what is needed.
-
-    Args:
-        lake: The lake.
-        say: Told what is going on, a line at a time.
-        progress: Makes a tracker from a label and a unit.
-        workers: Threads that embed.
-    """
-    say(f"1. import {SAMPLE.name}: measured band gaps, Zhuo et al., J. Phys. Chem. Lett. 9, 1668 (2018)")
-    imported = import_sample(lake, SAMPLE, DATASET, "materials", say, progress)
+def compositions(steps: Steps) -> Report:
+    """Import, embed, query, train, predict and draw; running it again repeats only what is needed."""
+    lake, say = steps.lake, steps.say
+    say(f"1. import {SAMPLE.file.name}: measured band gaps, Zhuo et al., J. Phys. Chem. Lett. 9, 1668 (2018)")
+    materials = steps.import_sample()
 
     say(f"2. embed with {FEATURE} (ONNX Runtime, CPU)")
-    embedded = embed_sample(lake, [FEATURE], DATASET, say, progress, workers)
+    embedded = steps.embed()
 
     say("3. SQL: which families are metals, and how wide are the gaps of the others?")
-    families = lake.query(FAMILIES)
-    say(indented(render(families, "table").decode()))
-    say("   SQL on embeddings: what is nearest to GaP that has no gallium?")
-    neighbours = lake.query(NEIGHBOURS)
-    say(indented(render(neighbours, "table").decode()))
+    families = steps.query(FAMILIES)
+    say("   SQL on embeddings: which materials without gallium are nearest to GaP?")
+    neighbours = steps.query(NEIGHBOURS)
 
-    say("4. train a regressor on the embedding, model chosen by cross-validation")
-    training = train_head(lake, TrainRequest(TARGET, [FEATURE], dataset=DATASET, name=HEAD, budget=BUDGET), say)
+    say("4. train a regressor on the embedding; cross-validation chooses the model")
+    training = steps.train()
 
-    say("5. predict compositions that the sample does not hold")
-    answer = predict(lake, HEAD, list(UNSEEN))
-    predictions = [asdict(p) | {"literature_eV": UNSEEN[p.input]} for p in answer.predictions]
+    say("5. predict compositions that the sample lacks")
+    answer = predict(lake, SAMPLE.head, list(NEW))
     for p in answer.predictions:
-        say(f"   {p.input:<8} {told(p, 'eV')}   literature: about {UNSEEN[p.input]:.1f} eV")
+        steps.show_prediction(p.input, p, f"literature: about {NEW[p.input]:.1f} eV")
+    predictions = [asdict(p) | {"literature_eV": NEW[p.input]} for p in answer.predictions]
 
-    say("6. plots: predictions against measured values, and a map of the embedding coloured by the gap")
+    say("6. plot predictions against measured values, and a map of the embedding coloured by the gap")
     folder = lake.path / "plots"
     folder.mkdir(exist_ok=True)
-    matrix = read_matrix(lake, TARGET, resolve_features(lake, [FEATURE]), dataset=DATASET)
+    matrix = read_matrix(lake, SAMPLE.target, resolve_features(lake, [FEATURE]), dataset=SAMPLE.dataset)
     held = training.test
     plots = [
         *parity_plot(folder / "parity", held.y, held.predicted, quantity="band gap", unit="eV"),
         *embedding_map(folder / "map", matrix.x, matrix.y, quantity="measured band gap", unit="eV"),
     ]
-    for plot in plots:
-        say(f"   {plot}")
-    return CompositionReport(imported.rows, embedded.embedded, families, neighbours, training, predictions, plots)
+    steps.show_plots(plots)
+    queries = {"families": families, "neighbours": neighbours}
+    return Report(materials, embedded, queries, training, predictions, plots)

@@ -1,29 +1,25 @@
 """The main job on crystals, on the sample of computed elastic properties that comes with the package."""
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final
-
-import pyarrow as pa
+from typing import Final
 
 from matlake.files import write_whole
 from matlake.plots.style import parity_plot
-from matlake.quickstart.steps import BUDGET, Progress, Say, embed_sample, import_sample, indented, told, train_head
-from matlake.regress.heads.train import TrainRequest
-from matlake.regress.heads.train_result import TrainResult
+from matlake.quickstart.steps import DATA, Report, Sample, Steps
 from matlake.regress.prediction.predict import predict_structures
-from matlake.store.lake import Lake
-from matlake.store.sql_output import render
 
-SAMPLE: Final = Path(__file__).parents[1] / "data" / "mp_elasticity.parquet"
-DATASET: Final = "elasticity"
-TARGET: Final = "bulk_modulus_VRH_GPa"
-FEATURES: Final = ["cgcnn-mp-formation-energy", "schnet-mp-formation-energy", "dimenet++-mp-formation-energy"]
-HEAD: Final = "bulk-modulus"
+SAMPLE: Final = Sample(
+    DATA / "mp_elasticity.parquet",
+    "elasticity",
+    "crystals",
+    ["cgcnn-mp-formation-energy", "schnet-mp-formation-energy", "dimenet++-mp-formation-energy"],
+    "bulk_modulus_VRH_GPa",
+    "bulk-modulus",
+)
 
 POLYMORPHS: Final = f"""\
-SELECT formula, count(*) AS n, round(min({TARGET})) AS softest_GPa, round(max({TARGET})) AS stiffest_GPa
-FROM {DATASET} GROUP BY formula HAVING n > 1 ORDER BY stiffest_GPa - softest_GPa DESC LIMIT 5"""
+SELECT formula, count(*) AS n, round(min({SAMPLE.target})) AS softest_GPa, round(max({SAMPLE.target})) AS stiffest_GPa
+FROM {SAMPLE.dataset} GROUP BY formula HAVING n > 1 ORDER BY stiffest_GPa - softest_GPa DESC LIMIT 5"""
 
 
 @dataclass(frozen=True)
@@ -33,8 +29,8 @@ class Polymorph:
     Attributes:
         name: What it is called.
         poscar: Its structure.
-        literature_GPa: Measured bulk modulus, and where it stands.
-        source: Where.
+        literature_GPa: Measured bulk modulus.
+        source: The paper that gives it.
     """
 
     name: str
@@ -43,7 +39,7 @@ class Polymorph:
     source: str
 
 
-UNSEEN: Final = (
+NEW: Final = (
     Polymorph(
         "cubic-BN",
         "BN\n1.0\n0 1.8075 1.8075\n1.8075 0 1.8075\n1.8075 1.8075 0\nB N\n1 1\ndirect\n0 0 0\n0.25 0.25 0.25\n",
@@ -67,78 +63,38 @@ UNSEEN: Final = (
 )
 
 
-@dataclass(frozen=True)
-class CrystalReport:
-    """What was found and made from crystals.
+def crystals(steps: Steps) -> Report:
+    """Import, embed, query, train, predict and draw; running it again repeats only what is needed."""
+    lake, say = steps.lake, steps.say
+    say(f"7. import {SAMPLE.file.name}: crystals with computed bulk moduli, de Jong et al., Sci. Data 2, 150009 (2015)")
+    materials = steps.import_sample()
 
-    Attributes:
-        materials: Crystals imported.
-        embedded: Vectors added in this run.
-        polymorphs: Result of the query.
-        training: Result of training.
-        predictions: One entry a crystal that the sample lacks: ``input``, ``value`` and ``literature_GPa``, in GPa.
-        plots: Files drawn.
-    """
+    say(f"8. embed with {', '.join(SAMPLE.features)}")
+    embedded = steps.embed()
 
-    materials: int
-    embedded: int
-    polymorphs: pa.Table
-    training: TrainResult
-    predictions: list[dict[str, Any]]
-    plots: list[Path]
+    say("9. SQL: how far apart are the bulk moduli of polymorphs?")
+    polymorphs = steps.query(POLYMORPHS)
 
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document."""
-        return {
-            "materials": self.materials,
-            "embedded": self.embedded,
-            "polymorphs": self.polymorphs.to_pylist(),
-            "training": self.training.document(),
-            "predictions": self.predictions,
-            "plots": [str(plot) for plot in self.plots],
-        }
+    say("10. train a regressor on the three embeddings together; the split keeps equal formulas on one side")
+    training = steps.train()
 
-
-def crystals(lake: Lake, say: Say, progress: Progress, workers: int) -> CrystalReport:
-    """Import, embed, query, train, predict and draw; running it again repeats only what is needed.
-
-    Args:
-        lake: The lake.
-        say: Told what is going on, a line at a time.
-        progress: Makes a tracker from a label and a unit.
-        workers: Threads that embed.
-    """
-    say(f"7. import {SAMPLE.name}: crystals with computed bulk moduli, de Jong et al., Sci. Data 2, 150009 (2015)")
-    imported = import_sample(lake, SAMPLE, DATASET, "crystals", say, progress)
-
-    say(f"8. embed with {', '.join(FEATURES)}")
-    embedded = embed_sample(lake, FEATURES, DATASET, say, progress, workers)
-
-    say("9. SQL: how much can a bulk modulus differ at one and the same formula?")
-    polymorphs = lake.query(POLYMORPHS)
-    say(indented(render(polymorphs, "table").decode()))
-
-    say("10. train a regressor on the three embeddings together; no formula is on both sides of the split")
-    training = train_head(lake, TrainRequest(TARGET, FEATURES, dataset=DATASET, name=HEAD, budget=BUDGET), say)
-
-    say("11. predict crystals that the sample lacks, though it has their formulas in other structures")
+    say("11. predict crystals that the sample lacks; it has their formulas in other structures")
     folder = lake.path / "structures"
     folder.mkdir(exist_ok=True)
-    paths = [folder / f"{polymorph.name}.vasp" for polymorph in UNSEEN]
-    for path, polymorph in zip(paths, UNSEEN, strict=True):
-        write_whole(path, polymorph.poscar.encode())
-    answer = predict_structures(lake, HEAD, paths)
+    paths = [folder / f"{crystal.name}.vasp" for crystal in NEW]
+    for path, crystal in zip(paths, NEW, strict=True):
+        write_whole(path, crystal.poscar.encode())
+    answer = predict_structures(lake, SAMPLE.head, paths)
     predictions = []
-    for p, crystal in zip(answer.predictions, UNSEEN, strict=True):
+    for p, crystal in zip(answer.predictions, NEW, strict=True):
+        steps.show_prediction(crystal.name, p, f"measured: {crystal.literature_GPa:.0f} GPa, {crystal.source}")
         literature = {"literature_GPa": crystal.literature_GPa, "source": crystal.source}
         predictions.append(asdict(p) | {"input": crystal.name} | literature)
-        say(f"   {crystal.name:<16} {told(p, 'GPa')}   measured: {crystal.literature_GPa:.0f} GPa, {crystal.source}")
 
-    say("12. plot: predictions against computed values")
+    say("12. plot predictions against computed values")
     held = training.test
     plots = parity_plot(
         lake.path / "plots" / "bulk_modulus", held.y, held.predicted, quantity="bulk modulus", unit="GPa"
     )
-    for plot in plots:
-        say(f"   {plot}")
-    return CrystalReport(imported.rows, embedded.embedded, polymorphs, training, predictions, plots)
+    steps.show_plots(plots)
+    return Report(materials, embedded, {"polymorphs": polymorphs}, training, predictions, plots)

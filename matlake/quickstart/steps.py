@@ -1,65 +1,152 @@
-"""The steps that both halves of the quickstart take, and how they are told."""
+"""The steps that both halves of the quickstart take, and what they print."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from matlake.progress import Tracker
+import pyarrow as pa
+
+from matlake.progress import Progress
 from matlake.regress.heads.model_search import FOLDS, Budget
 from matlake.regress.heads.train import TrainRequest, train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import verdict
 from matlake.regress.prediction.prediction import Prediction
 from matlake.regress.regressors import AUTO_MODELS
-from matlake.store.embedding.embedder import EmbedReport, embed
-from matlake.store.importing.importer import ImportReport, import_table
+from matlake.store.embedding.embedder import embed
+from matlake.store.importing.importer import import_table
 from matlake.store.lake import Lake
-
-Say = Callable[[str], None]
-"""Takes a line."""
-
-Progress = Callable[[str, str], AbstractContextManager[Tracker]]
-"""Makes a tracker from a label and a unit."""
-
-
-def import_sample(lake: Lake, sample: Path, dataset: str, what: str, say: Say, progress: Progress) -> ImportReport:
-    """Import a bundled table, and tell how many of ``what`` it holds."""
-    with progress("importing", "rows") as track:
-        imported = import_table(lake, sample, dataset, track=track)
-    say(f"   {imported.rows:,} {what} in the dataset {dataset}")
-    return imported
-
-
-def embed_sample(
-    lake: Lake, features: list[str], dataset: str, say: Say, progress: Progress, workers: int
-) -> EmbedReport:
-    """Embed a dataset, and tell how many vectors that took."""
-    with progress("embedding", "rows") as track:
-        embedded = embed(lake, features, dataset=dataset, workers=workers, track=track)
-    say(f"   {embedded.embedded:,} vectors in {embedded.seconds:.1f} s; {embedded.skipped:,} rows needed none")
-    return embedded
-
+from matlake.store.sql_output import result_table
+from matlake.text_tables import plain_lines
 
 BUDGET: Final = Budget(fits=FOLDS * len(AUTO_MODELS))
 """The default of each model that ``auto`` tries: a first look is to be quick."""
 
-
-def train_head(lake: Lake, request: TrainRequest, say: Say) -> TrainResult:
-    """Train a head, and tell what came of it."""
-    training = train(lake, request)
-    say(indented("\n".join(training.lines())))
-    return training
+DATA: Final = Path(__file__).parents[1] / "data"
 
 
-def told(prediction: Prediction, unit: str) -> str:
-    """Return a prediction with its interval and what its out-of-distribution score means."""
-    p = prediction
-    if p.lower is None or p.upper is None or p.ood_score is None:
-        return f"{p.value:.3g} {unit}"
-    return f"{p.value:.3g} {unit} [{p.lower:.3g}, {p.upper:.3g}], {verdict(p.ood_score)} ({p.ood_score:.1f})"
+@dataclass(frozen=True)
+class Sample:
+    """A table that comes with the package, and what is done with it.
+
+    Attributes:
+        file: The table.
+        dataset: Name of the dataset.
+        rows: What its rows are, for people.
+        features: Layers that embed it.
+        target: Property that is learned.
+        head: Name of the head.
+    """
+
+    file: Path
+    dataset: str
+    rows: str
+    features: list[str]
+    target: str
+    head: str
 
 
-def indented(text: str) -> str:
-    """Return lines as they stand below a heading."""
-    return "\n".join(f"   {line}".rstrip() for line in text.splitlines())
+@dataclass(frozen=True)
+class Report:
+    """What was found and made from a sample.
+
+    Attributes:
+        materials: Rows imported.
+        embedded: Vectors added in this run.
+        queries: Results of the SQL queries, by name.
+        training: Result of training.
+        predictions: One entry for each new material: ``input``, ``value``, and what the literature gives.
+        plots: Files drawn.
+    """
+
+    materials: int
+    embedded: int
+    queries: dict[str, pa.Table]
+    training: TrainResult
+    predictions: list[dict[str, Any]]
+    plots: list[Path]
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        return {
+            "materials": self.materials,
+            "embedded": self.embedded,
+            **{name: table.to_pylist() for name, table in self.queries.items()},
+            "training": self.training.document(),
+            "predictions": self.predictions,
+            "plots": [str(plot) for plot in self.plots],
+        }
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Takes the steps on one sample, and prints what comes of each.
+
+    Attributes:
+        lake: The lake.
+        sample: The sample.
+        say: Prints a line.
+        progress: Makes a bar from a label and a unit.
+        workers: Threads that embed.
+    """
+
+    lake: Lake
+    sample: Sample
+    say: Callable[[str], None]
+    progress: Callable[[str, str], AbstractContextManager[Progress]]
+    workers: int
+
+    def import_sample(self) -> int:
+        """Import the table and return its number of rows."""
+        with self.progress("importing", "rows") as progress:
+            imported = import_table(self.lake, self.sample.file, self.sample.dataset, progress=progress)
+        self._below([f"{imported.rows:,} {self.sample.rows} in the dataset {self.sample.dataset}"])
+        return imported.rows
+
+    def embed(self) -> int:
+        """Embed the dataset and return the number of new vectors."""
+        dataset = self.sample.dataset
+        with self.progress("embedding", "rows") as progress:
+            report = embed(self.lake, self.sample.features, dataset=dataset, workers=self.workers, progress=progress)
+        self._below([f"{report.embedded:,} vectors in {report.seconds:.1f} s; {report.skipped:,} rows needed none"])
+        return report.embedded
+
+    def query(self, statement: str) -> pa.Table:
+        """Run a query and return its result."""
+        found = self.lake.query(statement)
+        self._below(result_table(found).lines())
+        return found
+
+    def train(self) -> TrainResult:
+        """Train the head."""
+        sample = self.sample
+        training = train(
+            self.lake,
+            TrainRequest(sample.target, sample.features, dataset=sample.dataset, name=sample.head, budget=BUDGET),
+        )
+        self._below(plain_lines(training.lines()))
+        return training
+
+    def show_prediction(self, name: str, prediction: Prediction, literature: str) -> None:
+        """Print a prediction with its interval, what its out-of-distribution score means, and the literature's value.
+
+        Args:
+            name: What the material is called.
+            prediction: Its prediction.
+            literature: What the literature says.
+        """
+        p, unit = prediction, self.sample.target.rpartition("_")[2]
+        text = f"{p.value:.3g} {unit}"
+        if p.lower is not None and p.upper is not None and p.ood_score is not None:
+            text += f" [{p.lower:.3g}, {p.upper:.3g}], {verdict(p.ood_score)} ({p.ood_score:.1f})"
+        self._below([f"{name}: {text}; {literature}"])
+
+    def show_plots(self, plots: Sequence[Path]) -> None:
+        """Print where the plots are."""
+        self._below([str(plot) for plot in plots])
+
+    def _below(self, lines: Sequence[str]) -> None:
+        """Print lines below a heading."""
+        self.say("\n".join(f"   {line}".rstrip() for line in lines))

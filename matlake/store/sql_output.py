@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from matlake.text_tables import Column, TextTable
+
 _SHOWN_ITEMS = 4
 _SHOWN_WIDTH = 60
 
@@ -24,7 +26,17 @@ def render(table: pa.Table, form: str) -> bytes:
         buffer = io.BytesIO()
         pacsv.write_csv(_flat(table), buffer)
         return buffer.getvalue()
-    return _aligned(table).encode()
+    return "\n".join(result_table(table).lines()).encode()
+
+
+def result_table(table: pa.Table) -> TextTable:
+    """Return a query's result as a table for people; long lists and texts are cut."""
+    columns = [
+        Column(name, "right" if pa.types.is_integer(kind) or pa.types.is_floating(kind) else "left")
+        for name, kind in zip(table.column_names, table.schema.types, strict=True)
+    ]
+    values = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
+    return TextTable(columns, list(zip(*values, strict=True)))
 
 
 def _plain(value: object) -> object:
@@ -41,22 +53,6 @@ def _flat(table: pa.Table) -> pa.Table:
         for column in table.columns
     ]
     return pa.table(dict(zip(table.column_names, columns, strict=True)))
-
-
-def _aligned(table: pa.Table) -> str:
-    rows = [[_cell(value) for value in row.values()] for row in table.to_pylist()]
-    header = table.column_names
-    numeric = [pa.types.is_integer(c.type) or pa.types.is_floating(c.type) for c in table.columns]
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-
-    def line(cells: list[str]) -> str:
-        padded = [
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(cells, widths, numeric, strict=True)
-        ]
-        return "  ".join(padded).rstrip()
-
-    return "\n".join([line(header), line(["-" * width for width in widths]), *map(line, rows)])
 
 
 def _cell(value: object) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from matlake.store import delta
 from matlake.store.lake import Lake
 from matlake.store.sql import MATERIAL_COLUMNS, embedding_partition, identifier
+from matlake.text_tables import Column, Line, TextTable
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,20 @@ class Status:
         """Return the JSON document of the contract."""
         return dict(vars(self))
 
-    def lines(self) -> list[str]:
+    def lines(self) -> list[Line]:
         """Return the text for people."""
-        lines = [f"datasets ({len(self.datasets)})"]
-        lines += [
-            f"  {d['name']}: {d['materials']:,} materials; {', '.join(d['properties']) or 'no properties'}"
-            for d in self.datasets
+        datasets = [(d["name"], d["materials"], ", ".join(d["properties"]) or None) for d in self.datasets]
+        layers = [(f"{e['name']}@{e['layer']}", e["vectors"], e["bytes"] / 1e6) for e in self.encoders]
+        return [
+            TextTable((Column("dataset"), Column("materials", "right", ","), Column("properties")), datasets),
+            "",
+            TextTable(
+                (Column("layer"), Column("vectors", "right", ","), Column("size", "right", ",.1f", "MB")), layers
+            ),
+            "",
+            f"heads: {', '.join(self.heads) or 'none'}",
+            f"failures: {self.failures:,} rows",
         ]
-        lines.append(f"embedded layers ({len(self.encoders)})")
-        lines += [
-            f"  {e['name']}@{e['layer']}: {e['vectors']:,} vectors, {e['bytes'] / 1e6:,.1f} MB" for e in self.encoders
-        ]
-        lines.append(f"heads ({len(self.heads)})")
-        lines += [f"  {name}" for name in self.heads]
-        lines.append(f"failures: {self.failures:,} rows")
-        return lines
 
 
 def status(lake: Lake) -> Status:

@@ -39,7 +39,7 @@ def test_an_id_is_searched_for_among_the_others(cli) -> None:
 def test_people_get_a_table(cli) -> None:
     out = cli("search", "--id", "oxides-0", "--encoder", FEATURE, "--dataset", "oxides")
     assert out.splitlines()[0] == "3 nearest by fractions@fractions"
-    assert out.splitlines()[3].split()[1:] == ["NaCl", "oxides/oxides-3"]
+    assert out.splitlines()[5].split()[1:] == ["NaCl", "oxides/oxides-3"]
 
 
 @pytest.mark.parametrize(

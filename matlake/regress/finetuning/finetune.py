@@ -1,6 +1,5 @@
 """``finetune``: a saved IR-net is trained on rows of a target domain, and saved as a head of its own."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -11,6 +10,7 @@ from matlake.encoders.session import onnx_runtime
 from matlake.errors import HeadError, TrainingError
 from matlake.materials.units import quantity_of
 from matlake.metrics import measure
+from matlake.progress import SILENT, Progress
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.finetuning.result import FinetuneResult, Forgetting
@@ -20,7 +20,6 @@ from matlake.regress.finetuning.tuning import CAL_INPUTS, Labelled, Tuning, chec
 from matlake.regress.heads.card import HeadCard, check_name
 from matlake.regress.heads.evaluation import curve_of
 from matlake.regress.heads.measure import made_with, measure_fitted
-from matlake.regress.heads.model_search import silent
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import check_encoder, save_head
 from matlake.regress.heads.train import fractions_baseline
@@ -54,7 +53,7 @@ class FinetuneRequest:
     seed: int = 0
 
 
-def finetune(lake: Lake, request: FinetuneRequest, note: Callable[[str], None] = silent) -> FinetuneResult:
+def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) -> FinetuneResult:
     """Train a saved IR-net on, measure it before and after, calibrate its intervals, and save it as a new head.
 
     A fifth of the target's compositions is set aside for the test, drawn from those that the head was not trained on.
@@ -62,7 +61,7 @@ def finetune(lake: Lake, request: FinetuneRequest, note: Callable[[str], None] =
     Args:
         lake: The lake that holds the head.
         request: What to do.
-        note: Told what is being done.
+        progress: Hears what is being done.
 
     Raises:
         HeadError: No such head, one that is no IR-net, or a name that cannot be given to the new one.
@@ -79,11 +78,11 @@ def finetune(lake: Lake, request: FinetuneRequest, note: Callable[[str], None] =
     _check_names(name, request.head)
     for feature in saved.card.features:
         check_encoder(saved.card, feature, lake.find_encoder(feature.encoder).card)
-    note("reading the rows of the target domain, and those that the head was trained on")
+    progress.note("reading the rows of the target domain, and those that the head was trained on")
     matrix = _read_target(lake, saved.card, request.target_rows)
     past = find_past(lake, saved.card)
     held_out = _hold_out(matrix, past, request)
-    return _Finetuning(lake, request, saved, matrix, past, held_out, note).run(name)
+    return _Finetuning(lake, request, saved, matrix, past, held_out, progress).run(name)
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class _Finetuning:
     matrix: Matrix
     past: Past
     held_out: HeldOut
-    note: Callable[[str], None]
+    progress: Progress
 
     @property
     def tuning(self) -> Tuning:
@@ -110,14 +109,14 @@ class _Finetuning:
         matrix, held_out, seed, card = self.matrix, self.held_out, self.request.seed, self.saved.card
         rows, test_rows = held_out.train, held_out.test
         x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
-        self.note(f"fine-tuning {card.name} on {len(rows):,} rows")
+        self.progress.note(f"fine-tuning {card.name} on {len(rows):,} rows")
         fitted = self.fit(x, y)
-        self.note("calibrating intervals on held-out folds of these rows")
+        self.progress.note("calibrating intervals on held-out folds of these rows")
         measured = measure_fitted(
             matrix, held_out, fitted, lambda: residuals_of(self.fit, x, y, groups, SLOW_FOLDS, seed), seed
         )
         before = measure(matrix.y[test_rows], self.saved.fitted.predict(matrix.x[test_rows]))
-        self.note("comparing with fewer rows and with element fractions")
+        self.progress.note("comparing with fewer rows and with element fractions")
         curve = curve_of(self.fit, matrix, rows, test_rows, seed)
         curve.append({"rows": len(rows), "mae": measured.evaluation.metrics.mae})
         forgetting = self._forgetting(fitted)

@@ -1,11 +1,13 @@
 """Heads laid out for people and for scripts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.parameter_text import parameter_text
 from matlake.regress.heads.storage import PLOTS
+from matlake.text_tables import Column, TextTable
 
 
 def head_summary(card: HeadCard) -> dict[str, Any]:
@@ -24,10 +26,20 @@ def head_summary(card: HeadCard) -> dict[str, Any]:
     }
 
 
-def head_line(card: HeadCard) -> str:
-    """Return one line for a head."""
-    features = " + ".join(feature.feature for feature in card.features)
-    return f"{card.name}  {card.target}  {card.model} on {features}  MAE {_with_unit(card.metrics['mae'], card)}"
+def head_table(cards: Sequence[HeadCard]) -> TextTable:
+    """Return a table of heads."""
+    columns = (Column("head"), Column("target"), Column("model"), Column("features"), Column("MAE", "right"))
+    rows = [
+        (
+            card.name,
+            card.target,
+            card.model,
+            " + ".join(feature.feature for feature in card.features),
+            _with_unit(card.metrics["mae"], card),
+        )
+        for card in cards
+    ]
+    return TextTable(columns, rows)
 
 
 def card_lines(card: HeadCard, folder: Path) -> list[str]:

@@ -1,19 +1,19 @@
 """Choosing a model and its parameters by cross-validation, on training rows only, within a budget."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.progress import Tracker, untracked
+from matlake.progress import SILENT, Progress
 from matlake.regress.heads.race import HOPELESS, Budget, Candidate, Race
 from matlake.regress.regressors import AUTO, AUTO_MODELS, MODELS, Model, Parameters, check_rows, find_model
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model
 from matlake.regress.splits import grouped_folds, subsample
 
-__all__ = ["Budget", "Candidate", "Choice", "choose", "silent"]
+__all__ = ["Budget", "Candidate", "Choice", "choose"]
 
 FOLDS: Final = 3
 SLOW_FOLDS: Final = 1
@@ -23,10 +23,6 @@ MAX_ROWS: Final = 2000
 """Rows used for choosing: more cost minutes and hardly change the order of candidates."""
 
 _DEFAULT: Final = Budget()
-
-
-def silent(message: str) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +69,9 @@ def choose(
     y: NDArray[np.float64],
     groups: NDArray[np.str_],
     seed: int,
-    note: Callable[[str], None] = silent,
+    progress: Progress = SILENT,
     *,
     budget: Budget = _DEFAULT,
-    track: Tracker = untracked,
 ) -> Choice:
     """Cross-validate a model's grid, or search models and parameters for ``auto``, and return the best.
 
@@ -91,9 +86,8 @@ def choose(
         y: float64 [n], target.
         groups: [n], composition of each row; no composition is both fitted and validated on.
         seed: Decides folds, the subsample, the parameters drawn, and what models draw.
-        note: Told what is being tried.
+        progress: Hears what is being tried, and the number of fits done.
         budget: Bounds the search; one model is fitted in any case.
-        track: Told the number of fits done.
 
     Raises:
         TrainingError: Unknown model, or too many rows for it.
@@ -103,8 +97,8 @@ def choose(
     folds = [(rows[fit], rows[held]) for fit, held in grouped_folds(groups[rows], FOLDS, seed)]
     if all(model.slow for model in models):
         folds = folds[:SLOW_FOLDS]
-    note(f"cross-validating {', '.join(model.name for model in models)} on {len(rows):,} training rows")
-    race = Race(x, y, folds, seed, budget, budget.fits, track)
+    progress.note(f"cross-validating {', '.join(model.name for model in models)} on {len(rows):,} training rows")
+    race = Race(x, y, folds, seed, budget, budget.fits, progress)
     n_features = x.shape[1]
     if name == AUTO:
         _search(race, models, n_features)

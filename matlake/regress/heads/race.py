@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.metrics import measure
-from matlake.progress import Tracker
+from matlake.progress import Progress
 from matlake.regress.regressors import Model, Parameters, fit_model
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_parameters
 from matlake.regress.regressors.ensemble_selection import choose_members
@@ -66,8 +66,8 @@ class Race:
         folds: For each fold the rows to fit and the rows to validate on.
         seed: Of what models draw.
         budget: Bounds the race; one model is fitted in any case.
-        total: Fits expected, for ``track``.
-        track: Told the number of fits done.
+        total: Fits expected.
+        progress: Hears the number of fits done.
         candidates: In the order in which they ran.
         fits: Models fitted.
         stopped_by: Which limit ended the race; None while it goes on.
@@ -79,7 +79,7 @@ class Race:
     seed: int
     budget: Budget
     total: int
-    track: Tracker
+    progress: Progress
     candidates: list[Candidate] = field(default_factory=list)
     fits: int = 0
     stopped_by: Literal["fits", "seconds"] | None = None
@@ -98,7 +98,7 @@ class Race:
             predicted.append(fitted.predict(self.x[held]))
             errors.append(measure(self.y[held], predicted[-1]).mae)
             self.fits += 1
-            self.track(self.fits, self.total)
+            self.progress.track(self.fits, self.total)
         if errors:
             mae, spread = float(np.mean(errors)), float(np.std(errors))
             self.candidates.append(Candidate(model.name, parameters, mae, spread, len(errors)))

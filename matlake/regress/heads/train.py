@@ -1,20 +1,19 @@
 """Training: read, split, choose, fit, measure beside the baselines, calibrate, save."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from matlake.encoders.session import onnx_runtime
 from matlake.materials.units import quantity_of, unit_of
 from matlake.metrics import Metrics, measure
-from matlake.progress import Tracker, untracked
+from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import Feature, resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.heads.card import HeadCard, check_name
 from matlake.regress.heads.evaluation import Evaluation, evaluate, learning_curve
 from matlake.regress.heads.measure import made_with, measure_fitted
-from matlake.regress.heads.model_search import Budget, choose, silent
+from matlake.regress.heads.model_search import Budget, choose
 from matlake.regress.heads.model_spec import not_adversarial, resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import save_head
@@ -59,9 +58,7 @@ class TrainRequest:
     adversarial: str | None = None
 
 
-def train(
-    lake: Lake, request: TrainRequest, note: Callable[[str], None] = silent, track: Tracker = untracked
-) -> TrainResult:
+def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
     """Train a head, measure it on rows it has not seen, calibrate its intervals, and save it.
 
     The head is fitted to the training rows only, so that its metrics are those of the very file that is saved.
@@ -69,8 +66,7 @@ def train(
     Args:
         lake: The lake, with the features embedded.
         request: What to train.
-        note: Told what is being done.
-        track: Told the number of fits done in the search for model and parameters.
+        progress: Hears what is being done, and the number of fits done in the search for model and parameters.
 
     Raises:
         TrainingError: The data do not allow it; see ``read_matrix``, ``parse_split``, ``Split.hold_out`` and
@@ -87,7 +83,7 @@ def train(
     named = filter(None, (request.target, request.model, request.adversarial))
     name = request.name or "-".join(named).replace(":", "-")
     check_name(name)
-    note("reading features and target")
+    progress.note("reading features and target")
     matrix = read_matrix(
         lake,
         request.target,
@@ -100,16 +96,16 @@ def train(
     held_out = split.hold_out(matrix, seed)
     rows, test_rows = held_out.train, held_out.test
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
-    choice = choose(asked, x, y, groups, seed, note, budget=request.budget, track=track)
+    choice = choose(asked, x, y, groups, seed, progress, budget=request.budget)
     best, model = choice.best, choice.model
-    note(f"fitting {best.model} to {len(rows):,} rows")
+    progress.note(f"fitting {best.model} to {len(rows):,} rows")
     fitted = fit_model(model, best.parameters, x, y, seed)
-    note("calibrating intervals on held-out folds of the training rows")
+    progress.note("calibrating intervals on held-out folds of the training rows")
     measured = measure_fitted(
         matrix, held_out, fitted, lambda: out_of_fold_residuals(model, best.parameters, x, y, groups, seed), seed
     )
     evaluation, test = measured.evaluation, measured.test
-    note("comparing with fewer rows, with element fractions and with a random split")
+    progress.note("comparing with fewer rows, with element fractions and with a random split")
     curve = learning_curve(model, best.parameters, matrix, rows, test_rows, seed)
     curve.append({"rows": len(rows), "mae": evaluation.metrics.mae})
     on_fractions = fractions_baseline(model, matrix, held_out, seed)

@@ -11,6 +11,7 @@ from matlake.regress.features.matrix import Missing
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.evaluation import Evaluation
 from matlake.regress.heads.parameter_text import parameter_text
+from matlake.text_tables import Column, Line, TextTable
 
 _WIDEST: Final = 60
 _NOTABLE: Final = 0.03
@@ -116,20 +117,20 @@ class TrainResult:
             "left_out_rows": [asdict(row) for row in self.missing],
         }
 
-    def lines(self) -> list[str]:
+    def lines(self) -> list[Line]:
         """Return the text for people."""
         card = self.card
         settings = parameter_text(card.parameters)
         cross = card.cross_validation
         dropped = f", {card.n_dropped:,} on neither side" if card.n_dropped else ""
-        lines = [
+        lines: list[Line] = [
             f"head {card.name}: {card.target} in {card.unit or 'no unit'}",
             f"trained on {card.n_train:,} rows, tested on {card.n_test:,} others{dropped}; seed {card.seed}",
             f"split {card.split}: {card.split_description}",
             f"model {card.model}{f' ({settings})' if settings else ''}",
             _cross_validation_line(cross, card.unit),
             "",
-            *self._table(),
+            self._table(),
             "",
             *self._trust_lines(),
         ]
@@ -139,13 +140,12 @@ class TrainResult:
             lines += [
                 "",
                 f"{self.left_out:,} rows left out: {example}",
-                "see the view failures, or run `matlake embed` again",
+                "see the view failures, or embed again",
             ]
         return lines
 
-    def _table(self) -> list[str]:
+    def _table(self) -> TextTable:
         card, evaluation = self.card, self.evaluation
-        unit = card.unit or "no unit"
         features = _features([feature.feature for feature in card.features])
         rows: list[tuple[str, Metrics, Intervals]] = [
             (f"{card.model} on {features}", evaluation.metrics, evaluation.intervals),
@@ -160,13 +160,16 @@ class TrainResult:
                 ("random split: nearest training material", other.nearest_baseline, {}),
                 ("random split: mean of the training rows", other.baseline, {}),
             ]
-        heading = "errors on the test rows"
-        width = max(len(heading), *(len(label) for label, _, _ in rows))
-        columns = f"{'MAE':>8}  {'95 % interval':<18}  {'RMSE':>8}  {'Q95':>8}  {'R²':>6}  {'Spearman':>8}"
-        return [
-            f"{heading:<{width}}  {columns}  (MAE, RMSE and Q95 in {unit})",
-            *(_metrics_line(label.ljust(width), metrics, intervals) for label, metrics, intervals in rows),
-        ]
+        columns = (
+            Column("errors on the test rows"),
+            Column("MAE", "right", ".4g", card.unit),
+            Column("95 % interval"),
+            Column("RMSE", "right", ".4g", card.unit),
+            Column("Q95", "right", ".4g", card.unit),
+            Column("R²", "right", ".3f"),
+            Column("Spearman", "right", ".3f"),
+        )
+        return TextTable(columns, [_table_row(*row) for row in rows])
 
     def _trust_lines(self) -> list[str]:
         card, lines = self.card, []
@@ -207,13 +210,6 @@ def _features(names: list[str]) -> str:
     return together if len(together) <= _WIDEST else f"{len(names)} embeddings together"
 
 
-def _metrics_line(label: str, metrics: Metrics, intervals: Intervals) -> str:
+def _table_row(label: str, metrics: Metrics, intervals: Intervals) -> tuple[object, ...]:
     between = "[{:.4g}, {:.4g}]".format(*intervals["mae"]) if "mae" in intervals else ""
-    return (
-        f"{label}  {metrics.mae:>8.4g}  {between:<18}  {metrics.rmse:>8.4g}  {metrics.q95:>8.4g}"
-        f"  {_optional(metrics.r2):>6}  {_optional(metrics.spearman):>8}"
-    )
-
-
-def _optional(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return label, metrics.mae, between, metrics.rmse, metrics.q95, metrics.r2, metrics.spearman

@@ -10,6 +10,7 @@ from matlake.regress.prediction.prediction import Prediction, Refusal
 from matlake.regress.prediction.predictor import Predictor, open_predictor
 from matlake.regress.uncertainty.applicability import FARTHEST
 from matlake.store.lake import Lake
+from matlake.text_tables import Column, Line, TextTable
 
 FAR_OUT: Final = 2.0
 """Out-of-distribution score from which a material is far outside the training materials."""
@@ -39,7 +40,7 @@ class Predictions:
         """Return the JSON document of the contract."""
         return asdict(self)
 
-    def lines(self) -> list[str]:
+    def lines(self) -> list[Line]:
         """Return the text for people."""
         heading = f"{self.target} by head {self.head}, in {self.unit or 'no unit'}"
         if self.level is not None:
@@ -47,21 +48,26 @@ class Predictions:
         return [heading, *prediction_lines(self.predictions, self.unit), *refusal_lines(self.failed, len(self.failed))]
 
 
-def prediction_lines(predictions: list[Prediction], unit: str) -> list[str]:
-    """Return lines on predictions: value, interval, how far out, what is new, the nearest training materials."""
-    width = max((len(p.input) for p in predictions), default=0)
-    lines = []
+def prediction_lines(predictions: list[Prediction], unit: str) -> list[Line]:
+    """Return a table of values, intervals and scores; below it what is doubtful, and the nearest training materials."""
+    if not predictions:
+        return []
+    columns = (Column("input"), Column("value", "right"), Column("interval"), Column("out-of-distribution score"))
+    remarks: list[Line] = []
     for p in predictions:
-        line = f"  {p.input:<{width}}  {p.value:>10.4g} {unit}".rstrip()
-        if p.lower is not None and p.upper is not None and p.ood_score is not None:
-            line += f"  [{p.lower:.4g}, {p.upper:.4g}]  {verdict(p.ood_score)} ({p.ood_score:.2f})"
-        lines.append(line)
         if p.doubts:
-            lines.append(f"  {'':<{width}}  doubtful: {'; '.join(p.doubts)}")
+            remarks.append(f"{p.input} is doubtful: {'; '.join(p.doubts)}")
         if p.nearest:
             near = ", ".join(f"{n.formula} {n.value:.4g} ({n.distance:.2f})" for n in p.nearest)
-            lines.append(f"  {'':<{width}}  nearest: {near}")
-    return lines
+            remarks.append(f"{p.input} is nearest to {near}")
+    return [TextTable(columns, [_row(p, unit) for p in predictions]), *remarks]
+
+
+def _row(p: Prediction, unit: str) -> tuple[str | None, ...]:
+    value = f"{p.value:.4g} {unit}".rstrip()
+    if p.lower is None or p.upper is None or p.ood_score is None:
+        return p.input, value, None, None
+    return p.input, value, f"[{p.lower:.4g}, {p.upper:.4g}]", f"{p.ood_score:.2f}, {verdict(p.ood_score)}"
 
 
 def verdict(ood_score: float) -> str:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from matlake.errors import SourceError
 from matlake.files import fsync_folder
-from matlake.progress import Tracker, untracked
+from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.inputs import Answers, open_questions
 from matlake.regress.prediction.predict import Predictions, collect, refusal_lines
@@ -74,7 +74,7 @@ def predict_table(
     *,
     formula_column: str | None = None,
     structure_column: str | None = None,
-    track: Tracker = untracked,
+    progress: Progress = SILENT,
 ) -> Predictions:
     """Predict for a table and return all predictions; ``predict_to_file`` is for tables of any length.
 
@@ -84,7 +84,7 @@ def predict_table(
         path: CSV or Parquet file, or anything else that can be imported.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
-        track: Told the number of rows done.
+        progress: Hears the number of rows done.
 
     Raises:
         SourceError: The file or its column of formulas or structures is not there.
@@ -95,7 +95,7 @@ def predict_table(
     found: list[Prediction | Refusal] = []
     for answers in questions.answer(predictor):
         found += answers.each(len(found))
-        track(len(found), max(len(found), questions.source.rows))
+        progress.track(len(found), max(len(found), questions.source.rows))
     return collect(predictor, [*found, *_bad_lines(questions.source, len(found))])
 
 
@@ -107,7 +107,7 @@ def predict_to_file(
     *,
     formula_column: str | None = None,
     structure_column: str | None = None,
-    track: Tracker = untracked,
+    progress: Progress = SILENT,
 ) -> WrittenPredictions:
     """Predict for a table and write a table, in memory that does not grow with the number of rows.
 
@@ -121,7 +121,7 @@ def predict_to_file(
             joined by hyphens, ``doubts`` joined by semicolons, and ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
-        track: Told the number of rows done.
+        progress: Hears the number of rows done.
 
     Raises:
         SourceError: The file or its column of formulas or structures is not there, or the output's ending is unknown.
@@ -143,7 +143,7 @@ def predict_to_file(
                 rows += answers.columns.num_rows
                 n_failed += len(refusals)
                 listed += refusals[: _LISTED - len(listed)]
-                track(rows, max(rows, source.rows))
+                progress.track(rows, max(rows, source.rows))
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(output)

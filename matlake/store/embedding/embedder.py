@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.errors import LakeError
-from matlake.progress import Tracker, untracked
+from matlake.progress import SILENT, Progress
 from matlake.store import delta
 from matlake.store.embedding.encoding import NOT_FINITE, Encoded, Prepared, by_recipe, encode, prepare, reasons_against
 from matlake.store.embedding.pending import Pending
@@ -67,7 +67,7 @@ def embed(
     where: str | None = None,
     device: str = "cpu",
     workers: int = 1,
-    track: Tracker = untracked,
+    progress: Progress = SILENT,
 ) -> EmbedReport:
     """Embed all materials, or some, with one or several encoders.
 
@@ -81,7 +81,7 @@ def embed(
         where: Only rows of ``materials`` that this SQL predicate selects.
         device: ``cpu`` or ``cuda``.
         workers: Threads that encode on a CPU; on a GPU one does, and these make its inputs.
-        track: Told the number of rows done, over all features.
+        progress: Hears the number of rows done, over all features.
 
     Raises:
         EncoderError: An encoder or layer is unknown, or its file is refused.
@@ -93,7 +93,7 @@ def embed(
     files = _files(lake, dataset)
     targets = open_targets(lake, features, device)
     with closing(Pending(lake, targets)) as pending:
-        run = _Run(targets, pending, len(targets) * sum(file.rows for file in files), track)
+        run = _Run(targets, pending, len(targets) * sum(file.rows for file in files), progress)
         if device == "cpu":
             makers, encoders = -(-workers // _ENCODERS_A_MAKER), workers
         else:
@@ -123,10 +123,10 @@ def _files(lake: Lake, dataset: str | None) -> list[_File]:
 class _Run:
     """What the driver knows and does: it alone selects, reads and commits."""
 
-    def __init__(self, targets: Sequence[Target], pending: Pending, total: int, track: Tracker) -> None:
+    def __init__(self, targets: Sequence[Target], pending: Pending, total: int, progress: Progress) -> None:
         self.selected = self.embedded = self.failed = 0
         self._targets, self._pending = targets, pending
-        self._done, self._total, self._track = 0, total, track
+        self._done, self._total, self._progress = 0, total, progress
 
     def shards(self, files: Sequence[_File], where: str | None) -> Iterator[Shard]:
         """Yield shards, each for encoders that take the same input."""
@@ -158,7 +158,7 @@ class _Run:
 
     def _advance(self, vectors: int) -> None:
         self._done += vectors
-        self._track(self._done, self._total)
+        self._progress.track(self._done, self._total)
 
     def _refuse(self, kind: str, contents: pa.Table, lacks: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Record contents that an encoder has no input for; return bool [n, t], what is lacking apart from them."""

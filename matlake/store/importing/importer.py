@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from matlake.errors import SourceError
 from matlake.materials.crystal import MAX_ATOMS
-from matlake.progress import Tracker, untracked
+from matlake.progress import SILENT, Progress
 from matlake.store import delta
 from matlake.store.importing.readers import Source, open_source
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA, ColumnRoles, RowBuilder
@@ -84,7 +84,7 @@ def import_table(
     structure_column: str | None = None,
     id_column: str | None = None,
     max_atoms: int = MAX_ATOMS,
-    track: Tracker = untracked,
+    progress: Progress = SILENT,
 ) -> ImportReport:
     """Import a table or structure files as a dataset, replacing one of the same name.
 
@@ -99,7 +99,7 @@ def import_table(
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
         id_column: Column of unique ids; by default ``material_id`` or ``id``, else ``DATASET-ROW`` is made up.
         max_atoms: Cells with more atoms become failures.
-        track: Told the number of rows done.
+        progress: Hears the number of rows done.
 
     Raises:
         SourceError: The source or one of the columns is not there, or no row is a material.
@@ -115,7 +115,7 @@ def import_table(
     try:
         for table in _tables(source, builder):
             written.add(table)
-            track(written.rows, max(written.rows, source.rows))
+            progress.track(written.rows, max(written.rows, source.rows))
     except BaseException:
         written.discard()
         raise

@@ -15,6 +15,7 @@ from matlake.materials.formula import Composition, check_elements, element_fract
 from matlake.store.lake import Lake
 from matlake.store.searching.index import Index, Neighbour, open_index
 from matlake.store.sql import literal
+from matlake.text_tables import Column, Line, TextTable
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,11 @@ class SearchResult:
         """Return the JSON document of the contract."""
         return {"encoder": self.feature, "neighbours": [vars(neighbour) for neighbour in self.neighbours]}
 
-    def lines(self) -> list[str]:
+    def lines(self) -> list[Line]:
         """Return the text for people."""
-        names = [f"{n.dataset}/{n.material_id}" for n in self.neighbours]
-        widths = [max(map(len, column), default=0) for column in (names, [n.formula for n in self.neighbours])]
-        return [
-            f"{len(self.neighbours):,} nearest by {self.feature}",
-            *(
-                f"  {n.distance:>10.4g}  {n.formula:<{widths[1]}}  {name:<{widths[0]}}".rstrip()
-                for name, n in zip(names, self.neighbours, strict=True)
-            ),
-        ]
+        rows = [(n.distance, n.formula, f"{n.dataset}/{n.material_id}") for n in self.neighbours]
+        columns = (Column("distance", "right", ".4g"), Column("formula"), Column("material"))
+        return [f"{len(self.neighbours):,} nearest by {self.feature}", TextTable(columns, rows)]
 
 
 def search(lake: Lake, request: SearchRequest) -> SearchResult:

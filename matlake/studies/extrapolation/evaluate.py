@@ -1,7 +1,7 @@
 """One extrapolation: every way in every task, what has been measured before taken from the table."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from string import ascii_uppercase
@@ -13,10 +13,9 @@ from matlake.encoders.registry import split_feature
 from matlake.encoders.session import onnx_runtime
 from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import TrainingError
-from matlake.progress import Tracker, untracked
+from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.heads.card import check_name
-from matlake.regress.heads.model_search import silent
 from matlake.regress.regressors import named_model
 from matlake.regress.splits import parse_split
 from matlake.regress.uncertainty.applicability import FEW
@@ -117,8 +116,7 @@ def evaluate_extrapolation(
     request: ExtrapolationRequest,
     networks: Sequence[Network] = (),
     seen: Mapping[str, TrainingContents] | None = None,
-    note: Callable[[str], None] = silent,
-    track: Tracker = untracked,
+    progress: Progress = SILENT,
 ) -> ExtrapolationResult:
     """Predict the same tested rows by heads on frozen embeddings and by networks trained end to end.
 
@@ -127,8 +125,7 @@ def evaluate_extrapolation(
         request: What to evaluate.
         networks: Ways of training networks end to end.
         seen: What encoders were trained on, by their sha256, where that is known.
-        note: Told what is being done.
-        track: Told the number of measurements made, and expected.
+        progress: Hears what is being done, and the number of measurements made and expected.
 
     Raises:
         TrainingError: An unknown split, model or column, features that are not embedded, or rows that allow no split.
@@ -143,7 +140,7 @@ def evaluate_extrapolation(
     sets = [tuple(f.feature for f in resolve_features(lake, list(features))) for features in request.features]
     letters = dict(zip(ascii_uppercase, dict.fromkeys(sets), strict=False))
     features = resolve_features(lake, list(dict.fromkeys(feature for one in letters.values() for feature in one)))
-    note("reading features and target")
+    progress.note("reading features and target")
     rows = read_rows(
         lake,
         request.target,
@@ -159,7 +156,7 @@ def evaluate_extrapolation(
     skipped: dict[str, str] = {}
     for split in splits:
         try:
-            note(f"{split.text}: setting rows aside")
+            progress.note(f"{split.text}: setting rows aside")
             tasks += [make_task(rows, split, seed, request.few) for seed in seeds]
         except TrainingError as error:
             tasks = [task for task in tasks if task.split != split.text]
@@ -180,7 +177,7 @@ def evaluate_extrapolation(
     def tell(_: Measurement) -> None:
         nonlocal done
         done += 1
-        track(done, len(order) - len(refused))
+        progress.track(done, len(order) - len(refused))
 
     desk = Desk(
         ledger=open_ledger(lake, request.name),
@@ -197,7 +194,7 @@ def evaluate_extrapolation(
             refusal = refused.get((task.digest, way), "")
             make = not way.is_network or request.network_seeds is None or task.seed < request.network_seeds
             if way.is_network and not refusal and make:
-                note(f"{task.split}, seed {task.seed}: {way.name}")
+                progress.note(f"{task.split}, seed {task.seed}: {way.name}")
             measurement = None if refusal else desk.measure(task, way, make=make)
             exposures, unseen = judge.exposures(task, way)
             cells.append(Cell(task, way, measurement, refusal, exposures, unseen))

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,11 +10,10 @@ import numpy as np
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import TrainingError
 from matlake.networks.architectures import COMPOSITION_NETWORKS
-from matlake.progress import Tracker, untracked
+from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import numeric_columns
 from matlake.regress.heads.card import check_name
-from matlake.regress.heads.model_search import silent
 from matlake.store.lake import Lake
 from matlake.studies.transfer.configurations import parse_configurations
 from matlake.studies.transfer.feature_reader import FeatureReader
@@ -114,16 +112,14 @@ class TransferResult:
 def evaluate_transfer(
     lake: Lake,
     request: TransferRequest,
-    note: Callable[[str], None] = silent,
-    track: Tracker = untracked,
+    progress: Progress = SILENT,
 ) -> TransferResult:
     """Compare ways of predicting properties from scratch and by transfer.
 
     Args:
         lake: The lake.
         request: What to evaluate.
-        note: Told what is being done.
-        track: Told the number of measurements made, and expected.
+        progress: Hears what is being done, and the number of measurements made and expected.
 
     Raises:
         TrainingError: An unknown configuration, target or source, or no target that can be evaluated.
@@ -144,7 +140,7 @@ def evaluate_transfer(
         folds=request.folds,
         curves=request.curves,
     )
-    targets, skipped = _read_targets(lake, request, note)
+    targets, skipped = _read_targets(lake, request, progress)
     expected = {target.name: expected_measurements(plan, len(target.y)) for target in targets}
     measurements: dict[str, Measurement] = {}
     through: dict[str, int] = dict.fromkeys(expected, 0)
@@ -154,13 +150,13 @@ def evaluate_transfer(
             measurements[measured.key] = measured
             through[measured.target] += 1
             expected[measured.target] = max(expected[measured.target], through[measured.target])
-            track(sum(through.values()), sum(expected.values()))
+            progress.track(sum(through.values()), sum(expected.values()))
 
     deadline = None if request.seconds is None else time.monotonic() + request.seconds
     desk = Desk(Ledger(lake, request.name), reader, fitter, request.seed, deadline, tell)
     try:
         for target in targets:
-            note(f"{target.name}: {len(target.pool):,} rows to learn from, {len(target.test):,} to test on")
+            progress.note(f"{target.name}: {len(target.pool):,} rows to learn from, {len(target.test):,} to test on")
             desk.base(target)
             search(desk, target, plan)
             expected[target.name] = through[target.name]
@@ -183,10 +179,8 @@ def _all_sources(lake: Lake) -> list[str]:
     return [card.name for card in cards if card.architecture in COMPOSITION_NETWORKS and not card.name.endswith("int8")]
 
 
-def _read_targets(
-    lake: Lake, request: TransferRequest, note: Callable[[str], None]
-) -> tuple[list[TargetRows], dict[str, str]]:
-    note("reading targets")
+def _read_targets(lake: Lake, request: TransferRequest, progress: Progress) -> tuple[list[TargetRows], dict[str, str]]:
+    progress.note("reading targets")
     known = numeric_columns(lake)
     for name in request.targets:
         if name not in known:

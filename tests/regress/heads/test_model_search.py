@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from matlake.progress import Progress
 from matlake.regress.heads import race
 from matlake.regress.heads.model_search import Budget, choose
 from matlake.regress.regressors import AUTO_MODELS, MODELS, Fitted, Model
@@ -31,9 +32,8 @@ def test_a_search_does_as_many_fits_as_its_budget_allows(
 
     monkeypatch.setattr(race, "fit_model", counted)
     (x, y), reports = vectors, []
-    choice = choose(
-        "auto", x, y, groups_of(y), 0, budget=Budget(fits, 600.0), track=lambda at, of: reports.append((at, of))
-    )
+    heard = Progress(track=lambda at, of: reports.append((at, of)))
+    choice = choose("auto", x, y, groups_of(y), 0, heard, budget=Budget(fits, 600.0))
     assert len(done) == choice.fits == fits == sum(c.folds for c in choice.candidates if c.model != ENSEMBLE)
     assert choice.stopped_by == "fits"
     assert reports == [(at, fits) for at in range(1, fits + 1)]

@@ -12,7 +12,7 @@ import pytest
 import matlake
 from matlake.errors import HeadError
 from matlake.regress.heads.card import HeadCard
-from matlake.regress.heads.listing import card_lines, head_line
+from matlake.regress.heads.listing import card_lines, head_table
 from matlake.regress.heads.storage import (
     Head,
     check_encoder,
@@ -153,7 +153,7 @@ def test_a_head_of_format_1_opens_for_ever(tmp_path: Path, embedded: matlake.Lak
     assert answer.level is None
     card = load_head(lake.path, "gap-v1").card
     assert "train it again" in "\n".join(card_lines(card, lake.path))
-    assert "gap-v1" in head_line(card)
+    assert "gap-v1" in head_table([card]).lines()[-1]
 
 
 def test_a_deleted_head_is_gone_with_the_one_put_aside(home: Path) -> None:

@@ -7,10 +7,12 @@ import matlake
 from matlake import extras
 from matlake.errors import EncoderError, HeadError, MissingExtraError, TrainingError
 from matlake.metrics import measure
+from matlake.progress import Progress
 from matlake.regress.heads.train import TrainRequest, train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
 from matlake.regress.regressors import elemnet
+from matlake.text_tables import plain_lines
 
 ENCODER = "elemnet-oqmd-formation-energy"
 FEATURE = f"{ENCODER}@13"
@@ -43,14 +45,14 @@ def test_the_metrics_are_those_of_the_saved_head(embedded: matlake.Lake, trained
 
 
 def test_people_see_the_unit_and_both_baselines(trained: TrainResult) -> None:
-    text = "\n".join(trained.lines())
+    text = "\n".join(plain_lines(trained.lines()))
     assert "band_gap_eV in eV" in text
     assert "mean of the training rows" in text
     assert "ridge on element fractions" in text
     assert "nearest training material" in text
     assert "90% intervals hold" in text
-    header = next(line for line in trained.lines() if "R²" in line)
-    rows = [line for line in trained.lines() if line.startswith(("ridge on", "mean of", "nearest"))]
+    header = next(line for line in plain_lines(trained.lines()) if "R²" in line)
+    rows = [line for line in plain_lines(trained.lines()) if line.startswith(("ridge on", "mean of", "nearest"))]
     assert len(rows) == 4
     assert {len(line) for line in rows} == {header.index("Spearman") + len("Spearman")}
 
@@ -74,9 +76,9 @@ def test_the_same_seed_makes_the_same_head(embedded: matlake.Lake) -> None:
 
 def test_auto_names_the_model_it_chose(embedded: matlake.Lake) -> None:
     steps: list[str] = []
-    result = train(embedded, TrainRequest("band_gap_eV", [FEATURE], where="band_gap_eV > 0"), steps.append)
+    result = train(embedded, TrainRequest("band_gap_eV", [FEATURE], where="band_gap_eV > 0"), Progress(steps.append))
     assert result.card.name == "band_gap_eV-auto"
-    assert f"model {result.card.model}" in result.lines()[3]
+    assert f"model {result.card.model}" in plain_lines(result.lines())[3]
     assert result.metrics.mae < result.baseline.mae
     assert any("cross-validating svr" in step for step in steps)
     assert '"band_gap_eV" IS NOT NULL AND (band_gap_eV > 0' in result.card.training_sql
@@ -108,7 +110,7 @@ def test_a_fine_tuned_encoder_becomes_a_head_like_any_other(
     assert result.metrics.mae < result.baseline.mae
     assert card.parity is not None
     assert card.parity < 1e-5
-    assert any(line.startswith("elemnet on element fractions") for line in result.lines())
+    assert any(line.startswith("elemnet on element fractions") for line in plain_lines(result.lines()))
     held = result.test
     again = [prediction.value for prediction in predict(embedded, card.name, held.formula.tolist()).predictions]
     assert again == pytest.approx(held.predicted, abs=1e-4)

@@ -15,6 +15,7 @@ from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction import predictor
 from matlake.regress.prediction.predict import predict
 from matlake.regress.prediction.predict_table import predict_table, predict_to_file
+from matlake.text_tables import plain_lines
 
 pytestmark = pytest.mark.usefixtures("trained")
 
@@ -29,7 +30,7 @@ def test_what_is_no_formula_is_explained_and_stops_nothing(embedded: matlake.Lak
     contract = {"input", "value", "lower", "upper", "ood_score", "novelties", "doubts", "nearest"}
     assert set(document["predictions"][0]) == contract
     assert set(document["predictions"][0]["nearest"][0]) == {"dataset", "material_id", "formula", "value", "distance"}
-    assert any("GaN" in line and " eV  [" in line for line in answer.lines())
+    assert any("GaN" in line and " eV  [" in line for line in plain_lines(answer.lines()))
 
 
 def test_nothing_but_bad_formulas_is_an_answer_too(embedded: matlake.Lake) -> None:

@@ -18,6 +18,7 @@ from matlake.regress.uncertainty.applicability import (
     novel_elements,
 )
 from matlake.studies.extrapolation.coverage_of_elements import continuity
+from matlake.text_tables import plain_lines
 
 
 def test_blocks_are_those_of_the_periodic_table() -> None:
@@ -69,4 +70,4 @@ def test_predict_doubts_what_the_evaluation_doubts(embedded: matlake.Lake) -> No
     assert [bool(one.doubts) for one in answer.predictions] == doubted.tolist()
     assert 0 < doubted.sum() < len(asked)
     assert load_head(embedded.path, "gap").card.block_rows
-    assert any("doubtful: " in line for line in answer.lines())
+    assert any("doubtful: " in line for line in plain_lines(answer.lines()))

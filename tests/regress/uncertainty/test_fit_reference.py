@@ -19,6 +19,7 @@ from matlake.regress.uncertainty.conformal import ALL_FOLDS_ROWS, calibrate, out
 from matlake.regress.uncertainty.fit_reference import make_interval, make_reference, remember
 from matlake.regress.uncertainty.projection import fit_projection
 from matlake.regress.uncertainty.reference_set import Reference, Surroundings
+from matlake.text_tables import plain_lines
 
 FEATURE = "elemnet-oqmd-formation-energy@13"
 RIDGE = {"alpha": 100.0}
@@ -133,7 +134,7 @@ def test_the_shortfall_out_of_distribution_is_printed(embedded: matlake.Lake) ->
     document = json.loads(json.dumps(result.document(), allow_nan=False))
     assert document["interval"]["coverage"] < 0.7 < document["interval"]["level"]
     assert document["random_split"]["metrics"]["mae"] < document["metrics"]["mae"]
-    text = "\n".join(result.lines())
+    text = "\n".join(plain_lines(result.lines()))
     assert "points short" in text
     assert "random split: ridge on" in text
     assert "random split: mean of the training rows" in text

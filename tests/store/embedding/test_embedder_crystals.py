@@ -26,6 +26,7 @@ from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.pair_graphs import PairGraphs
 from matlake.materials.structure_files.sniff import parse_structure
+from matlake.progress import Progress
 from matlake.store import delta
 from matlake.store.embedding import shards, targets
 from matlake.store.embedding.encoding import NOT_FINITE
@@ -301,10 +302,10 @@ def test_for_a_fast_device_batches_are_made_ahead_and_vectors_are_the_same(
 
 def test_progress_ends_at_all_rows_of_all_features(few: Lake) -> None:
     steps: list[tuple[int, int]] = []
-    embed(few, [POOLED, COMPOSITION], track=lambda done, total: steps.append((done, total)))
+    embed(few, [POOLED, COMPOSITION], progress=Progress(track=lambda done, total: steps.append((done, total))))
     assert [done for done, _ in steps] == sorted(done for done, _ in steps)
     assert steps[-1] == (14, 14)
-    embed(few, [POOLED], track=lambda done, total: steps.append((done, total)))
+    embed(few, [POOLED], progress=Progress(track=lambda done, total: steps.append((done, total))))
     assert steps[-1] == (7, 7)
 
 
