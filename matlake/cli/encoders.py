@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matlake.cli.main import EXIT_FAILED, json_option
+from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, FILE, FOLDER, POSITIVE, Command, device_option, option
 from matlake.cli.output import Output, progress
 from matlake.networks.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
     from matlake.export.pretraining.training_data import TrainingTable
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
-_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+def _size(text: str) -> tuple[str, float]:
+    """Read a size of a network, such as ``hidden_channels=128``."""
+    name, _, number = text.partition("=")
+    try:
+        return name, int(number) if number.isdigit() else float(number)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not like hidden_channels=128") from error
 
 
 @click.group("encoders")
@@ -22,7 +29,7 @@ def encoders_command() -> None:
     """List, show, verify, pretrain and export encoders."""
 
 
-@encoders_command.command("list")
+@encoders_command.command("list", cls=Command)
 @json_option
 @click.pass_obj
 def list_command(lake: Path, output: Output) -> None:
@@ -34,12 +41,12 @@ def list_command(lake: Path, output: Output) -> None:
     output.document({"encoders": [encoder_summary(encoder) for encoder in found]}, [encoder_table(found)])
 
 
-@encoders_command.command("show")
+@encoders_command.command("show", cls=Command)
 @click.argument("name")
 @json_option
 @click.pass_obj
 def show_command(lake: Path, name: str, output: Output) -> None:
-    """Show the card of an encoder: layers, training data, errors, licence, what to cite."""
+    """Show the card of an encoder: layers, training data, errors, licence, citations."""
     from matlake.encoders.listing import card_lines
     from matlake.encoders.registry import find_encoder
 
@@ -47,12 +54,12 @@ def show_command(lake: Path, name: str, output: Output) -> None:
     output.document({**asdict(found.card), "folder": str(found.folder)}, card_lines(found))
 
 
-@encoders_command.command("verify")
+@encoders_command.command("verify", cls=Command)
 @click.argument("name")
 @json_option
 @click.pass_context
 def verify_command(ctx: click.Context, name: str, output: Output) -> int:
-    """Hold an encoder to its contract; exit code 1 when it fails."""
+    """Check an encoder against its contract. Exit code 1 means that it fails."""
     from matlake.encoders.registry import find_encoder
     from matlake.encoders.verify import verify_encoder
 
@@ -65,38 +72,43 @@ def verify_command(ctx: click.Context, name: str, output: Output) -> int:
     return 0 if passed else EXIT_FAILED
 
 
-@encoders_command.command("export")
+@encoders_command.command("export", cls=Command)
 @click.argument("architecture", type=click.Choice(list(ARCHITECTURES)))
-@click.option(
+@option(
     "--checkpoint",
     required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of a pretraining run, its best.pt, or a published checkpoint.",
+    type=ANY_PATH,
+    help="Export this network: the folder of a pretraining run, its best.pt, or a published checkpoint.",
 )
-@click.option("--name", required=True, help="Name of the encoder.")
-@click.option(
+@option("--name", required=True, help="Name the encoder.")
+@option("--output", "folder", type=FOLDER, help="Write the encoder to this folder.  [default: LAKE/encoders/NAME]")
+@option("--replace", is_flag=True, help="Replace an encoder of this name.")
+@option(
     "--precision",
     type=click.Choice(["float32", "float16", "int8"]),
     default="float32",
     show_default=True,
-    help="float16 halves the file and computes in float32; int8 (ElemNet) also computes faster.",
+    help="Store weights in this precision. float16 halves the file and computes in float32; int8 (ElemNet) also "
+    "computes faster.",
 )
-@click.option("--output", "folder", type=_FOLDER, help="Folder of the encoder; LAKE/encoders/NAME where not given.")
-@click.option("--data", type=_FILE, help="Table of the run: measures the exported file's errors on its held-out rows.")
-@click.option("--dataset", help="Dataset of the run, instead of --data.")
-@click.option("--database", type=click.Choice(["oqmd", "mp"]), help="Source of the table: gives licence and citation.")
-@click.option("--licence", help="Licence of the weights.")
-@click.option("--citation", multiple=True, help="A paper or data set to cite; may be repeated.")
-@click.option(
-    "--cutoff", type=click.FloatRange(min=0, min_open=True), help="Cutoff in Å, where the checkpoint does not say it."
+@option("--data", type=FILE, section="Card", help="Measure errors on the held-out rows of this table of the run.")
+@option("--dataset", section="Card", help="Measure them on this dataset of the lake instead.")
+@option(
+    "--database",
+    type=click.Choice(["oqmd", "mp"]),
+    section="Card",
+    help="Take licence and citation from this source of the table.",
 )
-@click.option(
+@option("--licence", section="Card", help="State the licence of the weights.")
+@option("--citation", multiple=True, section="Card", help="Cite a paper or data set. Repeatable.")
+@option("--release", type=AT_LEAST_ONE, section="Card", help="Number this release of the weights.")
+@option("--cutoff", type=POSITIVE, section="Graph, if the checkpoint does not state it", help="Cutoff in Å.")
+@option(
     "--max-neighbours",
     type=click.IntRange(min=0),
-    help="Neighbour cap (0: none), where the checkpoint does not say it.",
+    section="Graph, if the checkpoint does not state it",
+    help="Keep this many neighbours; 0 keeps all within the cutoff.",
 )
-@click.option("--release", type=click.IntRange(min=1), help="Release of the weights under this name.")
-@click.option("--replace", is_flag=True, help="Replace an encoder of this name.")
 @json_option
 @click.pass_obj
 def export_command(
@@ -117,7 +129,7 @@ def export_command(
     replace: bool,
     output: Output,
 ) -> None:
-    """Export a trained network to ONNX with its card, after comparing the two on real materials."""
+    """Export a trained network to ONNX with its card. Both must agree on real materials."""
     from matlake.extras import require_extra
 
     require_extra("train", "making encoders")
@@ -153,42 +165,73 @@ def export_command(
     output.document(document, export_lines(card, folder))
 
 
-@encoders_command.command("pretrain")
+@encoders_command.command("pretrain", cls=Command)
 @click.argument("architecture", type=click.Choice(list(ARCHITECTURES)))
-@click.option("--data", type=_FILE, help="CSV or Parquet table.")
-@click.option("--dataset", help="Dataset of the lake, instead of --data.")
-@click.option("--formula-column", help="Column of formulas, for ElemNet; formula where not given.")
-@click.option("--structure-column", help="Column of CIF, POSCAR or pymatgen JSON, for the graph networks.")
-@click.option(
+@option("--output", "folder", required=True, type=FOLDER, help="Write the run to this folder, or resume it there.")
+@option("--data", type=FILE, section="Data", help="Train on this table (CSV, Parquet).")
+@option("--dataset", section="Data", help="Train on this dataset of the lake instead.")
+@option("--formula-column", section="Data", help="Read formulas from this column, for ElemNet.  [default: formula]")
+@option(
+    "--structure-column",
+    section="Data",
+    help="Read structures (CIF, POSCAR, pymatgen JSON) from this column, for graph networks.",
+)
+@option(
     "--target",
     "targets",
     multiple=True,
     default=["formation_energy_eV_per_atom"],
     show_default=True,
-    help="Column of numbers; its unit ends its name (band_gap_eV). May be repeated: one network for several.",
+    section="Data",
+    help="Learn this column; its name ends in the unit (band_gap_eV). Repeatable: one network learns several.",
 )
-@click.option("--output", "folder", required=True, type=_FOLDER, help="Folder of the run; resumed where it exists.")
-@click.option("--unit", help="Unit of the target where its column's name does not end in it.")
-@click.option("--split-column", help="Column of train, val and test; else a random split by composition.")
-@click.option(
+@option("--unit", section="Data", help="State the unit of the target if the column's name does not end in it.")
+@option(
+    "--split-column",
+    section="Data",
+    help="Read train, val and test from this column.  [default: a random split by composition]",
+)
+@option(
     "--hold-out",
-    help='SQL predicate, such as "year > 2005": these rows are tested only, and their compositions never trained on.',
+    metavar="SQL",
+    section="Data",
+    help='Only test on rows that this predicate selects, such as "year > 2005"; never train on their compositions.',
 )
-@click.option("--max-abs", type=click.FloatRange(min=0), help="Drop rows whose absolute target is larger.")
-@click.option("--size", "sizes", multiple=True, metavar="NAME=NUMBER", help="Size of the network; may be repeated.")
-@click.option("--max-neighbours", type=click.IntRange(min=0), help="Neighbour cap of the graphs; 0 for none.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Length of the schedule.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Rows a step.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="Peak of the schedule.")
-@click.option("--weight-decay", type=click.FloatRange(min=0), help="Decoupled weight decay; 0 is Adam.")
-@click.option(
-    "--averaging", type=click.FloatRange(0, 1, max_open=True), help="Decay of the moving average of weights; 0: none."
+@option("--max-abs", type=click.FloatRange(min=0), section="Data", help="Drop rows with a larger absolute target.")
+@option(
+    "--size",
+    "sizes",
+    multiple=True,
+    type=_size,
+    metavar="NAME=NUMBER",
+    section="Network",
+    help="Set a size. Repeatable.",
 )
-@click.option("--patience", type=click.IntRange(min=1), help="Epochs without improvement after which training stops.")
-@click.option("--mixed-precision", is_flag=True, default=None, help="bfloat16 where it is safe, on CUDA.")
-@click.option("--seed", type=int, help="Seeds weights, order and random split.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads on the CPU.")
+@option(
+    "--max-neighbours",
+    type=click.IntRange(min=0),
+    section="Network",
+    help="Keep this many neighbours in graphs; 0 keeps all within the cutoff.",
+)
+@option("--epochs", type=AT_LEAST_ONE, section="Training", help="Train for this many epochs.")
+@option("--batch-size", type=AT_LEAST_ONE, section="Training", help="Use this many rows in a step.")
+@option("--learning-rate", type=POSITIVE, section="Training", help="Peak of the schedule.")
+@option(
+    "--weight-decay", type=click.FloatRange(min=0), section="Training", help="Decoupled weight decay; 0 is plain Adam."
+)
+@option(
+    "--averaging",
+    type=click.FloatRange(0, 1, max_open=True),
+    section="Training",
+    help="Decay of the moving average of the weights; 0 turns it off.",
+)
+@option("--patience", type=AT_LEAST_ONE, section="Training", help="Stop after this many epochs without improvement.")
+@option(
+    "--mixed-precision", is_flag=True, default=None, section="Training", help="Use bfloat16 on CUDA where it is safe."
+)
+@option("--seed", type=int, section="Training", help="Seed weights, order and random split.")
+@device_option
+@option("--threads", type=AT_LEAST_ONE, help="Use this many threads on the CPU.")
 @json_option
 @click.pass_obj
 def pretrain_command(
@@ -205,16 +248,16 @@ def pretrain_command(
     split_column: str | None,
     hold_out: str | None,
     max_abs: float | None,
-    sizes: tuple[str, ...],
+    sizes: tuple[tuple[str, float], ...],
     max_neighbours: int | None,
     device: str,
     threads: int | None,
     output: Output,
     **settings: Any,
 ) -> None:
-    """Train a network on a table of materials and values; a run that was stopped goes on where it stopped.
+    """Train a network on a table of materials and values. Run it again to go on where it stopped.
 
-    What is not given is the architecture's own: see the defaults in the documentation of each encoder.
+    Settings default to those of the architecture: see docs/encoders.md.
     """
     from matlake.extras import require_extra
 
@@ -244,7 +287,7 @@ def pretrain_command(
         ),
         config=config,
         folder=folder,
-        sizes=dict(_size(text) for text in sizes),
+        sizes=dict(sizes),
         max_neighbours=max_neighbours,
         unit=unit,
         device=device,
@@ -275,11 +318,3 @@ def _training_table(lake: Path, data: Path | None, dataset: str | None) -> "Trai
     from matlake.store.lake import open_lake
 
     return TrainingTable(dataset, *open_lake(lake).read_dataset(dataset))
-
-
-def _size(text: str) -> tuple[str, float]:
-    name, _, number = text.partition("=")
-    try:
-        return name, int(number) if number.isdigit() else float(number)
-    except ValueError as error:
-        raise click.UsageError(f"--size {text}: write it like hidden_channels=128") from error

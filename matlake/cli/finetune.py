@@ -5,33 +5,38 @@ from pathlib import Path
 import click
 
 from matlake.cli.main import json_option
+from matlake.cli.options import Command, option, seed_option
 from matlake.cli.output import Output, progress
 
 
-@click.command("finetune")
+@click.command("finetune", cls=Command)
 @click.argument("head")
-@click.option(
-    "--target-rows",
+@option(
+    "--where",
+    "target_rows",
     required=True,
-    help="SQL predicate that selects the rows of the target domain, such as \"dataset = 'piezo'\".",
+    metavar="SQL",
+    former=["--target-rows"],
+    help="Fine-tune on the materials that this predicate selects, such as \"dataset = 'piezo'\".",
 )
-@click.option(
+@option(
     "--method",
     type=click.Choice(["plain", "cal", "cal-inputs"]),
     default="plain",
     show_default=True,
-    help="plain: on the rows; cal: on adversarial samples of them too; cal-inputs: on such samples, without labels.",
+    help="Train on the rows (plain), on adversarial samples of them too (cal), or on such samples without labels "
+    "(cal-inputs).",
 )
-@click.option("--name", help="Name of the new head; HEAD-METHOD where not given. One of that name is replaced.")
-@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True)
+@option("--name", help="Name the new head; replaces one of that name.  [default: HEAD-METHOD]")
+@seed_option
 @json_option
 @click.pass_obj
 def finetune_command(
     lake: Path, head: str, target_rows: str, method: str, name: str | None, seed: int, output: Output
 ) -> None:
-    """Train a saved IR-net on rows of a target domain, measure it before and after, save it as a new head.
+    """Fine-tune an IR-net on a target domain, measure it before and after, and save it as a new head.
 
-    A fifth of the target's compositions is tested on. The old head stays as it is. See docs/adversarial.md.
+    A fifth of the target's compositions is held out for testing. The old head stays as it is. See docs/adversarial.md.
     """
     from matlake.regress.finetuning.finetune import FinetuneRequest, finetune
     from matlake.store.lake import open_lake

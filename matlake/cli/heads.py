@@ -1,4 +1,4 @@
-"""The commands ``heads …``: what trained heads there are, and what is known about them."""
+"""The commands ``heads …``: list, show, delete and export trained heads."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from matlake.cli.main import json_option
+from matlake.cli.options import ANY_PATH, Command, option
 from matlake.cli.output import Output
 
 
@@ -14,7 +15,7 @@ def heads_command() -> None:
     """List, show, delete and export trained heads."""
 
 
-@heads_command.command("list")
+@heads_command.command("list", cls=Command)
 @json_option
 @click.pass_obj
 def list_command(lake: Path, output: Output) -> None:
@@ -30,7 +31,7 @@ def list_command(lake: Path, output: Output) -> None:
     )
 
 
-@heads_command.command("show")
+@heads_command.command("show", cls=Command)
 @click.argument("name")
 @json_option
 @click.pass_obj
@@ -46,7 +47,7 @@ def show_command(lake: Path, name: str, output: Output) -> None:
     output.document({**asdict(card), "folder": str(folder)}, card_lines(card, folder))
 
 
-@heads_command.command("delete")
+@heads_command.command("delete", cls=Command)
 @click.argument("name")
 @json_option
 @click.pass_obj
@@ -59,19 +60,19 @@ def delete_command(lake: Path, name: str, output: Output) -> None:
     output.document({"deleted": name}, [f"deleted head {name}"])
 
 
-@heads_command.command("export")
+@heads_command.command("export", cls=Command)
 @click.argument("name")
-@click.option(
+@option(
     "--output",
     "target",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     required=True,
-    help="The new folder; put into the folder heads of another lake, it is a head there.",
+    help="Write the head to this new folder. In the folder heads of another lake it is a head there.",
 )
 @json_option
 @click.pass_obj
 def export_command(lake: Path, name: str, target: Path, output: Output) -> None:
-    """Copy a head, checked, into a folder of its own: ONNX file, card, remembered training rows, plots."""
+    """Check a head and copy it to a folder of its own: ONNX file, card, reference set, plots."""
     from matlake.regress.heads.storage import export_head
     from matlake.store.lake import open_lake
 

@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
     "--lake",
     type=click.Path(path_type=Path, file_okay=False),
     default=lambda: Path(os.environ.get("MATLAKE_LAKE", "lake")),
-    help="Folder of the lake; $MATLAKE_LAKE, then ./lake where not given.",
+    help="Use the lake in this folder.  [default: $MATLAKE_LAKE, else ./lake]",
 )
 @click.option("--no-color", is_flag=True, help="Print plain text, as in a pipe; so does the variable NO_COLOR.")
 @click.version_option(package_name="matlake", message="matlake %(version)s")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
+from matlake.cli.options import ANY_PATH, FILE, Command, option
 from matlake.cli.output import Output, progress
 
 if TYPE_CHECKING:
@@ -13,29 +14,40 @@ if TYPE_CHECKING:
     from matlake.regress.prediction.predict_table import WrittenPredictions
 
 
-@click.command("predict")
+@click.command("predict", cls=Command)
 @click.argument("head")
-@click.option("--formula", "formulas", multiple=True, help="A chemical formula; may be given several times.")
-@click.option(
+@option("--formula", "formulas", multiple=True, section="Predict for", help="A chemical formula. Repeatable.")
+@option(
     "--structure",
     "structures",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     multiple=True,
-    help="A CIF or POSCAR file, or another file of structures; may be given several times.",
+    section="Predict for",
+    help="A file of structures, such as CIF or POSCAR. Repeatable.",
 )
-@click.option(
+@option(
     "--input",
     "table",
-    type=click.Path(path_type=Path),
-    help="CSV or Parquet file with a column of formulas or structures, or a folder or file of structures.",
+    type=ANY_PATH,
+    section="Predict for",
+    help="A table (CSV, Parquet) of formulas or structures, or a folder or file of structures.",
 )
-@click.option("--formula-column", help="Column of formulas in --input; 'formula' and other usual names are found.")
-@click.option("--structure-column", help="Column of structures in --input; 'structure', 'cif', 'poscar' … are found.")
-@click.option(
+@option(
+    "--formula-column",
+    section="With --input",
+    help="Read formulas from this column.  [default: formula or a usual name]",
+)
+@option(
+    "--structure-column",
+    section="With --input",
+    help="Read structures from this column.  [default: structure, cif, poscar or another usual name]",
+)
+@option(
     "--output",
     "target",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the table with predictions here (.csv, .parquet), in memory that does not grow with its length.",
+    type=FILE,
+    section="With --input",
+    help="Write the table with predictions to this file (.csv, .parquet), in constant memory.",
 )
 @json_option
 @click.pass_obj

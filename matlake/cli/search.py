@@ -5,21 +5,23 @@ from pathlib import Path
 import click
 
 from matlake.cli.main import json_option
+from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, Command, option
 from matlake.cli.output import Output
 
 
-@click.command("search")
-@click.option("--id", "material_id", help="Id of a material of the lake.")
-@click.option("--formula", help="A chemical formula.")
-@click.option(
-    "--structure", type=click.Path(path_type=Path), help="A CIF or POSCAR file, or another file of one crystal."
+@click.command("search", cls=Command)
+@option("--id", "material_id", section="Search for", help="A material of the lake, by its id.")
+@option("--formula", section="Search for", help="A chemical formula.")
+@option("--structure", type=ANY_PATH, section="Search for", help="A file of one crystal, such as CIF or POSCAR.")
+@option("--encoder", "feature", required=True, metavar="NAME[@LAYER]", help="Compare embeddings of this layer.")
+@option("-k", "--neighbours", "k", type=AT_LEAST_ONE, default=10, show_default=True, help="Find this many.")
+@option("--dataset", section="Rows", help="Find neighbours in this dataset.  [default: all]")
+@option(
+    "--where",
+    metavar="SQL",
+    section="Rows",
+    help='Find neighbours that this predicate selects, such as "band_gap_eV > 0".  [default: all]',
 )
-@click.option("--encoder", "feature", required=True, help="NAME[@LAYER], embedded before.")
-@click.option(
-    "-k", "--neighbours", "k", type=click.IntRange(min=1), default=10, show_default=True, help="Number wanted."
-)
-@click.option("--dataset", help="Only neighbours of this dataset.")
-@click.option("--where", help='Only neighbours that this SQL predicate selects, such as "band_gap_eV > 0".')
 @json_option
 @click.pass_obj
 def search_command(

@@ -75,7 +75,7 @@ class Settings:
 
     @property
     def is_open(self) -> bool:
-        """Whether other machines can ask without a key."""
+        """Whether other machines can send requests without a key."""
         return self.api_key is None and not _is_loopback(self.host)
 
 

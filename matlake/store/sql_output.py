@@ -3,11 +3,13 @@
 import io
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from matlake.files import write_whole
 from matlake.text_tables import Column, TextTable
 
 _SHOWN_ITEMS = 4
@@ -27,6 +29,11 @@ def render(table: pa.Table, form: str) -> bytes:
         pacsv.write_csv(_flat(table), buffer)
         return buffer.getvalue()
     return "\n".join(result_table(table).lines()).encode()
+
+
+def write_result(table: pa.Table, form: str, path: Path) -> None:
+    """Write a query's result to a file, whole or not at all."""
+    write_whole(path, render(table, form))
 
 
 def result_table(table: pa.Table) -> TextTable:

@@ -38,7 +38,7 @@ def test_an_ir_net_is_trained_fine_tuned_and_asked(cli: Cli) -> None:
         ((*TRAIN, "--model", "ir-net", "--adversarial", "gan"), 2, "'gan' is not one of"),
         (("finetune", "gap", "--target-rows", LOW), 1, "no head 'gap'"),
         (("finetune", "gap", "--target-rows", LOW, "--method", "gan"), 2, "'gan' is not one of"),
-        (("finetune", "gap"), 2, "Missing option '--target-rows'"),
+        (("finetune", "gap"), 2, "Missing option '--where'"),
     ],
 )
 def test_errors_are_documents_with_a_remedy(cli: Cli, arguments: tuple[str, ...], code: int, error: str) -> None:

@@ -43,7 +43,7 @@ def test_heads_are_listed_shown_exported_and_deleted(cli: Cli, tmp_path: Path) -
     assert (listed["name"], listed["target"], listed["model"]) == ("gap", "band_gap_eV", "ridge")
     assert cli.json("heads", "show", "gap")["sha256"] == listed["sha256"]
     assert "test MAE" in cli("heads", "show", "gap")
-    assert ["gap", "band_gap_eV", "ridge", FEATURE] == cli("heads", "list").splitlines()[2].split()[:4]
+    assert cli("heads", "list").splitlines()[2].split()[:4] == ["gap", "band_gap_eV", "ridge", FEATURE]
     exported = cli.json("heads", "export", "gap", "--output", str(tmp_path / "mine"))
     assert exported["sha256"] == listed["sha256"]
     assert (tmp_path / "mine" / "card.json").exists()

@@ -119,5 +119,5 @@ def test_without_a_key_an_open_address_is_warned_of(served_lake: matlake.Lake, t
     for arguments, warned in (((), True), (("--api-key-file", str(tmp_path / "key")), False)):
         log = tmp_path / "log"
         with serving_process(served_lake.path, log, "gap", "--host", "0.0.0.0", *arguments):  # noqa: S104 - what is tested
-            assert ("anybody who reaches 0.0.0.0 can ask" in log.read_text()) is warned
+            assert ("everyone who reaches 0.0.0.0 can send requests" in log.read_text()) is warned
     assert json.dumps(KEY) not in log.read_text()

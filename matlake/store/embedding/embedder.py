@@ -49,6 +49,20 @@ class EmbedReport:
     failed: int
     seconds: float
 
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of the contract."""
+        return dict(vars(self))
+
+    def lines(self) -> list[str]:
+        """Return the text for people."""
+        rate = self.embedded / self.seconds if self.seconds else 0.0
+        failed = [f"{self.failed:,} rows failed (see the view failures)"] if self.failed else []
+        return [
+            f"embedded {self.embedded:,} contents in {self.seconds:.1f} s ({rate:,.0f}/s)",
+            f"{self.skipped:,} rows had a vector already or share one",
+            *failed,
+        ]
+
 
 @dataclass(frozen=True)
 class _File:

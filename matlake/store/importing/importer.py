@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -50,6 +50,19 @@ class ImportReport:
     examples: list[tuple[int, str]]
     notes: list[str]
     seconds: float
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of the contract."""
+        return {name: value for name, value in vars(self).items() if name != "examples"}
+
+    def lines(self) -> list[str]:
+        """Return the text for people."""
+        done = "replaced" if self.replaced else "imported"
+        lines = [f"{done} dataset {self.dataset}: {self.rows:,} materials in {self.seconds:.1f} s"]
+        if self.failed:
+            lines.append(f"{self.failed:,} rows are not valid materials (see the view failures), such as")
+            lines += [f"  row {row}: {reason}" for row, reason in self.examples]
+        return lines
 
 
 @dataclass

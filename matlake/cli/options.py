@@ -1,0 +1,101 @@
+"""Options that several commands share, in sections of the help, with their former names kept working."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+FILE: Final = click.Path(path_type=Path, dir_okay=False)
+FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+ANY_PATH: Final = click.Path(path_type=Path)
+POSITIVE: Final = click.FloatRange(min=0.0, min_open=True)
+AT_LEAST_ONE: Final = click.IntRange(min=1)
+SEED: Final = click.IntRange(min=0, max=2**32 - 1)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Split names at the commas between them: the type of every option that takes a list."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not found:
+        raise click.BadParameter("it names nothing")
+    return found
+
+
+class Option(click.Option):
+    """An option in a section of the help.
+
+    Args:
+        arguments: As of ``click.Option``.
+        section: Heading that the help shows it under.
+        former: Earlier names. They work, and the help does not show them.
+        settings: As of ``click.Option``.
+    """
+
+    def __init__(self, *arguments: Any, section: str = "Options", former: Sequence[str] = (), **settings: Any) -> None:
+        """Keep the section and the former names."""
+        super().__init__(*arguments, **settings)
+        self.section = section
+        self.former = former
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Let the parser know the former names as well."""
+        super().add_to_parser(parser, ctx)
+        if self.former:
+            parser.add_option(obj=self, opts=self.former, dest=self.name, action="store", nargs=self.nargs)
+
+
+class Command(click.Command):
+    """A command whose help shows its options in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections in the order in which options first name them; what every command has comes last."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                sections.setdefault(getattr(param, "section", "General"), []).append(record)
+        for section, records in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(records)
+
+
+def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
+    """Return ``click.option`` for an ``Option``."""
+    return click.option(*names, cls=Option, **settings)
+
+
+def row_options(function: Function) -> Function:
+    """Give a command ``--dataset`` and ``--where``, which exclude each other."""
+
+    def exclude(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        other = "where" if param.name == "dataset" else "dataset"
+        if value and ctx.params.get(other):
+            raise click.UsageError(
+                "--dataset and --where exclude each other: put dataset = '…' into the predicate", ctx
+            )
+        return value
+
+    where = option(
+        "--where",
+        metavar="SQL",
+        callback=exclude,
+        section="Rows",
+        help='Use the materials that this predicate selects, such as "band_gap_eV > 0".  [default: all]',
+    )
+    dataset = option("--dataset", callback=exclude, section="Rows", help="Use this dataset.  [default: all]")
+    return dataset(where(function))
+
+
+def device_option(function: Function) -> Function:
+    """Give a command ``--device``."""
+    return option(
+        "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Compute on this device."
+    )(function)
+
+
+def seed_option(function: Function) -> Function:
+    """Give a command ``--seed``."""
+    return option("--seed", type=SEED, default=0, show_default=True, help="Seed everything that is random.")(function)
