@@ -1,0 +1,65 @@
+from .encoders.encoder import Encoder as Encoder
+from .encoders.encoder import open_encoder as open_encoder
+from .encoders.registry import list_encoders as list_encoders
+from .encoders.verify import verify_encoder as verify_encoder
+from .errors import MatlakeError as MatlakeError
+from .materials.crystal import Crystal as Crystal
+from .materials.formula import Composition as Composition
+from .materials.formula import parse_formula as parse_formula
+from .materials.structure_files.sniff import parse_structure as parse_structure
+from .progress import Progress as Progress
+from .regress.finetuning.finetune import FinetuneRequest as FinetuneRequest
+from .regress.finetuning.finetune import finetune as finetune
+from .regress.heads.train import TrainRequest as TrainRequest
+from .regress.heads.train import train as train
+from .regress.prediction.predict import predict as predict
+from .regress.prediction.predict import predict_structures as predict_structures
+from .regress.prediction.predict_table import predict_table as predict_table
+from .regress.prediction.predict_table import predict_to_file as predict_to_file
+from .store.embedding.embedder import embed as embed
+from .store.importing.importer import import_table as import_table
+from .store.lake import Lake as Lake
+from .store.lake import open_lake as open_lake
+from .store.searching.index import Index as Index
+from .store.searching.index import open_index as open_index
+from .store.searching.search import SearchRequest as SearchRequest
+from .store.searching.search import search as search
+from .store.status import status as status
+from .studies.extrapolation.evaluate import ExtrapolationRequest as ExtrapolationRequest
+from .studies.extrapolation.evaluate import evaluate_extrapolation as evaluate_extrapolation
+from .studies.transfer.evaluate import TransferRequest as TransferRequest
+from .studies.transfer.evaluate import evaluate_transfer as evaluate_transfer
+
+__all__ = [
+    "Composition",
+    "Crystal",
+    "Encoder",
+    "ExtrapolationRequest",
+    "FinetuneRequest",
+    "Index",
+    "Lake",
+    "MatlakeError",
+    "Progress",
+    "SearchRequest",
+    "TrainRequest",
+    "TransferRequest",
+    "embed",
+    "evaluate_extrapolation",
+    "evaluate_transfer",
+    "finetune",
+    "import_table",
+    "list_encoders",
+    "open_encoder",
+    "open_index",
+    "open_lake",
+    "parse_formula",
+    "parse_structure",
+    "predict",
+    "predict_structures",
+    "predict_table",
+    "predict_to_file",
+    "search",
+    "status",
+    "train",
+    "verify_encoder",
+]
