@@ -1,8 +1,41 @@
 """Every error that matlake raises on purpose.
 
-A message says what was wrong and where; ``hint`` says what to do about it. The command line prints both,
-and ``--json`` answers with ``{"error": ..., "hint": ...}``.
+A message says what was wrong and where; ``hint`` says what to do about it, in Python. The command line prints both, the
+hint in its own words, and ``--json`` answers with ``{"error": ..., "hint": ...}``.
 """
+
+from typing import Final, Self
+
+
+class Hint(str):
+    """What to do about an error, in the words of Python.
+
+    Args:
+        python: For who calls functions.
+        cli: The same for who types commands.
+    """
+
+    __slots__ = ("cli",)
+    cli: str
+
+    def __new__(cls, python: str, *, cli: str) -> Self:
+        """Keep both."""
+        hint = super().__new__(cls, python)
+        hint.cli = cli
+        return hint
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, str]]:
+        """Let pickle and copy make it again."""
+        return (str(self),), {"cli": self.cli}
+
+
+RAISE_MAX_ATOMS: Final = Hint("raise max_atoms", cli="raise --max-atoms")
+USE_CPU: Final = Hint("use device='cpu'", cli="use --device cpu")
+
+
+def embed_first(feature: str) -> Hint:
+    """Return the hint for a layer that is not embedded."""
+    return Hint(f"embed first: matlake.embed(lake, ['{feature}'])", cli=f"run `matlake embed --encoder {feature}`")
 
 
 class MatlakeError(Exception):
@@ -10,13 +43,18 @@ class MatlakeError(Exception):
 
     Args:
         message: What was wrong, and where (file, row, id).
-        hint: What the user can do about it.
+        hint: What the user can do about it: plain text, or a ``Hint`` where Python and the command line differ.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
         """Keep the message and the remedy apart, so that each output can lay them out."""
         super().__init__(message)
         self.hint = hint
+
+    @property
+    def cli_hint(self) -> str:
+        """The hint in the words of the command line."""
+        return self.hint.cli if isinstance(self.hint, Hint) else self.hint
 
 
 class FormulaError(MatlakeError):
@@ -25,6 +63,15 @@ class FormulaError(MatlakeError):
 
 class StructureError(MatlakeError):
     """A crystal structure cannot be read, or is none: disordered, without a cell, atoms on top of each other."""
+
+
+class TooManyAtomsError(StructureError):
+    """A crystal structure has more atoms than are allowed."""
+
+    @classmethod
+    def of(cls, atoms: int, max_atoms: int) -> "TooManyAtomsError":
+        """Return the error for a number of atoms."""
+        return cls(f"{atoms:,} atoms, more than {max_atoms:,}", RAISE_MAX_ATOMS)
 
 
 class SourceError(MatlakeError):

@@ -89,6 +89,6 @@ def main() -> None:
         output.error("interrupted", "run the same command again: it goes on where it stopped")
         code = EXIT_FAILED
     except (MatlakeError, OSError) as error:
-        output.error(str(error), getattr(error, "hint", ""))
+        output.error(str(error), error.cli_hint if isinstance(error, MatlakeError) else "")
         code = EXIT_FAILED
     sys.exit(code if isinstance(code, int) else 0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import MODEL_FILE, EncoderCard, read_card
 from matlake.encoders.session import open_session
-from matlake.errors import EncoderError, NotFiniteError
+from matlake.errors import USE_CPU, EncoderError, Hint, NotFiniteError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import ATOMIC_NUMBER, ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.graph_recipe import GraphRecipe
@@ -144,7 +144,9 @@ class Encoder:
                     raise EncoderError(
                         f"a crystal with {graphs.edges[rows[0]]:,} distinct edges does not fit into the memory of "
                         f"device {self.device}",
-                        "use --device cpu, or leave the crystal out with --where",
+                        Hint(
+                            f"{USE_CPU}, or leave the crystal out", cli=f"{USE_CPU.cli}, or leave it out with --where"
+                        ),
                     ) from error
                 waiting += [(half, None) for half in np.array_split(rows, 2)]
         return self._checked(vectors)

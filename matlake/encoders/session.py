@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from matlake.errors import MatlakeError, MissingExtraError
+from matlake.errors import USE_CPU, Hint, MatlakeError, MissingExtraError
 
 if TYPE_CHECKING:
     import onnx
@@ -61,7 +61,11 @@ def open_session(
         raise error(f"ONNX Runtime cannot open {path} on {device}: {failure}") from failure
     if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
         raise MissingExtraError(
-            "ONNX Runtime could not start its CUDA provider", "check the driver with nvidia-smi, or use --device cpu"
+            "ONNX Runtime could not start its CUDA provider",
+            Hint(
+                f"check the driver with nvidia-smi, or {USE_CPU}",
+                cli=f"check the driver with nvidia-smi, or {USE_CPU.cli}",
+            ),
         )
     return session
 
@@ -110,9 +114,10 @@ def onnx_runtime(device: str = "cpu") -> Any:
         )
     runtime = importlib.import_module("onnxruntime")
     if device == "cuda" and "CUDAExecutionProvider" not in runtime.get_available_providers():
+        install = "pip uninstall -y onnxruntime && pip install 'matlake[gpu]'"
         raise MissingExtraError(
             "device cuda was requested, but the installed ONNX Runtime is a CPU build",
-            "pip uninstall -y onnxruntime && pip install 'matlake[gpu]', or use --device cpu",
+            Hint(f"{install}, or {USE_CPU}", cli=f"{install}, or {USE_CPU.cli}"),
         )
     return runtime
 

@@ -27,14 +27,14 @@ def held_out_errors(trained: Trained, encoder: Encoder, data: TrainingTable) -> 
     if record is None:
         raise TrainingError(
             "the checkpoint has no run.json beside it, which says how its table was read",
-            "leave --data out, or call `encoders pretrain` again with the settings of the run: it writes the record "
-            "and trains no more",
+            "leave the table out, or pretrain again with the settings of the run: that writes the record and trains "
+            "no more",
         )
     table = read_training_data(data, record.recipe)
     if table.account.sha256 != record.account.sha256:
         raise TrainingError(
             f"{data.name} is not the table that the run was trained on ({record.account.file})",
-            "name that file, or leave --data out",
+            "name that file, or leave the table out",
         )
     metrics = {}
     for part, rows in table.parts.items():

@@ -8,7 +8,7 @@ import onnx
 
 from matlake.encoders.card import CARD_FILE, EncoderCard, Layer, check_name, read_card
 from matlake.encoders.encoder import Encoder
-from matlake.errors import EncoderError
+from matlake.errors import EncoderError, Hint
 from matlake.export.checkpoints.loaded import Stated
 from matlake.export.graph_export import DEFAULT_LAYER as POOLED
 from matlake.export.graph_export import graph_model
@@ -75,11 +75,14 @@ def export_encoder(request: ExportRequest) -> EncoderCard:
     check_name(request.name)
     replaced = read_card(request.folder) if (request.folder / CARD_FILE).exists() else None
     if replaced is not None and not request.replace:
-        raise EncoderError(f"{request.folder} holds an encoder already", "add --replace, or choose another --name")
+        raise EncoderError(
+            f"{request.folder} holds an encoder already",
+            Hint("set replace=True, or choose another name", cli="add --replace, or choose another --name"),
+        )
     trained = load_any(request.checkpoint, request.architecture, Stated(request.cutoff, request.max_neighbours))
     architecture = trained.architecture
     if request.precision == "int8" and architecture.input != "composition":
-        raise EncoderError("int8 is for ElemNet only", "export with --precision float32 or float16")
+        raise EncoderError("int8 is for ElemNet only", "export in the precision float32 or float16")
     model, layers = _model(trained)
     release = request.release or (replaced.version + 1 if replaced else 1)
 

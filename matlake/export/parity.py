@@ -60,7 +60,7 @@ def check_parity(parity: dict[str, float], tolerance: float) -> None:
         raise EncoderError(
             f"the exported file is not the network: {len(failing)} of {len(parity)} layers differ by more than "
             f"{tolerance:.0e}, layer {worst} by {failing[worst]:.1e}",
-            "no card was written; export with --precision float32",
+            "no card was written; export in the precision float32",
         )
 
 

@@ -40,7 +40,7 @@ def store_as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
         name = tensor.name
         weights = numpy_helper.to_array(tensor)
         if np.abs(weights).max() > np.finfo(np.float16).max:
-            raise EncoderError(f"a weight of {name} is too large for float16", "export with --precision float32")
+            raise EncoderError(f"a weight of {name} is too large for float16", "export in the precision float32")
         tensor.CopyFrom(numpy_helper.from_array(weights.astype(np.float16), f"{name}.float16"))
         casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]

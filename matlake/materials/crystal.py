@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from matlake.errors import StructureError
+from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.elements import SYMBOLS
 from matlake.materials.formula import Composition
 
@@ -104,7 +104,7 @@ def make_crystal(
     if not len(z):
         raise StructureError("no atoms")
     if len(z) > max_atoms:
-        raise StructureError(f"{len(z):,} atoms, more than {max_atoms:,}", "raise --max-atoms")
+        raise TooManyAtomsError.of(len(z), max_atoms)
     if len(z) != len(given):
         raise StructureError(f"{len(z)} species but {len(given)} positions")
     if cell.shape != (3, 3):

@@ -86,7 +86,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         TrainingError: There is none, or it is damaged, or holds more than that.
     """
     if not path.exists():
-        raise TrainingError(f"no checkpoint {path}", "name the folder that `encoders pretrain` wrote, or its best.pt")
+        raise TrainingError(f"no checkpoint {path}", "name the folder of a pretraining run, or its best.pt")
     remedy = "restore it, or delete the folder to start again"
     if not zipfile.is_zipfile(path):
         raise TrainingError(f"{path} is not a checkpoint, or a damaged one: not in torch's zip format", remedy)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from matlake.errors import MissingExtraError, TrainingError
+from matlake.errors import USE_CPU, Hint, MissingExtraError, TrainingError
 from matlake.networks.checkpoints import Checkpoint
 from matlake.networks.examples import Examples
 from matlake.networks.training_config import TrainingConfig
@@ -28,7 +28,10 @@ def check_device(device: str) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         raise MissingExtraError(
             "device cuda was requested, but this torch sees no CUDA device",
-            "install a CUDA build of torch (https://pytorch.org), check nvidia-smi, or use --device cpu",
+            Hint(
+                f"install a CUDA build of torch (https://pytorch.org), check nvidia-smi, or {USE_CPU}",
+                cli=f"install a CUDA build of torch (https://pytorch.org), check nvidia-smi, or {USE_CPU.cli}",
+            ),
         )
 
 
@@ -100,7 +103,7 @@ def train_network(
     def refuse_infinite(epoch: int, factor: float, train_loss: float | None) -> None:  # noqa: ARG001 - a hook's
         if train_loss is not None and not math.isfinite(train_loss):
             raise TrainingError(
-                f"the loss of epoch {epoch} is not finite", "lower --learning-rate, or look for wrong targets"
+                f"the loss of epoch {epoch} is not finite", "lower the learning rate, or look for wrong targets"
             )
 
     def keep() -> None:

@@ -41,7 +41,7 @@ def internal_error(name: str) -> RequestError:
 
 def error_body(error: MatlakeError) -> bytes:
     """Return the body of the answer: what was wrong and what to do, never where in the code."""
-    document = {"error": str(error), "hint": error.hint or "see /docs"}
+    document = {"error": str(error), "hint": error.cli_hint or "see /docs"}
     return json.dumps(document, ensure_ascii=False).encode(errors="replace")
 
 

@@ -3,15 +3,12 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from matlake.errors import StructureError
+from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.serving.errors import RequestError
 from matlake.serving.settings import Limits
-
-_TOO_LARGE: Final = "--max-atoms"  # every reader's hint when a cell has more atoms than allowed
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,9 @@ def read_crystals(texts: Sequence[str], limits: Limits) -> list[Crystal | Struct
             raise RequestError(503, f"structures are not read within {limits.request_s:g} s", "send fewer at a time")
         try:
             crystal = parse_structure(text, max_atoms=limits.atoms)
+        except TooManyAtomsError as error:
+            raise _too_many_atoms(f"structure {row}: {error}", limits) from error
         except StructureError as error:
-            if _TOO_LARGE in error.hint:
-                raise _too_many_atoms(f"structure {row}: {error}", limits) from error
             found.append(error)
             continue
         atoms += len(crystal.numbers)

@@ -61,7 +61,7 @@ class IndexPool:
         try:
             return open_index(self._lake, feature)
         except LakeError as error:
-            raise RequestError(404, str(error), error.hint) from error
+            raise RequestError(404, str(error), error.cli_hint) from error
 
 
 def search(
@@ -83,7 +83,7 @@ def search(
     try:
         among: NDArray[np.bool_] | None = None if dataset is None else index.select(dataset=dataset)
     except LakeError as error:
-        raise RequestError(404, str(error), error.hint) from error
+        raise RequestError(404, str(error), error.cli_hint) from error
     outcomes = [Outcome("", vector if isinstance(vector, str) else None) for vector in vectors]
     if rows:
         found = index.search(np.stack([vectors[row] for row in rows]), k, among=among)

@@ -137,7 +137,7 @@ class Service:
         """
         (found,) = await self._in_thread(read_crystals, [request.structure], self.limits)
         if isinstance(found, StructureError):
-            raise RequestError(422, str(found), found.hint or "give the text of a CIF or POSCAR file")
+            raise RequestError(422, str(found), found.cli_hint or "give the text of a CIF or POSCAR file")
         return Reply(dumps(await self._in_thread(draw, found)).encode(), {"rows": 1})
 
     async def map(self, name: str) -> Asset:

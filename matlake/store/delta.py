@@ -155,7 +155,7 @@ def replace_all(root: Path, schema: pa.Schema, parts: list[Part]) -> None:
     except (DeltaError, OSError) as error:
         raise CommitUnknownError(
             f"it is not known whether the commit to {root} was recorded: {error}",
-            "see `matlake status`, then run again",
+            "look at the status of the lake, then run again",
         ) from error
     _sync_log(root)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders
-from matlake.errors import LakeError
+from matlake.errors import Hint, LakeError
 from matlake.files import write_whole
 from matlake.store import delta
 
@@ -143,9 +143,15 @@ def open_lake(path: Path, *, create: bool = False) -> Lake:
     marker = path / MARKER
     if not marker.exists():
         if not create:
-            raise LakeError(f"there is no lake at {path}", "`matlake import` makes one; --lake names another place")
+            raise LakeError(
+                f"there is no lake at {path}",
+                Hint(
+                    "open_lake(path, create=True) makes one",
+                    cli="`matlake import` makes one; --lake names another place",
+                ),
+            )
         if path.is_dir() and any(path.iterdir()) and not (path / "embeddings").is_dir():
-            raise LakeError(f"{path} holds other files and is no lake", "name a new or an empty folder with --lake")
+            raise LakeError(f"{path} holds other files and is no lake", "name a new or an empty folder")
         _create(path)
     try:
         version = json.loads(marker.read_bytes())["format_version"]

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from matlake.encoders.card import EncoderCard
-from matlake.errors import QueryError
+from matlake.errors import Hint, QueryError
 from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
 from matlake.store.lake import Lake
@@ -114,12 +114,18 @@ def query(lake: Lake, statement: str) -> pa.Table:
             if parsed[0].type not in _QUERIES:
                 raise QueryError(
                     f"{parsed[0].type.name} is not a query: the lake is read-only to SQL",
-                    "use SELECT, WITH, DESCRIBE, SUMMARIZE or EXPLAIN; --output writes the result to a file",
+                    Hint(
+                        "use SELECT, WITH, DESCRIBE, SUMMARIZE or EXPLAIN",
+                        cli="use SELECT, WITH, DESCRIBE, SUMMARIZE or EXPLAIN; --output writes the result to a file",
+                    ),
                 )
             return connection.sql(parsed[0].query).to_arrow_table()
         except duckdb.PermissionException as error:
             raise QueryError(
-                f"the query reaches outside the lake: {error}", "import the file first: `matlake import FILE`"
+                f"the query reaches outside the lake: {error}",
+                Hint(
+                    "import the file first: matlake.import_table(…)", cli="import the file first: `matlake import FILE`"
+                ),
             ) from error
         except duckdb.Error as error:
             raise QueryError(
@@ -128,7 +134,7 @@ def query(lake: Lake, statement: str) -> pa.Table:
 
 
 def not_a_predicate(where: str | None, error: Exception) -> QueryError:
-    """Return the error for a ``--where`` that DuckDB does not take."""
+    """Return the error for a predicate that DuckDB does not take."""
     return QueryError(
         f"cannot select by {where!r}: {error}", 'give a predicate over `materials`, such as "nelements = 2"'
     )

@@ -31,4 +31,4 @@ def write_report_files(
         for file, content in files.items():
             write_whole(folder / file, content)
     except OSError as error:
-        raise LakeError(f"cannot write {folder}: {error.strerror}", "name another folder with --output") from error
+        raise LakeError(f"cannot write {folder}: {error.strerror}", "name another folder") from error

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import torch
 
-from matlake.errors import EncoderError
+from matlake.errors import EncoderError, Hint
 from matlake.export.checkpoints.layouts import architecture_of, build_network
 from matlake.export.checkpoints.loaded import MATERIALS_PROJECT, LoadedNetwork, Stated
 from matlake.export.checkpoints.pyg import IMAGES_DROPPED
@@ -90,7 +90,10 @@ def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
         if stated.max_neighbours is None:
             raise EncoderError(
                 f"{path} was trained on the bonds that {method} finds, which are not built here",
-                "state how many neighbours stand in for them: --max-neighbours 12 is near",
+                Hint(
+                    "state how many neighbours stand in for them: max_neighbours=12 is near",
+                    cli="state how many neighbours stand in for them: --max-neighbours 12 is near",
+                ),
             )
         neighbours = stated.max_neighbours
         notes.insert(0, _other_graphs(method, built.cutoff, neighbours))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from matlake.errors import EncoderError
+from matlake.errors import EncoderError, Hint
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.networks.cgcnn import CGCNN
 from matlake.networks.dimenet import DimeNetPlusPlus
@@ -79,23 +79,25 @@ class Stated:
 
     def settle_cutoff(self, path: Path, found: float | None) -> float:
         """Return the cutoff in Å from the file and the caller, who must not contradict each other."""
-        cutoff = _settled(self.cutoff, found, path, "cutoff", "--cutoff, in Å")
+        cutoff = _settled(self.cutoff, found, path, "cutoff", Hint("cutoff, in Å", cli="--cutoff, in Å"))
         if not (math.isfinite(cutoff) and 0 < cutoff <= _LARGEST_CUTOFF_A):
             raise EncoderError(f"{path} says a cutoff of {cutoff:g} Å, above {_LARGEST_CUTOFF_A:g} Å or no length")
         return cutoff
 
     def settle_neighbours(self, path: Path, found: int | None) -> int:
         """Return the cap on neighbours from the file and the caller, who must not contradict each other."""
-        return _settled(
-            self.max_neighbours, found, path, "neighbour cap", "--max-neighbours (0 keeps all within the cutoff)"
-        )
+        rule = "(0 keeps all within the cutoff)"
+        option = Hint(f"max_neighbours {rule}", cli=f"--max-neighbours {rule}")
+        return _settled(self.max_neighbours, found, path, "neighbour cap", option)
 
 
-def _settled(stated: _Value | None, found: _Value | None, path: Path, what: str, option: str) -> _Value:
+def _settled(stated: _Value | None, found: _Value | None, path: Path, what: str, option: Hint) -> _Value:
     if stated is not None and found is not None and not math.isclose(stated, found, rel_tol=1e-6):
-        raise EncoderError(f"{path} was trained with a {what} of {found:g}, not {stated:g}", "leave the option out")
+        raise EncoderError(f"{path} was trained with a {what} of {found:g}, not {stated:g}", "leave it out")
     if found is not None:
         return found
     if stated is None:
-        raise EncoderError(f"{path} does not say the {what} of its graphs", f"state it: {option}")
+        raise EncoderError(
+            f"{path} does not say the {what} of its graphs", Hint(f"state it: {option}", cli=f"state it: {option.cli}")
+        )
     return stated

@@ -53,7 +53,7 @@ def load_published(path: Path, architecture: str, stated: Stated | None = None) 
     raise EncoderError(
         f"{path} is of no known format: it holds {_summary(content)}",
         "known are CGCNN's .pth.tar, CDVAE's property networks, SchNet and DimeNet++ of PyTorch Geometric and Open"
-        " Catalyst; of a run of `encoders pretrain` name the folder",
+        " Catalyst; of a pretraining run name the folder",
     )
 
 

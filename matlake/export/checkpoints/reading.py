@@ -86,7 +86,7 @@ def read_checkpoint(path: Path) -> Any:
         EncoderError: There is no such file, or it is damaged, or holds more than that.
     """
     if not path.is_file():
-        raise EncoderError(f"no checkpoint {path}", "name the file, or the folder that `encoders pretrain` wrote")
+        raise EncoderError(f"no checkpoint {path}", "name the file, or the folder of a pretraining run")
     stand_ins: list[Any] = [(type(name, (StandIn,), {}), name) for name in _STOOD_IN_FOR]
     try:
         # a file that is not a checkpoint may look like one of an unusual protocol: the refusal says enough

@@ -144,7 +144,7 @@ def load_trained(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         load_best(network, state)
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise TrainingError(
-            f"{path} is not the checkpoint of a run: {error}", "name the best.pt that `encoders pretrain` wrote"
+            f"{path} is not the checkpoint of a run: {error}", "name the best.pt of a pretraining run"
         ) from error
     return network, identity
 

@@ -64,7 +64,7 @@ def read_run(folder: Path) -> RunRecord | None:
         if fields["format_version"] != FORMAT_VERSION:
             raise TrainingError(
                 f"{path} has format {fields['format_version']}, this matlake reads {FORMAT_VERSION}",
-                "update matlake, or delete the file and call `encoders pretrain` again with the settings of the run",
+                "update matlake, or delete the file and pretrain again with the settings of the run",
             )
         recipe, account = fields["recipe"], fields["account"]
         recipe["target_columns"], recipe["shares"] = tuple(recipe["target_columns"]), tuple(recipe["shares"])
@@ -72,4 +72,4 @@ def read_run(folder: Path) -> RunRecord | None:
         fields |= {"recipe": TableRecipe(**recipe), "account": TableAccount(**account)}
         return RunRecord(**{**fields, "elements": tuple(fields["elements"])})
     except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path} is not the record of a run: {error!r}", "run `encoders pretrain` again") from error
+        raise TrainingError(f"{path} is not the record of a run: {error!r}", "pretrain again") from error

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.training_contents import RANDOM_SHARES, random_parts
-from matlake.errors import FormulaError, SourceError, StructureError
+from matlake.errors import FormulaError, Hint, SourceError, StructureError
 from matlake.files import sha256_of
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
 from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
@@ -274,7 +274,7 @@ def _structure_column(source: TrainingTable) -> str:
     raise SourceError(
         f"{source.name} has no column of structures by a usual name; its columns: "
         + ", ".join(source.table.column_names),
-        "name it with --structure-column",
+        Hint("name the structure column", cli="name it with --structure-column"),
     )
 
 

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.errors import StructureError
+from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.crystal import MAX_ATOMS, Crystal, check_lattice, make_crystal
 from matlake.materials.elements import ATOMIC_NUMBER, SYMBOLS
 from matlake.materials.structure_files.cif_blocks import Block, read_blocks
@@ -172,7 +172,7 @@ def _sites(block: Block, lattice: NDArray[np.float64], max_atoms: int) -> tuple[
     tags = _CARTESIAN if cartesian else _FRACTIONAL
     count = block.length(tags[0])
     if count > max_atoms:
-        raise StructureError(f"{count:,} atoms, more than {max_atoms:,}", "raise --max-atoms")
+        raise TooManyAtomsError.of(count, max_atoms)
     positions = np.empty((count, 3))
     for axis, tag in enumerate(tags):
         column = block.column(tag) or []

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.errors import StructureError
+from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.crystal import MAX_ATOMS, Crystal, make_crystal
 from matlake.materials.structure_files.species import atomic_number
 from matlake.materials.structure_files.text import check_length
@@ -48,7 +48,7 @@ def parse_poscar(text: str, *, max_atoms: int = MAX_ATOMS) -> Crystal:
     species = [atomic_number(symbol) for symbol in symbols]
     total = sum(counts)
     if total > max_atoms:
-        raise StructureError(f"{total:,} atoms, more than {max_atoms:,}", "raise --max-atoms")
+        raise TooManyAtomsError.of(total, max_atoms)
     row += 2 if lines[row + 1].strip()[:1] in ("s", "S") else 1  # selective dynamics
     if len(lines) <= row + total:
         raise StructureError(f"{max(0, len(lines) - row - 1)} lines of positions for {total} atoms")

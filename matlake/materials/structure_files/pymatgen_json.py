@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from matlake.errors import StructureError
+from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.crystal import MAX_ATOMS, Crystal, make_crystal
 from matlake.materials.structure_files.species import atomic_number
 from matlake.materials.structure_files.text import check_length
@@ -67,7 +67,7 @@ def crystal_of(found: object, *, max_atoms: int = MAX_ATOMS) -> Crystal:
 def _crystal(found: Mapping[str, Any], max_atoms: int) -> Crystal:
     sites = found["sites"]
     if len(sites) > max_atoms:
-        raise StructureError(f"{len(sites):,} atoms, more than {max_atoms:,}", "raise --max-atoms")
+        raise TooManyAtomsError.of(len(sites), max_atoms)
     lattice = found["lattice"]
     if not all(lattice.get("pbc") or (True,)):
         raise StructureError("not periodic in all three directions", "slabs and molecules have no crystal embedding")

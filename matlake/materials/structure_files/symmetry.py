@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.errors import StructureError
+from matlake.errors import RAISE_MAX_ATOMS, StructureError, TooManyAtomsError
 from matlake.materials.kernels import kernel
 
 if TYPE_CHECKING:
@@ -136,9 +136,9 @@ def expand(
         numbers, positions, lattice, operations.rotations, operations.translations, MERGED_A, max_atoms
     )
     if len(species) > max_atoms:
-        raise StructureError(
+        raise TooManyAtomsError(
             f"more than {max_atoms:,} atoms after {len(operations)} symmetry operations on {len(numbers):,} sites",
-            "raise --max-atoms",
+            RAISE_MAX_ATOMS,
         )
     return species, expanded
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from matlake.errors import QueryError, TrainingError
+from matlake.errors import Hint, QueryError, TrainingError, embed_first
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import SYMBOLS
 from matlake.regress.features.columns import read_columns, read_crystals
@@ -238,7 +238,10 @@ def _check_values(y: NDArray[np.float64], keys: pa.Table, target: str) -> None:
         first = keys.slice(int(bad[0]), 1).to_pylist()[0]
         raise TrainingError(
             f"{target} is not finite in {len(bad):,} rows, first in {first['material_id']} of {first['dataset']}",
-            f"leave them out: --where 'isfinite({identifier(target)})'",
+            Hint(
+                f"leave them out: where='isfinite({identifier(target)})'",
+                cli=f"leave them out: --where 'isfinite({identifier(target)})'",
+            ),
         )
 
 
@@ -249,7 +252,7 @@ def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -
         raise TrainingError(
             f"only {len(y)} rows have {target} and all features{f' ({others})' if others else ''}; "
             f"at least {MIN_ROWS} are needed",
-            "check --dataset or --where, and run `matlake embed` if rows are not embedded",
+            "check the dataset or predicate, and embed rows that are not embedded yet",
         )
     if y.min() == y.max():
         raise TrainingError(
@@ -269,13 +272,11 @@ def _read_vectors(
     if len(keys) and keys[key].null_count == len(keys):
         raise TrainingError(
             f"none of the {len(keys):,} rows has a crystal structure, which {feature.feature} needs",
-            "import structures (see `matlake import --help`), or name features of compositions",
+            "import structures, or name features of compositions",
         )
     views = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'embed' AND view_name = ?"
     if connection.execute(views, [feature.feature]).fetchall()[0][0] == 0:
-        raise TrainingError(
-            f"nothing is embedded with {feature.feature}", f"run `matlake embed --encoder {feature.feature}`"
-        )
+        raise TrainingError(f"nothing is embedded with {feature.feature}", embed_first(feature.feature))
     found = np.zeros(len(x), dtype=bool)
     if not len(x):
         return found

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.session import onnx_runtime
-from matlake.errors import HeadError, TrainingError
+from matlake.errors import HeadError, Hint, TrainingError
 from matlake.materials.units import quantity_of
 from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
@@ -182,14 +182,17 @@ class _Finetuning:
 def _check_names(name: str, head: str) -> None:
     check_name(name)
     if name == head:
-        raise HeadError(f"the new head would take the place of {head}", "give it another name: --name NEW")
+        raise HeadError(f"the new head would take the place of {head}", "give it another name")
 
 
 def _read_target(lake: Lake, card: HeadCard, where: str) -> Matrix:
     try:
         return read_matrix(lake, card.target, card.features, where=where)
     except TrainingError as error:
-        raise TrainingError(f"target rows {where!r}: {error}", f"check the predicate; {error.hint}") from error
+        raise TrainingError(
+            f"target rows {where!r}: {error}",
+            Hint(f"check the predicate; {error.hint}", cli=f"check the predicate; {error.cli_hint}"),
+        ) from error
 
 
 def _hold_out(matrix: Matrix, past: Past, request: FinetuneRequest) -> HeldOut:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from matlake.encoders.session import read_audited
-from matlake.errors import HeadError
+from matlake.errors import HeadError, Hint
 from matlake.regress.heads.card import CARD_FILE, HeadCard, read_card
 from matlake.regress.heads.storage import MODEL_FILE, find_head
 from matlake.regress.onnx.ir_net import read_network
@@ -59,7 +59,10 @@ def read_saved_network(lake: Path, name: str) -> SavedNetwork:
     if card.model not in IR_NETS:
         raise HeadError(
             f"head {name} is {card.model}, not an IR-net: it has no weights that could be trained on",
-            f"train one first: matlake train --model {' or '.join(IR_NETS)}",
+            Hint(
+                f"train one first, with the model {' or '.join(IR_NETS)}",
+                cli=f"train one first: matlake train --model {' or '.join(IR_NETS)}",
+            ),
         )
     content = read_audited(folder / MODEL_FILE, card.sha256, HeadError)
     graph = onnx.load_model_from_string(content).graph

@@ -1,9 +1,9 @@
-"""From what ``--model`` says to a model: a kind of regressor, or a way of training an encoder's weights on."""
+"""From the name of a model to the model: a kind of regressor, or a way of training an encoder's weights on."""
 
 from typing import Final
 
 from matlake.encoders.registry import split_feature
-from matlake.errors import EncoderError, TrainingError
+from matlake.errors import EncoderError, Hint, TrainingError
 from matlake.regress.features.feature import Feature
 from matlake.regress.regressors import Model, named_model
 from matlake.regress.regressors.adversarial.adversary import adversary_of
@@ -54,7 +54,7 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
         raise TrainingError(
             f"{text} takes element fractions, as the encoder itself does, not "
             f"{', '.join(feature.feature for feature in features)}",
-            f"use --features {_FRACTIONS}",
+            Hint(f"use features=['{_FRACTIONS}']", cli=f"use --features {_FRACTIONS}"),
         )
     return fine_tuned(way, Source(found.card.name, found.card.sha256, read_source_layers(found.folder)))
 
@@ -63,5 +63,8 @@ def not_adversarial(model: str) -> TrainingError:
     """Return the refusal of adversarial learning for a model that has no gradient to attack along."""
     return TrainingError(
         f"model {model} cannot learn from adversarial samples: only an IR-net can",
-        f"name one: --model {', --model '.join(IR_NETS)}; or leave --adversarial out",
+        Hint(
+            f"name one: {', '.join(IR_NETS)}; or leave adversarial out",
+            cli=f"name one: --model {', --model '.join(IR_NETS)}; or leave --adversarial out",
+        ),
     )

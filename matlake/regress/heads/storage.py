@@ -152,7 +152,7 @@ def find_head(lake: Path, name: str) -> Path:
     check_name(name)
     folder = _folder(lake, name)
     if folder is None:
-        known = ", ".join(_names(lake)) or "none yet: `matlake train` makes one"
+        known = ", ".join(_names(lake)) or "none yet: train one"
         raise HeadError(f"there is no head {name!r} in {lake}", f"heads: {known}")
     return folder
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from matlake.errors import SourceError
+from matlake.errors import Hint, SourceError
 from matlake.materials.crystal import Crystal
 from matlake.regress.prediction.columns import Predicted
 from matlake.regress.prediction.prediction import Prediction, Refusal
@@ -115,7 +115,10 @@ def open_structures(path: Path) -> Questions:
     """
     source = open_source(path)
     if not source.has_structures:
-        raise SourceError(f"there are no structures in {path}", "--input takes tables of formulas")
+        raise SourceError(
+            f"there are no structures in {path}",
+            Hint("predict_table takes tables of formulas", cli="--input takes tables of formulas"),
+        )
     return Questions(source, None)
 
 

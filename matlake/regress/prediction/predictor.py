@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.errors import FormulaError, HeadError, NotFiniteError, StructureError
+from matlake.errors import FormulaError, HeadError, Hint, NotFiniteError, StructureError
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
 from matlake.materials.graph_recipe import GraphRecipe
@@ -96,7 +96,10 @@ class Predictor:
         features = ", ".join(feature.feature for feature in card.features)
         return HeadError(
             f"head {card.name} needs crystal structures, not {given}: it was trained on {features}",
-            "give --structure FILE, or --input with a column of structures or a file of them",
+            Hint(
+                "give structures: matlake.predict_structures(…), or a table with a column of them",
+                cli="give --structure FILE, or --input with a column of structures or a file of them",
+            ),
         )
 
     def _refuse(self, crystals: dict[int, Crystal], rows: list[int], reasons: list[str | None]) -> None:

@@ -84,5 +84,5 @@ def check_rows(model: Model, n_rows: int) -> None:
         unlimited = ", ".join(m.name for m in MODELS.values() if m.max_rows is None)
         raise TrainingError(
             f"{model.name} is limited to {model.max_rows:,} training rows, and there are {n_rows:,}",
-            f"use one of {unlimited}, or select fewer rows with --where",
+            f"use one of {unlimited}, or select fewer rows",
         )

@@ -105,5 +105,5 @@ def _as_float32(values: NDArray[Any]) -> NDArray[Any]:
 def _not_a_chain(name: str, reason: str) -> EncoderError:
     return EncoderError(
         f"encoder {name} is no plain chain of dense layers: {reason}",
-        "name an ElemNet, such as those of `encoders list`",
+        "name an ElemNet; matlake.list_encoders() has them",
     )

@@ -57,7 +57,7 @@ def matfold_split(argument: str | None) -> Split:
         if crystals is None or not len(known):
             raise TrainingError(
                 f"none of the {len(matrix.y):,} rows has a crystal structure, which MatFold needs",
-                "import structures (see `matlake import --help`), or choose a split of compositions",
+                "import structures, or choose a split of compositions",
             )
         unknown = np.ones(len(matrix.y), dtype=bool)
         unknown[known] = False

@@ -103,6 +103,6 @@ def _found(matrix: Matrix) -> NDArray[np.int16]:
     if not found.any():
         raise TrainingError(
             f"none of the {len(matrix.y):,} rows has {_NO_SYMMETRY}",
-            "import structures (see `matlake import --help`), or split by a column: column:NAME",
+            "import structures, or split by a column: column:NAME",
         )
     return found

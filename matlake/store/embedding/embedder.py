@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from matlake.errors import LakeError
+from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
 from matlake.store.embedding.encoding import NOT_FINITE, Encoded, Prepared, by_recipe, encode, prepare, reasons_against
@@ -122,7 +122,10 @@ def _files(lake: Lake, dataset: str | None) -> list[_File]:
     if dataset is not None and dataset not in names:
         raise LakeError(f"there is no dataset {dataset!r}", f"datasets: {', '.join(names) or 'none yet'}")
     if not names:
-        raise LakeError("the lake holds no dataset", "`matlake import FILE --dataset NAME` first")
+        raise LakeError(
+            "the lake holds no dataset",
+            Hint("import one: matlake.import_table(…)", cli="`matlake import FILE --dataset NAME` first"),
+        )
     files = []
     for name in names if dataset is None else [dataset]:
         table = delta.open_table(lake.dataset(name))

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matlake.errors import SourceError
+from matlake.errors import Hint, SourceError
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
@@ -157,7 +157,10 @@ def find_formula_column(source: Source, named: str | None) -> str:
     if formula is None:
         raise SourceError(
             f"{source.path} has no column of formulas by a usual name; its columns: {', '.join(source.schema.names)}",
-            "name it with --formula-column, or a column of structures with --structure-column",
+            Hint(
+                "name it with formula_column, or a column of structures with structure_column",
+                cli="name it with --formula-column, or a column of structures with --structure-column",
+            ),
         )
     if source.schema.field(formula).type != pa.string():
         raise SourceError(f"column {formula!r} of {source.path} holds {source.schema.field(formula).type}, no formulas")
@@ -212,7 +215,8 @@ def _tables(source: Source, builder: RowBuilder) -> Iterator[pa.Table]:
 
 def _nothing(source: Source, roles: ColumnRoles, written: _Written) -> SourceError:
     first = "; row {}: {}".format(*written.examples[0]) if written.examples else ""
-    hint = f"column {roles.formula!r} was read as formulas; --formula-column names another"
-    if source.has_structures:
-        hint = "each row must hold the structure of a crystal"
+    hint = "each row must hold the structure of a crystal"
+    if not source.has_structures:
+        read = f"column {roles.formula!r} was read as formulas"
+        hint = Hint(f"{read}; formula_column names another", cli=f"{read}; --formula-column names another")
     return SourceError(f"none of the {written.rows:,} rows of {source.path} is a material{first}", hint)

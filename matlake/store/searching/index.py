@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.registry import split_feature
-from matlake.errors import LakeError, QueryError
+from matlake.errors import LakeError, QueryError, embed_first
 from matlake.store import delta
 from matlake.store.lake import Lake
 from matlake.store.searching.nearest import nearest_candidates
@@ -204,9 +204,8 @@ def open_index(lake: Lake, feature: str) -> Index:
     card = lake.find_encoder(name).card
     layer = card.layer(layer_name)
     stamp = _stamp(lake, card, layer.name)  # before reading: what is written meanwhile makes the index old, not wrong
-    nothing = LakeError(
-        f"nothing is embedded with {card.name}@{layer.name}", f"run `matlake embed --encoder {card.name}@{layer.name}`"
-    )
+    wanted = f"{card.name}@{layer.name}"
+    nothing = LakeError(f"nothing is embedded with {wanted}", embed_first(wanted))
     if not stamp[0]:
         raise nothing
     with lake.connect() as connection:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.errors import EncoderError, FormulaError, LakeError, SourceError, StructureError
+from matlake.errors import EncoderError, FormulaError, Hint, LakeError, SourceError, StructureError, embed_first
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
 from matlake.store.lake import Lake
@@ -106,7 +106,7 @@ def formula_vector(encoder: Encoder, layer: str, formula: str) -> NDArray[np.flo
     if encoder.recipe is not None:
         raise EncoderError(
             f"encoder {encoder.card.name} takes crystals, not formulas",
-            "give --structure FILE, or the --id of a crystal",
+            Hint("give a structure, or the id of a crystal", cli="give --structure FILE, or the --id of a crystal"),
         )
     return _composition_vector(encoder, layer, parse_formula(formula))
 
@@ -144,7 +144,7 @@ def _read_one(path: Path) -> Crystal:
 
     source = open_source(path)
     if not source.has_structures:
-        raise SourceError(f"there are no structures in {path}", "give the file of one crystal, or --formula")
+        raise SourceError(f"there are no structures in {path}", "give the file of one crystal, or a formula")
     found = list(islice((one for batch in source.batches() for one in batch.crystals or []), 2))
     if len(found) != 1:
         raise SourceError(
@@ -171,7 +171,7 @@ def _places(index: Index, material_id: str, dataset: str | None) -> NDArray[np.i
         names = index.materials["dataset"].take(places).to_pylist()
         raise LakeError(
             f"{material_id!r} is another material in each of the datasets {', '.join(names)}",
-            "say which one is meant with --dataset",
+            Hint("say which one is meant: dataset=…", cli="say which one is meant with --dataset"),
         )
     return places
 
@@ -182,13 +182,11 @@ def _not_embedded(index: Index, material_id: str) -> LakeError:
     if not index.lake.query(f"SELECT 1 FROM materials WHERE {same} LIMIT 1").num_rows:
         return LakeError(
             f"there is no material {material_id!r}",
-            '`matlake sql "SELECT dataset, material_id, formula FROM materials"` lists them',
+            "SELECT dataset, material_id, formula FROM materials lists them",
         )
     failed = index.lake.query(
         f"SELECT reason FROM failures WHERE {same} AND encoder = {literal(index.card.name)} LIMIT 1"
     )["reason"].to_pylist()
     if failed:
         return LakeError(f"{material_id!r} has no embedding with {index.feature}: {failed[0]}", "use another encoder")
-    return LakeError(
-        f"{material_id!r} is not embedded with {index.feature}", f"run `matlake embed --encoder {index.feature}`"
-    )
+    return LakeError(f"{material_id!r} is not embedded with {index.feature}", embed_first(index.feature))

@@ -174,7 +174,7 @@ class EndToEnd:
         if len(unknown):
             raise TrainingError(
                 f"crystals hold elements beyond Z = {_LARGEST_Z}: {', '.join(map(str, unknown))}",
-                "leave them out with --where",
+                "leave them out with a predicate",
             )
         graphs = self.shared.graphs(GraphRecipe.from_card(self.card.input_parameters["graph"]), crystals)
 

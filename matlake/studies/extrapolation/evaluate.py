@@ -241,7 +241,7 @@ def _checked(request: ExtrapolationRequest) -> list[Any]:
     """Return the splits after checking all that can be checked without the lake."""
     check_name(request.name)
     if not request.splits or not request.features or not all(request.features):
-        raise TrainingError("an extrapolation needs splits and features", "name them with --splits and --features")
+        raise TrainingError("an extrapolation needs splits and features", "name both")
     if len(request.features) > len(ascii_uppercase):
         raise TrainingError(f"{len(request.features)} sets of features are too many", "name at most 26")
     if request.policy not in POLICIES:
@@ -249,7 +249,7 @@ def _checked(request: ExtrapolationRequest) -> list[Any]:
     if request.parameters not in (CHOSEN, DEFAULT):
         raise TrainingError(f"parameters are {CHOSEN!r} or {DEFAULT!r}, not {request.parameters!r}")
     if request.seeds < 1:
-        raise TrainingError("at least one seed is needed", "give --seeds 3")
+        raise TrainingError("at least one seed is needed", "three are usual")
     for model in request.models:
         named_model(model)
     return list({split.text: split for split in map(parse_split, request.splits)}.values())

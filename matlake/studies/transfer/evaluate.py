@@ -205,7 +205,7 @@ def _read_targets(lake: Lake, request: TransferRequest, progress: Progress) -> t
     if not found:
         raise TrainingError(
             "there is no target to evaluate" + "".join(f"; {name}: {reason}" for name, reason in skipped.items()),
-            "name property columns with --targets",
+            "name property columns",
         )
     return sorted(found, key=lambda target: len(target.y)), skipped
 

@@ -76,7 +76,7 @@ class FeatureReader:
         if card.input != "composition" or len(card.layers) < 2:  # noqa: PLR2004 - a descriptor has one
             raise TrainingError(
                 f"{encoder} is no source: it {'takes crystals' if card.input == 'crystal' else 'has no hidden layers'}",
-                "name encoders of compositions with hidden layers, see `matlake encoders list`",
+                "name encoders of compositions with hidden layers; matlake.list_encoders() has all",
             )
         return tuple(f"{card.name}@{layer.name}" for layer in card.layers if layer.name != PREDICTION)
 
@@ -93,7 +93,7 @@ class FeatureReader:
         name, wanted = split_feature(feature)
         card = self.lake.find_encoder(name).card
         if card.input != "composition":
-            raise TrainingError(f"the layer {feature} of crystals was not read", "name it with --embedded")
+            raise TrainingError(f"the layer {feature} of crystals was not read", "name it among the layers of crystals")
         layer = card.layer(wanted).name
         if len(rows) > FEW_ROWS:
             return self._whole(target, name, layer)[rows]

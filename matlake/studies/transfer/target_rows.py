@@ -93,7 +93,7 @@ def read_target(
     if len(np.unique(matrix.groups)) < _FEWEST:
         raise TrainingError(
             f"{name} has only {len(np.unique(matrix.groups))} different compositions; at least {_FEWEST} are needed",
-            "leave it out with --targets, or train a head with `matlake train`",
+            "leave it out, or train a head",
         )
     if tested is None:
         tested = np.zeros(len(matrix.y), dtype=bool)
@@ -130,7 +130,7 @@ def _tested(labels: NDArray[np.object_], name: str, column: str) -> NDArray[np.b
     if not _FEWEST_TESTED <= tested.sum() <= len(tested) - _FEWEST_TESTED:
         raise TrainingError(
             f"column {column!r} says {TEST_LABEL!r} for {tested.sum():,} of the {len(tested):,} rows with {name}",
-            f"name a column that says {TEST_LABEL!r} for the rows to test on, or leave --split-column out",
+            f"name a column that says {TEST_LABEL!r} for the rows to test on, or name no such column",
         )
     return tested
 

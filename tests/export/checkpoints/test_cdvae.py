@@ -141,7 +141,7 @@ def test_the_card_hears_of_the_graphs_that_it_was_trained_on(checkpoint) -> None
 def test_neighbours_that_stand_in_for_bonds_must_be_stated(checkpoint) -> None:
     with pytest.raises(EncoderError, match=r"bonds that crystalnn finds") as caught:
         load_published(checkpoint, "dimenet++")
-    assert "--max-neighbours" in caught.value.hint
+    assert "--max-neighbours" in caught.value.cli_hint
 
 
 def test_the_scaler_must_be_beside_the_checkpoint(checkpoint) -> None:

@@ -215,7 +215,7 @@ def test_other_networks_need_their_neighbour_cap(tmp_path) -> None:
     path = checkpoint(tmp_path)
     with pytest.raises(EncoderError, match=r"does not say the neighbour cap") as caught:
         load_published(path, "cgcnn")
-    assert "--max-neighbours" in caught.value.hint
+    assert "--max-neighbours" in caught.value.cli_hint
     loaded = load_published(path, "cgcnn", Stated(max_neighbours=10))
     assert (loaded.recipe.cutoff_A, loaded.recipe.max_neighbours) == (6.0, 10)
     assert loaded.target == {}

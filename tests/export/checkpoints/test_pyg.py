@@ -287,7 +287,7 @@ def test_graph_parameters_are_never_guessed(architecture, stated, message, optio
     with pytest.raises(EncoderError, match=message) as caught:
         load_published(path, architecture, stated)
     assert "weights.pt" in str(caught.value)
-    assert option in caught.value.hint
+    assert option in caught.value.cli_hint
 
 
 def test_an_option_that_the_architecture_lacks_is_refused(tmp_path) -> None:

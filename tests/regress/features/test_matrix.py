@@ -94,7 +94,7 @@ def test_a_layer_that_is_not_embedded_is_answered_with_the_command(embedded) -> 
     features = resolve_features(embedded, [ENCODER])
     with pytest.raises(TrainingError, match="nothing is embedded with") as caught:
         read_matrix(embedded, "band_gap_eV", features)
-    assert caught.value.hint == f"run `matlake embed --encoder {ENCODER}@2`"
+    assert caught.value.cli_hint == f"run `matlake embed --encoder {ENCODER}@2`"
 
 
 def test_unknown_layers_and_repeated_features_are_refused(embedded) -> None:

@@ -161,7 +161,7 @@ def test_a_head_on_crystals_refuses_formulas(
 ) -> None:
     with pytest.raises(HeadError, match="head both needs crystal structures") as caught:
         predict(lake, "both", ["TiO2"])
-    assert "--structure FILE" in caught.value.hint
+    assert "--structure FILE" in caught.value.cli_hint
     path = write_table(formula=["TiO2"])
     with pytest.raises(HeadError, match="needs crystal structures, not formulas as in"):
         predict_table(lake, "crystals", path)

@@ -174,7 +174,7 @@ def test_threads_share_an_index(searchable) -> None:
 def test_nothing_embedded_is_answered_with_the_command(lake) -> None:
     with pytest.raises(LakeError, match="nothing is embedded with fractions@fractions") as caught:
         open_index(lake, FEATURE)
-    assert caught.value.hint == "run `matlake embed --encoder fractions@fractions`"
+    assert caught.value.cli_hint == "run `matlake embed --encoder fractions@fractions`"
     with pytest.raises(EncoderError, match="no encoder named 'absent'"):
         open_index(lake, "absent")
 
@@ -213,7 +213,7 @@ def test_a_formula_that_the_encoder_cannot_take_is_refused(searchable, crystals)
             search(searchable, SearchRequest(FEATURE, formula=formula))
     with pytest.raises(EncoderError, match="takes crystals, not formulas") as caught:
         search(crystals, SearchRequest(CRYSTAL_ENCODER, formula="NaCl"))
-    assert "--structure" in caught.value.hint
+    assert "--structure" in caught.value.cli_hint
 
 
 def test_a_structure_finds_itself_by_graph_and_by_composition(crystals, tmp_path) -> None:

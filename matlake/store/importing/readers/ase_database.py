@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from matlake.errors import SourceError, StructureError
+from matlake.errors import SourceError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal, make_crystal
 from matlake.store.importing.readers.records import Record, RecordSource, open_records
 
@@ -82,7 +82,7 @@ def _record(row: tuple[Any, ...], max_atoms: int | None) -> Record:
 
 def _crystal(periodic: int, cell: bytes, length: int, numbers: bytes, positions: bytes, max_atoms: int) -> Crystal:
     if length > _BYTES_OF_Z * max_atoms:
-        raise StructureError(f"{length // _BYTES_OF_Z:,} atoms, more than {max_atoms:,}", "raise --max-atoms")
+        raise TooManyAtomsError.of(length // _BYTES_OF_Z, max_atoms)
     if periodic & _ALL_DIRECTIONS != _ALL_DIRECTIONS:
         raise StructureError("not periodic in all three directions", "slabs and molecules have no crystal embedding")
     return make_crystal(

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from matlake.errors import SourceError
+from matlake.errors import Hint, SourceError
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.store.importing.readers.ase_database import is_ase_database, open_ase_database
 from matlake.store.importing.readers.containers import is_archive
@@ -29,7 +29,9 @@ def open_source(path: Path, *, structure_column: str | None = None, max_atoms: i
         SourceError: It is not there, empty, of an unknown kind, damaged, or holds no rows.
     """
     if structure_column is not None and not (is_table(path) or is_json(path)):
-        raise SourceError(f"{path} has no columns", "leave --structure-column out")
+        raise SourceError(
+            f"{path} has no columns", Hint("leave structure_column out", cli="leave --structure-column out")
+        )
     if path.is_dir() or (path.is_file() and is_archive(path)):
         return open_files(path, max_atoms)
     if not path.is_file():

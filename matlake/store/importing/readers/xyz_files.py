@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from matlake.errors import SourceError, StructureError
+from matlake.errors import SourceError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal
 from matlake.store.importing.readers.records import Record, RecordSource, open_records
 from matlake.store.importing.readers.streams import open_bytes
@@ -61,7 +61,7 @@ def _frames(lines: Iterator[tuple[int, str]], max_atoms: int | None) -> Iterator
         if seen < total:
             crystal = StructureError(f"the file ends after {seen:,} of {total:,} atoms")
         elif max_atoms is not None and total > max_atoms:
-            crystal = StructureError(f"{total:,} atoms, more than {max_atoms:,}", "raise --max-atoms")
+            crystal = TooManyAtomsError.of(total, max_atoms)
         elif max_atoms is not None:
             try:
                 crystal = crystal_of_frame(pairs, atoms, max_atoms=max_atoms)
