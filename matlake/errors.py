@@ -58,11 +58,11 @@ class MatlakeError(Exception):
 
 
 class FormulaError(MatlakeError):
-    """A chemical formula cannot be read, or has no place in an encoder's element table."""
+    """A chemical formula cannot be read, or holds an element that an encoder does not take."""
 
 
 class StructureError(MatlakeError):
-    """A crystal structure cannot be read, or is none: disordered, without a cell, atoms on top of each other."""
+    """A crystal structure cannot be read, or is not valid: disordered, without a cell, atoms on top of each other."""
 
 
 class TooManyAtomsError(StructureError):
@@ -87,11 +87,11 @@ class EncoderError(MatlakeError):
 
 
 class NotFiniteError(EncoderError):
-    """An encoder returned infinities or no numbers.
+    """An encoder returned values that are not finite.
 
     Args:
         message: Which encoder.
-        rows: The inputs that it did so for, by their place.
+        rows: Places of the inputs in question.
     """
 
     def __init__(self, message: str, rows: list[int]) -> None:
@@ -101,7 +101,7 @@ class NotFiniteError(EncoderError):
 
 
 class LakeError(MatlakeError):
-    """A lake is missing, of a newer format, or holds something that it should not."""
+    """A lake is missing, has a newer format, or holds something that it should not."""
 
 
 class CommitUnknownError(LakeError):
@@ -117,7 +117,7 @@ class TrainingError(MatlakeError):
 
 
 class LeakageError(MatlakeError):
-    """Rows to test on, or their compositions, are among those that were learned from."""
+    """Test rows, or their compositions, are in the training set."""
 
 
 class HeadError(MatlakeError):

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from matlake.errors import MatlakeError
 from matlake.serving.errors import RequestError, error_body, internal_error, overloaded
 from matlake.serving.examples import RUTILE, Example, material_example, prediction_example
-from matlake.serving.fast_routes import LeanRoute, Reply
+from matlake.serving.fast_routes import FastRoute, Reply
 from matlake.serving.metrics import CONTENT_TYPE
 from matlake.serving.pages import add_pages
 from matlake.serving.row_json import dumps
@@ -38,19 +38,19 @@ is, and the nearest of those.
 Every error is `{"error", "hint"}`. Requests that come at the same time share a run of the encoder.
 """
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The body is no JSON."},
+    400: {"model": Problem, "description": "The body is not valid JSON."},
     401: {"model": Problem, "description": "No API key, or a wrong one."},
     404: {"model": Problem, "description": "No such head or encoder."},
     408: {"model": Problem, "description": "The body did not arrive in time."},
     413: {"model": Problem, "description": "The body is too large."},
     415: {"model": Problem, "description": "The content type is not `application/json`."},
-    422: {"model": Problem, "description": "The request is wrong, or asks for too much."},
+    422: {"model": Problem, "description": "The request is not valid, or is too large."},
     503: {"model": Problem, "description": "Too busy, or no answer in time; try again later."},
 }
 
 
 def make_app(service: Service) -> FastAPI:
-    """Return the application, without the gate before it."""
+    """Return the application, without the middleware before it."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -65,7 +65,7 @@ def make_app(service: Service) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
-        exception_handlers={HTTPException: _explain, MatlakeError: _explain, Exception: _explain},
+        exception_handlers={HTTPException: _answer_error, MatlakeError: _answer_error, Exception: _answer_error},
     )
     _add_posts(app, service)
     _add_gets(app, service)
@@ -73,9 +73,9 @@ def make_app(service: Service) -> FastAPI:
     return app
 
 
-def lean_handlers(app: FastAPI) -> dict[str, ASGIApp]:
+def fast_handlers(app: FastAPI) -> dict[str, ASGIApp]:
     """Return the handlers of POST requests by path: they answer in half the time without the application's layers."""
-    return {route.path: route.app for route in app.router.routes if isinstance(route, LeanRoute)}
+    return {route.path: route.app for route in app.router.routes if isinstance(route, FastRoute)}
 
 
 def _add_posts(app: FastAPI, service: Service) -> None:
@@ -105,7 +105,7 @@ def _add_posts(app: FastAPI, service: Service) -> None:
         ("/v1/crystal", crystal, None, Example({"structure": RUTILE})),
     ):
         app.router.routes.append(
-            LeanRoute(
+            FastRoute(
                 path,
                 endpoint,
                 methods=["POST"],
@@ -150,13 +150,13 @@ def _json(document: Any) -> Response:
     return Response(dumps(document), media_type="application/json")
 
 
-async def _explain(request: Request, error: Exception) -> Response:
-    """Answer an error as every other."""
+async def _answer_error(request: Request, error: Exception) -> Response:
+    """Answer every error in the same form."""
     if isinstance(error, HTTPException):
         headers = dict(error.headers or {})
         hint = f"methods: {headers['Allow']}" if "Allow" in headers else "paths are in /docs"
         error = RequestError(error.status_code, f"{request.method} {request.url.path}: {error.detail}", hint, headers)
     if not isinstance(error, MatlakeError):
-        error = internal_error(request.scope["matlake.name"])
+        error = internal_error(request.scope["matlake.id"])
     status, headers = (error.status, error.headers) if isinstance(error, RequestError) else (500, {})
     return Response(error_body(error), status, headers, "application/json")

@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Observe = Callable[[int, int, float], None]
-"""Told the requests and the items of a run, and its seconds."""
+"""Takes the number of requests and of items of a run, and its seconds."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Batcher(Generic[Item, Result]):
         run: Works on the items of a batch, in the thread, and returns as many results.
         weigh: The weight of an item.
         capacity: How much is taken on.
-        observe: Told of each run.
+        observe: Takes the numbers of each run.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Batcher(Generic[Item, Result]):
             started = time.perf_counter()
             self._process(batch)
             self._observe(len(batch), sum(len(items) for _, items in batch), time.perf_counter() - started)
-            with contextlib.suppress(RuntimeError):  # the event loop was closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the event loop was closed: no request waits any more
                 loop = batch[0][0].future.get_loop()
                 loop.call_soon_threadsafe(_resolve, [request for request, _ in batch])
 

@@ -34,9 +34,9 @@ def overloaded(what: str) -> RequestError:
     )
 
 
-def internal_error(name: str) -> RequestError:
-    """Return what is told of an error that nobody foresaw; the log has the rest, under the name of the request."""
-    return RequestError(500, "an error inside the server", f"look for request {name} in its log")
+def internal_error(request_id: str) -> RequestError:
+    """Return the answer to an unexpected error; the log has the details, under the id of the request."""
+    return RequestError(500, "an error inside the server", f"look for request {request_id} in its log")
 
 
 def error_body(error: MatlakeError) -> bytes:

@@ -24,18 +24,18 @@ class Reply:
 
     Attributes:
         body: A JSON document.
-        notes: What the log tells of it: counts and names, nothing that was asked.
+        log_fields: Counts and names for the log; never inputs, which may be confidential.
     """
 
     body: bytes
-    notes: dict[str, Any]
+    log_fields: dict[str, Any]
 
 
 Endpoint = Callable[[Any], Awaitable[Reply]]
 """Takes the model of a body."""
 
 
-class LeanRoute(APIRoute):
+class FastRoute(APIRoute):
     """A route whose endpoint takes one model and returns a ``Reply``."""
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
@@ -53,7 +53,7 @@ def _handler(endpoint: Endpoint, model: type[BaseModel]) -> Callable[[Scope, Rec
         except MatlakeError as error:
             await answer_error(error, send)
             return
-        scope["matlake.notes"] |= reply.notes
+        scope["matlake.log_fields"] |= reply.log_fields
         await send_json(200, reply.body, send)
 
     return handle
@@ -74,7 +74,7 @@ async def _read(receive: Receive) -> bytes:
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
-            raise RequestError(400, "the client went away", "send the whole body")
+            raise RequestError(400, "the client disconnected", "send the whole body")
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)

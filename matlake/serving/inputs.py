@@ -13,7 +13,7 @@ from matlake.serving.settings import Limits
 
 @dataclass(frozen=True)
 class Texts:
-    """What a request asks about.
+    """The materials of a request.
 
     Attributes:
         kind: ``formulas`` or ``structures``.
@@ -47,7 +47,7 @@ def read_crystals(texts: Sequence[str], limits: Limits) -> list[Crystal | Struct
     """Read structures; one that cannot be read does not stop the others.
 
     Raises:
-        RequestError: They have too many atoms (422), or reading them takes longer than anybody waits (503).
+        RequestError: They have too many atoms (422), or reading them takes longer than a request may (503).
     """
     found: list[Crystal | StructureError] = []
     atoms = 0

@@ -67,7 +67,7 @@ def set_up_logs(level: str) -> None:
     """Send the server's events, and warnings of what it stands on, to stderr.
 
     Args:
-        level: ``info`` tells of each request, ``warning`` of what went wrong.
+        level: ``info`` logs each request, ``warning`` what went wrong.
     """
     _LINES.level = logging.getLevelNamesMapping()[level.upper()]
     _LINES.stream = sys.stderr
@@ -78,7 +78,7 @@ def set_up_logs(level: str) -> None:
 
 
 def log(level: int, event: str, **fields: Any) -> None:
-    """Write an event. Never pass keys, formulas or structures: what is asked may be confidential.
+    """Write an event. Never pass keys, formulas or structures: inputs may be confidential.
 
     Args:
         level: As in ``logging``.

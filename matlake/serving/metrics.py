@@ -25,7 +25,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self._rows = Counter("matlake_rows", "Materials asked about.", ["path", "outcome"], registry=self.registry)
+        self._rows = Counter("matlake_rows", "Materials received.", ["path", "outcome"], registry=self.registry)
         self._batch_requests = Histogram(
             "matlake_batch_requests", "Requests that shared a run.", ["queue"], buckets=_SIZES, registry=self.registry
         )

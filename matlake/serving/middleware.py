@@ -1,4 +1,4 @@
-"""The outermost layer: who may ask, how much, and for how long; what every answer carries; logs and metrics."""
+"""The outermost layer: keys and limits, the headers of every answer, logs and metrics."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from matlake.serving.errors import RequestError, internal_error, overloaded
 from matlake.serving.logs import log
 from matlake.serving.metrics import Metrics
-from matlake.serving.request_limits import Exchange, Held, too_large
+from matlake.serving.request_limits import BodyBytes, LimitedRequest, too_large
 from matlake.serving.settings import Settings
 
 HEALTH: Final = frozenset({"/healthz", "/readyz"})
@@ -26,14 +26,14 @@ _DISCARDED: Final = 4
 """A refused body up to so many times the limit is read and thrown away, so that the client gets to see the answer."""
 
 
-class Gate:
-    """Wraps the application.
+class Middleware:
+    """Checks requests before the application gets them, and logs what became of them.
 
     Args:
         app: The application.
         direct: Handlers of POST requests by path, which need none of the application's layers.
         settings: Limits and key.
-        metrics: Told of each answer.
+        metrics: Counts answers.
     """
 
     def __init__(self, app: ASGIApp, direct: dict[str, ASGIApp], settings: Settings, metrics: Metrics) -> None:
@@ -41,7 +41,7 @@ class Gate:
         self._app = app
         self._direct = direct
         self._limits = settings.limits
-        self._held = Held()
+        self._held = BodyBytes()
         self._key = None if settings.api_key is None else hashlib.sha256(settings.api_key.encode()).digest()
         self._metrics = metrics
         self._in_flight = 0
@@ -54,24 +54,26 @@ class Gate:
             await self._app(scope, receive, send)
             return
         direct = self._direct.get(scope["path"]) if scope["method"] == "POST" else None
-        exchange = Exchange(next(self._ids), self._limits, self._held, receive, send, is_reading=direct is not None)
-        scope["matlake.name"], scope["matlake.notes"] = exchange.name, exchange.notes
+        request = LimitedRequest(
+            next(self._ids), self._limits, self._held, receive, send, is_reading=direct is not None
+        )
+        scope["matlake.id"], scope["matlake.log_fields"] = request.id, request.log_fields
         self._in_flight += 1
         try:
             self._admit(scope)
-            async with exchange.patience:
-                await (direct or self._app)(scope, exchange.receive, exchange.send)
+            async with request.deadline:
+                await (direct or self._app)(scope, request.receive, request.send)
         except RequestError as error:
-            await exchange.refuse(error)
+            await request.refuse(error)
         except TimeoutError:
-            await exchange.refuse(exchange.out_of_time())
+            await request.refuse(request.timeout_error())
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the reason
-            log(logging.ERROR, "failure", request=exchange.name, path=scope["path"], error=error)
-            await exchange.refuse(internal_error(exchange.name))
+            log(logging.ERROR, "failure", request=request.id, path=scope["path"], error=error)
+            await request.refuse(internal_error(request.id))
         finally:
             self._in_flight -= 1
-            exchange.close()
-            self._record(scope, exchange)
+            request.close()
+            self._record(scope, request)
 
     def _admit(self, scope: Scope) -> None:
         """Refuse what is clear from the headers.
@@ -103,23 +105,23 @@ class Gate:
                 {"WWW-Authenticate": "Bearer"},
             )
 
-    def _record(self, scope: Scope, exchange: Exchange) -> None:
-        seconds = time.perf_counter() - exchange.started
-        status = exchange.status or _CLIENT_CLOSED
+    def _record(self, scope: Scope, request: LimitedRequest) -> None:
+        seconds = time.perf_counter() - request.started
+        status = request.status or _CLIENT_CLOSED
         path = scope["path"]
         self._metrics.request(path if path in self._direct else _label(scope), status, seconds)
         log(
             logging.INFO if status < 500 else logging.WARNING,  # noqa: PLR2004 - the server's fault
             "request",
-            request=exchange.name,
+            request=request.id,
             client=(scope.get("client") or ("",))[0],
             method=scope["method"],
             path=path,
             status=status,
             ms=round(1000 * seconds, 2),
-            bytes_in=exchange.bytes_in,
-            bytes_out=exchange.bytes_out,
-            **exchange.notes,
+            bytes_in=request.bytes_in,
+            bytes_out=request.bytes_out,
+            **request.log_fields,
         )
 
 

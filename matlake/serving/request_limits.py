@@ -1,4 +1,4 @@
-"""A request and its answer, counted on the way."""
+"""One request within its limits of size and time."""
 
 import asyncio
 import time
@@ -12,38 +12,38 @@ from matlake.serving.settings import Limits
 _SAFE: Final = (b"x-content-type-options", b"nosniff")
 
 
-class Held:
-    """Bytes of all bodies that are held at the moment."""
+class BodyBytes:
+    """Counts the bytes of all bodies that are in memory."""
 
     def __init__(self) -> None:
         """Start with none."""
         self.bytes = 0
 
 
-class Exchange:
-    """Stands between the application and the connection.
+class LimitedRequest:
+    """Reads a request and sends its answer, within the limits.
 
     Args:
-        name: Name of the request.
-        limits: What it may take.
-        held: Bodies of all requests.
+        request_id: Identifies the request in logs and in the header of the answer.
+        limits: Limits of size and time.
+        held: Counts the bodies of all requests.
         receive: The connection's.
         send: The connection's.
-        is_reading: Whether the application will read a body; what takes long is first that, then the answer.
+        is_reading: Whether the application reads a body: reading has its own limit of time.
     """
 
     def __init__(
-        self, name: str, limits: Limits, held: Held, receive: Receive, send: Send, *, is_reading: bool
+        self, request_id: str, limits: Limits, held: BodyBytes, receive: Receive, send: Send, *, is_reading: bool
     ) -> None:
         """Start the clock."""
-        self.name = name
-        self.notes: dict[str, Any] = {}
+        self.id = request_id
+        self.log_fields: dict[str, Any] = {}
         self.status = 0
         self.bytes_in = 0
         self.bytes_out = 0
         self.started = time.perf_counter()
         self.is_reading = is_reading
-        self.patience = asyncio.timeout(limits.read_s if is_reading else limits.request_s)
+        self.deadline = asyncio.timeout(limits.read_s if is_reading else limits.request_s)
         self._limits = limits
         self._held = held
         self._receive = receive
@@ -67,14 +67,14 @@ class Exchange:
         if not message.get("more_body", False):
             self.is_reading = False
             left = limits.request_s - (time.perf_counter() - self.started)
-            self.patience.reschedule(asyncio.get_running_loop().time() + left)
+            self.deadline.reschedule(asyncio.get_running_loop().time() + left)
         return message
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer, with the headers that all have."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message["headers"], _SAFE, (b"x-request-id", self.name.encode())]}
+            message = {**message, "headers": [*message["headers"], _SAFE, (b"x-request-id", self.id.encode())]}
         else:
             self.bytes_out += len(message.get("body", b""))
         await self._send(message)
@@ -84,8 +84,8 @@ class Exchange:
         if not self.status:
             await answer_error(error, self.send)
 
-    def out_of_time(self) -> RequestError:
-        """Return the error for a request whose time has run out."""
+    def timeout_error(self) -> RequestError:
+        """Return the error for a request that took too long."""
         if self.is_reading:
             return RequestError(
                 408,
@@ -93,7 +93,7 @@ class Exchange:
                 "send it faster",
                 {"Connection": "close"},
             )
-        return RequestError(503, f"no answer within {self._limits.request_s:g} s", "ask for less at a time")
+        return RequestError(503, f"no answer within {self._limits.request_s:g} s", "send fewer rows at a time")
 
     def close(self) -> None:
         """Let go of the body."""

@@ -13,12 +13,12 @@ from matlake.materials.formula import MAX_LENGTH
 _SHOWN: Final = 40
 
 
-class Outcome(NamedTuple):
-    """What came of a row.
+class RowJson(NamedTuple):
+    """The answer to a row.
 
     Attributes:
-        text: JSON of its answer; empty where there is a reason instead.
-        reason: Why there is no answer.
+        text: Its JSON; empty if there is a reason instead.
+        reason: Why the row failed.
     """
 
     text: str
@@ -34,28 +34,28 @@ def dumps(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
 
-def assemble(start: str, name: str, inputs: Sequence[str | None], outcomes: Sequence[Outcome]) -> tuple[bytes, int]:
+def join_rows(start: str, name: str, inputs: Sequence[str | None], rows: Sequence[RowJson]) -> tuple[bytes, int]:
     """Put a document together.
 
     Args:
-        start: JSON of an object: what stands before the rows.
-        name: Under which the rows with an answer are.
-        inputs: What each row is called.
-        outcomes: Of the same rows.
+        start: JSON of an object: the fields before the rows.
+        name: Field of the rows.
+        inputs: Names of the rows.
+        rows: Their answers.
 
     Returns:
         The document ``{**start, name: [...], "failed": [...]}``, and the number of failed rows.
     """
     failed = [
-        {"row": row, "input": _shortened(called), "reason": outcome.reason}
-        for row, (called, outcome) in enumerate(zip(inputs, outcomes, strict=True))
-        if outcome.reason is not None
+        {"row": row, "input": _shortened(called), "reason": answer.reason}
+        for row, (called, answer) in enumerate(zip(inputs, rows, strict=True))
+        if answer.reason is not None
     ]
-    rows = ", ".join([outcome.text for outcome in outcomes if outcome.reason is None])
+    texts = ", ".join([answer.text for answer in rows if answer.reason is None])
     reasons = dumps(failed) if failed else "[]"
-    return f'{start[:-1]}, "{name}": [{rows}], "failed": {reasons}}}'.encode(), len(failed)
+    return f'{start[:-1]}, "{name}": [{texts}], "failed": {reasons}}}'.encode(), len(failed)
 
 
 def _shortened(called: str | None) -> str | None:
-    """Keep megabytes that are no formula from going back and forth."""
+    """Keep megabytes that are not a formula from going back and forth."""
     return called if called is None or len(called) <= MAX_LENGTH else f"{called[:_SHOWN]}…"

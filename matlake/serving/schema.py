@@ -24,25 +24,25 @@ Structures = Annotated[
 ]
 EncoderName = Annotated[
     str | None,
-    Field(description="`NAME` or `NAME@LAYER`; the first feature of the first head where none is named."),
+    Field(description="`NAME` or `NAME@LAYER`; default: the first feature of the first head."),
 ]
 
 
 class PredictRequest(BaseModel):
-    """Materials whose property is asked for."""
+    """Materials to predict a property of."""
 
     model_config = _STRICT
 
-    head: Annotated[str | None, Field(description="Name of a head; may be left out where one is served.")] = None
+    head: Annotated[str | None, Field(description="Name of a head; optional if one is served.")] = None
     formulas: Formulas = None
     structures: Structures = None
     coordinates: Annotated[
-        bool, Field(description="Also say where each material falls on the map of the training set.")
+        bool, Field(description="Also return where each material lies on the map of the training set.")
     ] = False
 
 
 class EmbedRequest(BaseModel):
-    """Materials whose embedding is asked for."""
+    """Materials to embed."""
 
     model_config = _STRICT
 
@@ -52,7 +52,7 @@ class EmbedRequest(BaseModel):
 
 
 class SearchRequest(BaseModel):
-    """Materials whose nearest neighbours in the lake are asked for."""
+    """Materials to find the nearest neighbours of, in the lake."""
 
     model_config = _STRICT
 
@@ -64,7 +64,7 @@ class SearchRequest(BaseModel):
 
 
 class CrystalRequest(BaseModel):
-    """A structure that is to be drawn."""
+    """A structure to draw."""
 
     model_config = _STRICT
 
@@ -79,7 +79,7 @@ class Problem(BaseModel):
 
 
 class TrainingNeighbour(BaseModel):
-    """A training material near to what was asked about."""
+    """A training material near the input."""
 
     dataset: str
     material_id: str
@@ -99,13 +99,13 @@ class PredictedValue(BaseModel):
         float | None,
         Field(description="Distance to the training materials; 1 is the 95th percentile of those themselves."),
     ] = None
-    novelties: Annotated[list[str], Field(description="Elements that few training materials hold.")] = []
+    novelties: Annotated[list[str], Field(description="Elements that fewer than ten training materials hold.")] = []
     doubts: Annotated[
         list[str],
-        Field(description="What speaks against trusting the value, in words; nothing where it may be trusted."),
+        Field(description="Reasons for low confidence, in words; none if there are none."),
     ] = []
     nearest: list[TrainingNeighbour] = []
-    coordinates: Annotated[list[float] | None, Field(description="On the map, where asked for.")] = None
+    coordinates: Annotated[list[float] | None, Field(description="On the map, if requested.")] = None
 
 
 class FailedRow(BaseModel):
@@ -198,17 +198,17 @@ def parse(model: type[BaseModel], body: bytes) -> Any:
     """Read a body.
 
     Raises:
-        RequestError: It is no JSON (400), or not what the model says (422).
+        RequestError: It is not valid JSON (400), or not what the model says (422).
     """
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
     if problems[0]["type"] == "json_invalid":
-        raise RequestError(400, f"the body is no JSON: {problems[0]['msg']}", "send one JSON object, in UTF-8")
-    told = [
+        raise RequestError(400, f"the body is not valid JSON: {problems[0]['msg']}", "send one JSON object, in UTF-8")
+    shown = [
         f"{'.'.join(str(part)[:_NAME_SHOWN] for part in one['loc']) or 'body'}: {one['msg']}"
         for one in problems[:_SHOWN]
     ]
     more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
-    raise RequestError(422, "; ".join(told) + more, f"fields: {', '.join(model.model_fields)}; see /docs")
+    raise RequestError(422, "; ".join(shown) + more, f"fields: {', '.join(model.model_fields)}; see /docs")

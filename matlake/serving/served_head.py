@@ -15,7 +15,7 @@ from matlake.regress.prediction.predictor import Predictor
 from matlake.serving.batching import Batcher, Capacity
 from matlake.serving.errors import RequestError
 from matlake.serving.metrics import Metrics
-from matlake.serving.row_json import Outcome, dumps
+from matlake.serving.row_json import RowJson, dumps
 from matlake.serving.settings import Limits
 
 MAP_AXES: Final = 2
@@ -26,8 +26,8 @@ LETTERS_OF_A_ROW: Final = 40
 
 
 @dataclass(frozen=True)
-class _Question:
-    """A formula, or a crystal, or why there is none; and what is asked about it."""
+class _Input:
+    """A formula or a crystal, or why it cannot be read, and what the answer must hold."""
 
     material: Any
     name: str | None
@@ -40,7 +40,7 @@ class ServedHead:
     Args:
         predictor: The head and its encoders.
         limits: What is taken on.
-        metrics: Told of each run.
+        metrics: Counts runs.
     """
 
     def __init__(self, predictor: Predictor, limits: Limits, metrics: Metrics) -> None:
@@ -55,18 +55,18 @@ class ServedHead:
             "level": None if interval is None else interval.level,
         }
         self.start_json = dumps(self.start)
-        self._queues: dict[str, Batcher[_Question, Outcome]] = {}
+        self._queues: dict[str, Batcher[_Input, RowJson]] = {}
         if not predictor.needs_crystals:
             self._queues["formulas"] = _queue(
                 f"head {self.card.name}, formulas",
-                _answering(predictor.predict),
+                _predicting(predictor.predict),
                 _letters,
                 Capacity(limits.batch_rows, limits.queued_rows),
                 metrics,
             )
         self._queues["structures"] = _queue(
             f"head {self.card.name}, structures",
-            _answering(predictor.predict_crystals),
+            _predicting(predictor.predict_crystals),
             _atoms,
             Capacity(limits.batch_atoms, limits.queued_atoms),
             metrics,
@@ -109,7 +109,7 @@ class ServedHead:
         names: Sequence[str | None],
         *,
         coordinates: bool,
-    ) -> "asyncio.Future[list[Outcome]]":
+    ) -> "asyncio.Future[list[RowJson]]":
         """Queue a request; call it in the event loop.
 
         Args:
@@ -121,8 +121,8 @@ class ServedHead:
         Raises:
             RequestError: The queue is full (503).
         """
-        questions = [_Question(material, name, coordinates) for material, name in zip(materials, names, strict=True)]
-        return self._queues[kind].submit(questions)
+        inputs = [_Input(material, name, coordinates) for material, name in zip(materials, names, strict=True)]
+        return self._queues[kind].submit(inputs)
 
     def close(self) -> None:
         """Finish what waits."""
@@ -132,41 +132,41 @@ class ServedHead:
 
 def _queue(
     name: str,
-    run: Callable[[list[_Question]], list[Outcome]],
-    weigh: Callable[[_Question], int],
+    run: Callable[[list[_Input]], list[RowJson]],
+    weigh: Callable[[_Input], int],
     capacity: Capacity,
     metrics: Metrics,
-) -> Batcher[_Question, Outcome]:
-    queue: Batcher[_Question, Outcome] = Batcher(name, run, weigh, capacity, metrics.observer(name))
+) -> Batcher[_Input, RowJson]:
+    queue: Batcher[_Input, RowJson] = Batcher(name, run, weigh, capacity, metrics.observer(name))
     metrics.watch(name, lambda: queue.weight)
     return queue
 
 
-def _letters(question: _Question) -> int:
-    return 1 + len(question.material) // LETTERS_OF_A_ROW
+def _letters(one: _Input) -> int:
+    return 1 + len(one.material) // LETTERS_OF_A_ROW
 
 
-def _atoms(question: _Question) -> int:
-    return len(question.material.numbers) if isinstance(question.material, Crystal) else 1
+def _atoms(one: _Input) -> int:
+    return len(one.material.numbers) if isinstance(one.material, Crystal) else 1
 
 
-def _answering(predict: Callable[[list[Any]], Predicted]) -> Callable[[list[_Question]], list[Outcome]]:
-    def run(questions: list[_Question]) -> list[Outcome]:
-        predicted = predict([question.material for question in questions])
-        return [_outcome(predicted, row, question) for row, question in enumerate(questions)]
+def _predicting(predict: Callable[[list[Any]], Predicted]) -> Callable[[list[_Input]], list[RowJson]]:
+    def run(inputs: list[_Input]) -> list[RowJson]:
+        predicted = predict([one.material for one in inputs])
+        return [_row_json(predicted, row, one) for row, one in enumerate(inputs)]
 
     return run
 
 
-def _outcome(predicted: Predicted, row: int, question: _Question) -> Outcome:
-    answer = predicted.answer(row, question.name)
+def _row_json(predicted: Predicted, row: int, one: _Input) -> RowJson:
+    answer = predicted.answer(row, one.name)
     if not isinstance(answer, Prediction):
-        return Outcome("", answer.reason)
+        return RowJson("", answer.reason)
     if not math.isfinite(answer.value):
-        return Outcome("", "the head returned a value that is not finite")
+        return RowJson("", "the head returned a value that is not finite")
     # what answer.document() returns, without copying each value on the way
     document = {**vars(answer), "nearest": [vars(neighbour) for neighbour in answer.nearest]}
-    if question.coordinates:
+    if one.coordinates:
         place = predicted.coordinates
         document["coordinates"] = None if place is None else place[row, :MAP_AXES].tolist()
-    return Outcome(dumps(document))
+    return RowJson(dumps(document))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matlake.errors import LakeError
 from matlake.serving.errors import RequestError
-from matlake.serving.row_json import Outcome, dumps
+from matlake.serving.row_json import RowJson, dumps
 from matlake.serving.served_encoder import Vector
 from matlake.store.lake import Lake
 from matlake.store.searching.index import Index, open_index
@@ -66,7 +66,7 @@ class IndexPool:
 
 def search(
     index: Index, names: Sequence[str | None], vectors: Sequence[Vector], k: int, dataset: str | None
-) -> list[Outcome]:
+) -> list[RowJson]:
     """Search for the neighbours of some vectors.
 
     Args:
@@ -84,10 +84,10 @@ def search(
         among: NDArray[np.bool_] | None = None if dataset is None else index.select(dataset=dataset)
     except LakeError as error:
         raise RequestError(404, str(error), error.cli_hint) from error
-    outcomes = [Outcome("", vector if isinstance(vector, str) else None) for vector in vectors]
+    found_rows = [RowJson("", vector if isinstance(vector, str) else None) for vector in vectors]
     if rows:
         found = index.search(np.stack([vectors[row] for row in rows]), k, among=among)
         for row, neighbours in zip(rows, found, strict=True):
             document = {"input": names[row], "neighbours": [vars(neighbour) for neighbour in neighbours]}
-            outcomes[row] = Outcome(dumps(document))
-    return outcomes
+            found_rows[row] = RowJson(dumps(document))
+    return found_rows

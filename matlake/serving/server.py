@@ -11,10 +11,10 @@ from typing import Final
 import threadpoolctl
 import uvicorn
 
-from matlake.errors import SourceError
-from matlake.serving.app import lean_handlers, make_app
+from matlake.errors import Hint, SourceError
+from matlake.serving.app import fast_handlers, make_app
 from matlake.serving.logs import flush_logs, log, set_up_logs
-from matlake.serving.middleware import Gate
+from matlake.serving.middleware import Middleware
 from matlake.serving.protocol import make_protocol
 from matlake.serving.service import Service
 from matlake.serving.settings import Settings
@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
         limits = settings.limits
         super().__init__(
             uvicorn.Config(
-                Gate(app, lean_handlers(app), settings, self.service.metrics),
+                Middleware(app, fast_handlers(app), settings, self.service.metrics),
                 http=make_protocol(limits),
                 ws="none",
                 lifespan="on",
@@ -66,10 +66,10 @@ class Server(uvicorn.Server):
         return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
     def listen(self, announce: Callable[[str], None]) -> None:
-        """Serve until told to stop by SIGTERM or SIGINT; then finish what was taken on.
+        """Serve until SIGTERM or SIGINT; then finish the requests that were accepted.
 
         Args:
-            announce: Told the address once it is listened at.
+            announce: Takes the address once the server listens.
         """
         announce(self.url)
         log(logging.INFO, "start", url=self.url, heads=list(self.service.heads))
@@ -85,12 +85,12 @@ class Server(uvicorn.Server):
 
 
 def serve(lake: Lake, settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve from a process that does nothing else, until told to stop.
+    """Serve from a process that does nothing else, until it is stopped.
 
     Args:
         lake: The lake.
         settings: What to serve, and how.
-        announce: Told the address once it is listened at.
+        announce: Takes the address once the server listens.
 
     Raises:
         HeadError: See ``Server``.
@@ -116,6 +116,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         raise SourceError(
-            f"cannot listen at {host}:{port}: {error.strerror or error}", "name another --port or --host"
+            f"cannot listen at {host}:{port}: {error.strerror or error}",
+            Hint("name another port or host", cli="name another --port or --host"),
         ) from error
     return listener

@@ -15,7 +15,7 @@ from matlake.serving.errors import RequestError
 from matlake.serving.fast_routes import Reply
 from matlake.serving.inputs import Texts, choose, read_crystals
 from matlake.serving.metrics import Metrics
-from matlake.serving.row_json import Outcome, assemble, dumps
+from matlake.serving.row_json import RowJson, dumps, join_rows
 from matlake.serving.schema import CrystalRequest, EmbedRequest, PredictRequest, SearchRequest
 from matlake.serving.served_encoder import EncoderPool, Vector
 from matlake.serving.served_head import ServedHead
@@ -86,8 +86,8 @@ class Service:
         head = self.head(request.head)
         head.check_takes(texts.kind)
         materials, names = await self._read(texts)
-        outcomes = await head.predict(texts.kind, materials, names, coordinates=request.coordinates)
-        return self._reply("/v1/predict", head.start_json, "predictions", names, outcomes)
+        rows = await head.predict(texts.kind, materials, names, coordinates=request.coordinates)
+        return self._reply("/v1/predict", head.start_json, "predictions", names, rows)
 
     async def embed(self, request: EmbedRequest) -> Reply:
         """Answer a request for embeddings.
@@ -103,13 +103,13 @@ class Service:
             raise RequestError(
                 422,
                 f"{len(texts.texts):,} vectors of {dim:,} numbers, more than {self.limits.numbers:,} numbers",
-                f"ask for {self.limits.numbers // dim:,} at a time, or use `matlake embed`",
+                f"send {self.limits.numbers // dim:,} at a time, or use `matlake embed`",
             )
         materials, names = await self._read(texts)
         vectors = await encoder.embed(materials, layer)
-        outcomes = await self._in_thread(_embeddings, names, vectors)
+        rows = await self._in_thread(_embeddings, names, vectors)
         start = {"encoder": encoder.card.name, "layer": layer, "sha256": encoder.card.sha256, "dim": dim}
-        return self._reply("/v1/embed", dumps(start), "embeddings", names, outcomes)
+        return self._reply("/v1/embed", dumps(start), "embeddings", names, rows)
 
     async def search(self, request: SearchRequest) -> Reply:
         """Answer a request for neighbours.
@@ -118,22 +118,22 @@ class Service:
             RequestError: The request cannot be answered.
         """
         if request.k > self.limits.neighbours:
-            raise RequestError(422, f"k is {request.k:,}", f"ask for no more than {self.limits.neighbours:,}")
+            raise RequestError(422, f"k is {request.k:,}", f"request no more than {self.limits.neighbours:,}")
         texts = choose(request.formulas, request.structures, self.limits)
         encoder, layer = await self.encoders.find(request.encoder or self.default_feature)
         encoder.check_takes(texts.kind)
         index = await self.indexes.find(f"{encoder.card.name}@{layer}")
         materials, names = await self._read(texts)
         vectors = await encoder.embed(materials, layer)
-        outcomes = await self._in_thread(search, index, names, vectors, request.k, request.dataset)
+        rows = await self._in_thread(search, index, names, vectors, request.k, request.dataset)
         start = {"encoder": encoder.card.name, "layer": layer}
-        return self._reply("/v1/search", dumps(start), "results", names, outcomes)
+        return self._reply("/v1/search", dumps(start), "results", names, rows)
 
     async def draw(self, request: CrystalRequest) -> Reply:
         """Answer a request for what is drawn of a crystal.
 
         Raises:
-            RequestError: It is no crystal (422).
+            RequestError: It is not a valid crystal (422).
         """
         (found,) = await self._in_thread(read_crystals, [request.structure], self.limits)
         if isinstance(found, StructureError):
@@ -174,23 +174,21 @@ class Service:
     async def _in_thread(self, function: Callable[..., Result], *arguments: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
 
-    def _reply(
-        self, path: str, start: str, name: str, names: Sequence[str | None], outcomes: Sequence[Outcome]
-    ) -> Reply:
-        body, failed = assemble(start, name, names, outcomes)
-        self.metrics.rows(path, len(outcomes) - failed, failed)
-        return Reply(body, {"rows": len(outcomes), "failed": failed})
+    def _reply(self, path: str, start: str, name: str, names: Sequence[str | None], rows: Sequence[RowJson]) -> Reply:
+        body, failed = join_rows(start, name, names, rows)
+        self.metrics.rows(path, len(rows) - failed, failed)
+        return Reply(body, {"rows": len(rows), "failed": failed})
 
 
 def _map(card: HeadCard, reference: Reference) -> Asset:
     return Asset.of(dumps(training_map(card, reference)).encode(), "application/json")
 
 
-def _embeddings(names: list[str | None], vectors: list[Vector]) -> list[Outcome]:
+def _embeddings(names: list[str | None], vectors: list[Vector]) -> list[RowJson]:
     return [
-        Outcome("", vector)
+        RowJson("", vector)
         if isinstance(vector, str)
         # numpy writes float32 with the digits that it takes, half of those of the double next to it
-        else Outcome(f'{{"input": {dumps(name)}, "vector": [{", ".join(vector.astype("U").tolist())}]}}')
+        else RowJson(f'{{"input": {dumps(name)}, "vector": [{", ".join(vector.astype("U").tolist())}]}}')
         for name, vector in zip(names, vectors, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""What a server is told when it starts: heads, address, limits, key."""
+"""Settings of a server: heads, address, limits, key."""
 
 import ipaddress
 import os
@@ -14,7 +14,7 @@ _SHORTEST_KEY: Final = 16
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request, and all of them together, may ask for.
+    """Limits of one request, and of all of them together.
 
     Attributes:
         body_bytes: Largest body; larger ones are refused before they are read.
@@ -32,7 +32,7 @@ class Limits:
         queued_atoms: Atoms that wait for one encoder or head.
         batch_rows: Rows of one run.
         batch_atoms: Atoms of one run.
-        stop_s: Seconds that requests get to finish when the server is told to stop.
+        stop_s: Seconds that requests get to finish when the server stops.
     """
 
     body_bytes: int = 8 << 20
@@ -61,9 +61,9 @@ class Settings:
         heads: Names of the heads, the first one being that of the page when it opens.
         host: Address to listen at.
         port: Port; 0 for any that is free.
-        api_key: Asked of each request but those for the page and for health; None asks nothing.
-        limits: What requests may ask for.
-        log_level: ``info`` tells of each request, ``warning`` of what went wrong.
+        api_key: Required of each request but those for the page and for health; None requires none.
+        limits: Limits of requests.
+        log_level: ``info`` logs each request, ``warning`` what went wrong.
     """
 
     heads: tuple[str, ...]

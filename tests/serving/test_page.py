@@ -120,10 +120,10 @@ def test_a_typed_formula_is_answered_with_all_that_is_known(page: Page) -> None:
     assert page.text("interval").startswith("between ")
     assert "9 of 10 measured values" in answer
     assert page.text("verdict") in {
-        "Like the training materials",
-        "Like the training materials, but made of what they are not",
-        "At the edge of the training materials",
-        "Outside the training materials",
+        "Inside the applicability domain",
+        "Inside the applicability domain, but of new elements",
+        "Near the edge of the applicability domain",
+        "Outside the applicability domain",
     }
     assert len(page.find("nearest").find_elements(By.CSS_SELECTOR, "tbody tr")) == 3
     assert not page.is_shown("crystal-card")
@@ -160,9 +160,11 @@ def test_a_chosen_file_and_the_example_are_answered(page: Page, tmp_path: Path) 
 def test_new_elements_are_named(page: Page) -> None:
     page.type("PuN")
     page.answer()
-    assert page.text("doubts").startswith("Doubtful: ")
-    assert "training material holds Pu" in page.text("doubts") or "training materials hold Pu" in page.text("doubts")
-    assert page.text("verdict") != "Like the training materials"
+    assert page.text("warnings").startswith("Low confidence: ")
+    assert "training material holds Pu" in page.text("warnings") or "training materials hold Pu" in page.text(
+        "warnings"
+    )
+    assert page.text("verdict") != "Inside the applicability domain"
 
 
 @pytest.mark.parametrize(

@@ -109,28 +109,28 @@ function rangeDrawing({ value, lower, upper }, head, { edges, counts }) {
 
 const NEW_PARTS = [
   "edge",
-  "Like the training materials, but made of what they are not",
+  "Inside the applicability domain, but of new elements",
   "The embedding places it among the training materials, yet hardly any of them is made of the same: the interval may not hold.",
 ];
 const VERDICTS = [
-  ["like", "Like the training materials", "Materials like this one were used for training, and the interval holds for them."],
-  ["edge", "At the edge of the training materials", "Few training materials are near. The interval is wider for that, but less certain to hold."],
-  ["outside", "Outside the training materials", "No training material is near. Treat the value as a guess."],
+  ["like", "Inside the applicability domain", "Materials like this one were used for training, and the interval holds for them."],
+  ["edge", "Near the edge of the applicability domain", "Few training materials are near. The interval is wider for that, but less certain to hold."],
+  ["outside", "Outside the applicability domain", "No training material is near. Treat the value as a guess."],
 ];
 
 /** Show how far the material is from the training set. */
-export function showTrust({ ood_score: score, doubts }) {
+export function showTrust({ ood_score: score, doubts, warnings = doubts }) {
   const known = score !== null;
   const zone = score <= 1 ? 0 : score <= 2 ? 1 : 2;
-  const [kind, title, words] = zone === 0 && doubts.length ? NEW_PARTS : VERDICTS[zone];
+  const [kind, title, words] = zone === 0 && warnings.length ? NEW_PARTS : VERDICTS[zone];
   find("verdict").className = `verdict ${known ? kind : ""}`;
   find("verdict").textContent = known ? title : "Not known";
   find("verdict-words").textContent = known
     ? `${words} Score ${score.toFixed(2)}: 95 of 100 training materials are below 1.`
-    : "This head was trained before heads could tell.";
+    : "An older version trained this head, without a score.";
   find("gauge").replaceChildren(...(known ? [gaugeDrawing(score)] : []));
-  find("doubts").hidden = doubts.length === 0;
-  find("doubts").textContent = `Doubtful: ${doubts.join("; ")}.`;
+  find("warnings").hidden = warnings.length === 0;
+  find("warnings").textContent = `Low confidence: ${warnings.join("; ")}.`;
 }
 
 function gaugeDrawing(score) {

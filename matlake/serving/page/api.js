@@ -1,4 +1,4 @@
-// Questions to the server, and what can come of them.
+// Requests to the server, and their answers.
 
 /** The server answered with an error. */
 export class Refusal extends Error {
@@ -14,14 +14,14 @@ export class Gone extends Error {}
 
 let key = sessionStorage.getItem("matlake-key");
 
-/** Send a key with every question from now on, until the tab is closed. */
+/** Send a key with every request from now on, until the tab is closed. */
 export function useKey(value) {
   key = value;
   sessionStorage.setItem("matlake-key", value);
 }
 
-/** Ask the server; `body` makes it a POST. */
-export async function ask(path, body, signal) {
+/** Send a request; `body` makes it a POST. */
+export async function send(path, body, signal) {
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
   const options = { headers, signal };
   if (body !== undefined) {

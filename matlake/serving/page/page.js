@@ -1,6 +1,6 @@
-// The page: what is asked, and what is shown of the answer.
+// The page: reads the input and shows the answer.
 
-import { Gone, Refusal, ask, useKey } from "./api.js";
+import { Gone, Refusal, send, useKey } from "./api.js";
 import { showNearest, showTrust, showValue } from "./answer.js";
 import { drawCrystal, drawMap } from "./plots.js";
 
@@ -11,7 +11,7 @@ const RUTILE =
 
 const find = (id) => document.getElementById(id);
 
-const state = { heads: [], head: null, maps: new Map(), question: null, running: null };
+const state = { heads: [], head: null, maps: new Map(), material: null, running: null };
 
 function say(text, busy = false) {
   find("status").textContent = text;
@@ -41,27 +41,27 @@ function explain(error, title) {
   }
 }
 
-/** Ask about a formula or a structure and show what comes back; a newer question takes the place of an older one. */
-async function predict(question) {
-  state.question = question;
+/** Predict for a formula or a structure and show the answer; a newer input replaces an older one. */
+async function predict(material) {
+  state.material = material;
   state.running?.abort();
   const running = new AbortController();
   state.running = running;
   const head = state.head;
   find("problem").hidden = true;
-  if (question.structure !== undefined) find("formula").value = "";
+  if (material.structure !== undefined) find("formula").value = "";
   find("answer").classList.add("stale");
   find("predict").disabled = true;
   say("Predicting…", true);
   try {
-    const asked = question.formula === undefined ? { structures: [question.structure] } : { formulas: [question.formula] };
+    const inputs = material.formula === undefined ? { structures: [material.structure] } : { formulas: [material.formula] };
     const [answer, map] = await Promise.all([
-      ask("/v1/predict", { head: head.head, coordinates: true, ...asked }, running.signal),
+      send("/v1/predict", { head: head.head, coordinates: true, ...inputs }, running.signal),
       mapOf(head),
     ]);
     if (answer.failed.length) throw new Refusal(200, answer.failed[0].reason, "Check what you entered, then try again.");
     const crystal =
-      question.structure === undefined ? null : await ask("/v1/crystal", { structure: question.structure }, running.signal);
+      material.structure === undefined ? null : await send("/v1/crystal", { structure: material.structure }, running.signal);
     if (state.running !== running) return;
     const [prediction] = answer.predictions;
     find("answer").hidden = false; // first: drawings are as wide as there is room
@@ -86,7 +86,7 @@ async function predict(question) {
 
 async function mapOf(head) {
   if (!head.map) return null;
-  if (!state.maps.has(head.head)) state.maps.set(head.head, await ask(`/v1/heads/${encodeURIComponent(head.head)}/map`));
+  if (!state.maps.has(head.head)) state.maps.set(head.head, await send(`/v1/heads/${encodeURIComponent(head.head)}/map`));
   return state.maps.get(head.head);
 }
 
@@ -119,7 +119,7 @@ async function start() {
   say("Loading…", true);
   find("problem").hidden = true;
   try {
-    state.heads = (await ask("/v1/heads")).heads;
+    state.heads = (await send("/v1/heads")).heads;
     find("head").replaceChildren(...state.heads.map((head) => new Option(head.head === head.quantity ? head.head : `${head.quantity} (${head.head})`, head.head)));
     find("head-choice").hidden = state.heads.length < 2;
     await chooseHead(state.heads[0].head);
@@ -148,7 +148,7 @@ find("file").addEventListener("change", async () => {
   await readFile(find("file").files[0]);
   find("file").value = "";
 });
-find("again").addEventListener("click", () => (state.question && state.head ? predict(state.question) : start()));
+find("again").addEventListener("click", () => (state.material && state.head ? predict(state.material) : start()));
 find("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   useKey(find("key").value.trim());
