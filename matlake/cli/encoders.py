@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matlake.cli.main import EXIT_FAILED, json_option
-from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, FILE, FOLDER, POSITIVE, Command, device_option, option
+from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, FILE, FOLDER, POSITIVE, Command, device_option, option, section
 from matlake.cli.output import Output, progress
 from matlake.networks.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
     from matlake.export.pretraining.training_data import TrainingTable
+
+_card = section("Card")
+_graph = section("Graph, if the checkpoint does not state it")
+_data = section("Data")
+_network = section("Network")
+_training = section("Training")
 
 
 def _size(text: str) -> tuple[str, float]:
@@ -91,45 +97,29 @@ def verify_command(ctx: click.Context, name: str, output: Output) -> int:
     help="Store weights in this precision. float16 halves the file and computes in float32; int8 (ElemNet) also "
     "computes faster.",
 )
-@option("--data", type=FILE, section="Card", help="Measure errors on the held-out rows of this table of the run.")
-@option("--dataset", section="Card", help="Measure them on this dataset of the lake instead.")
-@option(
-    "--database",
-    type=click.Choice(["oqmd", "mp"]),
-    section="Card",
-    help="Take licence and citation from this source of the table.",
-)
-@option("--licence", section="Card", help="State the licence of the weights.")
-@option("--citation", multiple=True, section="Card", help="Cite a paper or data set. Repeatable.")
-@option("--release", type=AT_LEAST_ONE, section="Card", help="Number this release of the weights.")
-@option("--cutoff", type=POSITIVE, section="Graph, if the checkpoint does not state it", help="Cutoff in Å.")
-@option(
-    "--max-neighbours",
-    type=click.IntRange(min=0),
-    section="Graph, if the checkpoint does not state it",
-    help="Keep this many neighbours; 0 keeps all within the cutoff.",
+@_card("--data", type=FILE, help="Measure errors on the held-out rows of this table of the run.")
+@_card("--dataset", help="Measure them on this dataset of the lake instead.")
+@_card("--database", type=click.Choice(["oqmd", "mp"]), help="Take licence and citation from this source of the table.")
+@_card("--licence", help="State the licence of the weights.")
+@_card("--citation", multiple=True, help="Cite a paper or data set. Repeatable.")
+@_card("--release", type=AT_LEAST_ONE, help="Number this release of the weights.")
+@_graph("--cutoff", type=POSITIVE, help="Cutoff in Å.")
+@_graph(
+    "--max-neighbours", type=click.IntRange(min=0), help="Keep this many neighbours; 0 keeps all within the cutoff."
 )
 @json_option
 @click.pass_obj
 def export_command(
     lake: Path,
-    architecture: str,
-    checkpoint: Path,
+    /,
     name: str,
-    precision: str,
     folder: Path | None,
     data: Path | None,
     dataset: str | None,
-    database: str | None,
-    licence: str | None,
-    citation: tuple[str, ...],
-    cutoff: float | None,
-    max_neighbours: int | None,
-    release: int | None,
-    replace: bool,
     output: Output,
+    **settings: Any,
 ) -> None:
-    """Export a trained network to ONNX with its card. Both must agree on real materials."""
+    """Export a trained network to ONNX, check that the two agree on real materials, and write its card."""
     from matlake.extras import require_extra
 
     require_extra("train", "making encoders")
@@ -138,21 +128,7 @@ def export_command(
 
     folder = folder or lake / "encoders" / name
     card = export_encoder(
-        ExportRequest(
-            architecture=architecture,
-            checkpoint=checkpoint,
-            name=name,
-            folder=folder,
-            precision=precision,
-            data=_training_table(lake, data, dataset),
-            database=database,
-            licence=licence,
-            citation=citation,
-            cutoff=cutoff,
-            max_neighbours=max_neighbours,
-            release=release,
-            replace=replace,
-        )
+        ExportRequest(name=name, folder=folder, data=_training_table(lake, data, dataset), **settings)
     )
     document = {
         "encoder": card.name,
@@ -168,68 +144,44 @@ def export_command(
 @encoders_command.command("pretrain", cls=Command)
 @click.argument("architecture", type=click.Choice(list(ARCHITECTURES)))
 @option("--output", "folder", required=True, type=FOLDER, help="Write the run to this folder, or resume it there.")
-@option("--data", type=FILE, section="Data", help="Train on this table (CSV, Parquet).")
-@option("--dataset", section="Data", help="Train on this dataset of the lake instead.")
-@option("--formula-column", section="Data", help="Read formulas from this column, for ElemNet.  [default: formula]")
-@option(
-    "--structure-column",
-    section="Data",
-    help="Read structures (CIF, POSCAR, pymatgen JSON) from this column, for graph networks.",
-)
-@option(
+@_data("--data", type=FILE, help="Train on this table (CSV, Parquet).")
+@_data("--dataset", help="Train on this dataset of the lake instead.")
+@_data("--formula-column", help="Read formulas from this column, for ElemNet.  [default: formula]")
+@_data("--structure-column", help="Read structures (CIF, POSCAR, pymatgen JSON) from this column, for graph networks.")
+@_data(
     "--target",
     "targets",
     multiple=True,
     default=["formation_energy_eV_per_atom"],
     show_default=True,
-    section="Data",
     help="Learn this column; its name ends in the unit (band_gap_eV). Repeatable: one network learns several.",
 )
-@option("--unit", section="Data", help="State the unit of the target if the column's name does not end in it.")
-@option(
-    "--split-column",
-    section="Data",
-    help="Read train, val and test from this column.  [default: a random split by composition]",
-)
-@option(
+@_data("--unit", help="State the unit of the target if the column's name does not end in it.")
+@_data("--split-column", help="Read train, val and test from this column.  [default: a random split by composition]")
+@_data(
     "--hold-out",
     metavar="SQL",
-    section="Data",
     help='Only test on rows that this predicate selects, such as "year > 2005"; never train on their compositions.',
 )
-@option("--max-abs", type=click.FloatRange(min=0), section="Data", help="Drop rows with a larger absolute target.")
-@option(
-    "--size",
-    "sizes",
-    multiple=True,
-    type=_size,
-    metavar="NAME=NUMBER",
-    section="Network",
-    help="Set a size. Repeatable.",
-)
-@option(
+@_data("--max-abs", type=click.FloatRange(min=0), help="Drop rows with a larger absolute target.")
+@_network("--size", "sizes", multiple=True, type=_size, metavar="NAME=NUMBER", help="Set a size. Repeatable.")
+@_network(
     "--max-neighbours",
     type=click.IntRange(min=0),
-    section="Network",
     help="Keep this many neighbours in graphs; 0 keeps all within the cutoff.",
 )
-@option("--epochs", type=AT_LEAST_ONE, section="Training", help="Train for this many epochs.")
-@option("--batch-size", type=AT_LEAST_ONE, section="Training", help="Use this many rows in a step.")
-@option("--learning-rate", type=POSITIVE, section="Training", help="Peak of the schedule.")
-@option(
-    "--weight-decay", type=click.FloatRange(min=0), section="Training", help="Decoupled weight decay; 0 is plain Adam."
-)
-@option(
+@_training("--epochs", type=AT_LEAST_ONE, help="Train for this many epochs.")
+@_training("--batch-size", type=AT_LEAST_ONE, help="Use this many rows in a step.")
+@_training("--learning-rate", type=POSITIVE, help="Peak of the schedule.")
+@_training("--weight-decay", type=click.FloatRange(min=0), help="Decoupled weight decay; 0 is plain Adam.")
+@_training(
     "--averaging",
     type=click.FloatRange(0, 1, max_open=True),
-    section="Training",
     help="Decay of the moving average of the weights; 0 turns it off.",
 )
-@option("--patience", type=AT_LEAST_ONE, section="Training", help="Stop after this many epochs without improvement.")
-@option(
-    "--mixed-precision", is_flag=True, default=None, section="Training", help="Use bfloat16 on CUDA where it is safe."
-)
-@option("--seed", type=int, section="Training", help="Seed weights, order and random split.")
+@_training("--patience", type=AT_LEAST_ONE, help="Stop after this many epochs without improvement.")
+@_training("--mixed-precision", is_flag=True, default=None, help="Use bfloat16 on CUDA where it is safe.")
+@_training("--seed", type=int, help="Seed weights, order and random split.")
 @device_option
 @option("--threads", type=AT_LEAST_ONE, help="Use this many threads on the CPU.")
 @json_option

@@ -6,24 +6,32 @@ from pathlib import Path
 import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
-from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, FILE, Command, device_option, names, option, row_options
+from matlake.cli.options import (
+    ANY_PATH,
+    AT_LEAST_ONE,
+    FILE,
+    Command,
+    device_option,
+    names,
+    option,
+    row_options,
+    section,
+)
 from matlake.cli.output import ConsoleOutput, Output, note, progress
+
+_column = section("Columns")
 
 
 @click.command("import", cls=Command)
 @click.argument("source", type=ANY_PATH)
 @option("--dataset", required=True, help="Name the dataset; replaces one of that name.")
-@option(
-    "--formula-column", section="Columns", help="Read formulas from this column.  [default: formula or a usual name]"
-)
-@option(
+@_column("--formula-column", help="Read formulas from this column.  [default: formula or a usual name]")
+@_column(
     "--structure-column",
-    section="Columns",
     help="Read structures from this column.  [default: structure, cif, poscar or another usual name]",
 )
-@option(
+@_column(
     "--id-column",
-    section="Columns",
     help="Read unique ids from this column.  [default: material_id or id, else DATASET-ROW or the names of files]",
 )
 @option("--max-atoms", type=AT_LEAST_ONE, help="Refuse cells with more atoms.  [default: 10000]")

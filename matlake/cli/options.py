@@ -1,6 +1,7 @@
 """Options that several commands share, in sections of the help, with their former names kept working."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -65,6 +66,11 @@ class Command(click.Command):
 def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
     """Return ``click.option`` for an ``Option``."""
     return click.option(*names, cls=Option, **settings)
+
+
+def section(title: str) -> Callable[..., Callable[[Function], Function]]:
+    """Return ``option`` for a section of the help."""
+    return partial(option, section=title)
 
 
 def row_options(function: Function) -> Function:

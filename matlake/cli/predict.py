@@ -6,47 +6,42 @@ from typing import TYPE_CHECKING
 import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
-from matlake.cli.options import ANY_PATH, FILE, Command, option
+from matlake.cli.options import ANY_PATH, FILE, Command, section
 from matlake.cli.output import Output, progress
 
 if TYPE_CHECKING:
     from matlake.regress.prediction.predict import Predictions
     from matlake.regress.prediction.predict_table import WrittenPredictions
 
+_predicted = section("Predict for")
+_with_input = section("With --input")
+
 
 @click.command("predict", cls=Command)
 @click.argument("head")
-@option("--formula", "formulas", multiple=True, section="Predict for", help="A chemical formula. Repeatable.")
-@option(
+@_predicted("--formula", "formulas", multiple=True, help="A chemical formula. Repeatable.")
+@_predicted(
     "--structure",
     "structures",
     type=ANY_PATH,
     multiple=True,
-    section="Predict for",
     help="A file of structures, such as CIF or POSCAR. Repeatable.",
 )
-@option(
+@_predicted(
     "--input",
     "table",
     type=ANY_PATH,
-    section="Predict for",
     help="A table (CSV, Parquet) of formulas or structures, or a folder or file of structures.",
 )
-@option(
-    "--formula-column",
-    section="With --input",
-    help="Read formulas from this column.  [default: formula or a usual name]",
-)
-@option(
+@_with_input("--formula-column", help="Read formulas from this column.  [default: formula or a usual name]")
+@_with_input(
     "--structure-column",
-    section="With --input",
     help="Read structures from this column.  [default: structure, cif, poscar or another usual name]",
 )
-@option(
+@_with_input(
     "--output",
     "target",
     type=FILE,
-    section="With --input",
     help="Write the table with predictions to this file (.csv, .parquet), in constant memory.",
 )
 @json_option

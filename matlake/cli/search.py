@@ -5,21 +5,23 @@ from pathlib import Path
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, Command, option
+from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, Command, option, section
 from matlake.cli.output import Output
+
+_searched = section("Search for")
+_rows = section("Rows")
 
 
 @click.command("search", cls=Command)
-@option("--id", "material_id", section="Search for", help="A material of the lake, by its id.")
-@option("--formula", section="Search for", help="A chemical formula.")
-@option("--structure", type=ANY_PATH, section="Search for", help="A file of one crystal, such as CIF or POSCAR.")
+@_searched("--id", "material_id", help="A material of the lake, by its id.")
+@_searched("--formula", help="A chemical formula.")
+@_searched("--structure", type=ANY_PATH, help="A file of one crystal, such as CIF or POSCAR.")
 @option("--encoder", "feature", required=True, metavar="NAME[@LAYER]", help="Compare embeddings of this layer.")
 @option("-k", "--neighbours", "k", type=AT_LEAST_ONE, default=10, show_default=True, help="Find this many.")
-@option("--dataset", section="Rows", help="Find neighbours in this dataset.  [default: all]")
-@option(
+@_rows("--dataset", help="Find neighbours in this dataset.  [default: all]")
+@_rows(
     "--where",
     metavar="SQL",
-    section="Rows",
     help='Find neighbours that this predicate selects, such as "band_gap_eV > 0".  [default: all]',
 )
 @json_option

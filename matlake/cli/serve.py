@@ -6,8 +6,10 @@ from pathlib import Path
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.options import AT_LEAST_ONE, FILE, Command, option
+from matlake.cli.options import AT_LEAST_ONE, FILE, Command, option, section
 from matlake.cli.output import Output, note
+
+_limit = section("Limits of a request")
 
 
 @click.command("serve", cls=Command)
@@ -17,22 +19,16 @@ from matlake.cli.output import Output, note
 @option(
     "--api-key-file", type=FILE, help="Ask clients for the key in this file.  [default: $MATLAKE_API_KEY, else no key]"
 )
-@option(
-    "--max-body",
-    type=click.FloatRange(0.001, 1000.0),
-    default=8.0,
-    show_default=True,
-    section="Limits of a request",
-    help="Size of the body in MB.",
+@_limit(
+    "--max-body", type=click.FloatRange(0.001, 1000.0), default=8.0, show_default=True, help="Size of the body in MB."
 )
-@option("--max-rows", type=AT_LEAST_ONE, default=1000, show_default=True, section="Limits of a request", help="Rows.")
-@option("--max-atoms", type=AT_LEAST_ONE, default=5000, show_default=True, section="Limits of a request", help="Atoms.")
-@option(
+@_limit("--max-rows", type=AT_LEAST_ONE, default=1000, show_default=True, help="Rows.")
+@_limit("--max-atoms", type=AT_LEAST_ONE, default=5000, show_default=True, help="Atoms.")
+@_limit(
     "--max-seconds",
     type=click.FloatRange(0.1, 3600.0),
     default=30.0,
     show_default=True,
-    section="Limits of a request",
     former=["--timeout"],
     help="Time to the answer.",
 )

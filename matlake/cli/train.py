@@ -5,38 +5,38 @@ from pathlib import Path
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.options import AT_LEAST_ONE, POSITIVE, Command, names, option, row_options, seed_option
+from matlake.cli.options import AT_LEAST_ONE, POSITIVE, Command, names, option, row_options, section, seed_option
 from matlake.cli.output import Output, progress
+
+_data = section("Data")
+_model = section("Model")
 
 
 @click.command("train", cls=Command)
-@option("--target", required=True, section="Data", help="Learn this numeric property.")
-@option(
+@_data("--target", required=True, help="Learn this numeric property.")
+@_data(
     "--features",
     required=True,
     type=names,
     metavar="NAME[@LAYER][,…]",
-    section="Data",
     help="Learn from these layers side by side. Embed them first, except for the descriptors fractions and magpie.",
 )
 @row_options
-@option(
+@_model(
     "--model",
     default="auto",
     show_default=True,
-    section="Model",
     help="Fit this regressor: ridge, svr, kernel-ridge, random-forest, … (docs/models.md); ir-net, or ir-net:512-256 "
     "for blocks of these widths; fine-tune:ENCODER, mod-fine-tune:ENCODER or freezing:ENCODER to start from an "
     "ElemNet's weights. auto chooses by cross-validation.",
 )
-@option(
+@_model(
     "--adversarial",
     type=click.Choice(["cal", "sal"]),
-    section="Model",
     help="Train an IR-net on adversarial samples too (docs/adversarial.md).",
 )
-@option("--max-fits", type=AT_LEAST_ONE, section="Model", help="Stop the model search after this many fits.")
-@option("--max-seconds", type=POSITIVE, section="Model", help="Stop the model search after this time.")
+@_model("--max-fits", type=AT_LEAST_ONE, help="Stop the model search after this many fits.")
+@_model("--max-seconds", type=POSITIVE, help="Stop the model search after this time.")
 @option(
     "--split",
     default="random",
