@@ -156,10 +156,10 @@ def network_encoders(lake: "Lake", names: Sequence[str], sets: Sequence[Sequence
     Raises:
         EncoderError: There is no such encoder, or an architecture does not tell one.
     """
-    from matlake.encoders.registry import split_feature
+    from matlake.encoders.layer_ref import LayerRef
     from matlake.errors import EncoderError
 
-    used = list(dict.fromkeys(split_feature(feature)[0] for one in sets for feature in one))
+    used = list(dict.fromkeys(LayerRef.parse(feature).encoder for one in sets for feature in one))
     found = []
     for name in names:
         if name not in GRAPH_NETWORKS:
@@ -194,11 +194,11 @@ def seen_by(
     """Return what the encoders in question were trained on, from the tables given: files, or datasets of the lake."""
     if not tables:
         return {}
-    from matlake.encoders.registry import split_feature
+    from matlake.encoders.layer_ref import LayerRef
     from matlake.export.pretraining.training_contents import read_training_contents
     from matlake.export.pretraining.training_data import TrainingTable
 
-    names = dict.fromkeys(split_feature(feature)[0] for one in sets for feature in one)
+    names = dict.fromkeys(LayerRef.parse(feature).encoder for one in sets for feature in one)
     cards = {name: lake.find_encoder(name).card for name in names} | {one.card.name: one.card for one in encoders}
     known = lake.dataset_names()
     read = [

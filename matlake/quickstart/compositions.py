@@ -1,6 +1,6 @@
 """The main job on compositions, on the sample of measured band gaps that comes with the package."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,12 +105,12 @@ def compositions(lake: Lake, say: Say, progress: Progress, workers: int) -> Comp
 
     say("5. predict compositions that the sample does not hold")
     answer = predict(lake, HEAD, list(UNSEEN))
-    predictions = [asdict(p) | {"literature_eV": UNSEEN[p.input]} for p in answer.predictions]
+    predictions = [p.document() | {"literature_eV": UNSEEN[p.input]} for p in answer.predictions]
     for p in answer.predictions:
         say(f"   {p.input:<8} {told(p, 'eV')}   literature: about {UNSEEN[p.input]:.1f} eV")
 
     say("6. plots: predictions against measured values, and a map of the embedding coloured by the gap")
-    folder = lake.path / "plots"
+    folder = lake.plots
     folder.mkdir(exist_ok=True)
     matrix = read_matrix(lake, TARGET, resolve_features(lake, [FEATURE]), dataset=DATASET)
     held = training.test

@@ -1,6 +1,6 @@
 """The main job on crystals, on the sample of computed elastic properties that comes with the package."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,7 +122,7 @@ def crystals(lake: Lake, say: Say, progress: Progress, workers: int) -> CrystalR
     training = train_head(lake, TrainRequest(TARGET, FEATURES, dataset=DATASET, name=HEAD, budget=BUDGET), say)
 
     say("11. predict crystals that the sample lacks, though it has their formulas in other structures")
-    folder = lake.path / "structures"
+    folder = lake.structures
     folder.mkdir(exist_ok=True)
     paths = [folder / f"{polymorph.name}.vasp" for polymorph in UNSEEN]
     for path, polymorph in zip(paths, UNSEEN, strict=True):
@@ -131,14 +131,12 @@ def crystals(lake: Lake, say: Say, progress: Progress, workers: int) -> CrystalR
     predictions = []
     for p, crystal in zip(answer.predictions, UNSEEN, strict=True):
         literature = {"literature_GPa": crystal.literature_GPa, "source": crystal.source}
-        predictions.append(asdict(p) | {"input": crystal.name} | literature)
+        predictions.append(p.document() | {"input": crystal.name} | literature)
         say(f"   {crystal.name:<16} {told(p, 'GPa')}   measured: {crystal.literature_GPa:.0f} GPa, {crystal.source}")
 
     say("12. plot: predictions against computed values")
     held = training.test
-    plots = parity_plot(
-        lake.path / "plots" / "bulk_modulus", held.y, held.predicted, quantity="bulk modulus", unit="GPa"
-    )
+    plots = parity_plot(lake.plots / "bulk_modulus", held.y, held.predicted, quantity="bulk modulus", unit="GPa")
     for plot in plots:
         say(f"   {plot}")
     return CrystalReport(imported.rows, embedded.embedded, polymorphs, training, predictions, plots)

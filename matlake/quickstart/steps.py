@@ -10,7 +10,7 @@ from matlake.regress.heads.model_search import FOLDS, Budget
 from matlake.regress.heads.train import TrainRequest, train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import verdict
-from matlake.regress.prediction.prediction import Prediction
+from matlake.regress.prediction.results import Prediction
 from matlake.regress.regressors import AUTO_MODELS
 from matlake.store.embedding.embedder import EmbedReport, embed
 from matlake.store.importing.importer import ImportReport, import_table

@@ -104,6 +104,7 @@ class PredictedValue(BaseModel):
         list[str],
         Field(description="What speaks against trusting the value, in words; nothing where it may be trusted."),
     ] = []
+    warnings: Annotated[list[str], Field(description="The same as `doubts`.")] = []
     nearest: list[TrainingNeighbour] = []
     coordinates: Annotated[list[float] | None, Field(description="On the map, where asked for.")] = None
 

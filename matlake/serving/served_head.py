@@ -9,9 +9,9 @@ from typing import Any, Final
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal
 from matlake.materials.units import quantity_of
-from matlake.regress.prediction.columns import Predicted
-from matlake.regress.prediction.prediction import Prediction
-from matlake.regress.prediction.predictor import Predictor
+from matlake.regress.prediction.opened_head import OpenedHead
+from matlake.regress.prediction.prediction_columns import PredictionColumns
+from matlake.regress.prediction.results import Prediction
 from matlake.serving.batching import Batcher, Capacity
 from matlake.serving.errors import RequestError
 from matlake.serving.metrics import Metrics
@@ -43,7 +43,7 @@ class ServedHead:
         metrics: Told of each run.
     """
 
-    def __init__(self, predictor: Predictor, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, predictor: OpenedHead, limits: Limits, metrics: Metrics) -> None:
         """Start the queues: one for crystals, and one for formulas where they are enough."""
         self.predictor = predictor
         self.card = predictor.head.card
@@ -150,7 +150,7 @@ def _atoms(question: _Question) -> int:
     return len(question.material.numbers) if isinstance(question.material, Crystal) else 1
 
 
-def _answering(predict: Callable[[list[Any]], Predicted]) -> Callable[[list[_Question]], list[Outcome]]:
+def _answering(predict: Callable[[list[Any]], PredictionColumns]) -> Callable[[list[_Question]], list[Outcome]]:
     def run(questions: list[_Question]) -> list[Outcome]:
         predicted = predict([question.material for question in questions])
         return [_outcome(predicted, row, question) for row, question in enumerate(questions)]
@@ -158,14 +158,13 @@ def _answering(predict: Callable[[list[Any]], Predicted]) -> Callable[[list[_Que
     return run
 
 
-def _outcome(predicted: Predicted, row: int, question: _Question) -> Outcome:
-    answer = predicted.answer(row, question.name)
-    if not isinstance(answer, Prediction):
-        return Outcome("", answer.reason)
-    if not math.isfinite(answer.value):
+def _outcome(predicted: PredictionColumns, row: int, question: _Question) -> Outcome:
+    result = predicted.result(row, question.name)
+    if not isinstance(result, Prediction):
+        return Outcome("", result.reason)
+    if not math.isfinite(result.value):
         return Outcome("", "the head returned a value that is not finite")
-    # what answer.document() returns, without copying each value on the way
-    document = {**vars(answer), "nearest": [vars(neighbour) for neighbour in answer.nearest]}
+    document = result.document()
     if question.coordinates:
         place = predicted.coordinates
         document["coordinates"] = None if place is None else place[row, :MAP_AXES].tolist()

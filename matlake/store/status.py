@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from matlake.encoders.layer_ref import LayerRef
 from matlake.store import delta
 from matlake.store.lake import Lake
 from matlake.store.sql import MATERIAL_COLUMNS, embedding_partition, identifier
@@ -37,7 +38,8 @@ class Status:
         ]
         lines.append(f"embedded layers ({len(self.encoders)})")
         lines += [
-            f"  {e['name']}@{e['layer']}: {e['vectors']:,} vectors, {e['bytes'] / 1e6:,.1f} MB" for e in self.encoders
+            f"  {LayerRef(e['name'], e['layer'])}: {e['vectors']:,} vectors, {e['bytes'] / 1e6:,.1f} MB"
+            for e in self.encoders
         ]
         lines.append(f"heads ({len(self.heads)})")
         lines += [f"  {name}" for name in self.heads]
@@ -60,7 +62,7 @@ def status(lake: Lake) -> Status:
                 }
             )
         (failures,) = connection.execute("SELECT count(*) FROM failures").fetchall()[0]
-    heads = sorted(card.parent.name for card in lake.path.glob("heads/*/card.json"))
+    heads = sorted(card.parent.name for card in lake.heads.glob("*/card.json"))
     return Status(datasets, _embedded_layers(lake), heads, failures)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from matlake.encoders.registry import split_feature
+from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import EncoderError, TrainingError
 from matlake.regress.features.feature import Feature
 from matlake.regress.regressors import Model, named_model
@@ -46,10 +46,10 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
             require_torch()
         return model
     require_torch()
-    name, layer = split_feature(encoder)
-    if layer is not None:
-        raise EncoderError(f"{text} names a layer, and all weights are used", f"write {way}:{name}")
-    found = lake.find_encoder(name)
+    ref = LayerRef.parse(encoder)
+    if ref.layer is not None:
+        raise EncoderError(f"{text} names a layer, and all weights are used", f"write {way}:{ref.encoder}")
+    found = lake.find_encoder(ref.encoder)
     if [feature.encoder for feature in features] != [_FRACTIONS]:
         raise TrainingError(
             f"{text} takes element fractions, as the encoder itself does, not "

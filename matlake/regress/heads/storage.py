@@ -22,6 +22,7 @@ from matlake.regress.features.feature import Feature
 from matlake.regress.heads.card import CARD_FILE, HeadCard, check_name, read_card, write_card
 from matlake.regress.uncertainty.reference_set import FILE as REFERENCE_FILE
 from matlake.regress.uncertainty.reference_set import Reference
+from matlake.store.folders import LakeFolders
 
 MODEL_FILE: Final = "head.onnx"
 PLOTS: Final = "plots"
@@ -91,7 +92,7 @@ def save_head(
             reference_rows=len(reference.value),
         )
     files |= {f"{PLOTS}/{name}": plot for name, plot in (plots or {}).items()}
-    heads = lake / "heads"
+    heads = LakeFolders(lake).heads
     new = heads / _SAVING / f"{card.name}.{os.getpid()}"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
@@ -174,7 +175,7 @@ def delete_head(lake: Path, name: str) -> None:
         HeadError: There is none of that name, or it cannot be deleted.
     """
     find_head(lake, name)
-    going = lake / "heads" / _SAVING / f"{name}.{os.getpid()}.deleted"
+    going = LakeFolders(lake).heads / _SAVING / f"{name}.{os.getpid()}.deleted"
     going.parent.mkdir(exist_ok=True)
     try:
         while (folder := _folder(lake, name)) is not None:  # one that was put aside would come forward
@@ -225,12 +226,12 @@ def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> Non
 
 
 def _names(lake: Path) -> list[str]:
-    heads = lake / "heads"
+    heads = LakeFolders(lake).heads
     return sorted(
         {card.parent.name for pattern in ("*", f"{_REPLACED}/*") for card in heads.glob(f"{pattern}/{CARD_FILE}")}
     )
 
 
 def _folder(lake: Path, name: str) -> Path | None:
-    heads = lake / "heads"
+    heads = LakeFolders(lake).heads
     return next((f for f in (heads / name, heads / _REPLACED / name) if (f / CARD_FILE).exists()), None)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.card import MODEL_FILE, read_card
-from matlake.encoders.encoder import FRACTIONS
+from matlake.encoders.composition_encoder import FRACTIONS
 from matlake.encoders.session import read_audited
 from matlake.errors import EncoderError
 from matlake.regress.regressors.elemnet_numpy import Layers

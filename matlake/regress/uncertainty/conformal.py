@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from matlake.regress.regressors import Fit, Model, Parameters, fit_model
 from matlake.regress.splits import grouped_folds
 from matlake.regress.uncertainty.intervals import Interval, difficulty
-from matlake.regress.uncertainty.nearest import nearest_rows
 from matlake.regress.uncertainty.reference_set import LOCAL, NEAREST, Surroundings, scores
+from matlake.store.searching.nearest import nearest_rows
 
 LEVEL: Final = 0.9
 """Share of measured values that intervals are to hold; less where calibration rows are too few to promise it."""

@@ -9,9 +9,9 @@ from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits import Rows, subsample
 from matlake.regress.uncertainty.conformal import calibrate, distance_scale
 from matlake.regress.uncertainty.intervals import Interval
-from matlake.regress.uncertainty.nearest import nearest_rows
 from matlake.regress.uncertainty.projection import Projection, fit_projection
 from matlake.regress.uncertainty.reference_set import MAX_ROWS, Reference
+from matlake.store.searching.nearest import nearest_rows
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matlake.errors import HeadError
-from matlake.regress.prediction.prediction import Neighbour
-from matlake.regress.uncertainty.nearest import nearest_rows
+from matlake.regress.prediction.results import TrainingNeighbour
+from matlake.store.searching.nearest import nearest_rows
 
 FILE: Final = "reference.parquet"
 NEAREST: Final = 5
@@ -61,9 +61,9 @@ class Reference:
         distances, rows = nearest_rows(coordinates, self.coordinates, LOCAL)
         return Surroundings(distances, rows, self.residual)
 
-    def neighbour(self, row: int, distance: float) -> Neighbour:
+    def neighbour(self, row: int, distance: float) -> TrainingNeighbour:
         """Return a remembered row as it is shown with a prediction."""
-        return Neighbour(
+        return TrainingNeighbour(
             str(self.dataset[row]),
             str(self.material_id[row]),
             str(self.formula[row]),

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from string import ascii_uppercase
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from matlake.encoders.registry import split_feature
+from matlake.encoders.layer_ref import LayerRef
 from matlake.encoders.session import onnx_runtime
 from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import TrainingError
@@ -37,9 +37,6 @@ from matlake.studies.extrapolation.report import ExtrapolationReport
 from matlake.studies.extrapolation.runner import CHOSEN, DEFAULT, Desk
 from matlake.studies.extrapolation.summary import Cell, summarise
 from matlake.studies.extrapolation.tasks import EvaluatedRows, Task, make_task, read_rows
-
-UNFINISHED: Final = "unfinished"
-"""Folder of a lake with trainings that were stopped."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +184,7 @@ def evaluate_extrapolation(
         rows=rows,
         networks={network.name: network for network in networks},
         parameters=request.parameters,
-        unfinished=lake.path / UNFINISHED,
+        unfinished=lake.unfinished,
         deadline=None if request.seconds is None else time.monotonic() + request.seconds,
         tell=tell,
     )
@@ -260,7 +257,7 @@ def _checked(request: ExtrapolationRequest) -> list[Any]:
 
 def _ways(letters: Mapping[str, tuple[str, ...]], models: Sequence[str], networks: Sequence[Network]) -> Iterator[Way]:
     yield Way(MEAN)
-    encoders = {letter: tuple(dict.fromkeys(split_feature(f)[0] for f in one)) for letter, one in letters.items()}
+    encoders = {letter: tuple(dict.fromkeys(LayerRef.parse(f).encoder for f in one)) for letter, one in letters.items()}
     for letter, features in letters.items():
         yield Way(NEAREST, letter, features, "", encoders[letter])
         for model in dict.fromkeys(models):

@@ -134,16 +134,15 @@ def check_disjoint(contents: Mapping[str, Sequence[str]], train: NDArray[np.intp
 
 
 def _properties(card: EncoderCard) -> tuple[str, ...]:
-    columns = (card.training.get("columns") or {}).get("target_columns")
-    names = columns or [part.strip() for part in card.target.get("name", "").split(",")]
-    return tuple(name for name in names if name)
+    if card.training.columns is not None:
+        return card.training.columns.target_columns
+    return tuple(name.strip() for name in card.target.name.split(",")) if card.target is not None else ()
 
 
 def _by_card(card: EncoderCard, compositions: Sequence[str]) -> tuple[str, NDArray[np.bool_]]:
     """Say which compositions may have been trained on: those that a random split by composition puts there."""
-    columns = card.training.get("columns") or {}
-    if columns.get("split_column") is None and {"seed", "shares"} <= columns.keys():
-        first, second, third = columns["shares"]
-        parts = random_parts(compositions, columns["seed"], (first, second, third))
+    columns = card.training.columns
+    if columns is not None and columns.split_column is None:
+        parts = random_parts(compositions, columns.seed, columns.shares)
         return FROM_SPLIT, np.array([part == "train" for part in parts], dtype=bool)
     return FROM_CARD, np.ones(len(compositions), dtype=bool)

@@ -87,4 +87,4 @@ def open_ledger(lake: Lake, name: str) -> Ledger[Measurement]:
 
 def table_of(lake: Lake) -> Path:
     """Return the folder of the table."""
-    return lake.path / "extrapolations"
+    return lake.extrapolations

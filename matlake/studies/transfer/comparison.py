@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from matlake.encoders.descriptors import DESCRIPTORS
-from matlake.encoders.registry import split_feature
+from matlake.encoders.layer_ref import LayerRef
 from matlake.studies.transfer.statistics import sign_test
 from matlake.studies.transfer.winners import Cell
 
@@ -150,13 +150,13 @@ def _sources(cell: Cell) -> set[str]:
     """Return the encoders behind a winner: of its features, and those that ``fine-tune:SOURCE`` and its kin name."""
     members = (cell.parameters or {}).get("members", [])
     started = {model.partition(":")[2] for model in (cell.model, *(member["model"] for member in members))}
-    sources = {split_feature(feature)[0] for feature in cell.features} | started - {""}
+    sources = {LayerRef.parse(feature).encoder for feature in cell.features} | started - {""}
     return sources - DESCRIPTORS or sources
 
 
 def _layers(cell: Cell) -> set[str]:
-    origins = map(split_feature, cell.features)
-    return {layer for name, layer in origins if layer is not None and name not in DESCRIPTORS}
+    refs = map(LayerRef.parse, cell.features)
+    return {ref.layer for ref in refs if ref.layer is not None and ref.encoder not in DESCRIPTORS}
 
 
 def mean(ratios: Sequence[float]) -> float | None:

@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.card import EncoderCard
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.registry import split_feature
+from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import TrainingError
 from matlake.regress.splits import Rows
 from matlake.store.lake import Lake
@@ -38,8 +39,8 @@ class FeatureReader:
     threads: int = 1
     _target: str = ""
     _rows: bytes = b""
-    _of_rows: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    _of_target: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    _of_rows: dict[LayerRef, NDArray[np.float32]] = field(default_factory=dict)
+    _of_target: dict[LayerRef, NDArray[np.float32]] = field(default_factory=dict)
 
     def read(self, target: TargetRows, features: tuple[str, ...], rows: Rows) -> NDArray[np.float32]:
         """Return features side by side.
@@ -78,42 +79,42 @@ class FeatureReader:
                 f"{encoder} is no source: it {'takes crystals' if card.input == 'crystal' else 'has no hidden layers'}",
                 "name encoders of compositions with hidden layers, see `matlake encoders list`",
             )
-        return tuple(f"{card.name}@{layer.name}" for layer in card.layers if layer.name != PREDICTION)
+        return tuple(str(card.ref(layer.name)) for layer in card.layers if layer.name != PREDICTION)
 
     def _identity(self, feature: str) -> str:
-        name, layer = split_feature(feature)
-        card = self.lake.find_encoder(name).card
-        return f"{card.sha256}@{card.layer(layer).name}"
+        ref = LayerRef.parse(feature)
+        card = self.lake.find_encoder(ref.encoder).card
+        return str(LayerRef(card.sha256, card.layer(ref.layer).name))
 
     def _one(self, target: TargetRows, feature: str, rows: Rows) -> NDArray[np.float32]:
         if feature == FRACTIONS:
             return target.fractions[rows]
         if feature in target.embedded_columns:
             return np.ascontiguousarray(target.embedded[rows, target.embedded_columns[feature]])
-        name, wanted = split_feature(feature)
-        card = self.lake.find_encoder(name).card
+        wanted = LayerRef.parse(feature)
+        card = self.lake.find_encoder(wanted.encoder).card
         if card.input != "composition":
             raise TrainingError(f"the layer {feature} of crystals was not read", "name it with --embedded")
-        layer = card.layer(wanted).name
+        ref = card.ref(wanted.layer)
         if len(rows) > FEW_ROWS:
-            return self._whole(target, name, layer)[rows]
+            return self._whole(target, card, card.layer(wanted.layer).name)[rows]
         if rows.tobytes() != self._rows:
             self._rows, self._of_rows = rows.tobytes(), {}
-        if f"{name}@{layer}" not in self._of_rows:
+        if ref not in self._of_rows:
             layers = [known.name for known in card.layers]
-            vectors = self._open(name, layers).encode_fractions(target.fractions[rows], layers)
-            self._of_rows |= {f"{name}@{known}": part for known, part in zip(layers, vectors, strict=True)}
-        return self._of_rows[f"{name}@{layer}"]
+            vectors = self._open(card.name, layers).encode_inputs(target.fractions[rows], layers)
+            self._of_rows |= {card.ref(known): part for known, part in zip(layers, vectors, strict=True)}
+        return self._of_rows[ref]
 
-    def _whole(self, target: TargetRows, name: str, layer: str) -> NDArray[np.float32]:
-        """Return a layer of all rows of a target; those asked for longest ago make room."""
-        feature = f"{name}@{layer}"
-        found = self._of_target.pop(feature, None)
+    def _whole(self, target: TargetRows, card: EncoderCard, layer: str) -> NDArray[np.float32]:
+        """Return a layer of all rows of a target; those used longest ago make room."""
+        ref = card.ref(layer)
+        found = self._of_target.pop(ref, None)
         if found is None:
-            found = self._open(name, [layer]).encode_fractions(target.fractions, [layer])[0]
+            found = self._open(card.name, [layer]).encode_inputs(target.fractions, [layer])[0]
             while self._of_target and sum(part.nbytes for part in self._of_target.values()) > KEPT_BYTES:
                 del self._of_target[next(iter(self._of_target))]
-        self._of_target[feature] = found
+        self._of_target[ref] = found
         return found
 
     def _open(self, name: str, layers: list[str]) -> Encoder:

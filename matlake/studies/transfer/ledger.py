@@ -18,4 +18,4 @@ class Ledger(ledger.Ledger[Measurement]):
         Raises:
             LakeError: The table cannot be read.
         """
-        super().__init__(lake.path / "evaluations", name, SCHEMA, Measurement)
+        super().__init__(lake.evaluations, name, SCHEMA, Measurement)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from matlake.encoders.registry import split_feature
+from matlake.encoders.layer_ref import LayerRef
 from matlake.regress.regressors import MODELS
 from matlake.studies.transfer.configurations import (
     ATTRIBUTES,
@@ -148,10 +148,10 @@ def _candidates(
     """Return configurations of regressors with their features and regressors."""
     first: dict[str, str] = {}
     for layer in layers:
-        first.setdefault(split_feature(layer)[0], layer)
+        first.setdefault(LayerRef.parse(layer).encoder, layer)
     best = layers[:1]
     several = list(first.values())[:_SIDE_BY_SIDE]
-    outputs = [f"{source}@{PREDICTION}" for source in plan.sources]
+    outputs = [str(LayerRef(source, PREDICTION)) for source in plan.sources]
     together = [[ATTRIBUTES, *best], [ATTRIBUTES, FRACTIONS, *best]]
     together += [[ATTRIBUTES, *outputs], [ATTRIBUTES, FRACTIONS, *outputs]]
     if rows <= plan.small:
@@ -213,7 +213,7 @@ def _networks(wanted: tuple[str, ...], layers: list[str]) -> list[Trial]:
     for configuration, model in NETWORKS.items():
         starts = configuration in (FINE_TUNE, MOD_FINE_TUNE, FREEZING)
         if configuration in wanted and configuration in features and (layers or not starts):
-            name = f"{model}:{split_feature(layers[0])[0]}" if starts else model
+            name = f"{model}:{LayerRef.parse(layers[0]).encoder}" if starts else model
             trials.append(Trial(configuration, (features[configuration],), name))
     return trials
 

@@ -59,14 +59,14 @@ def test_a_card_without_blocks_leaves_that_part_out() -> None:
 
 @pytest.mark.usefixtures("trained")
 def test_predict_doubts_what_the_evaluation_doubts(embedded: matlake.Lake) -> None:
-    rows = pq.read_table(embedded.path / "heads" / "gap" / "reference.parquet")
+    rows = pq.read_table(embedded.heads / "gap" / "reference.parquet")
     trained_on = rows["formula"].to_pylist()
     answer = predict(embedded, "gap", [*trained_on[:100], "PuN", "CsAu", "XeF2"])
     asked = [one.input for one in answer.predictions]
     found = continuity(matrix_of(trained_on).fractions, matrix_of(asked).fractions)
     scores = np.array([one.ood_score for one in answer.predictions])
     doubted = found.discontinuous | (scores > 1.0)
-    assert [bool(one.doubts) for one in answer.predictions] == doubted.tolist()
+    assert [bool(one.warnings) for one in answer.predictions] == doubted.tolist()
     assert 0 < doubted.sum() < len(asked)
     assert load_head(embedded.path, "gap").card.block_rows
     assert any("doubtful: " in line for line in answer.lines())

@@ -112,11 +112,11 @@ def test_a_budget_ends_a_training_between_epochs_and_the_next_run_goes_on(
     assert network.epochs == [0, 1]
     assert result.report.splits[0].way("scratch:cgcnn").state == NOT_RUN
     assert "budget" in result.lines()[-1]
-    assert list((elastic.path / "unfinished").iterdir())
+    assert list((elastic.unfinished).iterdir())
     result = evaluated([network], **about)
     assert network.epochs == [0, 1, 2]
     assert result.made == 1
-    assert not list((elastic.path / "unfinished").iterdir())
+    assert not list((elastic.unfinished).iterdir())
 
 
 def test_without_time_nothing_is_measured_and_all_is_marked(evaluated: Evaluate) -> None:

@@ -39,7 +39,7 @@ def test_writers_at_the_same_time_lose_nothing_and_keep_nothing_twice(small_lake
         list(pool.map(write, halves))
     kept = Ledger(small_lake, "both")
     assert all(kept.find(f"key {number}") == _measurement(number) for number in range(18))
-    table = deltalake.DeltaTable(small_lake.path / "evaluations")
+    table = deltalake.DeltaTable(small_lake.evaluations)
     assert table.to_pyarrow_table().num_rows == len({*halves[0], *halves[1]})
 
 

@@ -1,4 +1,4 @@
-"""Answers to many questions, in columns: cheap for a million rows, and read one at a time where few are asked."""
+"""Predictions for many materials, in columns: cheap for a million rows, and read one at a time where there are few."""
 
 import json
 import math
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from matlake.materials.formula import Composition
 from matlake.regress.heads.storage import Head
-from matlake.regress.prediction.prediction import Neighbour, Prediction, Refusal
+from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
 from matlake.regress.uncertainty.applicability import doubts, novel_elements
 from matlake.regress.uncertainty.reference_set import SHOWN, Reference
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """What a head says of n inputs. A head that remembers no training rows leaves all but values and reasons empty.
+class PredictionColumns:
+    """What a head predicts for n inputs. One that remembers no training rows leaves all but values and reasons empty.
 
     Attributes:
         values: float64 [n], in the head's unit; NaN where there is a reason instead.
@@ -25,10 +25,10 @@ class Predicted:
         lower: float64 [n], lower end of the interval; NaN where there is none.
         upper: float64 [n], upper end.
         ood_scores: float64 [n], out-of-distribution scores; NaN where there is none.
-        novelties: For each input the elements that are new to the head.
-        doubts: For each input what speaks against trusting the prediction.
+        elements_outside_training: For each input the elements that few training rows hold.
+        warnings: For each input the reasons for low confidence.
         near: int32 [n, ``SHOWN``], rows of the reference nearest to the input, nearest first.
-        distances: float32 [n, ``SHOWN``], to them; infinite where there are no more, or no answer.
+        distances: float32 [n, ``SHOWN``], to them; infinite where there are no more, or no prediction.
         coordinates: float32 [n, p], where the inputs lie among the training rows; None where the head remembers none.
         reference: The training rows.
     """
@@ -38,25 +38,25 @@ class Predicted:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     ood_scores: NDArray[np.float64]
-    novelties: list[tuple[str, ...]]
-    doubts: list[tuple[str, ...]]
+    elements_outside_training: list[tuple[str, ...]]
+    warnings: list[tuple[str, ...]]
     near: NDArray[np.int32]
     distances: NDArray[np.float32]
     coordinates: NDArray[np.float32] | None
     reference: Reference | None
 
     @staticmethod
-    def unanswered(reasons: list[str | None], head: Head) -> "Predicted":
+    def empty(reasons: list[str | None], head: Head) -> "PredictionColumns":
         """Return columns to be filled, with the reasons that are known."""
         n, reference = len(reasons), head.reference
-        return Predicted(
+        return PredictionColumns(
             values=np.full(n, np.nan),
             reasons=reasons,
             lower=np.full(n, np.nan),
             upper=np.full(n, np.nan),
             ood_scores=np.full(n, np.nan),
-            novelties=[()] * n,
-            doubts=[()] * n,
+            elements_outside_training=[()] * n,
+            warnings=[()] * n,
             near=np.zeros((n, SHOWN), dtype=np.int32),
             distances=np.full((n, SHOWN), np.inf, dtype=np.float32),
             coordinates=None
@@ -68,7 +68,7 @@ class Predicted:
     def fill(
         self, rows: Sequence[int], x: NDArray[np.float32], compositions: Sequence[Composition], head: Head
     ) -> None:
-        """Let the head answer some of the questions.
+        """Let the head predict for some of the inputs.
 
         Args:
             rows: Places of m inputs.
@@ -93,11 +93,11 @@ class Predicted:
         self.coordinates[places] = coordinates
         card = head.card
         for row, composition, score in zip(rows, compositions, around.scores.tolist(), strict=True):
-            self.novelties[row] = novel_elements(composition.elements, card.element_rows)
-            self.doubts[row] = doubts(composition.elements, score, card.element_rows, card.block_rows)
+            self.elements_outside_training[row] = novel_elements(composition.elements, card.element_rows)
+            self.warnings[row] = doubts(composition.elements, score, card.element_rows, card.block_rows)
 
-    def answer(self, row: int, name: str | None, place: int | None = None) -> Prediction | Refusal:
-        """Return one of the answers.
+    def result(self, row: int, name: str | None, place: int | None = None) -> Prediction | Failure:
+        """Return the prediction for one of the inputs, or why there is none.
 
         Args:
             row: Which.
@@ -106,19 +106,19 @@ class Predicted:
         """
         reason = self.reasons[row]
         if reason is not None:
-            return Refusal(row if place is None else place, name, reason)
+            return Failure(row if place is None else place, name, reason)
         return Prediction(
             name or "",
             float(self.values[row]),
             _number(self.lower[row]),
             _number(self.upper[row]),
             _number(self.ood_scores[row]),
-            self.novelties[row],
-            self.doubts[row],
+            self.elements_outside_training[row],
+            self.warnings[row],
             self.neighbours(row),
         )
 
-    def neighbours(self, row: int) -> tuple[Neighbour, ...]:
+    def neighbours(self, row: int) -> tuple[TrainingNeighbour, ...]:
         """Return the training materials nearest to an input."""
         if self.reference is None:
             return ()
