@@ -19,7 +19,6 @@ from matlake.regress.splits import HeldOut
 from matlake.regress.uncertainty.applicability import FARTHEST, block_rows, element_rows
 from matlake.regress.uncertainty.fit_reference import make_interval, make_reference, remember
 from matlake.regress.uncertainty.intervals import Interval
-from matlake.regress.uncertainty.projection import add_coordinates
 from matlake.regress.uncertainty.reference_set import Reference
 
 _PARITY_ROWS: Final = 500
@@ -87,7 +86,7 @@ def measure_fitted(
     """
     rows, test_rows = held_out.train, held_out.test
     remembered = remember(matrix, rows, seed)
-    content = add_coordinates(convert(fitted, matrix.x.shape[1]), remembered.projection)
+    content = convert(fitted, matrix.x.shape[1], remembered.projection)
     checked = np.concatenate([test_rows[:_PARITY_ROWS], rows[:_PARITY_ROWS]])
     parity = check_parity(content, fitted, matrix.x[checked])
     predicted = run_graph(content, matrix.x[test_rows])
