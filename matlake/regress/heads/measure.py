@@ -22,7 +22,7 @@ from matlake.regress.uncertainty.intervals import Interval
 from matlake.regress.uncertainty.reference_set import Reference
 
 _PARITY_ROWS: Final = 500
-_TOOLS: Final = ("matlake", "scikit-learn", "skl2onnx", "onnx", "crepes", "numpy")
+_TOOLS: Final = ("matlake", "scikit-learn", "skl2onnx", "spox", "onnx", "numpy")
 
 
 @dataclass(frozen=True)

@@ -94,14 +94,24 @@ def calibrate(coordinates: NDArray[np.float32], residuals: NDArray[np.float64], 
         residuals: float64 [m], out-of-fold; NaN where there is none.
         groups: Numbers of compositions [m].
     """
-    from crepes import ConformalRegressor
-
     calibrating = np.isfinite(residuals)
     distances, near = nearest_rows(coordinates[calibrating], coordinates, LOCAL, (groups[calibrating], groups))
     floor = _FLOOR * float(np.mean(residuals[calibrating])) or float(np.finfo(np.float32).tiny)
     hardness = difficulty(Surroundings(distances, near, residuals.astype(np.float32)), floor)
-    regressor = ConformalRegressor().fit(residuals[calibrating], sigmas=hardness)
     rows = int(calibrating.sum())
     level = min(LEVEL, 1.0 - 1.01 / (rows + 1))  # the k-th of n errors cannot bound more than k / (n + 1) of them
-    quantile = float(regressor.predict_int(np.zeros(1), sigmas=np.ones(1), confidence=level)[0, 1])
-    return Interval(level, quantile, floor, rows)
+    return Interval(level, conformal_quantile(residuals[calibrating] / hardness, level), floor, rows)
+
+
+def conformal_quantile(scores: NDArray[np.float64], level: float) -> float:
+    """Return the score that that of an exchangeable row does not exceed with a probability of at least ``level``.
+
+    Of n scores it is the one with ⌊(1 - level)(n + 1)⌋ - 1 above it. Source: Papadopoulos et al., Machine Learning:
+    ECML 2002, p. 345.
+
+    Args:
+        scores: float64 [n], of rows that the model was not fitted to.
+        level: Between 0 and n / (n + 1).
+    """
+    not_below = int((1.0 - level) * (len(scores) + 1))
+    return float(np.sort(scores)[-not_below])
