@@ -5,7 +5,8 @@ from pathlib import Path
 
 from matlake.encoders.session import read_audited
 from matlake.errors import HeadError
-from matlake.regress.heads.card import CARD_FILE, HeadCard, read_card
+from matlake.regress.heads.card import HeadCard
+from matlake.regress.heads.card_files import CARD_FILE, read_card
 from matlake.regress.heads.storage import MODEL_FILE, find_head
 from matlake.regress.onnx.read_back import read_ir_net
 from matlake.regress.regressors import Fitted
@@ -35,7 +36,7 @@ class SavedNetwork:
     @property
     def dropout(self) -> float:
         """Share of values that a block drops in training."""
-        return float(self.card.parameters.get("dropout", IR_NETS[self.card.model].dropout))
+        return float(self.card.model.parameters.get("dropout", IR_NETS[self.card.model.kind].dropout))
 
 
 def read_saved_network(lake: Path, name: str) -> SavedNetwork:
@@ -46,16 +47,16 @@ def read_saved_network(lake: Path, name: str) -> SavedNetwork:
         name: Name of the head.
 
     Raises:
-        HeadError: No such head; its file is damaged, changed or refused; or it is no IR-net.
+        HeadError: No such head; its file is damaged, changed or refused; or it is not an IR-net.
     """
     folder = find_head(lake, name)
     card = read_card(folder / CARD_FILE)
-    if card.model not in IR_NETS:
+    if card.model.kind not in IR_NETS:
         raise HeadError(
-            f"head {name} is {card.model}, not an IR-net: it has no weights that could be trained on",
+            f"head {name} is {card.model.kind}, not an IR-net: it has no weights that could be trained on",
             f"train one first: matlake train --model {' or '.join(IR_NETS)}",
         )
     fitted = read_ir_net(read_audited(folder / MODEL_FILE, card.sha256, HeadError))
     if fitted is None:
         raise HeadError(f"{folder / MODEL_FILE} is not the graph of an IR-net", "train the head again")
-    return SavedNetwork(card, fitted, fitted.regressor)
+    return SavedNetwork(card, *fitted)

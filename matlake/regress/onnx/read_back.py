@@ -16,8 +16,8 @@ from matlake.regress.regressors.scaling import Scaler
 _SHAPING: Final = ("Cast", "Reshape", "Identity")
 
 
-def read_ir_net(content: bytes) -> Fitted | None:
-    """Return the scaler, the network and the scaling of the target that an ONNX graph holds; None for another graph.
+def read_ir_net(content: bytes) -> tuple[Fitted, ResidualNetwork] | None:
+    """Return the fitted model that an ONNX graph was made of, and its network; None for another graph.
 
     The graph is followed from the output back to the input, by its operators: names differ between versions.
 
@@ -57,7 +57,7 @@ class _Graph:
         return node.input[0], [self.constants[name] for name in node.input[1:]]
 
 
-def _read(graph: _Graph) -> Fitted:
+def _read(graph: _Graph) -> tuple[Fitted, ResidualNetwork]:
     value, (mean,) = graph.back(VALUE, "Add")
     value, (std,) = graph.back(value, "Mul")
     value, (weights, biases) = graph.back(value, "Gemm")
@@ -68,7 +68,8 @@ def _read(graph: _Graph) -> Fitted:
     value, _ = graph.back(value, "Clip")
     value, (scale,) = graph.back(value, "Div")
     _, (centre,) = graph.back(value, "Sub")
-    return Fitted(Scaler(centre, scale), ResidualNetwork(tuple(blocks), (weights, biases)), float(mean), float(std))
+    network = ResidualNetwork(tuple(blocks), (weights, biases))
+    return Fitted(Scaler(centre, scale), network, float(mean), float(std)), network
 
 
 def _read_block(graph: _Graph, value: str) -> tuple[str, Block]:

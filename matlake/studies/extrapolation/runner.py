@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from matlake.errors import MatlakeError
 from matlake.metrics import measure
-from matlake.regress.heads.model_search import choose
+from matlake.regress.heads.model_search import search_model
 from matlake.regress.regressors import Model, fit_model, named_model
 from matlake.regress.splits import subsample
 from matlake.regress.uncertainty.fit_reference import remember
@@ -140,7 +140,7 @@ class Desk:
         if model.max_rows is not None:
             rows = rows[subsample(matrix.groups[rows], model.max_rows, task.seed)]
         x, y = matrix.x[rows], matrix.y[rows]
-        choice = choose(model, x, y, matrix.groups[rows], task.seed)
+        choice = search_model(model, x, y, matrix.groups[rows], task.seed)
         fitted = fit_model(model, choice.best.parameters, x, y, task.seed)
         test = task.held.test
         return replace(

@@ -103,10 +103,12 @@ def test_a_gap_without_residuals_falls_back_on_all_of_them() -> None:
 def test_what_a_head_remembers_survives_the_round_trip(embedded: matlake.Lake, trained: TrainResult) -> None:
     reference = load_head(embedded.path, "gap").reference
     assert reference is not None
-    assert len(reference.value) == trained.card.n_train == trained.card.reference_rows
+    domain = trained.card.domain
+    assert domain is not None
+    assert len(reference.value) == trained.card.evaluation.n_train == domain.reference_rows
     content = reference.to_bytes()
     with pytest.raises(HeadError, match=r"reference.parquet of head gap does not match"):
-        Reference.from_bytes(content[:-1] + b"x", trained.card.reference_sha256, "gap")
+        Reference.from_bytes(content[:-1] + b"x", domain.reference_sha256, "gap")
     assert not np.isnan(reference.residual).any()
 
 
