@@ -20,7 +20,7 @@ class SavedNetwork:
 
     Attributes:
         card: Of the head.
-        fitted: Scaler, network, and the way to the target's unit.
+        fitted: Scaler, network, and scaling of the target.
         network: The network by itself.
     """
 

@@ -75,8 +75,8 @@ def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> Sourc
     if (len(held.train), len(held.test)) != (card.evaluation.n_train, card.evaluation.n_test) or reference is None:
         return None
     trained = set(zip(matrix.dataset[held.train].tolist(), matrix.material_id[held.train].tolist(), strict=True))
-    remembered = zip(reference.dataset.tolist(), reference.material_id.tolist(), strict=True)
-    return SourceRows(matrix, held.train, held.test) if trained.issuperset(remembered) else None
+    kept = zip(reference.dataset.tolist(), reference.material_id.tolist(), strict=True)
+    return SourceRows(matrix, held.train, held.test) if trained.issuperset(kept) else None
 
 
 def rows_of_new(matrix: Matrix, compositions: frozenset[str]) -> Rows:

@@ -10,7 +10,7 @@ from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.card import CurvePoint, Evaluation
 from matlake.regress.regressors import Fit, Model, Parameters, fit_model
 from matlake.regress.splits import Rows, subsample
-from matlake.regress.uncertainty.fit_reference import Remembered
+from matlake.regress.uncertainty.fit_reference import ReferenceRows
 
 CURVE_SHARES: Final = (0.125, 0.25, 0.5)
 """Shares of the training rows in a learning curve, besides all of them."""
@@ -20,7 +20,12 @@ _FEWEST_ROWS: Final = 20
 
 
 def evaluate(
-    matrix: Matrix, train_rows: Rows, test_rows: Rows, predicted: NDArray[np.float64], remembered: Remembered, seed: int
+    matrix: Matrix,
+    train_rows: Rows,
+    test_rows: Rows,
+    predicted: NDArray[np.float64],
+    reference_rows: ReferenceRows,
+    seed: int,
 ) -> Evaluation:
     """Measure predictions for test rows.
 
@@ -29,7 +34,7 @@ def evaluate(
         train_rows: Rows that the model was fitted to.
         test_rows: Rows that they are for [m].
         predicted: float64 [m].
-        remembered: Training rows that the nearest one is looked for among.
+        reference_rows: Training rows among which the nearest one is found.
         seed: Of the bootstrap.
     """
     y_train, y_test = matrix.y[train_rows], matrix.y[test_rows]
@@ -39,7 +44,7 @@ def evaluate(
         metrics=measure(y_test, predicted),
         intervals=bootstrap(y_test, predicted, matrix.groups[test_rows], seed),
         baseline=mean_baseline(y_train, y_test),
-        nearest_baseline=measure(y_test, remembered.nearest_values(matrix, test_rows)),
+        nearest_baseline=measure(y_test, reference_rows.nearest_values(matrix, test_rows)),
     )
 
 

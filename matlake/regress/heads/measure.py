@@ -18,7 +18,7 @@ from matlake.regress.onnx.convert import check_parity, convert, run_graph
 from matlake.regress.regressors import Fitted
 from matlake.regress.splits import HeldOut
 from matlake.regress.uncertainty.applicability import FARTHEST, block_rows, element_rows
-from matlake.regress.uncertainty.fit_reference import make_interval, make_reference, remember
+from matlake.regress.uncertainty.fit_reference import choose_reference, make_interval, make_reference
 from matlake.regress.uncertainty.reference_set import Reference
 
 _PARITY_ROWS: Final = 500
@@ -65,15 +65,15 @@ def measure_fitted(
         HeadError: The model does not survive the conversion to ONNX.
     """
     rows, test_rows = held_out.train, held_out.test
-    remembered = remember(matrix, rows, seed)
-    content = convert(fitted, matrix.x.shape[1], remembered.projection)
+    chosen = choose_reference(matrix, rows, seed)
+    content = convert(fitted, matrix.x.shape[1], chosen.projection)
     checked = np.concatenate([test_rows[:_PARITY_ROWS], rows[:_PARITY_ROWS]])
     parity = check_parity(content, fitted, matrix.x[checked])
     predicted = run_graph(content, matrix.x[test_rows])
-    evaluation = evaluate(matrix, rows, test_rows, predicted, remembered, seed)
-    errors = residuals()[np.searchsorted(rows, remembered.rows)]
-    reference, interval = make_reference(matrix, remembered, errors), make_interval(remembered, errors)
-    around = reference.nearest(remembered.projection.apply(matrix.x[test_rows]))
+    evaluation = evaluate(matrix, rows, test_rows, predicted, chosen, seed)
+    errors = residuals()[np.searchsorted(rows, chosen.rows)]
+    reference, interval = make_reference(matrix, chosen, errors), make_interval(chosen, errors)
+    around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))
     test = TestRows(
         matrix.material_id[test_rows],
         matrix.formula[test_rows],

@@ -65,8 +65,8 @@ def save_head(
 ) -> HeadCard:
     """Save a head, in place of one of the same name.
 
-    The new folder is complete and on disk before it gets its name. A head that is replaced is kept aside until then,
-    and is what a reader finds if the machine stops in between.
+    The new folder is complete and on disk before it gets its name. Until then the head that it
+    replaces stays in a folder of its own, and is what a reader finds if the machine stops in between.
 
     Args:
         lake: Folder of the lake.
@@ -95,16 +95,16 @@ def save_head(
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     (heads / _REPLACED).mkdir(exist_ok=True)
-    aside = heads / _REPLACED / card.name
+    replaced = heads / _REPLACED / card.name
     try:
         for name, data in files.items():
             (new / name).parent.mkdir(exist_ok=True)
             write_whole(new / name, data)
         write_card(card, new / CARD_FILE)
         if (heads / card.name).exists():
-            shutil.rmtree(aside, ignore_errors=True)
-            (heads / card.name).rename(aside)
-            fsync_folder(aside.parent)
+            shutil.rmtree(replaced, ignore_errors=True)
+            (heads / card.name).rename(replaced)
+            fsync_folder(replaced.parent)
         new.rename(heads / card.name)
     except OSError as error:
         raise HeadError(
@@ -113,7 +113,7 @@ def save_head(
     finally:
         shutil.rmtree(new, ignore_errors=True)
     fsync_folder(heads)
-    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
     return card
 
 
@@ -176,7 +176,7 @@ def delete_head(lake: Path, name: str) -> None:
     going = lake / "heads" / _SAVING / f"{name}.{os.getpid()}.deleted"
     going.parent.mkdir(exist_ok=True)
     try:
-        while (folder := _folder(lake, name)) is not None:  # one that was put aside would come forward
+        while (folder := _folder(lake, name)) is not None:  # a replaced one would come forward
             folder.rename(going)
             fsync_folder(folder.parent)
             shutil.rmtree(going)

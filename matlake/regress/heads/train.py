@@ -24,7 +24,7 @@ from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.uncertainty.conformal import out_of_fold_residuals
-from matlake.regress.uncertainty.fit_reference import Remembered, remember
+from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.store.lake import Lake
 
 _RANDOM: Final = "random"
@@ -83,7 +83,7 @@ def train(
     onnx_runtime()
     seed, split = request.seed, parse_split(request.split)
     features = resolve_features(lake, request.features)
-    asked = _asked(lake, request, features)
+    wanted = _wanted(lake, request, features)
     named = filter(None, (request.target, request.model, request.adversarial))
     name = request.name or "-".join(named).replace(":", "-")
     check_name(name)
@@ -100,7 +100,7 @@ def train(
     held_out = split.hold_out(matrix, seed)
     rows, test_rows = held_out.train, held_out.test
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
-    choice = search_model(asked, x, y, groups, seed, note, budget=request.budget, track=track)
+    choice = search_model(wanted, x, y, groups, seed, note, budget=request.budget, track=track)
     best, model = choice.best, choice.model
     note(f"fitting {best.model} to {len(rows):,} rows")
     fitted = fit_model(model, best.parameters, x, y, seed)
@@ -130,7 +130,7 @@ def train(
     return TrainResult(card, matrix.missing, measured.test, _on_fractions(model).name)
 
 
-def _asked(lake: Lake, request: TrainRequest, features: tuple[Feature, ...]) -> str | Model:
+def _wanted(lake: Lake, request: TrainRequest, features: tuple[Feature, ...]) -> str | Model:
     if request.model != AUTO:
         return resolve_model(lake, request.model, features, request.adversarial)
     if request.adversarial:
@@ -167,5 +167,5 @@ def _random_evaluation(model: Model, parameters: Parameters, matrix: Matrix, see
     held_out = parse_split(_RANDOM).hold_out(matrix, seed)
     rows, test_rows = held_out.train, held_out.test
     fitted = fit_model(model, parameters, matrix.x[rows], matrix.y[rows], seed)
-    remembered: Remembered = remember(matrix, rows, seed)
-    return evaluate(matrix, rows, test_rows, fitted.predict(matrix.x[test_rows]), remembered, seed)
+    reference_rows = choose_reference(matrix, rows, seed)
+    return evaluate(matrix, rows, test_rows, fitted.predict(matrix.x[test_rows]), reference_rows, seed)

@@ -17,7 +17,7 @@ import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
 from spox import Tensor, Var, argument, build
 
-from matlake.regress.regressors.elemnet_numpy import Layers
+from matlake.regress.regressors.elemnet_numpy import Dense, Layers
 from matlake.regress.regressors.ir_net_numpy import EPSILON, ResidualNetwork
 from matlake.regress.regressors.kernels import KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
@@ -129,7 +129,7 @@ def residual_network(x: Var, network: ResidualNetwork) -> Var:
     return op.cast(_dense(x, network.output), to=np.float64)
 
 
-def _dense(x: Var, layer: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Var:
+def _dense(x: Var, layer: Dense) -> Var:
     return op.gemm(x, op.const(layer[0]), op.const(layer[1]))
 
 

@@ -16,7 +16,7 @@ from matlake.regress.uncertainty.nearest import nearest_rows
 from matlake.regress.uncertainty.reference_set import LOCAL, NEAREST, Surroundings, scores
 
 LEVEL: Final = 0.9
-"""Share of measured values that intervals are to hold; less where calibration rows are too few to promise it."""
+"""Share of measured values that intervals are to hold; less if calibration rows are too few for it."""
 
 FOLDS: Final = 5
 SLOW_FOLDS: Final = 3
@@ -37,7 +37,7 @@ def out_of_fold_residuals(
     groups: NDArray[np.str_],
     seed: int,
 ) -> NDArray[np.float64]:
-    """Return what a model errs on rows that it was not fitted to; see ``residuals_of``.
+    """Return the errors of a model on rows that it was not fitted to; see ``residuals_of``.
 
     Args:
         model: Kind of regressor.
@@ -54,7 +54,7 @@ def out_of_fold_residuals(
 def residuals_of(
     fit: Fit, x: NDArray[np.float32], y: NDArray[np.float64], groups: NDArray[np.str_], folds: int, seed: int
 ) -> NDArray[np.float64]:
-    """Return what fits err on rows that they have not seen, whole compositions at a time.
+    """Return the errors of fits on rows held out from them, whole compositions at a time.
 
     Args:
         fit: From features and target of some rows to what is fitted to them.
@@ -65,7 +65,7 @@ def residuals_of(
         seed: Decides the folds.
 
     Returns:
-        float64 [n], absolute errors; NaN where the row was in no fold that was held out.
+        float64 [n], absolute errors; NaN if the row was in no fold that was held out.
     """
     residuals = np.full(len(y), np.nan)
     cut = grouped_folds(groups, min(folds, len(np.unique(groups))), seed)
@@ -91,7 +91,7 @@ def calibrate(coordinates: NDArray[np.float32], residuals: NDArray[np.float64], 
 
     Args:
         coordinates: float32 [m, p], in the unit of the score.
-        residuals: float64 [m], out-of-fold; NaN where there is none.
+        residuals: float64 [m], out-of-fold; NaN if there is none.
         groups: Numbers of compositions [m].
     """
     calibrating = np.isfinite(residuals)

@@ -17,7 +17,7 @@ from matlake.metrics import measure
 from matlake.regress.heads.model_search import search_model
 from matlake.regress.regressors import Model, fit_model, named_model
 from matlake.regress.splits import subsample
-from matlake.regress.uncertainty.fit_reference import remember
+from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.studies.extrapolation.measurement import Measurement
 from matlake.studies.extrapolation.methods import HEAD, MEAN, NEAREST, Network, Way
 from matlake.studies.extrapolation.tasks import EvaluatedRows, Task, set_aside
@@ -128,7 +128,7 @@ class Desk:
             return _judged(blank, y[test], np.full(len(test), y[train].mean()))
         if way.kind == NEAREST:
             part = self.rows.part(way.features)
-            return _judged(blank, y[test], remember(part, train, task.seed).nearest_values(part, test))
+            return _judged(blank, y[test], choose_reference(part, train, task.seed).nearest_values(part, test))
         if way.is_network:
             return self._fit_network(task, way, blank)
         return self._fit_head(task, way, blank)

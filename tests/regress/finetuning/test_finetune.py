@@ -184,7 +184,7 @@ def test_adversarial_training_is_for_ir_nets_only(lake: matlake.Lake) -> None:
         ("auto", "cal", "auto cannot learn from adversarial samples"),
         ("elemnet", "sal", "elemnet cannot learn"),
         ("ir-net", "gan", "unknown adversarial method 'gan'"),
-        ("ir-net:wide", "cal", "no widths of layers"),
+        ("ir-net:wide", "cal", "not valid widths of layers"),
     ):
         with pytest.raises(TrainingError, match=message):
             train(lake, TrainRequest("band_gap_eV", [FEATURE], model, adversarial=method))

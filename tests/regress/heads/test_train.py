@@ -123,7 +123,7 @@ def test_a_network_of_an_encoders_weights_is_refused_before_the_work(
         (["fractions"], "fine-tune:resnet", EncoderError, "no encoder named 'resnet'"),
         (["fractions"], "fine-tune:", EncoderError, "is not NAME"),
         (["fractions"], f"fine-tune:{FEATURE}", EncoderError, "names a layer"),
-        (["fractions"], "mod-fine-tune:magpie", EncoderError, "no plain chain"),
+        (["fractions"], "mod-fine-tune:magpie", EncoderError, "not a plain chain"),
         (["fractions"], f"fine-tune:{ENCODER}-int8", EncoderError, "quantised to int8"),
         (["fractions"], f"distil:{ENCODER}", TrainingError, "unknown model"),
     ):
