@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 LEVEL: Final = 0.95
 """Share of resamples between the ends of a bootstrap interval."""
@@ -114,10 +114,10 @@ class GroupBootstrap:
             yield np.bincount(generator.integers(groups, size=groups), minlength=groups)
 
 
-def percentile_interval(values: ArrayLike) -> tuple[float, float]:
+def percentile_interval(values: Sequence[float | None] | NDArray[np.float64]) -> tuple[float, float]:
     """Return the ends of the interval that holds ``LEVEL`` of some resampled values."""
     tail = (1.0 - LEVEL) / 2.0
-    low, high = np.quantile(values, (tail, 1.0 - tail))
+    low, high = np.quantile(np.asarray(values, dtype=np.float64), (tail, 1.0 - tail))
     return float(low), float(high)
 
 

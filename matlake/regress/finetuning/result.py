@@ -8,7 +8,7 @@ from matlake.regress.features.matrix import Missing
 from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard
 from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.parameter_text import parameter_text
-from matlake.regress.heads.train_result import TestRows
+from matlake.regress.heads.train_result import HeldOutRows
 
 _SHARED_KEYS: Final = (
     *("target", "unit", "n_train", "n_test", "split_description", "baseline", "fractions_baseline"),
@@ -30,7 +30,7 @@ class FinetuneResult:
     card: HeadCard
     fine_tuning: FineTuning
     missing: tuple[Missing, ...]
-    test: TestRows
+    test: HeldOutRows
 
     @property
     def before(self) -> Metrics:

@@ -13,7 +13,7 @@ from matlake.metrics import rank_correlation
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.card import ApplicabilityDomain, Calibration, Evaluation, Provenance
 from matlake.regress.heads.evaluation import evaluate
-from matlake.regress.heads.train_result import TestRows
+from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.onnx.convert import check_parity, convert, run_graph
 from matlake.regress.regressors import Fitted
 from matlake.regress.splits import HeldOut
@@ -45,7 +45,7 @@ class Measured:
     calibration: Calibration
     domain: ApplicabilityDomain
     reference: Reference
-    test: TestRows
+    test: HeldOutRows
 
 
 def measure_fitted(
@@ -74,7 +74,7 @@ def measure_fitted(
     errors = residuals()[np.searchsorted(rows, chosen.rows)]
     reference, interval = make_reference(matrix, chosen, errors), make_interval(chosen, errors)
     around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))
-    test = TestRows(
+    test = HeldOutRows(
         matrix.material_id[test_rows],
         matrix.formula[test_rows],
         matrix.y[test_rows],

@@ -78,7 +78,7 @@ def search_model(
     ``auto`` begins with the default of each of ``AUTO_MODELS``. It goes on with parameters drawn at random (Bergstra
     and Bengio, J. Mach. Learn. Res. 13, 281, 2012), in turn for those models whose default is not hopelessly behind. A
     candidate that is so is dropped before its last fold (Maron and Moore, Adv. Neural Inf. Process. Syst. 6, 59, 1993).
-    In the end, a weighted mean of a few is one candidate more, where it is better than each.
+    In the end, a weighted mean of a few is one candidate more, if it is better than each.
 
     Args:
         name: A model, its name, or ``auto``.

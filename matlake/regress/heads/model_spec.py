@@ -7,7 +7,7 @@ from matlake.errors import EncoderError, TrainingError
 from matlake.regress.features.feature import Feature
 from matlake.regress.regressors import Model, named_model
 from matlake.regress.regressors.adversarial.adversary import adversary_of
-from matlake.regress.regressors.elemnet import TRANSFER_METHODS, Source, fine_tuned
+from matlake.regress.regressors.elemnet import Source, TransferMethod, fine_tuned
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model, parse_widths
 from matlake.regress.regressors.pretrained_layers import read_source_layers
 from matlake.regress.regressors.training_settings import require_torch
@@ -21,7 +21,7 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
 
     Args:
         lake: Its registry holds the encoder that ``fine-tune:ENCODER`` and the like name.
-        text: A name of ``MODELS``; one of ``TRANSFER_METHODS`` with a colon and an encoder; or one of ``IR_NETS`` with
+        text: A name of ``MODELS``; a ``TransferMethod`` with a colon and an encoder; or one of ``IR_NETS`` with
             a colon and the widths of its blocks.
         features: What the model is to be fitted to.
         adversarial: Method by which it is to learn from adversarial samples too; only for an IR-net.
@@ -40,7 +40,7 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
         return ir_net_model(IR_NETS[method], widths, adversary)
     if adversary:
         raise not_adversarial(text)
-    if not colon or method not in TRANSFER_METHODS:
+    if not colon or method not in set(TransferMethod):
         model = named_model(text)
         if model.slow:
             require_torch()
@@ -56,7 +56,8 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
             f"{', '.join(feature.feature for feature in features)}",
             f"use --features {_FRACTIONS}",
         )
-    return fine_tuned(method, Source(found.card.name, found.card.sha256, read_source_layers(found.folder)))
+    source = Source(found.card.name, found.card.sha256, read_source_layers(found.folder))
+    return fine_tuned(TransferMethod(method), source)
 
 
 def not_adversarial(model: str) -> TrainingError:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matlake.materials.units import quantity_of
 from matlake.plots.style import BLUE, GREY, ORANGE, STYLE, labelled, parity_plot, save
 from matlake.regress.heads.card import CurvePoint, HeadCard
-from matlake.regress.heads.train_result import TestRows
+from matlake.regress.heads.train_result import HeldOutRows
 
 SHOWN_ROWS: Final = 5000
 """Points of a plot: more hide each other and make large files."""
@@ -19,7 +19,7 @@ SHOWN_ROWS: Final = 5000
 _BINS: Final = 8
 
 
-def draw_plots(card: HeadCard, test: TestRows) -> dict[str, bytes]:
+def draw_plots(card: HeadCard, test: HeldOutRows) -> dict[str, bytes]:
     """Draw all plots of a training run.
 
     Args:

@@ -24,8 +24,8 @@ _SHARED_KEYS: Final = (
 
 
 @dataclass(frozen=True)
-class TestRows:
-    """The test rows, with the predictions of the saved head.
+class HeldOutRows:
+    """The test rows, with the predictions of the saved head for them.
 
     Attributes:
         material_id: str [m].
@@ -68,7 +68,7 @@ class TrainResult:
 
     card: HeadCard
     missing: tuple[Missing, ...]
-    test: TestRows
+    test: HeldOutRows
     fractions_model: str
 
     @property

@@ -7,7 +7,7 @@ See docs/models.md for what each is and for their errors on real properties.
 from typing import Final
 
 from matlake.errors import TrainingError
-from matlake.regress.regressors.elemnet import ELEMNET, TRANSFER_METHODS
+from matlake.regress.regressors.elemnet import ELEMNET, TransferMethod
 from matlake.regress.regressors.ir_net import IR_NET, IR_NET_17
 from matlake.regress.regressors.kernel_machines import KERNEL_RIDGE, NYSTROEM_SVR, SVR, SVR_LINEAR, SVR_RBF
 from matlake.regress.regressors.linear import ELASTIC_NET, LASSO, LINEAR, RIDGE, SGD
@@ -62,7 +62,7 @@ def named_model(name: str) -> Model:
         TrainingError: Unknown model.
     """
     if name not in MODELS:
-        methods = ", ".join(f"{method}:ENCODER" for method in TRANSFER_METHODS)
+        methods = ", ".join(f"{method}:ENCODER" for method in TransferMethod)
         raise TrainingError(f"unknown model {name!r}", f"models: {', '.join(MODELS)}, {methods}, {AUTO}")
     return MODELS[name]
 

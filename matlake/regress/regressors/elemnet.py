@@ -6,6 +6,7 @@ using a source model's weights.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -23,11 +24,14 @@ from matlake.regress.regressors.training_settings import TrainingSettings
 HIDDEN_WIDTHS: Final = (1024,) * 4 + (512,) * 3 + (256,) * 3 + (128,) * 3 + (64,) * 2 + (32,)
 """Of ElemNet."""
 
-FINE_TUNE: Final = "fine-tune"
-MOD_FINE_TUNE: Final = "mod-fine-tune"
-FREEZING: Final = "freezing"
-TRANSFER_METHODS: Final = (FINE_TUNE, MOD_FINE_TUNE, FREEZING)
-"""How a source's weights are used: all kept as the start; the output drawn anew; hidden layers kept as they are."""
+
+class TransferMethod(StrEnum):
+    """How a source's weights are used: all kept as the start; the output drawn anew; hidden layers frozen."""
+
+    FINE_TUNE = "fine-tune"
+    MOD_FINE_TUNE = "mod-fine-tune"
+    FREEZING = "freezing"
+
 
 _VALIDATED: Final = 0.1
 """Share of the rows that are held out to end a training, unless rows are given for it."""
@@ -51,30 +55,30 @@ class Source:
     layers: Layers
 
 
-def fine_tuned(method: str, source: Source) -> Model:
+def fine_tuned(method: TransferMethod, source: Source) -> Model:
     """Return the model that begins with an encoder's weights; its features are element fractions as they are.
 
     Args:
-        method: One of ``TRANSFER_METHODS``.
+        method: How its weights are used.
         source: The encoder.
 
     Raises:
         EncoderError: All weights are to be kept, and it predicts several properties.
     """
     outputs = len(source.layers[-1][1])
-    if method == FINE_TUNE and outputs != 1:
+    if method == TransferMethod.FINE_TUNE and outputs != 1:
         raise EncoderError(
             f"encoder {source.name} predicts {outputs} properties: its output layer cannot begin a training for one",
-            f"use {MOD_FINE_TUNE}:{source.name}, which draws it anew",
+            f"use {TransferMethod.MOD_FINE_TUNE}:{source.name}, which draws it anew",
         )
-    start = partial(_kept, source.layers) if method == FINE_TUNE else partial(_output_drawn, source.layers)
+    start = partial(_kept if method == TransferMethod.FINE_TUNE else _output_drawn, source.layers)
     known = {"source": source.name, "source_sha256": source.sha256}
     return _model(
         f"{method}:{source.name}",
         start,
-        FROZEN if method == FREEZING else TUNED,
+        FROZEN if method == TransferMethod.FREEZING else TUNED,
         known,
-        frozen=len(source.layers) - 1 if method == FREEZING else 0,
+        frozen=len(source.layers) - 1 if method == TransferMethod.FREEZING else 0,
         scaled=False,
     )
 
@@ -106,7 +110,7 @@ def fit_deep(
         MissingExtraError: torch is not installed.
     """
     if model.fit_validated is None:
-        deep = ", ".join(f"{method}:ENCODER" for method in TRANSFER_METHODS)
+        deep = ", ".join(f"{method}:ENCODER" for method in TransferMethod)
         raise TrainingError(f"{model.name} is not a deep network", f"models that are: elemnet, {deep}")
     if not len(x_val):
         raise TrainingError("no rows are given that end the training", "give a tenth of the rows, or use fit_model")

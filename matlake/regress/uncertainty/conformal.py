@@ -61,7 +61,7 @@ def residuals_of(
         x: float32 [n, d], training rows.
         y: float64 [n].
         groups: [n], composition of each row.
-        folds: Number of folds; fewer where there are fewer compositions.
+        folds: Number of folds; fewer if there are fewer compositions.
         seed: Decides the folds.
 
     Returns:

@@ -14,7 +14,7 @@ from matlake.errors import EncoderError, HeadError, TrainingError
 from matlake.materials.formula import element_fractions, parse_formula
 from matlake.regress.onnx.convert import check_parity, convert
 from matlake.regress.regressors import MODELS, Fitted, elemnet, fit_model
-from matlake.regress.regressors.elemnet import ELEMNET, TRANSFER_METHODS, Source, fine_tuned, fit_deep, split_off
+from matlake.regress.regressors.elemnet import ELEMNET, Source, TransferMethod, fine_tuned, fit_deep, split_off
 from matlake.regress.regressors.elemnet_numpy import ReluNetwork
 from matlake.regress.regressors.pretrained_layers import read_source_layers
 
@@ -43,7 +43,7 @@ def tuned(source: Source, rows: Vectors) -> dict[str, Fitted]:
     """A network of each method, trained on 220 rows and judged on 27, all its layers for eight epochs only."""
     x, y = rows
     found = {}
-    for method in TRANSFER_METHODS:
+    for method in TransferMethod:
         model = fine_tuned(method, source)
         parameters = {**model.grid(86)[0], "epochs": 100 if method == "freezing" else 8}
         found[method] = fit_deep(model, x[:220], y[:220], x[220:247], y[220:247], 0, parameters)
@@ -54,7 +54,7 @@ def layers_of(fitted: Fitted) -> list[NDArray[np.float32]]:
     return [weights for weights, _ in fitted.regressor.layers]
 
 
-@pytest.mark.parametrize("method", TRANSFER_METHODS)
+@pytest.mark.parametrize("method", TransferMethod)
 def test_a_tuned_network_beats_the_mean_on_rows_it_has_not_seen(
     method: str, tuned: dict[str, Fitted], rows: Vectors
 ) -> None:
@@ -78,14 +78,14 @@ def test_fine_tuning_starts_at_the_sources_prediction_in_the_scale_of_the_target
 ) -> None:
     starts = {}
     monkeypatch.setattr(elemnet, "train_layers", lambda start, *_: starts.setdefault("start", start))
-    fit_model(fine_tuned("fine-tune", source), elemnet.TUNED, *rows, seed=0)
+    fit_model(fine_tuned(TransferMethod.FINE_TUNE, source), elemnet.TUNED, *rows, seed=0)
     fitted_rows, _ = split_off(rows[0], 0)
     begun = ReluNetwork(starts["start"]).predict(rows[0][fitted_rows])
     assert (begun.mean(), begun.std()) == (pytest.approx(0.0, abs=1e-4), pytest.approx(1.0, abs=1e-4))
     assert np.corrcoef(begun, ReluNetwork(source.layers).predict(rows[0][fitted_rows]))[0, 1] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("method", TRANSFER_METHODS)
+@pytest.mark.parametrize("method", TransferMethod)
 def test_a_tuned_network_survives_the_conversion_in_float32(
     method: str, tuned: dict[str, Fitted], rows: Vectors
 ) -> None:
@@ -119,7 +119,7 @@ def test_elemnet_has_the_widths_of_the_paper(vectors: Vectors) -> None:
 
 
 def test_the_card_says_which_weights_a_training_began_with(source: Source) -> None:
-    for method in TRANSFER_METHODS:
+    for method in TransferMethod:
         model = fine_tuned(method, source)
         (parameters,) = json.loads(json.dumps(model.grid(86)))
         assert (parameters["source"], parameters["source_sha256"]) == (SOURCE, source.sha256)
@@ -131,8 +131,8 @@ def test_the_output_of_several_properties_cannot_be_kept_but_drawn_anew(source: 
     weights, biases = source.layers[-1]
     several = replace(source, layers=(*source.layers[:-1], (np.tile(weights, 3), np.tile(biases, 3))))
     with pytest.raises(EncoderError, match="predicts 3 properties"):
-        fine_tuned("fine-tune", several)
-    assert fine_tuned("mod-fine-tune", several).slow
+        fine_tuned(TransferMethod.FINE_TUNE, several)
+    assert fine_tuned(TransferMethod.MOD_FINE_TUNE, several).slow
 
 
 def test_rows_with_equal_features_stay_on_one_side(rows: Vectors) -> None:
@@ -150,4 +150,4 @@ def test_what_cannot_be_trained_so_is_refused(rows: Vectors, source: Source) -> 
     with pytest.raises(TrainingError, match="ridge is not a deep network"):
         fit_deep(MODELS["ridge"], x, y, x, y, 0)
     with pytest.raises(TrainingError, match="no rows are given that end the training"):
-        fit_deep(fine_tuned("freezing", source), x, y, x[:0], y[:0], 0)
+        fit_deep(fine_tuned(TransferMethod.FREEZING, source), x, y, x[:0], y[:0], 0)
