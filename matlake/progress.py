@@ -12,3 +12,7 @@ class Tracker(Protocol):
 
 def untracked(done: int, total: int) -> None:
     """Ignore progress."""
+
+
+def no_notes(message: str) -> None:
+    """Ignore a message about what is being done."""

@@ -105,7 +105,7 @@ def prepare(folder: Path) -> None:
         request = TrainRequest(
             contest.target, [contest.feature], contest.model, dataset=contest.table, name=contest.name
         )
-        parameters = train(lake, request).card.parameters
+        parameters = train(lake, request).card.model.parameters
         _pickle(lake, folder, contest, parameters)
         predictor = open_head(lake, contest.name)
         texts = pq.read_table(DATA / f"{contest.table}.parquet")[contest.column].to_pylist()

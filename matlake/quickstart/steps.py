@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from matlake.progress import Tracker
-from matlake.regress.heads.model_search import FOLDS, Budget
+from matlake.regress.heads.card import Budget
+from matlake.regress.heads.model_search import FOLDS
 from matlake.regress.heads.train import TrainRequest, train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import verdict

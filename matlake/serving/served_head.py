@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from matlake.errors import StructureError
@@ -80,12 +80,12 @@ class ServedHead:
             "quantity": quantity_of(card.target),
             "input": "structures" if self.predictor.needs_crystals else "formulas",
             "features": [feature.feature for feature in card.features],
-            "model": card.model,
-            "n_train": card.n_train,
-            "n_test": card.n_test,
-            "split": card.split,
-            "metrics": card.metrics,
-            "created": card.created,
+            "model": card.model.kind,
+            "n_train": card.evaluation.n_train,
+            "n_test": card.evaluation.n_test,
+            "split": card.training.split,
+            "metrics": asdict(card.evaluation.metrics),
+            "created": card.provenance.created,
             "map": self.predictor.head.reference is not None,
         }
 

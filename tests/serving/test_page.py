@@ -160,8 +160,9 @@ def test_a_chosen_file_and_the_example_are_answered(page: Page, tmp_path: Path) 
 def test_new_elements_are_named(page: Page) -> None:
     page.type("PuN")
     page.answer()
-    assert page.text("doubts").startswith("Doubtful: ")
-    assert "training material holds Pu" in page.text("doubts") or "training materials hold Pu" in page.text("doubts")
+    doubts = page.text("doubts")
+    assert doubts.startswith("Doubtful: ")
+    assert "training material contains Pu" in doubts or "training materials contain Pu" in doubts
     assert page.text("verdict") != "Like the training materials"
 
 

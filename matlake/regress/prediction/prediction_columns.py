@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matlake.materials.formula import Composition
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
-from matlake.regress.uncertainty.applicability import doubts, novel_elements
+from matlake.regress.uncertainty.applicability import elements_outside_training, low_confidence_reasons
 from matlake.regress.uncertainty.reference_set import SHOWN, Reference
 
 
@@ -81,20 +81,22 @@ class PredictionColumns:
         places = np.asarray(rows)
         values, coordinates = head.predict(x)
         self.values[places] = values
-        if self.reference is None or self.coordinates is None or coordinates is None or head.card.interval is None:
+        interval, domain = head.card.interval, head.card.domain
+        if self.reference is None or self.coordinates is None or coordinates is None or not (interval and domain):
             return
         around = self.reference.nearest(coordinates)
-        half_widths = head.card.interval.half_widths(around)
+        half_widths = interval.half_widths(around)
         self.lower[places] = values - half_widths
         self.upper[places] = values + half_widths
         self.ood_scores[places] = around.scores
         self.near[places] = around.rows[:, :SHOWN]
         self.distances[places] = around.distances[:, :SHOWN]
         self.coordinates[places] = coordinates
-        card = head.card
         for row, composition, score in zip(rows, compositions, around.scores.tolist(), strict=True):
-            self.elements_outside_training[row] = novel_elements(composition.elements, card.element_rows)
-            self.warnings[row] = doubts(composition.elements, score, card.element_rows, card.block_rows)
+            self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
+            self.warnings[row] = low_confidence_reasons(
+                composition.elements, score, domain.element_rows, domain.block_rows
+            )
 
     def result(self, row: int, name: str | None, place: int | None = None) -> Prediction | Failure:
         """Return the prediction for one of the inputs, or why there is none.

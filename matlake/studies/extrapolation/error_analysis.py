@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matlake.metrics import rank_correlation
 from matlake.regress.uncertainty.applicability import FARTHEST
-from matlake.regress.uncertainty.fit_reference import remember
+from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.regress.uncertainty.reference_set import NEAREST, scores
 from matlake.store.searching.nearest import nearest_rows
 from matlake.studies.extrapolation.coverage_of_elements import BINS
@@ -113,7 +113,7 @@ class FailureReport:
 def ood_scores(rows: EvaluatedRows, task: Task, features: Sequence[str]) -> NDArray[np.float64]:
     """Return the out-of-distribution scores of tested rows, float64 [m], as a head on these features gives them."""
     part = rows.part(features)
-    remembered = remember(part, task.held.train, task.seed)
+    remembered = choose_reference(part, task.held.train, task.seed)
     distances, _ = nearest_rows(remembered.projection.apply(part.x[task.held.test]), remembered.coordinates, NEAREST)
     return scores(distances)
 

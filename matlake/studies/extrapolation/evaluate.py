@@ -13,10 +13,9 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.encoders.session import onnx_runtime
 from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import TrainingError
-from matlake.progress import Tracker, untracked
+from matlake.progress import Tracker, no_notes, untracked
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.heads.card import check_name
-from matlake.regress.heads.model_search import silent
 from matlake.regress.regressors import named_model
 from matlake.regress.splits import parse_split
 from matlake.regress.uncertainty.applicability import FEW
@@ -114,7 +113,7 @@ def evaluate_extrapolation(
     request: ExtrapolationRequest,
     networks: Sequence[Network] = (),
     seen: Mapping[str, TrainingContents] | None = None,
-    note: Callable[[str], None] = silent,
+    note: Callable[[str], None] = no_notes,
     track: Tracker = untracked,
 ) -> ExtrapolationResult:
     """Predict the same tested rows by heads on frozen embeddings and by networks trained end to end.

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from matlake.errors import MatlakeError
 from matlake.metrics import measure
-from matlake.regress.heads.model_search import choose
+from matlake.regress.heads.model_search import search_model
 from matlake.regress.regressors import Model, fit_model, named_model
 from matlake.regress.splits import subsample
-from matlake.regress.uncertainty.fit_reference import remember
+from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.studies.extrapolation.measurement import Measurement
 from matlake.studies.extrapolation.methods import HEAD, MEAN, NEAREST, Network, Way
 from matlake.studies.extrapolation.tasks import EvaluatedRows, Task, set_aside
@@ -128,7 +128,7 @@ class Desk:
             return _judged(blank, y[test], np.full(len(test), y[train].mean()))
         if way.kind == NEAREST:
             part = self.rows.part(way.features)
-            return _judged(blank, y[test], remember(part, train, task.seed).nearest_values(part, test))
+            return _judged(blank, y[test], choose_reference(part, train, task.seed).nearest_values(part, test))
         if way.is_network:
             return self._fit_network(task, way, blank)
         return self._fit_head(task, way, blank)
@@ -140,7 +140,7 @@ class Desk:
         if model.max_rows is not None:
             rows = rows[subsample(matrix.groups[rows], model.max_rows, task.seed)]
         x, y = matrix.x[rows], matrix.y[rows]
-        choice = choose(model, x, y, matrix.groups[rows], task.seed)
+        choice = search_model(model, x, y, matrix.groups[rows], task.seed)
         fitted = fit_model(model, choice.best.parameters, x, y, task.seed)
         test = task.held.test
         return replace(

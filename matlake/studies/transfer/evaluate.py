@@ -11,11 +11,10 @@ import numpy as np
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import TrainingError
 from matlake.networks.architectures import COMPOSITION_NETWORKS
-from matlake.progress import Tracker, untracked
+from matlake.progress import Tracker, no_notes, untracked
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import numeric_columns
 from matlake.regress.heads.card import check_name
-from matlake.regress.heads.model_search import silent
 from matlake.store.lake import Lake
 from matlake.studies.transfer.configurations import parse_configurations
 from matlake.studies.transfer.feature_reader import FeatureReader
@@ -114,7 +113,7 @@ class TransferResult:
 def evaluate_transfer(
     lake: Lake,
     request: TransferRequest,
-    note: Callable[[str], None] = silent,
+    note: Callable[[str], None] = no_notes,
     track: Tracker = untracked,
 ) -> TransferResult:
     """Compare ways of predicting properties from scratch and by transfer.

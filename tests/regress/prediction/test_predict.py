@@ -115,7 +115,7 @@ def test_prediction_needs_neither_scikit_learn_nor_torch(embedded: matlake.Lake,
     code = (
         "import sys; from pathlib import Path; import matlake; from matlake.regress.prediction.predict import predict; "
         f"predict(matlake.open_lake(Path({str(embedded.path)!r})), {trained.card.name!r}, ['TiO2']); "
-        "print({'sklearn', 'skl2onnx', 'torch'} & set(sys.modules))"
+        "print({'sklearn', 'skl2onnx', 'spox', 'torch'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
