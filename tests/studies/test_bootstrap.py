@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matlake.metrics import bootstrap
-from matlake.studies.extrapolation.bootstrap import Resamples, interval, mean_errors
+from matlake.studies.bootstrap import Resamples, interval, mean_errors
 
 GROUPS = np.array([f"composition {row // 2}" for row in range(120)])
 ROWS = np.arange(120)
@@ -19,7 +19,7 @@ def test_with_one_seed_intervals_are_those_of_the_bootstrap_of_heads() -> None:
     assert interval(resampled.mae)[0] < ERRORS.mean() < interval(resampled.mae)[1]
 
 
-def test_ways_are_resampled_in_pairs() -> None:
+def test_methods_are_resampled_in_pairs() -> None:
     resamples = Resamples({0: ROWS, 1: ROWS, 2: ROWS[:80]}, GROUPS)
     one = resamples.resample({0: ERRORS, 1: ERRORS, 2: ERRORS[:80]})
     twice = resamples.resample({0: 2 * ERRORS, 1: 2 * ERRORS, 2: 2 * ERRORS[:80]})

@@ -14,7 +14,7 @@ RESAMPLES: Final = 1000
 
 @dataclass(frozen=True)
 class Resampled:
-    """Errors of one way in every resample.
+    """Errors of one method in every resample.
 
     Attributes:
         mae: float64 [``RESAMPLES``].
@@ -26,7 +26,7 @@ class Resampled:
 
 
 class Resamples:
-    """Draws of seeds and of tested compositions, the same for all ways, so that their ratios are those of pairs.
+    """Draws of seeds and of tested compositions, the same for all methods, so that their ratios are those of pairs.
 
     Percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13) in two stages: seeds
     are drawn with replacement, and for each of them whole compositions, for polymorphs are not independent. Where all
