@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from matlake.store.importing.importer import import_table
     from matlake.store.lake import Lake, open_lake
     from matlake.store.searching.index import open_index
+    from matlake.studies.extrapolation.evaluate import evaluate_extrapolation
+    from matlake.studies.extrapolation.request import ExtrapolationRequest
     from matlake.studies.transfer.evaluate import TransferRequest, evaluate_transfer
 
 __all__ = [
     "Composition",
     "Encoder",
+    "ExtrapolationRequest",
     "Lake",
     "MatlakeError",
     "TrainRequest",
     "TransferRequest",
     "embed",
+    "evaluate_extrapolation",
     "evaluate_transfer",
     "import_table",
     "open_encoder",
@@ -39,11 +43,13 @@ __all__ = [
 _HOME = {
     "Composition": "materials.formula",
     "Encoder": "encoders.encoder",
+    "ExtrapolationRequest": "studies.extrapolation.request",
     "Lake": "store.lake",
     "MatlakeError": "errors",
     "TrainRequest": "regress.heads.train",
     "TransferRequest": "studies.transfer.evaluate",
     "embed": "store.embedding.embedder",
+    "evaluate_extrapolation": "studies.extrapolation.evaluate",
     "evaluate_transfer": "studies.transfer.evaluate",
     "import_table": "store.importing.importer",
     "open_encoder": "encoders.encoder",

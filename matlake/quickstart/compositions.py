@@ -6,7 +6,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from matlake.plots.style import embedding_map, parity_plot
+from matlake.plots.embedding_map import embedding_map
+from matlake.plots.files import save_files
+from matlake.plots.parity import parity_plot
 from matlake.quickstart.steps import BUDGET, Progress, Say, embed_sample, import_sample, indented, told, train_head
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
@@ -114,10 +116,9 @@ def compositions(lake: Lake, say: Say, progress: Progress, workers: int) -> Comp
     folder.mkdir(exist_ok=True)
     matrix = read_matrix(lake, TARGET, resolve_features(lake, [FEATURE]), dataset=DATASET)
     held = training.test
-    plots = [
-        *parity_plot(folder / "parity", held.y, held.predicted, quantity="band gap", unit="eV"),
-        *embedding_map(folder / "map", matrix.x, matrix.y, quantity="measured band gap", unit="eV"),
-    ]
+    drawn = parity_plot("parity", held.y, held.predicted, quantity="band gap", unit="eV")
+    drawn |= embedding_map("map", matrix.x, matrix.y, quantity="measured band gap", unit="eV")
+    plots = save_files(folder, drawn)
     for plot in plots:
         say(f"   {plot}")
     return CompositionReport(imported.rows, embedded.embedded, families, neighbours, training, predictions, plots)

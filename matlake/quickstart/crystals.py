@@ -7,7 +7,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from matlake.files import write_whole
-from matlake.plots.style import parity_plot
+from matlake.plots.files import save_files
+from matlake.plots.parity import parity_plot
 from matlake.quickstart.steps import BUDGET, Progress, Say, embed_sample, import_sample, indented, told, train_head
 from matlake.regress.heads.train import TrainRequest
 from matlake.regress.heads.train_result import TrainResult
@@ -136,7 +137,8 @@ def crystals(lake: Lake, say: Say, progress: Progress, workers: int) -> CrystalR
 
     say("12. plot: predictions against computed values")
     held = training.test
-    plots = parity_plot(lake.plots / "bulk_modulus", held.y, held.predicted, quantity="bulk modulus", unit="GPa")
+    drawn = parity_plot("bulk_modulus", held.y, held.predicted, quantity="bulk modulus", unit="GPa")
+    plots = save_files(lake.plots, drawn)
     for plot in plots:
         say(f"   {plot}")
     return CrystalReport(imported.rows, embedded.embedded, polymorphs, training, predictions, plots)

@@ -18,7 +18,6 @@ import matlake
 from matlake.cli.main import cli
 from matlake.encoders.card import Target, write_card
 from matlake.errors import EncoderError, MatlakeError, SourceError, TrainingError
-from matlake.studies.extrapolation.measurement import table_of
 
 TARGET = "bulk_modulus_VRH_GPa"
 POOLED = f"{CRYSTAL_ENCODER}@pooled"
@@ -84,8 +83,8 @@ def test_every_way_runs_once(run: Callable[..., Result], lake: matlake.Lake, tmp
     again = json.loads(run(**{name: value for name, value in options.items() if name != "output"}).stdout)
     assert again["measured"] == 0
     assert again["splits"] == document["splits"]
-    assert not list((lake.unfinished).glob("*"))
-    assert table_of(lake).is_dir()
+    assert not list((lake.path / "unfinished").glob("*"))
+    assert (lake.path / "extrapolations").is_dir()
 
 
 @pytest.mark.parametrize(

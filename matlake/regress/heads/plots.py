@@ -1,15 +1,15 @@
 """The plots that are kept with a head: parity, error against distance to the training rows, learning curve."""
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.units import quantity_of
-from matlake.plots.style import BLUE, GREY, ORANGE, STYLE, labelled, parity_plot, save
+from matlake.plots.files import figure_files
+from matlake.plots.parity import parity_plot
+from matlake.plots.style import BLUE, GREY, ORANGE, labelled, new_figure
 from matlake.regress.heads.card import CurvePoint, HeadCard
 from matlake.regress.heads.train_result import HeldOutRows
 
@@ -31,43 +31,32 @@ def draw_plots(card: HeadCard, test: HeldOutRows) -> dict[str, bytes]:
     """
     quantity, unit = quantity_of(card.target), card.unit
     shown = np.sort(np.random.default_rng(0).permutation(len(test.y))[:SHOWN_ROWS])
-    with tempfile.TemporaryDirectory() as folder:
-        parity_plot(Path(folder) / "parity", test.y[shown], test.predicted[shown], quantity=quantity, unit=unit)
-        error_by_distance_plot(
-            Path(folder) / "error_by_distance", test.scores[shown], test.errors[shown], quantity=quantity, unit=unit
-        )
-        learning_curve_plot(
-            Path(folder) / "learning_curve",
-            card.full_curve,
-            card.evaluation.baseline.mae,
-            quantity=quantity,
-            unit=unit,
-        )
-        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    about = {"quantity": quantity, "unit": unit}
+    return (
+        error_by_distance_plot("error_by_distance", test.scores[shown], test.errors[shown], **about)
+        | learning_curve_plot("learning_curve", card.full_curve, card.evaluation.baseline.mae, **about)
+        | parity_plot("parity", test.y[shown], test.predicted[shown], **about)
+    )
 
 
 def error_by_distance_plot(
-    stem: Path, scores: NDArray[np.float64], errors: NDArray[np.float64], *, quantity: str, unit: str
-) -> list[Path]:
+    name: str, scores: NDArray[np.float64], errors: NDArray[np.float64], *, quantity: str, unit: str
+) -> dict[str, bytes]:
     """Draw absolute errors against out-of-distribution scores, with the median error of bins of equal size.
 
     Args:
-        stem: Path of the files without their endings.
+        name: Of the files, without their endings.
         scores: float64 [n].
         errors: float64 [n].
         quantity: What is predicted.
         unit: Its unit; may be empty.
 
     Returns:
-        The PNG and the SVG file.
+        The content of the PNG and the SVG file, by name.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     bins = [part for part in np.array_split(np.argsort(scores, kind="stable"), _BINS) if len(part)]
     centres = [float(np.median(scores[part])) for part in bins]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+    with new_figure(4.8, 3.6) as figure:
         axes = figure.add_subplot()
         axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle="--")
         axes.annotate(
@@ -82,31 +71,28 @@ def error_by_distance_plot(
         axes.set_xlabel("out-of-distribution score (distance to training rows)")
         axes.set_ylabel(f"absolute error of {labelled(quantity, unit)}")
         axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1.0, 0.94))
-        return save(figure, stem)
+        return figure_files(figure, name)
 
 
 def learning_curve_plot(
-    stem: Path, curve: Sequence[CurvePoint], baseline_mae: float, *, quantity: str, unit: str
-) -> list[Path]:
+    name: str, curve: Sequence[CurvePoint], baseline_mae: float, *, quantity: str, unit: str
+) -> dict[str, bytes]:
     """Draw the error on the test rows against the number of training rows, beside that of the mean.
 
     Args:
-        stem: Path of the files without their endings.
+        name: Of the files, without their endings.
         curve: Ascending.
         baseline_mae: Of the mean of the training rows.
         quantity: What is predicted.
         unit: Its unit; may be empty.
 
     Returns:
-        The PNG and the SVG file.
+        The content of the PNG and the SVG file, by name.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter
 
     rows = [point.rows for point in curve]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+    with new_figure(4.8, 3.6) as figure:
         axes = figure.add_subplot()
         axes.axhline(baseline_mae, color=GREY, linewidth=0.8, linestyle="--")
         axes.annotate("mean of the training rows", (0.02, baseline_mae), xycoords=("axes fraction", "data"),
@@ -118,4 +104,4 @@ def learning_curve_plot(
         axes.set_ylim(0.0, 1.08 * max(baseline_mae, *(point.mae for point in curve)))
         axes.set_xlabel("training rows")
         axes.set_ylabel(f"MAE of {labelled(quantity, unit)}")
-        return save(figure, stem)
+        return figure_files(figure, name)

@@ -30,7 +30,7 @@ from matlake.networks.reading import read_network
 from matlake.networks.training import check_device, predictions, train_network
 from matlake.networks.training_config import TrainingConfig
 from matlake.networks.training_history import best_epoch
-from matlake.studies.extrapolation.methods import FINE_TUNE, NETWORKS, SCRATCH
+from matlake.studies.extrapolation.methods import FINE_TUNE, NETWORKS, SCRATCH, NetworkFit
 
 EPOCHS: Final = {SCRATCH: 150, FINE_TUNE: 75}
 """Length of the cycle: pretrained weights have a shorter way to go. On a thousand phonon peaks CGCNN from scratch has
@@ -54,21 +54,6 @@ _MOST_AVERAGING: Final = 0.998
 _LEAST_AVERAGING: Final = 0.9
 _OUTPUT: Final = re.compile(r"(fc_out|lin2|output_blocks\.\d+\.lin)\.")
 _LARGEST_Z: Final = 94
-
-
-@dataclass(frozen=True)
-class NetworkFit:
-    """A trained network's predictions.
-
-    Attributes:
-        predicted: float64 [m], in the target's unit.
-        validation_mae: On the validation rows, in the target's unit.
-        settings: How it was trained.
-    """
-
-    predicted: NDArray[np.float64]
-    validation_mae: float
-    settings: dict[str, Any]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""How much the choice of source and layer matters, from the rung of the search that tries all layers."""
+"""How much the choice of source and layer matters, from the round of the search that tries all layers."""
 
 import math
 from collections.abc import Iterable
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.layer_ref import LayerRef
+from matlake.studies.measurement import Measurement
 from matlake.studies.transfer.configurations import TL_ML
-from matlake.studies.transfer.measurement import VALIDATION, Measurement
+from matlake.studies.transfer.stages import VALIDATION
 from matlake.studies.transfer.successive_halving import SCREEN
-from matlake.studies.transfer.winners import is_measured
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def layer_errors(measurements: Iterable[Measurement]) -> LayerErrors:
     """
     best: dict[str, dict[tuple[str, str], float]] = {}
     for m in measurements:
-        screened = m.stage == VALIDATION and m.rung == SCREEN.number and m.configuration == TL_ML
-        if screened and len(m.features) == 1 and is_measured(m):
+        screened = m.stage == VALIDATION and m.round == SCREEN.number and m.method == TL_ML
+        if screened and len(m.features) == 1 and m.is_measured:
             ref = LayerRef.parse(m.features[0])
             of_target = best.setdefault(m.target, {})
             place = ref.encoder, ref.layer or ""

@@ -89,4 +89,4 @@ def test_what_is_refused_depends_on_property_and_contents(
         assert f"was trained on {ENERGY} of 1 of the 27 tested compositions" in exposure.refusal(LABELS)
     elif refusing:
         assert "may have been trained on" in exposure.refusal(CONTENTS)
-        assert "--seen" in exposure.refusal(CONTENTS)
+        assert "its training table can say" in exposure.refusal(CONTENTS)

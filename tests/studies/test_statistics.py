@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from matlake.studies.transfer.statistics import FEWEST_COMMON, sign_test, target_correlations
+from matlake.studies.statistics import FEWEST_COMMON, sign_test, target_correlations
 
 
 def test_the_sign_test_is_the_exact_binomial_test() -> None:
@@ -27,7 +27,7 @@ def test_the_sign_test_at_its_ends() -> None:
     assert sign_test(0, 7) == 1.0
     assert sign_test(7, 0) == 2.0**-7
     assert sign_test(5000, 4000) < 1e-20  # more pairs than a float has powers of two
-    with pytest.raises(ValueError, match="non-negative"):
+    with pytest.raises(ValueError, match="not less than 0"):
         sign_test(-1, 3)
 
 

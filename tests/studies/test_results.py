@@ -5,45 +5,45 @@ from concurrent.futures import ThreadPoolExecutor
 import deltalake
 
 import matlake
-from matlake.studies.transfer.ledger import Ledger
-from matlake.studies.transfer.measurement import VALIDATION, Measurement
+from matlake.studies.measurement import Measurement
+from matlake.studies.results import Results
+from matlake.studies.transfer.stages import SCHEMA, VALIDATION
 
 
 def _measurement(number: int) -> Measurement:
     return Measurement(
         key=f"key {number}",
         target="band_gap_eV",
-        configuration="SC:ML(EF)",
+        method="SC:ML(EF)",
         features=("fractions",),
         model="ridge",
         parameters={"variant": 0},
         stage=VALIDATION,
-        rung=0,
         fit_rows=10,
-        judged_rows=2,
+        tested_rows=2,
         mae=0.5,
         q95=1.0,
         predictions=(1.0, 2.0),
     )
 
 
-def test_writers_at_the_same_time_lose_nothing_and_keep_nothing_twice(small_lake: matlake.Lake) -> None:
+def test_writers_at_the_same_time_lose_nothing_and_keep_nothing_twice(lake: matlake.Lake) -> None:
     halves = [range(12), range(6, 18)]
 
     def write(numbers: range) -> None:
-        ledger = Ledger(small_lake, "both")
+        found = Results(lake, SCHEMA, "both")
         for number in numbers:
-            ledger.add(_measurement(number), at_once=True)
+            found.add(_measurement(number), at_once=True)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, halves))
-    kept = Ledger(small_lake, "both")
+    kept = Results(lake, SCHEMA, "both")
     assert all(kept.find(f"key {number}") == _measurement(number) for number in range(18))
-    table = deltalake.DeltaTable(small_lake.evaluations)
+    table = deltalake.DeltaTable(lake.path / "evaluations")
     assert table.to_pyarrow_table().num_rows == len({*halves[0], *halves[1]})
 
 
-def test_evaluations_of_other_names_are_apart(small_lake: matlake.Lake) -> None:
-    Ledger(small_lake, "one").add(_measurement(1), at_once=True)
-    assert Ledger(small_lake, "one").find("key 1") is not None
-    assert Ledger(small_lake, "other").find("key 1") is None
+def test_evaluations_of_other_names_are_apart(lake: matlake.Lake) -> None:
+    Results(lake, SCHEMA, "one").add(_measurement(1), at_once=True)
+    assert Results(lake, SCHEMA, "one").find("key 1") is not None
+    assert Results(lake, SCHEMA, "other").find("key 1") is None
