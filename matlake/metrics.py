@@ -1,7 +1,8 @@
-"""Errors of predictions, how sure they are, and the floors that any model has to beat."""
+"""Errors of predictions, their bootstrap intervals, and the baseline that any model has to beat."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 LEVEL: Final = 0.95
 """Share of resamples between the ends of a bootstrap interval."""
 
-_RESAMPLES: Final = 1000
+RESAMPLES: Final = 1000
+
 _RESAMPLED_ROWS: Final = 4_000_000
-"""Rows drawn over all resamples at most: the ends of intervals on so many rows hardly move."""
+"""Rows drawn over all resamples at most: intervals on that many rows hardly move."""
 
 _FEWEST_RESAMPLES: Final = 200
 
@@ -26,15 +28,15 @@ class Metrics:
     Attributes:
         mae: Mean absolute error, in the target's unit.
         rmse: Root of the mean squared error, in the target's unit.
-        r2: Coefficient of determination; None where the true values do not vary.
-        q95: 95th percentile of the absolute errors, in the target's unit.
-        spearman: Rank correlation of predicted and true values; None where one of them does not vary.
+        r2: Coefficient of determination; None if the true values do not vary.
+        q95: 95th percentile of the absolute errors, in the target's unit; None in heads of format 1.
+        spearman: Rank correlation of predicted and true values; None if one of them does not vary.
     """
 
     mae: float
     rmse: float
     r2: float | None
-    q95: float
+    q95: float | None
     spearman: float | None
 
 
@@ -58,7 +60,7 @@ def measure(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> Metrics:
 
 
 def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
-    """Return Spearman's rank correlation; None where one of the two does not vary.
+    """Return Spearman's rank correlation; None if one of the two does not vary.
 
     Args:
         a: float64 [n].
@@ -72,11 +74,55 @@ def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | 
     return float(centred[0] @ centred[1]) / scale if scale > 0.0 else None
 
 
-def bootstrap(y: NDArray[np.float64], predicted: NDArray[np.float64], groups: NDArray[np.str_], seed: int) -> Intervals:
-    """Say how much the metrics would vary, had other materials been set aside.
+class GroupBootstrap:
+    """Resamples of rows, whole groups at a time: polymorphs and repeated measurements are not independent.
 
-    Percentile intervals (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13) from resamples of
-    whole compositions: polymorphs and repeated measurements are not independent.
+    The percentile bootstrap of Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. All statistics
+    of one object are taken over the same resamples, so that differences and ratios of them are those of pairs.
+    """
+
+    def __init__(self, groups: NDArray[Any], seed: int | Sequence[int], resamples: int = RESAMPLES) -> None:
+        """Prepare the draws.
+
+        Args:
+            groups: [n], group of each row, such as its composition.
+            seed: Of the draws.
+            resamples: Number of resamples.
+        """
+        _, self._group, self._sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        self._seed, self.resamples = seed, resamples
+
+    def rows(self) -> Iterator[NDArray[np.intp]]:
+        """Return the rows of one resample after the other, int [m] each."""
+        members = np.argsort(self._group, kind="stable")
+        for counts in self._counts():
+            yield np.repeat(members, np.repeat(counts, self._sizes))
+
+    def means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean of some values in each resample, float64 [``resamples``].
+
+        Args:
+            values: float64 [n].
+        """
+        sums = np.bincount(self._group, weights=values)
+        return np.array([counts @ sums / (counts @ self._sizes) for counts in self._counts()])
+
+    def _counts(self) -> Iterator[NDArray[np.int64]]:
+        """Return how often each group is drawn, int64 [groups], for one resample after the other."""
+        generator, groups = np.random.default_rng(self._seed), len(self._sizes)
+        for _ in range(self.resamples):
+            yield np.bincount(generator.integers(groups, size=groups), minlength=groups)
+
+
+def percentile_interval(values: Sequence[float | None] | NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends of the interval that holds ``LEVEL`` of some resampled values."""
+    tail = (1.0 - LEVEL) / 2.0
+    low, high = np.quantile(np.asarray(values, dtype=np.float64), (tail, 1.0 - tail))
+    return float(low), float(high)
+
+
+def bootstrap(y: NDArray[np.float64], predicted: NDArray[np.float64], groups: NDArray[np.str_], seed: int) -> Intervals:
+    """Return how much the metrics would vary with other test materials.
 
     Args:
         y: float64 [n], true values.
@@ -87,25 +133,10 @@ def bootstrap(y: NDArray[np.float64], predicted: NDArray[np.float64], groups: ND
     Returns:
         The interval of each metric that has a value in all resamples.
     """
-    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    members = np.argsort(group, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    generator = np.random.default_rng(seed)
-    resamples = int(np.clip(_RESAMPLED_ROWS // len(y), _FEWEST_RESAMPLES, _RESAMPLES))
-    found: dict[str, list[float | None]] = {}
-    for _ in range(resamples):
-        drawn = generator.integers(len(sizes), size=len(sizes))
-        rows = members[_ranges(starts[drawn], sizes[drawn])]
-        for name, value in asdict(measure(y[rows], predicted[rows])).items():
-            found.setdefault(name, []).append(value)
-    tail = (1.0 - LEVEL) / 2.0
-    intervals = {}
-    for name, values in found.items():
-        known = [value for value in values if value is not None]
-        if len(known) == resamples:
-            low, high = np.quantile(known, (tail, 1.0 - tail))
-            intervals[name] = [float(low), float(high)]
-    return intervals
+    resamples = int(np.clip(_RESAMPLED_ROWS // len(y), _FEWEST_RESAMPLES, RESAMPLES))
+    found = [asdict(measure(y[rows], predicted[rows])) for rows in GroupBootstrap(groups, seed, resamples).rows()]
+    columns = {name: [one[name] for one in found] for name in found[0]}
+    return {name: [*percentile_interval(values)] for name, values in columns.items() if None not in values}
 
 
 def mean_baseline(y_train: NDArray[np.float64], y_test: NDArray[np.float64]) -> Metrics:
@@ -116,10 +147,3 @@ def mean_baseline(y_train: NDArray[np.float64], y_test: NDArray[np.float64]) -> 
         y_test: float64 [m].
     """
     return measure(y_test, np.full_like(y_test, y_train.mean()))
-
-
-def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return ``starts[0], starts[0] + 1, …``, ``lengths[0]`` numbers, then those from ``starts[1]``, and so on."""
-    ends = np.cumsum(lengths)
-    numbers: NDArray[np.int64] = np.arange(ends[-1]) + np.repeat(starts - (ends - lengths), lengths)
-    return numbers

@@ -10,16 +10,10 @@ from numpy.typing import NDArray
 from samples import CRYSTAL_ENCODER
 
 from matlake.materials.crystal import CrystalColumns
+from matlake.studies.extrapolation.methods import NetworkFit
 
 TARGET = "bulk_modulus_VRH_GPa"
 FIRST, POOLED = f"{CRYSTAL_ENCODER}@1", f"{CRYSTAL_ENCODER}@pooled"
-
-
-@dataclass(frozen=True)
-class QuickFit:
-    predicted: NDArray[np.float64]
-    validation_mae: float
-    settings: dict[str, Any]
 
 
 @dataclass
@@ -45,7 +39,7 @@ class QuickNetwork:
         seed: int,
         folder: Path,
         check: Callable[[], None],
-    ) -> QuickFit:
+    ) -> NetworkFit:
         folder.mkdir(parents=True, exist_ok=True)
         done = folder / "epochs"
         start = int(done.read_text()) if done.exists() else 0
@@ -56,4 +50,4 @@ class QuickNetwork:
         sizes = crystals.sizes
         slope = np.polyfit(sizes[fit], y[fit], 1)
         predicted = np.polyval(slope, sizes[test]) + seed
-        return QuickFit(predicted, float(np.abs(np.polyval(slope, sizes[stop]) - y[stop]).mean()), {"epochs_run": 3})
+        return NetworkFit(predicted, float(np.abs(np.polyval(slope, sizes[stop]) - y[stop]).mean()), {"epochs_run": 3})

@@ -16,7 +16,7 @@ import matlake
 ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "matlake"
 
-SHARED = {"errors", "extras", "files", "metrics", "progress", "text_tables"}
+SHARED = {"documents", "errors", "extras", "files", "metrics", "progress", "text_tables"}
 """Small files at the top of the house that every room may use, and that use none of the rooms."""
 
 ROOMS = {
@@ -46,7 +46,7 @@ LARGEST_ROOM, LARGEST_FOLDER, LONGEST_FILE = 0.35, 0.12, 500
 LIGHT = ("store", "encoders", "materials", "serving", "regress/prediction")
 """The store and everything on the prediction path run on numpy, ONNX Runtime, DuckDB and pyarrow."""
 
-TRAINING = {"torch", "torch_geometric", "sklearn", "skl2onnx"}
+TRAINING = {"torch", "torch_geometric", "sklearn", "skl2onnx", "spox"}
 NOT_IN_COMMANDS = {"numpy", "duckdb", "pyarrow", "deltalake", "onnx", "onnxruntime", *TRAINING}
 SQL = re.compile(r"\bSELECT\b.*\bFROM\b", re.DOTALL)
 SHOWN_TO_PEOPLE = re.compile(r'`matlake sql "[^"`]*"`')

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from matlake.metrics import bootstrap, mean_baseline, measure
+from matlake.metrics import GroupBootstrap, bootstrap, mean_baseline, measure, percentile_interval
 
 
 def test_errors_are_those_of_the_textbook() -> None:
@@ -45,3 +45,16 @@ def test_rows_of_one_composition_are_drawn_together() -> None:
 def test_the_baseline_knows_only_the_training_rows() -> None:
     baseline = mean_baseline(np.array([0.0, 2.0]), np.array([1.0, 5.0]))
     assert baseline.mae == pytest.approx(2.0)
+
+
+def test_means_are_those_of_the_rows_drawn() -> None:
+    values = np.random.default_rng(0).normal(size=30)
+    draws = GroupBootstrap(np.repeat(["a", "b", "c"], [5, 10, 15]), seed=[1, 2], resamples=20)
+    assert draws.means(values) == pytest.approx([values[rows].mean() for rows in draws.rows()])
+    assert all(np.bincount(rows, minlength=30)[:5].min() == np.bincount(rows)[:5].max() for rows in draws.rows())
+
+
+def test_two_errors_are_compared_over_the_same_resamples() -> None:
+    errors = np.random.default_rng(0).exponential(size=200)
+    draws = GroupBootstrap(np.arange(200), seed=0)
+    assert percentile_interval(draws.means(1.1 * errors) / draws.means(errors)) == pytest.approx((1.1, 1.1))

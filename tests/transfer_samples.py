@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from matlake.studies.measurement import Measurement
 from matlake.studies.transfer.configurations import BASE, CONFIGURATIONS, SCOUTS, TL_ML
-from matlake.studies.transfer.measurement import CURVE, FOLDS, TEST, VALIDATION, Measurement
 from matlake.studies.transfer.report import TargetFacts
+from matlake.studies.transfer.stages import CURVE, FOLDS, TEST, VALIDATION
 from matlake.studies.transfer.successive_halving import FINAL
 
 SIZES = {
@@ -26,27 +27,27 @@ SOURCES = ("elemnet-oqmd-band-gap", "elemnet-oqmd-formation-energy", "elemnet-oq
 
 
 def measured(configuration: str, mae: float | None, **more: Any) -> Measurement:
-    """Return a measurement of ``gap`` on the last rung."""
+    """Return a measurement of ``gap`` in the last round."""
     about = {
         "target": "gap",
         "features": ("fractions",),
         "model": "svr",
         "stage": VALIDATION,
-        "rung": FINAL.number,
+        "round": FINAL.number,
     } | more
-    blank = Measurement("", "", configuration, (), "", {"variant": 0}, "", 0, 81, 9, mae, None, seconds=1.0)
-    return replace(blank, **about)
+    about |= {"fit_rows": about.get("fit_rows", 81), "tested_rows": 9, "seconds": about.get("seconds", 1.0)}
+    return replace(Measurement("", "", configuration, parameters={"variant": 0}, mae=mae), **about)
 
 
 def on_test(way: Measurement, mae: float | None, **more: Any) -> Measurement:
-    """Return the measurement on the test rows of a way that was validated."""
+    """Return the measurement on the test rows of a trial that was validated."""
     return replace(way, stage=TEST, mae=mae, **more)
 
 
 def facts(rows: int = 1000, **more: Any) -> TargetFacts:
     """Return the facts of a target of so many rows."""
     test = rows // 10
-    about = {"unit": "eV", "n_train": rows - 2 * test, "n_validation": test, "n_test": test, "n_unseen": test - 1}
+    about = {"unit": "eV", "n_train": rows - 2 * test, "n_validation": test, "n_test": test, "n_outside": test - 1}
     return TargetFacts(**(about | more))
 
 
@@ -56,14 +57,14 @@ def study(seed: int = 0) -> tuple[list[Measurement], dict[str, TargetFacts]]:
     found: list[Measurement] = []
     for name, rows in SIZES.items():
         scale = float(10 ** generator.uniform(-1, 2))
-        found.append(measured(BASE, scale, target=name, rung=0))
+        found.append(measured(BASE, scale, target=name, round=0))
         found.append(on_test(found[-1], scale))
         for source in SOURCES:
             for layer in range(1, 17 if rows < 12_000 else 5):
                 for model in SCOUTS:
                     mae = scale * (0.6 + 0.02 * layer + 0.05 * SOURCES.index(source)) * generator.uniform(0.95, 1.05)
                     found.append(
-                        measured(TL_ML, mae, target=name, rung=0, features=(f"{source}@{layer}",), model=model)
+                        measured(TL_ML, mae, target=name, round=0, features=(f"{source}@{layer}",), model=model)
                     )
         for configuration in list(CONFIGURATIONS)[1:]:
             if rows > 12_000 and "DL" in configuration:
@@ -80,7 +81,7 @@ def _way(configuration: str, target: str, rows: int, scale: float, generator: np
     layer = f"{SOURCES[int(generator.integers(4))]}@{int(generator.integers(1, 6))}"
     way = measured(configuration, mae, target=target, features=(layer,) if transfers else ("magpie",))
     test = mae * float(generator.uniform(0.93, 1.07))
-    found = [way, on_test(way, test, fit_rows=round(0.9 * rows), q95=3 * test, unseen_mae=1.05 * test)]
+    found = [way, on_test(way, test, fit_rows=round(0.9 * rows), q95=3 * test, outside_mae=1.05 * test)]
     found.append(replace(way, stage=FOLDS, mae=mae, mae_std=0.05 * mae))
     if "ML" in configuration:
         steepness = 0.15 if transfers else 0.25

@@ -23,9 +23,10 @@ from benchmarks.helpers.common import timed
 from benchmarks.helpers.crystal_lake import encoder_name, imported, shuffled, warm_up
 from benchmarks.helpers.peers import Peer, Tensors, load_peer, pymatgen_neighbours, ready_neighbours
 from matlake import embed
-from matlake.encoders.encoder import Encoder, open_encoder
+from matlake.encoders.encoder import Encoder, open_crystal_encoder
 from matlake.encoders.graph_batches import EDGES_A_RUN, runs
 from matlake.encoders.graph_inputs import Inputs, graph_inputs
+from matlake.encoders.reference import covered_rows
 from matlake.encoders.registry import find_encoder
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
@@ -175,14 +176,12 @@ def _weights(kind: str, options: argparse.Namespace) -> Path:
 def _contest(kind: str, options: argparse.Namespace) -> Contest:
     warnings.simplefilter("ignore")
     torch.set_num_threads(options.threads)
-    encoder = open_encoder(find_encoder(encoder_name(kind)).folder)
-    if encoder.recipe is None:
-        raise TypeError(f"{encoder.card.name} takes no crystals")
+    encoder = open_crystal_encoder(find_encoder(encoder_name(kind)).folder)
     peer = load_peer(kind, _weights(kind, options), encoder.recipe)
     count = round(SHARES[kind] * options.sample)
     texts = shuffled().slice(0, 2 * count)["cif"].to_pylist()
     crystals = CrystalColumns.of([parse_structure(text) for text in texts])
-    taken = [row for row, reason in enumerate(encoder.uncovered(crystals)) if reason is None][:count]
+    taken = covered_rows(encoder, crystals)[:count]
     return Contest(encoder, encoder.recipe, peer, [texts[row] for row in taken], crystals.take(taken))
 
 

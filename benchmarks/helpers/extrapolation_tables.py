@@ -11,9 +11,9 @@ from benchmarks.helpers.common import table
 from matlake.metrics import rank_correlation
 from matlake.studies.extrapolation.error_analysis import Group
 from matlake.studies.extrapolation.evaluate import ExtrapolationResult
-from matlake.studies.extrapolation.methods import FINE_TUNE, HEAD, MEAN, NETWORKS, SCRATCH
+from matlake.studies.extrapolation.methods import FINE_TUNE, HEAD, MEAN, NEAREST, NETWORKS, SCRATCH
 from matlake.studies.extrapolation.report import PARTLY, ExtrapolationReport, Ratio, SplitReport, decoupled_head
-from matlake.studies.extrapolation.report_text import ABSENT
+from matlake.studies.report import ABSENT, Table, interval_text, number
 
 HELD_OUT: Final = {
     "group": "an element group",
@@ -49,7 +49,7 @@ def kinds(reports: Sequence[ExtrapolationReport]) -> dict[str, list[tuple[Extrap
 def ratios(split: SplitReport, start: str, architecture: str) -> Iterable[Ratio]:
     """Return the ratio of an architecture's network to the decoupled head, where it was measured."""
     for ratio in split.ratios:
-        way = split.way(ratio.way)
+        way = split.method(ratio.method)
         if way.kind == start and way.model.partition(":")[2].startswith(architecture):
             yield ratio
 
@@ -92,8 +92,8 @@ def cost_table(reports: Sequence[ExtrapolationReport]) -> str:
     for report in reports:
         cells = dict.fromkeys(columns, ABSENT)
         for split in report.splits:
-            head = split.way(split.decoupled) if split.decoupled else None
-            mean = next(way for way in split.ways if way.kind == MEAN)
+            head = split.method(split.decoupled) if split.decoupled else None
+            mean = next(way for way in split.methods if way.kind == MEAN)
             if head and head.mae and head.rmse and head.validation_mae and mean.rmse:
                 cells[held_out(split)] = f"{head.mae / head.validation_mae:.1f}; {head.rmse / mean.rmse:.2f}"
         if set(cells.values()) != {ABSENT}:
@@ -106,7 +106,9 @@ def feature_table(reports: Sequence[ExtrapolationReport]) -> str:
     letters = list(dict.fromkeys(letter for report in reports for letter in report.letters))
 
     def errors(split: SplitReport) -> dict[str, float]:
-        heads = {letter: decoupled_head(tuple(way for way in split.ways if way.letter == letter)) for letter in letters}
+        heads = {
+            letter: decoupled_head(tuple(way for way in split.methods if way.letter == letter)) for letter in letters
+        }
         return {letter: head.rmse for letter, head in heads.items() if head and head.rmse}
 
     names = dict(zip(letters, _features(reports), strict=True))
@@ -117,10 +119,10 @@ def model_table(reports: Sequence[ExtrapolationReport]) -> str:
     """Return the RMSE of each regressor over that of ``svr``, all encoders side by side."""
 
     def errors(split: SplitReport) -> dict[str, float]:
-        letter = max(way.letter for way in split.ways)
+        letter = max(way.letter for way in split.methods)
         return {
             way.model or way.kind: way.rmse
-            for way in split.ways
+            for way in split.methods
             if way.letter == letter and way.kind not in NETWORKS and way.rmse and way.state != PARTLY
         }
 
@@ -167,7 +169,7 @@ def rule_table(reports: Sequence[ExtrapolationReport]) -> str:
     rows = []
     for kind, splits in kinds(reports).items():
         found = [report for _, split in splits if (report := split.failure(split.decoupled or ""))]
-        trusted, doubted = ([getattr(one, name) for one in found] for name in ("trusted", "doubted"))
+        trusted, doubted = ([getattr(one, name) for one in found] for name in ("trusted", "low_confidence"))
         failed = [sum(group.rows * (group.failed or 0.0) for group in groups) for groups in (trusted, doubted)]
         count = [sum(group.rows for group in groups) for groups in (trusted, doubted)]
         correlations = [one.score_correlation for one in found if one.score_correlation is not None]
@@ -191,11 +193,11 @@ def high_table(results: Sequence[ExtrapolationResult]) -> str:
     for result in results:
         last = max(result.report.letters)
         for cell in result.cells:
-            shown = cell.way.kind in NETWORKS or (cell.way.kind == HEAD and cell.way.letter == last)
+            shown = cell.method.kind in NETWORKS or (cell.method.kind == HEAD and cell.method.letter == last)
             if cell.task.split == HIGH and cell.measurement is not None and shown:
                 y = result.rows.matrix.y
                 high = _high(y[cell.task.held.train], y[cell.task.held.test], cell.measurement.predictions)
-                found.setdefault(cell.way.model if cell.way.kind == HEAD else cell.way.name, []).append(high)
+                found.setdefault(cell.method.model if cell.method.kind == HEAD else cell.method.name, []).append(high)
     rows = []
     for name, values in found.items():
         *shares, correlations = zip(*values, strict=True)
@@ -235,7 +237,50 @@ def spread(values: Sequence[float]) -> str:
 
 def run_time(reports: Sequence[ExtrapolationReport]) -> str:
     """Return in a sentence how long the measurements took."""
-    ways = [way for report in reports for split in report.splits for way in split.ways]
+    ways = [way for report in reports for split in report.splits for way in split.methods]
     networks = sum(way.seconds for way in ways if way.kind in NETWORKS) / SECONDS_AN_HOUR
     others = sum(way.seconds for way in ways if way.kind not in NETWORKS) / SECONDS_AN_HOUR
     return f"Heads and baselines took {others:.1f} hours of one core, networks {networks:.1f} hours."
+
+
+def overview(reports: Sequence[ExtrapolationReport]) -> str:
+    """Return one table over targets and splits: the decoupled head, the best network of each start, and the ratios."""
+    heading = [
+        *("property", "split", "train", "test", "discontinuous", "mean", "nearest"),
+        *("decoupled head", "its RMSE", "best head here", "from scratch", "ratio", "fine-tuned", "ratio"),
+    ]
+    rows = []
+    for report in reports:
+        for split in report.splits:
+            head = split.method(split.decoupled) if split.decoupled else None
+            rows.append(
+                [
+                    report.target,
+                    f"`{split.split}`",
+                    *(f"{count:,}" for count in (split.n_train, split.n_test, split.n_discontinuous)),
+                    *(number(_best(split, kind)[0]) for kind in (MEAN, NEAREST)),
+                    head.method if head else ABSENT,
+                    f"{number(head.rmse)} {interval_text(head.rmse_interval)}" if head else ABSENT,
+                    number(split.method(split.best_on_test).rmse) if split.best_on_test else ABSENT,
+                    *_network(split, SCRATCH),
+                    *_network(split, FINE_TUNE),
+                ]
+            )
+    return Table(heading, rows, {"property", "split", "decoupled head"}).markdown()
+
+
+def _network(split: SplitReport, kind: str) -> list[str]:
+    """Return the RMSE of the network with the smallest validation error of a start, and its ratio to the head."""
+    rmse, name = _best(split, kind)
+    if rmse is None:
+        return [ABSENT, ABSENT]
+    ratio = next((one for one in split.ratios if one.method == name), None)
+    compared = f"{ratio.rmse:.2f} {interval_text(ratio.rmse_interval)}" if ratio else ABSENT
+    return [f"{number(rmse)} ({name.partition(':')[2]})", compared]
+
+
+def _best(split: SplitReport, kind: str) -> tuple[float | None, str]:
+    """Return the RMSE and name of the method of a kind with the smallest validation error, or of the first one."""
+    methods = [one for one in split.methods if one.kind == kind and one.rmse is not None]
+    best = min(methods, key=lambda one: one.validation_mae or 0.0, default=None)
+    return (best.rmse, best.method) if best else (None, "")

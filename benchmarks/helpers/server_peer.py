@@ -23,7 +23,7 @@ from pymatgen.core.structure import Structure
 
 from benchmarks.helpers.common import ROOT
 from matlake.encoders.card import MODEL_FILE
-from matlake.encoders.encoder import open_encoder
+from matlake.encoders.encoder import open_crystal_encoder
 from matlake.encoders.registry import find_encoder
 from matlake.materials.elements import ELEMNET_ELEMENTS
 from matlake.networks.elemnet import ElemNet
@@ -66,9 +66,7 @@ def cgcnn_features(encoder: str) -> Callable[[Request], Any]:
     """Return what turns structures into CGCNN's pooled atoms, with the original's network."""
     from benchmarks.helpers.peers import load_peer, pymatgen_neighbours
 
-    recipe = open_encoder(find_encoder(encoder).folder).recipe
-    if recipe is None:
-        raise TypeError(f"{encoder} takes no crystals")
+    recipe = open_crystal_encoder(find_encoder(encoder).folder).recipe
     peer = load_peer("cgcnn", WEIGHTS, recipe)
     network: Any = peer.network
 

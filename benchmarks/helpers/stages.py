@@ -70,7 +70,7 @@ def watch_embed() -> Callable[[], dict[str, float]]:
     Stages: ``read`` (selection and reading of what is missing), ``graph`` (what the network takes: graphs of crystals
     and their batches, fractions of elements), ``encoder`` (the network), ``write`` (Parquet) and ``commit``.
     """
-    from matlake.encoders.encoder import Encoder
+    from matlake.encoders.base import Encoder
     from matlake.store import delta
     from matlake.store.embedding import embedder
     from matlake.store.embedding.pending import Pending

@@ -52,7 +52,7 @@ def main() -> None:
             len(fractions),
             lambda: magpie.encode(element_fractions([parse_formula(formula) for formula in formulas])),
         ),
-        "of it: whether charges can be neutral": (len(fractions), lambda: magpie.composition_inputs(fractions)),
+        "of it: whether charges can be neutral": (len(fractions), lambda: magpie.feed(fractions)),
         "fractions, from element fractions": (len(fractions), lambda: identity.encode(fractions)),
     }
     rates: dict[str, list[float]] = {name: [] for name in timings}

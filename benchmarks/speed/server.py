@@ -25,11 +25,12 @@ import pyarrow.parquet as pq
 
 from benchmarks.helpers.common import ENCODER, ROOT, in_child, report
 from matlake import Lake, embed, import_table, open_lake
+from matlake.encoders.layer_ref import LayerRef
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
 from matlake.regress.heads.train import TrainRequest, train
-from matlake.regress.prediction.predictor import open_predictor
+from matlake.regress.prediction.opened_head import open_head
 
 DATA: Final = ROOT / "matlake" / "data"
 CLIENTS: Final = (1, 16, 64)
@@ -104,9 +105,9 @@ def prepare(folder: Path) -> None:
         request = TrainRequest(
             contest.target, [contest.feature], contest.model, dataset=contest.table, name=contest.name
         )
-        parameters = train(lake, request).card.parameters
+        parameters = train(lake, request).card.model.parameters
         _pickle(lake, folder, contest, parameters)
-        predictor = open_predictor(lake, contest.name)
+        predictor = open_head(lake, contest.name)
         texts = pq.read_table(DATA / f"{contest.table}.parquet")[contest.column].to_pylist()
         if contest.input == "formulas":
             predicted = predictor.predict(texts)
@@ -139,7 +140,7 @@ def _pickle(lake: Lake, folder: Path, contest: Contest, parameters: dict[str, An
         inner = Ridge(alpha=parameters["alpha"])
     pipeline = make_pipeline(StandardScaler(), inner)
     regressor = TransformedTargetRegressor(pipeline, transformer=StandardScaler()).fit(matrix.x, matrix.y)
-    encoder = contest.feature.partition("@")[0]
+    encoder = LayerRef.parse(contest.feature).encoder
     joblib.dump(
         {"input": contest.input, "encoder": encoder, "layers": LAYER, "regressor": regressor},
         folder / f"{contest.name}.joblib",

@@ -69,7 +69,7 @@ def read() -> tuple[np.ndarray, dict[str, np.ndarray]]:
     table = table.take(np.sort(np.random.default_rng(SEED).permutation(sound)[:ROWS]))
     encoder = open_encoder(find_encoder(ENCODER).folder)
     fractions = element_fractions([parse_formula(formula) for formula in table["formula"].to_pylist()])
-    x = np.concatenate(encoder.encode_fractions(fractions, LAYERS), axis=1)
+    x = np.concatenate(encoder.encode_inputs(fractions, LAYERS), axis=1)
     return x, {target: table[target].to_numpy() for target in TARGETS}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.helpers.common import results_of, write_results
 from benchmarks.studies.transfer import DATASET, PAPER, SOURCES, prepare
-from matlake.regress.heads.model_search import choose
+from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.parameter_text import parameter_text
 from matlake.regress.regressors import AUTO, MODELS, fit_model
 from matlake.regress.regressors.ensemble import ENSEMBLE
@@ -46,8 +46,8 @@ def main() -> None:
         target = read_target(lake, name, dataset=DATASET, split_column="split")
         rows, test = target.pool, target.test
         x, y = reader.read(target, FEATURES, rows), target.y[rows]
-        choice = choose(AUTO, x, y, target.groups[rows], seed=0)
-        single = next(candidate for candidate in choice.candidates if candidate.model != ENSEMBLE)
+        choice = search_model(AUTO, x, y, target.groups[rows], seed=0)
+        single = next(candidate for candidate in choice.search.candidates if candidate.model != ENSEMBLE)
         fits = {"single": fit_model(MODELS[single.model], single.parameters, x, y, 0)}
         fits["auto"] = fit_model(choice.model, choice.best.parameters, x, y, 0)
         x_test = reader.read(target, FEATURES, test)

@@ -26,6 +26,7 @@ from benchmarks.helpers.extrapolation_tables import (
     high_table,
     model_table,
     network_table,
+    overview,
     rule_table,
     run_time,
 )
@@ -36,13 +37,9 @@ from matlake.export.pretraining.training_data import TrainingTable
 from matlake.progress import Progress
 from matlake.store.lake import Lake, open_lake
 from matlake.studies.extrapolation.end_to_end import end_to_end_networks
-from matlake.studies.extrapolation.evaluate import (
-    ExtrapolationRequest,
-    ExtrapolationResult,
-    evaluate_extrapolation,
-)
-from matlake.studies.extrapolation.markdown import markdown, overview
-from matlake.studies.extrapolation.plots import draw_extrapolation_plots
+from matlake.studies.extrapolation.evaluate import ExtrapolationResult, evaluate_extrapolation
+from matlake.studies.extrapolation.request import ExtrapolationRequest
+from matlake.studies.extrapolation.tables import markdown
 
 PAGE: Final = Path(__file__).with_name("extrapolation.md")
 FIGURES: Final = results_of(Path(__file__))
@@ -207,7 +204,7 @@ def report(results: Mapping[str, ExtrapolationResult]) -> None:
     DETAILS.mkdir(parents=True, exist_ok=True)
     reports = [result.report for result in results.values()]
     for name, result in results.items():
-        for file, content in draw_extrapolation_plots(result).items():
+        for file, content in result.plots().items():
             if file.endswith(".png"):
                 (DETAILS / f"{name}-{file.removeprefix(PLOTS)}").write_bytes(small_png(content))
         plots = [f"![{what}]({name}-{what}.png)" for what in ("errors", "elements", "scores")]

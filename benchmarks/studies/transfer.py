@@ -20,8 +20,8 @@ from benchmarks.helpers.common import DATA, fill_page, results_of, write_results
 from matlake.progress import Progress
 from matlake.store.lake import Lake, open_lake
 from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
-from matlake.studies.transfer.markdown import markdown
 from matlake.studies.transfer.plots import draw_transfer_plots
+from matlake.studies.transfer.tables import markdown
 
 TARGETS = DATA / "jarvis_targets.parquet"
 PAGE = Path(__file__).with_name("transfer.md")

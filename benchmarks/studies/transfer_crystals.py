@@ -80,7 +80,7 @@ def measure(lake: Lake, target: str, dataset: str, seed: int) -> dict[str, Any]:
             sources=SOURCES,
             configurations=CONFIGURATIONS,
             dataset=dataset,
-            embedded=embedded,
+            features=embedded,
             name=f"{case}-{seed}",
             folds=0,
             curves=False,

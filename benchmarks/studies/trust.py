@@ -138,7 +138,7 @@ def summary(lake: matlake.Lake, result: TrainResult) -> dict[str, Any]:
     constant = float(np.nanquantile(reference.residual, interval.level))
     ratio = test.errors[beyond].mean() / test.errors[~beyond].mean() if 0 < beyond.sum() < len(beyond) else None
     return {
-        "split": result.card.split_description,
+        "split": result.card.training.split_description,
         "n_test": len(test.y),
         "mae": result.metrics.mae,
         "mean_mae": result.baseline.mae,

@@ -42,8 +42,9 @@ def list_command(lake: Path, output: Output) -> None:
     """List the encoders shipped with matlake and those of the lake."""
     from matlake.encoders.listing import encoder_summary, encoder_table
     from matlake.encoders.registry import list_encoders
+    from matlake.store.folders import LakeFolders
 
-    found = list_encoders(lake / "encoders")
+    found = list_encoders(LakeFolders(lake).encoders)
     output.document({"encoders": [encoder_summary(encoder) for encoder in found]}, [encoder_table(found)])
 
 
@@ -53,11 +54,12 @@ def list_command(lake: Path, output: Output) -> None:
 @click.pass_obj
 def show_command(lake: Path, name: str, output: Output) -> None:
     """Show the card of an encoder: layers, training data, errors, licence, citations."""
-    from matlake.encoders.listing import card_lines
+    from matlake.encoders.listing import card_lines, encoder_document
     from matlake.encoders.registry import find_encoder
+    from matlake.store.folders import LakeFolders
 
-    found = find_encoder(name, lake / "encoders")
-    output.document({**asdict(found.card), "folder": str(found.folder)}, card_lines(found))
+    found = find_encoder(name, LakeFolders(lake).encoders)
+    output.document(encoder_document(found), card_lines(found))
 
 
 @encoders_command.command("verify", cls=Command)
@@ -68,8 +70,9 @@ def verify_command(ctx: click.Context, name: str, output: Output) -> int:
     """Check an encoder against its contract. Exit code 1 means that it fails."""
     from matlake.encoders.registry import find_encoder
     from matlake.encoders.verify import verify_encoder
+    from matlake.store.folders import LakeFolders
 
-    checks = verify_encoder(find_encoder(name, ctx.obj / "encoders").folder)
+    checks = verify_encoder(find_encoder(name, LakeFolders(ctx.obj).encoders).folder)
     passed = all(check.passed for check in checks)
     output.document(
         {"encoder": name, "passed": passed, "checks": [asdict(check) for check in checks]},
@@ -125,8 +128,9 @@ def export_command(
     require_extra("train", "making encoders")
     from matlake.encoders.listing import export_lines
     from matlake.export.packaging import ExportRequest, export_encoder
+    from matlake.store.folders import LakeFolders
 
-    folder = folder or lake / "encoders" / name
+    folder = folder or LakeFolders(lake).encoders / name
     card = export_encoder(
         ExportRequest(name=name, folder=folder, data=_training_table(lake, data, dataset), **settings)
     )
@@ -214,9 +218,10 @@ def pretrain_command(
     from matlake.extras import require_extra
 
     require_extra("train", "making encoders")
+    from matlake.encoders.training_record import TableRecipe
     from matlake.export.pretraining.report import account_lines, epoch_line, run_document, run_lines
     from matlake.export.pretraining.run import PretrainRequest, run_pretraining
-    from matlake.export.pretraining.training_data import TableRecipe, TrainingData
+    from matlake.export.pretraining.training_data import TrainingData
     from matlake.networks.training_history import EpochReport
 
     table = _training_table(lake, data, dataset)

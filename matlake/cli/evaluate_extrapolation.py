@@ -1,66 +1,80 @@
 """The command ``evaluate extrapolation``."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import click
 
-from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
+from matlake.cli.evaluate_options import RenamedOption, names, request_of, show, study_options
+from matlake.cli.main import EXIT_SOME_ROWS_FAILED
 from matlake.cli.output import Output, progress
 from matlake.networks.architectures import GRAPH_NETWORKS
-
-if TYPE_CHECKING:
-    from matlake.encoders.registry import RegisteredEncoder
-    from matlake.encoders.training_contents import TrainingContents
-    from matlake.store.lake import Lake
-    from matlake.studies.extrapolation.methods import Network
 
 _STARTS: Final = ("scratch", "fine-tune")
 
 
+def feature_sets(text: str) -> tuple[tuple[str, ...], ...]:
+    """Return the sets of features that semicolons separate."""
+    return tuple(names(one) for one in text.split(";") if one.strip())
+
+
+def network_starts(text: str) -> tuple[str, ...]:
+    """Return how networks start."""
+    unknown = [start for start in names(text) if start not in _STARTS]
+    if unknown:
+        raise click.UsageError(f"--starts takes {' and '.join(_STARTS)}, not {', '.join(unknown)}")
+    return names(text)
+
+
 @click.command("extrapolation")
-@click.option("--target", required=True, help="Numeric property column.")
-@click.option("--splits", required=True, help="Splits, comma-separated, as for train: 'group:halogens,value:high'.")
+@click.option("--target", required=True, help="Predict this numeric property column.")
+@click.option(
+    "--splits", type=names, required=True, help="Splits, comma-separated, as for train: 'group:halogens,value:high'."
+)
 @click.option(
     "--features",
+    type=feature_sets,
     required=True,
-    help="Embedded encoders, comma-separated and then side by side; several sets separated by ';'.",
+    help="Embedded encoders or layers, comma-separated and then side by side; separate several sets by ';'.",
 )
-@click.option("--models", help="Regressors, comma-separated; those of the decoupled-transfer study where not given.")
+@click.option("--models", type=names, help="Regressors. Default: those of the decoupled-transfer study.")
 @click.option(
     "--networks",
-    help=f"Networks to train end to end, comma-separated: {', '.join(GRAPH_NETWORKS)}, or encoders of crystals; "
-    "default: none.",
+    type=names,
+    help=f"Train these networks end to end: {', '.join(GRAPH_NETWORKS)}, or crystal encoders. Default: none.",
 )
 @click.option(
-    "--starts", default=",".join(_STARTS), show_default=True, help="How networks begin: scratch, fine-tune or both."
+    "--starts",
+    type=network_starts,
+    default=",".join(_STARTS),
+    show_default=True,
+    help="Start networks from: scratch, fine-tune.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Most epochs of a network.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Of networks.")
-@click.option("--dataset", help="Only this dataset.")
-@click.option("--where", help="Only materials that this SQL predicate selects.")
-@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="How many seeds.")
-@click.option("--network-seeds", type=click.IntRange(min=0), help="Of them, those that networks are trained with.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Train networks for so many epochs at most.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="For networks.")
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Repeat with so many seeds.")
+@click.option("--network-seeds", type=click.IntRange(min=0), help="Train networks with so many of them. Default: all.")
 @click.option(
     "--parameters",
     type=click.Choice(["chosen", "default"]),
     default="chosen",
     show_default=True,
-    help="Of regressors: chosen by cross-validation on training rows, or the catalogue's default.",
+    help="Choose parameters of regressors by cross-validation on training rows, or take the default.",
 )
 @click.option(
     "--few",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="Training rows from which an element counts as seen.",
+    help="Count an element as known from so many training rows.",
 )
 @click.option(
+    "--training-table",
     "--seen",
-    "tables",
+    "training_tables",
+    cls=RenamedOption,
     multiple=True,
-    help="Table or dataset that an encoder was trained on, to know what it saw; may be repeated.",
+    help="Table or dataset that an encoder was trained on, to know which tested rows leak. Repeatable.",
 )
 @click.option(
     "--leakage",
@@ -70,143 +84,20 @@ _STARTS: Final = ("scratch", "fine-tune")
     show_default=True,
     help="Refuse where an encoder may know the tested values, the tested compositions, or never.",
 )
-@click.option("--name", default="extrapolation", show_default=True, help="Of the evaluation; one of that name goes on.")
-@click.option(
-    "--budget", type=click.FloatRange(min=0.0, min_open=True), help="Seconds after which nothing more is begun."
-)
-@click.option(
-    "--output", "folder", type=click.Path(path_type=Path, file_okay=False), help="Folder for tables and plots."
-)
-@json_option
+@study_options("extrapolation")
 @click.pass_obj
-def extrapolation_command(
-    lake: Path,
-    target: str,
-    splits: str,
-    features: str,
-    models: str | None,
-    networks: str | None,
-    starts: str,
-    epochs: int | None,
-    device: str,
-    dataset: str | None,
-    where: str | None,
-    seeds: int,
-    network_seeds: int | None,
-    parameters: str,
-    few: int,
-    tables: tuple[str, ...],
-    policy: str,
-    name: str,
-    budget: float | None,
-    folder: Path | None,
-    output: Output,
-) -> int | None:
+def extrapolation_command(lake: Path, /, folder: Path | None, output: Output, **options: Any) -> int | None:
     """Compare heads on frozen embeddings with networks trained end to end, outside of what they were trained on.
 
-    All predict the same test rows of each split. Measurements are rows of the table "extrapolations" of the lake: a run
-    that was stopped goes on where it stopped.
+    All predict the same test rows of each split. Measurements go to the table "extrapolations" of the lake: a run that
+    was stopped resumes where it stopped.
     """
     from matlake.store.lake import open_lake
-    from matlake.studies.extrapolation.evaluate import ExtrapolationRequest, evaluate_extrapolation
-    from matlake.studies.extrapolation.files import write_report
-    from matlake.studies.extrapolation.methods import DEFAULT_MODELS
+    from matlake.studies.extrapolation.evaluate import evaluate_extrapolation
+    from matlake.studies.extrapolation.request import ExtrapolationRequest
 
-    if dataset and where:
-        raise click.UsageError("--dataset and --where exclude each other: put dataset = '…' into the predicate")
-    unknown = [start for start in _names(starts) if start not in _STARTS]
-    if unknown:
-        raise click.UsageError(f"--starts takes {' and '.join(_STARTS)}, not {', '.join(unknown)}")
-    opened = open_lake(lake)
-    sets = tuple(_names(one) for one in features.split(";") if one.strip())
-    request = ExtrapolationRequest(
-        target=target,
-        splits=_names(splits),
-        features=sets,
-        models=_names(models) if models else DEFAULT_MODELS,
-        dataset=dataset,
-        where=where,
-        seeds=seeds,
-        network_seeds=network_seeds,
-        parameters=parameters,
-        few=few,
-        policy=policy,
-        name=name,
-        seconds=budget,
-    )
-    encoders = network_encoders(opened, _names(networks), sets)
-    trained = end_to_end(encoders, target, _names(starts), epochs, device)
+    request = request_of(ExtrapolationRequest, options)
     with progress("evaluating", "measurements") as reporter:
-        result = evaluate_extrapolation(opened, request, trained, seen_by(opened, tables, sets, encoders), reporter)
-    if folder:
-        write_report(result, folder)
-    output.document(result.document(), result.lines())
+        result = evaluate_extrapolation(open_lake(lake), request, progress=reporter)
+    show(result, folder, output)
     return EXIT_SOME_ROWS_FAILED if result.report.skipped else None
-
-
-def network_encoders(lake: "Lake", names: Sequence[str], sets: Sequence[Sequence[str]]) -> "list[RegisteredEncoder]":
-    """Return the encoders whose networks are trained end to end.
-
-    Args:
-        lake: Its registry holds they.
-        names: Encoders, or architectures: of one, the first encoder among the features is meant, or the only one there
-            is.
-        sets: The features.
-
-    Raises:
-        EncoderError: There is no such encoder, or an architecture does not tell one.
-    """
-    from matlake.encoders.registry import split_feature
-    from matlake.errors import EncoderError
-
-    used = list(dict.fromkeys(split_feature(feature)[0] for one in sets for feature in one))
-    found = []
-    for name in names:
-        if name not in GRAPH_NETWORKS:
-            found.append(lake.find_encoder(name))
-            continue
-        registered = {one.card.name: one for one in lake.list_encoders() if one.card.architecture == name}
-        named = [registered[one] for one in used if one in registered] or list(registered.values())
-        if not named or (len(named) > 1 and named[0].card.name not in used):
-            known = ", ".join(one.card.name for one in named) or "none"
-            raise EncoderError(f"{name} does not tell which encoder's network is meant: there are {known}", "name it")
-        found.append(named[0])
-    return list({one.card.name: one for one in found}.values())
-
-
-def end_to_end(
-    encoders: "Sequence[RegisteredEncoder]", target: str, starts: Sequence[str], epochs: int | None, device: str
-) -> "Sequence[Network]":
-    """Return the ways of training networks end to end; none where there are no encoders, and then without torch."""
-    if not encoders:
-        return ()
-    from matlake.extras import require_extra
-
-    require_extra("train", "training networks end to end")
-    from matlake.studies.extrapolation.end_to_end import end_to_end_networks
-
-    return end_to_end_networks(encoders, target, starts=starts, epochs=epochs, device=device)
-
-
-def seen_by(
-    lake: "Lake", tables: Sequence[str], sets: Sequence[Sequence[str]], encoders: "Sequence[RegisteredEncoder]"
-) -> "dict[str, TrainingContents]":
-    """Return what the encoders in question were trained on, from the tables given: files, or datasets of the lake."""
-    if not tables:
-        return {}
-    from matlake.encoders.registry import split_feature
-    from matlake.export.pretraining.training_contents import read_training_contents
-    from matlake.export.pretraining.training_data import TrainingTable
-
-    names = dict.fromkeys(split_feature(feature)[0] for one in sets for feature in one)
-    cards = {name: lake.find_encoder(name).card for name in names} | {one.card.name: one.card for one in encoders}
-    known = lake.dataset_names()
-    read = [
-        TrainingTable(table, *lake.read_dataset(table)) if table in known else TrainingTable.from_file(Path(table))
-        for table in tables
-    ]
-    return read_training_contents(read, cards.values())
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()

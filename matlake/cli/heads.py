@@ -1,6 +1,5 @@
 """The commands ``heads …``: list, show, delete and export trained heads."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -37,14 +36,15 @@ def list_command(lake: Path, output: Output) -> None:
 @click.pass_obj
 def show_command(lake: Path, name: str, output: Output) -> None:
     """Show the card of a head: what it was trained on, its errors, its intervals, its plots."""
-    from matlake.regress.heads.card import CARD_FILE, read_card
+    from matlake.regress.heads.card_files import CARD_FILE, read_card
+    from matlake.regress.heads.flat_card import flat_document
     from matlake.regress.heads.listing import card_lines
     from matlake.regress.heads.storage import find_head
     from matlake.store.lake import open_lake
 
     folder = find_head(open_lake(lake).path, name)
     card = read_card(folder / CARD_FILE)
-    output.document({**asdict(card), "folder": str(folder)}, card_lines(card, folder))
+    output.document({**flat_document(card), "folder": str(folder)}, card_lines(card, folder))
 
 
 @heads_command.command("delete", cls=Command)

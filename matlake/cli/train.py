@@ -64,7 +64,7 @@ def train_command(
     output: Output,
 ) -> None:
     """Train a regressor on embeddings, compare it with baselines, calibrate its intervals, and save it as a head."""
-    from matlake.regress.heads.model_search import Budget
+    from matlake.regress.heads.card import Budget
     from matlake.regress.heads.train import TrainRequest, train
     from matlake.store.lake import open_lake
 

@@ -2,17 +2,29 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from matlake.encoders.layer_ref import LayerRef
+from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
 from matlake.files import write_whole
+from matlake.materials.graph_recipe import GraphRecipe
 
 CARD_FILE: Final = "card.json"
 MODEL_FILE: Final = "encoder.onnx"
 FORMAT_VERSION: Final = 1
 NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9+._-]{0,99}")
+
+
+class InputKind(StrEnum):
+    """What an encoder encodes."""
+
+    COMPOSITION = "composition"
+    CRYSTAL = "crystal"
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,42 @@ class Layer:
     dim: int
 
 
+class Precision(StrEnum):
+    """How the weights of an encoder are stored; all but ``int8`` compute in float32."""
+
+    FLOAT32 = "float32"
+    FLOAT16_STORED = "float16-stored"
+    INT8 = "int8"
+
+
+@dataclass(frozen=True)
+class InputParameters:
+    """What turns a material into the inputs of an encoder: stated, never guessed.
+
+    Attributes:
+        elements: Symbols of the elements that the encoder takes, for compositions in the order of the fractions.
+        graph: How crystals become graphs; None for an encoder of compositions.
+        oxidation_states: Those of each element, for an encoder that takes whether a composition can be neutral as well.
+    """
+
+    elements: tuple[str, ...]
+    graph: GraphRecipe | None = None
+    oxidation_states: Mapping[str, Sequence[int]] | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """The property that an encoder was trained to predict.
+
+    Attributes:
+        name: Its column; several, separated by commas, where it predicts several.
+        unit: Its unit, for people; ``""`` for none.
+    """
+
+    name: str
+    unit: str = ""
+
+
 @dataclass(frozen=True)
 class EncoderCard:
     """Everything known about an encoder apart from its weights.
@@ -38,16 +86,16 @@ class EncoderCard:
         name: Lower-case name, unique in a registry.
         version: Counts releases of the weights under this name.
         architecture: ``elemnet``, …
-        input: ``composition`` or ``crystal``.
+        input: What it encodes.
         layers: Named outputs, in the order of the graph.
         default_layer: The layer meant when none is named.
         sha256: Digest of the ONNX file, hexadecimal.
-        precision: ``float32``, ``float16-stored`` (computes in float32) or ``int8``.
+        precision: How its weights are stored.
         parity_tolerance: Largest error allowed against the original network, relative to the largest
             absolute value of each layer's output.
         input_parameters: What turns a material into the graph's input (element order, cutoff, …).
-        target: Property predicted during pretraining, with ``unit``.
-        training: Data, rows used and dropped, split, settings.
+        target: Property predicted during pretraining; None for a descriptor.
+        training: How it was trained.
         metrics: Errors of the shipped file on held-out rows, with units in the keys.
         parity: Measured error of each layer.
         licence: Licence of the weights.
@@ -59,16 +107,16 @@ class EncoderCard:
     name: str
     version: int
     architecture: str
-    input: str
+    input: InputKind
     layers: tuple[Layer, ...]
     default_layer: str
     sha256: str
-    precision: str
+    precision: Precision
     parity_tolerance: float
     licence: str
-    input_parameters: dict[str, Any] = field(default_factory=dict)
-    target: dict[str, str] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
+    input_parameters: InputParameters
+    target: Target | None = None
+    training: TrainingRecord = field(default_factory=TrainingRecord)
     metrics: dict[str, float] = field(default_factory=dict)
     parity: dict[str, float] = field(default_factory=dict)
     citation: tuple[str, ...] = ()
@@ -90,9 +138,20 @@ class EncoderCard:
             f"layers: {', '.join(layer.name for layer in self.layers)}",
         )
 
-    def to_json(self) -> str:
-        """Return the card as indented JSON."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+    def ref(self, layer: str | None = None) -> LayerRef:
+        """Return the reference to a layer: to the default layer for None.
+
+        Raises:
+            EncoderError: There is no such layer.
+        """
+        return LayerRef(self.name, self.layer(layer).name)
+
+    def document(self) -> dict[str, Any]:
+        """Return the entries of ``card.json``."""
+        entries = asdict(self)
+        parameters = {name: value for name, value in entries["input_parameters"].items() if value is not None}
+        target = entries["target"] or {}
+        return {**entries, "input_parameters": parameters, "target": target, "training": self.training.document()}
 
 
 def read_card(folder: Path) -> EncoderCard:
@@ -103,15 +162,13 @@ def read_card(folder: Path) -> EncoderCard:
     """
     path = folder / CARD_FILE
     try:
-        fields = json.loads(path.read_bytes())
-        if fields["format_version"] > FORMAT_VERSION:
+        entries = json.loads(path.read_bytes())
+        if entries["format_version"] > FORMAT_VERSION:
             raise EncoderError(
-                f"{path} has card format {fields['format_version']}, newer than {FORMAT_VERSION}",
+                f"{path} has card format {entries['format_version']}, newer than {FORMAT_VERSION}",
                 "update matlake",
             )
-        fields["layers"] = tuple(Layer(**layer) for layer in fields["layers"])
-        fields["citation"] = tuple(fields.get("citation", ()))
-        card = EncoderCard(**fields)
+        card = _read_format_1(entries)
     except OSError as error:
         raise EncoderError(f"no encoder card at {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -121,9 +178,32 @@ def read_card(folder: Path) -> EncoderCard:
     return card
 
 
+def _read_format_1(entries: dict[str, Any]) -> EncoderCard:
+    parameters, target = entries.get("input_parameters", {}), entries.get("target")
+    graph = parameters.get("graph")
+    return EncoderCard(
+        **entries
+        | {
+            "input": InputKind(entries["input"]),
+            "precision": Precision(entries["precision"]),
+            "layers": tuple(Layer(**layer) for layer in entries["layers"]),
+            "citation": tuple(entries.get("citation", ())),
+            "input_parameters": InputParameters(
+                **parameters
+                | {
+                    "elements": tuple(parameters.get("elements", ())),
+                    "graph": None if graph is None else GraphRecipe.from_card(graph),
+                }
+            ),
+            "target": Target(**target) if target else None,
+            "training": TrainingRecord.read_entries(entries.get("training", {})),
+        }
+    )
+
+
 def write_card(card: EncoderCard, folder: Path) -> None:
     """Write ``card.json``, whole or not at all."""
-    write_whole(folder / CARD_FILE, card.to_json().encode())
+    write_whole(folder / CARD_FILE, (json.dumps(card.document(), indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def check_name(name: str) -> None:

@@ -8,16 +8,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.encoders.contract import Check, batch_tolerance, largest, name_of, within, worst_difference
-from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.reference import reference_crystals
+from matlake.encoders.contract import (
+    SHARED_CONTRACT,
+    Check,
+    Clause,
+    all_layers,
+    batch_tolerance,
+    compare,
+    largest,
+    name_of,
+    some,
+    within,
+    worst_difference,
+)
+from matlake.encoders.encoder import Encoder, open_crystal_encoder
+from matlake.encoders.reference import covered_materials
 from matlake.materials.crystal import Crystal, CrystalColumns
 
 FORBIDDEN_OPERATORS: Final = ("Scatter", "Atan", "Acos", "Asin", "NonZero", "Loop", "If", "Random")
 """Scatters are slow or lose updates with two threads; CUDA has no inverse trigonometry; the rest is not a function."""
 
-_SIZES: Final = (1, 7)
-_FEW: Final = 40
 _ROUNDING: Final = 1e-9
 _SUPERCELLS: Final = (np.diag([2, 1, 1]), np.diag([2, 2, 2]), np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 2]]))
 _BASES: Final = (
@@ -38,72 +48,19 @@ def _operators(_: Encoder, folder: Path) -> Check:
     return Check(name_of(_operators), not wrong, ", ".join(wrong) or f"{len(used)} kinds of operators")
 
 
-def _dimensions(encoder: Encoder, _: Path) -> Check:
-    """Every layer has the dimension of the card."""
-    crystals = _some(encoder)
-    layers = [layer.output for layer in encoder.card.layers]
-    outputs = encoder.session.run(layers, _inputs(encoder, crystals))
-    wrong = [
-        f"{layer.name}: {output.dtype} {output.shape}, the card says {layer.dim}"
-        for layer, output in zip(encoder.card.layers, outputs, strict=True)
-        if output.dtype != np.float32 or output.shape != (len(crystals), layer.dim)
-    ]
-    return Check(name_of(_dimensions), not wrong, "; ".join(wrong) or f"{len(layers)} layers")
-
-
 def _finite(encoder: Encoder, _: Path) -> Check:
     """All vectors of real crystals, single atoms and isolated atoms are finite."""
-    crystals = _covered(encoder)
-    _all(encoder, crystals)  # raises where a value is not finite
+    crystals = covered_materials(encoder)
+    all_layers(encoder, crystals)  # raises where a value is not finite
     return Check(name_of(_finite), True, f"{len(crystals):,} crystals")
 
 
-def _batch_independent(encoder: Encoder, _: Path) -> Check:
-    """A vector does not depend on its batch."""
-    crystals = _covered(encoder)
-    whole = _all(encoder, crystals)
-    scale, worst = largest(whole), 0.0
-    for size in _SIZES:
-        for start in range(0, min(len(crystals), _FEW * size), size):
-            rows = np.arange(start, min(len(crystals), start + size))
-            part = _all(encoder, crystals.take(rows))
-            worst = max(worst, worst_difference([output[rows] for output in whole], part, scale))
-    return within(_batch_independent, worst, batch_tolerance(encoder.card.parity_tolerance))
-
-
-def _threads(encoder: Encoder, folder: Path) -> Check:
-    """A vector does not depend on the number of threads."""
-    crystals = _covered(encoder)
-    whole = _all(encoder, crystals)
-    worst = worst_difference(whole, _all(open_encoder(folder, threads=2), crystals), largest(whole))
-    return within(_threads, worst, batch_tolerance(encoder.card.parity_tolerance))
-
-
-def _partial(encoder: Encoder, _: Path) -> Check:
-    """One layer alone equals that layer of a full run."""
-    crystals = _some(encoder)
-    whole = _all(encoder, crystals)
-    alone = [encoder.encode(crystals, layer.name) for layer in encoder.card.layers]
-    return within(_partial, worst_difference(whole, alone, largest(whole)), batch_tolerance(0))
-
-
-def _input_untouched(encoder: Encoder, _: Path) -> Check:
-    """The input is not changed."""
-    crystals = _some(encoder)
-    before = [crystals.numbers.copy(), crystals.lattices.copy(), crystals.positions.copy()]
-    _all(encoder, crystals)
-    same = all((a == b).all() for a, b in zip(before, _arrays(crystals), strict=True))
-    return Check(name_of(_input_untouched), same, f"{len(crystals):,} crystals compared")
-
-
-def _all_atoms(encoder: Encoder, _: Path) -> Check:
+def _all_atoms(encoder: Encoder, folder: Path) -> Check:
     """Symmetry-distinct atoms give what all atoms give."""
-    assert encoder.recipe is not None  # noqa: S101 - a crystal encoder has one
-    crystals = _covered(encoder)
-    layers = [layer.name for layer in encoder.card.layers]
-    full = encoder.encode_graphs(encoder.recipe.build(crystals, resolution=0.0), layers)
-    worst = worst_difference(full, _all(encoder, crystals), largest(full))
-    return within(_all_atoms, worst, batch_tolerance(encoder.card.parity_tolerance))
+    opened = open_crystal_encoder(folder)
+    crystals = covered_materials(encoder)
+    full = opened.encode_inputs(opened.inputs(crystals, resolution=0.0), [layer.name for layer in opened.card.layers])
+    return compare(_all_atoms, encoder, full, all_layers(encoder, crystals))
 
 
 def _atom_order(encoder: Encoder, _: Path) -> Check:
@@ -142,20 +99,17 @@ def _supercell(encoder: Encoder, _: Path) -> Check:
     return _unchanged(_supercell, encoder, [partial(supercell, matrix=matrix) for matrix in _SUPERCELLS])
 
 
-CRYSTAL_CONTRACT: Final[tuple[Callable[[Encoder, Path], Check], ...]] = (
+CRYSTAL_CONTRACT: Final[tuple[Clause, ...]] = (
     _operators,
-    _dimensions,
     _finite,
-    _batch_independent,
-    _threads,
-    _partial,
-    _input_untouched,
+    *SHARED_CONTRACT,
     _all_atoms,
     _atom_order,
     _translation,
     _basis,
     _supercell,
 )
+"""What an encoder of crystals is held to."""
 
 
 def supercell(crystal: Crystal, matrix: NDArray[np.int_]) -> Crystal:
@@ -174,39 +128,12 @@ def supercell(crystal: Crystal, matrix: NDArray[np.int_]) -> Crystal:
     return Crystal(np.repeat(crystal.numbers, len(inside)), matrix @ crystal.lattice, positions)
 
 
-def _unchanged(check: Callable[..., Check], encoder: Encoder, changes: list[Callable[[Crystal], Crystal]]) -> Check:
-    crystals = _some(encoder)
-    expected = _all(encoder, crystals)
+def _unchanged(check: Clause, encoder: Encoder, changes: list[Callable[[Crystal], Crystal]]) -> Check:
+    crystals = some(encoder)
+    assert isinstance(crystals, CrystalColumns)  # noqa: S101 - clauses of encoders of crystals
+    expected = all_layers(encoder, crystals)
     scale, worst = largest(expected), 0.0
     for change in changes:
         other = CrystalColumns.of([change(crystals[i]) for i in range(len(crystals))])
-        worst = max(worst, worst_difference(expected, _all(encoder, other), scale))
+        worst = max(worst, worst_difference(expected, all_layers(encoder, other), scale))
     return within(check, worst, batch_tolerance(encoder.card.parity_tolerance))
-
-
-def _covered(encoder: Encoder) -> CrystalColumns:
-    """Return the reference crystals whose elements the encoder takes."""
-    crystals = reference_crystals()
-    return crystals.take([row for row, reason in enumerate(encoder.uncovered(crystals)) if reason is None])
-
-
-def _some(encoder: Encoder) -> CrystalColumns:
-    """Return a few of them, the hard cases at the end included."""
-    crystals = _covered(encoder)
-    return crystals.take(np.arange(max(0, len(crystals) - _FEW), len(crystals)))
-
-
-def _all(encoder: Encoder, crystals: CrystalColumns) -> list[NDArray[np.float32]]:
-    assert encoder.recipe is not None  # noqa: S101 - a crystal encoder has one
-    return encoder.encode_graphs(encoder.recipe.build(crystals), [layer.name for layer in encoder.card.layers])
-
-
-def _inputs(encoder: Encoder, crystals: CrystalColumns) -> dict[str, NDArray[np.generic]]:
-    from matlake.encoders.graph_inputs import graph_inputs
-
-    assert encoder.recipe is not None  # noqa: S101 - a crystal encoder has one
-    return graph_inputs(encoder.recipe.build(crystals))
-
-
-def _arrays(crystals: CrystalColumns) -> list[NDArray[np.generic]]:
-    return [crystals.numbers, crystals.lattices, crystals.positions]

@@ -13,11 +13,8 @@ from matlake.materials.pair_graphs import PairGraphs
 EDGES_A_RUN: Final = {"cpu": 2_000, "cuda": 200_000}
 """On a CPU, activations stay in the cache; on a GPU, a run keeps it busy and fits in a few gigabytes."""
 
-Batch = tuple[NDArray[np.int64], Inputs]
-"""The crystals of a run, by their place among the graphs, and the encoder's inputs for them."""
 
-
-def collate(graphs: PairGraphs | AngularGraphs, edges_a_run: int) -> list[Batch]:
+def collate(graphs: PairGraphs | AngularGraphs, edges_a_run: int) -> list[tuple[NDArray[np.int64], Inputs]]:
     """Return all runs of the encoder with their inputs, for a device that is faster than their making."""
     return [(rows, graph_inputs(graphs.take(rows))) for rows in runs(graphs, edges_a_run)]
 

@@ -1,11 +1,12 @@
 """Encoders laid out for people and for scripts."""
 
+import json
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from matlake.encoders.card import MODEL_FILE, EncoderCard
+from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard
 from matlake.encoders.descriptors import is_descriptor
 from matlake.encoders.registry import RegisteredEncoder
 from matlake.text_tables import Column, TextTable
@@ -27,9 +28,15 @@ def encoder_summary(encoder: RegisteredEncoder) -> dict[str, Any]:
         "default_layer": card.default_layer,
         "layers": {layer.name: layer.dim for layer in card.layers},
         "precision": card.precision,
-        "target": card.target,
+        "target": card.document()["target"],
         "shipped": encoder.shipped,
     }
+
+
+def encoder_document(encoder: RegisteredEncoder) -> dict[str, Any]:
+    """Return what ``encoders show --json`` tells: the card as its file has it, and its folder."""
+    written = json.loads((encoder.folder / CARD_FILE).read_bytes())
+    return {**encoder.card.document(), **written, "folder": str(encoder.folder)}
 
 
 def encoder_table(encoders: Sequence[RegisteredEncoder]) -> TextTable:
@@ -64,7 +71,7 @@ def card_lines(encoder: RegisteredEncoder) -> list[str]:
         *_attribute_lines(card),
     ]
     if card.target:
-        lines.append(f"  trained on    {card.target['name']} ({card.target.get('unit') or 'no unit'})")
+        lines.append(f"  trained on    {card.target.name} ({card.target.unit or 'no unit'})")
     lines += _training_lines(card)
     lines += [f"  {name}  {value:.4g}" for name, value in card.metrics.items()]
     lines += [
@@ -78,7 +85,7 @@ def card_lines(encoder: RegisteredEncoder) -> list[str]:
 
 
 def export_lines(card: EncoderCard, folder: Path) -> list[str]:
-    """Return what is told after an export."""
+    """Return the lines after an export."""
     return [
         f"{card.name} ({card.precision}) is in {folder}",
         *_parity_lines(card),
@@ -87,38 +94,36 @@ def export_lines(card: EncoderCard, folder: Path) -> list[str]:
 
 
 def _training_lines(card: EncoderCard) -> list[str]:
-    table = card.training.get("table")
-    if not table:
+    table, columns = card.training.table, card.training.columns
+    if table is None or columns is None:
         return []
-    rows = ", ".join(f"{count:,} {part}" for part, count in table["rows"].items())
-    columns = card.training["columns"]
-    limit, held_out = columns["max_abs"], columns.get("held_out")
-    bad = table["bad_materials"] if "bad_materials" in table else table["bad_formulas"]  # cards before release 0.2
+    rows = ", ".join(f"{count:,} {part}" for part, count in table.rows.items())
+    limit, held_out = columns.max_abs, columns.held_out
     dropped = [
-        f"{table['missing_target']:,} without a value",
-        f"{bad:,} that cannot be read or used",
-        *([f"{table['outliers']:,} with an absolute value above {limit:g}"] if limit is not None else []),
-        *([f"{table['kin_of_held_out']:,} of a composition that is held out"] if held_out else []),
+        f"{table.missing_target:,} without a value",
+        f"{table.bad_materials:,} that cannot be read or used",
+        *([f"{table.outliers:,} with an absolute value above {limit:g}"] if limit is not None else []),
+        *([f"{table.kin_of_held_out:,} of a composition that is held out"] if held_out else []),
     ]
     return [
-        f"  data          {table['file']}, {table['read']:,} rows: {rows}",
+        f"  data          {table.file}, {table.read:,} rows: {rows}",
         *([f"  held out      rows where {held_out}"] if held_out else []),
         f"  dropped       {', '.join(dropped)}",
     ]
 
 
 def _graph_lines(card: EncoderCard) -> list[str]:
-    graph = card.input_parameters.get("graph")
-    if not graph:
+    graph = card.input_parameters.graph
+    if graph is None:
         return []
-    cap = f"the nearest {graph['max_neighbours']}" if graph["max_neighbours"] else "all"
-    notes = [f"  note          {note}" for note in card.training.get("notes", ())]
-    return [f"  graph         {cap} within {graph['cutoff_A']:g} Å, {graph['blocks']} interaction blocks", *notes]
+    cap = f"the nearest {graph.max_neighbours}" if graph.max_neighbours else "all"
+    notes = [f"  note          {note}" for note in card.training.notes]
+    return [f"  graph         {cap} within {graph.cutoff_A:g} Å, {graph.blocks} interaction blocks", *notes]
 
 
 def _attribute_lines(card: EncoderCard) -> list[str]:
     """Say what the columns of a descriptor are, with their places."""
-    names = card.training.get("attributes", ())
+    names = card.training.attributes
     listed = ", ".join(f"{place} {name}".replace(" ", _UNBROKEN) for place, name in enumerate(names))
     lines = textwrap.wrap(
         listed, _WIDTH, initial_indent="  attributes    ", subsequent_indent=" " * 16, break_on_hyphens=False

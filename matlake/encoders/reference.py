@@ -7,7 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.base import Encoder
+from matlake.encoders.card import InputKind
+from matlake.encoders.rejections import Materials
 from matlake.errors import FormulaError
+from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import Crystal, CrystalColumns, make_crystal
 from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
 
@@ -34,6 +38,24 @@ def reference_compositions() -> list[Composition]:
             continue
         found[composition.content_hash] = composition
     return [found[key] for key in sorted(found)]
+
+
+def covered_materials(encoder: Encoder) -> Materials:
+    """Return the reference materials that an encoder takes."""
+    materials = reference_materials(encoder.input)
+    return materials.take(covered_rows(encoder, materials))
+
+
+def covered_rows(encoder: Encoder, materials: Materials) -> list[int]:
+    """Return the places of the materials that an encoder takes."""
+    return [row for row, reason in enumerate(encoder.rejections(materials)) if reason is None]
+
+
+def reference_materials(kind: InputKind) -> Materials:
+    """Return ``reference_compositions`` or ``reference_crystals``, by what encoders take."""
+    if kind is InputKind.CRYSTAL:
+        return reference_crystals()
+    return CompositionColumns.of(reference_compositions())
 
 
 @cache

@@ -70,11 +70,3 @@ def copy_to_lake(encoder: RegisteredEncoder, lake_encoders: Path) -> RegisteredE
         write_whole(folder / MODEL_FILE, (encoder.folder / MODEL_FILE).read_bytes())
         write_whole(folder / CARD_FILE, (encoder.folder / CARD_FILE).read_bytes())
     return RegisteredEncoder(read_card(folder), folder, shipped=False)
-
-
-def split_feature(feature: str) -> tuple[str, str | None]:
-    """Split ``name@layer`` into name and layer; the layer is None where none is named."""
-    name, _, layer = feature.strip().partition("@")
-    if not name or ("@" in feature and not layer):
-        raise EncoderError(f"{feature!r} is not NAME or NAME@LAYER")
-    return name, layer or None

@@ -34,7 +34,7 @@ def open_session(
         error: Class to raise when the file is refused.
         device: ``cpu`` or ``cuda``; nothing falls back silently.
         threads: Threads inside one operator on the CPU.
-        outputs: The only outputs that will be asked for; all where not given.
+        outputs: The only outputs that are used. Default: all.
 
     Returns:
         An ``onnxruntime.InferenceSession``.
@@ -97,7 +97,7 @@ def onnx_runtime(device: str = "cpu") -> Any:
     """Import ONNX Runtime after checking that it can serve a device.
 
     The wheels ``onnxruntime`` and ``onnxruntime-gpu`` write into one module; where both are installed the CPU
-    build wins silently, so that state is refused.
+    build wins silently, so both together are refused.
 
     Raises:
         MissingExtraError: It is not installed, installed twice, or lacks the device.

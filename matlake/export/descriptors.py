@@ -4,7 +4,7 @@
 attributes of Magpie.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +12,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from matlake.encoders.card import EncoderCard, Layer
-from matlake.encoders.encoder import FRACTIONS, Encoder
+from matlake.encoders.card import EncoderCard, InputKind, InputParameters, Layer, Precision
+from matlake.encoders.composition_encoder import FRACTIONS
+from matlake.encoders.encoder import Encoder
 from matlake.encoders.reference import reference_fractions
+from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
 from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
@@ -63,8 +65,8 @@ def descriptor_card(
     licence: str,
     attributes: Sequence[str],
     citation: tuple[str, ...],
-    input_parameters: dict[str, Any] | None = None,
-    source: dict[str, Any] | None = None,
+    oxidation_states: Mapping[str, Sequence[int]] | None = None,
+    element_tables: dict[str, Any] | None = None,
     tools: Sequence[str] = (),
 ) -> EncoderCard:
     """Return the card of a descriptor, yet without the digest and the parity that ``write_descriptor`` adds.
@@ -76,23 +78,23 @@ def descriptor_card(
         licence: Licence of the tables.
         attributes: What the columns of the layer are called.
         citation: Papers to cite.
-        input_parameters: What turns a composition into the graph's input, beside the order of the elements.
-        source: Where the numbers in the graph come from.
+        oxidation_states: Of each element, where the graph is told whether a composition can be neutral.
+        element_tables: Where the numbers in the graph come from.
         tools: Packages whose versions count beside ``TOOLS``.
     """
     return EncoderCard(
         name=architecture,
         version=1,
         architecture=architecture,
-        input="composition",
+        input=InputKind.COMPOSITION,
         layers=(layer,),
         default_layer=layer.name,
         sha256="",
-        precision="float32",
+        precision=Precision.FLOAT32,
         parity_tolerance=parity_tolerance,
         licence=licence,
-        input_parameters={"elements": list(ELEMNET_ELEMENTS), **(input_parameters or {})},
-        training={"learned": "nothing", **(source or {}), "attributes": list(attributes)},
+        input_parameters=InputParameters(ELEMNET_ELEMENTS, oxidation_states=oxidation_states),
+        training=TrainingRecord(learned="nothing", element_tables=element_tables, attributes=tuple(attributes)),
         citation=citation,
         tool_versions=tool_versions((*TOOLS, *tools)),
     )

@@ -74,8 +74,8 @@ def export_magpie(folder: Path) -> EncoderCard:
         licence=_LICENCE,
         attributes=names,
         citation=_CITATION,
-        input_parameters={"oxidation_states": _oxidation_states(ions.data_source)},
-        source={"element_tables": {"of": "Magpie", "properties": list(statistics.features)}},
+        oxidation_states=_oxidation_states(ions.data_source),
+        element_tables={"of": "Magpie", "properties": list(statistics.features)},
         tools=("matminer", "pymatgen-core"),
     )
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from matlake.encoders.card import Layer
-from matlake.encoders.encoder import CHARGE_NEUTRAL, FRACTIONS
+from matlake.encoders.composition_encoder import CHARGE_NEUTRAL, FRACTIONS
 from matlake.export.descriptors import as_model
 
 NORMS: Final = (0, 2, 3, 5, 7, 10)

@@ -1,12 +1,21 @@
 """The export of an encoder: graph, parity, metrics, card, and only then a name in the registry."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import onnx
 
-from matlake.encoders.card import CARD_FILE, EncoderCard, Layer, check_name, read_card
+from matlake.encoders.card import (
+    CARD_FILE,
+    EncoderCard,
+    InputKind,
+    InputParameters,
+    Layer,
+    Precision,
+    check_name,
+    read_card,
+)
 from matlake.encoders.encoder import Encoder
 from matlake.errors import EncoderError, Hint
 from matlake.export.checkpoints.loaded import Stated
@@ -23,7 +32,7 @@ from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
 from matlake.networks.elemnet import ElemNet
 
-_STORED_AS = {"float16": "float16-stored"}
+_STORED_AS = {"float32": Precision.FLOAT32, "float16": Precision.FLOAT16_STORED, "int8": Precision.INT8}
 
 
 @dataclass(frozen=True)
@@ -114,19 +123,16 @@ def _draft(request: ExportRequest, trained: Trained, layers: tuple[Layer, ...], 
         name=request.name,
         version=release,
         architecture=trained.architecture.name,
-        input=trained.architecture.input,
+        input=InputKind(trained.architecture.input),
         layers=layers,
         default_layer=DEFAULT_LAYER if trained.recipe is None else POOLED,
         sha256="",
-        precision=_STORED_AS.get(request.precision, request.precision),
+        precision=_STORED_AS[request.precision],
         parity_tolerance=TOLERANCES[request.precision],
         licence=request.licence or (database.licence if database else trained.licence or NOT_STATED),
-        input_parameters={
-            "elements": list(trained.elements),
-            **({"graph": trained.recipe.to_card()} if trained.recipe else {}),
-        },
+        input_parameters=InputParameters(trained.elements, trained.recipe),
         target=trained.target,
-        training={**({"database": database.title} if database else {}), **trained.training},
+        training=replace(trained.training, database=database.title if database else None),
         citation=tuple(dict.fromkeys(papers)),
         tool_versions=tool_versions(),
     )

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from matlake.encoders.crystal_encoder import CrystalEncoder
 from matlake.encoders.encoder import Encoder
-from matlake.encoders.reference import reference_crystals, reference_fractions
+from matlake.encoders.reference import covered_rows, reference_crystals, reference_fractions
 from matlake.errors import EncoderError
 from matlake.networks.architectures import Architecture
 from matlake.networks.layers import crystal_layers
@@ -35,12 +36,11 @@ def measure_parity(architecture: Architecture, network: nn.Module, encoder: Enco
         For each layer the largest absolute difference divided by the layer's largest absolute value.
     """
     pairs: Sequence[tuple[Sequence[NDArray[np.floating]], Sequence[NDArray[np.float32]]]]
-    if encoder.recipe is None:
-        pairs = _composition_pairs(network, encoder, reference_fractions())
-    else:
+    if isinstance(encoder, CrystalEncoder):
         crystals = reference_crystals()
-        covered = [row for row, reason in enumerate(encoder.uncovered(crystals)) if reason is None]
-        pairs = [crystal_layers(architecture, network, encoder, encoder.recipe, crystals.take(covered))]
+        pairs = [crystal_layers(architecture, network, encoder, crystals.take(covered_rows(encoder, crystals)))]
+    else:
+        pairs = _composition_pairs(network, encoder, reference_fractions())
     names = [layer.name for layer in encoder.card.layers]
     difference, largest = np.zeros(len(names)), np.zeros(len(names))
     for expected, found in pairs:
@@ -74,5 +74,5 @@ def _composition_pairs(
             batch = np.take(fractions, np.arange(size) + repeat * size, axis=0, mode="wrap")
             with torch.no_grad():
                 expected = [output.numpy() for output in network(torch.from_numpy(batch))]
-            pairs.append((expected, encoder.session.run(names, {"fractions": batch})))
+            pairs.append((expected, encoder.session.run(names, encoder.feed(batch))))
     return pairs

@@ -1,12 +1,14 @@
 """A trained network and what is known of it, whatever kind of file it comes from."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from torch import nn
 
+from matlake.encoders.card import Target
+from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import TrainingError
 from matlake.export.checkpoints.loaded import Stated
 from matlake.export.checkpoints.loading import load_published
@@ -30,7 +32,7 @@ class Trained:
         network: In evaluation mode; predicts in the targets' own units.
         recipe: How crystals become its graphs; None for compositions.
         elements: Symbols of the elements it takes: those of the training rows, where these are known.
-        target: ``name`` and ``unit``, as on a card.
+        target: What it predicts, as on a card.
         training: What a card says about the training.
         licence: Licence of the weights, where the file says it.
         citation: Papers to cite, beyond those of the architecture.
@@ -41,8 +43,8 @@ class Trained:
     network: nn.Module
     recipe: GraphRecipe | None
     elements: tuple[str, ...]
-    target: dict[str, str]
-    training: dict[str, Any]
+    target: Target | None
+    training: TrainingRecord
     licence: str | None = None
     citation: tuple[str, ...] = ()
     record: RunRecord | None = None
@@ -69,8 +71,8 @@ def load_any(path: Path, architecture: str, stated: Stated) -> Trained:
         network=published.network,
         recipe=published.recipe,
         elements=_in_table(published.network),
-        target=published.target,
-        training={"origin": published.origin, "sizes": published.sizes, "notes": list(published.notes)},
+        target=Target(**published.target) if published.target else None,
+        training=TrainingRecord(origin=published.origin, sizes=published.sizes, notes=tuple(published.notes)),
         licence=published.licence,
         citation=published.citation,
     )
@@ -84,19 +86,19 @@ def _of_run(weights: Path, architecture: str) -> Trained:
     record = read_run(weights.parent)
     recipe = graph_recipe(made, network, identity["graph"])
     units = [unit_of(name) for name in identity["targets"]]
-    training: dict[str, Any] = {"sizes": identity["sizes"]}
+    training = TrainingRecord(sizes=identity["sizes"])
     elements: tuple[str, ...] = ELEMNET_ELEMENTS if recipe is None else _in_table(network)
     if record is not None:
         elements = elements if recipe is None else record.elements
         units = [record.unit]
-        training = {
-            "table": asdict(record.account),
-            "columns": asdict(record.recipe),
-            "sizes": record.sizes,
-            "settings": record.settings,
-            "results": record.results,
-        }
-    target = {"name": ", ".join(identity["targets"]), "unit": ", ".join(filter(None, units))}
+        training = TrainingRecord(
+            table=record.account,
+            columns=record.recipe,
+            sizes=record.sizes,
+            settings=record.settings,
+            results=record.results,
+        )
+    target = Target(", ".join(identity["targets"]), ", ".join(filter(None, units)))
     return Trained(made, network, recipe, elements, target, training, record=record)
 
 

@@ -13,8 +13,6 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.errors import FormulaError
@@ -33,7 +31,6 @@ _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _DIGITS = 14  # significant ones; more would keep the rounding noise of pymatgen's floats
 _COLUMN = {symbol: column for column, symbol in enumerate(ELEMNET_ELEMENTS)}
 _WRITTEN = {z: value for z, value in enumerate(ELECTRONEGATIVITY, start=1) if math.isfinite(value)}
-_COLUMN_OF_Z = np.array([-1, *(_COLUMN.get(symbol, -1) for symbol in SYMBOLS)])
 
 
 @dataclass(frozen=True)
@@ -119,41 +116,6 @@ def element_fractions(compositions: list[Composition]) -> NDArray[np.float32]:
         for z, amount in composition.amounts:
             fractions[row, _column(z, composition)] = amount / total
     return fractions
-
-
-def fractions_matrix(atomic_numbers: pa.ChunkedArray, fractions: pa.ChunkedArray) -> NDArray[np.float32]:
-    """Return the fractions of ElemNet's 86 elements from the columns of a dataset.
-
-    Args:
-        atomic_numbers: list<int16>, n rows, none null; every element has a column (see ``uncovered_elements``).
-        fractions: list<float64>, of the same elements.
-
-    Returns:
-        float32 [n, 86], equal to ``element_fractions`` of the same compositions.
-    """
-    rows = pc.list_parent_indices(atomic_numbers.combine_chunks()).to_numpy()
-    columns = _COLUMN_OF_Z[pc.list_flatten(atomic_numbers.combine_chunks()).to_numpy()]
-    matrix = np.zeros((len(atomic_numbers), len(ELEMNET_ELEMENTS)), dtype=np.float32)
-    matrix[rows, columns] = pc.list_flatten(fractions.combine_chunks()).to_numpy()
-    return matrix
-
-
-def uncovered_elements(atomic_numbers: pa.ChunkedArray) -> pa.Array:
-    """Say for each composition which of its elements ElemNet has no column for.
-
-    Args:
-        atomic_numbers: list<int16>, n rows, none null.
-
-    Returns:
-        string [n]: a reason for a ``failures`` row, or null where all elements are covered.
-    """
-    flat = atomic_numbers.combine_chunks()
-    numbers = pc.list_flatten(flat).to_numpy()
-    reasons: list[str | None] = [None] * len(flat)
-    missing = _COLUMN_OF_Z[numbers] < 0
-    for row, z in zip(pc.list_parent_indices(flat).to_numpy()[missing], numbers[missing], strict=True):
-        reasons[row] = f"element {SYMBOLS[z - 1]} is not among the 86 of this encoder"
-    return pa.array(reasons, pa.string())
 
 
 def check_elements(composition: Composition) -> None:

@@ -7,16 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from matlake.encoders.encoder import Encoder
+from matlake.encoders.crystal_encoder import CrystalEncoder
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.graph_recipe import GraphRecipe
 from matlake.networks.architectures import Architecture
 
 _CRYSTALS_A_BATCH = 16
 
 
 def crystal_layers(
-    architecture: Architecture, network: nn.Module, encoder: Encoder, recipe: GraphRecipe, crystals: CrystalColumns
+    architecture: Architecture, network: nn.Module, encoder: CrystalEncoder, crystals: CrystalColumns
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float32]]]:
     """Return all layers of crystals: by the reference in float64 on all atoms, and by the encoder."""
     exact = copy.deepcopy(network).double().eval()
@@ -24,8 +23,8 @@ def crystal_layers(
     with torch.no_grad():
         for start in range(0, len(crystals), _CRYSTALS_A_BATCH):
             rows = np.arange(start, min(len(crystals), start + _CRYSTALS_A_BATCH))
-            graphs = recipe.build(crystals.take(rows), resolution=0.0)
+            graphs = encoder.recipe.build(crystals.take(rows), resolution=0.0)
             layers = exact(architecture.batch(graphs, torch.float64))
             expected.append([layers[layer.name].numpy() for layer in encoder.card.layers])
-    found = encoder.encode_graphs(recipe.build(crystals), [layer.name for layer in encoder.card.layers])
+    found = encoder.encode_inputs(encoder.inputs(crystals), [layer.name for layer in encoder.card.layers])
     return [np.concatenate(parts) for parts in zip(*expected, strict=True)], found

@@ -10,8 +10,8 @@ from onnx import numpy_helper
 from torch import nn
 
 from matlake.encoders.card import MODEL_FILE, EncoderCard, read_card
-from matlake.encoders.encoder import open_encoder
-from matlake.encoders.reference import reference_crystals
+from matlake.encoders.encoder import open_crystal_encoder
+from matlake.encoders.reference import covered_rows, reference_crystals
 from matlake.encoders.session import read_audited
 from matlake.errors import EncoderError
 from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS
@@ -42,10 +42,15 @@ def read_network(folder: Path) -> nn.Module:
             f"encoder {card.name} is of architecture {card.architecture}: no crystal graph network can start from it",
             f"name an encoder of one of: {', '.join(GRAPH_NETWORKS)}",
         )
+    if card.training.sizes is None:
+        raise EncoderError(
+            f"the weights of encoder {card.name} cannot be read back: its card does not say the network's sizes",
+            "export the encoder again with this matlake",
+        )
     weights = _initializers(folder, card)
     try:
         architecture = ARCHITECTURES[card.architecture]
-        network = architecture.network(**card.training["sizes"], targets=card.layer(_PREDICTION).dim)
+        network = architecture.network(**card.training.sizes, targets=card.layer(_PREDICTION).dim)
         architecture.unfold(network, weights)
         network.eval()
         _check(network, folder, card)
@@ -58,12 +63,11 @@ def read_network(folder: Path) -> nn.Module:
 
 
 def _check(network: nn.Module, folder: Path, card: EncoderCard) -> None:
-    encoder = open_encoder(folder)
-    assert encoder.recipe is not None  # noqa: S101 - it takes crystals
+    encoder = open_crystal_encoder(folder)
     crystals = reference_crystals()
-    covered = [row for row, reason in enumerate(encoder.uncovered(crystals)) if reason is None]
+    covered = covered_rows(encoder, crystals)
     some = crystals.take(covered[:: max(1, len(covered) // _CHECKED)])
-    layers = crystal_layers(ARCHITECTURES[card.architecture], network, encoder, encoder.recipe, some)
+    layers = crystal_layers(ARCHITECTURES[card.architecture], network, encoder, some)
     exact, found = (of[card.layers.index(card.layer(_PREDICTION))] for of in layers)
     difference = float(np.abs(exact - found).max() / np.abs(exact).max())
     if not difference <= card.parity_tolerance:

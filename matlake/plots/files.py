@@ -1,23 +1,54 @@
-"""Figures as the content of files."""
+"""The one way to save figures: as the content of files, in the formats that the caller wants."""
 
-import tempfile
+from collections.abc import Iterable, Mapping
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from matlake.plots.style import save
+from matlake.plots.style import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FORMATS: Final = ("png", "svg")
 
-def figure_files(figure: "Figure", name: str) -> dict[str, bytes]:
-    """Return a figure as PNG and SVG, by file name.
+_DPI: Final = 200
+
+
+def figure_files(figure: "Figure", name: str, formats: Iterable[str] = FORMATS) -> dict[str, bytes]:
+    """Return a figure as files, by name; the same figure gives the same bytes.
 
     Args:
         figure: The figure.
         name: Of the files, without their endings.
+        formats: Of ``FORMATS``.
     """
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # what has been laid out once is not laid out again for each file
-    with tempfile.TemporaryDirectory() as folder:
-        return {path.name: path.read_bytes() for path in save(figure, Path(folder) / name)}
+    from matplotlib import rc_context
+
+    files = {}
+    with rc_context(STYLE):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # what has been laid out once is not laid out again for each file
+        for ending in formats:
+            content = BytesIO()
+            figure.savefig(content, format=ending, dpi=_DPI, metadata={"Date": None} if ending == "svg" else None)
+            files[f"{name}.{ending}"] = content.getvalue()
+    return files
+
+
+def save_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write files, made by ``figure_files``, into a folder; return their paths."""
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in files]
+
+
+def save(figure: "Figure", stem: Path, formats: Iterable[str] = FORMATS) -> list[Path]:
+    """Write a figure in some formats; return the paths.
+
+    Args:
+        figure: The figure.
+        stem: Path of the files without their endings.
+        formats: Of ``FORMATS``.
+    """
+    return save_files(stem.parent, figure_files(figure, stem.name, formats))

@@ -1,9 +1,10 @@
 """The main job on compositions, on the sample of measured band gaps that comes with the package."""
 
-from dataclasses import asdict
 from typing import Final
 
-from matlake.plots.style import embedding_map, parity_plot
+from matlake.plots.embedding_map import embedding_map
+from matlake.plots.files import save_files
+from matlake.plots.parity import parity_plot
 from matlake.quickstart.steps import DATA, Report, Sample, Steps
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
@@ -54,17 +55,14 @@ def compositions(steps: Steps) -> Report:
     answer = predict(lake, SAMPLE.head, list(NEW))
     for p in answer.predictions:
         steps.show_prediction(p.input, p, f"literature: about {NEW[p.input]:.1f} eV")
-    predictions = [asdict(p) | {"literature_eV": NEW[p.input]} for p in answer.predictions]
+    predictions = [p.document() | {"literature_eV": NEW[p.input]} for p in answer.predictions]
 
     say("6. plot predictions against measured values, and a map of the embedding coloured by the gap")
-    folder = lake.path / "plots"
-    folder.mkdir(exist_ok=True)
     matrix = read_matrix(lake, SAMPLE.target, resolve_features(lake, [FEATURE]), dataset=SAMPLE.dataset)
     held = training.test
-    plots = [
-        *parity_plot(folder / "parity", held.y, held.predicted, quantity="band gap", unit="eV"),
-        *embedding_map(folder / "map", matrix.x, matrix.y, quantity="measured band gap", unit="eV"),
-    ]
+    drawn = parity_plot("parity", held.y, held.predicted, quantity="band gap", unit="eV")
+    drawn |= embedding_map("map", matrix.x, matrix.y, quantity="measured band gap", unit="eV")
+    plots = save_files(lake.plots, drawn)
     steps.show_plots(plots)
     queries = {"families": families, "neighbours": neighbours}
     return Report(materials, embedded, queries, training, predictions, plots)

@@ -1,10 +1,11 @@
 """The main job on crystals, on the sample of computed elastic properties that comes with the package."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 from matlake.files import write_whole
-from matlake.plots.style import parity_plot
+from matlake.plots.files import save_files
+from matlake.plots.parity import parity_plot
 from matlake.quickstart.steps import DATA, Report, Sample, Steps
 from matlake.regress.prediction.predict import predict_structures
 
@@ -89,12 +90,12 @@ def crystals(steps: Steps) -> Report:
     for p, crystal in zip(answer.predictions, NEW, strict=True):
         steps.show_prediction(crystal.name, p, f"measured: {crystal.literature_GPa:.0f} GPa, {crystal.source}")
         literature = {"literature_GPa": crystal.literature_GPa, "source": crystal.source}
-        predictions.append(asdict(p) | {"input": crystal.name} | literature)
+        predictions.append(p.document() | {"input": crystal.name} | literature)
 
     say("12. plot predictions against computed values")
     held = training.test
-    plots = parity_plot(
-        lake.path / "plots" / "bulk_modulus", held.y, held.predicted, quantity="bulk modulus", unit="GPa"
+    plots = save_files(
+        lake.plots, parity_plot("bulk_modulus", held.y, held.predicted, quantity="bulk modulus", unit="GPa")
     )
     steps.show_plots(plots)
     return Report(materials, embedded, {"polymorphs": polymorphs}, training, predictions, plots)

@@ -9,11 +9,12 @@ from typing import Any, Final
 import pyarrow as pa
 
 from matlake.progress import Progress
-from matlake.regress.heads.model_search import FOLDS, Budget
+from matlake.regress.heads.card import Budget
+from matlake.regress.heads.model_search import FOLDS
 from matlake.regress.heads.train import TrainRequest, train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import verdict
-from matlake.regress.prediction.prediction import Prediction
+from matlake.regress.prediction.results import Prediction
 from matlake.regress.regressors import AUTO_MODELS
 from matlake.store.embedding.embedder import embed
 from matlake.store.importing.importer import import_table

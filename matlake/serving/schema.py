@@ -104,6 +104,7 @@ class PredictedValue(BaseModel):
         list[str],
         Field(description="Reasons for low confidence, in words; none if there are none."),
     ] = []
+    warnings: Annotated[list[str], Field(description="The same as `doubts`.")] = []
     nearest: list[TrainingNeighbour] = []
     coordinates: Annotated[list[float] | None, Field(description="On the map, if requested.")] = None
 

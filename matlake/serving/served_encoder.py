@@ -5,17 +5,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.registry import split_feature
-from matlake.errors import EncoderError, FormulaError, NotFiniteError, StructureError
-from matlake.materials.crystal import Crystal, CrystalColumns
-from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
-from matlake.materials.overlaps import find_overlaps
+from matlake.encoders.layer_ref import LayerRef
+from matlake.errors import EncoderError, FormulaError, StructureError
+from matlake.materials.crystal import Crystal
+from matlake.materials.formula import Composition, parse_formula
 from matlake.serving.batching import Batcher, Capacity
 from matlake.serving.errors import RequestError
 from matlake.serving.metrics import Metrics
@@ -28,10 +27,10 @@ Vector = NDArray[np.float32] | str
 
 
 @dataclass(frozen=True)
-class _Question:
-    """A formula, or a crystal, or why there is none; and the layer asked for."""
+class _Item:
+    """A formula, or a crystal, or why there is none; and the layer wanted."""
 
-    material: Any
+    material: str | Crystal | StructureError
     layer: str
 
 
@@ -49,12 +48,10 @@ class ServedEncoder:
         self.encoder = encoder
         self.card = encoder.card
         capacity = Capacity(limits.batch_rows, limits.queued_rows)
-        if encoder.recipe is not None:
+        if encoder.input is InputKind.CRYSTAL:
             capacity = Capacity(limits.batch_atoms, limits.queued_atoms)
         name = f"encoder {self.card.name}"
-        self._queue: Batcher[_Question, Vector] = Batcher(
-            name, self._run, self._weigh, capacity, metrics.observer(name)
-        )
+        self._queue: Batcher[_Item, Vector] = Batcher(name, self._run, self._weigh, capacity, metrics.observer(name))
         metrics.watch(name, lambda: self._queue.weight)
 
     def check_takes(self, kind: str) -> None:
@@ -63,7 +60,7 @@ class ServedEncoder:
         Raises:
             RequestError: Formulas are given to an encoder of crystals (422).
         """
-        if self.encoder.recipe is not None and kind == "formulas":
+        if self.encoder.input is InputKind.CRYSTAL and kind == "formulas":
             raise RequestError(
                 422,
                 f"encoder {self.card.name} takes crystal structures, not formulas",
@@ -78,62 +75,51 @@ class ServedEncoder:
         Raises:
             RequestError: The queue is full (503).
         """
-        return self._queue.submit([_Question(material, layer) for material in materials])
+        return self._queue.submit([_Item(material, layer) for material in materials])
 
     def close(self) -> None:
         """Finish what waits."""
         self._queue.close()
 
-    def _weigh(self, question: _Question) -> int:
-        if isinstance(question.material, str):
-            return 1 + len(question.material) // LETTERS_OF_A_ROW
-        crystal = isinstance(question.material, Crystal) and self.encoder.recipe is not None
-        return len(question.material.numbers) if crystal else 1
+    def _weigh(self, item: _Item) -> int:
+        if isinstance(item.material, str):
+            return 1 + len(item.material) // LETTERS_OF_A_ROW
+        if isinstance(item.material, Crystal) and self.encoder.input is InputKind.CRYSTAL:
+            return len(item.material.numbers)
+        return 1
 
-    def _run(self, questions: list[_Question]) -> list[Vector]:
-        """Run the network once for all layers that are asked for."""
-        layers = sorted({question.layer for question in questions})
-        materials: list[Any] = [question.material for question in questions]
-        reasons = self._reasons(materials)
-        found: list[Vector] = [reason or "" for reason in reasons]
-        while rows := [row for row, reason in enumerate(reasons) if reason is None]:
+    def _run(self, items: list[_Item]) -> list[Vector]:
+        """Run the network once for all layers that are wanted."""
+        layers = sorted({item.layer for item in items})
+        found: list[Vector] = [""] * len(items)
+        read: dict[int, Composition | Crystal] = {}
+        for row, item in enumerate(items):
             try:
-                matrices = self._encode([materials[row] for row in rows], layers)
-            except NotFiniteError as error:
-                for place in error.rows:
-                    found[rows[place]] = reasons[rows[place]] = str(error)
-                continue
-            for place, row in enumerate(rows):
-                found[row] = matrices[layers.index(questions[row].layer)][place]
-            break
+                read[row] = _read(item.material)
+            except (FormulaError, StructureError) as error:
+                found[row] = str(error)
+        columns = self.encoder.columns([*read.values()])
+        rows = [*read]
+        taken = _enter(self.encoder.rejections(columns, overlaps=True), rows, found)
+        rows = [rows[place] for place in taken]
+        matrices, reasons = self.encoder.encode_finite(self.encoder.inputs(columns.take(taken)), layers)
+        for vector, place in enumerate(_enter(reasons, rows, found)):
+            row = rows[place]
+            found[row] = matrices[layers.index(items[row].layer)][vector]
         return found
 
-    def _reasons(self, materials: list[Any]) -> list[str | None]:
-        """Put compositions or crystals in place of what came, and say what cannot be encoded."""
-        reasons: list[str | None] = [None] * len(materials)
-        for row, material in enumerate(materials):
-            try:
-                if isinstance(material, StructureError):
-                    raise material
-                if self.encoder.recipe is None:
-                    materials[row] = material.composition if isinstance(material, Crystal) else parse_formula(material)
-                    check_elements(materials[row])
-            except (FormulaError, StructureError) as error:
-                reasons[row] = str(error)
-        if self.encoder.recipe is not None:
-            rows = [row for row, reason in enumerate(reasons) if reason is None]
-            columns = CrystalColumns.of([materials[row] for row in rows])
-            for row, reason in zip(rows, self.encoder.uncovered(columns), strict=True):
-                reasons[row] = reason
-            for overlap in find_overlaps(columns):
-                reasons[rows[overlap.crystal]] = overlap.describe(columns)
-        return reasons
 
-    def _encode(self, materials: list[Any], layers: list[str]) -> list[NDArray[np.float32]]:
-        if self.encoder.recipe is None:
-            compositions: list[Composition] = materials
-            return self.encoder.encode_fractions(element_fractions(compositions), layers)
-        return self.encoder.encode_graphs(self.encoder.recipe.build(CrystalColumns.of(materials)), layers)
+def _enter(reasons: list[str | None], rows: list[int], found: list[Vector]) -> list[int]:
+    """Enter the reasons against some rows, and return the places without one."""
+    for row, reason in zip(rows, reasons, strict=True):
+        found[row] = reason or ""
+    return [place for place, reason in enumerate(reasons) if reason is None]
+
+
+def _read(material: str | Crystal | StructureError) -> Composition | Crystal:
+    if isinstance(material, StructureError):
+        raise material
+    return parse_formula(material) if isinstance(material, str) else material
 
 
 class EncoderPool:
@@ -164,7 +150,8 @@ class EncoderPool:
             EncoderError: Its file is damaged.
         """
         with _missing():
-            name, layer = split_feature(feature)
+            ref = LayerRef.parse(feature)
+            name = ref.encoder
             registered = None if name in self._served else await asyncio.to_thread(self._lake.find_encoder, name)
         if registered is not None:
             async with self._opening:
@@ -173,7 +160,7 @@ class EncoderPool:
                     self._served[name] = ServedEncoder(encoder, self._limits, self._metrics)
         served = self._served[name]
         with _missing():
-            return served, served.card.layer(layer).name
+            return served, served.card.layer(ref.layer).name
 
     def close(self) -> None:
         """Finish what waits."""

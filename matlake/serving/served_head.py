@@ -3,15 +3,15 @@
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal
 from matlake.materials.units import quantity_of
-from matlake.regress.prediction.columns import Predicted
-from matlake.regress.prediction.prediction import Prediction
-from matlake.regress.prediction.predictor import Predictor
+from matlake.regress.prediction.opened_head import OpenedHead
+from matlake.regress.prediction.prediction_columns import PredictionColumns
+from matlake.regress.prediction.results import Prediction
 from matlake.serving.batching import Batcher, Capacity
 from matlake.serving.errors import RequestError
 from matlake.serving.metrics import Metrics
@@ -43,7 +43,7 @@ class ServedHead:
         metrics: Counts runs.
     """
 
-    def __init__(self, predictor: Predictor, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, predictor: OpenedHead, limits: Limits, metrics: Metrics) -> None:
         """Start the queues: one for crystals, and one for formulas where they are enough."""
         self.predictor = predictor
         self.card = predictor.head.card
@@ -80,12 +80,12 @@ class ServedHead:
             "quantity": quantity_of(card.target),
             "input": "structures" if self.predictor.needs_crystals else "formulas",
             "features": [feature.feature for feature in card.features],
-            "model": card.model,
-            "n_train": card.n_train,
-            "n_test": card.n_test,
-            "split": card.split,
-            "metrics": card.metrics,
-            "created": card.created,
+            "model": card.model.kind,
+            "n_train": card.evaluation.n_train,
+            "n_test": card.evaluation.n_test,
+            "split": card.training.split,
+            "metrics": asdict(card.evaluation.metrics),
+            "created": card.provenance.created,
             "map": self.predictor.head.reference is not None,
         }
 
@@ -150,7 +150,7 @@ def _atoms(one: _Input) -> int:
     return len(one.material.numbers) if isinstance(one.material, Crystal) else 1
 
 
-def _predicting(predict: Callable[[list[Any]], Predicted]) -> Callable[[list[_Input]], list[RowJson]]:
+def _predicting(predict: Callable[[list[Any]], PredictionColumns]) -> Callable[[list[_Input]], list[RowJson]]:
     def run(inputs: list[_Input]) -> list[RowJson]:
         predicted = predict([one.material for one in inputs])
         return [_row_json(predicted, row, one) for row, one in enumerate(inputs)]
@@ -158,14 +158,13 @@ def _predicting(predict: Callable[[list[Any]], Predicted]) -> Callable[[list[_In
     return run
 
 
-def _row_json(predicted: Predicted, row: int, one: _Input) -> RowJson:
-    answer = predicted.answer(row, one.name)
-    if not isinstance(answer, Prediction):
-        return RowJson("", answer.reason)
-    if not math.isfinite(answer.value):
+def _row_json(predicted: PredictionColumns, row: int, one: _Input) -> RowJson:
+    result = predicted.result(row, one.name)
+    if not isinstance(result, Prediction):
+        return RowJson("", result.reason)
+    if not math.isfinite(result.value):
         return RowJson("", "the head returned a value that is not finite")
-    # what answer.document() returns, without copying each value on the way
-    document = {**vars(answer), "nearest": [vars(neighbour) for neighbour in answer.nearest]}
+    document = result.document()
     if one.coordinates:
         place = predicted.coordinates
         document["coordinates"] = None if place is None else place[row, :MAP_AXES].tolist()

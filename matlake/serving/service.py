@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal
 from matlake.regress.heads.card import HeadCard
-from matlake.regress.prediction.predictor import open_predictor
+from matlake.regress.prediction.opened_head import open_head
 from matlake.regress.uncertainty.reference_set import Reference
 from matlake.serving.assets import Asset
 from matlake.serving.errors import RequestError
@@ -51,7 +51,7 @@ class Service:
         self.limits = settings.limits
         self.metrics = Metrics()
         self.is_stopping = False
-        predictors = [open_predictor(lake, name, threads=threads_of_a_run()) for name in dict.fromkeys(settings.heads)]
+        predictors = [open_head(lake, name, threads=threads_of_a_run()) for name in dict.fromkeys(settings.heads)]
         self.heads = {
             predictor.head.card.name: ServedHead(predictor, self.limits, self.metrics) for predictor in predictors
         }
@@ -122,7 +122,7 @@ class Service:
         texts = choose(request.formulas, request.structures, self.limits)
         encoder, layer = await self.encoders.find(request.encoder or self.default_feature)
         encoder.check_takes(texts.kind)
-        index = await self.indexes.find(f"{encoder.card.name}@{layer}")
+        index = await self.indexes.find(str(encoder.card.ref(layer)))
         materials, names = await self._read(texts)
         vectors = await encoder.embed(materials, layer)
         rows = await self._in_thread(search, index, names, vectors, request.k, request.dataset)

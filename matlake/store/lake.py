@@ -15,6 +15,7 @@ from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_enco
 from matlake.errors import Hint, LakeError
 from matlake.files import write_whole
 from matlake.store import delta
+from matlake.store.folders import LakeFolders
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,29 +45,8 @@ FAILURES_SCHEMA: Final = pa.schema(
 
 
 @dataclass(frozen=True)
-class Lake:
-    """An opened lake.
-
-    Attributes:
-        path: Its folder.
-    """
-
-    path: Path
-
-    @property
-    def embeddings(self) -> Path:
-        """The Delta table of vectors, partitioned by encoder, digest and layer."""
-        return self.path / "embeddings"
-
-    @property
-    def failures(self) -> Path:
-        """The Delta table of contents that an encoder refuses, partitioned by encoder and digest."""
-        return self.path / "failures"
-
-    @property
-    def encoders(self) -> Path:
-        """The folder of the encoders used in this lake."""
-        return self.path / "encoders"
+class Lake(LakeFolders):
+    """An opened lake."""
 
     def dataset(self, name: str) -> Path:
         """Return the Delta table of a dataset.
@@ -79,11 +59,11 @@ class Lake:
                 f"{name!r} cannot name a dataset",
                 f"use letters, digits, '_' and '-', start with a letter; not {', '.join(sorted(RESERVED_NAMES))}",
             )
-        return self.path / "datasets" / name
+        return self.datasets / name
 
     def dataset_names(self) -> list[str]:
         """Return the names of all datasets."""
-        return sorted(log.parent.name for log in self.path.glob("datasets/*/_delta_log") if any(log.iterdir()))
+        return sorted(log.parent.name for log in self.datasets.glob("*/_delta_log") if any(log.iterdir()))
 
     def find_encoder(self, name: str) -> RegisteredEncoder:
         """Find an encoder by name: the lake's own first, then those shipped with the package."""
@@ -140,7 +120,7 @@ def open_lake(path: Path, *, create: bool = False) -> Lake:
     Raises:
         LakeError: There is no lake, or its format is newer than this version reads.
     """
-    marker = path / MARKER
+    lake, marker = Lake(path), path / MARKER
     if not marker.exists():
         if not create:
             raise LakeError(
@@ -150,25 +130,25 @@ def open_lake(path: Path, *, create: bool = False) -> Lake:
                     cli="`matlake import` makes one; --lake names another place",
                 ),
             )
-        if path.is_dir() and any(path.iterdir()) and not (path / "embeddings").is_dir():
+        if path.is_dir() and any(path.iterdir()) and not lake.embeddings.is_dir():
             raise LakeError(f"{path} holds other files and is no lake", "name a new or an empty folder")
-        _create(path)
+        _create(lake)
     try:
         version = json.loads(marker.read_bytes())["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise LakeError(f"{marker} is not the marker of a lake") from error
     if version > FORMAT_VERSION:
         raise LakeError(f"the lake at {path} has format {version}, newer than {FORMAT_VERSION}", "update matlake")
-    return Lake(path)
+    return lake
 
 
-def _create(path: Path) -> None:
+def _create(lake: Lake) -> None:
     """Make the tables, then the marker: a lake with a marker is complete."""
     try:
-        for folder in ("datasets", "embeddings", "failures", "encoders", "heads"):
-            (path / folder).mkdir(parents=True, exist_ok=True)
-        delta.create_table(path / "embeddings", EMBEDDINGS_SCHEMA, ["encoder", "encoder_sha256", "layer"])
-        delta.create_table(path / "failures", FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
-        write_whole(path / MARKER, json.dumps({"format_version": FORMAT_VERSION}).encode())
+        for folder in (lake.datasets, lake.embeddings, lake.failures, lake.encoders, lake.heads):
+            folder.mkdir(parents=True, exist_ok=True)
+        delta.create_table(lake.embeddings, EMBEDDINGS_SCHEMA, ["encoder", "encoder_sha256", "layer"])
+        delta.create_table(lake.failures, FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
+        write_whole(lake.path / MARKER, json.dumps({"format_version": FORMAT_VERSION}).encode())
     except OSError as error:
-        raise LakeError(f"cannot make a lake at {path}: {error}") from error
+        raise LakeError(f"cannot make a lake at {lake.path}: {error}") from error

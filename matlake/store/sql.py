@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from matlake.encoders.card import EncoderCard
+from matlake.encoders.card import EncoderCard, InputKind
 from matlake.errors import Hint, QueryError
 from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
@@ -38,7 +38,7 @@ MATERIAL_COLUMNS = frozenset(
 )
 """Columns of ``materials`` and of the datasets that are no properties."""
 
-CONTENT_KEYS = {"composition": "composition_hash", "crystal": "crystal_hash"}
+CONTENT_KEYS = {InputKind.COMPOSITION: "composition_hash", InputKind.CRYSTAL: "crystal_hash"}
 """What an encoder sees of a material, by the encoder's kind of input; null where there is nothing to see."""
 
 _CRYSTAL_TYPES = {
@@ -84,8 +84,9 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
         for name, has_geometry in datasets.items():
             hidden = _INTERNAL_COLUMNS if has_geometry else (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)
             connection.execute(f"CREATE VIEW {identifier(name)} AS {_shown(name, hidden)}")
-        _embedding_views(lake, connection)
-        _failure_view(lake, connection, names)
+        cards = [registered.card for registered in lake.list_encoders()]
+        _embedding_views(lake, connection, cards)
+        _failure_view(lake, connection, names, cards)
         connection.execute(f"SET allowed_directories = [{literal(str(lake.path.resolve()) + '/')}]")
         for setting in (
             "enable_external_access = false",
@@ -184,17 +185,19 @@ def _shown(dataset: str, hidden: tuple[str, ...]) -> str:
     )
 
 
-def _embedding_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
+def _embedding_views(lake: Lake, connection: duckdb.DuckDBPyConnection, cards: list[EncoderCard]) -> None:
     selects = [_NO_EMBEDDINGS]
     table = delta.open_table(lake.embeddings)
-    for registered in lake.list_encoders():
-        card = registered.card
+    filled = delta.partitions(table)
+    for card in cards:
         for layer in card.layers:
-            files = delta.live_files(table, embedding_partition(card, layer.name)) if table else []
-            if not files:
+            partition = embedding_partition(card, layer.name)
+            if table is None or partition not in filled:
                 continue
+            files = delta.live_files(table, partition)
+            ref = identifier(str(card.ref(layer.name)))
             connection.execute(
-                f"CREATE VIEW internal.{identifier(f'{card.name}@{layer.name}')} AS "
+                f"CREATE VIEW internal.{ref} AS "
                 f"SELECT content_hash, vector::FLOAT[{layer.dim}] AS vector FROM {read_parquet(files)}"
             )
             joined = (
@@ -205,7 +208,7 @@ def _embedding_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
                 f"CREATE VIEW embed.{{}} AS SELECT m.dataset, m.material_id, e.vector::FLOAT[{layer.dim}] AS vector "
                 + joined
             )
-            connection.execute(view.format(identifier(f"{card.name}@{layer.name}")))
+            connection.execute(view.format(ref))
             if layer.name == card.default_layer:
                 connection.execute(view.format(identifier(card.name)))
             selects.append(
@@ -221,11 +224,11 @@ def embedding_partition(card: EncoderCard, layer: str) -> dict[str, str]:
 
 
 def failure_partition(card: EncoderCard) -> dict[str, str]:
-    """Return the partition of the failures table that holds what an encoder refused."""
+    """Return the partition of the failures table that holds what an encoder rejects."""
     return {"encoder": card.name, "encoder_sha256": card.sha256}
 
 
-def failure_key(kind: str, dataset: str) -> str:
+def failure_key(kind: InputKind, dataset: str) -> str:
     """Return the expression over a dataset's rows that the keys of the failures table are compared with.
 
     It is the content; or the row itself where it has none, as one without a crystal has for an encoder of crystals.
@@ -235,10 +238,12 @@ def failure_key(kind: str, dataset: str) -> str:
         dataset: Name of the dataset.
     """
     column = CONTENT_KEYS[kind]
-    return column if kind == "composition" else f"coalesce({column}, {literal(dataset + '/')} || material_id)"
+    return column if kind is InputKind.COMPOSITION else f"coalesce({column}, {literal(dataset + '/')} || material_id)"
 
 
-def _failure_view(lake: Lake, connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
+def _failure_view(
+    lake: Lake, connection: duckdb.DuckDBPyConnection, names: list[str], cards: list[EncoderCard]
+) -> None:
     selects = [_NO_FAILURES]
     selects += [
         f"SELECT {literal(name)} AS dataset, material_id, source_row, formula, 'import' AS stage, "
@@ -246,9 +251,10 @@ def _failure_view(lake: Lake, connection: duckdb.DuckDBPyConnection, names: list
         for name in names
     ]
     table = delta.open_table(lake.failures)
-    for registered in lake.list_encoders():
-        card = registered.card
-        files = delta.live_files(table, failure_partition(card)) if table else []
+    filled = delta.partitions(table)
+    for card in cards:
+        partition = failure_partition(card)
+        files = delta.live_files(table, partition) if table is not None and partition in filled else []
         selects += [
             f"SELECT {literal(name)} AS dataset, m.material_id, m.source_row, m.formula, 'embed' AS stage, "
             f"{literal(card.name)} AS encoder, e.reason FROM internal.{identifier(name)} AS m "

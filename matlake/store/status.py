@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from matlake.encoders.layer_ref import LayerRef
 from matlake.store import delta
 from matlake.store.lake import Lake
 from matlake.store.sql import MATERIAL_COLUMNS, embedding_partition, identifier
@@ -32,7 +33,7 @@ class Status:
     def lines(self) -> list[Line]:
         """Return the text for people."""
         datasets = [(d["name"], d["materials"], ", ".join(d["properties"]) or None) for d in self.datasets]
-        layers = [(f"{e['name']}@{e['layer']}", e["vectors"], e["bytes"] / 1e6) for e in self.encoders]
+        layers = [(str(LayerRef(e["name"], e["layer"])), e["vectors"], e["bytes"] / 1e6) for e in self.encoders]
         return [
             TextTable((Column("dataset"), Column("materials", "right", ","), Column("properties")), datasets),
             "",
@@ -60,7 +61,7 @@ def status(lake: Lake) -> Status:
                 }
             )
         (failures,) = connection.execute("SELECT count(*) FROM failures").fetchall()[0]
-    heads = sorted(card.parent.name for card in lake.path.glob("heads/*/card.json"))
+    heads = sorted(card.parent.name for card in lake.heads.glob("*/card.json"))
     return Status(datasets, _embedded_layers(lake), heads, failures)
 
 

@@ -16,9 +16,8 @@ from samples import CRYSTAL_ENCODER, ELASTIC
 
 import matlake
 from matlake.cli.main import cli
-from matlake.encoders.card import write_card
+from matlake.encoders.card import Target, write_card
 from matlake.errors import EncoderError, MatlakeError, SourceError, TrainingError
-from matlake.studies.extrapolation.measurement import table_of
 
 TARGET = "bulk_modulus_VRH_GPa"
 POOLED = f"{CRYSTAL_ENCODER}@pooled"
@@ -85,7 +84,7 @@ def test_every_way_runs_once(run: Callable[..., Result], lake: matlake.Lake, tmp
     assert again["measured"] == 0
     assert again["splits"] == document["splits"]
     assert not list((lake.path / "unfinished").glob("*"))
-    assert table_of(lake).is_dir()
+    assert (lake.path / "extrapolations").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -139,12 +138,15 @@ def test_a_dataset_of_the_lake_tells_what_an_encoder_trained_on_it_saw(
     shutil.copytree(shipped.folder, folder)
     training = shipped.card.training
     sha256, _ = lake.read_dataset("elastic")
-    columns = training["columns"] | {"target_columns": [TARGET], "material_column": None, "held_out": None}
+    assert training.table is not None
+    assert training.columns is not None
+    columns = replace(training.columns, target_columns=(TARGET,), material_column=None, held_out=None)
+    table = replace(training.table, file="elastic", sha256=sha256)
     own = replace(
         shipped.card,
         name="own",
-        target={"name": TARGET, "unit": "GPa"},
-        training=training | {"table": {"file": "elastic", "sha256": sha256}, "columns": columns},
+        target=Target(TARGET, "GPa"),
+        training=replace(training, table=table, columns=columns),
     )
     write_card(own, folder)
     matlake.embed(lake, ["own"])

@@ -46,3 +46,12 @@ def test_mistakes_end_with_a_message(cli: Cli) -> None:
     assert "no numeric column 'hardness'" in str(cli.json(*ASKED, "--targets", "hardness", code=1)["error"])
     assert "unknown configuration" in str(cli.json(*ASKED, "--configs", "SC:Magic", code=1)["error"])
     assert "exclude each other" in str(cli.json(*ASKED, "--where", "band_gap_eV > 0", code=2)["error"])
+
+
+def test_options_have_one_name_in_the_help_and_their_former_names_work(cli: Cli) -> None:
+    assert "--max-seconds" in cli("evaluate", "transfer", "--help")
+    for study, former in (("transfer", ("--budget", "--embedded")), ("extrapolation", ("--budget", "--seen"))):
+        shown = cli("evaluate", study, "--help")
+        assert not [name for name in former if name in shown]
+    asked = (*ASKED, "--targets", "band_gap_eV", *LITTLE, "--budget", "1e-9")
+    assert cli.json(*asked, "--embedded", "magpie")["out_of_time"] is True

@@ -17,7 +17,7 @@ def test_two_of_the_shipped_encoders_are_descriptors() -> None:
 def test_their_cards_say_that_nothing_was_learned() -> None:
     for name in ("fractions", "magpie"):
         card = open_encoder(SHIPPED / name).card
-        assert card.training["learned"] == "nothing"
+        assert card.training.learned == "nothing"
         assert not card.target
         assert card.licence
         assert card.citation
@@ -27,7 +27,7 @@ def test_their_cards_say_that_nothing_was_learned() -> None:
 def test_fractions_are_the_element_fractions() -> None:
     encoder = open_encoder(SHIPPED / "fractions")
     assert np.array_equal(encoder.encode(reference_fractions()), reference_fractions())
-    assert encoder.card.training["attributes"] == list(ELEMNET_ELEMENTS)
+    assert encoder.card.training.attributes == ELEMNET_ELEMENTS
 
 
 def test_descriptors_can_be_embedded_and_queried(lake) -> None:

@@ -5,6 +5,7 @@ import pytest
 from sample_crystals import fcc
 from samples import CRYSTAL_ENCODER, ENCODER
 
+from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.registry import find_encoder
 from matlake.materials.crystal import CrystalColumns
@@ -16,7 +17,7 @@ def test_what_lies_behind_the_layers_is_left_out(name: str, layers: list[str | N
     wanted = [whole.card.layer(layer).name for layer in layers]
     part = open_encoder(find_encoder(name).folder, layers=wanted)
     fractions = np.random.default_rng(0).dirichlet(np.ones(86), 5).astype(np.float32)
-    materials = fractions if whole.recipe is None else CrystalColumns.of([fcc()])
+    materials = CrystalColumns.of([fcc()]) if whole.input is InputKind.CRYSTAL else fractions
     for layer in wanted:
         assert np.allclose(part.encode(materials, layer), whole.encode(materials, layer), rtol=1e-5, atol=1e-6)
     kept = {output.name for output in part.session.get_outputs()}

@@ -49,7 +49,7 @@ def test_it_agrees_with_matminer_on_measured_compounds(magpie) -> None:
     known = reference_compositions()
     compositions = [known[row] for row in random.choice(len(known), ROWS, replace=False)]
     found = magpie.encode(element_fractions(compositions))
-    assert_agree(found, from_matminer(compositions), magpie.card.training["attributes"])
+    assert_agree(found, from_matminer(compositions), list(magpie.card.training.attributes))
 
 
 def test_it_agrees_with_matminer_on_oqmd(magpie, oqmd) -> None:
@@ -66,7 +66,7 @@ def test_it_agrees_with_matminer_on_oqmd(magpie, oqmd) -> None:
         if len(compositions) == ROWS:
             break
     found = magpie.encode(element_fractions(compositions))
-    assert_agree(found, from_matminer(compositions), magpie.card.training["attributes"])
+    assert_agree(found, from_matminer(compositions), list(magpie.card.training.attributes))
 
 
 def test_it_agrees_with_matminer_on_elements_and_on_many_elements_at_once(magpie) -> None:
@@ -74,11 +74,11 @@ def test_it_agrees_with_matminer_on_elements_and_on_many_elements_at_once(magpie
     compositions = [parse_formula(formula) for formula in formulas]
     found = magpie.encode(element_fractions(compositions))
     assert np.isfinite(found).all()
-    assert_agree(found, from_matminer(compositions), magpie.card.training["attributes"])
+    assert_agree(found, from_matminer(compositions), list(magpie.card.training.attributes))
 
 
 def test_the_card_names_what_each_column_is(magpie) -> None:
-    names = magpie.card.training["attributes"]
+    names = list(magpie.card.training.attributes)
     assert len(names) == len(set(names)) == 145 == magpie.card.layer(None).dim
     hematite = dict(zip(names, magpie.encode(element_fractions([parse_formula("Fe2O3")]))[0].tolist(), strict=True))
     assert hematite["0-norm"] == 2

@@ -21,7 +21,7 @@ def test_its_card_tells_where_it_comes_from_and_how_good_it_is(name) -> None:
     assert card.metrics["test_mae_eV_per_atom"] <= {"cgcnn": 0.10, "schnet": 0.09, "dimenet++": 0.07}[card.architecture]
     assert card.metrics["held_out_mae_eV_per_atom"] > 0
     assert max(card.parity.values()) <= card.parity_tolerance == 1e-5
-    assert card.training["columns"]["held_out"] == "year > 2005"
+    assert card.training.columns.held_out == "year > 2005"
     assert any("Materials Project" in paper for paper in card.citation)
 
 

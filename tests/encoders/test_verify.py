@@ -8,10 +8,21 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, Layer, read_card, write_card
+from matlake.encoders.card import (
+    CARD_FILE,
+    MODEL_FILE,
+    EncoderCard,
+    InputKind,
+    InputParameters,
+    Layer,
+    Precision,
+    read_card,
+    write_card,
+)
+from matlake.encoders.contract import batch_tolerance
 from matlake.encoders.reference import reference_fractions
 from matlake.encoders.registry import SHIPPED, list_encoders
-from matlake.encoders.verify import batch_tolerance, verify_encoder
+from matlake.encoders.verify import verify_encoder
 from matlake.files import sha256_of
 from matlake.materials.elements import ELEMNET_ELEMENTS
 
@@ -33,14 +44,14 @@ def toy_encoder(folder, nodes, dim=3) -> EncoderCard:
         name="toy",
         version=1,
         architecture="toy",
-        input="composition",
+        input=InputKind.COMPOSITION,
         layers=(Layer("1", "h", dim),),
         default_layer="1",
         sha256=sha256_of(folder / MODEL_FILE),
-        precision="float32",
+        precision=Precision.FLOAT32,
         parity_tolerance=1e-5,
         licence="none",
-        input_parameters={"elements": list(ELEMNET_ELEMENTS)},
+        input_parameters=InputParameters(ELEMNET_ELEMENTS),
     )
     write_card(card, folder)
     return card

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from matlake.export.pretraining.training_data import TableRecipe, TrainingTable
+from matlake.encoders.training_record import TableRecipe
+from matlake.export.pretraining.training_data import TrainingTable
 
 if TYPE_CHECKING:
     from matlake.export.pretraining.run import PretrainRequest

@@ -13,18 +13,18 @@ from samples import BUNDLED
 
 from matlake.encoders.card import MODEL_FILE, read_card
 from matlake.encoders.encoder import open_encoder
-from matlake.encoders.graph_inputs import graph_inputs
 from matlake.encoders.reference import reference_crystals
 from matlake.encoders.verify import verify_encoder
 from matlake.errors import EncoderError, SourceError, TrainingError
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
+from matlake.encoders.training_record import TableRecipe  # noqa: E402
 from matlake.export.graph_export import GRAPH_OPERATORS, graph_model  # noqa: E402
 from matlake.export.packaging import ExportRequest, export_encoder  # noqa: E402
 from matlake.export.pretraining.run import PretrainRequest, load_trained, run_pretraining  # noqa: E402
 from matlake.export.pretraining.run_record import read_run  # noqa: E402
-from matlake.export.pretraining.training_data import TableRecipe, TrainingTable, read_training_data  # noqa: E402
+from matlake.export.pretraining.training_data import TrainingTable, read_training_data  # noqa: E402
 from matlake.networks.architectures import ARCHITECTURES  # noqa: E402 - after the skip
 
 TARGET = "bulk_modulus_VRH_GPa"
@@ -93,13 +93,13 @@ def test_an_exported_network_keeps_the_contract(exported, name) -> None:
 def test_the_card_tells_graph_elements_data_and_errors(exported, runs, name) -> None:
     card, record = read_card(exported[name]), read_run(runs[name])
     assert card.input == "crystal"
-    assert card.input_parameters["graph"]["cutoff_A"] == ARCHITECTURES[name].cutoff_A
-    assert card.input_parameters["elements"] == list(record.elements)
+    assert card.input_parameters.graph.cutoff_A == ARCHITECTURES[name].cutoff_A
+    assert card.input_parameters.elements == record.elements
     assert max(card.parity.values()) <= card.parity_tolerance == 1e-5
     assert card.licence == "CC BY 4.0"
     assert set(card.metrics) == {f"{part}_mae_GPa" for part in ("val", "test", "held_out")}
     assert card.metrics["test_mae_GPa"] == pytest.approx(record.results["test_mae"], rel=1e-3)
-    assert card.training["columns"]["held_out"] == "space_group_number = 225"
+    assert card.training.columns.held_out == "space_group_number = 225"
 
 
 @pytest.mark.parametrize("name", GRAPH_NETWORKS)
@@ -114,10 +114,10 @@ def test_the_graph_has_known_operators_only(exported, name) -> None:
 def test_a_batch_without_edges_works(exported, name) -> None:
     encoder = open_encoder(exported[name])
     alone = reference_crystals().take([len(reference_crystals()) - 2])  # one atom in a box of 30 Å
-    graphs = encoder.recipe.build(alone)
-    assert graphs.edges.tolist() == [0]
-    assert all(np.isfinite(vectors).all() for vectors in encoder.encode_graphs(graphs, ["pooled", "prediction"]))
-    assert all(array.size for array in graph_inputs(graphs).values())
+    inputs = encoder.inputs(alone)
+    assert inputs.graphs.edges.tolist() == [0]
+    assert all(np.isfinite(vectors).all() for vectors in encoder.encode_inputs(inputs, ["pooled", "prediction"]))
+    assert all(array.size for array in encoder.feed(inputs).values())
 
 
 @pytest.mark.parametrize("name", GRAPH_NETWORKS)
@@ -192,9 +192,9 @@ def test_an_unknown_size_is_refused(request_for) -> None:
 def test_elements_outside_the_training_rows_are_refused(exported) -> None:
     encoder = open_encoder(exported["schnet"])
     hydrogen = reference_crystals().take([len(reference_crystals()) - 1])
-    elements = encoder.card.input_parameters["elements"]
+    elements = encoder.card.input_parameters.elements
     expected = None if "H" in elements else f"element H is not among the {len(elements)} of this encoder"
-    assert encoder.uncovered(hydrogen) == [expected]
+    assert encoder.rejections(hydrogen) == [expected]
 
 
 def test_int8_is_refused_for_graph_networks(runs, tmp_path) -> None:

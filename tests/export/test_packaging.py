@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from matlake.encoders.card import MODEL_FILE, read_card
+from matlake.encoders.card import MODEL_FILE, Target, read_card
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.verify import verify_encoder
 from matlake.errors import EncoderError, TrainingError
@@ -100,8 +100,8 @@ def test_the_card_tells_data_errors_and_licence(exported) -> None:
     card = read_card(exported["int8"])
     assert card.licence == "CC BY 4.0"
     assert any("OQMD" in paper for paper in card.citation)
-    assert card.target == {"name": "formation_energy_eV_per_atom", "unit": "eV/atom"}
-    assert card.training["table"]["read"] == 200
+    assert card.target == Target("formation_energy_eV_per_atom", "eV/atom")
+    assert card.training.table.read == 200
     assert set(card.metrics) == {
         f"{part}_mae{of}_eV_per_atom" for part in ("val", "test") for of in ("", "_of_float32_network")
     }

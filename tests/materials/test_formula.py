@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition as Referee
 
+from matlake.encoders.rejections import rejections
 from matlake.errors import FormulaError
+from matlake.materials.compositions import CompositionColumns
 from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.formula import (
     check_elements,
     element_fractions,
-    fractions_matrix,
     parse_formula,
-    uncovered_elements,
 )
 
 
@@ -29,11 +29,12 @@ def referee_fractions(formula: str) -> np.ndarray:
     return np.array([composition.get_atomic_fraction(symbol) for symbol in ELEMNET_ELEMENTS])
 
 
-def columns_of(formulas: list[str]) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+def columns_of(formulas: list[str]) -> CompositionColumns:
     compositions = [parse_formula(formula) for formula in formulas]
     numbers = [[z for z, _ in c.amounts] for c in compositions]
     fractions = [[n / sum(a for _, a in c.amounts) for _, n in c.amounts] for c in compositions]
-    return pa.chunked_array([pa.array(numbers, pa.list_(pa.int16()))]), pa.chunked_array([fractions])
+    table = pa.table({"atomic_numbers": pa.array(numbers, pa.list_(pa.int16())), "fractions": fractions})
+    return CompositionColumns.from_arrow(table)
 
 
 def test_elements_are_the_86_of_elemnet_in_order_of_atomic_number() -> None:
@@ -106,8 +107,8 @@ def test_element_outside_the_86_is_an_error_and_never_a_zero_vector(symbol: str)
         element_fractions([composition])
     with pytest.raises(FormulaError, match=symbol):
         check_elements(composition)
-    numbers, _ = columns_of(["TiO2", f"{symbol}O2"])
-    assert [reason and symbol in reason for reason in uncovered_elements(numbers).to_pylist()] == [None, True]
+    reasons = rejections(columns_of(["TiO2", f"{symbol}O2"]), ELEMNET_ELEMENTS)
+    assert [reason and symbol in reason for reason in reasons] == [None, True]
 
 
 def test_equal_compositions_share_their_content_hash() -> None:
@@ -163,7 +164,10 @@ def test_fractions_agree_with_pymatgen_on_random_formulas(formula: str) -> None:
 
 @given(st.lists(groups, min_size=1, max_size=5))
 def test_columns_of_a_dataset_give_the_same_fractions(formulas: list[str]) -> None:
-    matrix = fractions_matrix(*columns_of(formulas))
+    matrix = columns_of(formulas).matrix(ELEMNET_ELEMENTS)
+    np.testing.assert_array_equal(
+        matrix, CompositionColumns.of([parse_formula(f) for f in formulas]).matrix(ELEMNET_ELEMENTS)
+    )
     np.testing.assert_array_equal(matrix, element_fractions([parse_formula(f) for f in formulas]))
     np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-5)
 

@@ -14,7 +14,7 @@ from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.formula import Composition, element_fractions, parse_formula
 from matlake.materials.oxidation_states import OxidationStates
 
-LISTED = read_card(SHIPPED / "magpie").input_parameters["oxidation_states"]
+LISTED = read_card(SHIPPED / "magpie").input_parameters.oxidation_states
 STATES = OxidationStates.from_card(LISTED, ELEMNET_ELEMENTS)
 SEVERAL = np.array([len(LISTED[symbol]) > 1 for symbol in ELEMNET_ELEMENTS])
 

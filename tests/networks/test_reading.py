@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from matlake.encoders.card import CARD_FILE
-from matlake.encoders.encoder import open_encoder
+from matlake.encoders.encoder import open_crystal_encoder
 from matlake.encoders.reference import reference_crystals
 from matlake.encoders.registry import find_encoder
 from matlake.errors import EncoderError
@@ -22,17 +22,16 @@ ENCODERS = [f"{architecture}-mp-formation-energy" for architecture in ("cgcnn", 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_all_layers_are_those_of_the_file(name: str) -> None:
-    encoder = open_encoder(find_encoder(name).folder)
+    encoder = open_crystal_encoder(find_encoder(name).folder)
     network = read_network(find_encoder(name).folder)
     crystals = reference_crystals().take(np.arange(5, 50, 5))
-    assert encoder.recipe is not None
-    graphs = encoder.recipe.build(crystals)
+    inputs = encoder.inputs(crystals)
     batch = ARCHITECTURES[encoder.card.architecture].batch
     assert batch is not None
     with torch.no_grad():
-        layers = network(batch(graphs))
+        layers = network(batch(inputs.graphs))
     for layer in encoder.card.layers:
-        expected = encoder.encode_graphs(graphs, [layer.name])[0]
+        expected = encoder.encode_inputs(inputs, [layer.name])[0]
         assert np.abs(layers[layer.name].numpy() - expected).max() <= 2e-5 * np.abs(expected).max()
 
 
@@ -41,7 +40,7 @@ def test_every_weight_can_be_trained() -> None:
         network = read_network(find_encoder(name).folder)
         assert all(parameter.requires_grad and parameter.isfinite().all() for parameter in network.parameters())
         card = find_encoder(name).card
-        fresh = ARCHITECTURES[card.architecture].network(**card.training["sizes"])
+        fresh = ARCHITECTURES[card.architecture].network(**card.training.sizes)
         assert network.state_dict().keys() == fresh.state_dict().keys()
 
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matlake.plots.style import embedding_map, parity_plot
+from matlake.plots.embedding_map import embedding_map
+from matlake.plots.files import save_files
+from matlake.plots.parity import parity_plot
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 
@@ -12,8 +14,8 @@ Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 def test_plots_come_as_png_and_svg_with_units_on_their_axes(tmp_path: Path, vectors: Vectors) -> None:
     x, y = vectors
     for paths in (
-        parity_plot(tmp_path / "parity.v1", y, y + 0.5, quantity="band gap", unit="eV"),
-        embedding_map(tmp_path / "map", x, y, quantity="band gap", unit="eV"),
+        save_files(tmp_path, parity_plot("parity.v1", y, y + 0.5, quantity="band gap", unit="eV")),
+        save_files(tmp_path, embedding_map("map", x, y, quantity="band gap", unit="eV")),
     ):
         png, svg = paths
         assert png.read_bytes().startswith(b"\x89PNG")
@@ -24,6 +26,6 @@ def test_plots_come_as_png_and_svg_with_units_on_their_axes(tmp_path: Path, vect
 @pytest.mark.parametrize("value", [0.0, 3.0])
 def test_values_that_do_not_vary_can_be_drawn(tmp_path: Path, vectors: Vectors, value: float) -> None:
     same = np.full(12, value)
-    assert all(path.exists() for path in parity_plot(tmp_path / "parity", same, same, quantity="x", unit=""))
+    assert all(path.exists() for path in save_files(tmp_path, parity_plot("parity", same, same, quantity="x", unit="")))
     x = vectors[0][:12]
-    assert all(path.exists() for path in embedding_map(tmp_path / "map", x, same, quantity="x", unit=""))
+    assert all(path.exists() for path in save_files(tmp_path, embedding_map("map", x, same, quantity="x", unit="")))

@@ -16,8 +16,8 @@ import matlake
 from matlake.encoders.encoder import open_encoder
 from matlake.materials.formula import element_fractions, parse_formula
 from matlake.materials.structure_files.sniff import parse_structure
+from matlake.regress.prediction.opened_head import open_head
 from matlake.regress.prediction.predict import predict
-from matlake.regress.prediction.predictor import open_predictor
 
 HEAD_V1 = Path(__file__).parents[1] / "data" / "head_v1" / "gap-v1"
 DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
@@ -38,7 +38,7 @@ def test_predictions_of_structures_are_those_of_the_head(
     texts = [*elastic["poscar"].to_pylist()[:3], "nonsense", CSCL]
     answer = server.post("/v1/predict", {"head": "modulus", "structures": texts, "coordinates": True}).document
     crystals = [parse_structure(text) for text in texts if text != "nonsense"]
-    expected = open_predictor(served_lake, "modulus").predict_crystals(crystals)
+    expected = open_head(served_lake, "modulus").predict_crystals(crystals)
     assert [one["value"] for one in answer["predictions"]] == pytest.approx(expected.values.tolist(), rel=1e-5)
     assert [one["input"] for one in answer["predictions"]] == [one.composition.reduced_formula for one in crystals]
     assert expected.coordinates is not None
@@ -57,7 +57,7 @@ def test_a_head_on_compositions_takes_structures_too(server: Running) -> None:
 
 def test_a_head_older_than_trust_answers_what_it_can(tmp_path: Path) -> None:
     lake = matlake.open_lake(tmp_path / "lake", create=True)
-    shutil.copytree(HEAD_V1, lake.path / "heads" / HEAD_V1.name)
+    shutil.copytree(HEAD_V1, lake.heads / HEAD_V1.name)
     with serving(lake, HEAD_V1.name) as (server, _):
         (head,) = server.get("/v1/heads").document["heads"]
         assert (head["level"], head["map"]) == (None, False)
@@ -127,7 +127,7 @@ def test_heads_tell_what_they_predict_and_need(server: Running) -> None:
 
 def test_the_map_holds_the_training_materials_and_their_values(served_lake: matlake.Lake, server: Running) -> None:
     answer = server.get("/v1/heads/gap/map")
-    reference = open_predictor(served_lake, "gap").head.reference
+    reference = open_head(served_lake, "gap").head.reference
     assert reference is not None
     assert answer.document["formula"] == reference.formula.tolist()
     assert np.allclose(answer.document["x"], reference.coordinates[:, 0], atol=1e-4)

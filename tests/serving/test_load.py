@@ -12,7 +12,7 @@ from samples import BUNDLED
 
 import matlake
 from matlake.materials.structure_files.sniff import parse_structure
-from matlake.regress.prediction.predictor import open_predictor
+from matlake.regress.prediction.opened_head import open_head
 
 CLIENTS = 64
 
@@ -21,7 +21,7 @@ CLIENTS = 64
 def test_answers_under_load_are_those_of_predict_alone(
     served_lake: matlake.Lake, server: Running, elastic: pa.Table, head: str
 ) -> None:
-    predictor = open_predictor(served_lake, head)
+    predictor = open_head(served_lake, head)
     if head == "gap":
         kind, texts = "formulas", pq.read_table(BUNDLED / "expt_gap.parquet")["formula"].to_pylist()[1::15]
         alone = [predictor.predict([text]) for text in texts]

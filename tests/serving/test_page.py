@@ -161,7 +161,7 @@ def test_new_elements_are_named(page: Page) -> None:
     page.type("PuN")
     page.answer()
     assert page.text("warnings").startswith("Low confidence: ")
-    assert "training material holds Pu" in page.text("warnings") or "training materials hold Pu" in page.text(
+    assert "training material contains Pu" in page.text("warnings") or "training materials contain Pu" in page.text(
         "warnings"
     )
     assert page.text("verdict") != "Inside the applicability domain"

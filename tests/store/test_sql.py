@@ -9,6 +9,7 @@ import pytest
 from samples import ENCODER
 
 from matlake import Lake, embed, import_table
+from matlake.encoders import registry
 from matlake.errors import QueryError
 from matlake.store.sql_output import render
 from matlake.store.status import status
@@ -107,3 +108,12 @@ def test_status_counts_what_is_there(lake: Lake) -> None:
     assert document["heads"] == []
     assert document["failures"] == 0
     assert ["gaps", "300", "band_gap_eV"] in [line.split() for line in plain_lines(status(lake).lines())]
+
+
+def test_a_connection_reads_each_card_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    inner = registry.read_card
+    monkeypatch.setattr(registry, "read_card", lambda folder: read.append(folder) or inner(folder))
+    with lake.connect():
+        names = sorted(folder.name for folder in read)
+    assert names == [one.card.name for one in lake.list_encoders()]

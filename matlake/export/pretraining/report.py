@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from matlake.encoders.training_record import TableAccount
 from matlake.export.pretraining.learning_curve import CURVE_FILES
 from matlake.export.pretraining.run_record import RunRecord
-from matlake.export.pretraining.training_data import TableAccount
 from matlake.networks.training_config import TrainingConfig
 from matlake.networks.training_history import EpochReport
 

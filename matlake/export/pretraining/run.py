@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from matlake.encoders.training_record import TableRecipe
 from matlake.errors import TrainingError
 from matlake.export.pretraining.examples import make_examples
 from matlake.export.pretraining.learning_curve import draw_learning_curve
 from matlake.export.pretraining.run_record import RunRecord, read_run, write_run
-from matlake.export.pretraining.training_data import Rows, TableRecipe, TrainingData, TrainingTable, read_training_data
+from matlake.export.pretraining.training_data import Rows, TrainingData, TrainingTable, read_training_data
 from matlake.extras import tool_versions
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS

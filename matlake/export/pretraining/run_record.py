@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from matlake.encoders.training_record import TableAccount, TableRecipe
 from matlake.errors import TrainingError
-from matlake.export.pretraining.training_data import TableAccount, TableRecipe
 from matlake.files import write_whole
 
 RUN_FILE: Final = "run.json"
@@ -66,10 +66,8 @@ def read_run(folder: Path) -> RunRecord | None:
                 f"{path} has format {fields['format_version']}, this matlake reads {FORMAT_VERSION}",
                 "update matlake, or delete the file and pretrain again with the settings of the run",
             )
-        recipe, account = fields["recipe"], fields["account"]
-        recipe["target_columns"], recipe["shares"] = tuple(recipe["target_columns"]), tuple(recipe["shares"])
-        account["bad_material_examples"] = tuple(account["bad_material_examples"])
-        fields |= {"recipe": TableRecipe(**recipe), "account": TableAccount(**account)}
+        recipe, account = TableRecipe.read_entries(fields["recipe"]), TableAccount.read_entries(fields["account"])
+        fields |= {"recipe": recipe, "account": account}
         return RunRecord(**{**fields, "elements": tuple(fields["elements"])})
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path} is not the record of a run: {error!r}", "pretrain again") from error

@@ -1,13 +1,12 @@
 """Which contents encoders were trained on, from the tables that their cards name."""
 
-import json
 from collections.abc import Iterable
-from typing import Any
 
 from matlake.encoders.card import EncoderCard
-from matlake.encoders.training_contents import RANDOM_SHARES, TrainingContents
+from matlake.encoders.training_contents import TrainingContents
+from matlake.encoders.training_record import TableRecipe
 from matlake.errors import EncoderError, SourceError
-from matlake.export.pretraining.training_data import TableRecipe, TrainingTable, read_training_data
+from matlake.export.pretraining.training_data import TrainingTable, read_training_data
 from matlake.materials.crystal import CrystalColumns
 
 
@@ -33,17 +32,22 @@ def read_training_contents(
     known = list(cards)
     found: dict[str, TrainingContents] = {}
     for table in tables:
-        read: dict[str, TrainingContents] = {}
+        read: dict[TableRecipe, TrainingContents] = {}
         for card in known:
-            if card.training.get("table", {}).get("sha256") != table.sha256:
+            if card.training.table is None or card.training.table.sha256 != table.sha256:
                 continue
-            columns = json.dumps(card.training.get("columns"), sort_keys=True)
-            if columns not in read:
-                read[columns] = _read(table, _recipe(card))
-            found[card.sha256] = read[columns]
+            recipe = card.training.columns
+            if recipe is None:
+                raise EncoderError(
+                    f"the card of {card.name} does not say how its table was read",
+                    "leave the table out: all of its rows then count as possibly trained on",
+                )
+            if recipe not in read:
+                read[recipe] = _read(table, recipe)
+            found[card.sha256] = read[recipe]
         if not read:
             named = ", ".join(
-                f"{card.name} ({card.training.get('table', {}).get('file', 'no table')})" for card in known
+                f"{card.name} ({card.training.table.file if card.training.table else 'no table'})" for card in known
             )
             raise SourceError(
                 f"{table.name} is not the table that any of these encoders was trained on: {named}",
@@ -62,23 +66,3 @@ def _read(table: TrainingTable, recipe: TableRecipe) -> TrainingContents:
         frozenset(crystals[row].content_hash for row in range(len(crystals))),
         frozenset(parts["val"].compositions),
     )
-
-
-def _recipe(card: EncoderCard) -> TableRecipe:
-    fields: dict[str, Any] = dict(card.training.get("columns") or {})
-    try:
-        if "formula_column" in fields:  # as runs were recorded before there were crystals
-            fields["material_column"] = fields.pop("formula_column")
-            fields["target_columns"] = [fields.pop("target_column")]
-        return TableRecipe(
-            **fields
-            | {
-                "target_columns": tuple(fields["target_columns"]),
-                "shares": tuple(fields.get("shares", RANDOM_SHARES)),
-            }
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise EncoderError(
-            f"the card of {card.name} does not say how its table was read: {error!r}",
-            "leave the table out: all of its rows then count as possibly trained on",
-        ) from error

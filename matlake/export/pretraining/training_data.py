@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.encoders.training_contents import RANDOM_SHARES, random_parts
+from matlake.encoders.training_contents import random_parts
+from matlake.encoders.training_record import TableAccount, TableRecipe
 from matlake.errors import FormulaError, Hint, SourceError, StructureError
 from matlake.files import sha256_of
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
@@ -86,61 +87,6 @@ class Rows:
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.targets)
-
-
-@dataclass(frozen=True)
-class TableRecipe:
-    """How a table becomes training data.
-
-    Attributes:
-        target_columns: Columns of numbers, their units at the end of their names.
-        input: ``composition`` or ``crystal``.
-        material_column: Column of formulas, or of structures as text; None for the usual names, or for the geometry
-            that a dataset keeps.
-        split_column: Column of ``train``, ``val`` and ``test``; None for a random split by composition.
-        held_out: SQL predicate; rows that it selects are the part ``held_out``, and no row of equal composition is
-            trained on.
-        max_abs: Rows with a larger absolute target are dropped as outliers; None keeps all.
-        shares: Shares of train, val and test in a random split.
-        seed: Seeds the random split.
-    """
-
-    target_columns: tuple[str, ...]
-    input: str = "composition"
-    material_column: str | None = None
-    split_column: str | None = None
-    held_out: str | None = None
-    max_abs: float | None = None
-    shares: tuple[float, float, float] = RANDOM_SHARES
-    seed: int = 1234567
-
-
-@dataclass(frozen=True)
-class TableAccount:
-    """Where every row of the table went.
-
-    Attributes:
-        file: Name of the file or dataset.
-        sha256: Its digest, hexadecimal.
-        read: Rows in the table.
-        missing_target: Rows dropped because no target has a finite value.
-        bad_materials: Rows dropped because the formula or structure cannot be read, or has an element that the
-            network has no place for.
-        bad_material_examples: Messages for the first few of them.
-        outliers: Rows dropped because an absolute target is larger than allowed.
-        kin_of_held_out: Rows dropped because their composition is among those held out.
-        rows: Rows in each part.
-    """
-
-    file: str
-    sha256: str
-    read: int
-    missing_target: int
-    bad_materials: int
-    bad_material_examples: tuple[str, ...]
-    outliers: int
-    kin_of_held_out: int
-    rows: dict[str, int]
 
 
 @dataclass(frozen=True)

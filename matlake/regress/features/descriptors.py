@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from matlake.encoders.descriptors import is_descriptor
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.encoders.registry import copy_to_lake
-from matlake.materials.formula import fractions_matrix, uncovered_elements
 from matlake.regress.features.feature import Feature
 from matlake.store.lake import Lake
 
@@ -42,10 +41,10 @@ def describe(descriptor: Encoder, layer: str, compositions: pa.Table, vectors: N
     Returns:
         Why a row has no vector; None where it has one.
     """
-    reasons: list[str | None] = uncovered_elements(compositions["atomic_numbers"]).to_pylist()
+    columns = descriptor.read_columns(compositions)
+    reasons = descriptor.rejections(columns)
     taken = np.flatnonzero([reason is None for reason in reasons])
     for start in range(0, len(taken), CHUNK_ROWS):
         rows = taken[start : start + CHUNK_ROWS]
-        some = compositions.take(rows)
-        vectors[rows] = descriptor.encode(fractions_matrix(some["atomic_numbers"], some["fractions"]), layer)
+        vectors[rows] = descriptor.encode(columns.take(rows), layer)
     return reasons

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from matlake.encoders.registry import split_feature
+from matlake.encoders.card import InputKind
+from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import TrainingError
 from matlake.store.lake import Lake
 
@@ -17,7 +18,7 @@ class Feature:
         layer: Name of the layer.
         sha256: Digest of the encoder's ONNX file.
         dim: Length of the vector.
-        input: What the encoder encodes, ``composition`` or ``crystal``; cards of heads older than crystals lack it.
+        input: What the encoder encodes; cards of heads older than crystals lack it.
     """
 
     feature: str
@@ -25,7 +26,11 @@ class Feature:
     layer: str
     sha256: str
     dim: int
-    input: str = "composition"
+    input: InputKind = InputKind.COMPOSITION
+
+    def __post_init__(self) -> None:
+        """Read the input from the text of a card."""
+        object.__setattr__(self, "input", InputKind(self.input))
 
 
 def resolve_features(lake: Lake, features: list[str]) -> tuple[Feature, ...]:
@@ -37,10 +42,10 @@ def resolve_features(lake: Lake, features: list[str]) -> tuple[Feature, ...]:
     """
     resolved: list[Feature] = []
     for text in features:
-        name, layer_name = split_feature(text)
-        card = lake.find_encoder(name).card
-        layer = card.layer(layer_name)
-        feature = Feature(f"{card.name}@{layer.name}", card.name, layer.name, card.sha256, layer.dim, card.input)
+        ref = LayerRef.parse(text)
+        card = lake.find_encoder(ref.encoder).card
+        layer = card.layer(ref.layer)
+        feature = Feature(str(card.ref(layer.name)), card.name, layer.name, card.sha256, layer.dim, card.input)
         if feature in resolved:
             raise TrainingError(f"feature {feature.feature} is named twice")
         resolved.append(feature)

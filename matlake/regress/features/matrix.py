@@ -12,10 +12,10 @@ from typing import Any, Final
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.errors import Hint, QueryError, TrainingError, embed_first
+from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.elements import SYMBOLS
 from matlake.regress.features.columns import read_columns, read_crystals
@@ -72,7 +72,7 @@ class Matrix:
         material_id: str [n].
         formula: str [n].
         groups: str [n], hash of the composition: polymorphs are one group.
-        missing: Rows left out for want of a feature.
+        missing: Rows left out because a feature is missing.
         sql: The query that selects the rows.
         columns: [n] each, the columns asked for: numbers (NaN where null), times (NaT) or text (None).
         crystals: The n crystals, if asked for; one without atoms where a material has no crystal structure.
@@ -115,7 +115,7 @@ def read_matrix(
     Raises:
         TrainingError: The target is unknown, not numeric, not finite or constant; a feature is not embedded;
             a column is unknown; fewer than ``MIN_ROWS`` rows.
-        QueryError: ``where`` is no predicate over ``materials``.
+        QueryError: ``where`` is not a predicate over ``materials``.
     """
     if dataset is not None and dataset not in lake.dataset_names():
         raise TrainingError(
@@ -146,10 +146,10 @@ def read_matrix(
                 lacking = keys.take(np.flatnonzero(~found))
                 reasons = _reasons(feature, lacking)
             else:
-                refused = describe(descriptor, feature.layer, compositions, vectors)
-                found = np.array([reason is None for reason in refused], dtype=bool)
+                rejected = describe(descriptor, feature.layer, compositions, vectors)
+                found = np.array([reason is None for reason in rejected], dtype=bool)
                 lacking = keys.take(np.flatnonzero(~found))
-                reasons = [reason for reason in refused if reason is not None]
+                reasons = [reason for reason in rejected if reason is not None]
             kept &= found
             missing += _missing(feature, lacking, reasons)
     if not kept.all():
@@ -162,7 +162,7 @@ def read_matrix(
     return Matrix(
         x=x,
         y=y,
-        fractions=_fractions(compositions),
+        fractions=CompositionColumns.from_arrow(compositions).matrix(SYMBOLS),
         groups=keys["composition_hash"].to_numpy().astype(np.str_),
         missing=tuple(missing),
         sql=sql,
@@ -311,12 +311,3 @@ def _reasons(feature: Feature, lacking: pa.Table) -> list[str]:
 def _missing(feature: Feature, lacking: pa.Table, reasons: list[str]) -> list[Missing]:
     names = zip(lacking["dataset"].to_pylist(), lacking["material_id"].to_pylist(), reasons, strict=True)
     return [Missing(dataset, material_id, feature.feature, reason) for dataset, material_id, reason in names]
-
-
-def _fractions(compositions: pa.Table) -> NDArray[np.float32]:
-    """Return float32 [n, 118], the fractions of all elements: crystals hold some that no composition encoder has."""
-    numbers = compositions["atomic_numbers"].combine_chunks()
-    fractions = np.zeros((len(compositions), len(SYMBOLS)), dtype=np.float32)
-    places = pc.list_parent_indices(numbers).to_numpy(), pc.list_flatten(numbers).to_numpy() - 1
-    fractions[places] = pc.list_flatten(compositions["fractions"]).to_numpy()
-    return fractions

@@ -1,6 +1,6 @@
 """``finetune``: a saved IR-net is trained on rows of a target domain, and saved as a head of its own."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -8,18 +8,17 @@ from numpy.typing import NDArray
 
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import HeadError, Hint, TrainingError
-from matlake.materials.units import quantity_of
 from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.finetuning.plots import history_plots
-from matlake.regress.finetuning.result import FinetuneResult, Forgetting
+from matlake.regress.finetuning.result import FinetuneResult
 from matlake.regress.finetuning.saved_network import SavedNetwork, read_saved_network
-from matlake.regress.finetuning.source_rows import Past, SourceRows, find_past, rows_of_unseen
+from matlake.regress.finetuning.source_rows import Past, SourceRows, find_past, rows_of_new
 from matlake.regress.finetuning.tuning import CAL_INPUTS, Labelled, Tuning, check_tuning, tune
-from matlake.regress.heads.card import HeadCard, check_name
+from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRecord, TrainingRows, check_name
 from matlake.regress.heads.evaluation import curve_of
-from matlake.regress.heads.measure import made_with, measure_fitted
+from matlake.regress.heads.measure import made_now, measure_fitted
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import check_encoder, save_head
 from matlake.regress.heads.train import fractions_baseline
@@ -43,7 +42,7 @@ class FinetuneRequest:
         target_rows: SQL predicate over ``materials`` that selects the rows of the target domain.
         method: ``plain``, ``cal`` or ``cal-inputs``.
         name: Name of the new head; by default that of the old one and the method.
-        seed: Decides which rows are set aside, their order, and what is drawn.
+        seed: Decides which rows are held out, their order, and what is drawn.
     """
 
     head: str
@@ -56,7 +55,7 @@ class FinetuneRequest:
 def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) -> FinetuneResult:
     """Train a saved IR-net on, measure it before and after, calibrate its intervals, and save it as a new head.
 
-    A fifth of the target's compositions is set aside for the test, drawn from those that the head was not trained on.
+    A fifth of the target's compositions is held out for the test, drawn from those that the head was not trained on.
 
     Args:
         lake: The lake that holds the head.
@@ -64,9 +63,9 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
         progress: Hears what is being done.
 
     Raises:
-        HeadError: No such head, one that is no IR-net, or a name that cannot be given to the new one.
+        HeadError: No such head, one that is not an IR-net, or a name that cannot be given to the new one.
         TrainingError: Unknown method; too few rows are selected, or the head was trained on nearly all of them.
-        QueryError: ``target_rows`` is no predicate over ``materials``.
+        QueryError: ``target_rows`` is not a valid predicate over ``materials``.
         EncoderError: An encoder that the head was trained on is not there.
         MissingExtraError: ONNX Runtime or torch is not installed.
     """
@@ -117,49 +116,29 @@ class _Finetuning:
         )
         before = measure(matrix.y[test_rows], self.saved.fitted.predict(matrix.x[test_rows]))
         self.progress.note("comparing with fewer rows and with element fractions")
-        curve = curve_of(self.fit, matrix, rows, test_rows, seed)
-        curve.append({"rows": len(rows), "mae": measured.evaluation.metrics.mae})
-        forgetting = self._forgetting(fitted)
-        fields = measured.card_fields()
-        fields["evaluation"] |= {
-            "before": asdict(before),
-            "forgetting": asdict(forgetting) if forgetting else None,
-        }
-        saved = save_head(
-            self.lake.path,
-            replace(
-                card,
-                name=name,
-                training_sql=matrix.sql,
-                split=_SPLIT,
-                split_description=held_out.description,
-                parameters=self._parameters(),
-                seed=seed,
-                n_train=len(rows),
-                n_test=len(test_rows),
-                n_dropped=len(held_out.dropped),
-                fractions_baseline=asdict(fractions_baseline(self._from_scratch(), matrix, held_out, seed)),
-                random_evaluation=None,
-                learning_curve=curve,
-                cross_validation={},
-                **fields,
-                **made_with(),
-            ),
-            measured.content,
-            measured.reference,
-            draw_plots(
-                measured.test,
-                curve,
-                measured.evaluation.baseline.mae,
-                quantity=quantity_of(card.target),
-                unit=card.unit,
-            )
-            | history_plots(fitted.regressor),
+        tuning = FineTuning(before, self._forgetting(fitted))
+        new = HeadCard(
+            name=name,
+            target=card.target,
+            unit=card.unit,
+            features=card.features,
+            training=TrainingRows(matrix.sql, _SPLIT, held_out.description, len(held_out.dropped), seed),
+            model=ModelRecord(card.model.kind, self._parameters(), None, measured.parity),
+            evaluation=measured.evaluation,
+            fractions_baseline=fractions_baseline(self._from_scratch(), matrix, held_out, seed),
+            random_evaluation=None,
+            learning_curve=curve_of(self.fit, matrix, rows, test_rows, seed),
+            fine_tuning=tuning,
+            calibration=measured.calibration,
+            domain=measured.domain,
+            provenance=made_now(),
         )
-        return FinetuneResult(saved, before, measured.evaluation, forgetting, matrix.missing, measured.test)
+        plots = draw_plots(new, measured.test) | history_plots(fitted.regressor)
+        new = save_head(self.lake.path, new, measured.content, measured.reference, plots)
+        return FinetuneResult(new, tuning, matrix.missing, measured.test)
 
     def _from_scratch(self) -> Model:
-        return ir_net_model(IR_NETS[self.saved.card.model], self.saved.widths)
+        return ir_net_model(IR_NETS[self.saved.card.model.kind], self.saved.widths)
 
     def _parameters(self) -> dict[str, object]:
         card = self.saved.card
@@ -196,9 +175,9 @@ def _read_target(lake: Lake, card: HeadCard, where: str) -> Matrix:
 
 
 def _hold_out(matrix: Matrix, past: Past, request: FinetuneRequest) -> HeldOut:
-    """Set a fifth of the compositions aside that the head has not been trained on; train on all other rows."""
-    unseen = rows_of_unseen(matrix, past.compositions)
-    compositions = len(np.unique(matrix.groups[unseen]))
+    """Hold out a fifth of the compositions that the head was not trained on; train on all other rows."""
+    new = rows_of_new(matrix, past.compositions)
+    compositions = len(np.unique(matrix.groups[new]))
     if compositions < MIN_COMPOSITIONS:
         selected = len(np.unique(matrix.groups))
         raise TrainingError(
@@ -206,10 +185,10 @@ def _hold_out(matrix: Matrix, past: Past, request: FinetuneRequest) -> HeldOut:
             f"{request.target_rows!r} selects; {MIN_COMPOSITIONS} new ones are needed, of which some are tested",
             "select other rows, or train the head without these first",
         )
-    _, drawn = hold_out_groups(matrix.groups[unseen], request.seed)
-    test = unseen[drawn]
+    _, drawn = hold_out_groups(matrix.groups[new], request.seed)
+    test = new[drawn]
     train = np.setdiff1d(np.arange(len(matrix.y)), test)
-    known = len(matrix.y) - len(unseen)
+    known = len(matrix.y) - len(new)
     description = (
         f"tests {len(test):,} of {len(matrix.y):,} target rows, a fifth of the compositions that {request.head} was "
         f"not trained on, and trains on {len(train):,}"

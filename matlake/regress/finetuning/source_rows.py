@@ -34,8 +34,8 @@ class Past:
     """What is known of the rows that a head was trained on.
 
     Attributes:
-        rows: The rows; None where the lake has changed since, so that they cannot be told.
-        compositions: Hashes of the compositions trained on; of those that the head remembers where the rows are not
+        rows: The rows; None if the lake has changed since, so that they cannot be found.
+        compositions: Hashes of the compositions trained on; those of its reference rows if the rows are not
             known.
     """
 
@@ -58,27 +58,27 @@ def find_past(lake: Lake, card: HeadCard) -> Past:
 
 
 def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> SourceRows | None:
-    """Select and split again; None unless that gives as many rows, and those that the head remembers are among them."""
+    """Select and split again; None unless that gives as many rows, and the head's reference rows are among them."""
     try:
-        split = parse_split(card.split)
+        split = parse_split(card.training.split)
         matrix = read_matrix(
             lake,
             card.target,
             card.features,
-            where=f"(dataset, material_id) IN (SELECT (s.dataset, s.material_id) FROM ({card.training_sql}) AS s)",
+            where=f"(dataset, material_id) IN (SELECT (s.dataset, s.material_id) FROM ({card.training.sql}) AS s)",
             columns=split.columns,
             crystals=split.needs_crystals,
         )
-        held = split.hold_out(matrix, card.seed)
+        held = split.hold_out(matrix, card.training.seed)
     except MatlakeError:
         return None
-    if (len(held.train), len(held.test)) != (card.n_train, card.n_test) or reference is None:
+    if (len(held.train), len(held.test)) != (card.evaluation.n_train, card.evaluation.n_test) or reference is None:
         return None
     trained = set(zip(matrix.dataset[held.train].tolist(), matrix.material_id[held.train].tolist(), strict=True))
-    remembered = zip(reference.dataset.tolist(), reference.material_id.tolist(), strict=True)
-    return SourceRows(matrix, held.train, held.test) if trained.issuperset(remembered) else None
+    kept = zip(reference.dataset.tolist(), reference.material_id.tolist(), strict=True)
+    return SourceRows(matrix, held.train, held.test) if trained.issuperset(kept) else None
 
 
-def rows_of_unseen(matrix: Matrix, compositions: frozenset[str]) -> Rows:
+def rows_of_new(matrix: Matrix, compositions: frozenset[str]) -> Rows:
     """Return the rows whose composition is not among some."""
     return np.flatnonzero(~np.isin(matrix.groups, sorted(compositions)))

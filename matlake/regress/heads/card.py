@@ -1,129 +1,294 @@
-"""The card of a head: what it predicts, from what, how well, and how its predictions are to be judged."""
+"""The card of a head: what it predicts, from what, how well, and where its predictions hold."""
 
-import json
 import re
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from matlake.errors import HeadError
-from matlake.files import write_whole
+from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.feature import Feature
 from matlake.regress.uncertainty.intervals import Interval
 
-CARD_FILE: Final = "card.json"
-FORMAT_VERSION: Final = 2
-"""1 had no intervals, scores, reference rows, and fewer metrics."""
+FORMAT_VERSION: Final = 3
+"""1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice."""
 
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}")
 
 
 @dataclass(frozen=True)
-class HeadCard:
-    """Everything known about a head apart from its weights and the rows it remembers.
+class TrainingRows:
+    """Which rows the head was trained on.
 
-    Metrics are documents of ``evaluation.Evaluation``.
+    Attributes:
+        sql: The query that selected the rows.
+        split: Method that held out the test rows, with its argument.
+        split_description: What the split did, for people.
+        n_dropped: Rows neither trained nor tested on.
+        seed: Seed of split, search and model.
+    """
+
+    sql: str
+    split: str
+    split_description: str
+    n_dropped: int
+    seed: int
+
+
+class Limit(StrEnum):
+    """What can end a search."""
+
+    FITS = "fits"
+    SECONDS = "seconds"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may cost; it ends with the first limit that is reached.
+
+    Attributes:
+        fits: Models fitted in all, one for each fold and candidate.
+        seconds: Time after which none is begun. A search that ends so depends on the machine, not on the seed alone.
+    """
+
+    fits: int = 45
+    seconds: float = 120.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model with parameters, and its errors in cross-validation.
+
+    Attributes:
+        model: Name of the model; ``ensemble`` for a weighted mean of others.
+        parameters: Its parameters.
+        mae: Mean over folds of the mean absolute error, in the target's unit.
+        mae_std: Standard deviation over folds.
+        folds: Folds that it was fitted to: fewer than all if it was dropped, or if the budget was spent.
+    """
+
+    model: str
+    parameters: dict[str, Any]
+    mae: float
+    mae_std: float
+    folds: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """The search for a model and its parameters, by cross-validation on training rows.
+
+    Attributes:
+        candidates: What was tried, best first; those that did not complete all folds come last.
+        folds: Number of folds, cut by composition.
+        rows: Training rows that took part.
+        fits: Models fitted; None for format 1.
+        budget: What was allowed; None for format 1.
+        stopped_by: The limit that ended the search; None if all there is was tried.
+    """
+
+    candidates: tuple[Candidate, ...]
+    folds: int
+    rows: int
+    fits: int | None = None
+    budget: Budget | None = None
+    stopped_by: Limit | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return what ``train --json`` says of it: the errors of the best candidate first."""
+        best = self.candidates[0]
+        return {"mae": best.mae, "mae_std": best.mae_std, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The regressor.
+
+    Attributes:
+        kind: Its name.
+        parameters: Its parameters.
+        search: How they were chosen; None for a head that was fine-tuned.
+        parity: Largest difference of the ONNX file from what was fitted, relative to the target's standard deviation.
+    """
+
+    kind: str
+    parameters: dict[str, Any]
+    search: Search | None = None
+    parity: float | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Errors on one set of test rows.
+
+    Attributes:
+        n_train: Rows that the model was fitted to; test rows were never added.
+        n_test: Rows that the errors were measured on.
+        metrics: Errors of the model.
+        intervals: Bootstrap intervals of the metrics.
+        baseline: Errors of the mean of the training rows.
+        nearest_baseline: Errors of the value of the nearest training material, by the same features; None for format 1.
+    """
+
+    n_train: int
+    n_test: int
+    metrics: Metrics
+    intervals: Intervals
+    baseline: Metrics
+    nearest_baseline: Metrics | None
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A point of a learning curve.
+
+    Attributes:
+        rows: Training rows that the model was fitted to.
+        mae: Mean absolute error on the test rows, in the target's unit.
+    """
+
+    rows: int
+    mae: float
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """Errors on the test rows of the head that was fine-tuned.
+
+    Attributes:
+        rows: Number of them, without compositions that the new head was trained on.
+        before: Errors of the old head.
+        after: Errors of the new one.
+    """
+
+    rows: int
+    before: Metrics
+    after: Metrics
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """What fine-tuning changed.
+
+    Attributes:
+        before: Errors of the old head on the test rows.
+        forgetting: Errors on the old head's own test rows; None if they cannot be found any more.
+    """
+
+    before: Metrics
+    forgetting: Forgetting | None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Prediction intervals, and what they hold of the test rows.
+
+    Attributes:
+        interval: How intervals are made.
+        coverage: Share of measured values in their interval.
+        mean_width: In the target's unit.
+    """
+
+    interval: Interval
+    coverage: float
+    mean_width: float
+
+    def check(self) -> dict[str, float]:
+        """Return what was found on the test rows."""
+        return {"coverage": self.coverage, "mean_width": self.mean_width}
+
+
+@dataclass(frozen=True)
+class ApplicabilityDomain:
+    """The training set as predictions are compared with it, and how far that explained errors on the test rows.
+
+    Attributes:
+        element_rows: Number of training rows that hold an element.
+        block_rows: Number of training rows of each set of blocks of the periodic table that elements are in, such as
+            ``spd``; empty in cards older than it.
+        rank_correlation: Of absolute error and out-of-distribution score; None if one of them does not vary.
+        beyond: Share of scores above 1.
+        reference_sha256: Digest of the file of reference rows.
+        reference_rows: Number of them.
+    """
+
+    element_rows: dict[str, int]
+    block_rows: dict[str, int]
+    rank_correlation: float | None
+    beyond: float | None
+    reference_sha256: str = ""
+    reference_rows: int = 0
+
+    def check(self) -> dict[str, float | None]:
+        """Return what was found on the test rows."""
+        return {"rank_correlation": self.rank_correlation, "beyond": self.beyond}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """When and with what a head was made.
+
+    Attributes:
+        created: Time of training, ISO 8601 with offset.
+        tool_versions: Versions that made the file.
+    """
+
+    created: str
+    tool_versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class HeadCard:
+    """Everything known about a head apart from its weights and its reference rows.
 
     Attributes:
         name: Name in the lake.
         target: Property predicted.
-        unit: Its unit; empty where the column's name states none.
+        unit: Its unit; empty if the column's name states none.
         features: Embedded layers that make up the input, in order, with the digests of their encoders.
-        training_sql: The query that selected the rows.
-        split: How test rows were set aside.
-        model: Kind of regressor.
-        parameters: Its parameters, chosen by cross-validation on training rows.
-        seed: Seed of split, choice and model.
-        n_train: Rows the head was fitted to; test rows were never added.
-        n_test: Rows the metrics were measured on.
-        metrics: Errors of this very file on the test rows, in the target's unit.
-        baseline: The same of predicting the training rows' mean.
-        fractions_baseline: The same of the same model on element fractions.
-        cross_validation: What the choice was made from.
-        parity: Largest difference from scikit-learn, relative to the target's standard deviation.
-        tool_versions: Versions that made the file.
-        created: Time of training, ISO 8601 with offset.
+        training: The rows.
+        model: The regressor.
+        evaluation: Errors of this very file on the test rows.
+        fractions_baseline: Errors of the same model on element fractions, on the same rows.
+        random_evaluation: The same model fitted and measured on a random split; None if the split is random.
+        learning_curve: The same model fitted to parts of the training rows, ascending.
+        fine_tuning: What fine-tuning changed; None for a head trained from scratch.
+        calibration: Its intervals; None for format 1.
+        domain: Its applicability domain; None for format 1.
+        provenance: Its making.
         sha256: Digest of the ONNX file, hexadecimal.
-        split_description: What the split did, for people.
-        n_dropped: Rows on neither side of the split.
-        evaluation: Errors on the test rows with bootstrap intervals, beside the baselines.
-        random_evaluation: The same model fitted and measured on a random split; None where the split is random.
-        learning_curve: ``rows`` and ``mae`` of the same model fitted to parts of the training rows.
-        interval: How intervals are made; None for format 1.
-        interval_check: On the test rows: ``coverage``, share of measured values in their interval; ``mean_width``, in
-            the target's unit.
-        ood_check: On the test rows: ``rank_correlation`` of absolute error and score; ``beyond``, share of scores
-            above 1.
-        reference_sha256: Digest of the file of remembered training rows.
-        reference_rows: Number of them.
-        element_rows: Number of training rows that hold an element.
-        block_rows: Number of training rows of each set of blocks of the periodic table that elements are in, such as
-            ``spd``; empty in cards older than it.
-        format_version: Version of this schema.
+        format_version: Version of the schema in which the card was written.
     """
 
     name: str
     target: str
     unit: str
     features: tuple[Feature, ...]
-    training_sql: str
-    split: str
-    model: str
-    parameters: dict[str, Any]
-    seed: int
-    n_train: int
-    n_test: int
-    metrics: dict[str, float | None]
-    baseline: dict[str, float | None]
-    fractions_baseline: dict[str, float | None]
-    cross_validation: dict[str, Any] = field(default_factory=dict)
-    parity: float | None = None
-    tool_versions: dict[str, str] = field(default_factory=dict)
-    created: str = ""
+    training: TrainingRows
+    model: ModelRecord
+    evaluation: Evaluation
+    fractions_baseline: Metrics
+    random_evaluation: Evaluation | None
+    learning_curve: tuple[CurvePoint, ...]
+    fine_tuning: FineTuning | None
+    calibration: Calibration | None
+    domain: ApplicabilityDomain | None
+    provenance: Provenance
     sha256: str = ""
-    split_description: str = ""
-    n_dropped: int = 0
-    evaluation: dict[str, Any] = field(default_factory=dict)
-    random_evaluation: dict[str, Any] | None = None
-    learning_curve: list[dict[str, float]] = field(default_factory=list)
-    interval: Interval | None = None
-    interval_check: dict[str, float] = field(default_factory=dict)
-    ood_check: dict[str, float | None] = field(default_factory=dict)
-    reference_sha256: str = ""
-    reference_rows: int = 0
-    element_rows: dict[str, int] = field(default_factory=dict)
-    block_rows: dict[str, int] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
+    @property
+    def interval(self) -> Interval | None:
+        """How intervals are made; None for format 1."""
+        return self.calibration.interval if self.calibration else None
 
-def read_card(path: Path) -> HeadCard:
-    """Read a head's card, of this format or an older one.
-
-    Raises:
-        HeadError: It is missing, damaged, or newer than this version.
-    """
-    try:
-        fields = json.loads(path.read_bytes())
-        if fields["format_version"] > FORMAT_VERSION:
-            raise HeadError(
-                f"{path} has card format {fields['format_version']}, newer than {FORMAT_VERSION}", "update matlake"
-            )
-        fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
-        if fields.get("interval") is not None:
-            fields["interval"] = Interval(**fields["interval"])
-        return HeadCard(**fields)
-    except OSError as error:
-        raise HeadError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise HeadError(f"{path} is not a head's card: {error!r}", "train the head again") from error
-
-
-def write_card(card: HeadCard, path: Path) -> None:
-    """Write a card, whole or not at all."""
-    write_whole(path, (json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode())
+    @property
+    def full_curve(self) -> tuple[CurvePoint, ...]:
+        """The learning curve with the head itself as its last point."""
+        return (*self.learning_curve, CurvePoint(self.evaluation.n_train, self.evaluation.metrics.mae))
 
 
 def check_name(name: str) -> None:
     """Raise HeadError unless a name is safe as a folder."""
     if not NAME_PATTERN.fullmatch(name):
-        raise HeadError(f"{name!r} is not a head name", "use letters, digits, '.', '_', '+' and '-'")
+        raise HeadError(f"{name!r} is not a valid head name", "use letters, digits, '.', '_', '+' and '-'")

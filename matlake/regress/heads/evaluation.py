@@ -1,60 +1,40 @@
-"""How a model does on rows that were set aside, beside what needs no model."""
+"""Errors of a model on test rows, beside baselines that need no model."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.metrics import Intervals, Metrics, bootstrap, mean_baseline, measure
+from matlake.metrics import bootstrap, mean_baseline, measure
 from matlake.regress.features.matrix import Matrix
+from matlake.regress.heads.card import CurvePoint, Evaluation
 from matlake.regress.regressors import Fit, Model, Parameters, fit_model
 from matlake.regress.splits import Rows, subsample
-from matlake.regress.uncertainty.fit_reference import Remembered
+from matlake.regress.uncertainty.fit_reference import ReferenceRows
 
 CURVE_SHARES: Final = (0.125, 0.25, 0.5)
 """Shares of the training rows in a learning curve, besides all of them."""
 
 _FEWEST_ROWS: Final = 20
-"""A point of a learning curve on fewer rows tells nothing."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Errors on one set of rows set aside.
-
-    Attributes:
-        n_train: Rows that the model was fitted to.
-        n_test: Rows set aside.
-        metrics: Errors of the model.
-        intervals: Bootstrap intervals of the metrics.
-        baseline: Errors of the mean of the training rows.
-        nearest_baseline: Errors of the value of the nearest training material, by the same features.
-    """
-
-    n_train: int
-    n_test: int
-    metrics: Metrics
-    intervals: Intervals
-    baseline: Metrics
-    nearest_baseline: Metrics
-
-    def document(self) -> dict[str, Any]:
-        """Return what card and ``train --json`` say of it."""
-        return asdict(self)
+"""A point of a learning curve on fewer rows says nothing."""
 
 
 def evaluate(
-    matrix: Matrix, train_rows: Rows, test_rows: Rows, predicted: NDArray[np.float64], remembered: Remembered, seed: int
+    matrix: Matrix,
+    train_rows: Rows,
+    test_rows: Rows,
+    predicted: NDArray[np.float64],
+    reference_rows: ReferenceRows,
+    seed: int,
 ) -> Evaluation:
-    """Measure predictions for rows set aside.
+    """Measure predictions for test rows.
 
     Args:
         matrix: All rows.
         train_rows: Rows that the model was fitted to.
-        test_rows: Rows set aside [m].
+        test_rows: Rows that they are for [m].
         predicted: float64 [m].
-        remembered: Training rows that the nearest one is looked for among.
+        reference_rows: Training rows among which the nearest one is found.
         seed: Of the bootstrap.
     """
     y_train, y_test = matrix.y[train_rows], matrix.y[test_rows]
@@ -64,13 +44,13 @@ def evaluate(
         metrics=measure(y_test, predicted),
         intervals=bootstrap(y_test, predicted, matrix.groups[test_rows], seed),
         baseline=mean_baseline(y_train, y_test),
-        nearest_baseline=measure(y_test, remembered.nearest_values(matrix, test_rows)),
+        nearest_baseline=measure(y_test, reference_rows.nearest_values(matrix, test_rows)),
     )
 
 
 def learning_curve(
     model: Model, parameters: Parameters, matrix: Matrix, train_rows: Rows, test_rows: Rows, seed: int
-) -> list[dict[str, float]]:
+) -> tuple[CurvePoint, ...]:
     """Measure the same model fitted to parts of the training rows; see ``curve_of``.
 
     Args:
@@ -84,7 +64,7 @@ def learning_curve(
     return curve_of(lambda x, y: fit_model(model, parameters, x, y, seed), matrix, train_rows, test_rows, seed)
 
 
-def curve_of(fit: Fit, matrix: Matrix, train_rows: Rows, test_rows: Rows, seed: int) -> list[dict[str, float]]:
+def curve_of(fit: Fit, matrix: Matrix, train_rows: Rows, test_rows: Rows, seed: int) -> tuple[CurvePoint, ...]:
     """Measure fits to parts of the training rows, each part holding the one before.
 
     Args:
@@ -95,7 +75,7 @@ def curve_of(fit: Fit, matrix: Matrix, train_rows: Rows, test_rows: Rows, seed: 
         seed: Decides what is drawn.
 
     Returns:
-        ``rows`` and ``mae`` of each part, ascending; all training rows are not among them.
+        A point for each part, ascending; all training rows are not among them.
     """
     points = []
     for share in CURVE_SHARES:
@@ -103,5 +83,5 @@ def curve_of(fit: Fit, matrix: Matrix, train_rows: Rows, test_rows: Rows, seed: 
         if len(rows) >= _FEWEST_ROWS:
             fitted = fit(matrix.x[rows], matrix.y[rows])
             mae = measure(matrix.y[test_rows], fitted.predict(matrix.x[test_rows])).mae
-            points.append({"rows": len(rows), "mae": mae})
-    return points
+            points.append(CurvePoint(len(rows), mae))
+    return tuple(points)

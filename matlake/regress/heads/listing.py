@@ -11,18 +11,18 @@ from matlake.text_tables import Column, TextTable
 
 
 def head_summary(card: HeadCard) -> dict[str, Any]:
-    """Return what ``heads list --json`` tells of a head."""
+    """Return what ``heads list --json`` says of a head."""
     return {
         "name": card.name,
         "target": card.target,
         "unit": card.unit,
-        "model": card.model,
+        "model": card.model.kind,
         "features": [feature.feature for feature in card.features],
-        "split": card.split,
-        "n_train": card.n_train,
-        "mae": card.metrics["mae"],
+        "split": card.training.split,
+        "n_train": card.evaluation.n_train,
+        "mae": card.evaluation.metrics.mae,
         "sha256": card.sha256,
-        "created": card.created,
+        "created": card.provenance.created,
     }
 
 
@@ -33,9 +33,9 @@ def head_table(cards: Sequence[HeadCard]) -> TextTable:
         (
             card.name,
             card.target,
-            card.model,
+            card.model.kind,
             " + ".join(feature.feature for feature in card.features),
-            _with_unit(card.metrics["mae"], card),
+            _with_unit(card.evaluation.metrics.mae, card),
         )
         for card in cards
     ]
@@ -49,35 +49,36 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         card: The card.
         folder: The head's folder.
     """
-    ends = card.evaluation.get("intervals", {}).get("mae")
+    ends = card.evaluation.intervals.get("mae")
     between = " [{:.4g}, {:.4g}]".format(*ends) if ends else ""
-    mae, floor = _with_unit(card.metrics["mae"], card), _with_unit(card.baseline["mae"], card)
+    mae, floor = _with_unit(card.evaluation.metrics.mae, card), _with_unit(card.evaluation.baseline.mae, card)
     lines = [
         f"{card.name}: {card.target} in {card.unit or 'no unit'}",
-        f"  model         {card.model}, {parameter_text(card.parameters) or 'no parameters'}",
+        f"  model         {card.model.kind}, {parameter_text(card.model.parameters) or 'no parameters'}",
         "  features      " + "\n                ".join(f"{f.feature} ({f.sha256[:12]})" for f in card.features),
-        f"  trained on    {card.n_train:,} rows: {card.training_sql}",
-        f"  tested on     {card.n_test:,} rows, split {card.split}, seed {card.seed}",
-        *([f"                {card.split_description}"] if card.split_description else []),
+        f"  trained on    {card.evaluation.n_train:,} rows: {card.training.sql}",
+        f"  tested on     {card.evaluation.n_test:,} rows, split {card.training.split}, seed {card.training.seed}",
+        *([f"                {card.training.split_description}"] if card.training.split_description else []),
         f"  test MAE      {mae}{between}; mean of the training rows {floor}",
     ]
-    if card.interval is not None:
-        level, rows, coverage = card.interval.level, card.interval.calibration_rows, card.interval_check["coverage"]
+    if card.calibration is not None and card.domain is not None:
+        interval, coverage = card.calibration.interval, card.calibration.coverage
+        rows = interval.calibration_rows
         lines += [
-            f"  intervals     {level:.0%}, calibrated on {rows:,} rows; hold {coverage:.1%} of the test rows",
-            f"  remembers     {card.reference_rows:,} training rows",
+            f"  intervals     {interval.level:.0%}, calibrated on {rows:,} rows; hold {coverage:.1%} of the test rows",
+            f"  reference     {card.domain.reference_rows:,} training rows",
         ]
     else:
         lines.append("  intervals     none: trained by an older version; train it again to have them")
     plots = sorted(path.name for path in (folder / PLOTS).glob("*.png"))
     return [
         *lines,
-        f"  created       {card.created}",
+        f"  created       {card.provenance.created}",
         f"  sha256        {card.sha256}",
         f"  folder        {folder}",
         *([f"  plots         {', '.join(plots)}"] if plots else []),
     ]
 
 
-def _with_unit(value: float | None, card: HeadCard) -> str:
-    return "unknown" if value is None else f"{value:.4g} {card.unit}".rstrip()
+def _with_unit(value: float, card: HeadCard) -> str:
+    return f"{value:.4g} {card.unit}".rstrip()

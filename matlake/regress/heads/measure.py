@@ -1,29 +1,28 @@
-"""What a fitted model becomes: an ONNX file, its errors on rows set aside, intervals, the rows it remembers."""
+"""What a fitted model becomes: an ONNX file, its errors on test rows, intervals, reference rows."""
 
 import importlib.metadata
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.metrics import rank_correlation
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.heads.evaluation import Evaluation, evaluate
-from matlake.regress.heads.train_result import HeldRows
+from matlake.regress.heads.card import ApplicabilityDomain, Calibration, Evaluation, Provenance
+from matlake.regress.heads.evaluation import evaluate
+from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.onnx.convert import check_parity, convert, run_graph
 from matlake.regress.regressors import Fitted
 from matlake.regress.splits import HeldOut
 from matlake.regress.uncertainty.applicability import FARTHEST, block_rows, element_rows
-from matlake.regress.uncertainty.fit_reference import make_interval, make_reference, remember
-from matlake.regress.uncertainty.intervals import Interval
-from matlake.regress.uncertainty.projection import add_coordinates
+from matlake.regress.uncertainty.fit_reference import choose_reference, make_interval, make_reference
 from matlake.regress.uncertainty.reference_set import Reference
 
 _PARITY_ROWS: Final = 500
-_TOOLS: Final = ("matlake", "scikit-learn", "skl2onnx", "onnx", "crepes", "numpy")
+_TOOLS: Final = ("matlake", "scikit-learn", "skl2onnx", "spox", "onnx", "numpy")
 
 
 @dataclass(frozen=True)
@@ -34,39 +33,19 @@ class Measured:
         content: The ONNX file.
         parity: Largest difference from what was fitted, relative to the target's standard deviation.
         evaluation: Errors of the file on the test rows.
-        interval: How intervals are made.
-        reference: The training rows that it remembers.
+        calibration: Its intervals.
+        domain: Its applicability domain.
+        reference: The training rows that it keeps.
         test: The test rows with its answers.
-        element_rows: Number of training rows that hold an element.
-        block_rows: Number of training rows of each set of blocks of the periodic table.
     """
 
     content: bytes
     parity: float
     evaluation: Evaluation
-    interval: Interval
+    calibration: Calibration
+    domain: ApplicabilityDomain
     reference: Reference
-    test: HeldRows
-    element_rows: dict[str, int]
-    block_rows: dict[str, int]
-
-    def card_fields(self) -> dict[str, Any]:
-        """Return what a head's card says of it."""
-        test = self.test
-        return {
-            "metrics": asdict(self.evaluation.metrics),
-            "baseline": asdict(self.evaluation.baseline),
-            "evaluation": self.evaluation.document(),
-            "interval": self.interval,
-            "interval_check": {"coverage": test.coverage, "mean_width": float(2.0 * test.half_widths.mean())},
-            "ood_check": {
-                "rank_correlation": rank_correlation(test.scores, test.errors),
-                "beyond": float(np.mean(test.scores > FARTHEST)),
-            },
-            "element_rows": self.element_rows,
-            "block_rows": self.block_rows,
-            "parity": self.parity,
-        }
+    test: HeldOutRows
 
 
 def measure_fitted(
@@ -76,26 +55,26 @@ def measure_fitted(
 
     Args:
         matrix: All rows.
-        held_out: Which of them it was fitted to, and which it is measured on.
+        held_out: Which of them it was fitted to, and which are its test rows.
         fitted: The model.
-        residuals: Gives absolute errors float64 [n] for the training rows, each of a model that has not seen its
-            composition; NaN where there is none.
-        seed: Of the bootstrap, and of what is remembered.
+        residuals: Gives absolute errors float64 [n] for the training rows, each of a model that was fitted
+            without its composition; NaN if there is none.
+        seed: Of the bootstrap, and of the reference rows.
 
     Raises:
         HeadError: The model does not survive the conversion to ONNX.
     """
     rows, test_rows = held_out.train, held_out.test
-    remembered = remember(matrix, rows, seed)
-    content = add_coordinates(convert(fitted, matrix.x.shape[1]), remembered.projection)
+    chosen = choose_reference(matrix, rows, seed)
+    content = convert(fitted, matrix.x.shape[1], chosen.projection)
     checked = np.concatenate([test_rows[:_PARITY_ROWS], rows[:_PARITY_ROWS]])
     parity = check_parity(content, fitted, matrix.x[checked])
     predicted = run_graph(content, matrix.x[test_rows])
-    evaluation = evaluate(matrix, rows, test_rows, predicted, remembered, seed)
-    errors = residuals()[np.searchsorted(rows, remembered.rows)]
-    reference, interval = make_reference(matrix, remembered, errors), make_interval(remembered, errors)
-    around = reference.nearest(remembered.projection.apply(matrix.x[test_rows]))
-    test = HeldRows(
+    evaluation = evaluate(matrix, rows, test_rows, predicted, chosen, seed)
+    errors = residuals()[np.searchsorted(rows, chosen.rows)]
+    reference, interval = make_reference(matrix, chosen, errors), make_interval(chosen, errors)
+    around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))
+    test = HeldOutRows(
         matrix.material_id[test_rows],
         matrix.formula[test_rows],
         matrix.y[test_rows],
@@ -105,13 +84,24 @@ def measure_fitted(
     )
     fractions = matrix.fractions[rows]
     return Measured(
-        content, parity, evaluation, interval, reference, test, element_rows(fractions), block_rows(fractions)
+        content,
+        parity,
+        evaluation,
+        Calibration(interval, test.coverage, float(2.0 * test.half_widths.mean())),
+        ApplicabilityDomain(
+            element_rows=element_rows(fractions),
+            block_rows=block_rows(fractions),
+            rank_correlation=rank_correlation(test.scores, test.errors),
+            beyond=float(np.mean(test.scores > FARTHEST)),
+        ),
+        reference,
+        test,
     )
 
 
-def made_with() -> dict[str, Any]:
-    """Return what a head's card says of its making: versions of the tools, and the time."""
-    return {
-        "tool_versions": {tool: importlib.metadata.version(tool) for tool in _TOOLS},
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+def made_now() -> Provenance:
+    """Return the time, and the versions of the tools that make a head."""
+    return Provenance(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        tool_versions={tool: importlib.metadata.version(tool) for tool in _TOOLS},
+    )

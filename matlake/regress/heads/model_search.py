@@ -1,69 +1,68 @@
-"""Choosing a model and its parameters by cross-validation, on training rows only, within a budget."""
+"""Searching for a model and its parameters by cross-validation, on training rows only, within a budget."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
-from matlake.regress.heads.race import HOPELESS, Budget, Candidate, Race
-from matlake.regress.regressors import AUTO, AUTO_MODELS, MODELS, Model, Parameters, check_rows, find_model
-from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model
-from matlake.regress.splits import grouped_folds, subsample
-
-__all__ = ["Budget", "Candidate", "Choice", "choose"]
+from matlake.regress.heads.card import Budget, Candidate, Limit, Search
+from matlake.regress.regressors import (
+    AUTO,
+    AUTO_MODELS,
+    MODELS,
+    Model,
+    Parameters,
+    check_rows,
+    find_model,
+    fit_model,
+)
+from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
+from matlake.regress.regressors.ensemble_selection import choose_members
+from matlake.regress.splits import Rows, grouped_folds, subsample
 
 FOLDS: Final = 3
 SLOW_FOLDS: Final = 1
 """Folds that a deep network is fitted to: minutes, not the tens of minutes of three."""
 
 MAX_ROWS: Final = 2000
-"""Rows used for choosing: more cost minutes and hardly change the order of candidates."""
+"""Rows used for the search: more cost minutes and hardly change the order of candidates."""
+
+HOPELESS: Final = 1.2
+"""A candidate is dropped if its error on the folds so far is that many times the error of the best."""
+
+MOST_MEMBERS: Final = 4
+"""Of an ensemble: each costs its time in every prediction."""
+
+WORTH_IT: Final = 0.99
+"""An ensemble must have an error below that share of the best's: its weights were fitted to the validation rows."""
 
 _DEFAULT: Final = Budget()
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The outcome of choosing.
+    """The outcome of a search.
 
     Attributes:
         model: Kind of the best candidate.
-        best: The candidate with the smallest error.
-        candidates: All of them, best first; those that are not through all folds come last.
-        folds: Number of folds, cut by composition.
-        rows: Training rows that took part.
-        fits: Models fitted.
-        budget: What was allowed.
-        stopped_by: The limit that ended the search, ``fits`` or ``seconds``; None where all that there is was tried.
+        search: All candidates, best first, and what they cost.
     """
 
     model: Model
-    best: Candidate
-    candidates: tuple[Candidate, ...]
-    folds: int
-    rows: int
-    fits: int
-    budget: Budget
-    stopped_by: str | None
+    search: Search
 
-    def document(self) -> dict[str, Any]:
-        """Return what the card and ``train --json`` say about the choice."""
-        return {
-            "mae": self.best.mae,
-            "mae_std": self.best.mae_std,
-            "folds": self.folds,
-            "rows": self.rows,
-            "fits": self.fits,
-            "budget": asdict(self.budget),
-            "stopped_by": self.stopped_by,
-            "candidates": [vars(candidate) for candidate in self.candidates],
-        }
+    @property
+    def best(self) -> Candidate:
+        """The candidate with the smallest error."""
+        return self.search.candidates[0]
 
 
-def choose(
+def search_model(
     name: str | Model,
     x: NDArray[np.float32],
     y: NDArray[np.float64],
@@ -78,7 +77,7 @@ def choose(
     ``auto`` begins with the default of each of ``AUTO_MODELS``. It goes on with parameters drawn at random (Bergstra
     and Bengio, J. Mach. Learn. Res. 13, 281, 2012), in turn for those models whose default is not hopelessly behind. A
     candidate that is so is dropped before its last fold (Maron and Moore, Adv. Neural Inf. Process. Syst. 6, 59, 1993).
-    In the end, a weighted mean of a few is one candidate more, where it is better than each.
+    In the end, a weighted mean of a few is one candidate more, if it is better than each.
 
     Args:
         name: A model, its name, or ``auto``.
@@ -98,18 +97,107 @@ def choose(
     if all(model.slow for model in models):
         folds = folds[:SLOW_FOLDS]
     progress.note(f"cross-validating {', '.join(model.name for model in models)} on {len(rows):,} training rows")
-    race = Race(x, y, folds, seed, budget, budget.fits, progress)
-    n_features = x.shape[1]
+    validation = CrossValidation(x, y, folds, seed, budget, budget.fits, progress)
     if name == AUTO:
-        _search(race, models, n_features)
+        _search(validation, models, x.shape[1])
     else:
-        grid = models[0].grid(n_features)
-        race.total = min(budget.fits, len(grid) * len(folds))
-        _run(race, ((models[0], parameters) for parameters in grid))
-    best, *others = race.ranked()
-    known = {model.name: model for model in models}
-    model = ensemble_model(best.parameters) if best.model == ENSEMBLE else known[best.model]
-    return Choice(model, best, (best, *others), len(folds), len(rows), race.fits, budget, race.stopped_by)
+        grid = models[0].grid(x.shape[1])
+        validation.total = min(budget.fits, len(grid) * len(folds))
+        validation.run_all((models[0], parameters) for parameters in grid)
+    candidates = tuple(validation.ranked())
+    best = candidates[0]
+    model = ensemble_model(best.parameters) if best.model == ENSEMBLE else {m.name: m for m in models}[best.model]
+    return Choice(model, Search(candidates, len(folds), len(rows), validation.fits, budget, validation.stopped_by))
+
+
+@dataclass
+class CrossValidation:
+    """Candidates, fitted fold by fold until the budget is spent; those far behind are dropped early.
+
+    Attributes:
+        x: float32 [n, d].
+        y: float64 [n].
+        folds: For each fold the rows to fit and the rows to validate on.
+        seed: Of what models draw.
+        budget: Bounds the search; one model is fitted in any case.
+        total: Fits expected, for ``progress``.
+        progress: Hears the number of fits done.
+        candidates: In the order in which they ran.
+        fits: Models fitted.
+        stopped_by: The limit that was reached; None so far.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float64]
+    folds: list[tuple[Rows, Rows]]
+    seed: int
+    budget: Budget
+    total: int
+    progress: Progress
+    candidates: list[Candidate] = field(default_factory=list)
+    fits: int = 0
+    stopped_by: Limit | None = None
+    _started: float = field(default_factory=time.monotonic)
+    _best: list[float] = field(default_factory=list)
+    _held: list[NDArray[np.float64]] = field(default_factory=list)
+
+    def run_all(self, proposals: Iterable[tuple[Model, Parameters]]) -> None:
+        """Run one candidate after the other, until the budget is spent."""
+        for model, parameters in proposals:
+            self.run(model, parameters)
+            if self.stopped_by is not None:
+                return
+
+    def run(self, model: Model, parameters: Parameters) -> None:
+        """Fit a candidate to fold after fold, until it is dropped or the budget is spent."""
+        errors: list[float] = []
+        predicted: list[NDArray[np.float64]] = []
+        for fit, held in self.folds:
+            if self._is_over() or self._is_hopeless(errors):
+                break
+            fitted = fit_model(model, parameters, self.x[fit], self.y[fit], self.seed)
+            predicted.append(fitted.predict(self.x[held]))
+            errors.append(measure(self.y[held], predicted[-1]).mae)
+            self.fits += 1
+            self.progress.track(self.fits, self.total)
+        if errors:
+            mae, spread = float(np.mean(errors)), float(np.std(errors))
+            self.candidates.append(Candidate(model.name, parameters, mae, spread, len(errors)))
+            self._held.append(np.concatenate(predicted))
+        if len(errors) == len(self.folds) and (not self._best or np.mean(errors) < np.mean(self._best)):
+            self._best = errors
+
+    def average(self) -> None:
+        """Add a weighted mean of candidates as one more, if it is worth what it costs."""
+        complete = [i for i, candidate in enumerate(self.candidates) if candidate.folds == len(self.folds)]
+        if not complete:
+            return
+        predicted = np.array([self._held[i] for i in complete])
+        measured = np.concatenate([self.y[held] for _, held in self.folds])
+        weights = choose_members(measured, predicted, MOST_MEMBERS)
+        errors = np.abs(weights @ predicted - measured)
+        maes = [part.mean() for part in np.split(errors, np.cumsum([len(held) for _, held in self.folds])[:-1])]
+        if np.mean(maes) > WORTH_IT * self.ranked()[0].mae:
+            return
+        members = [(self.candidates[complete[i]], float(weights[i])) for i in np.flatnonzero(weights)]
+        parameters = ensemble_parameters([(member.model, member.parameters, weight) for member, weight in members])
+        mae, spread = float(np.mean(maes)), float(np.std(maes))
+        self.candidates.append(Candidate(ENSEMBLE, parameters, mae, spread, len(self.folds)))
+
+    def ranked(self) -> list[Candidate]:
+        """Return the candidates, best first; those that did not complete all folds come last."""
+        return sorted(self.candidates, key=lambda candidate: (-candidate.folds, candidate.mae))
+
+    def _is_over(self) -> bool:
+        if self.fits >= self.budget.fits:
+            self.stopped_by = Limit.FITS
+        elif self.fits and time.monotonic() - self._started >= self.budget.seconds:
+            self.stopped_by = Limit.SECONDS
+        return self.fits > 0 and self.stopped_by is not None
+
+    def _is_hopeless(self, errors: list[float]) -> bool:
+        so_far = self._best[: len(errors)]
+        return bool(errors and so_far) and np.mean(errors) > HOPELESS * np.mean(so_far)
 
 
 def _models(name: str | Model, n_rows: int) -> list[Model]:
@@ -118,27 +206,25 @@ def _models(name: str | Model, n_rows: int) -> list[Model]:
         return [name]
     if name != AUTO:
         return [find_model(name, n_rows)]
-    offered = (MODELS[known] for known in AUTO_MODELS)
-    return [model for model in offered if model.max_rows is None or n_rows <= model.max_rows]
+    return [
+        model for model in map(MODELS.__getitem__, AUTO_MODELS) if model.max_rows is None or n_rows <= model.max_rows
+    ]
 
 
-def _search(race: Race, models: list[Model], n_features: int) -> None:
-    _run(race, ((model, model.grid(n_features)[0]) for model in models))
-    best = race.ranked()[0]
-    near = {rival.model for rival in race.candidates if rival.folds == best.folds and rival.mae <= HOPELESS * best.mae}
+def _search(validation: CrossValidation, models: list[Model], n_features: int) -> None:
+    validation.run_all((model, model.grid(n_features)[0]) for model in models)
+    best = validation.ranked()[0]
+    near = {
+        other.model for other in validation.candidates if other.folds == best.folds and other.mae <= HOPELESS * best.mae
+    }
     remaining = [model for model in models if model.name in near]
-    _run(race, _draws(remaining, n_features, race.seed))
-    race.average()
+    validation.run_all(_draws(remaining, n_features, validation.seed))
+    validation.average()
 
 
 def _draws(models: list[Model], n_features: int, seed: int) -> Iterator[tuple[Model, Parameters]]:
-    """Draw parameters for one model after the other, for ever; each has random numbers of its own."""
+    """Draw parameters for one model after the other, without end; each has random numbers of its own."""
     sources = [(model, np.random.default_rng([seed, *model.name.encode()])) for model in models]
     while sources:
         for model, source in sources:
             yield model, model.draw(source, n_features)
-
-
-def _run(race: Race, proposals: Iterator[tuple[Model, Parameters]]) -> None:
-    while race.stopped_by is None and (proposal := next(proposals, None)):
-        race.run(*proposal)

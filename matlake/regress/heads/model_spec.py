@@ -1,13 +1,13 @@
-"""From the name of a model to the model: a kind of regressor, or a way of training an encoder's weights on."""
+"""The model that a name stands for: a kind of regressor, or a method of fine-tuning an encoder's weights."""
 
 from typing import Final
 
-from matlake.encoders.registry import split_feature
+from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import EncoderError, Hint, TrainingError
 from matlake.regress.features.feature import Feature
 from matlake.regress.regressors import Model, named_model
 from matlake.regress.regressors.adversarial.adversary import adversary_of
-from matlake.regress.regressors.elemnet import WAYS, Source, fine_tuned
+from matlake.regress.regressors.elemnet import Source, TransferMethod, fine_tuned
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model, parse_widths
 from matlake.regress.regressors.pretrained_layers import read_source_layers
 from matlake.regress.regressors.training_settings import require_torch
@@ -21,42 +21,43 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
 
     Args:
         lake: Its registry holds the encoder that ``fine-tune:ENCODER`` and the like name.
-        text: A name of ``MODELS``; one of ``deep.WAYS`` with a colon and an encoder; or one of ``IR_NETS`` with a colon
-            and the widths of its blocks.
+        text: A name of ``MODELS``; a ``TransferMethod`` with a colon and an encoder; or one of ``IR_NETS`` with
+            a colon and the widths of its blocks.
         features: What the model is to be fitted to.
         adversarial: Method by which it is to learn from adversarial samples too; only for an IR-net.
 
     Raises:
         TrainingError: Unknown model; the features are not those that the encoder takes; adversarial learning of
-            something else than an IR-net, or an unknown method of it.
-        EncoderError: No such encoder, or its weights are no start for a training.
+            another model than an IR-net, or by an unknown method.
+        EncoderError: No such encoder, or its weights cannot be trained on.
         MissingExtraError: The model is a deep network, and torch is not installed.
     """
-    way, colon, encoder = text.partition(":")
+    method, colon, encoder = text.partition(":")
     adversary = adversary_of(adversarial) if adversarial else None
-    if way in IR_NETS:
+    if method in IR_NETS:
         widths = parse_widths(encoder) if colon else None
         require_torch()
-        return ir_net_model(IR_NETS[way], widths, adversary)
+        return ir_net_model(IR_NETS[method], widths, adversary)
     if adversary:
         raise not_adversarial(text)
-    if not colon or way not in WAYS:
+    if not colon or method not in set(TransferMethod):
         model = named_model(text)
         if model.slow:
             require_torch()
         return model
     require_torch()
-    name, layer = split_feature(encoder)
-    if layer is not None:
-        raise EncoderError(f"{text} names a layer, and all weights are used", f"write {way}:{name}")
-    found = lake.find_encoder(name)
+    ref = LayerRef.parse(encoder)
+    if ref.layer is not None:
+        raise EncoderError(f"{text} names a layer, and all weights are used", f"write {method}:{ref.encoder}")
+    found = lake.find_encoder(ref.encoder)
     if [feature.encoder for feature in features] != [_FRACTIONS]:
         raise TrainingError(
             f"{text} takes element fractions, as the encoder itself does, not "
             f"{', '.join(feature.feature for feature in features)}",
             Hint(f"use features=['{_FRACTIONS}']", cli=f"use --features {_FRACTIONS}"),
         )
-    return fine_tuned(way, Source(found.card.name, found.card.sha256, read_source_layers(found.folder)))
+    source = Source(found.card.name, found.card.sha256, read_source_layers(found.folder))
+    return fine_tuned(TransferMethod(method), source)
 
 
 def not_adversarial(model: str) -> TrainingError:

@@ -1,14 +1,17 @@
 """The plots that are kept with a head: parity, error against distance to the training rows, learning curve."""
 
-import tempfile
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.plots.style import BLUE, GREY, ORANGE, STYLE, labelled, parity_plot, save
-from matlake.regress.heads.train_result import HeldRows
+from matlake.materials.units import quantity_of
+from matlake.plots.files import figure_files
+from matlake.plots.parity import parity_plot
+from matlake.plots.style import BLUE, GREY, ORANGE, labelled, new_figure
+from matlake.regress.heads.card import CurvePoint, HeadCard
+from matlake.regress.heads.train_result import HeldOutRows
 
 SHOWN_ROWS: Final = 5000
 """Points of a plot: more hide each other and make large files."""
@@ -16,53 +19,44 @@ SHOWN_ROWS: Final = 5000
 _BINS: Final = 8
 
 
-def draw_plots(
-    test: HeldRows, curve: list[dict[str, float]], baseline_mae: float, *, quantity: str, unit: str
-) -> dict[str, bytes]:
+def draw_plots(card: HeadCard, test: HeldOutRows) -> dict[str, bytes]:
     """Draw all plots of a training run.
 
     Args:
-        test: The rows set aside.
-        curve: ``rows`` and ``mae``, ascending.
-        baseline_mae: Of the mean of the training rows.
-        quantity: What is predicted.
-        unit: Its unit; may be empty.
+        card: Of the head.
+        test: The test rows.
 
     Returns:
         The content of PNG and SVG files by name.
     """
+    quantity, unit = quantity_of(card.target), card.unit
     shown = np.sort(np.random.default_rng(0).permutation(len(test.y))[:SHOWN_ROWS])
-    with tempfile.TemporaryDirectory() as folder:
-        parity_plot(Path(folder) / "parity", test.y[shown], test.predicted[shown], quantity=quantity, unit=unit)
-        error_by_distance_plot(
-            Path(folder) / "error_by_distance", test.scores[shown], test.errors[shown], quantity=quantity, unit=unit
-        )
-        learning_curve_plot(Path(folder) / "learning_curve", curve, baseline_mae, quantity=quantity, unit=unit)
-        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    about = {"quantity": quantity, "unit": unit}
+    return (
+        error_by_distance_plot("error_by_distance", test.scores[shown], test.errors[shown], **about)
+        | learning_curve_plot("learning_curve", card.full_curve, card.evaluation.baseline.mae, **about)
+        | parity_plot("parity", test.y[shown], test.predicted[shown], **about)
+    )
 
 
 def error_by_distance_plot(
-    stem: Path, scores: NDArray[np.float64], errors: NDArray[np.float64], *, quantity: str, unit: str
-) -> list[Path]:
+    name: str, scores: NDArray[np.float64], errors: NDArray[np.float64], *, quantity: str, unit: str
+) -> dict[str, bytes]:
     """Draw absolute errors against out-of-distribution scores, with the median error of bins of equal size.
 
     Args:
-        stem: Path of the files without their endings.
+        name: Of the files, without their endings.
         scores: float64 [n].
         errors: float64 [n].
         quantity: What is predicted.
         unit: Its unit; may be empty.
 
     Returns:
-        The PNG and the SVG file.
+        The content of the PNG and the SVG file, by name.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     bins = [part for part in np.array_split(np.argsort(scores, kind="stable"), _BINS) if len(part)]
     centres = [float(np.median(scores[part])) for part in bins]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+    with new_figure(4.8, 3.6) as figure:
         axes = figure.add_subplot()
         axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle="--")
         axes.annotate(
@@ -77,40 +71,37 @@ def error_by_distance_plot(
         axes.set_xlabel("out-of-distribution score (distance to training rows)")
         axes.set_ylabel(f"absolute error of {labelled(quantity, unit)}")
         axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1.0, 0.94))
-        return save(figure, stem)
+        return figure_files(figure, name)
 
 
 def learning_curve_plot(
-    stem: Path, curve: list[dict[str, float]], baseline_mae: float, *, quantity: str, unit: str
-) -> list[Path]:
+    name: str, curve: Sequence[CurvePoint], baseline_mae: float, *, quantity: str, unit: str
+) -> dict[str, bytes]:
     """Draw the error on the test rows against the number of training rows, beside that of the mean.
 
     Args:
-        stem: Path of the files without their endings.
-        curve: ``rows`` and ``mae``, ascending.
+        name: Of the files, without their endings.
+        curve: Ascending.
         baseline_mae: Of the mean of the training rows.
         quantity: What is predicted.
         unit: Its unit; may be empty.
 
     Returns:
-        The PNG and the SVG file.
+        The content of the PNG and the SVG file, by name.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter
 
-    rows = [point["rows"] for point in curve]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+    rows = [point.rows for point in curve]
+    with new_figure(4.8, 3.6) as figure:
         axes = figure.add_subplot()
         axes.axhline(baseline_mae, color=GREY, linewidth=0.8, linestyle="--")
         axes.annotate("mean of the training rows", (0.02, baseline_mae), xycoords=("axes fraction", "data"),
                       xytext=(0, -3), textcoords="offset points", va="top", fontsize=7, color=GREY)  # fmt: skip
-        axes.plot(rows, [point["mae"] for point in curve], color=BLUE, marker="o", markersize=4)
+        axes.plot(rows, [point.mae for point in curve], color=BLUE, marker="o", markersize=4)
         axes.set_xscale("log")
         axes.set_xticks(rows, [f"{count:,.0f}" for count in rows])
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylim(0.0, 1.08 * max(baseline_mae, *(point["mae"] for point in curve)))
+        axes.set_ylim(0.0, 1.08 * max(baseline_mae, *(point.mae for point in curve)))
         axes.set_xlabel("training rows")
         axes.set_ylabel(f"MAE of {labelled(quantity, unit)}")
-        return save(figure, stem)
+        return figure_files(figure, name)

@@ -1,6 +1,6 @@
 """A trained head on disk: a folder, saved and replaced as a whole, loaded without running code.
 
-It holds the ONNX file, its card, the training rows that it remembers, and the plots of its training.
+It holds the ONNX file, its card, its reference rows, and the plots of its training.
 """
 
 import hashlib
@@ -19,9 +19,11 @@ from matlake.encoders.session import open_session
 from matlake.errors import HeadError
 from matlake.files import fsync_folder, write_whole
 from matlake.regress.features.feature import Feature
-from matlake.regress.heads.card import CARD_FILE, HeadCard, check_name, read_card, write_card
+from matlake.regress.heads.card import FORMAT_VERSION, HeadCard, check_name
+from matlake.regress.heads.card_files import CARD_FILE, read_card, write_card
 from matlake.regress.uncertainty.reference_set import FILE as REFERENCE_FILE
 from matlake.regress.uncertainty.reference_set import Reference
+from matlake.store.folders import LakeFolders
 
 MODEL_FILE: Final = "head.onnx"
 PLOTS: Final = "plots"
@@ -36,7 +38,7 @@ class Head:
     Attributes:
         card: What it is.
         session: The ONNX Runtime session.
-        reference: The training rows that it remembers; None for format 1.
+        reference: Training rows that predictions are compared with; None for format 1.
     """
 
     card: HeadCard
@@ -50,7 +52,7 @@ class Head:
             x: float32 [n, d], the card's features side by side.
 
         Returns:
-            float64 [n], in the card's unit; and coordinates float32 [n, p], None where the head remembers no rows.
+            float64 [n], in the card's unit; and coordinates float32 [n, p], None if the head has no reference rows.
         """
         if self.reference is None:
             (values,) = self.session.run(["value"], {"features": x})
@@ -64,48 +66,46 @@ def save_head(
 ) -> HeadCard:
     """Save a head, in place of one of the same name.
 
-    The new folder is complete and on disk before it gets its name. A head that is replaced is kept aside until then,
-    and is what a reader finds if the machine stops in between.
+    The new folder is complete and on disk before it gets its name. Until then the head that it
+    replaces stays in a folder of its own, and is what a reader finds if the machine stops in between.
 
     Args:
         lake: Folder of the lake.
         card: The card; its digests are filled in.
         content: The ONNX file.
-        reference: The training rows to remember; None to keep a head of format 1 as it is.
+        reference: Its reference rows; None to keep a head of format 1 as it is.
         plots: Files for the folder ``plots``, by name.
 
     Returns:
         The card as saved.
 
     Raises:
-        HeadError: The name is not one, or another process is replacing the same head.
+        HeadError: The name is not valid, or another process is replacing the same head.
     """
     check_name(card.name)
-    card = replace(card, sha256=hashlib.sha256(content).hexdigest())
+    card = replace(card, sha256=hashlib.sha256(content).hexdigest(), format_version=FORMAT_VERSION)
     files = {MODEL_FILE: content}
-    if reference is not None:
+    if reference is not None and card.domain is not None:
         files[REFERENCE_FILE] = reference.to_bytes()
-        card = replace(
-            card,
-            reference_sha256=hashlib.sha256(files[REFERENCE_FILE]).hexdigest(),
-            reference_rows=len(reference.value),
-        )
+        digest = hashlib.sha256(files[REFERENCE_FILE]).hexdigest()
+        domain = replace(card.domain, reference_sha256=digest, reference_rows=len(reference.value))
+        card = replace(card, domain=domain)
     files |= {f"{PLOTS}/{name}": plot for name, plot in (plots or {}).items()}
-    heads = lake / "heads"
+    heads = LakeFolders(lake).heads
     new = heads / _SAVING / f"{card.name}.{os.getpid()}"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     (heads / _REPLACED).mkdir(exist_ok=True)
-    aside = heads / _REPLACED / card.name
+    replaced = heads / _REPLACED / card.name
     try:
         for name, data in files.items():
             (new / name).parent.mkdir(exist_ok=True)
             write_whole(new / name, data)
         write_card(card, new / CARD_FILE)
         if (heads / card.name).exists():
-            shutil.rmtree(aside, ignore_errors=True)
-            (heads / card.name).rename(aside)
-            fsync_folder(aside.parent)
+            shutil.rmtree(replaced, ignore_errors=True)
+            (heads / card.name).rename(replaced)
+            fsync_folder(replaced.parent)
         new.rename(heads / card.name)
     except OSError as error:
         raise HeadError(
@@ -114,7 +114,7 @@ def save_head(
     finally:
         shutil.rmtree(new, ignore_errors=True)
     fsync_folder(heads)
-    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
     return card
 
 
@@ -134,10 +134,10 @@ def load_head(lake: Path, name: str, *, threads: int = 1) -> Head:
     card = read_card(folder / CARD_FILE)
     session = open_session(folder / MODEL_FILE, card.sha256, error=HeadError, threads=threads)
     reference = None
-    if card.interval is not None:
+    if card.domain is not None:
         path = folder / REFERENCE_FILE
         try:
-            reference = Reference.from_bytes(path.read_bytes(), card.reference_sha256, card.name)
+            reference = Reference.from_bytes(path.read_bytes(), card.domain.reference_sha256, card.name)
         except OSError as error:
             raise HeadError(f"cannot read {path}: {error.strerror}", "restore it, or train the head again") from error
     return Head(card, session, reference)
@@ -174,10 +174,10 @@ def delete_head(lake: Path, name: str) -> None:
         HeadError: There is none of that name, or it cannot be deleted.
     """
     find_head(lake, name)
-    going = lake / "heads" / _SAVING / f"{name}.{os.getpid()}.deleted"
+    going = LakeFolders(lake).heads / _SAVING / f"{name}.{os.getpid()}.deleted"
     going.parent.mkdir(exist_ok=True)
     try:
-        while (folder := _folder(lake, name)) is not None:  # one that was put aside would come forward
+        while (folder := _folder(lake, name)) is not None:  # a replaced one would come forward
             folder.rename(going)
             fsync_folder(folder.parent)
             shutil.rmtree(going)
@@ -220,17 +220,17 @@ def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> Non
         raise HeadError(
             f"head {card.name} was trained on {feature.encoder} with sha256 {feature.sha256}, "
             f"but the encoder of that name here has sha256 {encoder.sha256}",
-            "put the encoder back that it was trained on, or train the head again",
+            "restore the encoder that it was trained on, or train the head again",
         )
 
 
 def _names(lake: Path) -> list[str]:
-    heads = lake / "heads"
+    heads = LakeFolders(lake).heads
     return sorted(
         {card.parent.name for pattern in ("*", f"{_REPLACED}/*") for card in heads.glob(f"{pattern}/{CARD_FILE}")}
     )
 
 
 def _folder(lake: Path, name: str) -> Path | None:
-    heads = lake / "heads"
+    heads = LakeFolders(lake).heads
     return next((f for f in (heads / name, heads / _REPLACED / name) if (f / CARD_FILE).exists()), None)

@@ -1,19 +1,19 @@
 """Training: read, split, choose, fit, measure beside the baselines, calibrate, save."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Final
 
 from matlake.encoders.session import onnx_runtime
-from matlake.materials.units import quantity_of, unit_of
+from matlake.materials.units import unit_of
 from matlake.metrics import Metrics, measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import Feature, resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.finetuning.plots import history_plots
-from matlake.regress.heads.card import HeadCard, check_name
-from matlake.regress.heads.evaluation import Evaluation, evaluate, learning_curve
-from matlake.regress.heads.measure import made_with, measure_fitted
-from matlake.regress.heads.model_search import Budget, choose
+from matlake.regress.heads.card import Budget, Evaluation, HeadCard, ModelRecord, TrainingRows, check_name
+from matlake.regress.heads.evaluation import evaluate, learning_curve
+from matlake.regress.heads.measure import made_now, measure_fitted
+from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.model_spec import not_adversarial, resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import save_head
@@ -23,7 +23,7 @@ from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.uncertainty.conformal import out_of_fold_residuals
-from matlake.regress.uncertainty.fit_reference import Remembered, remember
+from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.store.lake import Lake
 
 _RANDOM: Final = "random"
@@ -59,7 +59,7 @@ class TrainRequest:
 
 
 def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
-    """Train a head, measure it on rows it has not seen, calibrate its intervals, and save it.
+    """Train a head, measure it on held-out rows, calibrate its intervals, and save it.
 
     The head is fitted to the training rows only, so that its metrics are those of the very file that is saved.
 
@@ -71,15 +71,15 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     Raises:
         TrainingError: The data do not allow it; see ``read_matrix``, ``parse_split``, ``Split.hold_out`` and
             ``resolve_model``.
-        EncoderError: No such encoder or layer, or its weights are no start for a training.
-        QueryError: ``where`` is no predicate over ``materials``.
-        HeadError: The name is not one, or the model does not survive the conversion to ONNX.
+        EncoderError: No such encoder or layer, or its weights cannot be trained on.
+        QueryError: ``where`` is not a valid predicate over ``materials``.
+        HeadError: The name is not valid, or the model does not survive the conversion to ONNX.
         MissingExtraError: ONNX Runtime is not installed, or torch, which deep networks need.
     """
     onnx_runtime()
     seed, split = request.seed, parse_split(request.split)
     features = resolve_features(lake, request.features)
-    asked = _asked(lake, request, features)
+    wanted = _wanted(lake, request, features)
     named = filter(None, (request.target, request.model, request.adversarial))
     name = request.name or "-".join(named).replace(":", "-")
     check_name(name)
@@ -96,7 +96,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     held_out = split.hold_out(matrix, seed)
     rows, test_rows = held_out.train, held_out.test
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
-    choice = choose(asked, x, y, groups, seed, progress, budget=request.budget)
+    choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget)
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
     fitted = fit_model(model, best.parameters, x, y, seed)
@@ -104,47 +104,29 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     measured = measure_fitted(
         matrix, held_out, fitted, lambda: out_of_fold_residuals(model, best.parameters, x, y, groups, seed), seed
     )
-    evaluation, test = measured.evaluation, measured.test
     progress.note("comparing with fewer rows, with element fractions and with a random split")
-    curve = learning_curve(model, best.parameters, matrix, rows, test_rows, seed)
-    curve.append({"rows": len(rows), "mae": evaluation.metrics.mae})
-    on_fractions = fractions_baseline(model, matrix, held_out, seed)
-    random_evaluation = None if split.text == _RANDOM else _random_evaluation(model, best.parameters, matrix, seed)
-    unit = unit_of(request.target)
-    card = save_head(
-        lake.path,
-        HeadCard(
-            name=name,
-            target=request.target,
-            unit=unit,
-            features=features,
-            training_sql=matrix.sql,
-            split=split.text,
-            split_description=held_out.description,
-            model=best.model,
-            parameters=best.parameters,
-            seed=seed,
-            n_train=len(rows),
-            n_test=len(test_rows),
-            n_dropped=len(held_out.dropped),
-            fractions_baseline=asdict(on_fractions),
-            random_evaluation=random_evaluation.document() if random_evaluation else None,
-            learning_curve=curve,
-            cross_validation=choice.document(),
-            **measured.card_fields(),
-            **made_with(),
-        ),
-        measured.content,
-        measured.reference,
-        draw_plots(test, curve, evaluation.baseline.mae, quantity=quantity_of(request.target), unit=unit)
-        | history_plots(fitted.regressor),
+    card = HeadCard(
+        name=name,
+        target=request.target,
+        unit=unit_of(request.target),
+        features=features,
+        training=TrainingRows(matrix.sql, split.text, held_out.description, len(held_out.dropped), seed),
+        model=ModelRecord(best.model, best.parameters, choice.search, measured.parity),
+        evaluation=measured.evaluation,
+        fractions_baseline=fractions_baseline(model, matrix, held_out, seed),
+        random_evaluation=None if split.text == _RANDOM else _random_evaluation(model, best.parameters, matrix, seed),
+        learning_curve=learning_curve(model, best.parameters, matrix, rows, test_rows, seed),
+        fine_tuning=None,
+        calibration=measured.calibration,
+        domain=measured.domain,
+        provenance=made_now(),
     )
-    return TrainResult(
-        card, evaluation, random_evaluation, on_fractions, matrix.missing, test, _on_fractions(model).name
-    )
+    plots = draw_plots(card, measured.test) | history_plots(fitted.regressor)
+    card = save_head(lake.path, card, measured.content, measured.reference, plots)
+    return TrainResult(card, matrix.missing, measured.test, _on_fractions(model).name)
 
 
-def _asked(lake: Lake, request: TrainRequest, features: tuple[Feature, ...]) -> str | Model:
+def _wanted(lake: Lake, request: TrainRequest, features: tuple[Feature, ...]) -> str | Model:
     if request.model != AUTO:
         return resolve_model(lake, request.model, features, request.adversarial)
     if request.adversarial:
@@ -164,7 +146,7 @@ def fractions_baseline(model: Model, matrix: Matrix, held_out: HeldOut, seed: in
 
     def chosen(kind: Model) -> Parameters:
         grid = kind.grid(x.shape[1])
-        return grid[0] if len(grid) == 1 else choose(kind, x, y, groups, seed).best.parameters
+        return grid[0] if len(grid) == 1 else search_model(kind, x, y, groups, seed).best.parameters
 
     kind = _on_fractions(model)
     if model.name == ENSEMBLE:
@@ -181,5 +163,5 @@ def _random_evaluation(model: Model, parameters: Parameters, matrix: Matrix, see
     held_out = parse_split(_RANDOM).hold_out(matrix, seed)
     rows, test_rows = held_out.train, held_out.test
     fitted = fit_model(model, parameters, matrix.x[rows], matrix.y[rows], seed)
-    remembered: Remembered = remember(matrix, rows, seed)
-    return evaluate(matrix, rows, test_rows, fitted.predict(matrix.x[test_rows]), remembered, seed)
+    reference_rows = choose_reference(matrix, rows, seed)
+    return evaluate(matrix, rows, test_rows, fitted.predict(matrix.x[test_rows]), reference_rows, seed)

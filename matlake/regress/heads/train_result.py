@@ -8,19 +8,25 @@ from numpy.typing import NDArray
 
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.matrix import Missing
-from matlake.regress.heads.card import HeadCard
-from matlake.regress.heads.evaluation import Evaluation
+from matlake.regress.heads.card import Evaluation, HeadCard, Search
+from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.parameter_text import parameter_text
 from matlake.text_tables import Column, Line, TextTable
 
 _WIDEST: Final = 60
 _NOTABLE: Final = 0.03
-"""A shortfall of coverage below this is what chance does on a few hundred test rows."""
+"""A shortfall of coverage below this is within chance on a few hundred test rows."""
+
+
+_SHARED_KEYS: Final = (
+    *("target", "unit", "n_train", "n_test", "n_dropped", "metrics", "baseline", "fractions_baseline"),
+    *("model", "parameters", "split", "split_description", "seed", "learning_curve"),
+)
 
 
 @dataclass(frozen=True)
-class HeldRows:
-    """The rows set aside, with what the saved head says of them.
+class HeldOutRows:
+    """The test rows, with the predictions of the saved head for them.
 
     Attributes:
         material_id: str [m].
@@ -56,31 +62,25 @@ class TrainResult:
 
     Attributes:
         card: The head's card.
-        evaluation: Errors of the saved head on the test rows, and of the baselines.
-        random_evaluation: The same of the same model on a random split; None where the split is random.
-        fractions_baseline: Errors of the same model on element fractions, same rows.
         missing: Rows left out because they lack an embedding.
         test: The test rows.
-        fractions_model: The model on element fractions; another than the head's where that one is fine-tuned.
+        fractions_model: The model on element fractions; another than the head's if that one is fine-tuned.
     """
 
     card: HeadCard
-    evaluation: Evaluation
-    random_evaluation: Evaluation | None
-    fractions_baseline: Metrics
     missing: tuple[Missing, ...]
-    test: HeldRows
+    test: HeldOutRows
     fractions_model: str
 
     @property
     def metrics(self) -> Metrics:
         """Errors of the saved head on the test rows."""
-        return self.evaluation.metrics
+        return self.card.evaluation.metrics
 
     @property
     def baseline(self) -> Metrics:
         """Errors of the training rows' mean on the test rows."""
-        return self.evaluation.baseline
+        return self.card.evaluation.baseline
 
     @property
     def left_out(self) -> int:
@@ -89,46 +89,32 @@ class TrainResult:
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
-        card = self.card
+        flat = flat_document(self.card)
         return {
-            "head": card.name,
-            "target": card.target,
-            "unit": card.unit,
-            "n_train": card.n_train,
-            "n_test": card.n_test,
-            "n_dropped": card.n_dropped,
-            "metrics": card.metrics,
-            "metric_intervals": card.evaluation["intervals"],
-            "baseline": card.baseline,
-            "nearest_baseline": card.evaluation["nearest_baseline"],
-            "fractions_baseline": card.fractions_baseline,
-            "random_split": card.random_evaluation,
-            "model": card.model,
-            "parameters": card.parameters,
-            "features": [feature.feature for feature in card.features],
-            "split": card.split,
-            "split_description": card.split_description,
-            "seed": card.seed,
-            "cv": card.cross_validation,
-            "interval": asdict(card.interval) | card.interval_check if card.interval else None,
-            "ood": card.ood_check,
-            "learning_curve": card.learning_curve,
+            "head": self.card.name,
+            **{key: flat[key] for key in _SHARED_KEYS},
+            "metric_intervals": flat["evaluation"]["intervals"],
+            "nearest_baseline": flat["evaluation"]["nearest_baseline"],
+            "random_split": flat["random_evaluation"],
+            "features": [feature.feature for feature in self.card.features],
+            "cv": flat["cross_validation"],
+            "interval": flat["interval"] | flat["interval_check"] if flat["interval"] else None,
+            "ood": flat["ood_check"],
             "left_out": self.left_out,
             "left_out_rows": [asdict(row) for row in self.missing],
         }
 
     def lines(self) -> list[Line]:
         """Return the text for people."""
-        card = self.card
-        settings = parameter_text(card.parameters)
-        cross = card.cross_validation
-        dropped = f", {card.n_dropped:,} on neither side" if card.n_dropped else ""
+        card, training, rows = self.card, self.card.training, self.card.evaluation
+        settings = parameter_text(card.model.parameters)
+        dropped = f", {training.n_dropped:,} in neither set" if training.n_dropped else ""
         lines: list[Line] = [
             f"head {card.name}: {card.target} in {card.unit or 'no unit'}",
-            f"trained on {card.n_train:,} rows, tested on {card.n_test:,} others{dropped}; seed {card.seed}",
-            f"split {card.split}: {card.split_description}",
-            f"model {card.model}{f' ({settings})' if settings else ''}",
-            _cross_validation_line(cross, card.unit),
+            f"trained on {rows.n_train:,} rows, tested on {rows.n_test:,} others{dropped}; seed {training.seed}",
+            f"split {training.split}: {training.split_description}",
+            f"model {card.model.kind}{f' ({settings})' if settings else ''}",
+            *([_search_line(card.model.search, card.unit)] if card.model.search else []),
             "",
             self._table(),
             "",
@@ -145,21 +131,12 @@ class TrainResult:
         return lines
 
     def _table(self) -> TextTable:
-        card, evaluation = self.card, self.evaluation
-        features = _features([feature.feature for feature in card.features])
-        rows: list[tuple[str, Metrics, Intervals]] = [
-            (f"{card.model} on {features}", evaluation.metrics, evaluation.intervals),
-            (f"{self.fractions_model} on element fractions", self.fractions_baseline, {}),
-            ("nearest training material", evaluation.nearest_baseline, {}),
-            ("mean of the training rows", evaluation.baseline, {}),
-        ]
-        if self.random_evaluation is not None:
-            other = self.random_evaluation
-            rows += [
-                (f"random split: {card.model} on {features}", other.metrics, other.intervals),
-                ("random split: nearest training material", other.nearest_baseline, {}),
-                ("random split: mean of the training rows", other.baseline, {}),
-            ]
+        card = self.card
+        model = f"{card.model.kind} on {_features([feature.feature for feature in card.features])}"
+        rows = _rows_of(card.evaluation, model)
+        rows.insert(1, (f"{self.fractions_model} on element fractions", card.fractions_baseline, {}))
+        if card.random_evaluation is not None:
+            rows += _rows_of(card.random_evaluation, model, "random split: ")
         columns = (
             Column("errors on the test rows"),
             Column("MAE", "right", ".4g", card.unit),
@@ -172,37 +149,43 @@ class TrainResult:
         return TextTable(columns, [_table_row(*row) for row in rows])
 
     def _trust_lines(self) -> list[str]:
-        card, lines = self.card, []
-        if card.interval is not None:
-            coverage, level = card.interval_check["coverage"], card.interval.level
+        unit, calibration, domain = self.card.unit, self.card.calibration, self.card.domain
+        lines = []
+        if calibration is not None:
+            coverage, level = calibration.coverage, calibration.interval.level
             line = (
                 f"{level:.0%} intervals hold {coverage:.1%} of the test rows, "
-                f"mean width {card.interval_check['mean_width']:.3g} {card.unit}".rstrip()
+                f"mean width {calibration.mean_width:.3g} {unit}".rstrip()
             )
             if coverage < level - _NOTABLE:
                 line += (
-                    f": {100 * (level - coverage):.0f} points short; they promise {level:.0%} on materials like those "
+                    f": {100 * (level - coverage):.0f} points short; they hold {level:.0%} of materials like those "
+                    "trained on, and these are not"
                 )
-                line += "trained on, and these are not"
             lines.append(line)
-        correlation, beyond = card.ood_check["rank_correlation"], card.ood_check["beyond"]
-        if correlation is not None and beyond is not None:
+        if domain is not None and domain.rank_correlation is not None and domain.beyond is not None:
             lines.append(
-                f"out-of-distribution score: {beyond:.0%} of the test rows are beyond 1; "
-                f"rank correlation with the error {correlation:.2f}"
+                f"out-of-distribution score: {domain.beyond:.0%} of the test rows are above 1; "
+                f"rank correlation with the error {domain.rank_correlation:.2f}"
             )
-        curve = ", ".join(f"{point['mae']:.3g} at {point['rows']:,.0f}" for point in card.learning_curve)
-        return [*lines, f"learning curve, MAE {card.unit}".rstrip() + f" by training rows: {curve}"]
+        curve = ", ".join(f"{point.mae:.3g} at {point.rows:,}" for point in self.card.full_curve)
+        return [*lines, f"learning curve, MAE {unit}".rstrip() + f" by training rows: {curve}"]
 
 
-def _cross_validation_line(cross: dict[str, Any], unit: str) -> str:
-    several = cross["folds"] > 1
-    spread = f" ± {cross['mae_std']:.2g}" if several else ""
-    folds = f"{cross['folds']} folds" if several else "one fold"
+def _search_line(search: Search, unit: str) -> str:
+    best, several = search.candidates[0], search.folds > 1
+    spread = f" ± {best.mae_std:.2g}" if several else ""
+    folds = f"{search.folds} folds" if several else "one fold"
     return (
-        f"cross-validated MAE {cross['mae']:.4g}{spread} {unit}".rstrip()
-        + f" ({folds} of {cross['rows']:,} training rows)"
+        f"cross-validated MAE {best.mae:.4g}{spread} {unit}".rstrip() + f" ({folds} of {search.rows:,} training rows)"
     )
+
+
+def _rows_of(found: Evaluation, model: str, prefix: str = "") -> list[tuple[str, Metrics, Intervals]]:
+    rows: list[tuple[str, Metrics, Intervals]] = [(prefix + model, found.metrics, found.intervals)]
+    if found.nearest_baseline is not None:
+        rows.append((prefix + "nearest training material", found.nearest_baseline, {}))
+    return [*rows, (prefix + "mean of the training rows", found.baseline, {})]
 
 
 def _features(names: list[str]) -> str:

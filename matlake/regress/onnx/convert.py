@@ -3,26 +3,27 @@
 from typing import Any, Final
 
 import numpy as np
-import onnx
+import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from spox import Var
 
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import HeadError
-from matlake.regress.onnx.ensemble import ensemble_graph
 from matlake.regress.onnx.graphs import (
     ACTIVATIONS,
     INPUT,
-    LINEAR_KINDS,
-    deep_graph,
-    kernel_graph,
-    linear_graph,
-    neighbours_graph,
-    network_graph,
+    build_model,
+    features_input,
+    kernel_machine,
+    linear,
+    nearest_neighbours,
+    perceptron,
+    relu_network,
+    residual_network,
+    standardise,
 )
-from matlake.regress.onnx.ir_net import residual_graph
 from matlake.regress.onnx.skl2onnx import convert_other
-from matlake.regress.onnx.trees import TREE_GRAPHS, tree_graph
+from matlake.regress.onnx.trees import TREE_GRAPHS
 from matlake.regress.regressors import MODELS, Fitted
 from matlake.regress.regressors.elemnet_numpy import ReluNetwork
 from matlake.regress.regressors.ensemble import WeightedMean
@@ -30,18 +31,23 @@ from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.kernels import KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
 from matlake.regress.regressors.scaling import Scaler
+from matlake.regress.uncertainty.projection import Projection
 
-OUTPUT: Final = "value"
+VALUE: Final = "value"
+COORDINATES: Final = "coordinates"
 PARITY_TOLERANCE: Final = 1e-4
 """Largest error allowed against the fitted model, relative to the target's standard deviation."""
 
+_LINEAR_KINDS: Final = frozenset({"Ridge", "LinearRegression", "Lasso", "ElasticNet", "SGDRegressor"})
 
-def convert(fitted: Fitted, n_features: int) -> bytes:
+
+def convert(fitted: Fitted, n_features: int, projection: Projection | None = None) -> bytes:
     """Convert a fitted model and fold the target's scaling in.
 
     Args:
         fitted: Scaler and regressor, fitted to a standardised target.
         n_features: Number of columns.
+        projection: Adds the output ``coordinates`` float32 [n, p], computed in float64.
 
     Returns:
         An ONNX file with the input ``features`` float32 [n, d] and the output ``value`` float64 [n]. The last step is
@@ -50,10 +56,13 @@ def convert(fitted: Fitted, n_features: int) -> bytes:
     Raises:
         HeadError: There is no conversion for this regressor.
     """
-    model = _graph(fitted.regressor, fitted.scaler, n_features)
-    _fold_scaling(model, fitted.mean, fitted.std)
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString())
+    features = features_input(n_features)
+    standardised = op.reshape(_predict(fitted.regressor, fitted.scaler, features, n_features), op.const([-1]))
+    outputs = {VALUE: op.add(op.mul(standardised, op.const(fitted.std)), op.const(fitted.mean))}
+    if projection is not None:
+        centred = op.sub(op.cast(features, to=np.float64), op.const(projection.mean))
+        outputs[COORDINATES] = op.cast(op.matmul(centred, op.const(projection.matrix)), to=np.float32)
+    return bytes(build_model(features, outputs).SerializeToString())
 
 
 def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> float:
@@ -91,62 +100,44 @@ def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
         float64 [n], in the target's unit.
     """
     session = onnx_runtime().InferenceSession(content, providers=["CPUExecutionProvider"])
-    (values,) = session.run([OUTPUT], {INPUT: x})
+    (values,) = session.run([VALUE], {INPUT: x})
     return np.asarray(values, dtype=np.float64)
 
 
-def _graph(regressor: Any, scaler: Scaler | None, n_features: int) -> onnx.ModelProto:
+def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: int) -> Var:
+    """Return a regressor's prediction of the standardised target, float64 [n, 1]."""
     if isinstance(regressor, WeightedMean):
-        return _mean_graph(regressor, n_features)
-    if type(regressor).__name__ in TREE_GRAPHS and scaler is None:
-        return tree_graph(regressor, n_features)
-    if isinstance(regressor, ReluNetwork):
-        return deep_graph(scaler, regressor.layers)
-    if isinstance(regressor, ResidualNetwork):
-        return residual_graph(scaler, regressor)
-    own = _scaled_graph(regressor, scaler) if scaler else None
-    return own or convert_other(regressor, scaler, n_features)
-
-
-def _mean_graph(mean: WeightedMean, n_features: int) -> onnx.ModelProto:
-    graphs = [_graph(member.regressor, member.scaler, n_features) for member in mean.members]
-    spreads, centres = (np.array([getattr(m, name) for m in mean.members]) for name in ("std", "mean"))
-    return ensemble_graph(graphs, mean.weights * spreads, float(mean.weights @ centres), n_features)
-
-
-def _scaled_graph(regressor: Any, scaler: Scaler) -> onnx.ModelProto | None:
-    """Return the graph of a regressor of standardised features; None where it has none of its own."""
+        return _weighted_mean(regressor, features, n_features)
     kind = type(regressor).__name__
+    if kind in TREE_GRAPHS and scaler is None:
+        return TREE_GRAPHS[kind](op.cast(features, to=np.float64), regressor)
+    z = standardise(scaler, features) if scaler else None
+    if z is not None and (own := _predict_standardised(regressor, z)) is not None:
+        return own
+    x = features if z is None else op.cast(z, to=np.float32)
+    if isinstance(regressor, ReluNetwork):
+        return relu_network(x, regressor.layers)
+    if isinstance(regressor, ResidualNetwork):
+        return residual_network(x, regressor)
+    return convert_other(regressor, x, n_features)
+
+
+def _predict_standardised(regressor: Any, z: Var) -> Var | None:
+    """Return the prediction of a regressor that is computed in float64; None for any other."""
     if isinstance(regressor, KernelExpansion):
-        return kernel_graph(scaler, regressor)
+        return kernel_machine(z, regressor)
     if isinstance(regressor, Neighbours):
-        return neighbours_graph(scaler, regressor)
-    if kind in LINEAR_KINDS:
-        return linear_graph(scaler, regressor.coef_, float(np.asarray(regressor.intercept_).item()))
+        return nearest_neighbours(z, regressor)
+    kind = type(regressor).__name__
+    if kind in _LINEAR_KINDS:
+        return linear(z, regressor.coef_, np.asarray(regressor.intercept_).item())
     if kind == "MLPRegressor" and regressor.activation in ACTIVATIONS:
         layers = list(zip(regressor.coefs_, regressor.intercepts_, strict=True))
-        return network_graph(scaler, layers, regressor.activation)
+        return perceptron(z, layers, regressor.activation)
     return None
 
 
-def _fold_scaling(model: onnx.ModelProto, mean: float, std: float) -> None:
-    """Append ``value = flatten(output) * std + mean`` in float64 and make it the only output."""
-    graph = model.graph
-    raw = graph.output[0].name
-    graph.node.extend(
-        [
-            helper.make_node("Reshape", [raw, "head_flat_shape"], ["head_flat"]),
-            helper.make_node("Cast", ["head_flat"], ["head_wide"], to=TensorProto.DOUBLE),
-            helper.make_node("Mul", ["head_wide", "head_std"], ["head_spread"]),
-            helper.make_node("Add", ["head_spread", "head_mean"], [OUTPUT]),
-        ]
-    )
-    graph.initializer.extend(
-        [
-            numpy_helper.from_array(np.array([-1], dtype=np.int64), "head_flat_shape"),
-            numpy_helper.from_array(np.array(std), "head_std"),
-            numpy_helper.from_array(np.array(mean), "head_mean"),
-        ]
-    )
-    del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["n"]))
+def _weighted_mean(mean: WeightedMean, features: Var, n_features: int) -> Var:
+    members = [_predict(member.regressor, member.scaler, features, n_features) for member in mean.members]
+    spreads, centres = (np.array([getattr(m, name) for m in mean.members]) for name in ("std", "mean"))
+    return linear(op.concat(members, axis=1), mean.weights * spreads, mean.weights @ centres)

@@ -1,8 +1,11 @@
-"""ONNX graphs of everything but trees, written by hand and computed in float64, but for deep networks.
+"""ONNX graphs of everything but trees, computed in float64, but for deep networks.
 
 Usual conversions compute in float32. ONNX Runtime's SVMRegressor then errs by 7e-4 of a standard deviation with 3,000
 support vectors of 1,024 features; squared distances from |a|² + |b|² - 2ab lose half of float32's digits; and linear
 models leave none of them where coefficients are large and opposite, as collinear embeddings make them.
+
+Each function takes a regressor's features as float64 [n, d], or float32 [n, d] for deep networks, and returns the
+standardised target as float64 [n, 1].
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,204 +13,134 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
+import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from spox import Tensor, Var, argument, build
 
-from matlake.regress.regressors.elemnet_numpy import Layers
+from matlake.regress.regressors.elemnet_numpy import Dense, Layers
+from matlake.regress.regressors.ir_net_numpy import EPSILON, ResidualNetwork
 from matlake.regress.regressors.kernels import KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
 from matlake.regress.regressors.scaling import LIMIT, Scaler
 
 OPSET: Final = 20
-ML_OPSET: Final = 5
 IR_VERSION: Final = 10
 INPUT: Final = "features"
-SCALED: Final = "scaled"
-"""Output of these graphs: the standardised target."""
 
-LINEAR_KINDS: Final = frozenset({"Ridge", "LinearRegression", "Lasso", "ElasticNet", "SGDRegressor"})
-ACTIVATIONS: Final = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid"}
-
-Constants = dict[str, NDArray[Any]]
-Part = tuple[list[onnx.NodeProto], Constants]
+ACTIVATIONS: Final = {"relu": op.relu, "tanh": op.tanh, "logistic": op.sigmoid}
 
 
-def linear_graph(scaler: Scaler, slopes: NDArray[Any], intercept: float) -> onnx.ModelProto:
-    """Return a scaler and a linear model as a graph: one matrix product.
-
-    Args:
-        scaler: Of the features.
-        slopes: [d], for standardised features.
-        intercept: Added to the product.
-
-    Returns:
-        Input ``features`` float32 [n, d], one output float64 [n, 1].
-    """
-    nodes, constants = standardise(scaler)
-    constants |= {
-        "weights": np.asarray(slopes, dtype=np.float64).reshape(-1, 1),
-        "intercept": np.array([float(intercept)]),
-    }
-    nodes += [
-        helper.make_node("MatMul", ["standard", "weights"], ["weighted"]),
-        helper.make_node("Add", ["weighted", "intercept"], [SCALED]),
-    ]
-    return assemble(nodes, constants, len(scaler.mean))
+def features_input(n_features: int) -> Var:
+    """Return the input of a head, float32 [n, d]."""
+    return argument(Tensor(np.float32, ("n", n_features)))
 
 
-def kernel_graph(scaler: Scaler, machine: KernelExpansion) -> onnx.ModelProto:
-    """Return a scaler and a kernel machine as a graph: Σᵢ wᵢ·exp(-gamma·|x - pᵢ|²) + x·v + b.
+def build_model(features: Var, outputs: Mapping[str, Var]) -> onnx.ModelProto:
+    """Return the model that computes some outputs from ``features``.
+
+    Constants become initializers. One that several parts of the graph hold, such as a scaler or the rows of kernel
+    machines in an ensemble, is kept once.
 
     Args:
-        scaler: Of the features.
-        machine: What it became by fitting.
-
-    Returns:
-        Input ``features`` float32 [n, d], one output float64 [n, 1].
+        features: Of ``features_input``.
+        outputs: Variables by the names of the outputs.
     """
+    model = build({INPUT: features}, dict(outputs))
+    names: dict[bytes, str] = {}
+    kept_as: dict[str, str] = {}
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            tensor = node.attribute[0].t
+            tensor.ClearField("name")
+            kept_as[node.output[0]] = names.setdefault(tensor.SerializeToString(), node.output[0])
+            if kept_as[node.output[0]] == node.output[0]:
+                tensor.name = node.output[0]
+                model.graph.initializer.append(tensor)
+        else:
+            node.input[:] = [kept_as.get(name, name) for name in node.input]
+            nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    for output in model.graph.output:
+        output.type.tensor_type.shape.dim[0].dim_param = "n"
+    for domain in model.opset_import:
+        domain.version = domain.version if domain.domain else OPSET
+    model.ir_version = IR_VERSION
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def standardise(scaler: Scaler, features: Var) -> Var:
+    """Return what ``scaler.transform`` makes of ``features``, float64 [n, d]."""
+    scaled = op.div(op.sub(op.cast(features, to=np.float64), op.const(scaler.mean)), op.const(scaler.scale))
+    return op.clip(scaled, op.const(-LIMIT), op.const(LIMIT))
+
+
+def linear(z: Var, slopes: NDArray[Any], intercept: float) -> Var:
+    """Return z·v + b of slopes [d] and an intercept."""
+    return op.add(op.matmul(z, _column(slopes)), op.const([float(intercept)]))
+
+
+def kernel_machine(z: Var, machine: KernelExpansion) -> Var:
+    """Return Σᵢ wᵢ·exp(-gamma·|z - pᵢ|²) + z·v + b."""
     if not len(machine.points):
-        return linear_graph(scaler, machine.slopes, machine.intercept)
-    nodes, constants = _squared_distances(scaler, machine.points)
-    constants |= {
-        "minus_gamma": np.array(-machine.gamma),
-        "weights": machine.weights.reshape(-1, 1),
-        "slopes": machine.slopes.reshape(-1, 1),
-        "intercept": np.array([machine.intercept]),
-    }
-    nodes += [
-        helper.make_node("Mul", ["squared_distances", "minus_gamma"], ["exponents"]),
-        helper.make_node("Exp", ["exponents"], ["kernel"]),
-        helper.make_node("MatMul", ["kernel", "weights"], ["weighted"]),
-        helper.make_node("MatMul", ["standard", "slopes"], ["plane"]),
-        helper.make_node("Add", ["weighted", "plane"], ["together"]),
-        helper.make_node("Add", ["together", "intercept"], [SCALED]),
-    ]
-    return assemble(nodes, constants, len(scaler.mean))
+        return linear(z, machine.slopes, machine.intercept)
+    kernel = op.exp(op.mul(_squared_distances(z, machine.points), op.const(-machine.gamma)))
+    together = op.add(op.matmul(kernel, _column(machine.weights)), op.matmul(z, _column(machine.slopes)))
+    return op.add(together, op.const([machine.intercept]))
 
 
-def neighbours_graph(scaler: Scaler, neighbours: Neighbours) -> onnx.ModelProto:
-    """Return a scaler and nearest neighbours as a graph.
+def nearest_neighbours(z: Var, neighbours: Neighbours) -> Var:
+    """Return the mean target of the nearest points."""
+    _, nearest = op.top_k(_squared_distances(z, neighbours.points), op.const([neighbours.count]), axis=1, largest=False)
+    return op.reduce_mean(op.gather(op.const(neighbours.targets), nearest), op.const([1]), keepdims=True)
+
+
+def perceptron(z: Var, layers: Sequence[tuple[NDArray[Any], NDArray[Any]]], activation: str) -> Var:
+    """Return a network of layers, each with weights [inputs, outputs] and biases [outputs].
 
     Args:
-        scaler: Of the features.
-        neighbours: The fitted regressor.
-
-    Returns:
-        Input ``features`` float32 [n, d], one output float64 [n, 1].
-    """
-    nodes, constants = _squared_distances(scaler, neighbours.points)
-    constants |= {
-        "count": np.array([neighbours.count], dtype=np.int64),
-        "targets": neighbours.targets,
-        "last_axis": np.array([1], dtype=np.int64),
-    }
-    nodes += [
-        helper.make_node("TopK", ["squared_distances", "count"], ["nearest_squared", "nearest"], axis=1, largest=0),
-        helper.make_node("Gather", ["targets", "nearest"], ["their_targets"]),
-        helper.make_node("ReduceMean", ["their_targets", "last_axis"], [SCALED], keepdims=1),
-    ]
-    return assemble(nodes, constants, len(scaler.mean))
-
-
-def network_graph(
-    scaler: Scaler, layers: Sequence[tuple[NDArray[Any], NDArray[Any]]], activation: str
-) -> onnx.ModelProto:
-    """Return a scaler and a multilayer perceptron as a graph.
-
-    Args:
-        scaler: Of the features.
-        layers: Weights [inputs, outputs] and biases [outputs] of each layer.
+        z: Its input.
+        layers: In order.
         activation: One of ``ACTIVATIONS``, after all layers but the last.
-
-    Returns:
-        Input ``features`` float32 [n, d], one output float64 [n, 1].
     """
-    nodes, constants = standardise(scaler)
-    inner = "standard"
-    for number, (weights, biases) in enumerate(layers, start=1):
-        constants |= {f"weights_{number}": weights.astype(np.float64), f"biases_{number}": biases.astype(np.float64)}
-        last = number == len(layers)
-        nodes += [
-            helper.make_node("MatMul", [inner, f"weights_{number}"], [f"product_{number}"]),
-            helper.make_node("Add", [f"product_{number}", f"biases_{number}"], [SCALED if last else f"sum_{number}"]),
-        ]
-        if not last:
-            inner = f"layer_{number}"
-            nodes.append(helper.make_node(ACTIVATIONS[activation], [f"sum_{number}"], [inner]))
-    return assemble(nodes, constants, len(scaler.mean))
+    for number, (weights, biases) in enumerate(layers):
+        hidden = ACTIVATIONS[activation](z) if number else z
+        z = op.add(op.matmul(hidden, op.const(weights, np.float64)), op.const(biases, np.float64))
+    return z
 
 
-def deep_graph(scaler: Scaler | None, layers: Layers) -> onnx.ModelProto:
-    """Return a ReLU network as a graph in float32, in which it was trained: weights in float64 would be 37 MB.
-
-    Args:
-        scaler: Of the features, computed in float64; None where they are taken as they are.
-        layers: Of the network.
-
-    Returns:
-        Input ``features`` float32 [n, d], one output float64 [n, 1].
-    """
-    nodes, constants = standardise(scaler) if scaler else ([], {})
-    inner = "narrow" if scaler else INPUT
-    if scaler:
-        nodes.append(helper.make_node("Cast", ["standard"], [inner], to=TensorProto.FLOAT))
-    for number, (weights, biases) in enumerate(layers, start=1):
-        constants |= {f"weights_{number}": weights, f"biases_{number}": biases}
-        nodes.append(helper.make_node("Gemm", [inner, f"weights_{number}", f"biases_{number}"], [f"sum_{number}"]))
-        if number < len(layers):
-            inner = f"layer_{number}"
-            nodes.append(helper.make_node("Relu", [f"sum_{number}"], [inner]))
-    nodes.append(helper.make_node("Cast", [f"sum_{len(layers)}"], [SCALED], to=TensorProto.DOUBLE))
-    return assemble(nodes, constants, len(layers[0][0]))
+def relu_network(x: Var, layers: Layers) -> Var:
+    """Return a ReLU network in float32, in which it was trained: weights in float64 would be 37 MB."""
+    for number, layer in enumerate(layers):
+        x = _dense(op.relu(x) if number else x, layer)
+    return op.cast(x, to=np.float64)
 
 
-def standardise(scaler: Scaler) -> Part:
-    """Return the nodes from ``features`` to ``standard``, float64 [n, d]."""
-    nodes = [
-        helper.make_node("Cast", [INPUT], ["wide"], to=TensorProto.DOUBLE),
-        helper.make_node("Sub", ["wide", "mean"], ["centred"]),
-        helper.make_node("Div", ["centred", "scale"], ["unlimited"]),
-        helper.make_node("Clip", ["unlimited", "minus_limit", "limit"], ["standard"]),
-    ]
-    limit = np.array(LIMIT)
-    return nodes, {"mean": scaler.mean, "scale": scaler.scale, "limit": limit, "minus_limit": -limit}
+def residual_network(x: Var, network: ResidualNetwork) -> Var:
+    """Return a residual network in float32, in which it was trained."""
+    for block in network.blocks:
+        inner = _dense(x, block.dense)
+        if block.norm is not None:
+            scale, shift = block.norm
+            inner, *_ = op.layer_normalization(inner, op.const(scale), op.const(shift), epsilon=EPSILON)
+        x = op.add(op.relu(inner), x if block.shortcut is None else _dense(x, block.shortcut))
+    return op.cast(_dense(x, network.output), to=np.float64)
 
 
-def assemble(
-    nodes: Sequence[onnx.NodeProto], constants: Mapping[str, NDArray[Any]], n_features: int
-) -> onnx.ModelProto:
-    """Return a model from ``features`` float32 [n, d] to ``scaled`` float64 [n, 1]."""
-    graph = helper.make_graph(
-        nodes,
-        "head",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", n_features])],
-        [helper.make_tensor_value_info(SCALED, TensorProto.DOUBLE, ["n", 1])],
-        [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()],
-    )
-    domains = {"", *(node.domain for node in nodes)}
-    versions = [helper.make_opsetid(name, ML_OPSET if name else OPSET) for name in sorted(domains)]
-    return helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION)
+def _dense(x: Var, layer: Dense) -> Var:
+    return op.gemm(x, op.const(layer[0]), op.const(layer[1]))
 
 
-def _squared_distances(scaler: Scaler, points: NDArray[np.float32]) -> Part:
-    """Return the nodes to squared distances [n, m] of standardised rows to m points, which are kept as float32."""
-    nodes, constants = standardise(scaler)
-    wide = points.astype(np.float64)
-    constants |= {
-        "points": points.T,
-        "point_norms": np.sum(wide * wide, axis=1, keepdims=True).T,
-        "two": np.array(2.0),
-        "zero": np.array(0.0),
-        "columns": np.array([1], dtype=np.int64),
-    }
-    nodes += [
-        helper.make_node("Cast", ["points"], ["wide_points"], to=TensorProto.DOUBLE),
-        helper.make_node("MatMul", ["standard", "wide_points"], ["products"]),
-        helper.make_node("Mul", ["products", "two"], ["twice"]),
-        helper.make_node("Mul", ["standard", "standard"], ["squares"]),
-        helper.make_node("ReduceSum", ["squares", "columns"], ["norms"], keepdims=1),
-        helper.make_node("Add", ["norms", "point_norms"], ["both_norms"]),
-        helper.make_node("Sub", ["both_norms", "twice"], ["differences"]),
-        helper.make_node("Max", ["differences", "zero"], ["squared_distances"]),
-    ]
-    return nodes, constants
+def _column(values: NDArray[Any]) -> Var:
+    return op.const(np.reshape(values, (-1, 1)), np.float64)
+
+
+def _squared_distances(z: Var, points: NDArray[np.float32]) -> Var:
+    """Return squared distances [n, m] of rows to m points, which are kept as float32."""
+    norms = np.sum(points.astype(np.float64) ** 2, axis=1)
+    products = op.matmul(z, op.cast(op.const(points.T), to=np.float64))
+    own_norms = op.reduce_sum(op.mul(z, z), op.const([1]), keepdims=True)
+    squared = op.sub(op.add(own_norms, op.const(norms[None])), op.mul(products, op.const(2.0)))
+    return op.max([squared, op.const(0.0)])

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import onnx
+import spox.opset.ai.onnx.ml.v5 as ml
+import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-
-from matlake.regress.onnx.graphs import INPUT, SCALED, Part, assemble
+from spox import Var
 
 _SUM: Final = 1
 _LESS_OR_EQUAL: Final = 0
@@ -37,66 +36,38 @@ class _Tree:
     target: int = 0
 
 
-def tree_graph(regressor: Any, n_features: int) -> onnx.ModelProto:
-    """Return a fitted tree, or ensemble of trees, as a graph.
-
-    Args:
-        regressor: One of scikit-learn's ``TREE_GRAPHS``.
-        n_features: Number of columns.
-
-    Returns:
-        Input ``features`` float32 [n, d], one output float64 [n, 1].
-    """
-    nodes, constants = TREE_GRAPHS[type(regressor).__name__](regressor)
-    return assemble([helper.make_node("Cast", [INPUT], ["wide"], to=TensorProto.DOUBLE), *nodes], constants, n_features)
+def _single(x: Var, regressor: Any) -> Var:
+    return _ensemble(x, [_Tree(regressor.tree_)])
 
 
-def _single(regressor: Any) -> Part:
-    return [_ensemble([_Tree(regressor.tree_)], SCALED)], {}
-
-
-def _forest(regressor: Any) -> Part:
+def _forest(x: Var, regressor: Any) -> Var:
     weight = 1.0 / len(regressor.estimators_)
-    return [_ensemble([_Tree(tree.tree_, weight=weight) for tree in regressor.estimators_], SCALED)], {}
+    return _ensemble(x, [_Tree(tree.tree_, weight=weight) for tree in regressor.estimators_])
 
 
-def _bagging(regressor: Any) -> Part:
+def _bagging(x: Var, regressor: Any) -> Var:
     trees, columns = regressor.estimators_, regressor.estimators_features_
     weight = 1.0 / len(trees)
-    return [_ensemble([_Tree(tree.tree_, own, weight) for tree, own in zip(trees, columns, strict=True)], SCALED)], {}
+    return _ensemble(x, [_Tree(tree.tree_, own, weight) for tree, own in zip(trees, columns, strict=True)])
 
 
-def _gradient_boosting(regressor: Any) -> Part:
+def _gradient_boosting(x: Var, regressor: Any) -> Var:
     trees = [_Tree(tree.tree_, weight=regressor.learning_rate) for tree in regressor.estimators_[:, 0]]
-    nodes = [_ensemble(trees, "sum"), helper.make_node("Add", ["sum", "start"], [SCALED])]
-    return nodes, {"start": regressor.init_.constant_.reshape(1)}
+    return op.add(_ensemble(x, trees), op.const(regressor.init_.constant_.reshape(1)))
 
 
-def _adaboost(regressor: Any) -> Part:
+def _adaboost(x: Var, regressor: Any) -> Var:
     """Take the weighted median of the trees: the least vote at which half of the weight is reached."""
     trees = [_Tree(tree.tree_, target=number) for number, tree in enumerate(regressor.estimators_)]
-    nodes = [
-        _ensemble(trees, "votes"),
-        helper.make_node("TopK", ["votes", "count"], ["sorted", "order"], axis=1, largest=0),
-        helper.make_node("Gather", ["weights", "order"], ["sorted_weights"]),
-        helper.make_node("CumSum", ["sorted_weights", "columns"], ["reached"]),
-        helper.make_node("Gather", ["reached", "last"], ["total"], axis=1),
-        helper.make_node("Mul", ["total", "half"], ["enough"]),
-        helper.make_node("GreaterOrEqual", ["reached", "enough"], ["is_enough"]),
-        helper.make_node("Cast", ["is_enough"], ["one_where_enough"], to=TensorProto.INT32),
-        helper.make_node("ArgMax", ["one_where_enough"], ["median"], axis=1, keepdims=1),
-        helper.make_node("GatherElements", ["sorted", "median"], [SCALED], axis=1),
-    ]
-    return nodes, {
-        "weights": regressor.estimator_weights_[: len(trees)],
-        "count": np.array([len(trees)], dtype=np.int64),
-        "columns": np.array(1, dtype=np.int64),
-        "last": np.array([len(trees) - 1], dtype=np.int64),
-        "half": np.array(0.5),
-    }
+    votes, order = op.top_k(_ensemble(x, trees), op.const([len(trees)]), axis=1, largest=False)
+    weights = op.const(regressor.estimator_weights_[: len(trees)])
+    reached = op.cumsum(op.gather(weights, order), op.const(1))
+    total = op.gather(reached, op.const([len(trees) - 1]), axis=1)
+    is_enough = op.greater_or_equal(reached, op.mul(total, op.const(0.5)))
+    return op.gather_elements(votes, op.arg_max(op.cast(is_enough, to=np.int32), axis=1), axis=1)
 
 
-TREE_GRAPHS: Final[dict[str, Callable[[Any], Part]]] = {
+TREE_GRAPHS: Final[dict[str, Callable[[Var, Any], Var]]] = {
     "DecisionTreeRegressor": _single,
     "RandomForestRegressor": _forest,
     "ExtraTreesRegressor": _forest,
@@ -104,10 +75,11 @@ TREE_GRAPHS: Final[dict[str, Callable[[Any], Part]]] = {
     "GradientBoostingRegressor": _gradient_boosting,
     "AdaBoostRegressor": _adaboost,
 }
+"""From features float64 [n, d] and a fitted regressor, by its class, to its prediction float64 [n, 1]."""
 
 
-def _ensemble(trees: Sequence[_Tree], output: str) -> onnx.NodeProto:
-    """Return the operator that adds up the leaves of all trees, from ``wide`` to float64 [n, targets].
+def _ensemble(x: Var, trees: Sequence[_Tree]) -> Var:
+    """Add up the leaves of all trees, float64 [n, targets].
 
     Branches and leaves are numbered through all trees; a branch goes to a branch or, where flagged, to a leaf.
     """
@@ -124,24 +96,20 @@ def _ensemble(trees: Sequence[_Tree], output: str) -> onnx.NodeProto:
         return np.concatenate(places).tolist(), is_leaf.astype(np.int64).tolist()
 
     (true_places, true_leaves), (false_places, false_leaves) = children(0), children(1)
-    modes = np.full(branches[-1], _LESS_OR_EQUAL, dtype=np.uint8)
-    return helper.make_node(
-        "TreeEnsemble",
-        ["wide"],
-        [output],
-        domain="ai.onnx.ml",
+    return ml.tree_ensemble(
+        x,
         aggregate_function=_SUM,
         n_targets=1 + max(tree.target for tree in trees),
         tree_roots=branches[:-1].tolist(),
-        nodes_modes=numpy_helper.from_array(modes),
+        nodes_modes=np.full(branches[-1], _LESS_OR_EQUAL, dtype=np.uint8),
         nodes_featureids=np.concatenate([part.columns for part in parts]).tolist(),
-        nodes_splits=numpy_helper.from_array(np.concatenate([part.thresholds for part in parts])),
+        nodes_splits=np.concatenate([part.thresholds for part in parts]),
         nodes_truenodeids=true_places,
         nodes_trueleafs=true_leaves,
         nodes_falsenodeids=false_places,
         nodes_falseleafs=false_leaves,
         leaf_targetids=np.repeat([tree.target for tree in trees], np.diff(leaves)).tolist(),
-        leaf_weights=numpy_helper.from_array(np.concatenate([part.leaves for part in parts])),
+        leaf_weights=np.concatenate([part.leaves for part in parts]),
     )
 
 

@@ -1,13 +1,13 @@
 """Prediction for a few formulas or structure files."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import SourceError
-from matlake.regress.prediction.prediction import Prediction, Refusal
-from matlake.regress.prediction.predictor import Predictor, open_predictor
+from matlake.regress.prediction.opened_head import OpenedHead, open_head
+from matlake.regress.prediction.results import Failure, Prediction
 from matlake.regress.uncertainty.applicability import FARTHEST
 from matlake.store.lake import Lake
 from matlake.text_tables import Column, Line, TextTable
@@ -18,7 +18,7 @@ FAR_OUT: Final = 2.0
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a head says.
+    """What a head predicts.
 
     Attributes:
         head: Name of the head.
@@ -34,18 +34,22 @@ class Predictions:
     unit: str
     level: float | None
     predictions: list[Prediction]
-    failed: list[Refusal]
+    failed: list[Failure]
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
-        return asdict(self)
+        return {
+            **vars(self),
+            "predictions": [prediction.document() for prediction in self.predictions],
+            "failed": [vars(failure) for failure in self.failed],
+        }
 
     def lines(self) -> list[Line]:
         """Return the text for people."""
         heading = f"{self.target} by head {self.head}, in {self.unit or 'no unit'}"
         if self.level is not None:
             heading += f", with {self.level:.0%} intervals"
-        return [heading, *prediction_lines(self.predictions, self.unit), *refusal_lines(self.failed, len(self.failed))]
+        return [heading, *prediction_lines(self.predictions, self.unit), *failure_lines(self.failed, len(self.failed))]
 
 
 def prediction_lines(predictions: list[Prediction], unit: str) -> list[Line]:
@@ -55,8 +59,8 @@ def prediction_lines(predictions: list[Prediction], unit: str) -> list[Line]:
     columns = (Column("input"), Column("value", "right"), Column("interval"), Column("out-of-distribution score"))
     remarks: list[Line] = []
     for p in predictions:
-        if p.doubts:
-            remarks.append(f"{p.input} is doubtful: {'; '.join(p.doubts)}")
+        if p.warnings:
+            remarks.append(f"{p.input} is doubtful: {'; '.join(p.warnings)}")
         if p.nearest:
             near = ", ".join(f"{n.formula} {n.value:.4g} ({n.distance:.2f})" for n in p.nearest)
             remarks.append(f"{p.input} is nearest to {near}")
@@ -77,11 +81,11 @@ def verdict(ood_score: float) -> str:
     return "at their edge" if ood_score <= FAR_OUT else "far outside them"
 
 
-def refusal_lines(failed: list[Refusal], count: int) -> list[str]:
+def failure_lines(failed: list[Failure], count: int) -> list[str]:
     """Return lines on inputs without a prediction, of which ``failed`` may be the first few."""
     if not count:
         return []
-    shown = [f"  row {refusal.row}: {refusal.reason}" for refusal in failed]
+    shown = [f"  row {failure.row}: {failure.reason}" for failure in failed]
     return [f"{count:,} without a prediction", *shown, *(["  …"] if len(failed) < count else [])]
 
 
@@ -89,13 +93,13 @@ def predict(lake: Lake, head_name: str, formulas: Sequence[str]) -> Predictions:
     """Predict for a few formulas; one that cannot be read does not stop the others.
 
     Raises:
-        HeadError: See ``open_predictor``; or the head needs crystals.
+        HeadError: See ``open_head``; or the head needs crystals.
         EncoderError: Likewise.
         MissingExtraError: Likewise.
     """
-    predictor = open_predictor(lake, head_name)
-    predicted = predictor.predict(formulas)
-    return collect(predictor, (predicted.answer(row, formula) for row, formula in enumerate(formulas)))
+    head = open_head(lake, head_name)
+    predicted = head.predict(formulas)
+    return collect(head, (predicted.result(row, formula) for row, formula in enumerate(formulas)))
 
 
 def predict_structures(lake: Lake, head_name: str, paths: Sequence[Path]) -> Predictions:
@@ -108,37 +112,39 @@ def predict_structures(lake: Lake, head_name: str, paths: Sequence[Path]) -> Pre
             the path of its file, followed by its id where the file holds several.
 
     Raises:
-        HeadError: See ``open_predictor``.
+        HeadError: See ``open_head``.
         EncoderError: Likewise.
         MissingExtraError: Likewise.
     """
-    from matlake.regress.prediction.inputs import open_structures  # readers of structures take a second to import
+    from matlake.regress.prediction.sources import (
+        open_structure_source,  # readers of structures take a second to import
+    )
 
-    predictor = open_predictor(lake, head_name)
-    answers: list[Prediction | Refusal] = []
+    head = open_head(lake, head_name)
+    results: list[Prediction | Failure] = []
     for path in paths:
         try:
-            own = [one for some in open_structures(path).answer(predictor) for one in some.each()]
+            own = [one for some in open_structure_source(path).predict(head) for one in some.each()]
         except SourceError as error:
-            answers.append(Refusal(len(answers), str(path), str(error)))
+            results.append(Failure(len(results), str(path), str(error)))
             continue
         for one in own:
             name = f"{path}: {one.input}" if len(own) > 1 else str(path)
-            if isinstance(one, Refusal):
-                answers.append(replace(one, row=len(answers), input=name))
+            if isinstance(one, Failure):
+                results.append(replace(one, row=len(results), input=name))
             else:
-                answers.append(replace(one, input=name))
-    return collect(predictor, answers)
+                results.append(replace(one, input=name))
+    return collect(head, results)
 
 
-def collect(predictor: Predictor, answers: Iterable[Prediction | Refusal]) -> Predictions:
-    """Sort answers into those with a prediction and those without."""
+def collect(head: OpenedHead, results: Iterable[Prediction | Failure]) -> Predictions:
+    """Sort results into predictions and failures."""
     predictions, failed = [], []
-    for answer in answers:
-        if isinstance(answer, Prediction):
-            predictions.append(answer)
+    for result in results:
+        if isinstance(result, Prediction):
+            predictions.append(result)
         else:
-            failed.append(answer)
-    card = predictor.head.card
+            failed.append(result)
+    card = head.head.card
     level = None if card.interval is None else card.interval.level
     return Predictions(card.name, card.target, card.unit, level, predictions, failed)

@@ -13,10 +13,10 @@ from matlake.errors import SourceError
 from matlake.files import fsync_folder
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
-from matlake.regress.prediction.inputs import Answers, open_questions
-from matlake.regress.prediction.predict import Predictions, collect, refusal_lines
-from matlake.regress.prediction.prediction import Prediction, Refusal
-from matlake.regress.prediction.predictor import open_predictor
+from matlake.regress.prediction.opened_head import open_head
+from matlake.regress.prediction.predict import Predictions, collect, failure_lines
+from matlake.regress.prediction.results import Failure, Prediction
+from matlake.regress.prediction.sources import PredictedBatch, open_table_source
 from matlake.store.importing.readers import Source
 from matlake.store.lake import Lake
 
@@ -44,7 +44,7 @@ class WrittenPredictions:
     output: Path
     rows: int
     n_failed: int
-    failed: list[Refusal]
+    failed: list[Failure]
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract; the predictions are in the file."""
@@ -56,14 +56,14 @@ class WrittenPredictions:
             "rows": self.rows,
             "predictions": [],
             "n_failed": self.n_failed,
-            "failed": [vars(refusal) for refusal in self.failed],
+            "failed": [vars(failure) for failure in self.failed],
         }
 
     def lines(self) -> list[str]:
         """Return the text for people."""
         return [
             f"wrote {self.rows:,} predictions of {self.target} in {self.unit or 'no unit'} to {self.output}",
-            *refusal_lines(self.failed[:5], self.n_failed),
+            *failure_lines(self.failed[:5], self.n_failed),
         ]
 
 
@@ -88,15 +88,15 @@ def predict_table(
 
     Raises:
         SourceError: The file or its column of formulas or structures is not there.
-        HeadError: See ``open_predictor``; or the head needs crystals, and there are none.
+        HeadError: See ``open_head``; or the head needs crystals, and there are none.
     """
-    predictor = open_predictor(lake, head_name)
-    questions = open_questions(predictor, path, formula_column, structure_column)
-    found: list[Prediction | Refusal] = []
-    for answers in questions.answer(predictor):
-        found += answers.each(len(found))
-        progress.track(len(found), max(len(found), questions.source.rows))
-    return collect(predictor, [*found, *_bad_lines(questions.source, len(found))])
+    head = open_head(lake, head_name)
+    materials = open_table_source(head, path, formula_column, structure_column)
+    found: list[Prediction | Failure] = []
+    for batch in materials.predict(head):
+        found += batch.each(len(found))
+        progress.track(len(found), max(len(found), materials.source.rows))
+    return collect(head, [*found, *_bad_lines(materials.source, len(found))])
 
 
 def predict_to_file(
@@ -118,31 +118,32 @@ def predict_to_file(
         output: CSV or Parquet file by its ending; appears when it is complete. It holds the input's columns, structures
             left out; ``predicted_TARGET``, or ``prediction_failure`` where there is none; and, for a head that has
             them, the ends of the interval as ``lower_TARGET`` and ``upper_TARGET``, ``ood_score``, ``novel_elements``
-            joined by hyphens, ``doubts`` joined by semicolons, and ``nearest_training_materials``, a JSON array.
+            joined by hyphens, ``warnings`` joined by semicolons (and as ``doubts``, as they were called before), and
+            ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
         progress: Hears the number of rows done.
 
     Raises:
         SourceError: The file or its column of formulas or structures is not there, or the output's ending is unknown.
-        HeadError: See ``open_predictor``; or the head needs crystals, and there are none.
+        HeadError: See ``open_head``; or the head needs crystals, and there are none.
     """
-    predictor = open_predictor(lake, head_name)
-    card = predictor.head.card
-    questions = open_questions(predictor, path, formula_column, structure_column)
-    source = questions.source
-    schema = _output_schema(source, predictor.head)
+    head = open_head(lake, head_name)
+    card = head.head.card
+    materials = open_table_source(head, path, formula_column, structure_column)
+    source = materials.source
+    schema = _output_schema(source, head.head)
     part = output.with_name(f".{output.name}.part")
     rows = n_failed = 0
-    listed: list[Refusal] = []
+    listed: list[Failure] = []
     try:
         with _open_writer(part, output, schema) as writer:
-            for answers in questions.answer(predictor):
-                writer.write_table(_with_predictions(answers, schema))
-                refusals = answers.refusals(rows)
-                rows += answers.columns.num_rows
-                n_failed += len(refusals)
-                listed += refusals[: _LISTED - len(listed)]
+            for batch in materials.predict(head):
+                writer.write_table(_with_predictions(batch, schema))
+                failures = batch.failures(rows)
+                rows += batch.columns.num_rows
+                n_failed += len(failures)
+                listed += failures[: _LISTED - len(listed)]
                 progress.track(rows, max(rows, source.rows))
         with part.open("rb+") as file:
             os.fsync(file.fileno())
@@ -155,17 +156,19 @@ def predict_to_file(
     return WrittenPredictions(card.name, card.target, card.unit, output, rows - n_failed, n_failed + len(bad), listed)
 
 
-def _with_predictions(answers: Answers, schema: pa.Schema) -> pa.Table:
-    predicted = answers.predicted
+def _with_predictions(batch: PredictedBatch, schema: pa.Schema) -> pa.Table:
+    predicted = batch.predicted
     added = [pa.array(predicted.values, from_pandas=True), pa.array(predicted.reasons, pa.string())]  # NaN becomes null
     if predicted.reference is not None:
+        warnings = pa.array(["; ".join(reasons) or None for reasons in predicted.warnings], pa.string())
         added += [
             *(pa.array(v, from_pandas=True) for v in (predicted.lower, predicted.upper, predicted.ood_scores)),
-            pa.array(["-".join(novel) or None for novel in predicted.novelties], pa.string()),
-            pa.array(["; ".join(doubts) or None for doubts in predicted.doubts], pa.string()),
+            pa.array(["-".join(new) or None for new in predicted.elements_outside_training], pa.string()),
+            warnings,
+            warnings,
             pa.array([predicted.neighbours_json(row) for row in range(len(predicted.values))], pa.string()),
         ]
-    return pa.Table.from_arrays([*answers.columns.columns, *added], schema=schema)
+    return pa.Table.from_arrays([*batch.columns.columns, *added], schema=schema)
 
 
 def _output_schema(source: Source, head: Head) -> pa.Schema:
@@ -178,6 +181,7 @@ def _output_schema(source: Source, head: Head) -> pa.Schema:
             "ood_score": pa.float64(),
             "novel_elements": pa.string(),
             "doubts": pa.string(),
+            "warnings": pa.string(),
             "nearest_training_materials": pa.string(),
         }
     for name, kind in added.items():
@@ -195,8 +199,8 @@ def _open_writer(part: Path, output: Path, schema: pa.Schema) -> Any:
     raise SourceError(f"cannot write {output}", "end its name in .csv or .parquet")
 
 
-def _bad_lines(source: Source, rows: int) -> list[Refusal]:
+def _bad_lines(source: Source, rows: int) -> list[Failure]:
     """Return lines of a file that are no rows; they come after its rows, with the line in the reason."""
     return [
-        Refusal(place, None, f"line {bad.line}: {bad.reason}") for place, bad in enumerate(source.bad_lines, start=rows)
+        Failure(place, None, f"line {bad.line}: {bad.reason}") for place, bad in enumerate(source.bad_lines, start=rows)
     ]

@@ -7,7 +7,7 @@ See docs/models.md for what each is and for their errors on real properties.
 from typing import Final
 
 from matlake.errors import TrainingError
-from matlake.regress.regressors.elemnet import ELEMNET, WAYS
+from matlake.regress.regressors.elemnet import ELEMNET, TransferMethod
 from matlake.regress.regressors.ir_net import IR_NET, IR_NET_17
 from matlake.regress.regressors.kernel_machines import KERNEL_RIDGE, NYSTROEM_SVR, SVR, SVR_LINEAR, SVR_RBF
 from matlake.regress.regressors.linear import ELASTIC_NET, LASSO, LINEAR, RIDGE, SGD
@@ -62,8 +62,8 @@ def named_model(name: str) -> Model:
         TrainingError: Unknown model.
     """
     if name not in MODELS:
-        ways = ", ".join(f"{way}:ENCODER" for way in WAYS)
-        raise TrainingError(f"unknown model {name!r}", f"models: {', '.join(MODELS)}, {ways}, {AUTO}")
+        methods = ", ".join(f"{method}:ENCODER" for method in TransferMethod)
+        raise TrainingError(f"unknown model {name!r}", f"models: {', '.join(MODELS)}, {methods}, {AUTO}")
     return MODELS[name]
 
 

@@ -1,6 +1,6 @@
 """Networks of ReLU layers with a linear output, as plain arrays: they predict without torch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
@@ -8,8 +8,11 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Layers: TypeAlias = tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
-"""Weights float32 [inputs, outputs] and biases float32 [outputs] of each layer; ReLU after all but the last."""
+Dense: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Weights float32 [inputs, outputs] and biases float32 [outputs] of a linear map."""
+
+Layers: TypeAlias = tuple[Dense, ...]
+"""ReLU after all but the last."""
 
 _BATCH: Final = 1024
 """Rows at a time: the activations of a batch stay in the cache."""
@@ -27,8 +30,7 @@ class ReluNetwork:
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Return predictions float32 [n] for features [n, d], computed in float32."""
-        parts = [activations(self.layers, x[start : start + _BATCH])[:, 0] for start in range(0, len(x), _BATCH)]
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
+        return predict_in_batches(lambda rows: activations(self.layers, rows), x)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ class Standard:
         return Standard(-self.mean / self.spread, 1.0 / self.spread).into(layers)
 
 
+def predict_in_batches(network: Callable[[NDArray[Any]], NDArray[np.float32]], x: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the only output of a network, float32 [n], for features [n, d]."""
+    parts = [network(x[start : start + _BATCH])[:, 0] for start in range(0, len(x), _BATCH)]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
+
+
 def activations(layers: Layers, x: NDArray[Any]) -> NDArray[np.float32]:
     """Return the linear output of a network.
 
@@ -97,9 +105,7 @@ def fresh_layers(widths: Sequence[int], seed: int) -> Layers:
     return tuple(_drawn(widths, rng))
 
 
-def _drawn(
-    widths: Sequence[int], rng: np.random.Generator
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+def _drawn(widths: Sequence[int], rng: np.random.Generator) -> Iterator[Dense]:
     for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
         gain = 1.0 if number == len(widths) - 1 else 2.0
         weights = rng.standard_normal((inputs, outputs), dtype=np.float32) * np.float32(np.sqrt(gain / inputs))

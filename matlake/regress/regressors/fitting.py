@@ -14,10 +14,10 @@ from matlake.regress.regressors.scaling import Scaler, fit_scaler
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model fitted to a standardised target, and the way back to the target's unit.
+    """A model fitted to a standardised target, and the scaling of the target.
 
     Attributes:
-        scaler: Of the features; None where they are taken as they are.
+        scaler: Of the features; None if they are used unscaled.
         regressor: What was fitted.
         mean: Of the target, in its unit.
         std: Of the target, in its unit.
@@ -62,7 +62,7 @@ def fit_model(
     mean, std = float(y.mean()), float(y.std()) or 1.0  # a fold's target may be constant
     scaler, features = fit_scaler(x) if model.scaled else (None, x)
     with warnings.catch_warnings():
-        # An iteration that is stopped is still a model, and cross-validation has measured it as it is.
+        # An unfinished iteration is still a model, and cross-validation measures it as such.
         warnings.simplefilter("ignore", ConvergenceWarning)
         regressor = model.fit(parameters, features, (y - mean) / std, seed)
     return Fitted(scaler, regressor, mean, std)

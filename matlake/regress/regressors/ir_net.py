@@ -51,10 +51,10 @@ class IrNet:
 
 @dataclass(frozen=True)
 class AdversaryOf:
-    """How an adversary comes into the fits of a model.
+    """How a model's fits make their adversary.
 
     Attributes:
-        parameters: What the head's card says of it.
+        parameters: For the head's card.
         make: From a model's parameters and a seed to what makes the adversary.
     """
 
@@ -67,23 +67,23 @@ def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: 
 
     Args:
         kind: Which.
-        widths: Of its blocks; those of the kind where not given.
-        adversary: Where it is to learn from adversarial samples too.
+        widths: Of its blocks; by default those of the kind.
+        adversary: Adds adversarial samples; None to learn from the rows alone.
     """
     usual = {"widths": list(widths or kind.widths), "dropout": kind.dropout, **kind.training}
     usual |= adversary.parameters if adversary else {}
 
-    def fit_judged(chosen: Parameters, fit: Rows, judge: Rows, seed: int, device: str = "cpu") -> Regressor:
+    def fit_validated(chosen: Parameters, fit: Rows, validation: Rows, seed: int, device: str = "cpu") -> Regressor:
         require_torch()
         from matlake.regress.regressors.ir_net_training import train_ir_net
 
         make = adversary.make(chosen, seed) if adversary else None
         start = start_of(kind, chosen, fit[0].shape[1], seed)
-        return train_ir_net(start, fit, judge, training_settings(chosen), seed, make, device).kept
+        return train_ir_net(start, fit, validation, training_settings(chosen), seed, make, device).kept
 
     def fit(chosen: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int) -> Regressor:
-        rows, aside = split_off(np.asarray(x, dtype=np.float32), seed)
-        return fit_judged(chosen, (x[rows], y[rows]), (x[aside], y[aside]), seed)
+        rows, held_out = split_off(np.asarray(x, dtype=np.float32), seed)
+        return fit_validated(chosen, (x[rows], y[rows]), (x[held_out], y[held_out]), seed)
 
     def grid(n_features: int) -> list[Parameters]:  # noqa: ARG001 - the signature of ``Model.grid``
         return [usual]
@@ -92,7 +92,7 @@ def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: 
         middle = usual["learning_rate"]
         return {**usual, "learning_rate": log_uniform(rng, middle / 3.0, middle * 3.0)}
 
-    return Model(kind.name, fit, grid, draw, fit_judged=fit_judged)
+    return Model(kind.name, fit, grid, draw, fit_validated=fit_validated)
 
 
 def start_of(kind: IrNet, parameters: Parameters, inputs: int, seed: int) -> "TorchNetwork":
@@ -114,12 +114,12 @@ def parse_widths(text: str) -> tuple[int, ...]:
     """Return the widths that ``512-256-128`` means.
 
     Raises:
-        TrainingError: It means none.
+        TrainingError: The text is not valid.
     """
     parts = text.split("-")
     if not all(part.isascii() and part.isdigit() and 1 <= int(part) <= _MOST_WIDE for part in parts):
         raise TrainingError(
-            f"{text!r} are no widths of layers",
+            f"{text!r} are not valid widths of layers",
             f"write such as ir-net:512-256-128, each from 1 to {_MOST_WIDE:,}",
         )
     return tuple(int(part) for part in parts)

@@ -1,22 +1,18 @@
 """Networks of residual blocks of dense layers with a linear output, as plain arrays: they predict without torch."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.regressors.elemnet_numpy import Dense, predict_in_batches
+
 if TYPE_CHECKING:
     from matlake.networks.training_history import TrainingHistory
 
-Dense: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Weights float32 [inputs, outputs] and biases float32 [outputs] of a linear map."""
-
 EPSILON: Final = 1e-5
 """Added to the variance in a layer normalisation."""
-
-_BATCH: Final = 1024
-"""Rows at a time: the activations of a batch stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class Block:
     """
 
     dense: Dense
-    norm: Dense | None
+    norm: tuple[NDArray[np.float32], NDArray[np.float32]] | None
     shortcut: Dense | None
 
     def apply(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -57,7 +53,7 @@ class ResidualNetwork:
     Attributes:
         blocks: In order.
         output: The linear map behind them, to one number.
-        history: How it was trained; None where that is not known.
+        history: How it was trained; None if unknown.
     """
 
     blocks: tuple[Block, ...]
@@ -72,12 +68,11 @@ class ResidualNetwork:
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Return predictions float32 [n] for features [n, d], computed in float32."""
-        parts = [self._predict(x[start : start + _BATCH]) for start in range(0, len(x), _BATCH)]
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
+        return predict_in_batches(self._forward, x)
 
-    def _predict(self, x: NDArray[Any]) -> NDArray[np.float32]:
+    def _forward(self, x: NDArray[Any]) -> NDArray[np.float32]:
         values = np.asarray(x, dtype=np.float32)
         for block in self.blocks:
             values = block.apply(values)
         weights, biases = self.output
-        return np.asarray(values @ weights + biases, dtype=np.float32)[:, 0]
+        return np.asarray(values @ weights + biases, dtype=np.float32)

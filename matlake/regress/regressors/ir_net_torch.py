@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from matlake.regress.regressors.ir_net_numpy import EPSILON, Block, Dense, ResidualNetwork
+from matlake.regress.regressors.elemnet_numpy import Dense
+from matlake.regress.regressors.ir_net_numpy import EPSILON, Block, ResidualNetwork
 from matlake.regress.regressors.row_training import seeded
 
 LAYER_NORM = "layer"

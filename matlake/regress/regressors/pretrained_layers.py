@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.card import MODEL_FILE, read_card
-from matlake.encoders.encoder import FRACTIONS
+from matlake.encoders.composition_encoder import FRACTIONS
 from matlake.encoders.session import read_audited
 from matlake.errors import EncoderError
 from matlake.regress.regressors.elemnet_numpy import Layers
@@ -32,14 +32,14 @@ def read_source_layers(folder: Path) -> Layers:
         The layers in order; the last has as many outputs as properties are predicted.
 
     Raises:
-        EncoderError: The file is missing, changed or refused, is quantised, or is no plain chain.
+        EncoderError: The file is missing, changed or refused, is quantised, or is not a plain chain.
     """
     import onnx
 
     card = read_card(folder)
     if card.precision == "int8":
         raise EncoderError(
-            f"encoder {card.name} is quantised to int8: its weights are no start for training",
+            f"encoder {card.name} is quantised to int8: its weights cannot be trained on",
             "name the float32 or float16 encoder that it was made from",
         )
     content = read_audited(folder / MODEL_FILE, card.sha256, EncoderError)
@@ -80,7 +80,7 @@ def _dense(
     settings = _GEMM_DEFAULTS | {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     plain = settings["alpha"] == 1.0 and settings["beta"] == 1.0 and not settings["transA"]
     if not plain or len(node.input) != 3 or not all(entry in constants for entry in node.input[1:]):  # noqa: PLR2004 - input, weights, biases
-        raise _not_a_chain(name, f"{node.output[0]} is no dense layer with a bias")
+        raise _not_a_chain(name, f"{node.output[0]} is not a dense layer with a bias")
     weights, biases = constants[node.input[1]], constants[node.input[2]]
     return np.ascontiguousarray(weights.T if settings["transB"] else weights), biases.reshape(-1)
 
@@ -104,6 +104,6 @@ def _as_float32(values: NDArray[Any]) -> NDArray[Any]:
 
 def _not_a_chain(name: str, reason: str) -> EncoderError:
     return EncoderError(
-        f"encoder {name} is no plain chain of dense layers: {reason}",
+        f"encoder {name} is not a plain chain of dense layers: {reason}",
         "name an ElemNet; matlake.list_encoders() has them",
     )

@@ -18,16 +18,18 @@ class Regressor(Protocol):
         """Return predictions [n] for features [n, d], prepared as those it was fitted to."""
 
 
-class JudgedFit(Protocol):
+class ValidatedFit(Protocol):
     """Fits a deep network."""
 
-    def __call__(self, parameters: Parameters, fit: Rows, judge: Rows, seed: int, /, device: str = "cpu") -> Regressor:
-        """Return the network of the epoch with the smallest error on the rows ``judge``.
+    def __call__(
+        self, parameters: Parameters, fit: Rows, validation: Rows, seed: int, /, device: str = "cpu"
+    ) -> Regressor:
+        """Return the network of the epoch with the smallest error on the rows ``validation``.
 
         Args:
             parameters: Of the model.
             fit: Prepared features [n, d] and standardised target float64 [n].
-            judge: The same of rows that are not fitted.
+            validation: The same of rows that are not fitted.
             seed: Of weights and order of rows.
             device: A torch device.
         """
@@ -45,7 +47,7 @@ class Model:
         max_rows: Most training rows it is meant for; None for no limit.
         scaled: Whether it is fitted to float64 features that are standardised. Trees get float32 as it is: they need
             no scale, and a scaled value that rounds to the other side of a threshold takes another branch.
-        fit_judged: Of deep networks: fits with given rows that end the training. ``fit`` sets some of its rows aside
+        fit_validated: Of deep networks: fits with given rows that end the training. ``fit`` holds out some of its rows
             for that.
     """
 
@@ -55,12 +57,12 @@ class Model:
     draw: Callable[[np.random.Generator, int], Parameters]
     max_rows: int | None = None
     scaled: bool = True
-    fit_judged: JudgedFit | None = None
+    fit_validated: ValidatedFit | None = None
 
     @property
     def slow(self) -> bool:
         """Whether it is a deep network: a fit may take minutes, and is measured on fewer folds."""
-        return self.fit_judged is not None
+        return self.fit_validated is not None
 
 
 def whatever_features(grid: list[Parameters]) -> Callable[[int], list[Parameters]]:

@@ -10,8 +10,8 @@ LIMIT: Final = 5.0
 """Standard deviations beyond which a feature counts as just as far.
 
 A feature that is the same in nearly all training rows and not in a new one would be hundreds of them away, and a linear
-model, a kernel with a linear part or a network follows: band gaps of hundreds of eV were seen, with ``magpie`` even on
-a random split.
+model, a kernel with a linear part or a network follows: band gaps of hundreds of eV were predicted, with ``magpie``
+even on a random split.
 """
 
 _SMALLEST: Final = float(np.finfo(np.float32).eps)

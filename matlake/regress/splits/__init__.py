@@ -1,4 +1,4 @@
-"""Splits: ways to set rows aside for testing, each an answer to one question about a head. See docs/splits.md."""
+"""Splits: methods of holding out test rows, each for one question about a head. See docs/splits.md."""
 
 from matlake.regress.splits.catalogue import SPLITS, parse_split
 from matlake.regress.splits.held_out import HeldOut, Rows

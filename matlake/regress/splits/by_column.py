@@ -1,4 +1,4 @@
-"""Splits by a column: leave out all rows of a laboratory, a prototype, a dataset, or whatever a table says."""
+"""Splits by a column: leave out all rows of a laboratory, a prototype, a dataset, or any column of a table."""
 
 import math
 from typing import Any
@@ -18,7 +18,7 @@ def column_split(argument: str | None) -> Split:
     """
     name, colon, value = (argument or "").partition(":")
     if not name or bool(colon) != bool(value):
-        raise TrainingError(f"'column:{argument or ''}' names no column", "column:NAME or column:NAME:VALUE")
+        raise TrainingError(f"'column:{argument or ''}' does not name a column", "column:NAME or column:NAME:VALUE")
 
     def read(matrix: Matrix) -> Labels:
         texts = np.array(["" if _is_null(cell) else _written(cell) for cell in matrix.columns[name].tolist()])

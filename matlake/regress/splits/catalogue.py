@@ -51,7 +51,7 @@ def parse_split(text: str) -> Split:
     """Read a split as users type it, such as ``element:O``.
 
     Raises:
-        TrainingError: There is no such split, or its argument is none.
+        TrainingError: Unknown split, or its argument is not valid.
         MissingExtraError: A package that it needs is not installed.
     """
     name, colon, argument = text.strip().partition(":")

@@ -90,7 +90,7 @@ def period_split(argument: str | None) -> Split:
 
 
 def chemical_system_split(argument: str | None) -> Split:
-    """Return the split that sets a fifth of the chemical systems aside, or one that is named.
+    """Return the split that holds out a fifth of the chemical systems, or one that is named.
 
     A chemical system is the set of elements. Witman and Schindler, Digital Discovery 4, 625 (2025).
     """
@@ -129,11 +129,11 @@ def _label_systems(matrix: Matrix) -> Labels:
 def _symbol(text: str) -> str:
     symbol = text.strip().capitalize()
     if symbol not in ATOMIC_NUMBER:
-        raise TrainingError(f"{text!r} is no element", "give its symbol, such as O or Fe")
+        raise TrainingError(f"{text!r} is not an element", "give its symbol, such as O or Fe")
     return symbol
 
 
 def _number(text: str, noun: str, last: int, others: str) -> str:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= last:
-        raise TrainingError(f"{text!r} is no {noun} of the periodic table", f"{noun}s: 1 to {last}{others}")
+        raise TrainingError(f"{text!r} is not a {noun} of the periodic table", f"{noun}s: 1 to {last}{others}")
     return str(int(text))

@@ -54,7 +54,8 @@ def sparse_split(argument: str | None) -> Split:
     space = SPACES[0] if argument is None else argument.lower()
     if space not in SPACES:
         raise TrainingError(
-            f"no density is known in {argument!r}", "sparse:map (a two-dimensional map) or sparse:x (all features)"
+            f"{argument!r} is not a space to measure density in",
+            "sparse:map (a two-dimensional map) or sparse:x (all features)",
         )
 
     def propose(matrix: Matrix, seed: int) -> Iterator[Proposal]:  # noqa: ARG001 - nothing is drawn
@@ -137,7 +138,7 @@ def find_radii(x: NDArray[np.float32]) -> NDArray[np.float64]:
     vectors, row = np.unique(x, axis=0, return_inverse=True)
     if len(vectors) <= NEIGHBOURS:
         raise TrainingError(
-            f"{len(x):,} rows hold only {len(vectors)} different feature vectors, too few to tell where few lie",
+            f"{len(x):,} rows hold only {len(vectors)} different feature vectors, too few to measure their density",
             "select more rows",
         )
     drawn = _drawn(len(vectors))

@@ -1,7 +1,7 @@
-"""What a split gives: rows to train on, rows to test on, and rows that are neither, with the reason.
+"""The outcome of a split: training rows, test rows, and rows that are neither, with the reason.
 
 A scheme first proposes the rows to test. Then one rule holds for every scheme: a composition that would sit on both
-sides is taken off one of them, so that no head is tested on a composition it has seen. Equal crystals have equal
+sides is taken off one of them, so that no head is tested on a composition it was trained on. Equal crystals have equal
 compositions, so they are never on both sides either.
 """
 
@@ -21,18 +21,18 @@ MIN_TRAIN: Final = 8
 """Compositions to train on: fewer leave nothing for cross-validation."""
 
 MIN_TEST: Final = 2
-"""Compositions to test on: one error is no distribution."""
+"""Compositions to test on: one error is not a distribution."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rows set apart. The three sets are disjoint and together all rows; each is in ascending order.
+    """A split of the rows. The three sets are disjoint and together all rows; each is in ascending order.
 
     Attributes:
         label: What is held out, such as ``O`` or ``fold 1 of 5``.
         train: Rows to train on.
         test: Rows to test on.
-        dropped: Rows that are neither; the description says why.
+        dropped: Rows that are neither; the description gives the reason.
         description: One sentence with the numbers.
     """
 
@@ -65,7 +65,7 @@ class Proposal:
 
 
 def settle(matrix: Matrix, proposal: Proposal) -> HeldOut:
-    """Apply the rule about shared compositions to a proposal, and say what came of it."""
+    """Apply the rule about shared compositions to a proposal, and describe the outcome."""
     _, group = np.unique(matrix.groups, return_inverse=True)
     test, train = proposal.test & ~proposal.unknown, ~proposal.test & ~proposal.unknown
     shared = np.intersect1d(group[test], group[train])
@@ -98,7 +98,7 @@ def check_compositions(matrix: Matrix) -> None:
 
 
 def find_trouble(matrix: Matrix, held: HeldOut) -> TrainingError | None:
-    """Return what forbids to train and test on these rows, or None."""
+    """Return why these rows cannot be trained and tested on, or None."""
     train, test = (len(np.unique(matrix.groups[rows])) for rows in (held.train, held.test))
     if train < MIN_TRAIN or test < MIN_TEST:
         return TrainingError(

@@ -57,7 +57,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Parts:
-    """A way to cut rows into parts.
+    """A method of cutting rows into parts.
 
     Attributes:
         kind: The split's name.

@@ -47,7 +47,7 @@ def matfold_split(argument: str | None) -> Split:
     if scheme not in SCHEMES:
         raise TrainingError(f"MatFold has no scheme {scheme!r} here", f"schemes: {', '.join(SCHEMES)}")
     if colon and (not (number.isascii() and number.isdigit()) or int(number) == 1):
-        raise TrainingError(f"{number!r} is no number of folds", "2 or more, or 0 for one fold for each label")
+        raise TrainingError(f"{number!r} is not a valid number of folds", "2 or more, or 0 for one fold for each label")
     folds = int(number) if colon else FOLDS
     _matfold()
 

@@ -16,7 +16,7 @@ ENDS: Final = ("high", "low")
 
 
 def value_split(argument: str | None) -> Split:
-    """Return the split that trains on low values of the target and tests on the highest fifth, or the other way round.
+    """Return the split that trains on low values of the target and tests on the highest fifth, or the reverse.
 
     A composition on both sides is tested where its value is extreme; its other rows are dropped, so that no training
     row lies beyond the cut and no test row within it. Forward cross-validation: Xiong et al., Comput. Mater. Sci. 171,
@@ -24,7 +24,7 @@ def value_split(argument: str | None) -> Split:
     """
     end = ENDS[0] if argument is None else argument.lower()
     if end not in ENDS:
-        raise TrainingError(f"{argument!r} is no end of the target's range", "value:high or value:low")
+        raise TrainingError(f"{argument!r} is not an end of the target's range", "value:high or value:low")
 
     def propose(matrix: Matrix, seed: int) -> Iterator[Proposal]:  # noqa: ARG001 - nothing is drawn
         sign = 1.0 if end == "high" else -1.0
@@ -45,7 +45,9 @@ def time_split(argument: str | None) -> Split:
     column, comparison, moment = (argument or "").partition(">")
     column, moment = column.strip(), moment.strip()
     if not column or bool(comparison) != bool(moment):
-        raise TrainingError(f"'time:{argument or ''}' names no column of times", "time:COLUMN or time:COLUMN>MOMENT")
+        raise TrainingError(
+            f"'time:{argument or ''}' does not name a column of times", "time:COLUMN or time:COLUMN>MOMENT"
+        )
 
     def propose(matrix: Matrix, seed: int) -> Iterator[Proposal]:  # noqa: ARG001 - nothing is drawn
         times, unknown = _times(matrix.columns[column], column)
@@ -89,7 +91,8 @@ def _times(values: NDArray[Any], column: str) -> tuple[NDArray[Any], NDArray[np.
         times = np.array(["NaT" if value is None else value for value in values.tolist()], dtype="datetime64[us]")
     except (ValueError, TypeError) as error:
         raise TrainingError(
-            f"column {column!r} holds no times: {error}", "name a column of numbers, dates, or text such as 2021-05-31"
+            f"column {column!r} does not hold times: {error}",
+            "name a column of numbers, dates, or text such as 2021-05-31",
         ) from error
     return times, np.isnat(times)
 
@@ -99,7 +102,7 @@ def _moment(text: str, dtype: np.dtype[Any], column: str) -> Any:
         return np.datetime64(text) if dtype.kind == "M" else float(text)
     except ValueError as error:
         kind = "date such as 2021-05-31" if dtype.kind == "M" else "number, as those of the column are"
-        raise TrainingError(f"{text!r} is nothing to compare {column} with", f"give a {kind}") from error
+        raise TrainingError(f"{text!r} cannot be compared with {column}", f"give a {kind}") from error
 
 
 def _written(value: Any) -> str:

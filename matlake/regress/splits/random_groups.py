@@ -15,7 +15,7 @@ FOLDS: Final = 5
 
 
 def group_split(text: str, groups: Callable[[Matrix], NDArray[Any]], rule: str) -> Split:
-    """Return the split that sets a fifth of the groups aside, drawn at random.
+    """Return the split that holds out a fifth of the groups, drawn at random.
 
     Args:
         text: How to type it.
@@ -35,12 +35,12 @@ def group_split(text: str, groups: Callable[[Matrix], NDArray[Any]], rule: str) 
 
 
 def random_split(argument: str | None) -> Split:  # noqa: ARG001 - as the makers of other splits
-    """Return the split that sets a fifth of the compositions aside, drawn at random."""
+    """Return the split that holds out a fifth of the compositions, drawn at random."""
     return group_split("random", lambda matrix: matrix.groups, "belong to compositions drawn at random")
 
 
 def hold_out_groups(groups: NDArray[Any], seed: int) -> tuple[Rows, Rows]:
-    """Set aside a fifth of the groups, drawn at random.
+    """Hold out a fifth of the groups, drawn at random.
 
     Args:
         groups: [n], group of each row.

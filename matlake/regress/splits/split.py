@@ -14,7 +14,7 @@ Proposer: TypeAlias = Callable[[Matrix, int], Iterable[Proposal]]
 
 @dataclass(frozen=True)
 class Split:
-    """A way to set rows aside for testing; ``parse_split`` makes it from text.
+    """A method of holding out test rows; ``parse_split`` makes it from text.
 
     Attributes:
         text: How to type it, in one spelling.
@@ -31,7 +31,7 @@ class Split:
     needs_crystals: bool = False
 
     def hold_out(self, matrix: Matrix, seed: int) -> HeldOut:
-        """Set rows aside once.
+        """Hold out test rows once.
 
         Args:
             matrix: The rows, read with ``columns`` and ``needs_crystals`` of this split.

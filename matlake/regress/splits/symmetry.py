@@ -40,7 +40,7 @@ def space_group_split(argument: str | None) -> Split:
     Leave-one-space-group-out: Li et al., Commun. Mater. 6 (2025), doi:10.1038/s43246-024-00731-w.
     """
     if argument is not None and not (argument.isascii() and argument.isdigit() and 1 <= int(argument) <= _LAST):
-        raise TrainingError(f"{argument!r} is no space group", f"give its number, 1 to {_LAST}")
+        raise TrainingError(f"{argument!r} is not a space group", f"give its number, 1 to {_LAST}")
 
     def read(matrix: Matrix) -> Labels:
         names, codes = np.unique(_found(matrix), return_inverse=True)
@@ -58,7 +58,7 @@ def crystal_system_split(argument: str | None) -> Split:
     """
     wanted = None if argument is None else argument.lower()
     if wanted is not None and wanted not in CRYSTAL_SYSTEMS:
-        raise TrainingError(f"{argument!r} is no crystal system", f"crystal systems: {', '.join(CRYSTAL_SYSTEMS)}")
+        raise TrainingError(f"{argument!r} is not a crystal system", f"crystal systems: {', '.join(CRYSTAL_SYSTEMS)}")
 
     def read(matrix: Matrix) -> Labels:
         found = _found(matrix)
@@ -80,7 +80,7 @@ def space_groups(crystals: CrystalColumns, tolerance_A: float = TOLERANCE_A) -> 
         tolerance_A: Distance in Å within which two positions count as one.
 
     Returns:
-        int16 [n], 1 to 230; 0 where there are no atoms, or where spglib finds no symmetry.
+        int16 [n], 1 to 230; 0 if there are no atoms, or if spglib finds no symmetry.
     """
     import spglib
 

@@ -1,7 +1,8 @@
-"""A rule before trusting a prediction: known elements, in known company, near to the training materials.
+"""The applicability domain of a head: known elements, in known combinations, near the training materials.
 
-What it is worth is measured by ``evaluate extrapolation``. The company of elements is an electronic motif in the sense
-of the decoupled-transfer study (arXiv 2602.18054), taken to be the set of blocks of the periodic table they are in.
+``evaluate extrapolation`` measures how well this rule separates small errors from large ones. A combination of elements
+is an electronic motif in the sense of the decoupled-transfer study (arXiv 2602.18054), taken to be the set of blocks of
+the periodic table that they are in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,10 @@ from matlake.materials.elements import SYMBOLS
 from matlake.regress.splits.chemistry import FAMILIES, group_of
 
 FEW: Final = 10
-"""An element, or a set of blocks, that fewer training rows hold counts as not seen."""
+"""An element, or a set of blocks, counts as outside the training set if fewer training rows hold it."""
 
 FARTHEST: Final = 1.0
-"""Out-of-distribution score up to which a material is near to the training materials."""
+"""Largest out-of-distribution score of a material near the training materials."""
 
 BLOCKS: Final = "spdf"
 
@@ -82,7 +83,7 @@ def blocks_of(symbols: Sequence[str]) -> str:
     return "".join(block for block in BLOCKS if block in present)
 
 
-def novel_elements(symbols: Sequence[str], element_rows: Mapping[str, int]) -> tuple[str, ...]:
+def elements_outside_training(symbols: Sequence[str], element_rows: Mapping[str, int]) -> tuple[str, ...]:
     """Return the elements that fewer than ``FEW`` training rows hold.
 
     Args:
@@ -92,22 +93,25 @@ def novel_elements(symbols: Sequence[str], element_rows: Mapping[str, int]) -> t
     return tuple(symbol for symbol in symbols if element_rows.get(symbol, 0) < FEW)
 
 
-def doubts(
+def low_confidence_reasons(
     symbols: Sequence[str], ood_score: float, element_rows: Mapping[str, int], block_rows: Mapping[str, int]
 ) -> tuple[str, ...]:
-    """Return what speaks against trusting a prediction; nothing where the rule lets it pass.
+    """Return why a prediction deserves little confidence; nothing inside the applicability domain.
 
     Args:
         symbols: Elements of the material.
         ood_score: Its out-of-distribution score.
         element_rows: Number of training rows that hold an element.
-        block_rows: Number of training rows of each set of blocks; empty where it is not known, and then not asked for.
+        block_rows: Number of training rows of each set of blocks; empty if unknown, which skips that check.
     """
-    found = [f"{_materials(element_rows.get(symbol, 0))} {symbol}" for symbol in novel_elements(symbols, element_rows)]
+    found = [
+        f"{_materials(element_rows.get(symbol, 0))} {symbol}"
+        for symbol in elements_outside_training(symbols, element_rows)
+    ]
     blocks = blocks_of(symbols)
     if block_rows and block_rows.get(blocks, 0) < FEW:
-        company = f"elements of the blocks {', '.join(blocks)}" if len(blocks) > 1 else f"{blocks} elements alone"
-        found.append(f"{_materials(block_rows.get(blocks, 0))} {company}")
+        motif = f"elements of the blocks {', '.join(blocks)} together" if len(blocks) > 1 else f"only {blocks} elements"
+        found.append(f"{_materials(block_rows.get(blocks, 0))} {motif}")
     if ood_score > FARTHEST:
         found.append(f"the out-of-distribution score is above {FARTHEST:g}")
     return tuple(found)
@@ -115,5 +119,5 @@ def doubts(
 
 def _materials(rows: int) -> str:
     if not rows:
-        return "no training material holds"
-    return f"only {rows} training materials hold" if rows > 1 else "only one training material holds"
+        return "no training material contains"
+    return f"only {rows} training materials contain" if rows > 1 else "only one training material contains"

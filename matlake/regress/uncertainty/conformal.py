@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from matlake.regress.regressors import Fit, Model, Parameters, fit_model
 from matlake.regress.splits import grouped_folds
 from matlake.regress.uncertainty.intervals import Interval, difficulty
-from matlake.regress.uncertainty.nearest import nearest_rows
 from matlake.regress.uncertainty.reference_set import LOCAL, NEAREST, Surroundings, scores
+from matlake.store.searching.nearest import nearest_rows
 
 LEVEL: Final = 0.9
-"""Share of measured values that intervals are to hold; less where calibration rows are too few to promise it."""
+"""Share of measured values that intervals are to hold; less if calibration rows are too few for it."""
 
 FOLDS: Final = 5
 SLOW_FOLDS: Final = 3
@@ -37,7 +37,7 @@ def out_of_fold_residuals(
     groups: NDArray[np.str_],
     seed: int,
 ) -> NDArray[np.float64]:
-    """Return what a model errs on rows that it was not fitted to; see ``residuals_of``.
+    """Return the errors of a model on rows that it was not fitted to; see ``residuals_of``.
 
     Args:
         model: Kind of regressor.
@@ -54,18 +54,18 @@ def out_of_fold_residuals(
 def residuals_of(
     fit: Fit, x: NDArray[np.float32], y: NDArray[np.float64], groups: NDArray[np.str_], folds: int, seed: int
 ) -> NDArray[np.float64]:
-    """Return what fits err on rows that they have not seen, whole compositions at a time.
+    """Return the errors of fits on rows held out from them, whole compositions at a time.
 
     Args:
         fit: From features and target of some rows to what is fitted to them.
         x: float32 [n, d], training rows.
         y: float64 [n].
         groups: [n], composition of each row.
-        folds: Number of folds; fewer where there are fewer compositions.
+        folds: Number of folds; fewer if there are fewer compositions.
         seed: Decides the folds.
 
     Returns:
-        float64 [n], absolute errors; NaN where the row was in no fold that was held out.
+        float64 [n], absolute errors; NaN if the row was in no fold that was held out.
     """
     residuals = np.full(len(y), np.nan)
     cut = grouped_folds(groups, min(folds, len(np.unique(groups))), seed)
@@ -91,17 +91,27 @@ def calibrate(coordinates: NDArray[np.float32], residuals: NDArray[np.float64], 
 
     Args:
         coordinates: float32 [m, p], in the unit of the score.
-        residuals: float64 [m], out-of-fold; NaN where there is none.
+        residuals: float64 [m], out-of-fold; NaN if there is none.
         groups: Numbers of compositions [m].
     """
-    from crepes import ConformalRegressor
-
     calibrating = np.isfinite(residuals)
     distances, near = nearest_rows(coordinates[calibrating], coordinates, LOCAL, (groups[calibrating], groups))
     floor = _FLOOR * float(np.mean(residuals[calibrating])) or float(np.finfo(np.float32).tiny)
     hardness = difficulty(Surroundings(distances, near, residuals.astype(np.float32)), floor)
-    regressor = ConformalRegressor().fit(residuals[calibrating], sigmas=hardness)
     rows = int(calibrating.sum())
     level = min(LEVEL, 1.0 - 1.01 / (rows + 1))  # the k-th of n errors cannot bound more than k / (n + 1) of them
-    quantile = float(regressor.predict_int(np.zeros(1), sigmas=np.ones(1), confidence=level)[0, 1])
-    return Interval(level, quantile, floor, rows)
+    return Interval(level, conformal_quantile(residuals[calibrating] / hardness, level), floor, rows)
+
+
+def conformal_quantile(scores: NDArray[np.float64], level: float) -> float:
+    """Return the score that that of an exchangeable row does not exceed with a probability of at least ``level``.
+
+    Of n scores it is the one with ⌊(1 - level)(n + 1)⌋ - 1 above it. Source: Papadopoulos et al., Machine Learning:
+    ECML 2002, p. 345.
+
+    Args:
+        scores: float64 [n], of rows that the model was not fitted to.
+        level: Between 0 and n / (n + 1).
+    """
+    not_below = int((1.0 - level) * (len(scores) + 1))
+    return float(np.sort(scores)[-not_below])

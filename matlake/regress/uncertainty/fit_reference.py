@@ -1,4 +1,4 @@
-"""What a head remembers for judging predictions, made from the rows that it is trained on."""
+"""The reference rows of a head, chosen among its training rows, and what is calibrated on them."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits import Rows, subsample
 from matlake.regress.uncertainty.conformal import calibrate, distance_scale
 from matlake.regress.uncertainty.intervals import Interval
-from matlake.regress.uncertainty.nearest import nearest_rows
 from matlake.regress.uncertainty.projection import Projection, fit_projection
 from matlake.regress.uncertainty.reference_set import MAX_ROWS, Reference
+from matlake.store.searching.nearest import nearest_rows
 
 
 @dataclass(frozen=True)
-class Remembered:
-    """Training rows, and where they lie.
+class ReferenceRows:
+    """Training rows that predictions are compared with, and where they lie.
 
     Attributes:
         rows: Rows of the matrix [m], ascending.
@@ -31,47 +31,47 @@ class Remembered:
     groups: NDArray[np.intp]
 
     def nearest_values(self, matrix: Matrix, rows: Rows) -> NDArray[np.float64]:
-        """Predict for rows of the matrix the value of the nearest row remembered, float64 [n]."""
+        """Return for rows of the matrix the value of the nearest reference row, float64 [n]."""
         _, nearest = nearest_rows(self.projection.apply(matrix.x[rows]), self.coordinates, 1)
         values: NDArray[np.float64] = matrix.y[self.rows[nearest[:, 0]]]
         return values
 
 
-def remember(matrix: Matrix, train_rows: Rows, seed: int) -> Remembered:
-    """Choose what to remember, all training rows or a part, and lay out the space of distances.
+def choose_reference(matrix: Matrix, train_rows: Rows, seed: int) -> ReferenceRows:
+    """Choose the reference rows, all training rows or a part, and fit the space of distances.
 
     Args:
         matrix: Features and compositions.
         train_rows: Rows that the head is fitted to.
-        seed: Decides which rows are drawn where there are too many.
+        seed: Decides which rows are drawn if there are too many.
     """
     rows = train_rows[subsample(matrix.groups[train_rows], MAX_ROWS, seed)]
     _, groups = np.unique(matrix.groups[rows], return_inverse=True)
     projection = fit_projection(matrix.x[rows], seed)
     scale = distance_scale(projection.apply(matrix.x[rows]), groups)
     projection = projection.divided_by(scale)
-    return Remembered(rows, projection, projection.apply(matrix.x[rows]), groups)
+    return ReferenceRows(rows, projection, projection.apply(matrix.x[rows]), groups)
 
 
-def make_reference(matrix: Matrix, remembered: Remembered, residuals: NDArray[np.float64]) -> Reference:
-    """Return what the head keeps.
+def make_reference(matrix: Matrix, chosen: ReferenceRows, residuals: NDArray[np.float64]) -> Reference:
+    """Return the reference rows as the head keeps them.
 
     Args:
         matrix: The rows.
-        remembered: Which of them.
-        residuals: float64 [m], of the rows remembered; NaN where there is none.
+        chosen: Which of them.
+        residuals: float64 [m], of these rows; NaN if there is none.
     """
-    rows = remembered.rows
+    rows = chosen.rows
     return Reference(
         matrix.dataset[rows],
         matrix.material_id[rows],
         matrix.formula[rows],
         matrix.y[rows],
         residuals.astype(np.float32),
-        remembered.coordinates,
+        chosen.coordinates,
     )
 
 
-def make_interval(remembered: Remembered, residuals: NDArray[np.float64]) -> Interval:
-    """Calibrate intervals on the rows remembered that have a residual."""
-    return calibrate(remembered.coordinates, residuals, remembered.groups)
+def make_interval(chosen: ReferenceRows, residuals: NDArray[np.float64]) -> Interval:
+    """Calibrate intervals on the reference rows that have a residual."""
+    return calibrate(chosen.coordinates, residuals, chosen.groups)

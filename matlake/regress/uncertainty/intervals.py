@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from matlake.regress.uncertainty.reference_set import Surroundings
 
-_AT_HOME: Final = 0.5
+_BASE: Final = 0.5
 """Added to the out-of-distribution score, so that the middle of the training set has a width as well."""
 
 
@@ -43,6 +43,6 @@ def difficulty(surroundings: Surroundings, floor: float) -> NDArray[np.float64]:
 
     Args:
         surroundings: The training rows around n points.
-        floor: Added to local residuals, in the target's unit: neighbours that were lucky promise nothing.
+        floor: Added to local residuals, in the target's unit: small errors of a few neighbours may be luck.
     """
-    return (surroundings.local_residuals + floor) * (_AT_HOME + surroundings.scores)
+    return (surroundings.local_residuals + floor) * (_BASE + surroundings.scores)

@@ -1,6 +1,6 @@
-"""What a head remembers of its training rows: where they lie, what was measured, how far off the head would have been.
+"""The reference rows of a head: where they lie, what was measured, and out-of-fold errors.
 
-From it come the out-of-distribution score of a prediction, the width of its interval and the materials it rests on.
+They give the out-of-distribution score of a prediction, the width of its interval and the materials nearest to it.
 """
 
 import hashlib
@@ -14,21 +14,21 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matlake.errors import HeadError
-from matlake.regress.prediction.prediction import Neighbour
-from matlake.regress.uncertainty.nearest import nearest_rows
+from matlake.regress.prediction.results import TrainingNeighbour
+from matlake.store.searching.nearest import nearest_rows
 
 FILE: Final = "reference.parquet"
 NEAREST: Final = 5
 """Rows whose mean distance is the out-of-distribution score."""
 
 SHOWN: Final = 3
-"""Rows that are shown with a prediction."""
+"""Rows that are reported with a prediction."""
 
 LOCAL: Final = 25
-"""Rows whose residuals say how hard a prediction is."""
+"""Rows whose residuals estimate the difficulty of a prediction."""
 
 MAX_ROWS: Final = 10_000
-"""Training rows remembered: a few megabytes, and thousands of predictions a second."""
+"""Reference rows at most: a few megabytes, and thousands of predictions a second."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Reference:
         material_id: str [m].
         formula: str [m].
         value: float64 [m], the target.
-        residual: float32 [m], absolute error of a model that was fitted without the row and its composition; NaN where
-            none was. In the target's unit.
+        residual: float32 [m], absolute error of a model that was fitted without the row and its composition; NaN if
+            there is none. In the target's unit.
         coordinates: float32 [m, p], in the unit of the out-of-distribution score.
     """
 
@@ -53,7 +53,7 @@ class Reference:
     coordinates: NDArray[np.float32]
 
     def nearest(self, coordinates: NDArray[np.float32]) -> "Surroundings":
-        """Look for the remembered rows around some points.
+        """Find the reference rows around some points.
 
         Args:
             coordinates: float32 [n, p].
@@ -61,9 +61,9 @@ class Reference:
         distances, rows = nearest_rows(coordinates, self.coordinates, LOCAL)
         return Surroundings(distances, rows, self.residual)
 
-    def neighbour(self, row: int, distance: float) -> Neighbour:
-        """Return a remembered row as it is shown with a prediction."""
-        return Neighbour(
+    def neighbour(self, row: int, distance: float) -> TrainingNeighbour:
+        """Return a reference row as it is reported with a prediction."""
+        return TrainingNeighbour(
             str(self.dataset[row]),
             str(self.material_id[row]),
             str(self.formula[row]),
@@ -95,7 +95,7 @@ class Reference:
 
         Args:
             content: The file.
-            sha256: What the card says.
+            sha256: Stated by the card.
             name: Of the head, for messages.
 
         Raises:
@@ -119,12 +119,12 @@ class Reference:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The remembered rows around n points, nearest first.
+    """The reference rows around n points, nearest first.
 
     Attributes:
-        distances: float32 [n, ``LOCAL``], infinite where there are no more rows.
+        distances: float32 [n, ``LOCAL``], infinite if there are no more rows.
         rows: int32 [n, ``LOCAL``].
-        residual: float32 [m], of the remembered rows.
+        residual: float32 [m], of the reference rows.
     """
 
     distances: NDArray[np.float32]
@@ -138,7 +138,7 @@ class Surroundings:
 
     @property
     def local_residuals(self) -> NDArray[np.float64]:
-        """Mean residual of the nearest rows that have one, float64 [n]; the mean of all rows where none has."""
+        """Mean residual of the nearest rows that have one, float64 [n]; the mean of all rows if none has."""
         near = self.residual[self.rows]
         known = np.isfinite(near) & np.isfinite(self.distances)
         means: NDArray[np.float64] = np.where(known.any(axis=1), _mean(near, known), np.nanmean(self.residual))

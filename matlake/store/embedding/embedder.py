@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from matlake.encoders.card import InputKind
 from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
-from matlake.store.embedding.encoding import NOT_FINITE, Encoded, Prepared, by_recipe, encode, prepare, reasons_against
+from matlake.store.embedding.encoding import NOT_FINITE, Encoded, Prepared, by_inputs, encode, prepare
 from matlake.store.embedding.pending import Pending
 from matlake.store.embedding.shards import Cutter, Shard, read_contents, split
 from matlake.store.embedding.targets import KEY, Target, open_targets
@@ -100,7 +101,7 @@ def embed(
     Raises:
         EncoderError: An encoder or layer is unknown, or its file is refused.
         LakeError: There is no such dataset, or nothing to embed.
-        QueryError: ``where`` is no predicate over ``materials``.
+        QueryError: ``where`` is not a predicate over ``materials``.
         MissingExtraError: ONNX Runtime or the device is not there.
     """
     started = time.monotonic()
@@ -154,7 +155,7 @@ class _Run:
             self.failed += selection.failed
             self._advance(len(self._targets) * file.rows - selection.vectors)
             for kind, contents, lacks in read_contents(file.path, selection.pending):
-                covered = self._refuse(kind, contents, lacks)
+                covered = self._reject(kind, contents, lacks)
                 for shard in cutters[kind].add(contents, covered):
                     yield from self._unless_foreign(shard)
         for cutter in cutters.values():
@@ -167,32 +168,32 @@ class _Run:
             rows = part.rows
             self.embedded += target.vectors.append(part)
             self._advance(rows)
-        if encoded.refused.num_rows:
-            self.failed += encoded.layers * int(pc.sum(encoded.refused["n_rows"]).as_py())
-            reasons = pa.array([NOT_FINITE] * encoded.refused.num_rows)
-            self._pending.refuse(encoded.model, encoded.refused[KEY], reasons)
-            self._advance(encoded.layers * encoded.refused.num_rows)
+        if encoded.rejected.num_rows:
+            self.failed += encoded.layers * int(pc.sum(encoded.rejected["n_rows"]).as_py())
+            reasons = pa.array([NOT_FINITE] * encoded.rejected.num_rows)
+            self._pending.reject(encoded.model, encoded.rejected[KEY], reasons)
+            self._advance(encoded.layers * encoded.rejected.num_rows)
 
     def _advance(self, vectors: int) -> None:
         self._done += vectors
         self._progress.track(self._done, self._total)
 
-    def _refuse(self, kind: str, contents: pa.Table, lacks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _reject(self, kind: InputKind, contents: pa.Table, lacks: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Record contents that an encoder has no input for; return bool [n, t], what is lacking apart from them."""
         targets = self._pending.targets[kind]
         lacks = lacks.copy()
         for model in dict.fromkeys(target.model for target in targets):
             own = np.array([target.model is model for target in targets])
-            reasons = reasons_against(model, contents)
-            refused = [row for row, reason in enumerate(reasons) if reason is not None and lacks[row, own].any()]
-            if not refused:
+            reasons = model.encoder.rejections(model.encoder.read_columns(contents))
+            rejected = [row for row, reason in enumerate(reasons) if reason is not None and lacks[row, own].any()]
+            if not rejected:
                 continue
-            self._pending.refuse(
-                model, contents[KEY].take(refused), pa.array([reasons[row] for row in refused], pa.string())
+            self._pending.reject(
+                model, contents[KEY].take(rejected), pa.array([reasons[row] for row in rejected], pa.string())
             )
-            self.failed += int(own.sum() * contents["n_rows"].to_numpy()[refused].sum())
-            self._advance(int(lacks[refused][:, own].sum()))
-            lacks[refused] &= ~own
+            self.failed += int(own.sum() * contents["n_rows"].to_numpy()[rejected].sum())
+            self._advance(int(lacks[rejected][:, own].sum()))
+            lacks[rejected] &= ~own
         return lacks
 
     def _unless_foreign(self, shard: Shard) -> Iterator[Shard]:
@@ -202,7 +203,7 @@ class _Run:
         rest = list(split(shard.contents, shard.targets, np.stack([lack.to_numpy() for lack in lacks], axis=1)))
         self._advance(shard.vectors - sum(some.vectors for some in rest))
         for some in rest:
-            yield from by_recipe(some)
+            yield from by_inputs(some)
 
 
 def _work(run: _Run, shards: Iterator[Shard], makers: int, encoders: int) -> None:

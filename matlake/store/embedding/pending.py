@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from matlake.encoders.card import InputKind
 from matlake.errors import QueryError
 from matlake.store import delta
 from matlake.store.embedding.targets import KEY, Model, Target
@@ -31,7 +32,7 @@ class Selection:
 
     selected: int
     failed: int
-    pending: dict[str, pa.Table]
+    pending: dict[InputKind, pa.Table]
 
     @property
     def vectors(self) -> int:
@@ -56,20 +57,20 @@ class Pending:
 
     def __init__(self, lake: Lake, targets: Sequence[Target]) -> None:
         """Read the keys that the lake holds for the targets."""
-        self.targets: dict[str, list[Target]] = {}
+        self.targets: dict[InputKind, list[Target]] = {}
         for target in targets:
             self.targets.setdefault(target.model.kind, []).append(target)
         self._connection = lake.connect()
         self._done: dict[Target, str] = {}
-        self._refused: dict[Model, str] = {}
+        self._rejected: dict[Model, str] = {}
         try:
             # the columns that a predicate may name: those of all datasets
             self._connection.execute("CREATE TEMP TABLE every_column AS SELECT * FROM materials LIMIT 0")
             for target in targets:
                 self._done[target] = self._table(f"done_{len(self._done)}", target.vectors.files)
-                if target.model not in self._refused:
-                    name = f"refused_{len(self._refused)}"
-                    self._refused[target.model] = self._table(name, target.model.failures.files)
+                if target.model not in self._rejected:
+                    name = f"rejected_{len(self._rejected)}"
+                    self._rejected[target.model] = self._table(name, target.model.failures.files)
         except BaseException:
             self._connection.close()
             raise
@@ -87,7 +88,7 @@ class Pending:
             where: Predicate over ``materials``; None for all rows.
 
         Raises:
-            QueryError: ``where`` is no predicate over ``materials``.
+            QueryError: ``where`` is not a predicate over ``materials``.
         """
         keys = ", ".join(f"{failure_key(kind, dataset)} AS {kind}" for kind in CONTENT_KEYS)
         rows = (
@@ -104,15 +105,15 @@ class Pending:
             self._connection.execute(f"CREATE OR REPLACE TEMP TABLE selected AS {statement}")
         except duckdb.Error as error:
             raise not_a_predicate(where, error) from error
-        self._refuse_rows_without_crystal()
+        self._reject_rows_without_crystal()
         failed = sum(
-            len(self._layers(model)) * self._number(f"selected WHERE {model.kind} IN (FROM {refused})")
-            for model, refused in self._refused.items()
+            len(self._layers(model)) * self._number(f"selected WHERE {model.kind} IN (FROM {rejected})")
+            for model, rejected in self._rejected.items()
         )
         pending = {kind: self._take(kind) for kind in self.targets}
         return Selection(self._number("selected"), failed, pending)
 
-    def refuse(self, model: Model, keys: pa.Array | pa.ChunkedArray, reasons: pa.Array) -> None:
+    def reject(self, model: Model, keys: pa.Array | pa.ChunkedArray, reasons: pa.Array) -> None:
         """Record contents that an encoder cannot take.
 
         Args:
@@ -122,33 +123,33 @@ class Pending:
         """
         failures = pa.table({KEY: keys, "reason": reasons})
         if failures.num_rows:
-            self._connection.register("refused_now", failures)
-            self._connection.execute(f"INSERT INTO {self._refused[model]} SELECT {KEY} FROM refused_now")
-            self._connection.unregister("refused_now")
+            self._connection.register("rejected_now", failures)
+            self._connection.execute(f"INSERT INTO {self._rejected[model]} SELECT {KEY} FROM rejected_now")
+            self._connection.unregister("rejected_now")
             model.failures.append(delta.write_part(model.failures.root, failures, model.failures.partition))
 
     def _layers(self, model: Model) -> list[Target]:
         return [target for target in self.targets[model.kind] if target.model is model]
 
-    def _refuse_rows_without_crystal(self) -> None:
-        for model, refused in self._refused.items():
-            if model.kind == "crystal":
+    def _reject_rows_without_crystal(self) -> None:
+        for model, rejected in self._rejected.items():
+            if model.kind is InputKind.CRYSTAL:
                 keys = self._connection.sql(
-                    f"SELECT crystal FROM selected WHERE NOT is_crystal AND crystal NOT IN (FROM {refused})"
+                    f"SELECT crystal FROM selected WHERE NOT is_crystal AND crystal NOT IN (FROM {rejected})"
                 ).to_arrow_table()
-                self.refuse(model, keys["crystal"], pa.array([NO_CRYSTAL] * keys.num_rows, pa.string()))
+                self.reject(model, keys["crystal"], pa.array([NO_CRYSTAL] * keys.num_rows, pa.string()))
 
-    def _take(self, kind: str) -> pa.Table:
+    def _take(self, kind: InputKind) -> pa.Table:
         """Return what is pending of the selected rows for one kind of input, and count it as done."""
         lacks = [
-            f"{KEY} NOT IN (FROM {self._done[target]} UNION ALL FROM {self._refused[target.model]}) AS lacks_{n}"
+            f"{KEY} NOT IN (FROM {self._done[target]} UNION ALL FROM {self._rejected[target.model]}) AS lacks_{n}"
             for n, target in enumerate(self.targets[kind])
         ]
         some = " OR ".join(f"lacks_{n}" for n in range(len(lacks)))
         self._connection.execute(
             "CREATE OR REPLACE TEMP TABLE pending AS "
             f"WITH contents AS (SELECT {kind} AS {KEY}, min(source_row) AS source_row, count(*) AS n_rows "
-            f"FROM selected WHERE {'is_crystal' if kind == 'crystal' else 'true'} GROUP BY {kind}) "
+            f"FROM selected WHERE {'is_crystal' if kind is InputKind.CRYSTAL else 'true'} GROUP BY {kind}) "
             f"SELECT *, {', '.join(lacks)} FROM contents WHERE {some}"
         )
         for n, target in enumerate(self.targets[kind]):

@@ -10,29 +10,32 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matlake.encoders.card import InputKind
 from matlake.materials.crystal import COLUMNS
-from matlake.materials.graph_recipe import GraphRecipe
 from matlake.store.embedding.targets import KEY, Target
 
 SHARD_BYTES: Final = 32 << 20
 """Vectors of one encoder in a shard."""
 
-MOST_COMPOSITIONS: Final = 16_384
-MOST_CRYSTALS: Final = {"cpu": 1024, "cuda": 2048}
+MOST_CONTENTS: Final = {
+    InputKind.COMPOSITION: {"cpu": 16_384, "cuda": 16_384},
+    InputKind.CRYSTAL: {"cpu": 1024, "cuda": 2048},
+}
 """Contents in a shard: few enough that workers end together, and that little is lost when a run is killed."""
 
 FEWEST_CONTENTS: Final = 256
 """Contents in a shard, however long the vectors."""
 
-GRAPH_BYTES: Final = {"cpu": 96 << 20, "cuda": 192 << 20}
-"""Graphs of a shard if no cell had any symmetry; those of real crystals are several times smaller."""
+INPUT_BYTES: Final = {"cpu": 96 << 20, "cuda": 192 << 20}
+"""Inputs of a shard if no cell had any symmetry; graphs of real crystals are several times smaller."""
 
-INPUT_COLUMNS: Final = {"composition": ("atomic_numbers", "fractions"), "crystal": tuple(COLUMNS.names)}
-"""What encoders are given of a content, by their kind of input."""
+INPUT_COLUMNS: Final = {
+    InputKind.COMPOSITION: ("atomic_numbers", "fractions"),
+    InputKind.CRYSTAL: tuple(COLUMNS.names),
+}
+"""What encoders are given of a content, by their kind of input; the first lists its sites."""
 
 _BLOCK_ROWS: Final = 64
-_ATOMS_A3: Final = 0.1  # of a dense crystal
-_PAIR_BYTES: Final = 20
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Shard:
         return len(self.targets) * int(self.contents.num_rows)
 
 
-def read_contents(file: str, pending: dict[str, pa.Table]) -> Iterator[tuple[str, pa.Table, NDArray[np.bool_]]]:
+def read_contents(
+    file: str, pending: dict[InputKind, pa.Table]
+) -> Iterator[tuple[InputKind, pa.Table, NDArray[np.bool_]]]:
     """Read what encoders take of the pending contents of a dataset's file.
 
     Row groups come in random order, and so do blocks of their rows: two processes that do the same rarely meet, and
@@ -134,15 +139,12 @@ class Cutter:
 
     def _cut(self, targets: tuple[Target, ...], contents: pa.Table, *, last: bool) -> Iterator[Shard]:
         most = _most_contents(targets)
-        if targets[0].model.kind == "crystal":
-            atoms = np.cumsum(pc.list_value_length(contents["site_atomic_numbers"]).to_numpy())
-            most_atoms = _most_atoms(targets)
-        else:
-            atoms, most_atoms = np.arange(contents.num_rows), contents.num_rows
+        most_sites = _most_sites(targets)
+        sites = np.cumsum(pc.list_value_length(contents[INPUT_COLUMNS[targets[0].model.kind][0]]).to_numpy())
         start = 0
         while start < contents.num_rows:
-            before = atoms[start - 1] if start else 0
-            stop = min(start + most, max(start + 1, int(np.searchsorted(atoms, before + most_atoms, side="right"))))
+            before = sites[start - 1] if start else 0
+            stop = min(start + most, max(start + 1, int(np.searchsorted(sites, before + most_sites, side="right"))))
             if stop >= contents.num_rows and not last:
                 self._waiting[targets] = contents.slice(start)
                 return
@@ -156,18 +158,10 @@ def _most_contents(targets: Sequence[Target]) -> int:
         name = target.model.encoder.card.name
         dims[name] = dims.get(name, 0) + target.dim
     encoder = targets[0].model.encoder
-    most = MOST_COMPOSITIONS if encoder.recipe is None else MOST_CRYSTALS[encoder.device]
+    most = MOST_CONTENTS[encoder.input][encoder.device]
     return min(most, max(FEWEST_CONTENTS, SHARD_BYTES // (4 * max(dims.values()))))
 
 
-def _most_atoms(targets: Sequence[Target]) -> int:
-    encoders = [target.model.encoder for target in targets]
-    widest = max(_bytes_an_atom(encoder.recipe) for encoder in encoders if encoder.recipe is not None)
-    return max(1, int(GRAPH_BYTES[encoders[0].device] / widest))
-
-
-def _bytes_an_atom(recipe: GraphRecipe) -> float:
-    """Return the size of an atom's part of a graph, if no other atom is its equal."""
-    within = 4 / 3 * np.pi * recipe.cutoff_A**3 * _ATOMS_A3
-    neighbours = min(recipe.max_neighbours or within, within)
-    return float(_PAIR_BYTES * neighbours + 4 * recipe.degrees * neighbours**2)
+def _most_sites(targets: Sequence[Target]) -> int:
+    widest = max(target.model.encoder.bytes_a_site for target in targets)
+    return max(1, int(INPUT_BYTES[targets[0].model.encoder.device] / widest))

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.registry import RegisteredEncoder, copy_to_lake, split_feature
+from matlake.encoders.layer_ref import LayerRef
+from matlake.encoders.registry import RegisteredEncoder, copy_to_lake
 from matlake.store import delta
 from matlake.store.lake import Lake
 from matlake.store.sql import embedding_partition, failure_partition
@@ -27,9 +29,9 @@ class Model:
     failures: delta.Appender
 
     @property
-    def kind(self) -> str:
-        """What it encodes: ``composition`` or ``crystal``."""
-        return self.encoder.card.input
+    def kind(self) -> InputKind:
+        """What it encodes."""
+        return self.encoder.input
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +69,10 @@ def open_targets(lake: Lake, features: Sequence[str], device: str) -> list[Targe
     registered: dict[str, RegisteredEncoder] = {}
     layers: dict[tuple[str, str], None] = {}  # a set that keeps the order
     for feature in features:
-        name, layer = split_feature(feature)
-        if name not in registered:
-            registered[name] = lake.find_encoder(name)
-        layers[name, registered[name].card.layer(layer).name] = None
+        ref = LayerRef.parse(feature)
+        if ref.encoder not in registered:
+            registered[ref.encoder] = lake.find_encoder(ref.encoder)
+        layers[ref.encoder, registered[ref.encoder].card.layer(ref.layer).name] = None
     encoders = {
         name: open_encoder(found.folder, device=device, layers=[layer for owner, layer in layers if owner == name])
         for name, found in registered.items()

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard
-from matlake.encoders.registry import split_feature
+from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import LakeError, QueryError, embed_first
 from matlake.store import delta
 from matlake.store.lake import Lake
@@ -26,7 +26,7 @@ Stamp = tuple[tuple[str, ...], tuple[tuple[str, int], ...]]
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A material near to what was asked about.
+    """A material near to the one searched for.
 
     Attributes:
         dataset: Its dataset.
@@ -74,7 +74,7 @@ class Index:
     @property
     def feature(self) -> str:
         """``NAME@LAYER``."""
-        return f"{self.card.name}@{self.layer}"
+        return str(self.card.ref(self.layer))
 
     def is_current(self) -> bool:
         """Say whether the lake still holds what this was made from."""
@@ -99,7 +99,7 @@ class Index:
 
         Raises:
             LakeError: There is no such dataset.
-            QueryError: ``where`` is no predicate over ``materials``.
+            QueryError: ``where`` is not a predicate over ``materials``.
         """
         selected = np.ones(len(self.contents), dtype=bool)
         if dataset is not None:
@@ -200,12 +200,11 @@ def open_index(lake: Lake, feature: str) -> Index:
         EncoderError: No such encoder or layer.
         LakeError: Nothing is embedded with it.
     """
-    name, layer_name = split_feature(feature)
-    card = lake.find_encoder(name).card
-    layer = card.layer(layer_name)
+    wanted = LayerRef.parse(feature)
+    card = lake.find_encoder(wanted.encoder).card
+    layer, ref = card.layer(wanted.layer), card.ref(wanted.layer)
     stamp = _stamp(lake, card, layer.name)  # before reading: what is written meanwhile makes the index old, not wrong
-    wanted = f"{card.name}@{layer.name}"
-    nothing = LakeError(f"nothing is embedded with {wanted}", embed_first(wanted))
+    nothing = LakeError(f"nothing is embedded with {ref}", embed_first(str(ref)))
     if not stamp[0]:
         raise nothing
     with lake.connect() as connection:
@@ -240,7 +239,7 @@ def _read_vectors(
 ) -> tuple[pa.ChunkedArray, NDArray[np.float32]]:
     """Return the contents that some material holds, and their vectors float32 [n, d]."""
     rows = (
-        f"internal.{identifier(f'{card.name}@{layer}')} AS e "
+        f"internal.{identifier(str(card.ref(layer)))} AS e "
         f"SEMI JOIN internal.compositions AS c ON c.{CONTENT_KEYS[card.input]} = e.content_hash"
     )
     (count,) = connection.execute(f"SELECT count(*) FROM {rows}").fetchall()[0]

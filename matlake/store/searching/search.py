@@ -1,5 +1,6 @@
-"""What a search is asked about: a material of the lake, a formula, or a structure file."""
+"""A search for a material of the lake, a formula, or a structure file."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -8,10 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.errors import EncoderError, FormulaError, Hint, LakeError, SourceError, StructureError, embed_first
-from matlake.materials.crystal import Crystal, CrystalColumns
-from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
+from matlake.errors import (
+    EncoderError,
+    FormulaError,
+    Hint,
+    LakeError,
+    MatlakeError,
+    SourceError,
+    StructureError,
+    embed_first,
+)
+from matlake.materials.crystal import Crystal
+from matlake.materials.formula import Composition, parse_formula
 from matlake.store.lake import Lake
 from matlake.store.searching.index import Index, Neighbour, open_index
 from matlake.store.sql import literal
@@ -25,7 +36,7 @@ class SearchRequest:
     Attributes:
         feature: ``NAME`` or ``NAME@LAYER``.
         k: Neighbours wanted.
-        material_id: Id of a material of the lake, which is no neighbour of itself.
+        material_id: Id of a material of the lake, which is not a neighbour of itself.
         formula: A chemical formula.
         structure: A file that holds one structure.
         dataset: Only neighbours of this dataset. Where several datasets hold the id, it also says which one is meant.
@@ -72,10 +83,10 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult:
     Raises:
         EncoderError: No such encoder or layer, or it needs a crystal and is given a formula.
         LakeError: Nothing is embedded; there is no such material, dataset or embedding.
-        QueryError: ``where`` is no predicate over ``materials``.
+        QueryError: ``where`` is not a predicate over ``materials``.
         FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
         SourceError: The file cannot be read, or does not hold exactly one structure.
-        StructureError: The structure is none, or holds an element that the encoder does not take.
+        StructureError: The structure is not valid, or holds an element that the encoder does not take.
         MissingExtraError: ONNX Runtime is not installed.
     """
     index = open_index(lake, request.feature)
@@ -103,12 +114,12 @@ def formula_vector(encoder: Encoder, layer: str, formula: str) -> NDArray[np.flo
         EncoderError: The encoder takes crystals.
         FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
     """
-    if encoder.recipe is not None:
+    if encoder.input is InputKind.CRYSTAL:
         raise EncoderError(
             f"encoder {encoder.card.name} takes crystals, not formulas",
             Hint("give a structure, or the id of a crystal", cli="give --structure FILE, or the --id of a crystal"),
         )
-    return _composition_vector(encoder, layer, parse_formula(formula))
+    return _encode_one(encoder, layer, parse_formula(formula), FormulaError)
 
 
 def structure_vector(encoder: Encoder, layer: str, path: Path) -> NDArray[np.float32]:
@@ -116,27 +127,19 @@ def structure_vector(encoder: Encoder, layer: str, path: Path) -> NDArray[np.flo
 
     Raises:
         SourceError: The file cannot be read, or does not hold exactly one structure.
-        StructureError: The structure is none, or holds an element that the encoder does not take.
+        StructureError: The structure is not valid, or holds an element that the encoder does not take.
     """
-    crystal = _read_one(path)
-    if encoder.recipe is None:
-        try:
-            return _composition_vector(encoder, layer, crystal.composition)
-        except FormulaError as error:
-            raise StructureError(f"{path}: {error}", error.hint) from error
-    from matlake.materials.overlaps import find_overlaps  # numba takes a second to import
+    return _encode_one(encoder, layer, _read_one(path), lambda reason: StructureError(f"{path}: {reason}"))
 
-    columns = CrystalColumns.of([crystal])
-    reasons = [*encoder.uncovered(columns), *(overlap.describe(columns) for overlap in find_overlaps(columns))]
-    for reason in reasons:
-        if reason is not None:
-            raise StructureError(f"{path}: {reason}")
+
+def _encode_one(
+    encoder: Encoder, layer: str, material: Composition | Crystal, error: Callable[[str], MatlakeError]
+) -> NDArray[np.float32]:
+    columns = encoder.columns([material])
+    (reason,) = encoder.rejections(columns, overlaps=True)
+    if reason is not None:
+        raise error(reason)
     return encoder.encode(columns, layer)
-
-
-def _composition_vector(encoder: Encoder, layer: str, composition: Composition) -> NDArray[np.float32]:
-    check_elements(composition)
-    return encoder.encode(element_fractions([composition]), layer)
 
 
 def _read_one(path: Path) -> Crystal:
@@ -148,7 +151,7 @@ def _read_one(path: Path) -> Crystal:
     found = list(islice((one for batch in source.batches() for one in batch.crystals or []), 2))
     if len(found) != 1:
         raise SourceError(
-            f"{path} holds {'several structures' if found else 'no structure'}, one is asked about",
+            f"{path} holds {'several structures' if found else 'no structure'}, but a search takes one",
             "give the file of one crystal",
         )
     if isinstance(found[0], StructureError):

@@ -26,7 +26,7 @@ class Continuity:
         rarest: int64 [m], training rows with the element of the row that fewest of them hold.
         element: str [m], that element.
         motif_rows: int64 [m], training rows of the same motif.
-        few: Rows from which an element or motif counts as seen.
+        few: Rows from which an element or motif counts as known.
     """
 
     rarest: NDArray[np.int64]
@@ -36,7 +36,7 @@ class Continuity:
 
     @property
     def discontinuous(self) -> NDArray[np.bool_]:
-        """Whether an element or the motif is not seen, bool [m]."""
+        """Whether an element or the motif is in fewer rows than that, bool [m]."""
         return (self.rarest < self.few) | (self.motif_rows < self.few)
 
 
@@ -46,14 +46,14 @@ def continuity(fractions: NDArray[np.float32], tested: NDArray[np.float32], few:
     Args:
         fractions: float32 [n, 118], element fractions of the training rows.
         tested: float32 [m, 118], of the tested rows.
-        few: Rows from which an element or motif counts as seen.
+        few: Rows from which an element or motif counts as known.
     """
     counts = np.count_nonzero(fractions, axis=0)
-    seen = np.where(tested > 0, counts, np.iinfo(np.int64).max)
-    place = np.argmin(seen, axis=1)
+    rows = np.where(tested > 0, counts, np.iinfo(np.int64).max)
+    place = np.argmin(rows, axis=1)
     known = np.bincount(block_sets(fractions), minlength=1 << len(BLOCKS))
     return Continuity(
-        rarest=seen[np.arange(len(seen)), place].astype(np.int64),
+        rarest=rows[np.arange(len(rows)), place].astype(np.int64),
         element=np.array(SYMBOLS)[place],
         motif_rows=known[block_sets(tested)].astype(np.int64),
         few=few,

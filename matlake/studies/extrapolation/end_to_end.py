@@ -30,7 +30,7 @@ from matlake.networks.reading import read_network
 from matlake.networks.training import check_device, predictions, train_network
 from matlake.networks.training_config import TrainingConfig
 from matlake.networks.training_history import best_epoch
-from matlake.studies.extrapolation.methods import FINE_TUNE, NETWORKS, SCRATCH
+from matlake.studies.extrapolation.methods import FINE_TUNE, NETWORKS, SCRATCH, NetworkFit
 
 EPOCHS: Final = {SCRATCH: 150, FINE_TUNE: 75}
 """Length of the cycle: pretrained weights have a shorter way to go. On a thousand phonon peaks CGCNN from scratch has
@@ -54,21 +54,6 @@ _MOST_AVERAGING: Final = 0.998
 _LEAST_AVERAGING: Final = 0.9
 _OUTPUT: Final = re.compile(r"(fc_out|lin2|output_blocks\.\d+\.lin)\.")
 _LARGEST_Z: Final = 94
-
-
-@dataclass(frozen=True)
-class NetworkFit:
-    """A trained network's predictions.
-
-    Attributes:
-        predicted: float64 [m], in the target's unit.
-        validation_mae: On the validation rows, in the target's unit.
-        settings: How it was trained.
-    """
-
-    predicted: NDArray[np.float64]
-    validation_mae: float
-    settings: dict[str, Any]
 
 
 @dataclass
@@ -125,6 +110,12 @@ class EndToEnd:
         return self.card.name
 
     @property
+    def recipe(self) -> GraphRecipe:
+        """How crystals become graphs, as the card states it."""
+        assert self.card.input_parameters.graph is not None  # noqa: S101 - the encoder takes crystals
+        return self.card.input_parameters.graph
+
+    @property
     def encoder(self) -> str | None:
         """Name of the encoder whose weights it starts from."""
         return None if self.folder is None else self.card.name
@@ -134,8 +125,8 @@ class EndToEnd:
         return {
             "name": self.name,
             "architecture": self.architecture.name,
-            "sizes": self.card.training["sizes"],
-            "graph": self.card.input_parameters["graph"],
+            "sizes": self.card.training.sizes,
+            "graph": self.recipe.to_card(),
             "weights": None if self.folder is None else self.card.sha256,
             "keep_output": self.keep_output,
             "settings": asdict(self.config),
@@ -176,7 +167,7 @@ class EndToEnd:
                 f"crystals hold elements beyond Z = {_LARGEST_Z}: {', '.join(map(str, unknown))}",
                 "leave them out with a predicate",
             )
-        graphs = self.shared.graphs(GraphRecipe.from_card(self.card.input_parameters["graph"]), crystals)
+        graphs = self.shared.graphs(self.recipe, crystals)
 
         def examples(rows: NDArray[np.intp]) -> GraphExamples:
             return GraphExamples(graphs.take(rows), y[rows][:, None], self.architecture.batch)
@@ -186,8 +177,8 @@ class EndToEnd:
         network = self._start(train, y[fit], seed)
         identity = {
             "architecture": self.architecture.name,
-            "sizes": self.card.training["sizes"],
-            "graph": {name: self.card.input_parameters["graph"][name] for name in ("cutoff_A", "max_neighbours")},
+            "sizes": self.card.training.sizes,
+            "graph": {"cutoff_A": self.recipe.cutoff_A, "max_neighbours": self.recipe.max_neighbours},
             "targets": ["target"],
         }
         history = train_network(
@@ -218,7 +209,7 @@ class EndToEnd:
     def _start(self, train: GraphExamples, y: NDArray[np.float64], seed: int) -> nn.Module:
         """Return the weights that the training begins with, predicting the standardised target."""
         torch.manual_seed(seed)
-        network = self.architecture.network(**self.card.training["sizes"])
+        network = self.architecture.network(**(self.card.training.sizes or {}))
         if self.folder is None:
             return network
         source = self.shared.network(self.folder)
@@ -259,7 +250,7 @@ def end_to_end_networks(
     methods = []
     for encoder in encoders:
         card = encoder.card
-        if card.input != "crystal" or "sizes" not in card.training:
+        if card.input != "crystal" or card.training.sizes is None:
             raise EncoderError(
                 f"encoder {card.name} gives no crystal graph network to train: "
                 + ("it takes compositions" if card.input != "crystal" else "its card does not say its sizes"),
@@ -280,10 +271,14 @@ def end_to_end_networks(
                     architecture=architecture,
                     card=card,
                     folder=encoder.folder if tuned else None,
-                    keep_output=tuned and card.target.get("name") == target and card.layer("prediction").dim == 1,
+                    keep_output=tuned and _predicts(card, target),
                     config=config,
                     shared=shared,
                     device=device,
                 )
             )
     return methods
+
+
+def _predicts(card: EncoderCard, target: str) -> bool:
+    return card.target is not None and card.target.name == target and card.layer("prediction").dim == 1

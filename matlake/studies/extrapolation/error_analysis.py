@@ -9,24 +9,25 @@ from numpy.typing import NDArray
 
 from matlake.metrics import rank_correlation
 from matlake.regress.uncertainty.applicability import FARTHEST
-from matlake.regress.uncertainty.fit_reference import remember
-from matlake.regress.uncertainty.nearest import nearest_rows
+from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.regress.uncertainty.reference_set import NEAREST, scores
+from matlake.store.searching.nearest import nearest_rows
 from matlake.studies.extrapolation.coverage_of_elements import BINS
-from matlake.studies.extrapolation.tasks import EvaluatedRows, Task
+from matlake.studies.extrapolation.tasks import Task
+from matlake.studies.rows import StudyRows
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Predictions for tested rows, of one way in some tasks, and what can be known before trusting them.
+class RowErrors:
+    """Predictions of one method for the tested rows of some tasks, and what can be known before trusting them.
 
     Attributes:
         errors: float64 [m], absolute errors in the target's unit.
         scores: float64 [m], out-of-distribution scores, as ``predict`` gives them.
         rarest: int64 [m], training rows with the row's rarest element.
-        discontinuous: bool [m], an element or the motif is not seen.
+        discontinuous: bool [m], an element or the motif is outside the training set.
         spread: float64 [m], standard deviation of the target in the training rows.
-        expected: float64 [m], validation error of the way; NaN where it has none.
+        expected: float64 [m], validation error of the method; NaN where it has none.
     """
 
     errors: NDArray[np.float64]
@@ -79,24 +80,24 @@ class Bin:
 
 @dataclass(frozen=True)
 class FailureReport:
-    """When the predictions of one way fail.
+    """When the predictions of one method fail.
 
     Attributes:
-        way: Its name.
+        method: Its name.
         everything: All rows.
-        continuous: Rows of seen elements and motifs.
+        continuous: Rows of elements and motifs that the training set has.
         discontinuous: Others.
         by_count: By the number of training rows with the rarest element; bins without rows are left out.
         near: Rows with an out-of-distribution score of at most 1.
         far: Others.
         trusted: Rows that the rule lets pass.
-        doubted: Others.
+        low_confidence: Others.
         score_correlation: Spearman's, of score and absolute error; None where one does not vary.
         count_correlation: Spearman's, of the rarest element's training rows and absolute error.
         caught: Share of the failed rows that the rule does not let pass; None where none failed.
     """
 
-    way: str
+    method: str
     everything: Group
     continuous: Group
     discontinuous: Group
@@ -104,27 +105,27 @@ class FailureReport:
     near: Group
     far: Group
     trusted: Group
-    doubted: Group
+    low_confidence: Group
     score_correlation: float | None
     count_correlation: float | None
     caught: float | None
 
 
-def ood_scores(rows: EvaluatedRows, task: Task, features: Sequence[str]) -> NDArray[np.float64]:
+def ood_scores(rows: StudyRows, task: Task, features: Sequence[str]) -> NDArray[np.float64]:
     """Return the out-of-distribution scores of tested rows, float64 [m], as a head on these features gives them."""
     part = rows.part(features)
-    remembered = remember(part, task.held.train, task.seed)
+    remembered = choose_reference(part, task.held.train, task.seed)
     distances, _ = nearest_rows(remembered.projection.apply(part.x[task.held.test]), remembered.coordinates, NEAREST)
     return scores(distances)
 
 
-def pooled(parts: Sequence[Judged]) -> Judged:
+def pooled(parts: Sequence[RowErrors]) -> RowErrors:
     """Return the rows of several tasks as one."""
     names = ("errors", "scores", "rarest", "discontinuous", "spread", "expected")
-    return Judged(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return RowErrors(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def failure_report(way: str, tested: Judged) -> FailureReport:
+def failure_report(method: str, tested: RowErrors) -> FailureReport:
     """Say when predictions fail."""
     trusted = tested.trusted
     failed = tested.errors > tested.spread
@@ -135,7 +136,7 @@ def failure_report(way: str, tested: Judged) -> FailureReport:
         if inside.any():
             bins.append(Bin(first or 0, None if following is None else following - 1, _group(tested, inside)))
     return FailureReport(
-        way=way,
+        method=method,
         everything=_group(tested, np.ones(len(trusted), dtype=bool)),
         continuous=_group(tested, ~tested.discontinuous),
         discontinuous=_group(tested, tested.discontinuous),
@@ -143,14 +144,14 @@ def failure_report(way: str, tested: Judged) -> FailureReport:
         near=_group(tested, tested.scores <= FARTHEST),
         far=_group(tested, tested.scores > FARTHEST),
         trusted=_group(tested, trusted),
-        doubted=_group(tested, ~trusted),
+        low_confidence=_group(tested, ~trusted),
         score_correlation=rank_correlation(tested.scores, tested.errors),
         count_correlation=rank_correlation(tested.rarest.astype(np.float64), tested.errors),
         caught=float(np.mean(~trusted[failed])) if failed.any() else None,
     )
 
 
-def _group(tested: Judged, chosen: NDArray[np.bool_]) -> Group:
+def _group(tested: RowErrors, chosen: NDArray[np.bool_]) -> Group:
     if not chosen.any():
         return Group(0)
     errors, expected = tested.errors[chosen], tested.expected[chosen]

@@ -1,95 +1,58 @@
-"""One extrapolation: every way in every task, what has been measured before taken from the table."""
+"""An extrapolation study: heads on frozen embeddings and networks trained end to end, outside of their training set."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from string import ascii_uppercase
-from typing import Any, Final
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from matlake.encoders.registry import split_feature
+from matlake.encoders.layer_ref import LayerRef
 from matlake.encoders.session import onnx_runtime
 from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import TrainingError
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import resolve_features
-from matlake.regress.heads.card import check_name
-from matlake.regress.regressors import named_model
-from matlake.regress.splits import parse_split
-from matlake.regress.uncertainty.applicability import FEW
+from matlake.regress.splits import Split
 from matlake.store.lake import Lake
-from matlake.studies.extrapolation.leakage import LABELS, POLICIES, Exposure, expose
-from matlake.studies.extrapolation.measurement import Measurement, open_ledger
+from matlake.studies.extrapolation.end_to_end_networks import contents_of_tables, networks_by_name
+from matlake.studies.extrapolation.leakage import Exposure, expose
+from matlake.studies.extrapolation.measuring import SCHEMA, MethodRunner
 from matlake.studies.extrapolation.methods import (
-    DEFAULT_MODELS,
     FINE_TUNE,
     HEAD,
     MEAN,
     NEAREST,
     SCRATCH,
+    Method,
     Network,
-    Way,
 )
 from matlake.studies.extrapolation.report import ExtrapolationReport
-from matlake.studies.extrapolation.runner import CHOSEN, DEFAULT, Desk
-from matlake.studies.extrapolation.summary import Cell, summarise
-from matlake.studies.extrapolation.tasks import EvaluatedRows, Task, make_task, read_rows
-
-UNFINISHED: Final = "unfinished"
-"""Folder of a lake with trainings that were stopped."""
-
-
-@dataclass(frozen=True)
-class ExtrapolationRequest:
-    """What to evaluate.
-
-    Attributes:
-        target: Numeric property column.
-        splits: As typed for ``train --split``.
-        features: Sets of ``NAME`` or ``NAME@LAYER``; each set side by side is what heads are fitted to.
-        models: Regressors of the catalogue.
-        dataset: Only this dataset.
-        where: Only rows of ``materials`` that this SQL predicate selects.
-        seeds: How many seeds, from 0.
-        network_seeds: With how many of them networks are trained; None for all. What was measured with others is shown.
-        parameters: ``CHOSEN`` by cross-validation on training rows, or the catalogue's ``DEFAULT``.
-        few: Training rows from which an element or motif counts as seen.
-        policy: What is refused as leakage, one of ``exposure.POLICIES``.
-        name: Of the evaluation: a later one of the same name goes on from it.
-        seconds: Time after which nothing is begun; None for no limit.
-    """
-
-    target: str
-    splits: tuple[str, ...]
-    features: tuple[tuple[str, ...], ...]
-    models: tuple[str, ...] = DEFAULT_MODELS
-    dataset: str | None = None
-    where: str | None = None
-    seeds: int = 3
-    network_seeds: int | None = None
-    parameters: str = CHOSEN
-    few: int = FEW
-    policy: str = LABELS
-    name: str = "extrapolation"
-    seconds: float | None = None
+from matlake.studies.extrapolation.request import ExtrapolationRequest
+from matlake.studies.extrapolation.summary import Cell, Summary
+from matlake.studies.extrapolation.tasks import Task, make_task, read_rows
+from matlake.studies.measurement import Measurement
+from matlake.studies.rows import StudyRows
+from matlake.studies.runner import OUT_OF_TIME, open_runner
 
 
 @dataclass(frozen=True)
 class ExtrapolationResult:
-    """What an evaluation found.
+    """What a study found.
 
     Attributes:
         report: The comparison.
         rows: The rows.
-        cells: Each way in each task.
+        cells: Each method in each task.
         made: Measurements made now.
-        out_of_time: Whether the budget ended it.
+        out_of_time: Whether something was left out because time was up.
     """
 
+    study: ClassVar[str] = "extrapolation"
     report: ExtrapolationReport
-    rows: EvaluatedRows
+    rows: StudyRows
     cells: tuple[Cell, ...]
     made: int
     out_of_time: bool
@@ -105,17 +68,28 @@ class ExtrapolationResult:
 
     def lines(self) -> list[str]:
         """Return the same for people."""
-        lines = self.report.lines()
-        if self.out_of_time:
-            lines.append("the budget is spent: what is not run is marked; run the same command again to go on")
-        return lines
+        from matlake.studies.extrapolation.tables import report_lines
+
+        return report_lines(self.report) + [OUT_OF_TIME] * self.out_of_time
+
+    def markdown(self) -> str:
+        """Return the tables of a page."""
+        from matlake.studies.extrapolation.tables import markdown
+
+        return markdown(self.report)
+
+    def plots(self) -> dict[str, bytes]:
+        """Return all plots for which there is something to draw, as the content of PNG and SVG files by name."""
+        from matlake.studies.extrapolation.plots import draw_extrapolation_plots
+
+        return draw_extrapolation_plots(self.report, self.rows, self.cells)
 
 
 def evaluate_extrapolation(
     lake: Lake,
     request: ExtrapolationRequest,
     networks: Sequence[Network] = (),
-    seen: Mapping[str, TrainingContents] | None = None,
+    training_contents: Mapping[str, TrainingContents] | None = None,
     progress: Progress = SILENT,
 ) -> ExtrapolationResult:
     """Predict the same tested rows by heads on frozen embeddings and by networks trained end to end.
@@ -123,146 +97,124 @@ def evaluate_extrapolation(
     Args:
         lake: The lake, with the features embedded.
         request: What to evaluate.
-        networks: Ways of training networks end to end.
-        seen: What encoders were trained on, by their sha256, where that is known.
-        progress: Hears what is being done, and the number of measurements made and expected.
+        networks: Networks besides those that the request names.
+        training_contents: What encoders were trained on, by their sha256, besides what the request's tables say.
+        progress: Hears what is being done, and the number of measurements made, and expected.
 
     Raises:
         TrainingError: An unknown split, model or column, features that are not embedded, or rows that allow no split.
         EncoderError: No such encoder or layer.
         LeakageError: The content of a tested row is among those trained on.
-        QueryError: ``where`` is no predicate over ``materials``.
-        LakeError: The table of the evaluation cannot be read or written.
-        MissingExtraError: ONNX Runtime is not installed.
+        QueryError: ``where`` is not a predicate over ``materials``.
+        SourceError: A training table is not there, or none of these encoders was trained on it.
+        LakeError: The table of results cannot be read or written.
+        MissingExtraError: ONNX Runtime is not installed; or torch, where networks are named.
     """
-    splits = _checked(request)
+    splits = request.checked_splits()
     onnx_runtime()
     sets = [tuple(f.feature for f in resolve_features(lake, list(features))) for features in request.features]
     letters = dict(zip(ascii_uppercase, dict.fromkeys(sets), strict=False))
-    features = resolve_features(lake, list(dict.fromkeys(feature for one in letters.values() for feature in one)))
+    names = list(dict.fromkeys(feature for one in letters.values() for feature in one))
+    trained = [*networks, *networks_by_name(lake, request, names)]
+    encoders = [LayerRef.parse(feature).encoder for feature in names] + [network.counterpart for network in trained]
+    contents = dict(training_contents or {}) | contents_of_tables(lake, request.training_tables, encoders)
     progress.note("reading features and target")
-    rows = read_rows(
-        lake,
-        request.target,
-        features,
-        dataset=request.dataset,
-        where=request.where,
-        splits=splits,
-        networks=bool(networks),
-    )
-    ways = list(_ways(letters, request.models, networks))
-    seeds = tuple(range(request.seeds))
-    tasks: list[Task] = []
-    skipped: dict[str, str] = {}
-    for split in splits:
-        try:
-            progress.note(f"{split.text}: setting rows aside")
-            tasks += [make_task(rows, split, seed, request.few) for seed in seeds]
-        except TrainingError as error:
-            tasks = [task for task in tasks if task.split != split.text]
-            skipped[split.text] = str(error)
-    if not tasks:
-        raise TrainingError("; ".join(skipped.values()), "name other splits, or select more rows")
-    judge = _Judge(lake, rows, seen or {}, request.policy)
-    order = [(task, way) for task in tasks for way in ways if not way.is_network]
-    order += [
-        (task, way)
-        for seed in seeds  # one seed everywhere before the next
-        for task, way in product(tasks, ways)
-        if way.is_network and task.seed == seed
-    ]
-    refused = {(task.digest, way): why for task, way in order if (why := judge.refusal(task, way))}
+    rows = read_rows(lake, request, resolve_features(lake, names), splits, networks=bool(trained))
+    tasks, skipped = _tasks(rows, splits, request, progress)
+    leakage = _Leakage(lake, rows, contents, request.policy)
+    order = list(_order(tasks, list(_methods(letters, request.models, trained))))
+    refused = {(task.digest, method): why for task, method in order if (why := leakage.refusal(task, method))}
     done = 0
 
-    def tell(_: Measurement) -> None:
+    def notify(_: Measurement) -> None:
         nonlocal done
         done += 1
         progress.track(done, len(order) - len(refused))
 
-    desk = Desk(
-        ledger=open_ledger(lake, request.name),
-        rows=rows,
-        networks={network.name: network for network in networks},
-        parameters=request.parameters,
-        unfinished=lake.path / UNFINISHED,
-        deadline=None if request.seconds is None else time.monotonic() + request.seconds,
-        tell=tell,
-    )
     cells = []
-    try:
-        for task, way in order:
-            refusal = refused.get((task.digest, way), "")
-            make = not way.is_network or request.network_seeds is None or task.seed < request.network_seeds
-            if way.is_network and not refusal and make:
-                progress.note(f"{task.split}, seed {task.seed}: {way.name}")
-            measurement = None if refusal else desk.measure(task, way, make=make)
-            exposures, unseen = judge.exposures(task, way)
-            cells.append(Cell(task, way, measurement, refusal, exposures, unseen))
-    finally:
-        desk.ledger.write()
-    report = summarise(
-        rows, tasks, cells, letters, seeds=seeds, few=request.few, policy=request.policy, skipped=skipped
-    )
-    return ExtrapolationResult(report, rows, tuple(cells), desk.made, desk.out_of_time)
+    with open_runner(lake, SCHEMA, request.name, request.seconds, notify) as runner:
+        by_name = {network.name: network for network in trained}
+        measuring = MethodRunner(runner, rows, by_name, request.parameters, lake.unfinished)
+        for task, method in order:
+            refusal = refused.get((task.digest, method), "")
+            make = not method.is_network or request.network_seeds is None or task.seed < request.network_seeds
+            if method.is_network and not refusal and make:
+                progress.note(f"{task.split}, seed {task.seed}: {method.name}")
+            measurement = None if refusal else measuring.measure(task, method, make=make)
+            cells.append(Cell(task, method, measurement, refusal, *leakage.exposures(task, method)))
+    summary = Summary(rows, letters, tuple(range(request.seeds)))
+    report = summary.report(tasks, cells, few=request.few, policy=request.policy, skipped=skipped)
+    return ExtrapolationResult(report, rows, tuple(cells), runner.made, runner.out_of_time)
 
 
-class _Judge:
-    """Says what encoders saw of tested rows, and which cells are refused for it."""
+@dataclass(frozen=True)
+class _Leakage:
+    """Says which tested rows encoders were trained on, and which cells are refused for it."""
 
-    def __init__(self, lake: Lake, rows: EvaluatedRows, seen: Mapping[str, TrainingContents], policy: str) -> None:
-        self._lake, self._rows, self._seen, self._policy = lake, rows, seen, policy
-        self._known: dict[tuple[str, str], tuple[Exposure, Any]] = {}
+    lake: Lake
+    rows: StudyRows
+    contents: Mapping[str, TrainingContents]
+    policy: str
+    _known: dict[tuple[str, str], tuple[Exposure, NDArray[np.bool_]]] = field(default_factory=dict)
 
-    def exposures(self, task: Task, way: Way) -> tuple[tuple[Exposure, ...], Any]:
-        """Return what each encoder of a way saw, and bool [m]: tested rows that none of them can have seen."""
-        found = [self._exposure(task, encoder) for encoder in way.encoders]
-        unseen = np.ones(len(task.held.test), dtype=bool)
+    def exposures(self, task: Task, method: Method) -> tuple[tuple[Exposure, ...], NDArray[np.bool_]]:
+        """Return what each encoder of a method was trained on, and bool [m]: tested rows outside of all of it."""
+        found = [self._exposure(task, encoder) for encoder in method.encoders]
+        outside = np.ones(len(task.held.test), dtype=bool)
         for _, met in found:
-            unseen &= ~met
-        return tuple(exposure for exposure, _ in found), unseen
+            outside &= ~met
+        return tuple(exposure for exposure, _ in found), outside
 
-    def refusal(self, task: Task, way: Way) -> str:
+    def refusal(self, task: Task, method: Method) -> str:
         """Return why a cell is refused; empty where it is not."""
-        exposures, _ = self.exposures(task, way)
-        return "; ".join(filter(None, (exposure.refusal(self._policy) for exposure in exposures)))
+        exposures, _ = self.exposures(task, method)
+        return "; ".join(filter(None, (exposure.refusal(self.policy) for exposure in exposures)))
 
-    def _exposure(self, task: Task, encoder: str) -> tuple[Exposure, Any]:
+    def _exposure(self, task: Task, encoder: str) -> tuple[Exposure, NDArray[np.bool_]]:
         key = task.digest, encoder
         if key not in self._known:
-            card, test = self._lake.find_encoder(encoder).card, task.held.test
-            hashes = self._rows.crystal_hashes
+            card, test = self.lake.find_encoder(encoder).card, task.held.test
+            hashes = self.rows.crystal_hashes
             crystals = None if hashes is None else [hashes[row] for row in test.tolist()]
-            compositions = self._rows.matrix.groups[test].tolist()
-            self._known[key] = expose(card, self._rows.target, compositions, crystals, self._seen.get(card.sha256))
+            compositions = self.rows.matrix.groups[test].tolist()
+            self._known[key] = expose(card, self.rows.target, compositions, crystals, self.contents.get(card.sha256))
         return self._known[key]
 
 
-def _checked(request: ExtrapolationRequest) -> list[Any]:
-    """Return the splits after checking all that can be checked without the lake."""
-    check_name(request.name)
-    if not request.splits or not request.features or not all(request.features):
-        raise TrainingError("an extrapolation needs splits and features", "name both")
-    if len(request.features) > len(ascii_uppercase):
-        raise TrainingError(f"{len(request.features)} sets of features are too many", "name at most 26")
-    if request.policy not in POLICIES:
-        raise TrainingError(f"unknown leakage policy {request.policy!r}", f"policies: {', '.join(POLICIES)}")
-    if request.parameters not in (CHOSEN, DEFAULT):
-        raise TrainingError(f"parameters are {CHOSEN!r} or {DEFAULT!r}, not {request.parameters!r}")
-    if request.seeds < 1:
-        raise TrainingError("at least one seed is needed", "three are usual")
-    for model in request.models:
-        named_model(model)
-    return list({split.text: split for split in map(parse_split, request.splits)}.values())
+def _tasks(
+    rows: StudyRows, splits: Sequence[Split], request: ExtrapolationRequest, progress: Progress
+) -> tuple[list[Task], dict[str, str]]:
+    """Return the tasks, and for each split that the rows do not allow the reason."""
+    tasks: list[Task] = []
+    skipped: dict[str, str] = {}
+    for split in splits:
+        progress.note(f"{split.text}: holding rows out")
+        try:
+            tasks += [make_task(rows, split, seed, request.few) for seed in range(request.seeds)]
+        except TrainingError as error:
+            skipped[split.text] = str(error)
+    if not tasks:
+        raise TrainingError("; ".join(skipped.values()), "name other splits, or select more rows")
+    return tasks, skipped
 
 
-def _ways(letters: Mapping[str, tuple[str, ...]], models: Sequence[str], networks: Sequence[Network]) -> Iterator[Way]:
-    yield Way(MEAN)
-    encoders = {letter: tuple(dict.fromkeys(split_feature(f)[0] for f in one)) for letter, one in letters.items()}
+def _methods(
+    letters: Mapping[str, tuple[str, ...]], models: Sequence[str], networks: Sequence[Network]
+) -> Iterator[Method]:
+    yield Method(MEAN)
+    encoders = {letter: tuple(dict.fromkeys(LayerRef.parse(f).encoder for f in one)) for letter, one in letters.items()}
     for letter, features in letters.items():
-        yield Way(NEAREST, letter, features, "", encoders[letter])
+        yield Method(NEAREST, letter, features, "", encoders[letter])
         for model in dict.fromkeys(models):
-            yield Way(HEAD, letter, features, model, encoders[letter])
+            yield Method(HEAD, letter, features, model, encoders[letter])
     for network in networks:
         letter = next((key for key, names in encoders.items() if network.counterpart in names), next(iter(letters)))
         kind = SCRATCH if network.encoder is None else FINE_TUNE
-        yield Way(kind, letter, (), network.name, (network.encoder,) if network.encoder else ())
+        yield Method(kind, letter, (), network.name, (network.encoder,) if network.encoder else ())
+
+
+def _order(tasks: Sequence[Task], methods: Sequence[Method]) -> Iterator[tuple[Task, Method]]:
+    """Return each method in each task: quick ones first, then networks, one seed everywhere before the next."""
+    yield from ((task, method) for task, method in product(tasks, methods) if not method.is_network)
+    for seed in dict.fromkeys(task.seed for task in tasks):
+        yield from ((t, method) for t, method in product(tasks, methods) if method.is_network and t.seed == seed)

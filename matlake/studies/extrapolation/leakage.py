@@ -1,4 +1,4 @@
-"""What an encoder saw of the rows that are tested, and the check that refuses what would be leakage."""
+"""Leakage: what encoders were trained on, held against the tested rows, and the check that refuses it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ CONTENTS: Final = "contents"
 """Refuse where it may have been trained on tested compositions, whatever the property."""
 
 REPORT: Final = "report"
-"""Refuse nothing, and say what was seen."""
+"""Refuse nothing, and say what encoders were trained on."""
 
 POLICIES: Final = (LABELS, CONTENTS, REPORT)
 
@@ -28,12 +28,12 @@ NOTHING: Final = "nothing was learned"
 FROM_TABLE: Final = "by its table"
 FROM_SPLIT: Final = "at most, by its random split"
 FROM_CARD: Final = "at most, its table is not given"
-"""How it is known what an encoder saw."""
+"""How it is known what an encoder was trained on."""
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """What an encoder saw in its training of some tested rows.
+    """What an encoder was trained on, held against some tested rows.
 
     Attributes:
         encoder: Its name.
@@ -64,7 +64,7 @@ class Exposure:
         what = f"on {', '.join(self.trained_on)} of " if self.same_property else "on "
         return (
             f"encoder {self.encoder} {'was' if surely else 'may have been'} trained {what}{self.compositions:,} of the "
-            f"{self.tested:,} tested compositions{'' if surely else ' (its table, given with --seen, would tell)'}"
+            f"{self.tested:,} tested compositions{'' if surely else ' (only its training table can say)'}"
         )
 
 
@@ -73,16 +73,16 @@ def expose(
     target: str,
     compositions: Sequence[str],
     crystals: Sequence[str] | None,
-    seen: TrainingContents | None,
+    contents: TrainingContents | None,
 ) -> tuple[Exposure, NDArray[np.bool_]]:
-    """Say what an encoder saw of tested rows.
+    """Say which tested rows an encoder was trained on.
 
     Args:
         card: Of the encoder.
         target: Column that is tested.
         compositions: Content hashes of the m tested compositions.
         crystals: Content hashes of the m tested crystals; None where there are none.
-        seen: What the encoder was trained on, where its table is given.
+        contents: What the encoder was trained on, where its table is given.
 
     Returns:
         The numbers, and bool [m]: rows whose composition was, or may have been, trained on.
@@ -91,11 +91,11 @@ def expose(
     same = quantity_of(target).lower() in {quantity_of(name).lower() for name in trained_on}
     if card.name in DESCRIPTORS and not trained_on:
         how, met = NOTHING, np.zeros(len(compositions), dtype=bool)
-    elif seen is not None:
-        how, met = FROM_TABLE, np.array([one in seen.compositions for one in compositions], dtype=bool)
+    elif contents is not None:
+        how, met = FROM_TABLE, np.array([one in contents.compositions for one in compositions], dtype=bool)
     else:
         how, met = _by_card(card, compositions)
-    exact = how == FROM_TABLE and seen is not None
+    known = contents if how == FROM_TABLE else None
     return (
         Exposure(
             encoder=card.name,
@@ -104,8 +104,8 @@ def expose(
             how=how,
             tested=len(compositions),
             compositions=int(met.sum()),
-            crystals=sum(one in seen.crystals for one in crystals) if exact and seen and crystals is not None else None,
-            chosen_by=sum(one in seen.chosen_by for one in compositions) if exact and seen else None,
+            crystals=sum(one in known.crystals for one in crystals) if known and crystals is not None else None,
+            chosen_by=sum(one in known.chosen_by for one in compositions) if known else None,
         ),
         met,
     )
@@ -134,16 +134,15 @@ def check_disjoint(contents: Mapping[str, Sequence[str]], train: NDArray[np.intp
 
 
 def _properties(card: EncoderCard) -> tuple[str, ...]:
-    columns = (card.training.get("columns") or {}).get("target_columns")
-    names = columns or [part.strip() for part in card.target.get("name", "").split(",")]
-    return tuple(name for name in names if name)
+    if card.training.columns is not None:
+        return card.training.columns.target_columns
+    return tuple(name.strip() for name in card.target.name.split(",")) if card.target is not None else ()
 
 
 def _by_card(card: EncoderCard, compositions: Sequence[str]) -> tuple[str, NDArray[np.bool_]]:
     """Say which compositions may have been trained on: those that a random split by composition puts there."""
-    columns = card.training.get("columns") or {}
-    if columns.get("split_column") is None and {"seed", "shares"} <= columns.keys():
-        first, second, third = columns["shares"]
-        parts = random_parts(compositions, columns["seed"], (first, second, third))
+    columns = card.training.columns
+    if columns is not None and columns.split_column is None:
+        parts = random_parts(compositions, columns.seed, columns.shares)
         return FROM_SPLIT, np.array([part == "train" for part in parts], dtype=bool)
     return FROM_CARD, np.ones(len(compositions), dtype=bool)

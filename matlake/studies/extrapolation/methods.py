@@ -1,4 +1,4 @@
-"""The ways of predicting that an extrapolation compares."""
+"""The methods that an extrapolation study compares."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,25 +20,30 @@ NETWORKS: Final = (SCRATCH, FINE_TUNE)
 DEFAULT_MODELS: Final = ("svr-linear", "svr-rbf", "svr", "ridge", "kernel-ridge", "random-forest")
 """Regressors of the decoupled-transfer study, and ``svr``, whose kernel is a sum of both."""
 
+CHOSEN: Final = "chosen"
+"""Parameters of a head are the best of the catalogue's grid in cross-validation on the training rows."""
 
-class NetworkFit(Protocol):
-    """What comes of training a network end to end."""
+DEFAULT: Final = "default"
+"""Parameters of a head are the first of the catalogue's grid."""
 
-    @property
-    def predicted(self) -> NDArray[np.float64]:
-        """float64 [m], in the target's unit."""
 
-    @property
-    def validation_mae(self) -> float:
-        """On the rows that ended the training, in the target's unit."""
+@dataclass(frozen=True)
+class NetworkFit:
+    """A trained network's predictions.
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """How it was trained."""
+    Attributes:
+        predicted: float64 [m], in the target's unit.
+        validation_mae: On the validation rows, in the target's unit.
+        settings: How it was trained.
+    """
+
+    predicted: NDArray[np.float64]
+    validation_mae: float
+    settings: dict[str, Any]
 
 
 class Network(Protocol):
-    """A way of training a network end to end; ``matlake.studies.extrapolation.end_to_end`` has those that there are."""
+    """A network that is trained end to end; ``matlake.studies.extrapolation.end_to_end`` has those that there are."""
 
     @property
     def name(self) -> str:
@@ -71,8 +76,8 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way of predicting.
+class Method:
+    """One method of predicting.
 
     Attributes:
         kind: ``MEAN``, ``NEAREST``, ``HEAD``, ``SCRATCH`` or ``FINE_TUNE``.

@@ -1,5 +1,6 @@
 """Plots of an extrapolation: errors with intervals, by training rows of the rarest element, by the score."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -7,18 +8,19 @@ from numpy.typing import NDArray
 
 from matlake.materials.units import quantity_of
 from matlake.plots.files import figure_files
-from matlake.plots.style import BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE, STYLE, labelled
+from matlake.plots.style import BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE, labelled, new_figure
 from matlake.studies.extrapolation.error_analysis import ood_scores
-from matlake.studies.extrapolation.evaluate import ExtrapolationResult
 from matlake.studies.extrapolation.methods import FINE_TUNE, HEAD, MEAN, NEAREST, SCRATCH
-from matlake.studies.extrapolation.report import ExtrapolationReport, SplitReport, WayReport
-from matlake.studies.extrapolation.report_text import count_text
+from matlake.studies.extrapolation.report import ExtrapolationReport, MethodReport, SplitReport
+from matlake.studies.extrapolation.summary import Cell
+from matlake.studies.extrapolation.tables import count_text
+from matlake.studies.rows import StudyRows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LIGHT: Final = "#BBBBBB"
-_WAY_COLOURS: Final = {MEAN: _LIGHT, NEAREST: _LIGHT, HEAD: BLUE, SCRATCH: ORANGE, FINE_TUNE: GREEN}
+_METHOD_COLOURS: Final = {MEAN: _LIGHT, NEAREST: _LIGHT, HEAD: BLUE, SCRATCH: ORANGE, FINE_TUNE: GREEN}
 _KINDS: Final = {HEAD: "head on embeddings", SCRATCH: "network from scratch", FINE_TUNE: "network fine-tuned"}
 _SHOWN_POINTS: Final = 4000
 _BINS: Final = 8
@@ -26,42 +28,40 @@ _COLUMNS: Final = 3
 _LONGEST_NAME: Final = 24
 
 
-def draw_extrapolation_plots(result: ExtrapolationResult) -> dict[str, bytes]:
+def draw_extrapolation_plots(report: ExtrapolationReport, rows: StudyRows, cells: Sequence[Cell]) -> dict[str, bytes]:
     """Draw all plots for which there is something to draw.
 
     Args:
-        result: What was found.
+        report: What was found.
+        rows: The rows.
+        cells: Each method in each task.
 
     Returns:
         The content of PNG and SVG files by name.
     """
-    return errors_plot(result.report) | counts_plot(result.report) | scores_plot(result)
+    return errors_plot(report) | counts_plot(report) | scores_plot(report, rows, cells)
 
 
 def errors_plot(report: ExtrapolationReport) -> dict[str, bytes]:
-    """Draw the RMSE of all ways on each split as bars with bootstrap intervals.
+    """Draw the RMSE of all methods on each split as bars with bootstrap intervals.
 
     Returns:
-        ``extrapolation_errors.png`` and ``.svg``; nothing where nothing was measured.
+        ``extrapolation_errors``; nothing where nothing was measured.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    shown = [split for split in report.splits if any(way.rmse is not None for way in split.ways)]
+    shown = [split for split in report.splits if _measured(split)]
     if not shown:
         return {}
     longest = max(len(_measured(split)) for split in shown)
     columns = min(_COLUMNS, len(shown))
     lines = -(-len(shown) // columns)
-    with rc_context(STYLE):
-        size = 3.4 * columns + 0.4, 0.4 + (0.7 + 0.19 * longest) * lines
-        figure = Figure(figsize=size, layout="constrained")
+    with new_figure(3.4 * columns + 0.4, 0.4 + (0.7 + 0.19 * longest) * lines) as figure:
         for place, split in enumerate(shown, start=1):
             axes = figure.add_subplot(lines, columns, place)
             _bars(axes, split)
             axes.set_xlabel(f"RMSE{f' ({report.unit})' if report.unit else ''}\n{split.split}")
-        patches = [Patch(color=_WAY_COLOURS[kind], label=label) for kind, label in _KINDS.items()]
+        patches = [Patch(color=_METHOD_COLOURS[kind], label=label) for kind, label in _KINDS.items()]
         figure.legend(handles=patches, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
         return figure_files(figure, "extrapolation_errors")
 
@@ -70,20 +70,13 @@ def counts_plot(report: ExtrapolationReport) -> dict[str, bytes]:
     """Draw the MAE over all splits by the number of training rows with the rarest element of a material.
 
     Returns:
-        ``extrapolation_elements.png`` and ``.svg``; nothing where nothing was measured.
+        ``extrapolation_elements``; nothing where nothing was measured.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    names = dict.fromkeys(name for split in report.splits for name in split.shown)
-    found = [failures for failures in report.pooled if failures.way in names]
-    bins = sorted(
-        {(part.first, part.last) for failures in found for part in failures.by_count}, key=lambda ends: ends[0]
-    )
+    found = report.pooled_shown
     if not found:
         return {}
-    with rc_context(STYLE):
-        figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    bins = sorted({(part.first, part.last) for one in found for part in one.by_count}, key=lambda ends: ends[0])
+    with new_figure(5.2, 3.6) as figure:
         axes = figure.add_subplot()
         for number, failures in enumerate(found):
             of_bin = {(part.first, part.last): part.group for part in failures.by_count}
@@ -95,7 +88,7 @@ def counts_plot(report: ExtrapolationReport) -> dict[str, bytes]:
                 marker=MARKERS[number % len(MARKERS)],
                 markersize=4,
                 linewidth=1.2,
-                label=failures.way,
+                label=failures.method,
             )
         rows = [sum(part.group.rows for part in found[0].by_count if (part.first, part.last) == ends) for ends in bins]
         labels = [
@@ -109,22 +102,17 @@ def counts_plot(report: ExtrapolationReport) -> dict[str, bytes]:
         return figure_files(figure, "extrapolation_elements")
 
 
-def scores_plot(result: ExtrapolationResult) -> dict[str, bytes]:
+def scores_plot(report: ExtrapolationReport, rows: StudyRows, cells: Sequence[Cell]) -> dict[str, bytes]:
     """Draw absolute errors of the decoupled heads of all splits against out-of-distribution scores.
 
     Returns:
-        ``extrapolation_scores.png`` and ``.svg``; nothing where no head was measured.
+        ``extrapolation_scores``; nothing where no head was measured.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    report = result.report
-    scores, errors, discontinuous = _head_errors(result)
+    scores, errors, discontinuous = _head_errors(report, rows, cells)
     if not len(scores):
         return {}
     shown = np.sort(np.random.default_rng(0).permutation(len(scores))[:_SHOWN_POINTS])
-    with rc_context(STYLE):
-        figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    with new_figure(5.2, 3.6) as figure:
         axes = figure.add_subplot()
         axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle="--")
         for chosen, colour, label in (
@@ -145,37 +133,38 @@ def scores_plot(result: ExtrapolationResult) -> dict[str, bytes]:
         return figure_files(figure, "extrapolation_scores")
 
 
-def _measured(split: SplitReport) -> list[WayReport]:
-    return [way for way in split.ways if way.rmse is not None]
+def _measured(split: SplitReport) -> list[MethodReport]:
+    return [method for method in split.methods if method.rmse is not None]
 
 
 def _bars(axes: "Axes", split: SplitReport) -> None:
-    ways = _measured(split)[::-1]
-    values = np.array([way.rmse for way in ways], dtype=float)
-    ends = np.array([way.rmse_interval for way in ways], dtype=float)
+    methods = _measured(split)[::-1]
+    values = np.array([method.rmse for method in methods], dtype=float)
+    ends = np.array([method.rmse_interval for method in methods], dtype=float)
     spans = np.abs(ends - values[:, None]).T
-    places = np.arange(len(ways))
+    places = np.arange(len(methods))
+    colours = [_METHOD_COLOURS[method.kind] for method in methods]
     error = {"elinewidth": 0.8, "ecolor": "black"}
-    axes.barh(places, values, xerr=spans, color=[_WAY_COLOURS[way.kind] for way in ways], height=0.7, error_kw=error)
-    axes.set_yticks(places, [_short(way, split) for way in ways], fontsize=7)
-    axes.set_ylim(-0.6, len(ways) - 0.4)
+    axes.barh(places, values, xerr=spans, color=colours, height=0.7, error_kw=error)
+    axes.set_yticks(places, [_short(method.method, split) for method in methods], fontsize=7)
+    axes.set_ylim(-0.6, len(methods) - 0.4)
 
 
-def _short(way: WayReport, split: SplitReport) -> str:
-    name = way.way if len(way.way) <= _LONGEST_NAME else f"{way.way[: _LONGEST_NAME - 1]}…"
-    return f"{name} *" if way.way == split.decoupled else name
+def _short(name: str, split: SplitReport) -> str:
+    shown = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+    return f"{shown} *" if name == split.decoupled else shown
 
 
 def _head_errors(
-    result: ExtrapolationResult,
+    report: ExtrapolationReport, rows: StudyRows, cells: Sequence[Cell]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Return scores, errors and discontinuity of the tested rows, by the decoupled head of each split."""
-    heads = {split.split: split.decoupled for split in result.report.splits}
+    heads = {split.split: split.decoupled for split in report.splits}
     scores, errors, discontinuous = [], [], []
-    for cell in result.cells:
-        found = cell.errors(result.rows.matrix.y)
-        if found is not None and cell.way.kind == HEAD and heads.get(cell.task.split) == cell.way.name:
-            scores.append(ood_scores(result.rows, cell.task, cell.way.features))
+    for cell in cells:
+        found = cell.errors(rows.matrix.y)
+        if found is not None and cell.method.kind == HEAD and heads.get(cell.task.split) == cell.method.name:
+            scores.append(ood_scores(rows, cell.task, cell.method.features))
             errors.append(found)
             discontinuous.append(cell.task.continuity.discontinuous)
     if not scores:

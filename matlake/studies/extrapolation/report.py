@@ -1,11 +1,12 @@
-"""What an extrapolation found: per split and way, ratios, failures."""
+"""What an extrapolation study found: per split and method, ratios, failures."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from matlake.studies.extrapolation.error_analysis import FailureReport
 from matlake.studies.extrapolation.leakage import Exposure
 from matlake.studies.extrapolation.methods import HEAD, NETWORKS
+from matlake.studies.report import document
 
 MEASURED: Final = "measured"
 PARTLY: Final = "some seeds"
@@ -17,12 +18,12 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class WayReport:
-    """What one way comes to on one split.
+class MethodReport:
+    """What one method comes to on one split.
 
     Attributes:
-        way: Its name.
-        kind: See ``Way``.
+        method: Its name.
+        kind: See ``Method``.
         letter: Of its features; of a network, of those that its encoder is among.
         model: Name of the regressor or network.
         state: ``MEASURED``, ``PARTLY``, ``NOT_RUN``, ``REFUSED`` or ``FAILED``.
@@ -32,16 +33,16 @@ class WayReport:
         rmse: Likewise.
         mae_interval: Bootstrap interval.
         rmse_interval: Likewise.
-        validation_mae: Mean over seeds of the error on training rows that were set aside.
-        unseen_rows: Tested rows, over all seeds, whose composition no encoder of the way can have been trained on.
-        unseen_mae: On those; None where there are none.
-        unseen_rmse: Likewise.
+        validation_mae: Mean over seeds of the error on training rows that were held out.
+        outside_rows: Tested rows, over all seeds, whose composition is outside the training of the method's encoders.
+        outside_mae: On those; None where there are none.
+        outside_rmse: Likewise.
         fit_rows: Rows fitted to, the mean over seeds.
         seconds: What the measurements took.
-        exposures: What its encoders saw, for each set of tested rows.
+        exposures: What its encoders were trained on, for each set of tested rows.
     """
 
-    way: str
+    method: str
     kind: str
     letter: str
     model: str
@@ -53,9 +54,9 @@ class WayReport:
     mae_interval: Interval | None = None
     rmse_interval: Interval | None = None
     validation_mae: float | None = None
-    unseen_rows: int = 0
-    unseen_mae: float | None = None
-    unseen_rmse: float | None = None
+    outside_rows: int = 0
+    outside_mae: float | None = None
+    outside_rmse: float | None = None
     fit_rows: int | None = None
     seconds: float = 0.0
     exposures: tuple[Exposure, ...] = ()
@@ -66,14 +67,14 @@ class Ratio:
     """A network's error over that of the decoupled head, on the seeds that both have: above 1 the head is better.
 
     Attributes:
-        way: Name of the network.
+        method: Name of the network.
         rmse: Ratio of the RMSEs.
         rmse_interval: Bootstrap interval, from resamples of pairs.
         mae: Ratio of the MAEs.
         mae_interval: Likewise.
     """
 
-    way: str
+    method: str
     rmse: float
     rmse_interval: Interval
     mae: float
@@ -90,14 +91,14 @@ class SplitReport:
         descriptions: One sentence with the numbers for each different set of tested rows.
         n_train: Training rows, the mean over seeds.
         n_test: Tested rows, likewise.
-        n_discontinuous: Of those with an element or motif that is not seen, likewise.
+        n_discontinuous: Of those with an element or motif outside the training set, likewise.
         spread: Standard deviation of the target in the training rows, in its unit, likewise.
-        ways: One report a way.
+        methods: One report a method.
         decoupled: Name of the head with the smallest validation error: what a user who cannot see the test rows would
             take; None where none was measured.
         best_on_test: Name of the head with the smallest RMSE on the tested rows: what hindsight would take.
         ratios: Of each network measured, over ``decoupled``.
-        failures: Of each way but the mean, measured.
+        failures: Of each method but the mean, measured.
     """
 
     split: str
@@ -107,34 +108,34 @@ class SplitReport:
     n_test: int
     n_discontinuous: int
     spread: float
-    ways: tuple[WayReport, ...]
+    methods: tuple[MethodReport, ...]
     decoupled: str | None
     best_on_test: str | None
     ratios: tuple[Ratio, ...]
     failures: tuple[FailureReport, ...]
 
-    def way(self, name: str) -> WayReport:
-        """Return the report of a way.
+    def method(self, name: str) -> MethodReport:
+        """Return the report of a method.
 
         Raises:
-            StopIteration: There is no such way.
+            StopIteration: There is no such method.
         """
-        return next(way for way in self.ways if way.way == name)
+        return next(one for one in self.methods if one.method == name)
 
     def failure(self, name: str) -> FailureReport | None:
-        """Return when a way fails, where it was measured."""
-        return next((failure for failure in self.failures if failure.way == name), None)
+        """Return when a method fails, where it was measured."""
+        return next((failure for failure in self.failures if failure.method == name), None)
 
     @property
     def shown(self) -> list[str]:
         """The decoupled head and the networks that were measured: what the failure analysis shows."""
-        networks = [way.way for way in self.ways if way.kind in NETWORKS and way.rmse is not None]
+        networks = [one.method for one in self.methods if one.kind in NETWORKS and one.rmse is not None]
         return ([self.decoupled] if self.decoupled else []) + networks
 
 
 @dataclass(frozen=True)
 class ExtrapolationReport:
-    """What an extrapolation found.
+    """What an extrapolation study found.
 
     Attributes:
         target: Property column.
@@ -143,11 +144,11 @@ class ExtrapolationReport:
         left_out: Rows that have the target and lack a feature.
         letters: Letter -> features side by side.
         seeds: Seeds asked for.
-        few: Training rows from which an element or motif counts as seen.
+        few: Training rows from which an element or motif counts as known.
         policy: What is refused as leakage.
         splits: One report a split.
         skipped: Split -> why the rows do not allow it.
-        pooled: When ways fail, over all splits.
+        pooled: When methods fail, over all splits.
     """
 
     target: str
@@ -170,20 +171,20 @@ class ExtrapolationReport:
         """
         return next(split for split in self.splits if split.split == text)
 
+    @property
+    def pooled_shown(self) -> list[FailureReport]:
+        """When the methods fail that a split shows, over all splits."""
+        shown = {name for split in self.splits for name in split.shown}
+        return [found for found in self.pooled if found.method in shown]
+
     def document(self) -> dict[str, Any]:
         """Return the JSON document of ``evaluate extrapolation``."""
-        return asdict(self)
-
-    def lines(self) -> list[str]:
-        """Return the text for people."""
-        from matlake.studies.extrapolation.report_text import report_lines
-
-        return report_lines(self)
+        return document(self)
 
 
-def decoupled_head(ways: tuple[WayReport, ...]) -> WayReport | None:
+def decoupled_head(methods: tuple[MethodReport, ...]) -> MethodReport | None:
     """Return the head with the smallest validation error among those with the most seeds; the first of equal ones."""
-    heads = [way for way in ways if way.kind == HEAD and way.validation_mae is not None]
-    most = max((len(way.seeds) for way in heads), default=0)
-    whole = [way for way in heads if len(way.seeds) == most]
-    return min(whole, key=lambda way: way.validation_mae or 0.0, default=None)
+    heads = [one for one in methods if one.kind == HEAD and one.validation_mae is not None]
+    most = max((len(one.seeds) for one in heads), default=0)
+    whole = [one for one in heads if len(one.seeds) == most]
+    return min(whole, key=lambda one: one.validation_mae or 0.0, default=None)

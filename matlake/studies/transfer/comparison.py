@@ -1,21 +1,20 @@
 """How often, and by how much, the best that transfers beats the best from scratch."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from matlake.encoders.descriptors import DESCRIPTORS
-from matlake.encoders.registry import split_feature
-from matlake.studies.transfer.statistics import sign_test
-from matlake.studies.transfer.winners import Cell
+from matlake.encoders.layer_ref import LayerRef
+from matlake.studies.statistics import geometric_mean, mean, sign_test
+from matlake.studies.transfer.cells import Cell
 
 TEST_ROWS: Final = "test"
 """All test rows."""
 
-UNSEEN_ROWS: Final = "unseen"
-"""Those test rows whose composition is in no training row."""
+OUTSIDE_ROWS: Final = "unseen"
+"""Those test rows whose composition is outside the training set."""
 
 
 @dataclass(frozen=True)
@@ -23,21 +22,27 @@ class Pair:
     """What is compared on one target.
 
     Attributes:
-        target: Property column.
         scratch: The best from scratch by validation; None where there is none.
         transfer: The best that transfers by validation; None where there is none.
     """
 
-    target: str
     scratch: Cell | None
     transfer: Cell | None
 
-    def ratio(self, rows: str = TEST_ROWS) -> float | None:
-        """Return the error of the one that transfers over that of the other; None where one is missing or 0 is beaten.
+    def errors(self, rows: str = TEST_ROWS) -> tuple[float, float] | None:
+        """Return the MAE from scratch and that of the one that transfers; None where one is missing.
 
         Args:
-            rows: ``TEST_ROWS`` or ``UNSEEN_ROWS``.
+            rows: ``TEST_ROWS`` or ``OUTSIDE_ROWS``.
         """
+        if self.scratch is None or self.transfer is None:
+            return None
+        name = "outside_mae" if rows == OUTSIDE_ROWS else "test_mae"
+        scratch, transfer = getattr(self.scratch, name), getattr(self.transfer, name)
+        return None if scratch is None or transfer is None else (scratch, transfer)
+
+    def ratio(self, rows: str = TEST_ROWS) -> float | None:
+        """Return the error by transfer over that from scratch; None where one is missing or 0 is beaten."""
         errors = self.errors(rows)
         if errors is None:
             return None
@@ -45,15 +50,6 @@ class Pair:
         if scratch == 0.0:
             return 1.0 if transfer == 0.0 else None
         return transfer / scratch
-
-    def errors(self, rows: str) -> tuple[float, float] | None:
-        """Return the MAE from scratch and that of the one that transfers; None where one is missing."""
-        if self.scratch is None or self.transfer is None:
-            return None
-        unseen = rows == UNSEEN_ROWS
-        scratch = self.scratch.unseen_mae if unseen else self.scratch.test_mae
-        transfer = self.transfer.unseen_mae if unseen else self.transfer.test_mae
-        return None if scratch is None or transfer is None else (scratch, transfer)
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class Comparison:
     Attributes:
         scratch: Which configurations are the best from scratch sought among.
         transfer: Which configurations is the best that transfers sought among.
-        rows: ``TEST_ROWS`` or ``UNSEEN_ROWS``.
+        rows: ``TEST_ROWS`` or ``OUTSIDE_ROWS``.
         wins: Targets on which the one that transfers has the smaller MAE.
         losses: Targets on which it has the larger one.
         ties: Targets on which both are equal.
@@ -93,8 +89,8 @@ class Tally:
         configurations: By configuration.
         sources: By encoder; descriptors count where there is nothing else. A winner of several encoders counts for
             each, a fine-tuned network for the one that it started from.
-        layers: By layer of an encoder that is no descriptor, likewise.
-        models: By kind of regressor, or the way an encoder's weights are used.
+        layers: By layer of an encoder that is not a descriptor, likewise.
+        models: By kind of regressor, or how an encoder's weights are used.
     """
 
     configurations: dict[str, int]
@@ -108,7 +104,7 @@ def compare(pairs: Sequence[Pair], rows: str, *, scratch: str, transfer: str) ->
 
     Args:
         pairs: One for each target.
-        rows: ``TEST_ROWS`` or ``UNSEEN_ROWS``.
+        rows: ``TEST_ROWS`` or ``OUTSIDE_ROWS``.
         scratch: What the best from scratch are the best of, for people.
         transfer: What the best that transfer are the best of, for people.
     """
@@ -150,25 +146,13 @@ def _sources(cell: Cell) -> set[str]:
     """Return the encoders behind a winner: of its features, and those that ``fine-tune:SOURCE`` and its kin name."""
     members = (cell.parameters or {}).get("members", [])
     started = {model.partition(":")[2] for model in (cell.model, *(member["model"] for member in members))}
-    sources = {split_feature(feature)[0] for feature in cell.features} | started - {""}
+    sources = {LayerRef.parse(feature).encoder for feature in cell.features} | started - {""}
     return sources - DESCRIPTORS or sources
 
 
 def _layers(cell: Cell) -> set[str]:
-    origins = map(split_feature, cell.features)
-    return {layer for name, layer in origins if layer is not None and name not in DESCRIPTORS}
-
-
-def mean(ratios: Sequence[float]) -> float | None:
-    """Return the mean; None of nothing."""
-    return math.fsum(ratios) / len(ratios) if ratios else None
-
-
-def geometric_mean(ratios: Sequence[float]) -> float | None:
-    """Return the geometric mean; None of nothing, 0 where a ratio is."""
-    if not ratios or min(ratios) == 0.0:
-        return 0.0 if ratios else None
-    return math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
+    refs = map(LayerRef.parse, cell.features)
+    return {ref.layer for ref in refs if ref.layer is not None and ref.encoder not in DESCRIPTORS}
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:

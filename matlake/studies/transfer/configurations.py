@@ -1,4 +1,4 @@
-"""The ways of predicting a property that an evaluation compares, under the names of the cross-property study.
+"""The methods that a transfer study compares, under the names of the cross-property study.
 
 Gupta et al., Nat. Commun. 12, 6595 (2021): SC is from scratch, TL by transfer; ML is a regressor, DL a network; EF are
 element fractions, PA physical attributes. What the study does not have is marked with ``+``.
@@ -91,7 +91,7 @@ FIRST_LAYERS: Final = 4
 
 @dataclass(frozen=True)
 class Trial:
-    """One way to predict a target.
+    """One method with all that it leaves open: features, model, parameters.
 
     Attributes:
         configuration: Key of ``CONFIGURATIONS``.
@@ -107,7 +107,7 @@ class Trial:
 
 
 def parse_configurations(text: str | None) -> tuple[str, ...]:
-    """Read a list of configurations; all of them where there is none.
+    """Read a list of configurations; None stands for all.
 
     Args:
         text: Names, comma-separated, where a comma inside brackets is part of a name.

@@ -1,30 +1,31 @@
-"""One evaluation: every target in turn, what has been measured before taken from the table."""
+"""A transfer study: methods from scratch and by transfer, searched on each target by its validation rows."""
 
 import hashlib
-import time
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import TrainingError
+from matlake.materials.units import unit_of
 from matlake.networks.architectures import COMPOSITION_NETWORKS
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import numeric_columns
 from matlake.regress.heads.card import check_name
 from matlake.store.lake import Lake
+from matlake.studies.measurement import Measurement
+from matlake.studies.runner import OUT_OF_TIME, open_runner
+from matlake.studies.statistics import Correlations, target_correlations
 from matlake.studies.transfer.configurations import parse_configurations
 from matlake.studies.transfer.feature_reader import FeatureReader
 from matlake.studies.transfer.fitting import Fitter
-from matlake.studies.transfer.ledger import Ledger
-from matlake.studies.transfer.measurement import Measurement
 from matlake.studies.transfer.report import TargetFacts, TransferReport, summarise
-from matlake.studies.transfer.runner import Desk
 from matlake.studies.transfer.search import Plan, expected_measurements, search
-from matlake.studies.transfer.statistics import Correlations, target_correlations
+from matlake.studies.transfer.stages import SCHEMA
 from matlake.studies.transfer.target_rows import TargetRows, read_target
+from matlake.studies.transfer.trials import TrialRunner
 
 SMALL: Final = 8000
 """Rows up to which a target gets every configuration and every layer."""
@@ -35,14 +36,14 @@ class TransferRequest:
     """What to evaluate.
 
     Attributes:
-        targets: Numeric property columns; all there are where empty.
-        sources: Encoders of compositions; the registered ElemNets where empty.
-        configurations: Names, comma-separated; all where None.
+        targets: Numeric property columns; default: all.
+        sources: Encoders of compositions; default: the registered ElemNets.
+        configurations: Names, comma-separated; default: all.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
-        split_column: Column that says ``test`` for the rows to test on.
-        embedded: Embedded layers of encoders of crystals, to put beside the others.
-        name: Of the evaluation: a later one of the same name goes on from it.
+        split_column: Column that says ``test`` for the rows to test on; default: a tenth of the compositions.
+        features: Embedded layers of encoders of crystals, to put beside the others.
+        name: Of the evaluation: a later one of the same name resumes it.
         small: Targets with more rows get fewer configurations and layers.
         folds: Of the cross-validation of what was chosen; 0 for none.
         curves: Whether to measure learning curves.
@@ -56,7 +57,7 @@ class TransferRequest:
     dataset: str | None = None
     where: str | None = None
     split_column: str | None = None
-    embedded: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     name: str = "transfer"
     small: int = SMALL
     folds: int = 5
@@ -67,7 +68,7 @@ class TransferRequest:
 
 @dataclass(frozen=True)
 class TransferResult:
-    """What an evaluation found.
+    """What a study found.
 
     Attributes:
         report: The comparison.
@@ -76,9 +77,10 @@ class TransferResult:
         skipped: Target -> why it could not be evaluated.
         left_out: Target -> rows without features.
         made: Measurements made now.
-        out_of_time: Whether the budget ended it.
+        out_of_time: Whether something was left out because time was up.
     """
 
+    study: ClassVar[str] = "transfer"
     report: TransferReport
     measurements: tuple[Measurement, ...]
     correlations: Correlations
@@ -99,14 +101,26 @@ class TransferResult:
 
     def lines(self) -> list[str]:
         """Return the same for people."""
-        lines = self.report.lines()
+        from matlake.studies.transfer.tables import report_lines
+
+        lines = report_lines(self.report)
         lines += [f"{name} was not evaluated: {reason}" for name, reason in self.skipped.items()]
         if self.left_out:
             counts = ", ".join(f"{count:,} of {name}" for name, count in self.left_out.items())
-            lines.append(f"rows left out, for want of features: {counts}")
-        if self.out_of_time:
-            lines.append("the budget is spent: cells that are not run are marked; run the same command again to go on")
-        return lines
+            lines.append(f"rows left out because they lack a feature: {counts}")
+        return lines + [OUT_OF_TIME] * self.out_of_time
+
+    def markdown(self) -> str:
+        """Return the tables of a page."""
+        from matlake.studies.transfer.tables import markdown
+
+        return markdown(self.report)
+
+    def plots(self) -> dict[str, bytes]:
+        """Return all plots for which there is something to draw, as the content of PNG and SVG files by name."""
+        from matlake.studies.transfer.plots import draw_transfer_plots
+
+        return draw_transfer_plots(self.measurements, self.report, self.correlations)
 
 
 def evaluate_transfer(
@@ -114,28 +128,28 @@ def evaluate_transfer(
     request: TransferRequest,
     progress: Progress = SILENT,
 ) -> TransferResult:
-    """Compare ways of predicting properties from scratch and by transfer.
+    """Compare learning from scratch with transfer from pretrained encoders, property by property.
 
     Args:
         lake: The lake.
         request: What to evaluate.
-        progress: Hears what is being done, and the number of measurements made and expected.
+        progress: Hears what is being done, and the number of measurements made, and expected.
 
     Raises:
         TrainingError: An unknown configuration, target or source, or no target that can be evaluated.
         EncoderError: No such encoder.
-        LakeError: The table of the evaluation cannot be read or written.
+        LakeError: The table of results cannot be read or written.
         MissingExtraError: ONNX Runtime is not installed; or torch, where networks are asked for.
     """
     check_name(request.name)
     onnx_runtime()
     reader, fitter = FeatureReader(lake), Fitter(lake)
-    embedded = tuple(f.feature for f in resolve_features(lake, list(request.embedded))) if request.embedded else ()
-    request = replace(request, embedded=embedded)
+    features = tuple(f.feature for f in resolve_features(lake, list(request.features))) if request.features else ()
+    request = replace(request, features=features)
     plan = Plan(
         configurations=parse_configurations(request.configurations),
         sources={name: reader.layers(name) for name in request.sources or _all_sources(lake)},
-        embedded=embedded,
+        features=features,
         small=request.small,
         folds=request.folds,
         curves=request.curves,
@@ -145,32 +159,28 @@ def evaluate_transfer(
     measurements: dict[str, Measurement] = {}
     through: dict[str, int] = dict.fromkeys(expected, 0)
 
-    def tell(measured: Measurement) -> None:
+    def notify(measured: Measurement) -> None:
         if measured.key not in measurements:
             measurements[measured.key] = measured
             through[measured.target] += 1
             expected[measured.target] = max(expected[measured.target], through[measured.target])
             progress.track(sum(through.values()), sum(expected.values()))
 
-    deadline = None if request.seconds is None else time.monotonic() + request.seconds
-    desk = Desk(Ledger(lake, request.name), reader, fitter, request.seed, deadline, tell)
-    try:
+    with open_runner(lake, SCHEMA, request.name, request.seconds, notify) as runner:
         for target in targets:
             progress.note(f"{target.name}: {len(target.pool):,} rows to learn from, {len(target.test):,} to test on")
-            desk.base(target)
-            search(desk, target, plan)
+            trials = TrialRunner(runner, reader, fitter, target, request.seed)
+            trials.base()
+            search(trials, plan)
             expected[target.name] = through[target.name]
-    finally:
-        desk.ledger.write()
-    report = summarise(list(measurements.values()), _facts(targets))
     return TransferResult(
-        report=report,
+        report=summarise(list(measurements.values()), _facts(targets)),
         measurements=tuple(measurements.values()),
         correlations=target_correlations({target.name: _by_composition(target) for target in targets}),
         skipped=skipped,
-        left_out={target.name: len(target.missing) for target in targets if target.missing},
-        made=desk.made,
-        out_of_time=desk.out_of_time,
+        left_out={target.name: len(target.data.matrix.missing) for target in targets if target.data.matrix.missing},
+        made=runner.made,
+        out_of_time=runner.out_of_time,
     )
 
 
@@ -185,28 +195,17 @@ def _read_targets(lake: Lake, request: TransferRequest, progress: Progress) -> t
     for name in request.targets:
         if name not in known:
             raise TrainingError(f"the lake has no numeric column {name!r}", f"columns: {', '.join(known) or 'none'}")
+    about = {name: getattr(request, name) for name in ("dataset", "where", "split_column", "features", "seed")}
     found: list[TargetRows] = []
     skipped: dict[str, str] = {}
     for name in dict.fromkeys(request.targets or known):
         try:
-            found.append(
-                read_target(
-                    lake,
-                    name,
-                    dataset=request.dataset,
-                    where=request.where,
-                    split_column=request.split_column,
-                    embedded=request.embedded,
-                    seed=request.seed,
-                )
-            )
+            found.append(read_target(lake, name, **about))
         except TrainingError as error:
             skipped[name] = str(error)
     if not found:
-        raise TrainingError(
-            "there is no target to evaluate" + "".join(f"; {name}: {reason}" for name, reason in skipped.items()),
-            "name property columns",
-        )
+        reasons = "".join(f"; {name}: {reason}" for name, reason in skipped.items())
+        raise TrainingError(f"no target can be evaluated{reasons}", "name property columns as targets")
     return sorted(found, key=lambda target: len(target.y)), skipped
 
 
@@ -219,11 +218,11 @@ def _facts(targets: list[TargetRows]) -> dict[str, TargetFacts]:
         original = first.setdefault(values, target.name)
         validated = len(target.folds[0])
         facts[target.name] = TargetFacts(
-            unit=target.unit,
+            unit=unit_of(target.name),
             n_train=len(target.pool) - validated,
             n_validation=validated,
             n_test=len(target.test),
-            n_unseen=int(target.unseen.sum()),
+            n_outside=int(target.outside.sum()),
             copy_of=original if original != target.name else "",
         )
     return facts

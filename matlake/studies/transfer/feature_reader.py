@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.registry import split_feature
+from matlake.encoders.encoder import open_encoder
+from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import TrainingError
 from matlake.regress.splits import Rows
 from matlake.store.lake import Lake
@@ -19,15 +19,15 @@ from matlake.studies.transfer.configurations import FRACTIONS, PREDICTION
 from matlake.studies.transfer.target_rows import TargetRows
 
 FEW_ROWS: Final = 4096
-"""Up to so many rows, all layers of a source are computed at once and kept: they are looked at in turn."""
+"""Up to so many rows, all layers of a source are computed at once: they are looked at in turn."""
 
 KEPT_BYTES: Final = 1 << 30
-"""Layers of all rows of a target that are kept."""
+"""Layers that are kept; those read longest ago make room."""
 
 
 @dataclass
 class FeatureReader:
-    """Computes features, and keeps those of the rows asked for last, and of the target asked for last.
+    """Computes features, and keeps those that were read last.
 
     Attributes:
         lake: Its registry holds the encoders.
@@ -36,10 +36,7 @@ class FeatureReader:
 
     lake: Lake
     threads: int = 1
-    _target: str = ""
-    _rows: bytes = b""
-    _of_rows: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    _of_target: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    _kept: dict[tuple[str, bytes, str, str], NDArray[np.float32]] = field(default_factory=dict)
 
     def read(self, target: TargetRows, features: tuple[str, ...], rows: Rows) -> NDArray[np.float32]:
         """Return features side by side.
@@ -56,8 +53,6 @@ class FeatureReader:
             EncoderError: No such encoder or layer.
             TrainingError: A layer of an encoder of crystals was not read with the target.
         """
-        if target.digest != self._target:
-            self._target, self._rows, self._of_target = target.digest, b"", {}
         parts = [self._one(target, feature, rows) for feature in features]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
@@ -74,47 +69,37 @@ class FeatureReader:
         """
         card = self.lake.find_encoder(encoder).card
         if card.input != "composition" or len(card.layers) < 2:  # noqa: PLR2004 - a descriptor has one
+            why = "takes crystals" if card.input == "crystal" else "has no hidden layers"
             raise TrainingError(
-                f"{encoder} is no source: it {'takes crystals' if card.input == 'crystal' else 'has no hidden layers'}",
+                f"{encoder} cannot be a source: it {why}",
                 "name encoders of compositions with hidden layers; matlake.list_encoders() has all",
             )
-        return tuple(f"{card.name}@{layer.name}" for layer in card.layers if layer.name != PREDICTION)
+        return tuple(str(card.ref(layer.name)) for layer in card.layers if layer.name != PREDICTION)
 
     def _identity(self, feature: str) -> str:
-        name, layer = split_feature(feature)
-        card = self.lake.find_encoder(name).card
-        return f"{card.sha256}@{card.layer(layer).name}"
+        ref = LayerRef.parse(feature)
+        card = self.lake.find_encoder(ref.encoder).card
+        return str(LayerRef(card.sha256, card.layer(ref.layer).name))
 
     def _one(self, target: TargetRows, feature: str, rows: Rows) -> NDArray[np.float32]:
         if feature == FRACTIONS:
-            return target.fractions[rows]
-        if feature in target.embedded_columns:
-            return np.ascontiguousarray(target.embedded[rows, target.embedded_columns[feature]])
-        name, wanted = split_feature(feature)
-        card = self.lake.find_encoder(name).card
+            return target.fractions(rows)
+        if feature in target.data.places:
+            return target.data.columns([feature], rows)
+        ref = LayerRef.parse(feature)
+        card = self.lake.find_encoder(ref.encoder).card
         if card.input != "composition":
-            raise TrainingError(f"the layer {feature} of crystals was not read", "name it among the layers of crystals")
-        layer = card.layer(wanted).name
-        if len(rows) > FEW_ROWS:
-            return self._whole(target, name, layer)[rows]
-        if rows.tobytes() != self._rows:
-            self._rows, self._of_rows = rows.tobytes(), {}
-        if f"{name}@{layer}" not in self._of_rows:
-            layers = [known.name for known in card.layers]
-            vectors = self._open(name, layers).encode_fractions(target.fractions[rows], layers)
-            self._of_rows |= {f"{name}@{known}": part for known, part in zip(layers, vectors, strict=True)}
-        return self._of_rows[f"{name}@{layer}"]
-
-    def _whole(self, target: TargetRows, name: str, layer: str) -> NDArray[np.float32]:
-        """Return a layer of all rows of a target; those asked for longest ago make room."""
-        feature = f"{name}@{layer}"
-        found = self._of_target.pop(feature, None)
+            raise TrainingError(f"the layer {feature} of crystals was not read", "name it among the features")
+        layer, few = card.layer(ref.layer).name, len(rows) <= FEW_ROWS
+        about = target.digest, rows.tobytes() if few else b"", ref.encoder
+        found = self._kept.pop((*about, layer), None)
         if found is None:
-            found = self._open(name, [layer]).encode_fractions(target.fractions, [layer])[0]
-            while self._of_target and sum(part.nbytes for part in self._of_target.values()) > KEPT_BYTES:
-                del self._of_target[next(iter(self._of_target))]
-        self._of_target[feature] = found
-        return found
-
-    def _open(self, name: str, layers: list[str]) -> Encoder:
-        return open_encoder(self.lake.find_encoder(name).folder, threads=self.threads, layers=layers)
+            while self._kept and sum(part.nbytes for part in self._kept.values()) > KEPT_BYTES:
+                del self._kept[next(iter(self._kept))]
+            layers = [known.name for known in card.layers] if few else [layer]
+            encoder = open_encoder(self.lake.find_encoder(ref.encoder).folder, threads=self.threads, layers=layers)
+            vectors = encoder.encode_inputs(target.fractions(rows if few else slice(None)), layers)
+            self._kept |= {(*about, known): part for known, part in zip(layers, vectors, strict=True)}
+            found = self._kept.pop((*about, layer))
+        self._kept[*about, layer] = found
+        return found if few else found[rows]

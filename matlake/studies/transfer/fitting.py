@@ -1,7 +1,6 @@
 """Fitting what a trial names: a regressor of the catalogue, or a network."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +24,6 @@ class Fitter:
     lake: Lake
     _models: dict[str, Model] = field(default_factory=dict)
 
-    def is_network(self, trial: Trial) -> bool:
-        """Say whether a trial trains a network, which needs rows to stop on."""
-        return trial.configuration in NETWORKS
-
     def identify(self, trial: Trial) -> list[str]:
         """Return what a trial depends on besides its features: the file that a network's weights start from."""
         _, _, source = trial.model.partition(":")
@@ -43,7 +38,7 @@ class Fitter:
         trial: Trial,
         x: NDArray[np.float32],
         y: NDArray[np.float64],
-        stop_on: tuple[NDArray[Any], NDArray[np.float64]] | None,
+        stop_on: tuple[NDArray[np.float32], NDArray[np.float64]],
         seed: int,
     ) -> Fitted:
         """Fit a trial.
@@ -56,7 +51,7 @@ class Fitter:
             seed: Of what is drawn.
         """
         model, parameters = self._model(trial), self.parameters(trial, x.shape[1])
-        if self.is_network(trial) and stop_on is not None:
+        if trial.configuration in NETWORKS:
             return fit_deep(model, x, y, *stop_on, seed, parameters)
         return fit_model(model, parameters, x, y, seed)
 

@@ -1,4 +1,4 @@
-"""How much the choice of source and layer matters, from the rung of the search that tries all layers."""
+"""How much the choice of source and layer matters, from the round of the search that tries all layers."""
 
 import math
 from collections.abc import Iterable
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.encoders.registry import split_feature
+from matlake.encoders.layer_ref import LayerRef
+from matlake.studies.measurement import Measurement
 from matlake.studies.transfer.configurations import TL_ML
-from matlake.studies.transfer.measurement import VALIDATION, Measurement
+from matlake.studies.transfer.stages import VALIDATION
 from matlake.studies.transfer.successive_halving import SCREEN
-from matlake.studies.transfer.winners import is_measured
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ def layer_errors(measurements: Iterable[Measurement]) -> LayerErrors:
     """
     best: dict[str, dict[tuple[str, str], float]] = {}
     for m in measurements:
-        screened = m.stage == VALIDATION and m.rung == SCREEN.number and m.configuration == TL_ML
-        if screened and len(m.features) == 1 and is_measured(m):
-            source, layer = split_feature(m.features[0])
+        screened = m.stage == VALIDATION and m.round == SCREEN.number and m.method == TL_ML
+        if screened and len(m.features) == 1 and m.is_measured:
+            ref = LayerRef.parse(m.features[0])
             of_target = best.setdefault(m.target, {})
-            place = source, layer or ""
+            place = ref.encoder, ref.layer or ""
             of_target[place] = min(of_target.get(place, math.inf), m.mae or 0.0)
     places = {place for of_target in best.values() for place in of_target}
     complete = {target: errors for target, errors in best.items() if set(errors) == places and min(errors.values()) > 0}

@@ -1,32 +1,47 @@
-"""Plots of an evaluation of transfer over its targets: error ratios, layers, and all that there are."""
+"""Plots of a transfer study: error ratios of targets, layers of sources, learning curves, correlations of targets."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matlake.plots.files import figure_files
-from matlake.plots.style import BLUE, GREY, ORANGE, STYLE
-from matlake.studies.transfer.correlation_plot import correlation_plot
-from matlake.studies.transfer.curve_plot import learning_curves_plot
+from matlake.plots.style import BLUE, GREY, ORANGE, labelled, new_figure
+from matlake.studies.measurement import Measurement
+from matlake.studies.statistics import FEWEST_COMMON, Correlations, clustered_order
+from matlake.studies.transfer.cells import MORE_SCRATCH, MORE_TRANSFER, SCRATCH, TRANSFER, best_cell, identity
 from matlake.studies.transfer.layers import layer_errors
-from matlake.studies.transfer.measurement import Measurement
-from matlake.studies.transfer.report import ALL_SC, ALL_TL, PAPER_SC, PAPER_TL, TransferReport
-from matlake.studies.transfer.statistics import Correlations
+from matlake.studies.transfer.report import ALL_SC, ALL_TL, PAPER_SC, PAPER_TL, TargetReport, TransferReport
+from matlake.studies.transfer.stages import CURVE, TEST
 
-_DARK: Final = 0.45
-"""Part of the colour scale beyond which it is so dark that numbers on it are white."""
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _FINE_TICKS: Final = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0)
 _COARSE_TICKS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _FINE: Final = 2.2
 """Ratio of the largest value to the smallest up to which fine ticks do not touch."""
 
+_SMALL: Final = 12
+"""Targets up to which cells are so large that numbers fit in."""
+
+
+_SIDES: Final = (
+    ("best from scratch", (SCRATCH, MORE_SCRATCH), ORANGE, "s"),
+    ("best that transfers", (TRANSFER, MORE_TRANSFER), BLUE, "o"),
+)
+_COLUMNS: Final = 4
+
+
+Curve = list[tuple[int, float]]
+"""Rows fitted to and the MAE on the test rows, ascending."""
+
 
 def draw_transfer_plots(
     measurements: Sequence[Measurement], report: TransferReport, correlations: Correlations | None = None
 ) -> dict[str, bytes]:
-    """Draw all plots of an evaluation for which there is something to draw.
+    """Draw all plots of a study for which there is something to draw.
 
     Args:
         measurements: What was measured.
@@ -44,10 +59,8 @@ def ratio_plot(report: TransferReport) -> dict[str, bytes]:
     """Draw for each target the test MAE of the best that transfers over that of the best from scratch, sorted.
 
     Returns:
-        ``transfer_ratios.png`` and ``.svg``; nothing where nothing can be compared.
+        ``transfer_ratios``; nothing where nothing can be compared.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     series = [("configurations of the study", PAPER_SC, PAPER_TL, BLUE, "o")]
@@ -58,20 +71,20 @@ def ratio_plot(report: TransferReport) -> dict[str, bytes]:
     if not shown:
         return {}
     order = sorted(shown, key=lambda name: next(r for r in ratios[name] if np.isfinite(r)), reverse=True)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(5.4, 1.1 + 0.2 * len(order)), layout="constrained")
+    known = np.array([ratios[name] for name in order])
+    low, high = float(np.nanmin(known)), float(np.nanmax(known))
+    with new_figure(5.4, 1.1 + 0.2 * len(order)) as figure:
         axes = figure.add_subplot()
         places = np.arange(len(order))
         axes.hlines(places, 0.0, 1.0, transform=axes.get_yaxis_transform(), color="0.92", linewidth=0.6, zorder=0)
         axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle="--", zorder=1)
         for column, (label, _, _, colour, marker) in enumerate(series):
-            values = [ratios[name][column] for name in order]
-            face = colour if column == 0 else "none"
-            axes.plot(
-                values, places, marker, color=colour, markerfacecolor=face, markersize=5 - column, label=label, zorder=2
-            )
-        known = np.array([ratios[name] for name in order])
-        low, high = float(np.nanmin(known)), float(np.nanmax(known))
+            look: dict[str, Any] = {
+                "color": colour,
+                "markerfacecolor": "none" if column else colour,
+                "markersize": 5 - column,
+            }
+            axes.plot(known[:, column], places, marker, label=label, zorder=2, **look)
         axes.set_xscale("log")
         axes.set_xlim(min(low, 0.97) / 1.04, max(high, 1.03) * 1.04)
         axes.xaxis.set_major_locator(FixedLocator(_FINE_TICKS if high < _FINE * low else _COARSE_TICKS))
@@ -91,34 +104,143 @@ def layers_plot(measurements: Sequence[Measurement]) -> dict[str, bytes]:
     """Draw the validation error by source and layer, relative to the best one of each target.
 
     Returns:
-        ``transfer_layers.png`` and ``.svg``; nothing where on no target all layers were measured.
+        ``transfer_layers``; nothing where on no target all layers were measured.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     errors = layer_errors(measurements)
     if not errors.targets:
         return {}
     low, high = float(np.nanmin(errors.relative)), float(np.nanmax(errors.relative))
-    high = max(high, low + 1e-3)
-    with rc_context(STYLE):
-        size = 2.6 + 0.42 * len(errors.layers), 1.7 + 0.38 * len(errors.sources)
-        figure = Figure(figsize=size, layout="constrained")
+    limits = (low, max(high, low + 1e-3))
+    dark = low + 0.45 * (limits[1] - low)
+    with new_figure(2.6 + 0.42 * len(errors.layers), 1.7 + 0.38 * len(errors.sources)) as figure:
         axes = figure.add_subplot()
-        axes.set_facecolor("0.93")
-        image = axes.imshow(errors.relative, cmap="viridis_r", vmin=low, vmax=high, aspect="auto")
-        for (row, column), value in np.ndenumerate(errors.relative):
-            colour = "white" if (value - low) / (high - low) > _DARK else "black"
-            text = f"{value:.2f}" if np.isfinite(value) else "–"
-            axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
-        axes.set_xticks(range(len(errors.layers)), list(errors.layers))
-        axes.set_yticks(range(len(errors.sources)), list(errors.sources))
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0)
+        image = _matrix(axes, errors.relative, errors.sources, errors.layers, "viridis_r", limits, "0.93")
+        _numbers(axes, errors.relative, errors.relative > dark, size=7)
+        axes.set_aspect("auto")
         axes.set_xlabel("layer of the source")
         axes.set_ylabel("source")
-        bar = figure.colorbar(image, ax=axes, location="top", aspect=40, shrink=0.8)
         targets = f"{len(errors.targets)} targets" if len(errors.targets) > 1 else errors.targets[0]
-        bar.set_label(f"validation MAE / that of the best layer, {targets} (no unit)")
+        bar = figure.colorbar(image, ax=axes, location="top", aspect=40, shrink=0.8)
+        bar.set_label(f"validation MAE / that of the best layer\n{targets} (no unit)")
         bar.outline.set_visible(False)
         return figure_files(figure, "transfer_layers")
+
+
+def learning_curves_plot(measurements: Sequence[Measurement], report: TransferReport) -> dict[str, bytes]:
+    """Draw errors on the test rows against the number of rows fitted to, on each target that has learning curves.
+
+    Args:
+        measurements: Those in stages ``CURVE`` and ``TEST`` are drawn; of each target one curve a side, of the trial
+            with the smallest validation error among those that have a curve.
+        report: What they come to.
+
+    Returns:
+        ``transfer_learning_curves``; nothing where there are no curves.
+    """
+    drawn = [(target, curves) for target in report.targets if (curves := _curves(measurements, target))]
+    if not drawn:
+        return {}
+    columns = min(len(drawn), _COLUMNS)
+    rows = -(-len(drawn) // columns)
+    single = len(drawn) == 1
+    size = (4.8, 3.6) if single else (2.3 * columns + 0.2, 1.8 * rows + 0.5)
+    with new_figure(*size, font_size=9 if single else 7) as figure:
+        for place, (target, curves) in enumerate(drawn, 1):
+            _draw(figure.add_subplot(rows, columns, place), target, curves)
+        handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+        figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=3, frameon=False, fontsize=7)
+        figure.supxlabel("rows fitted to", fontsize=9)
+        return figure_files(figure, "transfer_learning_curves")
+
+
+def correlation_plot(correlations: Correlations) -> dict[str, bytes]:
+    """Draw Pearson's correlations above the diagonal and Spearman's below it, kindred targets side by side.
+
+    Returns:
+        ``target_correlations``; nothing of fewer than two targets.
+    """
+    count = len(correlations.names)
+    if count < 2:  # noqa: PLR2004
+        return {}
+    order = clustered_order(correlations.spearman)
+    below = np.tri(count, k=-1, dtype=bool)
+    shown = np.where(below, correlations.spearman[np.ix_(order, order)], correlations.pearson[np.ix_(order, order)])
+    names = [correlations.names[place] for place in order]
+    side = 2.2 + max(0.17 * count, 2.0)
+    with new_figure(side + 0.6, side) as figure:
+        axes = figure.add_subplot()
+        image = _matrix(axes, shown, names, names, "RdBu_r", (-1.0, 1.0), "0.82")
+        axes.tick_params(labelsize=7 if count > _SMALL else 8)
+        axes.tick_params(axis="x", rotation=90)
+        if count <= _SMALL:
+            off_diagonal = np.where(np.eye(count, dtype=bool), np.nan, shown)
+            _numbers(axes, off_diagonal, np.abs(shown) > 0.6, size=6, absent="")  # noqa: PLR2004
+        axes.set_xlabel(f"target (grey: fewer than {FEWEST_COMMON} compositions in common)", fontsize=8)
+        axes.set_ylabel("target", fontsize=8)
+        bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=30)
+        bar.set_label("correlation (no unit)\nPearson above the diagonal, Spearman below", fontsize=8)
+        bar.outline.set_visible(False)
+        return figure_files(figure, "target_correlations")
+
+
+def _matrix(
+    axes: "Axes",
+    values: NDArray[np.float64],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    colours: str,
+    limits: tuple[float, float],
+    absent: str,
+) -> Any:
+    """Draw a matrix of colours with names at both sides; NaN in the colour ``absent``."""
+    axes.set_facecolor(absent)
+    image = axes.imshow(values, cmap=colours, vmin=limits[0], vmax=limits[1])
+    axes.set_xticks(range(len(columns)), list(columns))
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return image
+
+
+def _numbers(
+    axes: "Axes", values: NDArray[np.float64], dark: NDArray[np.bool_], *, size: float, absent: str = "–"
+) -> None:
+    """Write numbers into the cells of a matrix, white on dark ones."""
+    for (row, column), value in np.ndenumerate(values):
+        text = f"{value:.2f}" if np.isfinite(value) else absent
+        colour = "white" if dark[row, column] else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
+
+
+def _curves(measurements: Sequence[Measurement], target: TargetReport) -> dict[str, Curve]:
+    """Return the curve of each side of a target that has one."""
+    points: dict[object, dict[int, float]] = {}
+    for m in measurements:
+        if m.target == target.target and m.stage in (CURVE, TEST) and m.mae is not None and m.is_measured:
+            points.setdefault((m.method, identity(m)), {})[m.fit_rows] = m.mae
+    known = [cell for cell in target.cells if len(points.get((cell.configuration, identity(cell)), ())) > 1]
+    found = {}
+    for side, prefixes, _, _ in _SIDES:
+        if cell := best_cell(known, *prefixes):
+            found[side] = sorted(points[cell.configuration, identity(cell)].items())
+    return found
+
+
+def _draw(axes: "Axes", target: TargetReport, curves: dict[str, Curve]) -> None:
+    from matplotlib.ticker import NullLocator
+
+    highest = max(mae for curve in curves.values() for _, mae in curve)
+    if target.base_mae is not None:
+        highest = max(highest, target.base_mae)
+        axes.axhline(target.base_mae, color=GREY, linewidth=0.8, linestyle="--", label="mean of the training rows")
+    for side, _, colour, marker in _SIDES:
+        if side in curves:
+            rows, maes = zip(*curves[side], strict=True)
+            axes.plot(rows, maes, color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=side)
+    ticks = sorted({rows for curve in curves.values() for rows, _ in curve})
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(ticks, [f"{rows:,}" for rows in ticks])
+    axes.set_ylim(0.0, 1.25 * highest)
+    axes.text(0.97, 0.97, target.target, transform=axes.transAxes, ha="right", va="top")
+    axes.set_ylabel(labelled("MAE", target.facts.unit))

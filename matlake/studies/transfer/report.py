@@ -1,14 +1,13 @@
-"""What an evaluation of transfer found: per target, and over all of them."""
+"""What a transfer study found: per target, and over all of them."""
 
 import math
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
-from matlake.studies.transfer.comparison import TEST_ROWS, UNSEEN_ROWS, Comparison, Pair, Tally, compare, tally
-from matlake.studies.transfer.configurations import BASE, SC_DL_EF, SC_ML_EF
-from matlake.studies.transfer.measurement import Measurement
-from matlake.studies.transfer.winners import (
+from matlake.studies.measurement import Measurement
+from matlake.studies.report import document
+from matlake.studies.transfer.cells import (
     MORE_SCRATCH,
     MORE_TRANSFER,
     SCRATCH,
@@ -17,6 +16,8 @@ from matlake.studies.transfer.winners import (
     best_cell,
     cells_of,
 )
+from matlake.studies.transfer.comparison import OUTSIDE_ROWS, TEST_ROWS, Comparison, Pair, Tally, compare, tally
+from matlake.studies.transfer.configurations import BASE, SC_DL_EF, SC_ML_EF
 
 PAPER_SC: Final = "SC"
 """Of the study's configurations from scratch."""
@@ -33,6 +34,15 @@ PAPER_TL: Final = "TL"
 ALL_TL: Final = "TL or TL+"
 """Of all that transfer, the study's or not."""
 
+_AMONG: Final[dict[str, tuple[str, ...]]] = {
+    PAPER_SC: (SCRATCH,),
+    FRACTIONS_SC: (SC_ML_EF, SC_DL_EF),
+    ALL_SC: (SCRATCH, MORE_SCRATCH),
+    PAPER_TL: (TRANSFER,),
+    ALL_TL: (TRANSFER, MORE_TRANSFER),
+}
+"""How the names of the configurations begin that the best is sought among."""
+
 _COMPARED: Final = ((PAPER_SC, PAPER_TL), (FRACTIONS_SC, PAPER_TL), (PAPER_SC, ALL_TL), (ALL_SC, ALL_TL))
 
 
@@ -45,7 +55,7 @@ class TargetFacts:
         n_train: Training rows.
         n_validation: Rows that the choice is made on.
         n_test: Test rows.
-        n_unseen: Test rows whose composition is in no training row.
+        n_outside: Test rows whose composition is outside the training set.
         copy_of: A target of the same values, where there is one; empty otherwise.
     """
 
@@ -53,7 +63,7 @@ class TargetFacts:
     n_train: int
     n_validation: int
     n_test: int
-    n_unseen: int
+    n_outside: int
     copy_of: str = ""
 
     @property
@@ -64,7 +74,7 @@ class TargetFacts:
 
 @dataclass(frozen=True)
 class TargetReport:
-    """What was found on one target. All that is "best" has the smallest validation error on the last rung.
+    """What was found on one target. All that is "best" has the smallest validation error in the last round.
 
     Attributes:
         target: Property column.
@@ -88,7 +98,7 @@ class TargetReport:
     @property
     def best(self) -> Cell | None:
         """The best of all, from scratch or not."""
-        return best_cell(self.cells, SCRATCH, MORE_SCRATCH, TRANSFER, MORE_TRANSFER)
+        return best_cell(self.cells, *_AMONG[ALL_SC], *_AMONG[ALL_TL])
 
     def best_of(self, among: str) -> Cell | None:
         """Return the best of some configurations; None where none of them was measured.
@@ -96,28 +106,20 @@ class TargetReport:
         Args:
             among: ``PAPER_SC``, ``FRACTIONS_SC``, ``ALL_SC``, ``PAPER_TL`` or ``ALL_TL``.
         """
-        names: dict[str, tuple[str, ...]] = {
-            PAPER_SC: (SCRATCH,),
-            FRACTIONS_SC: (SC_ML_EF, SC_DL_EF),
-            ALL_SC: (SCRATCH, MORE_SCRATCH),
-            PAPER_TL: (TRANSFER,),
-            ALL_TL: (TRANSFER, MORE_TRANSFER),
-        }
-        return best_cell(self.cells, *names[among])
+        return best_cell(self.cells, *_AMONG[among])
 
     def pair(self, scratch: str, transfer: str) -> Pair:
         """Return the best of some configurations from scratch beside the best of some that transfer."""
-        return Pair(self.target, self.best_of(scratch), self.best_of(transfer))
+        return Pair(self.best_of(scratch), self.best_of(transfer))
 
     def document(self) -> dict[str, Any]:
         """Return it for scripts."""
-        chosen = {"best": self.best}
-        chosen |= {f"best {among}": self.best_of(among) for among in (PAPER_SC, FRACTIONS_SC, ALL_SC, PAPER_TL, ALL_TL)}
+        chosen = {"best": self.best} | {f"best {among}": self.best_of(among) for among in _AMONG}
         return {
             "target": self.target,
-            **asdict(self.facts),
+            **document(self.facts),
             "base": {"mae": self.base_mae},
-            "cells": [asdict(cell) for cell in self.cells],
+            "cells": [document(cell) for cell in self.cells],
             **{name: cell.configuration if cell else None for name, cell in chosen.items()},
             "ratios": {f"{tl} / {sc}": self.pair(sc, tl).ratio() for sc, tl in _COMPARED},
         }
@@ -125,12 +127,12 @@ class TargetReport:
 
 @dataclass(frozen=True)
 class TransferReport:
-    """What an evaluation of transfer found.
+    """What a transfer study found.
 
     Attributes:
         targets: One report a target.
         comparisons: The best that transfers against the best from scratch, by what each is sought among, over the test
-            rows and over those of unseen composition.
+            rows and over those of compositions outside the training set.
         distinct_comparisons: The same without targets that are a copy of another here; empty where none is.
         paper_winners: What the best of the study's configurations that transfer are made of.
         winners: What the best of all that transfer are made of.
@@ -163,7 +165,7 @@ class TransferReport:
         Args:
             scratch: ``PAPER_SC``, ``FRACTIONS_SC`` or ``ALL_SC``.
             transfer: ``PAPER_TL`` or ``ALL_TL``.
-            rows: ``TEST_ROWS`` or ``UNSEEN_ROWS``.
+            rows: ``TEST_ROWS`` or ``OUTSIDE_ROWS``.
 
         Raises:
             StopIteration: The two are not compared.
@@ -172,20 +174,7 @@ class TransferReport:
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of ``evaluate transfer``."""
-        return {
-            "targets": [target.document() for target in self.targets],
-            "comparisons": [asdict(comparison) for comparison in self.comparisons],
-            "distinct_comparisons": [asdict(comparison) for comparison in self.distinct_comparisons],
-            "paper_winners": asdict(self.paper_winners),
-            "winners": asdict(self.winners),
-            "seconds": self.seconds,
-        }
-
-    def lines(self) -> list[str]:
-        """Return the text for people."""
-        from matlake.studies.transfer.report_text import report_lines
-
-        return report_lines(self)
+        return document(self) | {"targets": [target.document() for target in self.targets], "seconds": self.seconds}
 
     def _tried(self) -> list[Cell]:
         return [cell for target in self.targets for cell in target.cells if cell.is_tried]
@@ -221,5 +210,5 @@ def _comparisons(targets: Sequence[TargetReport]) -> tuple[Comparison, ...]:
     return tuple(
         compare([target.pair(scratch, transfer) for target in targets], rows, scratch=scratch, transfer=transfer)
         for scratch, transfer in _COMPARED
-        for rows in (TEST_ROWS, UNSEEN_ROWS)
+        for rows in (TEST_ROWS, OUTSIDE_ROWS)
     )

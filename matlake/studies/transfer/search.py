@@ -1,11 +1,12 @@
-"""The search for the best way to predict one target, on its validation rows; only what it chose is tested."""
+"""The search for the best method for one target, on its validation rows; only what it chose is tested."""
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from matlake.encoders.registry import split_feature
+from matlake.encoders.layer_ref import LayerRef
 from matlake.regress.regressors import MODELS
+from matlake.studies.measurement import Measurement
 from matlake.studies.transfer.configurations import (
     ATTRIBUTES,
     BEYOND,
@@ -33,10 +34,9 @@ from matlake.studies.transfer.configurations import (
     Trial,
     is_transfer,
 )
-from matlake.studies.transfer.measurement import Measurement
-from matlake.studies.transfer.runner import CURVE_SHARES, Desk
 from matlake.studies.transfer.successive_halving import FINAL, SCREEN, SHORTLIST, SHORTLIST_OF_MANY
 from matlake.studies.transfer.target_rows import TargetRows
+from matlake.studies.transfer.trials import CURVE_SHARES, TrialRunner, trial_of
 
 LAYERS_KEPT: Final = 3
 """Layers, of all sources together, that all regressors are tried on; two where a target has many rows."""
@@ -58,7 +58,7 @@ class Plan:
     Attributes:
         configurations: Keys of ``CONFIGURATIONS``.
         sources: Encoders of compositions, each with its hidden layers in order.
-        embedded: Layers of encoders of crystals, for ``TL+:Concat``.
+        features: Embedded layers of encoders of crystals, for ``TL+:Concat``.
         small: Targets with more rows get only what decides there: see ``ON_MANY_ROWS`` and ``FIRST_LAYERS``.
         folds: Of the cross-validation of what was chosen; 0 for none.
         curves: Whether to measure learning curves.
@@ -66,7 +66,7 @@ class Plan:
 
     configurations: tuple[str, ...]
     sources: dict[str, tuple[str, ...]]
-    embedded: tuple[str, ...]
+    features: tuple[str, ...]
     small: int
     folds: int
     curves: bool
@@ -81,18 +81,18 @@ class Plan:
         return [layer for layers in self.sources.values() for layer in layers[:most]]
 
 
-def search(desk: Desk, target: TargetRows, plan: Plan) -> None:
-    """Measure all that a plan asks for one target; what the ledger has is not measured again.
+def search(trials: TrialRunner, plan: Plan) -> None:
+    """Measure all that a plan asks for one target; what the table of results has is not measured again.
 
-    Nothing is chosen where the time ends before all is measured that the choice is made from.
+    Nothing is chosen where time is up before all is measured that the choice is made from.
 
     Args:
-        desk: Where to measure.
-        target: The rows.
+        trials: Measures trials of the target.
         plan: What to try.
     """
+    target = trials.target
     wanted = plan.configurations_for(len(target.y))
-    layers = _screen(desk, target, plan) if plan.sources and any(map(is_transfer, wanted)) else []
+    layers = _screen(trials, plan) if plan.sources and any(map(is_transfer, wanted)) else []
     if layers is None:
         return
     shortlist = [
@@ -100,24 +100,24 @@ def search(desk: Desk, target: TargetRows, plan: Plan) -> None:
         for configuration, features, models in _candidates(wanted, layers, plan, len(target.y))
         for model in _able(models, target, plan)
     ]
-    chosen = _finalists(desk, target, shortlist, plan)
+    chosen = _finalists(trials, shortlist, plan)
     if chosen is None:
         return
-    finalists = desk.validate(target, chosen, FINAL)
-    finalists += desk.validate(target, _networks(wanted, layers), FINAL)
-    winners = _best_of_each(finalists, lambda m: m.configuration)
+    finalists = trials.validate(chosen, FINAL)
+    finalists += trials.validate(_networks(wanted, layers), FINAL)
+    winners = _best_of_each(finalists, lambda m: m.method)
     for name, members in (
-        (SC_ENSEMBLE, [m for m in finalists if not is_transfer(m.configuration)]),
+        (SC_ENSEMBLE, [m for m in finalists if not is_transfer(m.method)]),
         (TL_ENSEMBLE, finalists),
     ):
         if name in wanted:
-            desk.ensemble(target, name, members)
+            trials.ensemble(name, members)
     for side in (False, True):
-        best = next((m for m in winners if is_transfer(m.configuration) is side), None)
+        best = next((m for m in winners if is_transfer(m.method) is side), None)
         if best is not None and plan.folds:
-            desk.cross_validate(target, desk.trial(best), plan.folds)
+            trials.cross_validate(trial_of(best), plan.folds)
         if best is not None and plan.curves:
-            desk.learning_curve(target, desk.trial(best))
+            trials.learning_curve(trial_of(best))
 
 
 def expected_measurements(plan: Plan, rows: int) -> int:
@@ -132,12 +132,12 @@ def expected_measurements(plan: Plan, rows: int) -> int:
     return len(SCOUTS) * len(layers) + shortlisted + regressors * (2 * LEADERS + FINALISTS) + 2 * networks + chosen + 5
 
 
-def _screen(desk: Desk, target: TargetRows, plan: Plan) -> list[str] | None:
-    """Return the layers, best first, by the better of two quick regressors; None where the time ended before."""
-    layers = plan.layers_for(len(target.y))
-    trials = [Trial(TL_ML, (layer,), model) for layer in layers for model in SCOUTS]
-    measured = desk.validate(target, trials, SCREEN)
-    if len(measured) < len(trials):
+def _screen(trials: TrialRunner, plan: Plan) -> list[str] | None:
+    """Return the layers, best first, by the better of two quick regressors; None where time was up before."""
+    layers = plan.layers_for(len(trials.target.y))
+    wanted = [Trial(TL_ML, (layer,), model) for layer in layers for model in SCOUTS]
+    measured = trials.validate(wanted, SCREEN)
+    if len(measured) < len(wanted):
         return None
     return [m.features[0] for m in _best_of_each(measured, lambda m: m.features)]
 
@@ -148,22 +148,22 @@ def _candidates(
     """Return configurations of regressors with their features and regressors."""
     first: dict[str, str] = {}
     for layer in layers:
-        first.setdefault(split_feature(layer)[0], layer)
+        first.setdefault(LayerRef.parse(layer).encoder, layer)
     best = layers[:1]
     several = list(first.values())[:_SIDE_BY_SIDE]
-    outputs = [f"{source}@{PREDICTION}" for source in plan.sources]
+    outputs = [str(LayerRef(source, PREDICTION)) for source in plan.sources]
     together = [[ATTRIBUTES, *best], [ATTRIBUTES, FRACTIONS, *best]]
     together += [[ATTRIBUTES, *outputs], [ATTRIBUTES, FRACTIONS, *outputs]]
     if rows <= plan.small:
         together += [[ATTRIBUTES, *several], several]
-    if plan.embedded:
-        together += [list(plan.embedded), [ATTRIBUTES, *best, *plan.embedded]]
+    if plan.features:
+        together += [list(plan.features), [ATTRIBUTES, *best, *plan.features]]
     found = [
         (SC_ML_EF, (FRACTIONS,), REGRESSORS),
         (SC_ML_PA, (ATTRIBUTES,), REGRESSORS),
         (SC_BOTH, (FRACTIONS, ATTRIBUTES), BEYOND),
         *((TL_ML, (layer,), REGRESSORS) for layer in layers[: LAYERS_KEPT if rows <= plan.small else 2]),
-        *((TL_CONCAT, features, BEYOND) for features in dict.fromkeys(map(tuple, together)) if layers or plan.embedded),
+        *((TL_CONCAT, features, BEYOND) for features in dict.fromkeys(map(tuple, together)) if layers or plan.features),
     ]
     return [candidate for candidate in found if candidate[0] in wanted]
 
@@ -175,31 +175,29 @@ def _able(models: Iterable[str], target: TargetRows, plan: Plan) -> list[str]:
     return [name for name in models if name not in slow and ((most := MODELS[name].max_rows) is None or rows <= most)]
 
 
-def _finalists(desk: Desk, target: TargetRows, trials: list[Trial], plan: Plan) -> list[Trial] | None:
+def _finalists(trials: TrialRunner, shortlist: list[Trial], plan: Plan) -> list[Trial] | None:
     """Return the best trials of each configuration, after trying other parameters of some; None without time."""
-    rung = SHORTLIST if len(target.y) <= plan.small else SHORTLIST_OF_MANY
-    measured = desk.validate(target, trials, rung)
-    models = _best_of_each(measured, lambda m: (m.configuration, m.model))
+    few = len(trials.target.y) > plan.small
+    halving = SHORTLIST_OF_MANY if few else SHORTLIST
+    measured = trials.validate(shortlist, halving)
+    models = _best_of_each(measured, lambda m: (m.method, m.model))
     leaders = [
-        desk.trial(m)
-        for name in dict.fromkeys(m.configuration for m in models)
-        for m in [m for m in models if m.configuration == name][:LEADERS]
+        trial_of(m)
+        for name in dict.fromkeys(m.method for m in models)
+        for m in [m for m in models if m.method == name][:LEADERS]
     ]
     variants = [
         replace(leader, variant=variant)
         for leader in leaders
         for variant in range(1, len(MODELS[leader.model].grid(1)))
     ]
-    measured += desk.validate(target, variants, rung)
-    if len(measured) < len(trials) + len(variants):
+    measured += trials.validate(variants, halving)
+    if len(measured) < len(shortlist) + len(variants):
         return None
     kept: dict[str, list[Trial]] = {}
     # Layers side by side differ in what they hold, not in the regressor: of one set the best is enough.
-    for m in _best_of_each(
-        measured, lambda m: (m.configuration, m.features, "" if m.configuration == TL_CONCAT else m.model)
-    ):
-        kept.setdefault(m.configuration, []).append(desk.trial(m))
-    few = len(target.y) > plan.small
+    for m in _best_of_each(measured, lambda m: (m.method, m.features, "" if m.method == TL_CONCAT else m.model)):
+        kept.setdefault(m.method, []).append(trial_of(m))
     return [trial for name, found in kept.items() for trial in found[: 1 if few and name != TL_CONCAT else FINALISTS]]
 
 
@@ -213,7 +211,7 @@ def _networks(wanted: tuple[str, ...], layers: list[str]) -> list[Trial]:
     for configuration, model in NETWORKS.items():
         starts = configuration in (FINE_TUNE, MOD_FINE_TUNE, FREEZING)
         if configuration in wanted and configuration in features and (layers or not starts):
-            name = f"{model}:{split_feature(layers[0])[0]}" if starts else model
+            name = f"{model}:{LayerRef.parse(layers[0]).encoder}" if starts else model
             trials.append(Trial(configuration, (features[configuration],), name))
     return trials
 

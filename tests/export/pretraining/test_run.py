@@ -25,7 +25,8 @@ import os, signal, sys
 from pathlib import Path
 import torch
 from matlake.export.pretraining.run import PretrainRequest, run_pretraining
-from matlake.export.pretraining.training_data import TableRecipe, TrainingTable
+from matlake.encoders.training_record import TableRecipe
+from matlake.export.pretraining.training_data import TrainingTable
 from matlake.networks.training_config import TrainingConfig
 
 steps = 0

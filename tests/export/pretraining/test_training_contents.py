@@ -8,6 +8,7 @@ import pytest
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.registry import find_encoder
 from matlake.encoders.training_contents import random_parts
+from matlake.encoders.training_record import TableRecipe, TrainingRecord
 from matlake.errors import EncoderError, SourceError
 from matlake.export.pretraining.training_contents import read_training_contents
 from matlake.export.pretraining.training_data import TrainingTable
@@ -29,15 +30,13 @@ def table(write_table) -> TrainingTable:
 
 def _card(table: TrainingTable, **columns: object) -> EncoderCard:
     shipped = find_encoder("elemnet-oqmd-volume").card
-    recipe = {
-        **shipped.training["columns"],
-        "target_columns": ["energy_eV_per_atom"],
-        "split_column": None,
-        "seed": 7,
-        "shares": [0.6, 0.2, 0.2],
-        **columns,
-    }
-    return replace(shipped, training={"table": {"file": table.name, "sha256": table.sha256}, "columns": recipe})
+    assert shipped.training.table is not None
+    recipe = {"target_columns": ("energy_eV_per_atom",), "split_column": None, "seed": 7, "shares": (0.6, 0.2, 0.2)}
+    training = TrainingRecord(
+        table=replace(shipped.training.table, file=table.name, sha256=table.sha256),
+        columns=replace(shipped.training.columns, **recipe | columns),
+    )
+    return replace(shipped, training=training)
 
 
 def test_rows_trained_on_are_told_from_others(table: TrainingTable) -> None:
@@ -60,9 +59,10 @@ def test_what_was_held_out_was_not_seen(table: TrainingTable) -> None:
 
 
 def test_cards_from_before_crystals_are_read_as_well(table: TrainingTable) -> None:
-    new = _card(table, shares=[0.7, 0.15, 0.15])
+    new = _card(table, shares=(0.7, 0.15, 0.15))
     columns = {"formula_column": "formula", "target_column": "energy_eV_per_atom", "split_column": None, "seed": 7}
-    old = replace(new, sha256="old", training={**new.training, "columns": {**columns, "max_abs": None}})
+    recipe = TableRecipe.read_entries({**columns, "max_abs": None})
+    old = replace(new, sha256="old", training=replace(new.training, columns=recipe))
     found = read_training_contents([table], [old, new])
     assert found["old"] == found[new.sha256]
 
@@ -72,7 +72,7 @@ def test_another_table_or_an_unknown_recipe_is_refused(table: TrainingTable) -> 
         read_training_contents([table], [find_encoder("cgcnn-mp-formation-energy").card])
     card = _card(table)
     with pytest.raises(EncoderError, match="does not say how its table was read"):
-        read_training_contents([table], [replace(card, training={"table": card.training["table"]})])
+        read_training_contents([table], [replace(card, training=replace(card.training, columns=None))])
     assert read_training_contents([], [card]) == {}
 
 

@@ -59,9 +59,13 @@ def tuned(lake: matlake.Lake) -> FinetuneResult:
 
 def test_a_cal_head_is_a_head_like_any_other(lake: matlake.Lake) -> None:
     card = load_head(lake.path, "low").card
-    assert (card.model, card.parameters["adversarial"], card.parameters["widths"]) == ("ir-net", "cal", [32, 16])
-    assert card.parity is not None
-    assert card.parity < 1e-4
+    assert (card.model.kind, card.model.parameters["adversarial"], card.model.parameters["widths"]) == (
+        "ir-net",
+        "cal",
+        [32, 16],
+    )
+    assert card.model.parity is not None
+    assert card.model.parity < 1e-4
     assert card.interval is not None
     plots = {path.name for path in (find_head(lake.path, "low") / "plots").iterdir()}
     assert {"training.png", "transport_costs.svg", "parity.png"} <= plots
@@ -78,12 +82,12 @@ def test_the_new_head_says_where_it_came_from(lake: matlake.Lake, tuned: Finetun
     card = load_head(lake.path, "low-cal").card
     assert card == tuned.card
     old = (find_head(lake.path, "low") / "head.onnx").read_bytes()
-    assert card.parameters["from_head"] == "low"
-    assert card.parameters["from_sha256"] == hashlib.sha256(old).hexdigest()
-    assert (card.parameters["method"], card.parameters["target_rows"]) == ("cal", NEW)
-    assert NEW in card.training_sql
-    assert (card.model, card.target, card.unit) == ("ir-net", "band_gap_eV", "eV")
-    assert card.evaluation["before"]["mae"] == tuned.before.mae
+    assert card.model.parameters["from_head"] == "low"
+    assert card.model.parameters["from_sha256"] == hashlib.sha256(old).hexdigest()
+    assert (card.model.parameters["method"], card.model.parameters["target_rows"]) == ("cal", NEW)
+    assert NEW in card.training.sql
+    assert (card.model.kind, card.target, card.unit) == ("ir-net", "band_gap_eV", "eV")
+    assert card.fine_tuning == tuned.fine_tuning
 
 
 def test_errors_before_and_after_are_those_of_the_two_heads_on_rows_that_neither_learned_from(
@@ -99,14 +103,14 @@ def test_errors_before_and_after_are_those_of_the_two_heads_on_rows_that_neither
     assert reference is not None
     assert not set(reference.formula.tolist()) & set(held.formula.tolist())
     assert reference.value.min() >= 2.5
-    assert len(reference.value) == tuned.card.n_train
+    assert len(reference.value) == tuned.card.evaluation.n_train
 
 
 def test_what_is_forgotten_is_measured_on_the_old_heads_test_rows(lake: matlake.Lake, tuned: FinetuneResult) -> None:
     old = load_head(lake.path, "low").card
     assert tuned.forgetting is not None
-    assert tuned.forgetting.rows == old.n_test
-    assert tuned.forgetting.before.mae == pytest.approx(old.metrics["mae"], abs=1e-4)
+    assert tuned.forgetting.rows == old.evaluation.n_test
+    assert tuned.forgetting.before.mae == pytest.approx(old.evaluation.metrics.mae, abs=1e-4)
     assert tuned.forgetting.after.mae > tuned.forgetting.before.mae
 
 
@@ -123,7 +127,7 @@ def test_the_answer_is_a_document_and_lines(tuned: FinetuneResult) -> None:
 def test_one_seed_gives_one_head(lake: matlake.Lake) -> None:
     first, again = (finetune(lake, FinetuneRequest("low", NEW, "plain", "again", seed=3)) for _ in range(2))
     assert first.card.sha256 == again.card.sha256
-    assert "attack_rate" not in first.card.parameters
+    assert "attack_rate" not in first.card.model.parameters
 
 
 def test_rows_the_head_was_trained_on_are_learned_from_and_not_tested(lake: matlake.Lake) -> None:
@@ -131,15 +135,15 @@ def test_rows_the_head_was_trained_on_are_learned_from_and_not_tested(lake: matl
     trained = load_head(lake.path, "low").reference
     assert trained is not None
     assert not set(result.test.formula.tolist()) & set(trained.formula.tolist())
-    assert "it was trained on before" in result.card.split_description
+    assert "it was trained on before" in result.card.training.split_description
 
 
 def test_inputs_alone_need_the_rows_that_the_head_was_trained_on(lake: matlake.Lake, tuned: FinetuneResult) -> None:
     result = finetune(lake, FinetuneRequest("low", NEW, "cal-inputs", "inputs"))
-    assert result.card.parameters["method"] == "cal-inputs"
+    assert result.card.model.parameters["method"] == "cal-inputs"
     assert result.forgetting is not None
     again = finetune(lake, FinetuneRequest("low-cal", BOTH, "plain", "third"))
-    assert again.card.parameters["from_head"] == tuned.card.name
+    assert again.card.model.parameters["from_head"] == tuned.card.name
 
 
 def test_what_cannot_be_fine_tuned_is_said_before_the_work(lake: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +184,7 @@ def test_adversarial_training_is_for_ir_nets_only(lake: matlake.Lake) -> None:
         ("auto", "cal", "auto cannot learn from adversarial samples"),
         ("elemnet", "sal", "elemnet cannot learn"),
         ("ir-net", "gan", "unknown adversarial method 'gan'"),
-        ("ir-net:wide", "cal", "no widths of layers"),
+        ("ir-net:wide", "cal", "not valid widths of layers"),
     ):
         with pytest.raises(TrainingError, match=message):
             train(lake, TrainRequest("band_gap_eV", [FEATURE], model, adversarial=method))

@@ -11,7 +11,10 @@ import pytest
 from samples import CRYSTAL_ENCODER, ELASTIC, Cli
 
 import matlake
-from matlake.encoders.encoder import Encoder, open_encoder
+from matlake.encoders.base import GraphsToEncode
+from matlake.encoders.crystal_encoder import CrystalEncoder
+from matlake.encoders.encoder import open_encoder
+from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import HeadError, NotFiniteError, SourceError, TrainingError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.formula import element_fractions, parse_formula
@@ -20,7 +23,6 @@ from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
 from matlake.regress.heads.storage import load_head
 from matlake.regress.heads.train import TrainRequest, train
-from matlake.regress.prediction import predictor
 from matlake.regress.prediction.predict import predict, predict_structures
 from matlake.regress.prediction.predict_table import predict_table, predict_to_file
 
@@ -56,7 +58,7 @@ def test_each_row_holds_the_vectors_of_its_own_crystal_and_composition(lake: mat
     assert matrix.x.shape == (120, 128 + 32)
     texts = dict(zip(*(table[name].to_pylist() for name in ("material_id", "poscar")), strict=True))
     crystals = CrystalColumns.of([parse_structure(texts[name]) for name in matrix.material_id.tolist()])
-    encoders = [open_encoder(lake.find_encoder(feature.partition("@")[0]).folder) for feature in FEATURES]
+    encoders = [open_encoder(lake.find_encoder(LayerRef.parse(feature).encoder).folder) for feature in FEATURES]
     fractions = element_fractions([parse_formula(formula) for formula in matrix.formula.tolist()])
     expected = np.hstack([encoders[0].encode(crystals, "pooled"), encoders[1].encode(fractions, "16")])
     assert np.abs(matrix.x - expected).max() <= 1e-5 * np.abs(expected).max()
@@ -68,7 +70,7 @@ def test_a_card_says_what_its_features_encode_and_older_cards_meant_compositions
     assert [feature.sha256 for feature in features] == [
         lake.find_encoder(feature.encoder).card.sha256 for feature in features
     ]
-    path = lake.path / "heads" / "compositions" / "card.json"
+    path = lake.heads / "compositions" / "card.json"
     fields = json.loads(path.read_text())
     del fields["features"][0]["input"]
     path.write_text(json.dumps(fields))
@@ -104,7 +106,7 @@ def test_structures_give_what_their_stored_vectors_give(
     lake: matlake.Lake, table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pq.write_table(table.select(["material_id", "poscar"]), tmp_path / "in.parquet")
-    monkeypatch.setattr(predictor, "CHUNK_ATOMS", 100)
+    monkeypatch.setattr("matlake.regress.prediction.opened_head.CHUNK_ATOMS", 100)
     for name in ("both", "crystals", "compositions"):
         head = load_head(lake.path, name)
         matrix = read_matrix(lake, TARGET, head.card.features)
@@ -143,14 +145,14 @@ def test_what_is_no_crystal_is_explained_and_stops_nothing(
     assert "Ne is not among the 88" in reasons[3]
     assert "on top of each other" in reasons[4]
 
-    inner = Encoder.encode_graphs
+    inner = CrystalEncoder.encode_inputs
 
-    def overflowing(self: Encoder, graphs: object, *others: object) -> object:
-        if len(graphs) == 2:  # type: ignore[arg-type]
+    def overflowing(self: CrystalEncoder, inputs: GraphsToEncode, *others: object) -> object:
+        if len(inputs) == 2:
             raise NotFiniteError("values that are not finite", [0])
-        return inner(self, graphs, *others)  # type: ignore[arg-type]
+        return inner(self, inputs, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Encoder, "encode_graphs", overflowing)
+    monkeypatch.setattr(CrystalEncoder, "encode_inputs", overflowing)
     odd = predict_table(lake, "crystals", path)
     assert [one.input for one in odd.predictions] == [answer.predictions[1].input]
     assert {one.row: one.reason for one in odd.failed}[0] == "values that are not finite"

@@ -7,12 +7,17 @@ import pytest
 from numpy.typing import NDArray
 
 from matlake.progress import Progress
-from matlake.regress.heads import race
-from matlake.regress.heads.model_search import Budget, choose
+from matlake.regress.heads import model_search
+from matlake.regress.heads.card import Budget
+from matlake.regress.heads.model_search import Choice, search_model
 from matlake.regress.regressors import AUTO_MODELS, MODELS, Fitted, Model
 from matlake.regress.regressors.ensemble import ENSEMBLE
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
+
+
+def folds_of(choice: Choice) -> int:
+    return sum(candidate.folds for candidate in choice.search.candidates if candidate.model != ENSEMBLE)
 
 
 def groups_of(y: NDArray[np.float64]) -> NDArray[np.str_]:
@@ -24,36 +29,36 @@ def test_a_search_does_as_many_fits_as_its_budget_allows(
     fits: int, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    real = race.fit_model
+    real = model_search.fit_model
 
     def counted(model: Model, *others: object) -> Fitted:
         done.append(model.name)
         return real(model, *others)
 
-    monkeypatch.setattr(race, "fit_model", counted)
+    monkeypatch.setattr(model_search, "fit_model", counted)
     (x, y), reports = vectors, []
     heard = Progress(track=lambda at, of: reports.append((at, of)))
-    choice = choose("auto", x, y, groups_of(y), 0, heard, budget=Budget(fits, 600.0))
-    assert len(done) == choice.fits == fits == sum(c.folds for c in choice.candidates if c.model != ENSEMBLE)
-    assert choice.stopped_by == "fits"
+    choice = search_model("auto", x, y, groups_of(y), 0, heard, budget=Budget(fits, 600.0))
+    assert len(done) == choice.search.fits == fits == folds_of(choice)
+    assert choice.search.stopped_by == "fits"
     assert reports == [(at, fits) for at in range(1, fits + 1)]
 
 
 def test_auto_tries_models_of_several_kinds_and_takes_the_best_twice_the_same(vectors: Vectors) -> None:
     x, y = vectors[0][:150], vectors[1][:150]
-    first, again = (choose("auto", x, y, groups_of(y), seed=3) for _ in range(2))
-    assert json.dumps(first.document()) == json.dumps(again.document())
-    assert {candidate.model for candidate in first.candidates} - {ENSEMBLE} == set(AUTO_MODELS)
-    assert len(first.candidates) > len(AUTO_MODELS) + 5
-    complete = [candidate for candidate in first.candidates if candidate.folds == first.folds]
-    assert first.best == first.candidates[0] == min(complete, key=lambda candidate: candidate.mae)
+    first, again = (search_model("auto", x, y, groups_of(y), seed=3) for _ in range(2))
+    assert json.dumps(first.search.document()) == json.dumps(again.search.document())
+    assert {candidate.model for candidate in first.search.candidates} - {ENSEMBLE} == set(AUTO_MODELS)
+    assert len(first.search.candidates) > len(AUTO_MODELS) + 5
+    complete = [candidate for candidate in first.search.candidates if candidate.folds == first.search.folds]
+    assert first.best == first.search.candidates[0] == min(complete, key=lambda candidate: candidate.mae)
     assert first.best.mae < 0.8 * np.mean(np.abs(y - y.mean()))
 
 
 def test_another_seed_searches_elsewhere(vectors: Vectors) -> None:
     x, y = vectors[0][:100], vectors[1][:100]
     budget = Budget(3 * len(AUTO_MODELS) + 6, 600.0)
-    found = [choose("auto", x, y, groups_of(y), seed, budget=budget).candidates for seed in (0, 1)]
+    found = [search_model("auto", x, y, groups_of(y), seed, budget=budget).search.candidates for seed in (0, 1)]
     parameters = [{json.dumps(candidate.parameters) for candidate in candidates} for candidates in found]
     assert parameters[0] - parameters[1]
 
@@ -61,25 +66,25 @@ def test_another_seed_searches_elsewhere(vectors: Vectors) -> None:
 def test_a_search_that_runs_out_of_time_says_so_and_still_chooses(vectors: Vectors) -> None:
     x, y = vectors
     started = time.monotonic()
-    choice = choose("auto", x, y, groups_of(y), 0, budget=Budget(10**6, 1.0))
+    choice = search_model("auto", x, y, groups_of(y), 0, budget=Budget(10**6, 1.0))
     assert 1.0 <= time.monotonic() - started < 20.0  # the last fit is let through
-    assert choice.stopped_by == "seconds"
-    assert choice.fits == sum(candidate.folds for candidate in choice.candidates if candidate.model != ENSEMBLE)
+    assert choice.search.stopped_by == "seconds"
+    assert choice.search.fits == folds_of(choice)
     assert choice.best.model in {*AUTO_MODELS, ENSEMBLE}
 
 
 def test_no_time_at_all_is_enough_for_one_fit(vectors: Vectors) -> None:
     x, y = vectors
-    choice = choose("ridge", x, y, groups_of(y), 0, budget=Budget(9, 1e-9))
-    assert (choice.fits, choice.stopped_by, choice.best.folds) == (1, "seconds", 1)
+    choice = search_model("ridge", x, y, groups_of(y), 0, budget=Budget(9, 1e-9))
+    assert (choice.search.fits, choice.search.stopped_by, choice.best.folds) == (1, "seconds", 1)
 
 
 def test_a_named_model_tries_its_grid_and_nothing_else(vectors: Vectors) -> None:
     x, y = vectors
-    choice = choose("ridge", x, y, groups_of(y), 0)
-    assert choice.stopped_by is None
-    assert choice.fits == 9
-    assert sorted(c.parameters["alpha"] for c in choice.candidates) == [10.0, 100.0, 1000.0]
+    choice = search_model("ridge", x, y, groups_of(y), 0)
+    assert choice.search.stopped_by is None
+    assert choice.search.fits == 9
+    assert sorted(c.parameters["alpha"] for c in choice.search.candidates) == [10.0, 100.0, 1000.0]
 
 
 def test_a_candidate_far_behind_is_dropped_before_its_last_fold(
@@ -88,14 +93,14 @@ def test_a_candidate_far_behind_is_dropped_before_its_last_fold(
     x, y = vectors
     hopeless = replace(MODELS["lasso"], grid=lambda _: [{"alpha": 0.01}, {"alpha": 100.0}])
     monkeypatch.setitem(MODELS, "lasso", hopeless)
-    choice = choose("lasso", x, y, groups_of(y), 0)
-    assert [(c.parameters["alpha"], c.folds) for c in choice.candidates] == [(0.01, 3), (100.0, 1)]
-    assert choice.fits == 4
+    choice = search_model("lasso", x, y, groups_of(y), 0)
+    assert [(c.parameters["alpha"], c.folds) for c in choice.search.candidates] == [(0.01, 3), (100.0, 1)]
+    assert choice.search.fits == 4
 
 
-def test_the_choice_is_told_with_its_budget_in_json(vectors: Vectors) -> None:
+def test_the_search_is_reported_with_its_budget_in_json(vectors: Vectors) -> None:
     x, y = vectors
-    document = json.loads(json.dumps(choose("knn", x, y, groups_of(y), 0).document(), allow_nan=False))
+    document = json.loads(json.dumps(search_model("knn", x, y, groups_of(y), 0).search.document(), allow_nan=False))
     assert {"mae", "mae_std", "folds", "rows", "candidates", "fits", "budget", "stopped_by"} <= set(document)
     assert set(document["budget"]) == {"fits", "seconds"}
     assert document["candidates"][0]["mae"] == document["mae"]
@@ -107,24 +112,24 @@ def test_auto_takes_a_mean_of_models_that_err_differently(monkeypatch: pytest.Mo
     x = rng.uniform(-1.0, 1.0, (300, 6)).astype(np.float32)
     y = 2.0 * x @ rng.normal(size=6) + 2.0 * np.sign(x[:, 0] * x[:, 1]) + rng.normal(size=300)
     budget = Budget(3 * len(AUTO_MODELS), 600.0)
-    choice = choose("auto", x, y, groups_of(y), 0, budget=budget)
+    choice = search_model("auto", x, y, groups_of(y), 0, budget=budget)
     assert choice.best.model == choice.model.name == ENSEMBLE
     members = choice.best.parameters["members"]
-    assert 2 <= len(members) <= race.MOST_MEMBERS
+    assert 2 <= len(members) <= model_search.MOST_MEMBERS
     assert sum(member["weight"] for member in members) == pytest.approx(1.0)
-    assert choice.best.mae <= race.WORTH_IT * choice.candidates[1].mae
-    monkeypatch.setattr(race, "WORTH_IT", 0.0)
-    assert choose("auto", x, y, groups_of(y), 0, budget=budget).best == choice.candidates[1]
+    assert choice.best.mae <= model_search.WORTH_IT * choice.search.candidates[1].mae
+    monkeypatch.setattr(model_search, "WORTH_IT", 0.0)
+    assert search_model("auto", x, y, groups_of(y), 0, budget=budget).best == choice.search.candidates[1]
 
 
 def test_auto_leaves_out_models_that_cannot_take_so_many_rows() -> None:
     x = np.random.default_rng(0).normal(size=(10_500, 2)).astype(np.float32)
     budget = Budget(2 * len(AUTO_MODELS), 600.0)
-    choice = choose("auto", x, x[:, 0].astype(np.float64), np.arange(len(x)).astype(str), seed=0, budget=budget)
-    assert {candidate.model for candidate in choice.candidates} - {ENSEMBLE} <= {
+    choice = search_model("auto", x, x[:, 0].astype(np.float64), np.arange(len(x)).astype(str), seed=0, budget=budget)
+    assert {candidate.model for candidate in choice.search.candidates} - {ENSEMBLE} <= {
         name for name in AUTO_MODELS if MODELS[name].max_rows is None
     }
-    assert choice.rows == 2000
+    assert choice.search.rows == 2000
 
 
 def test_a_fold_without_variation_does_not_stop_the_choice() -> None:
@@ -132,4 +137,4 @@ def test_a_fold_without_variation_does_not_stop_the_choice() -> None:
     y = np.zeros(12)
     y[0] = 1.0
     for name in ("ridge", "auto"):
-        assert np.isfinite(choose(name, x, y, np.arange(12).astype(str), seed=0).best.mae)
+        assert np.isfinite(search_model(name, x, y, np.arange(12).astype(str), seed=0).best.mae)

@@ -29,7 +29,7 @@ from matlake.regress.prediction.predict import predict
 @pytest.fixture
 def home(tmp_path: Path, embedded: matlake.Lake, trained: TrainResult) -> Path:
     """A folder with a copy of the trained head."""
-    shutil.copytree(embedded.path / "heads" / trained.card.name, tmp_path / "heads" / trained.card.name)
+    shutil.copytree(embedded.heads / trained.card.name, tmp_path / "heads" / trained.card.name)
     return tmp_path
 
 
@@ -42,12 +42,18 @@ def save(home: Path, card: HeadCard) -> HeadCard:
     return save_head(home, card, content_of(home), reference, {"parity.png": b"a plot"})
 
 
+def with_seed(card: HeadCard, seed: int) -> HeadCard:
+    return replace(card, training=replace(card.training, seed=seed))
+
+
 def content_of(home: Path, name: str = "gap") -> bytes:
     return (home / "heads" / name / "head.onnx").read_bytes()
 
 
 def test_a_head_survives_the_round_trip(home: Path, trained: TrainResult) -> None:
-    saved = save(home, replace(trained.card, name="copy", sha256="", reference_sha256=""))
+    domain = trained.card.domain
+    assert domain is not None
+    saved = save(home, replace(trained.card, name="copy", sha256="", domain=replace(domain, reference_sha256="")))
     head = load_head(home, "copy")
     assert head.card == saved == replace(trained.card, name="copy")
     values, coordinates = head.predict(np.zeros((3, 160), dtype=np.float32))
@@ -58,8 +64,8 @@ def test_a_head_survives_the_round_trip(home: Path, trained: TrainResult) -> Non
 
 
 def test_a_head_is_replaced_as_a_whole(home: Path, trained: TrainResult) -> None:
-    save(home, replace(trained.card, seed=99))
-    assert load_head(home, "gap").card.seed == 99
+    save(home, with_seed(trained.card, 99))
+    assert load_head(home, "gap").card.training.seed == 99
     names = [path.name for path in (home / "heads" / "gap").iterdir()]
     assert sorted(names) == ["card.json", "head.onnx", "plots", "reference.parquet"]
     assert [path.name for path in (home / "heads" / "gap" / "plots").iterdir()] == ["parity.png"]
@@ -92,11 +98,11 @@ def test_a_crash_while_replacing_leaves_the_old_head_or_the_new_one(
             patch.setattr(owner, name, crash_at(getattr(owner, name)))
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a dead process tidies nothing
         with pytest.raises(Crash):
-            save_head(home, replace(trained.card, seed=99), content, reference, {"parity.png": b"a plot"})
-    assert load_head(home, "gap").card.seed in (trained.card.seed, 99)
+            save_head(home, with_seed(trained.card, 99), content, reference, {"parity.png": b"a plot"})
+    assert load_head(home, "gap").card.training.seed in (trained.card.training.seed, 99)
     assert [card.name for card in list_heads(home)] == ["gap"]
-    save_head(home, replace(trained.card, seed=100), content, reference)
-    assert load_head(home, "gap").card.seed == 100
+    save_head(home, with_seed(trained.card, 100), content, reference)
+    assert load_head(home, "gap").card.training.seed == 100
 
 
 def test_an_unknown_head_is_answered_with_the_known_ones(home: Path) -> None:
@@ -107,9 +113,9 @@ def test_an_unknown_head_is_answered_with_the_known_ones(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../gap", "", ".replaced", "a/b", "x" * 101])
 def test_a_name_that_could_leave_the_folder_is_refused(home: Path, trained: TrainResult, name: str) -> None:
-    with pytest.raises(HeadError, match="is not a head name"):
+    with pytest.raises(HeadError, match="is not a valid head name"):
         load_head(home, name)
-    with pytest.raises(HeadError, match="is not a head name"):
+    with pytest.raises(HeadError, match="is not a valid head name"):
         save_head(home, replace(trained.card, name=name), b"", None)
 
 
@@ -145,11 +151,13 @@ def test_weights_in_another_file_and_custom_operators_are_refused_although_the_d
 
 def test_a_head_of_format_1_opens_for_ever(tmp_path: Path, embedded: matlake.Lake) -> None:
     lake = matlake.Lake(shutil.copytree(embedded.path, tmp_path / "lake"))
-    shutil.copytree(OLD, lake.path / "heads" / OLD.name)
+    shutil.copytree(OLD, lake.heads / OLD.name)
     answer = predict(lake, "gap-v1", ["TiO2", "GaN", "NaCl"])
     values = [prediction.value for prediction in answer.predictions]
     assert values == pytest.approx([3.2054165, 0.7142412, 2.1122653], abs=1e-4)
-    assert {(p.lower, p.ood_score, p.novelties, p.nearest) for p in answer.predictions} == {(None, None, (), ())}
+    assert {(p.lower, p.ood_score, p.elements_outside_training, p.nearest) for p in answer.predictions} == {
+        (None, None, (), ())
+    }
     assert answer.level is None
     card = load_head(lake.path, "gap-v1").card
     assert "train it again" in "\n".join(card_lines(card, lake.path))
@@ -187,8 +195,8 @@ def test_a_damaged_card_is_one_clear_error(home: Path, text: str) -> None:
 
 def test_a_newer_card_asks_for_an_update(home: Path) -> None:
     path = home / "heads" / "gap" / "card.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 3}))
-    with pytest.raises(HeadError, match="card format 3, newer than 2"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 4}))
+    with pytest.raises(HeadError, match="card format 4, newer than 3"):
         load_head(home, "gap")
 
 
@@ -208,9 +216,9 @@ def test_another_encoder_of_the_same_name_is_refused_with_both_digests(
 def test_a_head_says_what_it_was_made_from(embedded: matlake.Lake, trained: TrainResult) -> None:
     head: Head = load_head(embedded.path, "gap")
     card = head.card
-    assert (card.target, card.unit, card.model, card.split) == ("band_gap_eV", "eV", "ridge", "random")
-    assert card.n_train + card.n_test == 307
-    assert card.metrics["mae"] == trained.metrics.mae
-    assert card.parity is not None
-    assert card.parity <= 1e-4
+    assert (card.target, card.unit, card.model.kind, card.training.split) == ("band_gap_eV", "eV", "ridge", "random")
+    assert card.evaluation.n_train + card.evaluation.n_test == 307
+    assert card.evaluation.metrics.mae == trained.metrics.mae
+    assert card.model.parity is not None
+    assert card.model.parity <= 1e-4
     assert [feature.dim for feature in card.features] == [128, 32]

@@ -58,7 +58,7 @@ def test_people_see_the_unit_and_both_baselines(trained: TrainResult) -> None:
 
 
 def test_plots_are_kept_with_the_head(embedded: matlake.Lake, trained: TrainResult) -> None:
-    plots = embedded.path / "heads" / trained.card.name / "plots"
+    plots = embedded.heads / trained.card.name / "plots"
     names = ("error_by_distance", "learning_curve", "parity")
     expected = [f"{name}.{ending}" for name in names for ending in ("png", "svg")]
     assert sorted(path.name for path in plots.iterdir()) == expected
@@ -78,17 +78,17 @@ def test_auto_names_the_model_it_chose(embedded: matlake.Lake) -> None:
     steps: list[str] = []
     result = train(embedded, TrainRequest("band_gap_eV", [FEATURE], where="band_gap_eV > 0"), Progress(steps.append))
     assert result.card.name == "band_gap_eV-auto"
-    assert f"model {result.card.model}" in plain_lines(result.lines())[3]
+    assert f"model {result.card.model.kind}" in plain_lines(result.lines())[3]
     assert result.metrics.mae < result.baseline.mae
     assert any("cross-validating svr" in step for step in steps)
-    assert '"band_gap_eV" IS NOT NULL AND (band_gap_eV > 0' in result.card.training_sql
+    assert '"band_gap_eV" IS NOT NULL AND (band_gap_eV > 0' in result.card.training.sql
 
 
 def test_what_cannot_be_trained_is_said_before_the_work(embedded: matlake.Lake) -> None:
     for request, error, message in (
         (TrainRequest("band_gap_eV", [FEATURE], "oracle"), TrainingError, "unknown model"),
         (TrainRequest("band_gap_eV", [FEATURE], "ridge", split="halves"), TrainingError, "unknown split"),
-        (TrainRequest("band_gap_eV", [FEATURE], "ridge", name="a/b"), HeadError, "not a head name"),
+        (TrainRequest("band_gap_eV", [FEATURE], "ridge", name="a/b"), HeadError, "not a valid head name"),
         (TrainRequest("density", [FEATURE], "ridge"), TrainingError, "no column 'density'"),
     ):
         with pytest.raises(error, match=message):
@@ -104,12 +104,12 @@ def test_a_fine_tuned_encoder_becomes_a_head_like_any_other(
     result = train(embedded, TrainRequest("band_gap_eV", ["fractions"], f"fine-tune:{ENCODER}"))
     card = result.card
     assert card.name == f"band_gap_eV-fine-tune-{ENCODER}"
-    assert card.model == f"fine-tune:{ENCODER}"
-    assert card.parameters["source"] == ENCODER
-    assert card.parameters["source_sha256"] == embedded.find_encoder(ENCODER).card.sha256
+    assert card.model.kind == f"fine-tune:{ENCODER}"
+    assert card.model.parameters["source"] == ENCODER
+    assert card.model.parameters["source_sha256"] == embedded.find_encoder(ENCODER).card.sha256
     assert result.metrics.mae < result.baseline.mae
-    assert card.parity is not None
-    assert card.parity < 1e-5
+    assert card.model.parity is not None
+    assert card.model.parity < 1e-5
     assert any(line.startswith("elemnet on element fractions") for line in plain_lines(result.lines()))
     held = result.test
     again = [prediction.value for prediction in predict(embedded, card.name, held.formula.tolist()).predictions]
@@ -125,7 +125,7 @@ def test_a_network_of_an_encoders_weights_is_refused_before_the_work(
         (["fractions"], "fine-tune:resnet", EncoderError, "no encoder named 'resnet'"),
         (["fractions"], "fine-tune:", EncoderError, "is not NAME"),
         (["fractions"], f"fine-tune:{FEATURE}", EncoderError, "names a layer"),
-        (["fractions"], "mod-fine-tune:magpie", EncoderError, "no plain chain"),
+        (["fractions"], "mod-fine-tune:magpie", EncoderError, "not a plain chain"),
         (["fractions"], f"fine-tune:{ENCODER}-int8", EncoderError, "quantised to int8"),
         (["fractions"], f"distil:{ENCODER}", TrainingError, "unknown model"),
     ):

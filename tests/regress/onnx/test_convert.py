@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from quick_models import QUICK
@@ -13,7 +14,9 @@ from matlake.encoders.session import audit
 from matlake.errors import HeadError
 from matlake.regress.onnx.convert import check_parity, convert, run_graph
 from matlake.regress.regressors import MODELS, Fitted, fit_model
+from matlake.regress.regressors.ensemble import WeightedMean
 from matlake.regress.regressors.scaling import fit_scaler
+from matlake.regress.uncertainty.projection import fit_projection
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 
@@ -88,3 +91,23 @@ def test_a_wrong_conversion_is_refused(vectors: Vectors) -> None:
     with pytest.raises(HeadError, match="differs from the fitted model") as caught:
         check_parity(convert(fitted, x.shape[1]), fitted, x[240:])
     assert all(name in caught.value.hint for name in MODELS)
+
+
+def test_the_second_output_is_where_a_material_lies_among_the_training_rows(vectors: Vectors) -> None:
+    x, y = vectors
+    fitted = fit_model(MODELS["ridge"], {"alpha": 1.0}, x, y, seed=0)
+    projection = fit_projection(x, seed=0)
+    content = convert(fitted, x.shape[1], projection)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    values, coordinates = session.run(["value", "coordinates"], {"features": x})
+    assert values.tolist() == run_graph(convert(fitted, x.shape[1]), x).tolist()
+    assert coordinates.dtype == np.float32
+    assert coordinates == pytest.approx(projection.apply(x), abs=1e-4)
+
+
+def test_what_several_members_hold_is_written_once(vectors: Vectors) -> None:
+    x, y = vectors
+    member = fit_model(MODELS["knn"], {"n_neighbors": 3}, x, y, seed=0)
+    mean = WeightedMean((member, member), np.array([0.5, 0.5]))
+    alone, together = (len(convert(fitted, x.shape[1])) for fitted in (member, Fitted(None, mean, 0.0, 1.0)))
+    assert together < alone + 10_000

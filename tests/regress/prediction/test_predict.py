@@ -12,7 +12,7 @@ import pytest
 import matlake
 from matlake.errors import HeadError, SourceError
 from matlake.regress.heads.train_result import TrainResult
-from matlake.regress.prediction import predictor
+from matlake.regress.prediction import opened_head
 from matlake.regress.prediction.predict import predict
 from matlake.regress.prediction.predict_table import predict_table, predict_to_file
 from matlake.text_tables import plain_lines
@@ -27,8 +27,9 @@ def test_what_is_no_formula_is_explained_and_stops_nothing(embedded: matlake.Lak
     assert [(f.row, f.input) for f in answer.failed] == [(2, "Xx2"), (3, ""), (4, "He")]
     document = json.loads(json.dumps(answer.document(), allow_nan=False))
     assert (document["head"], document["unit"]) == ("gap", "eV")
-    contract = {"input", "value", "lower", "upper", "ood_score", "novelties", "doubts", "nearest"}
+    contract = {"input", "value", "lower", "upper", "ood_score", "novelties", "doubts", "warnings", "nearest"}
     assert set(document["predictions"][0]) == contract
+    assert all(one["warnings"] == one["doubts"] for one in document["predictions"])
     assert set(document["predictions"][0]["nearest"][0]) == {"dataset", "material_id", "formula", "value", "distance"}
     assert any("GaN" in line and " eV  [" in line for line in plain_lines(answer.lines()))
 
@@ -44,7 +45,7 @@ def test_a_prediction_does_not_depend_on_the_company(
 ) -> None:
     formulas = pq.read_table(gaps)["formula"].to_pylist()[:50]
     whole = predict(embedded, "gap", formulas)
-    monkeypatch.setattr(predictor, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(opened_head, "CHUNK_ROWS", 7)
     pieces = predict(embedded, "gap", formulas)
     assert [p.value for p in pieces.predictions] == pytest.approx([p.value for p in whole.predictions], abs=1e-4)
 
@@ -71,7 +72,15 @@ def test_a_written_table_explains_every_row(embedded: matlake.Lake, tmp_path: Pa
     report = predict_to_file(embedded, "gap", source, output, formula_column="what")
     table = pacsv.read_csv(output) if ending == "csv" else pq.read_table(output)
     own = ["predicted_band_gap_eV", "prediction_failure", "lower_band_gap_eV", "upper_band_gap_eV", "ood_score"]
-    assert table.column_names == ["id", "what", *own, "novel_elements", "doubts", "nearest_training_materials"]
+    assert table.column_names == [
+        "id",
+        "what",
+        *own,
+        "novel_elements",
+        "doubts",
+        "warnings",
+        "nearest_training_materials",
+    ]
     assert table["id"].to_pylist() == [1, 2, 3]
     values = table["predicted_band_gap_eV"].to_pylist()
     assert [value is None for value in values] == [False, True, False]
@@ -107,7 +116,7 @@ def test_prediction_needs_neither_scikit_learn_nor_torch(embedded: matlake.Lake,
     code = (
         "import sys; from pathlib import Path; import matlake; from matlake.regress.prediction.predict import predict; "
         f"predict(matlake.open_lake(Path({str(embedded.path)!r})), {trained.card.name!r}, ['TiO2']); "
-        "print({'sklearn', 'skl2onnx', 'torch'} & set(sys.modules))"
+        "print({'sklearn', 'skl2onnx', 'spox', 'torch'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -158,5 +158,5 @@ def test_a_step_with_a_gradient_that_is_no_number_is_left_out() -> None:
 def test_widths_are_read_or_refused() -> None:
     assert parse_widths("512-256-128") == (512, 256, 128)
     for text in ("", "512,256", "0", "512-", "-3", "9999999", "wide"):
-        with pytest.raises(TrainingError, match="no widths"):
+        with pytest.raises(TrainingError, match="not valid widths"):
             parse_widths(text)

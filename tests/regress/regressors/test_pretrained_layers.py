@@ -77,7 +77,7 @@ def test_the_output_is_the_encoders_prediction(layers: Layers, fractions: NDArra
         (f"{ELEMNET}-int8", "quantised to int8"),
         ("fractions", "Identity follows fractions"),
         ("magpie", "it takes fractions, charge_neutral"),
-        ("schnet-mp-formation-energy", "no plain chain of dense layers"),
+        ("schnet-mp-formation-energy", "not a plain chain of dense layers"),
     ],
 )
 def test_encoders_whose_weights_are_no_start_are_refused(name: str, reason: str) -> None:
@@ -104,7 +104,7 @@ def test_a_graph_that_only_looks_like_a_chain_is_refused(
         next(a for a in gemm.attribute if a.name == "alpha").f = 2.0
 
     for edit in (other_activation, no_activation, shortcut, doubled):
-        with pytest.raises(EncoderError, match="no plain chain"):
+        with pytest.raises(EncoderError, match="not a plain chain"):
             read_source_layers(changed(edit))
 
 

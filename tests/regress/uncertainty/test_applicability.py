@@ -13,9 +13,9 @@ from matlake.regress.uncertainty.applicability import (
     block_of,
     block_rows,
     blocks_of,
-    doubts,
     element_rows,
-    novel_elements,
+    elements_outside_training,
+    low_confidence_reasons,
 )
 from matlake.studies.extrapolation.coverage_of_elements import continuity
 from matlake.text_tables import plain_lines
@@ -34,7 +34,7 @@ def test_rows_are_counted_by_element_and_by_their_blocks() -> None:
 
 
 def test_an_element_that_hardly_any_training_row_holds_is_named() -> None:
-    assert novel_elements(["O", "Pu", "Ti"], {"O": 900, "Ti": FEW, "Pu": FEW - 1}) == ("Pu",)
+    assert elements_outside_training(["O", "Pu", "Ti"], {"O": 900, "Ti": FEW, "Pu": FEW - 1}) == ("Pu",)
 
 
 @pytest.mark.parametrize(
@@ -45,29 +45,34 @@ def test_an_element_that_hardly_any_training_row_holds_is_named() -> None:
         (
             ["O", "Pu"],
             0.5,
-            ("only 3 training materials hold Pu", "no training material holds elements of the blocks p, f"),
+            (
+                "only 3 training materials contain Pu",
+                "no training material contains elements of the blocks p, f together",
+            ),
         ),
-        (["Ti"], 0.5, ("only one training material holds d elements alone",)),
+        (["Ti"], 0.5, ("only one training material contains only d elements",)),
     ],
 )
 def test_reasons_are_given_in_words(symbols: list[str], score: float, expected: tuple[str, ...]) -> None:
-    assert doubts(symbols, score, {"O": 900, "Ti": FEW, "Pu": 3}, {"pd": 40, "d": 1}) == expected
+    assert low_confidence_reasons(symbols, score, {"O": 900, "Ti": FEW, "Pu": 3}, {"pd": 40, "d": 1}) == expected
 
 
 def test_a_card_without_blocks_leaves_that_part_out() -> None:
-    assert doubts(["Ti"], 0.5, {"Ti": FEW}, {}) == ()
+    assert low_confidence_reasons(["Ti"], 0.5, {"Ti": FEW}, {}) == ()
 
 
 @pytest.mark.usefixtures("trained")
 def test_predict_doubts_what_the_evaluation_doubts(embedded: matlake.Lake) -> None:
-    rows = pq.read_table(embedded.path / "heads" / "gap" / "reference.parquet")
+    rows = pq.read_table(embedded.heads / "gap" / "reference.parquet")
     trained_on = rows["formula"].to_pylist()
     answer = predict(embedded, "gap", [*trained_on[:100], "PuN", "CsAu", "XeF2"])
     asked = [one.input for one in answer.predictions]
     found = continuity(matrix_of(trained_on).fractions, matrix_of(asked).fractions)
     scores = np.array([one.ood_score for one in answer.predictions])
     doubted = found.discontinuous | (scores > 1.0)
-    assert [bool(one.doubts) for one in answer.predictions] == doubted.tolist()
+    assert [bool(one.warnings) for one in answer.predictions] == doubted.tolist()
     assert 0 < doubted.sum() < len(asked)
-    assert load_head(embedded.path, "gap").card.block_rows
+    domain = load_head(embedded.path, "gap").card.domain
+    assert domain is not None
+    assert domain.block_rows
     assert any("doubtful: " in line for line in plain_lines(answer.lines()))

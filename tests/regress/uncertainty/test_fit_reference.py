@@ -16,7 +16,7 @@ from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
 from matlake.regress.regressors import MODELS, fit_model
 from matlake.regress.uncertainty.conformal import ALL_FOLDS_ROWS, calibrate, out_of_fold_residuals
-from matlake.regress.uncertainty.fit_reference import make_interval, make_reference, remember
+from matlake.regress.uncertainty.fit_reference import choose_reference, make_interval, make_reference
 from matlake.regress.uncertainty.projection import fit_projection
 from matlake.regress.uncertainty.reference_set import Reference, Surroundings
 from matlake.text_tables import plain_lines
@@ -32,7 +32,7 @@ def matrix(embedded: matlake.Lake) -> Matrix:
 
 def test_one_is_the_95th_percentile_of_what_training_rows_would_score_as_strangers(matrix: Matrix) -> None:
     rows = np.arange(len(matrix.y))
-    remembered = remember(matrix, rows, seed=0)
+    remembered = choose_reference(matrix, rows, seed=0)
     strangers = []
     for row in rows:
         others = np.flatnonzero(matrix.groups != matrix.groups[row])
@@ -53,7 +53,7 @@ def test_a_large_set_is_calibrated_on_one_fold(matrix: Matrix, monkeypatch: pyte
     monkeypatch.setattr("matlake.regress.uncertainty.conformal.ALL_FOLDS_ROWS", 100)
     residuals = out_of_fold_residuals(MODELS["ridge"], RIDGE, matrix.x, matrix.y, matrix.groups, 0)
     assert 0.1 < np.isfinite(residuals).mean() < 0.3
-    remembered = remember(matrix, np.arange(len(matrix.y)), 0)
+    remembered = choose_reference(matrix, np.arange(len(matrix.y)), 0)
     interval = make_interval(remembered, residuals)
     assert interval.calibration_rows == np.isfinite(residuals).sum() < len(matrix.y) < ALL_FOLDS_ROWS
     around = make_reference(matrix, remembered, residuals).nearest(remembered.coordinates[:50])
@@ -104,10 +104,12 @@ def test_a_gap_without_residuals_falls_back_on_all_of_them() -> None:
 def test_what_a_head_remembers_survives_the_round_trip(embedded: matlake.Lake, trained: TrainResult) -> None:
     reference = load_head(embedded.path, "gap").reference
     assert reference is not None
-    assert len(reference.value) == trained.card.n_train == trained.card.reference_rows
+    domain = trained.card.domain
+    assert domain is not None
+    assert len(reference.value) == trained.card.evaluation.n_train == domain.reference_rows
     content = reference.to_bytes()
     with pytest.raises(HeadError, match=r"reference.parquet of head gap does not match"):
-        Reference.from_bytes(content[:-1] + b"x", trained.card.reference_sha256, "gap")
+        Reference.from_bytes(content[:-1] + b"x", domain.reference_sha256, "gap")
     assert not np.isnan(reference.residual).any()
 
 

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from samples import CRYSTAL_ENCODER, ELASTIC, ENCODER
 
 from matlake import Lake, embed, import_table, open_encoder, open_lake
-from matlake.encoders.encoder import Encoder
+from matlake.encoders.base import GraphsToEncode
+from matlake.encoders.card import InputKind
+from matlake.encoders.composition_encoder import CompositionEncoder
+from matlake.encoders.crystal_encoder import CrystalEncoder
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import MissingExtraError, NotFiniteError
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
-from matlake.materials.pair_graphs import PairGraphs
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.progress import Progress
 from matlake.store import delta
@@ -140,14 +142,19 @@ def test_several_layers_come_from_one_run_and_equal_graph_parameters_share_graph
     calls: list[object] = []
 
     def counted(home: type, name: str) -> None:
-        inner = getattr(home, name)
-        monkeypatch.setattr(home, name, lambda *some, **named: calls.append(name) or inner(*some, **named))
+        inner, called = getattr(home, name), f"{home.__name__}.{name}"
+        monkeypatch.setattr(home, name, lambda *some, **named: calls.append(called) or inner(*some, **named))
 
     counted(GraphRecipe, "build")
-    counted(Encoder, "encode_graphs")
-    counted(Encoder, "encode_fractions")
+    counted(CrystalEncoder, "encode_inputs")
+    counted(CompositionEncoder, "encode_inputs")
     embed(crystals, [POOLED, FIRST, "twin", COMPOSITION, f"{ENCODER}@15"])
-    assert sorted(calls) == ["build", "encode_fractions", "encode_graphs", "encode_graphs"]
+    assert sorted(calls) == [
+        "CompositionEncoder.encode_inputs",
+        "CrystalEncoder.encode_inputs",
+        "CrystalEncoder.encode_inputs",
+        "GraphRecipe.build",
+    ]
     assert close(vectors_of(stored(crystals, encoder="twin")), vectors_of(stored(crystals)))
 
 
@@ -231,15 +238,16 @@ def test_only_what_a_layer_lacks_is_embedded(few: Lake, write: Callable[..., Pat
 
 
 def test_values_that_are_not_finite_fail_alone(few: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    inner = Encoder.encode_graphs
+    inner = CrystalEncoder.encode_inputs
 
-    def overflowing(self: Encoder, graphs: PairGraphs, *others: Any) -> list[NDArray[np.float32]]:
+    def overflowing(self: CrystalEncoder, inputs: GraphsToEncode, *others: Any) -> list[NDArray[np.float32]]:
+        graphs = inputs.graphs
         magnesium = np.logical_or.reduceat(graphs.numbers == 12, graphs.atom_offsets[:-1])
         if magnesium.any():
             raise NotFiniteError("not finite", np.flatnonzero(magnesium).tolist())
-        return inner(self, graphs, *others)
+        return inner(self, inputs, *others)
 
-    monkeypatch.setattr(Encoder, "encode_graphs", overflowing)
+    monkeypatch.setattr(CrystalEncoder, "encode_inputs", overflowing)
     report = embed(few, [POOLED, FIRST])
     assert (report.embedded, report.skipped, report.failed) == (2 * 3, 2 * 1, 2 * 2)
     assert ids(few, "SELECT material_id, reason FROM failures WHERE stage = 'embed'")[0] == ("d", NOT_FINITE)
@@ -249,7 +257,7 @@ def test_values_that_are_not_finite_fail_alone(few: Lake, monkeypatch: pytest.Mo
 def test_an_error_in_a_thread_ends_the_run_with_what_is_committed(
     crystals: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "MOST_CRYSTALS", {"cpu": 20})
+    monkeypatch.setitem(shards.MOST_CONTENTS, InputKind.CRYSTAL, {"cpu": 20})
     write_part, calls = delta.write_part, []
 
     def full(root: Path, table: pa.Table, partition: dict[str, str], vectors: tuple[str, ...] = ()) -> delta.Part:
@@ -283,16 +291,18 @@ def test_for_a_fast_device_batches_are_made_ahead_and_vectors_are_the_same(
     plain = open_lake(shutil.copytree(elastic, tmp_path / "plain"))
     embed(plain, [POOLED])
     batches: list[object] = []
-    inner = Encoder.encode_graphs
+    inner = CrystalEncoder.encode_inputs
 
-    def counted(self: Encoder, graphs: PairGraphs, layers: list[str], made: Any) -> list[NDArray[np.float32]]:
-        batches.append(made)
-        return inner(self, graphs, layers, made)
+    def counted(self: CrystalEncoder, inputs: GraphsToEncode, layers: list[str]) -> list[NDArray[np.float32]]:
+        batches.append(inputs.batches)
+        return inner(self, inputs, layers)
 
-    def fast(folder: Path, *, device: str, layers: list[str]) -> Encoder:
-        return replace(open_encoder(folder, layers=layers), device=device)  # on the processor all the same
+    def fast(folder: Path, *, device: str, layers: list[str]) -> CrystalEncoder:
+        opened = open_encoder(folder, layers=layers)
+        assert isinstance(opened, CrystalEncoder)
+        return replace(opened, device=device)  # on the processor all the same
 
-    monkeypatch.setattr(Encoder, "encode_graphs", counted)
+    monkeypatch.setattr(CrystalEncoder, "encode_inputs", counted)
     monkeypatch.setattr(targets, "open_encoder", fast)
     embed(crystals, [POOLED], device="cuda", workers=2)
     assert batches
@@ -315,7 +325,7 @@ def run_embed(lake: Path) -> "subprocess.Popen[bytes]":
 from pathlib import Path
 from matlake import embed, open_lake
 from matlake.store.embedding import shards
-shards.MOST_CRYSTALS = {{"cpu": 10}}
+shards.MOST_CONTENTS["crystal"] = {{"cpu": 10}}
 print(embed(open_lake(Path({str(lake)!r})), [{POOLED!r}, {FIRST!r}], workers=2))
 """
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)

@@ -10,8 +10,9 @@ import pytest
 from samples import CRYSTAL_ENCODER, ENCODER
 
 from matlake import Lake, open_lake
+from matlake.encoders.card import InputKind
 from matlake.store.embedding import shards
-from matlake.store.embedding.encoding import by_recipe
+from matlake.store.embedding.encoding import by_inputs
 from matlake.store.embedding.shards import Cutter, read_contents, split
 from matlake.store.embedding.targets import Target, open_targets
 
@@ -44,7 +45,7 @@ def sizes(found: list[shards.Shard]) -> list[list[int]]:
 def test_contents_wait_until_a_shard_is_full(
     targets: list[Target], contents: Callable[..., pa.Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "MOST_CRYSTALS", {"cpu": 3})
+    monkeypatch.setitem(shards.MOST_CONTENTS, InputKind.CRYSTAL, {"cpu": 3})
     cutter = Cutter(targets)
     assert list(cutter.add(contents(1, 2), np.ones((2, 2), bool))) == []
     assert sizes(list(cutter.add(contents(3, 4, 5, 6), np.ones((4, 2), bool)))) == [[1, 2, 3]]
@@ -54,7 +55,7 @@ def test_contents_wait_until_a_shard_is_full(
 def test_atoms_bound_a_shard_but_each_holds_a_crystal(
     targets: list[Target], contents: Callable[..., pa.Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "GRAPH_BYTES", {"cpu": 10 * 20 * 12})  # ten atoms with twelve neighbours each
+    monkeypatch.setattr(shards, "INPUT_BYTES", {"cpu": 10 * 20 * 12})  # ten atoms with twelve neighbours each
     cutter = Cutter(targets)
     atoms = (4, 6, 1, 30, 2, 8, 5)
     found = [*cutter.add(contents(*atoms), np.ones((len(atoms), 2), bool)), *cutter.rest()]
@@ -80,7 +81,7 @@ def test_contents_that_lack_the_same_layers_go_together(
 
 def test_long_vectors_make_small_shards(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     def rows(*features: str) -> int:
-        table = pa.table({"content_hash": [str(row) for row in range(20_000)]})
+        table = pa.table({"content_hash": [str(row) for row in range(20_000)], "atomic_numbers": [[8, 22]] * 20_000})
         opened = open_targets(lake, [*features], "cpu")
         return len(next(Cutter(opened).add(table, np.ones((20_000, len(opened)), bool))).contents)
 
@@ -94,7 +95,7 @@ def test_long_vectors_make_small_shards(lake: Lake, monkeypatch: pytest.MonkeyPa
 def test_encoders_with_equal_graph_parameters_share_a_shard(lake: Lake, contents: Callable[..., pa.Table]) -> None:
     other = "schnet-mp-formation-energy"
     targets = open_targets(lake, [CRYSTAL_ENCODER, other, f"{CRYSTAL_ENCODER}@1"], "cpu")
-    parts = list(by_recipe(shards.Shard(tuple(targets), contents(1, 2))))
+    parts = list(by_inputs(shards.Shard(tuple(targets), contents(1, 2))))
     names = [[f"{target.model.encoder.card.architecture}@{target.layer}" for target in part.targets] for part in parts]
     assert names == [["cgcnn@pooled", "cgcnn@1"], ["schnet@pooled"]]
 

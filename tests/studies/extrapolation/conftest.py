@@ -10,7 +10,8 @@ from extrapolation_samples import FIRST, POOLED, TARGET
 from samples import ELASTIC
 
 import matlake
-from matlake.studies.extrapolation.evaluate import ExtrapolationRequest, ExtrapolationResult, evaluate_extrapolation
+from matlake.studies.extrapolation.evaluate import ExtrapolationResult, evaluate_extrapolation
+from matlake.studies.extrapolation.request import ExtrapolationRequest
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from samples import CRYSTAL_ENCODER, ELASTIC
 
-from matlake.encoders.encoder import open_encoder
+from matlake.encoders.encoder import open_crystal_encoder, open_encoder
 from matlake.encoders.registry import find_encoder
 from matlake.errors import EncoderError, TrainingError
 from matlake.materials.crystal import CrystalColumns
@@ -36,12 +36,12 @@ def y(crystals: CrystalColumns) -> np.ndarray:
 
 def _tiny(way: EndToEnd) -> EndToEnd:
     """Return a way with a network of eight numbers an atom."""
-    sizes = {**way.card.training["sizes"], "atom_width": 8, "convolutions": 2, "hidden_width": 8}
-    graph = {**way.card.input_parameters["graph"], "blocks": 2}
+    sizes = {**way.card.training.sizes, "atom_width": 8, "convolutions": 2, "hidden_width": 8}
+    graph = replace(way.recipe, blocks=2)
     card = replace(
         way.card,
-        training={**way.card.training, "sizes": sizes},
-        input_parameters={**way.card.input_parameters, "graph": graph},
+        training=replace(way.card.training, sizes=sizes),
+        input_parameters=replace(way.card.input_parameters, graph=graph),
     )
     return replace(way, card=card)
 
@@ -122,8 +122,7 @@ def test_ways_that_differ_have_identities_that_do(crystals: CrystalColumns) -> N
     assert [way.encoder for way in ways[:2]] == [None, CRYSTAL_ENCODER]
     assert len({repr(way.identity()) for way in ways}) == len(ways)
     shared = Shared()
-    recipe = open_encoder(registered[0].folder).recipe
-    assert recipe is not None
+    recipe = open_crystal_encoder(registered[0].folder).recipe
     assert shared.graphs(recipe, crystals) is shared.graphs(recipe, crystals)
 
 

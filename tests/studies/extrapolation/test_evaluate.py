@@ -15,12 +15,12 @@ from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import EncoderError, LeakageError, TrainingError
 from matlake.regress.splits.held_out import HeldOut
 from matlake.regress.splits.split import Split
-from matlake.studies import ledger
-from matlake.studies.extrapolation import runner, tasks
+from matlake.studies import results, runner
+from matlake.studies.extrapolation import measuring, tasks
 from matlake.studies.extrapolation.evaluate import ExtrapolationResult
-from matlake.studies.extrapolation.measurement import Measurement
 from matlake.studies.extrapolation.methods import HEAD, MEAN, NEAREST, SCRATCH
 from matlake.studies.extrapolation.report import MEASURED, NOT_RUN, PARTLY, REFUSED
+from matlake.studies.measurement import Measurement
 
 Evaluate = Callable[..., ExtrapolationResult]
 ENERGY = "formation_energy_eV_per_atom"
@@ -38,10 +38,10 @@ def test_every_way_predicts_the_same_rows_and_the_report_tells_their_errors(eval
     names = ["mean", "nearest on A", "ridge on A", "nearest on B", "ridge on B", "scratch:cgcnn"]
     y = result.rows.matrix.y
     for split in report.splits:
-        assert [way.way for way in split.ways] == names
-        assert {way.state for way in split.ways} == {MEASURED}
-        for way in split.ways:
-            cells = [cell for cell in result.cells if (cell.task.split, cell.way.name) == (split.split, way.way)]
+        assert [one.method for one in split.methods] == names
+        assert {way.state for way in split.methods} == {MEASURED}
+        for way in split.methods:
+            cells = [cell for cell in result.cells if (cell.task.split, cell.method.name) == (split.split, way.method)]
             errors = [
                 np.abs(np.array(cell.measurement.predictions) - y[cell.task.held.test])
                 for cell in cells
@@ -52,20 +52,20 @@ def test_every_way_predicts_the_same_rows_and_the_report_tells_their_errors(eval
             assert way.rmse == pytest.approx(np.mean([np.sqrt((one**2).mean()) for one in errors]))
             assert way.rmse_interval is not None
             assert way.rmse_interval[0] < way.rmse < way.rmse_interval[1]
-        heads = [way for way in split.ways if way.kind == HEAD]
-        assert split.decoupled == min(heads, key=lambda way: way.validation_mae or 0.0).way
-        assert split.best_on_test == min(heads, key=lambda way: way.rmse or 0.0).way
+        heads = [way for way in split.methods if way.kind == HEAD]
+        assert split.decoupled == min(heads, key=lambda way: way.validation_mae or 0.0).method
+        assert split.best_on_test == min(heads, key=lambda way: way.rmse or 0.0).method
         (ratio,) = split.ratios
-        head, network = split.way(split.decoupled or ""), split.way("scratch:cgcnn")
+        head, network = split.method(split.decoupled or ""), split.method("scratch:cgcnn")
         assert ratio.rmse == pytest.approx((network.rmse or 0.0) / (head.rmse or 1.0))
         assert ratio.rmse_interval[0] < ratio.rmse < ratio.rmse_interval[1]
     high, drawn = report.splits
     task = result.cells[0].task
     held = np.abs(y[task.held.train].mean() - y[task.held.test]).mean()
-    assert high.way("mean").mae == pytest.approx(held, rel=1e-6)
+    assert high.method("mean").mae == pytest.approx(held, rel=1e-6)
     assert len(high.descriptions) == 1
     assert len(drawn.descriptions) == 2
-    assert {way.kind for way in high.ways} == {MEAN, NEAREST, HEAD, SCRATCH}
+    assert {way.kind for way in high.methods} == {MEAN, NEAREST, HEAD, SCRATCH}
     assert len(high.failures) == 5
     assert {failure.everything.rows for failure in high.failures} == {2 * high.n_test}
 
@@ -74,9 +74,9 @@ def test_a_run_that_was_stopped_goes_on_and_equals_one_that_was_not(
     evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = evaluated([QuickNetwork()], name="whole")
-    monkeypatch.setattr(ledger, "_WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(results, "_WRITE_SECONDS", 0.0)
     added: list[str] = []
-    add = ledger.Ledger.add
+    add = results.Results.add
 
     def killed(self: Any, measurement: Measurement, *, at_once: bool = False) -> None:
         if len(added) >= 7:
@@ -85,7 +85,7 @@ def test_a_run_that_was_stopped_goes_on_and_equals_one_that_was_not(
         add(self, measurement, at_once=at_once)
 
     with monkeypatch.context() as stopping:
-        stopping.setattr(ledger.Ledger, "add", killed)
+        stopping.setattr(results.Results, "add", killed)
         with pytest.raises(KeyboardInterrupt):
             evaluated([QuickNetwork()], name="stopped")
     resumed = evaluated([QuickNetwork()], name="stopped")
@@ -106,23 +106,23 @@ def test_a_budget_ends_a_training_between_epochs_and_the_next_run_goes_on(
     network = QuickNetwork()
     late = iter([False, False, True])
     with monkeypatch.context() as clock:
-        clock.setattr(runner.Desk, "_is_late", lambda _: next(late, True))
+        clock.setattr(runner.Runner, "is_late", property(lambda _: next(late, True)))
         result = evaluated([network], **about)
     assert result.out_of_time
     assert network.epochs == [0, 1]
-    assert result.report.splits[0].way("scratch:cgcnn").state == NOT_RUN
-    assert "budget" in result.lines()[-1]
+    assert result.report.splits[0].method("scratch:cgcnn").state == NOT_RUN
+    assert "time is up" in result.lines()[-1]
     assert list((elastic.path / "unfinished").iterdir())
     result = evaluated([network], **about)
     assert network.epochs == [0, 1, 2]
     assert result.made == 1
-    assert not list((elastic.path / "unfinished").iterdir())
+    assert not list((elastic.unfinished).iterdir())
 
 
 def test_without_time_nothing_is_measured_and_all_is_marked(evaluated: Evaluate) -> None:
     started = time.monotonic()
     result = evaluated(seconds=1e-9)
-    assert {way.state for split in result.report.splits for way in split.ways} == {NOT_RUN}
+    assert {way.state for split in result.report.splits for way in split.methods} == {NOT_RUN}
     assert (result.made, result.out_of_time) == (0, True)
     assert time.monotonic() - started < 20
 
@@ -158,38 +158,38 @@ def test_an_encoder_that_knows_the_tested_values_is_refused_until_its_table_clea
     tuned = QuickNetwork(f"fine-tune:{CRYSTAL_ENCODER}", encoder=CRYSTAL_ENCODER)
     networks = [QuickNetwork(), tuned]
     report = evaluated(networks, **about).report
-    states = {way.way: way.state for way in report.splits[0].ways}
+    states = {way.method: way.state for way in report.splits[0].methods}
     clean = {"mean", "scratch:cgcnn"}
     assert {name for name, state in states.items() if state == MEASURED} == clean
     assert {state for name, state in states.items() if name not in clean} == {REFUSED}
-    assert "may have been trained on formation_energy_eV_per_atom of" in report.splits[0].way("ridge on A").reason
+    assert "may have been trained on formation_energy_eV_per_atom of" in report.splits[0].method("ridge on A").reason
     assert report.splits[0].decoupled is None
 
     sha256 = elastic.find_encoder(CRYSTAL_ENCODER).card.sha256
     result = evaluated(networks, {sha256: TrainingContents(frozenset())}, **about)
-    assert {way.state for way in result.report.splits[0].ways} == {MEASURED}
+    assert {way.state for way in result.report.splits[0].methods} == {MEASURED}
     seen = result.rows.matrix.groups[result.cells[0].task.held.test[:1]].tolist()
     refused = evaluated(networks, {sha256: TrainingContents(frozenset(seen))}, **about).report.splits[0]
-    assert refused.way("ridge on A").state == refused.way(tuned.name).state == REFUSED
-    assert "was trained on" in refused.way("ridge on A").reason
+    assert refused.method("ridge on A").state == refused.method(tuned.name).state == REFUSED
+    assert "was trained on" in refused.method("ridge on A").reason
     told = evaluated(networks, {sha256: TrainingContents(frozenset(seen))}, policy="report", **about).report.splits[0]
-    assert told.way("ridge on A").state == MEASURED
-    assert told.way("ridge on A").unseen_rows == told.n_test - 1
+    assert told.method("ridge on A").state == MEASURED
+    assert told.method("ridge on A").outside_rows == told.n_test - 1
 
 
 def test_errors_on_rows_that_no_encoder_has_seen_are_told_apart(evaluated: Evaluate, elastic: matlake.Lake) -> None:
     sha256 = elastic.find_encoder(CRYSTAL_ENCODER).card.sha256
     first = evaluated(splits=("value:high",), seeds=1)
-    cell = next(cell for cell in first.cells if cell.way.name == "ridge on A")
+    cell = next(cell for cell in first.cells if cell.method.name == "ridge on A")
     test = cell.task.held.test
     groups = first.rows.matrix.groups
     seen = TrainingContents(frozenset(groups[test[: len(test) // 2]].tolist()))
-    way = evaluated((), {sha256: seen}, splits=("value:high",), seeds=1).report.splits[0].way("ridge on A")
+    way = evaluated((), {sha256: seen}, splits=("value:high",), seeds=1).report.splits[0].method("ridge on A")
     fresh = ~np.isin(groups[test], list(seen.compositions))
     errors = cell.errors(first.rows.matrix.y)
     assert errors is not None
-    assert way.unseen_rows == fresh.sum()
-    assert way.unseen_mae == pytest.approx(errors[fresh].mean())
+    assert way.outside_rows == fresh.sum()
+    assert way.outside_mae == pytest.approx(errors[fresh].mean())
     assert way.exposures[0].compositions == len(test) - fresh.sum()
 
 
@@ -197,23 +197,23 @@ def test_networks_may_be_trained_with_fewer_seeds_and_what_others_gave_is_shown(
     about: dict[str, Any] = {"splits": ("value:high",), "models": ("ridge",)}
     long = QuickNetwork("scratch:schnet")
     few = evaluated([QuickNetwork(), long], network_seeds=1, **about).report.splits[0]
-    assert few.way("scratch:cgcnn").seeds == few.way("scratch:schnet").seeds == (0,)
-    assert few.way("scratch:cgcnn").state == PARTLY
+    assert few.method("scratch:cgcnn").seeds == few.method("scratch:schnet").seeds == (0,)
+    assert few.method("scratch:cgcnn").state == PARTLY
     evaluated([QuickNetwork()], **about)
     both = evaluated([QuickNetwork(), long], network_seeds=1, **about)
     assert both.made == 0
     split = both.report.splits[0]
-    assert (split.way("scratch:cgcnn").seeds, split.way("scratch:schnet").seeds) == ((0, 1), (0,))
+    assert (split.method("scratch:cgcnn").seeds, split.method("scratch:schnet").seeds) == ((0, 1), (0,))
     assert "scratch:schnet (1 of 2 seeds)" in "\n".join(both.lines())
 
 
 def test_models_for_few_rows_get_as_many_compositions_as_they_are_meant_for(
     evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named = runner.named_model
-    monkeypatch.setattr(runner, "named_model", lambda name: replace(named(name), max_rows=60))
+    named = measuring.named_model
+    monkeypatch.setattr(measuring, "named_model", lambda name: replace(named(name), max_rows=60))
     report = evaluated(splits=("value:high",), seeds=1).report
-    assert (report.splits[0].way("ridge on A").fit_rows or 0) <= 60
+    assert (report.splits[0].method("ridge on A").fit_rows or 0) <= 60
     assert report.splits[0].n_train > 60
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from extrapolation_samples import QuickNetwork
 
+from benchmarks.helpers.extrapolation_tables import overview
 from matlake.errors import LakeError
 from matlake.studies.extrapolation.evaluate import ExtrapolationResult
-from matlake.studies.extrapolation.files import write_report
-from matlake.studies.extrapolation.markdown import markdown, overview
-from matlake.studies.extrapolation.report_text import number
+from matlake.studies.extrapolation.tables import markdown
+from matlake.studies.report import number
+from matlake.studies.report_files import write_report
 
 
 @pytest.fixture
@@ -32,14 +33,14 @@ def test_tables_hold_the_numbers_of_the_report(result: ExtrapolationResult) -> N
     report = result.report
     split = report.split("value:high")
     text = markdown(report)
-    by_way = {row["way"].rstrip("*†"): row for row in _rows(text, "way")}
-    for way in split.ways:
-        assert by_way[way.way]["RMSE"] == number(way.rmse)
-        assert by_way[way.way]["MAE"] == number(way.mae)
+    by_way = {row["method"].rstrip("*†"): row for row in _rows(text, "method")}
+    for way in split.methods:
+        assert by_way[way.method]["RMSE"] == number(way.rmse)
+        assert by_way[way.method]["MAE"] == number(way.mae)
     (row, _) = _rows(overview([report]), "property")
-    head = split.way(split.decoupled or "")
+    head = split.method(split.decoupled or "")
     assert row["its RMSE"].startswith(f"{number(head.rmse)} [")
-    assert row["from scratch"] == f"{number(split.way('scratch:cgcnn').rmse)} (cgcnn)"
+    assert row["from scratch"] == f"{number(split.method('scratch:cgcnn').rmse)} (cgcnn)"
     assert row["ratio"] == "–"
     assert f"{split.ratios[0].rmse:.2f} [" in overview([report])
     failures = {row["MAE (rows)"]: row for row in _rows(text, "MAE (rows)")}
@@ -68,7 +69,7 @@ def test_a_folder_gets_tables_plots_and_numbers(result: ExtrapolationResult, tmp
     split = document["splits"][0]
     assert split["ratios"][0]["way"] == "scratch:cgcnn"
     assert {way["way"]: way["rmse"] for way in split["ways"]} == {
-        way.way: way.rmse for way in result.report.splits[0].ways
+        way.method: way.rmse for way in result.report.splits[0].methods
     }
     assert split["ways"][1]["exposures"][0]["encoder"] == "cgcnn-mp-formation-energy"
     svg = (tmp_path / "report" / "extrapolation_errors.svg").read_text()

@@ -11,7 +11,7 @@ from samples import BUNDLED
 
 import matlake
 from matlake.regress.regressors import Parameters
-from matlake.studies.transfer import runner, search, successive_halving
+from matlake.studies.transfer import search, successive_halving, trials
 from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
 from matlake.studies.transfer.feature_reader import FeatureReader
 from matlake.studies.transfer.fitting import Fitter
@@ -45,14 +45,14 @@ def evaluated(small_lake: matlake.Lake) -> Callable[..., TransferResult]:
 
 
 @pytest.fixture
-def few_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try few regressors, four layers, two folds and networks of one epoch: tests stay quick."""
     monkeypatch.setattr(search, "REGRESSORS", ("ridge", "knn", "bagging"))
     monkeypatch.setattr(search, "BEYOND", ("svr",))
     monkeypatch.setattr(search, "FIRST_LAYERS", 3)
     for name in ("SCREEN", "SHORTLIST", "SHORTLIST_OF_MANY", "FINAL"):
         monkeypatch.setattr(search, name, replace(getattr(successive_halving, name), most_folds=2))
-    monkeypatch.setattr(runner, "FINAL", search.FINAL)
+    monkeypatch.setattr(trials, "FINAL", search.FINAL)
     every = FeatureReader.layers
     monkeypatch.setattr(FeatureReader, "layers", lambda self, encoder: every(self, encoder)[:4])
     whole = Fitter.parameters

@@ -13,7 +13,9 @@ from samples import BUNDLED
 
 import matlake
 from matlake.errors import EncoderError, TrainingError
-from matlake.studies.transfer import ledger
+from matlake.studies import results
+from matlake.studies.measurement import Measurement
+from matlake.studies.transfer.cells import MEASURED, NOT_RUN
 from matlake.studies.transfer.configurations import (
     BASE,
     CONFIGURATIONS,
@@ -24,14 +26,13 @@ from matlake.studies.transfer.configurations import (
     TL_ML,
 )
 from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
-from matlake.studies.transfer.measurement import CURVE, FOLDS, TEST, VALIDATION, Measurement
+from matlake.studies.transfer.stages import CURVE, FOLDS, TEST, VALIDATION
 from matlake.studies.transfer.successive_halving import FINAL
-from matlake.studies.transfer.winners import MEASURED, NOT_RUN
 
 Evaluate = Callable[..., TransferResult]
 QUICK = f"{BASE},{SC_ML_EF},{TL_ML}"
 
-pytestmark = pytest.mark.usefixtures("few_ways")
+pytestmark = pytest.mark.usefixtures("few_methods")
 
 
 def _numbers(result: TransferResult) -> dict[str, Measurement]:
@@ -57,35 +58,35 @@ def test_errors_are_those_of_the_predictions_kept(evaluated: Evaluate, small_lak
     table = pq.read_table(small_lake.path.parent / "gaps.parquet").to_pydict()
     tested = sorted(y for y, part in zip(table["band_gap_eV"], table["split"], strict=True) if part == "test")
     trained = [y for y, part in zip(table["band_gap_eV"], table["split"], strict=True) if part == "train"]
-    (base,) = [m for m in result.measurements if m.configuration == BASE]
+    (base,) = [m for m in result.measurements if m.method == BASE]
     assert base.mae == pytest.approx(np.abs(np.array(tested) - np.mean(trained)).mean())
     kept = [m for m in result.measurements if m.stage == TEST and m.predictions]
     assert kept
-    assert all(len(m.predictions) == m.judged_rows == len(tested) for m in kept)
+    assert all(len(m.predictions) == m.tested_rows == len(tested) for m in kept)
 
 
 def test_a_run_that_was_stopped_goes_on_and_equals_one_that_was_not(
     evaluated: Evaluate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = evaluated(name="whole", configurations=QUICK)
-    monkeypatch.setattr("matlake.studies.ledger._WRITE_SECONDS", 0.0)
+    monkeypatch.setattr("matlake.studies.results._WRITE_SECONDS", 0.0)
     added: list[str] = []
-    add = ledger.Ledger.add
+    add = results.Results.add
 
-    def killed(self: ledger.Ledger, measurement: Measurement, *, at_once: bool = False) -> None:
+    def killed(self: results.Results, measurement: Measurement, *, at_once: bool = False) -> None:
         if len(added) >= 9:
             raise KeyboardInterrupt
         added.append(measurement.key)
         add(self, measurement, at_once=at_once)
 
     with monkeypatch.context() as stopping:
-        stopping.setattr(ledger.Ledger, "add", killed)
+        stopping.setattr(results.Results, "add", killed)
         with pytest.raises(KeyboardInterrupt):
             evaluated(name="stopped", configurations=QUICK)
     resumed = evaluated(name="stopped", configurations=QUICK)
     assert resumed.made == whole.made - len(added)
     assert _numbers(resumed) == _numbers(whole)
-    assert resumed.report.lines()[:3] == whole.report.lines()[:3]
+    assert resumed.lines()[:3] == whole.lines()[:3]
     assert evaluated(name="stopped", configurations=QUICK).made == 0
 
 
@@ -110,7 +111,7 @@ def test_the_choice_does_not_depend_on_tested_values(evaluated: Evaluate, small_
 
     def chosen(result: TransferResult) -> list[Any]:
         rows = [m for m in result.measurements if m.stage == VALIDATION]
-        return [(m.configuration, m.features, m.model, m.rung, m.mae, m.predictions) for m in rows]
+        return [(m.method, m.features, m.model, m.round, m.mae, m.predictions) for m in rows]
 
     assert chosen(after) == chosen(before)
     assert [m.mae for m in after.measurements if m.stage == TEST] != [
@@ -122,16 +123,16 @@ def test_a_budget_ends_the_run_and_what_was_not_run_is_marked(evaluated: Evaluat
     result = evaluated(configurations=QUICK, seconds=1e-9)
     assert result.out_of_time
     assert {cell.state for cell in result.report.targets[0].cells} == {NOT_RUN}
-    assert "budget" in result.lines()[-1]
+    assert "time is up" in result.lines()[-1]
 
 
 def test_large_targets_get_fewer_layers_and_no_bagging(evaluated: Evaluate) -> None:
     result = evaluated(configurations=QUICK, small=10, folds=0, curves=False)
-    layers = {feature for m in result.measurements if m.rung == 0 for feature in m.features if "@" in feature}
+    layers = {feature for m in result.measurements if m.round == 0 for feature in m.features if "@" in feature}
     assert {layer.rpartition("@")[2] for layer in layers} == {"1", "2", "3"}
     assert "bagging" not in {m.model for m in result.measurements}
-    finalists = [m for m in result.measurements if m.stage == VALIDATION and m.rung == FINAL.number]
-    assert len(finalists) == len({m.configuration for m in finalists})
+    finalists = [m for m in result.measurements if m.stage == VALIDATION and m.round == FINAL.number]
+    assert len(finalists) == len({m.method for m in finalists})
 
 
 def test_what_is_wrong_is_said_before_anything_is_measured(evaluated: Evaluate) -> None:
@@ -157,12 +158,12 @@ def test_layers_of_crystals_stand_beside_the_others(tmp_path: Path) -> None:
         targets=("bulk_modulus_VRH_GPa",),
         sources=("elemnet-oqmd-formation-energy",),
         configurations="SC:ML(EF),TL+:Concat",
-        embedded=("cgcnn-mp-formation-energy",),  # the default layer, as users type it
+        features=("cgcnn-mp-formation-energy",),  # the default layer, as users type it
         folds=0,
         curves=False,
     )
     result = evaluate_transfer(lake, request)
     assert not [m.error for m in result.measurements if m.error]
-    side_by_side = {m.features for m in result.measurements if m.configuration == TL_CONCAT}
+    side_by_side = {m.features for m in result.measurements if m.method == TL_CONCAT}
     assert ("cgcnn-mp-formation-energy@pooled",) in side_by_side
     assert any(len(features) > 1 and "cgcnn-mp-formation-energy@pooled" in features for features in side_by_side)

@@ -2,8 +2,8 @@ import pytest
 from transfer_samples import facts, measured, on_test, study
 
 from matlake.studies.transfer.configurations import BASE, SC_DL_EF, SC_ML_EF, TL_CONCAT, TL_ML
-from matlake.studies.transfer.markdown import markdown
 from matlake.studies.transfer.report import TransferReport, summarise
+from matlake.studies.transfer.tables import markdown
 
 
 def cells(line: str) -> list[str]:
@@ -28,7 +28,7 @@ def small() -> TransferReport:
     for target, base, scratch, transfer in (("gap", 1.0, 0.5, 0.4), ("slme", 10.0, 5.0, 6.0)):
         for configuration, mae in ((BASE, base), (SC_ML_EF, scratch), (TL_ML, transfer)):
             way = measured(configuration, mae, target=target, features=("net@2",) if configuration == TL_ML else ())
-            found += [way, on_test(way, mae, unseen_mae=1.1 * mae)]
+            found += [way, on_test(way, mae, outside_mae=1.1 * mae)]
     return summarise(found, {"gap": facts(1234), "slme": facts(500, unit="")})
 
 
@@ -39,7 +39,7 @@ def test_the_page_holds_errors_against_the_papers(small: TransferReport) -> None
     assert (gap["size"], gap["Base"], gap["best SC"], gap["best TL"]) == ("1,234", "1", "0.5", "**0.4**")
     assert (gap["paper's best SC"], gap["paper's best TL"], gap["TL: ours/paper"]) == ("0.6", "0.5", "0.800")
     assert (gap["winner's configuration"], gap["features"], gap["model"]) == (TL_ML, "net@2", "svr")
-    assert (gap["unseen compositions: SC"], gap["winner"]) == ("0.55", "0.44")
+    assert (gap["new compositions: SC"], gap["winner"]) == ("0.55", "0.44")
     assert slme["property"] == "slme"
     assert (slme["best SC"], slme["best TL"], slme["TL: ours/paper"]) == ("**5**", "6", "–")
     assert "our best TL over the paper's best TL: mean 0.800, geometric mean 0.800, at most 1 on 1 of 1 targets" in text

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from transfer_samples import SIZES, facts, measured, on_test, study
 
-from matlake.studies.ledger import from_table, to_table
-from matlake.studies.transfer.comparison import UNSEEN_ROWS
+from matlake.studies.measurement import Measurement
+from matlake.studies.transfer.cells import EARLY, FAILED, MEASURED, NOT_RUN, UNTESTED, cells_of
+from matlake.studies.transfer.comparison import OUTSIDE_ROWS
 from matlake.studies.transfer.configurations import (
     BASE,
     CONFIGURATIONS,
@@ -19,7 +20,6 @@ from matlake.studies.transfer.configurations import (
     TL_ENSEMBLE,
     TL_ML,
 )
-from matlake.studies.transfer.measurement import FOLDS, SCHEMA, TEST, Measurement
 from matlake.studies.transfer.report import (
     ALL_SC,
     ALL_TL,
@@ -30,7 +30,8 @@ from matlake.studies.transfer.report import (
     TransferReport,
     summarise,
 )
-from matlake.studies.transfer.winners import EARLY, FAILED, MEASURED, NOT_RUN, UNTESTED, cells_of
+from matlake.studies.transfer.stages import FOLDS, SCHEMA, TEST
+from matlake.studies.transfer.tables import report_lines
 
 
 def one(*measurements: Measurement) -> TargetReport:
@@ -43,7 +44,7 @@ def race(**maes: tuple[float, float]) -> TransferReport:
     for target, (scratch, transfer) in maes.items():
         for configuration, mae in ((SC_ML_EF, scratch), (TL_ML, transfer)):
             way = measured(configuration, mae, target=target)
-            found += [way, on_test(way, mae, unseen_mae=1.0 - mae)]
+            found += [way, on_test(way, mae, outside_mae=1.0 - mae)]
     return summarise(found, {target: facts() for target in maes})
 
 
@@ -62,7 +63,7 @@ def test_the_winner_is_chosen_on_validation_whatever_the_test_says() -> None:
 
 
 def test_a_small_error_on_an_early_rung_wins_nothing() -> None:
-    early = measured(TL_ML, 0.01, rung=1, model="knn")
+    early = measured(TL_ML, 0.01, round=1, model="knn")
     last = measured(TL_ML, 0.5, model="svr")
     cell = one(early, last, on_test(early, 0.01), on_test(last, 0.6)).cell(TL_ML)
     assert (cell.model, cell.validation_mae, cell.test_mae) == ("svr", 0.5, 0.6)
@@ -74,7 +75,7 @@ def test_more_features_win_where_their_error_is_smaller() -> None:
 
 
 def test_what_is_on_early_rungs_only_cannot_be_the_best() -> None:
-    dropped, last = measured(SC_ML_PA, 0.01, rung=0), measured(SC_ML_EF, 0.5)
+    dropped, last = measured(SC_ML_PA, 0.01, round=0), measured(SC_ML_EF, 0.5)
     target = one(dropped, last)
     assert target.cell(SC_ML_PA).state == EARLY
     assert target.cell(SC_ML_PA).validation_mae is None
@@ -83,7 +84,7 @@ def test_what_is_on_early_rungs_only_cannot_be_the_best() -> None:
 
 
 def test_a_search_that_was_stopped_before_its_last_rung_has_no_winner() -> None:
-    stopped = one(measured(TL_ML, 0.3, rung=0), measured(TL_ML, 0.2, rung=1), measured(SC_ML_EF, 0.4, rung=1))
+    stopped = one(measured(TL_ML, 0.3, round=0), measured(TL_ML, 0.2, round=1), measured(SC_ML_EF, 0.4, round=1))
     assert stopped.best is None
     assert {stopped.cell(TL_ML).state, stopped.cell(SC_ML_EF).state} == {EARLY}
 
@@ -103,7 +104,7 @@ def test_a_configuration_that_was_not_run_says_so() -> None:
 def test_failures_keep_their_reason_and_win_nothing() -> None:
     validated = measured(SC_ML_PA, 0.3)
     target = one(
-        measured(SC_ML_EF, None, error="out of memory", rung=0),
+        measured(SC_ML_EF, None, error="out of memory", round=0),
         measured(SC_DL_EF, math.nan),
         validated, on_test(validated, None, error="not finite"),
         measured(TL_ML, 0.5), measured(TL_ML, None, model="knn", error="too few rows"),
@@ -136,8 +137,8 @@ def test_tests_and_folds_belong_to_the_way_that_they_measured() -> None:
     strangers = [on_test(other, 0.1) for other in alike] + [replace(other, stage=FOLDS, mae=0.1) for other in alike]
     cell = one(way, *strangers).cell(TL_ML)
     assert (cell.state, cell.test_mae, cell.fold_mae) == (UNTESTED, None, None)
-    cell = one(way, on_test(way, 0.6, q95=2.0, unseen_mae=0.7), folds, *strangers).cell(TL_ML)
-    assert (cell.test_mae, cell.q95, cell.unseen_mae) == (0.6, 2.0, 0.7)
+    cell = one(way, on_test(way, 0.6, q95=2.0, outside_mae=0.7), folds, *strangers).cell(TL_ML)
+    assert (cell.test_mae, cell.q95, cell.outside_mae) == (0.6, 2.0, 0.7)
     assert (cell.fold_mae, cell.fold_mae_std) == (0.55, 0.02)
     assert cell.features == ("source@2",)
 
@@ -152,7 +153,7 @@ def test_the_order_of_measurements_does_not_matter() -> None:
 def test_the_mean_needs_no_search() -> None:
     only_tested = measured(BASE, 1.5, stage=TEST, features=(), model="")
     assert one(only_tested).base_mae == 1.5
-    validated = measured(BASE, 1.4, rung=0, features=(), model="")
+    validated = measured(BASE, 1.4, round=0, features=(), model="")
     target = one(validated, on_test(validated, 1.5), measured(SC_ML_EF, 0.4))
     assert target.base_mae == 1.5
     assert target.best == target.cell(SC_ML_EF)
@@ -165,15 +166,15 @@ def test_wins_losses_and_ties_are_counted_on_test_errors() -> None:
     assert comparison.p == 0.5  # ties are left out: P(X >= 2) of three tosses
     assert comparison.mean_ratio == pytest.approx((0.8 + 0.8 + 1.2 + 1.0) / 4)
     assert comparison.geometric_mean_ratio == pytest.approx((0.8 * 0.8 * 1.2) ** 0.25)
-    unseen = report.comparison(rows=UNSEEN_ROWS)
+    unseen = report.comparison(rows=OUTSIDE_ROWS)
     assert (unseen.wins, unseen.losses, unseen.ties) == (1, 2, 1)
 
 
 def test_targets_without_unseen_compositions_are_left_out_of_that_count() -> None:
     way, other = measured(SC_ML_EF, 0.5), measured(TL_ML, 0.4)
-    report = summarise([way, other, on_test(way, 0.5), on_test(other, 0.4, unseen_mae=0.4)], {"gap": facts()})
+    report = summarise([way, other, on_test(way, 0.5), on_test(other, 0.4, outside_mae=0.4)], {"gap": facts()})
     assert report.comparison().wins == 1
-    unseen = report.comparison(rows=UNSEEN_ROWS)
+    unseen = report.comparison(rows=OUTSIDE_ROWS)
     assert (unseen.wins, unseen.left_out, unseen.p, unseen.mean_ratio) == (0, 1, 1.0, None)
 
 
@@ -185,7 +186,7 @@ def test_what_the_study_lacks_is_counted_apart() -> None:
     assert {among: cell.configuration for among, cell in chosen.items() if cell} == {
         PAPER_SC: SC_ML_PA, FRACTIONS_SC: SC_ML_EF, ALL_SC: SC_ENSEMBLE, PAPER_TL: TL_ML, ALL_TL: TL_CONCAT,
     }  # fmt: skip
-    assert [(c.scratch, c.transfer, c.wins) for c in report.comparisons if c.rows != UNSEEN_ROWS] == [
+    assert [(c.scratch, c.transfer, c.wins) for c in report.comparisons if c.rows != OUTSIDE_ROWS] == [
         (PAPER_SC, PAPER_TL, 0), (FRACTIONS_SC, PAPER_TL, 1), (PAPER_SC, ALL_TL, 1), (ALL_SC, ALL_TL, 0),
     ]  # fmt: skip
     assert report.goes_beyond
@@ -224,7 +225,7 @@ def test_sources_and_layers_of_winners_are_counted() -> None:
 def test_a_report_survives_the_table_and_is_json() -> None:
     found, about = study()
     report = summarise(found, about)
-    assert summarise(from_table(to_table(found, SCHEMA), SCHEMA, Measurement), about) == report
+    assert summarise(SCHEMA.from_table(SCHEMA.to_table(found)), about) == report
     document = json.loads(json.dumps(report.document(), allow_nan=False))
     assert [target["target"] for target in document["targets"]] == list(SIZES)
     last = document["targets"][-1]
@@ -235,7 +236,7 @@ def test_a_report_survives_the_table_and_is_json() -> None:
 
 def test_the_text_has_a_line_a_target_and_names_what_was_not_run() -> None:
     found, about = study()
-    lines = summarise(found, about).lines()
+    lines = report_lines(summarise(found, about))
     starts = [line.split()[0] for line in lines if line]
     assert all(name in starts for name in SIZES)
     row = next(line for line in lines if line.startswith("exfoliation_energy"))
@@ -247,7 +248,7 @@ def test_the_text_has_a_line_a_target_and_names_what_was_not_run() -> None:
 
 def test_the_text_of_nothing_measured_is_text() -> None:
     report = summarise([measured(SC_ML_EF, None, error="no memory")], {"gap": facts(unit="")})
-    text = "\n".join(report.lines())
+    text = "\n".join(report_lines(report))
     assert f"first failure: {SC_ML_EF} on gap: no memory" in text
     assert "failed: SC:ML(EF) on gap" in text
     assert "None" not in text

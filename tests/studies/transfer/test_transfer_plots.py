@@ -5,20 +5,25 @@ import numpy as np
 import pytest
 from transfer_samples import facts, measured, on_test, study
 
+from matlake.studies.measurement import Measurement
+from matlake.studies.statistics import clustered_order, target_correlations
 from matlake.studies.transfer.configurations import SC_ML_EF, TL_ML
-from matlake.studies.transfer.correlation_plot import clustered_order, correlation_plot
-from matlake.studies.transfer.curve_plot import learning_curves_plot
 from matlake.studies.transfer.layers import layer_errors
-from matlake.studies.transfer.measurement import CURVE, Measurement
-from matlake.studies.transfer.plots import draw_transfer_plots, layers_plot, ratio_plot
+from matlake.studies.transfer.plots import (
+    correlation_plot,
+    draw_transfer_plots,
+    layers_plot,
+    learning_curves_plot,
+    ratio_plot,
+)
 from matlake.studies.transfer.report import summarise
-from matlake.studies.transfer.statistics import target_correlations
+from matlake.studies.transfer.stages import CURVE
 
 FEW = ["expt_bandgap", "slme", "expt_deltae"]
 
 
 def screened(layer: str, mae: float, **more: Any) -> Measurement:
-    return measured(TL_ML, mae, **({"rung": 0, "features": (layer,)} | more))
+    return measured(TL_ML, mae, **({"round": 0, "features": (layer,)} | more))
 
 
 def test_all_plots_come_as_png_and_svg_with_labelled_axes() -> None:
@@ -72,7 +77,7 @@ def test_layers_are_compared_by_the_first_rung_and_the_better_regressor() -> Non
         screened("a@1", 0.2), screened("a@1", 0.9, model="knn"), screened("a@10", 0.4), screened("b@2", 0.2),
         screened("a@1", 1.8, target="t"), screened("a@10", 0.9, target="t"), screened("b@2", 1.8, target="t"),
         measured(TL_ML, 0.001, features=("b@2",)),
-        measured(SC_ML_EF, 0.001, rung=0, features=("a@1",)), screened("a@10", 0.001, features=("a@1", "a@10")),
+        measured(SC_ML_EF, 0.001, round=0, features=("a@1",)), screened("a@10", 0.001, features=("a@1", "a@10")),
     ]  # fmt: skip
     errors = layer_errors(found)
     assert (errors.sources, errors.layers, errors.targets) == (("a", "b"), ("1", "2", "10"), ("gap", "t"))

@@ -1,0 +1,35 @@
+"""The name of a layer of an encoder, as users write it and SQL views are called: ``NAME@LAYER``."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from matlake.errors import EncoderError
+
+
+@dataclass(frozen=True, order=True)
+class LayerRef:
+    """A layer of an encoder; ``str`` writes it. ``EncoderCard.ref`` puts the default layer in place of None.
+
+    Attributes:
+        encoder: Name of the encoder.
+        layer: Name of the layer; None for the default layer of the encoder's card.
+    """
+
+    encoder: str
+    layer: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``NAME`` or ``NAME@LAYER``.
+
+        Raises:
+            EncoderError: It is neither.
+        """
+        name, at, layer = text.strip().partition("@")
+        if not name or (at and not layer):
+            raise EncoderError(f"{text!r} is not NAME or NAME@LAYER")
+        return cls(name, layer or None)
+
+    def __str__(self) -> str:
+        """Return ``NAME@LAYER``, or ``NAME`` for the default layer."""
+        return self.encoder if self.layer is None else f"{self.encoder}@{self.layer}"

@@ -1,0 +1,135 @@
+"""What an encoder's card tells about its training."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final, Self
+
+from matlake.encoders.training_contents import RANDOM_SHARES
+
+_OLD_ACCOUNT: Final = {"bad_formulas": "bad_materials", "bad_formula_examples": "bad_material_examples"}
+"""Names on cards from before there were crystals."""
+
+
+@dataclass(frozen=True)
+class TableRecipe:
+    """How a table becomes training data.
+
+    Attributes:
+        target_columns: Columns of numbers, their units at the end of their names.
+        input: ``composition`` or ``crystal``.
+        material_column: Column of formulas, or of structures as text; None for the usual names, or for the geometry
+            that a dataset keeps.
+        split_column: Column of ``train``, ``val`` and ``test``; None for a random split by composition.
+        held_out: SQL predicate; rows that it selects are the part ``held_out``, and no row of equal composition is
+            trained on.
+        max_abs: Rows with a larger absolute target are dropped as outliers; None keeps all.
+        shares: Shares of train, val and test in a random split.
+        seed: Seeds the random split.
+    """
+
+    target_columns: tuple[str, ...]
+    input: str = "composition"
+    material_column: str | None = None
+    split_column: str | None = None
+    held_out: str | None = None
+    max_abs: float | None = None
+    shares: tuple[float, float, float] = RANDOM_SHARES
+    seed: int = 1234567
+
+    @classmethod
+    def read_entries(cls, entries: Mapping[str, Any]) -> Self:
+        """Read what ``asdict`` wrote, or what was written before there were crystals."""
+        given = dict(entries)
+        if "formula_column" in given:
+            given["material_column"] = given.pop("formula_column")
+            given["target_columns"] = [given.pop("target_column")]
+        first, second, third = given.get("shares", RANDOM_SHARES)
+        return cls(**{**given, "target_columns": tuple(given["target_columns"]), "shares": (first, second, third)})
+
+
+@dataclass(frozen=True)
+class TableAccount:
+    """Where every row of the table went.
+
+    Attributes:
+        file: Name of the file or dataset.
+        sha256: Its digest, hexadecimal.
+        read: Rows in the table.
+        missing_target: Rows dropped because no target has a finite value.
+        bad_materials: Rows dropped because the formula or structure cannot be read, or has an element that the
+            network has no place for.
+        bad_material_examples: Messages for the first few of them.
+        outliers: Rows dropped because an absolute target is larger than allowed.
+        kin_of_held_out: Rows dropped because their composition is among those held out.
+        rows: Rows in each part.
+    """
+
+    file: str
+    sha256: str
+    read: int
+    missing_target: int
+    bad_materials: int
+    bad_material_examples: tuple[str, ...]
+    outliers: int
+    kin_of_held_out: int
+    rows: dict[str, int]
+
+    @classmethod
+    def read_entries(cls, entries: Mapping[str, Any]) -> Self:
+        """Read what ``asdict`` wrote, or what was written before there were crystals."""
+        named = {"kin_of_held_out": 0} | {_OLD_ACCOUNT.get(name, name): value for name, value in entries.items()}
+        return cls(**{**named, "bad_material_examples": tuple(named.get("bad_material_examples", ()))})
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """How an encoder was trained; what is not known is None, and left out of the file.
+
+    Attributes:
+        database: Title of the database that the table is from.
+        origin: What a published checkpoint says of itself.
+        learned: ``nothing``, of a descriptor.
+        table: The table, and what became of its rows.
+        columns: How the table was read.
+        sizes: Arguments of the network.
+        settings: Of the training.
+        results: Epochs, and errors of the network as it was trained; those of the file are the card's ``metrics``.
+        notes: Remarks for people.
+        element_tables: Where the numbers of a descriptor are from.
+        attributes: What the columns of a descriptor are called.
+        others: Entries that this version does not know.
+    """
+
+    database: str | None = None
+    origin: str | None = None
+    learned: str | None = None
+    table: TableAccount | None = None
+    columns: TableRecipe | None = None
+    sizes: dict[str, Any] | None = None
+    settings: dict[str, Any] | None = None
+    results: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
+    element_tables: dict[str, Any] | None = None
+    attributes: tuple[str, ...] = ()
+    others: dict[str, Any] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return the entries of the card."""
+        entries = asdict(self)
+        return {
+            **{name: value for name, value in entries.items() if name != "others" and value not in (None, ())},
+            **self.others,
+        }
+
+    @classmethod
+    def read_entries(cls, entries: Mapping[str, Any]) -> Self:
+        """Read what ``document`` wrote."""
+        known = {one.name for one in fields(cls)} - {"others"}
+        found = {name: value for name, value in entries.items() if name in known}
+        if "table" in found:
+            found["table"] = TableAccount.read_entries(found["table"])
+        if "columns" in found:
+            found["columns"] = TableRecipe.read_entries(found["columns"])
+        for name in ("notes", "attributes"):
+            found[name] = tuple(found.get(name, ()))
+        return cls(**found, others={name: value for name, value in entries.items() if name not in known})

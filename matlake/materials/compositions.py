@@ -1,0 +1,82 @@
+"""Compositions in columns: many of them in flat arrays, as datasets store them and as encoders take them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from matlake.materials.elements import ATOMIC_NUMBER, SYMBOLS
+from matlake.materials.formula import Composition
+
+
+@dataclass(frozen=True)
+class CompositionColumns:
+    """Many compositions in flat arrays.
+
+    Attributes:
+        offsets: int64 [n + 1]; the elements of composition i are ``offsets[i]:offsets[i + 1]``.
+        numbers: int16 [e], atomic numbers.
+        fractions: float64 [e], of the elements; they add up to one in each composition.
+    """
+
+    offsets: NDArray[np.int64]
+    numbers: NDArray[np.int16]
+    fractions: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Return the number of compositions."""
+        return len(self.offsets) - 1
+
+    def take(self, rows: NDArray[np.integer] | Sequence[int]) -> Self:
+        """Return some of the compositions, in the order given."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        sizes = np.diff(self.offsets)[chosen]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        places = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], sizes)
+        return type(self)(offsets, self.numbers[places], self.fractions[places])
+
+    def matrix(self, elements: tuple[str, ...]) -> NDArray[np.float32]:
+        """Return the fractions of some elements, float32 [n, len(elements)]; other elements are left out."""
+        columns = _columns(elements)[self.numbers]
+        rows = np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        kept = columns >= 0
+        matrix = np.zeros((len(self), len(elements)), dtype=np.float32)
+        matrix[rows[kept], columns[kept]] = self.fractions[kept]
+        return matrix
+
+    @classmethod
+    def of(cls, compositions: Sequence[Composition]) -> Self:
+        """Put compositions into columns."""
+        offsets = np.zeros(len(compositions) + 1, dtype=np.int64)
+        np.cumsum([len(composition.amounts) for composition in compositions], out=offsets[1:])
+        numbers, fractions = [], []
+        for composition in compositions:
+            total = sum(amount for _, amount in composition.amounts)
+            for z, amount in composition.amounts:
+                numbers.append(z)
+                fractions.append(amount / total)
+        return cls(offsets, np.array(numbers, dtype=np.int16), np.array(fractions, dtype=np.float64))
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table) -> Self:
+        """Read the columns ``atomic_numbers`` and ``fractions`` of a dataset, none of them null."""
+        numbers, fractions = (table[name].combine_chunks() for name in ("atomic_numbers", "fractions"))
+        offsets = np.concatenate([[0], np.cumsum(pc.list_value_length(numbers).to_numpy(zero_copy_only=False))])
+        return cls(
+            offsets.astype(np.int64),
+            pc.list_flatten(numbers).to_numpy(zero_copy_only=False).astype(np.int16, copy=False),
+            pc.list_flatten(fractions).to_numpy(zero_copy_only=False),
+        )
+
+
+@cache
+def _columns(elements: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return the column of each atomic number, int64 [119]; -1 for one that has none."""
+    columns = np.full(len(SYMBOLS) + 1, -1, dtype=np.int64)
+    columns[[ATOMIC_NUMBER[symbol] for symbol in elements]] = np.arange(len(elements))
+    return columns

@@ -1,0 +1,106 @@
+"""The flat layout of a head's card: that of files of formats 1 and 2, and of ``heads show --json``."""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from matlake.documents import from_document
+from matlake.regress.heads.card import HeadCard
+
+_METRICS_OF_FORMAT_2: Final = {"q95": None, "spearman": None}
+
+
+def flat_document(card: HeadCard) -> dict[str, Any]:
+    """Return everything that a card says, on one level; metrics appear under ``evaluation``, too."""
+    evaluation = asdict(card.evaluation)
+    return {
+        "name": card.name,
+        "target": card.target,
+        "unit": card.unit,
+        "features": [asdict(feature) for feature in card.features],
+        "training_sql": card.training.sql,
+        "split": card.training.split,
+        "split_description": card.training.split_description,
+        "seed": card.training.seed,
+        "n_train": card.evaluation.n_train,
+        "n_test": card.evaluation.n_test,
+        "n_dropped": card.training.n_dropped,
+        "model": card.model.kind,
+        "parameters": card.model.parameters,
+        "cross_validation": card.model.search.document() if card.model.search else {},
+        "parity": card.model.parity,
+        "metrics": evaluation["metrics"],
+        "baseline": evaluation["baseline"],
+        "fractions_baseline": asdict(card.fractions_baseline),
+        "evaluation": evaluation | (asdict(card.fine_tuning) if card.fine_tuning else {}),
+        "random_evaluation": asdict(card.random_evaluation) if card.random_evaluation else None,
+        "learning_curve": [asdict(point) for point in card.full_curve],
+        "interval": asdict(card.calibration.interval) if card.calibration else None,
+        "interval_check": card.calibration.check() if card.calibration else {},
+        "ood_check": card.domain.check() if card.domain else {},
+        "element_rows": card.domain.element_rows if card.domain else {},
+        "block_rows": card.domain.block_rows if card.domain else {},
+        "reference_sha256": card.domain.reference_sha256 if card.domain else "",
+        "reference_rows": card.domain.reference_rows if card.domain else 0,
+        "tool_versions": card.provenance.tool_versions,
+        "created": card.provenance.created,
+        "sha256": card.sha256,
+        "format_version": card.format_version,
+    }
+
+
+def read_flat(fields: dict[str, Any]) -> HeadCard:
+    """Return the card of a file of format 1 or 2.
+
+    Raises:
+        KeyError: A field is missing.
+        TypeError: A field has the wrong type.
+    """
+    search, evaluation = fields["cross_validation"], fields.get("evaluation", {})
+    interval = fields.get("interval")
+    nested = {key: fields[key] for key in ("name", "target", "unit", "features", "sha256", "format_version")} | {
+        "training": {
+            "sql": fields["training_sql"],
+            "split": fields["split"],
+            "split_description": fields.get("split_description", ""),
+            "n_dropped": fields.get("n_dropped", 0),
+            "seed": fields["seed"],
+        },
+        "model": {
+            "kind": fields["model"],
+            "parameters": fields["parameters"],
+            "search": _search(search) if search else None,
+            "parity": fields.get("parity"),
+        },
+        "evaluation": {
+            "n_train": fields["n_train"],
+            "n_test": fields["n_test"],
+            "metrics": _metrics(fields["metrics"]),
+            "intervals": evaluation.get("intervals", {}),
+            "baseline": _metrics(fields["baseline"]),
+            "nearest_baseline": evaluation.get("nearest_baseline"),
+        },
+        "fractions_baseline": _metrics(fields["fractions_baseline"]),
+        "random_evaluation": fields.get("random_evaluation"),
+        "learning_curve": fields.get("learning_curve", [])[:-1],  # the last point is the head itself
+        "fine_tuning": {key: evaluation[key] for key in ("before", "forgetting")} if "before" in evaluation else None,
+        "calibration": {"interval": interval, **fields["interval_check"]} if interval else None,
+        "domain": {
+            **fields["ood_check"],
+            **{key: fields[key] for key in ("element_rows", "reference_sha256", "reference_rows")},
+            "block_rows": fields.get("block_rows", {}),
+        }
+        if interval
+        else None,
+        "provenance": {"created": fields["created"], "tool_versions": fields["tool_versions"]},
+    }
+    return from_document(HeadCard, nested)
+
+
+def _metrics(found: dict[str, Any]) -> dict[str, Any]:
+    return _METRICS_OF_FORMAT_2 | found
+
+
+def _search(found: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the errors that the best candidate holds; in format 1 all candidates completed all folds."""
+    candidates = [{"folds": found["folds"]} | candidate for candidate in found["candidates"]]
+    return {key: value for key, value in found.items() if key not in ("mae", "mae_std")} | {"candidates": candidates}

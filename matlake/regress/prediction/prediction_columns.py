@@ -1,0 +1,140 @@
+"""Predictions for many materials, in columns: cheap for a million rows, and read one at a time where there are few."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.materials.formula import Composition
+from matlake.regress.heads.storage import Head
+from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
+from matlake.regress.uncertainty.applicability import elements_outside_training, low_confidence_reasons
+from matlake.regress.uncertainty.reference_set import SHOWN, Reference
+
+
+@dataclass(frozen=True)
+class PredictionColumns:
+    """What a head predicts for n inputs. One that remembers no training rows leaves all but values and reasons empty.
+
+    Attributes:
+        values: float64 [n], in the head's unit; NaN where there is a reason instead.
+        reasons: n reasons, or None.
+        lower: float64 [n], lower end of the interval; NaN where there is none.
+        upper: float64 [n], upper end.
+        ood_scores: float64 [n], out-of-distribution scores; NaN where there is none.
+        elements_outside_training: For each input the elements that few training rows hold.
+        warnings: For each input the reasons for low confidence.
+        near: int32 [n, ``SHOWN``], rows of the reference nearest to the input, nearest first.
+        distances: float32 [n, ``SHOWN``], to them; infinite where there are no more, or no prediction.
+        coordinates: float32 [n, p], where the inputs lie among the training rows; None where the head remembers none.
+        reference: The training rows.
+    """
+
+    values: NDArray[np.float64]
+    reasons: list[str | None]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    ood_scores: NDArray[np.float64]
+    elements_outside_training: list[tuple[str, ...]]
+    warnings: list[tuple[str, ...]]
+    near: NDArray[np.int32]
+    distances: NDArray[np.float32]
+    coordinates: NDArray[np.float32] | None
+    reference: Reference | None
+
+    @staticmethod
+    def empty(reasons: list[str | None], head: Head) -> "PredictionColumns":
+        """Return columns to be filled, with the reasons that are known."""
+        n, reference = len(reasons), head.reference
+        return PredictionColumns(
+            values=np.full(n, np.nan),
+            reasons=reasons,
+            lower=np.full(n, np.nan),
+            upper=np.full(n, np.nan),
+            ood_scores=np.full(n, np.nan),
+            elements_outside_training=[()] * n,
+            warnings=[()] * n,
+            near=np.zeros((n, SHOWN), dtype=np.int32),
+            distances=np.full((n, SHOWN), np.inf, dtype=np.float32),
+            coordinates=None
+            if reference is None
+            else np.full((n, reference.coordinates.shape[1]), np.nan, dtype=np.float32),
+            reference=reference,
+        )
+
+    def fill(
+        self, rows: Sequence[int], x: NDArray[np.float32], compositions: Sequence[Composition], head: Head
+    ) -> None:
+        """Let the head predict for some of the inputs.
+
+        Args:
+            rows: Places of m inputs.
+            x: float32 [m, d], their features.
+            compositions: Their m compositions.
+            head: The head.
+        """
+        if not len(rows):
+            return
+        places = np.asarray(rows)
+        values, coordinates = head.predict(x)
+        self.values[places] = values
+        interval, domain = head.card.interval, head.card.domain
+        if self.reference is None or self.coordinates is None or coordinates is None or not (interval and domain):
+            return
+        around = self.reference.nearest(coordinates)
+        half_widths = interval.half_widths(around)
+        self.lower[places] = values - half_widths
+        self.upper[places] = values + half_widths
+        self.ood_scores[places] = around.scores
+        self.near[places] = around.rows[:, :SHOWN]
+        self.distances[places] = around.distances[:, :SHOWN]
+        self.coordinates[places] = coordinates
+        for row, composition, score in zip(rows, compositions, around.scores.tolist(), strict=True):
+            self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
+            self.warnings[row] = low_confidence_reasons(
+                composition.elements, score, domain.element_rows, domain.block_rows
+            )
+
+    def result(self, row: int, name: str | None, place: int | None = None) -> Prediction | Failure:
+        """Return the prediction for one of the inputs, or why there is none.
+
+        Args:
+            row: Which.
+            name: What the input is called.
+            place: Its place among all inputs, where these are a part of them.
+        """
+        reason = self.reasons[row]
+        if reason is not None:
+            return Failure(row if place is None else place, name, reason)
+        return Prediction(
+            name or "",
+            float(self.values[row]),
+            _number(self.lower[row]),
+            _number(self.upper[row]),
+            _number(self.ood_scores[row]),
+            self.elements_outside_training[row],
+            self.warnings[row],
+            self.neighbours(row),
+        )
+
+    def neighbours(self, row: int) -> tuple[TrainingNeighbour, ...]:
+        """Return the training materials nearest to an input."""
+        if self.reference is None:
+            return ()
+        return tuple(
+            self.reference.neighbour(near, distance)
+            for near, distance in zip(self.near[row].tolist(), self.distances[row].tolist(), strict=True)
+            if math.isfinite(distance)
+        )
+
+    def neighbours_json(self, row: int) -> str | None:
+        """Return them as a JSON array, as tables hold them; None where there are none."""
+        found = [vars(neighbour) for neighbour in self.neighbours(row)]
+        return json.dumps(found, ensure_ascii=False) if found else None
+
+
+def _number(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,79 @@
+"""The prediction for one material: a value, how far it can be trusted, what it rests on; or why there is none."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrainingNeighbour:
+    """A training material near to the one that is predicted.
+
+    Attributes:
+        dataset: Its dataset.
+        material_id: Its id.
+        formula: Its formula.
+        value: Its measured value, in the head's unit.
+        distance: To the predicted material, in the scale of the out-of-distribution score: 1 is far for training rows.
+    """
+
+    dataset: str
+    material_id: str
+    formula: str
+    value: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A predicted value.
+
+    Attributes:
+        input: The formula as given; of a structure its file or id.
+        value: In the head's unit.
+        lower: Lower end of the interval, in the head's unit; None for a head older than intervals.
+        upper: Upper end.
+        ood_score: Mean distance to the nearest training rows; 1.0 is the 95th percentile of training rows themselves.
+            None for a head older than scores.
+        elements_outside_training: Elements that fewer than ``applicability.FEW`` training rows hold.
+        warnings: Low-confidence reasons, in words; empty where the rule of ``applicability`` finds none, and for a head
+            older than scores.
+        nearest: The nearest training materials, nearest first.
+    """
+
+    input: str
+    value: float
+    lower: float | None = None
+    upper: float | None = None
+    ood_score: float | None = None
+    elements_outside_training: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    nearest: tuple[TrainingNeighbour, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of the contract; ``doubts`` is what ``warnings`` was called before."""
+        return {
+            "input": self.input,
+            "value": self.value,
+            "lower": self.lower,
+            "upper": self.upper,
+            "ood_score": self.ood_score,
+            "novelties": self.elements_outside_training,
+            "doubts": self.warnings,
+            "warnings": self.warnings,
+            "nearest": [vars(neighbour) for neighbour in self.nearest],
+        }
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input without a prediction.
+
+    Attributes:
+        row: Its place among the inputs, from 0.
+        input: As given; None for an empty cell.
+        reason: What is wrong with it.
+    """
+
+    row: int
+    input: str | None
+    reason: str

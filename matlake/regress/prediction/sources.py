@@ -1,0 +1,131 @@
+"""Where the materials to predict come from: a table of formulas, a table of structures, files of structures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from matlake.errors import Hint, SourceError
+from matlake.materials.crystal import Crystal
+from matlake.regress.prediction.opened_head import OpenedHead
+from matlake.regress.prediction.prediction_columns import PredictionColumns
+from matlake.regress.prediction.results import Failure, Prediction
+from matlake.store.importing.importer import ID_COLUMNS, find_formula_column
+from matlake.store.importing.readers import Batch, Source, TableSource, open_source, open_table
+
+
+@dataclass(frozen=True)
+class PredictedBatch:
+    """Predictions for some rows of a source.
+
+    Attributes:
+        columns: The rows, structures left out.
+        names: What each row is called: its formula; or for a structure its id, where it has one.
+        predicted: Their predictions.
+    """
+
+    columns: pa.RecordBatch
+    names: list[str | None]
+    predicted: PredictionColumns
+
+    def each(self, start: int = 0) -> Iterator[Prediction | Failure]:
+        """Yield the predictions one by one.
+
+        Args:
+            start: Place of the first row among those of the source.
+        """
+        for row, name in enumerate(self.names):
+            yield self.predicted.result(row, name, start + row)
+
+    def failures(self, start: int) -> list[Failure]:
+        """Return the rows without a prediction; ``start`` as for ``each``."""
+        return [
+            Failure(start + row, name, reason)
+            for row, (name, reason) in enumerate(zip(self.names, self.predicted.reasons, strict=True))
+            if reason is not None
+        ]
+
+
+@dataclass(frozen=True)
+class PredictionSource:
+    """A source whose rows a head can predict.
+
+    Attributes:
+        source: The source.
+        formula_column: Column of formulas; None where structures are used.
+    """
+
+    source: Source
+    formula_column: str | None
+
+    def predict(self, head: OpenedHead) -> Iterator[PredictedBatch]:
+        """Predict in batches of bounded size, in the order of the source."""
+        for batch in self.source.batches():
+            if self.formula_column is None:
+                names, predicted = _names(batch), head.predict_crystals(batch.crystals or [])
+            else:
+                names = batch.columns.column(self.formula_column).to_pylist()
+                predicted = head.predict(names)
+            yield PredictedBatch(batch.columns, names, predicted)
+
+
+def open_table_source(
+    head: OpenedHead, path: Path, formula_column: str | None = None, structure_column: str | None = None
+) -> PredictionSource:
+    """Open a table, or a file of structures, and decide which of its columns the head predicts from.
+
+    A head that needs crystals takes structures. One that does not takes formulas where there are any, unless a column
+    of structures is named.
+
+    Args:
+        head: The head.
+        path: Anything that can be imported.
+        formula_column: Column of formulas; by default ``formula``, ``composition``, … .
+        structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
+
+    Raises:
+        SourceError: The file or one of the columns is not there.
+        HeadError: The head needs crystals, and there are none.
+    """
+    source = open_source(path, structure_column=structure_column)
+    if head.needs_crystals:
+        if formula_column is not None or not source.has_structures:
+            raise head.no_structures(f"formulas as in {path}")
+        return PredictionSource(source, None)
+    if not source.has_structures:
+        return PredictionSource(source, find_formula_column(source, formula_column))
+    if structure_column is not None:
+        return PredictionSource(source, None)
+    try:
+        formula = find_formula_column(source, formula_column)
+    except SourceError:
+        if formula_column is not None:
+            raise
+        return PredictionSource(source, None)
+    # structures that nobody needs are not parsed
+    return PredictionSource(open_table(path) if isinstance(source, TableSource) else source, formula)
+
+
+def open_structure_source(path: Path) -> PredictionSource:
+    """Open a file of structures.
+
+    Raises:
+        SourceError: It is not there, or holds no structures.
+    """
+    source = open_source(path)
+    if not source.has_structures:
+        raise SourceError(
+            f"there are no structures in {path}",
+            Hint("predict_table takes tables of formulas", cli="--input takes tables of formulas"),
+        )
+    return PredictionSource(source, None)
+
+
+def _names(batch: Batch) -> list[str | None]:
+    lower = {name.lower(): name for name in batch.columns.schema.names}
+    ids = next((lower[name] for name in ID_COLUMNS if name in lower), None)
+    if ids is None:
+        return [one.composition.reduced_formula if isinstance(one, Crystal) else None for one in batch.crystals or []]
+    names: list[str | None] = batch.columns.column(ids).cast(pa.string()).to_pylist()
+    return names

@@ -1,0 +1,129 @@
+"""Measuring the methods of an extrapolation study: fitted to the training rows of a task, tested on its test rows."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.regress.heads.model_search import search_model
+from matlake.regress.regressors import Model, fit_model, named_model
+from matlake.regress.splits import grouped_folds, subsample
+from matlake.regress.uncertainty.fit_reference import choose_reference
+from matlake.studies.extrapolation.methods import DEFAULT, HEAD, MEAN, NEAREST, Method, Network
+from matlake.studies.extrapolation.tasks import Task
+from matlake.studies.measurement import Measurement, with_errors
+from matlake.studies.results import Schema
+from matlake.studies.rows import StudyRows
+from matlake.studies.runner import Runner, key_of
+
+VALIDATED: Final = 10
+"""A part in so many of the training rows ends the training of a network."""
+
+SCHEMA: Final = Schema(
+    "extrapolations",
+    "key target split seed kind=method features model parameters fit_rows tested_rows mae rmse validation_mae seconds "
+    "error predictions",
+)
+"""Columns are named as in version 0.1.0, whose tables are read and resumed."""
+
+
+@dataclass(frozen=True)
+class MethodRunner:
+    """Measures methods in tasks.
+
+    Attributes:
+        runner: Looks up what has been measured.
+        rows: The rows.
+        networks: By name.
+        parameters: ``CHOSEN`` or ``DEFAULT``.
+        unfinished: Folder of trainings that were stopped.
+    """
+
+    runner: Runner
+    rows: StudyRows
+    networks: Mapping[str, Network]
+    parameters: str
+    unfinished: Path
+
+    def measure(self, task: Task, method: Method, *, make: bool = True) -> Measurement | None:
+        """Look a measurement up, or make it.
+
+        Args:
+            task: Rows to train on and to test.
+            method: How to predict.
+            make: Whether to make one that the table of results lacks.
+        """
+        blank = Measurement(
+            key=self._key(task, method),
+            target=self.rows.target,
+            method=method.kind,
+            features=method.features,
+            model=method.model,
+            split=task.split,
+            seed=task.seed,
+            fit_rows=len(task.held.train),
+            tested_rows=len(task.held.test),
+        )
+        fits = {MEAN: self._mean, NEAREST: self._nearest, HEAD: self._head}
+        fit = fits.get(method.kind, self._network)
+        found = self.runner.measure(blank, lambda blank: fit(task, method, blank), make=make, at_once=method.is_network)
+        if method.is_network and found is not None:
+            shutil.rmtree(self.unfinished / blank.key, ignore_errors=True)
+        return found
+
+    def _key(self, task: Task, method: Method) -> str:
+        parts: list[Any] = [self.rows.digest, task.digest, method.kind, method.features]
+        if method.is_network:
+            parts.append(self.networks[method.model].identity())
+        elif method.kind == HEAD:
+            width = sum(f.dim for f in self.rows.features if f.feature in method.features)
+            parts += [method.model, self.parameters, self._model(method).grid(width)]
+        return key_of(parts)
+
+    def _mean(self, task: Task, method: Method, blank: Measurement) -> Measurement:  # noqa: ARG002 - one signature
+        return self._tested(task, blank, np.full(len(task.held.test), self.rows.matrix.y[task.held.train].mean()))
+
+    def _nearest(self, task: Task, method: Method, blank: Measurement) -> Measurement:
+        part = self.rows.part(method.features)
+        reference = choose_reference(part, task.held.train, task.seed)
+        return self._tested(task, blank, reference.nearest_values(part, task.held.test))
+
+    def _head(self, task: Task, method: Method, blank: Measurement) -> Measurement:
+        """Fit a regressor to the training rows, or to as many compositions of them as it is meant for."""
+        matrix, model = self.rows.part(method.features), self._model(method)
+        rows = task.held.train
+        if model.max_rows is not None:
+            rows = rows[subsample(matrix.groups[rows], model.max_rows, task.seed)]
+        x, y = matrix.x[rows], matrix.y[rows]
+        best = search_model(model, x, y, matrix.groups[rows], task.seed).best
+        predicted = fit_model(model, best.parameters, x, y, task.seed).predict(matrix.x[task.held.test])
+        about = replace(blank, parameters=best.parameters, fit_rows=len(rows), validation_mae=best.mae)
+        return self._tested(task, about, predicted)
+
+    def _network(self, task: Task, method: Method, blank: Measurement) -> Measurement:
+        matrix, rows = self.rows.matrix, task.held.train
+        fit, stop = (rows[part] for part in grouped_folds(matrix.groups[rows], VALIDATED, task.seed)[0])
+        done = self.networks[method.model].fit_predict(
+            self.rows.crystals(),
+            matrix.y,
+            fit,
+            stop,
+            task.held.test,
+            seed=task.seed,
+            folder=self.unfinished / blank.key,
+            check=self.runner.check,
+        )
+        about = replace(blank, parameters=done.settings, fit_rows=len(fit), validation_mae=done.validation_mae)
+        return self._tested(task, about, done.predicted)
+
+    def _tested(self, task: Task, blank: Measurement, predicted: NDArray[np.float64]) -> Measurement:
+        """Return the errors of predictions as they are kept, in single precision."""
+        return with_errors(blank, self.rows.matrix.y[task.held.test], predicted.astype(np.float32), ("mae", "rmse"))
+
+    def _model(self, method: Method) -> Model:
+        model = named_model(method.model)
+        return replace(model, grid=lambda width: model.grid(width)[:1]) if self.parameters == DEFAULT else model

@@ -1,0 +1,81 @@
+"""Cards: read whatever version wrote them, written as they were read."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from matlake.encoders.card import CARD_FILE, InputKind, Precision, Target, read_card, write_card
+from matlake.encoders.listing import card_lines, encoder_document
+from matlake.encoders.registry import SHIPPED, find_encoder, list_encoders
+from matlake.encoders.training_record import TrainingRecord
+from matlake.errors import EncoderError
+from matlake.materials.graph_recipe import GraphRecipe
+
+NAMES = [encoder.card.name for encoder in list_encoders()]
+BEFORE_CRYSTALS = ("elemnet-oqmd-formation-energy", "elemnet-oqmd-formation-energy-int8")
+
+
+def written(folder: Path) -> dict[str, object]:
+    document: dict[str, object] = json.loads((folder / CARD_FILE).read_bytes())
+    return document
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BEFORE_CRYSTALS])
+def test_a_card_is_written_as_it_was_read(name: str, tmp_path: Path) -> None:
+    card = read_card(SHIPPED / name)
+    write_card(card, tmp_path)
+    assert written(tmp_path) == written(SHIPPED / name)
+    assert read_card(tmp_path) == card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_shown_has_every_entry_of_the_file(name: str) -> None:
+    shown = encoder_document(find_encoder(name))
+    assert {key: shown[key] for key in written(SHIPPED / name)} == written(SHIPPED / name)
+    assert shown["folder"] == str(SHIPPED / name)
+
+
+def test_parts_have_types() -> None:
+    card = read_card(SHIPPED / "cgcnn-mp-formation-energy")
+    assert (card.input, card.precision) == (InputKind.CRYSTAL, Precision.FLOAT32)
+    assert card.target == Target("formation_energy_eV_per_atom", "eV/atom")
+    assert card.input_parameters.graph == GraphRecipe("pairs", 8.0, 12, 4)
+    assert card.training.table is not None
+    assert card.training.table.rows["held_out"] == 4062
+    assert card.training.columns is not None
+    assert card.training.columns.shares == (0.84, 0.08, 0.08)
+
+
+@pytest.mark.parametrize("name", BEFORE_CRYSTALS)
+def test_cards_from_before_there_were_crystals_are_read(name: str) -> None:
+    card = read_card(SHIPPED / name)
+    assert card.training.columns is not None
+    assert card.training.columns.material_column == "formula"
+    assert card.training.columns.target_columns == ("formation_energy_eV_per_atom",)
+    assert any("that cannot be read or used" in line for line in card_lines(find_encoder(name)))
+
+
+def test_entries_that_this_version_does_not_know_are_kept(tmp_path: Path) -> None:
+    card = replace(read_card(SHIPPED / "fractions"), training=TrainingRecord(others={"teacher": "mace"}))
+    write_card(card, tmp_path)
+    assert read_card(tmp_path).training.others == {"teacher": "mace"}
+    assert read_card(tmp_path) == card
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("format_version", 99, "newer than 1"),
+        ("input", "molecule", "is not an encoder card"),
+        ("precision", "float8", "is not an encoder card"),
+        ("layers", [{"name": "1"}], "is not an encoder card"),
+        ("default_layer", "x", "has no layer 'x'"),
+        ("name", "../x", "is not an encoder name"),
+    ],
+)
+def test_what_is_not_a_card_is_refused(entry: str, value: object, message: str, tmp_path: Path) -> None:
+    (tmp_path / CARD_FILE).write_text(json.dumps(written(SHIPPED / "fractions") | {entry: value}))
+    with pytest.raises(EncoderError, match=message):
+        read_card(tmp_path)
