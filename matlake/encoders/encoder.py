@@ -12,9 +12,9 @@ from matlake.encoders.card import MODEL_FILE, EncoderCard, read_card
 from matlake.encoders.session import open_session
 from matlake.errors import EncoderError, NotFiniteError
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.elements import ATOMIC_NUMBER, ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.oxidation_states import OxidationStates
+from matlake.materials.periodic_table import ATOMIC_NUMBER, ELEMNET_ELEMENTS, SYMBOLS
 
 if TYPE_CHECKING:
     from matlake.encoders.graph_batches import Batch

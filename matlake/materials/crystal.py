@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.errors import StructureError
-from matlake.materials.elements import SYMBOLS
 from matlake.materials.formula import Composition
+from matlake.materials.periodic_table import SYMBOLS
 
 MAX_ATOMS: Final = 10_000
 """Largest cell imported unless told otherwise."""

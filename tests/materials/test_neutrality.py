@@ -10,9 +10,9 @@ from matlake.encoders.card import read_card
 from matlake.encoders.reference import reference_compositions
 from matlake.encoders.registry import SHIPPED
 from matlake.errors import EncoderError
-from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.formula import Composition, element_fractions, parse_formula
 from matlake.materials.oxidation_states import OxidationStates
+from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 
 LISTED = read_card(SHIPPED / "magpie").input_parameters["oxidation_states"]
 STATES = OxidationStates.from_card(LISTED, ELEMNET_ELEMENTS)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from matlake.errors import StructureError
 from matlake.materials.crystal import MAX_ATOMS, Crystal, check_lattice, make_crystal
-from matlake.materials.elements import ATOMIC_NUMBER, SYMBOLS
+from matlake.materials.periodic_table import ATOMIC_NUMBER, SYMBOLS
 from matlake.materials.structure_files.cif_blocks import Block, read_blocks
 from matlake.materials.structure_files.species import atomic_number, number_of_label
 from matlake.materials.structure_files.symmetry import (

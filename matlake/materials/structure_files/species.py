@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from matlake.errors import StructureError
-from matlake.materials.elements import ATOMIC_NUMBER
+from matlake.materials.periodic_table import ATOMIC_NUMBER
 
 _LONGEST: Final = 100
 _NUMBERS: Final = {**ATOMIC_NUMBER, "D": 1, "T": 1}

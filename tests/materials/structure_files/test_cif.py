@@ -12,8 +12,8 @@ from pymatgen_referee import difference, read_with_pymatgen
 
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal, CrystalColumns
-from matlake.materials.elements import SYMBOLS
 from matlake.materials.overlaps import find_overlaps
+from matlake.materials.periodic_table import SYMBOLS
 from matlake.materials.structure_files.cif import parse_cif, read_cif
 from matlake.materials.structure_files.text import decode
 
