@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from matlake.encoders.session import onnx_runtime
+from matlake.extras import is_installed, require_extra
 from matlake.materials.units import quantity_of, unit_of
 from matlake.metrics import Metrics, measure
 from matlake.progress import Tracker, untracked
@@ -78,9 +79,10 @@ def train(
         EncoderError: No such encoder or layer, or its weights are no start for a training.
         QueryError: ``where`` is no predicate over ``materials``.
         HeadError: The name is not one, or the model does not survive the conversion to ONNX.
-        MissingExtraError: ONNX Runtime is not installed, or torch, which deep networks need.
+        MissingExtraError: ONNX Runtime or scikit-learn is not installed, or torch, which deep networks need.
     """
     onnx_runtime()
+    require_extra("heads", "training a head")
     seed, split = request.seed, parse_split(request.split)
     features = resolve_features(lake, request.features)
     asked = _asked(lake, request, features)
@@ -114,7 +116,13 @@ def train(
     curve.append({"rows": len(rows), "mae": evaluation.metrics.mae})
     on_fractions = fractions_baseline(model, matrix, held_out, seed)
     random_evaluation = None if split.text == _RANDOM else _random_evaluation(model, best.parameters, matrix, seed)
-    unit = unit_of(request.target)
+    quantity, unit = quantity_of(request.target), unit_of(request.target)
+    plots: dict[str, bytes] = {}
+    if is_installed("matplotlib"):
+        plots = draw_plots(test, curve, evaluation.baseline.mae, quantity=quantity, unit=unit)
+        plots |= history_plots(fitted.regressor)
+    else:
+        note("plots are left out: they need pip install 'matlake[plots]'")
     card = save_head(
         lake.path,
         HeadCard(
@@ -140,8 +148,7 @@ def train(
         ),
         measured.content,
         measured.reference,
-        draw_plots(test, curve, evaluation.baseline.mae, quantity=quantity_of(request.target), unit=unit)
-        | history_plots(fitted.regressor),
+        plots,
     )
     return TrainResult(
         card, evaluation, random_evaluation, on_fractions, matrix.missing, test, _on_fractions(model).name

@@ -13,6 +13,7 @@ from matlake.encoders.registry import split_feature
 from matlake.encoders.session import onnx_runtime
 from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import TrainingError
+from matlake.extras import require_extra
 from matlake.progress import Tracker, untracked
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.heads.card import check_name
@@ -136,10 +137,12 @@ def evaluate_extrapolation(
         LeakageError: The content of a tested row is among those trained on.
         QueryError: ``where`` is no predicate over ``materials``.
         LakeError: The table of the evaluation cannot be read or written.
-        MissingExtraError: ONNX Runtime is not installed.
+        MissingExtraError: ONNX Runtime, scikit-learn or matplotlib is not installed.
     """
     splits = _checked(request)
     onnx_runtime()
+    require_extra("heads", "comparing models")
+    require_extra("plots", "the report of a comparison")
     sets = [tuple(f.feature for f in resolve_features(lake, list(features))) for features in request.features]
     letters = dict(zip(ascii_uppercase, dict.fromkeys(sets), strict=False))
     features = resolve_features(lake, list(dict.fromkeys(feature for one in letters.values() for feature in one)))
