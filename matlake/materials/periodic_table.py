@@ -98,4 +98,4 @@ FAMILIES: Final[dict[str, tuple[int, ...]]] = {
     "halogens": elements_of_groups(17),
     "noble-gases": elements_of_groups(18),
 }
-"""Atomic numbers of the elements that chemists name together (IUPAC Red Book 2005, IR-3.5); hydrogen is no metal."""
+"""Atomic numbers of the elements that chemists name together (IUPAC Red Book 2005, IR-3.5); hydrogen is not a metal."""

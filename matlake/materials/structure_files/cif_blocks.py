@@ -51,7 +51,7 @@ def read_blocks(text: str) -> list[Block]:
     """Split a CIF into its data blocks.
 
     Raises:
-        StructureError: It is no CIF, or gives a tag of the geometry twice in one block.
+        StructureError: It is not a CIF, or gives a tag of the geometry twice in one block.
     """
     from gemmi import cif
 

@@ -1,4 +1,4 @@
-"""CIF text that breaks the syntax, split into words as best it can be.
+"""CIF text that breaks the syntax, split into words as well as it can be.
 
 Words that the syntax has no place for are passed over, such as the second one of a name without quotes. A loop whose
 values do not fill its rows is an error, since none of them has a sure place then.

@@ -130,7 +130,7 @@ def evaluate_transfer(
         TrainingError: An unknown configuration, target or source, or no target that can be evaluated.
         EncoderError: No such encoder.
         LakeError: The table of the evaluation cannot be read or written.
-        MissingExtraError: ONNX Runtime, scikit-learn or matplotlib is not installed; or torch, where networks are asked for.
+        MissingExtraError: ONNX Runtime, scikit-learn or matplotlib is not installed; or torch, which networks need.
     """
     check_name(request.name)
     onnx_runtime()
