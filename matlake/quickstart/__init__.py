@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matlake.extras import require_extra
 from matlake.quickstart.compositions import CompositionReport, compositions
 from matlake.quickstart.crystals import CrystalReport, crystals
 from matlake.quickstart.steps import Progress, Say
@@ -37,6 +38,10 @@ def quickstart(path: Path, say: Say, progress: Progress, workers: int) -> Quicks
         say: Told what is going on, a line at a time.
         progress: Makes a tracker from a label and a unit.
         workers: Threads that embed.
+
+    Raises:
+        MissingExtraError: What the extra ``quickstart`` brings is not installed.
     """
+    require_extra("quickstart", "the quickstart")
     lake = open_lake(path, create=True)
     return QuickstartReport(path, compositions(lake, say, progress, workers), crystals(lake, say, progress, workers))
