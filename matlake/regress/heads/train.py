@@ -82,10 +82,10 @@ def train(
         MissingExtraError: ONNX Runtime or scikit-learn is not installed, or torch, which deep networks need.
     """
     onnx_runtime()
-    require_extra("heads", "training a head")
     seed, split = request.seed, parse_split(request.split)
     features = resolve_features(lake, request.features)
     wanted = _wanted(lake, request, features)
+    require_extra("heads", "training a head")
     named = filter(None, (request.target, request.model, request.adversarial))
     name = request.name or "-".join(named).replace(":", "-")
     check_name(name)
