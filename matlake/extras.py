@@ -7,10 +7,16 @@ from typing import Final
 
 from matlake.errors import MissingExtraError
 
+_HEADS: Final = ("sklearn", "scipy", "skl2onnx", "spglib", "spox", "threadpoolctl")
+_PLOTS: Final = ("matplotlib",)
+
 EXTRAS: Final = {
     "dev": ("matminer",),
+    "heads": _HEADS,
     "matfold": ("MatFold",),
-    "serve": ("fastapi", "uvicorn", "httptools", "plotly", "prometheus_client"),
+    "plots": _PLOTS,
+    "quickstart": (*_HEADS, *_PLOTS),
+    "serve": ("fastapi", "uvicorn", "httptools", "plotly", "prometheus_client", "threadpoolctl"),
     "train": ("torch", "onnxscript"),
 }
 """Modules of each extra that its features cannot do without."""

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.elements import SYMBOLS
 from matlake.materials.formula import parse_formula
+from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.matrix import Matrix
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
 from matlake.materials.crystal import Crystal, make_crystal
-from matlake.materials.elements import SYMBOLS
+from matlake.materials.periodic_table import SYMBOLS
 
 FCC = [(0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)]
 

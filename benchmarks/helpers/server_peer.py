@@ -25,7 +25,7 @@ from benchmarks.helpers.common import ROOT
 from matlake.encoders.card import MODEL_FILE
 from matlake.encoders.encoder import open_crystal_encoder
 from matlake.encoders.registry import find_encoder
-from matlake.materials.elements import ELEMNET_ELEMENTS
+from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 from matlake.networks.elemnet import ElemNet
 
 WEIGHTS: Final = ROOT / "runs" / "cgcnn-mp" / "best.pt"

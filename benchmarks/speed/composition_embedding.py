@@ -65,7 +65,7 @@ def eager_run(batch: int) -> dict[str, Any]:
     import torch
     from pymatgen.core.composition import Composition
 
-    from matlake.materials.elements import ELEMNET_ELEMENTS
+    from matlake.materials.periodic_table import ELEMNET_ELEMENTS
     from matlake.networks.elemnet import ElemNet
 
     formulas = pq.read_table(OQMD, columns=["formula"])["formula"].to_pylist()[:: FULL // EAGER_ROWS][:EAGER_ROWS]

@@ -41,10 +41,9 @@ def encoders_command() -> None:
 def list_command(lake: Path, output: Output) -> None:
     """List the encoders shipped with matlake and those of the lake."""
     from matlake.encoders.listing import encoder_summary, encoder_table
-    from matlake.encoders.registry import list_encoders
     from matlake.store.folders import LakeFolders
 
-    found = list_encoders(LakeFolders(lake).encoders)
+    found = LakeFolders(lake).list_encoders()
     output.document({"encoders": [encoder_summary(encoder) for encoder in found]}, [encoder_table(found)])
 
 
@@ -55,10 +54,9 @@ def list_command(lake: Path, output: Output) -> None:
 def show_command(lake: Path, name: str, output: Output) -> None:
     """Show the card of an encoder: layers, training data, errors, licence, citations."""
     from matlake.encoders.listing import card_lines, encoder_document
-    from matlake.encoders.registry import find_encoder
     from matlake.store.folders import LakeFolders
 
-    found = find_encoder(name, LakeFolders(lake).encoders)
+    found = LakeFolders(lake).find_encoder(name)
     output.document(encoder_document(found), card_lines(found))
 
 
@@ -68,11 +66,10 @@ def show_command(lake: Path, name: str, output: Output) -> None:
 @click.pass_context
 def verify_command(ctx: click.Context, name: str, output: Output) -> int:
     """Check an encoder against its contract. Exit code 1 means that it fails."""
-    from matlake.encoders.registry import find_encoder
     from matlake.encoders.verify import verify_encoder
     from matlake.store.folders import LakeFolders
 
-    checks = verify_encoder(find_encoder(name, LakeFolders(ctx.obj).encoders).folder)
+    checks = verify_encoder(LakeFolders(ctx.obj).find_encoder(name).folder)
     passed = all(check.passed for check in checks)
     output.document(
         {"encoder": name, "passed": passed, "checks": [asdict(check) for check in checks]},

@@ -14,9 +14,9 @@ from matlake.encoders.rejections import Materials
 from matlake.errors import EncoderError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import Crystal, CrystalColumns
-from matlake.materials.elements import ELEMNET_ELEMENTS
 from matlake.materials.formula import Composition
 from matlake.materials.oxidation_states import OxidationStates
+from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 
 BATCH_ROWS: Final = 1024
 """Compositions a run: matrix products reach their peak from 512 on, and activations stay in the cache."""

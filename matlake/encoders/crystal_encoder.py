@@ -13,9 +13,9 @@ from matlake.encoders.card import EncoderCard
 from matlake.encoders.rejections import Materials
 from matlake.errors import EncoderError
 from matlake.materials.crystal import Crystal, CrystalColumns
-from matlake.materials.elements import SYMBOLS
 from matlake.materials.formula import Composition
 from matlake.materials.graph_recipe import SYMMETRY_RESOLUTION_A, GraphRecipe
+from matlake.materials.periodic_table import SYMBOLS
 
 _ATOMS_A3: Final = 0.1  # of a dense crystal
 _PAIR_BYTES: Final = 20

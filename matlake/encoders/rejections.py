@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.elements import ATOMIC_NUMBER, SYMBOLS
+from matlake.materials.periodic_table import ATOMIC_NUMBER, SYMBOLS
 
 Materials: TypeAlias = CompositionColumns | CrystalColumns
 

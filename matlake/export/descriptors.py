@@ -20,7 +20,7 @@ from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
 from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
-from matlake.materials.elements import ELEMNET_ELEMENTS
+from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 
 TOOLS: Final = ("matlake", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu")
 _OPSET: Final = 20

@@ -14,8 +14,8 @@ from matlake.export.checkpoints.loaded import Stated
 from matlake.export.checkpoints.loading import load_published
 from matlake.export.pretraining.run import graph_recipe, load_trained
 from matlake.export.pretraining.run_record import RUN_FILE, RunRecord, read_run
-from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.graph_recipe import GraphRecipe
+from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.units import unit_of
 from matlake.networks.architectures import ARCHITECTURES, Architecture
 from matlake.networks.cgcnn import CGCNN

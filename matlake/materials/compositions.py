@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from matlake.materials.elements import ATOMIC_NUMBER, SYMBOLS
 from matlake.materials.formula import Composition
+from matlake.materials.periodic_table import ATOMIC_NUMBER, SYMBOLS
 
 
 @dataclass(frozen=True)

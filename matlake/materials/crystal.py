@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.errors import StructureError, TooManyAtomsError
-from matlake.materials.elements import SYMBOLS
 from matlake.materials.formula import Composition
+from matlake.materials.periodic_table import SYMBOLS
 
 MAX_ATOMS: Final = 10_000
-"""Largest cell imported unless told otherwise."""
+"""Largest cell that is imported by default."""
 
 SHORTEST_BOND_A: Final = 0.5
 """Atoms closer than this are on top of each other: the bond of H₂, the shortest there is, has 0.74 Å."""
@@ -84,7 +84,7 @@ def make_crystal(
     cartesian: bool = False,
     max_atoms: int = MAX_ATOMS,
 ) -> Crystal:
-    """Build a crystal that every encoder can take, or say why it is none.
+    """Build a crystal that every encoder can take, or say why there is none.
 
     That no two atoms are on top of each other is not looked at here: ``overlaps.find_overlaps`` does that for many.
 

@@ -2,7 +2,7 @@
 
 A composition is kept as whole-number amounts without a common divisor, so that ``TiO2``, ``Ti2O4``, ``O2Ti``
 and ``Ti0.5O`` are one and the same, with no rounding anywhere. pymatgen's ``Composition`` is the referee (the
-tests hold the two against each other) and reads what the quick path does not: brackets and hydrates.
+tests hold the two against each other), and not needed to run.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.errors import FormulaError
-from matlake.materials.elements import ATOMIC_NUMBER, ELECTRONEGATIVITY, ELEMNET_ELEMENTS, SYMBOLS
+from matlake.materials.periodic_table import ATOMIC_NUMBER, ELECTRONEGATIVITY, ELEMNET_ELEMENTS, SYMBOLS
 
 MAX_LENGTH = 1000
 """Longest formula read; far above any real one, and it bounds the work on hostile input."""
@@ -24,11 +24,14 @@ MAX_LENGTH = 1000
 _PLAIN = re.compile(r"(?:[A-Z][a-z]?(?:\d+(?:\.\d*)?|\.\d+)?)+")
 _PLAIN_PART = re.compile(r"([A-Z][a-z]?)([\d.]*)")
 _HYDRATE_DOT = re.compile(r"[·•⋅∙*]")
-_NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+")
+_AMOUNT = r"(?:\d+\.?\d*|\.\d+)"
+_LEADING = re.compile(_AMOUNT, re.ASCII)
+_TOKEN = re.compile(
+    rf"(?P<opening>[(\[{{])|(?:(?P<symbol>[A-Z][a-z]*)|[)\]}}])(?P<amount>{_AMOUNT}(?:e\d+)?)?", re.ASCII
+)
 _CHARGE = re.compile(r"[+\u2212\u207a\u207b-]")
-_READABLE = re.compile(r"[A-Za-z0-9.()\[\]{}]+")
+_LARGEST = 1e300
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_DIGITS = 14  # significant ones; more would keep the rounding noise of pymatgen's floats
 _COLUMN = {symbol: column for column, symbol in enumerate(ELEMNET_ELEMENTS)}
 _WRITTEN = {z: value for z, value in enumerate(ELECTRONEGATIVITY, start=1) if math.isfinite(value)}
 
@@ -69,7 +72,7 @@ def parse_formula(text: object) -> Composition:
     """Read a chemical formula.
 
     Nested brackets, decimals (``Ga0.3In0.7As``), hydrates (``CuSO4·5H2O``, also with ``*`` or ``•``) and
-    subscript digits are read; amounts in brackets to fourteen significant digits. ``D`` and ``T`` are hydrogen:
+    subscript digits are read. The three kinds of brackets mean the same. ``D`` and ``T`` are hydrogen:
     isotopes have no fractions of their own.
 
     Args:
@@ -91,10 +94,11 @@ def parse_formula(text: object) -> Composition:
         )
     total: dict[int, Fraction] = {}
     for part in _HYDRATE_DOT.split(formula):
-        leading = _NUMBER.match(part)
+        leading = _LEADING.match(part)
         factor = Fraction(leading.group()) if leading else Fraction(1)
-        for z, amount in _pymatgen_amounts(part[leading.end() if leading else 0 :], text).items():
-            total[z] = total.get(z, Fraction(0)) + factor * amount
+        _add(total, _bracketed_amounts(part[leading.end() if leading else 0 :], text), factor)
+    if max(total.values()) > _LARGEST:
+        raise FormulaError(f"amount out of range in formula {text!r}")
     return _composition(total, text)
 
 
@@ -151,24 +155,45 @@ def _plain_amounts(formula: str, text: str) -> dict[int, int | Fraction]:
     return amounts
 
 
-def _pymatgen_amounts(part: str, text: str) -> dict[int, Fraction]:
-    from pymatgen.core.composition import Composition as PymatgenComposition  # half a second to import
+def _bracketed_amounts(part: str, text: str) -> dict[int, Fraction]:
+    """Read a formula with brackets: ``K4[Fe(CN)6]``."""
+    levels: list[dict[int, Fraction]] = [{}]
+    position = 0
+    while token := _TOKEN.match(part, position):
+        position = token.end()
+        amount = _amount(token["amount"], text)
+        if token["opening"]:
+            levels.append({})
+        elif token["symbol"]:
+            _add(levels[-1], {_atomic_number(token["symbol"], text): Fraction(1)}, amount)
+        elif len(levels) > 1 and levels[-1]:
+            inner = levels.pop()
+            _add(levels[-1], inner, amount)
+        else:
+            raise _unreadable(text)
+    if position < len(part) or len(levels) > 1 or not levels[0]:
+        raise _unreadable(text)
+    return levels[0]
 
-    if not _READABLE.fullmatch(part):
-        raise FormulaError(f"cannot read formula {text!r}", "write it like Ca(OH)2 or CuSO4·5H2O")
-    if not all(float(number) for number in _NUMBER.findall(part)):  # pymatgen drops such elements
+
+def _unreadable(text: str) -> FormulaError:
+    return FormulaError(f"cannot read formula {text!r}", "write it like Ca(OH)2 or CuSO4·5H2O; check the brackets")
+
+
+def _amount(written: str | None, text: str) -> Fraction:
+    if written is None:
+        return Fraction(1)
+    if float(written) > _LARGEST:  # before it is written out: 1e999999999 has as many digits
+        raise FormulaError(f"amount out of range in formula {text!r}")
+    if not float(written):
         raise FormulaError(f"zero amount in formula {text!r}", "leave the element out")
-    try:
-        amounts = PymatgenComposition(part).get_el_amt_dict()
-    except (ValueError, KeyError, RecursionError) as error:
-        raise FormulaError(f"cannot read formula {text!r}: {error}", "check the brackets") from error
-    exact: dict[int, Fraction] = {}
-    for symbol, amount in amounts.items():
-        z = _atomic_number(symbol, text)
-        if not math.isfinite(amount):
-            raise FormulaError(f"amount of {symbol} out of range in formula {text!r}")
-        exact[z] = exact.get(z, Fraction(0)) + Fraction(f"{amount:.{_DIGITS}g}")
-    return exact
+    return Fraction(written)
+
+
+def _add(total: dict[int, Fraction], amounts: dict[int, Fraction], factor: Fraction) -> None:
+    """Add a multiple of some amounts to others, exactly."""
+    for z, amount in amounts.items():
+        total[z] = total.get(z, Fraction(0)) + factor * amount
 
 
 def _composition(amounts: dict[int, int | Fraction] | dict[int, Fraction], text: str) -> Composition:

@@ -179,11 +179,11 @@ def _within(frame, positions, cutoff, resolution):
                         count += 1
     for i in range(n):
         first[i + 1] += first[i]
-    return _both_ways(first, pairs, vectors, squares[:count], resolution)
+    return _both_directions(first, pairs, vectors, squares[:count], resolution)
 
 
 @kernel
-def _both_ways(first, pairs, vectors, squares, resolution):
+def _both_directions(first, pairs, vectors, squares, resolution):
     """Enter each pair under both its atoms, nearest first."""
     order = ascending(squares)
     ends = first[:-1].copy()
@@ -197,12 +197,12 @@ def _both_ways(first, pairs, vectors, squares, resolution):
         if distance - line_start > resolution:
             line += 1
             line_start = distance
-        for way in range(2):
-            sign = 1 - 2 * way
-            owner = pairs[pair, way]
+        for end in range(2):
+            sign = 1 - 2 * end
+            owner = pairs[pair, end]
             e = ends[owner]
             ends[owner] += 1
-            neighbours[e] = pairs[pair, 1 - way]
+            neighbours[e] = pairs[pair, 1 - end]
             for k in range(3):
                 shifts[e, k] = sign * pairs[pair, 2 + k]
                 ordered[e, k] = sign * vectors[pair, k]

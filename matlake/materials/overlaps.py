@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 
 from matlake.materials.crystal import SHORTEST_BOND_A, CrystalColumns
-from matlake.materials.elements import SYMBOLS
 from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import triangular
+from matlake.materials.periodic_table import SYMBOLS
 
 _ROUNDS: Final = 1000  # of lattice reduction; it converges within a few, and any basis gives the right answer
 

@@ -56,13 +56,13 @@ class OxidationStates:
         try:
             listed = [list(states[symbol]) for symbol in elements]
         except (KeyError, TypeError) as error:
-            raise EncoderError(f"the card's oxidation states are no lists for all elements: {error!r}") from error
+            raise EncoderError(f"the card's oxidation states are not lists for all elements: {error!r}") from error
         bad = [
             symbol
             for symbol, charges in zip(elements, listed, strict=True)
             if not charges or not all(isinstance(charge, int) for charge in charges)
         ]
         if bad:
-            raise EncoderError(f"the card's oxidation states of {', '.join(bad)} are no whole numbers")
+            raise EncoderError(f"the card's oxidation states of {', '.join(bad)} are not whole numbers")
         offsets = np.cumsum([0, *(len(charges) for charges in listed)])
         return cls(np.array([q for charges in listed for q in charges], dtype=np.float64), offsets.astype(np.int64))

@@ -8,7 +8,7 @@ _SYMBOLS: Final = {"A3": "Å³", "A": "Å", "cm3": "cm³", "m2": "m²", "per_cm"
 
 
 def unit_suffix(column: str) -> str:
-    """Return the unit at the end of a column name as it is written there, ``""`` where there is none."""
+    """Return the unit at the end of a column name as it is written there, ``""`` if there is none."""
     found = _UNIT.search(column)
     return found.group(1) if found else ""
 

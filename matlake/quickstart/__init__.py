@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matlake.extras import require_extra
 from matlake.progress import Progress
 from matlake.quickstart import compositions, crystals
 from matlake.quickstart.steps import Report, Steps
@@ -44,7 +45,11 @@ def quickstart(
         say: Prints what is going on, a line at a time.
         progress: Makes a bar from a label and a unit.
         workers: Threads that embed.
+
+    Raises:
+        MissingExtraError: What the extra ``quickstart`` brings is not installed.
     """
+    require_extra("quickstart", "the quickstart")
     lake = open_lake(path, create=True)
     return QuickstartReport(
         path,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.crystal import Crystal
-from matlake.materials.elements import SYMBOLS
+from matlake.materials.periodic_table import SYMBOLS
 
 MOST_DRAWN: Final = 300
 """Atoms in a drawing, images included; of larger cells the first ones."""

@@ -1,7 +1,15 @@
-"""The folders of a lake: where each lies is said here and nowhere else."""
+"""The folders of a lake: where each lies, and which datasets and encoders are in them, is said here alone."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders
+from matlake.errors import LakeError
+
+DATASET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
+RESERVED_NAMES: Final = frozenset({"materials", "embeddings", "failures", "embed", "internal", "main"})
 
 
 @dataclass(frozen=True)
@@ -63,3 +71,28 @@ class LakeFolders:
     def structures(self) -> Path:
         """The folder of the structure files of ``quickstart``."""
         return self.path / "structures"
+
+    def dataset(self, name: str) -> Path:
+        """Return the Delta table of a dataset.
+
+        Raises:
+            LakeError: The name cannot be a view's name.
+        """
+        if not DATASET_NAME.fullmatch(name) or name.lower() in RESERVED_NAMES:
+            raise LakeError(
+                f"{name!r} cannot name a dataset",
+                f"use letters, digits, '_' and '-', start with a letter; not {', '.join(sorted(RESERVED_NAMES))}",
+            )
+        return self.datasets / name
+
+    def dataset_names(self) -> list[str]:
+        """Return the names of all datasets."""
+        return sorted(log.parent.name for log in self.datasets.glob("*/_delta_log") if any(log.iterdir()))
+
+    def find_encoder(self, name: str) -> RegisteredEncoder:
+        """Find an encoder by name: the lake's own first, then those shipped with the package."""
+        return find_encoder(name, self.encoders)
+
+    def list_encoders(self) -> list[RegisteredEncoder]:
+        """Return all encoders that this lake can use."""
+        return list_encoders(self.encoders)

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders
 from matlake.errors import Hint, LakeError
 from matlake.files import write_whole
 from matlake.store import delta
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION: Final = 1
 MARKER: Final = "lake.json"
-DATASET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
-RESERVED_NAMES: Final = frozenset({"materials", "embeddings", "failures", "embed", "internal", "main"})
 
 EMBEDDINGS_SCHEMA: Final = pa.schema(
     [
@@ -47,31 +43,6 @@ FAILURES_SCHEMA: Final = pa.schema(
 @dataclass(frozen=True)
 class Lake(LakeFolders):
     """An opened lake."""
-
-    def dataset(self, name: str) -> Path:
-        """Return the Delta table of a dataset.
-
-        Raises:
-            LakeError: The name cannot be a view's name.
-        """
-        if not DATASET_NAME.fullmatch(name) or name.lower() in RESERVED_NAMES:
-            raise LakeError(
-                f"{name!r} cannot name a dataset",
-                f"use letters, digits, '_' and '-', start with a letter; not {', '.join(sorted(RESERVED_NAMES))}",
-            )
-        return self.datasets / name
-
-    def dataset_names(self) -> list[str]:
-        """Return the names of all datasets."""
-        return sorted(log.parent.name for log in self.datasets.glob("*/_delta_log") if any(log.iterdir()))
-
-    def find_encoder(self, name: str) -> RegisteredEncoder:
-        """Find an encoder by name: the lake's own first, then those shipped with the package."""
-        return find_encoder(name, self.encoders)
-
-    def list_encoders(self) -> list[RegisteredEncoder]:
-        """Return all encoders that this lake can use."""
-        return list_encoders(self.encoders)
 
     def read_dataset(self, name: str) -> tuple[str, pa.Table]:
         """Return the materials of a dataset, in the order of its source, and a digest of them.

@@ -11,7 +11,7 @@ from matlake.encoders.card import EncoderCard, InputKind
 from matlake.errors import Hint, QueryError
 from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
-from matlake.store.lake import Lake
+from matlake.store.folders import LakeFolders
 
 _QUERIES = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
 _NO_MATERIALS = (
@@ -50,7 +50,7 @@ _CRYSTAL_TYPES = {
 _INTERNAL_COLUMNS = ("source_row", "composition_hash", "crystal_hash", "atomic_numbers", "fractions", "import_error")
 
 
-def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
+def connect(lake: LakeFolders) -> duckdb.DuckDBPyConnection:
     """Return a connection with the views of one moment of the lake, closed to all other files.
 
     Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``,
@@ -101,7 +101,7 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def query(lake: Lake, statement: str) -> pa.Table:
+def query(lake: LakeFolders, statement: str) -> pa.Table:
     """Run one read-only statement and return its result.
 
     Raises:
@@ -157,7 +157,7 @@ def read_parquet(files: list[str]) -> str:
     return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
-def _dataset_views(lake: Lake, connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
+def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
     """Make the internal view of each dataset, and say which datasets hold structures.
 
     The views have the columns of crystals in any case, null where the table has none: it may hold compositions only,
@@ -185,7 +185,7 @@ def _shown(dataset: str, hidden: tuple[str, ...]) -> str:
     )
 
 
-def _embedding_views(lake: Lake, connection: duckdb.DuckDBPyConnection, cards: list[EncoderCard]) -> None:
+def _embedding_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, cards: list[EncoderCard]) -> None:
     selects = [_NO_EMBEDDINGS]
     table = delta.open_table(lake.embeddings)
     filled = delta.partitions(table)
@@ -242,7 +242,7 @@ def failure_key(kind: InputKind, dataset: str) -> str:
 
 
 def _failure_view(
-    lake: Lake, connection: duckdb.DuckDBPyConnection, names: list[str], cards: list[EncoderCard]
+    lake: LakeFolders, connection: duckdb.DuckDBPyConnection, names: list[str], cards: list[EncoderCard]
 ) -> None:
     selects = [_NO_FAILURES]
     selects += [

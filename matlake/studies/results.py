@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -35,7 +36,7 @@ class Schema:
     """What a study keeps of its measurements.
 
     Attributes:
-        table: Folder of the Delta table in a lake.
+        table: Folder of the Delta table, as ``Lake`` calls it.
         names: Columns in order, with a space between them; ``COLUMN=FIELD`` where the column is not named like the
             field of ``Measurement`` that it holds.
     """
@@ -91,7 +92,7 @@ class Results:
         Raises:
             LakeError: The table cannot be read.
         """
-        self.root = lake.path / schema.table
+        self.root: Path = getattr(lake, schema.table)
         self._schema = schema
         if delta.open_table(self.root) is None:
             delta.create_table(self.root, schema.arrow.append(pa.field(PARTITION, pa.string())), [PARTITION])

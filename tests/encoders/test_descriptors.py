@@ -7,7 +7,7 @@ from matlake.encoders.descriptors import is_descriptor
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.reference import reference_fractions
 from matlake.encoders.registry import SHIPPED, list_encoders
-from matlake.materials.elements import ELEMNET_ELEMENTS
+from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 
 
 def test_two_of_the_shipped_encoders_are_descriptors() -> None:

@@ -24,7 +24,7 @@ from matlake.encoders.reference import reference_fractions
 from matlake.encoders.registry import SHIPPED, list_encoders
 from matlake.encoders.verify import verify_encoder
 from matlake.files import sha256_of
-from matlake.materials.elements import ELEMNET_ELEMENTS
+from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 
 
 def toy_encoder(folder, nodes, dim=3) -> EncoderCard:

@@ -3,25 +3,27 @@
 import contextlib
 import math
 import re
+import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Composition as Referee
+from pymatgen.core import Element
 
 from matlake.encoders.rejections import rejections
 from matlake.errors import FormulaError
 from matlake.materials.compositions import CompositionColumns
-from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.formula import (
     check_elements,
     element_fractions,
     parse_formula,
 )
+from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 
 
 def referee_fractions(formula: str) -> np.ndarray:
@@ -151,7 +153,6 @@ def bracketed(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.lists(st.one_of(atoms, group), min_size=1, max_size=3).map("".join)
 
 
-# two levels of brackets with two decimals stay within the fourteen digits that are kept of pymatgen's amounts
 groups = bracketed(bracketed(st.lists(atoms, min_size=1, max_size=3).map("".join)))
 
 
@@ -160,6 +161,60 @@ def test_fractions_agree_with_pymatgen_on_random_formulas(formula: str) -> None:
     np.testing.assert_allclose(
         element_fractions([parse_formula(formula)])[0], referee_fractions(formula), atol=2e-6, err_msg=formula
     )
+
+
+pieces = st.sampled_from(
+    ["H", "He", "O", "Na", "Uue", "Q", "(", ")", "[", "]", "{", "}", "2", "0", ".5", "1.", "e3", "e"]
+)
+
+
+@settings(max_examples=1000)
+@given(st.lists(pieces, min_size=1, max_size=9).map("".join))
+@example("Ca(OH]2")
+@example("(H)1e3O")
+@example("(H)1e999O")
+@example("H(0)")
+@example("(())2")
+@example("H(O)2.5.3")
+def test_what_pymatgen_reads_is_read_and_what_it_refuses_is_refused(text: str) -> None:
+    assume(re.search(r"[^A-Za-z0-9]", text))
+    amounts = amounts_by_pymatgen(text)
+    if amounts is None:
+        with pytest.raises(FormulaError):
+            parse_formula(text)
+    else:
+        ours = dict(parse_formula(text).amounts)
+        total, whole = sum(amounts.values()), sum(ours.values())
+        assert {z: n / whole for z, n in ours.items()} == pytest.approx({z: n / total for z, n in amounts.items()})
+
+
+def amounts_by_pymatgen(text: str) -> dict[int, float] | None:
+    """Return what pymatgen makes of a formula; None where it refuses, drops or cannot add up an amount."""
+    if any(float(number) == 0 for number in re.findall(r"\d+\.?\d*|\.\d+", text)):
+        return None  # pymatgen leaves the element out
+    factor = re.match(r"\d+\.?\d*|\.\d+", text)  # pymatgen knows no leading factor
+    try:
+        read = Referee(text[factor.end() if factor else 0 :]).get_el_amt_dict()
+        return {Element(symbol).Z: amount for symbol, amount in read.items()} if sum(read.values()) < 1e300 else None
+    except (ValueError, KeyError):
+        return None
+
+
+def test_amounts_are_exact_however_deep_the_brackets() -> None:
+    assert parse_formula("(((H0.1)0.1)0.1)0.1(((O0.3)0.3)0.3)0.3").canonical == "H1O81"
+    assert parse_formula("(" * 300 + "HO2" + ")1" * 300).canonical == "H1O2"
+    assert parse_formula("(H)0.123456789012345678(O)1").canonical == "H61728394506172839O500000000000000000"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(H)1e999999999O", "(" * 1000, "(" * 499 + "H" + ")" * 499, "(H" * 300 + ")9e99" * 100, "((H)1e299)1e299O"],
+)
+def test_a_hostile_formula_is_settled_at_once(text: str) -> None:
+    start = time.perf_counter()
+    with contextlib.suppress(FormulaError):
+        parse_formula(text)
+    assert time.perf_counter() - start < 0.2
 
 
 @given(st.lists(groups, min_size=1, max_size=5))

@@ -10,9 +10,9 @@ from matlake.encoders.card import read_card
 from matlake.encoders.reference import reference_compositions
 from matlake.encoders.registry import SHIPPED
 from matlake.errors import EncoderError
-from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.formula import Composition, element_fractions, parse_formula
 from matlake.materials.oxidation_states import OxidationStates
+from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 
 LISTED = read_card(SHIPPED / "magpie").input_parameters.oxidation_states
 STATES = OxidationStates.from_card(LISTED, ELEMNET_ELEMENTS)
@@ -86,11 +86,11 @@ def test_all_elements_at_once_take_milliseconds() -> None:
 @pytest.mark.parametrize(
     ("states", "message"),
     [
-        ({"Na": [1]}, "no lists for all elements"),
-        ({"Na": [1], "Cl": 1}, "no lists for all elements"),
-        ({"Na": [1], "Cl": []}, "of Cl are no whole numbers"),
-        ({"Na": [1], "Cl": ["-1"]}, "of Cl are no whole numbers"),
-        ({"Na": [0.5], "Cl": [-1]}, "of Na are no whole numbers"),
+        ({"Na": [1]}, "not lists for all elements"),
+        ({"Na": [1], "Cl": 1}, "not lists for all elements"),
+        ({"Na": [1], "Cl": []}, "of Cl are not whole numbers"),
+        ({"Na": [1], "Cl": ["-1"]}, "of Cl are not whole numbers"),
+        ({"Na": [0.5], "Cl": [-1]}, "of Na are not whole numbers"),
     ],
 )
 def test_a_card_without_proper_states_is_refused(states, message) -> None:

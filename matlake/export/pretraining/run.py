@@ -17,8 +17,8 @@ from matlake.export.pretraining.run_record import RunRecord, read_run, write_run
 from matlake.export.pretraining.training_data import Rows, TrainingData, TrainingTable, read_training_data
 from matlake.extras import tool_versions
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.elements import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.graph_recipe import GraphRecipe
+from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.units import unit_of
 from matlake.networks.architectures import ARCHITECTURES, Architecture
 from matlake.networks.checkpoints import BEST_FILE, load_best, load_checkpoint

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.crystal import MAX_ATOMS, Crystal, check_lattice, make_crystal
-from matlake.materials.elements import ATOMIC_NUMBER, SYMBOLS
+from matlake.materials.periodic_table import ATOMIC_NUMBER, SYMBOLS
 from matlake.materials.structure_files.cif_blocks import Block, read_blocks
 from matlake.materials.structure_files.species import atomic_number, number_of_label
 from matlake.materials.structure_files.symmetry import (
@@ -58,7 +58,7 @@ _WHOLE: Final = 1e-3  # occupancies this close to one are one
 _LONGEST_FORMULA: Final = 1000
 _LONGEST_NAME: Final = 200
 _THIRD: Final = 1e-4  # relative; coordinates this close to 1/3 or 2/3 are that, as in pymatgen
-_UNSYMMETRIC: Final = 0.05  # relative change of the metric by an operation that is none of this cell's
+_UNSYMMETRIC: Final = 0.05  # relative change of the metric by an operation that does not belong to this cell
 _COSINES: Final = {60.0: 0.5, 90.0: 0.0, 120.0: -0.5}  # exact, so that zeros stay zeros
 
 
@@ -85,14 +85,14 @@ def parse_cif(text: str, *, max_atoms: int = MAX_ATOMS) -> Crystal:
 
 
 def read_cif(text: str, *, max_atoms: int = MAX_ATOMS) -> list[tuple[str, Crystal | StructureError]]:
-    """Read all crystals of a CIF: the name of each data block with atoms, and the crystal or why it is none.
+    """Read all crystals of a CIF: the name of each data block with atoms, and its crystal or what is wrong with it.
 
     Args:
         text: The file.
         max_atoms: Largest cell allowed, after symmetry.
 
     Raises:
-        StructureError: The text is no CIF, or no block has atoms.
+        StructureError: The text is not a CIF, or no block has atoms.
     """
     blocks = read_blocks(text)
     found: list[tuple[str, Crystal | StructureError]] = []
@@ -117,14 +117,14 @@ def _crystal(block: Block, max_atoms: int) -> Crystal:
     check_lattice(lattice)
     numbers, positions = _sites(block, lattice, max_atoms)
     _check_formula(block, numbers)
-    candidates, doubt = _symmetry(block, angles)
+    candidates, ambiguity = _symmetry(block, angles)
     cells = [_whole_cell(numbers, positions, lattice, operations, max_atoms) for operations in candidates]
-    if doubt:
+    if ambiguity:
         stated = _stated_atoms(block)
         if stated is not None:
             cells = [cell for cell in cells if abs(len(cell[0]) - stated) < _WHOLE]
         if len(cells) != 1:
-            raise StructureError(doubt, "list the symmetry operations in the file")
+            raise StructureError(ambiguity, "list the symmetry operations in the file")
     return make_crystal(cells[0][0], lattice, cells[0][1], max_atoms=max_atoms)
 
 
@@ -146,7 +146,7 @@ def _number(text: str, what: str) -> float:
     try:
         return float(_UNCERTAINTY.sub("", text.strip("'\" ")))
     except ValueError:
-        raise StructureError(f"{what} is {text[:40]!r}, no number") from None
+        raise StructureError(f"{what} is {text[:40]!r}, not a number") from None
 
 
 def _lattice(lengths: list[float], angles: list[float]) -> NDArray[np.float64]:
@@ -239,7 +239,7 @@ def _check_formula(block: Block, numbers: NDArray[np.int16]) -> None:
     missing = stated - present
     if missing:
         raise StructureError(
-            f"no atoms of {', '.join(sorted(missing))}, which the formula in the file has",
+            f"no atoms of {', '.join(sorted(missing))}, which the formula in the file contains",
             "add the atoms that were not located, or take the element out of the formula",
         )
 
@@ -263,7 +263,7 @@ def _stated_atoms(block: Block) -> float | None:
 
 
 def _symmetry(block: Block, angles: list[float]) -> tuple[tuple[Operations, ...], str]:
-    """Return the operations, or two choices, and what leaves a doubt about them."""
+    """Return the operations, or two choices, and why they are ambiguous."""
     for tag in _OPERATIONS:
         triplets = block.column(tag)
         if triplets is not None and triplets[0] not in _UNKNOWN:
@@ -277,14 +277,14 @@ def _symmetry(block: Block, angles: list[float]) -> tuple[tuple[Operations, ...]
         found = named_group(name, alpha, gamma)
         if not found:
             raise StructureError(f"unknown space group {name[:40]!r}", "list the symmetry operations in the file")
-        doubt = f"space group {name} has two origins, and the file does not say which" if len(found) > 1 else ""
-        return found, doubt
+        ambiguity = f"space group {name} has two origins, and the file does not say which" if len(found) > 1 else ""
+        return found, ambiguity
     for text in _texts(block, _NUMBERS):
         found = numbered_group(int(text)) if _GROUP_NUMBER.fullmatch(text) else ()
         if not found:
             raise StructureError(f"unknown space group number {text[:40]!r}")
-        doubt = f"space group {text} has two origins, and the file does not say which" if len(found) > 1 else ""
-        return found, doubt
+        ambiguity = f"space group {text} has two origins, and the file does not say which" if len(found) > 1 else ""
+        return found, ambiguity
     nothing = "no symmetry is given, and the atoms listed are not all that formula and Z state"
     return (read_operations(("x,y,z",)),), nothing
 
@@ -305,7 +305,7 @@ def _whole_cell(
         metric = lattice @ lattice.T
         moved = np.swapaxes(operations.rotations, 1, 2) @ metric @ operations.rotations
         if np.abs(moved - metric).max() > _UNSYMMETRIC * np.abs(metric).max():
-            raise StructureError("the cell has not the symmetry of its operations", "check axes and setting")
+            raise StructureError("the cell does not have the symmetry of its operations", "check axes and setting")
         for third in (1 / 3, 2 / 3):
             positions = np.where(np.abs(positions / third - 1.0) <= _THIRD, third, positions)
     return expand(numbers, positions, lattice, operations, max_atoms)

@@ -1,20 +1,20 @@
 """Data blocks of a CIF, whoever read them, under the names of the core dictionary.
 
-gemmi reads a text that keeps to the syntax, hundreds of times faster than it could be read in Python. For one that
-does not, pymatgen's reader splits it into words as best it can.
+gemmi reads a text that keeps to the syntax, hundreds of times faster than it could be read in Python. One that does
+not is split into words in Python.
 """
 
 import re
-import warnings
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from matlake.errors import StructureError
+from matlake.materials.structure_files.lenient_cif import Items, split_blocks
 from matlake.materials.structure_files.text import check_length
 
 if TYPE_CHECKING:
     from gemmi import cif
-    from pymatgen.io.cif import CifBlock
 
 _CATEGORIES: Final = (
     "_atom_site",
@@ -27,8 +27,7 @@ _CATEGORIES: Final = (
 )
 _GEOMETRY: Final = re.compile(r"_(cell|atom_site|space_group|symmetry)[_.]", re.IGNORECASE)
 _MOST_BLOCKS: Final = 20_000
-_LENIENT_CHARACTERS: Final = 1 << 18  # pymatgen's reader is slow, and no file of a small crystal is that long
-_LENIENT_LINE: Final = 2048  # the standard's longest: pymatgen's time for a line grows with the square of its length
+_LENIENT_CHARACTERS: Final = 1 << 18  # a second in Python, and no file of a small crystal is that long
 
 
 class Block(Protocol):
@@ -52,7 +51,7 @@ def read_blocks(text: str) -> list[Block]:
     """Split a CIF into its data blocks.
 
     Raises:
-        StructureError: It is no CIF, or gives a tag of the geometry twice in one block.
+        StructureError: It is not a CIF, or gives a tag of the geometry twice in one block.
     """
     from gemmi import cif
 
@@ -67,7 +66,7 @@ def read_blocks(text: str) -> list[Block]:
         document.check_for_duplicates()
     except RuntimeError:
         for block in document:
-            _refuse_double_tags(block)
+            _refuse_double_tags(block.name, _tags(block))
     if not len(document):
         raise StructureError("no data block (data_…): not a CIF")
     return [_GemmiBlock(block) for block in document]
@@ -113,14 +112,14 @@ class _GemmiBlock:
         return len(self._block.find_values(_dotted(tag) if self._newer else tag))
 
 
-class _PymatgenBlock:
-    def __init__(self, block: "CifBlock") -> None:
-        self.name = block.header
-        self._values = {tag.lower(): value for tag, value in block.data.items()}
+class _LenientBlock:
+    def __init__(self, name: str, items: Items) -> None:
+        self.name = name
+        _refuse_double_tags(name, [tag for tag, _ in items])
+        self._values = dict(reversed(items))
 
     def column(self, tag: str) -> list[str] | None:
-        values = self._values.get(tag.lower(), self._values.get(_dotted(tag).lower()))
-        return [values] if isinstance(values, str) else values or None
+        return self._values.get(tag.lower(), self._values.get(_dotted(tag).lower()))
 
     def value(self, tag: str) -> str | None:
         column = self.column(tag)
@@ -130,30 +129,31 @@ class _PymatgenBlock:
         return len(self.column(tag) or ())
 
 
-def _refuse_double_tags(block: "cif.Block") -> None:
-    seen: set[str] = set()
+def _tags(block: "cif.Block") -> Iterator[str]:
     for item in block:
         pair: Any = item.pair
-        for tag in [pair[0]] if pair else item.loop.tags if item.loop else []:
-            if tag.lower() in seen and _GEOMETRY.match(tag):
-                raise StructureError(f"{tag} is there twice in data block {block.name!r}")
-            seen.add(tag.lower())
+        yield from [pair[0]] if pair else item.loop.tags if item.loop else []
+
+
+def _refuse_double_tags(name: str, tags: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for tag in tags:
+        if tag.lower() in seen and _GEOMETRY.match(tag):
+            raise StructureError(f"{tag} is there twice in data block {name!r}")
+        seen.add(tag.lower())
 
 
 def _leniently(text: str, reason: str) -> list[Block]:
-    """Read what gemmi refuses: letters beyond ASCII in names of blocks, and whatever else pymatgen makes sense of."""
+    """Read what gemmi refuses: letters beyond ASCII in names of blocks, text without quotes or with one too many."""
     if not text.isascii():
         return read_blocks(text.removeprefix("\ufeff").encode("ascii", "replace").decode())
     unreadable = StructureError(f"not a CIF: {reason.removeprefix('string:')}", "the first number is the line")
-    if len(text) > _LENIENT_CHARACTERS or max(map(len, text.splitlines())) > _LENIENT_LINE:
+    if len(text) > _LENIENT_CHARACTERS:
         raise unreadable
-    if not re.search(r"^[ \t]*data_", text, re.MULTILINE | re.IGNORECASE):
-        raise unreadable
-    from pymatgen.io.cif import CifFile
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return [_PymatgenBlock(block) for block in CifFile.from_str(text).data.values()]
-    except Exception as error:  # whatever its parser runs into: the text is wrong
+        blocks = split_blocks(text)
+    except ValueError as error:
         raise unreadable from error
+    if not blocks:
+        raise unreadable
+    return [_LenientBlock(name, items) for name, items in blocks]

@@ -98,7 +98,7 @@ def _floats(words: Sequence[str], what: str) -> list[float]:
     try:
         return [float(word) for word in words]
     except ValueError:
-        raise StructureError(f"{what} is no number: {' '.join(words)[:60]!r}") from None
+        raise StructureError(f"{what} is not a number: {' '.join(words)[:60]!r}") from None
 
 
 def _is_number(word: str) -> bool:

@@ -29,7 +29,7 @@ def parse_poscar(text: str, *, max_atoms: int = MAX_ATOMS) -> Crystal:
         max_atoms: Largest cell allowed.
 
     Raises:
-        StructureError: It cannot be read, or is no crystal.
+        StructureError: It cannot be read, or is not a crystal.
     """
     check_length(len(text))
     lines = text.splitlines()

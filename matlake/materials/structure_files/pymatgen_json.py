@@ -24,7 +24,7 @@ def parse_pymatgen_json(text: str, *, max_atoms: int = MAX_ATOMS) -> Crystal:
         max_atoms: Largest cell allowed.
 
     Raises:
-        StructureError: It cannot be read, or is no crystal.
+        StructureError: It cannot be read, or is not a crystal.
     """
     check_length(len(text))
     try:
@@ -47,16 +47,16 @@ def crystal_of(found: object, *, max_atoms: int = MAX_ATOMS) -> Crystal:
         max_atoms: Largest cell allowed.
 
     Raises:
-        StructureError: It is none, or disordered, or not periodic in all directions.
+        StructureError: It is not a structure, is disordered, or is not periodic in all directions.
     """
     if isinstance(found, Mapping) and not is_structure(found) and is_structure(found.get("structure")):
         found = found["structure"]
     if not isinstance(found, Mapping):
-        raise StructureError("no structure" if found is None else "no pymatgen structure")
+        raise StructureError("no structure" if found is None else "not a pymatgen structure")
     if "sites" in found and "lattice" not in found:
         raise StructureError("a molecule: it has no cell")
     if not is_structure(found):
-        raise StructureError(f"no pymatgen structure: it has no lattice and no sites ({', '.join(list(found)[:5])})")
+        raise StructureError(f"not a pymatgen structure: it has no lattice and no sites ({', '.join(list(found)[:5])})")
     try:
         return _crystal(found, max_atoms)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:

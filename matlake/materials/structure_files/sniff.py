@@ -16,7 +16,7 @@ _LATTICE_LINES: Final = slice(2, 5)  # of a POSCAR
 
 
 def recognised(text: str) -> str:
-    """Return ``cif``, ``poscar`` or ``pymatgen`` by the look of a text, ``""`` where it is none of them."""
+    """Return ``cif``, ``poscar`` or ``pymatgen`` by the look of a text, ``""`` if it is none of them."""
     head = text[:_HEAD]
     if head.lstrip("\ufeff \t\r\n").startswith("{"):
         return "pymatgen" if '"lattice"' in text and '"sites"' in text else ""
@@ -35,7 +35,7 @@ def parse_structure(text: str | None, *, max_atoms: int = MAX_ATOMS) -> Crystal:
         max_atoms: Largest cell allowed.
 
     Raises:
-        StructureError: It is in none of the formats, or no crystal.
+        StructureError: It is in none of the formats, or not a crystal.
     """
     if text is None or not text.strip():
         raise StructureError("no structure")

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from matlake.errors import StructureError
-from matlake.materials.elements import ATOMIC_NUMBER
+from matlake.materials.periodic_table import ATOMIC_NUMBER
 
 _LONGEST: Final = 100
 _NUMBERS: Final = {**ATOMIC_NUMBER, "D": 1, "T": 1}
@@ -20,7 +20,7 @@ def atomic_number(symbol: str) -> int:
     """Return the atomic number of a species such as ``Fe``, ``FE``, ``Fe3+`` or ``Fe_pv``; D and T are hydrogen.
 
     Raises:
-        StructureError: It is no element (X, a vacancy, a group of atoms).
+        StructureError: It is not an element (X, a vacancy, a group of atoms).
     """
     found = _SYMBOL.fullmatch(symbol.strip()) if len(symbol) <= _LONGEST else None
     number = _element(found.group(1)) if found else None

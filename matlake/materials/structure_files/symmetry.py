@@ -47,7 +47,7 @@ def read_operations(triplets: tuple[str, ...]) -> Operations:
     """Read operations as a CIF writes them (``-y, x-y, z+1/3``).
 
     Raises:
-        StructureError: One cannot be read, there are too many, or they are no group: an operation is missing.
+        StructureError: One cannot be read, there are too many, or they do not form a group: an operation is missing.
     """
     import gemmi
 
@@ -178,7 +178,7 @@ def _checked_group(
         closed &= (known[np.searchsorted(known, products) % len(known)] == products).all()
     if not closed:
         raise StructureError(
-            f"the {len(rotations)} symmetry operations are no group: some are missing or wrong",
+            f"the {len(rotations)} symmetry operations do not form a group: some are missing or wrong",
             "list all of them, or none and the name of the space group",
         )
     return rotations, translations

@@ -23,7 +23,7 @@ def decode(data: bytes) -> str:
         except UnicodeDecodeError:
             text = data.decode("latin-1")
     if "\0" in text:
-        raise StructureError("a binary file, no text")
+        raise StructureError("a binary file, not text")
     if not text.strip():
         raise StructureError("an empty file")
     return text

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from matlake.errors import Hint, QueryError, TrainingError, embed_first
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.elements import SYMBOLS
+from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.columns import read_columns, read_crystals
 from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature

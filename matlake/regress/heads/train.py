@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from matlake.encoders.session import onnx_runtime
+from matlake.extras import is_installed, require_extra
 from matlake.materials.units import unit_of
 from matlake.metrics import Metrics, measure
 from matlake.progress import SILENT, Progress
@@ -74,12 +75,13 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         EncoderError: No such encoder or layer, or its weights cannot be trained on.
         QueryError: ``where`` is not a valid predicate over ``materials``.
         HeadError: The name is not valid, or the model does not survive the conversion to ONNX.
-        MissingExtraError: ONNX Runtime is not installed, or torch, which deep networks need.
+        MissingExtraError: ONNX Runtime or scikit-learn is not installed, or torch, which deep networks need.
     """
     onnx_runtime()
     seed, split = request.seed, parse_split(request.split)
     features = resolve_features(lake, request.features)
     wanted = _wanted(lake, request, features)
+    require_extra("heads", "training a head")
     named = filter(None, (request.target, request.model, request.adversarial))
     name = request.name or "-".join(named).replace(":", "-")
     check_name(name)
@@ -121,7 +123,11 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         domain=measured.domain,
         provenance=made_now(),
     )
-    plots = draw_plots(card, measured.test) | history_plots(fitted.regressor)
+    plots: dict[str, bytes] = {}
+    if is_installed("matplotlib"):
+        plots = draw_plots(card, measured.test) | history_plots(fitted.regressor)
+    else:
+        progress.note("plots are left out: they need pip install 'matlake[plots]'")
     card = save_head(lake.path, card, measured.content, measured.reference, plots)
     return TrainResult(card, matrix.missing, measured.test, _on_fractions(model).name)
 

@@ -1,54 +1,22 @@
 """Splits by chemistry: element, group or family, period, chemical system."""
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
-from matlake.materials.elements import ATOMIC_NUMBER, SYMBOLS
+from matlake.materials.periodic_table import (
+    ATOMIC_NUMBER,
+    FAMILIES,
+    GROUPS,
+    PERIODS,
+    SYMBOLS,
+    elements_of_groups,
+    period_of,
+)
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits.leave_one_out import Labels, Parts, leave_one_out
 from matlake.regress.splits.random_groups import group_split
 from matlake.regress.splits.split import Split
-
-_PERIODS: Final = (1, 3, 11, 19, 37, 55, 87, 119)  # atomic numbers at which they begin
-_GROUPS: Final = 18
-
-
-def period_of(z: int) -> int:
-    """Return the period of an element, 1 to 7; lanthanides are in the sixth, actinides in the seventh."""
-    return next(period for period in range(7, 0, -1) if z >= _PERIODS[period - 1])
-
-
-def group_of(z: int) -> int:
-    """Return the group of an element, 1 to 18; lanthanides and actinides are in the third, as in pymatgen."""
-    period = period_of(z)
-    place, left = z - _PERIODS[period - 1], _PERIODS[period] - z
-    if place < 2 and z != 2:  # noqa: PLR2004 - the s-block is two wide, and helium is no part of it
-        return place + 1
-    return max(3, _GROUPS + 1 - left)
-
-
-def _elements_of_group(*groups: int) -> tuple[int, ...]:
-    return tuple(z for z in range(1, len(SYMBOLS) + 1) if group_of(z) in groups)
-
-
-_F_BLOCK: Final = (*range(57, 72), *range(89, 104))
-
-FAMILIES: Final[dict[str, tuple[int, ...]]] = {
-    "alkali-metals": _elements_of_group(1)[1:],
-    "alkaline-earth-metals": _elements_of_group(2),
-    "transition-metals": tuple(z for z in _elements_of_group(*range(3, 13)) if z not in _F_BLOCK),
-    "lanthanides": _F_BLOCK[:15],
-    "actinides": _F_BLOCK[15:],
-    "rare-earths": (21, 39, *_F_BLOCK[:15]),
-    "pnictogens": _elements_of_group(15),
-    "chalcogens": _elements_of_group(16),
-    "halogens": _elements_of_group(17),
-    "noble-gases": _elements_of_group(18),
-}
-"""Atomic numbers of the elements that chemists name together (IUPAC Red Book 2005, IR-3.5); hydrogen is no metal."""
 
 
 def element_split(argument: str | None) -> Split:
@@ -70,8 +38,8 @@ def group_element_split(argument: str | None) -> Split:
     family = None if argument is None else argument.lower().replace("_", "-").replace(" ", "-")
     if family in FAMILIES:
         return leave_one_out(_blocks("group", "family", "contain {}", FAMILIES), family)
-    wanted = None if argument is None else _number(argument, "group", _GROUPS, f", or {', '.join(FAMILIES)}")
-    groups = {str(group): _elements_of_group(group) for group in range(1, _GROUPS + 1)}
+    wanted = None if argument is None else _number(argument, "group", GROUPS, f", or {', '.join(FAMILIES)}")
+    groups = {str(group): elements_of_groups(group) for group in range(1, GROUPS + 1)}
     return leave_one_out(_blocks("group", "group", "contain an element of group {}", groups), wanted)
 
 
@@ -80,11 +48,10 @@ def period_split(argument: str | None) -> Split:
 
     Leave-one-period-out: Li et al., Commun. Mater. 6 (2025), doi:10.1038/s43246-024-00731-w.
     """
-    last = len(_PERIODS) - 1
-    wanted = None if argument is None else _number(argument, "period", last, "")
+    wanted = None if argument is None else _number(argument, "period", PERIODS, "")
     periods = {
         str(period): tuple(z for z in range(1, len(SYMBOLS) + 1) if period_of(z) == period)
-        for period in range(1, last + 1)
+        for period in range(1, PERIODS + 1)
     }
     return leave_one_out(_blocks("period", "period", "contain an element of period {}", periods), wanted)
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from matlake.errors import TrainingError
 from matlake.extras import require_extra
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.elements import SYMBOLS
+from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits.held_out import Proposal
 from matlake.regress.splits.split import Split

@@ -11,34 +11,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.materials.elements import SYMBOLS
-from matlake.regress.splits.chemistry import FAMILIES, group_of
+from matlake.materials.periodic_table import BLOCK_OF, BLOCKS, SYMBOLS
 
 FEW: Final = 10
 """An element, or a set of blocks, counts as outside the training set if fewer training rows hold it."""
 
 FARTHEST: Final = 1.0
 """Largest out-of-distribution score of a material near the training materials."""
-
-BLOCKS: Final = "spdf"
-
-_F_BLOCK: Final = frozenset((*FAMILIES["lanthanides"], *FAMILIES["actinides"]))
-_HELIUM: Final = 2
-_LAST_S_GROUP: Final = 2
-_LAST_D_GROUP: Final = 12
-
-
-def block_of(z: int) -> str:
-    """Return the block of an element, ``s``, ``p``, ``d`` or ``f``; La to Lu and Ac to Lr are in the last."""
-    if z in _F_BLOCK:
-        return "f"
-    group = group_of(z)
-    if group <= _LAST_S_GROUP or z == _HELIUM:
-        return "s"
-    return "d" if group <= _LAST_D_GROUP else "p"
-
-
-_BLOCK_OF: Final = {symbol: block_of(z) for z, symbol in enumerate(SYMBOLS, start=1)}
 
 
 def element_rows(fractions: NDArray[np.float32]) -> dict[str, int]:
@@ -71,7 +50,7 @@ def block_sets(fractions: NDArray[np.float32]) -> NDArray[np.int64]:
     Args:
         fractions: Element fractions, float32 [n, 118].
     """
-    blocks = np.array([_BLOCK_OF[symbol] for symbol in SYMBOLS])
+    blocks = np.array([BLOCK_OF[symbol] for symbol in SYMBOLS])
     present = np.stack([(fractions[:, blocks == block] > 0).any(axis=1) for block in BLOCKS], axis=1)
     bits: NDArray[np.int64] = present @ (1 << np.arange(len(BLOCKS)))
     return bits
@@ -79,7 +58,7 @@ def block_sets(fractions: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def blocks_of(symbols: Sequence[str]) -> str:
     """Return the set of blocks of a material's elements, as ``block_rows`` writes it."""
-    present = {_BLOCK_OF[symbol] for symbol in symbols}
+    present = {BLOCK_OF[symbol] for symbol in symbols}
     return "".join(block for block in BLOCKS if block in present)
 
 

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.materials.elements import SYMBOLS
-from matlake.regress.uncertainty.applicability import BLOCKS, FEW, block_sets
+from matlake.materials.periodic_table import BLOCKS, SYMBOLS
+from matlake.regress.uncertainty.applicability import FEW, block_sets
 
 BINS: Final = (0, 1, 5, 10, 30, 100, 300)
 """Training rows from which each bin of an error by element count begins."""

@@ -13,6 +13,7 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.encoders.session import onnx_runtime
 from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import TrainingError
+from matlake.extras import require_extra
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.splits import Split
@@ -108,10 +109,12 @@ def evaluate_extrapolation(
         QueryError: ``where`` is not a predicate over ``materials``.
         SourceError: A training table is not there, or none of these encoders was trained on it.
         LakeError: The table of results cannot be read or written.
-        MissingExtraError: ONNX Runtime is not installed; or torch, where networks are named.
+        MissingExtraError: ONNX Runtime, scikit-learn or matplotlib is not installed; or torch, for networks.
     """
     splits = request.checked_splits()
     onnx_runtime()
+    require_extra("heads", "comparing models")
+    require_extra("plots", "the report of a comparison")
     sets = [tuple(f.feature for f in resolve_features(lake, list(features))) for features in request.features]
     letters = dict(zip(ascii_uppercase, dict.fromkeys(sets), strict=False))
     names = list(dict.fromkeys(feature for one in letters.values() for feature in one))

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from matlake.regress.uncertainty.applicability import BLOCKS, FARTHEST
+from matlake.materials.periodic_table import BLOCKS
+from matlake.regress.uncertainty.applicability import FARTHEST
 from matlake.studies.extrapolation.error_analysis import FailureReport, Group
 from matlake.studies.extrapolation.leakage import NOTHING, Exposure
 from matlake.studies.extrapolation.report import NOT_RUN, PARTLY, ExtrapolationReport, MethodReport, SplitReport

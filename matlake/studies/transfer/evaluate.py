@@ -8,6 +8,7 @@ import numpy as np
 
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import TrainingError
+from matlake.extras import require_extra
 from matlake.materials.units import unit_of
 from matlake.networks.architectures import COMPOSITION_NETWORKS
 from matlake.progress import SILENT, Progress
@@ -139,10 +140,12 @@ def evaluate_transfer(
         TrainingError: An unknown configuration, target or source, or no target that can be evaluated.
         EncoderError: No such encoder.
         LakeError: The table of results cannot be read or written.
-        MissingExtraError: ONNX Runtime is not installed; or torch, where networks are asked for.
+        MissingExtraError: ONNX Runtime, scikit-learn or matplotlib is not installed; or torch, for networks.
     """
     check_name(request.name)
     onnx_runtime()
+    require_extra("heads", "comparing models")
+    require_extra("plots", "the report of a comparison")
     reader, fitter = FeatureReader(lake), Fitter(lake)
     features = tuple(f.feature for f in resolve_features(lake, list(request.features))) if request.features else ()
     request = replace(request, features=features)

@@ -12,8 +12,8 @@ from pymatgen_referee import difference, read_with_pymatgen
 
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal, CrystalColumns
-from matlake.materials.elements import SYMBOLS
 from matlake.materials.overlaps import find_overlaps
+from matlake.materials.periodic_table import SYMBOLS
 from matlake.materials.structure_files.cif import parse_cif, read_cif
 from matlake.materials.structure_files.text import decode
 
@@ -57,7 +57,7 @@ AS_ANOTHER_FILE = {
 }
 
 REFUSED = {
-    "axes_contradict_operations": "not the symmetry of its operations",
+    "axes_contradict_operations": "not have the symmetry of its operations",
     "degenerate_cell": "no cell has the angles 60, 60, 120",
     "dummy_species": "unknown species 'X'",
     "hydrogen_not_located": "no atoms of H",
@@ -65,7 +65,7 @@ REFUSED = {
     "mixed_site": "disordered: Na1 has occupancy 0.5",
     "no_atoms": "no positions of atoms in 1 data block",
     "not_a_number": "not finite",
-    "operations_missing": "no group",
+    "operations_missing": "do not form a group",
     "partial_occupancy": "disordered: Na1 has occupancy 0.9",
     "several_blocks": "2 data blocks with atoms: halite, sylvite",
     "symmetry_left_out": "no symmetry is given",

@@ -9,7 +9,7 @@ from pymatgen_referee import difference, from_pymatgen
 from samples import BUNDLED
 
 from matlake.errors import StructureError
-from matlake.materials.elements import SYMBOLS
+from matlake.materials.periodic_table import SYMBOLS
 from matlake.materials.structure_files.poscar import parse_poscar
 
 PLAIN = """CsCl

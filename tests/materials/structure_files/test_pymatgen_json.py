@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said(halite: dict[str, Any], path: tuple[Any, ...], va
     [
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ("[]", "no pymatgen structure"),
+        ("[]", "not a pymatgen structure"),
         ('{"a": 1}', "no lattice and no sites"),
         ('{"sites": []}', "a molecule"),
     ],

@@ -135,3 +135,24 @@ def test_a_network_of_an_encoders_weights_is_refused_before_the_work(
     for model in ("elemnet", f"fine-tune:{ENCODER}"):
         with pytest.raises(MissingExtraError, match="needs torch"):
             train(embedded, TrainRequest("band_gap_eV", ["fractions"], model))
+
+
+def test_training_without_scikit_learn_says_what_to_install(
+    embedded: matlake.Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "is_installed", lambda name: name != "sklearn")
+    with pytest.raises(MissingExtraError, match="training a head needs sklearn") as caught:
+        train(embedded, TrainRequest("band_gap_eV", ["fractions"], "ridge"))
+    assert caught.value.hint == "pip install 'matlake[heads]'"
+
+
+def test_training_without_matplotlib_leaves_the_plots_out_and_says_so(
+    embedded: matlake.Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matlake.regress.heads.train.is_installed", lambda name: name != "matplotlib")
+    notes: list[str] = []
+    result = train(embedded, TrainRequest("band_gap_eV", ["fractions"], "ridge", name="plain"), notes.append)
+    assert [note for note in notes if "matlake[plots]" in note] == [
+        "plots are left out: they need pip install 'matlake[plots]'"
+    ]
+    assert not list((embedded.path / "heads" / result.card.name).rglob("*.png"))

@@ -3,9 +3,8 @@ import pytest
 from matrices import matrix_of
 
 from matlake.errors import TrainingError
-from matlake.materials.elements import SYMBOLS
+from matlake.materials.periodic_table import FAMILIES, SYMBOLS, group_of, period_of
 from matlake.regress.splits import parse_split
-from matlake.regress.splits.chemistry import FAMILIES, group_of, period_of
 
 COMPOUNDS = "Fe FeO Fe2O3 NaCl KCl KBr MgO CaF2 LaN CeN GaAs InP Si Ge C ZnS".split()
 

@@ -6,11 +6,11 @@ import pytest
 from matrices import matrix_of
 
 import matlake
+from matlake.materials.periodic_table import block_of
 from matlake.regress.heads.storage import load_head
 from matlake.regress.prediction.predict import predict
 from matlake.regress.uncertainty.applicability import (
     FEW,
-    block_of,
     block_rows,
     blocks_of,
     element_rows,

@@ -73,7 +73,7 @@ def test_properties_of_records_keep_the_narrowest_type(empty: Lake, tmp_path: Pa
         [1, 1.0, "1", True, None, None],
         [2, 2.5, "two", None, "late", None],
     ]
-    assert report.notes == ["properties left out, as they are no single values: list"]
+    assert report.notes == ["properties left out because they are not single values: list"]
 
 
 def test_bad_records_are_failures(empty: Lake, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def open_ase_database(path: Path, max_atoms: int) -> RecordSource:
                 for row in connection.execute(_QUERY.format(arrays), longest):
                     yield _record(row, max_atoms if structures else None)
         except sqlite3.Error as error:
-            raise SourceError(f"{path} is no ASE database, or a damaged one: {error}") from error
+            raise SourceError(f"{path} is not a valid ASE database, or is damaged: {error}") from error
 
     return open_records(path, read)
 

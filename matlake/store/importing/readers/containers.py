@@ -99,7 +99,7 @@ def _content(path: Path) -> bytes | StructureError:
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):
-            return StructureError("no regular file")
+            return StructureError("not a regular file")
         check_length(state.st_size)
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
@@ -113,7 +113,7 @@ def _zip(path: Path, wanted: Callable[[str], bool], content: bool) -> Iterator[F
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
-        raise SourceError(f"{path} is no zip archive, or a damaged one: {error}") from error
+        raise SourceError(f"{path} is not a valid zip archive, or is damaged: {error}") from error
     allowance = Allowance(path)
     with archive:
         for member in archive.infolist():
@@ -160,7 +160,7 @@ def _tar(path: Path, wanted: Callable[[str], bool], content: bool) -> Iterator[F
                 if any(rest):  # tarfile takes a header that it cannot read for the end
                     raise SourceError(f"{path} is damaged: there is more after the last file that can be read")
     except (tarfile.TarError, EOFError, OSError, UnicodeError) as error:
-        raise SourceError(f"{path} is no tar archive, or a damaged one: {error}") from error
+        raise SourceError(f"{path} is not a valid tar archive, or is damaged: {error}") from error
 
 
 def _tarred(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | StructureError:

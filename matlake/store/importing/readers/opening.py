@@ -17,7 +17,7 @@ _ENDINGS: Final = ".csv .tsv .txt .parquet .json .jsonl .cif .vasp .xyz .extxyz 
 
 
 def open_source(path: Path, *, structure_column: str | None = None, max_atoms: int = MAX_ATOMS) -> Source:
-    """Open whatever can be imported.
+    """Open anything that can be imported.
 
     Args:
         path: CSV or Parquet table; CIF or POSCAR file, a folder or an archive of them; JSON or JSON lines of pymatgen

@@ -27,7 +27,7 @@ class Record:
 
     Attributes:
         properties: Name and value; those that are neither number nor truth value nor text are left out.
-        crystal: Its structure, or why it is none; None where structures were not asked for.
+        crystal: Its structure, or what is wrong with it; None where structures were not asked for.
     """
 
     properties: Mapping[str, Any]
@@ -71,7 +71,7 @@ def open_records(path: Path, read: Callable[[bool], Iterator[Record]]) -> Record
 
     Args:
         path: The file.
-        read: Yields its records; told whether structures are wanted.
+        read: Yields its records; takes whether structures are wanted.
 
     Raises:
         SourceError: There are none, or more than ``MOST_PROPERTIES`` properties, or two that SQL cannot tell apart.
@@ -97,7 +97,7 @@ def open_records(path: Path, read: Callable[[bool], Iterator[Record]]) -> Record
     source = RecordSource(path, pa.schema([(name, _TYPES[rank]) for name, rank in ranks.items()]), rows, read)
     if left_out:
         names = ", ".join(list(left_out)[:_NAMES_SHOWN]) + (", …" if len(left_out) > _NAMES_SHOWN else "")
-        source.notes.append(f"properties left out, as they are no single values: {names}")
+        source.notes.append(f"properties left out because they are not single values: {names}")
     return source
 
 

@@ -38,7 +38,7 @@ class Batch:
 
     Attributes:
         columns: Formulas, ids and properties, as many as the source has.
-        crystals: The structure of each row, or why there is none; None for a source without structures.
+        crystals: The structure of each row, or what is wrong with it; None for a source without structures.
     """
 
     columns: pa.RecordBatch

@@ -66,7 +66,7 @@ class _Counted(io.RawIOBase):
 
 
 def open_bytes(path: Path) -> io.BufferedReader:
-    """Open a file, plain or compressed with gzip, bzip2 or xz, as it is seen from its first bytes.
+    """Open a file, plain or compressed with gzip, bzip2 or xz, as its first bytes show.
 
     Raises:
         SourceError: While it is read: it is damaged, or expands to more than a text would.

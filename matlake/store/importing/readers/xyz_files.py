@@ -75,5 +75,5 @@ def _lines(path: Path, stream: BinaryIO) -> Iterator[tuple[int, str]]:
     while line := stream.readline(_LONGEST_LINE + 1):
         number += 1
         if len(line) > _LONGEST_LINE:
-            raise SourceError(f"line {number} of {path} is longer than a megabyte: no XYZ file")
+            raise SourceError(f"line {number} of {path} is longer than a megabyte: not an XYZ file")
         yield number, line.decode("utf-8", errors="replace")

@@ -1,0 +1,51 @@
+"""Run the core tests with the lowest versions of direct dependencies that pyproject.toml allows.
+
+Run ``python tests/installed/check_lowest.py`` in a checkout; it takes some minutes and needs a package index. What the
+dependencies depend on themselves is installed as new as it may be.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+from environments import ROOT, make_environment
+
+EXTRAS = ("cpu", "heads", "plots")
+TOOLS = ("pytest", "pytest-xdist", "hypothesis", "pymatgen-core")
+CORE = (
+    "tests/materials/test_formula.py",
+    "tests/materials/test_crystal.py",
+    "tests/materials/structure_files",
+    "tests/store",
+    "tests/encoders/test_shipped_crystal_encoders.py",
+    "tests/regress/prediction",
+    "tests/test_imports.py",
+    "tests/test_lake_of_0_1_0.py",
+)
+
+
+def lowest_versions() -> list[str]:
+    """Return ``NAME==VERSION`` for each lower bound of the core's dependencies and those of the extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(one for extra in EXTRAS for one in project["optional-dependencies"][extra])]
+    return [f"{bound[1]}=={bound[2]}" for one in wanted if (bound := re.match(r"([\w.-]+)>=([\w.]+)", one))]
+
+
+def main() -> None:
+    """Install the lowest versions, show them, run the tests."""
+    pinned = lowest_versions()
+    print("\n".join(pinned), flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        package = f"{ROOT}[{','.join(EXTRAS)}]"
+        python = make_environment(Path(scratch) / "environment", *pinned, *TOOLS, "-e", package)
+        tests = [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *CORE]
+        environment = {**os.environ, "PYTEST_ADDOPTS": ""}
+        sys.exit(subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
