@@ -38,6 +38,9 @@ def finetune_command(
 
     A fifth of the target's compositions is held out for testing. The old head stays as it is. See docs/adversarial.md.
     """
+    from matlake.extras import require_extra
+
+    require_extra("train", "fine-tuning")
     from matlake.regress.finetuning.finetune import FinetuneRequest, finetune
     from matlake.store.lake import open_lake
 

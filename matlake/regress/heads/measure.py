@@ -14,7 +14,6 @@ from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.card import ApplicabilityDomain, Calibration, Evaluation, Provenance
 from matlake.regress.heads.evaluation import evaluate
 from matlake.regress.heads.train_result import HeldOutRows
-from matlake.regress.onnx.convert import check_parity, convert, run_graph
 from matlake.regress.regressors import Fitted
 from matlake.regress.splits import HeldOut
 from matlake.regress.uncertainty.applicability import FARTHEST, block_rows, element_rows
@@ -64,6 +63,8 @@ def measure_fitted(
     Raises:
         HeadError: The model does not survive the conversion to ONNX.
     """
+    from matlake.regress.onnx.convert import check_parity, convert, run_graph  # needs spox, of the extra 'heads'
+
     rows, test_rows = held_out.train, held_out.test
     chosen = choose_reference(matrix, rows, seed)
     content = convert(fitted, matrix.x.shape[1], chosen.projection)
