@@ -29,6 +29,7 @@ from matlake.encoders.training_record import TableRecipe
 from matlake.export.pretraining.training_data import TrainingTable
 from matlake.networks.training_config import TrainingConfig
 
+torch.set_num_threads(int(sys.argv[5]))  # sums of several threads differ in their last bits
 steps = 0
 step = torch.optim.AdamW.step
 def step_or_die(self, *args, **kwargs):
@@ -58,6 +59,7 @@ def test_a_killed_run_resumes_to_the_same_bits(run_folder, request_in, table, re
     steps_per_epoch = -(-read_run(run_folder).account.rows["train"] // 64)
     in_third_epoch = 2 * steps_per_epoch + 2
     script = [sys.executable, "-c", KILLED_RUN, table, folder, recipe.target_columns[0], str(in_third_epoch)]
+    script.append(str(torch.get_num_threads()))
     assert subprocess.run(script, check=False).returncode == -signal.SIGKILL
     assert len(state_of(folder)["history"]) == 2
 
