@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from matlake.errors import FormulaError
 from matlake.materials.formula import Composition
-from matlake.materials.periodic_table import ATOMIC_NUMBER, SYMBOLS
+from matlake.materials.periodic_table import ATOMIC_NUMBER, ELEMNET_ELEMENTS, SYMBOLS
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,34 @@ class CompositionColumns:
             pc.list_flatten(numbers).to_numpy(zero_copy_only=False).astype(np.int16, copy=False),
             pc.list_flatten(fractions).to_numpy(zero_copy_only=False),
         )
+
+
+def element_fractions(compositions: Sequence[Composition]) -> NDArray[np.float32]:
+    """Return the fractions of ElemNet's 86 elements.
+
+    Args:
+        compositions: n compositions.
+
+    Returns:
+        float32 [n, 86], columns in the order of ``ELEMNET_ELEMENTS``, rows summing to one.
+
+    Raises:
+        FormulaError: An element has no column; never a zero vector.
+    """
+    for composition in compositions:
+        check_elements(composition)
+    return CompositionColumns.of(compositions).matrix(ELEMNET_ELEMENTS)
+
+
+def check_elements(composition: Composition) -> None:
+    """Raise FormulaError when ElemNet has no column for one of the elements."""
+    columns = _columns(ELEMNET_ELEMENTS)
+    for z, _ in composition.amounts:
+        if columns[z] < 0:
+            raise FormulaError(
+                f"element {SYMBOLS[z - 1]} in {composition.canonical} is not among the 86 of this encoder",
+                "He, Ne, Ar, Po, At, Rn, Fr, Ra and elements beyond Pu are not covered",
+            )
 
 
 @cache
