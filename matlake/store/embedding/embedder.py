@@ -119,16 +119,16 @@ def embed(
 
 
 def _files(lake: Lake, dataset: str | None) -> list[_File]:
-    names = lake.dataset_names()
-    if dataset is not None and dataset not in names:
-        raise LakeError(f"there is no dataset {dataset!r}", f"datasets: {', '.join(names) or 'none yet'}")
+    if dataset is not None:
+        lake.check_dataset(dataset)
+    names = lake.dataset_names() if dataset is None else [dataset]
     if not names:
         raise LakeError(
             "the lake holds no dataset",
             Hint("import one: matlake.import_table(…)", cli="`matlake import FILE --dataset NAME` first"),
         )
     files = []
-    for name in names if dataset is None else [dataset]:
+    for name in names:
         table = delta.open_table(lake.dataset(name))
         if table is not None:
             actions = pa.table(table.get_add_actions(flatten=True))

@@ -103,9 +103,7 @@ class Index:
         """
         selected = np.ones(len(self.contents), dtype=bool)
         if dataset is not None:
-            names = self.lake.dataset_names()
-            if dataset not in names:
-                raise LakeError(f"there is no dataset {dataset!r}", f"datasets: {', '.join(names) or 'none yet'}")
+            self.lake.check_dataset(dataset)
             selected = pc.equal(self.materials["dataset"], dataset).to_numpy()
         if where is not None:
             found = np.zeros(len(selected), dtype=bool)
