@@ -31,27 +31,6 @@ CRYSTAL_SCHEMA: Final = pa.schema([("crystal_hash", pa.string()), *COLUMNS])
 """Further columns of a dataset of crystals."""
 
 
-@dataclass
-class FormulaMismatches:
-    """Rows whose formula column says something else than their structure.
-
-    Attributes:
-        count: How many.
-        first: The first of them: name, formula given, formula of the structure.
-    """
-
-    count: int = 0
-    first: tuple[str, str, str] = ("", "", "")
-
-    def notes(self) -> list[str]:
-        """Say it for people."""
-        if not self.count:
-            return []
-        name, given, own = self.first
-        taken = "rows have a formula that is not their structure's; the structure's was taken"
-        return [f"{self.count:,} {taken}: {name} has {given!r}, its structure {own}"]
-
-
 @dataclass(frozen=True)
 class ColumnRoles:
     """What the columns of a source are to a dataset.
@@ -75,15 +54,22 @@ class RowBuilder:
         dataset: Its name, from which ids are made up where the source has none.
         roles: What the columns of the source are.
         schema: Schema of the dataset.
-        mismatches: Rows with a formula that is not their structure's.
     """
 
     dataset: str
     roles: ColumnRoles
     schema: pa.Schema
-    mismatches: FormulaMismatches = field(default_factory=FormulaMismatches)
+    _mismatches: int = 0
+    _first_mismatch: str = ""
     _ids: set[str] = field(default_factory=set)
     _row: int = 0
+
+    def notes(self) -> list[str]:
+        """Return a remark on the rows whose formula column says something else than their structure."""
+        if not self._mismatches:
+            return []
+        taken = "rows have a formula that is not their structure's; the structure's was taken"
+        return [f"{self._mismatches:,} {taken}: {self._first_mismatch}"]
 
     def rows(self, batch: Batch) -> pa.Table:
         """Return the rows of a batch."""
@@ -165,9 +151,9 @@ class RowBuilder:
                 return given
         except FormulaError:
             pass
-        if not self.mismatches.count:
-            self.mismatches.first = (name or "", given, composition.reduced_formula)
-        self.mismatches.count += 1
+        if not self._mismatches:
+            self._first_mismatch = f"{name or ''} has {given!r}, its structure {composition.reduced_formula}"
+        self._mismatches += 1
         return composition.reduced_formula
 
 
