@@ -222,7 +222,7 @@ def _work(run: _Run, shards: Iterator[Shard], makers: int, encoders: int) -> Non
                     making.append(make_pool.submit(prepare, shard))
                 if not making and not encoding:
                     return
-                wait(_all(making, encoding), return_when=FIRST_COMPLETED)
+                wait([*making, *encoding], return_when=FIRST_COMPLETED)
                 for made in [future for future in making if future.done()]:
                     making.remove(made)
                     encoding.append(encode_pool.submit(encode, *made.result()))
@@ -231,9 +231,5 @@ def _work(run: _Run, shards: Iterator[Shard], makers: int, encoders: int) -> Non
                     for encoded in ended.result():
                         run.commit(encoded)
         finally:
-            for future in _all(making, encoding):
+            for future in [*making, *encoding]:
                 future.cancel()
-
-
-def _all(*futures: Sequence[Future[Any]]) -> list[Future[Any]]:
-    return [future for some in futures for future in some]
