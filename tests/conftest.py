@@ -14,7 +14,8 @@ import matlake
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.reference import SAMPLE
 from matlake.encoders.registry import find_encoder
-from matlake.materials.formula import element_fractions, parse_formula
+from matlake.materials.compositions import element_fractions
+from matlake.materials.formula import parse_formula
 from matlake.regress.heads.train import TrainRequest, train
 from matlake.regress.heads.train_result import TrainResult
 

@@ -23,9 +23,9 @@ from benchmarks.helpers.common import timed
 from benchmarks.helpers.crystal_lake import encoder_name, imported, shuffled, warm_up
 from benchmarks.helpers.peers import Peer, Tensors, load_peer, pymatgen_neighbours, ready_neighbours
 from matlake import embed
+from matlake.encoders.base import Arrays
 from matlake.encoders.encoder import Encoder, open_crystal_encoder
-from matlake.encoders.graph_batches import EDGES_A_RUN, runs
-from matlake.encoders.graph_inputs import Inputs, graph_inputs
+from matlake.encoders.graph_inputs import EDGES_A_RUN, graph_inputs, runs
 from matlake.encoders.reference import covered_rows
 from matlake.encoders.registry import find_encoder
 from matlake.materials.crystal import CrystalColumns
@@ -76,7 +76,7 @@ def alone(kind: str, options: argparse.Namespace) -> dict[str, Any]:
     batches = {size: list(peer.batches(data, size)) for size in BATCHES}
     usual = batches[USUAL_BATCH]
 
-    def ours(inputs: list[Inputs]) -> None:
+    def ours(inputs: list[Arrays]) -> None:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda arrays: contest.encoder.session.run(outputs, arrays), inputs))
 
@@ -163,7 +163,7 @@ class _Made:
         return self._make(self._items[index])
 
 
-def _inputs(contest: Contest, **resolution: float) -> list[Inputs]:
+def _inputs(contest: Contest, **resolution: float) -> list[Arrays]:
     graphs = contest.recipe.build(contest.crystals, **resolution)
     return [graph_inputs(graphs.take(rows)) for rows in runs(graphs, EDGES_A_RUN["cpu"])]
 

@@ -22,7 +22,8 @@ from matlake.encoders.encoder import open_encoder
 from matlake.encoders.registry import SHIPPED
 from matlake.errors import FormulaError
 from matlake.export.magpie import featurizers, largest_differences, matminer_attributes
-from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
+from matlake.materials.compositions import check_elements, element_fractions
+from matlake.materials.formula import Composition, parse_formula
 
 MATMINER = "matminer, from pymatgen compositions"
 

@@ -109,7 +109,7 @@ def build(columns: CrystalColumns, recipe: GraphRecipe, **options: float) -> Non
 
 def build_tables(columns: CrystalColumns, recipe: GraphRecipe) -> None:
     """Build graphs and the inputs of an encoder."""
-    from matlake.encoders.graph_batches import EDGES_A_RUN, collate
+    from matlake.encoders.graph_inputs import EDGES_A_RUN, collate
 
     for part in parts(columns):
         collate(recipe.build(part), EDGES_A_RUN["cpu"])

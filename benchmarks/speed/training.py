@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from benchmarks.helpers.common import ENCODER, OQMD, needs_oqmd, report, timed
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.registry import find_encoder
-from matlake.materials.formula import element_fractions, parse_formula
+from matlake.materials.compositions import element_fractions
+from matlake.materials.formula import parse_formula
 from matlake.regress.onnx.convert import convert
 from matlake.regress.regressors import MODELS, Parameters, fit_model
 

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from benchmarks.helpers.common import ENCODER, report
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.registry import find_encoder
-from matlake.materials.formula import element_fractions, parse_formula
+from matlake.materials.compositions import element_fractions
+from matlake.materials.formula import parse_formula
 from matlake.quickstart.compositions import SAMPLE
 from matlake.regress.regressors import MODELS, fit_model
 from matlake.regress.splits import grouped_folds, hold_out_groups

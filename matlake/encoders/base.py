@@ -132,7 +132,8 @@ class Encoder(ABC):
     def encode_inputs(self, inputs: Inputs, layers: Sequence[str]) -> Vectors:
         """Return the vectors of several layers, from one run of the network.
 
-        A batch that is too large for the memory is halved.
+        A batch that is too large for the memory is halved. So are rows that are not finite, until each ran alone: in
+        the sum over a padded pool of atoms, one crystal's NaN spoils its whole batch.
 
         Args:
             inputs: Of n materials.
@@ -161,12 +162,12 @@ class Encoder(ABC):
                             f"{USE_CPU}, or leave the material out", cli=f"{USE_CPU.cli}, or leave it out with --where"
                         ),
                     ) from error
-                waiting += [(half, None) for half in np.array_split(rows, 2)]
-        if not all(np.isfinite(v).all() for v in vectors):
-            finite = np.logical_and.reduce([np.isfinite(v).all(axis=1) for v in vectors])
-            raise NotFiniteError(
-                f"encoder {self.card.name} returned values that are not finite", np.flatnonzero(~finite).tolist()
-            )
+                again = rows
+            else:
+                again = rows[_not_finite([matrix[rows] for matrix in vectors])] if len(rows) > 1 else rows[:0]
+            waiting += [(half, None) for half in np.array_split(again, 2) if len(half)]
+        if len(bad := _not_finite(vectors)):
+            raise NotFiniteError(f"encoder {self.card.name} returned values that are not finite", bad.tolist())
         return vectors
 
     def encode_finite(self, inputs: Inputs, layers: Sequence[str]) -> tuple[Vectors, list[str | None]]:
@@ -210,6 +211,13 @@ class Encoder(ABC):
         outputs = self.session.run([self.card.layer(layer).output for layer in layers], arrays)
         for target, output in zip(vectors, outputs, strict=True):
             target[rows] = output.reshape(len(output), target.shape[1])
+
+
+def _not_finite(vectors: Vectors) -> NDArray[np.int64]:
+    """Return the rows in which a vector of some layer is not finite."""
+    if all(np.isfinite(matrix).all() for matrix in vectors):
+        return np.empty(0, dtype=np.int64)
+    return np.flatnonzero(~np.logical_and.reduce([np.isfinite(matrix).all(axis=1) for matrix in vectors]))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

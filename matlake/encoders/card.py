@@ -17,6 +17,12 @@ from matlake.materials.graph_recipe import GraphRecipe
 CARD_FILE: Final = "card.json"
 MODEL_FILE: Final = "encoder.onnx"
 FORMAT_VERSION: Final = 1
+DESCRIPTORS: Final = frozenset({"fractions", "magpie"})
+"""Architectures of descriptors: encoders that have learned nothing, such as the element fractions themselves.
+
+They are so cheap that a head may name them as features without their being embedded before.
+"""
+
 NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9+._-]{0,99}")
 
 
@@ -122,6 +128,11 @@ class EncoderCard:
     citation: tuple[str, ...] = ()
     tool_versions: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    @property
+    def is_descriptor(self) -> bool:
+        """Whether the encoder has learned nothing."""
+        return self.architecture in DESCRIPTORS
 
     def layer(self, name: str | None) -> Layer:
         """Return the layer of that name, or the default layer for None.

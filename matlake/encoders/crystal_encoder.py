@@ -88,7 +88,7 @@ class CrystalEncoder(Encoder):
         graphs = self.recipe.build(materials, resolution=resolution)
         if not ahead or self.device == "cpu":
             return GraphsToEncode(graphs)
-        from matlake.encoders.graph_batches import EDGES_A_RUN, collate
+        from matlake.encoders.graph_inputs import EDGES_A_RUN, collate
 
         return GraphsToEncode(graphs, collate(graphs, EDGES_A_RUN[self.device]))
 
@@ -100,7 +100,7 @@ class CrystalEncoder(Encoder):
         """Yield crystals of like shape, with a bounded number of edges."""
         if not isinstance(inputs, GraphsToEncode):
             raise self._no_crystals()
-        from matlake.encoders.graph_batches import EDGES_A_RUN, runs
+        from matlake.encoders.graph_inputs import EDGES_A_RUN, runs
 
         if inputs.batches is not None:
             yield from inputs.batches

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard
-from matlake.encoders.descriptors import is_descriptor
 from matlake.encoders.registry import RegisteredEncoder
 from matlake.text_tables import Column, TextTable
 
@@ -135,6 +134,6 @@ def _parity_lines(card: EncoderCard) -> list[str]:
     if not card.parity:
         return []
     worst = max(card.parity, key=lambda name: card.parity[name])
-    original = "reference implementation" if is_descriptor(card) else "original network"
+    original = "reference implementation" if card.is_descriptor else "original network"
     found = f"within {card.parity[worst]:.1e} of the {original} (layer {worst})"
     return [f"  parity        {found}, allowed {card.parity_tolerance:.0e}"]

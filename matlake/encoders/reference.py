@@ -11,9 +11,9 @@ from matlake.encoders.base import Encoder
 from matlake.encoders.card import InputKind
 from matlake.encoders.rejections import Materials
 from matlake.errors import FormulaError
-from matlake.materials.compositions import CompositionColumns
+from matlake.materials.compositions import CompositionColumns, check_elements, element_fractions
 from matlake.materials.crystal import Crystal, CrystalColumns, make_crystal
-from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
+from matlake.materials.formula import Composition, parse_formula
 
 _DATA: Final = Path(__file__).parents[1] / "data"
 SAMPLE: Final = _DATA / "expt_gap.parquet"

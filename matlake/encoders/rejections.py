@@ -1,14 +1,12 @@
 """Whether an encoder takes a material, and if not, why: one rule for all that encode."""
 
-from functools import cache
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from matlake.materials.compositions import CompositionColumns
+from matlake.materials.compositions import CompositionColumns, element_columns
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.periodic_table import ATOMIC_NUMBER, SYMBOLS
+from matlake.materials.periodic_table import SYMBOLS
 
 Materials: TypeAlias = CompositionColumns | CrystalColumns
 
@@ -26,7 +24,7 @@ def rejections(materials: Materials, elements: tuple[str, ...], *, overlaps: boo
         n reasons.
     """
     reasons: list[str | None] = [None] * len(materials)
-    known = _known(elements)
+    known = element_columns(elements) >= 0
     for place in np.flatnonzero(~known[materials.numbers]):
         row = int(np.searchsorted(materials.offsets, place, side="right")) - 1
         symbol = SYMBOLS[materials.numbers[place] - 1]
@@ -37,11 +35,3 @@ def rejections(materials: Materials, elements: tuple[str, ...], *, overlaps: boo
         for overlap in find_overlaps(materials):
             reasons[overlap.crystal] = overlap.describe(materials)
     return reasons
-
-
-@cache
-def _known(elements: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Say for each atomic number whether its element is among some, bool [119]."""
-    known = np.zeros(len(SYMBOLS) + 1, dtype=bool)
-    known[[ATOMIC_NUMBER[symbol] for symbol in elements]] = True
-    return known

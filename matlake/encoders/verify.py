@@ -1,16 +1,60 @@
 """The contract of an encoder, checked on the file itself, without the framework that made it."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from matlake.encoders.card import InputKind
-from matlake.encoders.composition_contract import COMPOSITION_CONTRACT
-from matlake.encoders.contract import Check, name_of
-from matlake.encoders.crystal_contract import CRYSTAL_CONTRACT
-from matlake.encoders.encoder import open_encoder
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.encoders.base import Encoder, Vectors
+from matlake.encoders.card import MODEL_FILE, InputKind
+from matlake.encoders.encoder import open_crystal_encoder, open_encoder
+from matlake.encoders.reference import covered_materials
+from matlake.encoders.rejections import Materials
 from matlake.errors import EncoderError
+from matlake.materials.crystal import Crystal, CrystalColumns
+from matlake.materials.formula import parse_formula
 
-_CONTRACTS: Final = {InputKind.COMPOSITION: COMPOSITION_CONTRACT, InputKind.CRYSTAL: CRYSTAL_CONTRACT}
+FORBIDDEN_OPERATORS: Final = ("Scatter", "Atan", "Acos", "Asin", "NonZero", "Loop", "If", "Random")
+"""Scatters are slow or lose updates with two threads; CUDA has no inverse trigonometry; the rest is not a function."""
+
+_SMALLEST_TOLERANCE: Final = 1e-5
+_BATCH_SHARE: Final = 0.1
+_BATCHES: Final = (1, 7, 17, 1000)
+_MOST: Final = 1000
+_FEW: Final = 40
+_ROUNDING: Final = 1e-9
+_SAME_COMPOSITION: Final = (("TiO2", "Ti2O4", "O2Ti"), ("Ca(OH)2", "CaO2H2"), ("Fe0.5Ni0.5", "NiFe"))
+_SUPERCELLS: Final = (np.diag([2, 1, 1]), np.diag([2, 2, 2]), np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 2]]))
+_BASES: Final = (
+    np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1]]),
+    np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]]),
+    np.array([[1, 0, 0], [2, 1, 0], [-1, 1, 1]]),
+)
+
+Outcome: TypeAlias = tuple[bool, str]
+"""Whether a clause holds, and what was found."""
+
+Clause: TypeAlias = Callable[[Encoder, Path], Outcome]
+"""Says in its docstring what must hold of an opened encoder, and looks at it and the folder that it came from."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One clause of the contract.
+
+    Attributes:
+        name: What must hold.
+        passed: Whether it does.
+        detail: What was found.
+    """
+
+    name: str
+    passed: bool
+    detail: str
 
 
 def verify_encoder(folder: Path) -> list[Check]:
@@ -31,9 +75,230 @@ def verify_encoder(folder: Path) -> list[Check]:
     except EncoderError as error:
         return [Check(name, False, str(error))]
     checks = [Check(name, True, f"sha256 {encoder.card.sha256}")]
-    for check in _CONTRACTS[encoder.input]:
+    for clause in _CONTRACTS[encoder.input]:
         try:
-            checks.append(check(encoder, folder))
+            passed, detail = clause(encoder, folder)
         except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no base class; a clause that fails must not hide the rest
-            checks.append(Check(name_of(check), False, f"failed to run: {error}"))
+            passed, detail = False, f"failed to run: {error}"
+        checks.append(Check((clause.__doc__ or "").rstrip("."), passed, detail))
     return checks
+
+
+def _dimensions(encoder: Encoder, _: Path) -> Outcome:
+    """Every layer has the dimension of the card."""
+    materials, layers = _some(encoder), encoder.card.layers
+    outputs = encoder.session.run([layer.output for layer in layers], encoder.feed(encoder.inputs(materials)))
+    wrong = [
+        f"{layer.name}: {output.dtype} {output.shape}, the card says {layer.dim}"
+        for layer, output in zip(layers, outputs, strict=True)
+        if output.dtype != np.float32 or output.reshape(len(materials), -1).shape[1] != layer.dim
+    ]
+    return not wrong, "; ".join(wrong) or f"{len(layers)} layers"
+
+
+def _batch_independent(encoder: Encoder, _: Path) -> Outcome:
+    """A vector does not depend on its batch."""
+    materials = _many(encoder)
+    whole = _all_layers(encoder, materials)
+    scale, worst = _largest(whole), 0.0
+    for size in _BATCHES:
+        for start in range(0, min(len(materials), _FEW * size), size):
+            rows = np.arange(start, min(len(materials), start + size))
+            part = _all_layers(encoder, materials.take(rows))
+            worst = max(worst, _worst_difference([output[rows] for output in whole], part, scale))
+    return _within(worst, batch_tolerance(encoder.card.parity_tolerance))
+
+
+def _threads(encoder: Encoder, folder: Path) -> Outcome:
+    """A vector does not depend on the number of threads."""
+    materials = _many(encoder)
+    other = open_encoder(folder, threads=2)
+    return _compare(encoder, _all_layers(encoder, materials), _all_layers(other, materials))
+
+
+def _partial(encoder: Encoder, _: Path) -> Outcome:
+    """One layer alone equals that layer of a full run."""
+    materials = _some(encoder)
+    whole = _all_layers(encoder, materials)
+    alone = [encoder.encode(materials, layer.name) for layer in encoder.card.layers]
+    return _within(_worst_difference(whole, alone, _largest(whole)), _SMALLEST_TOLERANCE)
+
+
+def _input_untouched(encoder: Encoder, _: Path) -> Outcome:
+    """The input is not changed."""
+    materials = _some(encoder)
+    before = [array.copy() for array in vars(materials).values()]
+    _all_layers(encoder, materials)
+    same = all((a == b).all() for a, b in zip(before, vars(materials).values(), strict=True))
+    return same, f"{len(materials):,} materials compared"
+
+
+def _finite_compositions(encoder: Encoder, _: Path) -> Outcome:
+    """All vectors of real compositions are finite."""
+    compositions = covered_materials(encoder)
+    _all_layers(encoder, compositions)  # raises where a value is not finite
+    return True, f"{len(compositions):,} compositions"
+
+
+def _scale_invariant(encoder: Encoder, _: Path) -> Outcome:
+    """Equal compositions have equal vectors."""
+    differing = []
+    for formulas in _SAME_COMPOSITION:
+        vectors = [encoder.encode(encoder.columns([parse_formula(formula)])) for formula in formulas]
+        if any((vector != vectors[0]).any() for vector in vectors):
+            differing.append(" = ".join(formulas))
+    return not differing, "; ".join(differing) or ", ".join(" = ".join(formulas) for formulas in _SAME_COMPOSITION)
+
+
+def _operators(_: Encoder, folder: Path) -> Outcome:
+    """The graph has no operator that is slow, wrong with two threads, or missing on CUDA."""
+    import onnx
+
+    used = {node.op_type for node in onnx.load(folder / MODEL_FILE).graph.node}
+    wrong = sorted(op for op in used if op.startswith(FORBIDDEN_OPERATORS))
+    return not wrong, ", ".join(wrong) or f"{len(used)} kinds of operators"
+
+
+def _finite_crystals(encoder: Encoder, _: Path) -> Outcome:
+    """All vectors of real crystals, single atoms and isolated atoms are finite."""
+    crystals = covered_materials(encoder)
+    _all_layers(encoder, crystals)  # raises where a value is not finite
+    return True, f"{len(crystals):,} crystals"
+
+
+def _all_atoms(encoder: Encoder, folder: Path) -> Outcome:
+    """Symmetry-distinct atoms give what all atoms give."""
+    opened = open_crystal_encoder(folder)
+    crystals = covered_materials(encoder)
+    full = opened.encode_inputs(opened.inputs(crystals, resolution=0.0), [layer.name for layer in opened.card.layers])
+    return _compare(encoder, full, _all_layers(encoder, crystals))
+
+
+def _atom_order(encoder: Encoder, _: Path) -> Outcome:
+    """A vector does not depend on the order of the atoms."""
+    random = np.random.default_rng(1)
+
+    def shuffled(crystal: Crystal) -> Crystal:
+        order = random.permutation(len(crystal.numbers))
+        return Crystal(crystal.numbers[order], crystal.lattice, crystal.positions[order])
+
+    return _unchanged(encoder, [shuffled])
+
+
+def _translation(encoder: Encoder, _: Path) -> Outcome:
+    """A vector does not depend on the origin of the cell."""
+    random = np.random.default_rng(2)
+
+    def moved(crystal: Crystal) -> Crystal:
+        return Crystal(crystal.numbers, crystal.lattice, (crystal.positions + random.random(3)) % 1.0)
+
+    return _unchanged(encoder, [moved])
+
+
+def _basis(encoder: Encoder, _: Path) -> Outcome:
+    """A vector does not depend on the choice of the lattice vectors."""
+
+    def changed(basis: NDArray[np.int_]) -> Callable[[Crystal], Crystal]:
+        inverse = np.linalg.inv(basis)
+        return lambda crystal: Crystal(crystal.numbers, basis @ crystal.lattice, crystal.positions @ inverse)
+
+    return _unchanged(encoder, [changed(basis) for basis in _BASES])
+
+
+def _supercell(encoder: Encoder, _: Path) -> Outcome:
+    """A vector does not depend on the size of the cell."""
+    return _unchanged(encoder, [partial(_in_supercell, matrix=matrix) for matrix in _SUPERCELLS])
+
+
+_SHARED: Final[tuple[Clause, ...]] = (_dimensions, _batch_independent, _threads, _partial, _input_untouched)
+
+_CONTRACTS: Final[dict[InputKind, tuple[Clause, ...]]] = {
+    InputKind.COMPOSITION: (_finite_compositions, *_SHARED, _scale_invariant),
+    InputKind.CRYSTAL: (
+        _operators,
+        _finite_crystals,
+        *_SHARED,
+        _all_atoms,
+        _atom_order,
+        _translation,
+        _basis,
+        _supercell,
+    ),
+}
+"""What an encoder is held to, by what it encodes."""
+
+
+def batch_tolerance(parity_tolerance: float) -> float:
+    """Return how far a vector may move with its batch, relative to the layer's largest value.
+
+    Matrix products add up in another order in another batch; quantised ones may then round to the next level.
+    A tenth of what the encoder's precision costs anyway leaves room for that, and for nothing more.
+    """
+    return max(_SMALLEST_TOLERANCE, _BATCH_SHARE * parity_tolerance)
+
+
+def _worst_difference(
+    expected: Sequence[NDArray[np.floating]], found: Sequence[NDArray[np.floating]], scale: Sequence[float]
+) -> float:
+    """Return the largest absolute difference over all layers, each relative to its scale; NaN where a value is NaN."""
+    return float(np.max([np.abs(a - b).max() / s for a, b, s in zip(expected, found, scale, strict=True)]))
+
+
+def _largest(outputs: Sequence[NDArray[np.floating]]) -> list[float]:
+    """Return the largest absolute value of each layer, one for a layer of zeros."""
+    return [float(np.abs(output).max()) or 1.0 for output in outputs]
+
+
+def _within(worst: float, tolerance: float) -> Outcome:
+    """Compare a difference with what is allowed."""
+    return worst <= tolerance, f"largest relative difference {worst:.1e}, allowed {tolerance:.0e}"
+
+
+def _some(encoder: Encoder) -> Materials:
+    """Return a few materials that an encoder takes, the hard cases at the end included."""
+    materials = covered_materials(encoder)
+    return materials.take(np.arange(max(0, len(materials) - _FEW), len(materials)))
+
+
+def _many(encoder: Encoder) -> Materials:
+    materials = covered_materials(encoder)
+    return materials.take(np.arange(min(len(materials), _MOST)))
+
+
+def _all_layers(encoder: Encoder, materials: Materials) -> Vectors:
+    """Return the vectors of all layers."""
+    return encoder.encode_inputs(encoder.inputs(materials), [layer.name for layer in encoder.card.layers])
+
+
+def _compare(encoder: Encoder, expected: Vectors, found: Vectors) -> Outcome:
+    """Compare vectors that may differ within what an encoder's precision allows."""
+    return _within(
+        _worst_difference(expected, found, _largest(expected)), batch_tolerance(encoder.card.parity_tolerance)
+    )
+
+
+def _unchanged(encoder: Encoder, changes: list[Callable[[Crystal], Crystal]]) -> Outcome:
+    crystals = _some(encoder)
+    assert isinstance(crystals, CrystalColumns)  # noqa: S101 - clauses of encoders of crystals
+    expected = _all_layers(encoder, crystals)
+    scale, worst = _largest(expected), 0.0
+    for change in changes:
+        other = CrystalColumns.of([change(crystals[i]) for i in range(len(crystals))])
+        worst = max(worst, _worst_difference(expected, _all_layers(encoder, other), scale))
+    return _within(worst, batch_tolerance(encoder.card.parity_tolerance))
+
+
+def _in_supercell(crystal: Crystal, matrix: NDArray[np.int_]) -> Crystal:
+    """Return the same crystal in a larger cell.
+
+    Args:
+        crystal: The crystal.
+        matrix: int [3, 3]; its rows are the new cell vectors in terms of the old ones.
+    """
+    reach = int(np.abs(matrix).sum())
+    grid = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    inverse = np.linalg.inv(matrix)
+    fractional = grid @ inverse
+    inside = grid[(np.abs(fractional - 0.5 + _ROUNDING) < 0.5).all(axis=1)]  # noqa: PLR2004 - from 0 up to 1
+    positions = (crystal.positions[:, None] + inside[None]).reshape(-1, 3) @ inverse
+    return Crystal(np.repeat(crystal.numbers, len(inside)), matrix @ crystal.lattice, positions)

@@ -21,7 +21,8 @@ from matlake.errors import EncoderError
 from matlake.export.descriptors import descriptor_card, write_descriptor
 from matlake.export.magpie_graph import NORMS, STATISTICS, magpie_graph
 from matlake.extras import require_extra
-from matlake.materials.formula import Composition, element_fractions
+from matlake.materials.compositions import element_fractions
+from matlake.materials.formula import Composition
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 
 TOLERANCE: Final = 1e-6

@@ -17,7 +17,8 @@ from matlake.materials.colours import ascending, atom_colours, distinct, edge_ki
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import search
-from matlake.materials.pair_graphs import kernel_arrays, ranges, room
+from matlake.materials.pair_graphs import kernel_arrays, room
+from matlake.materials.ragged import ranges
 
 _Y00 = np.sqrt(1 / (4 * np.pi))
 

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from matlake.errors import FormulaError
 from matlake.materials.formula import Composition
-from matlake.materials.periodic_table import ATOMIC_NUMBER, SYMBOLS
+from matlake.materials.periodic_table import ATOMIC_NUMBER, ELEMNET_ELEMENTS, SYMBOLS
+from matlake.materials.ragged import offsets_of, ranges
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,12 @@ class CompositionColumns:
 
     def take(self, rows: NDArray[np.integer] | Sequence[int]) -> Self:
         """Return some of the compositions, in the order given."""
-        chosen = np.asarray(rows, dtype=np.int64)
-        sizes = np.diff(self.offsets)[chosen]
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        places = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], sizes)
+        places, offsets = ranges(self.offsets, rows)
         return type(self)(offsets, self.numbers[places], self.fractions[places])
 
     def matrix(self, elements: tuple[str, ...]) -> NDArray[np.float32]:
         """Return the fractions of some elements, float32 [n, len(elements)]; other elements are left out."""
-        columns = _columns(elements)[self.numbers]
+        columns = element_columns(elements)[self.numbers]
         rows = np.repeat(np.arange(len(self)), np.diff(self.offsets))
         kept = columns >= 0
         matrix = np.zeros((len(self), len(elements)), dtype=np.float32)
@@ -52,30 +51,52 @@ class CompositionColumns:
     @classmethod
     def of(cls, compositions: Sequence[Composition]) -> Self:
         """Put compositions into columns."""
-        offsets = np.zeros(len(compositions) + 1, dtype=np.int64)
-        np.cumsum([len(composition.amounts) for composition in compositions], out=offsets[1:])
-        numbers, fractions = [], []
-        for composition in compositions:
-            total = sum(amount for _, amount in composition.amounts)
-            for z, amount in composition.amounts:
-                numbers.append(z)
-                fractions.append(amount / total)
+        numbers = [z for composition in compositions for z, _ in composition.amounts]
+        fractions = [fraction for composition in compositions for fraction in composition.fractions]
+        offsets = offsets_of([len(composition.amounts) for composition in compositions])
         return cls(offsets, np.array(numbers, dtype=np.int16), np.array(fractions, dtype=np.float64))
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> Self:
         """Read the columns ``atomic_numbers`` and ``fractions`` of a dataset, none of them null."""
         numbers, fractions = (table[name].combine_chunks() for name in ("atomic_numbers", "fractions"))
-        offsets = np.concatenate([[0], np.cumsum(pc.list_value_length(numbers).to_numpy(zero_copy_only=False))])
         return cls(
-            offsets.astype(np.int64),
+            offsets_of(pc.list_value_length(numbers).to_numpy(zero_copy_only=False)),
             pc.list_flatten(numbers).to_numpy(zero_copy_only=False).astype(np.int16, copy=False),
             pc.list_flatten(fractions).to_numpy(zero_copy_only=False),
         )
 
 
+def element_fractions(compositions: Sequence[Composition]) -> NDArray[np.float32]:
+    """Return the fractions of ElemNet's 86 elements.
+
+    Args:
+        compositions: n compositions.
+
+    Returns:
+        float32 [n, 86], columns in the order of ``ELEMNET_ELEMENTS``, rows summing to one.
+
+    Raises:
+        FormulaError: An element has no column; never a zero vector.
+    """
+    for composition in compositions:
+        check_elements(composition)
+    return CompositionColumns.of(compositions).matrix(ELEMNET_ELEMENTS)
+
+
+def check_elements(composition: Composition) -> None:
+    """Raise FormulaError when ElemNet has no column for one of the elements."""
+    columns = element_columns(ELEMNET_ELEMENTS)
+    for z, _ in composition.amounts:
+        if columns[z] < 0:
+            raise FormulaError(
+                f"element {SYMBOLS[z - 1]} in {composition.canonical} is not among the 86 of this encoder",
+                "He, Ne, Ar, Po, At, Rn, Fr, Ra and elements beyond Pu are not covered",
+            )
+
+
 @cache
-def _columns(elements: tuple[str, ...]) -> NDArray[np.int64]:
+def element_columns(elements: tuple[str, ...]) -> NDArray[np.int64]:
     """Return the column of each atomic number, int64 [119]; -1 for one that has none."""
     columns = np.full(len(SYMBOLS) + 1, -1, dtype=np.int64)
     columns[[ATOMIC_NUMBER[symbol] for symbol in elements]] = np.arange(len(elements))

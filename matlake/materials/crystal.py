@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.formula import Composition
 from matlake.materials.periodic_table import SYMBOLS
+from matlake.materials.ragged import offsets_of, ranges
 
 MAX_ATOMS: Final = 10_000
 """Largest cell that is imported by default."""
@@ -179,18 +180,15 @@ class CrystalColumns:
     def take(self, rows: NDArray[np.integer] | Sequence[int]) -> Self:
         """Return some of the crystals, in the order given."""
         chosen = np.asarray(rows, dtype=np.int64)
-        sizes = self.sizes[chosen]
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        atoms = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], sizes)
+        atoms, offsets = ranges(self.offsets, chosen)
         return type(self)(offsets, self.numbers[atoms], self.lattices[chosen], self.positions[atoms])
 
     @classmethod
     def of(cls, crystals: Sequence[Crystal]) -> Self:
         """Put crystals into columns."""
-        offsets = np.concatenate([[0], np.cumsum([len(c.numbers) for c in crystals])]).astype(np.int64)
+        offsets = offsets_of([len(c.numbers) for c in crystals])
         if not crystals:
-            empty = np.empty((0, 3))
-            return cls(offsets, np.empty(0, np.int16), np.empty((0, 3, 3)), empty)
+            return cls(offsets, np.empty(0, np.int16), np.empty((0, 3, 3)), np.empty((0, 3)))
         return cls(
             offsets,
             np.concatenate([c.numbers for c in crystals]),
@@ -202,9 +200,8 @@ class CrystalColumns:
     def from_arrow(cls, table: pa.Table) -> Self:
         """Read the columns of ``COLUMNS``, none of them null; nothing is parsed."""
         numbers = _combined(table["site_atomic_numbers"])
-        lengths = pc.list_value_length(numbers).to_numpy()
         return cls(
-            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            offsets_of(pc.list_value_length(numbers).to_numpy()),
             pc.list_flatten(numbers).to_numpy().astype(np.int16, copy=False),
             pc.list_flatten(_combined(table["lattice_A"])).to_numpy().reshape(-1, 3, 3),
             pc.list_flatten(_combined(table["fractional_positions"])).to_numpy().reshape(-1, 3),

@@ -1,4 +1,4 @@
-"""Chemical formulas: parsing, exact composition, element fractions, content hash.
+"""Chemical formulas: parsing, exact composition, content hash.
 
 A composition is kept as whole-number amounts without a common divisor, so that ``TiO2``, ``Ti2O4``, ``O2Ti``
 and ``Ti0.5O`` are one and the same, with no rounding anywhere. pymatgen's ``Composition`` is the referee (the
@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
 from matlake.errors import FormulaError
-from matlake.materials.periodic_table import ATOMIC_NUMBER, ELECTRONEGATIVITY, ELEMNET_ELEMENTS, SYMBOLS
+from matlake.materials.periodic_table import ATOMIC_NUMBER, ELECTRONEGATIVITY, SYMBOLS
 
 MAX_LENGTH = 1000
 """Longest formula read; far above any real one, and it bounds the work on hostile input."""
@@ -32,7 +29,6 @@ _TOKEN = re.compile(
 _CHARGE = re.compile(r"[+\u2212\u207a\u207b-]")
 _LARGEST = 1e300
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_COLUMN = {symbol: column for column, symbol in enumerate(ELEMNET_ELEMENTS)}
 _WRITTEN = {z: value for z, value in enumerate(ELECTRONEGATIVITY, start=1) if math.isfinite(value)}
 
 
@@ -61,6 +57,12 @@ class Composition:
         """As chemists write it, metals first (``TiO2``): by electronegativity, elements without one last."""
         ordered = sorted(self.amounts, key=lambda part: (_WRITTEN.get(part[0], math.inf), SYMBOLS[part[0] - 1]))
         return "".join([f"{SYMBOLS[z - 1]}{amount if amount > 1 else ''}" for z, amount in ordered])
+
+    @property
+    def fractions(self) -> list[float]:
+        """Fractions of the elements in ``amounts``; they add up to one."""
+        total = sum(amount for _, amount in self.amounts)
+        return [amount / total for _, amount in self.amounts]
 
     @cached_property
     def elements(self) -> list[str]:
@@ -100,42 +102,6 @@ def parse_formula(text: object) -> Composition:
     if max(total.values()) > _LARGEST:
         raise FormulaError(f"amount out of range in formula {text!r}")
     return _composition(total, text)
-
-
-def element_fractions(compositions: list[Composition]) -> NDArray[np.float32]:
-    """Return the fractions of ElemNet's 86 elements.
-
-    Args:
-        compositions: n compositions.
-
-    Returns:
-        float32 [n, 86], columns in the order of ``ELEMNET_ELEMENTS``, rows summing to one.
-
-    Raises:
-        FormulaError: An element has no column; never a zero vector.
-    """
-    fractions = np.zeros((len(compositions), len(ELEMNET_ELEMENTS)), dtype=np.float32)
-    for row, composition in enumerate(compositions):
-        total = sum(amount for _, amount in composition.amounts)
-        for z, amount in composition.amounts:
-            fractions[row, _column(z, composition)] = amount / total
-    return fractions
-
-
-def check_elements(composition: Composition) -> None:
-    """Raise FormulaError when ElemNet has no column for one of the elements."""
-    for z, _ in composition.amounts:
-        _column(z, composition)
-
-
-def _column(z: int, composition: Composition) -> int:
-    column = _COLUMN.get(SYMBOLS[z - 1])
-    if column is None:
-        raise FormulaError(
-            f"element {SYMBOLS[z - 1]} in {composition.canonical} is not among the 86 of this encoder",
-            "He, Ne, Ar, Po, At, Rn, Fr, Ra and elements beyond Pu are not covered",
-        )
-    return column
 
 
 def _atomic_number(symbol: str, text: object) -> int:

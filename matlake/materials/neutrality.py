@@ -8,10 +8,9 @@ combinations, this finds a neutral one early. The search ends when a side would 
 both sides then lie far closer than rounding, and where none of them cancels, whole-number amounts forbid it.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matlake.materials.kernels import kernel
 
@@ -26,12 +25,7 @@ _MOST_SUMS: Final = 1 << 18
 
 
 @kernel
-def neutral_rows(
-    fractions: NDArray[np.float32],
-    charges: NDArray[np.float64],
-    offsets: NDArray[np.int64],
-    neutral: NDArray[np.bool_],
-) -> None:
+def neutral_rows(fractions, charges, offsets, neutral):
     """Fill ``neutral`` [n]; see ``OxidationStates.can_be_neutral``."""
     rows, columns = fractions.shape
     elements = np.empty(columns, dtype=np.int64)
@@ -48,12 +42,7 @@ def neutral_rows(
 
 
 @kernel
-def _cancels(
-    fractions: NDArray[np.float32],
-    elements: NDArray[np.int64],
-    charges: NDArray[np.float64],
-    offsets: NDArray[np.int64],
-) -> bool:
+def _cancels(fractions, elements, charges, offsets):
     """Say whether charges of some elements, weighted by their fractions, can add up to zero."""
     fixed, lowest, highest, total, several = 0.0, 0.0, 0.0, 0.0, 0
     for element in elements:
@@ -82,18 +71,11 @@ def _cancels(
             weights[place] = fractions[element]
             place += 1
     order = np.argsort(-weights)
-    return bool(_meets(fixed, open_elements[order], weights[order], charges, offsets, tolerance))
+    return _meets(fixed, open_elements[order], weights[order], charges, offsets, tolerance)
 
 
 @kernel
-def _meets(
-    fixed: float,
-    elements: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    charges: NDArray[np.float64],
-    offsets: NDArray[np.int64],
-    tolerance: float,
-) -> bool:
+def _meets(fixed, elements, weights, charges, offsets, tolerance):
     """Say whether ``fixed`` and the charges of elements with several states can add up to zero.
 
     The heavy elements come first: the light ones then have fine steps left to cancel what remains.
@@ -123,11 +105,11 @@ def _meets(
         left = _shifted(left, states, -right[-1] - high, -right[0] - low)
         if len(left) == 0:
             return False
-    return bool(_pair_exists(left, right, 0.0, tolerance))
+    return _pair_exists(left, right, 0.0, tolerance)
 
 
 @kernel
-def _shifted(sums: NDArray[np.float64], shifts: NDArray[np.float64], low: float, high: float) -> Any:
+def _shifted(sums, shifts, low, high):
     """Return the distinct sums of one of ``sums`` and one of ``shifts`` from low to high; ascending, as are both."""
     places = np.zeros(len(shifts), dtype=np.int64)
     found = np.empty(len(sums) * len(shifts), dtype=np.float64)
@@ -146,7 +128,7 @@ def _shifted(sums: NDArray[np.float64], shifts: NDArray[np.float64], low: float,
 
 
 @kernel
-def _pair_exists(left: NDArray[np.float64], right: NDArray[np.float64], shift: float, tolerance: float) -> bool:
+def _pair_exists(left, right, shift, tolerance):
     """Say whether a sum of one side, one of the other and ``shift`` add up to zero; both sides ascend."""
     i, j = 0, len(right) - 1
     while i < len(left) and j >= 0:

@@ -56,7 +56,7 @@ def find_overlaps(crystals: CrystalColumns, shortest: float = SHORTEST_BOND_A) -
 
 
 @kernel
-def _overlaps(offsets, lattices, positions, shortest):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _overlaps(offsets, lattices, positions, shortest):
     """Return (first atom, second atom, squared distance) of each crystal; -1 for the atoms where none are too close."""
     found = np.full((len(lattices), 3), -1.0)
     for crystal in range(len(lattices)):
@@ -72,7 +72,7 @@ def _overlaps(offsets, lattices, positions, shortest):  # type: ignore[no-untype
 
 
 @kernel
-def _reduced(lattice):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _reduced(lattice):
     """Return a basis of short vectors of the same lattice, and M such that fractional positions f become f M.
 
     In a skewed cell, a short distance may be that to an image many cells away. Vectors are shortened by each other
@@ -98,7 +98,7 @@ def _reduced(lattice):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
 
 
 @kernel
-def _overlap(lattice, fractions, shortest):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _overlap(lattice, fractions, shortest):
     """Sweep along the axis on which the cell is widest; atoms further apart along it than ``shortest`` never meet."""
     squares = np.empty(3)
     for axis in range(3):
@@ -134,7 +134,7 @@ def _overlap(lattice, fractions, shortest):  # type: ignore[no-untyped-def] # no
 
 
 @kernel
-def _closest_image(frame, f0, f1, f2, radius, itself):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _closest_image(frame, f0, f1, f2, radius, itself):
     """Return the squared length of the shortest image vector within the radius, or of infinity."""
     closest = np.inf
     widest = radius * radius * (1 + 1e-12)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.errors import EncoderError
+from matlake.materials.ragged import offsets_of
 
 
 @dataclass(frozen=True)
@@ -64,5 +65,4 @@ class OxidationStates:
         ]
         if bad:
             raise EncoderError(f"the card's oxidation states of {', '.join(bad)} are not whole numbers")
-        offsets = np.cumsum([0, *(len(charges) for charges in listed)])
-        return cls(np.array([q for charges in listed for q in charges], dtype=np.float64), offsets.astype(np.int64))
+        return cls(np.concatenate(listed).astype(np.float64), offsets_of([len(charges) for charges in listed]))

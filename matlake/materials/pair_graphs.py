@@ -10,6 +10,7 @@ from matlake.materials.colours import atom_colours, distinct, edge_kinds
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import plain, search
+from matlake.materials.ragged import ranges
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,6 @@ class PairGraphs:
             self.distances[edges],
             self.counts[edges],
         )
-
-
-def ranges(offsets: NDArray[np.int64], rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the elements of some rows of a ragged array one after another, and the offsets of the result."""
-    sizes = offsets[rows + 1] - offsets[rows]
-    new = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return np.arange(new[-1]) + np.repeat(offsets[rows] - new[:-1], sizes), new
 
 
 def build_pair_graphs(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matlake.encoders.graph_batches import runs
+from matlake.encoders.graph_inputs import runs
 
 if TYPE_CHECKING:
     from matlake.materials.angular_graphs import AngularGraphs

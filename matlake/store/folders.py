@@ -89,6 +89,12 @@ class LakeFolders:
         """Return the names of all datasets."""
         return sorted(log.parent.name for log in self.datasets.glob("*/_delta_log") if any(log.iterdir()))
 
+    def check_dataset(self, name: str) -> None:
+        """Raise LakeError unless there is a dataset of that name."""
+        names = self.dataset_names()
+        if name not in names:
+            raise LakeError(f"there is no dataset {name!r}", f"datasets: {', '.join(names) or 'none yet'}")
+
     def find_encoder(self, name: str) -> RegisteredEncoder:
         """Find an encoder by name: the lake's own first, then those shipped with the package."""
         return find_encoder(name, self.encoders)

@@ -53,10 +53,7 @@ class Lake(LakeFolders):
         Raises:
             LakeError: There is no such dataset.
         """
-        if name not in self.dataset_names():
-            raise LakeError(
-                f"there is no dataset {name!r}", f"datasets: {', '.join(self.dataset_names()) or 'none yet'}"
-            )
+        self.check_dataset(name)
         table = delta.read_rows(self.dataset(name))
         table = table.filter(pc.is_null(table["import_error"])).sort_by("source_row").combine_chunks()
         sink = io.BytesIO()

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from matlake.encoders.layer_ref import LayerRef
 from matlake.store import delta
 from matlake.store.lake import Lake
@@ -69,22 +71,18 @@ def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:
     table = delta.open_table(lake.embeddings)
     if table is None:
         return []
-    actions = table.get_add_actions(flatten=True)
-    sizes = dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
-    rows = dict(zip(actions["path"].to_pylist(), actions["num_records"].to_pylist(), strict=True))
-    layers = []
-    for registered in lake.list_encoders():
-        for layer in registered.card.layers:
-            partition = embedding_partition(registered.card, layer.name)
-            prefix = "/".join(f"{key}={value}" for key, value in partition.items()) + "/"
-            mine = [path for path in sizes if path.startswith(prefix)]
-            if mine:
-                layers.append(
-                    {
-                        "name": registered.card.name,
-                        "layer": layer.name,
-                        "vectors": sum(rows[path] for path in mine),
-                        "bytes": sum(sizes[path] for path in mine),
-                    }
-                )
-    return layers
+    keys = [f"partition.{key}" for key in ("encoder", "encoder_sha256", "layer")]
+    sums = pa.table(table.get_add_actions(flatten=True)).group_by(keys)
+    totals = sums.aggregate([("num_records", "sum"), ("size_bytes", "sum")]).to_pylist()
+    found = {tuple(total[key] for key in keys): total for total in totals}
+    return [
+        {
+            "name": registered.card.name,
+            "layer": layer.name,
+            "vectors": total["num_records_sum"],
+            "bytes": total["size_bytes_sum"],
+        }
+        for registered in lake.list_encoders()
+        for layer in registered.card.layers
+        if (total := found.get(tuple(embedding_partition(registered.card, layer.name).values())))
+    ]

@@ -3,7 +3,6 @@
 import numpy as np
 
 import matlake
-from matlake.encoders.descriptors import is_descriptor
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.reference import reference_fractions
 from matlake.encoders.registry import SHIPPED, list_encoders
@@ -11,7 +10,7 @@ from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 
 
 def test_two_of_the_shipped_encoders_are_descriptors() -> None:
-    assert [encoder.card.name for encoder in list_encoders() if is_descriptor(encoder.card)] == ["fractions", "magpie"]
+    assert [encoder.card.name for encoder in list_encoders() if encoder.card.is_descriptor] == ["fractions", "magpie"]
 
 
 def test_their_cards_say_that_nothing_was_learned() -> None:

@@ -15,7 +15,8 @@ from matlake.encoders.listing import card_lines
 from matlake.encoders.reference import reference_compositions, reference_fractions
 from matlake.encoders.registry import SHIPPED, copy_to_lake, find_encoder
 from matlake.errors import EncoderError, FormulaError
-from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
+from matlake.materials.compositions import check_elements, element_fractions
+from matlake.materials.formula import Composition, parse_formula
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 
 ROWS = 2000

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from matlake.encoders.base import GraphsToEncode
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.reference import reference_crystals
 from matlake.encoders.registry import SHIPPED
 from matlake.errors import EncoderError
+from matlake.materials.pair_graphs import PairGraphs
 
 NAMES = ("cgcnn-mp-formation-energy", "schnet-mp-formation-energy", "dimenet++-mp-formation-energy")
 
@@ -29,6 +31,24 @@ def test_compositions_and_crystals_are_not_mixed_up() -> None:
     crystals = reference_crystals().take([0])
     with pytest.raises(EncoderError, match="takes compositions, not crystals"):
         open_encoder(SHIPPED / "elemnet-oqmd-formation-energy").encode(crystals)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_crystal_that_is_not_finite_leaves_its_batch_as_it_is(name) -> None:
+    encoder = open_encoder(SHIPPED / name)
+    layers = [layer.name for layer in encoder.card.layers]
+    inputs = encoder.inputs(reference_crystals().take(range(20)))
+    graphs = inputs.graphs
+    assert len(list(encoder.batches(inputs))) < 20
+    edges = graphs.edge_offsets if isinstance(graphs, PairGraphs) else graphs.out_offsets
+    distances = graphs.distances.copy()
+    distances[edges[graphs.atom_offsets[[7, 12]]]] = np.nan
+    spoilt = GraphsToEncode(replace(graphs, distances=distances))
+    vectors, reasons = encoder.encode_finite(spoilt, layers)
+    assert [row for row, reason in enumerate(reasons) if reason] == [7, 12]
+    for found, whole in zip(vectors, encoder.encode_inputs(inputs, layers), strict=True):
+        expected = np.delete(whole, [7, 12], axis=0)
+        assert abs(found - expected).max() < 1e-5 * abs(expected).max()
 
 
 def test_a_run_that_does_not_fit_is_halved() -> None:

@@ -19,10 +19,9 @@ from matlake.encoders.card import (
     read_card,
     write_card,
 )
-from matlake.encoders.contract import batch_tolerance
 from matlake.encoders.reference import reference_fractions
 from matlake.encoders.registry import SHIPPED, list_encoders
-from matlake.encoders.verify import verify_encoder
+from matlake.encoders.verify import batch_tolerance, verify_encoder
 from matlake.files import sha256_of
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 

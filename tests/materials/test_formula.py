@@ -17,12 +17,8 @@ from pymatgen.core import Element
 
 from matlake.encoders.rejections import rejections
 from matlake.errors import FormulaError
-from matlake.materials.compositions import CompositionColumns
-from matlake.materials.formula import (
-    check_elements,
-    element_fractions,
-    parse_formula,
-)
+from matlake.materials.compositions import CompositionColumns, check_elements, element_fractions
+from matlake.materials.formula import parse_formula
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 
 

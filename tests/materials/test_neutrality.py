@@ -10,7 +10,8 @@ from matlake.encoders.card import read_card
 from matlake.encoders.reference import reference_compositions
 from matlake.encoders.registry import SHIPPED
 from matlake.errors import EncoderError
-from matlake.materials.formula import Composition, element_fractions, parse_formula
+from matlake.materials.compositions import element_fractions
+from matlake.materials.formula import Composition, parse_formula
 from matlake.materials.oxidation_states import OxidationStates
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 

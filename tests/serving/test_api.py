@@ -14,7 +14,8 @@ from structures import CSCL, POSCAR
 
 import matlake
 from matlake.encoders.encoder import open_encoder
-from matlake.materials.formula import element_fractions, parse_formula
+from matlake.materials.compositions import element_fractions
+from matlake.materials.formula import parse_formula
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.regress.prediction.opened_head import open_head
 from matlake.regress.prediction.predict import predict

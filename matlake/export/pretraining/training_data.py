@@ -12,8 +12,9 @@ from matlake.encoders.training_contents import random_parts
 from matlake.encoders.training_record import TableAccount, TableRecipe
 from matlake.errors import FormulaError, Hint, SourceError, StructureError
 from matlake.files import sha256_of
+from matlake.materials.compositions import check_elements, element_fractions
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
-from matlake.materials.formula import Composition, check_elements, element_fractions, parse_formula
+from matlake.materials.formula import Composition, parse_formula
 
 if TYPE_CHECKING:
     import pyarrow as pa

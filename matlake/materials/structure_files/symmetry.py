@@ -195,15 +195,7 @@ def _keys(rotations: NDArray[np.int64], translations: NDArray[np.int64]) -> NDAr
 
 
 @kernel
-def _expand(  # type: ignore[no-untyped-def] # noqa: ANN202
-    numbers,  # noqa: ANN001
-    positions,  # noqa: ANN001
-    lattice,  # noqa: ANN001
-    rotations,  # noqa: ANN001
-    translations,  # noqa: ANN001
-    tolerance,  # noqa: ANN001
-    max_atoms,  # noqa: ANN001
-):
+def _expand(numbers, positions, lattice, rotations, translations, tolerance, max_atoms):
     """Return species and positions of all atoms; stops one atom after ``max_atoms``."""
     capacity = min(len(numbers) * len(rotations), max_atoms + 1)
     species = np.empty(capacity, dtype=numbers.dtype)
@@ -232,7 +224,7 @@ def _expand(  # type: ignore[no-untyped-def] # noqa: ANN202
 
 
 @kernel
-def _known(species, places, number, place, lattice, tolerance):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _known(species, places, number, place, lattice, tolerance):
     """Tell whether an atom of this element is there already, the nearest image in each direction taken."""
     for atom in range(len(places)):
         if species[atom] != number:

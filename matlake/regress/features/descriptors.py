@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matlake.encoders.descriptors import is_descriptor
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.encoders.registry import copy_to_lake
 from matlake.regress.features.feature import Feature
@@ -24,7 +23,7 @@ def open_descriptor(lake: Lake, feature: Feature) -> Encoder | None:
         MissingExtraError: ONNX Runtime is not installed.
     """
     registered = lake.find_encoder(feature.encoder)
-    if not is_descriptor(registered.card):
+    if not registered.card.is_descriptor:
         return None
     return open_encoder(copy_to_lake(registered, lake.encoders).folder)
 

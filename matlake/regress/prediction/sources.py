@@ -12,7 +12,7 @@ from matlake.regress.prediction.opened_head import OpenedHead
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import Failure, Prediction
 from matlake.store.importing.importer import ID_COLUMNS, find_formula_column
-from matlake.store.importing.readers import Batch, Source, TableSource, open_source, open_table
+from matlake.store.importing.readers import Batch, Source, is_table, open_source, open_table
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def open_table_source(
             raise
         return PredictionSource(source, None)
     # structures that nobody needs are not parsed
-    return PredictionSource(open_table(path) if isinstance(source, TableSource) else source, formula)
+    return PredictionSource(open_table(path) if is_table(path) else source, formula)
 
 
 def open_structure_source(path: Path) -> PredictionSource:

@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from matlake.encoders.base import Inputs
 from matlake.encoders.card import InputKind
 from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
-from matlake.store.embedding.encoding import NOT_FINITE, Encoded, Prepared, by_inputs, encode, prepare
+from matlake.store.embedding.encoding import NOT_FINITE, Encoded, by_inputs, encode, prepare
 from matlake.store.embedding.pending import Pending
 from matlake.store.embedding.shards import Cutter, Shard, read_contents, split
 from matlake.store.embedding.targets import KEY, Target, open_targets
@@ -119,16 +120,16 @@ def embed(
 
 
 def _files(lake: Lake, dataset: str | None) -> list[_File]:
-    names = lake.dataset_names()
-    if dataset is not None and dataset not in names:
-        raise LakeError(f"there is no dataset {dataset!r}", f"datasets: {', '.join(names) or 'none yet'}")
+    if dataset is not None:
+        lake.check_dataset(dataset)
+    names = lake.dataset_names() if dataset is None else [dataset]
     if not names:
         raise LakeError(
             "the lake holds no dataset",
             Hint("import one: matlake.import_table(…)", cli="`matlake import FILE --dataset NAME` first"),
         )
     files = []
-    for name in names if dataset is None else [dataset]:
+    for name in names:
         table = delta.open_table(lake.dataset(name))
         if table is not None:
             actions = pa.table(table.get_add_actions(flatten=True))
@@ -209,7 +210,7 @@ class _Run:
 def _work(run: _Run, shards: Iterator[Shard], makers: int, encoders: int) -> None:
     """Take shards through both stages; each encoding thread has a shard ready for when it is done with one."""
     most = makers + 2 * encoders
-    making: list[Future[Prepared]] = []
+    making: list[Future[tuple[Shard, Inputs]]] = []
     encoding: list[Future[list[Encoded]]] = []
     with (
         ThreadPoolExecutor(makers, thread_name_prefix="make-inputs") as make_pool,
@@ -221,18 +222,14 @@ def _work(run: _Run, shards: Iterator[Shard], makers: int, encoders: int) -> Non
                     making.append(make_pool.submit(prepare, shard))
                 if not making and not encoding:
                     return
-                wait(_all(making, encoding), return_when=FIRST_COMPLETED)
+                wait([*making, *encoding], return_when=FIRST_COMPLETED)
                 for made in [future for future in making if future.done()]:
                     making.remove(made)
-                    encoding.append(encode_pool.submit(encode, made.result()))
+                    encoding.append(encode_pool.submit(encode, *made.result()))
                 for ended in [future for future in encoding if future.done()]:
                     encoding.remove(ended)
                     for encoded in ended.result():
                         run.commit(encoded)
         finally:
-            for future in _all(making, encoding):
+            for future in [*making, *encoding]:
                 future.cancel()
-
-
-def _all(*futures: Sequence[Future[Any]]) -> list[Future[Any]]:
-    return [future for some in futures for future in some]

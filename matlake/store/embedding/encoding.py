@@ -16,19 +16,6 @@ NOT_FINITE = "the encoder returned values that are not finite"
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What encoders take, of a shard whose targets' encoders all run on the same.
-
-    Attributes:
-        shard: The shard.
-        inputs: Those of its n contents.
-    """
-
-    shard: Shard
-    inputs: Inputs
-
-
-@dataclass(frozen=True)
 class Encoded:
     """What came of a shard for one encoder.
 
@@ -54,22 +41,22 @@ def by_inputs(shard: Shard) -> Iterator[Shard]:
         yield Shard(tuple(some), shard.contents)
 
 
-def prepare(shard: Shard) -> Prepared:
-    """Make the inputs of a shard from ``by_inputs``."""
+def prepare(shard: Shard) -> tuple[Shard, Inputs]:
+    """Make the inputs of a shard from ``by_inputs``: its targets' encoders all run on the same."""
     encoder = shard.targets[0].model.encoder
-    return Prepared(shard, encoder.inputs(encoder.read_columns(shard.contents), ahead=True))
+    return shard, encoder.inputs(encoder.read_columns(shard.contents), ahead=True)
 
 
-def encode(prepared: Prepared) -> list[Encoded]:
-    """Encode a shard and write its parts; each network is run once for all of its layers."""
+def encode(shard: Shard, inputs: Inputs) -> list[Encoded]:
+    """Encode what ``prepare`` made and write its parts; each network is run once for all of its layers."""
     layers: dict[Model, list[Target]] = {}
-    for target in prepared.shard.targets:
+    for target in shard.targets:
         layers.setdefault(target.model, []).append(target)
     encoded = []
     for model, targets in layers.items():
-        vectors, reasons = model.encoder.encode_finite(prepared.inputs, [target.layer for target in targets])
+        vectors, reasons = model.encoder.encode_finite(inputs, [target.layer for target in targets])
         finite = np.array([reason is None for reason in reasons], dtype=bool)
-        contents = prepared.shard.contents.select([KEY, "n_rows"])
+        contents = shard.contents.select([KEY, "n_rows"])
         keys = contents[KEY].filter(finite)
         parts = [
             (target, _write(target, keys, matrix)) for target, matrix in zip(targets, vectors, strict=True) if len(keys)

@@ -142,7 +142,7 @@ def import_table(
         written.failed,
         replaced,
         written.examples,
-        source.notes + builder.mismatches.notes(),
+        source.notes + builder.notes(),
         round(time.monotonic() - started, 3),
     )
 

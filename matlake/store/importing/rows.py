@@ -1,6 +1,6 @@
 """From a batch of a source to rows of a dataset: materials, and rows that are none with the reason."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,27 +31,6 @@ CRYSTAL_SCHEMA: Final = pa.schema([("crystal_hash", pa.string()), *COLUMNS])
 """Further columns of a dataset of crystals."""
 
 
-@dataclass
-class FormulaMismatches:
-    """Rows whose formula column says something else than their structure.
-
-    Attributes:
-        count: How many.
-        first: The first of them: name, formula given, formula of the structure.
-    """
-
-    count: int = 0
-    first: tuple[str, str, str] = ("", "", "")
-
-    def notes(self) -> list[str]:
-        """Say it for people."""
-        if not self.count:
-            return []
-        name, given, own = self.first
-        taken = "rows have a formula that is not their structure's; the structure's was taken"
-        return [f"{self.count:,} {taken}: {name} has {given!r}, its structure {own}"]
-
-
 @dataclass(frozen=True)
 class ColumnRoles:
     """What the columns of a source are to a dataset.
@@ -75,15 +54,22 @@ class RowBuilder:
         dataset: Its name, from which ids are made up where the source has none.
         roles: What the columns of the source are.
         schema: Schema of the dataset.
-        mismatches: Rows with a formula that is not their structure's.
     """
 
     dataset: str
     roles: ColumnRoles
     schema: pa.Schema
-    mismatches: FormulaMismatches = field(default_factory=FormulaMismatches)
+    _mismatches: int = 0
+    _first_mismatch: str = ""
     _ids: set[str] = field(default_factory=set)
     _row: int = 0
+
+    def notes(self) -> list[str]:
+        """Return a remark on the rows whose formula column says something else than their structure."""
+        if not self._mismatches:
+            return []
+        taken = "rows have a formula that is not their structure's; the structure's was taken"
+        return [f"{self._mismatches:,} {taken}: {self._first_mismatch}"]
 
     def rows(self, batch: Batch) -> pa.Table:
         """Return the rows of a batch."""
@@ -165,48 +151,35 @@ class RowBuilder:
                 return given
         except FormulaError:
             pass
-        if not self.mismatches.count:
-            self.mismatches.first = (name or "", given, composition.reduced_formula)
-        self.mismatches.count += 1
+        if not self._mismatches:
+            self._first_mismatch = f"{name or ''} has {given!r}, its structure {composition.reduced_formula}"
+        self._mismatches += 1
         return composition.reduced_formula
 
 
 def _of_formulas(formulas: Sequence[str | None], id_errors: Sequence[str | None]) -> dict[str, Any]:
-    compositions: list[Composition | None] = []
-    errors: list[str | None] = []
-    for formula, id_error in zip(formulas, id_errors, strict=True):
-        composition = None
-        error = id_error
-        if error is None:
+    compositions: list[Composition | None] = [None] * len(formulas)
+    errors = list(id_errors)
+    for row, formula in enumerate(formulas):
+        if errors[row] is None:
             try:
-                composition = parse_formula(formula)
+                compositions[row] = parse_formula(formula)
             except FormulaError as refused:
-                error = str(refused)
-        compositions.append(composition)
-        errors.append(error)
+                errors[row] = str(refused)
     return {"formula": formulas, **_composition_columns(compositions), "import_error": errors}
 
 
 def _composition_columns(compositions: Sequence[Composition | None]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {
-        "elements": [],
-        "nelements": [],
-        "composition_hash": [],
-        "atomic_numbers": [],
-        "fractions": [],
+    def column(read: Callable[[Composition], object]) -> list[Any]:
+        return [None if composition is None else read(composition) for composition in compositions]
+
+    return {
+        "elements": column(lambda composition: composition.elements),
+        "nelements": column(lambda composition: len(composition.amounts)),
+        "composition_hash": column(lambda composition: composition.content_hash),
+        "atomic_numbers": column(lambda composition: [z for z, _ in composition.amounts]),
+        "fractions": column(lambda composition: composition.fractions),
     }
-    for composition in compositions:
-        if composition is None:
-            for values in columns.values():
-                values.append(None)
-            continue
-        total = sum(amount for _, amount in composition.amounts)
-        columns["elements"].append(composition.elements)
-        columns["nelements"].append(len(composition.amounts))
-        columns["composition_hash"].append(composition.content_hash)
-        columns["atomic_numbers"].append([z for z, _ in composition.amounts])
-        columns["fractions"].append([amount / total for _, amount in composition.amounts])
-    return columns
 
 
 def _table(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:

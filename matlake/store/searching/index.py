@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import LakeError, QueryError, embed_first
+from matlake.materials.ragged import ranges
 from matlake.store import delta
 from matlake.store.lake import Lake
 from matlake.store.searching.nearest import nearest_candidates
@@ -103,9 +104,7 @@ class Index:
         """
         selected = np.ones(len(self.contents), dtype=bool)
         if dataset is not None:
-            names = self.lake.dataset_names()
-            if dataset not in names:
-                raise LakeError(f"there is no dataset {dataset!r}", f"datasets: {', '.join(names) or 'none yet'}")
+            self.lake.check_dataset(dataset)
             selected = pc.equal(self.materials["dataset"], dataset).to_numpy()
         if where is not None:
             found = np.zeros(len(selected), dtype=bool)
@@ -150,27 +149,16 @@ class Index:
         among: NDArray[np.bool_] | None,
         left_out: NDArray[np.int64],
     ) -> list[Neighbour]:
-        """Go from contents to materials; contents are looked up until there are enough, and no other is as near."""
-        order = np.argsort(distances, kind="stable")
-        places: list[NDArray[np.int64]] = []
-        lengths: list[NDArray[np.float64]] = []
-        count, last = 0, np.inf
-        for row, distance in zip(rows[order], distances[order], strict=True):
-            if count >= k and distance > last:
-                break
-            held = self.by_content[self.starts[row] : self.starts[row + 1]]
-            if among is not None:
-                held = held[among[held]]
-            held = held[~np.isin(held, left_out)]
-            places.append(held)
-            lengths.append(np.full(len(held), distance))
-            count, last = count + len(held), distance
-        if not count:
-            return []
-        place, length = np.concatenate(places), np.concatenate(lengths)
-        nearest = np.lexsort((place, length))[:k]
-        named = self.materials.take(place[nearest]).to_pylist()
-        return [Neighbour(**row, distance=float(d)) for row, d in zip(named, length[nearest], strict=True)]
+        """Go from contents to the materials that have them."""
+        places, offsets = ranges(self.starts, rows)
+        places, lengths = self.by_content[places], np.repeat(distances, np.diff(offsets))
+        counted = ~np.isin(places, left_out)
+        if among is not None:
+            counted &= among[places]
+        places, lengths = places[counted], lengths[counted]
+        nearest = np.lexsort((places, lengths))[:k]
+        named = self.materials.take(places[nearest]).to_pylist()
+        return [Neighbour(**row, distance=float(d)) for row, d in zip(named, lengths[nearest], strict=True)]
 
     def _matching(self, where: str) -> NDArray[np.int64]:
         statement = (
@@ -226,7 +214,7 @@ def open_index(lake: Lake, feature: str) -> Index:
         stamp=stamp,
         hashes=hashes,
         vectors=vectors,
-        squares=_squares(vectors),
+        squares=np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64),
         materials=found.drop_columns(["content"]),
         contents=contents,
         by_content=by_content,
@@ -254,11 +242,6 @@ def _read_vectors(
         hashes.append(batch.column(0))
         start += len(batch)
     return pa.chunked_array(hashes, pa.string()), vectors
-
-
-def _squares(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    squares: NDArray[np.float64] = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    return squares
 
 
 def _stamp(lake: Lake, card: EncoderCard, layer: str) -> Stamp:

@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.encoders.card import EncoderCard
-from matlake.encoders.descriptors import DESCRIPTORS
+from matlake.encoders.card import DESCRIPTORS, EncoderCard
 from matlake.encoders.training_contents import TrainingContents, random_parts
 from matlake.errors import LeakageError
 from matlake.materials.units import quantity_of

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from matlake.encoders.descriptors import DESCRIPTORS
+from matlake.encoders.card import DESCRIPTORS
 from matlake.encoders.layer_ref import LayerRef
 from matlake.studies.statistics import geometric_mean, mean, sign_test
 from matlake.studies.transfer.cells import Cell

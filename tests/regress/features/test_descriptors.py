@@ -7,7 +7,8 @@ import numpy as np
 
 import matlake
 from matlake.encoders.encoder import open_encoder
-from matlake.materials.formula import element_fractions, parse_formula
+from matlake.materials.compositions import element_fractions
+from matlake.materials.formula import parse_formula
 from matlake.regress.features import descriptors
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix

@@ -8,7 +8,8 @@ import pytest
 import matlake
 from matlake.encoders.encoder import open_encoder
 from matlake.errors import EncoderError, QueryError, TrainingError
-from matlake.materials.formula import element_fractions, parse_formula
+from matlake.materials.compositions import element_fractions
+from matlake.materials.formula import parse_formula
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix

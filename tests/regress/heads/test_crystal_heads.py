@@ -16,8 +16,9 @@ from matlake.encoders.crystal_encoder import CrystalEncoder
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import HeadError, NotFiniteError, SourceError, TrainingError
+from matlake.materials.compositions import element_fractions
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.formula import element_fractions, parse_formula
+from matlake.materials.formula import parse_formula
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix

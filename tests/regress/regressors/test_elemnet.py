@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from matlake.encoders.registry import find_encoder
 from matlake.encoders.session import audit
 from matlake.errors import EncoderError, HeadError, TrainingError
-from matlake.materials.formula import element_fractions, parse_formula
+from matlake.materials.compositions import element_fractions
+from matlake.materials.formula import parse_formula
 from matlake.regress.onnx.convert import check_parity, convert
 from matlake.regress.regressors import MODELS, Fitted, elemnet, fit_model
 from matlake.regress.regressors.elemnet import ELEMNET, Source, TransferMethod, fine_tuned, fit_deep, split_off

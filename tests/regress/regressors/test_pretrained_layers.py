@@ -15,7 +15,8 @@ from matlake.encoders.card import CARD_FILE, MODEL_FILE, read_card, write_card
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.registry import find_encoder
 from matlake.errors import EncoderError
-from matlake.materials.formula import element_fractions, parse_formula
+from matlake.materials.compositions import element_fractions
+from matlake.materials.formula import parse_formula
 from matlake.regress.regressors.elemnet_numpy import Layers, ReluNetwork, activations
 from matlake.regress.regressors.pretrained_layers import read_source_layers
 

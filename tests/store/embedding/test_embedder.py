@@ -16,7 +16,7 @@ from samples import BUNDLED, ENCODER
 
 from matlake import Lake, embed, import_table, open_encoder, open_lake, parse_formula
 from matlake.errors import EncoderError, LakeError, QueryError
-from matlake.materials.formula import element_fractions
+from matlake.materials.compositions import element_fractions
 from matlake.store import delta
 from matlake.store.embedding import shards
 

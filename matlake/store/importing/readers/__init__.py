@@ -1,4 +1,4 @@
-"""Readers of everything that can be imported, behind one protocol: ``Source``.
+"""Readers of everything that can be imported, as a ``Source``.
 
 One module a kind of source. All of them stream: batches of bounded size, in the order of the source, and a row that
 cannot be read is handed over as such.
@@ -6,6 +6,6 @@ cannot be read is handed over as such.
 
 from matlake.store.importing.readers.opening import open_source
 from matlake.store.importing.readers.source import BadLine, Batch, Source
-from matlake.store.importing.readers.table import TableSource, open_table
+from matlake.store.importing.readers.table import is_table, open_table
 
-__all__ = ["BadLine", "Batch", "Source", "TableSource", "open_source", "open_table"]
+__all__ = ["BadLine", "Batch", "Source", "is_table", "open_source", "open_table"]

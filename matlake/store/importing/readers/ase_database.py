@@ -15,7 +15,8 @@ import numpy as np
 
 from matlake.errors import SourceError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal, make_crystal
-from matlake.store.importing.readers.records import Record, RecordSource, open_records
+from matlake.store.importing.readers.records import Record, open_records
+from matlake.store.importing.readers.source import Source
 
 _MAGIC: Final = b"SQLite format 3\0"
 _QUERY: Final = "SELECT id, energy, key_value_pairs, pbc, cell, {} FROM systems ORDER BY id"
@@ -31,7 +32,7 @@ def is_ase_database(path: Path) -> bool:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
-def open_ase_database(path: Path, max_atoms: int) -> RecordSource:
+def open_ase_database(path: Path, max_atoms: int) -> Source:
     """Look at an ASE database.
 
     Args:

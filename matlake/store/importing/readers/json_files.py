@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
-from matlake.store.importing.readers.records import Record, RecordSource, open_records
-from matlake.store.importing.readers.source import STRUCTURE_COLUMNS
+from matlake.store.importing.readers.records import Record, open_records
+from matlake.store.importing.readers.source import STRUCTURE_COLUMNS, Source
 from matlake.store.importing.readers.streams import open_bytes
 
 LARGEST_RECORD: Final = 256 << 20
@@ -31,7 +31,7 @@ def is_json(path: Path) -> bool:
     return name.endswith((".json", ".jsonl", ".ndjson"))
 
 
-def open_json(path: Path, structure_column: str | None, max_atoms: int) -> RecordSource:
+def open_json(path: Path, structure_column: str | None, max_atoms: int) -> Source:
     """Look at a JSON file, plain or compressed.
 
     Args:

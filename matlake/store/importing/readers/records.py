@@ -5,7 +5,8 @@ Nothing says beforehand which properties there are and of which type, so that a 
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
-from matlake.store.importing.readers.source import BadLine, Batch, bounded, refuse_double_names
+from matlake.store.importing.readers.source import Batch, Source, bounded, refuse_double_names
 
 MOST_PROPERTIES: Final = 1000
 _LARGEST_INTEGER: Final = 2**63
@@ -34,39 +35,7 @@ class Record:
     crystal: Crystal | StructureError | None
 
 
-@dataclass
-class RecordSource:
-    """Records as a source.
-
-    Attributes:
-        path: The file.
-        schema: The properties and their types: the narrowest that holds all values.
-        rows: Number of records.
-        read: Yields the records, with or without structures.
-        notes: Remarks for the user.
-        bad_lines: None: a record that cannot be read is a row without a structure.
-    """
-
-    path: Path
-    schema: pa.Schema
-    rows: int
-    read: Callable[[bool], Iterator[Record]]
-    notes: list[str] = field(default_factory=list)
-    bad_lines: list[BadLine] = field(default_factory=list)
-    has_structures: bool = True
-
-    def batches(self) -> Iterator[Batch]:
-        """Yield the records in order, in batches of bounded size."""
-        rows = ((record.properties, record.crystal or StructureError("no structure")) for record in self.read(True))
-        for properties, crystals in bounded(rows):
-            columns = [
-                pa.array([_as(values.get(column.name), column.type) for values in properties], column.type)
-                for column in self.schema
-            ]
-            yield Batch(pa.RecordBatch.from_arrays(columns, schema=self.schema), crystals)
-
-
-def open_records(path: Path, read: Callable[[bool], Iterator[Record]]) -> RecordSource:
+def open_records(path: Path, read: Callable[[bool], Iterator[Record]]) -> Source:
     """Go through records once, to find their number, their properties and the types of those.
 
     Args:
@@ -94,11 +63,22 @@ def open_records(path: Path, read: Callable[[bool], Iterator[Record]]) -> Record
     if not rows:
         raise SourceError(f"{path} holds no structures")
     refuse_double_names(path, list(ranks))
-    source = RecordSource(path, pa.schema([(name, _TYPES[rank]) for name, rank in ranks.items()]), rows, read)
+    schema = pa.schema([(name, _TYPES[rank]) for name, rank in ranks.items()])
+    source = Source(path, schema, rows, partial(_batches, schema, read))
     if left_out:
         names = ", ".join(list(left_out)[:_NAMES_SHOWN]) + (", …" if len(left_out) > _NAMES_SHOWN else "")
         source.notes.append(f"properties left out because they are not single values: {names}")
     return source
+
+
+def _batches(schema: pa.Schema, read: Callable[[bool], Iterator[Record]]) -> Iterator[Batch]:
+    rows = ((record.properties, record.crystal or StructureError("no structure")) for record in read(True))
+    for properties, crystals in bounded(rows):
+        columns = [
+            pa.array([_as(values.get(column.name), column.type) for values in properties], column.type)
+            for column in schema
+        ]
+        yield Batch(pa.RecordBatch.from_arrays(columns, schema=schema), crystals)
 
 
 def _rank(value: object) -> int | None:

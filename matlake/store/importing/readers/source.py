@@ -1,9 +1,9 @@
 """What all sources have in common."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import pyarrow as pa
 
@@ -45,35 +45,27 @@ class Batch:
     crystals: list[Crystal | StructureError] | None = None
 
 
-class Source(Protocol):
-    """Something to import."""
+@dataclass(frozen=True)
+class Source:
+    """Something to import.
 
-    @property
-    def path(self) -> Path:
-        """Where it is."""
+    Attributes:
+        path: Where it is.
+        schema: Names and types of the columns as they will be stored: int64, float64, bool, string or timestamp.
+        rows: Number of rows, bad lines not counted; a file may turn out to hold several crystals.
+        batches: Yields the rows in order, in batches of bounded size; missing numbers (NaN) are null.
+        has_structures: Whether its rows are crystals.
+        notes: Remarks for the user (columns left out, columns kept as text).
+        bad_lines: Lines that are no rows; filled while the source is read.
+    """
 
-    @property
-    def schema(self) -> pa.Schema:
-        """Names and types of the columns as they will be stored: int64, float64, bool, string or timestamp."""
-
-    @property
-    def rows(self) -> int:
-        """Number of rows, bad lines not counted; a file may turn out to hold several crystals."""
-
-    @property
-    def notes(self) -> list[str]:
-        """Remarks for the user (columns left out, columns kept as text)."""
-
-    @property
-    def bad_lines(self) -> list[BadLine]:
-        """Lines that are no rows; filled while the source is read."""
-
-    @property
-    def has_structures(self) -> bool:
-        """Whether its rows are crystals."""
-
-    def batches(self) -> Iterator[Batch]:
-        """Yield the rows in order, in batches of bounded size; missing numbers (NaN) are null."""
+    path: Path
+    schema: pa.Schema
+    rows: int
+    batches: Callable[[], Iterator[Batch]]
+    has_structures: bool = True
+    notes: list[str] = field(default_factory=list)
+    bad_lines: list[BadLine] = field(default_factory=list)
 
 
 def bounded(

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
 from matlake.store.importing.readers.containers import File, files
-from matlake.store.importing.readers.source import BadLine, Batch, bounded
+from matlake.store.importing.readers.source import Batch, Source, bounded
 from matlake.store.importing.readers.streams import gunzip
 
 _SUFFIX: Final = re.compile(r"\.(?:cif|vasp|poscar|contcar)(?:\.gz)?$", re.IGNORECASE)
@@ -27,48 +27,11 @@ def is_structure_file(name: str) -> bool:
     return bool(_SUFFIX.search(last) or _VASP_NAME.match(last))
 
 
-@dataclass
-class FileSource:
-    """Structure files; ids are the names of the files without ending, with as much of the path as makes them unique.
-
-    A file named POSCAR or CONTCAR has its folder's name. A CIF with several crystals gives ids NAME-BLOCK.
-
-    Attributes:
-        path: File, folder or archive.
-        ids: Name of each file -> id.
-        max_atoms: Largest cell that is read.
-        notes: Remarks for the user.
-        bad_lines: None.
-    """
-
-    path: Path
-    ids: dict[str, str]
-    max_atoms: int
-    notes: list[str] = field(default_factory=list)
-    bad_lines: list[BadLine] = field(default_factory=list)
-    schema: pa.Schema = _SCHEMA
-    has_structures: bool = True
-
-    @property
-    def rows(self) -> int:
-        """Number of files; some may hold several crystals."""
-        return len(self.ids)
-
-    def batches(self) -> Iterator[Batch]:
-        """Yield the crystals file by file."""
-        for ids, crystals in bounded(self._crystals()):
-            yield Batch(pa.RecordBatch.from_pydict({"material_id": ids}, schema=_SCHEMA), crystals)
-
-    def _crystals(self) -> Iterator[tuple[str, Crystal | StructureError]]:
-        for file in files(self.path, self.ids.__contains__, content=True):
-            identifier = self.ids[file.name]
-            found = _read(file, self.max_atoms)
-            for place, (name, crystal) in enumerate(found):
-                yield identifier if len(found) == 1 else f"{identifier}-{name or place}", crystal
-
-
-def open_files(path: Path, max_atoms: int) -> FileSource:
+def open_files(path: Path, max_atoms: int) -> Source:
     """Look through a folder or archive for structure files, or take a single one.
+
+    Ids are the names of the files without ending, with as much of the path as makes them unique. A file named POSCAR or
+    CONTCAR has its folder's name. A CIF with several crystals gives ids NAME-BLOCK.
 
     Args:
         path: File, folder or archive.
@@ -91,11 +54,25 @@ def open_files(path: Path, max_atoms: int) -> FileSource:
             f"no CIF or POSCAR file in {path}",
             "endings read: .cif .vasp .poscar .contcar (.gz), names POSCAR… CONTCAR…",
         )
-    source = FileSource(path, _ids(names), max_atoms)
+    ids = _ids(names)
+    source = Source(path, _SCHEMA, len(ids), partial(_batches, path, ids, max_atoms))
     if left_out:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in left_out.most_common(_KINDS_SHOWN))
         source.notes.append(f"{left_out.total():,} files that are neither CIF nor POSCAR left out: {kinds}")
     return source
+
+
+def _batches(path: Path, ids: dict[str, str], max_atoms: int) -> Iterator[Batch]:
+    for some, crystals in bounded(_crystals(path, ids, max_atoms)):
+        yield Batch(pa.RecordBatch.from_pydict({"material_id": some}, schema=_SCHEMA), crystals)
+
+
+def _crystals(path: Path, ids: dict[str, str], max_atoms: int) -> Iterator[tuple[str, Crystal | StructureError]]:
+    for file in files(path, ids.__contains__, content=True):
+        identifier = ids[file.name]
+        found = _read(file, max_atoms)
+        for place, (name, crystal) in enumerate(found):
+            yield identifier if len(found) == 1 else f"{identifier}-{name or place}", crystal
 
 
 def _ids(names: list[str]) -> dict[str, str]:

@@ -4,7 +4,8 @@ Bad rows never abort a file: a CSV line with a wrong number of fields is handed 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +15,15 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from matlake.errors import SourceError, StructureError
-from matlake.materials.crystal import MAX_ATOMS, Crystal
-from matlake.store.importing.readers.source import STRUCTURE_COLUMNS, BadLine, Batch, bounded, refuse_double_names
+from matlake.materials.crystal import Crystal
+from matlake.store.importing.readers.source import (
+    STRUCTURE_COLUMNS,
+    BadLine,
+    Batch,
+    Source,
+    bounded,
+    refuse_double_names,
+)
 
 BATCH_ROWS: Final = 65_536
 BLOCK_BYTES: Final = 8 << 20
@@ -26,47 +34,7 @@ _TEXTS_AT_ONCE: Final = 1024
 _MISSING: Final = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "-", "--")
 
 
-@dataclass
-class TableSource:
-    """A table to import.
-
-    Attributes:
-        path: The file.
-        schema: Names and types of the columns as they will be stored, that of structures left out.
-        rows: Number of rows, bad lines not counted.
-        notes: Remarks for the user (columns left out, columns kept as text).
-        bad_lines: Filled while a CSV file is read.
-        structure_column: Column of texts that are structures.
-        max_atoms: Largest cell that is read.
-    """
-
-    path: Path
-    schema: pa.Schema
-    rows: int
-    notes: list[str] = field(default_factory=list)
-    bad_lines: list[BadLine] = field(default_factory=list)
-    structure_column: str | None = None
-    max_atoms: int = MAX_ATOMS
-
-    @property
-    def has_structures(self) -> bool:
-        """Whether its rows are crystals."""
-        return self.structure_column is not None
-
-    def batches(self) -> Iterator[Batch]:
-        """Yield the rows in order, in batches of bounded size; missing numbers (NaN) are null."""
-        for raw in _raw_batches(self.path, self.bad_lines):
-            columns = [_convert(raw.column(name), self.schema.field(name).type) for name in self.schema.names]
-            batch = pa.RecordBatch.from_arrays(columns, schema=self.schema)
-            if self.structure_column is None:
-                yield Batch(batch)
-                continue
-            texts = _convert(raw.column(self.structure_column), pa.string())
-            for rows, crystals in bounded(_crystals(texts, self.max_atoms)):
-                yield Batch(batch.slice(rows[0], len(rows)), crystals)
-
-
-def open_table(path: Path) -> TableSource:
+def open_table(path: Path) -> Source:
     """Look at a CSV (``.csv``, ``.tsv``, ``.txt``, also ``.gz``) or Parquet file and decide on column types.
 
     A CSV column is numeric when all its values are; otherwise it stays text, and a note says which value was in
@@ -88,7 +56,7 @@ def open_table(path: Path) -> TableSource:
     return source
 
 
-def open_structure_table(path: Path, named: str | None, max_atoms: int) -> TableSource:
+def open_structure_table(path: Path, named: str | None, max_atoms: int) -> Source:
     """Open a table and look for a column of structures in it.
 
     Args:
@@ -115,13 +83,41 @@ def open_structure_table(path: Path, named: str | None, max_atoms: int) -> Table
     head = next(_raw_batches(path, [])).slice(0, _LOOKED_AT)
     for name in candidates:
         if any(recognised(value) for value in _convert(head.column(name), pa.string()).to_pylist() if value):
-            source.structure_column, source.max_atoms = name, max_atoms
-            source.schema = source.schema.remove(source.schema.get_field_index(name))
-            source.notes = [note for note in source.notes if not note.startswith(f"column {name} ")]
-            return source
+            schema = source.schema.remove(source.schema.get_field_index(name))
+            return replace(
+                source,
+                schema=schema,
+                batches=partial(_crystal_batches, path, schema, source.bad_lines, name, max_atoms),
+                has_structures=True,
+                notes=[note for note in source.notes if not note.startswith(f"column {name} ")],
+            )
     if named is not None:
         raise SourceError(f"column {named!r} of {path} holds neither CIF nor POSCAR nor pymatgen JSON")
     return source
+
+
+def _table(path: Path, schema: pa.Schema, rows: int, notes: list[str]) -> Source:
+    bad_lines: list[BadLine] = []
+    batches = partial(_formula_batches, path, schema, bad_lines)
+    return Source(path, schema, rows, batches, has_structures=False, notes=notes, bad_lines=bad_lines)
+
+
+def _formula_batches(path: Path, schema: pa.Schema, bad_lines: list[BadLine]) -> Iterator[Batch]:
+    for raw in _raw_batches(path, bad_lines):
+        yield Batch(_stored(raw, schema))
+
+
+def _crystal_batches(
+    path: Path, schema: pa.Schema, bad_lines: list[BadLine], structure_column: str, max_atoms: int
+) -> Iterator[Batch]:
+    for raw in _raw_batches(path, bad_lines):
+        batch, texts = _stored(raw, schema), _convert(raw.column(structure_column), pa.string())
+        for rows, crystals in bounded(_crystals(texts, max_atoms)):
+            yield Batch(batch.slice(rows[0], len(rows)), crystals)
+
+
+def _stored(raw: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([_convert(raw.column(c.name), c.type) for c in schema], schema=schema)
 
 
 def _crystals(texts: pa.Array, max_atoms: int) -> Iterator[tuple[int, Crystal | StructureError]]:
@@ -157,7 +153,7 @@ def _ending(path: Path) -> str:
     return next((suffix for suffix in reversed([s.lower() for s in path.suffixes]) if suffix != ".gz"), "")
 
 
-def _open_parquet(path: Path) -> TableSource:
+def _open_parquet(path: Path) -> Source:
     with pq.ParquetFile(path) as file:
         fields, notes = [], []
         for column in file.schema_arrow:
@@ -167,7 +163,7 @@ def _open_parquet(path: Path) -> TableSource:
             else:
                 fields.append(pa.field(column.name, kind))
         refuse_double_names(path, [f.name for f in fields])
-        return TableSource(path, pa.schema(fields), file.metadata.num_rows, notes)
+        return _table(path, pa.schema(fields), file.metadata.num_rows, notes)
 
 
 def _storable(kind: pa.DataType) -> pa.DataType | None:
@@ -192,7 +188,7 @@ def _parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(batch_size=BATCH_ROWS)
 
 
-def _open_csv(path: Path) -> TableSource:
+def _open_csv(path: Path) -> Source:
     kinds: dict[str, pa.DataType] = {}
     obstacles: dict[str, str] = {}
     rows = 0
@@ -217,7 +213,7 @@ def _open_csv(path: Path) -> TableSource:
                             obstacles[name] = str(error).partition("'")[2].partition("'")[0]
         rows += batch.num_rows
     notes = [f"column {name} kept as text: {value!r} is not a number" for name, value in obstacles.items()]
-    return TableSource(path, pa.schema([pa.field(name, kinds[name]) for name in names]), rows, notes)
+    return _table(path, pa.schema([(name, kinds[name]) for name in names]), rows, notes)
 
 
 def _mostly_numbers(column: pa.Array) -> bool:

@@ -7,7 +7,8 @@ from typing import BinaryIO, Final
 
 from matlake.errors import SourceError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal
-from matlake.store.importing.readers.records import Record, RecordSource, open_records
+from matlake.store.importing.readers.records import Record, open_records
+from matlake.store.importing.readers.source import Source
 from matlake.store.importing.readers.streams import open_bytes
 
 _LONGEST_LINE: Final = 1 << 20
@@ -19,7 +20,7 @@ def is_xyz(path: Path) -> bool:
     return path.name.lower().removesuffix(".gz").endswith((".xyz", ".extxyz"))
 
 
-def open_xyz(path: Path, max_atoms: int) -> RecordSource:
+def open_xyz(path: Path, max_atoms: int) -> Source:
     """Look at an extended XYZ file, plain or compressed.
 
     Args:
