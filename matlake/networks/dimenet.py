@@ -73,12 +73,7 @@ class DimeNetPlusPlus(nn.Module):
         )
         self.interaction_blocks = nn.ModuleList(
             _Interaction(
-                hidden,
-                int_emb_size,
-                basis_emb_size,
-                (num_spherical, num_radial),
-                num_before_skip,
-                num_after_skip,
+                hidden, int_emb_size, basis_emb_size, (num_spherical, num_radial), num_before_skip, num_after_skip
             )
             for _ in range(num_blocks)
         )
@@ -215,15 +210,7 @@ class _Residual(nn.Module):
 
 
 class _Interaction(nn.Module):
-    def __init__(
-        self,
-        hidden: int,
-        inner: int,
-        basis: int,
-        counts: tuple[int, int],
-        before: int,
-        after: int,
-    ) -> None:
+    def __init__(self, hidden: int, inner: int, basis: int, counts: tuple[int, int], before: int, after: int) -> None:
         super().__init__()
         degrees, radials = counts
         self.degrees = degrees

@@ -67,9 +67,7 @@ class PretrainRequest:
 
 
 def run_pretraining(
-    request: PretrainRequest,
-    on_data: Callable[[TrainingData], None],
-    on_epoch: Callable[[list[EpochReport]], None],
+    request: PretrainRequest, on_data: Callable[[TrainingData], None], on_epoch: Callable[[list[EpochReport]], None]
 ) -> RunRecord:
     """Train a network, or finish a run that was interrupted; a run that has ended is reported again.
 
