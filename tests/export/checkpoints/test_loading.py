@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from matlake.encoders.card import Target
 from matlake.errors import EncoderError, TrainingError
 from matlake.materials.crystal import CrystalColumns, make_crystal
 
@@ -64,7 +65,7 @@ def test_own_runs_predict_in_the_units_of_their_targets(architecture, rock_salt,
         scaled = plain.eval().predict(batch)
         found = loaded.network.predict(batch)
     torch.testing.assert_close(found, scaled * torch.tensor([0.5, 3.0]) + torch.tensor([-1.0, 2.0]))
-    assert loaded.target == {"name": "formation_energy_eV_per_atom, band_gap_eV", "unit": "eV/atom, eV"}
+    assert loaded.target == Target("formation_energy_eV_per_atom, band_gap_eV", "eV/atom, eV")
     assert (loaded.recipe.cutoff_A, loaded.recipe.max_neighbours) == (5.0, 12)
     assert loaded.recipe.keep_images
 
