@@ -4,10 +4,10 @@ import numpy as np
 
 from matlake.encoders.encoder import Encoder
 from matlake.errors import TrainingError
+from matlake.export.checkpoints.loaded import Trained
 from matlake.export.pretraining.examples import make_examples
 from matlake.export.pretraining.run_record import RunRecord
 from matlake.export.pretraining.training_data import TrainingTable, read_training_data
-from matlake.export.trained import Trained
 from matlake.materials.units import unit_suffix
 from matlake.networks.training import mean_absolute_errors
 

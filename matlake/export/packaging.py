@@ -18,7 +18,8 @@ from matlake.encoders.card import (
 )
 from matlake.encoders.encoder import Encoder
 from matlake.errors import EncoderError, Hint
-from matlake.export.checkpoints.loaded import Stated
+from matlake.export.checkpoints.loaded import Stated, Trained
+from matlake.export.checkpoints.loading import load_any
 from matlake.export.graph_export import DEFAULT_LAYER as POOLED
 from matlake.export.graph_export import graph_model
 from matlake.export.held_out_errors import held_out_errors
@@ -27,7 +28,6 @@ from matlake.export.parity import TOLERANCES, check_parity, measure_parity
 from matlake.export.precision import PRECISIONS
 from matlake.export.pretraining.sources import DATABASES, NOT_STATED
 from matlake.export.pretraining.training_data import TrainingTable
-from matlake.export.trained import Trained, load_any
 from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
 from matlake.networks.elemnet import ElemNet

@@ -11,12 +11,15 @@ from typing import Any, Final
 
 import torch
 
+from matlake.encoders.card import Target
+from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError, Hint
 from matlake.export.checkpoints.layouts import architecture_of, build_network
-from matlake.export.checkpoints.loaded import MATERIALS_PROJECT, LoadedNetwork, Stated
+from matlake.export.checkpoints.loaded import Stated, Trained, known_elements
 from matlake.export.checkpoints.pyg import IMAGES_DROPPED
 from matlake.export.checkpoints.reading import StandIn, read_checkpoint
 from matlake.export.checkpoints.weights import Weights, fold_scaling, is_state_dict
+from matlake.export.pretraining.sources import DATABASES
 from matlake.networks.architectures import ARCHITECTURES
 
 SCALER: Final = "prop_scaler.pt"
@@ -32,7 +35,7 @@ class _Published:
 
 _PUBLISHED: Final = {
     "f1e06c4564e7991f": _Published(
-        MATERIALS_PROJECT,
+        DATABASES["mp"].citation[0],
         "measured on crystals of the Materials Project with up to 20 atoms: mean absolute error 0.02 eV/atom on the"
         " bonds of CrystalNN (60 crystals), 0.05 on the 10 nearest neighbours, 0.06 on 12, 0.10 on 20 (400 crystals)",
     ),
@@ -57,7 +60,7 @@ def recognise(content: Any) -> str | None:
     return architecture_of(str(name).removeprefix(_PREFIX) for name in state)
 
 
-def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
+def load(content: Any, path: Path, stated: Stated) -> Trained:
     """Return the network with its target scaling folded in.
 
     Raises:
@@ -98,14 +101,14 @@ def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
         neighbours = stated.max_neighbours
         notes.insert(0, _other_graphs(method, built.cutoff, neighbours))
         notes += [published.measured] if published and published.measured else []
-    return LoadedNetwork(
+    architecture = ARCHITECTURES["dimenet++"]
+    return Trained(
+        architecture=architecture,
         network=built.network,
-        architecture="dimenet++",
-        recipe=ARCHITECTURES["dimenet++"].recipe(built.network, built.cutoff, neighbours, keep_images=False),
-        sizes=built.sizes,
-        target={"name": name, "unit": _UNITS.get(name, "")},
-        origin="CDVAE property network",
-        notes=tuple(notes),
+        recipe=architecture.recipe(built.network, built.cutoff, neighbours, keep_images=False),
+        elements=known_elements(built.network),
+        target=Target(name, _UNITS.get(name, "")),
+        training=TrainingRecord(origin="CDVAE property network", sizes=built.sizes, notes=tuple(notes)),
         licence="MIT" if published else None,
         citation=(_PAPER, *((published.citation,) if published else ())),
     )

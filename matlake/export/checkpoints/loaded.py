@@ -3,10 +3,18 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
+import numpy as np
+from torch import nn
+
+from matlake.encoders.card import Target
+from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError, Hint
+from matlake.export.pretraining.run_record import RunRecord
 from matlake.materials.graph_recipe import GraphRecipe
+from matlake.materials.periodic_table import SYMBOLS
+from matlake.networks.architectures import Architecture
 from matlake.networks.cgcnn import CGCNN
 from matlake.networks.dimenet import DimeNetPlusPlus
 from matlake.networks.schnet import SchNet
@@ -14,38 +22,46 @@ from matlake.networks.schnet import SchNet
 GraphNetwork = CGCNN | SchNet | DimeNetPlusPlus
 Sizes = dict[str, Any]
 
-MATERIALS_PROJECT: Final = "A. Jain et al., APL Mater. 1, 011002 (2013), doi:10.1063/1.4812323 (Materials Project)"
-
 _LARGEST_CUTOFF_A: Final = 20.0  # as in GraphRecipe
 
 _Value = TypeVar("_Value", int, float)
 
 
 @dataclass(frozen=True)
-class LoadedNetwork:
-    """A trained network, and all that its export needs to know.
+class Trained:
+    """A trained network and what is known of it, whatever kind of file it comes from.
 
     Attributes:
-        network: In evaluation mode; predicts in the target's own unit.
-        architecture: A key of ``ARCHITECTURES``.
-        recipe: How crystals become its graphs.
-        sizes: The arguments that the network was built with.
-        target: ``name`` and ``unit`` of what it predicts, where they are known; as on a card.
-        origin: The format that the file was in.
-        notes: What a user of the network has to know, for the card.
-        licence: Licence of the weights, where it is known.
+        architecture: What it is.
+        network: In evaluation mode; predicts in the targets' own units.
+        recipe: How crystals become its graphs; None for compositions.
+        elements: Symbols of the elements it takes: those of the training rows, where these are known.
+        target: What it predicts, as on a card; None where the file does not say it.
+        training: What a card says about the training.
+        licence: Licence of the weights, where the file says it.
         citation: Papers to cite, beyond those of the architecture.
+        record: The record of the run, where it is one of our own.
     """
 
-    network: GraphNetwork
-    architecture: str
-    recipe: GraphRecipe
-    sizes: Sizes
-    target: dict[str, str]
-    origin: str
-    notes: tuple[str, ...]
-    licence: str | None
-    citation: tuple[str, ...]
+    architecture: Architecture
+    network: nn.Module
+    recipe: GraphRecipe | None
+    elements: tuple[str, ...]
+    target: Target | None
+    training: TrainingRecord
+    licence: str | None = None
+    citation: tuple[str, ...] = ()
+    record: RunRecord | None = None
+
+
+def known_elements(network: nn.Module) -> tuple[str, ...]:
+    """Return the elements that a graph network has an entry for."""
+    if isinstance(network, CGCNN):
+        known = network.atom_features.any(dim=1).numpy()
+    else:
+        table: Any = network.embedding if isinstance(network, SchNet) else cast("Any", network).emb.emb
+        known = np.arange(table.num_embeddings) > 0
+    return tuple(SYMBOLS[z - 1] for z in np.flatnonzero(known[: len(SYMBOLS) + 1]) if z)
 
 
 @dataclass(frozen=True)
