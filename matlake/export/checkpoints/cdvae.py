@@ -74,15 +74,13 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
         raise EncoderError(
             f"{path}: its hyper_parameters lack the encoder's cutoff, max_num_neighbors, envelope_exponent"
         )
-    built = build_network(
-        "dimenet++", weights.stripped(_PREFIX), stated, cutoff=float(cutoff), envelope_exponent=exponent
-    )
+    built = build_network("dimenet++", weights.stripped(_PREFIX), stated, float(cutoff), exponent)
     if stated.keep_images:
         raise EncoderError(f"{path} was trained without the angles between different images of one atom")
     if settings.get("readout") != "mean":
         raise EncoderError(f"{path} pools atoms by {settings.get('readout')!r}: only the mean is known")
     mean, std = _scaling(path)
-    fold_scaling(built.network, mean, std, path)
+    fold_scaling(built.network, built.sizes["targets"], mean, std, path)
     published = _PUBLISHED.get(weights.fingerprint())
     name = str(data.get("prop", ""))
     notes = [IMAGES_DROPPED, *built.notes]

@@ -97,7 +97,7 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
         scaling = content.get("normalizer")
         if not isinstance(scaling, dict) or not {"mean", "std"} <= scaling.keys():
             raise EncoderError(f"{path} lacks normalizer with mean and std, the scaling of its target")
-        fold_scaling(network, scaling["mean"], scaling["std"], path)
+        fold_scaling(network, 1, scaling["mean"], scaling["std"], path)
     notes = (_CUT_SHELLS, _FEW_NEIGHBOURS, *((_LOG_ODDS,) if classes == _CLASSES else ()))
     architecture = ARCHITECTURES["cgcnn"]
     return Trained(

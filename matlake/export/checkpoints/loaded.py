@@ -72,13 +72,11 @@ class Stated:
         cutoff: In Å.
         max_neighbours: Nearest neighbours kept; 0 for all.
         keep_images: Whether angles between different images of one atom count.
-        envelope_exponent: Exponent of DimeNet++'s envelope.
     """
 
     cutoff: float | None = None
     max_neighbours: int | None = None
     keep_images: bool | None = None
-    envelope_exponent: int | None = None
 
     def check(self, architecture: str) -> None:
         """Raise EncoderError for a value out of range, or one that the architecture does not have."""
@@ -86,12 +84,8 @@ class Stated:
             raise EncoderError(f"a cutoff of {self.cutoff:g} Å", f"it is above 0 and at most {_LARGEST_CUTOFF_A:g} Å")
         if self.max_neighbours is not None and self.max_neighbours < 0:
             raise EncoderError(f"{self.max_neighbours} neighbours", "0 keeps all neighbours within the cutoff")
-        if self.envelope_exponent is not None and self.envelope_exponent < 1:
-            raise EncoderError(f"an envelope exponent of {self.envelope_exponent}", "published networks have 5")
-        if architecture != "dimenet++":
-            for name, value in (("keep_images", self.keep_images), ("envelope_exponent", self.envelope_exponent)):
-                if value is not None:
-                    raise EncoderError(f"{name} is stated, which {architecture} does not have", "leave it out")
+        if architecture != "dimenet++" and self.keep_images is not None:
+            raise EncoderError(f"keep_images is stated, which {architecture} does not have", "leave it out")
 
     def settle_cutoff(self, path: Path, found: float | None) -> float:
         """Return the cutoff in Å from the file and the caller, who must not contradict each other."""

@@ -49,8 +49,8 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
         architecture,
         weights,
         stated,
-        cutoff=_number(settings.get("cutoff"), "cutoff", path),
-        envelope_exponent=_whole(settings.get("envelope_exponent"), "envelope_exponent", path),
+        _number(settings.get("cutoff"), "cutoff", path),
+        _whole(settings.get("envelope_exponent"), "envelope_exponent", path),
     )
     cap = _whole(settings.get("max_neighbors"), "max_neighbors", path)
     neighbours = stated.settle_neighbours(path, _NEIGHBOURS if cap is None and settings else cap)
@@ -84,7 +84,7 @@ def _fold(built: Built, scaling: Any, path: Path, *, summed: bool) -> str:
         except (TypeError, KeyError, ValueError, RuntimeError) as error:
             raise EncoderError(f"{path}: normalizers.target has no mean and std of one number each") from error
     targets = built.sizes["targets"]
-    fold_scaling(built.network, [0.0 if summed else mean] * targets, [std] * targets, path)
+    fold_scaling(built.network, targets, [0.0 if summed else mean] * targets, [std] * targets, path)
     if not summed:
         return "the prediction is that of the published code"
     return (

@@ -12,8 +12,6 @@ import torch
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.loaded import GraphNetwork, Sizes
 from matlake.networks.architectures import ARCHITECTURES
-from matlake.networks.cgcnn import CGCNN
-from matlake.networks.schnet import SchNet
 
 _LISTED: Final = 4  # names in a message
 _COUNTS: Final = frozenset(
@@ -160,11 +158,12 @@ def _listed(names: list[str]) -> str:
     return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
 
 
-def fold_scaling(network: GraphNetwork, mean: Any, std: Any, path: Path) -> None:
+def fold_scaling(network: GraphNetwork, targets: int, mean: Any, std: Any, path: Path) -> None:
     """Make a network that was trained on ``(y - mean) / std`` predict ``y``.
 
     Args:
         network: Changed in place.
+        targets: Numbers that it predicts.
         mean: A number, numbers or a tensor: one for each target.
         std: Likewise.
         path: For the message.
@@ -176,18 +175,8 @@ def fold_scaling(network: GraphNetwork, mean: Any, std: Any, path: Path) -> None
         values = [torch.as_tensor(value, dtype=torch.float64).reshape(-1) for value in (mean, std)]
     except (TypeError, ValueError, RuntimeError) as error:
         raise EncoderError(f"{path}: the mean and the scale of its targets are not numbers: {error}") from error
-    targets = len(_output(network))
     if any(len(v) != targets or not torch.isfinite(v).all() for v in values) or not (values[1] > 0).all():
         raise EncoderError(
             f"{path}: the means {values[0].tolist()} and scales {values[1].tolist()} do not fit {targets} targets"
         )
     network.fold_target_scaling(values[0].float(), values[1].float())
-
-
-def _output(network: GraphNetwork) -> torch.Tensor:
-    """Return the weights of the last layer, [targets, width]."""
-    if isinstance(network, CGCNN):
-        return network.fc_out.weight
-    if isinstance(network, SchNet):
-        return network.lin2.weight
-    return cast("torch.Tensor", cast("Any", network.output_blocks[0]).lin.weight)
