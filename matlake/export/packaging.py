@@ -20,10 +20,8 @@ from matlake.encoders.encoder import Encoder
 from matlake.errors import EncoderError, Hint
 from matlake.export.checkpoints.loaded import Stated, Trained
 from matlake.export.checkpoints.loading import load_any
-from matlake.export.graph_export import DEFAULT_LAYER as POOLED
-from matlake.export.graph_export import graph_model
 from matlake.export.held_out_errors import held_out_errors
-from matlake.export.onnx_export import DEFAULT_LAYER, elemnet_graph, elemnet_layers
+from matlake.export.onnx_export import DEFAULT_LAYERS, elemnet_graph, elemnet_layers, graph_model
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity
 from matlake.export.precision import PRECISIONS
 from matlake.export.pretraining.sources import DATABASES, NOT_STATED
@@ -125,7 +123,7 @@ def _draft(request: ExportRequest, trained: Trained, layers: tuple[Layer, ...], 
         architecture=trained.architecture.name,
         input=InputKind(trained.architecture.input),
         layers=layers,
-        default_layer=DEFAULT_LAYER if trained.recipe is None else POOLED,
+        default_layer=DEFAULT_LAYERS[trained.architecture.input],
         sha256="",
         precision=_STORED_AS[request.precision],
         parity_tolerance=TOLERANCES[request.precision],

@@ -11,8 +11,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from matlake.encoders.composition_encoder import FRACTIONS
 from matlake.errors import EncoderError
-from matlake.export.onnx_export import ALLOWED_OPERATORS, INPUT, check_operators
+from matlake.export.onnx_export import ALLOWED_OPERATORS, check_operators
 
 INT8_MIN_INPUTS: Final = 256
 """Layers with fewer inputs stay in float32: they cost next to nothing and decide the prediction."""
@@ -67,7 +68,7 @@ def compute_in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
         numpy_helper.from_array(np.array(_SMALLEST_SCALE, dtype=np.float32), "smallest_scale"),
     ]
     for node in graph.node:
-        if node.op_type != "Gemm" or node.input[0] == INPUT or weights[node.input[1]].shape[1] < INT8_MIN_INPUTS:
+        if node.op_type != "Gemm" or node.input[0] == FRACTIONS or weights[node.input[1]].shape[1] < INT8_MIN_INPUTS:
             nodes.append(node)
             continue
         quantised, scale = _per_channel(weights[node.input[1]].T)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.layouts import Built
-from matlake.export.graph_export import sample_crystals
+from matlake.export.onnx_export import sample_crystals
 from matlake.extras import require_extra
 from matlake.materials.crystal import Crystal
 from matlake.materials.graph_recipe import GraphRecipe
