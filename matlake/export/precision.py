@@ -3,6 +3,7 @@
 Both keep inputs and outputs in float32 and use standard operators only.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Final
 
@@ -32,7 +33,7 @@ def store_as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         EncoderError: A weight is too large for float16.
     """
-    smaller = _copy(model)
+    smaller = copy.deepcopy(model)
     graph = smaller.graph
     casts = []
     for tensor in graph.initializer:
@@ -58,7 +59,7 @@ def compute_in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     taken from that row: a row's result does not depend on its batch, unlike with one scale a tensor, and no
     composition is clipped to a range that some calibration set happened to span.
     """
-    smaller = _copy(model)
+    smaller = copy.deepcopy(model)
     graph = smaller.graph
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     nodes: list[onnx.NodeProto] = []
@@ -86,12 +87,8 @@ def compute_in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     return smaller
 
 
-def _as_float32(model: onnx.ModelProto) -> onnx.ModelProto:
-    return model
-
-
 PRECISIONS: Final[dict[str, Callable[[onnx.ModelProto], onnx.ModelProto]]] = {
-    "float32": _as_float32,
+    "float32": lambda model: model,
     "float16": store_as_float16,
     "int8": compute_in_int8,
 }
@@ -119,9 +116,3 @@ def _integer_gemm(x: str, weight: str, bias: str, output: str) -> list[onnx.Node
         node("Mul", [f"{x}.by_channel", f"{x}.row_scale"], [f"{x}.by_row"]),
         node("Add", [f"{x}.by_row", bias], [output]),
     ]
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copied = onnx.ModelProto()
-    copied.CopyFrom(model)
-    return copied

@@ -1,6 +1,5 @@
 """From a checkpoint or a run to a trained network, whatever the format."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +16,7 @@ from matlake.materials.units import unit_of
 from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS
 from matlake.networks.checkpoints import BEST_FILE
 
-_Recognise = Callable[[Any], str | None]
-_Load = Callable[[Any, Path, Stated], Trained]
-
-_FORMATS: Final[tuple[tuple[_Recognise, _Load], ...]] = (
+_FORMATS: Final = (
     (cdvae.recognise, cdvae.load),
     (cgcnn.recognise, cgcnn.load),
     (open_catalyst.recognise, open_catalyst.load),
