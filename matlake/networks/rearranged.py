@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from matlake.networks.cgcnn import CGCNN, GAUSSIAN_STEP_A
 from matlake.networks.dimenet import DimeNetPlusPlus
+from matlake.networks.normalisation import affine
 from matlake.networks.schnet import SchNet
 
 
@@ -53,7 +54,7 @@ class _FoldedConvolution(nn.Module):
         super().__init__()
         full = cast("nn.Linear", convolution.fc_full)
         first, second = (cast("nn.BatchNorm1d", getattr(convolution, name)) for name in ("bn1", "bn2"))
-        scale, shift = _affine(first)
+        scale, shift = affine(first)
         weight = full.weight.double() * scale[:, None]
         bias = full.bias.double() * scale + shift
         width = second.num_features
@@ -62,7 +63,7 @@ class _FoldedConvolution(nn.Module):
         self.bias = nn.Parameter(bias.float())
         self.other = nn.Parameter(other.T.float().contiguous())
         self.bond = nn.Parameter(bond.T.float().contiguous())
-        scale, shift = _affine(second)
+        scale, shift = affine(second)
         self.scale = nn.Parameter(scale.float())
         self.shift = nn.Parameter(shift.float())
 
@@ -220,12 +221,6 @@ class _FoldedBasis(nn.Module):
 def softplus(x: Tensor) -> Tensor:
     """Return ln(1 + eˣ); ONNX Runtime's own operator takes two and a half times as long on a CPU."""
     return torch.relu(x) + torch.log(1 + torch.exp(-torch.abs(x)))
-
-
-def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
-    scale = norm.weight.double() / torch.sqrt(variance.double() + norm.eps)
-    return scale, norm.bias.double() - mean.double() * scale
 
 
 def _behind_shift(layer: nn.Linear) -> nn.Linear:
