@@ -13,7 +13,7 @@ from matlake.encoders.encoder import Encoder
 from matlake.encoders.reference import covered_rows, reference_crystals, reference_fractions
 from matlake.errors import EncoderError
 from matlake.networks.architectures import Architecture
-from matlake.networks.layers import crystal_layers
+from matlake.networks.reading import crystal_layers
 
 TOLERANCES: Final = {"float32": 1e-5, "float16": 1e-3, "int8": 5e-2}
 
