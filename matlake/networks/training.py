@@ -80,8 +80,8 @@ def train_network(
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
-    states = {"network": network, "average": average, "optimizer": optimizer}
-    checkpoint = Checkpoint(folder, {**asdict(config), **identity}, states)
+    settings = {**asdict(config), **identity}
+    checkpoint = Checkpoint(folder, settings, {"network": network, "average": average, "optimizer": optimizer})
     history = checkpoint.resume()
     on_start()
     unit = float(std[0]) if len(std) == 1 else 1.0  # errors of one target are reported in its unit
