@@ -29,14 +29,7 @@ _FRACTIONS_LAYER: Final = Layer("fractions", "element_fractions", len(ELEMNET_EL
 
 
 def export_fractions(folder: Path) -> EncoderCard:
-    """Make the encoder ``fractions``: the 86 element fractions as they are.
-
-    Args:
-        folder: Receives ``encoder.onnx`` and ``card.json``, in place of others.
-
-    Returns:
-        The card as written.
-    """
+    """Write the encoder ``fractions``, the 86 element fractions as they are, to a folder; return its card."""
     size = len(ELEMNET_ELEMENTS)
     model = as_model(
         [helper.make_node("Identity", [FRACTIONS], [_FRACTIONS_LAYER.output])], [], {FRACTIONS: size}, _FRACTIONS_LAYER
@@ -103,12 +96,12 @@ def descriptor_card(
 def write_descriptor(
     draft: EncoderCard, model: onnx.ModelProto, folder: Path, parity: Callable[[Encoder], float]
 ) -> EncoderCard:
-    """Measure a descriptor and write it.
+    """Measure a descriptor and write it, as ``write_encoder`` does.
 
     Args:
         draft: The card, without digest and parity.
         model: The graph.
-        folder: Receives ``encoder.onnx`` and ``card.json``, in place of others.
+        folder: Receives the files.
         parity: Returns the error of the opened file, as the card's tolerance is meant.
 
     Raises:
@@ -130,14 +123,7 @@ def write_descriptor(
 def as_model(
     nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto], inputs: dict[str, int], layer: Layer
 ) -> onnx.ModelProto:
-    """Return a checked model.
-
-    Args:
-        nodes: The graph.
-        constants: Its constants.
-        inputs: Names and widths of its inputs, float32 [batch, width].
-        layer: Its output.
-    """
+    """Return a checked model; its inputs, named with their widths, and its output are float32 [batch, width]."""
     graph = helper.make_graph(
         nodes,
         "descriptor",

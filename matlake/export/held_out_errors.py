@@ -14,10 +14,7 @@ from matlake.networks.training import mean_absolute_errors
 def held_out_errors(trained: Trained, encoder: Encoder, data: TrainingTable) -> dict[str, float]:
     """Return the mean absolute error of each target on each part but the training rows, by its name on a card.
 
-    Args:
-        trained: The network, with the record of its run.
-        encoder: The exported file, opened. Where its weights are not float32, the network's own errors stand beside.
-        data: The table that the run was trained on.
+    Where the weights of the file are not float32, the errors of the network itself stand beside.
 
     Raises:
         TrainingError: The run has no record, or was trained on another table.

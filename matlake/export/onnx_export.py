@@ -121,15 +121,7 @@ def _export(
     dynamic_shapes: tuple[dict[int, Any], ...],
     operators: frozenset[str],
 ) -> onnx.ModelProto:
-    """Export a module in float32, with weights inline.
-
-    Args:
-        module: Returns the layers.
-        example: Its inputs by name, in order.
-        layers: Its outputs.
-        dynamic_shapes: For each input the dimensions that vary.
-        operators: Those that the graph may contain.
-    """
+    """Export a module in float32, with weights inline; ``dynamic_shapes`` has the varying dimensions of each input."""
     with _quiet_exporter():
         program = torch.onnx.export(
             module.eval(),

@@ -27,11 +27,6 @@ def measure_parity(architecture: Architecture, network: nn.Module, encoder: Enco
     Compositions are run in several batch sizes, each with different rows, against the network in float32. Crystals are
     run as the encoder runs them, on symmetry-distinct atoms, against the network in float64 on *all* atoms and edges.
 
-    Args:
-        architecture: What the network is.
-        network: The original, predicting in the target's unit.
-        encoder: The exported file, opened.
-
     Returns:
         For each layer the largest absolute difference divided by the layer's largest absolute value.
     """

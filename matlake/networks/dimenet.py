@@ -79,7 +79,7 @@ class DimeNetPlusPlus(nn.Module):
         )
 
     def forward(self, batch: AngularBatch) -> dict[str, torch.Tensor]:
-        """Return what ``layers`` names, each [crystals, width]."""
+        """Return the layers by name, each [crystals, width]."""
         radial = self.rbf(batch.distances)
         spherical = self.sbf(batch.distances)
         x = self.emb(batch, radial)

@@ -38,14 +38,7 @@ class ElemNet(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, fractions: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the sixteen hidden layers after ReLU, then the prediction.
-
-        Args:
-            fractions: float tensor [batch, 86], rows sum to one.
-
-        Returns:
-            Sixteen tensors [batch, width] and one [batch, targets], in that order.
-        """
+        """Return sixteen hidden layers after ReLU [batch, width] and the prediction [batch, targets] of [batch, 86]."""
         activations = []
         x = fractions
         for layer in self.hidden:

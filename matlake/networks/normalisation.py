@@ -17,11 +17,7 @@ def settle_normalisation(network: nn.Module, examples: Examples) -> None:
     In evaluation mode a normalisation is an affine map, a·x + b; with mean m and variance v of its inputs over the rows
     it is written as a·√(v + ε)·(x - m)/√(v + ε) + (b + a·m). Training, which normalises by the batch, then starts from
     nearly the same function. With the statistics of other data, or with none because they were folded into weights, it
-    would start from another one.
-
-    Args:
-        network: In any mode; left in evaluation mode.
-        examples: Rows that it will be trained on.
+    would start from another one. The network is left in evaluation mode.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
     if not norms:

@@ -29,13 +29,7 @@ _CRYSTALS_A_BATCH: Final = 16
 
 
 def read_network(folder: Path) -> nn.Module:
-    """Read the network of a crystal encoder from its ONNX file.
-
-    Args:
-        folder: The encoder's folder.
-
-    Returns:
-        A reference network in evaluation mode that predicts in the encoder's own unit.
+    """Read the reference network of a crystal encoder from its folder, in evaluation mode and in the encoder's unit.
 
     Raises:
         EncoderError: The encoder is of another architecture, its card does not say the network's sizes, or what is read

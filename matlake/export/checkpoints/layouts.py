@@ -52,14 +52,9 @@ class Built:
 def build_network(
     architecture: str, weights: Weights, stated: Stated, cutoff: float | None = None, exponent: int | None = None
 ) -> Built:
-    """Build a SchNet or a DimeNet++; its sizes are those of the tensors.
+    """Build a SchNet or a DimeNet++ from weights without prefixes; its sizes are those of the tensors.
 
-    Args:
-        architecture: ``schnet`` or ``dimenet++``.
-        weights: Without prefixes.
-        stated: What the caller states.
-        cutoff: In Å, where the file states it beside the weights.
-        exponent: Of the envelope, likewise.
+    A cutoff in Å and an exponent of the envelope are what the file of a DimeNet++ states beside the weights.
 
     Raises:
         EncoderError: Tensors are missing or unknown, or the cutoff is neither in the file nor stated.

@@ -29,11 +29,6 @@ _LISTED: Final = 8
 def load_any(path: Path, architecture: str, stated: Stated) -> Trained:
     """Load the folder of a run, its ``best.pt``, or a published checkpoint.
 
-    Args:
-        path: The file or folder.
-        architecture: Key of ``ARCHITECTURES``.
-        stated: What a published checkpoint does not say of its graphs.
-
     Raises:
         EncoderError: A published checkpoint cannot be read, or its graphs are not known.
         TrainingError: The run cannot be read, or is of another architecture.
@@ -73,11 +68,6 @@ def load_published(path: Path, architecture: str, stated: Stated | None = None) 
 
     Graph parameters belong to the network and are never guessed: what the file says counts, what it does not say must
     be stated, and a contradiction is an error.
-
-    Args:
-        path: A checkpoint.
-        architecture: ``cgcnn``, ``schnet`` or ``dimenet++``.
-        stated: What the caller knows of the graphs.
 
     Raises:
         EncoderError: The file cannot be read, holds another network, lacks something that is not stated, or

@@ -51,13 +51,7 @@ def messages_of(crystal: Crystal, cutoff: float) -> Messages:
 
 
 def check_against_pyg(built: Built, recipe: GraphRecipe, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Compare a network with PyTorch Geometric's on crystals, with the same weights and all neighbours.
-
-    Args:
-        built: The network, its target scaling not folded in.
-        recipe: Its graphs.
-        tensors: The state dict that it was built from.
-        path: For the message.
+    """Compare a network with PyTorch Geometric's on crystals, with the weights it was built from and all neighbours.
 
     Raises:
         EncoderError: Their predictions differ.

@@ -104,14 +104,7 @@ class Weights:
         return digest.hexdigest()[:16]
 
     def fill(self, architecture: str, sizes: Sizes) -> GraphNetwork:
-        """Build a network and give it the weights.
-
-        Args:
-            architecture: A key of ``ARCHITECTURES``.
-            sizes: The arguments of the network.
-
-        Returns:
-            The network in evaluation mode; torch's global generator is where it was.
+        """Return a network with the weights, in evaluation mode; torch's global generator is where it was.
 
         Raises:
             EncoderError: The sizes are not valid, or the names and shapes of the network are not those of the weights.
@@ -159,14 +152,9 @@ def _listed(names: list[str]) -> str:
 
 
 def fold_scaling(network: GraphNetwork, targets: int, mean: Any, std: Any, path: Path) -> None:
-    """Make a network that was trained on ``(y - mean) / std`` predict ``y``.
+    """Make a network that was trained on ``(y - mean) / std`` predict ``y``, in place.
 
-    Args:
-        network: Changed in place.
-        targets: Numbers that it predicts.
-        mean: A number, numbers or a tensor: one for each target.
-        std: Likewise.
-        path: For the message.
+    Mean and standard deviation are numbers or tensors, with one value for each of the targets.
 
     Raises:
         EncoderError: They are not numbers, not one for each target, or a scale is not positive.

@@ -13,16 +13,7 @@ CURVE_FILES: Final = ("learning_curve.png", "learning_curve.svg")
 
 
 def draw_learning_curve(history: Sequence[EpochReport], unit: str, folder: Path) -> list[Path]:
-    """Draw the mean absolute error of each epoch on training and validation rows, and mark the best epoch.
-
-    Args:
-        history: At least one report.
-        unit: Unit of the errors; ``""`` for none.
-        folder: Receives the files.
-
-    Returns:
-        The PNG and the SVG.
-    """
+    """Draw the mean absolute errors of each epoch, and mark the best one; return the PNG and the SVG."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
     epochs = [report.epoch for report in history]

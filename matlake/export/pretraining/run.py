@@ -70,15 +70,8 @@ def run_pretraining(
 ) -> RunRecord:
     """Train a network, or finish a run that was interrupted; a run that has ended is reported again.
 
-    ``run.json`` is written before the first epoch and completed after the last one.
-
-    Args:
-        request: What to train.
-        on_data: Called once the table is read.
-        on_epoch: Called after each epoch with all reports so far.
-
-    Returns:
-        The completed record.
+    ``run.json`` is written before the first epoch and completed after the last one. ``on_data`` is called once the
+    table is read, ``on_epoch`` after each epoch with all reports so far.
 
     Raises:
         MissingExtraError: The device is not there.
@@ -130,11 +123,7 @@ def run_pretraining(
 
 
 def load_trained(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Load ``best.pt`` of a run.
-
-    Returns:
-        The network in evaluation mode, which predicts in the targets' own units, and its identity: ``architecture``,
-        ``sizes``, ``graph`` and ``targets``.
+    """Load a network from ``best.pt``, in evaluation mode and in the targets' own units, and its identity.
 
     Raises:
         TrainingError: The file is missing, or no such checkpoint.

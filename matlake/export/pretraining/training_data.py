@@ -98,14 +98,7 @@ class TrainingData:
 
 
 def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingData:
-    """Turn a table into training data.
-
-    Args:
-        source: The table.
-        recipe: Columns, split and limits.
-
-    Returns:
-        The rows of each part, in the order of the table, and the account.
+    """Return the rows of each part of a table, in its order, and the account of all rows.
 
     Raises:
         SourceError: A column is missing, a target is not a number, the split column holds something else than train,
