@@ -40,18 +40,16 @@ class Weights:
     tensors: Mapping[str, torch.Tensor]
 
     @classmethod
-    def of(cls, value: object, path: Path) -> Self:
-        """Check that a value is a state dict.
+    def of(cls, state: Mapping[str, torch.Tensor], path: Path) -> Self:
+        """Check a state dict.
 
         Raises:
-            EncoderError: It is not, or a tensor in it is empty or not finite.
+            EncoderError: A tensor in it is empty or not finite.
         """
-        if not is_state_dict(value):
-            raise EncoderError(f"{path}: its state_dict does not map names to tensors")
         # a tensor may claim more elements than the file holds: one number, repeated
         bad = [
             str(name)
-            for name, tensor in value.items()
+            for name, tensor in state.items()
             if tensor.layout != torch.strided
             or tensor.is_complex()
             or not tensor.numel()
@@ -60,7 +58,7 @@ class Weights:
         ]
         if bad:
             raise EncoderError(f"{path} holds tensors that are empty or not finite: {_listed(bad)}")
-        return cls(path, {str(name): tensor.detach() for name, tensor in value.items()})
+        return cls(path, {str(name): tensor.detach() for name, tensor in state.items()})
 
     def stripped(self, prefix: str) -> Self:
         """Return the weights with a prefix of all names taken off, as often as it is there."""
