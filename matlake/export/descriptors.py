@@ -64,16 +64,9 @@ def descriptor_card(
 ) -> EncoderCard:
     """Return the card of a descriptor, yet without the digest and the parity that ``write_descriptor`` adds.
 
-    Args:
-        architecture: Also its name.
-        layer: The only layer.
-        parity_tolerance: Largest error allowed, relative to the largest absolute value of each attribute.
-        licence: Licence of the tables.
-        attributes: What the columns of the layer are called.
-        citation: Papers to cite.
-        oxidation_states: Of each element, where the graph is told whether a composition can be neutral.
-        element_tables: Where the numbers in the graph come from.
-        tools: Packages whose versions count beside ``TOOLS``.
+    The tolerance is relative to the largest absolute value of each attribute, and attributes are the columns of the
+    only layer. Oxidation states are for a graph that takes whether a composition can be neutral; element tables say
+    where the numbers in it come from; tools are packages whose versions count beside ``TOOLS``.
     """
     return EncoderCard(
         name=architecture,
@@ -96,13 +89,7 @@ def descriptor_card(
 def write_descriptor(
     draft: EncoderCard, model: onnx.ModelProto, folder: Path, parity: Callable[[Encoder], float]
 ) -> EncoderCard:
-    """Measure a descriptor and write it, as ``write_encoder`` does.
-
-    Args:
-        draft: The card, without digest and parity.
-        model: The graph.
-        folder: Receives the files.
-        parity: Returns the error of the opened file, as the card's tolerance is meant.
+    """Write a descriptor as ``write_encoder`` does; ``parity`` returns its error, as the card's tolerance is meant.
 
     Raises:
         EncoderError: The error is larger than the tolerance.

@@ -229,14 +229,7 @@ class _Interaction(nn.Module):
     def forward(
         self, x: torch.Tensor, radial: torch.Tensor, spherical: torch.Tensor, batch: AngularBatch
     ) -> torch.Tensor:
-        """Return the updated messages.
-
-        Args:
-            x: [messages, hidden].
-            radial: [messages, radials].
-            spherical: [messages, degrees, radials].
-            batch: Edges and angular couplings.
-        """
+        """Update messages [messages, hidden] with bases [messages, radials] and [messages, degrees, radials]."""
         act = functional.silu
         x_ji = act(self.lin_ji(x))
         x_kj = act(self.lin_kj(x)) * self.lin_rbf2(self.lin_rbf1(radial))
