@@ -24,7 +24,7 @@ from matlake.export.held_out_errors import held_out_errors
 from matlake.export.onnx_export import DEFAULT_LAYERS, elemnet_graph, elemnet_layers, graph_model
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity
 from matlake.export.precision import PRECISIONS
-from matlake.export.pretraining.sources import DATABASES, NOT_STATED
+from matlake.export.pretraining.sources import DATABASES
 from matlake.export.pretraining.training_data import TrainingTable
 from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
@@ -127,7 +127,7 @@ def _draft(request: ExportRequest, trained: Trained, layers: tuple[Layer, ...], 
         sha256="",
         precision=_STORED_AS[request.precision],
         parity_tolerance=TOLERANCES[request.precision],
-        licence=request.licence or (database.licence if database else trained.licence or NOT_STATED),
+        licence=request.licence or (database.licence if database else trained.licence or "not stated"),
         input_parameters=InputParameters(trained.elements, trained.recipe),
         target=trained.target,
         training=replace(trained.training, database=database.title if database else None),

@@ -26,13 +26,9 @@ from matlake.networks.training_loop import OneCycle, Training, run_epochs
 def check_device(device: str) -> None:
     """Raise MissingExtraError when torch cannot use a device."""
     if device == "cuda" and not torch.cuda.is_available():
-        raise MissingExtraError(
-            "device cuda was requested, but this torch sees no CUDA device",
-            Hint(
-                f"install a CUDA build of torch (https://pytorch.org), check nvidia-smi, or {USE_CPU}",
-                cli=f"install a CUDA build of torch (https://pytorch.org), check nvidia-smi, or {USE_CPU.cli}",
-            ),
-        )
+        remedy = "install a CUDA build of torch (https://pytorch.org), check nvidia-smi, or"
+        hint = Hint(f"{remedy} {USE_CPU}", cli=f"{remedy} {USE_CPU.cli}")
+        raise MissingExtraError("device cuda was requested, but this torch sees no CUDA device", hint)
 
 
 def train_network(

@@ -89,12 +89,10 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
     else:
         method = str(data.get("graph_method"))
         if stated.max_neighbours is None:
+            remedy = "state how many neighbours stand in for them:"
             raise EncoderError(
                 f"{path} was trained on the bonds that {method} finds, which are not built here",
-                Hint(
-                    "state how many neighbours stand in for them: max_neighbours=12 is near",
-                    cli="state how many neighbours stand in for them: --max-neighbours 12 is near",
-                ),
+                Hint(f"{remedy} max_neighbours=12 is near", cli=f"{remedy} --max-neighbours 12 is near"),
             )
         neighbours = stated.max_neighbours
         notes.insert(0, _other_graphs(method, built.cutoff, neighbours))

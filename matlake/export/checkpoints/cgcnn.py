@@ -53,9 +53,8 @@ def recognise(content: Any) -> str | None:
     """Return the architecture of the network in a file of this format, None for another format."""
     if not isinstance(content, dict) or not is_state_dict(content.get("state_dict")):
         return None
-    return (
-        "cgcnn" if {"embedding.weight", "conv_to_fc.weight", "fc_out.weight"} <= content["state_dict"].keys() else None
-    )
+    marks = {"embedding.weight", "conv_to_fc.weight", "fc_out.weight"}
+    return "cgcnn" if marks <= content["state_dict"].keys() else None
 
 
 def load(content: Any, path: Path, stated: Stated) -> Trained:
