@@ -29,14 +29,7 @@ _FRACTIONS_LAYER: Final = Layer("fractions", "element_fractions", len(ELEMNET_EL
 
 
 def export_fractions(folder: Path) -> EncoderCard:
-    """Make the encoder ``fractions``: the 86 element fractions as they are.
-
-    Args:
-        folder: Receives ``encoder.onnx`` and ``card.json``, in place of others.
-
-    Returns:
-        The card as written.
-    """
+    """Write the encoder ``fractions``, the 86 element fractions as they are, to a folder; return its card."""
     size = len(ELEMNET_ELEMENTS)
     model = as_model(
         [helper.make_node("Identity", [FRACTIONS], [_FRACTIONS_LAYER.output])], [], {FRACTIONS: size}, _FRACTIONS_LAYER
@@ -71,16 +64,9 @@ def descriptor_card(
 ) -> EncoderCard:
     """Return the card of a descriptor, yet without the digest and the parity that ``write_descriptor`` adds.
 
-    Args:
-        architecture: Also its name.
-        layer: The only layer.
-        parity_tolerance: Largest error allowed, relative to the largest absolute value of each attribute.
-        licence: Licence of the tables.
-        attributes: What the columns of the layer are called.
-        citation: Papers to cite.
-        oxidation_states: Of each element, where the graph is told whether a composition can be neutral.
-        element_tables: Where the numbers in the graph come from.
-        tools: Packages whose versions count beside ``TOOLS``.
+    The tolerance is relative to the largest absolute value of each attribute, and attributes are the columns of the
+    only layer. Oxidation states are for a graph that takes whether a composition can be neutral; element tables say
+    where the numbers in it come from; tools are packages whose versions count beside ``TOOLS``.
     """
     return EncoderCard(
         name=architecture,
@@ -103,13 +89,7 @@ def descriptor_card(
 def write_descriptor(
     draft: EncoderCard, model: onnx.ModelProto, folder: Path, parity: Callable[[Encoder], float]
 ) -> EncoderCard:
-    """Measure a descriptor and write it.
-
-    Args:
-        draft: The card, without digest and parity.
-        model: The graph.
-        folder: Receives ``encoder.onnx`` and ``card.json``, in place of others.
-        parity: Returns the error of the opened file, as the card's tolerance is meant.
+    """Write a descriptor as ``write_encoder`` does; ``parity`` returns its error, as the card's tolerance is meant.
 
     Raises:
         EncoderError: The error is larger than the tolerance.
@@ -130,14 +110,7 @@ def write_descriptor(
 def as_model(
     nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto], inputs: dict[str, int], layer: Layer
 ) -> onnx.ModelProto:
-    """Return a checked model.
-
-    Args:
-        nodes: The graph.
-        constants: Its constants.
-        inputs: Names and widths of its inputs, float32 [batch, width].
-        layer: Its output.
-    """
+    """Return a checked model; its inputs, named with their widths, and its output are float32 [batch, width]."""
     graph = helper.make_graph(
         nodes,
         "descriptor",

@@ -43,13 +43,7 @@ _CITATION: Final = (
 
 
 def export_magpie(folder: Path) -> EncoderCard:
-    """Make the encoder ``magpie``, after comparing it with matminer on the bundled real compositions.
-
-    Args:
-        folder: Receives ``encoder.onnx`` and ``card.json``, in place of others.
-
-    Returns:
-        The card as written.
+    """Write the encoder ``magpie`` to a folder, compared with matminer on real compositions; return its card.
 
     Raises:
         MissingExtraError: matminer is not installed.
@@ -103,15 +97,7 @@ def matminer_attributes(compositions: Sequence[Composition]) -> NDArray[np.float
 
 
 def largest_differences(expected: NDArray[np.float64], found: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return for each attribute the largest absolute difference, relative to its largest absolute value.
-
-    Args:
-        expected: float64 [n, 145].
-        found: float32 [n, 145].
-
-    Returns:
-        float64 [145].
-    """
+    """Return for each of n columns the largest difference relative to the largest absolute value expected, [n]."""
     largest = np.abs(expected).max(axis=0)
     differences: NDArray[np.float64] = np.abs(expected - found).max(axis=0) / np.where(largest > 0, largest, 1.0)
     return differences

@@ -6,18 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import numpy as np
 import onnx
 import torch
 from torch import nn
 
 from matlake.encoders.card import Layer
+from matlake.encoders.composition_encoder import FRACTIONS
+from matlake.encoders.graph_inputs import graph_inputs
 from matlake.errors import EncoderError
+from matlake.materials.crystal import CrystalColumns, make_crystal
+from matlake.materials.graph_recipe import GraphRecipe
+from matlake.networks.architectures import Architecture
 from matlake.networks.elemnet import HIDDEN_WIDTHS, N_ELEMENTS, ElemNet
 
 OPSET: Final = 20
-INPUT: Final = "fractions"
-DEFAULT_LAYER: Final = "2"
-"""Carries over best to measured band gaps in cross-validation, see ``benchmarks/studies/layers.py``."""
+DEFAULT_LAYERS: Final = {"composition": "2", "crystal": "pooled"}
+"""ElemNet's carries over best to measured band gaps in cross-validation, see ``benchmarks/studies/layers.py``."""
 
 ALLOWED_OPERATORS: Final = {
     "float32": frozenset({"Gemm", "Relu", "Squeeze"}),
@@ -28,47 +33,91 @@ ALLOWED_OPERATORS: Final = {
     ),
 }
 
+GRAPH_OPERATORS: Final = frozenset(
+    {"Abs", "Add", "Cast", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "Less", "Log", "MatMul", "Mul", "Neg"}
+    | {"Pow", "Reciprocal", "Relu", "Reshape", "Sigmoid", "Sin", "Split", "Squeeze", "Sub", "Transpose"}
+    | {"Unsqueeze"}
+)
+"""Operators that a graph encoder may contain. No scatter: ONNX Runtime's are slow, or lose updates with two threads. No
+inverse trigonometry: its CUDA provider has none. Each of these runs on both devices."""
 
-def elemnet_layers(network: ElemNet) -> tuple[Layer, ...]:
-    """Return the layers of a network: the hidden ones, then its prediction of one property or several."""
-    hidden = (Layer(str(i), f"hidden_{i}", width) for i, width in enumerate(HIDDEN_WIDTHS, start=1))
-    return (*hidden, Layer("prediction", "prediction", network.output.out_features))
 
-
-def elemnet_graph(network: ElemNet) -> onnx.ModelProto:
-    """Export a network in float32.
+def elemnet_model(network: ElemNet) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
+    """Export an ElemNet in float32.
 
     Returns:
         A model with the input ``fractions`` float32 [batch, 86] and the outputs ``hidden_1`` … ``hidden_16``
-        [batch, width] after ReLU and ``prediction`` [batch, targets]; weights inline.
+        [batch, width] after ReLU and ``prediction`` [batch, targets], weights inline, and its layers in order.
 
     Raises:
         EncoderError: The exporter used an operator that is not expected here.
     """
-    example = {INPUT: torch.full((2, N_ELEMENTS), 1 / N_ELEMENTS)}
+    example = {FRACTIONS: torch.full((2, N_ELEMENTS), 1 / N_ELEMENTS)}
     shapes = ({0: torch.export.Dim("batch")},)
-    return export_module(network, example, elemnet_layers(network), shapes, ALLOWED_OPERATORS["float32"])
+    hidden = (Layer(str(i), f"hidden_{i}", width) for i, width in enumerate(HIDDEN_WIDTHS, start=1))
+    layers = (*hidden, Layer("prediction", "prediction", network.output.out_features))
+    return _export(network, example, layers, shapes, ALLOWED_OPERATORS["float32"]), layers
 
 
-def export_module(
+def graph_model(
+    architecture: Architecture, network: nn.Module, recipe: GraphRecipe
+) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
+    """Export a graph network in float32.
+
+    Returns:
+        A model with the inputs of ``graph_inputs`` and weights inline, and its layers in order.
+
+    Raises:
+        EncoderError: The exporter used an operator that is not expected here.
+    """
+    network = network.eval()
+    graphs = recipe.build(sample_crystals())
+    with torch.no_grad():
+        outputs = network(architecture.batch(graphs))
+    layers = tuple(Layer(name, f"layer_{name}", tensor.shape[1]) for name, tensor in outputs.items())
+    arrays = graph_inputs(graphs)
+    example = {name: torch.from_numpy(arrays[name]) for name in architecture.inputs}
+    shapes = _dynamic_shapes(architecture.inputs, recipe.degrees)
+    return _export(architecture.fast(network), example, layers, shapes, GRAPH_OPERATORS), layers
+
+
+def _dynamic_shapes(inputs: tuple[str, ...], degrees: int) -> tuple[dict[int, Any], ...]:
+    names = ("crystals", "atoms", "distances", "places", "messages", "outgoing")
+    crystals, atoms, distances, places, messages, outgoing = (torch.export.Dim(name) for name in names)
+    pairs = "neighbours" in inputs
+    shapes: dict[str, tuple[Any, ...]] = {
+        "numbers": (atoms,),
+        "lengths": (distances,),
+        "neighbours": (atoms, places),
+        "length_index": (atoms, places) if pairs else (messages,),
+        "sources": (messages,),
+        "targets": (messages,),
+        "incoming": (atoms, places),
+        "counts": (atoms, places),
+        "coupled": (atoms, max(1, degrees) * places),
+        "couplings": (atoms, outgoing, max(1, degrees) * places),
+        "rows": (messages,),
+        "pool": (crystals, atoms),
+    }
+    return tuple(dict(enumerate(shapes[name])) for name in inputs)
+
+
+def sample_crystals() -> CrystalColumns:
+    """Return crystals that give every dimension another size: rock salt, and one of low symmetry."""
+    salt = make_crystal([11, 17], [[0, 2.8, 2.8], [2.8, 0, 2.8], [2.8, 2.8, 0]], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    random = np.random.default_rng(0)
+    low = make_crystal([22, 8, 8, 14], np.diag([4.1, 4.9, 5.7]), random.random((4, 3)))
+    return CrystalColumns.of([salt, low, low])
+
+
+def _export(
     module: nn.Module,
     example: Mapping[str, torch.Tensor],
     layers: Sequence[Layer],
     dynamic_shapes: tuple[dict[int, Any], ...],
     operators: frozenset[str],
 ) -> onnx.ModelProto:
-    """Export a module in float32, with weights inline.
-
-    Args:
-        module: Returns the layers.
-        example: Its inputs by name, in order.
-        layers: Its outputs.
-        dynamic_shapes: For each input the dimensions that vary.
-        operators: Those that the graph may contain.
-
-    Raises:
-        EncoderError: The exporter used another operator.
-    """
+    """Export a module in float32, with weights inline; ``dynamic_shapes`` has the varying dimensions of each input."""
     with _quiet_exporter():
         program = torch.onnx.export(
             module.eval(),

@@ -18,16 +18,14 @@ from matlake.encoders.card import (
 )
 from matlake.encoders.encoder import Encoder
 from matlake.errors import EncoderError, Hint
-from matlake.export.checkpoints.loaded import Stated
-from matlake.export.graph_export import DEFAULT_LAYER as POOLED
-from matlake.export.graph_export import graph_model
+from matlake.export.checkpoints.loaded import Stated, Trained
+from matlake.export.checkpoints.loading import load_any
 from matlake.export.held_out_errors import held_out_errors
-from matlake.export.onnx_export import DEFAULT_LAYER, elemnet_graph, elemnet_layers
+from matlake.export.onnx_export import DEFAULT_LAYERS, elemnet_model, graph_model
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity
 from matlake.export.precision import PRECISIONS
-from matlake.export.pretraining.sources import DATABASES, NOT_STATED
+from matlake.export.pretraining.sources import DATABASES
 from matlake.export.pretraining.training_data import TrainingTable
-from matlake.export.trained import Trained, load_any
 from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
 from matlake.networks.elemnet import ElemNet
@@ -106,8 +104,7 @@ def export_encoder(request: ExportRequest) -> EncoderCard:
 
 def _model(trained: Trained) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
     if trained.recipe is None:
-        network = cast("ElemNet", trained.network)
-        return elemnet_graph(network), elemnet_layers(network)
+        return elemnet_model(cast("ElemNet", trained.network))
     return graph_model(trained.architecture, trained.network, trained.recipe)
 
 
@@ -125,11 +122,11 @@ def _draft(request: ExportRequest, trained: Trained, layers: tuple[Layer, ...], 
         architecture=trained.architecture.name,
         input=InputKind(trained.architecture.input),
         layers=layers,
-        default_layer=DEFAULT_LAYER if trained.recipe is None else POOLED,
+        default_layer=DEFAULT_LAYERS[trained.architecture.input],
         sha256="",
         precision=_STORED_AS[request.precision],
         parity_tolerance=TOLERANCES[request.precision],
-        licence=request.licence or (database.licence if database else trained.licence or NOT_STATED),
+        licence=request.licence or (database.licence if database else trained.licence or "not stated"),
         input_parameters=InputParameters(trained.elements, trained.recipe),
         target=trained.target,
         training=replace(trained.training, database=database.title if database else None),

@@ -13,7 +13,7 @@ from matlake.encoders.encoder import Encoder
 from matlake.encoders.reference import covered_rows, reference_crystals, reference_fractions
 from matlake.errors import EncoderError
 from matlake.networks.architectures import Architecture
-from matlake.networks.layers import crystal_layers
+from matlake.networks.reading import crystal_layers
 
 TOLERANCES: Final = {"float32": 1e-5, "float16": 1e-3, "int8": 5e-2}
 
@@ -26,11 +26,6 @@ def measure_parity(architecture: Architecture, network: nn.Module, encoder: Enco
 
     Compositions are run in several batch sizes, each with different rows, against the network in float32. Crystals are
     run as the encoder runs them, on symmetry-distinct atoms, against the network in float64 on *all* atoms and edges.
-
-    Args:
-        architecture: What the network is.
-        network: The original, predicting in the target's unit.
-        encoder: The exported file, opened.
 
     Returns:
         For each layer the largest absolute difference divided by the layer's largest absolute value.

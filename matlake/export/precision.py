@@ -3,6 +3,7 @@
 Both keep inputs and outputs in float32 and use standard operators only.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Final
 
@@ -11,8 +12,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from matlake.encoders.composition_encoder import FRACTIONS
 from matlake.errors import EncoderError
-from matlake.export.onnx_export import ALLOWED_OPERATORS, INPUT, check_operators
+from matlake.export.onnx_export import ALLOWED_OPERATORS, check_operators
 
 INT8_MIN_INPUTS: Final = 256
 """Layers with fewer inputs stay in float32: they cost next to nothing and decide the prediction."""
@@ -31,7 +33,7 @@ def store_as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         EncoderError: A weight is too large for float16.
     """
-    smaller = _copy(model)
+    smaller = copy.deepcopy(model)
     graph = smaller.graph
     casts = []
     for tensor in graph.initializer:
@@ -57,7 +59,7 @@ def compute_in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     taken from that row: a row's result does not depend on its batch, unlike with one scale a tensor, and no
     composition is clipped to a range that some calibration set happened to span.
     """
-    smaller = _copy(model)
+    smaller = copy.deepcopy(model)
     graph = smaller.graph
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     nodes: list[onnx.NodeProto] = []
@@ -67,7 +69,7 @@ def compute_in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
         numpy_helper.from_array(np.array(_SMALLEST_SCALE, dtype=np.float32), "smallest_scale"),
     ]
     for node in graph.node:
-        if node.op_type != "Gemm" or node.input[0] == INPUT or weights[node.input[1]].shape[1] < INT8_MIN_INPUTS:
+        if node.op_type != "Gemm" or node.input[0] == FRACTIONS or weights[node.input[1]].shape[1] < INT8_MIN_INPUTS:
             nodes.append(node)
             continue
         quantised, scale = _per_channel(weights[node.input[1]].T)
@@ -85,12 +87,8 @@ def compute_in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     return smaller
 
 
-def _as_float32(model: onnx.ModelProto) -> onnx.ModelProto:
-    return model
-
-
 PRECISIONS: Final[dict[str, Callable[[onnx.ModelProto], onnx.ModelProto]]] = {
-    "float32": _as_float32,
+    "float32": lambda model: model,
     "float16": store_as_float16,
     "int8": compute_in_int8,
 }
@@ -118,9 +116,3 @@ def _integer_gemm(x: str, weight: str, bias: str, output: str) -> list[onnx.Node
         node("Mul", [f"{x}.by_channel", f"{x}.row_scale"], [f"{x}.by_row"]),
         node("Add", [f"{x}.by_row", bias], [output]),
     ]
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copied = onnx.ModelProto()
-    copied.CopyFrom(model)
-    return copied

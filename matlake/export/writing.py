@@ -15,18 +15,13 @@ from matlake.files import write_whole
 def write_encoder(
     draft: EncoderCard, content: bytes, folder: Path, measure: Callable[[Encoder], dict[str, Any]]
 ) -> EncoderCard:
-    """Measure an encoder, and write it where nothing speaks against it.
-
-    The file is measured before it gets its place; the card is written last.
+    """Measure an encoder before its file gets its place, and write the card last.
 
     Args:
-        draft: The card, without digest and measurements.
+        draft: The card, without digest and measurements; it is returned as written.
         content: The ONNX file.
         folder: Receives ``encoder.onnx`` and ``card.json``, in place of others.
         measure: Returns fields of the card from the opened file; what it raises keeps the folder as it is.
-
-    Returns:
-        The card as written.
     """
     card = replace(draft, sha256=hashlib.sha256(content).hexdigest())
     with tempfile.TemporaryDirectory() as name:

@@ -52,11 +52,6 @@ class Architecture:
         return "crystal" if self.kind else "composition"
 
     @property
-    def cutoff_A(self) -> float:  # noqa: N802 - the unit
-        """Cutoff of a graph network in Å, by default."""
-        return float(self.sizes["cutoff"])
-
-    @property
     def network(self) -> "Callable[..., nn.Module]":
         """Builds the reference network from sizes."""
         return _code(self.network_code)
@@ -127,7 +122,7 @@ ARCHITECTURES: Final = {
             kind="pairs",
             max_neighbours=12,
             fast_code="rearranged:FastCGCNN",
-            unfold_code="unfold:unfold_cgcnn",
+            unfold_code="rearranged:unfold_cgcnn",
         ),
         Architecture(
             name="schnet",
@@ -145,7 +140,7 @@ ARCHITECTURES: Final = {
             kind="pairs",
             max_neighbours=24,
             fast_code="rearranged:FastSchNet",
-            unfold_code="unfold:unfold_schnet",
+            unfold_code="rearranged:unfold_schnet",
         ),
         Architecture(
             name="dimenet++",
@@ -169,7 +164,7 @@ ARCHITECTURES: Final = {
             kind="angles",
             max_neighbours=16,
             fast_code="rearranged:FastDimeNetPlusPlus",
-            unfold_code="unfold:unfold_dimenet",
+            unfold_code="rearranged:unfold_dimenet",
         ),
     )
 }

@@ -62,7 +62,7 @@ class CGCNN(nn.Module):
         self.fc_out = nn.Linear(hidden_width, targets)
 
     def forward(self, batch: PairBatch) -> dict[str, torch.Tensor]:
-        """Return what ``layers`` names, each [crystals, width]."""
+        """Return the layers by name, each [crystals, width]."""
         x = self.embedding(self.atom_features[batch.numbers])
         bonds = torch.exp(-(((batch.distances[:, None] - self.offsets) / GAUSSIAN_STEP_A) ** 2))
         found = {}

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -23,12 +23,6 @@ from matlake.networks.training_history import EpochReport
 BEST_FILE: Final = "best.pt"
 _STATE_FILE: Final = "checkpoint.pt"
 _HISTORY_FILE: Final = "history.json"
-
-
-class _Stateful(Protocol):
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ class Checkpoint:
 
     folder: Path
     settings: dict[str, Any]
-    parts: Mapping[str, _Stateful | None]
+    parts: Mapping[str, nn.Module | torch.optim.Optimizer | None]
 
     def save(self, history: list[EpochReport]) -> None:
         """Write the state after an epoch."""

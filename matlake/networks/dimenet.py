@@ -73,18 +73,13 @@ class DimeNetPlusPlus(nn.Module):
         )
         self.interaction_blocks = nn.ModuleList(
             _Interaction(
-                hidden,
-                int_emb_size,
-                basis_emb_size,
-                (num_spherical, num_radial),
-                num_before_skip,
-                num_after_skip,
+                hidden, int_emb_size, basis_emb_size, (num_spherical, num_radial), num_before_skip, num_after_skip
             )
             for _ in range(num_blocks)
         )
 
     def forward(self, batch: AngularBatch) -> dict[str, torch.Tensor]:
-        """Return what ``layers`` names, each [crystals, width]."""
+        """Return the layers by name, each [crystals, width]."""
         radial = self.rbf(batch.distances)
         spherical = self.sbf(batch.distances)
         x = self.emb(batch, radial)
@@ -166,11 +161,7 @@ def spherical_bessel(x: torch.Tensor) -> torch.Tensor:
 
 @cache
 def bessel_zeros(degrees: int, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the first zeros of the spherical Bessel functions, and the norms of the basis they make.
-
-    Returns:
-        Two arrays [degrees, count]: z with j_l(z_ln) = 0, and √2 / |j_(l+1)(z_ln)|.
-    """
+    """Return, as [degrees, count] each, zeros z_ln of the spherical Bessel functions and norms √2 / |j_(l+1)(z_ln)|."""
     from scipy.optimize import brentq
     from scipy.special import spherical_jn
 
@@ -215,15 +206,7 @@ class _Residual(nn.Module):
 
 
 class _Interaction(nn.Module):
-    def __init__(
-        self,
-        hidden: int,
-        inner: int,
-        basis: int,
-        counts: tuple[int, int],
-        before: int,
-        after: int,
-    ) -> None:
+    def __init__(self, hidden: int, inner: int, basis: int, counts: tuple[int, int], before: int, after: int) -> None:
         super().__init__()
         degrees, radials = counts
         self.degrees = degrees
@@ -242,14 +225,7 @@ class _Interaction(nn.Module):
     def forward(
         self, x: torch.Tensor, radial: torch.Tensor, spherical: torch.Tensor, batch: AngularBatch
     ) -> torch.Tensor:
-        """Return the updated messages.
-
-        Args:
-            x: [messages, hidden].
-            radial: [messages, radials].
-            spherical: [messages, degrees, radials].
-            batch: Edges and angular couplings.
-        """
+        """Update messages [messages, hidden] with bases [messages, radials] and [messages, degrees, radials]."""
         act = functional.silu
         x_ji = act(self.lin_ji(x))
         x_kj = act(self.lin_kj(x)) * self.lin_rbf2(self.lin_rbf1(radial))

@@ -22,11 +22,7 @@ class ElemNet(nn.Module):
     """
 
     def __init__(self, targets: int = 1) -> None:
-        """Build the network with fresh weights, drawn from torch's global generator.
-
-        Args:
-            targets: Numbers predicted.
-        """
+        """Build the network with fresh weights from torch's global generator, for a number of targets."""
         super().__init__()
         widths = (N_ELEMENTS, *HIDDEN_WIDTHS)
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
@@ -38,14 +34,7 @@ class ElemNet(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, fractions: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the sixteen hidden layers after ReLU, then the prediction.
-
-        Args:
-            fractions: float tensor [batch, 86], rows sum to one.
-
-        Returns:
-            Sixteen tensors [batch, width] and one [batch, targets], in that order.
-        """
+        """Return sixteen hidden layers after ReLU [batch, width] and the prediction [batch, targets] of [batch, 86]."""
         activations = []
         x = fractions
         for layer in self.hidden:

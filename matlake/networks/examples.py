@@ -1,8 +1,12 @@
-"""Rows that a network is trained on or measured with: inputs in batches, and targets."""
+"""Rows that a network is trained on or measured with: inputs in batches, and targets.
+
+Targets are in their own units, NaN where a value is missing. ``inputs`` returns what the network's ``predict`` takes
+for some rows; ``chunks`` yields all rows in an order and in batches that suit inference.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -21,26 +25,9 @@ _INFERENCE_ROWS: Final = 4096
 _INFERENCE_EDGES: Final = 20_000
 
 
-class Examples(Protocol):
-    """Rows that a network can be trained on."""
-
-    @property
-    def targets(self) -> NDArray[np.float64]:
-        """float64 [n, t], in the targets' own units; NaN where a value is missing."""
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-
-    def inputs(self, rows: NDArray[np.int64], device: str) -> Any:
-        """Return what the network's ``predict`` takes for some rows."""
-
-    def chunks(self) -> Iterator[NDArray[np.int64]]:
-        """Yield all rows in an order and in batches that suit inference."""
-
-
 @dataclass(frozen=True)
 class FractionExamples:
-    """Compositions with their targets; see ``Examples``.
+    """Compositions with their targets.
 
     Attributes:
         fractions: float32 [n, 86].
@@ -66,7 +53,7 @@ class FractionExamples:
 
 @dataclass(frozen=True)
 class GraphExamples:
-    """Graphs, built once, with their targets; see ``Examples``.
+    """Graphs, built once, with their targets.
 
     Attributes:
         graphs: The graphs of n crystals.
@@ -90,3 +77,6 @@ class GraphExamples:
     def chunks(self) -> Iterator[NDArray[np.int64]]:
         """Yield all crystals, so that a batch has a bounded number of edges."""
         return runs(self.graphs, _INFERENCE_EDGES)
+
+
+Examples = FractionExamples | GraphExamples

@@ -1,36 +1,35 @@
-"""From an encoder's folder back to a network that can be trained on: its weights are read from the ONNX file."""
+"""From an encoder's ONNX file back to a network that can be trained on, and the layers of both side by side."""
 
+import copy
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import nn
 
 from matlake.encoders.card import MODEL_FILE, EncoderCard, read_card
+from matlake.encoders.crystal_encoder import CrystalEncoder
 from matlake.encoders.encoder import open_crystal_encoder
 from matlake.encoders.reference import covered_rows, reference_crystals
 from matlake.encoders.session import read_audited
 from matlake.errors import EncoderError
-from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS
-from matlake.networks.layers import crystal_layers
+from matlake.materials.crystal import CrystalColumns
+from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS, Architecture
 
 _STORED: Final = ".float16"
 _PREDICTION: Final = "prediction"
 _CHECKED: Final = 12
 """Reference crystals that the function is checked on, roughly."""
 
+_CRYSTALS_A_BATCH: Final = 16
+
 
 def read_network(folder: Path) -> nn.Module:
-    """Read the network of a crystal encoder from its ONNX file.
-
-    Args:
-        folder: The encoder's folder.
-
-    Returns:
-        A reference network in evaluation mode that predicts in the encoder's own unit.
+    """Read the reference network of a crystal encoder from its folder, in evaluation mode and in the encoder's unit.
 
     Raises:
         EncoderError: The encoder is of another architecture, its card does not say the network's sizes, or what is read
@@ -60,6 +59,22 @@ def read_network(folder: Path) -> nn.Module:
             "export the encoder again with this matlake",
         ) from error
     return network
+
+
+def crystal_layers(
+    architecture: Architecture, network: nn.Module, encoder: CrystalEncoder, crystals: CrystalColumns
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float32]]]:
+    """Return all layers of crystals: by the reference in float64 on all atoms, and by the encoder."""
+    exact = copy.deepcopy(network).double().eval()
+    expected = []
+    with torch.no_grad():
+        for start in range(0, len(crystals), _CRYSTALS_A_BATCH):
+            rows = np.arange(start, min(len(crystals), start + _CRYSTALS_A_BATCH))
+            graphs = encoder.recipe.build(crystals.take(rows), resolution=0.0)
+            layers = exact(architecture.batch(graphs, torch.float64))
+            expected.append([layers[layer.name].numpy() for layer in encoder.card.layers])
+    found = encoder.encode_inputs(encoder.inputs(crystals), [layer.name for layer in encoder.card.layers])
+    return [np.concatenate(parts) for parts in zip(*expected, strict=True)], found
 
 
 def _check(network: nn.Module, folder: Path, card: EncoderCard) -> None:

@@ -46,7 +46,7 @@ class SchNet(nn.Module):
         self.lin2 = nn.Linear(hidden_channels // 2, targets)
 
     def forward(self, batch: PairBatch) -> dict[str, torch.Tensor]:
-        """Return what ``layers`` names, each [crystals, width]."""
+        """Return the layers by name, each [crystals, width]."""
         h = self.embedding(batch.numbers)
         expanded = self.distance_expansion(batch.distances)
         found = {}

@@ -26,13 +26,9 @@ from matlake.networks.training_loop import OneCycle, Training, run_epochs
 def check_device(device: str) -> None:
     """Raise MissingExtraError when torch cannot use a device."""
     if device == "cuda" and not torch.cuda.is_available():
-        raise MissingExtraError(
-            "device cuda was requested, but this torch sees no CUDA device",
-            Hint(
-                f"install a CUDA build of torch (https://pytorch.org), check nvidia-smi, or {USE_CPU}",
-                cli=f"install a CUDA build of torch (https://pytorch.org), check nvidia-smi, or {USE_CPU.cli}",
-            ),
-        )
+        remedy = "install a CUDA build of torch (https://pytorch.org), check nvidia-smi, or"
+        hint = Hint(f"{remedy} {USE_CPU}", cli=f"{remedy} {USE_CPU.cli}")
+        raise MissingExtraError("device cuda was requested, but this torch sees no CUDA device", hint)
 
 
 def train_network(
@@ -80,8 +76,8 @@ def train_network(
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
-    states = {"network": network, "average": average, "optimizer": optimizer}
-    checkpoint = Checkpoint(folder, {**asdict(config), **identity}, states)
+    settings = {**asdict(config), **identity}
+    checkpoint = Checkpoint(folder, settings, {"network": network, "average": average, "optimizer": optimizer})
     history = checkpoint.resume()
     on_start()
     unit = float(std[0]) if len(std) == 1 else 1.0  # errors of one target are reported in its unit

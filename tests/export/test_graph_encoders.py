@@ -20,7 +20,7 @@ from matlake.errors import EncoderError, SourceError, TrainingError
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from matlake.encoders.training_record import TableRecipe  # noqa: E402
-from matlake.export.graph_export import GRAPH_OPERATORS, graph_model  # noqa: E402
+from matlake.export.onnx_export import GRAPH_OPERATORS, graph_model  # noqa: E402
 from matlake.export.packaging import ExportRequest, export_encoder  # noqa: E402
 from matlake.export.pretraining.run import PretrainRequest, load_trained, run_pretraining  # noqa: E402
 from matlake.export.pretraining.run_record import read_run  # noqa: E402

@@ -11,12 +11,15 @@ from typing import Any, Final
 
 import torch
 
+from matlake.encoders.card import Target
+from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError, Hint
 from matlake.export.checkpoints.layouts import architecture_of, build_network
-from matlake.export.checkpoints.loaded import MATERIALS_PROJECT, LoadedNetwork, Stated
+from matlake.export.checkpoints.loaded import Stated, Trained, known_elements
 from matlake.export.checkpoints.pyg import IMAGES_DROPPED
 from matlake.export.checkpoints.reading import StandIn, read_checkpoint
 from matlake.export.checkpoints.weights import Weights, fold_scaling, is_state_dict
+from matlake.export.pretraining.sources import DATABASES
 from matlake.networks.architectures import ARCHITECTURES
 
 SCALER: Final = "prop_scaler.pt"
@@ -32,7 +35,7 @@ class _Published:
 
 _PUBLISHED: Final = {
     "f1e06c4564e7991f": _Published(
-        MATERIALS_PROJECT,
+        DATABASES["mp"].citation[0],
         "measured on crystals of the Materials Project with up to 20 atoms: mean absolute error 0.02 eV/atom on the"
         " bonds of CrystalNN (60 crystals), 0.05 on the 10 nearest neighbours, 0.06 on 12, 0.10 on 20 (400 crystals)",
     ),
@@ -57,7 +60,7 @@ def recognise(content: Any) -> str | None:
     return architecture_of(str(name).removeprefix(_PREFIX) for name in state)
 
 
-def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
+def load(content: Any, path: Path, stated: Stated) -> Trained:
     """Return the network with its target scaling folded in.
 
     Raises:
@@ -71,15 +74,13 @@ def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
         raise EncoderError(
             f"{path}: its hyper_parameters lack the encoder's cutoff, max_num_neighbors, envelope_exponent"
         )
-    built = build_network(
-        "dimenet++", weights.stripped(_PREFIX), stated, cutoff=float(cutoff), envelope_exponent=exponent
-    )
+    built = build_network("dimenet++", weights.stripped(_PREFIX), stated, float(cutoff), exponent)
     if stated.keep_images:
         raise EncoderError(f"{path} was trained without the angles between different images of one atom")
     if settings.get("readout") != "mean":
         raise EncoderError(f"{path} pools atoms by {settings.get('readout')!r}: only the mean is known")
     mean, std = _scaling(path)
-    fold_scaling(built.network, mean, std, path)
+    fold_scaling(built.network, built.sizes["targets"], mean, std, path)
     published = _PUBLISHED.get(weights.fingerprint())
     name = str(data.get("prop", ""))
     notes = [IMAGES_DROPPED, *built.notes]
@@ -88,24 +89,22 @@ def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
     else:
         method = str(data.get("graph_method"))
         if stated.max_neighbours is None:
+            remedy = "state how many neighbours stand in for them:"
             raise EncoderError(
                 f"{path} was trained on the bonds that {method} finds, which are not built here",
-                Hint(
-                    "state how many neighbours stand in for them: max_neighbours=12 is near",
-                    cli="state how many neighbours stand in for them: --max-neighbours 12 is near",
-                ),
+                Hint(f"{remedy} max_neighbours=12 is near", cli=f"{remedy} --max-neighbours 12 is near"),
             )
         neighbours = stated.max_neighbours
         notes.insert(0, _other_graphs(method, built.cutoff, neighbours))
         notes += [published.measured] if published and published.measured else []
-    return LoadedNetwork(
+    architecture = ARCHITECTURES["dimenet++"]
+    return Trained(
+        architecture=architecture,
         network=built.network,
-        architecture="dimenet++",
-        recipe=ARCHITECTURES["dimenet++"].recipe(built.network, built.cutoff, neighbours, keep_images=False),
-        sizes=built.sizes,
-        target={"name": name, "unit": _UNITS.get(name, "")},
-        origin="CDVAE property network",
-        notes=tuple(notes),
+        recipe=architecture.recipe(built.network, built.cutoff, neighbours, keep_images=False),
+        elements=known_elements(built.network),
+        target=Target(name, _UNITS.get(name, "")),
+        training=TrainingRecord(origin="CDVAE property network", sizes=built.sizes, notes=tuple(notes)),
         licence="MIT" if published else None,
         citation=(_PAPER, *((published.citation,) if published else ())),
     )

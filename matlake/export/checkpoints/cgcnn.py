@@ -4,15 +4,17 @@ What is known of the eight networks that were published with the paper stands he
 names neither the neighbour cap nor the unit.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
+from matlake.encoders.card import Target
+from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
-from matlake.export.checkpoints.loaded import MATERIALS_PROJECT, LoadedNetwork, Stated
+from matlake.export.checkpoints.loaded import Stated, Trained, known_elements
 from matlake.export.checkpoints.weights import Weights, fold_scaling, is_state_dict
+from matlake.export.pretraining.sources import DATABASES
 from matlake.networks.architectures import ARCHITECTURES
 from matlake.networks.cgcnn import GAUSSIAN_STEP_A
 
@@ -20,22 +22,16 @@ _CLASSES: Final = 2
 _ATOM_FEATURES: Final = 92
 
 
-@dataclass(frozen=True)
-class _Published:
-    name: str
-    unit: str
-
-
 _NEIGHBOURS: Final = 12  # the default of the published code, which trained them
 _PUBLISHED: Final = {
-    "2001302b35cbcf20": _Published("formation energy", "eV/atom"),
-    "f922cd3dcd79c590": _Published("total energy", "eV/atom"),
-    "c7f46b459d9d5614": _Published("band gap", "eV"),
-    "dc814c744af72ac5": _Published("Fermi energy", "eV"),
-    "c28fea35c1ea6761": _Published("bulk modulus", "log10(GPa)"),
-    "81bcb5397b52e73d": _Published("shear modulus", "log10(GPa)"),
-    "aab3a0ef6268729f": _Published("Poisson ratio", ""),
-    "d84c5d735caa3973": _Published("metal", "log-odds"),
+    "2001302b35cbcf20": Target("formation energy", "eV/atom"),
+    "f922cd3dcd79c590": Target("total energy", "eV/atom"),
+    "c7f46b459d9d5614": Target("band gap", "eV"),
+    "dc814c744af72ac5": Target("Fermi energy", "eV"),
+    "c28fea35c1ea6761": Target("bulk modulus", "log10(GPa)"),
+    "81bcb5397b52e73d": Target("shear modulus", "log10(GPa)"),
+    "aab3a0ef6268729f": Target("Poisson ratio", ""),
+    "d84c5d735caa3973": Target("metal", "log-odds"),
 }
 """By the fingerprint of the weights."""
 
@@ -57,12 +53,11 @@ def recognise(content: Any) -> str | None:
     """Return the architecture of the network in a file of this format, None for another format."""
     if not isinstance(content, dict) or not is_state_dict(content.get("state_dict")):
         return None
-    return (
-        "cgcnn" if {"embedding.weight", "conv_to_fc.weight", "fc_out.weight"} <= content["state_dict"].keys() else None
-    )
+    marks = {"embedding.weight", "conv_to_fc.weight", "fc_out.weight"}
+    return "cgcnn" if marks <= content["state_dict"].keys() else None
 
 
-def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
+def load(content: Any, path: Path, stated: Stated) -> Trained:
     """Return the network with its target scaling folded in; for a classifier, one that predicts the log-odds.
 
     Raises:
@@ -101,17 +96,18 @@ def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
         scaling = content.get("normalizer")
         if not isinstance(scaling, dict) or not {"mean", "std"} <= scaling.keys():
             raise EncoderError(f"{path} lacks normalizer with mean and std, the scaling of its target")
-        fold_scaling(network, scaling["mean"], scaling["std"], path)
-    return LoadedNetwork(
+        fold_scaling(network, 1, scaling["mean"], scaling["std"], path)
+    notes = (_CUT_SHELLS, _FEW_NEIGHBOURS, *((_LOG_ODDS,) if classes == _CLASSES else ()))
+    architecture = ARCHITECTURES["cgcnn"]
+    return Trained(
+        architecture=architecture,
         network=network,
-        architecture="cgcnn",
-        recipe=ARCHITECTURES["cgcnn"].recipe(network, cutoff, neighbours),
-        sizes=sizes,
-        target={"name": published.name, "unit": published.unit} if published else {},
-        origin="original CGCNN code",
-        notes=(_CUT_SHELLS, _FEW_NEIGHBOURS, *((_LOG_ODDS,) if classes == _CLASSES else ())),
+        recipe=architecture.recipe(network, cutoff, neighbours),
+        elements=known_elements(network),
+        target=published,
+        training=TrainingRecord(origin="original CGCNN code", sizes=sizes, notes=notes),
         licence="MIT" if published else None,
-        citation=(MATERIALS_PROJECT,) if published else (),
+        citation=DATABASES["mp"].citation if published else (),
     )
 
 

@@ -50,28 +50,18 @@ class Built:
 
 
 def build_network(
-    architecture: str,
-    weights: Weights,
-    stated: Stated,
-    *,
-    cutoff: float | None = None,
-    envelope_exponent: int | None = None,
+    architecture: str, weights: Weights, stated: Stated, cutoff: float | None = None, exponent: int | None = None
 ) -> Built:
-    """Build a SchNet or a DimeNet++; its sizes are those of the tensors.
+    """Build a SchNet or a DimeNet++ from weights without prefixes; its sizes are those of the tensors.
 
-    Args:
-        architecture: ``schnet`` or ``dimenet++``.
-        weights: Without prefixes.
-        stated: What the caller states.
-        cutoff: In Å, where the file states it beside the weights.
-        envelope_exponent: Likewise.
+    A cutoff in Å and an exponent of the envelope are what the file of a DimeNet++ states beside the weights.
 
     Raises:
         EncoderError: Tensors are missing or unknown, or the cutoff is neither in the file nor stated.
     """
     if architecture == "schnet":
         return _schnet(weights, stated)
-    return _dimenet(weights, stated, cutoff, envelope_exponent)
+    return _dimenet(weights, stated, cutoff, exponent)
 
 
 def _schnet(weights: Weights, stated: Stated) -> Built:
@@ -105,13 +95,6 @@ def _schnet(weights: Weights, stated: Stated) -> Built:
 
 def _dimenet(weights: Weights, stated: Stated, cutoff: float | None, exponent: int | None) -> Built:
     notes = []
-    if exponent is None:
-        exponent = stated.envelope_exponent
-    elif stated.envelope_exponent not in (None, exponent):
-        raise EncoderError(
-            f"{weights.path} was trained with an envelope exponent of {exponent}, not {stated.envelope_exponent}",
-            "leave the option out",
-        )
     if exponent is None:
         exponent = _PUBLISHED_EXPONENT
         notes.append(f"the file does not say the exponent of the envelope: {exponent}, as in all published networks")

@@ -3,10 +3,18 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
+import numpy as np
+from torch import nn
+
+from matlake.encoders.card import Target
+from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError, Hint
+from matlake.export.pretraining.run_record import RunRecord
 from matlake.materials.graph_recipe import GraphRecipe
+from matlake.materials.periodic_table import SYMBOLS
+from matlake.networks.architectures import Architecture
 from matlake.networks.cgcnn import CGCNN
 from matlake.networks.dimenet import DimeNetPlusPlus
 from matlake.networks.schnet import SchNet
@@ -14,38 +22,46 @@ from matlake.networks.schnet import SchNet
 GraphNetwork = CGCNN | SchNet | DimeNetPlusPlus
 Sizes = dict[str, Any]
 
-MATERIALS_PROJECT: Final = "A. Jain et al., APL Mater. 1, 011002 (2013), doi:10.1063/1.4812323 (Materials Project)"
-
 _LARGEST_CUTOFF_A: Final = 20.0  # as in GraphRecipe
 
 _Value = TypeVar("_Value", int, float)
 
 
 @dataclass(frozen=True)
-class LoadedNetwork:
-    """A trained network, and all that its export needs to know.
+class Trained:
+    """A trained network and what is known of it, whatever kind of file it comes from.
 
     Attributes:
-        network: In evaluation mode; predicts in the target's own unit.
-        architecture: A key of ``ARCHITECTURES``.
-        recipe: How crystals become its graphs.
-        sizes: The arguments that the network was built with.
-        target: ``name`` and ``unit`` of what it predicts, where they are known; as on a card.
-        origin: The format that the file was in.
-        notes: What a user of the network has to know, for the card.
-        licence: Licence of the weights, where it is known.
+        architecture: What it is.
+        network: In evaluation mode; predicts in the targets' own units.
+        recipe: How crystals become its graphs; None for compositions.
+        elements: Symbols of the elements it takes: those of the training rows, where these are known.
+        target: What it predicts, as on a card; None where the file does not say it.
+        training: What a card says about the training.
+        licence: Licence of the weights, where the file says it.
         citation: Papers to cite, beyond those of the architecture.
+        record: The record of the run, where it is one of our own.
     """
 
-    network: GraphNetwork
-    architecture: str
-    recipe: GraphRecipe
-    sizes: Sizes
-    target: dict[str, str]
-    origin: str
-    notes: tuple[str, ...]
-    licence: str | None
-    citation: tuple[str, ...]
+    architecture: Architecture
+    network: nn.Module
+    recipe: GraphRecipe | None
+    elements: tuple[str, ...]
+    target: Target | None
+    training: TrainingRecord
+    licence: str | None = None
+    citation: tuple[str, ...] = ()
+    record: RunRecord | None = None
+
+
+def known_elements(network: nn.Module) -> tuple[str, ...]:
+    """Return the elements that a graph network has an entry for."""
+    if isinstance(network, CGCNN):
+        known = network.atom_features.any(dim=1).numpy()
+    else:
+        table: Any = network.embedding if isinstance(network, SchNet) else cast("Any", network).emb.emb
+        known = np.arange(table.num_embeddings) > 0
+    return tuple(SYMBOLS[z - 1] for z in np.flatnonzero(known[: len(SYMBOLS) + 1]) if z)
 
 
 @dataclass(frozen=True)
@@ -56,13 +72,11 @@ class Stated:
         cutoff: In Å.
         max_neighbours: Nearest neighbours kept; 0 for all.
         keep_images: Whether angles between different images of one atom count.
-        envelope_exponent: Exponent of DimeNet++'s envelope.
     """
 
     cutoff: float | None = None
     max_neighbours: int | None = None
     keep_images: bool | None = None
-    envelope_exponent: int | None = None
 
     def check(self, architecture: str) -> None:
         """Raise EncoderError for a value out of range, or one that the architecture does not have."""
@@ -70,12 +84,8 @@ class Stated:
             raise EncoderError(f"a cutoff of {self.cutoff:g} Å", f"it is above 0 and at most {_LARGEST_CUTOFF_A:g} Å")
         if self.max_neighbours is not None and self.max_neighbours < 0:
             raise EncoderError(f"{self.max_neighbours} neighbours", "0 keeps all neighbours within the cutoff")
-        if self.envelope_exponent is not None and self.envelope_exponent < 1:
-            raise EncoderError(f"an envelope exponent of {self.envelope_exponent}", "published networks have 5")
-        if architecture != "dimenet++":
-            for name, value in (("keep_images", self.keep_images), ("envelope_exponent", self.envelope_exponent)):
-                if value is not None:
-                    raise EncoderError(f"{name} is stated, which {architecture} does not have", "leave it out")
+        if architecture != "dimenet++" and self.keep_images is not None:
+            raise EncoderError(f"keep_images is stated, which {architecture} does not have", "leave it out")
 
     def settle_cutoff(self, path: Path, found: float | None) -> float:
         """Return the cutoff in Å from the file and the caller, who must not contradict each other."""

@@ -1,19 +1,22 @@
-"""From a checkpoint to a network, whatever the format."""
+"""From a checkpoint or a run to a trained network, whatever the format."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from matlake.errors import EncoderError
+from matlake.encoders.card import Target
+from matlake.encoders.training_record import TrainingRecord
+from matlake.errors import EncoderError, TrainingError
 from matlake.export.checkpoints import cdvae, cgcnn, open_catalyst, pyg
-from matlake.export.checkpoints.loaded import LoadedNetwork, Stated
+from matlake.export.checkpoints.loaded import Stated, Trained, known_elements
 from matlake.export.checkpoints.reading import read_checkpoint
-from matlake.networks.architectures import GRAPH_NETWORKS
+from matlake.export.pretraining.run import graph_recipe, load_trained
+from matlake.export.pretraining.run_record import RUN_FILE, read_run
+from matlake.materials.periodic_table import ELEMNET_ELEMENTS
+from matlake.materials.units import unit_of
+from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS
+from matlake.networks.checkpoints import BEST_FILE
 
-_Recognise = Callable[[Any], str | None]
-_Load = Callable[[Any, Path, Stated], LoadedNetwork]
-
-_FORMATS: Final[tuple[tuple[_Recognise, _Load], ...]] = (
+_FORMATS: Final = (
     (cdvae.recognise, cdvae.load),
     (cgcnn.recognise, cgcnn.load),
     (open_catalyst.recognise, open_catalyst.load),
@@ -23,16 +26,48 @@ _FORMATS: Final[tuple[tuple[_Recognise, _Load], ...]] = (
 _LISTED: Final = 8
 
 
-def load_published(path: Path, architecture: str, stated: Stated | None = None) -> LoadedNetwork:
+def load_any(path: Path, architecture: str, stated: Stated) -> Trained:
+    """Load the folder of a run, its ``best.pt``, or a published checkpoint.
+
+    Raises:
+        EncoderError: A published checkpoint cannot be read, or its graphs are not known.
+        TrainingError: The run cannot be read, or is of another architecture.
+    """
+    weights = path / BEST_FILE if path.is_dir() else path
+    if weights.name == BEST_FILE or (weights.parent / RUN_FILE).exists() or architecture == "elemnet":
+        return _of_run(weights, architecture)
+    return load_published(weights, architecture, stated)
+
+
+def _of_run(weights: Path, architecture: str) -> Trained:
+    network, identity = load_trained(weights)
+    made = ARCHITECTURES[identity["architecture"]]
+    if made.name != architecture:
+        raise TrainingError(f"{weights} holds a network of architecture {made.name}, not {architecture}", "name that")
+    record = read_run(weights.parent)
+    recipe = graph_recipe(made, network, identity["graph"])
+    units = [unit_of(name) for name in identity["targets"]]
+    training = TrainingRecord(sizes=identity["sizes"])
+    elements: tuple[str, ...] = ELEMNET_ELEMENTS if recipe is None else known_elements(network)
+    if record is not None:
+        elements = elements if recipe is None else record.elements
+        units = [record.unit]
+        training = TrainingRecord(
+            table=record.account,
+            columns=record.recipe,
+            sizes=record.sizes,
+            settings=record.settings,
+            results=record.results,
+        )
+    target = Target(", ".join(identity["targets"]), ", ".join(filter(None, units)))
+    return Trained(made, network, recipe, elements, target, training, record=record)
+
+
+def load_published(path: Path, architecture: str, stated: Stated | None = None) -> Trained:
     """Load trained weights; the format is known from the names in the file.
 
     Graph parameters belong to the network and are never guessed: what the file says counts, what it does not say must
     be stated, and a contradiction is an error.
-
-    Args:
-        path: A checkpoint.
-        architecture: ``cgcnn``, ``schnet`` or ``dimenet++``.
-        stated: What the caller knows of the graphs.
 
     Raises:
         EncoderError: The file cannot be read, holds another network, lacks something that is not stated, or

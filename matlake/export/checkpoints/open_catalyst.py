@@ -9,9 +9,11 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from matlake.encoders.card import Target
+from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.layouts import PARALLEL, Built, architecture_of, build_network
-from matlake.export.checkpoints.loaded import LoadedNetwork, Stated
+from matlake.export.checkpoints.loaded import Stated, Trained, known_elements
 from matlake.export.checkpoints.pyg import IMAGES_DROPPED
 from matlake.export.checkpoints.weights import Weights, fold_scaling, is_state_dict
 from matlake.networks.architectures import ARCHITECTURES
@@ -33,7 +35,7 @@ def recognise(content: Any) -> str | None:
     return architecture_of(content["state_dict"])
 
 
-def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
+def load(content: Any, path: Path, stated: Stated) -> Trained:
     """Return the network with the scaling of its energy folded in, as far as a mean over atoms can hold it.
 
     Raises:
@@ -47,8 +49,8 @@ def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
         architecture,
         weights,
         stated,
-        cutoff=_number(settings.get("cutoff"), "cutoff", path),
-        envelope_exponent=_whole(settings.get("envelope_exponent"), "envelope_exponent", path),
+        _number(settings.get("cutoff"), "cutoff", path),
+        _whole(settings.get("envelope_exponent"), "envelope_exponent", path),
     )
     cap = _whole(settings.get("max_neighbors"), "max_neighbors", path)
     neighbours = stated.settle_neighbours(path, _NEIGHBOURS if cap is None and settings else cap)
@@ -62,15 +64,13 @@ def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
     notes.append(_fold(built, scaling, path, summed=settings.get("readout", "add") != "mean"))
     labels = _mapping(config.get("task")).get("labels")
     label = str(labels[0]) if isinstance(labels, list) and labels else "energy"
-    return LoadedNetwork(
+    return Trained(
+        architecture=ARCHITECTURES[architecture],
         network=built.network,
-        architecture=architecture,
         recipe=ARCHITECTURES[architecture].recipe(built.network, built.cutoff, neighbours, keep_images=keep_images),
-        sizes=built.sizes,
-        target={"name": f"{label} per atom", "unit": "eV/atom" if label in _ENERGIES else ""},
-        origin="Open Catalyst checkpoint",
-        notes=tuple(notes),
-        licence=None,
+        elements=known_elements(built.network),
+        target=Target(f"{label} per atom", "eV/atom" if label in _ENERGIES else ""),
+        training=TrainingRecord(origin="Open Catalyst checkpoint", sizes=built.sizes, notes=tuple(notes)),
         citation=(_PAPER,),
     )
 
@@ -84,7 +84,7 @@ def _fold(built: Built, scaling: Any, path: Path, *, summed: bool) -> str:
         except (TypeError, KeyError, ValueError, RuntimeError) as error:
             raise EncoderError(f"{path}: normalizers.target has no mean and std of one number each") from error
     targets = built.sizes["targets"]
-    fold_scaling(built.network, [0.0 if summed else mean] * targets, [std] * targets, path)
+    fold_scaling(built.network, targets, [0.0 if summed else mean] * targets, [std] * targets, path)
     if not summed:
         return "the prediction is that of the published code"
     return (

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any, Final
 
+from matlake.encoders.training_record import TrainingRecord
 from matlake.export.checkpoints.layouts import PARALLEL, architecture_of, build_network
-from matlake.export.checkpoints.loaded import LoadedNetwork, Stated
+from matlake.export.checkpoints.loaded import Stated, Trained, known_elements
 from matlake.export.checkpoints.pyg_reference import check_against_pyg
 from matlake.export.checkpoints.weights import Weights, is_state_dict
 from matlake.networks.architectures import ARCHITECTURES
@@ -31,7 +32,7 @@ def recognise(content: Any) -> str | None:
     return None if state is None else architecture_of(state)
 
 
-def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
+def load(content: Any, path: Path, stated: Stated) -> Trained:
     """Return the network as it is: nothing in the file describes its target.
 
     Raises:
@@ -49,17 +50,9 @@ def load(content: Any, path: Path, stated: Stated) -> LoadedNetwork:
     notes = [SUMMED, _UNSCALED, *built.notes]
     notes += [_ANY_NEIGHBOURS] if neighbours else []
     notes += [] if keep_images else [IMAGES_DROPPED]
-    return LoadedNetwork(
-        network=built.network,
-        architecture=architecture,
-        recipe=recipe,
-        sizes=built.sizes,
-        target={},
-        origin="PyTorch Geometric state dict",
-        notes=tuple(notes),
-        licence=None,
-        citation=(),
-    )
+    training = TrainingRecord(origin="PyTorch Geometric state dict", sizes=built.sizes, notes=tuple(notes))
+    elements = known_elements(built.network)
+    return Trained(ARCHITECTURES[architecture], built.network, recipe, elements, target=None, training=training)
 
 
 def _state(content: Any) -> Any:

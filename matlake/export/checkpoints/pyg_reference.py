@@ -7,7 +7,7 @@ neighbours and pairs needs compiled extensions, and knows molecules only.
 import copy
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.layouts import Built
-from matlake.export.graph_export import sample_crystals
+from matlake.export.onnx_export import sample_crystals
 from matlake.extras import require_extra
-from matlake.materials.crystal import Crystal, CrystalColumns
+from matlake.materials.crystal import Crystal
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.neighbours import neighbour_list
 from matlake.networks.architectures import ARCHITECTURES
@@ -51,13 +51,7 @@ def messages_of(crystal: Crystal, cutoff: float) -> Messages:
 
 
 def check_against_pyg(built: Built, recipe: GraphRecipe, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Compare a network with PyTorch Geometric's on crystals, with the same weights and all neighbours.
-
-    Args:
-        built: The network, its target scaling not folded in.
-        recipe: Its graphs.
-        tensors: The state dict that it was built from.
-        path: For the message.
+    """Compare a network with PyTorch Geometric's on crystals, with the weights it was built from and all neighbours.
 
     Raises:
         EncoderError: Their predictions differ.
@@ -66,24 +60,21 @@ def check_against_pyg(built: Built, recipe: GraphRecipe, tensors: Mapping[str, t
     require_extra("train", "reading a checkpoint of PyTorch Geometric", "torch_geometric")
     crystals = sample_crystals()
     (architecture,) = (one for one in ARCHITECTURES.values() if one.network is type(built.network))
-    everything = GraphRecipe(recipe.kind, recipe.cutoff_A, 0, recipe.blocks, recipe.degrees, recipe.keep_images)
+    everything = replace(recipe, max_neighbours=0)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
         theirs = _their_network(built, recipe).double()
         theirs.load_state_dict(dict(tensors), strict=False)
     with torch.no_grad():
         batch = architecture.batch(everything.build(crystals, resolution=0.0), torch.float64)
         found = copy.deepcopy(built.network).double().predict(batch)
-        expected = torch.stack([_their_prediction(theirs.eval(), crystal, recipe) for crystal in _each(crystals)])
+        rows = range(len(crystals))
+        expected = torch.stack([_their_prediction(theirs.eval(), crystals[row], recipe) for row in rows])
     difference = float((found - expected).abs().max() / expected.abs().max())
     if not difference <= _TOLERANCE:
         raise EncoderError(
             f"{path}: the network read from it differs by {difference:.1e} from PyTorch Geometric's own",
             "report it, with the version of PyTorch Geometric that trained the network",
         )
-
-
-def _each(crystals: CrystalColumns) -> list[Crystal]:
-    return [crystals[row] for row in range(len(crystals))]
 
 
 def _their_network(built: Built, recipe: GraphRecipe) -> Any:

@@ -12,8 +12,6 @@ import torch
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.loaded import GraphNetwork, Sizes
 from matlake.networks.architectures import ARCHITECTURES
-from matlake.networks.cgcnn import CGCNN
-from matlake.networks.schnet import SchNet
 
 _LISTED: Final = 4  # names in a message
 _COUNTS: Final = frozenset(
@@ -42,18 +40,16 @@ class Weights:
     tensors: Mapping[str, torch.Tensor]
 
     @classmethod
-    def of(cls, value: object, path: Path) -> Self:
-        """Check that a value is a state dict.
+    def of(cls, state: Mapping[str, torch.Tensor], path: Path) -> Self:
+        """Check a state dict.
 
         Raises:
-            EncoderError: It is not, or a tensor in it is empty or not finite.
+            EncoderError: A tensor in it is empty or not finite.
         """
-        if not is_state_dict(value):
-            raise EncoderError(f"{path}: its state_dict does not map names to tensors")
         # a tensor may claim more elements than the file holds: one number, repeated
         bad = [
             str(name)
-            for name, tensor in value.items()
+            for name, tensor in state.items()
             if tensor.layout != torch.strided
             or tensor.is_complex()
             or not tensor.numel()
@@ -62,7 +58,7 @@ class Weights:
         ]
         if bad:
             raise EncoderError(f"{path} holds tensors that are empty or not finite: {_listed(bad)}")
-        return cls(path, {str(name): tensor.detach() for name, tensor in value.items()})
+        return cls(path, {str(name): tensor.detach() for name, tensor in state.items()})
 
     def stripped(self, prefix: str) -> Self:
         """Return the weights with a prefix of all names taken off, as often as it is there."""
@@ -106,14 +102,7 @@ class Weights:
         return digest.hexdigest()[:16]
 
     def fill(self, architecture: str, sizes: Sizes) -> GraphNetwork:
-        """Build a network and give it the weights.
-
-        Args:
-            architecture: A key of ``ARCHITECTURES``.
-            sizes: The arguments of the network.
-
-        Returns:
-            The network in evaluation mode; torch's global generator is where it was.
+        """Return a network with the weights, in evaluation mode; torch's global generator is where it was.
 
         Raises:
             EncoderError: The sizes are not valid, or the names and shapes of the network are not those of the weights.
@@ -160,14 +149,10 @@ def _listed(names: list[str]) -> str:
     return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
 
 
-def fold_scaling(network: GraphNetwork, mean: Any, std: Any, path: Path) -> None:
-    """Make a network that was trained on ``(y - mean) / std`` predict ``y``.
+def fold_scaling(network: GraphNetwork, targets: int, mean: Any, std: Any, path: Path) -> None:
+    """Make a network that was trained on ``(y - mean) / std`` predict ``y``, in place.
 
-    Args:
-        network: Changed in place.
-        mean: A number, numbers or a tensor: one for each target.
-        std: Likewise.
-        path: For the message.
+    Mean and standard deviation are numbers or tensors, with one value for each of the targets.
 
     Raises:
         EncoderError: They are not numbers, not one for each target, or a scale is not positive.
@@ -176,18 +161,8 @@ def fold_scaling(network: GraphNetwork, mean: Any, std: Any, path: Path) -> None
         values = [torch.as_tensor(value, dtype=torch.float64).reshape(-1) for value in (mean, std)]
     except (TypeError, ValueError, RuntimeError) as error:
         raise EncoderError(f"{path}: the mean and the scale of its targets are not numbers: {error}") from error
-    targets = len(_output(network))
     if any(len(v) != targets or not torch.isfinite(v).all() for v in values) or not (values[1] > 0).all():
         raise EncoderError(
             f"{path}: the means {values[0].tolist()} and scales {values[1].tolist()} do not fit {targets} targets"
         )
     network.fold_target_scaling(values[0].float(), values[1].float())
-
-
-def _output(network: GraphNetwork) -> torch.Tensor:
-    """Return the weights of the last layer, [targets, width]."""
-    if isinstance(network, CGCNN):
-        return network.fc_out.weight
-    if isinstance(network, SchNet):
-        return network.lin2.weight
-    return cast("torch.Tensor", cast("Any", network.output_blocks[0]).lin.weight)

@@ -13,16 +13,7 @@ CURVE_FILES: Final = ("learning_curve.png", "learning_curve.svg")
 
 
 def draw_learning_curve(history: Sequence[EpochReport], unit: str, folder: Path) -> list[Path]:
-    """Draw the mean absolute error of each epoch on training and validation rows, and mark the best epoch.
-
-    Args:
-        history: At least one report.
-        unit: Unit of the errors; ``""`` for none.
-        folder: Receives the files.
-
-    Returns:
-        The PNG and the SVG.
-    """
+    """Draw the mean absolute errors of each epoch, and mark the best one; return the PNG and the SVG."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
     epochs = [report.epoch for report in history]
@@ -33,17 +24,9 @@ def draw_learning_curve(history: Sequence[EpochReport], unit: str, folder: Path)
         marker = "o" if len(history) == 1 else ""
         axes.plot(epochs, fitted, color=BLUE, linestyle="--", marker=marker, label="training")
         axes.plot(epochs, [r.val_mae for r in history], color=ORANGE, marker=marker, label="validation")
-        axes.plot(
-            [best.epoch],
-            [best.val_mae],
-            color=ORANGE,
-            marker="o",
-            markersize=7,
-            markerfacecolor="white",
-            markeredgewidth=1.8,
-            linestyle="",
-            label=f"best, epoch {best.epoch}: {best.val_mae:.3g}{f' {unit}' if unit else ''}",
-        )
+        label = f"best, epoch {best.epoch}: {best.val_mae:.3g} {unit}".rstrip()
+        (ring,) = axes.plot([best.epoch], [best.val_mae], "o", color=ORANGE, label=label)
+        ring.set(markersize=7, markerfacecolor="white", markeredgewidth=1.8)
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 3.0, 5.0)))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

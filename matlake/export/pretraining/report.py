@@ -1,6 +1,7 @@
 """A pretraining run laid out for people and for scripts."""
 
 from pathlib import Path
+from statistics import median_high
 from typing import Any
 
 from matlake.encoders.training_record import TableAccount
@@ -15,13 +16,13 @@ _MINUTE, _HOUR = 60, 3600
 
 def account_lines(account: TableAccount) -> list[str]:
     """Return where the rows of a table went, in a line or a few."""
-    lines = [
+    line = (
         f"{account.file}: {account.read:,} rows; "
         + ", ".join(f"{count:,} {part}" for part, count in account.rows.items())
         + f"; dropped {account.missing_target:,} without a value, {account.bad_materials:,} that cannot be read or "
         f"used, {account.outliers:,} outliers, {account.kin_of_held_out:,} of a composition that is held out"
-    ]
-    return lines + [f"  {example}" for example in account.bad_material_examples]
+    )
+    return [line, *(f"  {example}" for example in account.bad_material_examples)]
 
 
 def epoch_line(history: list[EpochReport], config: TrainingConfig, unit: str) -> str:
@@ -36,14 +37,8 @@ def epoch_line(history: list[EpochReport], config: TrainingConfig, unit: str) ->
 
 
 def seconds_left(seconds: list[float], epochs: int) -> float:
-    """Estimate the time to the end of the schedule from the median of the last few epochs.
-
-    Args:
-        seconds: Duration of each epoch so far.
-        epochs: Length of the schedule.
-    """
-    recent = sorted(seconds[-_RECENT:])
-    return recent[len(recent) // 2] * (epochs - len(seconds)) if recent else 0.0
+    """Estimate the time to the end of a schedule of epochs from the median duration of the last few."""
+    return median_high(seconds[-_RECENT:]) * (epochs - len(seconds)) if seconds else 0.0
 
 
 def duration(seconds: float) -> str:

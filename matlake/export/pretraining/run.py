@@ -11,7 +11,6 @@ from torch import nn
 
 from matlake.encoders.training_record import TableRecipe
 from matlake.errors import TrainingError
-from matlake.export.pretraining.examples import make_examples
 from matlake.export.pretraining.learning_curve import draw_learning_curve
 from matlake.export.pretraining.run_record import RunRecord, read_run, write_run
 from matlake.export.pretraining.training_data import Rows, TrainingData, TrainingTable, read_training_data
@@ -22,7 +21,7 @@ from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.units import unit_of
 from matlake.networks.architectures import ARCHITECTURES, Architecture
 from matlake.networks.checkpoints import BEST_FILE, load_best, load_checkpoint
-from matlake.networks.examples import Examples
+from matlake.networks.examples import TRAINING_RESOLUTION_A, Examples, FractionExamples, GraphExamples
 from matlake.networks.training import check_device, mean_absolute_errors, train_network
 from matlake.networks.training_config import TrainingConfig
 from matlake.networks.training_history import EpochReport, best_epoch
@@ -67,21 +66,12 @@ class PretrainRequest:
 
 
 def run_pretraining(
-    request: PretrainRequest,
-    on_data: Callable[[TrainingData], None],
-    on_epoch: Callable[[list[EpochReport]], None],
+    request: PretrainRequest, on_data: Callable[[TrainingData], None], on_epoch: Callable[[list[EpochReport]], None]
 ) -> RunRecord:
     """Train a network, or finish a run that was interrupted; a run that has ended is reported again.
 
-    ``run.json`` is written before the first epoch and completed after the last one.
-
-    Args:
-        request: What to train.
-        on_data: Called once the table is read.
-        on_epoch: Called after each epoch with all reports so far.
-
-    Returns:
-        The completed record.
+    ``run.json`` is written before the first epoch and completed after the last one. ``on_data`` is called once the
+    table is read, ``on_epoch`` after each epoch with all reports so far.
 
     Raises:
         MissingExtraError: The device is not there.
@@ -108,7 +98,12 @@ def run_pretraining(
         elements=_elements(data.parts["train"]),
         tool_versions=tool_versions(),
     )
-    _refuse_other_data(read_run(request.folder), record, request.folder)
+    earlier = read_run(request.folder)
+    if earlier and (earlier.account.sha256, earlier.recipe) != (record.account.sha256, record.recipe):
+        raise TrainingError(
+            f"{request.folder} holds a run on other data ({earlier.account.file}, or other columns, split or limits)",
+            "name another folder, or repeat the settings of the first call",
+        )
     request.folder.mkdir(parents=True, exist_ok=True)
     examples = {name: make_examples(rows, architecture, recipe) for name, rows in data.parts.items()}
     history = train_network(
@@ -128,11 +123,7 @@ def run_pretraining(
 
 
 def load_trained(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Load ``best.pt`` of a run.
-
-    Returns:
-        The network in evaluation mode, which predicts in the targets' own units, and its identity: ``architecture``,
-        ``sizes``, ``graph`` and ``targets``.
+    """Load a network from ``best.pt``, in evaluation mode and in the targets' own units, and its identity.
 
     Raises:
         TrainingError: The file is missing, or no such checkpoint.
@@ -156,6 +147,20 @@ def _check_identity(identity: dict[str, Any], path: Path) -> None:
             raise TrainingError(f"{path} is not the checkpoint of a run: {name} = {size} is not a valid size")
     if ARCHITECTURES[identity["architecture"]].input == "crystal" and not identity["graph"]["cutoff_A"] > 0:
         raise TrainingError(f"{path} is not the checkpoint of a run: it has no cutoff")
+
+
+def make_examples(rows: Rows, architecture: Architecture, recipe: GraphRecipe | None) -> Examples:
+    """Return rows as examples of a network; the recipe is None for compositions.
+
+    Raises:
+        TrainingError: The rows are not what the network takes.
+    """
+    if isinstance(rows.materials, CrystalColumns) != (recipe is not None):
+        raise TrainingError(f"{architecture.name} takes {architecture.input} input", "name another architecture")
+    if recipe is None:
+        return FractionExamples(rows.materials, rows.targets)  # type: ignore[arg-type]
+    graphs = recipe.build(rows.materials, resolution=TRAINING_RESOLUTION_A)  # type: ignore[arg-type]
+    return GraphExamples(graphs, rows.targets, architecture.batch)
 
 
 def graph_recipe(architecture: Architecture, network: nn.Module, graph: dict[str, Any]) -> GraphRecipe | None:
@@ -199,13 +204,3 @@ def _results(history: list[EpochReport], request: PretrainRequest, examples: dic
         for target, error in zip(targets, errors, strict=True):
             results[f"{part}_mae" if len(targets) == 1 else f"{part}_mae_{target}"] = error
     return results
-
-
-def _refuse_other_data(earlier: RunRecord | None, now: RunRecord, folder: Path) -> None:
-    if earlier is None:
-        return
-    if (earlier.account.sha256, earlier.recipe) != (now.account.sha256, now.recipe):
-        raise TrainingError(
-            f"{folder} holds a run on other data ({earlier.account.file}, or other columns, split or limits)",
-            "name another folder, or repeat the settings of the first call",
-        )

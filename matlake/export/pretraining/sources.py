@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-NOT_STATED: Final = "not stated"
-
 
 @dataclass(frozen=True)
 class Database:

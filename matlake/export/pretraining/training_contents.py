@@ -16,14 +16,7 @@ def read_training_contents(
     """Read what encoders were trained on, where their table is among those given.
 
     A table is known by its digest and read by the recipe on the card, so that the rows are those of the training: its
-    split, what it held out and what it dropped.
-
-    Args:
-        tables: Tables that encoders were trained on.
-        cards: Of the encoders in question.
-
-    Returns:
-        By the sha256 of the encoder; encoders whose table is not given are not among them.
+    split, what it held out and what it dropped. The result goes by the sha256 of the encoder.
 
     Raises:
         SourceError: A table is that of no encoder here, or lacks a column of the recipe.

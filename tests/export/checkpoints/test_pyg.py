@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from matlake.encoders.card import Target
 from matlake.errors import EncoderError
 from matlake.materials.crystal import Crystal, CrystalColumns, make_crystal
 
@@ -22,7 +23,7 @@ with warnings.catch_warnings(action="ignore"):
 from dimenet_oracle import all_within, angular_graph, geometric_prediction  # noqa: E402 - after the skip
 
 from matlake.export.checkpoints import layouts, pyg  # noqa: E402
-from matlake.export.checkpoints.loaded import LoadedNetwork, Stated  # noqa: E402
+from matlake.export.checkpoints.loaded import Stated, Trained  # noqa: E402
 from matlake.export.checkpoints.loading import load_published  # noqa: E402
 from matlake.export.checkpoints.pyg_reference import messages_of  # noqa: E402
 from matlake.networks.batches import angular_batch, pair_batch  # noqa: E402
@@ -120,7 +121,7 @@ def saved(model: Any, tmp_path: Path, *, prefix: str = "", **content: Any) -> Pa
     return path
 
 
-def predicted(loaded: LoadedNetwork, crystals: CrystalColumns, dtype: Any = None) -> NDArray[np.float64]:
+def predicted(loaded: Trained, crystals: CrystalColumns, dtype: Any = None) -> NDArray[np.float64]:
     """Return what the network predicts for the first crystal, on graphs of its recipe."""
     dtype = dtype or torch.float32
     collate = pair_batch if loaded.recipe.kind == "pairs" else angular_batch
@@ -139,7 +140,7 @@ def test_schnet_sums_to_what_pytorch_geometric_predicts_for_a_molecule(dtype, to
     # PyTorch Geometric takes ln 2 in float32
     assert len(NUMBERS) * predicted(loaded, in_a_box(positions), dtype)[0] == pytest.approx(expected, rel=tolerance)
     assert loaded.recipe.cutoff_A == CUTOFF
-    assert any("multiply it by the number of atoms" in note for note in loaded.notes)
+    assert any("multiply it by the number of atoms" in note for note in loaded.training.notes)
 
 
 def test_schnet_agrees_with_pytorch_geometric_on_a_crystal(crystal, tmp_path) -> None:
@@ -156,7 +157,7 @@ def test_schnet_agrees_with_pytorch_geometric_on_a_crystal(crystal, tmp_path) ->
 def test_schnet_with_atom_references_says_that_it_leaves_them_out(tmp_path) -> None:
     path = saved(schnet(atomref=torch.ones(100, 1)), tmp_path)
     loaded = load_published(path, "schnet", Stated(max_neighbours=0))
-    assert any("atomref" in note for note in loaded.notes)
+    assert any("atomref" in note for note in loaded.training.notes)
 
 
 def plain_triplets(edge_index: Any, **_: Any) -> tuple[Any, ...]:
@@ -181,7 +182,7 @@ def test_dimenet_sums_to_what_pytorch_geometric_predicts_for_a_molecule(
     found = len(NUMBERS) * predicted(loaded, in_a_box(positions), dtype)
     # the couplings of a graph are float32
     np.testing.assert_allclose(found, expected, rtol=1e-5 if dtype == torch.float32 else 1e-6)
-    assert any("number of atoms" in note for note in loaded.notes)
+    assert any("number of atoms" in note for note in loaded.training.notes)
 
 
 def test_the_oracle_on_given_messages_is_pytorch_geometrics_forward(positions, monkeypatch) -> None:
@@ -239,9 +240,9 @@ def test_open_catalyst_schnet_predicts_the_mean_contribution_in_electron_volts(p
     with torch.no_grad():
         total = 2.25 * model(torch.tensor(NUMBERS), torch.from_numpy(positions).float()).item()
     assert len(NUMBERS) * predicted(loaded, in_a_box(positions))[0] == pytest.approx(total, rel=1e-5)
-    assert loaded.target == {"name": "relaxed energy per atom", "unit": "eV/atom"}
+    assert loaded.target == Target("relaxed energy per atom", "eV/atom")
     assert loaded.recipe.max_neighbours == 50
-    assert any("predicts -1.5 plus the sum" in note for note in loaded.notes)
+    assert any("predicts -1.5 plus the sum" in note for note in loaded.training.notes)
 
 
 def test_open_catalyst_schnet_that_averages_keeps_its_mean(positions, tmp_path) -> None:
@@ -261,7 +262,7 @@ def test_open_catalyst_dimenet_takes_angles_as_the_code_of_its_time(began, keep_
     path = saved(model, tmp_path, prefix="module.module.", **open_catalyst("dimenetplusplus", attributes, began))
     loaded = load_published(path, "dimenet++")
     assert (loaded.recipe.keep_images, loaded.recipe.max_neighbours) == (keep_images, 40)
-    assert loaded.sizes["lin_up_bias"]
+    assert loaded.training.sizes["lin_up_bias"]
     given = all_within(NUMBERS, positions, CUTOFF)
     with torch.no_grad():
         atoms = geometric_prediction(model.double(), given, lambda e, f: given.source[f] != given.target[e])
