@@ -18,6 +18,10 @@ class Regressor(Protocol):
         """Return predictions [n] for features [n, d], prepared as those it was fitted to."""
 
 
+FitRegressor: TypeAlias = Callable[[Parameters, NDArray[Any], NDArray[np.float64], int], Regressor]
+"""From parameters, features [n, d], standardised target float64 [n] and a seed to a fitted regressor."""
+
+
 class ValidatedFit(Protocol):
     """Fits a deep network."""
 
@@ -41,7 +45,7 @@ class Model:
 
     Attributes:
         name: What ``--model`` takes.
-        fit: From parameters, features [n, d], standardised target float64 [n] and a seed to a fitted regressor.
+        fit: Fits it.
         grid: Gives the parameter sets to try for a number of features; the first is the default.
         draw: Draws a parameter set for a number of features, for a search beyond the grid.
         max_rows: Most training rows it is meant for; None for no limit.
@@ -52,7 +56,7 @@ class Model:
     """
 
     name: str
-    fit: Callable[[Parameters, NDArray[Any], NDArray[np.float64], int], Regressor]
+    fit: FitRegressor
     grid: Callable[[int], list[Parameters]]
     draw: Callable[[np.random.Generator, int], Parameters]
     max_rows: int | None = None
