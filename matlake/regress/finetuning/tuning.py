@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from matlake.errors import TrainingError
 from matlake.regress.regressors import Fitted
 from matlake.regress.regressors.adversarial.settings import CAL, AdversarialSettings
-from matlake.regress.regressors.elemnet import split_off
+from matlake.regress.regressors.fitting import split_off
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.regressor import Rows
 from matlake.regress.regressors.training_settings import TrainingSettings, require_torch

@@ -6,16 +6,15 @@ learning is done with.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
 from matlake.regress.regressors.elemnet import HIDDEN_WIDTHS as WIDTHS_17
-from matlake.regress.regressors.elemnet import split_off
-from matlake.regress.regressors.regressor import Model, Parameters, Regressor, Rows, log_uniform
+from matlake.regress.regressors.fitting import deep_model
+from matlake.regress.regressors.regressor import Model, Parameters, Regressor, Rows
 from matlake.regress.regressors.training_settings import TrainingSettings, require_torch
 
 if TYPE_CHECKING:
@@ -79,20 +78,9 @@ def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: 
 
         make = adversary.make(chosen, seed) if adversary else None
         start = start_of(kind, chosen, fit[0].shape[1], seed)
-        return train_ir_net(start, fit, validation, training_settings(chosen), seed, make, device).kept
+        return train_ir_net(start, fit, validation, TrainingSettings.among(chosen), seed, make, device).kept
 
-    def fit(chosen: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int) -> Regressor:
-        rows, held_out = split_off(np.asarray(x, dtype=np.float32), seed)
-        return fit_validated(chosen, (x[rows], y[rows]), (x[held_out], y[held_out]), seed)
-
-    def grid(n_features: int) -> list[Parameters]:  # noqa: ARG001 - the signature of ``Model.grid``
-        return [usual]
-
-    def draw(rng: np.random.Generator, n_features: int) -> Parameters:  # noqa: ARG001 - the signature of ``Model.draw``
-        middle = usual["learning_rate"]
-        return {**usual, "learning_rate": log_uniform(rng, middle / 3.0, middle * 3.0)}
-
-    return Model(kind.name, fit, grid, draw, fit_validated=fit_validated)
+    return deep_model(kind.name, usual, fit_validated, compared=np.float32)
 
 
 def start_of(kind: IrNet, parameters: Parameters, inputs: int, seed: int) -> "TorchNetwork":
@@ -102,12 +90,6 @@ def start_of(kind: IrNet, parameters: Parameters, inputs: int, seed: int) -> "To
     return fresh_network(
         inputs, parameters["widths"], kind.norm, parameters["dropout"], projected=kind.projected, seed=seed
     )
-
-
-def training_settings(parameters: Parameters) -> TrainingSettings:
-    """Return those of a model's parameters that are about the training."""
-    known = {field.name for field in fields(TrainingSettings)}
-    return TrainingSettings(**{name: value for name, value in parameters.items() if name in known})
 
 
 def parse_widths(text: str) -> tuple[int, ...]:

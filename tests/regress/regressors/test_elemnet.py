@@ -14,8 +14,9 @@ from matlake.errors import EncoderError, HeadError, TrainingError
 from matlake.materials.formula import element_fractions, parse_formula
 from matlake.regress.onnx.convert import check_parity, convert
 from matlake.regress.regressors import MODELS, Fitted, elemnet, fit_model
-from matlake.regress.regressors.elemnet import ELEMNET, Source, TransferMethod, fine_tuned, fit_deep, split_off
+from matlake.regress.regressors.elemnet import ELEMNET, Source, TransferMethod, fine_tuned
 from matlake.regress.regressors.elemnet_numpy import ReluNetwork
+from matlake.regress.regressors.fitting import fit_deep, split_off
 from matlake.regress.regressors.pretrained_layers import read_source_layers
 
 pytest.importorskip("torch", reason="needs the extra 'train'")
