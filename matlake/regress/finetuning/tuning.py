@@ -3,8 +3,9 @@
 Source: Li, Miklaucic and Hu, arXiv 2408.09297 (targeted adversarial fine-tuning).
 """
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,6 @@ from matlake.regress.regressors.fitting import split_off
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.regressor import Rows
 from matlake.regress.regressors.training_settings import TrainingSettings, require_torch
-
-if TYPE_CHECKING:
-    import torch
-
-    from matlake.regress.regressors.adversarial.training import Learner
-    from matlake.regress.regressors.ir_net_torch import TorchNetwork
 
 PLAIN: Final = "plain"
 CAL_INPUTS: Final = "cal-inputs"
@@ -54,7 +49,7 @@ class Tuning:
 
     def document(self) -> dict[str, Any]:
         """Return it as parameters of a model."""
-        adversarial = self.adversarial.document() if self.method != PLAIN else {}
+        adversarial = asdict(self.adversarial) if self.method != PLAIN else {}
         return {"method": self.method, **vars(self.training), "dropout": self.dropout, **adversarial}
 
 
@@ -103,30 +98,28 @@ def tune(
         raise TrainingError(
             f"{type(start.regressor).__name__} is not an IR-net", "fit one of the models ir-net, ir-net-17"
         )
+    import torch
+
+    from matlake.regress.regressors.adversarial.training import Learner, Samples
     from matlake.regress.regressors.ir_net_torch import from_arrays
     from matlake.regress.regressors.ir_net_training import train_ir_net
 
-    inputs = _standard(start, target)[0]
-    if tuning.method != CAL_INPUTS:
-        fitted_rows = target
-    elif own is not None:
-        fitted_rows = own
-    else:
-        raise TrainingError(
-            f"{CAL_INPUTS} needs rows with labels that the head was trained on, and none are known",
-            "give the lake the dataset back that the head was trained on, or use another method",
-        )
+    settings, samples, fitted_rows = tuning.training, None, target
+    network = from_arrays(start.regressor, tuning.dropout).to(device)
+    if tuning.method == CAL_INPUTS:
+        if own is None:
+            raise TrainingError(
+                f"{CAL_INPUTS} needs rows with labels that the head was trained on, and none are known",
+                "give the lake the dataset back that the head was trained on, or use another method",
+            )
+        settings, fitted_rows = replace(settings, patience=settings.epochs), own
+        rows = torch.from_numpy(_standard(start, target)[0].astype(np.float32)).to(device)
+        samples = Samples(network, rows, None, tuning.adversarial.attack_rate, seed)
+    adversary = partial(Learner, settings=tuning.adversarial, seed=seed, samples=samples)
     fit, validation = split_off(fitted_rows[0], seed)
     x, y = _standard(start, fitted_rows)
-
-    def adversary(network: "TorchNetwork", x: "torch.Tensor", y: "torch.Tensor") -> "Learner":
-        return _learner(network, x, y, tuning, inputs if tuning.method == CAL_INPUTS else None, seed)
-
-    settings = tuning.training
-    if tuning.method == CAL_INPUTS:
-        settings = replace(settings, patience=settings.epochs)
     trained = train_ir_net(
-        from_arrays(start.regressor, tuning.dropout),
+        network,
         (x[fit], y[fit]),
         (x[validation], y[validation]),
         settings,
@@ -136,25 +129,6 @@ def tune(
     )
     best, last = (replace(start, regressor=network) for network in (trained.best, trained.last))
     return Tuned(best, last, best if trained.kept is trained.best and tuning.method != CAL_INPUTS else last)
-
-
-def _learner(
-    network: "TorchNetwork",
-    x: "torch.Tensor",
-    y: "torch.Tensor",
-    tuning: Tuning,
-    inputs: NDArray[Any] | None,
-    seed: int,
-) -> "Learner":
-    import torch
-
-    from matlake.regress.regressors.adversarial.training import Learner, Samples
-
-    samples = None
-    if inputs is not None:
-        rows = torch.from_numpy(inputs.astype(np.float32)).to(x.device)
-        samples = Samples(network, rows, None, tuning.adversarial.attack_rate, seed)
-    return Learner(network, x, y, tuning.adversarial, seed, samples)
 
 
 def _standard(start: Fitted, rows: Labelled) -> Rows:

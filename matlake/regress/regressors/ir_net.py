@@ -5,13 +5,14 @@ Miklaucic and Hu, arXiv 2408.09297, the short and wide one with layer normalisat
 learning is done with.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from matlake.errors import TrainingError
+from matlake.regress.regressors.adversarial.settings import settings_of
 from matlake.regress.regressors.elemnet import HIDDEN_WIDTHS as WIDTHS_17
 from matlake.regress.regressors.fitting import deep_model
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor, Rows
@@ -19,7 +20,6 @@ from matlake.regress.regressors.training_settings import TrainingSettings, requi
 
 if TYPE_CHECKING:
     from matlake.regress.regressors.ir_net_torch import TorchNetwork
-    from matlake.regress.regressors.ir_net_training import MakeAdversary
 
 WIDTHS: Final = (2048, 1024, 512)
 """Of the blocks of the paper's network."""
@@ -48,35 +48,25 @@ class IrNet:
     training: Parameters
 
 
-@dataclass(frozen=True)
-class AdversaryOf:
-    """How a model's fits make their adversary.
-
-    Attributes:
-        parameters: For the head's card.
-        make: From a model's parameters and a seed to what makes the adversary.
-    """
-
-    parameters: Parameters
-    make: "Callable[[Parameters, int], MakeAdversary]"
-
-
-def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: AdversaryOf | None = None) -> Model:
+def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: Parameters | None = None) -> Model:
     """Return an IR-net as a model.
 
     Args:
         kind: Which.
         widths: Of its blocks; by default those of the kind.
-        adversary: Adds adversarial samples; None to learn from the rows alone.
+        adversary: The ``adversarial_parameters``, to learn from adversarial samples too.
     """
-    usual = {"widths": list(widths or kind.widths), "dropout": kind.dropout, **kind.training}
-    usual |= adversary.parameters if adversary else {}
+    usual = {"widths": list(widths or kind.widths), "dropout": kind.dropout, **kind.training, **(adversary or {})}
 
     def fit_validated(chosen: Parameters, fit: Rows, validation: Rows, seed: int, device: str = "cpu") -> Regressor:
         require_torch()
         from matlake.regress.regressors.ir_net_training import train_ir_net
 
-        make = adversary.make(chosen, seed) if adversary else None
+        make = None
+        if adversary:
+            from matlake.regress.regressors.adversarial.training import Learner
+
+            make = partial(Learner, settings=settings_of(chosen), seed=seed)
         start = start_of(kind, chosen, fit[0].shape[1], seed)
         return train_ir_net(start, fit, validation, TrainingSettings.among(chosen), seed, make, device).kept
 

@@ -5,10 +5,10 @@ the epoch that does best on the validation rows is kept where these are many.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TypeAlias
 
 import torch
 
@@ -26,12 +26,8 @@ _ONE_THREAD = 1_000_000
 """Weights up to which a network is trained on one thread. Its steps are too short to share: on a busy machine, where
 threads wait for each other, several take ten times as long."""
 
-
-class MakeAdversary(Protocol):
-    """Makes an adversary of a network."""
-
-    def __call__(self, network: TorchNetwork, x: torch.Tensor, y: torch.Tensor, /) -> Adversary:
-        """Return it for the rows [n, d] that are fitted, and their standardised target [n]."""
+MakeAdversary: TypeAlias = Callable[[TorchNetwork, torch.Tensor, torch.Tensor], Adversary]
+"""From a network, the rows [n, d] that are fitted and their standardised target [n] to its adversary."""
 
 
 @dataclass(frozen=True)
