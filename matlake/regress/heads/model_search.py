@@ -21,8 +21,7 @@ from matlake.regress.regressors import (
     find_model,
     fit_model,
 )
-from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
-from matlake.regress.regressors.ensemble_selection import choose_members
+from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members, ensemble_model, ensemble_parameters
 from matlake.regress.splits import Rows, grouped_folds, subsample
 
 FOLDS: Final = 3
