@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matlake.regress.heads.card import HeadCard
-from matlake.regress.heads.parameter_text import parameter_text
+from matlake.regress.heads.card import HeadCard, parameter_text
 from matlake.regress.heads.storage import PLOTS
 from matlake.text_tables import Column, TextTable
 

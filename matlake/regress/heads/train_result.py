@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.matrix import Missing
-from matlake.regress.heads.card import Evaluation, HeadCard, Search
+from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
 from matlake.regress.heads.flat_card import flat_document
-from matlake.regress.heads.parameter_text import parameter_text
 from matlake.text_tables import Column, Line, TextTable
 
 _WIDEST: Final = 60
