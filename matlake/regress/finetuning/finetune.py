@@ -17,7 +17,7 @@ from matlake.regress.finetuning.saved_network import SavedNetwork, read_saved_ne
 from matlake.regress.finetuning.source_rows import Past, SourceRows, find_past, rows_of_new
 from matlake.regress.finetuning.tuning import CAL_INPUTS, Labelled, Tuning, check_tuning, tune
 from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRecord, TrainingRows, check_name
-from matlake.regress.heads.evaluation import curve_of
+from matlake.regress.heads.evaluation import learning_curve
 from matlake.regress.heads.measure import made_now, measure_fitted
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import check_encoder, save_head
@@ -127,7 +127,7 @@ class _Finetuning:
             evaluation=measured.evaluation,
             fractions_baseline=fractions_baseline(self._from_scratch(), matrix, held_out, seed),
             random_evaluation=None,
-            learning_curve=curve_of(self.fit, matrix, rows, test_rows, seed),
+            learning_curve=learning_curve(self.fit, matrix, held_out, seed),
             fine_tuning=tuning,
             calibration=measured.calibration,
             domain=measured.domain,
