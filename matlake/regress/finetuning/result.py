@@ -42,11 +42,6 @@ class FinetuneResult:
         return self.card.evaluation.metrics
 
     @property
-    def mean(self) -> Metrics:
-        """Errors of the mean of the target rows trained on."""
-        return self.card.evaluation.baseline
-
-    @property
     def forgetting(self) -> Forgetting | None:
         """Errors on the old head's own test rows; None if they cannot be found any more."""
         return self.fine_tuning.forgetting
@@ -82,7 +77,7 @@ class FinetuneResult:
             f"MAE {card.unit}".rstrip() + f" on the {card.evaluation.n_test:,} held-out target rows",
             f"  {old}, before    {self.before.mae:.4g}",
             f"  {card.name}, after    {self.after.mae:.4g}" + (" [{:.4g}, {:.4g}]".format(*ends) if ends else ""),
-            f"  mean of the target rows trained on    {self.mean.mae:.4g}",
+            f"  mean of the target rows trained on    {card.evaluation.baseline.mae:.4g}",
         ]
         if self.forgetting is None:
             lines.append(f"the rows that {old} was tested on cannot be found any more: forgetting is not measured")
