@@ -193,10 +193,6 @@ class Calibration:
     coverage: float
     mean_width: float
 
-    def check(self) -> dict[str, float]:
-        """Return what was found on the test rows."""
-        return {"coverage": self.coverage, "mean_width": self.mean_width}
-
 
 @dataclass(frozen=True)
 class ApplicabilityDomain:
@@ -218,10 +214,6 @@ class ApplicabilityDomain:
     beyond: float | None
     reference_sha256: str = ""
     reference_rows: int = 0
-
-    def check(self) -> dict[str, float | None]:
-        """Return what was found on the test rows."""
-        return {"rank_correlation": self.rank_correlation, "beyond": self.beyond}
 
 
 @dataclass(frozen=True)
