@@ -75,9 +75,7 @@ def check_tuning(method: str) -> None:
         raise TrainingError(f"unknown method of fine-tuning {method!r}", f"methods: {', '.join(TUNINGS)}")
 
 
-def tune(
-    start: Fitted, tuning: Tuning, target: Labelled, own: Labelled | None, seed: int, device: str = "cpu"
-) -> Tuned:
+def tune(start: Fitted, tuning: Tuning, target: Labelled, own: Labelled | None, seed: int) -> Tuned:
     """Train a fitted network on. Scaler and standardisation of the target stay as they are.
 
     Args:
@@ -86,7 +84,6 @@ def tune(
         target: Features float32 [n, d] and target float64 [n] of the rows of the target domain.
         own: The same of rows that the network was fitted to; only ``cal-inputs`` uses them, and needs them.
         seed: Of order, dropout and draws.
-        device: A torch device.
 
     Raises:
         TrainingError: Unknown method, or no rows that ``cal-inputs`` could go on learning from.
@@ -105,7 +102,7 @@ def tune(
     from matlake.regress.regressors.ir_net_training import train_ir_net
 
     settings, samples, fitted_rows = tuning.training, None, target
-    network = from_arrays(start.regressor, tuning.dropout).to(device)
+    network = from_arrays(start.regressor, tuning.dropout)
     if tuning.method == CAL_INPUTS:
         if own is None:
             raise TrainingError(
@@ -113,7 +110,7 @@ def tune(
                 "give the lake the dataset back that the head was trained on, or use another method",
             )
         settings, fitted_rows = replace(settings, patience=settings.epochs), own
-        rows = torch.from_numpy(_standard(start, target)[0].astype(np.float32)).to(device)
+        rows = torch.from_numpy(_standard(start, target)[0].astype(np.float32))
         samples = Samples(network, rows, None, tuning.adversarial.attack_rate, seed)
     adversary = partial(Learner, settings=tuning.adversarial, seed=seed, samples=samples)
     fit, validation = split_off(fitted_rows[0], seed)
@@ -125,7 +122,6 @@ def tune(
         settings,
         seed,
         None if tuning.method == PLAIN else adversary,
-        device,
     )
     best, last = (replace(start, regressor=network) for network in (trained.best, trained.last))
     return Tuned(best, last, best if trained.kept is trained.best and tuning.method != CAL_INPUTS else last)

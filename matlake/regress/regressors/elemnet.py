@@ -82,9 +82,9 @@ def fine_tuned(method: TransferMethod, source: Source) -> Model:
 def _model(
     name: str, start: Start, parameters: Parameters, known: Parameters, *, frozen: int = 0, scaled: bool = True
 ) -> Model:
-    def fit_validated(chosen: Parameters, fit: Rows, validation: Rows, seed: int, device: str = "cpu") -> Regressor:
+    def fit_validated(chosen: Parameters, fit: Rows, validation: Rows, seed: int) -> Regressor:
         settings = TrainingSettings.among(chosen)
-        return ReluNetwork(train_layers(start(fit[0], seed), fit, validation, settings, seed, frozen, device))
+        return ReluNetwork(train_layers(start(fit[0], seed), fit, validation, settings, seed, frozen))
 
     return deep_model(name, {**known, **parameters}, fit_validated, scaled=scaled)
 

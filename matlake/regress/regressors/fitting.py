@@ -80,7 +80,6 @@ def fit_deep(
     y_val: NDArray[np.float64],
     seed: int,
     parameters: Parameters | None = None,
-    device: str = "cpu",
 ) -> Fitted:
     """Fit a deep network with rows that choose the best epoch, as the cross-property study does with 9 of 90 %.
 
@@ -92,7 +91,6 @@ def fit_deep(
         y_val: float64 [m].
         seed: Of weights and order of rows.
         parameters: Of the model; by default those of its grid.
-        device: A torch device.
 
     Raises:
         TrainingError: The model is not a deep network, or there are no rows that end the training.
@@ -108,7 +106,7 @@ def fit_deep(
     fit = (features, (y - mean) / std)
     validation = (scaler.transform(x_val) if scaler else x_val, (y_val - mean) / std)
     chosen = parameters or model.grid(x.shape[1])[0]
-    return Fitted(scaler, model.fit_validated(chosen, fit, validation, seed, device), mean, std)
+    return Fitted(scaler, model.fit_validated(chosen, fit, validation, seed), mean, std)
 
 
 def deep_model(

@@ -58,7 +58,7 @@ def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: 
     """
     usual = {"widths": list(widths or kind.widths), "dropout": kind.dropout, **kind.training, **(adversary or {})}
 
-    def fit_validated(chosen: Parameters, fit: Rows, validation: Rows, seed: int, device: str = "cpu") -> Regressor:
+    def fit_validated(chosen: Parameters, fit: Rows, validation: Rows, seed: int) -> Regressor:
         require_torch()
         from matlake.regress.regressors.ir_net_training import train_ir_net
 
@@ -68,7 +68,7 @@ def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: 
 
             make = partial(Learner, settings=settings_of(chosen), seed=seed)
         start = start_of(kind, chosen, fit[0].shape[1], seed)
-        return train_ir_net(start, fit, validation, TrainingSettings.among(chosen), seed, make, device).kept
+        return train_ir_net(start, fit, validation, TrainingSettings.among(chosen), seed, make).kept
 
     return deep_model(kind.name, usual, fit_validated, compared=np.float32)
 

@@ -52,7 +52,6 @@ def train_ir_net(
     settings: TrainingSettings,
     seed: int,
     make_adversary: MakeAdversary | None = None,
-    device: str = "cpu",
 ) -> TrainedIrNet:
     """Train a network.
 
@@ -67,12 +66,10 @@ def train_ir_net(
         settings: How to train.
         seed: Of the order of rows and of dropout.
         make_adversary: Where adversarial samples are to be learned from too.
-        device: A torch device.
     """
     from matlake.networks.training_history import TrainingHistory
 
-    network.to(device)
-    rows = tensors(fit, device)
+    rows = tensors(fit)
     adversary = make_adversary(network, *rows) if make_adversary else None
     enough = len(validation[0]) >= CHOOSING_ROWS
 
@@ -84,7 +81,7 @@ def train_ir_net(
         found = train_on_rows(
             network,
             rows,
-            tensors(validation, device),
+            tensors(validation),
             settings if enough else replace(settings, patience=settings.epochs),
             seed,
             loss=loss,

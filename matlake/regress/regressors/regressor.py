@@ -21,22 +21,11 @@ class Regressor(Protocol):
 FitRegressor: TypeAlias = Callable[[Parameters, NDArray[Any], NDArray[np.float64], int], Regressor]
 """From parameters, features [n, d], standardised target float64 [n] and a seed to a fitted regressor."""
 
+ValidatedFit: TypeAlias = Callable[[Parameters, Rows, Rows, int], Regressor]
+"""From parameters, rows to fit, rows to validate on and a seed to the network of the epoch that is best on the latter.
 
-class ValidatedFit(Protocol):
-    """Fits a deep network."""
-
-    def __call__(
-        self, parameters: Parameters, fit: Rows, validation: Rows, seed: int, /, device: str = "cpu"
-    ) -> Regressor:
-        """Return the network of the epoch with the smallest error on the rows ``validation``.
-
-        Args:
-            parameters: Of the model.
-            fit: Prepared features [n, d] and standardised target float64 [n].
-            validation: The same of rows that are not fitted.
-            seed: Of weights and order of rows.
-            device: A torch device.
-        """
+Rows are prepared features [n, d] and a standardised target float64 [n].
+"""
 
 
 @dataclass(frozen=True)
