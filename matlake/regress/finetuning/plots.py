@@ -17,14 +17,7 @@ _OF_ATTACKS: Final = ("clean", "attacked")
 
 
 def history_plots(regressor: object) -> dict[str, bytes]:
-    """Draw how a network was trained.
-
-    Args:
-        regressor: Any; one without a history gives no plots.
-
-    Returns:
-        The content of PNG and SVG files by name.
-    """
+    """Draw how a regressor was trained: the content of PNG and SVG files by name, none for one without a history."""
     history = regressor.history if isinstance(regressor, ResidualNetwork) else None
     if history is None or not history.epochs:
         return {}

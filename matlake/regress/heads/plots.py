@@ -20,15 +20,7 @@ _BINS: Final = 8
 
 
 def draw_plots(card: HeadCard, test: HeldOutRows) -> dict[str, bytes]:
-    """Draw all plots of a training run.
-
-    Args:
-        card: Of the head.
-        test: The test rows.
-
-    Returns:
-        The content of PNG and SVG files by name.
-    """
+    """Draw all plots of a training run: the content of PNG and SVG files by name."""
     label = labelled(quantity_of(card.target), card.unit)
     shown = np.sort(np.random.default_rng(0).permutation(len(test.y))[:SHOWN_ROWS])
     return (

@@ -34,25 +34,14 @@ class WeightedMean:
 
 
 def ensemble_parameters(members: list[tuple[str, Parameters, float]]) -> Parameters:
-    """Return the parameters of an ensemble, as they go into a card.
-
-    Args:
-        members: Name of a model of ``MODELS``, its parameters, and its weight.
-    """
-    return {
-        "members": [
-            {"model": model, "parameters": parameters, "weight": weight} for model, parameters, weight in members
-        ]
-    }
+    """Return the parameters of an ensemble of models by name, with their parameters and weights, as a card has them."""
+    return {"members": [{"model": name, "parameters": chosen, "weight": weight} for name, chosen, weight in members]}
 
 
 def ensemble_model(parameters: Parameters) -> Model:
-    """Return an ensemble as a kind of regressor whose only parameters are those given.
+    """Return an ensemble as a kind of regressor whose only parameters are those given, of ``ensemble_parameters``.
 
     It is made from what a search has found, so it has no name in ``MODELS``.
-
-    Args:
-        parameters: Of ``ensemble_parameters``.
     """
     return Model(ENSEMBLE, _fit_ensemble, lambda _: [parameters], lambda _, __: parameters, scaled=False)
 

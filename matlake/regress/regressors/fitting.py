@@ -33,14 +33,7 @@ class Fitted:
     std: float
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return predictions in the target's unit.
-
-        Args:
-            x: float32 [n, d].
-
-        Returns:
-            float64 [n].
-        """
+        """Return predictions float64 [n] in the target's unit for features float32 [n, d]."""
         scaled = self.regressor.predict(self.scaler.transform(x) if self.scaler else x)
         return np.asarray(scaled, dtype=np.float64) * self.std + self.mean
 
