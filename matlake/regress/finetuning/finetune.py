@@ -11,7 +11,6 @@ from matlake.errors import HeadError, Hint, TrainingError
 from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.matrix import Matrix, read_matrix
-from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.finetuning.result import FinetuneResult
 from matlake.regress.finetuning.saved_network import read_saved_network
 from matlake.regress.finetuning.source_rows import Past, SourceRows, find_past
@@ -120,7 +119,7 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
         domain=measured.domain,
         provenance=made_now(),
     )
-    plots = draw_plots(new, measured.test) | history_plots(fitted.regressor)
+    plots = draw_plots(new, measured.test, fitted.regressor, progress)
     new = save_head(lake.path, new, measured.content, measured.reference, plots)
     return FinetuneResult(new, change, matrix.missing, measured.test)
 

@@ -6,10 +6,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.extras import is_installed
 from matlake.materials.units import quantity_of
 from matlake.plots.files import figure_files
 from matlake.plots.parity import parity_plot
 from matlake.plots.style import BLUE, GREY, ORANGE, labelled, new_figure
+from matlake.progress import Progress
+from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.heads.card import CurvePoint, HeadCard
 from matlake.regress.heads.train_result import HeldOutRows
 
@@ -19,14 +22,25 @@ SHOWN_ROWS: Final = 5000
 _BINS: Final = 8
 
 
-def draw_plots(card: HeadCard, test: HeldOutRows) -> dict[str, bytes]:
-    """Draw all plots of a training run: the content of PNG and SVG files by name."""
+def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: Progress) -> dict[str, bytes]:
+    """Draw all plots of a training run: the content of PNG and SVG files by name, none without matplotlib.
+
+    Args:
+        card: Of the head.
+        test: The test rows.
+        regressor: What was fitted.
+        progress: Hears that plots are left out.
+    """
+    if not is_installed("matplotlib"):
+        progress.note("plots are left out: they need pip install 'matlake[plots]'")
+        return {}
     label = labelled(quantity_of(card.target), card.unit)
     shown = np.sort(np.random.default_rng(0).permutation(len(test.y))[:SHOWN_ROWS])
     return (
         _error_by_distance(test.scores[shown], test.errors[shown], label)
         | _learning_curve(card.full_curve, card.evaluation.baseline.mae, label)
         | parity_plot("parity", test.y[shown], test.predicted[shown], quantity=quantity_of(card.target), unit=card.unit)
+        | history_plots(regressor)
     )
 
 

@@ -5,13 +5,12 @@ from functools import partial
 from typing import Final
 
 from matlake.encoders.session import onnx_runtime
-from matlake.extras import is_installed, require_extra
+from matlake.extras import require_extra
 from matlake.materials.units import unit_of
 from matlake.metrics import Metrics, measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import Feature, resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
-from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.heads.card import Budget, Evaluation, HeadCard, ModelRecord, TrainingRows, check_name
 from matlake.regress.heads.evaluation import evaluate, learning_curve
 from matlake.regress.heads.measure import made_now, measure_fitted
@@ -125,11 +124,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         domain=measured.domain,
         provenance=made_now(),
     )
-    plots: dict[str, bytes] = {}
-    if is_installed("matplotlib"):
-        plots = draw_plots(card, measured.test) | history_plots(fitted.regressor)
-    else:
-        progress.note("plots are left out: they need pip install 'matlake[plots]'")
+    plots = draw_plots(card, measured.test, fitted.regressor, progress)
     card = save_head(lake.path, card, measured.content, measured.reference, plots)
     return TrainResult(card, matrix.missing, measured.test, _on_fractions(model).name)
 
