@@ -122,11 +122,7 @@ class TrainResult:
         if self.missing:
             first = self.missing[0]
             example = f"{first.material_id} of {first.dataset} has no {first.feature} ({first.reason}) …"
-            lines += [
-                "",
-                f"{self.left_out:,} rows left out: {example}",
-                "see the view failures, or embed again",
-            ]
+            lines += ["", f"{self.left_out:,} rows left out: {example}", "see the view failures, or embed again"]
         return lines
 
     def _table(self) -> TextTable:

@@ -27,32 +27,10 @@ AUTO: Final = "auto"
 AUTO_MODELS: Final = ("svr", "mlp", "kernel-ridge", "adaboost", "extra-trees", "nystroem-svr")
 """What ``auto`` chooses from: one of each kind that leads on a property in docs/models.md, and one for many rows."""
 
-MODELS: Final[dict[str, Model]] = {
-    model.name: model
-    for model in (
-        ADABOOST,
-        ELASTIC_NET,
-        LINEAR,
-        SGD,
-        RIDGE,
-        SVR,
-        SVR_LINEAR,
-        SVR_RBF,
-        KNN,
-        DECISION_TREE,
-        EXTRA_TREES,
-        BAGGING,
-        LASSO,
-        RANDOM_FOREST,
-        KERNEL_RIDGE,
-        NYSTROEM_SVR,
-        GRADIENT_BOOSTING,
-        MLP,
-        ELEMNET,
-        IR_NET,
-        IR_NET_17,
-    )
-}
+MODELS: Final[dict[str, Model]] = {model.name: model for model in (
+    ADABOOST, ELASTIC_NET, LINEAR, SGD, RIDGE, SVR, SVR_LINEAR, SVR_RBF, KNN, DECISION_TREE, EXTRA_TREES, BAGGING,
+    LASSO, RANDOM_FOREST, KERNEL_RIDGE, NYSTROEM_SVR, GRADIENT_BOOSTING, MLP, ELEMNET, IR_NET, IR_NET_17,
+)}  # fmt: skip
 
 
 def named_model(name: str) -> Model:

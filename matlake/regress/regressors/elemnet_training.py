@@ -12,12 +12,7 @@ from matlake.regress.regressors.training_settings import TrainingSettings, requi
 
 
 def train_layers(
-    start: Layers,
-    fit: Rows,
-    validation: Rows,
-    settings: TrainingSettings,
-    seed: int,
-    frozen: int = 0,
+    start: Layers, fit: Rows, validation: Rows, settings: TrainingSettings, seed: int, frozen: int = 0
 ) -> Layers:
     """Train a ReLU network, and keep the weights of the epoch with the smallest validation error.
 
