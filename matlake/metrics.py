@@ -41,12 +41,7 @@ class Metrics:
 
 
 def measure(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> Metrics:
-    """Compare predictions with true values.
-
-    Args:
-        y: float64 [n], true values.
-        predicted: float64 [n].
-    """
+    """Compare predictions float64 [n] with true values ``y`` float64 [n]."""
     error = np.abs(predicted - y)
     spread = float(np.mean((y - y.mean()) ** 2))
     squared = float(np.mean(error**2))
@@ -60,12 +55,7 @@ def measure(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> Metrics:
 
 
 def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
-    """Return Spearman's rank correlation; None if one of the two does not vary.
-
-    Args:
-        a: float64 [n].
-        b: float64 [n].
-    """
+    """Return Spearman's rank correlation of float64 [n] and float64 [n]; None if one of the two does not vary."""
     from scipy.stats import rankdata
 
     ranks = np.stack([rankdata(a), rankdata(b)])
@@ -99,11 +89,7 @@ class GroupBootstrap:
             yield np.repeat(members, np.repeat(counts, self._sizes))
 
     def means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the mean of some values in each resample, float64 [``resamples``].
-
-        Args:
-            values: float64 [n].
-        """
+        """Return the mean of values float64 [n] in each resample, float64 [``resamples``]."""
         sums = np.bincount(self._group, weights=values)
         return np.array([counts @ sums / (counts @ self._sizes) for counts in self._counts()])
 
@@ -140,10 +126,5 @@ def bootstrap(y: NDArray[np.float64], predicted: NDArray[np.float64], groups: ND
 
 
 def mean_baseline(y_train: NDArray[np.float64], y_test: NDArray[np.float64]) -> Metrics:
-    """Return the errors of predicting the training rows' mean for every test row.
-
-    Args:
-        y_train: float64 [n].
-        y_test: float64 [m].
-    """
+    """Return the errors of predicting the mean of the training rows [n] for every test row [m], all float64."""
     return measure(y_test, np.full_like(y_test, y_train.mean()))

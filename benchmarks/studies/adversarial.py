@@ -34,8 +34,7 @@ from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.finetuning.tuning import CAL_INPUTS, PLAIN, TARGETED, Tuning, tune
 from matlake.regress.regressors import MODELS, Fitted, Model, fit_model
-from matlake.regress.regressors.adversarial.adversary import adversary_of
-from matlake.regress.regressors.adversarial.settings import METHODS, USUAL, AdversarialSettings
+from matlake.regress.regressors.adversarial.settings import METHODS, USUAL, AdversarialSettings, adversarial_parameters
 from matlake.regress.regressors.ir_net import IR_NET_KIND, ir_net_model, parse_widths
 from matlake.regress.splits import subsample
 from matlake.regress.splits.density_and_clusters import find_radii, project, standardised
@@ -278,7 +277,7 @@ class Bench:
         if method in MODELS and method != PLAIN_NETWORK:
             return MODELS[method]
         kind, settings = with_constants(method, USUAL)
-        adversary = adversary_of(kind, settings) if settings else None
+        adversary = adversarial_parameters(kind, settings) if settings else None
         return ir_net_model(IR_NET_KIND, parse_widths(self.constant["widths"]), adversary)
 
     def _labelled(self, labels: int, seed: int) -> Rows:

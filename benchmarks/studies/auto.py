@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.helpers.common import results_of, write_results
 from benchmarks.studies.transfer import DATASET, PAPER, SOURCES, prepare
+from matlake.regress.heads.card import parameter_text
 from matlake.regress.heads.model_search import search_model
-from matlake.regress.heads.parameter_text import parameter_text
 from matlake.regress.regressors import AUTO, MODELS, fit_model
 from matlake.regress.regressors.ensemble import ENSEMBLE
 from matlake.studies.transfer.feature_reader import FeatureReader

@@ -11,18 +11,17 @@ from matlake.errors import HeadError, Hint, TrainingError
 from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.matrix import Matrix, read_matrix
-from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.finetuning.result import FinetuneResult
-from matlake.regress.finetuning.saved_network import SavedNetwork, read_saved_network
-from matlake.regress.finetuning.source_rows import Past, SourceRows, find_past, rows_of_new
+from matlake.regress.finetuning.saved_network import read_saved_network
+from matlake.regress.finetuning.source_rows import Past, SourceRows, find_past
 from matlake.regress.finetuning.tuning import CAL_INPUTS, Labelled, Tuning, check_tuning, tune
 from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRecord, TrainingRows, check_name
-from matlake.regress.heads.evaluation import curve_of
+from matlake.regress.heads.evaluation import learning_curve
 from matlake.regress.heads.measure import made_now, measure_fitted
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import check_encoder, save_head
 from matlake.regress.heads.train import fractions_baseline
-from matlake.regress.regressors import Fitted, Model
+from matlake.regress.regressors import Fitted
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model
 from matlake.regress.regressors.training_settings import require_torch
 from matlake.regress.splits import HeldOut, hold_out_groups
@@ -81,81 +80,57 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     matrix = _read_target(lake, saved.card, request.target_rows)
     past = find_past(lake, saved.card)
     held_out = _hold_out(matrix, past, request)
-    return _Finetuning(lake, request, saved, matrix, past, held_out, progress).run(name)
+    tuning, seed = Tuning(request.method, dropout=saved.dropout), request.seed
+    own = _labelled(past.rows) if past.rows and request.method == CAL_INPUTS else None
+
+    def fit(x: NDArray[np.float32], y: NDArray[np.float64]) -> Fitted:
+        return tune(saved.fitted, tuning, (x, y), own, seed).kept
+
+    card, rows, test_rows = saved.card, held_out.train, held_out.test
+    x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
+    progress.note(f"fine-tuning {card.name} on {len(rows):,} rows")
+    fitted = fit(x, y)
+    progress.note("calibrating intervals on held-out folds of these rows")
+    measured = measure_fitted(matrix, held_out, fitted, lambda: residuals_of(fit, x, y, groups, SLOW_FOLDS, seed), seed)
+    progress.note("comparing with fewer rows and with element fractions")
+    before = measure(matrix.y[test_rows], saved.fitted.predict(matrix.x[test_rows]))
+    change = FineTuning(before, _forgetting(saved.fitted, fitted, past.rows, groups) if past.rows else None)
+    from_scratch = ir_net_model(IR_NETS[card.model.kind], saved.widths)
+    parameters = {
+        "widths": list(saved.widths),
+        **tuning.document(),
+        "from_head": card.name,
+        "from_sha256": card.sha256,
+        "target_rows": request.target_rows,
+    }
+    new = HeadCard(
+        name=name,
+        target=card.target,
+        unit=card.unit,
+        features=card.features,
+        training=TrainingRows(matrix.sql, _SPLIT, held_out.description, len(held_out.dropped), seed),
+        model=ModelRecord(card.model.kind, parameters, None, measured.parity),
+        evaluation=measured.evaluation,
+        fractions_baseline=fractions_baseline(from_scratch, matrix, held_out, seed),
+        random_evaluation=None,
+        learning_curve=learning_curve(fit, matrix, held_out, seed),
+        fine_tuning=change,
+        calibration=measured.calibration,
+        domain=measured.domain,
+        provenance=made_now(),
+    )
+    plots = draw_plots(new, measured.test, fitted.regressor, progress)
+    new = save_head(lake.path, new, measured.content, measured.reference, plots)
+    return FinetuneResult(new, change, matrix.missing, measured.test)
 
 
-@dataclass(frozen=True)
-class _Finetuning:
-    """One run, with what it works on."""
-
-    lake: Lake
-    request: FinetuneRequest
-    saved: SavedNetwork
-    matrix: Matrix
-    past: Past
-    held_out: HeldOut
-    progress: Progress
-
-    @property
-    def tuning(self) -> Tuning:
-        return Tuning(self.request.method, dropout=self.saved.dropout)
-
-    def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> Fitted:
-        own = _labelled(self.past.rows) if self.request.method == CAL_INPUTS else None
-        return tune(self.saved.fitted, self.tuning, (x, y), own, self.request.seed).kept
-
-    def run(self, name: str) -> FinetuneResult:
-        matrix, held_out, seed, card = self.matrix, self.held_out, self.request.seed, self.saved.card
-        rows, test_rows = held_out.train, held_out.test
-        x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
-        self.progress.note(f"fine-tuning {card.name} on {len(rows):,} rows")
-        fitted = self.fit(x, y)
-        self.progress.note("calibrating intervals on held-out folds of these rows")
-        measured = measure_fitted(
-            matrix, held_out, fitted, lambda: residuals_of(self.fit, x, y, groups, SLOW_FOLDS, seed), seed
-        )
-        before = measure(matrix.y[test_rows], self.saved.fitted.predict(matrix.x[test_rows]))
-        self.progress.note("comparing with fewer rows and with element fractions")
-        tuning = FineTuning(before, self._forgetting(fitted))
-        new = HeadCard(
-            name=name,
-            target=card.target,
-            unit=card.unit,
-            features=card.features,
-            training=TrainingRows(matrix.sql, _SPLIT, held_out.description, len(held_out.dropped), seed),
-            model=ModelRecord(card.model.kind, self._parameters(), None, measured.parity),
-            evaluation=measured.evaluation,
-            fractions_baseline=fractions_baseline(self._from_scratch(), matrix, held_out, seed),
-            random_evaluation=None,
-            learning_curve=curve_of(self.fit, matrix, rows, test_rows, seed),
-            fine_tuning=tuning,
-            calibration=measured.calibration,
-            domain=measured.domain,
-            provenance=made_now(),
-        )
-        plots = draw_plots(new, measured.test) | history_plots(fitted.regressor)
-        new = save_head(self.lake.path, new, measured.content, measured.reference, plots)
-        return FinetuneResult(new, tuning, matrix.missing, measured.test)
-
-    def _from_scratch(self) -> Model:
-        return ir_net_model(IR_NETS[self.saved.card.model.kind], self.saved.widths)
-
-    def _parameters(self) -> dict[str, object]:
-        card = self.saved.card
-        origin = {"from_head": card.name, "from_sha256": card.sha256, "target_rows": self.request.target_rows}
-        return {"widths": list(self.saved.widths), **self.tuning.document(), **origin}
-
-    def _forgetting(self, fitted: Fitted) -> Forgetting | None:
-        """Measure both heads on the old one's test rows, but for compositions that are now trained on."""
-        own = self.past.rows
-        if own is None:
-            return None
-        trained = np.unique(self.matrix.groups[self.held_out.train])
-        rows = own.test[~np.isin(own.matrix.groups[own.test], trained)]
-        if not len(rows):
-            return None
-        x, y = own.matrix.x[rows], own.matrix.y[rows]
-        return Forgetting(len(rows), measure(y, self.saved.fitted.predict(x)), measure(y, fitted.predict(x)))
+def _forgetting(before: Fitted, after: Fitted, own: SourceRows, trained: NDArray[np.str_]) -> Forgetting | None:
+    """Measure both heads on the old one's test rows, but for compositions that are now trained on."""
+    rows = own.held_out.test[~np.isin(own.matrix.groups[own.held_out.test], trained)]
+    if not len(rows):
+        return None
+    x, y = own.matrix.x[rows], own.matrix.y[rows]
+    return Forgetting(len(rows), measure(y, before.predict(x)), measure(y, after.predict(x)))
 
 
 def _check_names(name: str, head: str) -> None:
@@ -176,7 +151,7 @@ def _read_target(lake: Lake, card: HeadCard, where: str) -> Matrix:
 
 def _hold_out(matrix: Matrix, past: Past, request: FinetuneRequest) -> HeldOut:
     """Hold out a fifth of the compositions that the head was not trained on; train on all other rows."""
-    new = rows_of_new(matrix, past.compositions)
+    new = np.flatnonzero(~np.isin(matrix.groups, sorted(past.compositions)))
     compositions = len(np.unique(matrix.groups[new]))
     if compositions < MIN_COMPOSITIONS:
         selected = len(np.unique(matrix.groups))
@@ -201,5 +176,6 @@ def _hold_out(matrix: Matrix, past: Past, request: FinetuneRequest) -> HeldOut:
     return held
 
 
-def _labelled(rows: SourceRows | None) -> Labelled | None:
-    return None if rows is None else (rows.matrix.x[rows.train], rows.matrix.y[rows.train])
+def _labelled(rows: SourceRows) -> Labelled:
+    trained = rows.held_out.train
+    return rows.matrix.x[trained], rows.matrix.y[trained]

@@ -17,33 +17,18 @@ _OF_ATTACKS: Final = ("clean", "attacked")
 
 
 def history_plots(regressor: object) -> dict[str, bytes]:
-    """Draw how a network was trained.
-
-    Args:
-        regressor: Any; one without a history gives no plots.
-
-    Returns:
-        The content of PNG and SVG files by name.
-    """
+    """Draw how a regressor was trained: the content of PNG and SVG files by name, none for one without a history."""
     history = regressor.history if isinstance(regressor, ResidualNetwork) else None
     if history is None or not history.epochs:
         return {}
-    drawn = loss_plot("training", history)
+    drawn = _losses(history)
     if history.weights is not None and len(history.weights) > 1:
-        drawn |= weight_plot("transport_costs", history.weights)
+        drawn |= _transport_costs(history.weights)
     return drawn
 
 
-def loss_plot(name: str, history: "TrainingHistory") -> dict[str, bytes]:
-    """Draw losses by epoch.
-
-    Args:
-        name: Of the files, without their endings.
-        history: Of at least one epoch.
-
-    Returns:
-        The content of the PNG and the SVG file, by name.
-    """
+def _losses(history: "TrainingHistory") -> dict[str, bytes]:
+    """Draw losses by epoch, of at least one."""
     with new_figure(4.8, 3.9) as figure:
         axes = figure.add_subplot()
         for loss, label, colour in (
@@ -65,19 +50,11 @@ def loss_plot(name: str, history: "TrainingHistory") -> dict[str, bytes]:
         axes.set_xlabel("epoch (dashed: kept)")
         axes.set_ylabel("mean loss (standard deviations of the target)")
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7)
-        return figure_files(figure, name)
+        return figure_files(figure, "training")
 
 
-def weight_plot(name: str, weights: NDArray[np.float32]) -> dict[str, bytes]:
-    """Draw histograms of transport costs after some rounds of adversarial learning.
-
-    Args:
-        name: Of the files, without their endings.
-        weights: float32 [rounds + 1, d].
-
-    Returns:
-        The content of the PNG and the SVG file, by name.
-    """
+def _transport_costs(weights: NDArray[np.float32]) -> dict[str, bytes]:
+    """Draw histograms of transport costs float32 [rounds + 1, d] after some rounds of adversarial learning."""
     last = len(weights) - 1
     rounds = sorted({1, (last + 1) // 2, last})
     edges = np.linspace(0.0, float(weights.max()) * 1.02, _BINS + 1).tolist()
@@ -89,4 +66,4 @@ def weight_plot(name: str, weights: NDArray[np.float32]) -> dict[str, bytes]:
         axes.set_xlabel("transport cost w of a feature")
         axes.set_ylabel("features")
         axes.legend(frameon=False, fontsize=8)
-        return figure_files(figure, name)
+        return figure_files(figure, "transport_costs")

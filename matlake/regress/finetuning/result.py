@@ -5,9 +5,8 @@ from typing import Any, Final
 
 from matlake.metrics import Metrics
 from matlake.regress.features.matrix import Missing
-from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard
+from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, parameter_text
 from matlake.regress.heads.flat_card import flat_document
-from matlake.regress.heads.parameter_text import parameter_text
 from matlake.regress.heads.train_result import HeldOutRows
 
 _SHARED_KEYS: Final = (
@@ -41,11 +40,6 @@ class FinetuneResult:
     def after(self) -> Metrics:
         """Errors of the new head on the held-out target rows."""
         return self.card.evaluation.metrics
-
-    @property
-    def mean(self) -> Metrics:
-        """Errors of the mean of the target rows trained on."""
-        return self.card.evaluation.baseline
 
     @property
     def forgetting(self) -> Forgetting | None:
@@ -83,7 +77,7 @@ class FinetuneResult:
             f"MAE {card.unit}".rstrip() + f" on the {card.evaluation.n_test:,} held-out target rows",
             f"  {old}, before    {self.before.mae:.4g}",
             f"  {card.name}, after    {self.after.mae:.4g}" + (" [{:.4g}, {:.4g}]".format(*ends) if ends else ""),
-            f"  mean of the target rows trained on    {self.mean.mae:.4g}",
+            f"  mean of the target rows trained on    {card.evaluation.baseline.mae:.4g}",
         ]
         if self.forgetting is None:
             lines.append(f"the rows that {old} was tested on cannot be found any more: forgetting is not measured")

@@ -40,11 +40,7 @@ class SavedNetwork:
 
 
 def read_saved_network(lake: Path, name: str) -> SavedNetwork:
-    """Read a head's network.
-
-    Args:
-        lake: Folder of the lake.
-        name: Name of the head.
+    """Read the network of a head; ``lake`` is the folder of the lake.
 
     Raises:
         HeadError: No such head; its file is damaged, changed or refused; or it is not an IR-net.

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from matlake.errors import MatlakeError
 from matlake.materials.formula import parse_formula
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.storage import load_head
-from matlake.regress.splits import Rows, parse_split
+from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.uncertainty.reference_set import Reference
 from matlake.store.lake import Lake
 
@@ -20,13 +18,11 @@ class SourceRows:
 
     Attributes:
         matrix: All rows that were selected for it.
-        train: Those it was trained on.
-        test: Those it was tested on.
+        held_out: Which of them it was trained on, and which it was tested on.
     """
 
     matrix: Matrix
-    train: Rows
-    test: Rows
+    held_out: HeldOut
 
 
 @dataclass(frozen=True)
@@ -35,8 +31,7 @@ class Past:
 
     Attributes:
         rows: The rows; None if the lake has changed since, so that they cannot be found.
-        compositions: Hashes of the compositions trained on; those of its reference rows if the rows are not
-            known.
+        compositions: Hashes of the compositions trained on; if the rows are not known, those of its reference rows.
     """
 
     rows: SourceRows | None
@@ -52,7 +47,7 @@ def find_past(lake: Lake, card: HeadCard) -> Past:
     reference = load_head(lake.path, card.name).reference
     rows = _find_rows(lake, card, reference)
     if rows is not None:
-        return Past(rows, frozenset(rows.matrix.groups[rows.train].tolist()))
+        return Past(rows, frozenset(rows.matrix.groups[rows.held_out.train].tolist()))
     formulas = reference.formula.tolist() if reference else []
     return Past(None, frozenset(parse_formula(formula).content_hash for formula in formulas))
 
@@ -76,9 +71,4 @@ def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> Sourc
         return None
     trained = set(zip(matrix.dataset[held.train].tolist(), matrix.material_id[held.train].tolist(), strict=True))
     kept = zip(reference.dataset.tolist(), reference.material_id.tolist(), strict=True)
-    return SourceRows(matrix, held.train, held.test) if trained.issuperset(kept) else None
-
-
-def rows_of_new(matrix: Matrix, compositions: frozenset[str]) -> Rows:
-    """Return the rows whose composition is not among some."""
-    return np.flatnonzero(~np.isin(matrix.groups, sorted(compositions)))
+    return SourceRows(matrix, held) if trained.issuperset(kept) else None

@@ -3,8 +3,9 @@
 Source: Li, Miklaucic and Hu, arXiv 2408.09297 (targeted adversarial fine-tuning).
 """
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +13,10 @@ from numpy.typing import NDArray
 from matlake.errors import TrainingError
 from matlake.regress.regressors import Fitted
 from matlake.regress.regressors.adversarial.settings import CAL, AdversarialSettings
-from matlake.regress.regressors.elemnet import split_off
+from matlake.regress.regressors.fitting import split_off
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.regressor import Rows
 from matlake.regress.regressors.training_settings import TrainingSettings, require_torch
-
-if TYPE_CHECKING:
-    import torch
-
-    from matlake.regress.regressors.adversarial.training import Learner
-    from matlake.regress.regressors.ir_net_torch import TorchNetwork
 
 PLAIN: Final = "plain"
 CAL_INPUTS: Final = "cal-inputs"
@@ -54,7 +49,7 @@ class Tuning:
 
     def document(self) -> dict[str, Any]:
         """Return it as parameters of a model."""
-        adversarial = self.adversarial.document() if self.method != PLAIN else {}
+        adversarial = asdict(self.adversarial) if self.method != PLAIN else {}
         return {"method": self.method, **vars(self.training), "dropout": self.dropout, **adversarial}
 
 
@@ -80,9 +75,7 @@ def check_tuning(method: str) -> None:
         raise TrainingError(f"unknown method of fine-tuning {method!r}", f"methods: {', '.join(TUNINGS)}")
 
 
-def tune(
-    start: Fitted, tuning: Tuning, target: Labelled, own: Labelled | None, seed: int, device: str = "cpu"
-) -> Tuned:
+def tune(start: Fitted, tuning: Tuning, target: Labelled, own: Labelled | None, seed: int) -> Tuned:
     """Train a fitted network on. Scaler and standardisation of the target stay as they are.
 
     Args:
@@ -91,7 +84,6 @@ def tune(
         target: Features float32 [n, d] and target float64 [n] of the rows of the target domain.
         own: The same of rows that the network was fitted to; only ``cal-inputs`` uses them, and needs them.
         seed: Of order, dropout and draws.
-        device: A torch device.
 
     Raises:
         TrainingError: Unknown method, or no rows that ``cal-inputs`` could go on learning from.
@@ -103,58 +95,36 @@ def tune(
         raise TrainingError(
             f"{type(start.regressor).__name__} is not an IR-net", "fit one of the models ir-net, ir-net-17"
         )
+    import torch
+
+    from matlake.regress.regressors.adversarial.training import Learner, Samples
     from matlake.regress.regressors.ir_net_torch import from_arrays
     from matlake.regress.regressors.ir_net_training import train_ir_net
 
-    inputs = _standard(start, target)[0]
-    if tuning.method != CAL_INPUTS:
-        fitted_rows = target
-    elif own is not None:
-        fitted_rows = own
-    else:
-        raise TrainingError(
-            f"{CAL_INPUTS} needs rows with labels that the head was trained on, and none are known",
-            "give the lake the dataset back that the head was trained on, or use another method",
-        )
+    settings, samples, fitted_rows = tuning.training, None, target
+    network = from_arrays(start.regressor, tuning.dropout)
+    if tuning.method == CAL_INPUTS:
+        if own is None:
+            raise TrainingError(
+                f"{CAL_INPUTS} needs rows with labels that the head was trained on, and none are known",
+                "give the lake the dataset back that the head was trained on, or use another method",
+            )
+        settings, fitted_rows = replace(settings, patience=settings.epochs), own
+        rows = torch.from_numpy(_standard(start, target)[0].astype(np.float32))
+        samples = Samples(network, rows, None, tuning.adversarial.attack_rate, seed)
+    adversary = partial(Learner, settings=tuning.adversarial, seed=seed, samples=samples)
     fit, validation = split_off(fitted_rows[0], seed)
     x, y = _standard(start, fitted_rows)
-
-    def adversary(network: "TorchNetwork", x: "torch.Tensor", y: "torch.Tensor") -> "Learner":
-        return _learner(network, x, y, tuning, inputs if tuning.method == CAL_INPUTS else None, seed)
-
-    settings = tuning.training
-    if tuning.method == CAL_INPUTS:
-        settings = replace(settings, patience=settings.epochs)
     trained = train_ir_net(
-        from_arrays(start.regressor, tuning.dropout),
+        network,
         (x[fit], y[fit]),
         (x[validation], y[validation]),
         settings,
         seed,
         None if tuning.method == PLAIN else adversary,
-        device,
     )
     best, last = (replace(start, regressor=network) for network in (trained.best, trained.last))
     return Tuned(best, last, best if trained.kept is trained.best and tuning.method != CAL_INPUTS else last)
-
-
-def _learner(
-    network: "TorchNetwork",
-    x: "torch.Tensor",
-    y: "torch.Tensor",
-    tuning: Tuning,
-    inputs: NDArray[Any] | None,
-    seed: int,
-) -> "Learner":
-    import torch
-
-    from matlake.regress.regressors.adversarial.training import Learner, Samples
-
-    samples = None
-    if inputs is not None:
-        rows = torch.from_numpy(inputs.astype(np.float32)).to(x.device)
-        samples = Samples(network, rows, None, tuning.adversarial.attack_rate, seed)
-    return Learner(network, x, y, tuning.adversarial, seed, samples)
 
 
 def _standard(start: Fitted, rows: Labelled) -> Rows:

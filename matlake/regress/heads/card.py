@@ -193,10 +193,6 @@ class Calibration:
     coverage: float
     mean_width: float
 
-    def check(self) -> dict[str, float]:
-        """Return what was found on the test rows."""
-        return {"coverage": self.coverage, "mean_width": self.mean_width}
-
 
 @dataclass(frozen=True)
 class ApplicabilityDomain:
@@ -218,10 +214,6 @@ class ApplicabilityDomain:
     beyond: float | None
     reference_sha256: str = ""
     reference_rows: int = 0
-
-    def check(self) -> dict[str, float | None]:
-        """Return what was found on the test rows."""
-        return {"rank_correlation": self.rank_correlation, "beyond": self.beyond}
 
 
 @dataclass(frozen=True)
@@ -292,3 +284,17 @@ def check_name(name: str) -> None:
     """Raise HeadError unless a name is safe as a folder."""
     if not NAME_PATTERN.fullmatch(name):
         raise HeadError(f"{name!r} is not a valid head name", "use letters, digits, '.', '_', '+' and '-'")
+
+
+def parameter_text(parameters: dict[str, Any]) -> str:
+    """Return parameters on one line, without digests; members of an ensemble with their weights."""
+    if "members" in parameters:
+        return " + ".join(
+            f"{member['weight']:.2g} {member['model']}({parameter_text(member['parameters'])})"
+            for member in parameters["members"]
+        )
+    return ", ".join(
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in parameters.items()
+        if not key.endswith("sha256")
+    )

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from matlake.metrics import bootstrap, mean_baseline, measure
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.card import CurvePoint, Evaluation
-from matlake.regress.regressors import Fit, Model, Parameters, fit_model
-from matlake.regress.splits import Rows, subsample
+from matlake.regress.regressors import Fit
+from matlake.regress.splits import HeldOut, subsample
 from matlake.regress.uncertainty.fit_reference import ReferenceRows
 
 CURVE_SHARES: Final = (0.125, 0.25, 0.5)
@@ -20,58 +20,36 @@ _FEWEST_ROWS: Final = 20
 
 
 def evaluate(
-    matrix: Matrix,
-    train_rows: Rows,
-    test_rows: Rows,
-    predicted: NDArray[np.float64],
-    reference_rows: ReferenceRows,
-    seed: int,
+    matrix: Matrix, held_out: HeldOut, predicted: NDArray[np.float64], reference_rows: ReferenceRows, seed: int
 ) -> Evaluation:
     """Measure predictions for test rows.
 
     Args:
         matrix: All rows.
-        train_rows: Rows that the model was fitted to.
-        test_rows: Rows that they are for [m].
+        held_out: Which of them the model was fitted to, and the test rows [m].
         predicted: float64 [m].
         reference_rows: Training rows among which the nearest one is found.
         seed: Of the bootstrap.
     """
-    y_train, y_test = matrix.y[train_rows], matrix.y[test_rows]
+    rows, test_rows = held_out.train, held_out.test
+    y = matrix.y[test_rows]
     return Evaluation(
-        n_train=len(train_rows),
+        n_train=len(rows),
         n_test=len(test_rows),
-        metrics=measure(y_test, predicted),
-        intervals=bootstrap(y_test, predicted, matrix.groups[test_rows], seed),
-        baseline=mean_baseline(y_train, y_test),
-        nearest_baseline=measure(y_test, reference_rows.nearest_values(matrix, test_rows)),
+        metrics=measure(y, predicted),
+        intervals=bootstrap(y, predicted, matrix.groups[test_rows], seed),
+        baseline=mean_baseline(matrix.y[rows], y),
+        nearest_baseline=measure(y, reference_rows.nearest_values(matrix, test_rows)),
     )
 
 
-def learning_curve(
-    model: Model, parameters: Parameters, matrix: Matrix, train_rows: Rows, test_rows: Rows, seed: int
-) -> tuple[CurvePoint, ...]:
-    """Measure the same model fitted to parts of the training rows; see ``curve_of``.
-
-    Args:
-        model: Kind of regressor.
-        parameters: Its parameters.
-        matrix: All rows.
-        train_rows: Rows to draw from, whole compositions at a time.
-        test_rows: Rows to measure on.
-        seed: Decides what is drawn, and what models draw.
-    """
-    return curve_of(lambda x, y: fit_model(model, parameters, x, y, seed), matrix, train_rows, test_rows, seed)
-
-
-def curve_of(fit: Fit, matrix: Matrix, train_rows: Rows, test_rows: Rows, seed: int) -> tuple[CurvePoint, ...]:
+def learning_curve(fit: Fit, matrix: Matrix, held_out: HeldOut, seed: int) -> tuple[CurvePoint, ...]:
     """Measure fits to parts of the training rows, each part holding the one before.
 
     Args:
         fit: From features and target of some rows to what is fitted to them.
         matrix: All rows.
-        train_rows: Rows to draw from, whole compositions at a time.
-        test_rows: Rows to measure on.
+        held_out: Which of them to draw from, whole compositions at a time, and which to measure on.
         seed: Decides what is drawn.
 
     Returns:
@@ -79,9 +57,9 @@ def curve_of(fit: Fit, matrix: Matrix, train_rows: Rows, test_rows: Rows, seed: 
     """
     points = []
     for share in CURVE_SHARES:
-        rows = train_rows[subsample(matrix.groups[train_rows], round(share * len(train_rows)), seed)]
-        if len(rows) >= _FEWEST_ROWS:
-            fitted = fit(matrix.x[rows], matrix.y[rows])
-            mae = measure(matrix.y[test_rows], fitted.predict(matrix.x[test_rows])).mae
-            points.append(CurvePoint(len(rows), mae))
+        drawn = subsample(matrix.groups[held_out.train], round(share * len(held_out.train)), seed)
+        if len(drawn) >= _FEWEST_ROWS:
+            rows = held_out.train[drawn]
+            predicted = fit(matrix.x[rows], matrix.y[rows]).predict(matrix.x[held_out.test])
+            points.append(CurvePoint(len(rows), measure(matrix.y[held_out.test], predicted).mae))
     return tuple(points)

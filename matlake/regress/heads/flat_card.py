@@ -11,7 +11,7 @@ _METRICS_OF_FORMAT_2: Final = {"q95": None, "spearman": None}
 
 def flat_document(card: HeadCard) -> dict[str, Any]:
     """Return everything that a card says, on one level; metrics appear under ``evaluation``, too."""
-    evaluation = asdict(card.evaluation)
+    evaluation, calibration, domain = asdict(card.evaluation), card.calibration, card.domain
     return {
         "name": card.name,
         "target": card.target,
@@ -34,18 +34,22 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "evaluation": evaluation | (asdict(card.fine_tuning) if card.fine_tuning else {}),
         "random_evaluation": asdict(card.random_evaluation) if card.random_evaluation else None,
         "learning_curve": [asdict(point) for point in card.full_curve],
-        "interval": asdict(card.calibration.interval) if card.calibration else None,
-        "interval_check": card.calibration.check() if card.calibration else {},
-        "ood_check": card.domain.check() if card.domain else {},
-        "element_rows": card.domain.element_rows if card.domain else {},
-        "block_rows": card.domain.block_rows if card.domain else {},
-        "reference_sha256": card.domain.reference_sha256 if card.domain else "",
-        "reference_rows": card.domain.reference_rows if card.domain else 0,
+        "interval": asdict(calibration.interval) if calibration else None,
+        "interval_check": _named(calibration, "coverage", "mean_width"),
+        "ood_check": _named(domain, "rank_correlation", "beyond"),
+        "element_rows": domain.element_rows if domain else {},
+        "block_rows": domain.block_rows if domain else {},
+        "reference_sha256": domain.reference_sha256 if domain else "",
+        "reference_rows": domain.reference_rows if domain else 0,
         "tool_versions": card.provenance.tool_versions,
         "created": card.provenance.created,
         "sha256": card.sha256,
         "format_version": card.format_version,
     }
+
+
+def _named(part: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in names} if part else {}
 
 
 def read_flat(fields: dict[str, Any]) -> HeadCard:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matlake.regress.heads.card import HeadCard
-from matlake.regress.heads.parameter_text import parameter_text
+from matlake.regress.heads.card import HeadCard, parameter_text
 from matlake.regress.heads.storage import PLOTS
 from matlake.text_tables import Column, TextTable
 
@@ -43,12 +42,7 @@ def head_table(cards: Sequence[HeadCard]) -> TextTable:
 
 
 def card_lines(card: HeadCard, folder: Path) -> list[str]:
-    """Return a card as lines of text.
-
-    Args:
-        card: The card.
-        folder: The head's folder.
-    """
+    """Return the card of a head in a folder as lines of text."""
     ends = card.evaluation.intervals.get("mae")
     between = " [{:.4g}, {:.4g}]".format(*ends) if ends else ""
     mae, floor = _with_unit(card.evaluation.metrics.mae, card), _with_unit(card.evaluation.baseline.mae, card)

@@ -71,7 +71,7 @@ def measure_fitted(
     checked = np.concatenate([test_rows[:_PARITY_ROWS], rows[:_PARITY_ROWS]])
     parity = check_parity(content, fitted, matrix.x[checked])
     predicted = run_graph(content, matrix.x[test_rows])
-    evaluation = evaluate(matrix, rows, test_rows, predicted, chosen, seed)
+    evaluation = evaluate(matrix, held_out, predicted, chosen, seed)
     errors = residuals()[np.searchsorted(rows, chosen.rows)]
     reference, interval = make_reference(matrix, chosen, errors), make_interval(chosen, errors)
     around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))

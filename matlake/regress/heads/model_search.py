@@ -11,18 +11,8 @@ from numpy.typing import NDArray
 from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.card import Budget, Candidate, Limit, Search
-from matlake.regress.regressors import (
-    AUTO,
-    AUTO_MODELS,
-    MODELS,
-    Model,
-    Parameters,
-    check_rows,
-    find_model,
-    fit_model,
-)
-from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
-from matlake.regress.regressors.ensemble_selection import choose_members
+from matlake.regress.regressors import AUTO, AUTO_MODELS, MODELS, Model, Parameters, find_model, fit_model
+from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members, ensemble_model, ensemble_parameters
 from matlake.regress.splits import Rows, grouped_folds, subsample
 
 FOLDS: Final = 3
@@ -201,21 +191,17 @@ class CrossValidation:
 
 
 def _models(name: str | Model, n_rows: int) -> list[Model]:
-    if isinstance(name, Model):
-        check_rows(name, n_rows)
-        return [name]
     if name != AUTO:
         return [find_model(name, n_rows)]
-    return [
-        model for model in map(MODELS.__getitem__, AUTO_MODELS) if model.max_rows is None or n_rows <= model.max_rows
-    ]
+    models = [MODELS[each] for each in AUTO_MODELS]
+    return [model for model in models if model.max_rows is None or n_rows <= model.max_rows]
 
 
 def _search(validation: CrossValidation, models: list[Model], n_features: int) -> None:
     validation.run_all((model, model.grid(n_features)[0]) for model in models)
     best = validation.ranked()[0]
     near = {
-        other.model for other in validation.candidates if other.folds == best.folds and other.mae <= HOPELESS * best.mae
+        each.model for each in validation.candidates if each.folds == best.folds and each.mae <= HOPELESS * best.mae
     }
     remaining = [model for model in models if model.name in near]
     validation.run_all(_draws(remaining, n_features, validation.seed))

@@ -6,7 +6,7 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import EncoderError, Hint, TrainingError
 from matlake.regress.features.feature import Feature
 from matlake.regress.regressors import Model, named_model
-from matlake.regress.regressors.adversarial.adversary import adversary_of
+from matlake.regress.regressors.adversarial.settings import adversarial_parameters
 from matlake.regress.regressors.elemnet import Source, TransferMethod, fine_tuned
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model, parse_widths
 from matlake.regress.regressors.pretrained_layers import read_source_layers
@@ -33,7 +33,7 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
         MissingExtraError: The model is a deep network, and torch is not installed.
     """
     method, colon, encoder = text.partition(":")
-    adversary = adversary_of(adversarial) if adversarial else None
+    adversary = adversarial_parameters(adversarial) if adversarial else None
     if method in IR_NETS:
         widths = parse_widths(encoder) if colon else None
         require_torch()

@@ -6,10 +6,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.extras import is_installed
 from matlake.materials.units import quantity_of
 from matlake.plots.files import figure_files
 from matlake.plots.parity import parity_plot
 from matlake.plots.style import BLUE, GREY, ORANGE, labelled, new_figure
+from matlake.progress import Progress
+from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.heads.card import CurvePoint, HeadCard
 from matlake.regress.heads.train_result import HeldOutRows
 
@@ -19,41 +22,30 @@ SHOWN_ROWS: Final = 5000
 _BINS: Final = 8
 
 
-def draw_plots(card: HeadCard, test: HeldOutRows) -> dict[str, bytes]:
-    """Draw all plots of a training run.
+def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: Progress) -> dict[str, bytes]:
+    """Draw all plots of a training run: the content of PNG and SVG files by name, none without matplotlib.
 
     Args:
         card: Of the head.
         test: The test rows.
-
-    Returns:
-        The content of PNG and SVG files by name.
+        regressor: What was fitted.
+        progress: Hears that plots are left out.
     """
-    quantity, unit = quantity_of(card.target), card.unit
+    if not is_installed("matplotlib"):
+        progress.note("plots are left out: they need pip install 'matlake[plots]'")
+        return {}
+    label = labelled(quantity_of(card.target), card.unit)
     shown = np.sort(np.random.default_rng(0).permutation(len(test.y))[:SHOWN_ROWS])
-    about = {"quantity": quantity, "unit": unit}
     return (
-        error_by_distance_plot("error_by_distance", test.scores[shown], test.errors[shown], **about)
-        | learning_curve_plot("learning_curve", card.full_curve, card.evaluation.baseline.mae, **about)
-        | parity_plot("parity", test.y[shown], test.predicted[shown], **about)
+        _error_by_distance(test.scores[shown], test.errors[shown], label)
+        | _learning_curve(card.full_curve, card.evaluation.baseline.mae, label)
+        | parity_plot("parity", test.y[shown], test.predicted[shown], quantity=quantity_of(card.target), unit=card.unit)
+        | history_plots(regressor)
     )
 
 
-def error_by_distance_plot(
-    name: str, scores: NDArray[np.float64], errors: NDArray[np.float64], *, quantity: str, unit: str
-) -> dict[str, bytes]:
-    """Draw absolute errors against out-of-distribution scores, with the median error of bins of equal size.
-
-    Args:
-        name: Of the files, without their endings.
-        scores: float64 [n].
-        errors: float64 [n].
-        quantity: What is predicted.
-        unit: Its unit; may be empty.
-
-    Returns:
-        The content of the PNG and the SVG file, by name.
-    """
+def _error_by_distance(scores: NDArray[np.float64], errors: NDArray[np.float64], label: str) -> dict[str, bytes]:
+    """Draw absolute errors against out-of-distribution scores, with the median error of bins of equal size."""
     bins = [part for part in np.array_split(np.argsort(scores, kind="stable"), _BINS) if len(part)]
     centres = [float(np.median(scores[part])) for part in bins]
     with new_figure(4.8, 3.6) as figure:
@@ -69,26 +61,13 @@ def error_by_distance_plot(
         axes.set_xlim(left=0.0)
         axes.set_ylim(0.0, max(float(np.quantile(errors, 0.995)) * 1.1, 1e-12))
         axes.set_xlabel("out-of-distribution score (distance to training rows)")
-        axes.set_ylabel(f"absolute error of {labelled(quantity, unit)}")
+        axes.set_ylabel(f"absolute error of {label}")
         axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1.0, 0.94))
-        return figure_files(figure, name)
+        return figure_files(figure, "error_by_distance")
 
 
-def learning_curve_plot(
-    name: str, curve: Sequence[CurvePoint], baseline_mae: float, *, quantity: str, unit: str
-) -> dict[str, bytes]:
-    """Draw the error on the test rows against the number of training rows, beside that of the mean.
-
-    Args:
-        name: Of the files, without their endings.
-        curve: Ascending.
-        baseline_mae: Of the mean of the training rows.
-        quantity: What is predicted.
-        unit: Its unit; may be empty.
-
-    Returns:
-        The content of the PNG and the SVG file, by name.
-    """
+def _learning_curve(curve: Sequence[CurvePoint], baseline_mae: float, label: str) -> dict[str, bytes]:
+    """Draw the error on the test rows against the number of training rows, beside that of the mean."""
     from matplotlib.ticker import NullFormatter
 
     rows = [point.rows for point in curve]
@@ -103,5 +82,5 @@ def learning_curve_plot(
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(0.0, 1.08 * max(baseline_mae, *(point.mae for point in curve)))
         axes.set_xlabel("training rows")
-        axes.set_ylabel(f"MAE of {labelled(quantity, unit)}")
-        return figure_files(figure, name)
+        axes.set_ylabel(f"MAE of {label}")
+        return figure_files(figure, "learning_curve")

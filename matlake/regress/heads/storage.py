@@ -186,12 +186,7 @@ def delete_head(lake: Path, name: str) -> None:
 
 
 def export_head(lake: Path, name: str, target: Path) -> HeadCard:
-    """Copy a head into a new folder of its own, after checking it.
-
-    Args:
-        lake: Folder of the lake.
-        name: Name of the head.
-        target: The folder; it must not exist.
+    """Copy a head, after checking it, into the folder ``target``, which must not exist.
 
     Raises:
         HeadError: See ``load_head``; or the folder exists or cannot be written.

@@ -1,16 +1,16 @@
 """Training: read, split, choose, fit, measure beside the baselines, calibrate, save."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from matlake.encoders.session import onnx_runtime
-from matlake.extras import is_installed, require_extra
+from matlake.extras import require_extra
 from matlake.materials.units import unit_of
 from matlake.metrics import Metrics, measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import Feature, resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
-from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.heads.card import Budget, Evaluation, HeadCard, ModelRecord, TrainingRows, check_name
 from matlake.regress.heads.evaluation import evaluate, learning_curve
 from matlake.regress.heads.measure import made_now, measure_fitted
@@ -19,7 +19,7 @@ from matlake.regress.heads.model_spec import not_adversarial, resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import save_head
 from matlake.regress.heads.train_result import TrainResult
-from matlake.regress.regressors import AUTO, MODELS, Model, Parameters, fit_model
+from matlake.regress.regressors import AUTO, MODELS, Fit, Model, Parameters, fit_model
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut, parse_split
@@ -96,12 +96,13 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         crystals=split.needs_crystals,
     )
     held_out = split.hold_out(matrix, seed)
-    rows, test_rows = held_out.train, held_out.test
+    rows = held_out.train
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
     choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget)
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
-    fitted = fit_model(model, best.parameters, x, y, seed)
+    fit = partial(fit_model, model, best.parameters, seed=seed)
+    fitted = fit(x, y)
     progress.note("calibrating intervals on held-out folds of the training rows")
     measured = measure_fitted(
         matrix, held_out, fitted, lambda: out_of_fold_residuals(model, best.parameters, x, y, groups, seed), seed
@@ -116,18 +117,14 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         model=ModelRecord(best.model, best.parameters, choice.search, measured.parity),
         evaluation=measured.evaluation,
         fractions_baseline=fractions_baseline(model, matrix, held_out, seed),
-        random_evaluation=None if split.text == _RANDOM else _random_evaluation(model, best.parameters, matrix, seed),
-        learning_curve=learning_curve(model, best.parameters, matrix, rows, test_rows, seed),
+        random_evaluation=None if split.text == _RANDOM else _random_evaluation(fit, matrix, seed),
+        learning_curve=learning_curve(fit, matrix, held_out, seed),
         fine_tuning=None,
         calibration=measured.calibration,
         domain=measured.domain,
         provenance=made_now(),
     )
-    plots: dict[str, bytes] = {}
-    if is_installed("matplotlib"):
-        plots = draw_plots(card, measured.test) | history_plots(fitted.regressor)
-    else:
-        progress.note("plots are left out: they need pip install 'matlake[plots]'")
+    plots = draw_plots(card, measured.test, fitted.regressor, progress)
     card = save_head(lake.path, card, measured.content, measured.reference, plots)
     return TrainResult(card, matrix.missing, measured.test, _on_fractions(model).name)
 
@@ -164,10 +161,9 @@ def fractions_baseline(model: Model, matrix: Matrix, held_out: HeldOut, seed: in
     return measure(matrix.y[test_rows], fitted.predict(matrix.fractions[test_rows]))
 
 
-def _random_evaluation(model: Model, parameters: Parameters, matrix: Matrix, seed: int) -> Evaluation:
+def _random_evaluation(fit: Fit, matrix: Matrix, seed: int) -> Evaluation:
     """Fit and measure the same model with the same parameters on a random split."""
     held_out = parse_split(_RANDOM).hold_out(matrix, seed)
-    rows, test_rows = held_out.train, held_out.test
-    fitted = fit_model(model, parameters, matrix.x[rows], matrix.y[rows], seed)
-    reference_rows = choose_reference(matrix, rows, seed)
-    return evaluate(matrix, rows, test_rows, fitted.predict(matrix.x[test_rows]), reference_rows, seed)
+    rows = held_out.train
+    predicted = fit(matrix.x[rows], matrix.y[rows]).predict(matrix.x[held_out.test])
+    return evaluate(matrix, held_out, predicted, choose_reference(matrix, rows, seed), seed)

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.matrix import Missing
-from matlake.regress.heads.card import Evaluation, HeadCard, Search
+from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
 from matlake.regress.heads.flat_card import flat_document
-from matlake.regress.heads.parameter_text import parameter_text
 from matlake.text_tables import Column, Line, TextTable
 
 _WIDEST: Final = 60
@@ -123,11 +122,7 @@ class TrainResult:
         if self.missing:
             first = self.missing[0]
             example = f"{first.material_id} of {first.dataset} has no {first.feature} ({first.reason}) …"
-            lines += [
-                "",
-                f"{self.left_out:,} rows left out: {example}",
-                "see the view failures, or embed again",
-            ]
+            lines += ["", f"{self.left_out:,} rows left out: {example}", "see the view failures, or embed again"]
         return lines
 
     def _table(self) -> TextTable:

@@ -1,6 +1,6 @@
 """The regressors on offer, by name, and how one is fitted. See docs/models.md."""
 
-from matlake.regress.regressors.catalogue import AUTO, AUTO_MODELS, MODELS, check_rows, find_model, named_model
+from matlake.regress.regressors.catalogue import AUTO, AUTO_MODELS, MODELS, find_model, named_model
 from matlake.regress.regressors.fitting import Fit, Fitted, fit_model
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor
 
@@ -13,7 +13,6 @@ __all__ = [
     "Model",
     "Parameters",
     "Regressor",
-    "check_rows",
     "find_model",
     "fit_model",
     "named_model",

@@ -27,32 +27,10 @@ AUTO: Final = "auto"
 AUTO_MODELS: Final = ("svr", "mlp", "kernel-ridge", "adaboost", "extra-trees", "nystroem-svr")
 """What ``auto`` chooses from: one of each kind that leads on a property in docs/models.md, and one for many rows."""
 
-MODELS: Final[dict[str, Model]] = {
-    model.name: model
-    for model in (
-        ADABOOST,
-        ELASTIC_NET,
-        LINEAR,
-        SGD,
-        RIDGE,
-        SVR,
-        SVR_LINEAR,
-        SVR_RBF,
-        KNN,
-        DECISION_TREE,
-        EXTRA_TREES,
-        BAGGING,
-        LASSO,
-        RANDOM_FOREST,
-        KERNEL_RIDGE,
-        NYSTROEM_SVR,
-        GRADIENT_BOOSTING,
-        MLP,
-        ELEMNET,
-        IR_NET,
-        IR_NET_17,
-    )
-}
+MODELS: Final[dict[str, Model]] = {model.name: model for model in (
+    ADABOOST, ELASTIC_NET, LINEAR, SGD, RIDGE, SVR, SVR_LINEAR, SVR_RBF, KNN, DECISION_TREE, EXTRA_TREES, BAGGING,
+    LASSO, RANDOM_FOREST, KERNEL_RIDGE, NYSTROEM_SVR, GRADIENT_BOOSTING, MLP, ELEMNET, IR_NET, IR_NET_17,
+)}  # fmt: skip
 
 
 def named_model(name: str) -> Model:
@@ -67,22 +45,17 @@ def named_model(name: str) -> Model:
     return MODELS[name]
 
 
-def find_model(name: str, n_rows: int) -> Model:
-    """Return a model that can be fitted to a number of rows.
+def find_model(model: str | Model, n_rows: int) -> Model:
+    """Return a model, of that name or as it is, if it can be fitted to a number of rows.
 
     Raises:
         TrainingError: Unknown model, or more rows than it is meant for.
     """
-    model = named_model(name)
-    check_rows(model, n_rows)
-    return model
-
-
-def check_rows(model: Model, n_rows: int) -> None:
-    """Raise TrainingError when there are more rows than a model is meant for."""
-    if model.max_rows is not None and n_rows > model.max_rows:
+    found = named_model(model) if isinstance(model, str) else model
+    if found.max_rows is not None and n_rows > found.max_rows:
         unlimited = ", ".join(m.name for m in MODELS.values() if m.max_rows is None)
         raise TrainingError(
-            f"{model.name} is limited to {model.max_rows:,} training rows, and there are {n_rows:,}",
+            f"{found.name} is limited to {found.max_rows:,} training rows, and there are {n_rows:,}",
             f"use one of {unlimited}, or select fewer rows",
         )
+    return found

@@ -13,12 +13,11 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.errors import EncoderError, TrainingError
+from matlake.errors import EncoderError
 from matlake.regress.regressors.elemnet_numpy import Layers, ReluNetwork, Standard, activations, fresh_layers
 from matlake.regress.regressors.elemnet_training import train_layers
-from matlake.regress.regressors.fitting import Fitted
-from matlake.regress.regressors.regressor import Model, Parameters, Regressor, Rows, log_uniform, whatever_features
-from matlake.regress.regressors.scaling import fit_scaler
+from matlake.regress.regressors.fitting import deep_model
+from matlake.regress.regressors.regressor import Model, Parameters, Regressor, Rows
 from matlake.regress.regressors.training_settings import TrainingSettings
 
 HIDDEN_WIDTHS: Final = (1024,) * 4 + (512,) * 3 + (256,) * 3 + (128,) * 3 + (64,) * 2 + (32,)
@@ -32,9 +31,6 @@ class TransferMethod(StrEnum):
     MOD_FINE_TUNE = "mod-fine-tune"
     FREEZING = "freezing"
 
-
-_VALIDATED: Final = 0.1
-"""Share of the rows that are held out to end a training, unless rows are given for it."""
 
 Start: TypeAlias = Callable[[NDArray[Any], int], Layers]
 """From the rows to fit, prepared, and a seed to the weights that a training begins with."""
@@ -83,83 +79,14 @@ def fine_tuned(method: TransferMethod, source: Source) -> Model:
     )
 
 
-def fit_deep(
-    model: Model,
-    x: NDArray[np.float32],
-    y: NDArray[np.float64],
-    x_val: NDArray[np.float32],
-    y_val: NDArray[np.float64],
-    seed: int,
-    parameters: Parameters | None = None,
-    device: str = "cpu",
-) -> Fitted:
-    """Fit a deep network with rows that choose the best epoch, as the cross-property study does with 9 of 90 %.
-
-    Args:
-        model: ``ELEMNET`` or one of ``fine_tuned``.
-        x: float32 [n, d], rows to fit.
-        y: float64 [n], target in its unit.
-        x_val: float32 [m, d], rows that end the training.
-        y_val: float64 [m].
-        seed: Of weights and order of rows.
-        parameters: Of the model; by default those of its grid.
-        device: A torch device.
-
-    Raises:
-        TrainingError: The model is not a deep network, or there are no rows that end the training.
-        MissingExtraError: torch is not installed.
-    """
-    if model.fit_validated is None:
-        deep = ", ".join(f"{method}:ENCODER" for method in TransferMethod)
-        raise TrainingError(f"{model.name} is not a deep network", f"models that are: elemnet, {deep}")
-    if not len(x_val):
-        raise TrainingError("no rows are given that end the training", "give a tenth of the rows, or use fit_model")
-    mean, std = float(y.mean()), float(y.std()) or 1.0
-    scaler, features = fit_scaler(x) if model.scaled else (None, x)
-    fit = (features, (y - mean) / std)
-    validation = (scaler.transform(x_val) if scaler else x_val, (y_val - mean) / std)
-    chosen = parameters or model.grid(x.shape[1])[0]
-    return Fitted(scaler, model.fit_validated(chosen, fit, validation, seed, device), mean, std)
-
-
-def split_off(x: NDArray[Any], seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Hold out a tenth of the rows for validation, at least one; rows with equal features stay together.
-
-    Args:
-        x: [n, d].
-        seed: Of the draw.
-
-    Returns:
-        The rows to fit and the validation rows; all rows for both if all are equal.
-    """
-    rows = np.ascontiguousarray(x)
-    _, group = np.unique(rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel(), return_inverse=True)
-    rank = np.random.default_rng(seed).permutation(int(group.max()) + 1)[group]
-    order = np.argsort(rank, kind="stable")
-    wanted = rank[order[max(1, round(_VALIDATED * len(x))) - 1]]
-    held_out = rank <= wanted
-    if held_out.all():
-        return np.arange(len(x)), np.arange(len(x))
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
 def _model(
     name: str, start: Start, parameters: Parameters, known: Parameters, *, frozen: int = 0, scaled: bool = True
 ) -> Model:
-    def fit_validated(chosen: Parameters, fit: Rows, validation: Rows, seed: int, device: str = "cpu") -> Regressor:
-        settings = TrainingSettings(**{key: value for key, value in chosen.items() if key not in known})
-        return ReluNetwork(train_layers(start(fit[0], seed), fit, validation, settings, seed, frozen, device))
+    def fit_validated(chosen: Parameters, fit: Rows, validation: Rows, seed: int) -> Regressor:
+        settings = TrainingSettings.among(chosen)
+        return ReluNetwork(train_layers(start(fit[0], seed), fit, validation, settings, seed, frozen))
 
-    def fit(chosen: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int) -> Regressor:
-        rows, held_out = split_off(x, seed)
-        return fit_validated(chosen, (x[rows], y[rows]), (x[held_out], y[held_out]), seed)
-
-    def draw(rng: np.random.Generator, n_features: int) -> Parameters:  # noqa: ARG001 - the signature of ``Model.draw``
-        middle = parameters["learning_rate"]
-        return {**known, **parameters, "learning_rate": log_uniform(rng, middle / 3.0, middle * 3.0)}
-
-    grid = whatever_features([{**known, **parameters}])
-    return Model(name, fit, grid, draw, scaled=scaled, fit_validated=fit_validated)
+    return deep_model(name, {**known, **parameters}, fit_validated, scaled=scaled)
 
 
 def _fresh(x: NDArray[Any], seed: int) -> Layers:

@@ -1,6 +1,6 @@
 """Networks of ReLU layers with a linear output, as plain arrays: they predict without torch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
@@ -101,12 +101,9 @@ def fresh_layers(widths: Sequence[int], seed: int) -> Layers:
         widths: Of the input, the hidden layers and the output.
         seed: Of the draw.
     """
-    rng = np.random.default_rng(seed)
-    return tuple(_drawn(widths, rng))
-
-
-def _drawn(widths: Sequence[int], rng: np.random.Generator) -> Iterator[Dense]:
+    rng, layers = np.random.default_rng(seed), []
     for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
         gain = 1.0 if number == len(widths) - 1 else 2.0
         weights = rng.standard_normal((inputs, outputs), dtype=np.float32) * np.float32(np.sqrt(gain / inputs))
-        yield weights, np.zeros(outputs, dtype=np.float32)
+        layers.append((weights, np.zeros(outputs, dtype=np.float32)))
+    return tuple(layers)

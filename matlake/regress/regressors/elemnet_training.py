@@ -12,13 +12,7 @@ from matlake.regress.regressors.training_settings import TrainingSettings, requi
 
 
 def train_layers(
-    start: Layers,
-    fit: Rows,
-    validation: Rows,
-    settings: TrainingSettings,
-    seed: int,
-    frozen: int = 0,
-    device: str = "cpu",
+    start: Layers, fit: Rows, validation: Rows, settings: TrainingSettings, seed: int, frozen: int = 0
 ) -> Layers:
     """Train a ReLU network, and keep the weights of the epoch with the smallest validation error.
 
@@ -32,24 +26,21 @@ def train_layers(
         seed: Of the order of rows.
         frozen: Leading layers that keep their weights. Rows go through them once, before the training, and the layers
             behind them are trained on standardised activations.
-        device: A torch device.
 
     Raises:
         MissingExtraError: torch is not installed.
     """
     require_torch()
     if not frozen:
-        return _train_all(start, fit, validation, settings, seed, device)
+        return _train_all(start, fit, validation, settings, seed)
     kept, trained = start[:frozen], start[frozen:]
     x, x_validation = (np.maximum(activations(kept, rows[0]), 0.0) for rows in (fit, validation))
     standard = Standard.of(x)
     rows = (standard.apply(x), fit[1]), (standard.apply(x_validation), validation[1])
-    return (*kept, *standard.out_of(_train_all(standard.into(trained), *rows, settings, seed, device)))
+    return (*kept, *standard.out_of(_train_all(standard.into(trained), *rows, settings, seed)))
 
 
-def _train_all(
-    start: Layers, fit: Rows, validation: Rows, settings: TrainingSettings, seed: int, device: str
-) -> Layers:
+def _train_all(start: Layers, fit: Rows, validation: Rows, settings: TrainingSettings, seed: int) -> Layers:
     import torch
     from torch import nn
 
@@ -58,11 +49,11 @@ def _train_all(
 
     linear = [linear_of(layer) for layer in start]
     hidden = [module for layer in linear[:-1] for module in (layer, nn.ReLU())]
-    network = nn.Sequential(*hidden, linear[-1], nn.Flatten(0)).to(device)
+    network = nn.Sequential(*hidden, linear[-1], nn.Flatten(0))
     return train_on_rows(
         network,
-        tensors(fit, device),
-        tensors(validation, device),
+        tensors(fit),
+        tensors(validation),
         settings,
         seed,
         loss=lambda x, y: nn.functional.l1_loss(network(x), y),

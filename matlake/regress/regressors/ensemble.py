@@ -12,6 +12,8 @@ from matlake.regress.regressors.regressor import Model, Parameters
 
 ENSEMBLE: Final = "ensemble"
 
+MOST_PICKS: Final = 10
+
 
 @dataclass(frozen=True)
 class WeightedMean:
@@ -32,25 +34,14 @@ class WeightedMean:
 
 
 def ensemble_parameters(members: list[tuple[str, Parameters, float]]) -> Parameters:
-    """Return the parameters of an ensemble, as they go into a card.
-
-    Args:
-        members: Name of a model of ``MODELS``, its parameters, and its weight.
-    """
-    return {
-        "members": [
-            {"model": model, "parameters": parameters, "weight": weight} for model, parameters, weight in members
-        ]
-    }
+    """Return the parameters of an ensemble of models by name, with their parameters and weights, as a card has them."""
+    return {"members": [{"model": name, "parameters": chosen, "weight": weight} for name, chosen, weight in members]}
 
 
 def ensemble_model(parameters: Parameters) -> Model:
-    """Return an ensemble as a kind of regressor whose only parameters are those given.
+    """Return an ensemble as a kind of regressor whose only parameters are those given, of ``ensemble_parameters``.
 
     It is made from what a search has found, so it has no name in ``MODELS``.
-
-    Args:
-        parameters: Of ``ensemble_parameters``.
     """
     return Model(ENSEMBLE, _fit_ensemble, lambda _: [parameters], lambda _, __: parameters, scaled=False)
 
@@ -61,3 +52,36 @@ def _fit_ensemble(parameters: Parameters, x: NDArray[Any], y: NDArray[np.float64
         tuple(fit_model(MODELS[member["model"]], member["parameters"], x, y, seed) for member in members),
         np.array([member["weight"] for member in members]),
     )
+
+
+def choose_members(
+    y: NDArray[np.float64], predictions: NDArray[np.float64], most_members: int | None = None
+) -> NDArray[np.float64]:
+    """Return weights that make the mean absolute error of a weighted mean small.
+
+    Members are added one at a time, each time the one that helps most, also again, as long as one helps (Caruana et
+    al., Proc. ICML 2004, 18): weights are counts, so that few rows cannot fit them closely.
+
+    Args:
+        y: float64 [n], measured.
+        predictions: float64 [k, n], of k fits for the same rows.
+        most_members: How many may get a weight; None for no limit.
+
+    Returns:
+        float64 [k], not negative, with sum 1.
+    """
+    counts = np.zeros(len(predictions))
+    total = np.zeros(len(y))
+    error = np.inf
+    for picks in range(1, MOST_PICKS + 1):
+        errors = np.abs((total + predictions) / picks - y).mean(axis=1)
+        if most_members is not None and np.count_nonzero(counts) >= most_members:
+            errors[counts == 0.0] = np.inf
+        best = int(np.argmin(errors))
+        if errors[best] >= error:
+            break
+        error = float(errors[best])
+        counts[best] += 1.0
+        total += predictions[best]
+    weights: NDArray[np.float64] = counts / counts.sum()
+    return weights

@@ -5,22 +5,21 @@ Miklaucic and Hu, arXiv 2408.09297, the short and wide one with layer normalisat
 learning is done with.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
+from matlake.regress.regressors.adversarial.settings import settings_of
 from matlake.regress.regressors.elemnet import HIDDEN_WIDTHS as WIDTHS_17
-from matlake.regress.regressors.elemnet import split_off
-from matlake.regress.regressors.regressor import Model, Parameters, Regressor, Rows, log_uniform
+from matlake.regress.regressors.fitting import deep_model
+from matlake.regress.regressors.regressor import Model, Parameters, Regressor, Rows
 from matlake.regress.regressors.training_settings import TrainingSettings, require_torch
 
 if TYPE_CHECKING:
     from matlake.regress.regressors.ir_net_torch import TorchNetwork
-    from matlake.regress.regressors.ir_net_training import MakeAdversary
 
 WIDTHS: Final = (2048, 1024, 512)
 """Of the blocks of the paper's network."""
@@ -49,50 +48,29 @@ class IrNet:
     training: Parameters
 
 
-@dataclass(frozen=True)
-class AdversaryOf:
-    """How a model's fits make their adversary.
-
-    Attributes:
-        parameters: For the head's card.
-        make: From a model's parameters and a seed to what makes the adversary.
-    """
-
-    parameters: Parameters
-    make: "Callable[[Parameters, int], MakeAdversary]"
-
-
-def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: AdversaryOf | None = None) -> Model:
+def ir_net_model(kind: IrNet, widths: tuple[int, ...] | None = None, adversary: Parameters | None = None) -> Model:
     """Return an IR-net as a model.
 
     Args:
         kind: Which.
         widths: Of its blocks; by default those of the kind.
-        adversary: Adds adversarial samples; None to learn from the rows alone.
+        adversary: The ``adversarial_parameters``, to learn from adversarial samples too.
     """
-    usual = {"widths": list(widths or kind.widths), "dropout": kind.dropout, **kind.training}
-    usual |= adversary.parameters if adversary else {}
+    usual = {"widths": list(widths or kind.widths), "dropout": kind.dropout, **kind.training, **(adversary or {})}
 
-    def fit_validated(chosen: Parameters, fit: Rows, validation: Rows, seed: int, device: str = "cpu") -> Regressor:
+    def fit_validated(chosen: Parameters, fit: Rows, validation: Rows, seed: int) -> Regressor:
         require_torch()
         from matlake.regress.regressors.ir_net_training import train_ir_net
 
-        make = adversary.make(chosen, seed) if adversary else None
+        make = None
+        if adversary:
+            from matlake.regress.regressors.adversarial.training import Learner
+
+            make = partial(Learner, settings=settings_of(chosen), seed=seed)
         start = start_of(kind, chosen, fit[0].shape[1], seed)
-        return train_ir_net(start, fit, validation, training_settings(chosen), seed, make, device).kept
+        return train_ir_net(start, fit, validation, TrainingSettings.among(chosen), seed, make).kept
 
-    def fit(chosen: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int) -> Regressor:
-        rows, held_out = split_off(np.asarray(x, dtype=np.float32), seed)
-        return fit_validated(chosen, (x[rows], y[rows]), (x[held_out], y[held_out]), seed)
-
-    def grid(n_features: int) -> list[Parameters]:  # noqa: ARG001 - the signature of ``Model.grid``
-        return [usual]
-
-    def draw(rng: np.random.Generator, n_features: int) -> Parameters:  # noqa: ARG001 - the signature of ``Model.draw``
-        middle = usual["learning_rate"]
-        return {**usual, "learning_rate": log_uniform(rng, middle / 3.0, middle * 3.0)}
-
-    return Model(kind.name, fit, grid, draw, fit_validated=fit_validated)
+    return deep_model(kind.name, usual, fit_validated, compared=np.float32)
 
 
 def start_of(kind: IrNet, parameters: Parameters, inputs: int, seed: int) -> "TorchNetwork":
@@ -102,12 +80,6 @@ def start_of(kind: IrNet, parameters: Parameters, inputs: int, seed: int) -> "To
     return fresh_network(
         inputs, parameters["widths"], kind.norm, parameters["dropout"], projected=kind.projected, seed=seed
     )
-
-
-def training_settings(parameters: Parameters) -> TrainingSettings:
-    """Return those of a model's parameters that are about the training."""
-    known = {field.name for field in fields(TrainingSettings)}
-    return TrainingSettings(**{name: value for name, value in parameters.items() if name in known})
 
 
 def parse_widths(text: str) -> tuple[int, ...]:

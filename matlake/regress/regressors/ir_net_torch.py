@@ -112,8 +112,8 @@ def _folded(dense: Dense, norm: nn.BatchNorm1d) -> Dense:
     if norm.running_mean is None or norm.running_var is None:
         raise TypeError("the batch normalisation keeps no statistics")
     spread = torch.sqrt(norm.running_var.double() + norm.eps)
-    factor = (norm.weight.detach().double() / spread).cpu().numpy()
-    shift = norm.bias.detach().double().cpu().numpy() - norm.running_mean.double().cpu().numpy() * factor
+    factor = (norm.weight.detach().double() / spread).numpy()
+    shift = norm.bias.detach().double().numpy() - norm.running_mean.double().numpy() * factor
     weights, biases = dense
     return (weights * factor).astype(np.float32), (biases * factor + shift).astype(np.float32)
 
@@ -124,7 +124,7 @@ def dense_of(linear: nn.Linear) -> Dense:
 
 
 def _array(values: torch.Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return values.detach().cpu().numpy().astype(np.float32, copy=True)
+    return values.detach().numpy().astype(np.float32, copy=True)
 
 
 def linear_of(dense: Dense) -> nn.Linear:

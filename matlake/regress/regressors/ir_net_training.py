@@ -5,10 +5,10 @@ the epoch that does best on the validation rows is kept where these are many.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TypeAlias
 
 import torch
 
@@ -26,12 +26,8 @@ _ONE_THREAD = 1_000_000
 """Weights up to which a network is trained on one thread. Its steps are too short to share: on a busy machine, where
 threads wait for each other, several take ten times as long."""
 
-
-class MakeAdversary(Protocol):
-    """Makes an adversary of a network."""
-
-    def __call__(self, network: TorchNetwork, x: torch.Tensor, y: torch.Tensor, /) -> Adversary:
-        """Return it for the rows [n, d] that are fitted, and their standardised target [n]."""
+MakeAdversary: TypeAlias = Callable[[TorchNetwork, torch.Tensor, torch.Tensor], Adversary]
+"""From a network, the rows [n, d] that are fitted and their standardised target [n] to its adversary."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,6 @@ def train_ir_net(
     settings: TrainingSettings,
     seed: int,
     make_adversary: MakeAdversary | None = None,
-    device: str = "cpu",
 ) -> TrainedIrNet:
     """Train a network.
 
@@ -71,12 +66,10 @@ def train_ir_net(
         settings: How to train.
         seed: Of the order of rows and of dropout.
         make_adversary: Where adversarial samples are to be learned from too.
-        device: A torch device.
     """
     from matlake.networks.training_history import TrainingHistory
 
-    network.to(device)
-    rows = tensors(fit, device)
+    rows = tensors(fit)
     adversary = make_adversary(network, *rows) if make_adversary else None
     enough = len(validation[0]) >= CHOOSING_ROWS
 
@@ -88,7 +81,7 @@ def train_ir_net(
         found = train_on_rows(
             network,
             rows,
-            tensors(validation, device),
+            tensors(validation),
             settings if enough else replace(settings, patience=settings.epochs),
             seed,
             loss=loss,

@@ -5,45 +5,37 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.regressor import Model, Parameters, Regressor, log_uniform, whatever_features
+from matlake.regress.regressors.regressor import (
+    FitRegressor,
+    Model,
+    Parameters,
+    Regressor,
+    log_uniform,
+    whatever_features,
+)
 
 _MAX_SWEEPS: Final = 2000
 _MAX_EPOCHS: Final = 200
 
 
-def _fit_ridge(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:  # noqa: ARG001 - one signature for all
-    from sklearn.linear_model import Ridge
+def _linear(name: str, **constants: Any) -> FitRegressor:
+    """Return a function that fits a model of ``sklearn.linear_model``, imported when it is used.
 
-    return _fitted(Ridge(**parameters, copy_X=False), z, y)
+    Args:
+        name: Name of its class.
+        constants: Its parameters that no search varies.
+    """
 
+    def fit(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:
+        from sklearn import linear_model
 
-def _fit_linear(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:  # noqa: ARG001 - one signature for all
-    from sklearn.linear_model import LinearRegression
+        estimator = getattr(linear_model, name)(**parameters, **constants)
+        if "random_state" in estimator.get_params():
+            estimator.set_params(random_state=seed)
+        regressor: Regressor = estimator.fit(z, y)
+        return regressor
 
-    return _fitted(LinearRegression(**parameters, copy_X=False), z, y)
-
-
-def _fit_lasso(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:  # noqa: ARG001 - one signature for all
-    from sklearn.linear_model import Lasso
-
-    return _fitted(Lasso(**parameters, max_iter=_MAX_SWEEPS, precompute=True), z, y)
-
-
-def _fit_elastic_net(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:  # noqa: ARG001 - one signature for all
-    from sklearn.linear_model import ElasticNet
-
-    return _fitted(ElasticNet(**parameters, max_iter=_MAX_SWEEPS, precompute=True), z, y)
-
-
-def _fit_sgd(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:
-    from sklearn.linear_model import SGDRegressor
-
-    return _fitted(SGDRegressor(**parameters, max_iter=_MAX_EPOCHS, tol=1e-4, random_state=seed), z, y)
-
-
-def _fitted(estimator: Any, z: NDArray[np.float64], y: NDArray[np.float64]) -> Regressor:
-    regressor: Regressor = estimator.fit(z, y)
-    return regressor
+    return fit
 
 
 def _sgd_parameters(n_features: int, loss: str, alpha: float, step: float) -> Parameters:
@@ -63,21 +55,21 @@ def _draw_sgd(rng: np.random.Generator, n_features: int) -> Parameters:
 
 RIDGE: Final = Model(
     "ridge",
-    _fit_ridge,
+    _linear("Ridge", copy_X=False),
     whatever_features([{"alpha": alpha} for alpha in (100.0, 10.0, 1000.0)]),
     lambda rng, _: {"alpha": log_uniform(rng, 1e-1, 1e4)},
 )
-LINEAR: Final = Model("linear", _fit_linear, whatever_features([{}]), lambda _rng, _: {})
+LINEAR: Final = Model("linear", _linear("LinearRegression", copy_X=False), whatever_features([{}]), lambda _rng, _: {})
 LASSO: Final = Model(
     "lasso",
-    _fit_lasso,
+    _linear("Lasso", max_iter=_MAX_SWEEPS, precompute=True),
     whatever_features([{"alpha": alpha} for alpha in (0.01, 0.003, 0.03)]),
     lambda rng, _: {"alpha": log_uniform(rng, 1e-3, 1e-1)},
 )
 ELASTIC_NET: Final = Model(
     "elastic-net",
-    _fit_elastic_net,
+    _linear("ElasticNet", max_iter=_MAX_SWEEPS, precompute=True),
     whatever_features([{"alpha": alpha, "l1_ratio": 0.5} for alpha in (0.01, 0.003, 0.03)]),
     lambda rng, _: {"alpha": log_uniform(rng, 1e-3, 1e-1), "l1_ratio": float(rng.choice([0.1, 0.3, 0.5, 0.7, 0.9]))},
 )
-SGD: Final = Model("sgd", _fit_sgd, _sgd_grid, _draw_sgd)
+SGD: Final = Model("sgd", _linear("SGDRegressor", max_iter=_MAX_EPOCHS, tol=1e-4), _sgd_grid, _draw_sgd)

@@ -11,7 +11,7 @@ from matlake.encoders.card import MODEL_FILE, read_card
 from matlake.encoders.composition_encoder import FRACTIONS
 from matlake.encoders.session import read_audited
 from matlake.errors import EncoderError
-from matlake.regress.regressors.elemnet_numpy import Layers
+from matlake.regress.regressors.elemnet_numpy import Dense, Layers
 
 if TYPE_CHECKING:
     import onnx
@@ -52,7 +52,7 @@ def read_source_layers(folder: Path) -> Layers:
     return layers
 
 
-def _chain(graph: "onnx.GraphProto", name: str) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+def _chain(graph: "onnx.GraphProto", name: str) -> Iterator[Dense]:
     """Walk from the input to the prediction: dense layers alternate with ReLU, and nothing else has a say."""
     constants = _constants(graph)
     waiting = [node for node in graph.node if any(entry and entry not in constants for entry in node.input)]
@@ -72,9 +72,7 @@ def _chain(graph: "onnx.GraphProto", name: str) -> Iterator[tuple[NDArray[np.flo
         raise _not_a_chain(name, "its output is not linear")
 
 
-def _dense(
-    node: "onnx.NodeProto", constants: dict[str, NDArray[np.float32]], name: str
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _dense(node: "onnx.NodeProto", constants: dict[str, NDArray[np.float32]], name: str) -> Dense:
     import onnx
 
     settings = _GEMM_DEFAULTS | {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
@@ -95,11 +93,7 @@ def _constants(graph: "onnx.GraphProto") -> dict[str, NDArray[np.float32]]:
             constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
         elif node.op_type in ("Cast", "Identity") and node.input[0] in constants:
             constants[node.output[0]] = constants[node.input[0]]
-    return {name: _as_float32(values) for name, values in constants.items()}
-
-
-def _as_float32(values: NDArray[Any]) -> NDArray[Any]:
-    return values.astype(np.float32) if values.dtype.kind == "f" else values
+    return {name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in constants.items()}
 
 
 def _not_a_chain(name: str, reason: str) -> EncoderError:

@@ -18,21 +18,14 @@ class Regressor(Protocol):
         """Return predictions [n] for features [n, d], prepared as those it was fitted to."""
 
 
-class ValidatedFit(Protocol):
-    """Fits a deep network."""
+FitRegressor: TypeAlias = Callable[[Parameters, NDArray[Any], NDArray[np.float64], int], Regressor]
+"""From parameters, features [n, d], standardised target float64 [n] and a seed to a fitted regressor."""
 
-    def __call__(
-        self, parameters: Parameters, fit: Rows, validation: Rows, seed: int, /, device: str = "cpu"
-    ) -> Regressor:
-        """Return the network of the epoch with the smallest error on the rows ``validation``.
+ValidatedFit: TypeAlias = Callable[[Parameters, Rows, Rows, int], Regressor]
+"""From parameters, rows to fit, rows to validate on and a seed to the network of the epoch that is best on the latter.
 
-        Args:
-            parameters: Of the model.
-            fit: Prepared features [n, d] and standardised target float64 [n].
-            validation: The same of rows that are not fitted.
-            seed: Of weights and order of rows.
-            device: A torch device.
-        """
+Rows are prepared features [n, d] and a standardised target float64 [n].
+"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +34,7 @@ class Model:
 
     Attributes:
         name: What ``--model`` takes.
-        fit: From parameters, features [n, d], standardised target float64 [n] and a seed to a fitted regressor.
+        fit: Fits it.
         grid: Gives the parameter sets to try for a number of features; the first is the default.
         draw: Draws a parameter set for a number of features, for a search beyond the grid.
         max_rows: Most training rows it is meant for; None for no limit.
@@ -52,7 +45,7 @@ class Model:
     """
 
     name: str
-    fit: Callable[[Parameters, NDArray[Any], NDArray[np.float64], int], Regressor]
+    fit: FitRegressor
     grid: Callable[[int], list[Parameters]]
     draw: Callable[[np.random.Generator, int], Parameters]
     max_rows: int | None = None

@@ -87,7 +87,6 @@ def train_on_rows(
     from matlake.networks.training_loop import OneCycle, Training, run_epochs
 
     x, y = fit
-    device = str(x.device)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
@@ -97,8 +96,8 @@ def train_on_rows(
 
     def batches(epoch: int) -> Sequence[torch.Tensor]:
         rows = adversary.rows(epoch) if adversary else None
-        rows = torch.arange(len(x), device=device) if rows is None else rows
-        return cut(rows[torch.randperm(len(rows), generator=order).to(device)], batch_rows(len(x)))
+        rows = torch.arange(len(x)) if rows is None else rows
+        return cut(rows[torch.randperm(len(rows), generator=order)], batch_rows(len(x)))
 
     def keep() -> None:
         nonlocal best
@@ -114,7 +113,7 @@ def train_on_rows(
     )
     history: list[EpochReport] = []
     start_error = mean_absolute_error(network, *validation)
-    with seeded(seed, device):
+    with seeded(seed):
         best_epoch = run_epochs(training, optimizer, cycle, settings.patience, history, start_error)
     return TrainedOnRows(best, weights(), best_epoch, tuple(history))
 
@@ -131,19 +130,15 @@ def mean_absolute_error(network: nn.Module, x: torch.Tensor, y: torch.Tensor) ->
     return float((predicted(network, x) - y).abs().mean())
 
 
-def tensors(rows: Rows, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+def tensors(rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
     """Return features and target as float32 tensors."""
     x, y = rows
-    return (
-        torch.from_numpy(np.array(x, dtype=np.float32, order="C")).to(device),
-        torch.from_numpy(y.astype(np.float32)).to(device),
-    )
+    return torch.from_numpy(np.array(x, dtype=np.float32, order="C")), torch.from_numpy(y.astype(np.float32))
 
 
 @contextmanager
-def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Draw from a seed inside, and leave torch's own state as it was."""
-    devices = [torch.device(device)] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         yield

@@ -7,8 +7,8 @@ steps.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
 
 from matlake.extras import require_extra
 
@@ -36,6 +36,11 @@ class TrainingSettings:
     steps: int
     patience: int
     weight_decay: float = 0.0
+
+    @classmethod
+    def among(cls, parameters: dict[str, Any]) -> Self:
+        """Return those of a model's parameters that are about the training."""
+        return cls(**{field.name: parameters[field.name] for field in fields(cls) if field.name in parameters})
 
     def epochs_for(self, n_rows: int) -> int:
         """Return how many epochs a training on a number of rows has, at least one."""

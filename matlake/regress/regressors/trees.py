@@ -1,14 +1,19 @@
 """Decision trees and the ensembles made of them. 4,096 leaves a tree bound a head, however many rows there are."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.regressor import Model, Parameters, Regressor, log_uniform, whatever_features
+from matlake.regress.regressors.regressor import (
+    FitRegressor,
+    Model,
+    Parameters,
+    Regressor,
+    log_uniform,
+    whatever_features,
+)
 
 MAX_LEAVES: Final = 4096
 
@@ -16,58 +21,33 @@ MAX_LEAVES: Final = 4096
 def _fit_tree(parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int) -> Regressor:
     from sklearn.tree import DecisionTreeRegressor
 
-    return _fitted(DecisionTreeRegressor(**parameters, max_leaf_nodes=MAX_LEAVES, random_state=seed), x, y)
+    tree: Regressor = DecisionTreeRegressor(**parameters, max_leaf_nodes=MAX_LEAVES, random_state=seed).fit(x, y)
+    return tree
 
 
-def _fit_random_forest(parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int) -> Regressor:
-    from sklearn.ensemble import RandomForestRegressor
+def _ensemble_of(trees: Parameters | None, name: str, **constants: Any) -> FitRegressor:
+    """Return a function that fits an ensemble of ``sklearn.ensemble``, imported when it is used.
 
-    return _fitted(RandomForestRegressor(**parameters, max_leaf_nodes=MAX_LEAVES, random_state=seed), x, y)
+    Trees grow in all threads. Predictions stay in one: several would add the trees up in an order that varies.
 
+    Args:
+        trees: Settings of its trees; None for an ensemble that makes its own.
+        name: Name of its class.
+        constants: Its parameters that no search varies.
+    """
 
-def _fit_extra_trees(parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int) -> Regressor:
-    from sklearn.ensemble import ExtraTreesRegressor
+    def fit(parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int) -> Regressor:
+        from joblib import parallel_config
+        from sklearn import ensemble
+        from sklearn.tree import DecisionTreeRegressor
 
-    return _fitted(ExtraTreesRegressor(**parameters, max_leaf_nodes=MAX_LEAVES, random_state=seed), x, y)
+        tree = [] if trees is None else [DecisionTreeRegressor(**trees, max_leaf_nodes=MAX_LEAVES)]
+        estimator = getattr(ensemble, name)(*tree, **parameters, **constants, random_state=seed)
+        with parallel_config(backend="threading", n_jobs=os.cpu_count()):
+            regressor: Regressor = estimator.fit(x, y)
+        return regressor
 
-
-def _fit_bagging(parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int) -> Regressor:
-    from sklearn.ensemble import BaggingRegressor
-    from sklearn.tree import DecisionTreeRegressor
-
-    tree = DecisionTreeRegressor(max_leaf_nodes=MAX_LEAVES)
-    return _fitted(BaggingRegressor(tree, **parameters, random_state=seed), x, y)
-
-
-def _fit_adaboost(parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int) -> Regressor:
-    from sklearn.ensemble import AdaBoostRegressor
-    from sklearn.tree import DecisionTreeRegressor
-
-    tree = DecisionTreeRegressor(max_features="sqrt", max_leaf_nodes=MAX_LEAVES)
-    return _fitted(AdaBoostRegressor(tree, **parameters, random_state=seed), x, y)
-
-
-def _fit_gradient_boosting(
-    parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int
-) -> Regressor:
-    from sklearn.ensemble import GradientBoostingRegressor
-
-    return _fitted(GradientBoostingRegressor(**parameters, subsample=0.5, max_features="sqrt", random_state=seed), x, y)
-
-
-def _fitted(estimator: Any, x: NDArray[np.float32], y: NDArray[np.float64]) -> Regressor:
-    with _threads():
-        regressor: Regressor = estimator.fit(x, y)
-    return regressor
-
-
-@contextmanager
-def _threads() -> Iterator[None]:
-    """Grow trees in all threads. Predictions stay in one: several would add the trees up in an order that varies."""
-    from joblib import parallel_config
-
-    with parallel_config(backend="threading", n_jobs=os.cpu_count()):
-        yield
+    return fit
 
 
 def _draw_forest(rng: np.random.Generator, n_features: int) -> Parameters:
@@ -107,10 +87,16 @@ DECISION_TREE: Final = Model(
     lambda rng, _: {"min_samples_leaf": int(rng.integers(1, 20))},
     scaled=False,
 )
-RANDOM_FOREST: Final = Model("random-forest", _fit_random_forest, _FOREST_GRID, _draw_forest, scaled=False)
+RANDOM_FOREST: Final = Model(
+    "random-forest",
+    _ensemble_of(None, "RandomForestRegressor", max_leaf_nodes=MAX_LEAVES),
+    _FOREST_GRID,
+    _draw_forest,
+    scaled=False,
+)
 EXTRA_TREES: Final = Model(
     "extra-trees",
-    _fit_extra_trees,
+    _ensemble_of(None, "ExtraTreesRegressor", max_leaf_nodes=MAX_LEAVES),
     # A third of the features at a split is 3 % better on attributes (docs/transfer.md), and costs four times as much.
     lambda d: [*_FOREST_GRID(d), {"n_estimators": 100, "max_features": 0.33, "min_samples_leaf": 1}],
     _draw_forest,
@@ -118,14 +104,14 @@ EXTRA_TREES: Final = Model(
 )
 BAGGING: Final = Model(
     "bagging",
-    _fit_bagging,
+    _ensemble_of({}, "BaggingRegressor"),
     whatever_features([{"n_estimators": 50, "max_features": share} for share in (0.3, 1.0)]),
     lambda rng, _: {"n_estimators": 50, "max_features": float(rng.choice([0.1, 0.2, 0.3, 0.5, 0.7, 1.0]))},
     scaled=False,
 )
 ADABOOST: Final = Model(
     "adaboost",
-    _fit_adaboost,
+    _ensemble_of({"max_features": "sqrt"}, "AdaBoostRegressor"),
     whatever_features(
         [
             *({"n_estimators": 50, "learning_rate": 1.0, "loss": loss} for loss in ("linear", "square")),
@@ -137,7 +123,7 @@ ADABOOST: Final = Model(
 )
 GRADIENT_BOOSTING: Final = Model(
     "gradient-boosting",
-    _fit_gradient_boosting,
+    _ensemble_of(None, "GradientBoostingRegressor", subsample=0.5, max_features="sqrt"),
     whatever_features([{"n_estimators": 300, "learning_rate": 0.05, "max_depth": depth} for depth in (6, 3)]),
     _draw_gradient_boosting,
     scaled=False,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.regressors import Fitted, Model, Parameters, fit_model
-from matlake.regress.regressors.elemnet import fit_deep
+from matlake.regress.regressors.fitting import fit_deep
 from matlake.store.lake import Lake
 from matlake.studies.transfer.configurations import NETWORKS, Trial
 

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.regressors import Fitted
-from matlake.regress.regressors.ensemble import ENSEMBLE
-from matlake.regress.regressors.ensemble_selection import choose_members
+from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members
 from matlake.regress.splits import Rows, grouped_folds, subsample
 from matlake.studies.measurement import Measurement, with_errors
 from matlake.studies.runner import Runner, key_of

@@ -149,9 +149,11 @@ def test_training_without_scikit_learn_says_what_to_install(
 def test_training_without_matplotlib_leaves_the_plots_out_and_says_so(
     embedded: matlake.Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("matlake.regress.heads.train.is_installed", lambda name: name != "matplotlib")
+    monkeypatch.setattr("matlake.regress.heads.plots.is_installed", lambda name: name != "matplotlib")
     notes: list[str] = []
-    result = train(embedded, TrainRequest("band_gap_eV", ["fractions"], "ridge", name="plain"), notes.append)
+    result = train(
+        embedded, TrainRequest("band_gap_eV", ["fractions"], "ridge", name="plain"), Progress(note=notes.append)
+    )
     assert [note for note in notes if "matlake[plots]" in note] == [
         "plots are left out: they need pip install 'matlake[plots]'"
     ]

@@ -15,8 +15,9 @@ from matlake.materials.compositions import element_fractions
 from matlake.materials.formula import parse_formula
 from matlake.regress.onnx.convert import check_parity, convert
 from matlake.regress.regressors import MODELS, Fitted, elemnet, fit_model
-from matlake.regress.regressors.elemnet import ELEMNET, Source, TransferMethod, fine_tuned, fit_deep, split_off
+from matlake.regress.regressors.elemnet import ELEMNET, Source, TransferMethod, fine_tuned
 from matlake.regress.regressors.elemnet_numpy import ReluNetwork
+from matlake.regress.regressors.fitting import fit_deep, split_off
 from matlake.regress.regressors.pretrained_layers import read_source_layers
 
 pytest.importorskip("torch", reason="needs the extra 'train'")

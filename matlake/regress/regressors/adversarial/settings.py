@@ -51,10 +51,6 @@ class AdversarialSettings:
     first_weight: float = 100.0
     weight_step: float = 20.0
 
-    def document(self) -> dict[str, Any]:
-        """Return them as parameters of a model."""
-        return asdict(self)
-
 
 USUAL: Final = {
     CAL: AdversarialSettings(),
@@ -63,13 +59,22 @@ USUAL: Final = {
 """By method. SAL learns from adversarial samples alone."""
 
 
+def adversarial_parameters(method: str, settings: AdversarialSettings | None = None) -> dict[str, Any]:
+    """Return the parameters that a model has for learning from adversarial samples.
+
+    Args:
+        method: ``cal`` or ``sal``.
+        settings: Its constants; by default the usual ones.
+
+    Raises:
+        TrainingError: Unknown method.
+    """
+    if method not in METHODS:
+        raise TrainingError(f"unknown adversarial method {method!r}", f"methods: {', '.join(METHODS)}")
+    return {"adversarial": method, **asdict(settings or USUAL[method])}
+
+
 def settings_of(parameters: dict[str, Any]) -> AdversarialSettings:
     """Return those of a model's parameters that are about the adversary."""
     known = {field.name for field in fields(AdversarialSettings)}
     return AdversarialSettings(**{name: value for name, value in parameters.items() if name in known})
-
-
-def check_method(method: str) -> None:
-    """Raise TrainingError unless a method of adversarial learning is known."""
-    if method not in METHODS:
-        raise TrainingError(f"unknown adversarial method {method!r}", f"methods: {', '.join(METHODS)}")

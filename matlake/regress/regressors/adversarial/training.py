@@ -61,18 +61,18 @@ class Samples:
         """Return where an attack on rows [n, d] begins."""
         if self.y is not None:
             return x
-        return x + self.rate * torch.randn(x.shape, generator=self.draws).to(x.device)
+        return x + self.rate * torch.randn(x.shape, generator=self.draws)
 
     def worst(self, share: float) -> torch.Tensor:
         """Return the share of the rows with the largest loss; all in the same order where no target is known."""
         if self.y is None:
-            return torch.arange(len(self.x), device=self.x.device)
+            return torch.arange(len(self.x))
         count = min(len(self.x), max(_FEWEST, round(share * len(self.x))))
         return torch.topk(losses_of(self.network, self.x, self.y), count).indices
 
     def batches(self, rows: torch.Tensor, size: int, most: int) -> Iterator[torch.Tensor]:
         """Draw at most so many batches from rows."""
-        drawn = rows[torch.randperm(len(rows), generator=self.draws).to(rows.device)][: size * most]
+        drawn = rows[torch.randperm(len(rows), generator=self.draws)][: size * most]
         yield from torch.tensor_split(drawn, max(1, math.ceil(len(drawn) / size)))
 
 
@@ -102,12 +102,12 @@ class Learner:
         self.samples = samples or Samples(network, x, y, settings.attack_rate, seed)
         self.optimizer = torch.optim.Adam(network.parameters(), lr=settings.theta_rate, fused=True)
         self.every = max(1, round(settings.apart / steps_an_epoch(len(x))))
-        self.costs = Weights(x.shape[1], settings.first_weight, settings.weight_step, x.device)
+        self.costs = Weights(x.shape[1], settings.first_weight, settings.weight_step)
         self.costs_by_round = [self._current_costs()]
         drawn = np.sort(np.random.default_rng(seed).permutation(len(x))[:RISK_ROWS])
-        found = cut_environments(x.cpu().numpy()[drawn], settings.environments, settings.cut, seed)
-        self.risk_rows = torch.from_numpy(drawn).to(x.device)
-        self.environments = torch.from_numpy(found).to(x.device)
+        found = cut_environments(x.numpy()[drawn], settings.environments, settings.cut, seed)
+        self.risk_rows = torch.from_numpy(drawn)
+        self.environments = torch.from_numpy(found)
 
     @property
     def weights(self) -> NDArray[np.float32]:
@@ -120,7 +120,7 @@ class Learner:
             return None
         if self.settings.clean == "worst":
             return self.samples.worst(self.settings.share)
-        return torch.empty(0, dtype=torch.long, device=self.x.device)
+        return torch.empty(0, dtype=torch.long)
 
     def turn(self, epoch: int, factor: float) -> "Attack | None":
         """Play a round when it is time: attack, train on what came of it, move the transport costs."""
@@ -165,4 +165,4 @@ class Learner:
         return before
 
     def _current_costs(self) -> NDArray[np.float32]:
-        return np.asarray(self.costs.values.cpu().numpy(), dtype=np.float32).copy()
+        return np.asarray(self.costs.values.numpy(), dtype=np.float32).copy()

@@ -18,17 +18,16 @@ Parameters = Mapping[str, torch.Tensor]
 class Weights:
     """Transport costs of the features: at least ``FLOOR``; one that falls below is frozen there."""
 
-    def __init__(self, features: int, first: float, step: float, device: str | torch.device = "cpu") -> None:
+    def __init__(self, features: int, first: float, step: float) -> None:
         """Begin with equal weights.
 
         Args:
             features: Number of weights.
             first: Value of all of them.
             step: Largest change in an update.
-            device: A torch device.
         """
-        self.values = torch.full((features,), first, device=device)
-        self.frozen = torch.zeros(features, dtype=torch.bool, device=device)
+        self.values = torch.full((features,), first)
+        self.frozen = torch.zeros(features, dtype=torch.bool)
         self.step = step
 
     @property
@@ -65,7 +64,7 @@ def environment_losses(
     """
     losses = torch.nn.functional.smooth_l1_loss(network(x), y, reduction="none")
     counts = torch.bincount(environments)
-    sums = torch.zeros(len(counts), dtype=losses.dtype, device=losses.device).index_add(0, environments, losses)
+    sums = torch.zeros(len(counts), dtype=losses.dtype).index_add(0, environments, losses)
     return (sums / counts.clamp(min=1))[counts > 0]
 
 

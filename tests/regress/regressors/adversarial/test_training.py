@@ -9,8 +9,12 @@ from matlake.networks.training_history import TrainingHistory
 from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.onnx.convert import check_parity, convert
 from matlake.regress.regressors import Fitted, Model, Parameters, fit_model
-from matlake.regress.regressors.adversarial.adversary import adversary_of
-from matlake.regress.regressors.adversarial.settings import USUAL, AdversarialSettings, settings_of
+from matlake.regress.regressors.adversarial.settings import (
+    USUAL,
+    AdversarialSettings,
+    adversarial_parameters,
+    settings_of,
+)
 from matlake.regress.regressors.ir_net import IR_NET_17_KIND, IR_NET_KIND, ir_net_model
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.regressor import Regressor
@@ -24,7 +28,7 @@ Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 
 
 def small(method: str, widths: tuple[int, ...] = (64, 32), **changes: object) -> tuple[Model, Parameters]:
-    model = ir_net_model(IR_NET_KIND, widths, adversary_of(method))
+    model = ir_net_model(IR_NET_KIND, widths, adversarial_parameters(method))
     return model, {**model.grid(128)[0], "epochs": 15, "dropout": 0.1, **changes}
 
 
@@ -144,7 +148,7 @@ def test_constant_features_few_rows_and_wild_attacks_give_numbers(vectors: Vecto
 
 def test_batch_normalisation_keeps_the_statistics_of_real_rows(vectors: Vectors) -> None:
     x, y = vectors
-    model = ir_net_model(IR_NET_17_KIND, (32, 32), adversary_of("cal"))
+    model = ir_net_model(IR_NET_17_KIND, (32, 32), adversarial_parameters("cal"))
     fitted = fit_model(model, {**model.grid(128)[0], "epochs": 8}, x[:240], y[:240], seed=0)
     assert check_parity(convert(fitted, 128), fitted, x) <= 1e-5
     error = np.abs(fitted.predict(x[240:]) - y[240:]).mean()
@@ -152,13 +156,13 @@ def test_batch_normalisation_keeps_the_statistics_of_real_rows(vectors: Vectors)
 
 
 def test_the_parameters_tell_the_method_and_its_constants() -> None:
-    model = ir_net_model(IR_NET_KIND, None, adversary_of("cal"))
+    model = ir_net_model(IR_NET_KIND, None, adversarial_parameters("cal"))
     (parameters,) = json.loads(json.dumps(model.grid(145)))
     assert (parameters["adversarial"], parameters["warm_up"], parameters["share"]) == ("cal", 5, 0.2)
     assert (parameters["attack_rate"], parameters["attack_steps"], parameters["batch"]) == (3e-4, 10, 256)
     assert settings_of(parameters) == USUAL["cal"]
     with pytest.raises(TrainingError, match="unknown adversarial method 'gan'"):
-        adversary_of("gan")
+        adversarial_parameters("gan")
 
 
 def test_losses_and_weights_are_drawn(cal: Fitted) -> None:
