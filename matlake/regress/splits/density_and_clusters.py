@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.splits.held_out import Proposal
 from matlake.regress.splits.leave_one_out import Labels, Parts, leave_one_out
 from matlake.regress.splits.ordered import find_cut
-from matlake.regress.splits.split import Split
+from matlake.regress.splits.split import Proposal, Split
 
 CLUSTERS: Final = 10
 """K of K-means."""
@@ -63,7 +62,7 @@ def sparse_split(argument: str | None) -> Split:
         radius = find_radii(project(scaled) if space == "map" else scaled)
         where = "on the map of the features" if space == "map" else "in the space of the features"
         test = radius > find_cut(radius, SPARSE_SHARE)
-        yield Proposal(f"sparse {space}", f"lie where materials are fewest {where}", test, np.zeros(len(test), bool))
+        yield Proposal(f"sparse {space}", f"lie where materials are fewest {where}", test)
 
     return Split(f"sparse:{space}", propose, propose)
 

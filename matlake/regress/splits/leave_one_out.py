@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.splits.held_out import Proposal, Rows
-from matlake.regress.splits.split import Split
+from matlake.regress.splits.split import Proposal, Rows, Split
 
 SMALLEST_SHARE: Final = 0.05
 LARGEST_SHARE: Final = 0.3

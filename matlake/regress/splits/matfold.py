@@ -23,8 +23,7 @@ from matlake.extras import require_extra
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.splits.held_out import Proposal
-from matlake.regress.splits.split import Split
+from matlake.regress.splits.split import Proposal, Split
 
 SCHEMES: Final = (
     "composition",

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.splits.held_out import Proposal
-from matlake.regress.splits.split import Split
+from matlake.regress.splits.split import Proposal, Split
 
 TEST_SHARE: Final = 0.2
 ENDS: Final = ("high", "low")
@@ -31,7 +30,7 @@ def value_split(argument: str | None) -> Split:
         cut = find_cut(sign * matrix.y, TEST_SHARE)
         test = sign * matrix.y > cut
         beyond = "above" if end == "high" else "below"
-        yield Proposal(end, f"have a target {beyond} {sign * cut:g}", test, np.zeros(len(test), dtype=bool))
+        yield Proposal(end, f"have a target {beyond} {sign * cut:g}", test)
 
     return Split(f"value:{end}", propose, propose)
 
