@@ -74,11 +74,8 @@ class Reference:
     def to_bytes(self) -> bytes:
         """Return the content of ``reference.parquet``."""
         table = pa.table(
-            {
-                "dataset": self.dataset.tolist(),
-                "material_id": self.material_id.tolist(),
-                "formula": self.formula.tolist(),
-                "value": self.value,
+            vars(self)
+            | {
                 "residual": pa.array(self.residual, from_pandas=True),  # NaN becomes null
                 "coordinates": pa.FixedSizeListArray.from_arrays(
                     pa.array(self.coordinates.reshape(-1)), self.coordinates.shape[1]

@@ -16,7 +16,7 @@ from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
 from matlake.regress.regressors import MODELS, fit_model
 from matlake.regress.uncertainty.conformal import ALL_FOLDS_ROWS, calibrate, out_of_fold_residuals
-from matlake.regress.uncertainty.fit_reference import choose_reference, make_interval, make_reference
+from matlake.regress.uncertainty.fit_reference import choose_reference, make_reference
 from matlake.regress.uncertainty.projection import fit_projection
 from matlake.regress.uncertainty.reference_set import Reference, Surroundings
 from matlake.text_tables import plain_lines
@@ -54,7 +54,7 @@ def test_a_large_set_is_calibrated_on_one_fold(matrix: Matrix, monkeypatch: pyte
     residuals = out_of_fold_residuals(MODELS["ridge"], RIDGE, matrix.x, matrix.y, matrix.groups, 0)
     assert 0.1 < np.isfinite(residuals).mean() < 0.3
     remembered = choose_reference(matrix, np.arange(len(matrix.y)), 0)
-    interval = make_interval(remembered, residuals)
+    interval = calibrate(remembered.coordinates, residuals, remembered.groups)
     assert interval.calibration_rows == np.isfinite(residuals).sum() < len(matrix.y) < ALL_FOLDS_ROWS
     around = make_reference(matrix, remembered, residuals).nearest(remembered.coordinates[:50])
     assert np.isfinite(interval.half_widths(around)).all()
