@@ -77,7 +77,7 @@ def _blocks(kind: str, noun: str, rule: str, blocks: Mapping[str, tuple[int, ...
     def read(matrix: Matrix) -> Labels:
         held = {name: (matrix.fractions[:, np.array(zs) - 1] > 0).any(axis=1) for name, zs in blocks.items()}
         member = {name: rows for name, rows in held.items() if rows.any()}
-        parts, rows = np.nonzero(np.array(list(member.values())))
+        parts, rows = np.nonzero(np.reshape([*member.values()], (-1, len(matrix.y))))
         return Labels(tuple(member), rows, parts, np.zeros(len(matrix.y), dtype=bool))
 
     return Parts(kind, noun, rule, read)
