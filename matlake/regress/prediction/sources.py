@@ -93,18 +93,17 @@ def open_table_source(
         if formula_column is not None or not source.has_structures:
             raise head.no_structures(f"formulas as in {path}")
         return PredictionSource(source, None)
-    if not source.has_structures:
-        return PredictionSource(source, find_formula_column(source, formula_column))
-    if structure_column is not None:
+    if source.has_structures and structure_column is not None:
         return PredictionSource(source, None)
     try:
         formula = find_formula_column(source, formula_column)
     except SourceError:
-        if formula_column is not None:
+        if formula_column is not None or not source.has_structures:
             raise
         return PredictionSource(source, None)
-    # structures that nobody needs are not parsed
-    return PredictionSource(open_table(path) if isinstance(source, TableSource) else source, formula)
+    if source.has_structures and isinstance(source, TableSource):
+        source = open_table(path)  # structures that nobody needs are not parsed
+    return PredictionSource(source, formula)
 
 
 def open_structure_source(path: Path) -> PredictionSource:
