@@ -4,13 +4,4 @@ from matlake.regress.splits.catalogue import SPLITS, parse_split
 from matlake.regress.splits.random_groups import grouped_folds, hold_out_groups, subsample
 from matlake.regress.splits.split import HeldOut, Rows, Split
 
-__all__ = [
-    "SPLITS",
-    "HeldOut",
-    "Rows",
-    "Split",
-    "grouped_folds",
-    "hold_out_groups",
-    "parse_split",
-    "subsample",
-]
+__all__ = ["SPLITS", "HeldOut", "Rows", "Split", "grouped_folds", "hold_out_groups", "parse_split", "subsample"]

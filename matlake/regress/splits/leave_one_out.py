@@ -125,7 +125,8 @@ def _drawn(parts: Parts, labels: Labels, seed: int) -> list[int]:
             f"drawn; rows by {parts.noun}: {_shares(labels)}",
             f"name the one to hold out: {parts.kind}:NAME",
         )
-    return [int(place) for place in np.random.default_rng(seed).permutation(moderate)]
+    places: list[int] = np.random.default_rng(seed).permutation(moderate).tolist()
+    return places
 
 
 def _propose(parts: Parts, labels: Labels, place: int) -> Proposal:
