@@ -86,8 +86,8 @@ def predict_table(
     head = open_head(lake, head_name)
     materials = open_table_source(head, path, formula_column, structure_column)
     found: list[Prediction | Failure] = []
-    for batch in materials.predict(head):
-        found += batch.each(len(found))
+    for _, names, predicted in materials.predict(head):
+        found += predicted.results(names, len(found))
         progress.track(len(found), max(len(found), materials.source.rows))
     return collect(head, [*found, *_bad_lines(materials.source, len(found))])
 
@@ -131,11 +131,15 @@ def predict_to_file(
     listed: list[Failure] = []
     try:
         with _open_writer(part, output, schema) as writer:
-            for batch in materials.predict(head):
-                arrays = [*batch.columns.columns, *_added(batch.predicted, card.target).values()]
+            for batch, names, predicted in materials.predict(head):
+                arrays = [*batch.columns, *_added(predicted, card.target).values()]
                 writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-                failures = batch.failures(rows)
-                rows += batch.columns.num_rows
+                failures = [
+                    Failure(row, name, reason)
+                    for row, (name, reason) in enumerate(zip(names, predicted.reasons, strict=True), start=rows)
+                    if reason is not None
+                ]
+                rows += batch.num_rows
                 n_failed += len(failures)
                 listed += failures[: _LISTED - len(listed)]
                 progress.track(rows, max(rows, source.rows))

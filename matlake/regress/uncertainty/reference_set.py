@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matlake.errors import HeadError
-from matlake.regress.prediction.results import TrainingNeighbour
 from matlake.store.searching.nearest import nearest_rows
 
 FILE: Final = "reference.parquet"
@@ -60,16 +59,6 @@ class Reference:
         """
         distances, rows = nearest_rows(coordinates, self.coordinates, LOCAL)
         return Surroundings(distances, rows, self.residual)
-
-    def neighbour(self, row: int, distance: float) -> TrainingNeighbour:
-        """Return a reference row as it is reported with a prediction."""
-        return TrainingNeighbour(
-            str(self.dataset[row]),
-            str(self.material_id[row]),
-            str(self.formula[row]),
-            float(self.value[row]),
-            distance,
-        )
 
     def to_bytes(self) -> bytes:
         """Return the content of ``reference.parquet``."""
