@@ -53,11 +53,8 @@ def time_split(argument: str | None) -> Split:
         if unknown.all():
             raise TrainingError(f"{column} is null in all {len(times):,} rows", "choose another column")
         cut = _moment(moment, times.dtype, column) if moment else find_cut(times[~unknown], TEST_SHARE)
-        test = np.zeros(len(times), dtype=bool)
-        test[~unknown] = times[~unknown] > cut
-        yield Proposal(
-            f"after {_written(cut)}", f"have {column} after {_written(cut)}", test, unknown, column, shared="train"
-        )
+        later = f"after {_written(cut)}"
+        yield Proposal(later, f"have {column} {later}", times > cut, unknown, column, shared="train")
 
     return Split(f"time:{column}{comparison}{moment}", propose, propose, (column,))
 
