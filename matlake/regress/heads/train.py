@@ -1,6 +1,7 @@
 """Training: read, split, choose, fit, measure beside the baselines, calibrate, save."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from matlake.encoders.session import onnx_runtime
@@ -23,7 +24,7 @@ from matlake.regress.regressors import AUTO, MODELS, Model, Parameters, fit_mode
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut, parse_split
-from matlake.regress.uncertainty.conformal import out_of_fold_residuals
+from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS, residuals_of
 from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.store.lake import Lake
 
@@ -101,11 +102,11 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget)
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
-    fitted = fit_model(model, best.parameters, x, y, seed)
+    fit = partial(fit_model, model, best.parameters, seed=seed)
+    fitted = fit(x, y)
     progress.note("calibrating intervals on held-out folds of the training rows")
-    measured = measure_fitted(
-        matrix, held_out, fitted, lambda: out_of_fold_residuals(model, best.parameters, x, y, groups, seed), seed
-    )
+    folds = SLOW_FOLDS if model.slow else FOLDS
+    measured = measure_fitted(matrix, held_out, fitted, lambda: residuals_of(fit, x, y, groups, folds, seed), seed)
     progress.note("comparing with fewer rows, with element fractions and with a random split")
     card = HeadCard(
         name=name,
