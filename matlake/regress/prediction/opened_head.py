@@ -78,7 +78,7 @@ class OpenedHead:
         return predicted
 
     def no_structures(self, given: str) -> HeadError:
-        """Return the error for inputs that are no crystals, which the head needs."""
+        """Return the error for inputs that are not crystals, which the head needs."""
         card = self.head.card
         features = ", ".join(feature.feature for feature in card.features)
         return HeadError(

@@ -77,7 +77,7 @@ def predict_table(
         path: CSV or Parquet file, or anything else that can be imported.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
-        progress: Hears the number of rows done.
+        progress: Takes the number of rows done.
 
     Raises:
         SourceError: The file or its column of formulas or structures is not there.
@@ -115,7 +115,7 @@ def predict_to_file(
             ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
-        progress: Hears the number of rows done.
+        progress: Takes the number of rows done.
 
     Raises:
         SourceError: The file or its column of formulas or structures is not there, or the output's ending is unknown.
@@ -195,7 +195,7 @@ def _open_writer(part: Path, output: Path, schema: pa.Schema) -> Any:
 
 
 def _bad_lines(source: Source, rows: int) -> list[Failure]:
-    """Return lines of a file that are no rows; they come after its rows, with the line in the reason."""
+    """Return lines of a file that are not rows; they come after its rows, with the line in the reason."""
     return [
         Failure(place, None, f"line {bad.line}: {bad.reason}") for place, bad in enumerate(source.bad_lines, start=rows)
     ]
