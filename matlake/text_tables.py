@@ -54,9 +54,9 @@ class TextTable:
 
     def lines(self) -> list[str]:
         """Return the table as aligned text, with a rule below the headings."""
-        headings, *rows = aligned(self.cells(), self._left())
-        widths = [max(map(len, column)) for column in zip(*self.cells(), strict=True)]
-        return [headings, "  ".join("-" * width for width in widths), *rows]
+        headings, *rows = self.cells()
+        rule = ["-" * max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+        return aligned([headings, rule, *rows], self._left())
 
     def markdown(self) -> str:
         """Return the table as Markdown."""
@@ -76,13 +76,8 @@ def plain_lines(report: Sequence[Line]) -> list[str]:
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:
-    """Return a table in columns, some to the left, others to the right.
-
-    Args:
-        rows: The heading first.
-        left: Columns that are aligned to the left.
-    """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    """Return rows as lines of columns, those in ``left`` aligned to the left, others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
             cell.ljust(width) if column in left else cell.rjust(width)
@@ -93,11 +88,6 @@ def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:
 
 
 def markdown_table(rows: Sequence[Sequence[str]], left: Collection[int]) -> str:
-    """Return a Markdown table.
-
-    Args:
-        rows: The heading first.
-        left: Columns that are aligned to the left.
-    """
+    """Return rows, the heading first, as a Markdown table aligned as in ``aligned``."""
     alignment = ["---" if column in left else "---:" for column in range(len(rows[0]))]
     return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], alignment, *rows[1:]])

@@ -21,5 +21,4 @@ def quickstart_command(lake: Path, output: Output) -> None:
     from matlake.quickstart import quickstart
 
     say = note if isinstance(output, JsonOutput) else click.echo
-    report = quickstart(lake, say, progress, os.cpu_count() or 1)
-    output.document(report.document(), [])
+    output.document(quickstart(lake, say, progress, os.cpu_count() or 1), [])

@@ -1,11 +1,10 @@
 """The main job on compositions, on the sample of measured band gaps that comes with the package."""
 
-from typing import Final
+from typing import Any, Final
 
 from matlake.plots.embedding_map import embedding_map
-from matlake.plots.files import save_files
 from matlake.plots.parity import parity_plot
-from matlake.quickstart.steps import DATA, Report, Sample, Steps
+from matlake.quickstart.steps import DATA, Sample, Steps
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
 from matlake.regress.prediction.predict import predict
@@ -34,8 +33,8 @@ FROM embed."{FEATURE}" AS e JOIN {SAMPLE.dataset} AS m USING (material_id),
 WHERE NOT list_contains(m.elements, 'Ga') ORDER BY distance LIMIT 6"""
 
 
-def compositions(steps: Steps) -> Report:
-    """Import, embed, query, train, predict and draw; running it again repeats only what is needed."""
+def compositions(steps: Steps) -> dict[str, Any]:
+    """Import, embed, query, train, predict and draw, and return the JSON document."""
     lake, say = steps.lake, steps.say
     say(f"1. import {SAMPLE.file.name}: measured band gaps, Zhuo et al., J. Phys. Chem. Lett. 9, 1668 (2018)")
     materials = steps.import_sample()
@@ -62,7 +61,12 @@ def compositions(steps: Steps) -> Report:
     held = training.test
     drawn = parity_plot("parity", held.y, held.predicted, quantity="band gap", unit="eV")
     drawn |= embedding_map("map", matrix.x, matrix.y, quantity="measured band gap", unit="eV")
-    plots = save_files(lake.plots, drawn)
-    steps.show_plots(plots)
-    queries = {"families": families, "neighbours": neighbours}
-    return Report(materials, embedded, queries, training, predictions, plots)
+    return {
+        "materials": materials,
+        "embedded": embedded,
+        "families": families,
+        "neighbours": neighbours,
+        "training": training.document(),
+        "predictions": predictions,
+        "plots": steps.save_plots(drawn),
+    }

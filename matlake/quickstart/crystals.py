@@ -1,12 +1,11 @@
 """The main job on crystals, on the sample of computed elastic properties that comes with the package."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from matlake.files import write_whole
-from matlake.plots.files import save_files
 from matlake.plots.parity import parity_plot
-from matlake.quickstart.steps import DATA, Report, Sample, Steps
+from matlake.quickstart.steps import DATA, Sample, Steps
 from matlake.regress.prediction.predict import predict_structures
 
 SAMPLE: Final = Sample(
@@ -64,8 +63,8 @@ NEW: Final = (
 )
 
 
-def crystals(steps: Steps) -> Report:
-    """Import, embed, query, train, predict and draw; running it again repeats only what is needed."""
+def crystals(steps: Steps) -> dict[str, Any]:
+    """Import, embed, query, train, predict and draw, and return the JSON document."""
     lake, say = steps.lake, steps.say
     say(f"7. import {SAMPLE.file.name}: crystals with computed bulk moduli, de Jong et al., Sci. Data 2, 150009 (2015)")
     materials = steps.import_sample()
@@ -94,8 +93,12 @@ def crystals(steps: Steps) -> Report:
 
     say("12. plot predictions against computed values")
     held = training.test
-    plots = save_files(
-        lake.plots, parity_plot("bulk_modulus", held.y, held.predicted, quantity="bulk modulus", unit="GPa")
-    )
-    steps.show_plots(plots)
-    return Report(materials, embedded, {"polymorphs": polymorphs}, training, predictions, plots)
+    drawn = parity_plot("bulk_modulus", held.y, held.predicted, quantity="bulk modulus", unit="GPa")
+    return {
+        "materials": materials,
+        "embedded": embedded,
+        "polymorphs": polymorphs,
+        "training": training.document(),
+        "predictions": predictions,
+        "plots": steps.save_plots(drawn),
+    }

@@ -1,13 +1,12 @@
 """The steps that both halves of the quickstart take, and what they print."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-
+from matlake.plots.files import save_files
 from matlake.progress import Progress
 from matlake.regress.heads.card import Budget
 from matlake.regress.heads.model_search import FOLDS
@@ -50,38 +49,6 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was found and made from a sample.
-
-    Attributes:
-        materials: Rows imported.
-        embedded: Vectors added in this run.
-        queries: Results of the SQL queries, by name.
-        training: Result of training.
-        predictions: One entry for each new material: ``input``, ``value``, and what the literature gives.
-        plots: Files drawn.
-    """
-
-    materials: int
-    embedded: int
-    queries: dict[str, pa.Table]
-    training: TrainResult
-    predictions: list[dict[str, Any]]
-    plots: list[Path]
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document."""
-        return {
-            "materials": self.materials,
-            "embedded": self.embedded,
-            **{name: table.to_pylist() for name, table in self.queries.items()},
-            "training": self.training.document(),
-            "predictions": self.predictions,
-            "plots": [str(plot) for plot in self.plots],
-        }
-
-
-@dataclass(frozen=True)
 class Steps:
     """Takes the steps on one sample, and prints what comes of each.
 
@@ -114,11 +81,12 @@ class Steps:
         self._below([f"{report.embedded:,} vectors in {report.seconds:.1f} s; {report.skipped:,} rows needed none"])
         return report.embedded
 
-    def query(self, statement: str) -> pa.Table:
-        """Run a query and return its result."""
+    def query(self, statement: str) -> list[dict[str, Any]]:
+        """Run a query and return its rows."""
         found = self.lake.query(statement)
         self._below(result_table(found).lines())
-        return found
+        rows: list[dict[str, Any]] = found.to_pylist()
+        return rows
 
     def train(self) -> TrainResult:
         """Train the head."""
@@ -144,9 +112,11 @@ class Steps:
             text += f" [{p.lower:.3g}, {p.upper:.3g}], {verdict(p.ood_score)} ({p.ood_score:.1f})"
         self._below([f"{name}: {text}; {literature}"])
 
-    def show_plots(self, plots: Sequence[Path]) -> None:
-        """Print where the plots are."""
-        self._below([str(plot) for plot in plots])
+    def save_plots(self, drawn: Mapping[str, bytes]) -> list[str]:
+        """Save plots, and print and return their paths."""
+        plots = [str(plot) for plot in save_files(self.lake.plots, drawn)]
+        self._below(plots)
+        return plots
 
     def _below(self, lines: Sequence[str]) -> None:
         """Print lines below a heading."""

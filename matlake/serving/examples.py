@@ -58,7 +58,7 @@ def prediction_example(head: ServedHead) -> Example:
         request = {"head": head.card.name, "formulas": list(FORMULAS)}
         predicted = head.predictor.predict(FORMULAS)
         names = list(FORMULAS)
-    answer = collect(head.predictor, [predicted.result(row, name) for row, name in enumerate(names)])
+    answer = collect(head.predictor, predicted.results(names))
     return Example(request, json.loads(json.dumps(answer.document())))
 
 

@@ -1,6 +1,6 @@
 """What splits need of the selected rows besides features and target: columns and crystals.
 
-Both functions read for the temporary table ``selection`` of ``matrix.read_matrix``.
+They are read for the temporary table ``selection`` of ``matrix.read_matrix``.
 """
 
 from typing import Any, Final
@@ -17,6 +17,11 @@ from matlake.store.sql import GEOMETRY_COLUMNS, MATERIAL_COLUMNS, identifier, li
 _NESTED: Final = ("[", "STRUCT", "MAP", "UNION")
 
 
+def column_kinds(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return the types of the columns of ``materials`` as DuckDB writes them."""
+    return dict(connection.execute("SELECT column_name, column_type FROM (DESCRIBE materials)").fetchall())
+
+
 def read_columns(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Read columns of ``materials`` for the selected rows, in their order.
 
@@ -31,9 +36,7 @@ def read_columns(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...]) 
     Raises:
         TrainingError: The lake has no such column, or it holds lists or records.
     """
-    kinds: dict[str, str] = dict(
-        connection.execute("SELECT column_name, column_type FROM (DESCRIBE materials)").fetchall()
-    )
+    kinds = column_kinds(connection)
     known = [name for name in kinds if name not in MATERIAL_COLUMNS]
     for name in names:
         if name not in kinds:

@@ -4,6 +4,7 @@ SQL gives keys, target and a row number; vectors stream in as Arrow batches and 
 the order of a join is not stable and a second copy of the vectors would double the memory.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from matlake.errors import Hint, QueryError, TrainingError, embed_first
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.periodic_table import SYMBOLS
-from matlake.regress.features.columns import read_columns, read_crystals
+from matlake.regress.features.columns import column_kinds, read_columns, read_crystals
 from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
 from matlake.store.embedding.pending import NO_CRYSTAL
@@ -28,18 +29,9 @@ from matlake.store.sql import CONTENT_KEYS, MATERIAL_COLUMNS, identifier, litera
 MIN_ROWS: Final = 10
 BATCH_BYTES: Final = 16 << 20
 _MIN_BATCH_ROWS: Final = 2048
-_NUMERIC: Final = (
-    "TINYINT",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "HUGEINT",
-    "UTINYINT",
-    "USMALLINT",
-    "UINTEGER",
-    "UBIGINT",
-)
-_NUMERIC_PREFIXES: Final = ("FLOAT", "DOUBLE", "DECIMAL")
+_NUMERIC: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)")
+"""Types of numbers as DuckDB writes them."""
+
 _NOT_EMBEDDED: Final = "not embedded"
 
 
@@ -127,6 +119,7 @@ def read_matrix(
         keys = _select(connection, sql, target, where)
         y = keys["target"].to_numpy().astype(np.float64)
         _check_values(y, keys, target)
+        datasets, material_ids = keys["dataset"].to_pylist(), keys["material_id"].to_pylist()
         asked = read_columns(connection, columns)
         cells = read_crystals(connection) if crystals else None
         compositions = connection.sql(
@@ -142,16 +135,13 @@ def read_matrix(
             start += feature.dim
             descriptor = open_descriptor(lake, feature)
             if descriptor is None:
-                found = _read_vectors(connection, feature, keys, vectors)
-                lacking = keys.take(np.flatnonzero(~found))
-                reasons = _reasons(feature, lacking)
+                reasons = _read_vectors(connection, feature, keys, vectors)
             else:
-                rejected = describe(descriptor, feature.layer, compositions, vectors)
-                found = np.array([reason is None for reason in rejected], dtype=bool)
-                lacking = keys.take(np.flatnonzero(~found))
-                reasons = [reason for reason in rejected if reason is not None]
-            kept &= found
-            missing += _missing(feature, lacking, reasons)
+                reasons = describe(descriptor, feature.layer, compositions, vectors)
+            for row, reason in enumerate(reasons):
+                if reason is not None:
+                    kept[row] = False
+                    missing.append(Missing(datasets[row], material_ids[row], feature.feature, reason))
     if not kept.all():
         rows = np.flatnonzero(kept)
         x, y, keys, compositions = x[rows], y[rows], keys.take(rows), compositions.take(rows)
@@ -175,29 +165,20 @@ def read_matrix(
 def numeric_columns(lake: Lake) -> list[str]:
     """Return the property columns of ``materials`` that hold numbers."""
     with lake.connect() as connection:
-        return _properties(_kinds(connection))
-
-
-def _kinds(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    return dict(connection.execute("SELECT column_name, column_type FROM (DESCRIBE materials)").fetchall())
+        return _properties(column_kinds(connection))
 
 
 def _properties(kinds: dict[str, str]) -> list[str]:
-    return [name for name, kind in kinds.items() if name not in MATERIAL_COLUMNS and _is_number(kind)]
+    return [name for name, kind in kinds.items() if name not in MATERIAL_COLUMNS and _NUMERIC.fullmatch(kind)]
 
 
 def _check_target(connection: duckdb.DuckDBPyConnection, target: str) -> None:
-    kinds = _kinds(connection)
-    properties = _properties(kinds)
-    hint = f"property columns: {', '.join(properties) or 'none: import a table with columns of numbers'}"
+    kinds = column_kinds(connection)
+    hint = f"property columns: {', '.join(_properties(kinds)) or 'none: import a table with columns of numbers'}"
     if target not in kinds:
         raise TrainingError(f"the lake has no column {target!r}", hint)
-    if not _is_number(kinds[target]):
+    if not _NUMERIC.fullmatch(kinds[target]):
         raise TrainingError(f"column {target!r} holds {kinds[target]}, not numbers", hint)
-
-
-def _is_number(kind: str) -> bool:
-    return kind in _NUMERIC or kind.startswith(_NUMERIC_PREFIXES)
 
 
 def _selection_sql(connection: duckdb.DuckDBPyConnection, target: str, dataset: str | None, where: str | None) -> str:
@@ -262,8 +243,8 @@ def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -
 
 def _read_vectors(
     connection: duckdb.DuckDBPyConnection, feature: Feature, keys: pa.Table, x: NDArray[np.float32]
-) -> NDArray[np.bool_]:
-    """Write a feature's vectors into the columns ``x`` [n, d] and say which of the n rows have one.
+) -> list[str | None]:
+    """Write a feature's vectors into the columns ``x`` [n, d] and return why a row has none, or None where it has.
 
     Vectors stream past in the order of the files and are placed by content hash here: a join in DuckDB copies every
     vector once more.
@@ -277,16 +258,17 @@ def _read_vectors(
     views = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'embed' AND view_name = ?"
     if connection.execute(views, [feature.feature]).fetchall()[0][0] == 0:
         raise TrainingError(f"nothing is embedded with {feature.feature}", embed_first(feature.feature))
-    found = np.zeros(len(x), dtype=bool)
     if not len(x):
-        return found
+        return []
+    found = np.zeros(len(x), dtype=bool)
     vectors = f"internal.{identifier(feature.feature)}"
     (stored,) = connection.execute(f"SELECT count(*) FROM {vectors}").fetchall()[0]
     some = f"SEMI JOIN selection AS s ON s.{key} = e.content_hash" if 2 * len(x) < stored else ""
     reader: Any = connection.sql(f"SELECT e.content_hash, e.vector FROM {vectors} AS e {some}").to_arrow_reader(
         max(_MIN_BATCH_ROWS, BATCH_BYTES // (4 * feature.dim))
     )
-    wanted = np.array(keys[key].fill_null("").to_pylist(), dtype=np.bytes_)
+    hashes = keys[key].to_pylist()
+    wanted = np.array([content or "" for content in hashes], dtype=np.bytes_)
     order = np.argsort(wanted, kind="stable")
     wanted = wanted[order]
     for batch in reader:
@@ -301,13 +283,7 @@ def _read_vectors(
     repeated = first != order
     x[order[repeated]] = x[first[repeated]]
     found[order[repeated]] = found[first[repeated]]
-    return found
-
-
-def _reasons(feature: Feature, lacking: pa.Table) -> list[str]:
-    return [NO_CRYSTAL if key is None else _NOT_EMBEDDED for key in lacking[CONTENT_KEYS[feature.input]].to_pylist()]
-
-
-def _missing(feature: Feature, lacking: pa.Table, reasons: list[str]) -> list[Missing]:
-    names = zip(lacking["dataset"].to_pylist(), lacking["material_id"].to_pylist(), reasons, strict=True)
-    return [Missing(dataset, material_id, feature.feature, reason) for dataset, material_id, reason in names]
+    return [
+        None if one else NO_CRYSTAL if content is None else _NOT_EMBEDDED
+        for one, content in zip(found.tolist(), hashes, strict=True)
+    ]

@@ -25,7 +25,7 @@ from matlake.regress.regressors import Fitted
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model
 from matlake.regress.regressors.training_settings import require_torch
 from matlake.regress.splits import HeldOut, hold_out_groups
-from matlake.regress.splits.held_out import MIN_COMPOSITIONS, find_trouble
+from matlake.regress.splits.split import MIN_COMPOSITIONS, find_trouble
 from matlake.regress.uncertainty.conformal import SLOW_FOLDS, residuals_of
 from matlake.store.lake import Lake
 

@@ -17,7 +17,8 @@ from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.regressors import Fitted
 from matlake.regress.splits import HeldOut
 from matlake.regress.uncertainty.applicability import FARTHEST, block_rows, element_rows
-from matlake.regress.uncertainty.fit_reference import choose_reference, make_interval, make_reference
+from matlake.regress.uncertainty.conformal import calibrate
+from matlake.regress.uncertainty.fit_reference import choose_reference, make_reference
 from matlake.regress.uncertainty.reference_set import Reference
 
 _PARITY_ROWS: Final = 500
@@ -73,7 +74,7 @@ def measure_fitted(
     predicted = run_graph(content, matrix.x[test_rows])
     evaluation = evaluate(matrix, held_out, predicted, chosen, seed)
     errors = residuals()[np.searchsorted(rows, chosen.rows)]
-    reference, interval = make_reference(matrix, chosen, errors), make_interval(chosen, errors)
+    reference, interval = make_reference(matrix, chosen, errors), calibrate(chosen.coordinates, errors, chosen.groups)
     around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))
     test = HeldOutRows(
         matrix.material_id[test_rows],

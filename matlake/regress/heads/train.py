@@ -23,7 +23,7 @@ from matlake.regress.regressors import AUTO, MODELS, Fit, Model, Parameters, fit
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut, parse_split
-from matlake.regress.uncertainty.conformal import out_of_fold_residuals
+from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS, residuals_of
 from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.store.lake import Lake
 
@@ -104,9 +104,8 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     fit = partial(fit_model, model, best.parameters, seed=seed)
     fitted = fit(x, y)
     progress.note("calibrating intervals on held-out folds of the training rows")
-    measured = measure_fitted(
-        matrix, held_out, fitted, lambda: out_of_fold_residuals(model, best.parameters, x, y, groups, seed), seed
-    )
+    folds = SLOW_FOLDS if model.slow else FOLDS
+    measured = measure_fitted(matrix, held_out, fitted, lambda: residuals_of(fit, x, y, groups, folds, seed), seed)
     progress.note("comparing with fewer rows, with element fractions and with a random split")
     card = HeadCard(
         name=name,

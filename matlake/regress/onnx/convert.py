@@ -5,13 +5,14 @@ from typing import Any, Final
 import numpy as np
 import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
-from spox import Var
+from spox import Var, inline
 
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import HeadError
 from matlake.regress.onnx.graphs import (
     ACTIVATIONS,
     INPUT,
+    OPSET,
     build_model,
     features_input,
     kernel_machine,
@@ -22,7 +23,6 @@ from matlake.regress.onnx.graphs import (
     residual_network,
     standardise,
 )
-from matlake.regress.onnx.skl2onnx import convert_other
 from matlake.regress.onnx.trees import TREE_GRAPHS
 from matlake.regress.regressors import MODELS, Fitted
 from matlake.regress.regressors.elemnet_numpy import ReluNetwork
@@ -38,6 +38,7 @@ COORDINATES: Final = "coordinates"
 PARITY_TOLERANCE: Final = 1e-4
 """Largest error allowed against the fitted model, relative to the target's standard deviation."""
 
+_ML_OPSET: Final = 3
 _LINEAR_KINDS: Final = frozenset({"Ridge", "LinearRegression", "Lasso", "ElasticNet", "SGDRegressor"})
 
 
@@ -119,7 +120,7 @@ def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: i
         return relu_network(x, regressor.layers)
     if isinstance(regressor, ResidualNetwork):
         return residual_network(x, regressor)
-    return convert_other(regressor, x, n_features)
+    return _convert_by_skl2onnx(regressor, x, n_features)
 
 
 def _predict_standardised(regressor: Any, z: Var) -> Var | None:
@@ -141,3 +142,26 @@ def _weighted_mean(mean: WeightedMean, features: Var, n_features: int) -> Var:
     members = [_predict(member.regressor, member.scaler, features, n_features) for member in mean.members]
     spreads, centres = (np.array([getattr(m, name) for m in mean.members]) for name in ("std", "mean"))
     return linear(op.concat(members, axis=1), mean.weights * spreads, mean.weights @ centres)
+
+
+def _convert_by_skl2onnx(regressor: Any, x: Var, n_features: int) -> Var:
+    """Convert another regressor of scikit-learn's with skl2onnx.
+
+    It computes in float32, and writes some models wrongly without a word: what it makes has to pass ``check_parity``.
+    """
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+
+    try:
+        model = convert_sklearn(
+            regressor,
+            name="head",  # a random one otherwise, and the digest with it
+            initial_types=[(INPUT, FloatTensorType([None, n_features]))],
+            target_opset={"": OPSET, "ai.onnx.ml": _ML_OPSET},
+        )
+    except (MissingConverter, MissingShapeCalculator, NotImplementedError, RuntimeError) as error:
+        kind = type(regressor).__name__
+        raise HeadError(f"{kind} cannot be converted to ONNX", f"models that can: {', '.join(MODELS)}") from error
+    (value,) = inline(model)(x).values()
+    return op.cast(value, to=np.float64)

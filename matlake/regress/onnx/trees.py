@@ -21,45 +21,47 @@ _LEAF: Final = -1
 
 @dataclass(frozen=True)
 class _Tree:
-    """A tree as part of an ensemble.
+    """A tree as arrays, its first branch the root.
 
     Attributes:
-        tree: scikit-learn's ``Tree``.
-        columns: The features that the tree's own numbers stand for; None for all of them in order.
-        weight: What its leaves are multiplied by.
-        target: Which sum its leaves are added to.
+        columns: int [branches], the feature that is compared.
+        thresholds: float64 [branches].
+        to_leaf: bool [branches] for the left and the right child: whether it is a leaf.
+        places: int [branches] for the left and the right child: which branch, or which leaf.
+        leaves: float64 [leaves], weighted values.
     """
 
-    tree: Any
-    columns: NDArray[np.intp] | None = None
-    weight: float = 1.0
-    target: int = 0
+    columns: NDArray[np.intp]
+    thresholds: NDArray[np.float64]
+    to_leaf: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+    places: tuple[NDArray[np.intp], NDArray[np.intp]]
+    leaves: NDArray[np.float64]
 
 
 def _single(x: Var, regressor: Any) -> Var:
-    return _ensemble(x, [_Tree(regressor.tree_)])
+    return _add_up(x, [_flatten(regressor.tree_)])
 
 
 def _forest(x: Var, regressor: Any) -> Var:
     weight = 1.0 / len(regressor.estimators_)
-    return _ensemble(x, [_Tree(tree.tree_, weight=weight) for tree in regressor.estimators_])
+    return _add_up(x, [_flatten(tree.tree_, weight) for tree in regressor.estimators_])
 
 
 def _bagging(x: Var, regressor: Any) -> Var:
     trees, columns = regressor.estimators_, regressor.estimators_features_
     weight = 1.0 / len(trees)
-    return _ensemble(x, [_Tree(tree.tree_, own, weight) for tree, own in zip(trees, columns, strict=True)])
+    return _add_up(x, [_flatten(tree.tree_, weight, own) for tree, own in zip(trees, columns, strict=True)])
 
 
 def _gradient_boosting(x: Var, regressor: Any) -> Var:
-    trees = [_Tree(tree.tree_, weight=regressor.learning_rate) for tree in regressor.estimators_[:, 0]]
-    return op.add(_ensemble(x, trees), op.const(regressor.init_.constant_.reshape(1)))
+    trees = [_flatten(tree.tree_, regressor.learning_rate) for tree in regressor.estimators_[:, 0]]
+    return op.add(_add_up(x, trees), op.const(regressor.init_.constant_.reshape(1)))
 
 
 def _adaboost(x: Var, regressor: Any) -> Var:
     """Take the weighted median of the trees: the least vote at which half of the weight is reached."""
-    trees = [_Tree(tree.tree_, target=number) for number, tree in enumerate(regressor.estimators_)]
-    votes, order = op.top_k(_ensemble(x, trees), op.const([len(trees)]), axis=1, largest=False)
+    trees = [_flatten(tree.tree_) for tree in regressor.estimators_]
+    votes, order = op.top_k(_add_up(x, trees, range(len(trees))), op.const([len(trees)]), axis=1, largest=False)
     weights = op.const(regressor.estimator_weights_[: len(trees)])
     reached = op.cumsum(op.gather(weights, order), op.const(1))
     total = op.gather(reached, op.const([len(trees) - 1]), axis=1)
@@ -78,20 +80,20 @@ TREE_GRAPHS: Final[dict[str, Callable[[Var, Any], Var]]] = {
 """From features float64 [n, d] and a fitted regressor, by its class, to its prediction float64 [n, 1]."""
 
 
-def _ensemble(x: Var, trees: Sequence[_Tree]) -> Var:
-    """Add up the leaves of all trees, float64 [n, targets].
+def _add_up(x: Var, trees: Sequence[_Tree], sums: Sequence[int] = ()) -> Var:
+    """Add up the leaves of trees, float64 [n, sums]: of all, or each to one of ``sums``.
 
     Branches and leaves are numbered through all trees; a branch goes to a branch or, where flagged, to a leaf.
     """
-    parts = [_flatten(tree) for tree in trees]
-    branches = np.cumsum([0, *(len(part.columns) for part in parts)])
-    leaves = np.cumsum([0, *(len(part.leaves) for part in parts)])
+    sums = sums or [0] * len(trees)
+    branches = np.cumsum([0, *(len(tree.columns) for tree in trees)])
+    leaves = np.cumsum([0, *(len(tree.leaves) for tree in trees)])
 
     def children(side: int) -> tuple[list[int], list[int]]:
-        is_leaf = np.concatenate([part.to_leaf[side] for part in parts])
+        is_leaf = np.concatenate([tree.to_leaf[side] for tree in trees])
         places = [
-            part.places[side] + np.where(part.to_leaf[side], leaf, branch)
-            for part, branch, leaf in zip(parts, branches[:-1], leaves[:-1], strict=True)
+            tree.places[side] + np.where(tree.to_leaf[side], leaf, branch)
+            for tree, branch, leaf in zip(trees, branches[:-1], leaves[:-1], strict=True)
         ]
         return np.concatenate(places).tolist(), is_leaf.astype(np.int64).tolist()
 
@@ -99,51 +101,38 @@ def _ensemble(x: Var, trees: Sequence[_Tree]) -> Var:
     return ml.tree_ensemble(
         x,
         aggregate_function=_SUM,
-        n_targets=1 + max(tree.target for tree in trees),
+        n_targets=1 + max(sums),
         tree_roots=branches[:-1].tolist(),
         nodes_modes=np.full(branches[-1], _LESS_OR_EQUAL, dtype=np.uint8),
-        nodes_featureids=np.concatenate([part.columns for part in parts]).tolist(),
-        nodes_splits=np.concatenate([part.thresholds for part in parts]),
+        nodes_featureids=np.concatenate([tree.columns for tree in trees]).tolist(),
+        nodes_splits=np.concatenate([tree.thresholds for tree in trees]),
         nodes_truenodeids=true_places,
         nodes_trueleafs=true_leaves,
         nodes_falsenodeids=false_places,
         nodes_falseleafs=false_leaves,
-        leaf_targetids=np.repeat([tree.target for tree in trees], np.diff(leaves)).tolist(),
-        leaf_weights=np.concatenate([part.leaves for part in parts]),
+        leaf_targetids=np.repeat(sums, np.diff(leaves)).tolist(),
+        leaf_weights=np.concatenate([tree.leaves for tree in trees]),
     )
 
 
-@dataclass(frozen=True)
-class _Flat:
-    """A tree as arrays, its first branch the root.
+def _flatten(tree: Any, weight: float = 1.0, columns: NDArray[np.intp] | None = None) -> _Tree:
+    """Return a tree as arrays.
 
-    Attributes:
-        columns: int [branches], the feature that is compared.
-        thresholds: float64 [branches].
-        to_leaf: bool [branches] for the left and the right child: whether it is a leaf.
-        places: int [branches] for the left and the right child: which branch, or which leaf.
-        leaves: float64 [leaves], weighted values.
+    Args:
+        tree: scikit-learn's ``Tree``.
+        weight: What its leaves are multiplied by.
+        columns: The features that the tree's own numbers stand for; None for all of them in order.
     """
-
-    columns: NDArray[np.intp]
-    thresholds: NDArray[np.float64]
-    to_leaf: tuple[NDArray[np.bool_], NDArray[np.bool_]]
-    places: tuple[NDArray[np.intp], NDArray[np.intp]]
-    leaves: NDArray[np.float64]
-
-
-def _flatten(part: _Tree) -> _Flat:
-    tree = part.tree
     is_leaf = tree.children_left == _LEAF
-    leaves = tree.value[is_leaf, 0, 0] * part.weight
+    leaves = tree.value[is_leaf, 0, 0] * weight
     if is_leaf[0]:  # the format knows no tree without a branch
         nowhere, always = np.zeros(1, dtype=np.intp), np.ones(1, dtype=bool)
-        return _Flat(nowhere, np.zeros(1), (always, always), (nowhere, nowhere), leaves)
+        return _Tree(nowhere, np.zeros(1), (always, always), (nowhere, nowhere), leaves)
     place = np.where(is_leaf, np.cumsum(is_leaf), np.cumsum(~is_leaf)) - 1
     left, right = tree.children_left[~is_leaf], tree.children_right[~is_leaf]
-    columns = tree.feature[~is_leaf]
-    return _Flat(
-        columns if part.columns is None else part.columns[columns],
+    compared = tree.feature[~is_leaf]
+    return _Tree(
+        compared if columns is None else columns[compared],
         tree.threshold[~is_leaf],
         (is_leaf[left], is_leaf[right]),
         (place[left], place[right]),

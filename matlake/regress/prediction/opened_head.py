@@ -78,7 +78,7 @@ class OpenedHead:
         return predicted
 
     def no_structures(self, given: str) -> HeadError:
-        """Return the error for inputs that are no crystals, which the head needs."""
+        """Return the error for inputs that are not crystals, which the head needs."""
         card = self.head.card
         features = ", ".join(feature.feature for feature in card.features)
         return HeadError(
@@ -120,17 +120,19 @@ class OpenedHead:
         if len(taken) < len(materials):
             materials = materials.take(taken)
         features = self.head.card.features
+        ends = np.cumsum([feature.dim for feature in features]).tolist()
+        x = np.empty((len(taken), ends[-1]), dtype=np.float32)
         inputs: dict[Hashable, Inputs] = {}
-        vectors: dict[str, NDArray[np.float32]] = {}
         for name, encoder in self.encoders.items():
-            own = [feature for feature in features if feature.encoder == name]
+            own = {feature.layer: end for feature, end in zip(features, ends, strict=True) if feature.encoder == name}
             if encoder.inputs_key not in inputs:
                 inputs[encoder.inputs_key] = encoder.inputs(materials)
-            found, not_finite = encoder.encode_finite(inputs[encoder.inputs_key], [feature.layer for feature in own])
+            found, not_finite = encoder.encode_finite(inputs[encoder.inputs_key], list(own))
             for row, reason in zip(taken, not_finite, strict=True):
                 reasons[row] = reasons[row] or reason
-            vectors |= {one.feature: _all_rows(matrix, not_finite) for one, matrix in zip(own, found, strict=True)}
-        x = np.concatenate([vectors[feature.feature] for feature in features], axis=1)
+            rows = [reason is None for reason in not_finite]
+            for vectors, end in zip(found, own.values(), strict=True):
+                x[rows, end - vectors.shape[1] : end] = vectors
         finite = [reasons[row] is None for row in taken]
         return x if all(finite) else x[finite], reasons
 
@@ -172,12 +174,3 @@ def _chunks(crystals: dict[int, Crystal]) -> Iterator[list[int]]:
         atoms += len(crystal.numbers)
     if chunk:
         yield chunk
-
-
-def _all_rows(vectors: NDArray[np.float32], reasons: list[str | None]) -> NDArray[np.float32]:
-    """Return float32 [n, d] from the rows [m, d] without a reason; NaN in the others."""
-    if len(vectors) == len(reasons):
-        return vectors
-    rows = np.full((len(reasons), vectors.shape[1]), np.nan, dtype=np.float32)
-    rows[[reason is None for reason in reasons]] = vectors
-    return rows

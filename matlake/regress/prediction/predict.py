@@ -98,8 +98,7 @@ def predict(lake: Lake, head_name: str, formulas: Sequence[str]) -> Predictions:
         MissingExtraError: Likewise.
     """
     head = open_head(lake, head_name)
-    predicted = head.predict(formulas)
-    return collect(head, (predicted.result(row, formula) for row, formula in enumerate(formulas)))
+    return collect(head, head.predict(formulas).results(formulas))
 
 
 def predict_structures(lake: Lake, head_name: str, paths: Sequence[Path]) -> Predictions:
@@ -124,7 +123,8 @@ def predict_structures(lake: Lake, head_name: str, paths: Sequence[Path]) -> Pre
     results: list[Prediction | Failure] = []
     for path in paths:
         try:
-            own = [one for some in open_structure_source(path).predict(head) for one in some.each()]
+            batches = open_structure_source(path).predict(head)
+            own = [one for _, names, predicted in batches for one in predicted.results(names)]
         except SourceError as error:
             results.append(Failure(len(results), str(path), str(error)))
             continue

@@ -15,8 +15,9 @@ from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.opened_head import open_head
 from matlake.regress.prediction.predict import Predictions, collect, failure_lines
+from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import Failure, Prediction
-from matlake.regress.prediction.sources import PredictedBatch, open_table_source
+from matlake.regress.prediction.sources import open_table_source
 from matlake.store.importing.readers import Source
 from matlake.store.lake import Lake
 
@@ -48,16 +49,8 @@ class WrittenPredictions:
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract; the predictions are in the file."""
-        return {
-            "head": self.head,
-            "target": self.target,
-            "unit": self.unit,
-            "output": str(self.output),
-            "rows": self.rows,
-            "predictions": [],
-            "n_failed": self.n_failed,
-            "failed": [vars(failure) for failure in self.failed],
-        }
+        failed = [vars(failure) for failure in self.failed]
+        return {**vars(self), "output": str(self.output), "predictions": [], "failed": failed}
 
     def lines(self) -> list[str]:
         """Return the text for people."""
@@ -84,7 +77,7 @@ def predict_table(
         path: CSV or Parquet file, or anything else that can be imported.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
-        progress: Hears the number of rows done.
+        progress: Takes the number of rows done.
 
     Raises:
         SourceError: The file or its column of formulas or structures is not there.
@@ -93,8 +86,8 @@ def predict_table(
     head = open_head(lake, head_name)
     materials = open_table_source(head, path, formula_column, structure_column)
     found: list[Prediction | Failure] = []
-    for batch in materials.predict(head):
-        found += batch.each(len(found))
+    for _, names, predicted in materials.predict(head):
+        found += predicted.results(names, len(found))
         progress.track(len(found), max(len(found), materials.source.rows))
     return collect(head, [*found, *_bad_lines(materials.source, len(found))])
 
@@ -122,7 +115,7 @@ def predict_to_file(
             ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
-        progress: Hears the number of rows done.
+        progress: Takes the number of rows done.
 
     Raises:
         SourceError: The file or its column of formulas or structures is not there, or the output's ending is unknown.
@@ -138,10 +131,15 @@ def predict_to_file(
     listed: list[Failure] = []
     try:
         with _open_writer(part, output, schema) as writer:
-            for batch in materials.predict(head):
-                writer.write_table(_with_predictions(batch, schema))
-                failures = batch.failures(rows)
-                rows += batch.columns.num_rows
+            for batch, names, predicted in materials.predict(head):
+                arrays = [*batch.columns, *_added(predicted, card.target).values()]
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+                failures = [
+                    Failure(row, name, reason)
+                    for row, (name, reason) in enumerate(zip(names, predicted.reasons, strict=True), start=rows)
+                    if reason is not None
+                ]
+                rows += batch.num_rows
                 n_failed += len(failures)
                 listed += failures[: _LISTED - len(listed)]
                 progress.track(rows, max(rows, source.rows))
@@ -156,38 +154,35 @@ def predict_to_file(
     return WrittenPredictions(card.name, card.target, card.unit, output, rows - n_failed, n_failed + len(bad), listed)
 
 
-def _with_predictions(batch: PredictedBatch, schema: pa.Schema) -> pa.Table:
-    predicted = batch.predicted
-    added = [pa.array(predicted.values, from_pandas=True), pa.array(predicted.reasons, pa.string())]  # NaN becomes null
+def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:
+    """Return the columns that stand beside those of the input; NaN becomes null."""
+    added = {
+        f"predicted_{target}": pa.array(predicted.values, from_pandas=True),
+        REASON_COLUMN: pa.array(predicted.reasons, pa.string()),
+    }
     if predicted.reference is not None:
         warnings = pa.array(["; ".join(reasons) or None for reasons in predicted.warnings], pa.string())
-        added += [
-            *(pa.array(v, from_pandas=True) for v in (predicted.lower, predicted.upper, predicted.ood_scores)),
-            pa.array(["-".join(new) or None for new in predicted.elements_outside_training], pa.string()),
-            warnings,
-            warnings,
-            pa.array([predicted.neighbours_json(row) for row in range(len(predicted.values))], pa.string()),
-        ]
-    return pa.Table.from_arrays([*batch.columns.columns, *added], schema=schema)
+        nearest = [predicted.neighbours_json(row) for row in range(len(predicted.values))]
+        added |= {
+            f"lower_{target}": pa.array(predicted.lower, from_pandas=True),
+            f"upper_{target}": pa.array(predicted.upper, from_pandas=True),
+            "ood_score": pa.array(predicted.ood_scores, from_pandas=True),
+            "novel_elements": pa.array(
+                ["-".join(new) or None for new in predicted.elements_outside_training], pa.string()
+            ),
+            "doubts": warnings,
+            "warnings": warnings,
+            "nearest_training_materials": pa.array(nearest, pa.string()),
+        }
+    return added
 
 
 def _output_schema(source: Source, head: Head) -> pa.Schema:
-    target, schema = head.card.target, source.schema
-    added = {f"predicted_{target}": pa.float64(), REASON_COLUMN: pa.string()}
-    if head.reference is not None:
-        added |= {
-            f"lower_{target}": pa.float64(),
-            f"upper_{target}": pa.float64(),
-            "ood_score": pa.float64(),
-            "novel_elements": pa.string(),
-            "doubts": pa.string(),
-            "warnings": pa.string(),
-            "nearest_training_materials": pa.string(),
-        }
-    for name, kind in added.items():
+    schema = source.schema
+    for name, column in _added(PredictionColumns.empty([], head), head.card.target).items():
         if name in schema.names:
             raise SourceError(f"{source.path} has a column {name} already", "rename it, so that it is not mixed up")
-        schema = schema.append(pa.field(name, kind))
+        schema = schema.append(pa.field(name, column.type))
     return schema
 
 
@@ -200,7 +195,7 @@ def _open_writer(part: Path, output: Path, schema: pa.Schema) -> Any:
 
 
 def _bad_lines(source: Source, rows: int) -> list[Failure]:
-    """Return lines of a file that are no rows; they come after its rows, with the line in the reason."""
+    """Return lines of a file that are not rows; they come after its rows, with the line in the reason."""
     return [
         Failure(place, None, f"line {bad.line}: {bad.reason}") for place, bad in enumerate(source.bad_lines, start=rows)
     ]

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +98,16 @@ class PredictionColumns:
                 composition.elements, score, domain.element_rows, domain.block_rows
             )
 
+    def results(self, names: Iterable[str | None], start: int = 0) -> Iterator[Prediction | Failure]:
+        """Yield what ``result`` returns for each input.
+
+        Args:
+            names: What the inputs are called.
+            start: Place of the first among all inputs, where these are a part of them.
+        """
+        for row, name in enumerate(names):
+            yield self.result(row, name, start + row)
+
     def result(self, row: int, name: str | None, place: int | None = None) -> Prediction | Failure:
         """Return the prediction for one of the inputs, or why there is none.
 
@@ -122,11 +132,12 @@ class PredictionColumns:
 
     def neighbours(self, row: int) -> tuple[TrainingNeighbour, ...]:
         """Return the training materials nearest to an input."""
-        if self.reference is None:
+        r = self.reference
+        if r is None:
             return ()
         return tuple(
-            self.reference.neighbour(near, distance)
-            for near, distance in zip(self.near[row].tolist(), self.distances[row].tolist(), strict=True)
+            TrainingNeighbour(str(r.dataset[n]), str(r.material_id[n]), str(r.formula[n]), float(r.value[n]), distance)
+            for n, distance in zip(self.near[row].tolist(), self.distances[row].tolist(), strict=True)
             if math.isfinite(distance)
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -10,41 +11,10 @@ from matlake.errors import Hint, SourceError
 from matlake.materials.crystal import Crystal
 from matlake.regress.prediction.opened_head import OpenedHead
 from matlake.regress.prediction.prediction_columns import PredictionColumns
-from matlake.regress.prediction.results import Failure, Prediction
 from matlake.store.importing.importer import ID_COLUMNS, find_formula_column
 from matlake.store.importing.readers import Batch, Source, is_table, open_source, open_table
 
-
-@dataclass(frozen=True)
-class PredictedBatch:
-    """Predictions for some rows of a source.
-
-    Attributes:
-        columns: The rows, structures left out.
-        names: What each row is called: its formula; or for a structure its id, where it has one.
-        predicted: Their predictions.
-    """
-
-    columns: pa.RecordBatch
-    names: list[str | None]
-    predicted: PredictionColumns
-
-    def each(self, start: int = 0) -> Iterator[Prediction | Failure]:
-        """Yield the predictions one by one.
-
-        Args:
-            start: Place of the first row among those of the source.
-        """
-        for row, name in enumerate(self.names):
-            yield self.predicted.result(row, name, start + row)
-
-    def failures(self, start: int) -> list[Failure]:
-        """Return the rows without a prediction; ``start`` as for ``each``."""
-        return [
-            Failure(start + row, name, reason)
-            for row, (name, reason) in enumerate(zip(self.names, self.predicted.reasons, strict=True))
-            if reason is not None
-        ]
+Names: TypeAlias = list[str | None]
 
 
 @dataclass(frozen=True)
@@ -59,15 +29,19 @@ class PredictionSource:
     source: Source
     formula_column: str | None
 
-    def predict(self, head: OpenedHead) -> Iterator[PredictedBatch]:
-        """Predict in batches of bounded size, in the order of the source."""
+    def predict(self, head: OpenedHead) -> Iterator[tuple[pa.RecordBatch, Names, PredictionColumns]]:
+        """Predict in batches of bounded size, in the order of the source.
+
+        Yields:
+            Rows, structures left out; what each is called: its formula, or for a structure its id, where it has one;
+            and their predictions.
+        """
         for batch in self.source.batches():
             if self.formula_column is None:
-                names, predicted = _names(batch), head.predict_crystals(batch.crystals or [])
+                yield batch.columns, _names(batch), head.predict_crystals(batch.crystals or [])
             else:
-                names = batch.columns.column(self.formula_column).to_pylist()
-                predicted = head.predict(names)
-            yield PredictedBatch(batch.columns, names, predicted)
+                formulas = batch.columns.column(self.formula_column).to_pylist()
+                yield batch.columns, formulas, head.predict(formulas)
 
 
 def open_table_source(
@@ -93,18 +67,17 @@ def open_table_source(
         if formula_column is not None or not source.has_structures:
             raise head.no_structures(f"formulas as in {path}")
         return PredictionSource(source, None)
-    if not source.has_structures:
-        return PredictionSource(source, find_formula_column(source, formula_column))
-    if structure_column is not None:
+    if source.has_structures and structure_column is not None:
         return PredictionSource(source, None)
     try:
         formula = find_formula_column(source, formula_column)
     except SourceError:
-        if formula_column is not None:
+        if formula_column is not None or not source.has_structures:
             raise
         return PredictionSource(source, None)
-    # structures that nobody needs are not parsed
-    return PredictionSource(open_table(path) if is_table(path) else source, formula)
+    if source.has_structures and is_table(path):
+        source = open_table(path)  # structures that nobody needs are not parsed
+    return PredictionSource(source, formula)
 
 
 def open_structure_source(path: Path) -> PredictionSource:
@@ -122,10 +95,10 @@ def open_structure_source(path: Path) -> PredictionSource:
     return PredictionSource(source, None)
 
 
-def _names(batch: Batch) -> list[str | None]:
+def _names(batch: Batch) -> Names:
     lower = {name.lower(): name for name in batch.columns.schema.names}
     ids = next((lower[name] for name in ID_COLUMNS if name in lower), None)
     if ids is None:
         return [one.composition.reduced_formula if isinstance(one, Crystal) else None for one in batch.crystals or []]
-    names: list[str | None] = batch.columns.column(ids).cast(pa.string()).to_pylist()
+    names: Names = batch.columns.column(ids).cast(pa.string()).to_pylist()
     return names

@@ -1,17 +1,7 @@
 """Splits: methods of holding out test rows, each for one question about a head. See docs/splits.md."""
 
 from matlake.regress.splits.catalogue import SPLITS, parse_split
-from matlake.regress.splits.held_out import HeldOut, Rows
 from matlake.regress.splits.random_groups import grouped_folds, hold_out_groups, subsample
-from matlake.regress.splits.split import Split
+from matlake.regress.splits.split import HeldOut, Rows, Split
 
-__all__ = [
-    "SPLITS",
-    "HeldOut",
-    "Rows",
-    "Split",
-    "grouped_folds",
-    "hold_out_groups",
-    "parse_split",
-    "subsample",
-]
+__all__ = ["SPLITS", "HeldOut", "Rows", "Split", "grouped_folds", "hold_out_groups", "parse_split", "subsample"]

@@ -1,5 +1,7 @@
 """Splits by chemistry: element, group or family, period, chemical system."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ from matlake.materials.periodic_table import (
     period_of,
 )
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.splits.leave_one_out import Labels, Parts, leave_one_out
+from matlake.regress.splits.leave_one_out import Labels, Parts, leave_one_out, read_number
 from matlake.regress.splits.random_groups import group_split
 from matlake.regress.splits.split import Split
 
@@ -24,10 +26,8 @@ def element_split(argument: str | None) -> Split:
 
     Leave-one-element-out: Li et al., Commun. Mater. 6 (2025), doi:10.1038/s43246-024-00731-w.
     """
-    wanted = None if argument is None else _symbol(argument)
-    return leave_one_out(
-        _blocks("element", "element", "contain {}", {symbol: (z,) for symbol, z in ATOMIC_NUMBER.items()}), wanted
-    )
+    elements = {symbol: (z,) for symbol, z in ATOMIC_NUMBER.items()}
+    return leave_one_out(_blocks("element", "element", "contain {}", elements), argument and _symbol(argument))
 
 
 def group_element_split(argument: str | None) -> Split:
@@ -35,10 +35,11 @@ def group_element_split(argument: str | None) -> Split:
 
     Leave-one-group-out: Li et al., Commun. Mater. 6 (2025), doi:10.1038/s43246-024-00731-w.
     """
-    family = None if argument is None else argument.lower().replace("_", "-").replace(" ", "-")
+    family = argument and argument.lower().replace("_", "-").replace(" ", "-")
     if family in FAMILIES:
         return leave_one_out(_blocks("group", "family", "contain {}", FAMILIES), family)
-    wanted = None if argument is None else _number(argument, "group", GROUPS, f", or {', '.join(FAMILIES)}")
+    hint = f"groups: 1 to {GROUPS}, or {', '.join(FAMILIES)}"
+    wanted = argument and read_number(argument, GROUPS, f"{argument!r} is not a group of the periodic table", hint)
     groups = {str(group): elements_of_groups(group) for group in range(1, GROUPS + 1)}
     return leave_one_out(_blocks("group", "group", "contain an element of group {}", groups), wanted)
 
@@ -48,7 +49,9 @@ def period_split(argument: str | None) -> Split:
 
     Leave-one-period-out: Li et al., Commun. Mater. 6 (2025), doi:10.1038/s43246-024-00731-w.
     """
-    wanted = None if argument is None else _number(argument, "period", PERIODS, "")
+    wanted = argument and read_number(
+        argument, PERIODS, f"{argument!r} is not a period of the periodic table", f"periods: 1 to {PERIODS}"
+    )
     periods = {
         str(period): tuple(z for z in range(1, len(SYMBOLS) + 1) if period_of(z) == period)
         for period in range(1, PERIODS + 1)
@@ -68,13 +71,13 @@ def chemical_system_split(argument: str | None) -> Split:
     return leave_one_out(parts, wanted)
 
 
-def _blocks(kind: str, noun: str, rule: str, blocks: dict[str, tuple[int, ...]]) -> Parts:
+def _blocks(kind: str, noun: str, rule: str, blocks: Mapping[str, tuple[int, ...]]) -> Parts:
     """Return the parts of which each holds the rows with an element among some atomic numbers."""
 
     def read(matrix: Matrix) -> Labels:
         held = {name: (matrix.fractions[:, np.array(zs) - 1] > 0).any(axis=1) for name, zs in blocks.items()}
         member = {name: rows for name, rows in held.items() if rows.any()}
-        parts, rows = np.nonzero(np.array(list(member.values())))
+        parts, rows = np.nonzero(np.reshape([*member.values()], (-1, len(matrix.y))))
         return Labels(tuple(member), rows, parts, np.zeros(len(matrix.y), dtype=bool))
 
     return Parts(kind, noun, rule, read)
@@ -98,9 +101,3 @@ def _symbol(text: str) -> str:
     if symbol not in ATOMIC_NUMBER:
         raise TrainingError(f"{text!r} is not an element", "give its symbol, such as O or Fe")
     return symbol
-
-
-def _number(text: str, noun: str, last: int, others: str) -> str:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= last:
-        raise TrainingError(f"{text!r} is not a {noun} of the periodic table", f"{noun}s: 1 to {last}{others}")
-    return str(int(text))

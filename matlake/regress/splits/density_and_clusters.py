@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.splits.held_out import Proposal
-from matlake.regress.splits.leave_one_out import Labels, Parts, leave_one_out
+from matlake.regress.splits.leave_one_out import Labels, Parts, leave_one_out, read_number
 from matlake.regress.splits.ordered import find_cut
-from matlake.regress.splits.split import Split
+from matlake.regress.splits.split import Proposal, Split
 
 CLUSTERS: Final = 10
 """K of K-means."""
@@ -34,14 +33,14 @@ def cluster_split(argument: str | None) -> Split:
 
     Leave-one-cluster-out: Meredig et al., Mol. Syst. Des. Eng. 3, 819 (2018).
     """
-    if argument is not None and not (argument.isascii() and argument.isdigit() and 1 <= int(argument) <= CLUSTERS):
-        raise TrainingError(f"there is no cluster {argument!r}", f"clusters: 1, the largest, to {CLUSTERS}")
+    wanted = argument and read_number(
+        argument, CLUSTERS, f"there is no cluster {argument!r}", f"clusters: 1, the largest, to {CLUSTERS}"
+    )
 
     def read(matrix: Matrix) -> Labels:
         return Labels.of_codes(find_clusters(matrix.x), [str(number) for number in range(1, CLUSTERS + 1)])
 
-    parts = Parts("cluster", "cluster", f"are in cluster {{}} of {CLUSTERS}", read)
-    return leave_one_out(parts, None if argument is None else str(int(argument)))
+    return leave_one_out(Parts("cluster", "cluster", f"are in cluster {{}} of {CLUSTERS}", read), wanted)
 
 
 def sparse_split(argument: str | None) -> Split:
@@ -63,7 +62,7 @@ def sparse_split(argument: str | None) -> Split:
         radius = find_radii(project(scaled) if space == "map" else scaled)
         where = "on the map of the features" if space == "map" else "in the space of the features"
         test = radius > find_cut(radius, SPARSE_SHARE)
-        yield Proposal(f"sparse {space}", f"lie where materials are fewest {where}", test, np.zeros(len(test), bool))
+        yield Proposal(f"sparse {space}", f"lie where materials are fewest {where}", test)
 
     return Split(f"sparse:{space}", propose, propose)
 

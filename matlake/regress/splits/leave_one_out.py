@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.splits.held_out import Proposal, Rows
-from matlake.regress.splits.split import Split
+from matlake.regress.splits.split import Proposal, Rows, Split
 
 SMALLEST_SHARE: Final = 0.05
 LARGEST_SHARE: Final = 0.3
@@ -39,7 +38,7 @@ class Labels:
 
     @classmethod
     def of_codes(cls, codes: NDArray[np.integer[Any]], names: Sequence[str], reason: str = "") -> Self:
-        """Label each row with one part.
+        """Label each row with one part; those without rows are left out.
 
         Args:
             codes: int [n], the part of each row as a place in ``names``; negative where it is unknown.
@@ -47,7 +46,13 @@ class Labels:
             reason: What rows of unknown part lack.
         """
         rows = np.flatnonzero(codes >= 0)
-        return cls(tuple(names), rows, codes[rows].astype(np.intp), codes < 0, reason)
+        present, parts = np.unique(codes[rows], return_inverse=True)
+        return cls(tuple(names[place] for place in present), rows, parts, codes < 0, reason)
+
+    @property
+    def known(self) -> int:
+        """Number of rows that can be labelled."""
+        return int(np.count_nonzero(~self.unknown))
 
     @property
     def counts(self) -> NDArray[np.intp]:
@@ -87,15 +92,11 @@ def leave_one_out(
 
     def preferred(matrix: Matrix, seed: int) -> Iterator[Proposal]:
         labels = _read(parts, matrix)
-        if wanted is not None:
-            if wanted not in labels.names:
-                raise TrainingError(
-                    f"0 of {_rows(labels)} {parts.rule.format(wanted)}",
-                    f"rows by {parts.noun}: {_shares(labels)}",
-                )
-            yield _propose(parts, labels, labels.names.index(wanted))
-            return
-        for place in _drawn(parts, labels, seed):
+        if wanted is not None and wanted not in labels.names:
+            raise TrainingError(
+                f"0 of {_rows(labels)} {parts.rule.format(wanted)}", f"rows by {parts.noun}: {_shares(labels)}"
+            )
+        for place in _drawn(parts, labels, seed) if wanted is None else [labels.names.index(wanted)]:
             yield _propose(parts, labels, place)
 
     def every(matrix: Matrix, seed: int) -> Iterator[Proposal]:  # noqa: ARG001 - nothing is drawn
@@ -116,7 +117,7 @@ def _read(parts: Parts, matrix: Matrix) -> Labels:
 
 def _drawn(parts: Parts, labels: Labels, seed: int) -> list[int]:
     """Return the parts of moderate size, shuffled by the seed."""
-    share = labels.counts / max(1, int((~labels.unknown).sum()))
+    share = labels.counts / labels.known
     moderate = np.flatnonzero((share >= SMALLEST_SHARE) & (share <= LARGEST_SHARE))
     if not len(moderate):
         raise TrainingError(
@@ -124,25 +125,34 @@ def _drawn(parts: Parts, labels: Labels, seed: int) -> list[int]:
             f"drawn; rows by {parts.noun}: {_shares(labels)}",
             f"name the one to hold out: {parts.kind}:NAME",
         )
-    return [int(place) for place in np.random.default_rng(seed).permutation(moderate)]
+    places: list[int] = np.random.default_rng(seed).permutation(moderate).tolist()
+    return places
 
 
 def _propose(parts: Parts, labels: Labels, place: int) -> Proposal:
-    test = np.zeros(len(labels.unknown), dtype=bool)
-    test[labels.rows[labels.parts == place]] = True
+    test = np.isin(np.arange(len(labels.unknown)), labels.rows[labels.parts == place])
     name = labels.names[place]
     return Proposal(name, parts.rule.format(name), test, labels.unknown, labels.reason)
 
 
 def _rows(labels: Labels) -> str:
-    unknown = int(labels.unknown.sum())
-    known = len(labels.unknown) - unknown
-    return f"{known:,} rows" + (f" ({unknown:,} more are without {labels.reason})" if unknown else "")
+    unknown = len(labels.unknown) - labels.known
+    return f"{labels.known:,} rows" + (f" ({unknown:,} more are without {labels.reason})" if unknown else "")
 
 
 def _shares(labels: Labels) -> str:
     counts = labels.counts
     order = np.argsort(-counts, kind="stable")
-    total = max(1, int((~labels.unknown).sum()))
-    shown = [f"{labels.names[place]} ({counts[place] / total:.1%})" for place in order[:_SHOWN]]
-    return ", ".join(shown) + (f", and {len(order) - _SHOWN:,} more" if len(order) > _SHOWN else "") or "none"
+    shown = [f"{labels.names[place]} ({counts[place] / labels.known:.1%})" for place in order[:_SHOWN]]
+    return ", ".join(shown) + (f", and {len(order) - _SHOWN:,} more" if len(order) > _SHOWN else "")
+
+
+def read_number(text: str, last: int, wrong: str, hint: str) -> str:
+    """Return a number as users type it, in one spelling.
+
+    Raises:
+        TrainingError: It is not a whole number from 1 to ``last``; with these words.
+    """
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= last):
+        raise TrainingError(wrong, hint)
+    return str(int(text))

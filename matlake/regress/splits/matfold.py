@@ -23,8 +23,7 @@ from matlake.extras import require_extra
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.splits.held_out import Proposal
-from matlake.regress.splits.split import Split
+from matlake.regress.splits.split import Proposal, Split
 
 SCHEMES: Final = (
     "composition",
@@ -59,13 +58,10 @@ def matfold_split(argument: str | None) -> Split:
                 f"none of the {len(matrix.y):,} rows has a crystal structure, which MatFold needs",
                 "import structures, or choose a split of compositions",
             )
-        unknown = np.ones(len(matrix.y), dtype=bool)
-        unknown[known] = False
         for place, tested in enumerate(run_matfold(crystals.take(known), scheme, folds, seed), start=1):
-            test = np.zeros(len(unknown), dtype=bool)
-            test[known[tested]] = True
+            test = np.isin(np.arange(len(matrix.y)), known[tested])
             label = f"fold {place}"
-            yield Proposal(label, f"are in MatFold's {label} by {scheme}", test, unknown, "a crystal")
+            yield Proposal(label, f"are in MatFold's {label} by {scheme}", test, crystals.sizes == 0, "a crystal")
 
     return Split(f"matfold:{scheme}:{folds}", propose, propose, needs_crystals=True)
 

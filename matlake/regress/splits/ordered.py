@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.splits.held_out import Proposal
-from matlake.regress.splits.split import Split
+from matlake.regress.splits.split import Proposal, Split
 
 TEST_SHARE: Final = 0.2
 ENDS: Final = ("high", "low")
@@ -31,7 +30,7 @@ def value_split(argument: str | None) -> Split:
         cut = find_cut(sign * matrix.y, TEST_SHARE)
         test = sign * matrix.y > cut
         beyond = "above" if end == "high" else "below"
-        yield Proposal(end, f"have a target {beyond} {sign * cut:g}", test, np.zeros(len(test), dtype=bool))
+        yield Proposal(end, f"have a target {beyond} {sign * cut:g}", test)
 
     return Split(f"value:{end}", propose, propose)
 
@@ -54,11 +53,8 @@ def time_split(argument: str | None) -> Split:
         if unknown.all():
             raise TrainingError(f"{column} is null in all {len(times):,} rows", "choose another column")
         cut = _moment(moment, times.dtype, column) if moment else find_cut(times[~unknown], TEST_SHARE)
-        test = np.zeros(len(times), dtype=bool)
-        test[~unknown] = times[~unknown] > cut
-        yield Proposal(
-            f"after {_written(cut)}", f"have {column} after {_written(cut)}", test, unknown, column, shared="train"
-        )
+        later = f"after {_written(cut)}"
+        yield Proposal(later, f"have {column} {later}", times > cut, unknown, column, shared="train")
 
     return Split(f"time:{column}{comparison}{moment}", propose, propose, (column,))
 

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.splits.held_out import Proposal, Rows
-from matlake.regress.splits.split import Split
+from matlake.regress.splits.split import Proposal, Rows, Split
 
 TEST_SHARE: Final = 0.2
 FOLDS: Final = 5
@@ -25,11 +24,11 @@ def group_split(text: str, groups: Callable[[Matrix], NDArray[Any]], rule: str) 
 
     def preferred(matrix: Matrix, seed: int) -> Iterator[Proposal]:
         _, rows = hold_out_groups(groups(matrix), seed)
-        yield _propose(matrix, rows, "a fifth", rule)
+        yield Proposal("a fifth", rule, np.isin(np.arange(len(matrix.y)), rows))
 
     def every(matrix: Matrix, seed: int) -> Iterator[Proposal]:
         for number, (_, rows) in enumerate(grouped_folds(groups(matrix), FOLDS, seed), start=1):
-            yield _propose(matrix, rows, f"fold {number} of {FOLDS}", rule)
+            yield Proposal(f"fold {number} of {FOLDS}", rule, np.isin(np.arange(len(matrix.y)), rows))
 
     return Split(text, preferred, every)
 
@@ -91,9 +90,3 @@ def subsample(groups: NDArray[Any], rows: int, seed: int) -> Rows:
     kept = np.zeros(len(size), dtype=bool)
     kept[order[np.cumsum(size[order]) <= rows]] = True
     return np.flatnonzero(kept[group])
-
-
-def _propose(matrix: Matrix, rows: Rows, label: str, rule: str) -> Proposal:
-    test = np.zeros(len(matrix.y), dtype=bool)
-    test[rows] = True
-    return Proposal(label, rule, test, np.zeros(len(test), dtype=bool))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matlake.errors import TrainingError
 from matlake.materials.crystal import CrystalColumns
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.splits.leave_one_out import Labels, Parts, leave_one_out
+from matlake.regress.splits.leave_one_out import Labels, Parts, leave_one_out, read_number
 from matlake.regress.splits.split import Split
 
 TOLERANCE_A: Final = 0.01
@@ -39,16 +39,16 @@ def space_group_split(argument: str | None) -> Split:
 
     Leave-one-space-group-out: Li et al., Commun. Mater. 6 (2025), doi:10.1038/s43246-024-00731-w.
     """
-    if argument is not None and not (argument.isascii() and argument.isdigit() and 1 <= int(argument) <= _LAST):
-        raise TrainingError(f"{argument!r} is not a space group", f"give its number, 1 to {_LAST}")
+    wanted = argument and read_number(
+        argument, _LAST, f"{argument!r} is not a space group", f"give its number, 1 to {_LAST}"
+    )
 
     def read(matrix: Matrix) -> Labels:
-        names, codes = np.unique(_found(matrix), return_inverse=True)
-        unknown = int(names[0] == 0)
-        return Labels.of_codes(codes - unknown, [str(number) for number in names[unknown:]], _NO_SYMMETRY)
+        return Labels.of_codes(_found(matrix) - 1, [str(number) for number in range(1, _LAST + 1)], _NO_SYMMETRY)
 
-    parts = Parts("space-group", "space group", "are of space group {}", read)
-    return leave_one_out(parts, None if argument is None else str(int(argument)), needs_crystals=True)
+    return leave_one_out(
+        Parts("space-group", "space group", "are of space group {}", read), wanted, needs_crystals=True
+    )
 
 
 def crystal_system_split(argument: str | None) -> Split:
@@ -63,9 +63,7 @@ def crystal_system_split(argument: str | None) -> Split:
     def read(matrix: Matrix) -> Labels:
         found = _found(matrix)
         places = np.where(found > 0, np.searchsorted(list(CRYSTAL_SYSTEMS.values()), found), -1)
-        present = np.unique(places[places >= 0])
-        names = [list(CRYSTAL_SYSTEMS)[place] for place in present]
-        return Labels.of_codes(np.where(places < 0, -1, np.searchsorted(present, places)), names, _NO_SYMMETRY)
+        return Labels.of_codes(places, list(CRYSTAL_SYSTEMS), _NO_SYMMETRY)
 
     return leave_one_out(Parts("crystal-system", "crystal system", "are {}", read), wanted, needs_crystals=True)
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors import Fit, Model, Parameters, fit_model
+from matlake.regress.regressors import Fit
 from matlake.regress.splits import grouped_folds
 from matlake.regress.uncertainty.intervals import Interval, difficulty
 from matlake.regress.uncertainty.reference_set import LOCAL, NEAREST, Surroundings, scores
@@ -27,28 +27,6 @@ ALL_FOLDS_ROWS: Final = 5000
 
 _FLOOR: Final = 0.25
 """Share of the mean residual that is added to every local one."""
-
-
-def out_of_fold_residuals(
-    model: Model,
-    parameters: Parameters,
-    x: NDArray[np.float32],
-    y: NDArray[np.float64],
-    groups: NDArray[np.str_],
-    seed: int,
-) -> NDArray[np.float64]:
-    """Return the errors of a model on rows that it was not fitted to; see ``residuals_of``.
-
-    Args:
-        model: Kind of regressor.
-        parameters: Its parameters.
-        x: float32 [n, d], training rows.
-        y: float64 [n].
-        groups: [n], composition of each row.
-        seed: Decides the folds, and what models draw.
-    """
-    folds = SLOW_FOLDS if model.slow else FOLDS
-    return residuals_of(lambda x, y: fit_model(model, parameters, x, y, seed), x, y, groups, folds, seed)
 
 
 def residuals_of(

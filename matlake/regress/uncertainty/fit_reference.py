@@ -1,14 +1,13 @@
 """The reference rows of a head, chosen among its training rows, and what is calibrated on them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits import Rows, subsample
-from matlake.regress.uncertainty.conformal import calibrate, distance_scale
-from matlake.regress.uncertainty.intervals import Interval
+from matlake.regress.uncertainty.conformal import distance_scale
 from matlake.regress.uncertainty.projection import Projection, fit_projection
 from matlake.regress.uncertainty.reference_set import MAX_ROWS, Reference
 from matlake.store.searching.nearest import nearest_rows
@@ -49,7 +48,7 @@ def choose_reference(matrix: Matrix, train_rows: Rows, seed: int) -> ReferenceRo
     _, groups = np.unique(matrix.groups[rows], return_inverse=True)
     projection = fit_projection(matrix.x[rows], seed)
     scale = distance_scale(projection.apply(matrix.x[rows]), groups)
-    projection = projection.divided_by(scale)
+    projection = replace(projection, matrix=projection.matrix / scale)
     return ReferenceRows(rows, projection, projection.apply(matrix.x[rows]), groups)
 
 
@@ -70,8 +69,3 @@ def make_reference(matrix: Matrix, chosen: ReferenceRows, residuals: NDArray[np.
         residuals.astype(np.float32),
         chosen.coordinates,
     )
-
-
-def make_interval(chosen: ReferenceRows, residuals: NDArray[np.float64]) -> Interval:
-    """Calibrate intervals on the reference rows that have a residual."""
-    return calibrate(chosen.coordinates, residuals, chosen.groups)

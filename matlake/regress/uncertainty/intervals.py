@@ -1,7 +1,7 @@
 """Prediction intervals whose width follows how hard a prediction is.
 
 Normalised conformal prediction (Papadopoulos, Gammerman, Vovk, Conf. on Artificial Intelligence and Applications 64,
-2008): half a width is an estimate of difficulty times a quantile that ``calibration`` finds. The estimate is the mean
+2008): half a width is an estimate of difficulty times a quantile that ``conformal`` finds. The estimate is the mean
 residual of the nearest training rows times a factor that grows with the out-of-distribution score, because errors do.
 """
 

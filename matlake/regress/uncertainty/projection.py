@@ -3,7 +3,7 @@
 It is a linear map, so it becomes a second output of the head's ONNX file, and a new material can be placed in it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -28,10 +28,6 @@ class Projection:
     def apply(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return coordinates float32 [n, p] of features float32 [n, d]."""
         return ((x - self.mean) @ self.matrix).astype(np.float32)
-
-    def divided_by(self, scale: float) -> "Projection":
-        """Return the projection in another unit of length."""
-        return replace(self, matrix=self.matrix / scale)
 
 
 def fit_projection(x: NDArray[np.float32], seed: int) -> Projection:

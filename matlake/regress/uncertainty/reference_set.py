@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matlake.errors import HeadError
-from matlake.regress.prediction.results import TrainingNeighbour
 from matlake.store.searching.nearest import nearest_rows
 
 FILE: Final = "reference.parquet"
@@ -61,24 +60,11 @@ class Reference:
         distances, rows = nearest_rows(coordinates, self.coordinates, LOCAL)
         return Surroundings(distances, rows, self.residual)
 
-    def neighbour(self, row: int, distance: float) -> TrainingNeighbour:
-        """Return a reference row as it is reported with a prediction."""
-        return TrainingNeighbour(
-            str(self.dataset[row]),
-            str(self.material_id[row]),
-            str(self.formula[row]),
-            float(self.value[row]),
-            distance,
-        )
-
     def to_bytes(self) -> bytes:
         """Return the content of ``reference.parquet``."""
         table = pa.table(
-            {
-                "dataset": self.dataset.tolist(),
-                "material_id": self.material_id.tolist(),
-                "formula": self.formula.tolist(),
-                "value": self.value,
+            vars(self)
+            | {
                 "residual": pa.array(self.residual, from_pandas=True),  # NaN becomes null
                 "coordinates": pa.FixedSizeListArray.from_arrays(
                     pa.array(self.coordinates.reshape(-1)), self.coordinates.shape[1]

@@ -110,3 +110,8 @@ def test_rows_that_can_be_split_in_no_way_have_no_folds() -> None:
     rows = matrix_of([*(f"{metal}O" for metal in "Li Na K Mg Ca Sr Ba Ti Fe".split()), "O"])
     with pytest.raises(TrainingError, match="too few compositions"):
         list(parse_split("element").folds(rows, 0))
+
+
+def test_rows_without_any_element_of_a_family_are_an_error_with_a_reason() -> None:
+    with pytest.raises(TrainingError, match="no family is known for 10 rows"):
+        held_out_by("group:halogens", "B C Si B4C SiC SiB3 SiB6 BC3 Si5C B13C2".split())

@@ -13,8 +13,7 @@ from samples import CRYSTAL_ENCODER
 import matlake
 from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import EncoderError, LeakageError, TrainingError
-from matlake.regress.splits.held_out import HeldOut
-from matlake.regress.splits.split import Split
+from matlake.regress.splits.split import HeldOut, Split
 from matlake.studies import results, runner
 from matlake.studies.extrapolation import measuring, tasks
 from matlake.studies.extrapolation.evaluate import ExtrapolationResult
