@@ -1,6 +1,6 @@
 """The commands ``encoders …``: the registry of encoders, and the making of encoders."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,18 +193,8 @@ def pretrain_command(
     architecture: str,
     data: Path | None,
     dataset: str | None,
-    formula_column: str | None,
-    structure_column: str | None,
-    targets: tuple[str, ...],
     folder: Path,
-    unit: str | None,
-    split_column: str | None,
-    hold_out: str | None,
-    max_abs: float | None,
     sizes: tuple[tuple[str, float], ...],
-    max_neighbours: int | None,
-    device: str,
-    threads: int | None,
     output: Output,
     **settings: Any,
 ) -> None:
@@ -215,60 +205,31 @@ def pretrain_command(
     from matlake.extras import require_extra
 
     require_extra("train", "making encoders")
-    from matlake.encoders.training_record import TableRecipe
     from matlake.export.pretraining.report import account_lines, epoch_line, run_document, run_lines
-    from matlake.export.pretraining.run import PretrainRequest, run_pretraining
+    from matlake.export.pretraining.run import pretrain_request, run_pretraining
     from matlake.export.pretraining.training_data import TrainingData
     from matlake.networks.training_history import EpochReport
 
     table = _training_table(lake, data, dataset)
     if table is None:
         raise click.UsageError("give --data FILE or --dataset NAME")
-    made = ARCHITECTURES[architecture]
-    config = replace(made.config, **{name: value for name, value in settings.items() if value is not None})
-    request = PretrainRequest(
-        architecture=architecture,
-        data=table,
-        recipe=TableRecipe(
-            targets,
-            made.input,
-            formula_column if made.input == "composition" else structure_column,
-            split_column,
-            hold_out,
-            max_abs,
-            made.shares,
-            config.seed,
-        ),
-        config=config,
-        folder=folder,
-        sizes=dict(sizes),
-        max_neighbours=max_neighbours,
-        unit=unit,
-        device=device,
-        threads=threads,
-    )
+    request = pretrain_request(architecture, table, folder, sizes=dict(sizes), **settings)
     with progress(f"training {architecture}", "epochs") as reporter:
 
         def on_data(data: TrainingData) -> None:
             reporter.note("\n".join(account_lines(data.account)))
 
         def on_epoch(history: list[EpochReport]) -> None:
-            reporter.track(len(history), config.epochs)
-            reporter.note(epoch_line(history, config, request.target_unit))
+            reporter.track(len(history), request.config.epochs)
+            reporter.note(epoch_line(history, request.config, request.target_unit))
 
         record = run_pretraining(request, on_data, on_epoch)
     output.document(run_document(record, folder), run_lines(record, folder))
 
 
 def _training_table(lake: Path, data: Path | None, dataset: str | None) -> "TrainingTable | None":
-    from matlake.export.pretraining.training_data import TrainingTable
+    from matlake.studies.training_table import read_training_table
 
     if data is not None and dataset is not None:
         raise click.UsageError("give --data or --dataset, not both")
-    if data is not None:
-        return TrainingTable.from_file(data)
-    if dataset is None:
-        return None
-    from matlake.store.lake import open_lake
-
-    return TrainingTable(dataset, *open_lake(lake).read_dataset(dataset))
+    return read_training_table(lake, data, dataset)
