@@ -1,6 +1,7 @@
 """The command ``finetune``."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,9 +32,7 @@ from matlake.cli.output import Output, progress
 @seed_option
 @json_option
 @click.pass_obj
-def finetune_command(
-    lake: Path, head: str, target_rows: str, method: str, name: str | None, seed: int, output: Output
-) -> None:
+def finetune_command(lake: Path, /, output: Output, **request: Any) -> None:
     """Fine-tune an IR-net on a target domain, measure it before and after, and save it as a new head.
 
     A fifth of the target's compositions is held out for testing. The old head stays as it is. See docs/adversarial.md.
@@ -45,5 +44,5 @@ def finetune_command(
     from matlake.store.lake import open_lake
 
     with progress("fine-tuning", "fits") as reporter:
-        result = finetune(open_lake(lake), FinetuneRequest(head, target_rows, method, name, seed), reporter)
+        result = finetune(open_lake(lake), FinetuneRequest(**request), reporter)
     output.document(result.document(), result.lines())

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -38,14 +39,7 @@ _column = section("Columns")
 @json_option
 @click.pass_obj
 def import_command(
-    lake: Path,
-    source: Path,
-    dataset: str,
-    formula_column: str | None,
-    structure_column: str | None,
-    id_column: str | None,
-    max_atoms: int | None,
-    output: Output,
+    lake: Path, /, source: Path, dataset: str, max_atoms: int | None, output: Output, **columns: Any
 ) -> int:
     """Import formulas or crystal structures with their properties.
 
@@ -57,16 +51,8 @@ def import_command(
     from matlake.store.lake import open_lake
 
     with progress("importing", "rows") as reporter:
-        report = import_table(
-            open_lake(lake, create=True),
-            source,
-            dataset,
-            formula_column=formula_column,
-            structure_column=structure_column,
-            id_column=id_column,
-            max_atoms=max_atoms or MAX_ATOMS,
-            progress=reporter,
-        )
+        made = open_lake(lake, create=True)
+        report = import_table(made, source, dataset, **columns, max_atoms=max_atoms or MAX_ATOMS, progress=reporter)
     for remark in report.notes:
         note(f"note: {remark}")
     output.document(report.document(), report.lines())
@@ -88,28 +74,15 @@ def import_command(
 @json_option
 @click.pass_obj
 def embed_command(
-    lake: Path,
-    features: tuple[str, ...],
-    dataset: str | None,
-    where: str | None,
-    device: str,
-    workers: int | None,
-    output: Output,
+    lake: Path, /, features: tuple[str, ...], workers: int | None, output: Output, **settings: Any
 ) -> int:
     """Embed what is new or changed. Stop it and run it again at any time."""
     from matlake.store.embedding.embedder import embed
     from matlake.store.lake import open_lake
 
     with progress("embedding", "rows") as reporter:
-        report = embed(
-            open_lake(lake),
-            list(features),
-            dataset=dataset,
-            where=where,
-            device=device,
-            workers=workers or os.cpu_count() or 1,
-            progress=reporter,
-        )
+        threads = workers or os.cpu_count() or 1
+        report = embed(open_lake(lake), list(features), **settings, workers=threads, progress=reporter)
     output.document(report.document(), report.lines())
     return EXIT_SOME_ROWS_FAILED if report.failed else 0
 

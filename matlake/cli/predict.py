@@ -1,7 +1,7 @@
 """The command ``predict``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -48,14 +48,14 @@ _with_input = section("With --input")
 @click.pass_obj
 def predict_command(
     lake: Path,
+    /,
     head: str,
     formulas: tuple[str, ...],
     structures: tuple[Path, ...],
     table: Path | None,
-    formula_column: str | None,
-    structure_column: str | None,
     target: Path | None,
     output: Output,
+    **columns: Any,
 ) -> int:
     """Predict a property of compositions or crystals with a trained head."""
     from matlake.regress.prediction.predict import predict, predict_structures
@@ -63,7 +63,7 @@ def predict_command(
 
     if bool(formulas) + bool(structures) + (table is not None) != 1:
         raise click.UsageError("give one of --formula, --structure and --input")
-    if table is None and (target, formula_column, structure_column) != (None, None, None):
+    if table is None and {target, *columns.values()} != {None}:
         raise click.UsageError("--output, --formula-column and --structure-column go with --input")
     report: Predictions | WrittenPredictions
     if formulas:
@@ -73,7 +73,6 @@ def predict_command(
     else:
         from matlake.regress.prediction.predict_table import predict_table, predict_to_file
 
-        columns = {"formula_column": formula_column, "structure_column": structure_column}
         with progress("predicting", "rows") as reporter:
             if target is None:
                 report = predict_table(open_lake(lake), head, table, **columns, progress=reporter)

@@ -1,6 +1,7 @@
 """The command ``search``."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,22 +27,12 @@ _rows = section("Rows")
 )
 @json_option
 @click.pass_obj
-def search_command(
-    lake: Path,
-    material_id: str | None,
-    formula: str | None,
-    structure: Path | None,
-    feature: str,
-    k: int,
-    dataset: str | None,
-    where: str | None,
-    output: Output,
-) -> None:
+def search_command(lake: Path, /, output: Output, **request: Any) -> None:
     """Find the materials whose embeddings are nearest to that of a material, a formula or a structure."""
     from matlake.store.lake import open_lake
     from matlake.store.searching.search import SearchRequest, search
 
-    if sum(given is not None for given in (material_id, formula, structure)) != 1:
+    if sum(request[name] is not None for name in ("material_id", "formula", "structure")) != 1:
         raise click.UsageError("give one of --id, --formula and --structure")
-    result = search(open_lake(lake), SearchRequest(feature, k, material_id, formula, structure, dataset, where))
+    result = search(open_lake(lake), SearchRequest(**request))
     output.document(result.document(), result.lines())

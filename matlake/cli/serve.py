@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -43,16 +44,15 @@ _limit = section("Limits of a request")
 @click.pass_obj
 def serve_command(
     lake: Path,
+    /,
     heads: tuple[str, ...],
-    host: str,
-    port: int,
     api_key_file: Path | None,
     max_body: float,
     max_rows: int,
     max_atoms: int,
     max_seconds: float,
-    log_level: str,
     output: Output,
+    **listening: Any,
 ) -> None:
     """Serve heads over HTTP: an API, its documentation at /docs, and a page at /.
 
@@ -69,14 +69,13 @@ def serve_command(
     limits = Limits(body_bytes=int(max_body * 1e6), rows=max_rows, atoms=max_atoms, request_s=max_seconds)
     key = read_api_key(api_key_file)
     os.environ.pop(KEY_VARIABLE, None)  # nothing that is started from here needs it
-    settings = Settings(heads, host, port, key, limits, log_level)
+    settings = Settings(heads, api_key=key, limits=limits, **listening)
     if settings.is_open:
-        note(f"warning: there is no API key, so everyone who reaches {host} can send requests (see --api-key-file)")
+        everyone = f"everyone who reaches {settings.host} can send requests"
+        note(f"warning: there is no API key, so {everyone} (see --api-key-file)")
 
     def announce(url: str) -> None:
-        output.document(
-            {"url": url, "heads": list(heads), "api_key": key is not None},
-            [f"serving {', '.join(heads)} at {url} (API documentation at {url}docs); Ctrl-C stops"],
-        )
+        line = f"serving {', '.join(heads)} at {url} (API documentation at {url}docs); Ctrl-C stops"
+        output.document({"url": url, "heads": list(heads), "api_key": key is not None}, [line])
 
     serve(open_lake(lake), settings, announce)

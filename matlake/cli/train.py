@@ -1,6 +1,7 @@
 """The command ``train``."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +18,7 @@ _model = section("Model")
 @_data(
     "--features",
     required=True,
-    type=names,
+    type=lambda text: list(names(text)),
     metavar="NAME[@LAYER][,…]",
     help="Learn from these layers side by side. Embed them first, except for the descriptors fractions and magpie.",
 )
@@ -49,19 +50,7 @@ _model = section("Model")
 @json_option
 @click.pass_obj
 def train_command(
-    lake: Path,
-    target: str,
-    features: tuple[str, ...],
-    dataset: str | None,
-    where: str | None,
-    model: str,
-    adversarial: str | None,
-    max_fits: int | None,
-    max_seconds: float | None,
-    split: str,
-    name: str | None,
-    seed: int,
-    output: Output,
+    lake: Path, /, max_fits: int | None, max_seconds: float | None, output: Output, **request: Any
 ) -> None:
     """Train a regressor on embeddings, compare it with baselines, calibrate its intervals, and save it as a head."""
     from matlake.regress.heads.card import Budget
@@ -70,7 +59,6 @@ def train_command(
 
     usual = Budget()
     budget = Budget(max_fits or usual.fits, max_seconds or usual.seconds)
-    request = TrainRequest(target, list(features), model, dataset, where, split, name, seed, budget, adversarial)
     with progress("choosing a model", "fits") as reporter:
-        result = train(open_lake(lake), request, reporter)
+        result = train(open_lake(lake), TrainRequest(**request, budget=budget), reporter)
     output.document(result.document(), result.lines())
