@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matlake.export.pretraining.training_data import TrainingTable
 
 _card = section("Card")
-_graph = section("Graph, if the checkpoint does not state it")
+_graph = section("Graph (if the checkpoint does not specify it)")
 _data = section("Data")
 _network = section("Network")
 _training = section("Training")
@@ -39,7 +39,7 @@ def encoders_command() -> None:
 @json_option
 @click.pass_obj
 def list_command(lake: Path, output: Output) -> None:
-    """List the encoders shipped with matlake and those of the lake."""
+    """List the encoders shipped with matlake and those in the lake."""
     from matlake.encoders.listing import encoder_summary, encoder_table
     from matlake.store.folders import LakeFolders
 
@@ -65,7 +65,7 @@ def show_command(lake: Path, name: str, output: Output) -> None:
 @json_option
 @click.pass_context
 def verify_command(ctx: click.Context, name: str, output: Output) -> int:
-    """Check an encoder against its contract. Exit code 1 means that it fails."""
+    """Check an encoder against its contract. The exit code is 1 if a check fails."""
     from matlake.encoders.verify import verify_encoder
     from matlake.store.folders import LakeFolders
 
@@ -97,12 +97,20 @@ def verify_command(ctx: click.Context, name: str, output: Output) -> int:
     help="Store weights in this precision. float16 halves the file and computes in float32; int8 (ElemNet) also "
     "computes faster.",
 )
-@_card("--data", type=FILE, help="Measure errors on the held-out rows of this table of the run.")
-@_card("--dataset", help="Measure them on this dataset of the lake instead.")
-@_card("--database", type=click.Choice(["oqmd", "mp"]), help="Take licence and citation from this source of the table.")
+@_card("--data", type=FILE, help="Measure errors on the held-out rows of this table, which the network was trained on.")
+@_card("--dataset", help="Use this dataset of the lake instead of --data.")
+@_card(
+    "--database",
+    type=click.Choice(["oqmd", "mp"]),
+    help="Take licence and citation from the database that the table comes from.",
+)
 @_card("--licence", help="State the licence of the weights.")
 @_card("--citation", multiple=True, help="Cite a paper or data set. Repeatable.")
-@_card("--release", type=AT_LEAST_ONE, help="Number this release of the weights.")
+@_card(
+    "--release",
+    type=AT_LEAST_ONE,
+    help="Number this release of the weights.  [default: 1, or one more than the release replaced]",
+)
 @_graph("--cutoff", type=POSITIVE, help="Cutoff in Å.")
 @_graph(
     "--max-neighbours", type=click.IntRange(min=0), help="Keep this many neighbours; 0 keeps all within the cutoff."
@@ -146,7 +154,7 @@ def export_command(
 @click.argument("architecture", type=click.Choice(list(ARCHITECTURES)))
 @option("--output", "folder", required=True, type=FOLDER, help="Write the run to this folder, or resume it there.")
 @_data("--data", type=FILE, help="Train on this table (CSV, Parquet).")
-@_data("--dataset", help="Train on this dataset of the lake instead.")
+@_data("--dataset", help="Use this dataset of the lake instead of --data.")
 @_data("--formula-column", help="Read formulas from this column, for ElemNet.  [default: formula]")
 @_data("--structure-column", help="Read structures (CIF, POSCAR, pymatgen JSON) from this column, for graph networks.")
 @_data(
@@ -155,34 +163,41 @@ def export_command(
     multiple=True,
     default=["formation_energy_eV_per_atom"],
     show_default=True,
-    help="Learn this column; its name ends in the unit (band_gap_eV). Repeatable: one network learns several.",
+    help="Learn this column; its name ends in the unit (band_gap_eV). Repeatable: a network can learn several.",
 )
 @_data("--unit", help="State the unit of the target if the column's name does not end in it.")
 @_data("--split-column", help="Read train, val and test from this column.  [default: a random split by composition]")
 @_data(
     "--hold-out",
     metavar="SQL",
-    help='Only test on rows that this predicate selects, such as "year > 2005"; never train on their compositions.',
+    help='Test on rows that satisfy this condition, such as "year > 2005", and never train on their compositions.',
 )
 @_data("--max-abs", type=click.FloatRange(min=0), help="Drop rows with a larger absolute target.")
-@_network("--size", "sizes", multiple=True, type=_size, metavar="NAME=NUMBER", help="Set a size. Repeatable.")
+@_network(
+    "--size",
+    "sizes",
+    multiple=True,
+    type=_size,
+    metavar="NAME=NUMBER",
+    help="Set a size of the network, such as hidden_channels=128. Repeatable.",
+)
 @_network(
     "--max-neighbours",
     type=click.IntRange(min=0),
     help="Keep this many neighbours in graphs; 0 keeps all within the cutoff.",
 )
 @_training("--epochs", type=AT_LEAST_ONE, help="Train for this many epochs.")
-@_training("--batch-size", type=AT_LEAST_ONE, help="Use this many rows in a step.")
-@_training("--learning-rate", type=POSITIVE, help="Peak of the schedule.")
+@_training("--batch-size", type=AT_LEAST_ONE, help="Use this many rows per step.")
+@_training("--learning-rate", type=POSITIVE, help="Peak learning rate of the schedule.")
 @_training("--weight-decay", type=click.FloatRange(min=0), help="Decoupled weight decay; 0 is plain Adam.")
 @_training(
     "--averaging",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Decay of the moving average of the weights; 0 turns it off.",
+    help="Average the weights with this decay, between 0 and 1; 0 turns it off.",
 )
 @_training("--patience", type=AT_LEAST_ONE, help="Stop after this many epochs without improvement.")
 @_training("--mixed-precision", is_flag=True, default=None, help="Use bfloat16 on CUDA where it is safe.")
-@_training("--seed", type=int, help="Seed weights, order and random split.")
+@_training("--seed", type=int, help="Seed initial weights, order of rows and random split.")
 @device_option
 @option("--threads", type=AT_LEAST_ONE, help="Use this many threads on the CPU.")
 @json_option
@@ -198,9 +213,9 @@ def pretrain_command(
     output: Output,
     **settings: Any,
 ) -> None:
-    """Train a network on a table of materials and values. Run it again to go on where it stopped.
+    """Train a network on a table of materials and values. Run it again to resume.
 
-    Settings default to those of the architecture: see docs/encoders.md.
+    The defaults of sizes and training depend on the architecture: see docs/encoders.md.
     """
     from matlake.extras import require_extra
 

@@ -18,24 +18,24 @@ from matlake.cli.output import Output, progress
     required=True,
     metavar="SQL",
     former=["--target-rows"],
-    help="Fine-tune on the materials that this predicate selects, such as \"dataset = 'piezo'\".",
+    help="Fine-tune on the materials that satisfy this condition, such as \"dataset = 'piezo'\".",
 )
 @option(
     "--method",
     type=click.Choice(["plain", "cal", "cal-inputs"]),
     default="plain",
     show_default=True,
-    help="Train on the rows (plain), on adversarial samples of them too (cal), or on such samples without labels "
-    "(cal-inputs).",
+    help="Train on the selected rows (plain), on adversarial samples of them as well (cal), or on adversarial samples "
+    "made without their labels (cal-inputs).",
 )
-@option("--name", help="Name the new head; replaces one of that name.  [default: HEAD-METHOD]")
+@option("--name", help="Name the new head. An existing one of that name is replaced.  [default: HEAD-METHOD]")
 @seed_option
 @json_option
 @click.pass_obj
 def finetune_command(lake: Path, /, output: Output, **request: Any) -> None:
     """Fine-tune an IR-net on a target domain, measure it before and after, and save it as a new head.
 
-    A fifth of the target's compositions is held out for testing. The old head stays as it is. See docs/adversarial.md.
+    A fifth of the target's compositions is held out for testing. The old head is kept. See docs/adversarial.md.
     """
     from matlake.extras import require_extra
 

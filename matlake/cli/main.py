@@ -58,11 +58,11 @@ class LazyGroup(click.Group):
     default=lambda: Path(os.environ.get("MATLAKE_LAKE", "lake")),
     help="Use the lake in this folder.  [default: $MATLAKE_LAKE, else ./lake]",
 )
-@click.option("--no-color", is_flag=True, help="Print plain text, as in a pipe; so does the variable NO_COLOR.")
+@click.option("--no-color", is_flag=True, help="Print plain text, as into a pipe. The variable NO_COLOR does the same.")
 @click.version_option(package_name="matlake", message="matlake %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, lake: Path, no_color: bool) -> None:  # noqa: ARG001 - matlake.cli.output looks at it
-    """Embed materials databases, query them with SQL, train regressors on them."""
+    """Embed materials databases, query them with SQL, and train regressors on them."""
     ctx.obj = lake
 
 

@@ -89,10 +89,22 @@ def row_options(function: Function) -> Function:
         metavar="SQL",
         callback=exclude,
         section="Rows",
-        help='Use the materials that this predicate selects, such as "band_gap_eV > 0".  [default: all]',
+        help='Use only materials that satisfy this condition, such as "band_gap_eV > 0".  [default: all]',
     )
-    dataset = option("--dataset", callback=exclude, section="Rows", help="Use this dataset.  [default: all]")
+    dataset = option("--dataset", callback=exclude, section="Rows", help="Use only this dataset.  [default: all]")
     return dataset(where(function))
+
+
+def column_options(title: str) -> Callable[[Function], Function]:
+    """Give a command ``--formula-column`` and ``--structure-column`` in a section of the help."""
+    in_section = section(title)
+    formulas = in_section(
+        "--formula-column", help="Read formulas from this column.  [default: formula, composition, …]"
+    )
+    structures = in_section(
+        "--structure-column", help="Read structures from this column.  [default: structure, cif, poscar, …]"
+    )
+    return lambda function: formulas(structures(function))
 
 
 def device_option(function: Function) -> Function:
@@ -104,4 +116,4 @@ def device_option(function: Function) -> Function:
 
 def seed_option(function: Function) -> Function:
     """Give a command ``--seed``."""
-    return option("--seed", type=SEED, default=0, show_default=True, help="Seed everything that is random.")(function)
+    return option("--seed", type=SEED, default=0, show_default=True, help="Seed all random numbers.")(function)

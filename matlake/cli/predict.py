@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
-from matlake.cli.options import ANY_PATH, FILE, Command, section
+from matlake.cli.options import ANY_PATH, FILE, Command, column_options, section
 from matlake.cli.output import Output, progress
 
 if TYPE_CHECKING:
@@ -25,24 +25,20 @@ _with_input = section("With --input")
     "structures",
     type=ANY_PATH,
     multiple=True,
-    help="A file of structures, such as CIF or POSCAR. Repeatable.",
+    help="A file of structures (CIF, POSCAR, …). Repeatable.",
 )
 @_predicted(
     "--input",
     "table",
     type=ANY_PATH,
-    help="A table (CSV, Parquet) of formulas or structures, or a folder or file of structures.",
+    help="A table (CSV, Parquet) of formulas or structures, or a file or folder of structures.",
 )
-@_with_input("--formula-column", help="Read formulas from this column.  [default: formula or a usual name]")
-@_with_input(
-    "--structure-column",
-    help="Read structures from this column.  [default: structure, cif, poscar or another usual name]",
-)
+@column_options("With --input")
 @_with_input(
     "--output",
     "target",
     type=FILE,
-    help="Write the table with predictions to this file (.csv, .parquet), in constant memory.",
+    help="Write the table with predictions to this file (.csv, .parquet); memory use stays constant.",
 )
 @json_option
 @click.pass_obj

@@ -15,30 +15,44 @@ _limit = section("Limits of a request")
 
 @click.command("serve", cls=Command)
 @click.argument("heads", nargs=-1, required=True, metavar="HEAD…")
-@option("--host", default="127.0.0.1", show_default=True, help="Listen at this address; 0.0.0.0 is all of them.")
-@option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any free port.")
+@option("--host", default="127.0.0.1", show_default=True, help="Listen at this address; 0.0.0.0 means all interfaces.")
 @option(
-    "--api-key-file", type=FILE, help="Ask clients for the key in this file.  [default: $MATLAKE_API_KEY, else no key]"
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Listen at this port; 0 picks a free one.",
+)
+@option(
+    "--api-key-file",
+    type=FILE,
+    help="Require the key in this file from clients.  [default: $MATLAKE_API_KEY, else no key]",
+)
+@_limit("--max-body", type=click.FloatRange(0.001, 1000.0), default=8.0, show_default=True, help="Largest body in MB.")
+@_limit(
+    "--max-rows", type=AT_LEAST_ONE, default=1000, show_default=True, help="Largest number of formulas or structures."
 )
 @_limit(
-    "--max-body", type=click.FloatRange(0.001, 1000.0), default=8.0, show_default=True, help="Size of the body in MB."
+    "--max-atoms",
+    type=AT_LEAST_ONE,
+    default=5000,
+    show_default=True,
+    help="Largest number of atoms, of all structures together.",
 )
-@_limit("--max-rows", type=AT_LEAST_ONE, default=1000, show_default=True, help="Rows.")
-@_limit("--max-atoms", type=AT_LEAST_ONE, default=5000, show_default=True, help="Atoms.")
 @_limit(
     "--max-seconds",
     type=click.FloatRange(0.1, 3600.0),
     default=30.0,
     show_default=True,
     former=["--timeout"],
-    help="Time to the answer.",
+    help="Longest time to the answer in seconds.",
 )
 @option(
     "--log-level",
     type=click.Choice(["info", "warning", "error"]),
     default="info",
     show_default=True,
-    help="Log every request (info), or what went wrong.",
+    help="Log every request (info) or only problems.",
 )
 @json_option
 @click.pass_obj
@@ -54,9 +68,9 @@ def serve_command(
     output: Output,
     **listening: Any,
 ) -> None:
-    """Serve heads over HTTP: an API, its documentation at /docs, and a page at /.
+    """Serve heads over HTTP: an API, its documentation at /docs, and a web page at /.
 
-    Stop it with Ctrl-C or SIGTERM: it finishes the requests that it has taken on. Each request is one line of JSON on
+    Ctrl-C or SIGTERM stops it as soon as accepted requests are answered. It logs each request as a line of JSON on
     stderr.
     """
     from matlake.extras import require_extra

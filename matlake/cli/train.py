@@ -14,13 +14,14 @@ _model = section("Model")
 
 
 @click.command("train", cls=Command)
-@_data("--target", required=True, help="Learn this numeric property.")
+@_data("--target", required=True, help="Learn this numeric property, such as band_gap_eV.")
 @_data(
     "--features",
     required=True,
-    type=lambda text: list(names(text)),
+    type=names,
     metavar="NAME[@LAYER][,…]",
-    help="Learn from these layers side by side. Embed them first, except for the descriptors fractions and magpie.",
+    help="Concatenate the embeddings of these encoders or layers. Embed them first, except for the descriptors "
+    "fractions and magpie.",
 )
 @row_options
 @_model(
@@ -34,23 +35,29 @@ _model = section("Model")
 @_model(
     "--adversarial",
     type=click.Choice(["cal", "sal"]),
-    help="Train an IR-net on adversarial samples too (docs/adversarial.md).",
+    help="Train an IR-net on adversarial samples as well (docs/adversarial.md).",
 )
 @_model("--max-fits", type=AT_LEAST_ONE, help="Stop the model search after this many fits.")
-@_model("--max-seconds", type=POSITIVE, help="Stop the model search after this time.")
+@_model("--max-seconds", type=POSITIVE, help="Stop the model search after this many seconds.")
 @option(
     "--split",
     default="random",
     show_default=True,
-    help="Hold out test rows this way: random, chemical-system, cluster, element:O, value:high, time:year, … "
+    help="Choose the test rows by this method: random, chemical-system, cluster, element:O, value:high, time:year, … "
     "(docs/splits.md). Equal compositions stay together.",
 )
-@option("--name", help="Name the head; replaces one of that name.  [default: TARGET-MODEL]")
+@option("--name", help="Name the head. An existing one of that name is replaced.  [default: TARGET-MODEL]")
 @seed_option
 @json_option
 @click.pass_obj
 def train_command(
-    lake: Path, /, max_fits: int | None, max_seconds: float | None, output: Output, **request: Any
+    lake: Path,
+    /,
+    features: tuple[str, ...],
+    max_fits: int | None,
+    max_seconds: float | None,
+    output: Output,
+    **request: Any,
 ) -> None:
     """Train a regressor on embeddings, compare it with baselines, calibrate its intervals, and save it as a head."""
     from matlake.regress.heads.card import Budget
@@ -60,5 +67,5 @@ def train_command(
     usual = Budget()
     budget = Budget(max_fits or usual.fits, max_seconds or usual.seconds)
     with progress("choosing a model", "fits") as reporter:
-        result = train(open_lake(lake), TrainRequest(**request, budget=budget), reporter)
+        result = train(open_lake(lake), TrainRequest(features=list(features), budget=budget, **request), reporter)
     output.document(result.document(), result.lines())
