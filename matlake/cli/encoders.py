@@ -93,7 +93,6 @@ def verify_command(ctx: click.Context, name: str, output: Output) -> int:
     "--precision",
     type=click.Choice(["float32", "float16", "int8"]),
     default="float32",
-    show_default=True,
     help="Store weights in this precision. float16 halves the file and computes in float32; int8 (ElemNet) also "
     "computes faster.",
 )
@@ -162,7 +161,6 @@ def export_command(
     "targets",
     multiple=True,
     default=["formation_energy_eV_per_atom"],
-    show_default=True,
     help="Learn this column; its name ends in the unit (band_gap_eV). Repeatable: a network can learn several.",
 )
 @_data("--unit", help="State the unit of the target if the column's name does not end in it.")

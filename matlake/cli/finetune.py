@@ -24,7 +24,6 @@ from matlake.cli.output import Output, progress
     "--method",
     type=click.Choice(["plain", "cal", "cal-inputs"]),
     default="plain",
-    show_default=True,
     help="Train on the selected rows (plain), on adversarial samples of them as well (cal), or on adversarial samples "
     "made without their labels (cal-inputs).",
 )

@@ -91,7 +91,6 @@ def embed_command(
     "form",
     type=click.Choice(["table", "csv", "json", "parquet"]),
     default="table",
-    show_default=True,
     help="Write the result in this format; parquet needs --output.",
 )
 @option("--output", "target", type=FILE, help="Write the result to this file.")

@@ -26,7 +26,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 class Option(click.Option):
-    """An option in a section of the help.
+    """An option in a section of the help, which shows its default.
 
     Args:
         arguments: As of ``click.Option``.
@@ -37,7 +37,7 @@ class Option(click.Option):
 
     def __init__(self, *arguments: Any, section: str = "Options", former: Sequence[str] = (), **settings: Any) -> None:
         """Keep the section and the former names."""
-        super().__init__(*arguments, **settings)
+        super().__init__(*arguments, show_default=True, **settings)
         self.section = section
         self.former = former
 
@@ -109,11 +109,11 @@ def column_options(title: str) -> Callable[[Function], Function]:
 
 def device_option(function: Function) -> Function:
     """Give a command ``--device``."""
-    return option(
-        "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Compute on this device."
-    )(function)
+    return option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Compute on this device.")(
+        function
+    )
 
 
 def seed_option(function: Function) -> Function:
     """Give a command ``--seed``."""
-    return option("--seed", type=SEED, default=0, show_default=True, help="Seed all random numbers.")(function)
+    return option("--seed", type=SEED, default=0, help="Seed all random numbers.")(function)

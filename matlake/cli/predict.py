@@ -21,11 +21,7 @@ _with_input = section("With --input")
 @click.argument("head")
 @_predicted("--formula", "formulas", multiple=True, help="A chemical formula. Repeatable.")
 @_predicted(
-    "--structure",
-    "structures",
-    type=ANY_PATH,
-    multiple=True,
-    help="A file of structures (CIF, POSCAR, …). Repeatable.",
+    "--structure", "structures", type=ANY_PATH, multiple=True, help="A file of structures (CIF, POSCAR, …). Repeatable."
 )
 @_predicted(
     "--input",

@@ -20,9 +20,7 @@ _rows = section("Rows")
 @option(
     "--encoder", "feature", required=True, metavar="NAME[@LAYER]", help="Compare embeddings of this encoder or layer."
 )
-@option(
-    "-k", "--neighbours", "k", type=AT_LEAST_ONE, default=10, show_default=True, help="Return this many neighbours."
-)
+@option("-k", "--neighbours", "k", type=AT_LEAST_ONE, default=10, help="Return this many neighbours.")
 @_rows("--dataset", help="Search only this dataset.  [default: all]")
 @_rows(
     "--where",

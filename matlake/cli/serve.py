@@ -15,35 +15,20 @@ _limit = section("Limits of a request")
 
 @click.command("serve", cls=Command)
 @click.argument("heads", nargs=-1, required=True, metavar="HEAD…")
-@option("--host", default="127.0.0.1", show_default=True, help="Listen at this address; 0.0.0.0 means all interfaces.")
-@option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8080,
-    show_default=True,
-    help="Listen at this port; 0 picks a free one.",
-)
+@option("--host", default="127.0.0.1", help="Listen at this address; 0.0.0.0 means all interfaces.")
+@option("--port", type=click.IntRange(0, 65535), default=8080, help="Listen at this port; 0 picks a free one.")
 @option(
     "--api-key-file",
     type=FILE,
     help="Require the key in this file from clients.  [default: $MATLAKE_API_KEY, else no key]",
 )
-@_limit("--max-body", type=click.FloatRange(0.001, 1000.0), default=8.0, show_default=True, help="Largest body in MB.")
-@_limit(
-    "--max-rows", type=AT_LEAST_ONE, default=1000, show_default=True, help="Largest number of formulas or structures."
-)
-@_limit(
-    "--max-atoms",
-    type=AT_LEAST_ONE,
-    default=5000,
-    show_default=True,
-    help="Largest number of atoms, of all structures together.",
-)
+@_limit("--max-body", type=click.FloatRange(0.001, 1000.0), default=8.0, help="Largest body in MB.")
+@_limit("--max-rows", type=AT_LEAST_ONE, default=1000, help="Largest number of formulas or structures.")
+@_limit("--max-atoms", type=AT_LEAST_ONE, default=5000, help="Largest number of atoms, of all structures together.")
 @_limit(
     "--max-seconds",
     type=click.FloatRange(0.1, 3600.0),
     default=30.0,
-    show_default=True,
     former=["--timeout"],
     help="Longest time to the answer in seconds.",
 )
@@ -51,7 +36,6 @@ _limit = section("Limits of a request")
     "--log-level",
     type=click.Choice(["info", "warning", "error"]),
     default="info",
-    show_default=True,
     help="Log every request (info) or only problems.",
 )
 @json_option

@@ -27,7 +27,6 @@ _model = section("Model")
 @_model(
     "--model",
     default="auto",
-    show_default=True,
     help="Fit this regressor: ridge, svr, kernel-ridge, random-forest, … (docs/models.md); ir-net, or ir-net:512-256 "
     "for blocks of these widths; fine-tune:ENCODER, mod-fine-tune:ENCODER or freezing:ENCODER to start from an "
     "ElemNet's weights. auto chooses by cross-validation.",
@@ -42,7 +41,6 @@ _model = section("Model")
 @option(
     "--split",
     default="random",
-    show_default=True,
     help="Choose the test rows by this method: random, chemical-system, cluster, element:O, value:high, time:year, … "
     "(docs/splits.md). Equal compositions stay together.",
 )
