@@ -1,6 +1,8 @@
 """Errors that a request is answered with, and how."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from starlette.types import Send
@@ -32,6 +34,15 @@ def overloaded(what: str) -> RequestError:
     return RequestError(
         503, f"too busy: {what}", "try again after the seconds in Retry-After", {"Retry-After": str(RETRY_AFTER_S)}
     )
+
+
+@contextmanager
+def not_found(kind: type[MatlakeError]) -> Iterator[None]:
+    """Turn an error of some kind into a 404: the lake lacks what a request names."""
+    try:
+        yield
+    except kind as error:
+        raise RequestError(404, str(error), error.hint) from error
 
 
 def internal_error(request_id: str) -> RequestError:

@@ -56,10 +56,19 @@ class Metrics:
         if failed:
             self._rows.labels(path, "failed").inc(failed)
 
-    def observer(self, queue: str) -> Callable[[int, int, float], None]:
-        """Return what a queue tells of its runs."""
+    def watch_queue(self, name: str, weight: Callable[[], int]) -> Callable[[int, int, float], None]:
+        """Show what waits in a queue.
+
+        Args:
+            name: Of the queue.
+            weight: Returns the weight of what waits.
+
+        Returns:
+            Takes the number of requests and of rows of a run, and its seconds.
+        """
+        self._waiting.labels(name).set_function(weight)
         requests, rows, seconds = (
-            histogram.labels(queue) for histogram in (self._batch_requests, self._batch_rows, self._batch_seconds)
+            histogram.labels(name) for histogram in (self._batch_requests, self._batch_rows, self._batch_seconds)
         )
 
         def observe(n_requests: int, n_rows: int, elapsed: float) -> None:
@@ -68,10 +77,6 @@ class Metrics:
             seconds.observe(elapsed)
 
         return observe
-
-    def watch(self, queue: str, weight: Callable[[], int]) -> None:
-        """Show what waits in a queue."""
-        self._waiting.labels(queue).set_function(weight)
 
     def watch_requests(self, in_flight: Callable[[], int]) -> None:
         """Show the number of requests being worked on."""

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matlake.errors import LakeError
-from matlake.serving.errors import RequestError
+from matlake.serving.errors import not_found
 from matlake.serving.row_json import RowJson, dumps
 from matlake.serving.served_encoder import Vector
 from matlake.store.lake import Lake
@@ -58,10 +57,8 @@ class IndexPool:
     def _current(self, feature: str, held: Index | None) -> Index:
         if held is not None and held.is_current():
             return held
-        try:
+        with not_found(LakeError):
             return open_index(self._lake, feature)
-        except LakeError as error:
-            raise RequestError(404, str(error), error.cli_hint) from error
 
 
 def search(
@@ -80,10 +77,8 @@ def search(
         RequestError: There is no such dataset (404).
     """
     rows = [row for row, vector in enumerate(vectors) if not isinstance(vector, str)]
-    try:
-        among: NDArray[np.bool_] | None = None if dataset is None else index.select(dataset=dataset)
-    except LakeError as error:
-        raise RequestError(404, str(error), error.cli_hint) from error
+    with not_found(LakeError):
+        among = None if dataset is None else index.select(dataset=dataset)
     found_rows = [RowJson("", vector if isinstance(vector, str) else None) for vector in vectors]
     if rows:
         found = index.search(np.stack([vectors[row] for row in rows]), k, among=among)

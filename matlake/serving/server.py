@@ -39,7 +39,6 @@ class Server(uvicorn.Server):
     def __init__(self, lake: Lake, settings: Settings) -> None:
         """Open and warm up the heads, and take the address."""
         set_up_logs(settings.log_level)
-        self.settings = settings
         self.service = Service(lake, settings)
         app = make_app(self.service)
         self._socket = _listen(settings.host, settings.port)

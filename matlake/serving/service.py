@@ -13,7 +13,7 @@ from matlake.regress.uncertainty.reference_set import Reference
 from matlake.serving.assets import Asset
 from matlake.serving.errors import RequestError
 from matlake.serving.fast_routes import Reply
-from matlake.serving.inputs import Texts, choose, read_crystals
+from matlake.serving.inputs import Materials, Texts, choose, read_crystals
 from matlake.serving.metrics import Metrics
 from matlake.serving.row_json import RowJson, dumps, join_rows
 from matlake.serving.schema import CrystalRequest, EmbedRequest, PredictRequest, SearchRequest
@@ -28,7 +28,6 @@ from matlake.store.lake import Lake
 READERS: Final = 2
 """Threads that read structures and look into indexes."""
 
-Materials = Sequence[str] | Sequence[Crystal | StructureError]
 Result = TypeVar("Result")
 
 
@@ -46,8 +45,6 @@ class Service:
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
         """Open the heads."""
-        self.lake = lake
-        self.settings = settings
         self.limits = settings.limits
         self.metrics = Metrics()
         self.is_stopping = False
