@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import click
 
@@ -66,15 +66,14 @@ def cli(ctx: click.Context, lake: Path, no_color: bool) -> None:  # noqa: ARG001
     ctx.obj = lake
 
 
-def json_option(function: Any) -> Any:
-    """Give a command ``--json`` and hand it the matching Output as ``output``."""
+def _choose(ctx: click.Context, param: click.Parameter, value: bool) -> Output:  # noqa: ARG001 - click's signature
+    return JsonOutput() if value else ConsoleOutput()
 
-    def choose(ctx: click.Context, param: click.Parameter, value: bool) -> Output:  # noqa: ARG001 - click's signature
-        return JsonOutput() if value else ConsoleOutput()
 
-    return click.option(
-        "--json", "output", is_flag=True, callback=choose, help="Print one JSON document instead of text."
-    )(function)
+json_option: Final = click.option(
+    "--json", "output", is_flag=True, callback=_choose, help="Print one JSON document instead of text."
+)
+"""Hands a command the matching ``Output`` as ``output``."""
 
 
 def main() -> None:

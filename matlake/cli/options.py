@@ -107,13 +107,7 @@ def column_options(title: str) -> Callable[[Function], Function]:
     return lambda function: formulas(structures(function))
 
 
-def device_option(function: Function) -> Function:
-    """Give a command ``--device``."""
-    return option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Compute on this device.")(
-        function
-    )
-
-
-def seed_option(function: Function) -> Function:
-    """Give a command ``--seed``."""
-    return option("--seed", type=SEED, default=0, help="Seed all random numbers.")(function)
+device_option: Final = option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Compute on this device."
+)
+seed_option: Final = option("--seed", type=SEED, default=0, help="Seed all random numbers.")
