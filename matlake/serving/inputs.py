@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from matlake.errors import StructureError, TooManyAtomsError
@@ -18,21 +17,8 @@ _LETTERS_OF_A_ROW: Final = 40
 """A formula that is longer counts as several in a batch: hundreds of nested brackets take a tenth of a second."""
 
 
-@dataclass(frozen=True)
-class Texts:
-    """The materials of a request.
-
-    Attributes:
-        kind: ``formulas`` or ``structures``.
-        texts: As they came.
-    """
-
-    kind: str
-    texts: list[str]
-
-
-def choose(formulas: list[str] | None, structures: list[str] | None, limits: Limits) -> Texts:
-    """Return the formulas or the structures.
+def choose(formulas: list[str] | None, structures: list[str] | None, limits: Limits) -> tuple[str, list[str]]:
+    """Return ``formulas`` or ``structures``, and those.
 
     Raises:
         RequestError: Both or neither are given, or too many (422).
@@ -40,14 +26,14 @@ def choose(formulas: list[str] | None, structures: list[str] | None, limits: Lim
     if (formulas is None) == (structures is None):
         given = "both formulas and structures" if formulas is not None else "neither formulas nor structures"
         raise RequestError(422, given, 'give one of them, such as {"formulas": ["BaZrS3"]}')
-    chosen = Texts("formulas", formulas) if formulas is not None else Texts("structures", structures or [])
-    if len(chosen.texts) > limits.rows:
+    kind, texts = ("structures", structures or []) if formulas is None else ("formulas", formulas)
+    if len(texts) > limits.rows:
         raise RequestError(
             422,
-            f"{len(chosen.texts):,} {chosen.kind}, more than {limits.rows:,} in one request",
+            f"{len(texts):,} {kind}, more than {limits.rows:,} in one request",
             "send several requests, or use `matlake predict HEAD --input FILE`",
         )
-    return chosen
+    return kind, texts
 
 
 def read_crystals(texts: Sequence[str], limits: Limits) -> list[Crystal | StructureError]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.types import Message, Receive, Send
@@ -12,12 +13,11 @@ from matlake.serving.settings import Limits
 _SAFE: Final = (b"x-content-type-options", b"nosniff")
 
 
+@dataclass
 class BodyBytes:
     """Counts the bytes of all bodies that are in memory."""
 
-    def __init__(self) -> None:
-        """Start with none."""
-        self.bytes = 0
+    bytes: int = 0
 
 
 class LimitedRequest:
