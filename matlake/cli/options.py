@@ -37,7 +37,8 @@ class Option(click.Option):
 
     def __init__(self, *arguments: Any, section: str = "Options", former: Sequence[str] = (), **settings: Any) -> None:
         """Keep the section and the former names."""
-        super().__init__(*arguments, show_default=True, **settings)
+        super().__init__(*arguments, **settings)
+        self.show_default = True
         self.section = section
         self.former = former
 
