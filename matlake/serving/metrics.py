@@ -50,15 +50,7 @@ class Metrics:
             self._rows.labels(path, "failed").inc(failed)
 
     def watch_queue(self, name: str, weight: Callable[[], int]) -> Callable[[int, int, float], None]:
-        """Show what waits in a queue.
-
-        Args:
-            name: Of the queue.
-            weight: Returns the weight of what waits.
-
-        Returns:
-            Takes the number of requests and of rows of a run, and its seconds.
-        """
+        """Show what waits in a queue, and return what takes the requests, the rows and the seconds of a run."""
         self._waiting.labels(name).set_function(weight)
         requests, rows, seconds = (
             histogram.labels(name) for histogram in (self._batch_requests, self._batch_rows, self._batch_seconds)

@@ -32,13 +32,7 @@ class _Item:
 
 
 class ServedEncoder:
-    """An encoder with its queue.
-
-    Args:
-        encoder: The encoder.
-        limits: What is taken on.
-        metrics: Told of each run.
-    """
+    """An encoder with its queue."""
 
     def __init__(self, encoder: Encoder, limits: Limits, metrics: Metrics) -> None:
         """Start the queue."""
@@ -116,13 +110,7 @@ def _read(material: str | Crystal | StructureError) -> Composition | Crystal:
 
 
 class EncoderPool:
-    """Registered encoders, each opened when it is first asked for. Those of heads have only the heads' layers.
-
-    Args:
-        lake: Whose registry it is.
-        limits: What is taken on.
-        metrics: Told of each run.
-    """
+    """The encoders registered in a lake, each opened when it is first requested."""
 
     def __init__(self, lake: Lake, limits: Limits, metrics: Metrics) -> None:
         """Open nothing yet."""
@@ -133,10 +121,7 @@ class EncoderPool:
         self._opening = asyncio.Lock()
 
     async def find(self, feature: str) -> tuple[ServedEncoder, str]:
-        """Return an encoder and the name of a layer.
-
-        Args:
-            feature: ``NAME`` or ``NAME@LAYER``.
+        """Return the encoder and the name of the layer that ``NAME`` or ``NAME@LAYER`` means.
 
         Raises:
             RequestError: There is no such encoder or layer (404).

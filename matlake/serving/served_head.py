@@ -34,16 +34,10 @@ class _Input:
 
 
 class ServedHead:
-    """A head with its queues.
-
-    Args:
-        predictor: The head and its encoders.
-        limits: What is taken on.
-        metrics: Counts runs.
-    """
+    """A head with its queues: one for crystals, and one for formulas if it takes them."""
 
     def __init__(self, predictor: OpenedHead, limits: Limits, metrics: Metrics) -> None:
-        """Start the queues: one for crystals, and one for formulas where they are enough."""
+        """Start the queues."""
         self.predictor = predictor
         self.card = predictor.head.card
         interval = self.card.interval

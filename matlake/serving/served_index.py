@@ -23,11 +23,7 @@ MOST: Final = 4
 
 
 class IndexPool:
-    """Indexes by feature.
-
-    Args:
-        lake: The lake.
-    """
+    """Indexes of a lake by feature."""
 
     def __init__(self, lake: Lake) -> None:
         """Read nothing yet."""
@@ -36,10 +32,7 @@ class IndexPool:
         self._reading = asyncio.Lock()
 
     async def find(self, feature: str) -> Index:
-        """Return the index of a layer as the lake holds it, or held it ``CHECK_S`` ago.
-
-        Args:
-            feature: ``NAME@LAYER``.
+        """Return the index of ``NAME@LAYER`` as the lake holds it, or held it ``CHECK_S`` ago.
 
         Raises:
             RequestError: Nothing is embedded with it (404).
@@ -64,14 +57,7 @@ class IndexPool:
 def search(
     index: Index, names: Sequence[str | None], vectors: Sequence[Vector], k: int, dataset: str | None
 ) -> list[RowJson]:
-    """Search for the neighbours of some vectors.
-
-    Args:
-        index: Where to look.
-        names: What they are called [n].
-        vectors: n vectors, or why there is none.
-        k: Neighbours of each.
-        dataset: Only this dataset.
+    """Search for the k nearest neighbours of n vectors, in all datasets or one; ``names`` are what they are called.
 
     Raises:
         RequestError: There is no such dataset (404).

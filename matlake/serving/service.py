@@ -32,10 +32,6 @@ Result = TypeVar("Result")
 class Service:
     """The heads, encoders and indexes of one server.
 
-    Args:
-        lake: The lake.
-        settings: Which heads, and within which limits.
-
     Raises:
         HeadError: A head is missing or damaged.
         EncoderError: Likewise an encoder.

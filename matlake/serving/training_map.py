@@ -15,11 +15,7 @@ _DIGITS: Final = 4
 
 
 def training_map(card: HeadCard, reference: Reference) -> Asset:
-    """Return the map.
-
-    Args:
-        card: The head's card.
-        reference: The training rows that it remembers.
+    """Return the map of the training rows that a head remembers.
 
     Returns:
         A JSON document. ``x``, ``y``: leading coordinates, in the unit of the out-of-distribution score; ``value``,
