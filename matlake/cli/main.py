@@ -23,7 +23,7 @@ COMMANDS = {
     "status": "lake",
     "encoders": "encoders",
     "train": "train",
-    "finetune": "finetune",
+    "finetune": "train",
     "evaluate": "evaluate",
     "predict": "predict",
     "heads": "heads",

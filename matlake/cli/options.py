@@ -29,10 +29,9 @@ class Option(click.Option):
     """An option in a section of the help, which shows its default.
 
     Args:
-        arguments: As of ``click.Option``.
+        arguments: As of ``click.Option``, as are ``settings``.
         section: Heading that the help shows it under.
         former: Earlier names. They work, and the help does not show them.
-        settings: As of ``click.Option``.
     """
 
     def __init__(self, *arguments: Any, section: str = "Options", former: Sequence[str] = (), **settings: Any) -> None:
