@@ -3,13 +3,10 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from starlette.types import Send
 
 from matlake.errors import MatlakeError
-
-RETRY_AFTER_S: Final = 1
 
 
 class RequestError(MatlakeError):
@@ -31,9 +28,7 @@ class RequestError(MatlakeError):
 
 def overloaded(what: str) -> RequestError:
     """Return the error for a request that there is no room for at the moment."""
-    return RequestError(
-        503, f"too busy: {what}", "try again after the seconds in Retry-After", {"Retry-After": str(RETRY_AFTER_S)}
-    )
+    return RequestError(503, f"too busy: {what}", "try again after the seconds in Retry-After", {"Retry-After": "1"})
 
 
 @contextmanager
