@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 
 class Service:
-    """The heads, encoders and indexes of one server.
+    """The heads, encoders and indexes of one server. Methods raise a RequestError for what cannot be answered.
 
     Raises:
         HeadError: A head is missing or damaged.
@@ -68,11 +68,7 @@ class Service:
         return self.heads[name]
 
     async def predict(self, request: PredictRequest) -> Reply:
-        """Answer a request for predictions.
-
-        Raises:
-            RequestError: The request cannot be answered.
-        """
+        """Answer a request for predictions."""
         kind, texts = choose(request.formulas, request.structures, self.limits)
         head = self.head(request.head)
         head.check_takes(kind)
@@ -81,11 +77,7 @@ class Service:
         return self._reply("/v1/predict", head.start_json, "predictions", names, rows)
 
     async def embed(self, request: EmbedRequest) -> Reply:
-        """Answer a request for embeddings.
-
-        Raises:
-            RequestError: The request cannot be answered.
-        """
+        """Answer a request for embeddings."""
         kind, texts = choose(request.formulas, request.structures, self.limits)
         encoder, layer = await self.encoders.find(request.encoder or self.default_feature)
         encoder.check_takes(kind)
@@ -103,11 +95,7 @@ class Service:
         return self._reply("/v1/embed", dumps(start), "embeddings", names, rows)
 
     async def search(self, request: SearchRequest) -> Reply:
-        """Answer a request for neighbours.
-
-        Raises:
-            RequestError: The request cannot be answered.
-        """
+        """Answer a request for neighbours."""
         if request.k > self.limits.neighbours:
             raise RequestError(422, f"k is {request.k:,}", f"request no more than {self.limits.neighbours:,}")
         kind, texts = choose(request.formulas, request.structures, self.limits)
