@@ -63,13 +63,13 @@ def show_command(lake: Path, name: str, output: Output) -> None:
 @encoders_command.command("verify", cls=Command)
 @click.argument("name")
 @json_option
-@click.pass_context
-def verify_command(ctx: click.Context, name: str, output: Output) -> int:
+@click.pass_obj
+def verify_command(lake: Path, name: str, output: Output) -> int:
     """Check an encoder against its contract. The exit code is 1 if a check fails."""
     from matlake.encoders.verify import verify_encoder
     from matlake.store.folders import LakeFolders
 
-    checks = verify_encoder(LakeFolders(ctx.obj).find_encoder(name).folder)
+    checks = verify_encoder(LakeFolders(lake).find_encoder(name).folder)
     passed = all(check.passed for check in checks)
     output.document(
         {"encoder": name, "passed": passed, "checks": [asdict(check) for check in checks]},
