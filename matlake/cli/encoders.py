@@ -1,6 +1,6 @@
 """The commands ``encoders …``: the registry of encoders, and the making of encoders."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matlake.export.pretraining.training_data import TrainingTable
 
 _card = section("Card")
-_graph = section("Graph, if the checkpoint does not state it")
+_graph = section("Graph (if the checkpoint does not specify it)")
 _data = section("Data")
 _network = section("Network")
 _training = section("Training")
@@ -39,7 +39,7 @@ def encoders_command() -> None:
 @json_option
 @click.pass_obj
 def list_command(lake: Path, output: Output) -> None:
-    """List the encoders shipped with matlake and those of the lake."""
+    """List the encoders shipped with matlake and those in the lake."""
     from matlake.encoders.listing import encoder_summary, encoder_table
     from matlake.store.folders import LakeFolders
 
@@ -63,13 +63,13 @@ def show_command(lake: Path, name: str, output: Output) -> None:
 @encoders_command.command("verify", cls=Command)
 @click.argument("name")
 @json_option
-@click.pass_context
-def verify_command(ctx: click.Context, name: str, output: Output) -> int:
-    """Check an encoder against its contract. Exit code 1 means that it fails."""
+@click.pass_obj
+def verify_command(lake: Path, name: str, output: Output) -> int:
+    """Check an encoder against its contract. The exit code is 1 if a check fails."""
     from matlake.encoders.verify import verify_encoder
     from matlake.store.folders import LakeFolders
 
-    checks = verify_encoder(LakeFolders(ctx.obj).find_encoder(name).folder)
+    checks = verify_encoder(LakeFolders(lake).find_encoder(name).folder)
     passed = all(check.passed for check in checks)
     output.document(
         {"encoder": name, "passed": passed, "checks": [asdict(check) for check in checks]},
@@ -93,16 +93,23 @@ def verify_command(ctx: click.Context, name: str, output: Output) -> int:
     "--precision",
     type=click.Choice(["float32", "float16", "int8"]),
     default="float32",
-    show_default=True,
     help="Store weights in this precision. float16 halves the file and computes in float32; int8 (ElemNet) also "
     "computes faster.",
 )
-@_card("--data", type=FILE, help="Measure errors on the held-out rows of this table of the run.")
-@_card("--dataset", help="Measure them on this dataset of the lake instead.")
-@_card("--database", type=click.Choice(["oqmd", "mp"]), help="Take licence and citation from this source of the table.")
+@_card("--data", type=FILE, help="Measure errors on the held-out rows of this table, which the network was trained on.")
+@_card("--dataset", help="Use this dataset of the lake instead of --data.")
+@_card(
+    "--database",
+    type=click.Choice(["oqmd", "mp"]),
+    help="Take licence and citation from the database that the table comes from.",
+)
 @_card("--licence", help="State the licence of the weights.")
 @_card("--citation", multiple=True, help="Cite a paper or data set. Repeatable.")
-@_card("--release", type=AT_LEAST_ONE, help="Number this release of the weights.")
+@_card(
+    "--release",
+    type=AT_LEAST_ONE,
+    help="Number this release of the weights.  [default: 1, or one more than the release replaced]",
+)
 @_graph("--cutoff", type=POSITIVE, help="Cutoff in Å.")
 @_graph(
     "--max-neighbours", type=click.IntRange(min=0), help="Keep this many neighbours; 0 keeps all within the cutoff."
@@ -146,7 +153,7 @@ def export_command(
 @click.argument("architecture", type=click.Choice(list(ARCHITECTURES)))
 @option("--output", "folder", required=True, type=FOLDER, help="Write the run to this folder, or resume it there.")
 @_data("--data", type=FILE, help="Train on this table (CSV, Parquet).")
-@_data("--dataset", help="Train on this dataset of the lake instead.")
+@_data("--dataset", help="Use this dataset of the lake instead of --data.")
 @_data("--formula-column", help="Read formulas from this column, for ElemNet.  [default: formula]")
 @_data("--structure-column", help="Read structures (CIF, POSCAR, pymatgen JSON) from this column, for graph networks.")
 @_data(
@@ -154,35 +161,41 @@ def export_command(
     "targets",
     multiple=True,
     default=["formation_energy_eV_per_atom"],
-    show_default=True,
-    help="Learn this column; its name ends in the unit (band_gap_eV). Repeatable: one network learns several.",
+    help="Learn this column; its name ends in the unit (band_gap_eV). Repeatable: a network can learn several.",
 )
 @_data("--unit", help="State the unit of the target if the column's name does not end in it.")
 @_data("--split-column", help="Read train, val and test from this column.  [default: a random split by composition]")
 @_data(
     "--hold-out",
     metavar="SQL",
-    help='Only test on rows that this predicate selects, such as "year > 2005"; never train on their compositions.',
+    help='Test on rows that satisfy this condition, such as "year > 2005", and never train on their compositions.',
 )
 @_data("--max-abs", type=click.FloatRange(min=0), help="Drop rows with a larger absolute target.")
-@_network("--size", "sizes", multiple=True, type=_size, metavar="NAME=NUMBER", help="Set a size. Repeatable.")
+@_network(
+    "--size",
+    "sizes",
+    multiple=True,
+    type=_size,
+    metavar="NAME=NUMBER",
+    help="Set a size of the network, such as hidden_channels=128. Repeatable.",
+)
 @_network(
     "--max-neighbours",
     type=click.IntRange(min=0),
     help="Keep this many neighbours in graphs; 0 keeps all within the cutoff.",
 )
 @_training("--epochs", type=AT_LEAST_ONE, help="Train for this many epochs.")
-@_training("--batch-size", type=AT_LEAST_ONE, help="Use this many rows in a step.")
-@_training("--learning-rate", type=POSITIVE, help="Peak of the schedule.")
+@_training("--batch-size", type=AT_LEAST_ONE, help="Use this many rows per step.")
+@_training("--learning-rate", type=POSITIVE, help="Peak learning rate of the schedule.")
 @_training("--weight-decay", type=click.FloatRange(min=0), help="Decoupled weight decay; 0 is plain Adam.")
 @_training(
     "--averaging",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Decay of the moving average of the weights; 0 turns it off.",
+    help="Average the weights with this decay, between 0 and 1; 0 turns it off.",
 )
 @_training("--patience", type=AT_LEAST_ONE, help="Stop after this many epochs without improvement.")
 @_training("--mixed-precision", is_flag=True, default=None, help="Use bfloat16 on CUDA where it is safe.")
-@_training("--seed", type=int, help="Seed weights, order and random split.")
+@_training("--seed", type=int, help="Seed initial weights, order of rows and random split.")
 @device_option
 @option("--threads", type=AT_LEAST_ONE, help="Use this many threads on the CPU.")
 @json_option
@@ -193,82 +206,43 @@ def pretrain_command(
     architecture: str,
     data: Path | None,
     dataset: str | None,
-    formula_column: str | None,
-    structure_column: str | None,
-    targets: tuple[str, ...],
     folder: Path,
-    unit: str | None,
-    split_column: str | None,
-    hold_out: str | None,
-    max_abs: float | None,
     sizes: tuple[tuple[str, float], ...],
-    max_neighbours: int | None,
-    device: str,
-    threads: int | None,
     output: Output,
     **settings: Any,
 ) -> None:
-    """Train a network on a table of materials and values. Run it again to go on where it stopped.
+    """Train a network on a table of materials and values. Run it again to resume.
 
-    Settings default to those of the architecture: see docs/encoders.md.
+    The defaults of sizes and training depend on the architecture: see docs/encoders.md.
     """
     from matlake.extras import require_extra
 
     require_extra("train", "making encoders")
-    from matlake.encoders.training_record import TableRecipe
     from matlake.export.pretraining.report import account_lines, epoch_line, run_document, run_lines
-    from matlake.export.pretraining.run import PretrainRequest, run_pretraining
+    from matlake.export.pretraining.run import pretrain_request, run_pretraining
     from matlake.export.pretraining.training_data import TrainingData
     from matlake.networks.training_history import EpochReport
 
     table = _training_table(lake, data, dataset)
     if table is None:
         raise click.UsageError("give --data FILE or --dataset NAME")
-    made = ARCHITECTURES[architecture]
-    config = replace(made.config, **{name: value for name, value in settings.items() if value is not None})
-    request = PretrainRequest(
-        architecture=architecture,
-        data=table,
-        recipe=TableRecipe(
-            targets,
-            made.input,
-            formula_column if made.input == "composition" else structure_column,
-            split_column,
-            hold_out,
-            max_abs,
-            made.shares,
-            config.seed,
-        ),
-        config=config,
-        folder=folder,
-        sizes=dict(sizes),
-        max_neighbours=max_neighbours,
-        unit=unit,
-        device=device,
-        threads=threads,
-    )
+    request = pretrain_request(architecture, table, folder, sizes=dict(sizes), **settings)
     with progress(f"training {architecture}", "epochs") as reporter:
 
         def on_data(data: TrainingData) -> None:
             reporter.note("\n".join(account_lines(data.account)))
 
         def on_epoch(history: list[EpochReport]) -> None:
-            reporter.track(len(history), config.epochs)
-            reporter.note(epoch_line(history, config, request.target_unit))
+            reporter.track(len(history), request.config.epochs)
+            reporter.note(epoch_line(history, request.config, request.target_unit))
 
         record = run_pretraining(request, on_data, on_epoch)
     output.document(run_document(record, folder), run_lines(record, folder))
 
 
 def _training_table(lake: Path, data: Path | None, dataset: str | None) -> "TrainingTable | None":
-    from matlake.export.pretraining.training_data import TrainingTable
+    from matlake.studies.training_table import read_training_table
 
     if data is not None and dataset is not None:
         raise click.UsageError("give --data or --dataset, not both")
-    if data is not None:
-        return TrainingTable.from_file(data)
-    if dataset is None:
-        return None
-    from matlake.store.lake import open_lake
-
-    return TrainingTable(dataset, *open_lake(lake).read_dataset(dataset))
+    return read_training_table(lake, data, dataset)

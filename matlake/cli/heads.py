@@ -18,7 +18,7 @@ def heads_command() -> None:
 @json_option
 @click.pass_obj
 def list_command(lake: Path, output: Output) -> None:
-    """List the heads of the lake."""
+    """List the heads in the lake."""
     from matlake.regress.heads.listing import head_summary, head_table
     from matlake.regress.heads.storage import list_heads
     from matlake.store.lake import open_lake
@@ -67,12 +67,12 @@ def delete_command(lake: Path, name: str, output: Output) -> None:
     "target",
     type=ANY_PATH,
     required=True,
-    help="Write the head to this new folder. In the folder heads of another lake it is a head there.",
+    help="Write the head to this new folder, which may be heads/NAME of another lake.",
 )
 @json_option
 @click.pass_obj
 def export_command(lake: Path, name: str, target: Path, output: Output) -> None:
-    """Check a head and copy it to a folder of its own: ONNX file, card, reference set, plots."""
+    """Check a head and copy it to another folder: ONNX file, card, reference set, plots."""
     from matlake.regress.heads.storage import export_head
     from matlake.store.lake import open_lake
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +12,7 @@ from matlake.cli.options import (
     AT_LEAST_ONE,
     FILE,
     Command,
+    column_options,
     device_option,
     names,
     option,
@@ -24,49 +26,30 @@ _column = section("Columns")
 
 @click.command("import", cls=Command)
 @click.argument("source", type=ANY_PATH)
-@option("--dataset", required=True, help="Name the dataset; replaces one of that name.")
-@_column("--formula-column", help="Read formulas from this column.  [default: formula or a usual name]")
-@_column(
-    "--structure-column",
-    help="Read structures from this column.  [default: structure, cif, poscar or another usual name]",
-)
+@option("--dataset", required=True, help="Name the dataset. An existing one of that name is replaced.")
+@column_options("Columns")
 @_column(
     "--id-column",
-    help="Read unique ids from this column.  [default: material_id or id, else DATASET-ROW or the names of files]",
+    help="Read unique ids from this column.  [default: material_id or id, else DATASET-ROW or file names]",
 )
-@option("--max-atoms", type=AT_LEAST_ONE, help="Refuse cells with more atoms.  [default: 10000]")
+@option("--max-atoms", type=AT_LEAST_ONE, help="Reject cells with more atoms than this.  [default: 10000]")
 @json_option
 @click.pass_obj
 def import_command(
-    lake: Path,
-    source: Path,
-    dataset: str,
-    formula_column: str | None,
-    structure_column: str | None,
-    id_column: str | None,
-    max_atoms: int | None,
-    output: Output,
+    lake: Path, /, source: Path, dataset: str, max_atoms: int | None, output: Output, **columns: Any
 ) -> int:
     """Import formulas or crystal structures with their properties.
 
     SOURCE is a table (CSV, Parquet) with a column of formulas, CIF, POSCAR or pymatgen JSON; a CIF or POSCAR file, or a
-    folder or archive (zip, tar) of them; pymatgen's JSON or JSON lines; extended XYZ; or an ASE database.
+    folder or archive (zip, tar) of them; pymatgen JSON or JSON lines; extended XYZ; or an ASE database.
     """
     from matlake.materials.crystal import MAX_ATOMS
     from matlake.store.importing.importer import import_table
     from matlake.store.lake import open_lake
 
     with progress("importing", "rows") as reporter:
-        report = import_table(
-            open_lake(lake, create=True),
-            source,
-            dataset,
-            formula_column=formula_column,
-            structure_column=structure_column,
-            id_column=id_column,
-            max_atoms=max_atoms or MAX_ATOMS,
-            progress=reporter,
-        )
+        made = open_lake(lake, create=True)
+        report = import_table(made, source, dataset, **columns, max_atoms=max_atoms or MAX_ATOMS, progress=reporter)
     for remark in report.notes:
         note(f"note: {remark}")
     output.document(report.document(), report.lines())
@@ -80,36 +63,23 @@ def import_command(
     required=True,
     type=names,
     metavar="NAME[@LAYER][,…]",
-    help="Embed with these layers; `matlake encoders list` shows the encoders.",
+    help="Embed with these encoders or layers; `matlake encoders list` shows them.",
 )
 @row_options
 @device_option
-@option("--workers", type=AT_LEAST_ONE, help="Encode with this many threads.  [default: one for each core]")
+@option("--workers", type=AT_LEAST_ONE, help="Encode with this many threads.  [default: one per core]")
 @json_option
 @click.pass_obj
 def embed_command(
-    lake: Path,
-    features: tuple[str, ...],
-    dataset: str | None,
-    where: str | None,
-    device: str,
-    workers: int | None,
-    output: Output,
+    lake: Path, /, features: tuple[str, ...], workers: int | None, output: Output, **settings: Any
 ) -> int:
-    """Embed what is new or changed. Stop it and run it again at any time."""
+    """Embed new and changed materials. After an interruption, run it again to resume."""
     from matlake.store.embedding.embedder import embed
     from matlake.store.lake import open_lake
 
     with progress("embedding", "rows") as reporter:
-        report = embed(
-            open_lake(lake),
-            list(features),
-            dataset=dataset,
-            where=where,
-            device=device,
-            workers=workers or os.cpu_count() or 1,
-            progress=reporter,
-        )
+        threads = workers or os.cpu_count() or 1
+        report = embed(open_lake(lake), list(features), **settings, workers=threads, progress=reporter)
     output.document(report.document(), report.lines())
     return EXIT_SOME_ROWS_FAILED if report.failed else 0
 
@@ -121,7 +91,6 @@ def embed_command(
     "form",
     type=click.Choice(["table", "csv", "json", "parquet"]),
     default="table",
-    show_default=True,
     help="Write the result in this format; parquet needs --output.",
 )
 @option("--output", "target", type=FILE, help="Write the result to this file.")
@@ -129,7 +98,7 @@ def embed_command(
 def sql_command(lake: Path, statement: str, form: str, target: Path | None) -> None:
     """Run a read-only SQL query on the lake.
 
-    The views are materials, embeddings and failures, one for each dataset, and embed.NAME for each encoder.
+    Query the views materials, embeddings and failures, one view per dataset, and embed.NAME for each encoder.
     """
     from matlake.store.lake import open_lake
     from matlake.store.sql_output import render, result_table, write_result

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import click
 
@@ -23,7 +23,7 @@ COMMANDS = {
     "status": "lake",
     "encoders": "encoders",
     "train": "train",
-    "finetune": "finetune",
+    "finetune": "train",
     "evaluate": "evaluate",
     "predict": "predict",
     "heads": "heads",
@@ -58,23 +58,22 @@ class LazyGroup(click.Group):
     default=lambda: Path(os.environ.get("MATLAKE_LAKE", "lake")),
     help="Use the lake in this folder.  [default: $MATLAKE_LAKE, else ./lake]",
 )
-@click.option("--no-color", is_flag=True, help="Print plain text, as in a pipe; so does the variable NO_COLOR.")
+@click.option("--no-color", is_flag=True, help="Print plain text, as into a pipe. The variable NO_COLOR does the same.")
 @click.version_option(package_name="matlake", message="matlake %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, lake: Path, no_color: bool) -> None:  # noqa: ARG001 - matlake.cli.output looks at it
-    """Embed materials databases, query them with SQL, train regressors on them."""
+    """Embed materials databases, query them with SQL, and train regressors on them."""
     ctx.obj = lake
 
 
-def json_option(function: Any) -> Any:
-    """Give a command ``--json`` and hand it the matching Output as ``output``."""
+def _choose(ctx: click.Context, param: click.Parameter, value: bool) -> Output:  # noqa: ARG001 - click's signature
+    return JsonOutput() if value else ConsoleOutput()
 
-    def choose(ctx: click.Context, param: click.Parameter, value: bool) -> Output:  # noqa: ARG001 - click's signature
-        return JsonOutput() if value else ConsoleOutput()
 
-    return click.option(
-        "--json", "output", is_flag=True, callback=choose, help="Print one JSON document instead of text."
-    )(function)
+json_option: Final = click.option(
+    "--json", "output", is_flag=True, callback=_choose, help="Print one JSON document instead of text."
+)
+"""Hands a command the matching ``Output`` as ``output``."""
 
 
 def main() -> None:

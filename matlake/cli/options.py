@@ -26,18 +26,18 @@ def names(text: str) -> tuple[str, ...]:
 
 
 class Option(click.Option):
-    """An option in a section of the help.
+    """An option in a section of the help, which shows its default.
 
     Args:
-        arguments: As of ``click.Option``.
+        arguments: As of ``click.Option``, as are ``settings``.
         section: Heading that the help shows it under.
         former: Earlier names. They work, and the help does not show them.
-        settings: As of ``click.Option``.
     """
 
     def __init__(self, *arguments: Any, section: str = "Options", former: Sequence[str] = (), **settings: Any) -> None:
         """Keep the section and the former names."""
         super().__init__(*arguments, **settings)
+        self.show_default = True
         self.section = section
         self.former = former
 
@@ -89,19 +89,25 @@ def row_options(function: Function) -> Function:
         metavar="SQL",
         callback=exclude,
         section="Rows",
-        help='Use the materials that this predicate selects, such as "band_gap_eV > 0".  [default: all]',
+        help='Use only materials that satisfy this condition, such as "band_gap_eV > 0".  [default: all]',
     )
-    dataset = option("--dataset", callback=exclude, section="Rows", help="Use this dataset.  [default: all]")
+    dataset = option("--dataset", callback=exclude, section="Rows", help="Use only this dataset.  [default: all]")
     return dataset(where(function))
 
 
-def device_option(function: Function) -> Function:
-    """Give a command ``--device``."""
-    return option(
-        "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Compute on this device."
-    )(function)
+def column_options(title: str) -> Callable[[Function], Function]:
+    """Give a command ``--formula-column`` and ``--structure-column`` in a section of the help."""
+    in_section = section(title)
+    formulas = in_section(
+        "--formula-column", help="Read formulas from this column.  [default: formula, composition, …]"
+    )
+    structures = in_section(
+        "--structure-column", help="Read structures from this column.  [default: structure, cif, poscar, …]"
+    )
+    return lambda function: formulas(structures(function))
 
 
-def seed_option(function: Function) -> Function:
-    """Give a command ``--seed``."""
-    return option("--seed", type=SEED, default=0, show_default=True, help="Seed everything that is random.")(function)
+device_option: Final = option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Compute on this device."
+)
+seed_option: Final = option("--seed", type=SEED, default=0, help="Seed all random numbers.")

@@ -85,12 +85,7 @@ def note(message: str) -> None:
 
 @contextmanager
 def progress(label: str, unit: str) -> Iterator[Progress]:
-    """Report notes on stderr and, when it is a terminal, a bar with rate and time left.
-
-    Args:
-        label: What is being done.
-        unit: What is counted, for the rate.
-    """
+    """Report notes on stderr and, when it is a terminal, a bar with rate in ``unit`` and time left."""
     if not sys.stderr.isatty():
         yield Progress(note)
         return

@@ -1,12 +1,12 @@
 """The command ``predict``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
-from matlake.cli.options import ANY_PATH, FILE, Command, section
+from matlake.cli.options import ANY_PATH, FILE, Command, column_options, section
 from matlake.cli.output import Output, progress
 
 if TYPE_CHECKING:
@@ -21,41 +21,33 @@ _with_input = section("With --input")
 @click.argument("head")
 @_predicted("--formula", "formulas", multiple=True, help="A chemical formula. Repeatable.")
 @_predicted(
-    "--structure",
-    "structures",
-    type=ANY_PATH,
-    multiple=True,
-    help="A file of structures, such as CIF or POSCAR. Repeatable.",
+    "--structure", "structures", type=ANY_PATH, multiple=True, help="A file of structures (CIF, POSCAR, …). Repeatable."
 )
 @_predicted(
     "--input",
     "table",
     type=ANY_PATH,
-    help="A table (CSV, Parquet) of formulas or structures, or a folder or file of structures.",
+    help="A table (CSV, Parquet) of formulas or structures, or a file or folder of structures.",
 )
-@_with_input("--formula-column", help="Read formulas from this column.  [default: formula or a usual name]")
-@_with_input(
-    "--structure-column",
-    help="Read structures from this column.  [default: structure, cif, poscar or another usual name]",
-)
+@column_options("With --input")
 @_with_input(
     "--output",
     "target",
     type=FILE,
-    help="Write the table with predictions to this file (.csv, .parquet), in constant memory.",
+    help="Write the table with predictions to this file (.csv, .parquet); memory use stays constant.",
 )
 @json_option
 @click.pass_obj
 def predict_command(
     lake: Path,
+    /,
     head: str,
     formulas: tuple[str, ...],
     structures: tuple[Path, ...],
     table: Path | None,
-    formula_column: str | None,
-    structure_column: str | None,
     target: Path | None,
     output: Output,
+    **columns: Any,
 ) -> int:
     """Predict a property of compositions or crystals with a trained head."""
     from matlake.regress.prediction.predict import predict, predict_structures
@@ -63,7 +55,7 @@ def predict_command(
 
     if bool(formulas) + bool(structures) + (table is not None) != 1:
         raise click.UsageError("give one of --formula, --structure and --input")
-    if table is None and (target, formula_column, structure_column) != (None, None, None):
+    if table is None and {target, *columns.values()} != {None}:
         raise click.UsageError("--output, --formula-column and --structure-column go with --input")
     report: Predictions | WrittenPredictions
     if formulas:
@@ -73,7 +65,6 @@ def predict_command(
     else:
         from matlake.regress.prediction.predict_table import predict_table, predict_to_file
 
-        columns = {"formula_column": formula_column, "structure_column": structure_column}
         with progress("predicting", "rows") as reporter:
             if target is None:
                 report = predict_table(open_lake(lake), head, table, **columns, progress=reporter)

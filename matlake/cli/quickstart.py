@@ -14,9 +14,9 @@ from matlake.cli.output import JsonOutput, Output, note, progress
 @json_option
 @click.pass_obj
 def quickstart_command(lake: Path, output: Output) -> None:
-    """Run the main job on the samples that come with matlake, from import to plots, in about two minutes.
+    """Go from import to plots on sample data in about two minutes.
 
-    The samples are 4,604 measured band gaps, and the bulk moduli of 1,181 crystals.
+    The data are 4,604 measured band gaps and the bulk moduli of 1,181 crystals; both come with matlake.
     """
     from matlake.quickstart import quickstart
 

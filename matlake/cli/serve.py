@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,49 +15,46 @@ _limit = section("Limits of a request")
 
 @click.command("serve", cls=Command)
 @click.argument("heads", nargs=-1, required=True, metavar="HEAD…")
-@option("--host", default="127.0.0.1", show_default=True, help="Listen at this address; 0.0.0.0 is all of them.")
-@option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any free port.")
+@option("--host", default="127.0.0.1", help="Listen at this address; 0.0.0.0 means all interfaces.")
+@option("--port", type=click.IntRange(0, 65535), default=8080, help="Listen at this port; 0 picks a free one.")
 @option(
-    "--api-key-file", type=FILE, help="Ask clients for the key in this file.  [default: $MATLAKE_API_KEY, else no key]"
+    "--api-key-file",
+    type=FILE,
+    help="Require the key in this file from clients.  [default: $MATLAKE_API_KEY, else no key]",
 )
-@_limit(
-    "--max-body", type=click.FloatRange(0.001, 1000.0), default=8.0, show_default=True, help="Size of the body in MB."
-)
-@_limit("--max-rows", type=AT_LEAST_ONE, default=1000, show_default=True, help="Rows.")
-@_limit("--max-atoms", type=AT_LEAST_ONE, default=5000, show_default=True, help="Atoms.")
+@_limit("--max-body", type=click.FloatRange(0.001, 1000.0), default=8.0, help="Largest body in MB.")
+@_limit("--max-rows", type=AT_LEAST_ONE, default=1000, help="Largest number of formulas or structures.")
+@_limit("--max-atoms", type=AT_LEAST_ONE, default=5000, help="Largest number of atoms, of all structures together.")
 @_limit(
     "--max-seconds",
     type=click.FloatRange(0.1, 3600.0),
     default=30.0,
-    show_default=True,
     former=["--timeout"],
-    help="Time to the answer.",
+    help="Longest time to the answer in seconds.",
 )
 @option(
     "--log-level",
     type=click.Choice(["info", "warning", "error"]),
     default="info",
-    show_default=True,
-    help="Log every request (info), or what went wrong.",
+    help="Log every request (info) or only problems.",
 )
 @json_option
 @click.pass_obj
 def serve_command(
     lake: Path,
+    /,
     heads: tuple[str, ...],
-    host: str,
-    port: int,
     api_key_file: Path | None,
     max_body: float,
     max_rows: int,
     max_atoms: int,
     max_seconds: float,
-    log_level: str,
     output: Output,
+    **listening: Any,
 ) -> None:
-    """Serve heads over HTTP: an API, its documentation at /docs, and a page at /.
+    """Serve heads over HTTP: an API, its documentation at /docs, and a web page at /.
 
-    Stop it with Ctrl-C or SIGTERM: it finishes the requests that it has taken on. Each request is one line of JSON on
+    Ctrl-C or SIGTERM stops it as soon as accepted requests are answered. It logs each request as a line of JSON on
     stderr.
     """
     from matlake.extras import require_extra
@@ -69,14 +67,13 @@ def serve_command(
     limits = Limits(body_bytes=int(max_body * 1e6), rows=max_rows, atoms=max_atoms, request_s=max_seconds)
     key = read_api_key(api_key_file)
     os.environ.pop(KEY_VARIABLE, None)  # nothing that is started from here needs it
-    settings = Settings(heads, host, port, key, limits, log_level)
+    settings = Settings(heads, api_key=key, limits=limits, **listening)
     if settings.is_open:
-        note(f"warning: there is no API key, so everyone who reaches {host} can send requests (see --api-key-file)")
+        everyone = f"everyone who reaches {settings.host} can send requests"
+        note(f"warning: there is no API key, so {everyone} (see --api-key-file)")
 
     def announce(url: str) -> None:
-        output.document(
-            {"url": url, "heads": list(heads), "api_key": key is not None},
-            [f"serving {', '.join(heads)} at {url} (API documentation at {url}docs); Ctrl-C stops"],
-        )
+        line = f"serving {', '.join(heads)} at {url} (API documentation at {url}docs); Ctrl-C stops"
+        output.document({"url": url, "heads": list(heads), "api_key": key is not None}, [line])
 
     serve(open_lake(lake), settings, announce)

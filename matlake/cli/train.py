@@ -1,6 +1,7 @@
-"""The command ``train``."""
+"""The commands ``train`` and ``finetune``."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,19 +14,19 @@ _model = section("Model")
 
 
 @click.command("train", cls=Command)
-@_data("--target", required=True, help="Learn this numeric property.")
+@_data("--target", required=True, help="Learn this numeric property, such as band_gap_eV.")
 @_data(
     "--features",
     required=True,
     type=names,
     metavar="NAME[@LAYER][,…]",
-    help="Learn from these layers side by side. Embed them first, except for the descriptors fractions and magpie.",
+    help="Concatenate the embeddings of these encoders or layers. Embed them first, except for the descriptors "
+    "fractions and magpie.",
 )
 @row_options
 @_model(
     "--model",
     default="auto",
-    show_default=True,
     help="Fit this regressor: ridge, svr, kernel-ridge, random-forest, … (docs/models.md); ir-net, or ir-net:512-256 "
     "for blocks of these widths; fine-tune:ENCODER, mod-fine-tune:ENCODER or freezing:ENCODER to start from an "
     "ElemNet's weights. auto chooses by cross-validation.",
@@ -33,35 +34,28 @@ _model = section("Model")
 @_model(
     "--adversarial",
     type=click.Choice(["cal", "sal"]),
-    help="Train an IR-net on adversarial samples too (docs/adversarial.md).",
+    help="Train an IR-net on adversarial samples as well (docs/adversarial.md).",
 )
 @_model("--max-fits", type=AT_LEAST_ONE, help="Stop the model search after this many fits.")
-@_model("--max-seconds", type=POSITIVE, help="Stop the model search after this time.")
+@_model("--max-seconds", type=POSITIVE, help="Stop the model search after this many seconds.")
 @option(
     "--split",
     default="random",
-    show_default=True,
-    help="Hold out test rows this way: random, chemical-system, cluster, element:O, value:high, time:year, … "
+    help="Choose the test rows by this method: random, chemical-system, cluster, element:O, value:high, time:year, … "
     "(docs/splits.md). Equal compositions stay together.",
 )
-@option("--name", help="Name the head; replaces one of that name.  [default: TARGET-MODEL]")
+@option("--name", help="Name the head. An existing one of that name is replaced.  [default: TARGET-MODEL]")
 @seed_option
 @json_option
 @click.pass_obj
 def train_command(
     lake: Path,
-    target: str,
+    /,
     features: tuple[str, ...],
-    dataset: str | None,
-    where: str | None,
-    model: str,
-    adversarial: str | None,
     max_fits: int | None,
     max_seconds: float | None,
-    split: str,
-    name: str | None,
-    seed: int,
     output: Output,
+    **request: Any,
 ) -> None:
     """Train a regressor on embeddings, compare it with baselines, calibrate its intervals, and save it as a head."""
     from matlake.regress.heads.card import Budget
@@ -70,7 +64,43 @@ def train_command(
 
     usual = Budget()
     budget = Budget(max_fits or usual.fits, max_seconds or usual.seconds)
-    request = TrainRequest(target, list(features), model, dataset, where, split, name, seed, budget, adversarial)
     with progress("choosing a model", "fits") as reporter:
-        result = train(open_lake(lake), request, reporter)
+        result = train(open_lake(lake), TrainRequest(features=list(features), budget=budget, **request), reporter)
+    output.document(result.document(), result.lines())
+
+
+@click.command("finetune", cls=Command)
+@click.argument("head")
+@option(
+    "--where",
+    "target_rows",
+    required=True,
+    metavar="SQL",
+    former=["--target-rows"],
+    help="Fine-tune on the materials that satisfy this condition, such as \"dataset = 'piezo'\".",
+)
+@option(
+    "--method",
+    type=click.Choice(["plain", "cal", "cal-inputs"]),
+    default="plain",
+    help="Train on the selected rows (plain), on adversarial samples of them as well (cal), or on adversarial samples "
+    "made without their labels (cal-inputs).",
+)
+@option("--name", help="Name the new head. An existing one of that name is replaced.  [default: HEAD-METHOD]")
+@seed_option
+@json_option
+@click.pass_obj
+def finetune_command(lake: Path, /, output: Output, **request: Any) -> None:
+    """Fine-tune an IR-net on a target domain, measure it before and after, and save it as a new head.
+
+    A fifth of the target's compositions is held out for testing. The old head is kept. See docs/adversarial.md.
+    """
+    from matlake.extras import require_extra
+
+    require_extra("train", "fine-tuning")
+    from matlake.regress.finetuning.finetune import FinetuneRequest, finetune
+    from matlake.store.lake import open_lake
+
+    with progress("fine-tuning", "fits") as reporter:
+        result = finetune(open_lake(lake), FinetuneRequest(**request), reporter)
     output.document(result.document(), result.lines())

@@ -30,11 +30,7 @@ _PAGE: Final = """\
 
 
 def render_docs(document: dict[str, Any]) -> str:
-    """Return a page about all operations.
-
-    Args:
-        document: An OpenAPI document.
-    """
+    """Return a page about all operations of an OpenAPI document."""
     paragraphs = [f"<p>{_code(part)}</p>" for part in document["info"]["description"].strip().split("\n\n")]
     operations = [
         _operation(path, method, operation, document)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from matlake.errors import MatlakeError
 from matlake.serving.errors import RequestError, error_body, internal_error, overloaded
-from matlake.serving.examples import RUTILE, Example, material_example, prediction_example
+from matlake.serving.examples import RUTILE, example, material_example, prediction_example
 from matlake.serving.fast_routes import FastRoute, Reply
 from matlake.serving.metrics import CONTENT_TYPE
 from matlake.serving.pages import add_pages
@@ -98,11 +98,11 @@ def _add_posts(app: FastAPI, service: Service) -> None:
     head = next(iter(service.heads.values()))
     feature = head.card.features[0]
     about = material_example(crystals=feature.input == "crystal", encoder=feature.feature)
-    for path, endpoint, answer, example in (
+    for path, endpoint, answer, shown in (
         ("/v1/predict", predict, PredictResponse, prediction_example(head)),
         ("/v1/embed", embed, EmbedResponse, about),
         ("/v1/search", search, SearchResponse, about),
-        ("/v1/crystal", crystal, None, Example({"structure": RUTILE})),
+        ("/v1/crystal", crystal, None, example({"structure": RUTILE})),
     ):
         app.router.routes.append(
             FastRoute(
@@ -111,7 +111,7 @@ def _add_posts(app: FastAPI, service: Service) -> None:
                 methods=["POST"],
                 response_model=answer,
                 responses=_PROBLEMS,
-                openapi_extra=example.openapi(),
+                openapi_extra=shown,
                 operation_id=path.rpartition("/")[2],
             )
         )

@@ -14,14 +14,7 @@ _SMALL: Final = 1000  # bytes; not worth compressing
 
 @dataclass(frozen=True)
 class Asset:
-    """A file, or another document that is always the same.
-
-    Attributes:
-        content: As it is.
-        compressed: With gzip; None where that saves nothing.
-        media_type: Its type.
-        etag: Changes when the content does.
-    """
+    """A document that is always the same; ``compressed`` with gzip unless that saves nothing."""
 
     content: bytes
     compressed: bytes | None
@@ -41,7 +34,6 @@ class Asset:
         if request.headers.get("if-none-match") == self.etag:
             return Response(status_code=304, headers=headers)
         if self.compressed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(
-                self.compressed, headers={**headers, "Content-Encoding": "gzip"}, media_type=self.media_type
-            )
+            headers["Content-Encoding"] = "gzip"
+            return Response(self.compressed, headers=headers, media_type=self.media_type)
         return Response(self.content, headers=headers, media_type=self.media_type)

@@ -14,25 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from matlake.serving.errors import overloaded
+from matlake.serving.metrics import Metrics
+from matlake.serving.settings import Capacity
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-Observe = Callable[[int, int, float], None]
-"""Takes the number of requests and of items of a run, and its seconds."""
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """How much is taken on.
-
-    Attributes:
-        batch: Weight of one run; an item that is heavier goes alone.
-        queue: Weight that may wait.
-    """
-
-    batch: int
-    queue: int
 
 
 @dataclass(eq=False)
@@ -88,7 +74,10 @@ class Batcher(Generic[Item, Result]):
         run: Works on the items of a batch, in the thread, and returns as many results.
         weigh: The weight of an item.
         capacity: How much is taken on.
-        observe: Takes the numbers of each run.
+        metrics: Shows what waits, and takes the numbers of each run.
+
+    Attributes:
+        weight: Weight of what waits.
     """
 
     def __init__(
@@ -97,25 +86,20 @@ class Batcher(Generic[Item, Result]):
         run: Callable[[list[Item]], Sequence[Result]],
         weigh: Callable[[Item], int],
         capacity: Capacity,
-        observe: Observe,
+        metrics: Metrics,
     ) -> None:
         """Start the thread."""
         self.name = name
         self._run = run
         self._weigh = weigh
         self._capacity = capacity
-        self._observe = observe
         self._waiting: deque[_Request[Item, Result]] = deque()
-        self._weight = 0
+        self.weight = 0
+        self._observe = metrics.watch_queue(name, lambda: self.weight)
         self._stopping = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
-
-    @property
-    def weight(self) -> int:
-        """Weight of what waits."""
-        return self._weight
 
     def submit(self, items: Sequence[Item]) -> "asyncio.Future[list[Result]]":
         """Queue the items of a request; call it in the event loop. Cancelling the future withdraws the request.
@@ -132,9 +116,9 @@ class Batcher(Generic[Item, Result]):
             if self._stopping:
                 raise overloaded("the server is stopping")
             # one that comes alone is taken on whatever its weight: the limits of a request bound it
-            if self._weight and self._weight + request.weight > self._capacity.queue:
+            if self.weight and self.weight + request.weight > self._capacity.queue:
                 raise overloaded(f"the queue for {self.name} is full")
-            self._weight += request.weight
+            self.weight += request.weight
             self._waiting.append(request)
             self._changed.notify()
         return future
@@ -172,7 +156,7 @@ class Batcher(Generic[Item, Result]):
             request = self._waiting[0]
             before = request.weight
             if request.is_over:
-                self._weight -= before
+                self.weight -= before
                 self._waiting.popleft()
                 continue
             items = request.take(room, at_least=0 if batch else 1)
@@ -180,7 +164,7 @@ class Batcher(Generic[Item, Result]):
                 break
             self._waiting.popleft()
             taken = before - request.weight
-            self._weight -= taken
+            self.weight -= taken
             room -= taken
             batch.append((request, items))
             if request.started < len(request.items):

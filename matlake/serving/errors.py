@@ -1,13 +1,12 @@
 """Errors that a request is answered with, and how."""
 
 import json
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.types import Send
 
 from matlake.errors import MatlakeError
-
-RETRY_AFTER_S: Final = 1
 
 
 class RequestError(MatlakeError):
@@ -29,9 +28,16 @@ class RequestError(MatlakeError):
 
 def overloaded(what: str) -> RequestError:
     """Return the error for a request that there is no room for at the moment."""
-    return RequestError(
-        503, f"too busy: {what}", "try again after the seconds in Retry-After", {"Retry-After": str(RETRY_AFTER_S)}
-    )
+    return RequestError(503, f"too busy: {what}", "try again after the seconds in Retry-After", {"Retry-After": "1"})
+
+
+@contextmanager
+def not_found(kind: type[MatlakeError]) -> Iterator[None]:
+    """Turn an error of some kind into a 404: the lake lacks what a request names."""
+    try:
+        yield
+    except kind as error:
+        raise RequestError(404, str(error), error.hint) from error
 
 
 def internal_error(request_id: str) -> RequestError:

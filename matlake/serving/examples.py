@@ -1,7 +1,6 @@
 """Real requests and their real answers, for the documentation. Making them warms everything up."""
 
 import json
-from dataclasses import dataclass
 from typing import Any, Final
 
 from matlake.materials.structure_files.sniff import parse_structure
@@ -27,27 +26,15 @@ direct
 """
 
 
-@dataclass(frozen=True)
-class Example:
-    """A request and what it is answered.
-
-    Attributes:
-        request: Body of the request.
-        response: Body of the answer; None where it is not shown.
-    """
-
-    request: dict[str, Any]
-    response: dict[str, Any] | None = None
-
-    def openapi(self) -> dict[str, Any]:
-        """Return what the OpenAPI document says of it."""
-        found: dict[str, Any] = {"requestBody": _json_example(self.request)}
-        if self.response is not None:
-            found["responses"] = {"200": _json_example(self.response)}
-        return found
+def example(request: dict[str, Any], response: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what the OpenAPI document says of the bodies of a request and of its answer, if that is shown."""
+    found: dict[str, Any] = {"requestBody": _json_example(request)}
+    if response is not None:
+        found["responses"] = {"200": _json_example(response)}
+    return found
 
 
-def prediction_example(head: ServedHead) -> Example:
+def prediction_example(head: ServedHead) -> dict[str, Any]:
     """Predict with a head, and return request and answer."""
     crystals = [parse_structure(RUTILE)]
     if head.predictor.needs_crystals:
@@ -59,12 +46,12 @@ def prediction_example(head: ServedHead) -> Example:
         predicted = head.predictor.predict(FORMULAS)
         names = list(FORMULAS)
     answer = collect(head.predictor, predicted.results(names))
-    return Example(request, json.loads(json.dumps(answer.document())))
+    return example(request, json.loads(json.dumps(answer.document())))
 
 
-def material_example(*, crystals: bool, **fields: Any) -> Example:
+def material_example(*, crystals: bool, **fields: Any) -> dict[str, Any]:
     """Return a request about a formula or a crystal."""
-    return Example({**fields, **({"structures": [RUTILE]} if crystals else {"formulas": [FORMULAS[0]]})})
+    return example(fields | ({"structures": [RUTILE]} if crystals else {"formulas": [FORMULAS[0]]}))
 
 
 def _json_example(body: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Final
 
 from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal
@@ -10,22 +10,15 @@ from matlake.materials.structure_files.sniff import parse_structure
 from matlake.serving.errors import RequestError
 from matlake.serving.settings import Limits
 
+Materials = Sequence[str] | Sequence[Crystal | StructureError]
+"""Formulas, or crystals and why others cannot be read."""
 
-@dataclass(frozen=True)
-class Texts:
-    """The materials of a request.
-
-    Attributes:
-        kind: ``formulas`` or ``structures``.
-        texts: As they came.
-    """
-
-    kind: str
-    texts: list[str]
+_LETTERS_OF_A_ROW: Final = 40
+"""A formula that is longer counts as several in a batch: hundreds of nested brackets take a tenth of a second."""
 
 
-def choose(formulas: list[str] | None, structures: list[str] | None, limits: Limits) -> Texts:
-    """Return the formulas or the structures.
+def choose(formulas: list[str] | None, structures: list[str] | None, limits: Limits) -> tuple[str, list[str]]:
+    """Return ``formulas`` or ``structures``, and those.
 
     Raises:
         RequestError: Both or neither are given, or too many (422).
@@ -33,14 +26,14 @@ def choose(formulas: list[str] | None, structures: list[str] | None, limits: Lim
     if (formulas is None) == (structures is None):
         given = "both formulas and structures" if formulas is not None else "neither formulas nor structures"
         raise RequestError(422, given, 'give one of them, such as {"formulas": ["BaZrS3"]}')
-    chosen = Texts("formulas", formulas) if formulas is not None else Texts("structures", structures or [])
-    if len(chosen.texts) > limits.rows:
+    kind, texts = ("structures", structures or []) if formulas is None else ("formulas", formulas)
+    if len(texts) > limits.rows:
         raise RequestError(
             422,
-            f"{len(chosen.texts):,} {chosen.kind}, more than {limits.rows:,} in one request",
+            f"{len(texts):,} {kind}, more than {limits.rows:,} in one request",
             "send several requests, or use `matlake predict HEAD --input FILE`",
         )
-    return chosen
+    return kind, texts
 
 
 def read_crystals(texts: Sequence[str], limits: Limits) -> list[Crystal | StructureError]:
@@ -67,6 +60,13 @@ def read_crystals(texts: Sequence[str], limits: Limits) -> list[Crystal | Struct
             raise _too_many_atoms(f"structures 0 to {row} have {atoms:,} atoms", limits)
         found.append(crystal)
     return found
+
+
+def weight_of(material: str | Crystal | StructureError) -> int:
+    """Return what a material counts in a batch: a crystal as its atoms, a formula as 1 or, if long, more."""
+    if isinstance(material, str):
+        return 1 + len(material) // _LETTERS_OF_A_ROW
+    return len(material.numbers) if isinstance(material, Crystal) else 1
 
 
 def _too_many_atoms(what: str, limits: Limits) -> RequestError:

@@ -64,11 +64,7 @@ _LINES: Final = _Lines()
 
 
 def set_up_logs(level: str) -> None:
-    """Send the server's events, and warnings of what it stands on, to stderr.
-
-    Args:
-        level: ``info`` logs each request, ``warning`` what went wrong.
-    """
+    """Send the server's events of a level and above, and warnings of what it stands on, to stderr."""
     _LINES.level = logging.getLevelNamesMapping()[level.upper()]
     _LINES.stream = sys.stderr
     for name in _OTHERS:
@@ -78,12 +74,9 @@ def set_up_logs(level: str) -> None:
 
 
 def log(level: int, event: str, **fields: Any) -> None:
-    """Write an event. Never pass keys, formulas or structures: inputs may be confidential.
+    """Write an event with its fields; an exception given as ``error`` becomes its traceback.
 
-    Args:
-        level: As in ``logging``.
-        event: What happened.
-        fields: More about it; an exception with its traceback under ``error``.
+    Never pass keys, formulas or structures: inputs may be confidential.
     """
     if level < _LINES.level:
         return

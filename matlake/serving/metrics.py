@@ -1,6 +1,6 @@
 """What ``/metrics`` shows, in Prometheus' format."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -16,31 +16,24 @@ class Metrics:
 
     def __init__(self) -> None:
         """Start from zero."""
-        self.registry = CollectorRegistry()
-        self._requests = Counter("matlake_requests", "Requests answered.", ["path", "status"], registry=self.registry)
-        self._seconds = Histogram(
-            "matlake_request_seconds",
-            "From the headers of a request to the end of its answer.",
-            ["path"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._rows = Counter("matlake_rows", "Materials received.", ["path", "outcome"], registry=self.registry)
-        self._batch_requests = Histogram(
-            "matlake_batch_requests", "Requests that shared a run.", ["queue"], buckets=_SIZES, registry=self.registry
-        )
-        self._batch_rows = Histogram(
-            "matlake_batch_rows", "Materials of a run.", ["queue"], buckets=_SIZES, registry=self.registry
-        )
-        self._batch_seconds = Histogram(
-            "matlake_batch_seconds", "Seconds of a run.", ["queue"], buckets=_SECONDS, registry=self.registry
-        )
+        self.registry = registry = CollectorRegistry()
+
+        def of_queue(name: str, what: str, buckets: Sequence[float]) -> Histogram:
+            return Histogram(name, what, ["queue"], buckets=buckets, registry=registry)
+
+        about = "From the headers of a request to the end of its answer."
+        self._requests = Counter("matlake_requests", "Requests answered.", ["path", "status"], registry=registry)
+        self._seconds = Histogram("matlake_request_seconds", about, ["path"], buckets=_SECONDS, registry=registry)
+        self._rows = Counter("matlake_rows", "Materials received.", ["path", "outcome"], registry=registry)
+        self._batch_requests = of_queue("matlake_batch_requests", "Requests that shared a run.", _SIZES)
+        self._batch_rows = of_queue("matlake_batch_rows", "Materials of a run.", _SIZES)
+        self._batch_seconds = of_queue("matlake_batch_seconds", "Seconds of a run.", _SECONDS)
         self._waiting = Gauge(
-            "matlake_queue_weight", "Rows or atoms that wait for a run.", ["queue"], registry=self.registry
+            "matlake_queue_weight", "Rows or atoms that wait for a run.", ["queue"], registry=registry
         )
-        self._in_flight = Gauge("matlake_requests_in_flight", "Requests being worked on.", registry=self.registry)
+        self._in_flight = Gauge("matlake_requests_in_flight", "Requests being worked on.", registry=registry)
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        ProcessCollector(registry=self.registry)
+        ProcessCollector(registry=registry)
 
     def request(self, path: str, status: int, seconds: float) -> None:
         """Count an answer."""
@@ -56,10 +49,11 @@ class Metrics:
         if failed:
             self._rows.labels(path, "failed").inc(failed)
 
-    def observer(self, queue: str) -> Callable[[int, int, float], None]:
-        """Return what a queue tells of its runs."""
+    def watch_queue(self, name: str, weight: Callable[[], int]) -> Callable[[int, int, float], None]:
+        """Show what waits in a queue, and return what takes the requests, the rows and the seconds of a run."""
+        self._waiting.labels(name).set_function(weight)
         requests, rows, seconds = (
-            histogram.labels(queue) for histogram in (self._batch_requests, self._batch_rows, self._batch_seconds)
+            histogram.labels(name) for histogram in (self._batch_requests, self._batch_rows, self._batch_seconds)
         )
 
         def observe(n_requests: int, n_rows: int, elapsed: float) -> None:
@@ -68,10 +62,6 @@ class Metrics:
             seconds.observe(elapsed)
 
         return observe
-
-    def watch(self, queue: str, weight: Callable[[], int]) -> None:
-        """Show what waits in a queue."""
-        self._waiting.labels(queue).set_function(weight)
 
     def watch_requests(self, in_flight: Callable[[], int]) -> None:
         """Show the number of requests being worked on."""

@@ -1,7 +1,7 @@
 """The page, its files, and the documentation for people. Everything comes from this machine."""
 
 from functools import lru_cache
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from matlake.errors import MissingExtraError
+from matlake.extras import require_extra
 from matlake.serving.api_docs import render_docs
 from matlake.serving.assets import Asset
 
@@ -64,7 +64,5 @@ def _guarded(response: Response) -> Response:
 
 def _plotly() -> Path:
     """Return the script that plotly's wheel brings for its own offline use."""
-    spec = find_spec("plotly")
-    if spec is None or spec.origin is None:
-        raise MissingExtraError("the page needs plotly, which this installation lacks", "pip install 'matlake[serve]'")
-    return Path(spec.origin).with_name("package_data") / PLOTLY
+    require_extra("serve", "the page", "plotly")
+    return Path(str(distribution("plotly").locate_file(f"plotly/package_data/{PLOTLY}")))

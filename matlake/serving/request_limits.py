@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.types import Message, Receive, Send
@@ -12,12 +13,11 @@ from matlake.serving.settings import Limits
 _SAFE: Final = (b"x-content-type-options", b"nosniff")
 
 
+@dataclass
 class BodyBytes:
     """Counts the bytes of all bodies that are in memory."""
 
-    def __init__(self) -> None:
-        """Start with none."""
-        self.bytes = 0
+    bytes: int = 0
 
 
 class LimitedRequest:
@@ -25,11 +25,9 @@ class LimitedRequest:
 
     Args:
         request_id: Identifies the request in logs and in the header of the answer.
-        limits: Limits of size and time.
+        limits: Of size and time; reading a body, if ``is_reading``, has its own limit of time.
         held: Counts the bodies of all requests.
-        receive: The connection's.
-        send: The connection's.
-        is_reading: Whether the application reads a body: reading has its own limit of time.
+        receive: The connection's, as is ``send``.
     """
 
     def __init__(
@@ -101,12 +99,7 @@ class LimitedRequest:
 
 
 def too_large(limits: Limits, *, close: bool) -> RequestError:
-    """Return the error for a body that is too large.
-
-    Args:
-        limits: What is allowed.
-        close: Whether to close the connection instead of reading on to the end of the body.
-    """
+    """Return the error for a body that is too large; ``close`` ends the connection instead of reading all of it."""
     return RequestError(
         413,
         f"a body of more than {limits.body_bytes:,} bytes",

@@ -2,11 +2,10 @@
 
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from matlake.serving.errors import RequestError
 
-_STRICT: Final = ConfigDict(extra="forbid", strict=True)
 _SHOWN: Final = 3  # problems of one request
 _NAME_SHOWN: Final = 40  # characters of a field that does not exist
 
@@ -28,10 +27,8 @@ EncoderName = Annotated[
 ]
 
 
-class PredictRequest(BaseModel):
+class PredictRequest(BaseModel, extra="forbid", strict=True):
     """Materials to predict a property of."""
-
-    model_config = _STRICT
 
     head: Annotated[str | None, Field(description="Name of a head; optional if one is served.")] = None
     formulas: Formulas = None
@@ -41,20 +38,16 @@ class PredictRequest(BaseModel):
     ] = False
 
 
-class EmbedRequest(BaseModel):
+class EmbedRequest(BaseModel, extra="forbid", strict=True):
     """Materials to embed."""
-
-    model_config = _STRICT
 
     encoder: EncoderName = None
     formulas: Formulas = None
     structures: Structures = None
 
 
-class SearchRequest(BaseModel):
+class SearchRequest(BaseModel, extra="forbid", strict=True):
     """Materials to find the nearest neighbours of, in the lake."""
-
-    model_config = _STRICT
 
     encoder: EncoderName = None
     formulas: Formulas = None
@@ -63,10 +56,8 @@ class SearchRequest(BaseModel):
     dataset: Annotated[str | None, Field(description="Only materials of this dataset.")] = None
 
 
-class CrystalRequest(BaseModel):
+class CrystalRequest(BaseModel, extra="forbid", strict=True):
     """A structure to draw."""
-
-    model_config = _STRICT
 
     structure: Annotated[str, Field(description="Text of a CIF or POSCAR file, or of pymatgen's JSON.")]
 

@@ -1,10 +1,7 @@
 """Encoders that are served: embeddings in micro-batches."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +12,10 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import EncoderError, FormulaError, StructureError
 from matlake.materials.crystal import Crystal
 from matlake.materials.formula import Composition, parse_formula
-from matlake.serving.batching import Batcher, Capacity
-from matlake.serving.errors import RequestError
+from matlake.serving.batching import Batcher
+from matlake.serving.errors import RequestError, not_found
+from matlake.serving.inputs import Materials, weight_of
 from matlake.serving.metrics import Metrics
-from matlake.serving.served_head import LETTERS_OF_A_ROW
 from matlake.serving.settings import Limits, threads_of_a_run
 from matlake.store.lake import Lake
 
@@ -35,24 +32,17 @@ class _Item:
 
 
 class ServedEncoder:
-    """An encoder with its queue.
-
-    Args:
-        encoder: The encoder.
-        limits: What is taken on.
-        metrics: Told of each run.
-    """
+    """An encoder with its queue."""
 
     def __init__(self, encoder: Encoder, limits: Limits, metrics: Metrics) -> None:
         """Start the queue."""
         self.encoder = encoder
         self.card = encoder.card
-        capacity = Capacity(limits.batch_rows, limits.queued_rows)
-        if encoder.input is InputKind.CRYSTAL:
-            capacity = Capacity(limits.batch_atoms, limits.queued_atoms)
-        name = f"encoder {self.card.name}"
-        self._queue: Batcher[_Item, Vector] = Batcher(name, self._run, self._weigh, capacity, metrics.observer(name))
-        metrics.watch(name, lambda: self._queue.weight)
+        self._takes_crystals = encoder.input is InputKind.CRYSTAL
+        capacity = limits.atom_capacity if self._takes_crystals else limits.row_capacity
+        self._queue: Batcher[_Item, Vector] = Batcher(
+            f"encoder {self.card.name}", self._run, self._weigh, capacity, metrics
+        )
 
     def check_takes(self, kind: str) -> None:
         """Refuse a kind of input that the encoder cannot use.
@@ -60,16 +50,14 @@ class ServedEncoder:
         Raises:
             RequestError: Formulas are given to an encoder of crystals (422).
         """
-        if self.encoder.input is InputKind.CRYSTAL and kind == "formulas":
+        if self._takes_crystals and kind == "formulas":
             raise RequestError(
                 422,
                 f"encoder {self.card.name} takes crystal structures, not formulas",
                 'give {"structures": [TEXT, …]}, or name an encoder of compositions',
             )
 
-    def embed(
-        self, materials: Sequence[str] | Sequence[Crystal | StructureError], layer: str
-    ) -> "asyncio.Future[list[Vector]]":
+    def embed(self, materials: Materials, layer: str) -> "asyncio.Future[list[Vector]]":
         """Queue a request; call it in the event loop.
 
         Raises:
@@ -82,11 +70,10 @@ class ServedEncoder:
         self._queue.close()
 
     def _weigh(self, item: _Item) -> int:
-        if isinstance(item.material, str):
-            return 1 + len(item.material) // LETTERS_OF_A_ROW
-        if isinstance(item.material, Crystal) and self.encoder.input is InputKind.CRYSTAL:
-            return len(item.material.numbers)
-        return 1
+        """Return the weight of an item; an encoder of compositions takes a crystal for its formula alone."""
+        if isinstance(item.material, Crystal) and not self._takes_crystals:
+            return 1
+        return weight_of(item.material)
 
     def _run(self, items: list[_Item]) -> list[Vector]:
         """Run the network once for all layers that are wanted."""
@@ -123,13 +110,7 @@ def _read(material: str | Crystal | StructureError) -> Composition | Crystal:
 
 
 class EncoderPool:
-    """Registered encoders, each opened when it is first asked for. Those of heads have only the heads' layers.
-
-    Args:
-        lake: Whose registry it is.
-        limits: What is taken on.
-        metrics: Told of each run.
-    """
+    """The encoders registered in a lake, each opened when it is first requested."""
 
     def __init__(self, lake: Lake, limits: Limits, metrics: Metrics) -> None:
         """Open nothing yet."""
@@ -140,42 +121,26 @@ class EncoderPool:
         self._opening = asyncio.Lock()
 
     async def find(self, feature: str) -> tuple[ServedEncoder, str]:
-        """Return an encoder and the name of a layer.
-
-        Args:
-            feature: ``NAME`` or ``NAME@LAYER``.
+        """Return the encoder and the name of the layer that ``NAME`` or ``NAME@LAYER`` means.
 
         Raises:
             RequestError: There is no such encoder or layer (404).
             EncoderError: Its file is damaged.
         """
-        with _missing():
+        with not_found(EncoderError):
             ref = LayerRef.parse(feature)
             name = ref.encoder
             registered = None if name in self._served else await asyncio.to_thread(self._lake.find_encoder, name)
         if registered is not None:
             async with self._opening:
                 if name not in self._served:
-                    encoder = await asyncio.to_thread(_open, registered.folder)
+                    encoder = await asyncio.to_thread(open_encoder, registered.folder, threads=threads_of_a_run())
                     self._served[name] = ServedEncoder(encoder, self._limits, self._metrics)
         served = self._served[name]
-        with _missing():
+        with not_found(EncoderError):
             return served, served.card.layer(ref.layer).name
 
     def close(self) -> None:
         """Finish what waits."""
         for served in self._served.values():
             served.close()
-
-
-def _open(folder: Path) -> Encoder:
-    return open_encoder(folder, threads=threads_of_a_run())
-
-
-@contextmanager
-def _missing() -> Iterator[None]:
-    """Answer 404 where no such encoder is found."""
-    try:
-        yield
-    except EncoderError as error:
-        raise RequestError(404, str(error), error.hint) from error

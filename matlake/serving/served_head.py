@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Final
 
 from matlake.errors import StructureError
@@ -12,39 +13,31 @@ from matlake.materials.units import quantity_of
 from matlake.regress.prediction.opened_head import OpenedHead
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import Prediction
-from matlake.serving.batching import Batcher, Capacity
+from matlake.serving.batching import Batcher
 from matlake.serving.errors import RequestError
+from matlake.serving.inputs import Materials, weight_of
 from matlake.serving.metrics import Metrics
 from matlake.serving.row_json import RowJson, dumps
-from matlake.serving.settings import Limits
+from matlake.serving.settings import Capacity, Limits
 
 MAP_AXES: Final = 2
 """Leading coordinates that are the axes of the map."""
-
-LETTERS_OF_A_ROW: Final = 40
-"""A formula that is longer counts as several in a batch: hundreds of nested brackets take a tenth of a second."""
 
 
 @dataclass(frozen=True)
 class _Input:
     """A formula or a crystal, or why it cannot be read, and what the answer must hold."""
 
-    material: Any
+    material: str | Crystal | StructureError
     name: str | None
     coordinates: bool
 
 
 class ServedHead:
-    """A head with its queues.
-
-    Args:
-        predictor: The head and its encoders.
-        limits: What is taken on.
-        metrics: Counts runs.
-    """
+    """A head with its queues: one for crystals, and one for formulas if it takes them."""
 
     def __init__(self, predictor: OpenedHead, limits: Limits, metrics: Metrics) -> None:
-        """Start the queues: one for crystals, and one for formulas where they are enough."""
+        """Start the queues."""
         self.predictor = predictor
         self.card = predictor.head.card
         interval = self.card.interval
@@ -55,22 +48,15 @@ class ServedHead:
             "level": None if interval is None else interval.level,
         }
         self.start_json = dumps(self.start)
-        self._queues: dict[str, Batcher[_Input, RowJson]] = {}
+        runs: dict[str, tuple[Callable[[list[Any]], PredictionColumns], Capacity]] = {
+            "structures": (predictor.predict_crystals, limits.atom_capacity)
+        }
         if not predictor.needs_crystals:
-            self._queues["formulas"] = _queue(
-                f"head {self.card.name}, formulas",
-                _predicting(predictor.predict),
-                _letters,
-                Capacity(limits.batch_rows, limits.queued_rows),
-                metrics,
-            )
-        self._queues["structures"] = _queue(
-            f"head {self.card.name}, structures",
-            _predicting(predictor.predict_crystals),
-            _atoms,
-            Capacity(limits.batch_atoms, limits.queued_atoms),
-            metrics,
-        )
+            runs["formulas"] = predictor.predict, limits.row_capacity
+        self._queues: dict[str, Batcher[_Input, RowJson]] = {
+            kind: Batcher(f"head {self.card.name}, {kind}", partial(_answers, predict), _weigh, capacity, metrics)
+            for kind, (predict, capacity) in runs.items()
+        }
 
     def describe(self) -> dict[str, Any]:
         """Return what ``/v1/heads`` says of it."""
@@ -103,12 +89,7 @@ class ServedHead:
             )
 
     def predict(
-        self,
-        kind: str,
-        materials: Sequence[str] | Sequence[Crystal | StructureError],
-        names: Sequence[str | None],
-        *,
-        coordinates: bool,
+        self, kind: str, materials: Materials, names: Sequence[str | None], *, coordinates: bool
     ) -> "asyncio.Future[list[RowJson]]":
         """Queue a request; call it in the event loop.
 
@@ -130,32 +111,13 @@ class ServedHead:
             queue.close()
 
 
-def _queue(
-    name: str,
-    run: Callable[[list[_Input]], list[RowJson]],
-    weigh: Callable[[_Input], int],
-    capacity: Capacity,
-    metrics: Metrics,
-) -> Batcher[_Input, RowJson]:
-    queue: Batcher[_Input, RowJson] = Batcher(name, run, weigh, capacity, metrics.observer(name))
-    metrics.watch(name, lambda: queue.weight)
-    return queue
+def _weigh(one: _Input) -> int:
+    return weight_of(one.material)
 
 
-def _letters(one: _Input) -> int:
-    return 1 + len(one.material) // LETTERS_OF_A_ROW
-
-
-def _atoms(one: _Input) -> int:
-    return len(one.material.numbers) if isinstance(one.material, Crystal) else 1
-
-
-def _predicting(predict: Callable[[list[Any]], PredictionColumns]) -> Callable[[list[_Input]], list[RowJson]]:
-    def run(inputs: list[_Input]) -> list[RowJson]:
-        predicted = predict([one.material for one in inputs])
-        return [_row_json(predicted, row, one) for row, one in enumerate(inputs)]
-
-    return run
+def _answers(predict: Callable[[list[Any]], PredictionColumns], inputs: list[_Input]) -> list[RowJson]:
+    predicted = predict([one.material for one in inputs])
+    return [_row_json(predicted, row, one) for row, one in enumerate(inputs)]
 
 
 def _row_json(predicted: PredictionColumns, row: int, one: _Input) -> RowJson:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matlake.errors import LakeError
-from matlake.serving.errors import RequestError
+from matlake.serving.errors import not_found
 from matlake.serving.row_json import RowJson, dumps
 from matlake.serving.served_encoder import Vector
 from matlake.store.lake import Lake
@@ -24,11 +23,7 @@ MOST: Final = 4
 
 
 class IndexPool:
-    """Indexes by feature.
-
-    Args:
-        lake: The lake.
-    """
+    """Indexes of a lake by feature."""
 
     def __init__(self, lake: Lake) -> None:
         """Read nothing yet."""
@@ -37,10 +32,7 @@ class IndexPool:
         self._reading = asyncio.Lock()
 
     async def find(self, feature: str) -> Index:
-        """Return the index of a layer as the lake holds it, or held it ``CHECK_S`` ago.
-
-        Args:
-            feature: ``NAME@LAYER``.
+        """Return the index of ``NAME@LAYER`` as the lake holds it, or held it ``CHECK_S`` ago.
 
         Raises:
             RequestError: Nothing is embedded with it (404).
@@ -58,32 +50,21 @@ class IndexPool:
     def _current(self, feature: str, held: Index | None) -> Index:
         if held is not None and held.is_current():
             return held
-        try:
+        with not_found(LakeError):
             return open_index(self._lake, feature)
-        except LakeError as error:
-            raise RequestError(404, str(error), error.cli_hint) from error
 
 
 def search(
     index: Index, names: Sequence[str | None], vectors: Sequence[Vector], k: int, dataset: str | None
 ) -> list[RowJson]:
-    """Search for the neighbours of some vectors.
-
-    Args:
-        index: Where to look.
-        names: What they are called [n].
-        vectors: n vectors, or why there is none.
-        k: Neighbours of each.
-        dataset: Only this dataset.
+    """Search for the k nearest neighbours of n vectors, in all datasets or one; ``names`` are what they are called.
 
     Raises:
         RequestError: There is no such dataset (404).
     """
     rows = [row for row, vector in enumerate(vectors) if not isinstance(vector, str)]
-    try:
-        among: NDArray[np.bool_] | None = None if dataset is None else index.select(dataset=dataset)
-    except LakeError as error:
-        raise RequestError(404, str(error), error.cli_hint) from error
+    with not_found(LakeError):
+        among = None if dataset is None else index.select(dataset=dataset)
     found_rows = [RowJson("", vector if isinstance(vector, str) else None) for vector in vectors]
     if rows:
         found = index.search(np.stack([vectors[row] for row in rows]), k, among=among)

@@ -26,10 +26,6 @@ _BACKLOG: Final = 2048
 class Server(uvicorn.Server):
     """A server that is ready to listen.
 
-    Args:
-        lake: The lake.
-        settings: What to serve, and how.
-
     Raises:
         HeadError: A head is missing or damaged.
         EncoderError: Likewise an encoder.
@@ -39,7 +35,6 @@ class Server(uvicorn.Server):
     def __init__(self, lake: Lake, settings: Settings) -> None:
         """Open and warm up the heads, and take the address."""
         set_up_logs(settings.log_level)
-        self.settings = settings
         self.service = Service(lake, settings)
         app = make_app(self.service)
         self._socket = _listen(settings.host, settings.port)
@@ -66,11 +61,7 @@ class Server(uvicorn.Server):
         return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
     def listen(self, announce: Callable[[str], None]) -> None:
-        """Serve until SIGTERM or SIGINT; then finish the requests that were accepted.
-
-        Args:
-            announce: Takes the address once the server listens.
-        """
+        """Announce the address, and serve until SIGTERM or SIGINT; then finish the requests that were accepted."""
         announce(self.url)
         log(logging.INFO, "start", url=self.url, heads=list(self.service.heads))
         self.run(sockets=[self._socket])
@@ -85,18 +76,7 @@ class Server(uvicorn.Server):
 
 
 def serve(lake: Lake, settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve from a process that does nothing else, until it is stopped.
-
-    Args:
-        lake: The lake.
-        settings: What to serve, and how.
-        announce: Takes the address once the server listens.
-
-    Raises:
-        HeadError: See ``Server``.
-        EncoderError: Likewise.
-        SourceError: Likewise.
-    """
+    """Serve as ``Server`` does, from a process that does nothing else, until it is stopped."""
     server = Server(lake, settings)
     # numpy's own threads would spin for a while after each of its small products, on the cores that others need
     threadpoolctl.threadpool_limits(1, user_api="blas")

@@ -7,13 +7,11 @@ from typing import Any, Final, TypeVar
 
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal
-from matlake.regress.heads.card import HeadCard
 from matlake.regress.prediction.opened_head import open_head
-from matlake.regress.uncertainty.reference_set import Reference
 from matlake.serving.assets import Asset
 from matlake.serving.errors import RequestError
 from matlake.serving.fast_routes import Reply
-from matlake.serving.inputs import Texts, choose, read_crystals
+from matlake.serving.inputs import Materials, choose, read_crystals
 from matlake.serving.metrics import Metrics
 from matlake.serving.row_json import RowJson, dumps, join_rows
 from matlake.serving.schema import CrystalRequest, EmbedRequest, PredictRequest, SearchRequest
@@ -28,16 +26,11 @@ from matlake.store.lake import Lake
 READERS: Final = 2
 """Threads that read structures and look into indexes."""
 
-Materials = Sequence[str] | Sequence[Crystal | StructureError]
 Result = TypeVar("Result")
 
 
 class Service:
-    """The heads, encoders and indexes of one server.
-
-    Args:
-        lake: The lake.
-        settings: Which heads, and within which limits.
+    """The heads, encoders and indexes of one server. Methods raise a RequestError for what cannot be answered.
 
     Raises:
         HeadError: A head is missing or damaged.
@@ -46,8 +39,6 @@ class Service:
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
         """Open the heads."""
-        self.lake = lake
-        self.settings = settings
         self.limits = settings.limits
         self.metrics = Metrics()
         self.is_stopping = False
@@ -77,53 +68,41 @@ class Service:
         return self.heads[name]
 
     async def predict(self, request: PredictRequest) -> Reply:
-        """Answer a request for predictions.
-
-        Raises:
-            RequestError: The request cannot be answered.
-        """
-        texts = choose(request.formulas, request.structures, self.limits)
+        """Answer a request for predictions."""
+        kind, texts = choose(request.formulas, request.structures, self.limits)
         head = self.head(request.head)
-        head.check_takes(texts.kind)
-        materials, names = await self._read(texts)
-        rows = await head.predict(texts.kind, materials, names, coordinates=request.coordinates)
+        head.check_takes(kind)
+        materials, names = await self._read(kind, texts)
+        rows = await head.predict(kind, materials, names, coordinates=request.coordinates)
         return self._reply("/v1/predict", head.start_json, "predictions", names, rows)
 
     async def embed(self, request: EmbedRequest) -> Reply:
-        """Answer a request for embeddings.
-
-        Raises:
-            RequestError: The request cannot be answered.
-        """
-        texts = choose(request.formulas, request.structures, self.limits)
+        """Answer a request for embeddings."""
+        kind, texts = choose(request.formulas, request.structures, self.limits)
         encoder, layer = await self.encoders.find(request.encoder or self.default_feature)
-        encoder.check_takes(texts.kind)
+        encoder.check_takes(kind)
         dim = encoder.card.layer(layer).dim
-        if len(texts.texts) * dim > self.limits.numbers:
+        if len(texts) * dim > self.limits.numbers:
             raise RequestError(
                 422,
-                f"{len(texts.texts):,} vectors of {dim:,} numbers, more than {self.limits.numbers:,} numbers",
+                f"{len(texts):,} vectors of {dim:,} numbers, more than {self.limits.numbers:,} numbers",
                 f"send {self.limits.numbers // dim:,} at a time, or use `matlake embed`",
             )
-        materials, names = await self._read(texts)
+        materials, names = await self._read(kind, texts)
         vectors = await encoder.embed(materials, layer)
         rows = await self._in_thread(_embeddings, names, vectors)
         start = {"encoder": encoder.card.name, "layer": layer, "sha256": encoder.card.sha256, "dim": dim}
         return self._reply("/v1/embed", dumps(start), "embeddings", names, rows)
 
     async def search(self, request: SearchRequest) -> Reply:
-        """Answer a request for neighbours.
-
-        Raises:
-            RequestError: The request cannot be answered.
-        """
+        """Answer a request for neighbours."""
         if request.k > self.limits.neighbours:
             raise RequestError(422, f"k is {request.k:,}", f"request no more than {self.limits.neighbours:,}")
-        texts = choose(request.formulas, request.structures, self.limits)
+        kind, texts = choose(request.formulas, request.structures, self.limits)
         encoder, layer = await self.encoders.find(request.encoder or self.default_feature)
-        encoder.check_takes(texts.kind)
+        encoder.check_takes(kind)
         index = await self.indexes.find(str(encoder.card.ref(layer)))
-        materials, names = await self._read(texts)
+        materials, names = await self._read(kind, texts)
         vectors = await encoder.embed(materials, layer)
         rows = await self._in_thread(search, index, names, vectors, request.k, request.dataset)
         start = {"encoder": encoder.card.name, "layer": layer}
@@ -153,7 +132,7 @@ class Service:
                 404, f"head {name} remembers no training materials: it is older than that", "train the head again"
             )
         if name not in self._maps:
-            self._maps[name] = await self._in_thread(_map, head.card, reference)
+            self._maps[name] = await self._in_thread(training_map, head.card, reference)
         return self._maps[name]
 
     def close(self) -> None:
@@ -164,11 +143,11 @@ class Service:
         self.encoders.close()
         self._workers.shutdown()
 
-    async def _read(self, texts: Texts) -> tuple[Materials, list[str | None]]:
+    async def _read(self, kind: str, texts: list[str]) -> tuple[Materials, list[str | None]]:
         """Return materials, and what they are called."""
-        if texts.kind == "formulas":
-            return texts.texts, list(texts.texts)
-        crystals = await self._in_thread(read_crystals, texts.texts, self.limits)
+        if kind == "formulas":
+            return texts, list(texts)
+        crystals = await self._in_thread(read_crystals, texts, self.limits)
         return crystals, [one.composition.reduced_formula if isinstance(one, Crystal) else None for one in crystals]
 
     async def _in_thread(self, function: Callable[..., Result], *arguments: Any) -> Result:
@@ -178,10 +157,6 @@ class Service:
         body, failed = join_rows(start, name, names, rows)
         self.metrics.rows(path, len(rows) - failed, failed)
         return Reply(body, {"rows": len(rows), "failed": failed})
-
-
-def _map(card: HeadCard, reference: Reference) -> Asset:
-    return Asset.of(dumps(training_map(card, reference)).encode(), "application/json")
 
 
 def _embeddings(names: list[str | None], vectors: list[Vector]) -> list[RowJson]:

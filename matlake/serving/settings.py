@@ -13,6 +13,19 @@ _SHORTEST_KEY: Final = 16
 
 
 @dataclass(frozen=True)
+class Capacity:
+    """How much a queue takes on.
+
+    Attributes:
+        batch: Weight of one run; an item that is heavier goes alone.
+        queue: Weight that may wait.
+    """
+
+    batch: int
+    queue: int
+
+
+@dataclass(frozen=True)
 class Limits:
     """Limits of one request, and of all of them together.
 
@@ -28,10 +41,8 @@ class Limits:
         connections: Open at once.
         requests: Taken on at once.
         held_bytes: Bodies held at once.
-        queued_rows: Rows that wait for one encoder or head.
-        queued_atoms: Atoms that wait for one encoder or head.
-        batch_rows: Rows of one run.
-        batch_atoms: Atoms of one run.
+        row_capacity: Rows of a run of an encoder or head, and rows that wait for one.
+        atom_capacity: The same in atoms.
         stop_s: Seconds that requests get to finish when the server stops.
     """
 
@@ -46,10 +57,8 @@ class Limits:
     connections: int = 1000
     requests: int = 500
     held_bytes: int = 64 << 20
-    queued_rows: int = 10_000
-    queued_atoms: int = 50_000
-    batch_rows: int = 512
-    batch_atoms: int = 4096
+    row_capacity: Capacity = Capacity(batch=512, queue=10_000)
+    atom_capacity: Capacity = Capacity(batch=4096, queue=50_000)
     stop_s: float = 40.0
 
 

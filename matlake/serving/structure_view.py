@@ -1,6 +1,5 @@
 """What is drawn of a crystal: the atoms of its cell, their images on its faces, bonds."""
 
-import math
 from typing import Any, Final
 
 import numpy as np
@@ -31,26 +30,26 @@ def draw(crystal: Crystal) -> dict[str, Any]:
     """
     import gemmi
 
-    numbers, fractional = _with_images(crystal)
-    complete = len(numbers) <= MOST_DRAWN
-    numbers, fractional = numbers[:MOST_DRAWN], fractional[:MOST_DRAWN]
+    every, fractional = _with_images(crystal)
+    numbers, fractional = every[:MOST_DRAWN], fractional[:MOST_DRAWN]
     species, kinds = np.unique(numbers, return_inverse=True)
     elements = [gemmi.Element(SYMBOLS[z - 1]) for z in species.tolist()]
     positions = fractional @ crystal.lattice
     radii = np.array([element.covalent_r for element in elements])
     metals = np.array([element.is_metal for element in elements])
     edges = np.linalg.norm(crystal.lattice, axis=1)
+    cosines = (crystal.lattice @ crystal.lattice.T / np.outer(edges, edges))[[1, 0, 0], [2, 2, 1]]
     return {
         "formula": crystal.composition.reduced_formula,
         "atoms": len(crystal.numbers),
         "lattice": crystal.lattice.tolist(),
         "edges_A": edges.tolist(),
-        "angles_deg": _angles(crystal.lattice, edges),
+        "angles_deg": np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0))).tolist(),
         "volume_A3": crystal.volume,
         "elements": [{"symbol": element.name, "radius_A": element.covalent_r} for element in elements],
         "sites": [[kind, *place] for kind, place in zip(kinds.tolist(), np.round(positions, 4).tolist(), strict=True)],
         "bonds": _bonds(positions, radii[kinds], metals[kinds]).tolist(),
-        "complete": complete,
+        "complete": len(every) <= MOST_DRAWN,
     }
 
 
@@ -73,9 +72,3 @@ def _bonds(positions: NDArray[np.float64], radii: NDArray[np.float64], metals: N
     if not metals.all():
         bonded &= ~(metals[:, None] & metals[None])
     return np.argwhere(np.triu(bonded, 1))
-
-
-def _angles(lattice: NDArray[np.float64], edges: NDArray[np.float64]) -> list[float]:
-    pairs = ((1, 2), (0, 2), (0, 1))
-    cosines = [float(lattice[i] @ lattice[j] / (edges[i] * edges[j])) for i, j in pairs]
-    return [math.degrees(math.acos(max(-1.0, min(1.0, cosine)))) for cosine in cosines]

@@ -54,6 +54,11 @@ def test_a_former_name_means_the_new_one() -> None:
     assert "'soon' is not a valid float" in CliRunner().invoke(command, ["--budget", "soon"]).output
 
 
+def test_every_option_shows_its_default() -> None:
+    shown = CliRunner().invoke(cli, ["search", "--help"]).output
+    assert "[default: 10; x>=1]" in " ".join(shown.split())
+
+
 def test_a_list_is_split_at_its_commas() -> None:
     assert names(" a@1, b,") == ("a@1", "b")
     with pytest.raises(click.BadParameter, match="names nothing"):

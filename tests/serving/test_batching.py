@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from matlake.serving.batching import Batcher, Capacity
+from matlake.serving.batching import Batcher
 from matlake.serving.errors import RequestError
+from matlake.serving.metrics import Metrics
+from matlake.serving.settings import Capacity
 
 
 class Work:
@@ -30,7 +32,7 @@ class Work:
 def batching(
     work: Work, batch: int = 10, queue: int = 1000, weigh: Callable[[int], int] = lambda _: 1
 ) -> Iterator[Batcher[int, int]]:
-    batcher: Batcher[int, int] = Batcher("test", work.run, weigh, Capacity(batch, queue), lambda *_: None)
+    batcher: Batcher[int, int] = Batcher("test", work.run, weigh, Capacity(batch, queue), Metrics())
     try:
         yield batcher
     finally:

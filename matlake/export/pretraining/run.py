@@ -1,7 +1,7 @@
 """A pretraining run from table to weights, learning curve and record."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,6 +63,41 @@ class PretrainRequest:
         if len(self.recipe.target_columns) > 1:
             return ""
         return unit_of(self.recipe.target_columns[0]) if self.unit is None else self.unit
+
+
+def pretrain_request(
+    architecture: str,
+    data: TrainingTable,
+    folder: Path,
+    *,
+    targets: tuple[str, ...],
+    formula_column: str | None = None,
+    structure_column: str | None = None,
+    split_column: str | None = None,
+    hold_out: str | None = None,
+    max_abs: float | None = None,
+    **options: Any,
+) -> PretrainRequest:
+    """Return a request with the input, the shares and the usual settings of an architecture.
+
+    Args:
+        architecture: Key of ``ARCHITECTURES``.
+        data: The table.
+        folder: Receives the run.
+        targets: ``target_columns`` of the recipe.
+        formula_column: Its ``material_column`` for networks of compositions.
+        structure_column: Its ``material_column`` for networks of crystals.
+        split_column: As in the recipe.
+        hold_out: Its ``held_out``.
+        max_abs: As in the recipe.
+        options: Fields of ``TrainingConfig``, None for the architecture's, and of ``PretrainRequest``.
+    """
+    made = ARCHITECTURES[architecture]
+    given = {each.name: options.pop(each.name, None) for each in fields(TrainingConfig)}
+    config = replace(made.config, **{name: value for name, value in given.items() if value is not None})
+    column = formula_column if made.input == "composition" else structure_column
+    recipe = TableRecipe(targets, made.input, column, split_column, hold_out, max_abs, made.shares, config.seed)
+    return PretrainRequest(architecture, data, recipe, config, folder, **options)
 
 
 def run_pretraining(

@@ -15,9 +15,10 @@ from matlake.errors import MissingExtraError, TrainingError
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from matlake.export.pretraining.report import duration, epoch_line, seconds_left  # noqa: E402
-from matlake.export.pretraining.run import load_trained, run_pretraining  # noqa: E402 - after the skip
+from matlake.export.pretraining.run import load_trained, pretrain_request, run_pretraining  # noqa: E402
 from matlake.export.pretraining.run_record import read_run  # noqa: E402
 from matlake.export.pretraining.training_data import TrainingTable  # noqa: E402
+from matlake.networks.architectures import ARCHITECTURES  # noqa: E402
 from matlake.networks.training import check_device  # noqa: E402
 
 KILLED_RUN = """
@@ -52,6 +53,18 @@ def ignore(_: object) -> None:
 
 def state_of(folder) -> dict[str, Any]:
     return torch.load(folder / "checkpoint.pt", weights_only=True)
+
+
+def test_a_request_has_the_usual_settings_of_its_architecture(table, tmp_path) -> None:
+    data = TrainingTable.from_file(table)
+    columns = {"formula_column": "formula", "structure_column": "cif", "hold_out": "year > 2005"}
+    for name, column in (("elemnet", "formula"), ("schnet", "cif")):
+        usual = ARCHITECTURES[name].config
+        request = pretrain_request(name, data, tmp_path, targets=("y_eV",), **columns, epochs=7, seed=None, threads=2)
+        assert request.config == replace(usual, epochs=7)
+        assert (request.recipe.material_column, request.recipe.held_out) == (column, "year > 2005")
+        assert (request.recipe.seed, request.recipe.shares) == (usual.seed, ARCHITECTURES[name].shares)
+        assert (request.threads, request.unit, request.target_unit) == (2, None, "eV")
 
 
 def test_a_killed_run_resumes_to_the_same_bits(run_folder, request_in, table, recipe, tmp_path) -> None:
