@@ -30,9 +30,11 @@ from matlake.studies.extrapolation.methods import (
     Method,
     Network,
 )
+from matlake.studies.extrapolation.plots import draw_extrapolation_plots
 from matlake.studies.extrapolation.report import ExtrapolationReport
 from matlake.studies.extrapolation.request import ExtrapolationRequest
 from matlake.studies.extrapolation.summary import Cell, Summary
+from matlake.studies.extrapolation.tables import markdown, report_lines
 from matlake.studies.extrapolation.tasks import Task, make_task, read_rows
 from matlake.studies.measurement import Measurement
 from matlake.studies.rows import StudyRows
@@ -69,20 +71,19 @@ class ExtrapolationResult:
 
     def lines(self) -> list[str]:
         """Return the same for people."""
-        from matlake.studies.extrapolation.tables import report_lines
-
         return report_lines(self.report) + [OUT_OF_TIME] * self.out_of_time
 
     def markdown(self) -> str:
         """Return the tables of a page."""
-        from matlake.studies.extrapolation.tables import markdown
-
         return markdown(self.report)
 
     def plots(self) -> dict[str, bytes]:
-        """Return all plots for which there is something to draw, as the content of PNG and SVG files by name."""
-        from matlake.studies.extrapolation.plots import draw_extrapolation_plots
+        """Return all plots for which there is something to draw, as the content of PNG and SVG files by name.
 
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        require_extra("plots", "the report of a comparison")
         return draw_extrapolation_plots(self.report, self.rows, self.cells)
 
 
@@ -109,12 +110,11 @@ def evaluate_extrapolation(
         QueryError: ``where`` is not a predicate over ``materials``.
         SourceError: A training table is not there, or none of these encoders was trained on it.
         LakeError: The table of results cannot be read or written.
-        MissingExtraError: ONNX Runtime, scikit-learn or matplotlib is not installed; or torch, for networks.
+        MissingExtraError: ONNX Runtime or scikit-learn is not installed; or torch, for networks.
     """
     splits = request.checked_splits()
     onnx_runtime()
     require_extra("heads", "comparing models")
-    require_extra("plots", "the report of a comparison")
     sets = [tuple(f.feature for f in resolve_features(lake, list(features))) for features in request.features]
     letters = dict(zip(ascii_uppercase, dict.fromkeys(sets), strict=False))
     names = list(dict.fromkeys(feature for one in letters.values() for feature in one))

@@ -22,9 +22,11 @@ from matlake.studies.statistics import Correlations, target_correlations
 from matlake.studies.transfer.configurations import parse_configurations
 from matlake.studies.transfer.feature_reader import FeatureReader
 from matlake.studies.transfer.fitting import Fitter
+from matlake.studies.transfer.plots import draw_transfer_plots
 from matlake.studies.transfer.report import TargetFacts, TransferReport, summarise
 from matlake.studies.transfer.search import Plan, expected_measurements, search
 from matlake.studies.transfer.stages import SCHEMA
+from matlake.studies.transfer.tables import markdown, report_lines
 from matlake.studies.transfer.target_rows import TargetRows, read_target
 from matlake.studies.transfer.trials import TrialRunner
 
@@ -102,8 +104,6 @@ class TransferResult:
 
     def lines(self) -> list[str]:
         """Return the same for people."""
-        from matlake.studies.transfer.tables import report_lines
-
         lines = report_lines(self.report)
         lines += [f"{name} was not evaluated: {reason}" for name, reason in self.skipped.items()]
         if self.left_out:
@@ -113,14 +113,15 @@ class TransferResult:
 
     def markdown(self) -> str:
         """Return the tables of a page."""
-        from matlake.studies.transfer.tables import markdown
-
         return markdown(self.report)
 
     def plots(self) -> dict[str, bytes]:
-        """Return all plots for which there is something to draw, as the content of PNG and SVG files by name."""
-        from matlake.studies.transfer.plots import draw_transfer_plots
+        """Return all plots for which there is something to draw, as the content of PNG and SVG files by name.
 
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        require_extra("plots", "the report of a comparison")
         return draw_transfer_plots(self.measurements, self.report, self.correlations)
 
 
@@ -140,12 +141,11 @@ def evaluate_transfer(
         TrainingError: An unknown configuration, target or source, or no target that can be evaluated.
         EncoderError: No such encoder.
         LakeError: The table of results cannot be read or written.
-        MissingExtraError: ONNX Runtime, scikit-learn or matplotlib is not installed; or torch, for networks.
+        MissingExtraError: ONNX Runtime or scikit-learn is not installed; or torch, for networks.
     """
     check_name(request.name)
     onnx_runtime()
     require_extra("heads", "comparing models")
-    require_extra("plots", "the report of a comparison")
     reader, fitter = FeatureReader(lake), Fitter(lake)
     features = tuple(f.feature for f in resolve_features(lake, list(request.features))) if request.features else ()
     request = replace(request, features=features)
