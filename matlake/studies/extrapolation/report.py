@@ -1,18 +1,13 @@
 """What an extrapolation study found: per split and method, ratios, failures."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from matlake.studies.extrapolation.error_analysis import FailureReport
 from matlake.studies.extrapolation.leakage import Exposure
 from matlake.studies.extrapolation.methods import HEAD, NETWORKS
+from matlake.studies.measurement import State
 from matlake.studies.report import document
-
-MEASURED: Final = "measured"
-PARTLY: Final = "some seeds"
-NOT_RUN: Final = "not run"
-REFUSED: Final = "refused"
-FAILED: Final = "failed"
 
 Interval = tuple[float, float]
 
@@ -26,7 +21,7 @@ class MethodReport:
         kind: See ``Method``.
         letter: Of its features; of a network, of those that its encoder is among.
         model: Name of the regressor or network.
-        state: ``MEASURED``, ``PARTLY``, ``NOT_RUN``, ``REFUSED`` or ``FAILED``.
+        state: See ``State``.
         reason: Why it was refused or failed; empty otherwise.
         seeds: Seeds measured.
         mae: Mean over these seeds, in the target's unit; None where there is none, as are the following.
@@ -46,7 +41,7 @@ class MethodReport:
     kind: str
     letter: str
     model: str
-    state: str
+    state: State
     reason: str = ""
     seeds: tuple[int, ...] = ()
     mae: float | None = None

@@ -12,20 +12,9 @@ from matlake.studies.bootstrap import Resamples, mean_errors
 from matlake.studies.extrapolation.error_analysis import FailureReport, RowErrors, failure_report, ood_scores, pooled
 from matlake.studies.extrapolation.leakage import Exposure
 from matlake.studies.extrapolation.methods import HEAD, MEAN, Method
-from matlake.studies.extrapolation.report import (
-    FAILED,
-    MEASURED,
-    NOT_RUN,
-    PARTLY,
-    REFUSED,
-    ExtrapolationReport,
-    MethodReport,
-    Ratio,
-    SplitReport,
-    decoupled_head,
-)
+from matlake.studies.extrapolation.report import ExtrapolationReport, MethodReport, Ratio, SplitReport, decoupled_head
 from matlake.studies.extrapolation.tasks import Task
-from matlake.studies.measurement import Measurement
+from matlake.studies.measurement import Measurement, State
 from matlake.studies.rows import StudyRows
 
 Errors = Mapping[int, NDArray[np.float64]]
@@ -158,7 +147,7 @@ class Summary:
         found = [cell.measurement for cell in cells if cell.measurement is not None]
         failure = next((m.error for m in found if m.error), "")
         if not errors:
-            state = REFUSED if refusal else FAILED if failure else NOT_RUN
+            state = State.REFUSED if refusal else State.FAILED if failure else State.NOT_RUN
             return MethodReport(
                 method.name,
                 method.kind,
@@ -179,7 +168,7 @@ class Summary:
             method.kind,
             method.letter,
             method.model,
-            state=MEASURED if len(errors) == len(self.seeds) else PARTLY,
+            state=State.MEASURED if len(errors) == len(self.seeds) else State.PARTLY,
             reason=refusal or failure,
             seeds=tuple(errors),
             mae=mae,

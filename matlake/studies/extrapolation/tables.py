@@ -7,7 +7,8 @@ from matlake.materials.periodic_table import BLOCKS
 from matlake.regress.uncertainty.applicability import FARTHEST
 from matlake.studies.extrapolation.error_analysis import FailureReport, Group
 from matlake.studies.extrapolation.leakage import NOTHING, Exposure
-from matlake.studies.extrapolation.report import NOT_RUN, PARTLY, ExtrapolationReport, MethodReport, SplitReport
+from matlake.studies.extrapolation.report import ExtrapolationReport, MethodReport, SplitReport
+from matlake.studies.measurement import State
 from matlake.studies.report import ABSENT, Notes, Table, as_markdown, as_text, formatted, interval_text, number
 
 _CORRELATION: Final = ".2f"
@@ -61,10 +62,10 @@ def _split(split: SplitReport) -> Iterator[Table | Notes]:
 def _method_row(method: MethodReport, split: SplitReport) -> list[str]:
     name = method.method + ("*" if method.method == split.decoupled else "")
     name += "†" if method.method == split.best_on_test else ""
-    if method.state == PARTLY:
+    if method.state == State.PARTLY:
         name += f" ({len(method.seeds)} of {len(split.labels)} seeds)"
     outside = ABSENT
-    if method.state != NOT_RUN and method.rmse is not None and method.exposures:
+    if method.state != State.NOT_RUN and method.rmse is not None and method.exposures:
         known = f"{number(method.outside_rmse)} ({method.outside_rows:,})"
         outside = known if method.outside_rows else "no such rows"
     return [
