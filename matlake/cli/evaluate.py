@@ -24,7 +24,7 @@ from matlake.extras import require_extra
 from matlake.networks.architectures import GRAPH_NETWORKS
 
 if TYPE_CHECKING:
-    from matlake.studies.report_files import StudyResult
+    from matlake.studies.report import StudyResult
 
 R = TypeVar("R")
 
@@ -206,7 +206,7 @@ def _request(kind: Callable[..., R], options: Mapping[str, Any], folder: Path | 
 
 def _show(result: "StudyResult", folder: Path | None, output: Output) -> None:
     """Write the files of a study, if asked for, and print what it found."""
-    from matlake.studies.report_files import write_report
+    from matlake.studies.report import write_report
 
     if folder:
         write_report(result, folder)

@@ -31,9 +31,8 @@ from matlake.studies.extrapolation.methods import (
     Network,
 )
 from matlake.studies.extrapolation.plots import draw_extrapolation_plots
-from matlake.studies.extrapolation.report import ExtrapolationReport
+from matlake.studies.extrapolation.report import Cell, ExtrapolationReport, Summary
 from matlake.studies.extrapolation.request import ExtrapolationRequest
-from matlake.studies.extrapolation.summary import Cell, Summary
 from matlake.studies.extrapolation.tables import markdown, report_lines
 from matlake.studies.extrapolation.tasks import Task, make_task, read_rows
 from matlake.studies.measurement import Measurement

@@ -11,8 +11,7 @@ from matlake.plots.files import figure_files
 from matlake.plots.style import BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE, labelled, new_figure
 from matlake.studies.extrapolation.error_analysis import ood_scores
 from matlake.studies.extrapolation.methods import FINE_TUNE, HEAD, MEAN, NEAREST, SCRATCH
-from matlake.studies.extrapolation.report import ExtrapolationReport, MethodReport, SplitReport
-from matlake.studies.extrapolation.summary import Cell
+from matlake.studies.extrapolation.report import Cell, ExtrapolationReport, MethodReport, SplitReport
 from matlake.studies.extrapolation.tables import count_text
 from matlake.studies.rows import StudyRows
 

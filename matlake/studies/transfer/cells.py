@@ -8,8 +8,7 @@ from typing import Final
 from matlake.regress.regressors import Parameters
 from matlake.studies.measurement import Measurement, State
 from matlake.studies.transfer.configurations import BASE, CONFIGURATIONS
-from matlake.studies.transfer.stages import FOLDS, TEST, VALIDATION
-from matlake.studies.transfer.successive_halving import FINAL
+from matlake.studies.transfer.stages import FINAL, FOLDS, TEST, VALIDATION
 
 SCRATCH: Final = "SC:"
 """Names of the study's configurations that learn from the target's rows alone begin so."""

@@ -1,19 +1,22 @@
 """Plots of a transfer study: error ratios of targets, layers of sources, learning curves, correlations of targets."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.layer_ref import LayerRef
 from matlake.plots.files import figure_files
 from matlake.plots.style import BLUE, GREY, ORANGE, labelled, new_figure
 from matlake.studies.measurement import Measurement
 from matlake.studies.statistics import FEWEST_COMMON, Correlations, clustered_order
 from matlake.studies.transfer.cells import MORE_SCRATCH, MORE_TRANSFER, SCRATCH, TRANSFER, best_cell, identity
-from matlake.studies.transfer.layers import layer_errors
+from matlake.studies.transfer.configurations import TL_ML
 from matlake.studies.transfer.report import ALL_SC, ALL_TL, PAPER_SC, PAPER_TL, TargetReport, TransferReport
-from matlake.studies.transfer.stages import CURVE, TEST
+from matlake.studies.transfer.stages import CURVE, SCREEN, TEST, VALIDATION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,16 +29,62 @@ _FINE: Final = 2.2
 _SMALL: Final = 12
 """Targets up to which cells are so large that numbers fit in."""
 
-
 _SIDES: Final = (
     ("best from scratch", (SCRATCH, MORE_SCRATCH), ORANGE, "s"),
     ("best that transfers", (TRANSFER, MORE_TRANSFER), BLUE, "o"),
 )
 _COLUMNS: Final = 4
 
-
 Curve = list[tuple[int, float]]
 """Rows fitted to and the MAE on the test rows, ascending."""
+
+
+@dataclass(frozen=True)
+class LayerErrors:
+    """Validation errors by source and layer, relative to the best layer of all sources.
+
+    Attributes:
+        sources: Names of the s encoders.
+        layers: Names of the l layers: numbers first, ascending.
+        relative: float64 [s, l], geometric mean over targets of the MAE over the smallest one of the target; NaN where
+            a source has no such layer.
+        targets: On which all layers were measured; only these count, for means over different targets cannot be
+            compared.
+    """
+
+    sources: tuple[str, ...]
+    layers: tuple[str, ...]
+    relative: NDArray[np.float64]
+    targets: tuple[str, ...]
+
+
+def layer_errors(measurements: Iterable[Measurement]) -> LayerErrors:
+    """Compare the layers of all sources by the better of the regressors that all are tried with.
+
+    Args:
+        measurements: Of any targets; those in which layers are screened are used.
+    """
+    best: dict[str, dict[tuple[str, str], float]] = {}
+    for m in measurements:
+        screened = m.stage == VALIDATION and m.round == SCREEN.number and m.method == TL_ML
+        if screened and len(m.features) == 1 and m.is_measured:
+            ref = LayerRef.parse(m.features[0])
+            of_target = best.setdefault(m.target, {})
+            place = ref.encoder, ref.layer or ""
+            of_target[place] = min(of_target.get(place, math.inf), m.mae or 0.0)
+    places = {place for of_target in best.values() for place in of_target}
+    complete = {target: errors for target, errors in best.items() if set(errors) == places and min(errors.values()) > 0}
+    sources = tuple(sorted({source for source, _ in places}))
+    layers = tuple(sorted({layer for _, layer in places}, key=_natural))
+    relative = np.full((len(sources), len(layers)), np.nan)
+    for source, layer in places if complete else ():
+        logarithms = [math.log(errors[source, layer] / min(errors.values())) for errors in complete.values()]
+        relative[sources.index(source), layers.index(layer)] = math.exp(math.fsum(logarithms) / len(complete))
+    return LayerErrors(sources, layers, relative, tuple(complete))
+
+
+def _natural(layer: str) -> tuple[bool, int, str]:
+    return (False, int(layer), "") if layer.isdecimal() else (True, 0, layer)
 
 
 def draw_transfer_plots(

@@ -34,7 +34,7 @@ from matlake.studies.transfer.configurations import (
     Trial,
     is_transfer,
 )
-from matlake.studies.transfer.successive_halving import FINAL, SCREEN, SHORTLIST, SHORTLIST_OF_MANY
+from matlake.studies.transfer.stages import FINAL, SCREEN, SHORTLIST, SHORTLIST_OF_MANY
 from matlake.studies.transfer.target_rows import TargetRows
 from matlake.studies.transfer.trials import CURVE_SHARES, TrialRunner, trial_of
 

@@ -8,8 +8,7 @@ from matlake.studies.measurement import State
 from matlake.studies.report import ABSENT, Notes, Table, as_markdown, as_text, formatted, number
 from matlake.studies.statistics import geometric_mean, mean
 from matlake.studies.transfer.cells import MORE_SCRATCH, MORE_TRANSFER, Cell
-from matlake.studies.transfer.comparison import Tally
-from matlake.studies.transfer.report import ALL_SC, ALL_TL, PAPER_SC, PAPER_TL, TransferReport
+from matlake.studies.transfer.report import ALL_SC, ALL_TL, PAPER_SC, PAPER_TL, Tally, TransferReport
 
 PaperErrors = Mapping[str, tuple[float, float, float]]
 """For each target the published test MAE of Base, of the best SC and of the best TL."""

@@ -25,8 +25,7 @@ from matlake.studies.transfer.configurations import (
     TL_ML,
 )
 from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
-from matlake.studies.transfer.stages import CURVE, FOLDS, TEST, VALIDATION
-from matlake.studies.transfer.successive_halving import FINAL
+from matlake.studies.transfer.stages import CURVE, FINAL, FOLDS, TEST, VALIDATION
 
 Evaluate = Callable[..., TransferResult]
 QUICK = f"{BASE},{SC_ML_EF},{TL_ML}"

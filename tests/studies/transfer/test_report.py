@@ -7,7 +7,6 @@ from transfer_samples import SIZES, facts, measured, on_test, study
 
 from matlake.studies.measurement import Measurement, State
 from matlake.studies.transfer.cells import cells_of
-from matlake.studies.transfer.comparison import OUTSIDE_ROWS
 from matlake.studies.transfer.configurations import (
     BASE,
     CONFIGURATIONS,
@@ -24,6 +23,7 @@ from matlake.studies.transfer.report import (
     ALL_SC,
     ALL_TL,
     FRACTIONS_SC,
+    OUTSIDE_ROWS,
     PAPER_SC,
     PAPER_TL,
     TargetReport,
