@@ -3,24 +3,11 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from matlake.regress.regressors import Parameters
 from matlake.studies.measurement import Measurement, State
 from matlake.studies.transfer.configurations import BASE, CONFIGURATIONS
 from matlake.studies.transfer.stages import FINAL, FOLDS, TEST, VALIDATION
-
-SCRATCH: Final = "SC:"
-"""Names of the study's configurations that learn from the target's rows alone begin so."""
-
-MORE_SCRATCH: Final = "SC+:"
-"""Likewise, of those that the study does not have."""
-
-TRANSFER: Final = "TL:"
-"""Names of the study's configurations that use a pretrained encoder begin so."""
-
-MORE_TRANSFER: Final = "TL+:"
-"""Likewise, of those that the study does not have."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +43,6 @@ class Cell:
     fold_mae_std: float | None = None
     seconds: float = 0.0
     error: str = ""
-
-    @property
-    def is_tried(self) -> bool:
-        """Whether anything was measured, or failed to be."""
-        return self.state != State.NOT_RUN
 
 
 def cells_of(measurements: Sequence[Measurement]) -> tuple[Cell, ...]:

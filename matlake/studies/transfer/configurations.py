@@ -4,6 +4,7 @@ Gupta et al., Nat. Commun. 12, 6595 (2021): SC is from scratch, TL by transfer; 
 element fractions, PA physical attributes. What the study does not have is marked with ``+``.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,10 +73,12 @@ SLOW: Final = ("bagging",)
 BEYOND: Final = ("svr", "kernel-ridge", "extra-trees", "adaboost")
 """Regressors of what goes beyond the study."""
 
+ELEMNET: Final = "elemnet"
+
 NETWORKS: Final[dict[str, str]] = {
-    SC_DL_EF: "elemnet",
-    SC_DL_PA: "elemnet",
-    TL_DL: "elemnet",
+    SC_DL_EF: ELEMNET,
+    SC_DL_PA: ELEMNET,
+    TL_DL: ELEMNET,
     FINE_TUNE: "fine-tune",
     MOD_FINE_TUNE: "mod-fine-tune",
     FREEZING: "freezing",
@@ -117,12 +120,7 @@ def parse_configurations(text: str | None) -> tuple[str, ...]:
     """
     if text is None:
         return tuple(CONFIGURATIONS)
-    names: list[str] = []
-    for part in text.split(","):
-        if names and names[-1].count("(") > names[-1].count(")"):
-            names[-1] += f",{part.strip()}"
-        else:
-            names.append(part.strip())
+    names = [re.sub(r",\s+", ",", name.strip()) for name in re.split(r",(?![^(]*\))", text)]
     for name in names:
         if name not in CONFIGURATIONS:
             raise TrainingError(f"unknown configuration {name!r}", f"configurations: {'; '.join(CONFIGURATIONS)}")
@@ -132,3 +130,8 @@ def parse_configurations(text: str | None) -> tuple[str, ...]:
 def is_transfer(configuration: str) -> bool:
     """Say whether a configuration uses a pretrained encoder."""
     return configuration.startswith("TL")
+
+
+def goes_beyond(configuration: str) -> bool:
+    """Say whether the study does not have a configuration."""
+    return configuration.startswith(("SC+", "TL+"))

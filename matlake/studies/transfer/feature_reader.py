@@ -31,11 +31,9 @@ class FeatureReader:
 
     Attributes:
         lake: Its registry holds the encoders.
-        threads: Threads inside one operator of an encoder.
     """
 
     lake: Lake
-    threads: int = 1
     _kept: dict[tuple[str, bytes, str, str], NDArray[np.float32]] = field(default_factory=dict)
 
     def read(self, target: TargetRows, features: tuple[str, ...], rows: Rows) -> NDArray[np.float32]:
@@ -58,7 +56,11 @@ class FeatureReader:
 
     def identify(self, features: tuple[str, ...]) -> list[str]:
         """Return features with the digests of their encoders: what a measurement is keyed by."""
-        return [self._identity(feature) for feature in features]
+        found = []
+        for ref in map(LayerRef.parse, features):
+            card = self.lake.find_encoder(ref.encoder).card
+            found.append(str(LayerRef(card.sha256, card.layer(ref.layer).name)))
+        return found
 
     def layers(self, encoder: str) -> tuple[str, ...]:
         """Return the hidden layers of a source in order, as ``NAME@LAYER``.
@@ -76,11 +78,6 @@ class FeatureReader:
             )
         return tuple(str(card.ref(layer.name)) for layer in card.layers if layer.name != PREDICTION)
 
-    def _identity(self, feature: str) -> str:
-        ref = LayerRef.parse(feature)
-        card = self.lake.find_encoder(ref.encoder).card
-        return str(LayerRef(card.sha256, card.layer(ref.layer).name))
-
     def _one(self, target: TargetRows, feature: str, rows: Rows) -> NDArray[np.float32]:
         if feature == FRACTIONS:
             return target.fractions(rows)
@@ -97,7 +94,7 @@ class FeatureReader:
             while self._kept and sum(part.nbytes for part in self._kept.values()) > KEPT_BYTES:
                 del self._kept[next(iter(self._kept))]
             layers = [known.name for known in card.layers] if few else [layer]
-            encoder = open_encoder(self.lake.find_encoder(ref.encoder).folder, threads=self.threads, layers=layers)
+            encoder = open_encoder(self.lake.find_encoder(ref.encoder).folder, layers=layers)
             vectors = encoder.encode_inputs(target.fractions(rows if few else slice(None)), layers)
             self._kept |= {(*about, known): part for known, part in zip(layers, vectors, strict=True)}
             found = self._kept.pop((*about, layer))

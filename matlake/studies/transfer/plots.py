@@ -13,7 +13,7 @@ from matlake.plots.files import figure_files
 from matlake.plots.style import BLUE, GREY, ORANGE, labelled, new_figure
 from matlake.studies.measurement import Measurement
 from matlake.studies.statistics import FEWEST_COMMON, Correlations, clustered_order
-from matlake.studies.transfer.cells import MORE_SCRATCH, MORE_TRANSFER, SCRATCH, TRANSFER, best_cell, identity
+from matlake.studies.transfer.cells import best_cell, identity
 from matlake.studies.transfer.configurations import TL_ML
 from matlake.studies.transfer.report import ALL_SC, ALL_TL, PAPER_SC, PAPER_TL, TargetReport, TransferReport
 from matlake.studies.transfer.stages import CURVE, SCREEN, TEST, VALIDATION
@@ -30,8 +30,8 @@ _SMALL: Final = 12
 """Targets up to which cells are so large that numbers fit in."""
 
 _SIDES: Final = (
-    ("best from scratch", (SCRATCH, MORE_SCRATCH), ORANGE, "s"),
-    ("best that transfers", (TRANSFER, MORE_TRANSFER), BLUE, "o"),
+    ("best from scratch", "SC", ORANGE, "s"),
+    ("best that transfers", "TL", BLUE, "o"),
 )
 _COLUMNS: Final = 4
 
@@ -88,7 +88,7 @@ def _natural(layer: str) -> tuple[bool, int, str]:
 
 
 def draw_transfer_plots(
-    measurements: Sequence[Measurement], report: TransferReport, correlations: Correlations | None = None
+    measurements: Sequence[Measurement], report: TransferReport, correlations: Correlations
 ) -> dict[str, bytes]:
     """Draw all plots of a study for which there is something to draw.
 
@@ -100,8 +100,8 @@ def draw_transfer_plots(
     Returns:
         The content of PNG and SVG files by name.
     """
-    drawn = ratio_plot(report) | layers_plot(measurements) | learning_curves_plot(measurements, report)
-    return drawn | correlation_plot(correlations) if correlations is not None else drawn
+    of_targets = ratio_plot(report) | learning_curves_plot(measurements, report)
+    return of_targets | layers_plot(measurements) | correlation_plot(correlations)
 
 
 def ratio_plot(report: TransferReport) -> dict[str, bytes]:
@@ -128,12 +128,8 @@ def ratio_plot(report: TransferReport) -> dict[str, bytes]:
         axes.hlines(places, 0.0, 1.0, transform=axes.get_yaxis_transform(), color="0.92", linewidth=0.6, zorder=0)
         axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle="--", zorder=1)
         for column, (label, _, _, colour, marker) in enumerate(series):
-            look: dict[str, Any] = {
-                "color": colour,
-                "markerfacecolor": "none" if column else colour,
-                "markersize": 5 - column,
-            }
-            axes.plot(known[:, column], places, marker, label=label, zorder=2, **look)
+            axes.plot(known[:, column], places, marker, label=label, zorder=2, color=colour,
+                      markerfacecolor="none" if column else colour, markersize=5 - column)  # fmt: skip
         axes.set_xscale("log")
         axes.set_xlim(min(low, 0.97) / 1.04, max(high, 1.03) * 1.04)
         axes.xaxis.set_major_locator(FixedLocator(_FINE_TICKS if high < _FINE * low else _COARSE_TICKS))
@@ -269,8 +265,8 @@ def _curves(measurements: Sequence[Measurement], target: TargetReport) -> dict[s
             points.setdefault((m.method, identity(m)), {})[m.fit_rows] = m.mae
     known = [cell for cell in target.cells if len(points.get((cell.configuration, identity(cell)), ())) > 1]
     found = {}
-    for side, prefixes, _, _ in _SIDES:
-        if cell := best_cell(known, *prefixes):
+    for side, prefix, _, _ in _SIDES:
+        if cell := best_cell(known, prefix):
             found[side] = sorted(points[cell.configuration, identity(cell)].items())
     return found
 

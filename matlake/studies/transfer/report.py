@@ -2,25 +2,21 @@
 
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from matlake.encoders.descriptors import DESCRIPTORS
 from matlake.encoders.layer_ref import LayerRef
-from matlake.studies.measurement import Measurement
+from matlake.studies.measurement import Measurement, State
 from matlake.studies.report import document
 from matlake.studies.statistics import geometric_mean, mean, sign_test
 from matlake.studies.transfer.cells import (
-    MORE_SCRATCH,
-    MORE_TRANSFER,
-    SCRATCH,
-    TRANSFER,
     Cell,
     best_cell,
     cells_of,
 )
-from matlake.studies.transfer.configurations import BASE, SC_DL_EF, SC_ML_EF
+from matlake.studies.transfer.configurations import BASE, SC_DL_EF, SC_ML_EF, goes_beyond
 
 TEST_ROWS: Final = "test"
 """All test rows."""
@@ -44,11 +40,11 @@ ALL_TL: Final = "TL or TL+"
 """Of all that transfer, the study's or not."""
 
 _AMONG: Final[dict[str, tuple[str, ...]]] = {
-    PAPER_SC: (SCRATCH,),
+    PAPER_SC: ("SC:",),
     FRACTIONS_SC: (SC_ML_EF, SC_DL_EF),
-    ALL_SC: (SCRATCH, MORE_SCRATCH),
-    PAPER_TL: (TRANSFER,),
-    ALL_TL: (TRANSFER, MORE_TRANSFER),
+    ALL_SC: ("SC",),
+    PAPER_TL: ("TL:",),
+    ALL_TL: ("TL",),
 }
 """How the names of the configurations begin that the best is sought among."""
 
@@ -298,12 +294,13 @@ class TransferReport:
     @property
     def goes_beyond(self) -> bool:
         """Whether a configuration that the study lacks was tried on any target."""
-        return any(cell.configuration.startswith((MORE_SCRATCH, MORE_TRANSFER)) for cell in self._tried())
+        return any(goes_beyond(cell.configuration) for cell in self._tried())
 
     @property
     def copies(self) -> list[TargetReport]:
         """Targets with the values of another one that is here, too."""
-        return [target for target in self.targets if _is_copy(target, [other.target for other in self.targets])]
+        names = {target.target for target in self.targets}
+        return [target for target in self.targets if target.facts.copy_of in names]
 
     @property
     def seconds(self) -> float:
@@ -328,7 +325,7 @@ class TransferReport:
         return document(self) | {"targets": [target.document() for target in self.targets], "seconds": self.seconds}
 
     def _tried(self) -> list[Cell]:
-        return [cell for target in self.targets for cell in target.cells if cell.is_tried]
+        return [cell for target in self.targets for cell in target.cells if cell.state != State.NOT_RUN]
 
 
 def summarise(measurements: Sequence[Measurement], facts: Mapping[str, TargetFacts]) -> TransferReport:
@@ -343,7 +340,7 @@ def summarise(measurements: Sequence[Measurement], facts: Mapping[str, TargetFac
         if measurement.target in of_target:
             of_target[measurement.target].append(measurement)
     targets = tuple(TargetReport(name, facts[name], cells_of(measured)) for name, measured in of_target.items())
-    distinct = tuple(target for target in targets if not _is_copy(target, facts))
+    distinct = tuple(target for target in targets if target.facts.copy_of not in facts)
     return TransferReport(
         targets=targets,
         comparisons=_comparisons(targets),
@@ -351,10 +348,6 @@ def summarise(measurements: Sequence[Measurement], facts: Mapping[str, TargetFac
         paper_winners=tally(target.best_of(PAPER_TL) for target in targets),
         winners=tally(target.best_of(ALL_TL) for target in targets),
     )
-
-
-def _is_copy(target: TargetReport, among: Container[str]) -> bool:
-    return target.facts.copy_of in among
 
 
 def _comparisons(targets: Sequence[TargetReport]) -> tuple[Comparison, ...]:

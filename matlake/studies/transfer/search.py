@@ -10,17 +10,14 @@ from matlake.studies.measurement import Measurement
 from matlake.studies.transfer.configurations import (
     ATTRIBUTES,
     BEYOND,
-    FINE_TUNE,
+    ELEMNET,
     FIRST_LAYERS,
     FRACTIONS,
-    FREEZING,
-    MOD_FINE_TUNE,
     NETWORKS,
     ON_MANY_ROWS,
     PREDICTION,
     REGRESSORS,
     SC_BOTH,
-    SC_DL_EF,
     SC_DL_PA,
     SC_ENSEMBLE,
     SC_ML_EF,
@@ -203,17 +200,13 @@ def _finalists(trials: TrialRunner, shortlist: list[Trial], plan: Plan) -> list[
 
 def _networks(wanted: tuple[str, ...], layers: list[str]) -> list[Trial]:
     """Return the trials of networks: on the best layer, and from the source that it is of."""
-    features = {SC_DL_EF: FRACTIONS, SC_DL_PA: ATTRIBUTES, FINE_TUNE: FRACTIONS, MOD_FINE_TUNE: FRACTIONS}
-    features[FREEZING] = FRACTIONS
-    if layers:
-        features[TL_DL] = layers[0]
-    trials = []
-    for configuration, model in NETWORKS.items():
-        starts = configuration in (FINE_TUNE, MOD_FINE_TUNE, FREEZING)
-        if configuration in wanted and configuration in features and (layers or not starts):
-            name = f"{model}:{LayerRef.parse(layers[0]).encoder}" if starts else model
-            trials.append(Trial(configuration, (features[configuration],), name))
-    return trials
+    features = {SC_DL_PA: ATTRIBUTES} | ({TL_DL: layers[0]} if layers else {})
+    source = f":{LayerRef.parse(layers[0]).encoder}" if layers else ""
+    return [
+        Trial(name, (features.get(name, FRACTIONS),), model if model == ELEMNET else model + source)
+        for name, model in NETWORKS.items()
+        if name in wanted and (layers or not is_transfer(name))
+    ]
 
 
 def _best_of_each(measured: list[Measurement], kind: Callable[[Measurement], Hashable]) -> list[Measurement]:

@@ -7,8 +7,6 @@ as the resource: many methods on few rows, few methods on all.
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from matlake.regress.splits import Rows, subsample
 from matlake.studies.results import Schema
 from matlake.studies.transfer.target_rows import TargetRows
@@ -75,9 +73,3 @@ SHORTLIST_OF_MANY: Final = Round(1, 2000, 200, 4)
 
 FINAL: Final = Round(2, None, 250, 5)
 """Finalists, on all rows. Where a tenth of the rows is few, several tenths are validated on in turn."""
-
-
-def rows_of(folds: list[tuple[Rows, Rows]]) -> Rows:
-    """Return all rows that some folds need, ascending."""
-    rows: Rows = np.unique(np.concatenate([part for pair in folds for part in pair]))
-    return rows

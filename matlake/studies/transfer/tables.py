@@ -7,7 +7,8 @@ from typing import Final
 from matlake.studies.measurement import State
 from matlake.studies.report import ABSENT, Notes, Table, as_markdown, as_text, formatted, number
 from matlake.studies.statistics import geometric_mean, mean
-from matlake.studies.transfer.cells import MORE_SCRATCH, MORE_TRANSFER, Cell
+from matlake.studies.transfer.cells import Cell
+from matlake.studies.transfer.configurations import goes_beyond
 from matlake.studies.transfer.report import ALL_SC, ALL_TL, PAPER_SC, PAPER_TL, Tally, TransferReport
 
 PaperErrors = Mapping[str, tuple[float, float, float]]
@@ -97,7 +98,7 @@ def _comparisons(report: TransferReport) -> Table:
 
 def _cells(report: TransferReport) -> Table:
     names = list(dict.fromkeys(cell.configuration for target in report.targets for cell in target.cells))
-    shown = [name for name in names if report.goes_beyond or not name.startswith((MORE_SCRATCH, MORE_TRANSFER))]
+    shown = [name for name in names if report.goes_beyond or not goes_beyond(name)]
     rows = [[target.target, *(_error(target.cell(name)) for name in shown)] for target in report.targets]
     return Table(["property", *shown], rows, {"property"})
 

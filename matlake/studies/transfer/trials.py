@@ -19,7 +19,7 @@ from matlake.studies.measurement import Measurement, with_errors
 from matlake.studies.runner import Runner, key_of
 from matlake.studies.transfer.configurations import BASE, NETWORKS, Trial
 from matlake.studies.transfer.feature_reader import FeatureReader
-from matlake.studies.transfer.stages import CURVE, FINAL, FOLDS, TEST, VALIDATION, Round, rows_of
+from matlake.studies.transfer.stages import CURVE, FINAL, FOLDS, TEST, VALIDATION, Round
 from matlake.studies.transfer.target_rows import TargetRows
 
 CURVE_SHARES: Final = (0.125, 0.25, 0.5)
@@ -114,7 +114,7 @@ class TrialRunner:
         fitted without the first fold is tested at once: that is the study's 81/9/10.
         """
         y, folds = self.target.y, halving.folds(self.target, self.seed)
-        rows = rows_of(folds)
+        rows = np.unique(np.concatenate([part for pair in folds for part in pair]))
         held_rows = np.concatenate([held for _, held in folds])
         extent = [[len(fit), len(held)] for fit, held in folds]
         found = []
