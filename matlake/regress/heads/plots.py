@@ -1,22 +1,16 @@
 """The plots that are kept with a head: parity, error against distance to the training rows, learning curve."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matlake.materials.units import quantity_of
+from matlake.plots.error_by_distance import SHOWN_ROWS, error_by_distance_plot
 from matlake.plots.files import figure_files
 from matlake.plots.parity import parity_plot
-from matlake.plots.style import BLUE, GREY, ORANGE, labelled, new_figure
+from matlake.plots.style import BLUE, GREY, labelled, new_figure
 from matlake.regress.heads.card import CurvePoint, HeadCard
 from matlake.regress.heads.train_result import HeldOutRows
-
-SHOWN_ROWS: Final = 5000
-"""Points of a plot: more hide each other and make large files."""
-
-_BINS: Final = 8
 
 
 def draw_plots(card: HeadCard, test: HeldOutRows) -> dict[str, bytes]:
@@ -33,45 +27,10 @@ def draw_plots(card: HeadCard, test: HeldOutRows) -> dict[str, bytes]:
     shown = np.sort(np.random.default_rng(0).permutation(len(test.y))[:SHOWN_ROWS])
     about = {"quantity": quantity, "unit": unit}
     return (
-        error_by_distance_plot("error_by_distance", test.scores[shown], test.errors[shown], **about)
+        error_by_distance_plot("error_by_distance", test.scores, test.errors, **about)
         | learning_curve_plot("learning_curve", card.full_curve, card.evaluation.baseline.mae, **about)
         | parity_plot("parity", test.y[shown], test.predicted[shown], **about)
     )
-
-
-def error_by_distance_plot(
-    name: str, scores: NDArray[np.float64], errors: NDArray[np.float64], *, quantity: str, unit: str
-) -> dict[str, bytes]:
-    """Draw absolute errors against out-of-distribution scores, with the median error of bins of equal size.
-
-    Args:
-        name: Of the files, without their endings.
-        scores: float64 [n].
-        errors: float64 [n].
-        quantity: What is predicted.
-        unit: Its unit; may be empty.
-
-    Returns:
-        The content of the PNG and the SVG file, by name.
-    """
-    bins = [part for part in np.array_split(np.argsort(scores, kind="stable"), _BINS) if len(part)]
-    centres = [float(np.median(scores[part])) for part in bins]
-    with new_figure(4.8, 3.6) as figure:
-        axes = figure.add_subplot()
-        axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle="--")
-        axes.annotate(
-            "95 % of training rows", (1.0, 1.0), xycoords=("data", "axes fraction"), xytext=(-4, -2),
-            textcoords="offset points", ha="right", va="top", fontsize=7, color=GREY,
-        )  # fmt: skip
-        axes.scatter(scores, errors, s=9, color=BLUE, alpha=0.35, linewidths=0)
-        medians = [float(np.median(errors[part])) for part in bins]
-        axes.plot(centres, medians, color=ORANGE, marker="o", markersize=4, label="median of an eighth of the rows")
-        axes.set_xlim(left=0.0)
-        axes.set_ylim(0.0, max(float(np.quantile(errors, 0.995)) * 1.1, 1e-12))
-        axes.set_xlabel("out-of-distribution score (distance to training rows)")
-        axes.set_ylabel(f"absolute error of {labelled(quantity, unit)}")
-        axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1.0, 0.94))
-        return figure_files(figure, name)
 
 
 def learning_curve_plot(
