@@ -1,8 +1,7 @@
 """When predictions fail: by what has been trained on, by the out-of-distribution score, and by a rule made of both."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,20 +120,16 @@ def ood_scores(rows: StudyRows, task: Task, features: Sequence[str]) -> NDArray[
 
 def pooled(parts: Sequence[RowErrors]) -> RowErrors:
     """Return the rows of several tasks as one."""
-    names = ("errors", "scores", "rarest", "discontinuous", "spread", "expected")
-    return RowErrors(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return RowErrors(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(RowErrors)))
 
 
 def failure_report(method: str, tested: RowErrors) -> FailureReport:
     """Say when predictions fail."""
     trusted = tested.trusted
     failed = tested.errors > tested.spread
-    bins = []
-    for first, following in pairwise([*BINS, None]):
-        inside = tested.rarest >= (first or 0)
-        inside &= tested.rarest < following if following is not None else True
-        if inside.any():
-            bins.append(Bin(first or 0, None if following is None else following - 1, _group(tested, inside)))
+    lasts = [*(following - 1 for following in BINS[1:]), None]
+    place = np.digitize(tested.rarest, BINS) - 1
+    bins = [Bin(BINS[i], lasts[i], _group(tested, place == i)) for i in np.unique(place)]
     return FailureReport(
         method=method,
         everything=_group(tested, np.ones(len(trusted), dtype=bool)),

@@ -1,7 +1,7 @@
 """What an extrapolation study found: per split and method, ratios, failures; made of its measurements."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -323,30 +323,20 @@ class Summary:
         refusal = next((cell.refusal for cell in cells if cell.refusal), "")
         found = [cell.measurement for cell in cells if cell.measurement is not None]
         failure = next((m.error for m in found if m.error), "")
+        state = State.REFUSED if refusal else State.FAILED if failure else State.NOT_RUN
+        named = (method.name, method.kind, method.letter, method.model)
+        report = MethodReport(*named, state, refusal or failure, exposures=exposures)
         if not errors:
-            state = State.REFUSED if refusal else State.FAILED if failure else State.NOT_RUN
-            return MethodReport(
-                method.name,
-                method.kind,
-                method.letter,
-                method.model,
-                state=state,
-                reason=refusal or failure,
-                exposures=exposures,
-            )
+            return report
         resampled = resamples.resample(errors)
         mae, rmse = mean_errors(list(errors.values()))
         measured = [m for m in found if m.mae is not None]
         validated = [m.validation_mae for m in measured if m.validation_mae is not None]
         outside = [errors[c.task.seed][c.outside] for c in cells if c.task.seed in errors and c.outside.any()]
         outside_mae, outside_rmse = mean_errors(outside) if outside else (None, None)
-        return MethodReport(
-            method.name,
-            method.kind,
-            method.letter,
-            method.model,
+        return replace(
+            report,
             state=State.MEASURED if len(errors) == len(self.seeds) else State.PARTLY,
-            reason=refusal or failure,
             seeds=tuple(errors),
             mae=mae,
             rmse=rmse,
@@ -358,7 +348,6 @@ class Summary:
             outside_rmse=outside_rmse,
             fit_rows=_mean_count([m.fit_rows for m in measured]),
             seconds=float(sum(m.seconds for m in measured)),
-            exposures=exposures,
         )
 
     def _tested_rows(self, cell: Cell) -> RowErrors:
@@ -388,11 +377,8 @@ def _ratio(name: str, network: Errors, head: Errors, resamples: Resamples) -> Ra
     if not head_mae:
         return None
     over, under = (resamples.resample(errors) for errors in pair)
-    ends = {
-        "rmse_interval": percentile_interval(over.rmse / under.rmse),
-        "mae_interval": percentile_interval(over.mae / under.mae),
-    }
-    return Ratio(name, rmse=rmse / head_rmse, mae=mae / head_mae, **ends)
+    rmse_interval, mae_interval = percentile_interval(over.rmse / under.rmse), percentile_interval(over.mae / under.mae)
+    return Ratio(name, rmse / head_rmse, rmse_interval, mae / head_mae, mae_interval)
 
 
 def _mean_count(counts: Sequence[int]) -> int:
