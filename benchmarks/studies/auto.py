@@ -16,8 +16,7 @@ from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.parameter_text import parameter_text
 from matlake.regress.regressors import AUTO, MODELS, fit_model
 from matlake.regress.regressors.ensemble import ENSEMBLE
-from matlake.studies.transfer.feature_reader import FeatureReader
-from matlake.studies.transfer.target_rows import read_target
+from matlake.studies.transfer.target_rows import FeatureReader, read_target
 
 TARGETS = (
     "exfoliation_energy",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,11 @@ from matlake.regress.uncertainty.applicability import FARTHEST
 from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.regress.uncertainty.reference_set import NEAREST, scores
 from matlake.store.searching.nearest import nearest_rows
-from matlake.studies.extrapolation.coverage_of_elements import BINS
 from matlake.studies.extrapolation.tasks import Task
 from matlake.studies.rows import StudyRows
+
+BINS: Final = (0, 1, 5, 10, 30, 100, 300)
+"""Training rows from which each bin of an error by element count begins."""
 
 
 @dataclass(frozen=True)

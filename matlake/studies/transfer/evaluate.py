@@ -20,13 +20,12 @@ from matlake.studies.measurement import Measurement
 from matlake.studies.runner import OUT_OF_TIME, open_runner
 from matlake.studies.statistics import Correlations, target_correlations
 from matlake.studies.transfer.configurations import parse_configurations
-from matlake.studies.transfer.feature_reader import FeatureReader
 from matlake.studies.transfer.plots import draw_transfer_plots
 from matlake.studies.transfer.report import TargetFacts, TransferReport, summarise
 from matlake.studies.transfer.search import Plan, expected_measurements, search
 from matlake.studies.transfer.stages import SCHEMA
 from matlake.studies.transfer.tables import markdown, report_lines
-from matlake.studies.transfer.target_rows import TargetRows, read_target
+from matlake.studies.transfer.target_rows import FeatureReader, TargetRows, read_target
 from matlake.studies.transfer.trials import Fitter, TrialRunner
 
 SMALL: Final = 8000

@@ -18,9 +18,8 @@ from matlake.store.lake import Lake
 from matlake.studies.measurement import Measurement, with_errors
 from matlake.studies.runner import Runner, key_of
 from matlake.studies.transfer.configurations import BASE, NETWORKS, Trial
-from matlake.studies.transfer.feature_reader import FeatureReader
 from matlake.studies.transfer.stages import CURVE, FINAL, FOLDS, TEST, VALIDATION, Round
-from matlake.studies.transfer.target_rows import TargetRows
+from matlake.studies.transfer.target_rows import FeatureReader, TargetRows
 
 CURVE_SHARES: Final = (0.125, 0.25, 0.5)
 """Shares of the rows that are not tested on, of which learning curves are made."""
@@ -224,7 +223,7 @@ class TrialRunner:
     ) -> Measurement | None:
         """Look a measurement up, or make it; ``what`` begins with its stage."""
         inputs = self.reader.identify(trial.features) + self.fitter.identify(trial)
-        about = [self.target.digest, trial.configuration, inputs, trial.model, trial.variant, what, self.seed]
+        about = [self.target.data.digest, trial.configuration, inputs, trial.model, trial.variant, what, self.seed]
         blank = Measurement(
             key=key_of(about),
             target=self.target.name,

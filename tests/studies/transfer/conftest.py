@@ -13,7 +13,7 @@ import matlake
 from matlake.regress.regressors import Parameters
 from matlake.studies.transfer import search, stages, trials
 from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
-from matlake.studies.transfer.feature_reader import FeatureReader
+from matlake.studies.transfer.target_rows import FeatureReader
 from matlake.studies.transfer.trials import Fitter
 
 SOURCE = "elemnet-oqmd-formation-energy"
