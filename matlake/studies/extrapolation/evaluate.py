@@ -30,12 +30,13 @@ from matlake.studies.extrapolation.methods import (
     Method,
     Network,
 )
-from matlake.studies.extrapolation.plots import draw_extrapolation_plots
+from matlake.studies.extrapolation.plots import counts_plot, errors_plot, scores_plot
 from matlake.studies.extrapolation.report import Cell, ExtrapolationReport, Summary
 from matlake.studies.extrapolation.request import ExtrapolationRequest
 from matlake.studies.extrapolation.tables import markdown, report_lines
 from matlake.studies.extrapolation.tasks import Task, make_task, read_rows
 from matlake.studies.measurement import Measurement
+from matlake.studies.report import document
 from matlake.studies.rows import StudyRows
 from matlake.studies.runner import OUT_OF_TIME, open_runner
 
@@ -61,10 +62,9 @@ class ExtrapolationResult:
 
     def document(self) -> dict[str, Any]:
         """Return what ``--json`` prints."""
-        measured = [cell.measurement for cell in self.cells if cell.measurement is not None]
-        return self.report.document() | {
+        return document(self.report) | {
             "measured": self.made,
-            "measurements": len(measured),
+            "measurements": sum(cell.measurement is not None for cell in self.cells),
             "out_of_time": self.out_of_time,
         }
 
@@ -83,7 +83,7 @@ class ExtrapolationResult:
             MissingExtraError: matplotlib is not installed.
         """
         require_extra("plots", "the report of a comparison")
-        return draw_extrapolation_plots(self.report, self.rows, self.cells)
+        return errors_plot(self.report) | counts_plot(self.report) | scores_plot(self.report, self.rows, self.cells)
 
 
 def evaluate_extrapolation(

@@ -41,10 +41,10 @@ class Exposure:
         same_property: Whether the property tested is among them.
         how: ``NOTHING``, ``FROM_TABLE``, ``FROM_SPLIT`` or ``FROM_CARD``.
         tested: Rows tested.
-        compositions: Rows of them whose composition was trained on; at most so many, where its table is not given.
-        crystals: Rows of them whose very crystal was; None where its table is not given. The same material described in
+        compositions: Rows of them whose composition was trained on; at most so many without its table.
+        crystals: Rows of them whose very crystal was; None without its table. The same material described in
             two files is two crystals.
-        chosen_by: Rows whose composition chose the epoch; None where its table is not given.
+        chosen_by: Rows whose composition chose the epoch; None without its table.
     """
 
     encoder: str

@@ -25,20 +25,6 @@ _COLUMNS: Final = 3
 _LONGEST_NAME: Final = 24
 
 
-def draw_extrapolation_plots(report: ExtrapolationReport, rows: StudyRows, cells: Sequence[Cell]) -> dict[str, bytes]:
-    """Draw all plots for which there is something to draw.
-
-    Args:
-        report: What was found.
-        rows: The rows.
-        cells: Each method in each task.
-
-    Returns:
-        The content of PNG and SVG files by name.
-    """
-    return errors_plot(report) | counts_plot(report) | scores_plot(report, rows, cells)
-
-
 def errors_plot(report: ExtrapolationReport) -> dict[str, bytes]:
     """Draw the RMSE of all methods on each split as bars with bootstrap intervals.
 

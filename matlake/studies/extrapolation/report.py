@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,6 @@ from matlake.studies.extrapolation.leakage import Exposure
 from matlake.studies.extrapolation.methods import HEAD, MEAN, NETWORKS, Method
 from matlake.studies.extrapolation.tasks import Task
 from matlake.studies.measurement import Measurement, State
-from matlake.studies.report import document
 from matlake.studies.rows import StudyRows
 from matlake.studies.statistics import Resamples, mean_errors
 
@@ -184,10 +182,6 @@ class ExtrapolationReport:
         """When the methods fail that a split shows, over all splits."""
         shown = {name for split in self.splits for name in split.shown}
         return [found for found in self.pooled if found.method in shown]
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document of ``evaluate extrapolation``."""
-        return document(self)
 
 
 def decoupled_head(methods: tuple[MethodReport, ...]) -> MethodReport | None:

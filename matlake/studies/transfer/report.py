@@ -133,34 +133,6 @@ class Tally:
     models: dict[str, int]
 
 
-def compare(pairs: Sequence[Pair], rows: str, *, scratch: str, transfer: str) -> Comparison:
-    """Count on how many targets the one that transfers has the smaller error.
-
-    Args:
-        pairs: One for each target.
-        rows: ``TEST_ROWS`` or ``OUTSIDE_ROWS``.
-        scratch: What the best from scratch are the best of, for people.
-        transfer: What the best that transfer are the best of, for people.
-    """
-    errors = [pair.errors(rows) for pair in pairs]
-    known = [of_pair for of_pair in errors if of_pair is not None]
-    wins = sum(transferred < scratched for scratched, transferred in known)
-    losses = sum(transferred > scratched for scratched, transferred in known)
-    ratios = [ratio for pair in pairs if (ratio := pair.ratio(rows)) is not None]
-    return Comparison(
-        scratch=scratch,
-        transfer=transfer,
-        rows=rows,
-        wins=wins,
-        losses=losses,
-        ties=len(known) - wins - losses,
-        left_out=len(errors) - len(known),
-        p=sign_test(wins, losses),
-        mean_ratio=mean(ratios),
-        geometric_mean_ratio=geometric_mean(ratios),
-    )
-
-
 def tally(winners: Iterable[Cell | None]) -> Tally:
     """Count what the winners are made of.
 
@@ -352,7 +324,28 @@ def summarise(measurements: Sequence[Measurement], facts: Mapping[str, TargetFac
 
 def _comparisons(targets: Sequence[TargetReport]) -> tuple[Comparison, ...]:
     return tuple(
-        compare([target.pair(scratch, transfer) for target in targets], rows, scratch=scratch, transfer=transfer)
+        _compare(targets, scratch, transfer, rows)
         for scratch, transfer in _COMPARED
         for rows in (TEST_ROWS, OUTSIDE_ROWS)
+    )
+
+
+def _compare(targets: Sequence[TargetReport], scratch: str, transfer: str, rows: str) -> Comparison:
+    """Count on how many targets the one that transfers has the smaller error."""
+    pairs = [target.pair(scratch, transfer) for target in targets]
+    known = [errors for pair in pairs if (errors := pair.errors(rows)) is not None]
+    wins = sum(transferred < scratched for scratched, transferred in known)
+    losses = sum(transferred > scratched for scratched, transferred in known)
+    ratios = [ratio for pair in pairs if (ratio := pair.ratio(rows)) is not None]
+    return Comparison(
+        scratch=scratch,
+        transfer=transfer,
+        rows=rows,
+        wins=wins,
+        losses=losses,
+        ties=len(known) - wins - losses,
+        left_out=len(pairs) - len(known),
+        p=sign_test(wins, losses),
+        mean_ratio=mean(ratios),
+        geometric_mean_ratio=geometric_mean(ratios),
     )

@@ -148,7 +148,7 @@ class TrialRunner:
 
         Args:
             trial: What to test.
-            fitted: To all rows but those of the first fold; fitted here where it is not given.
+            fitted: To all rows but those of the first fold; default: fitted here.
         """
 
         def fit(blank: Measurement) -> Measurement:
