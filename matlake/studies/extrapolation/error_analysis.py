@@ -1,6 +1,6 @@
 """When predictions fail: by what has been trained on, by the out-of-distribution score, and by a rule made of both."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -17,6 +17,9 @@ from matlake.studies.rows import StudyRows
 
 BINS: Final = (0, 1, 5, 10, 30, 100, 300)
 """Training rows from which each bin of an error by element count begins."""
+
+Ends = tuple[int, int | None]
+"""Fewest and most training rows of a bin."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,16 @@ class FailureReport:
     score_correlation: float | None
     count_correlation: float | None
     caught: float | None
+
+    def in_bins(self, bins: Sequence[Ends]) -> list[Group]:
+        """Return the errors in some bins by count, of no rows in those that it lacks."""
+        own = {(one.first, one.last): one.group for one in self.by_count}
+        return [own.get(ends, Group(0)) for ends in bins]
+
+
+def bins_of(reports: Iterable[FailureReport]) -> list[Ends]:
+    """Return the bins by count that any report has, ascending."""
+    return sorted({(one.first, one.last) for report in reports for one in report.by_count})
 
 
 def ood_scores(rows: StudyRows, task: Task, features: Sequence[str]) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """Plots of an extrapolation: errors with intervals, by training rows of the rarest element, by the score."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -9,7 +10,7 @@ from matlake.materials.units import quantity_of
 from matlake.plots.error_by_distance import error_by_distance_plot
 from matlake.plots.files import figure_files
 from matlake.plots.style import BLUE, COLOURS, GREEN, MARKERS, ORANGE, labelled, new_figure
-from matlake.studies.extrapolation.error_analysis import ood_scores
+from matlake.studies.extrapolation.error_analysis import bins_of, ood_scores
 from matlake.studies.extrapolation.methods import FINE_TUNE, HEAD, MEAN, NEAREST, SCRATCH
 from matlake.studies.extrapolation.report import Cell, ExtrapolationReport, MethodReport, SplitReport
 from matlake.studies.extrapolation.tables import count_text
@@ -58,25 +59,16 @@ def counts_plot(report: ExtrapolationReport) -> dict[str, bytes]:
     found = report.pooled_shown
     if not found:
         return {}
-    bins = sorted({(part.first, part.last) for one in found for part in one.by_count}, key=lambda ends: ends[0])
+    bins = bins_of(found)
+    labels = [
+        f"{count_text(*ends).removesuffix(' rows')}\n({group.rows:,})"
+        for ends, group in zip(bins, found[0].in_bins(bins), strict=True)
+    ]
     with new_figure(5.2, 3.6) as figure:
         axes = figure.add_subplot()
-        for number, failures in enumerate(found):
-            of_bin = {(part.first, part.last): part.group for part in failures.by_count}
-            values = [of_bin[ends].mae if ends in of_bin else np.nan for ends in bins]
-            axes.plot(
-                np.arange(len(bins)),
-                np.array(values, dtype=float),
-                color=COLOURS[number % len(COLOURS)],
-                marker=MARKERS[number % len(MARKERS)],
-                markersize=4,
-                linewidth=1.2,
-                label=failures.method,
-            )
-        rows = [sum(part.group.rows for part in found[0].by_count if (part.first, part.last) == ends) for ends in bins]
-        labels = [
-            f"{count_text(*ends).removesuffix(' rows')}\n({count:,})" for ends, count in zip(bins, rows, strict=True)
-        ]
+        for failures, colour, marker in zip(found, cycle(COLOURS), cycle(MARKERS), strict=False):
+            maes = np.array([group.mae for group in failures.in_bins(bins)], dtype=float)
+            axes.plot(maes, color=colour, marker=marker, markersize=4, linewidth=1.2, label=failures.method)
         axes.set_xticks(range(len(bins)), labels)
         axes.set_ylim(bottom=0.0)
         axes.set_xlabel("training rows with the material's rarest element (tested rows)")
