@@ -182,7 +182,8 @@ def transfer_command(lake: Path, /, folder: Path | None, output: Output, **optio
     table "evaluations" of the lake: a run that was stopped resumes where it stopped.
     """
     from matlake.store.lake import open_lake
-    from matlake.studies.transfer.evaluate import TransferRequest, evaluate_transfer
+    from matlake.studies.transfer.configurations import TransferRequest
+    from matlake.studies.transfer.evaluate import evaluate_transfer
 
     request = _request(TransferRequest, options, folder)
     with progress("evaluating", "measurements") as reporter:

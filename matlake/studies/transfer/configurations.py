@@ -1,4 +1,4 @@
-"""The methods that a transfer study compares, under the names of the cross-property study.
+"""What a transfer study is asked for: the methods that it compares, under the names of the cross-property study.
 
 Gupta et al., Nat. Commun. 12, 6595 (2021): SC is from scratch, TL by transfer; ML is a regressor, DL a network; EF are
 element fractions, PA physical attributes. What the study does not have is marked with ``+``.
@@ -90,6 +90,44 @@ ON_MANY_ROWS: Final = frozenset(CONFIGURATIONS) - {SC_DL_PA, TL_DL, FINE_TUNE, F
 
 FIRST_LAYERS: Final = 4
 """Layers of a source that are tried where a target has many rows: those that transfer best in the study."""
+
+SMALL: Final = 8000
+"""Rows up to which a target gets every configuration and every layer."""
+
+
+@dataclass(frozen=True)
+class TransferRequest:
+    """What to evaluate.
+
+    Attributes:
+        targets: Numeric property columns; default: all.
+        sources: Encoders of compositions; default: the registered ElemNets.
+        configurations: Names, comma-separated; default: all.
+        dataset: Only this dataset.
+        where: Only rows of ``materials`` that this SQL predicate selects.
+        split_column: Column that says ``test`` for the rows to test on; default: a tenth of the compositions.
+        features: Embedded layers of encoders of crystals, to put beside the others.
+        name: Of the evaluation: a later one of the same name resumes it.
+        small: Targets with more rows get fewer configurations and layers.
+        folds: Of the cross-validation of what was chosen; 0 for none.
+        curves: Whether to measure learning curves.
+        seconds: Time after which nothing is begun; None for no limit.
+        seed: Of all that is drawn.
+    """
+
+    targets: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    configurations: str | None = None
+    dataset: str | None = None
+    where: str | None = None
+    split_column: str | None = None
+    features: tuple[str, ...] = ()
+    name: str = "transfer"
+    small: int = SMALL
+    folds: int = 5
+    curves: bool = True
+    seconds: float | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)

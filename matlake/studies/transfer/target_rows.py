@@ -20,7 +20,7 @@ from matlake.regress.features.matrix import read_matrix
 from matlake.regress.splits import Rows, grouped_folds
 from matlake.store.lake import Lake
 from matlake.studies.rows import StudyRows
-from matlake.studies.transfer.configurations import FRACTIONS, PREDICTION
+from matlake.studies.transfer.configurations import FRACTIONS, PREDICTION, TransferRequest
 
 PARTS: Final = 10
 """One of them is tested, and of the rest one in ten validated on: 81/9/10."""
@@ -69,33 +69,21 @@ class TargetRows:
         return np.setdiff1d(self.pool, self.folds[fold], assume_unique=True)
 
 
-def read_target(
-    lake: Lake,
-    name: str,
-    *,
-    dataset: str | None = None,
-    where: str | None = None,
-    split_column: str | None = None,
-    features: tuple[str, ...] = (),
-    seed: int = 0,
-) -> TargetRows:
+def read_target(lake: Lake, name: str, request: TransferRequest) -> TargetRows:
     """Read the rows of a target and hold out those to test on.
 
     Args:
         lake: The lake.
         name: Numeric property column.
-        dataset: Only this dataset.
-        where: Only rows of ``materials`` that this SQL predicate selects.
-        split_column: Column that says ``test`` for the rows to test on; default: a tenth of the compositions.
-        features: Embedded layers to read from the lake: ``NAME@LAYER`` of encoders of crystals.
-        seed: Decides folds, and the tested rows where no column says them.
+        request: Says which rows and features, and decides what is tested.
 
     Raises:
         TrainingError: See ``read_matrix``; or too few rows, or the column says ``test`` for none or for all.
     """
-    resolved = resolve_features(lake, [FRACTIONS, *features])
+    split_column, seed = request.split_column, request.seed
+    resolved = resolve_features(lake, [FRACTIONS, *request.features])
     columns = (split_column,) if split_column else ()
-    matrix = read_matrix(lake, name, resolved, dataset=dataset, where=where, columns=columns)
+    matrix = read_matrix(lake, name, resolved, dataset=request.dataset, where=request.where, columns=columns)
     y, groups = matrix.y, matrix.groups
     tested = _tested(matrix.columns[split_column], name, split_column) if split_column else None
     compositions = len(np.unique(groups))

@@ -12,7 +12,8 @@ from samples import BUNDLED
 import matlake
 from matlake.regress.regressors import Parameters
 from matlake.studies.transfer import search, stages, trials
-from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
+from matlake.studies.transfer.configurations import TransferRequest
+from matlake.studies.transfer.evaluate import TransferResult, evaluate_transfer
 from matlake.studies.transfer.target_rows import FeatureReader
 from matlake.studies.transfer.trials import Fitter
 

@@ -23,8 +23,9 @@ from matlake.studies.transfer.configurations import (
     TL_CONCAT,
     TL_ENSEMBLE,
     TL_ML,
+    TransferRequest,
 )
-from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
+from matlake.studies.transfer.evaluate import TransferResult, evaluate_transfer
 from matlake.studies.transfer.stages import CURVE, FINAL, FOLDS, TEST, VALIDATION
 
 Evaluate = Callable[..., TransferResult]
