@@ -1,6 +1,7 @@
 """The plots that are kept with a head: parity, error against distance to the training rows, learning curve."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,8 @@ def draw_plots(card: HeadCard, test: HeldOutRows) -> dict[str, bytes]:
     Returns:
         The content of PNG and SVG files by name.
     """
-    quantity, unit = quantity_of(card.target), card.unit
     shown = np.sort(np.random.default_rng(0).permutation(len(test.y))[:SHOWN_ROWS])
-    about = {"quantity": quantity, "unit": unit}
+    about: dict[str, Any] = {"quantity": quantity_of(card.target), "unit": card.unit}
     return (
         error_by_distance_plot("error_by_distance", test.scores, test.errors, **about)
         | learning_curve_plot("learning_curve", card.full_curve, card.evaluation.baseline.mae, **about)

@@ -144,8 +144,7 @@ def evaluate_extrapolation(
                 progress.note(f"{task.split}, seed {task.seed}: {method.name}")
             measurement = None if refusal else measuring.measure(task, method, make=make)
             cells.append(Cell(task, method, measurement, refusal, *leakage.exposures(task, method)))
-    summary = Summary(rows, letters, tuple(range(request.seeds)))
-    report = summary.report(tasks, cells, few=request.few, policy=request.policy, skipped=skipped)
+    report = Summary(rows, letters, request).report(tasks, cells, skipped)
     return ExtrapolationResult(report, rows, tuple(cells), runner.made, runner.out_of_time)
 
 

@@ -11,6 +11,7 @@ from matlake.metrics import percentile_interval
 from matlake.studies.extrapolation.error_analysis import FailureReport, RowErrors, failure_report, ood_scores, pooled
 from matlake.studies.extrapolation.leakage import Exposure
 from matlake.studies.extrapolation.methods import HEAD, MEAN, NETWORKS, Method
+from matlake.studies.extrapolation.request import ExtrapolationRequest
 from matlake.studies.extrapolation.tasks import Task
 from matlake.studies.measurement import Measurement, State
 from matlake.studies.rows import StudyRows
@@ -231,24 +232,20 @@ class Summary:
     Attributes:
         rows: The rows.
         letters: Letter -> features side by side.
-        seeds: Seeds asked for.
+        request: What was asked for.
     """
 
     rows: StudyRows
     letters: Mapping[str, tuple[str, ...]]
-    seeds: tuple[int, ...]
+    request: ExtrapolationRequest
     _scores: dict[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
 
-    def report(
-        self, tasks: Sequence[Task], cells: Sequence[Cell], *, few: int, policy: str, skipped: Mapping[str, str]
-    ) -> ExtrapolationReport:
+    def report(self, tasks: Sequence[Task], cells: Sequence[Cell], skipped: Mapping[str, str]) -> ExtrapolationReport:
         """Return the report.
 
         Args:
             tasks: Splits and seeds.
             cells: Each method in each task.
-            few: Training rows from which an element or motif counts as known.
-            policy: What is refused as leakage.
             skipped: Split -> why the rows do not allow it.
         """
         splits: list[SplitReport] = []
@@ -265,9 +262,9 @@ class Summary:
             rows=len(self.rows.matrix.y),
             left_out=len({(row.dataset, row.material_id) for row in self.rows.matrix.missing}),
             letters=dict(self.letters),
-            seeds=self.seeds,
-            few=few,
-            policy=policy,
+            seeds=tuple(range(self.request.seeds)),
+            few=self.request.few,
+            policy=self.request.policy,
             splits=tuple(splits),
             skipped=dict(skipped),
             pooled=tuple(failure_report(name, pooled(found)) for name, found in parts.items()),
@@ -330,7 +327,7 @@ class Summary:
         outside_mae, outside_rmse = mean_errors(outside) if outside else (None, None)
         return replace(
             report,
-            state=State.MEASURED if len(errors) == len(self.seeds) else State.PARTLY,
+            state=State.MEASURED if len(errors) == self.request.seeds else State.PARTLY,
             seeds=tuple(errors),
             mae=mae,
             rmse=rmse,
