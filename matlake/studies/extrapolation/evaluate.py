@@ -124,7 +124,9 @@ def evaluate_extrapolation(
     rows = read_rows(lake, request, resolve_features(lake, names), splits, networks=bool(trained))
     tasks, skipped = _tasks(rows, splits, request, progress)
     leakage = _Leakage(lake, rows, contents, request.policy)
-    order = list(_order(tasks, list(_methods(letters, request.models, trained))))
+    every = product(tasks, list(_methods(letters, request.models, trained)))
+    # quick ones first, then networks, one seed everywhere before the next
+    order = sorted(every, key=lambda one: (one[1].is_network, one[1].is_network and one[0].seed))
     refused = {(task.digest, method): why for task, method in order if (why := leakage.refusal(task, method))}
     done = 0
 
@@ -212,10 +214,3 @@ def _methods(
         letter = next((key for key, names in encoders.items() if network.counterpart in names), next(iter(letters)))
         kind = SCRATCH if network.encoder is None else FINE_TUNE
         yield Method(kind, letter, (), network.name, (network.encoder,) if network.encoder else ())
-
-
-def _order(tasks: Sequence[Task], methods: Sequence[Method]) -> Iterator[tuple[Task, Method]]:
-    """Return each method in each task: quick ones first, then networks, one seed everywhere before the next."""
-    yield from ((task, method) for task, method in product(tasks, methods) if not method.is_network)
-    for seed in dict.fromkeys(task.seed for task in tasks):
-        yield from ((t, method) for t, method in product(tasks, methods) if method.is_network and t.seed == seed)

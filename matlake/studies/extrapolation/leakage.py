@@ -123,12 +123,12 @@ def check_disjoint(contents: Mapping[str, Sequence[str]], train: NDArray[np.intp
         LeakageError: A content is on both sides.
     """
     for kind, hashes in contents.items():
-        trained = {hashes[row] for row in train.tolist()}
-        shared = [row for row in test.tolist() if hashes[row] in trained]
-        if shared:
+        every = np.asarray(hashes)
+        shared = test[np.isin(every[test], every[train])]
+        if len(shared):
             raise LeakageError(
                 f"{len(shared):,} of {len(test):,} tested rows have a {kind} that is trained on, the first is row "
-                f"{shared[0]} ({kind} {hashes[shared[0]]})",
+                f"{shared[0]} ({kind} {every[shared[0]]})",
                 "test on rows whose compositions are not trained on",
             )
 
