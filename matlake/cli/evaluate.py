@@ -46,7 +46,7 @@ def study_options(name: str) -> Callable[[Function], Function]:
             "seconds",
             former=["--budget"],
             type=POSITIVE,
-            help="Begin nothing after so many seconds. Default: no limit.",
+            help="Begin nothing after so many seconds.  [default: no limit]",
         ),
         option("--output", "folder", type=FOLDER, help="Write tables and plots to this folder."),
         json_option,
@@ -89,11 +89,11 @@ def evaluate_command() -> None:
     required=True,
     help="Embedded encoders or layers, comma-separated and then side by side; separate several sets by ';'.",
 )
-@option("--models", type=names, help="Regressors. Default: those of the decoupled-transfer study.")
+@option("--models", type=names, help="Regressors.  [default: those of the decoupled-transfer study]")
 @option(
     "--networks",
     type=names,
-    help=f"Train these networks end to end: {', '.join(GRAPH_NETWORKS)}, or crystal encoders. Default: none.",
+    help=f"Train these networks end to end: {', '.join(GRAPH_NETWORKS)}, or crystal encoders.  [default: none]",
 )
 @option(
     "--starts",
@@ -105,7 +105,7 @@ def evaluate_command() -> None:
 @option("--epochs", type=AT_LEAST_ONE, help="Train networks for so many epochs at most.")
 @device_option
 @option("--seeds", type=AT_LEAST_ONE, default=3, show_default=True, help="Repeat with so many seeds.")
-@option("--network-seeds", type=_NOT_NEGATIVE, help="Train networks with so many of them. Default: all.")
+@option("--network-seeds", type=_NOT_NEGATIVE, help="Train networks with so many of them.  [default: all]")
 @option(
     "--parameters",
     type=click.Choice(["chosen", "default"]),
@@ -155,14 +155,14 @@ def extrapolation_command(lake: Path, /, folder: Path | None, output: Output, **
 
 
 @evaluate_command.command("transfer", cls=Command)
-@option("--targets", type=names, help="Property columns, comma-separated. Default: all.")
-@option("--sources", type=names, help="Encoders to transfer from, comma-separated. Default: all ElemNets.")
+@option("--targets", type=names, help="Property columns, comma-separated.  [default: all]")
+@option("--sources", type=names, help="Encoders to transfer from, comma-separated.  [default: all ElemNets]")
 @option(
     "--configs",
     "configurations",
-    help="Configurations, comma-separated, such as 'Base,SC:ML(PA),TL:FineTune'. Default: all.",
+    help="Configurations, comma-separated, such as 'Base,SC:ML(PA),TL:FineTune'.  [default: all]",
 )
-@option("--split-column", help="Test on the rows where this column says test. Default: a tenth of the compositions.")
+@option("--split-column", help="Test on the rows where this column says test.  [default: a tenth of the compositions]")
 @option(
     "--features",
     type=names,
