@@ -145,7 +145,7 @@ def extrapolation_command(lake: Path, /, folder: Path | None, output: Output, **
     """
     from matlake.store.lake import open_lake
     from matlake.studies.extrapolation.evaluate import evaluate_extrapolation
-    from matlake.studies.extrapolation.request import ExtrapolationRequest
+    from matlake.studies.extrapolation.methods import ExtrapolationRequest
 
     request = _request(ExtrapolationRequest, options, folder)
     with progress("evaluating", "measurements") as reporter:

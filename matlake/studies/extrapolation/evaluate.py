@@ -27,12 +27,12 @@ from matlake.studies.extrapolation.methods import (
     MEAN,
     NEAREST,
     SCRATCH,
+    ExtrapolationRequest,
     Method,
     Network,
 )
 from matlake.studies.extrapolation.plots import counts_plot, errors_plot, scores_plot
 from matlake.studies.extrapolation.report import Cell, ExtrapolationReport, Summary
-from matlake.studies.extrapolation.request import ExtrapolationRequest
 from matlake.studies.extrapolation.tables import markdown, report_lines
 from matlake.studies.extrapolation.tasks import Task, make_task, read_rows
 from matlake.studies.measurement import Measurement

@@ -20,7 +20,7 @@ from matlake.regress.splits import HeldOut, Split
 from matlake.regress.uncertainty.applicability import FEW, block_sets
 from matlake.store.lake import Lake
 from matlake.studies.extrapolation.leakage import check_disjoint
-from matlake.studies.extrapolation.request import ExtrapolationRequest
+from matlake.studies.extrapolation.methods import ExtrapolationRequest
 from matlake.studies.rows import StudyRows
 
 
