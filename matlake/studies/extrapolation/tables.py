@@ -65,7 +65,7 @@ def _method_row(method: MethodReport, split: SplitReport) -> list[str]:
     if method.state == State.PARTLY:
         name += f" ({len(method.seeds)} of {len(split.labels)} seeds)"
     outside = ABSENT
-    if method.state != State.NOT_RUN and method.rmse is not None and method.exposures:
+    if method.rmse is not None and method.exposures:
         known = f"{number(method.outside_rmse)} ({method.outside_rows:,})"
         outside = known if method.outside_rows else "no such rows"
     return [
