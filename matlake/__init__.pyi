@@ -26,8 +26,8 @@ from .store.searching.search import SearchRequest as SearchRequest
 from .store.searching.search import search as search
 from .store.status import status as status
 from .studies.extrapolation.evaluate import evaluate_extrapolation as evaluate_extrapolation
-from .studies.extrapolation.request import ExtrapolationRequest as ExtrapolationRequest
-from .studies.transfer.evaluate import TransferRequest as TransferRequest
+from .studies.extrapolation.methods import ExtrapolationRequest as ExtrapolationRequest
+from .studies.transfer.configurations import TransferRequest as TransferRequest
 from .studies.transfer.evaluate import evaluate_transfer as evaluate_transfer
 
 __all__ = [

@@ -8,8 +8,7 @@ import numpy as np
 from matlake.studies.measurement import Measurement
 from matlake.studies.transfer.configurations import BASE, CONFIGURATIONS, SCOUTS, TL_ML
 from matlake.studies.transfer.report import TargetFacts
-from matlake.studies.transfer.stages import CURVE, FOLDS, TEST, VALIDATION
-from matlake.studies.transfer.successive_halving import FINAL
+from matlake.studies.transfer.stages import CURVE, FINAL, FOLDS, TEST, VALIDATION
 
 SIZES = {
     "klu": 28171, "kaa": 28163, "optb88vdw_bandgap": 28155, "deltae": 28108, "encut": 28056, "ehull": 27297,

@@ -12,7 +12,8 @@ from matlake.metrics import rank_correlation
 from matlake.studies.extrapolation.error_analysis import Group
 from matlake.studies.extrapolation.evaluate import ExtrapolationResult
 from matlake.studies.extrapolation.methods import FINE_TUNE, HEAD, MEAN, NEAREST, NETWORKS, SCRATCH
-from matlake.studies.extrapolation.report import PARTLY, ExtrapolationReport, Ratio, SplitReport, decoupled_head
+from matlake.studies.extrapolation.report import ExtrapolationReport, Ratio, SplitReport, decoupled_head
+from matlake.studies.measurement import State
 from matlake.studies.report import ABSENT, Table, interval_text, number
 
 HELD_OUT: Final = {
@@ -123,7 +124,7 @@ def model_table(reports: Sequence[ExtrapolationReport]) -> str:
         return {
             way.model or way.kind: way.rmse
             for way in split.methods
-            if way.letter == letter and way.kind not in NETWORKS and way.rmse and way.state != PARTLY
+            if way.letter == letter and way.kind not in NETWORKS and way.rmse and way.state != State.PARTLY
         }
 
     return _relative(reports, "model", errors, USUAL_MODEL, {})

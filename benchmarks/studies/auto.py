@@ -16,8 +16,8 @@ from matlake.regress.heads.card import parameter_text
 from matlake.regress.heads.model_search import search_model
 from matlake.regress.regressors import AUTO, MODELS, fit_model
 from matlake.regress.regressors.ensemble import ENSEMBLE
-from matlake.studies.transfer.feature_reader import FeatureReader
-from matlake.studies.transfer.target_rows import read_target
+from matlake.studies.transfer.configurations import TransferRequest
+from matlake.studies.transfer.target_rows import FeatureReader, read_target
 
 TARGETS = (
     "exfoliation_energy",
@@ -43,7 +43,7 @@ def main() -> None:
     reader = FeatureReader(lake)
     found: list[dict[str, Any]] = []
     for name in TARGETS:
-        target = read_target(lake, name, dataset=DATASET, split_column="split")
+        target = read_target(lake, name, TransferRequest(dataset=DATASET, split_column="split"))
         rows, test = target.pool, target.test
         x, y = reader.read(target, FEATURES, rows), target.y[rows]
         choice = search_model(AUTO, x, y, target.groups[rows], seed=0)

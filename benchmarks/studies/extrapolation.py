@@ -38,7 +38,7 @@ from matlake.progress import Progress
 from matlake.store.lake import Lake, open_lake
 from matlake.studies.extrapolation.end_to_end import end_to_end_networks
 from matlake.studies.extrapolation.evaluate import ExtrapolationResult, evaluate_extrapolation
-from matlake.studies.extrapolation.request import ExtrapolationRequest
+from matlake.studies.extrapolation.methods import ExtrapolationRequest
 from matlake.studies.extrapolation.tables import markdown
 
 PAGE: Final = Path(__file__).with_name("extrapolation.md")

@@ -19,7 +19,8 @@ import matlake
 from benchmarks.helpers.common import DATA, fill_page, results_of, write_results
 from matlake.progress import Progress
 from matlake.store.lake import Lake, open_lake
-from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
+from matlake.studies.transfer.configurations import TransferRequest
+from matlake.studies.transfer.evaluate import TransferResult, evaluate_transfer
 from matlake.studies.transfer.plots import draw_transfer_plots
 from matlake.studies.transfer.tables import markdown
 

@@ -17,7 +17,8 @@ from benchmarks.helpers.common import OQMD, report
 from benchmarks.studies.transfer import SOURCES, note
 from matlake.progress import Progress
 from matlake.store.lake import Lake, open_lake
-from matlake.studies.transfer.evaluate import TransferRequest, evaluate_transfer
+from matlake.studies.transfer.configurations import TransferRequest
+from matlake.studies.transfer.evaluate import evaluate_transfer
 from matlake.studies.transfer.report import ALL_SC, ALL_TL
 
 DATA: Final = OQMD.parent

@@ -1,14 +1,76 @@
 """The commands ``evaluate …``."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from matlake.cli.evaluate_extrapolation import extrapolation_command
-from matlake.cli.evaluate_options import RenamedOption, names, request_of, show, study_options
-from matlake.cli.main import EXIT_SOME_ROWS_FAILED
+from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
+from matlake.cli.options import (
+    AT_LEAST_ONE,
+    FOLDER,
+    POSITIVE,
+    Command,
+    Function,
+    device_option,
+    names,
+    option,
+    row_options,
+    seed_option,
+)
 from matlake.cli.output import Output, progress
+from matlake.extras import require_extra
+from matlake.networks.architectures import GRAPH_NETWORKS
+
+if TYPE_CHECKING:
+    from matlake.studies.report import StudyResult
+
+R = TypeVar("R")
+
+_STARTS: Final = ("scratch", "fine-tune")
+_NOT_NEGATIVE: Final = click.IntRange(min=0)
+
+
+def study_options(name: str) -> Callable[[Function], Function]:
+    """Add the options that all studies have.
+
+    Args:
+        name: Usual name of an evaluation.
+    """
+    options = [
+        row_options,
+        option("--name", default=name, show_default=True, help="Name the evaluation; the same name resumes it."),
+        option(
+            "--max-seconds",
+            "seconds",
+            former=["--budget"],
+            type=POSITIVE,
+            help="Begin nothing after so many seconds.  [default: no limit]",
+        ),
+        option("--output", "folder", type=FOLDER, help="Write tables and plots to this folder."),
+        json_option,
+    ]
+
+    def add(command: Function) -> Function:
+        for decorate in reversed(options):
+            command = decorate(command)
+        return command
+
+    return add
+
+
+def feature_sets(text: str) -> tuple[tuple[str, ...], ...]:
+    """Return the sets of features that semicolons separate."""
+    return tuple(names(one) for one in text.split(";") if one.strip())
+
+
+def network_starts(text: str) -> tuple[str, ...]:
+    """Return how networks start."""
+    unknown = [start for start in names(text) if start not in _STARTS]
+    if unknown:
+        raise click.UsageError(f"--starts takes {' and '.join(_STARTS)}, not {', '.join(unknown)}")
+    return names(text)
 
 
 @click.group("evaluate")
@@ -16,32 +78,101 @@ def evaluate_command() -> None:
     """Compare methods of predicting properties, with statistics."""
 
 
-evaluate_command.add_command(extrapolation_command)
+@evaluate_command.command("extrapolation", cls=Command)
+@option("--target", required=True, help="Predict this numeric property column.")
+@option(
+    "--splits", type=names, required=True, help="Splits, comma-separated, as for train: 'group:halogens,value:high'."
+)
+@option(
+    "--features",
+    type=feature_sets,
+    required=True,
+    help="Embedded encoders or layers, comma-separated and then side by side; separate several sets by ';'.",
+)
+@option("--models", type=names, help="Regressors.  [default: those of the decoupled-transfer study]")
+@option(
+    "--networks",
+    type=names,
+    help=f"Train these networks end to end: {', '.join(GRAPH_NETWORKS)}, or crystal encoders.  [default: none]",
+)
+@option(
+    "--starts",
+    type=network_starts,
+    default=",".join(_STARTS),
+    show_default=True,
+    help="Start networks from: scratch, fine-tune.",
+)
+@option("--epochs", type=AT_LEAST_ONE, help="Train networks for so many epochs at most.")
+@device_option
+@option("--seeds", type=AT_LEAST_ONE, default=3, show_default=True, help="Repeat with so many seeds.")
+@option("--network-seeds", type=_NOT_NEGATIVE, help="Train networks with so many of them.  [default: all]")
+@option(
+    "--parameters",
+    type=click.Choice(["chosen", "default"]),
+    default="chosen",
+    show_default=True,
+    help="Choose parameters of regressors by cross-validation on training rows, or take the default.",
+)
+@option(
+    "--few",
+    type=AT_LEAST_ONE,
+    default=10,
+    show_default=True,
+    help="Count an element as known from so many training rows.",
+)
+@option(
+    "--training-table",
+    "training_tables",
+    former=["--seen"],
+    multiple=True,
+    help="Table or dataset that an encoder was trained on, to know which tested rows leak. Repeatable.",
+)
+@option(
+    "--leakage",
+    "policy",
+    type=click.Choice(["labels", "contents", "report"]),
+    default="labels",
+    show_default=True,
+    help="Refuse where an encoder may know the tested values, the tested compositions, or never.",
+)
+@study_options("extrapolation")
+@click.pass_obj
+def extrapolation_command(lake: Path, /, folder: Path | None, output: Output, **options: Any) -> int | None:
+    """Compare heads on frozen embeddings with networks trained end to end, outside of what they were trained on.
+
+    All predict the same test rows of each split. Measurements go to the table "extrapolations" of the lake: a run that
+    was stopped resumes where it stopped.
+    """
+    from matlake.store.lake import open_lake
+    from matlake.studies.extrapolation.evaluate import evaluate_extrapolation
+    from matlake.studies.extrapolation.methods import ExtrapolationRequest
+
+    request = _request(ExtrapolationRequest, options, folder)
+    with progress("evaluating", "measurements") as reporter:
+        result = evaluate_extrapolation(open_lake(lake), request, progress=reporter)
+    _show(result, folder, output)
+    return EXIT_SOME_ROWS_FAILED if result.report.skipped else None
 
 
-@evaluate_command.command("transfer")
-@click.option("--targets", type=names, help="Property columns, comma-separated. Default: all.")
-@click.option("--sources", type=names, help="Encoders to transfer from, comma-separated. Default: all ElemNets.")
-@click.option(
+@evaluate_command.command("transfer", cls=Command)
+@option("--targets", type=names, help="Property columns, comma-separated.  [default: all]")
+@option("--sources", type=names, help="Encoders to transfer from, comma-separated.  [default: all ElemNets]")
+@option(
     "--configs",
     "configurations",
-    help="Configurations, comma-separated, such as 'Base,SC:ML(PA),TL:FineTune'. Default: all.",
+    help="Configurations, comma-separated, such as 'Base,SC:ML(PA),TL:FineTune'.  [default: all]",
 )
-@click.option(
-    "--split-column",
-    help="Test on the rows where this column says test. Default: a tenth of the compositions.",
-)
-@click.option(
+@option("--split-column", help="Test on the rows where this column says test.  [default: a tenth of the compositions]")
+@option(
     "--features",
-    "--embedded",
     type=names,
-    cls=RenamedOption,
+    former=["--embedded"],
     help="Put embedded layers of crystal encoders beside the others, comma-separated.",
 )
-@click.option("--small", type=click.IntRange(min=0), help="Try everything on targets of up to so many rows.")
-@click.option("--folds", type=click.IntRange(min=0), help="Cross-validate what was chosen in so many folds; 0: not.")
-@click.option("--curves/--no-curves", default=True, show_default=True, help="Measure learning curves of the best.")
-@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True, help="Draw by it.")
+@option("--small", type=_NOT_NEGATIVE, help="Try everything on targets of up to so many rows.")
+@option("--folds", type=_NOT_NEGATIVE, help="Cross-validate what was chosen in so many folds; 0: not.")
+@option("--curves/--no-curves", default=True, show_default=True, help="Measure learning curves of the best.")
+@seed_option
 @study_options("transfer")
 @click.pass_obj
 def transfer_command(lake: Path, /, folder: Path | None, output: Output, **options: Any) -> int | None:
@@ -51,10 +182,33 @@ def transfer_command(lake: Path, /, folder: Path | None, output: Output, **optio
     table "evaluations" of the lake: a run that was stopped resumes where it stopped.
     """
     from matlake.store.lake import open_lake
-    from matlake.studies.transfer.evaluate import TransferRequest, evaluate_transfer
+    from matlake.studies.transfer.configurations import TransferRequest
+    from matlake.studies.transfer.evaluate import evaluate_transfer
 
-    request = request_of(TransferRequest, options)
+    request = _request(TransferRequest, options, folder)
     with progress("evaluating", "measurements") as reporter:
         result = evaluate_transfer(open_lake(lake), request, reporter)
-    show(result, folder, output)
+    _show(result, folder, output)
     return EXIT_SOME_ROWS_FAILED if result.skipped else None
+
+
+def _request(kind: Callable[..., R], options: Mapping[str, Any], folder: Path | None) -> R:
+    """Return the request that options make; those that are absent keep the request's defaults.
+
+    Args:
+        kind: Class of the request; its fields are named like the options.
+        options: By name.
+        folder: Gets the plots, which need their extra: without it the evaluation does not begin.
+    """
+    if folder:
+        require_extra("plots", "the report of a comparison")
+    return kind(**{name: value for name, value in options.items() if value is not None})
+
+
+def _show(result: "StudyResult", folder: Path | None, output: Output) -> None:
+    """Write the files of a study, if asked for, and print what it found."""
+    from matlake.studies.report import write_report
+
+    if folder:
+        write_report(result, folder)
+    output.document(result.document(), result.lines())

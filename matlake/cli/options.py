@@ -45,7 +45,8 @@ class Option(click.Option):
         """Let the parser know the former names as well."""
         super().add_to_parser(parser, ctx)
         if self.former:
-            parser.add_option(obj=self, opts=self.former, dest=self.name, action="store", nargs=self.nargs)
+            action = "append" if self.multiple else "store"
+            parser.add_option(obj=self, opts=self.former, dest=self.name, action=action, nargs=self.nargs)
 
 
 class Command(click.Command):

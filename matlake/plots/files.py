@@ -41,14 +41,3 @@ def save_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return [folder / name for name in files]
-
-
-def save(figure: "Figure", stem: Path, formats: Iterable[str] = FORMATS) -> list[Path]:
-    """Write a figure in some formats; return the paths.
-
-    Args:
-        figure: The figure.
-        stem: Path of the files without their endings.
-        formats: Of ``FORMATS``.
-    """
-    return save_files(stem.parent, figure_files(figure, stem.name, formats))

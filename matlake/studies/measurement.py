@@ -3,12 +3,35 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.metrics import measure
 from matlake.regress.regressors import Parameters
+
+
+class State(StrEnum):
+    """What a cell of a comparison comes to.
+
+    Attributes:
+        MEASURED: In the last round, and on the test rows.
+        PARTLY: With some of the seeds.
+        UNTESTED: In the last round, not yet on the test rows.
+        EARLY: Dropped by the search, or the search was stopped before its last round.
+        REFUSED: For leakage.
+        FAILED: Nothing of it could be measured in the last round, or its winner not on the test rows.
+        NOT_RUN: No measurement at all.
+    """
+
+    MEASURED = "measured"
+    PARTLY = "some seeds"
+    UNTESTED = "untested"
+    EARLY = "early rungs only"
+    REFUSED = "refused"
+    FAILED = "failed"
+    NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)

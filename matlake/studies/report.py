@@ -1,9 +1,13 @@
-"""How studies report: tables and notes, written once and printed as text or as Markdown; and JSON documents."""
+"""How studies report: tables and notes, written once and printed as text or as Markdown; JSON documents; files."""
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from matlake.errors import LakeError
+from matlake.files import write_whole
 from matlake.text_tables import aligned, markdown_table
 
 if TYPE_CHECKING:
@@ -104,3 +108,44 @@ def formatted(value: float | None, form: str) -> str:
 def interval_text(ends: tuple[float, float] | None) -> str:
     """Return the ends of an interval."""
     return "" if ends is None else f"[{number(ends[0])}, {number(ends[1])}]"
+
+
+class StudyResult(Protocol):
+    """What a study found."""
+
+    @property
+    def study(self) -> str:
+        """Name of the kind of study, and of its files."""
+
+    def document(self) -> dict[str, Any]:
+        """Return its numbers."""
+
+    def lines(self) -> list[str]:
+        """Return the same for people."""
+
+    def markdown(self) -> str:
+        """Return its tables."""
+
+    def plots(self) -> dict[str, bytes]:
+        """Return its plots by file name."""
+
+
+def write_report(result: StudyResult, folder: Path) -> None:
+    """Write ``STUDY.md``, ``STUDY.json`` and the plots.
+
+    Args:
+        result: What was found.
+        folder: Where to; made where it does not exist, files of these names are replaced.
+
+    Raises:
+        LakeError: The folder cannot be written.
+    """
+    numbers = json.dumps(result.document(), indent=2, ensure_ascii=False) + "\n"
+    texts = {f"{result.study}.md": result.markdown(), f"{result.study}.json": numbers}
+    files = result.plots() | {name: text.encode() for name, text in texts.items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_whole(folder / name, content)
+    except OSError as error:
+        raise LakeError(f"cannot write {folder}: {error.strerror}", "name another folder") from error

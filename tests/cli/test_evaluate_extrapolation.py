@@ -15,9 +15,10 @@ from click.testing import CliRunner, Result
 from samples import CRYSTAL_ENCODER, ELASTIC
 
 import matlake
+from matlake import extras
 from matlake.cli.main import cli
 from matlake.encoders.card import Target, write_card
-from matlake.errors import EncoderError, MatlakeError, SourceError, TrainingError
+from matlake.errors import EncoderError, MatlakeError, MissingExtraError, SourceError, TrainingError
 
 TARGET = "bulk_modulus_VRH_GPa"
 POOLED = f"{CRYSTAL_ENCODER}@pooled"
@@ -116,6 +117,17 @@ def test_what_is_wrong_is_said(
     assert isinstance(done.exception, error)
     assert message in str(done.exception)
     assert error is SourceError or done.exception.hint or "named twice" in message
+
+
+def test_only_a_report_with_plots_needs_matplotlib(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "is_installed", lambda module: module != "matplotlib")
+    assert run(name="without-plots").exit_code == 0
+    refused = run(name="without-plots", output=str(tmp_path / "report")).exception
+    assert isinstance(refused, MissingExtraError)
+    assert "the report of a comparison needs matplotlib" in str(refused)
+    assert refused.hint == "pip install 'matlake[plots]'"
 
 
 def test_bad_usage_is_told_apart(run: Callable[..., Result]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matlake.plots.files import figure_files, save
+from matlake.plots.files import figure_files, save_files
 from matlake.plots.style import labelled, new_figure
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def drawn() -> "Figure":
 
 def test_the_caller_chooses_the_formats(tmp_path: Path) -> None:
     assert list(figure_files(drawn(), "gap")) == ["gap.png", "gap.svg"]
-    assert save(drawn(), tmp_path / "gap.v1", ["svg"]) == [tmp_path / "gap.v1.svg"]
+    assert save_files(tmp_path, figure_files(drawn(), "gap.v1", ["svg"])) == [tmp_path / "gap.v1.svg"]
     assert "band gap (eV)" in (tmp_path / "gap.v1.svg").read_text()
     assert labelled("refractive index", "") == "refractive index"
 

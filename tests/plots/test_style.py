@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from matlake.plots.embedding_map import embedding_map
+from matlake.plots.error_by_distance import error_by_distance_plot
 from matlake.plots.files import save_files
 from matlake.plots.parity import parity_plot
 
@@ -16,11 +17,21 @@ def test_plots_come_as_png_and_svg_with_units_on_their_axes(tmp_path: Path, vect
     for paths in (
         save_files(tmp_path, parity_plot("parity.v1", y, y + 0.5, quantity="band gap", unit="eV")),
         save_files(tmp_path, embedding_map("map", x, y, quantity="band gap", unit="eV")),
+        save_files(tmp_path, error_by_distance_plot("error", np.abs(y), np.abs(y), quantity="band gap", unit="eV")),
     ):
         png, svg = paths
         assert png.read_bytes().startswith(b"\x89PNG")
         assert "band gap (eV)" in svg.read_text()
     assert "MAE 0.5 eV" in (tmp_path / "parity.v1.svg").read_text()
+
+
+def test_errors_are_drawn_by_group_where_there_are_groups(vectors: Vectors) -> None:
+    y = np.abs(vectors[1])
+    groups = {"continuous": y < np.median(y), "discontinuous": y >= np.median(y)}
+    svg = error_by_distance_plot("error", y, y, groups, quantity="band gap", unit="eV")["error.svg"].decode()
+    assert all(
+        label in svg for label in (*groups, "median of an eighth of the rows", "absolute error of band gap (eV)")
+    )
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0])

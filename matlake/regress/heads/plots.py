@@ -1,25 +1,20 @@
 """The plots that are kept with a head: parity, error against distance to the training rows, learning curve."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matlake.extras import is_installed
 from matlake.materials.units import quantity_of
+from matlake.plots.error_by_distance import SHOWN_ROWS, error_by_distance_plot
 from matlake.plots.files import figure_files
 from matlake.plots.parity import parity_plot
-from matlake.plots.style import BLUE, GREY, ORANGE, labelled, new_figure
+from matlake.plots.style import BLUE, GREY, labelled, new_figure
 from matlake.progress import Progress
 from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.heads.card import CurvePoint, HeadCard
 from matlake.regress.heads.train_result import HeldOutRows
-
-SHOWN_ROWS: Final = 5000
-"""Points of a plot: more hide each other and make large files."""
-
-_BINS: Final = 8
 
 
 def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: Progress) -> dict[str, bytes]:
@@ -34,36 +29,14 @@ def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: P
     if not is_installed("matplotlib"):
         progress.note("plots are left out: they need pip install 'matlake[plots]'")
         return {}
-    label = labelled(quantity_of(card.target), card.unit)
+    about: dict[str, Any] = {"quantity": quantity_of(card.target), "unit": card.unit}
     shown = np.sort(np.random.default_rng(0).permutation(len(test.y))[:SHOWN_ROWS])
     return (
-        _error_by_distance(test.scores[shown], test.errors[shown], label)
-        | _learning_curve(card.full_curve, card.evaluation.baseline.mae, label)
-        | parity_plot("parity", test.y[shown], test.predicted[shown], quantity=quantity_of(card.target), unit=card.unit)
+        error_by_distance_plot("error_by_distance", test.scores, test.errors, **about)
+        | _learning_curve(card.full_curve, card.evaluation.baseline.mae, labelled(**about))
+        | parity_plot("parity", test.y[shown], test.predicted[shown], **about)
         | history_plots(regressor)
     )
-
-
-def _error_by_distance(scores: NDArray[np.float64], errors: NDArray[np.float64], label: str) -> dict[str, bytes]:
-    """Draw absolute errors against out-of-distribution scores, with the median error of bins of equal size."""
-    bins = [part for part in np.array_split(np.argsort(scores, kind="stable"), _BINS) if len(part)]
-    centres = [float(np.median(scores[part])) for part in bins]
-    with new_figure(4.8, 3.6) as figure:
-        axes = figure.add_subplot()
-        axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle="--")
-        axes.annotate(
-            "95 % of training rows", (1.0, 1.0), xycoords=("data", "axes fraction"), xytext=(-4, -2),
-            textcoords="offset points", ha="right", va="top", fontsize=7, color=GREY,
-        )  # fmt: skip
-        axes.scatter(scores, errors, s=9, color=BLUE, alpha=0.35, linewidths=0)
-        medians = [float(np.median(errors[part])) for part in bins]
-        axes.plot(centres, medians, color=ORANGE, marker="o", markersize=4, label="median of an eighth of the rows")
-        axes.set_xlim(left=0.0)
-        axes.set_ylim(0.0, max(float(np.quantile(errors, 0.995)) * 1.1, 1e-12))
-        axes.set_xlabel("out-of-distribution score (distance to training rows)")
-        axes.set_ylabel(f"absolute error of {label}")
-        axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1.0, 0.94))
-        return figure_files(figure, "error_by_distance")
 
 
 def _learning_curve(curve: Sequence[CurvePoint], baseline_mae: float, label: str) -> dict[str, bytes]:

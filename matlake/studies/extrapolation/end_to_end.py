@@ -33,7 +33,7 @@ from matlake.networks.training_history import best_epoch
 from matlake.studies.extrapolation.methods import FINE_TUNE, NETWORKS, SCRATCH, NetworkFit
 
 EPOCHS: Final = {SCRATCH: 150, FINE_TUNE: 75}
-"""Length of the cycle: pretrained weights have a shorter way to go. On a thousand phonon peaks CGCNN from scratch has
+"""Length of the cycle: pretrained weights need fewer epochs. On a thousand phonon peaks CGCNN from scratch has
 30 % less error after 150 epochs than after 60, on validation rows as on others."""
 
 STEPS: Final = 6000

@@ -11,8 +11,7 @@ from matlake.errors import EncoderError, TrainingError
 from matlake.extras import require_extra
 from matlake.networks.architectures import GRAPH_NETWORKS
 from matlake.store.lake import Lake
-from matlake.studies.extrapolation.methods import NETWORKS, Network
-from matlake.studies.extrapolation.request import ExtrapolationRequest
+from matlake.studies.extrapolation.methods import NETWORKS, ExtrapolationRequest, Network
 
 
 def networks_by_name(lake: Lake, request: ExtrapolationRequest, features: Sequence[str]) -> list[Network]:

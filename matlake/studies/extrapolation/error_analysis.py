@@ -1,8 +1,8 @@
 """When predictions fail: by what has been trained on, by the out-of-distribution score, and by a rule made of both."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,14 @@ from matlake.regress.uncertainty.applicability import FARTHEST
 from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.regress.uncertainty.reference_set import NEAREST, scores
 from matlake.store.searching.nearest import nearest_rows
-from matlake.studies.extrapolation.coverage_of_elements import BINS
 from matlake.studies.extrapolation.tasks import Task
 from matlake.studies.rows import StudyRows
+
+BINS: Final = (0, 1, 5, 10, 30, 100, 300)
+"""Training rows from which each bin of an error by element count begins."""
+
+Ends = tuple[int, int | None]
+"""Fewest and most training rows of a bin."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,16 @@ class FailureReport:
     count_correlation: float | None
     caught: float | None
 
+    def in_bins(self, bins: Sequence[Ends]) -> list[Group]:
+        """Return the errors in some bins by count, of no rows in those that it lacks."""
+        own = {(one.first, one.last): one.group for one in self.by_count}
+        return [own.get(ends, Group(0)) for ends in bins]
+
+
+def bins_of(reports: Iterable[FailureReport]) -> list[Ends]:
+    """Return the bins by count that any report has, ascending."""
+    return sorted({(one.first, one.last) for report in reports for one in report.by_count})
+
 
 def ood_scores(rows: StudyRows, task: Task, features: Sequence[str]) -> NDArray[np.float64]:
     """Return the out-of-distribution scores of tested rows, float64 [m], as a head on these features gives them."""
@@ -121,20 +136,16 @@ def ood_scores(rows: StudyRows, task: Task, features: Sequence[str]) -> NDArray[
 
 def pooled(parts: Sequence[RowErrors]) -> RowErrors:
     """Return the rows of several tasks as one."""
-    names = ("errors", "scores", "rarest", "discontinuous", "spread", "expected")
-    return RowErrors(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return RowErrors(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(RowErrors)))
 
 
 def failure_report(method: str, tested: RowErrors) -> FailureReport:
     """Say when predictions fail."""
     trusted = tested.trusted
     failed = tested.errors > tested.spread
-    bins = []
-    for first, following in pairwise([*BINS, None]):
-        inside = tested.rarest >= (first or 0)
-        inside &= tested.rarest < following if following is not None else True
-        if inside.any():
-            bins.append(Bin(first or 0, None if following is None else following - 1, _group(tested, inside)))
+    lasts = [*(following - 1 for following in BINS[1:]), None]
+    place = np.digitize(tested.rarest, BINS) - 1
+    bins = [Bin(BINS[i], lasts[i], _group(tested, place == i)) for i in np.unique(place)]
     return FailureReport(
         method=method,
         everything=_group(tested, np.ones(len(trusted), dtype=bool)),

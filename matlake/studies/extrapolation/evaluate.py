@@ -27,14 +27,16 @@ from matlake.studies.extrapolation.methods import (
     MEAN,
     NEAREST,
     SCRATCH,
+    ExtrapolationRequest,
     Method,
     Network,
 )
-from matlake.studies.extrapolation.report import ExtrapolationReport
-from matlake.studies.extrapolation.request import ExtrapolationRequest
-from matlake.studies.extrapolation.summary import Cell, Summary
+from matlake.studies.extrapolation.plots import counts_plot, errors_plot, scores_plot
+from matlake.studies.extrapolation.report import Cell, ExtrapolationReport, Summary
+from matlake.studies.extrapolation.tables import markdown, report_lines
 from matlake.studies.extrapolation.tasks import Task, make_task, read_rows
 from matlake.studies.measurement import Measurement
+from matlake.studies.report import document
 from matlake.studies.rows import StudyRows
 from matlake.studies.runner import OUT_OF_TIME, open_runner
 
@@ -60,30 +62,28 @@ class ExtrapolationResult:
 
     def document(self) -> dict[str, Any]:
         """Return what ``--json`` prints."""
-        measured = [cell.measurement for cell in self.cells if cell.measurement is not None]
-        return self.report.document() | {
+        return document(self.report) | {
             "measured": self.made,
-            "measurements": len(measured),
+            "measurements": sum(cell.measurement is not None for cell in self.cells),
             "out_of_time": self.out_of_time,
         }
 
     def lines(self) -> list[str]:
         """Return the same for people."""
-        from matlake.studies.extrapolation.tables import report_lines
-
         return report_lines(self.report) + [OUT_OF_TIME] * self.out_of_time
 
     def markdown(self) -> str:
         """Return the tables of a page."""
-        from matlake.studies.extrapolation.tables import markdown
-
         return markdown(self.report)
 
     def plots(self) -> dict[str, bytes]:
-        """Return all plots for which there is something to draw, as the content of PNG and SVG files by name."""
-        from matlake.studies.extrapolation.plots import draw_extrapolation_plots
+        """Return all plots for which there is something to draw, as the content of PNG and SVG files by name.
 
-        return draw_extrapolation_plots(self.report, self.rows, self.cells)
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        require_extra("plots", "the report of a comparison")
+        return errors_plot(self.report) | counts_plot(self.report) | scores_plot(self.report, self.rows, self.cells)
 
 
 def evaluate_extrapolation(
@@ -109,12 +109,11 @@ def evaluate_extrapolation(
         QueryError: ``where`` is not a predicate over ``materials``.
         SourceError: A training table is not there, or none of these encoders was trained on it.
         LakeError: The table of results cannot be read or written.
-        MissingExtraError: ONNX Runtime, scikit-learn or matplotlib is not installed; or torch, for networks.
+        MissingExtraError: ONNX Runtime or scikit-learn is not installed; or torch, for networks.
     """
     splits = request.checked_splits()
     onnx_runtime()
     require_extra("heads", "comparing models")
-    require_extra("plots", "the report of a comparison")
     sets = [tuple(f.feature for f in resolve_features(lake, list(features))) for features in request.features]
     letters = dict(zip(ascii_uppercase, dict.fromkeys(sets), strict=False))
     names = list(dict.fromkeys(feature for one in letters.values() for feature in one))
@@ -125,7 +124,9 @@ def evaluate_extrapolation(
     rows = read_rows(lake, request, resolve_features(lake, names), splits, networks=bool(trained))
     tasks, skipped = _tasks(rows, splits, request, progress)
     leakage = _Leakage(lake, rows, contents, request.policy)
-    order = list(_order(tasks, list(_methods(letters, request.models, trained))))
+    every = product(tasks, list(_methods(letters, request.models, trained)))
+    # quick ones first, then networks, one seed everywhere before the next
+    order = sorted(every, key=lambda one: (one[1].is_network, one[1].is_network and one[0].seed))
     refused = {(task.digest, method): why for task, method in order if (why := leakage.refusal(task, method))}
     done = 0
 
@@ -145,8 +146,7 @@ def evaluate_extrapolation(
                 progress.note(f"{task.split}, seed {task.seed}: {method.name}")
             measurement = None if refusal else measuring.measure(task, method, make=make)
             cells.append(Cell(task, method, measurement, refusal, *leakage.exposures(task, method)))
-    summary = Summary(rows, letters, tuple(range(request.seeds)))
-    report = summary.report(tasks, cells, few=request.few, policy=request.policy, skipped=skipped)
+    report = Summary(rows, letters, request).report(tasks, cells, skipped)
     return ExtrapolationResult(report, rows, tuple(cells), runner.made, runner.out_of_time)
 
 
@@ -214,10 +214,3 @@ def _methods(
         letter = next((key for key, names in encoders.items() if network.counterpart in names), next(iter(letters)))
         kind = SCRATCH if network.encoder is None else FINE_TUNE
         yield Method(kind, letter, (), network.name, (network.encoder,) if network.encoder else ())
-
-
-def _order(tasks: Sequence[Task], methods: Sequence[Method]) -> Iterator[tuple[Task, Method]]:
-    """Return each method in each task: quick ones first, then networks, one seed everywhere before the next."""
-    yield from ((task, method) for task, method in product(tasks, methods) if not method.is_network)
-    for seed in dict.fromkeys(task.seed for task in tasks):
-        yield from ((t, method) for t, method in product(tasks, methods) if method.is_network and t.seed == seed)

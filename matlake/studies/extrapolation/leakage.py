@@ -40,10 +40,10 @@ class Exposure:
         same_property: Whether the property tested is among them.
         how: ``NOTHING``, ``FROM_TABLE``, ``FROM_SPLIT`` or ``FROM_CARD``.
         tested: Rows tested.
-        compositions: Rows of them whose composition was trained on; at most so many, where its table is not given.
-        crystals: Rows of them whose very crystal was; None where its table is not given. The same material described in
+        compositions: Rows of them whose composition was trained on; at most so many without its table.
+        crystals: Rows of them whose very crystal was; None without its table. The same material described in
             two files is two crystals.
-        chosen_by: Rows whose composition chose the epoch; None where its table is not given.
+        chosen_by: Rows whose composition chose the epoch; None without its table.
     """
 
     encoder: str
@@ -122,12 +122,12 @@ def check_disjoint(contents: Mapping[str, Sequence[str]], train: NDArray[np.intp
         LeakageError: A content is on both sides.
     """
     for kind, hashes in contents.items():
-        trained = {hashes[row] for row in train.tolist()}
-        shared = [row for row in test.tolist() if hashes[row] in trained]
-        if shared:
+        every = np.asarray(hashes)
+        shared = test[np.isin(every[test], every[train])]
+        if len(shared):
             raise LeakageError(
                 f"{len(shared):,} of {len(test):,} tested rows have a {kind} that is trained on, the first is row "
-                f"{shared[0]} ({kind} {hashes[shared[0]]})",
+                f"{shared[0]} ({kind} {every[shared[0]]})",
                 "test on rows whose compositions are not trained on",
             )
 

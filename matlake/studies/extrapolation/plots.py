@@ -1,18 +1,18 @@
 """Plots of an extrapolation: errors with intervals, by training rows of the rarest element, by the score."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matlake.materials.units import quantity_of
+from matlake.plots.error_by_distance import error_by_distance_plot
 from matlake.plots.files import figure_files
-from matlake.plots.style import BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE, labelled, new_figure
-from matlake.studies.extrapolation.error_analysis import ood_scores
+from matlake.plots.style import BLUE, COLOURS, GREEN, MARKERS, ORANGE, labelled, new_figure
+from matlake.studies.extrapolation.error_analysis import bins_of, ood_scores
 from matlake.studies.extrapolation.methods import FINE_TUNE, HEAD, MEAN, NEAREST, SCRATCH
-from matlake.studies.extrapolation.report import ExtrapolationReport, MethodReport, SplitReport
-from matlake.studies.extrapolation.summary import Cell
+from matlake.studies.extrapolation.report import Cell, ExtrapolationReport, MethodReport, SplitReport
 from matlake.studies.extrapolation.tables import count_text
 from matlake.studies.rows import StudyRows
 
@@ -22,24 +22,8 @@ if TYPE_CHECKING:
 _LIGHT: Final = "#BBBBBB"
 _METHOD_COLOURS: Final = {MEAN: _LIGHT, NEAREST: _LIGHT, HEAD: BLUE, SCRATCH: ORANGE, FINE_TUNE: GREEN}
 _KINDS: Final = {HEAD: "head on embeddings", SCRATCH: "network from scratch", FINE_TUNE: "network fine-tuned"}
-_SHOWN_POINTS: Final = 4000
-_BINS: Final = 8
 _COLUMNS: Final = 3
 _LONGEST_NAME: Final = 24
-
-
-def draw_extrapolation_plots(report: ExtrapolationReport, rows: StudyRows, cells: Sequence[Cell]) -> dict[str, bytes]:
-    """Draw all plots for which there is something to draw.
-
-    Args:
-        report: What was found.
-        rows: The rows.
-        cells: Each method in each task.
-
-    Returns:
-        The content of PNG and SVG files by name.
-    """
-    return errors_plot(report) | counts_plot(report) | scores_plot(report, rows, cells)
 
 
 def errors_plot(report: ExtrapolationReport) -> dict[str, bytes]:
@@ -60,7 +44,7 @@ def errors_plot(report: ExtrapolationReport) -> dict[str, bytes]:
         for place, split in enumerate(shown, start=1):
             axes = figure.add_subplot(lines, columns, place)
             _bars(axes, split)
-            axes.set_xlabel(f"RMSE{f' ({report.unit})' if report.unit else ''}\n{split.split}")
+            axes.set_xlabel(f"{labelled('RMSE', report.unit)}\n{split.split}")
         patches = [Patch(color=_METHOD_COLOURS[kind], label=label) for kind, label in _KINDS.items()]
         figure.legend(handles=patches, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
         return figure_files(figure, "extrapolation_errors")
@@ -75,25 +59,16 @@ def counts_plot(report: ExtrapolationReport) -> dict[str, bytes]:
     found = report.pooled_shown
     if not found:
         return {}
-    bins = sorted({(part.first, part.last) for one in found for part in one.by_count}, key=lambda ends: ends[0])
+    bins = bins_of(found)
+    labels = [
+        f"{count_text(*ends).removesuffix(' rows')}\n({group.rows:,})"
+        for ends, group in zip(bins, found[0].in_bins(bins), strict=True)
+    ]
     with new_figure(5.2, 3.6) as figure:
         axes = figure.add_subplot()
-        for number, failures in enumerate(found):
-            of_bin = {(part.first, part.last): part.group for part in failures.by_count}
-            values = [of_bin[ends].mae if ends in of_bin else np.nan for ends in bins]
-            axes.plot(
-                np.arange(len(bins)),
-                np.array(values, dtype=float),
-                color=COLOURS[number % len(COLOURS)],
-                marker=MARKERS[number % len(MARKERS)],
-                markersize=4,
-                linewidth=1.2,
-                label=failures.method,
-            )
-        rows = [sum(part.group.rows for part in found[0].by_count if (part.first, part.last) == ends) for ends in bins]
-        labels = [
-            f"{count_text(*ends).removesuffix(' rows')}\n({count:,})" for ends, count in zip(bins, rows, strict=True)
-        ]
+        for failures, colour, marker in zip(found, cycle(COLOURS), cycle(MARKERS), strict=False):
+            maes = np.array([group.mae for group in failures.in_bins(bins)], dtype=float)
+            axes.plot(maes, color=colour, marker=marker, markersize=4, linewidth=1.2, label=failures.method)
         axes.set_xticks(range(len(bins)), labels)
         axes.set_ylim(bottom=0.0)
         axes.set_xlabel("training rows with the material's rarest element (tested rows)")
@@ -108,29 +83,19 @@ def scores_plot(report: ExtrapolationReport, rows: StudyRows, cells: Sequence[Ce
     Returns:
         ``extrapolation_scores``; nothing where no head was measured.
     """
-    scores, errors, discontinuous = _head_errors(report, rows, cells)
-    if not len(scores):
+    heads = {split.split: split.decoupled for split in report.splits}
+    found = []
+    for cell in cells:
+        errors = cell.errors(rows.matrix.y)
+        if errors is not None and cell.method.kind == HEAD and heads.get(cell.task.split) == cell.method.name:
+            scores = ood_scores(rows, cell.task, cell.method.features)
+            found.append((scores, errors, cell.task.continuity.discontinuous))
+    if not found:
         return {}
-    shown = np.sort(np.random.default_rng(0).permutation(len(scores))[:_SHOWN_POINTS])
-    with new_figure(5.2, 3.6) as figure:
-        axes = figure.add_subplot()
-        axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle="--")
-        for chosen, colour, label in (
-            (~discontinuous[shown], BLUE, "continuous"),
-            (discontinuous[shown], ORANGE, "discontinuous"),
-        ):
-            axes.scatter(
-                scores[shown][chosen], errors[shown][chosen], s=8, color=colour, alpha=0.35, linewidths=0, label=label
-            )
-        parts = [part for part in np.array_split(np.argsort(scores, kind="stable"), _BINS) if len(part)]
-        medians = [(float(np.median(scores[part])), float(np.median(errors[part]))) for part in parts]
-        axes.plot(*zip(*medians, strict=True), color="black", marker="o", markersize=4, label="median of an eighth")
-        axes.set_xlim(0.0, float(np.quantile(scores, 0.995)) * 1.05 + 1e-12)
-        axes.set_ylim(0.0, float(np.quantile(errors, 0.99)) * 1.1 + 1e-12)
-        axes.set_xlabel("out-of-distribution score (distance to training rows; no unit)")
-        axes.set_ylabel(f"absolute error of {labelled(quantity_of(report.target), report.unit)}")
-        axes.legend(frameon=False, fontsize=8)
-        return figure_files(figure, "extrapolation_scores")
+    scores, errors, discontinuous = map(np.concatenate, zip(*found, strict=True))
+    groups = {"continuous": ~discontinuous, "discontinuous": discontinuous}
+    about = {"quantity": quantity_of(report.target), "unit": report.unit}
+    return error_by_distance_plot("extrapolation_scores", scores, errors, groups, **about)
 
 
 def _measured(split: SplitReport) -> list[MethodReport]:
@@ -153,20 +118,3 @@ def _bars(axes: "Axes", split: SplitReport) -> None:
 def _short(name: str, split: SplitReport) -> str:
     shown = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
     return f"{shown} *" if name == split.decoupled else shown
-
-
-def _head_errors(
-    report: ExtrapolationReport, rows: StudyRows, cells: Sequence[Cell]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Return scores, errors and discontinuity of the tested rows, by the decoupled head of each split."""
-    heads = {split.split: split.decoupled for split in report.splits}
-    scores, errors, discontinuous = [], [], []
-    for cell in cells:
-        found = cell.errors(rows.matrix.y)
-        if found is not None and cell.method.kind == HEAD and heads.get(cell.task.split) == cell.method.name:
-            scores.append(ood_scores(rows, cell.task, cell.method.features))
-            errors.append(found)
-            discontinuous.append(cell.task.continuity.discontinuous)
-    if not scores:
-        return np.empty(0), np.empty(0), np.empty(0, dtype=bool)
-    return np.concatenate(scores), np.concatenate(errors), np.concatenate(discontinuous)

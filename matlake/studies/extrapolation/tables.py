@@ -5,9 +5,10 @@ from typing import Final
 
 from matlake.materials.periodic_table import BLOCKS
 from matlake.regress.uncertainty.applicability import FARTHEST
-from matlake.studies.extrapolation.error_analysis import FailureReport, Group
+from matlake.studies.extrapolation.error_analysis import FailureReport, Group, bins_of
 from matlake.studies.extrapolation.leakage import NOTHING, Exposure
-from matlake.studies.extrapolation.report import NOT_RUN, PARTLY, ExtrapolationReport, MethodReport, SplitReport
+from matlake.studies.extrapolation.report import ExtrapolationReport, MethodReport, SplitReport
+from matlake.studies.measurement import State
 from matlake.studies.report import ABSENT, Notes, Table, as_markdown, as_text, formatted, interval_text, number
 
 _CORRELATION: Final = ".2f"
@@ -61,10 +62,10 @@ def _split(split: SplitReport) -> Iterator[Table | Notes]:
 def _method_row(method: MethodReport, split: SplitReport) -> list[str]:
     name = method.method + ("*" if method.method == split.decoupled else "")
     name += "†" if method.method == split.best_on_test else ""
-    if method.state == PARTLY:
+    if method.state == State.PARTLY:
         name += f" ({len(method.seeds)} of {len(split.labels)} seeds)"
     outside = ABSENT
-    if method.state != NOT_RUN and method.rmse is not None and method.exposures:
+    if method.rmse is not None and method.exposures:
         known = f"{number(method.outside_rmse)} ({method.outside_rows:,})"
         outside = known if method.outside_rows else "no such rows"
     return [
@@ -96,15 +97,14 @@ def _notes(split: SplitReport) -> list[str]:
 def _failures(split: SplitReport) -> Table:
     """Return MAEs by what is known before a prediction is trusted, of the methods that are shown."""
     known = [found for name in split.shown if (found := split.failure(name))]
-    counts = sorted({(part.first, part.last) for found in known for part in found.by_count}, key=lambda ends: ends[0])
+    counts = bins_of(known)
     heading = ["MAE (rows)", "continuous", "discontinuous", "score ≤ 1", "score > 1", "trusted", "low confidence"]
     heading.append("rank correlation with score")
     rows = []
     for found in known:
         groups = [found.continuous, found.discontinuous, found.near, found.far, found.trusted, found.low_confidence]
-        bins = {(part.first, part.last): part.group for part in found.by_count}
-        cells = [*map(_group, groups), formatted(found.score_correlation, _CORRELATION)]
-        rows.append([found.method, *cells, *(_group(bins.get(ends)) for ends in counts)])
+        correlation = formatted(found.score_correlation, _CORRELATION)
+        rows.append([found.method, *map(_group, groups), correlation, *map(_group, found.in_bins(counts))])
     return Table([*heading, *(count_text(*ends) for ends in counts)], rows, {"MAE (rows)"})
 
 
@@ -144,6 +144,6 @@ def _trained_on(exposures: Sequence[Exposure]) -> str:
     return "; ".join(dict.fromkeys(parts)) or ABSENT
 
 
-def _group(group: Group | None) -> str:
+def _group(group: Group) -> str:
     """Return the MAE of a group and its rows."""
-    return ABSENT if group is None or not group.rows else f"{number(group.mae)} ({group.rows:,})"
+    return ABSENT if not group.rows else f"{number(group.mae)} ({group.rows:,})"

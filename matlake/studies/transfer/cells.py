@@ -3,40 +3,11 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from matlake.regress.regressors import Parameters
-from matlake.studies.measurement import Measurement
+from matlake.studies.measurement import Measurement, State
 from matlake.studies.transfer.configurations import BASE, CONFIGURATIONS
-from matlake.studies.transfer.stages import FOLDS, TEST, VALIDATION
-from matlake.studies.transfer.successive_halving import FINAL
-
-SCRATCH: Final = "SC:"
-"""Names of the study's configurations that learn from the target's rows alone begin so."""
-
-MORE_SCRATCH: Final = "SC+:"
-"""Likewise, of those that the study does not have."""
-
-TRANSFER: Final = "TL:"
-"""Names of the study's configurations that use a pretrained encoder begin so."""
-
-MORE_TRANSFER: Final = "TL+:"
-"""Likewise, of those that the study does not have."""
-
-MEASURED: Final = "measured"
-"""In the last round, and on the test rows."""
-
-UNTESTED: Final = "untested"
-"""In the last round, not yet on the test rows."""
-
-EARLY: Final = "early rungs only"
-"""Dropped by the search, or the search was stopped before its last round."""
-
-FAILED: Final = "failed"
-"""Nothing of it could be measured in the last round, or its winner not on the test rows."""
-
-NOT_RUN: Final = "not run"
-"""No measurement at all."""
+from matlake.studies.transfer.stages import FINAL, FOLDS, TEST, VALIDATION
 
 
 @dataclass(frozen=True)
@@ -45,7 +16,7 @@ class Cell:
 
     Attributes:
         configuration: Its name.
-        state: ``MEASURED``, ``UNTESTED``, ``EARLY``, ``FAILED`` or ``NOT_RUN``.
+        state: See ``State``.
         features: ``NAME@LAYER`` of each feature of the winner; empty where there is none, as are all of the following.
         model: Kind of regressor, or how an encoder's weights are used.
         parameters: Its parameters.
@@ -60,7 +31,7 @@ class Cell:
     """
 
     configuration: str
-    state: str = NOT_RUN
+    state: State = State.NOT_RUN
     features: tuple[str, ...] = ()
     model: str = ""
     parameters: Parameters | None = None
@@ -72,11 +43,6 @@ class Cell:
     fold_mae_std: float | None = None
     seconds: float = 0.0
     error: str = ""
-
-    @property
-    def is_tried(self) -> bool:
-        """Whether anything was measured, or failed to be."""
-        return self.state != NOT_RUN
 
 
 def cells_of(measurements: Sequence[Measurement]) -> tuple[Cell, ...]:
@@ -121,14 +87,14 @@ def _cell(configuration: str, measurements: list[Measurement]) -> Cell:
     if not alive:
         error = next((m.error for m in [*final, *validated] if m.error), "")
         early = not final and any(m.is_measured for m in validated)
-        state = EARLY if early else FAILED if validated else NOT_RUN
-        return Cell(configuration, state, seconds=seconds, error=error if state == FAILED else "")
+        state = State.EARLY if early else State.FAILED if validated else State.NOT_RUN
+        return Cell(configuration, state, seconds=seconds, error=error if state == State.FAILED else "")
     winner = min(alive, key=lambda m: (m.mae, len(m.features), identity(m)))
     test, folds = (_of_winner(measurements, stage, winner) for stage in (TEST, FOLDS))
     tested = test if test is not None and test.is_measured else None
     return Cell(
         configuration,
-        MEASURED if tested else UNTESTED if test is None else FAILED,
+        State.MEASURED if tested else State.UNTESTED if test is None else State.FAILED,
         features=winner.features,
         model=winner.model,
         parameters=winner.parameters,

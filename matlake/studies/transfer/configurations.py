@@ -1,9 +1,10 @@
-"""The methods that a transfer study compares, under the names of the cross-property study.
+"""What a transfer study is asked for: the methods that it compares, under the names of the cross-property study.
 
 Gupta et al., Nat. Commun. 12, 6595 (2021): SC is from scratch, TL by transfer; ML is a regressor, DL a network; EF are
 element fractions, PA physical attributes. What the study does not have is marked with ``+``.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,10 +73,12 @@ SLOW: Final = ("bagging",)
 BEYOND: Final = ("svr", "kernel-ridge", "extra-trees", "adaboost")
 """Regressors of what goes beyond the study."""
 
+ELEMNET: Final = "elemnet"
+
 NETWORKS: Final[dict[str, str]] = {
-    SC_DL_EF: "elemnet",
-    SC_DL_PA: "elemnet",
-    TL_DL: "elemnet",
+    SC_DL_EF: ELEMNET,
+    SC_DL_PA: ELEMNET,
+    TL_DL: ELEMNET,
     FINE_TUNE: "fine-tune",
     MOD_FINE_TUNE: "mod-fine-tune",
     FREEZING: "freezing",
@@ -87,6 +90,44 @@ ON_MANY_ROWS: Final = frozenset(CONFIGURATIONS) - {SC_DL_PA, TL_DL, FINE_TUNE, F
 
 FIRST_LAYERS: Final = 4
 """Layers of a source that are tried where a target has many rows: those that transfer best in the study."""
+
+SMALL: Final = 8000
+"""Rows up to which a target gets every configuration and every layer."""
+
+
+@dataclass(frozen=True)
+class TransferRequest:
+    """What to evaluate.
+
+    Attributes:
+        targets: Numeric property columns; default: all.
+        sources: Encoders of compositions; default: the registered ElemNets.
+        configurations: Names, comma-separated; default: all.
+        dataset: Only this dataset.
+        where: Only rows of ``materials`` that this SQL predicate selects.
+        split_column: Column that says ``test`` for the rows to test on; default: a tenth of the compositions.
+        features: Embedded layers of encoders of crystals, to put beside the others.
+        name: Of the evaluation: a later one of the same name resumes it.
+        small: Targets with more rows get fewer configurations and layers.
+        folds: Of the cross-validation of what was chosen; 0 for none.
+        curves: Whether to measure learning curves.
+        seconds: Time after which nothing is begun; None for no limit.
+        seed: Of all that is drawn.
+    """
+
+    targets: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    configurations: str | None = None
+    dataset: str | None = None
+    where: str | None = None
+    split_column: str | None = None
+    features: tuple[str, ...] = ()
+    name: str = "transfer"
+    small: int = SMALL
+    folds: int = 5
+    curves: bool = True
+    seconds: float | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,12 +158,7 @@ def parse_configurations(text: str | None) -> tuple[str, ...]:
     """
     if text is None:
         return tuple(CONFIGURATIONS)
-    names: list[str] = []
-    for part in text.split(","):
-        if names and names[-1].count("(") > names[-1].count(")"):
-            names[-1] += f",{part.strip()}"
-        else:
-            names.append(part.strip())
+    names = [re.sub(r",\s+", ",", name.strip()) for name in re.split(r",(?![^(]*\))", text)]
     for name in names:
         if name not in CONFIGURATIONS:
             raise TrainingError(f"unknown configuration {name!r}", f"configurations: {'; '.join(CONFIGURATIONS)}")
@@ -132,3 +168,8 @@ def parse_configurations(text: str | None) -> tuple[str, ...]:
 def is_transfer(configuration: str) -> bool:
     """Say whether a configuration uses a pretrained encoder."""
     return configuration.startswith("TL")
+
+
+def goes_beyond(configuration: str) -> bool:
+    """Say whether the study does not have a configuration."""
+    return configuration.startswith(("SC+", "TL+"))

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,52 +19,14 @@ from matlake.store.lake import Lake
 from matlake.studies.measurement import Measurement
 from matlake.studies.runner import OUT_OF_TIME, open_runner
 from matlake.studies.statistics import Correlations, target_correlations
-from matlake.studies.transfer.configurations import parse_configurations
-from matlake.studies.transfer.feature_reader import FeatureReader
-from matlake.studies.transfer.fitting import Fitter
+from matlake.studies.transfer.configurations import TransferRequest, parse_configurations
+from matlake.studies.transfer.plots import draw_transfer_plots
 from matlake.studies.transfer.report import TargetFacts, TransferReport, summarise
 from matlake.studies.transfer.search import Plan, expected_measurements, search
 from matlake.studies.transfer.stages import SCHEMA
-from matlake.studies.transfer.target_rows import TargetRows, read_target
-from matlake.studies.transfer.trials import TrialRunner
-
-SMALL: Final = 8000
-"""Rows up to which a target gets every configuration and every layer."""
-
-
-@dataclass(frozen=True)
-class TransferRequest:
-    """What to evaluate.
-
-    Attributes:
-        targets: Numeric property columns; default: all.
-        sources: Encoders of compositions; default: the registered ElemNets.
-        configurations: Names, comma-separated; default: all.
-        dataset: Only this dataset.
-        where: Only rows of ``materials`` that this SQL predicate selects.
-        split_column: Column that says ``test`` for the rows to test on; default: a tenth of the compositions.
-        features: Embedded layers of encoders of crystals, to put beside the others.
-        name: Of the evaluation: a later one of the same name resumes it.
-        small: Targets with more rows get fewer configurations and layers.
-        folds: Of the cross-validation of what was chosen; 0 for none.
-        curves: Whether to measure learning curves.
-        seconds: Time after which nothing is begun; None for no limit.
-        seed: Of all that is drawn.
-    """
-
-    targets: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    configurations: str | None = None
-    dataset: str | None = None
-    where: str | None = None
-    split_column: str | None = None
-    features: tuple[str, ...] = ()
-    name: str = "transfer"
-    small: int = SMALL
-    folds: int = 5
-    curves: bool = True
-    seconds: float | None = None
-    seed: int = 0
+from matlake.studies.transfer.tables import markdown, report_lines
+from matlake.studies.transfer.target_rows import FeatureReader, TargetRows, read_target
+from matlake.studies.transfer.trials import Fitter, TrialRunner
 
 
 @dataclass(frozen=True)
@@ -102,8 +64,6 @@ class TransferResult:
 
     def lines(self) -> list[str]:
         """Return the same for people."""
-        from matlake.studies.transfer.tables import report_lines
-
         lines = report_lines(self.report)
         lines += [f"{name} was not evaluated: {reason}" for name, reason in self.skipped.items()]
         if self.left_out:
@@ -113,14 +73,15 @@ class TransferResult:
 
     def markdown(self) -> str:
         """Return the tables of a page."""
-        from matlake.studies.transfer.tables import markdown
-
         return markdown(self.report)
 
     def plots(self) -> dict[str, bytes]:
-        """Return all plots for which there is something to draw, as the content of PNG and SVG files by name."""
-        from matlake.studies.transfer.plots import draw_transfer_plots
+        """Return all plots for which there is something to draw, as the content of PNG and SVG files by name.
 
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        require_extra("plots", "the report of a comparison")
         return draw_transfer_plots(self.measurements, self.report, self.correlations)
 
 
@@ -140,23 +101,16 @@ def evaluate_transfer(
         TrainingError: An unknown configuration, target or source, or no target that can be evaluated.
         EncoderError: No such encoder.
         LakeError: The table of results cannot be read or written.
-        MissingExtraError: ONNX Runtime, scikit-learn or matplotlib is not installed; or torch, for networks.
+        MissingExtraError: ONNX Runtime or scikit-learn is not installed; or torch, for networks.
     """
     check_name(request.name)
     onnx_runtime()
     require_extra("heads", "comparing models")
-    require_extra("plots", "the report of a comparison")
     reader, fitter = FeatureReader(lake), Fitter(lake)
     features = tuple(f.feature for f in resolve_features(lake, list(request.features))) if request.features else ()
     request = replace(request, features=features)
-    plan = Plan(
-        configurations=parse_configurations(request.configurations),
-        sources={name: reader.layers(name) for name in request.sources or _all_sources(lake)},
-        features=features,
-        small=request.small,
-        folds=request.folds,
-        curves=request.curves,
-    )
+    sources = {name: reader.layers(name) for name in request.sources or _all_sources(lake)}
+    plan = Plan(request, parse_configurations(request.configurations), sources)
     targets, skipped = _read_targets(lake, request, progress)
     expected = {target.name: expected_measurements(plan, len(target.y)) for target in targets}
     measurements: dict[str, Measurement] = {}
@@ -198,12 +152,11 @@ def _read_targets(lake: Lake, request: TransferRequest, progress: Progress) -> t
     for name in request.targets:
         if name not in known:
             raise TrainingError(f"the lake has no numeric column {name!r}", f"columns: {', '.join(known) or 'none'}")
-    about = {name: getattr(request, name) for name in ("dataset", "where", "split_column", "features", "seed")}
     found: list[TargetRows] = []
     skipped: dict[str, str] = {}
     for name in dict.fromkeys(request.targets or known):
         try:
-            found.append(read_target(lake, name, **about))
+            found.append(read_target(lake, name, request))
         except TrainingError as error:
             skipped[name] = str(error)
     if not found:

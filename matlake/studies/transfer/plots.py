@@ -1,19 +1,22 @@
 """Plots of a transfer study: error ratios of targets, layers of sources, learning curves, correlations of targets."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.layer_ref import LayerRef
 from matlake.plots.files import figure_files
 from matlake.plots.style import BLUE, GREY, ORANGE, labelled, new_figure
 from matlake.studies.measurement import Measurement
 from matlake.studies.statistics import FEWEST_COMMON, Correlations, clustered_order
-from matlake.studies.transfer.cells import MORE_SCRATCH, MORE_TRANSFER, SCRATCH, TRANSFER, best_cell, identity
-from matlake.studies.transfer.layers import layer_errors
+from matlake.studies.transfer.cells import best_cell, identity
+from matlake.studies.transfer.configurations import TL_ML
 from matlake.studies.transfer.report import ALL_SC, ALL_TL, PAPER_SC, PAPER_TL, TargetReport, TransferReport
-from matlake.studies.transfer.stages import CURVE, TEST
+from matlake.studies.transfer.stages import CURVE, SCREEN, TEST, VALIDATION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,20 +29,66 @@ _FINE: Final = 2.2
 _SMALL: Final = 12
 """Targets up to which cells are so large that numbers fit in."""
 
-
 _SIDES: Final = (
-    ("best from scratch", (SCRATCH, MORE_SCRATCH), ORANGE, "s"),
-    ("best that transfers", (TRANSFER, MORE_TRANSFER), BLUE, "o"),
+    ("best from scratch", "SC", ORANGE, "s"),
+    ("best that transfers", "TL", BLUE, "o"),
 )
 _COLUMNS: Final = 4
-
 
 Curve = list[tuple[int, float]]
 """Rows fitted to and the MAE on the test rows, ascending."""
 
 
+@dataclass(frozen=True)
+class LayerErrors:
+    """Validation errors by source and layer, relative to the best layer of all sources.
+
+    Attributes:
+        sources: Names of the s encoders.
+        layers: Names of the l layers: numbers first, ascending.
+        relative: float64 [s, l], geometric mean over targets of the MAE over the smallest one of the target; NaN where
+            a source has no such layer.
+        targets: On which all layers were measured; only these count, for means over different targets cannot be
+            compared.
+    """
+
+    sources: tuple[str, ...]
+    layers: tuple[str, ...]
+    relative: NDArray[np.float64]
+    targets: tuple[str, ...]
+
+
+def layer_errors(measurements: Iterable[Measurement]) -> LayerErrors:
+    """Compare the layers of all sources by the better of the regressors that all are tried with.
+
+    Args:
+        measurements: Of any targets; those in which layers are screened are used.
+    """
+    best: dict[str, dict[tuple[str, str], float]] = {}
+    for m in measurements:
+        screened = m.stage == VALIDATION and m.round == SCREEN.number and m.method == TL_ML
+        if screened and len(m.features) == 1 and m.is_measured:
+            ref = LayerRef.parse(m.features[0])
+            of_target = best.setdefault(m.target, {})
+            place = ref.encoder, ref.layer or ""
+            of_target[place] = min(of_target.get(place, math.inf), m.mae or 0.0)
+    places = {place for of_target in best.values() for place in of_target}
+    complete = {target: errors for target, errors in best.items() if set(errors) == places and min(errors.values()) > 0}
+    sources = tuple(sorted({source for source, _ in places}))
+    layers = tuple(sorted({layer for _, layer in places}, key=_natural))
+    relative = np.full((len(sources), len(layers)), np.nan)
+    for source, layer in places if complete else ():
+        logarithms = [math.log(errors[source, layer] / min(errors.values())) for errors in complete.values()]
+        relative[sources.index(source), layers.index(layer)] = math.exp(math.fsum(logarithms) / len(complete))
+    return LayerErrors(sources, layers, relative, tuple(complete))
+
+
+def _natural(layer: str) -> tuple[bool, int, str]:
+    return (False, int(layer), "") if layer.isdecimal() else (True, 0, layer)
+
+
 def draw_transfer_plots(
-    measurements: Sequence[Measurement], report: TransferReport, correlations: Correlations | None = None
+    measurements: Sequence[Measurement], report: TransferReport, correlations: Correlations
 ) -> dict[str, bytes]:
     """Draw all plots of a study for which there is something to draw.
 
@@ -51,8 +100,8 @@ def draw_transfer_plots(
     Returns:
         The content of PNG and SVG files by name.
     """
-    drawn = ratio_plot(report) | layers_plot(measurements) | learning_curves_plot(measurements, report)
-    return drawn | correlation_plot(correlations) if correlations is not None else drawn
+    of_targets = ratio_plot(report) | learning_curves_plot(measurements, report)
+    return of_targets | layers_plot(measurements) | correlation_plot(correlations)
 
 
 def ratio_plot(report: TransferReport) -> dict[str, bytes]:
@@ -79,12 +128,8 @@ def ratio_plot(report: TransferReport) -> dict[str, bytes]:
         axes.hlines(places, 0.0, 1.0, transform=axes.get_yaxis_transform(), color="0.92", linewidth=0.6, zorder=0)
         axes.axvline(1.0, color=GREY, linewidth=0.8, linestyle="--", zorder=1)
         for column, (label, _, _, colour, marker) in enumerate(series):
-            look: dict[str, Any] = {
-                "color": colour,
-                "markerfacecolor": "none" if column else colour,
-                "markersize": 5 - column,
-            }
-            axes.plot(known[:, column], places, marker, label=label, zorder=2, **look)
+            axes.plot(known[:, column], places, marker, label=label, zorder=2, color=colour,
+                      markerfacecolor="none" if column else colour, markersize=5 - column)  # fmt: skip
         axes.set_xscale("log")
         axes.set_xlim(min(low, 0.97) / 1.04, max(high, 1.03) * 1.04)
         axes.xaxis.set_major_locator(FixedLocator(_FINE_TICKS if high < _FINE * low else _COARSE_TICKS))
@@ -220,8 +265,8 @@ def _curves(measurements: Sequence[Measurement], target: TargetReport) -> dict[s
             points.setdefault((m.method, identity(m)), {})[m.fit_rows] = m.mae
     known = [cell for cell in target.cells if len(points.get((cell.configuration, identity(cell)), ())) > 1]
     found = {}
-    for side, prefixes, _, _ in _SIDES:
-        if cell := best_cell(known, *prefixes):
+    for side, prefix, _, _ in _SIDES:
+        if cell := best_cell(known, prefix):
             found[side] = sorted(points[cell.configuration, identity(cell)].items())
     return found
 

@@ -10,17 +10,14 @@ from matlake.studies.measurement import Measurement
 from matlake.studies.transfer.configurations import (
     ATTRIBUTES,
     BEYOND,
-    FINE_TUNE,
+    ELEMNET,
     FIRST_LAYERS,
     FRACTIONS,
-    FREEZING,
-    MOD_FINE_TUNE,
     NETWORKS,
     ON_MANY_ROWS,
     PREDICTION,
     REGRESSORS,
     SC_BOTH,
-    SC_DL_EF,
     SC_DL_PA,
     SC_ENSEMBLE,
     SC_ML_EF,
@@ -31,10 +28,11 @@ from matlake.studies.transfer.configurations import (
     TL_DL,
     TL_ENSEMBLE,
     TL_ML,
+    TransferRequest,
     Trial,
     is_transfer,
 )
-from matlake.studies.transfer.successive_halving import FINAL, SCREEN, SHORTLIST, SHORTLIST_OF_MANY
+from matlake.studies.transfer.stages import FINAL, SCREEN, SHORTLIST, SHORTLIST_OF_MANY
 from matlake.studies.transfer.target_rows import TargetRows
 from matlake.studies.transfer.trials import CURVE_SHARES, TrialRunner, trial_of
 
@@ -56,28 +54,23 @@ class Plan:
     """What an evaluation tries.
 
     Attributes:
+        request: What is asked for. Its features are for ``TL+:Concat``; targets with more rows than ``small`` get only
+            what decides there: see ``ON_MANY_ROWS`` and ``FIRST_LAYERS``.
         configurations: Keys of ``CONFIGURATIONS``.
         sources: Encoders of compositions, each with its hidden layers in order.
-        features: Embedded layers of encoders of crystals, for ``TL+:Concat``.
-        small: Targets with more rows get only what decides there: see ``ON_MANY_ROWS`` and ``FIRST_LAYERS``.
-        folds: Of the cross-validation of what was chosen; 0 for none.
-        curves: Whether to measure learning curves.
     """
 
+    request: TransferRequest
     configurations: tuple[str, ...]
     sources: dict[str, tuple[str, ...]]
-    features: tuple[str, ...]
-    small: int
-    folds: int
-    curves: bool
 
     def configurations_for(self, rows: int) -> tuple[str, ...]:
         """Return the configurations that are run for a target of so many rows."""
-        return tuple(name for name in self.configurations if rows <= self.small or name in ON_MANY_ROWS)
+        return tuple(name for name in self.configurations if rows <= self.request.small or name in ON_MANY_ROWS)
 
     def layers_for(self, rows: int) -> list[str]:
         """Return the layers that are screened for a target of so many rows."""
-        most = None if rows <= self.small else FIRST_LAYERS
+        most = None if rows <= self.request.small else FIRST_LAYERS
         return [layer for layers in self.sources.values() for layer in layers[:most]]
 
 
@@ -114,9 +107,9 @@ def search(trials: TrialRunner, plan: Plan) -> None:
             trials.ensemble(name, members)
     for side in (False, True):
         best = next((m for m in winners if is_transfer(m.method) is side), None)
-        if best is not None and plan.folds:
-            trials.cross_validate(trial_of(best), plan.folds)
-        if best is not None and plan.curves:
+        if best is not None and plan.request.folds:
+            trials.cross_validate(trial_of(best), plan.request.folds)
+        if best is not None and plan.request.curves:
             trials.learning_curve(trial_of(best))
 
 
@@ -128,7 +121,7 @@ def expected_measurements(plan: Plan, rows: int) -> int:
     shortlisted = sum(len(models) for _, _, models in candidates)
     regressors = len({name for name, _, _ in candidates})
     networks = len(_networks(wanted, layers))
-    chosen = 2 * (bool(plan.folds) + len(CURVE_SHARES) * plan.curves)
+    chosen = 2 * (bool(plan.request.folds) + len(CURVE_SHARES) * plan.request.curves)
     return len(SCOUTS) * len(layers) + shortlisted + regressors * (2 * LEADERS + FINALISTS) + 2 * networks + chosen + 5
 
 
@@ -149,21 +142,21 @@ def _candidates(
     first: dict[str, str] = {}
     for layer in layers:
         first.setdefault(LayerRef.parse(layer).encoder, layer)
-    best = layers[:1]
+    best, crystals = layers[:1], list(plan.request.features)
     several = list(first.values())[:_SIDE_BY_SIDE]
     outputs = [str(LayerRef(source, PREDICTION)) for source in plan.sources]
     together = [[ATTRIBUTES, *best], [ATTRIBUTES, FRACTIONS, *best]]
     together += [[ATTRIBUTES, *outputs], [ATTRIBUTES, FRACTIONS, *outputs]]
-    if rows <= plan.small:
+    if rows <= plan.request.small:
         together += [[ATTRIBUTES, *several], several]
-    if plan.features:
-        together += [list(plan.features), [ATTRIBUTES, *best, *plan.features]]
+    if crystals:
+        together += [crystals, [ATTRIBUTES, *best, *crystals]]
     found = [
         (SC_ML_EF, (FRACTIONS,), REGRESSORS),
         (SC_ML_PA, (ATTRIBUTES,), REGRESSORS),
         (SC_BOTH, (FRACTIONS, ATTRIBUTES), BEYOND),
-        *((TL_ML, (layer,), REGRESSORS) for layer in layers[: LAYERS_KEPT if rows <= plan.small else 2]),
-        *((TL_CONCAT, features, BEYOND) for features in dict.fromkeys(map(tuple, together)) if layers or plan.features),
+        *((TL_ML, (layer,), REGRESSORS) for layer in layers[: LAYERS_KEPT if rows <= plan.request.small else 2]),
+        *((TL_CONCAT, features, BEYOND) for features in dict.fromkeys(map(tuple, together)) if layers or crystals),
     ]
     return [candidate for candidate in found if candidate[0] in wanted]
 
@@ -171,13 +164,13 @@ def _candidates(
 def _able(models: Iterable[str], target: TargetRows, plan: Plan) -> list[str]:
     """Return the regressors that are meant for so many rows; bagging, the slowest by far, only for few."""
     rows = len(target.pool)
-    slow = SLOW if len(target.y) > plan.small else ()
+    slow = SLOW if len(target.y) > plan.request.small else ()
     return [name for name in models if name not in slow and ((most := MODELS[name].max_rows) is None or rows <= most)]
 
 
 def _finalists(trials: TrialRunner, shortlist: list[Trial], plan: Plan) -> list[Trial] | None:
     """Return the best trials of each configuration, after trying other parameters of some; None without time."""
-    few = len(trials.target.y) > plan.small
+    few = len(trials.target.y) > plan.request.small
     halving = SHORTLIST_OF_MANY if few else SHORTLIST
     measured = trials.validate(shortlist, halving)
     models = _best_of_each(measured, lambda m: (m.method, m.model))
@@ -203,17 +196,13 @@ def _finalists(trials: TrialRunner, shortlist: list[Trial], plan: Plan) -> list[
 
 def _networks(wanted: tuple[str, ...], layers: list[str]) -> list[Trial]:
     """Return the trials of networks: on the best layer, and from the source that it is of."""
-    features = {SC_DL_EF: FRACTIONS, SC_DL_PA: ATTRIBUTES, FINE_TUNE: FRACTIONS, MOD_FINE_TUNE: FRACTIONS}
-    features[FREEZING] = FRACTIONS
-    if layers:
-        features[TL_DL] = layers[0]
-    trials = []
-    for configuration, model in NETWORKS.items():
-        starts = configuration in (FINE_TUNE, MOD_FINE_TUNE, FREEZING)
-        if configuration in wanted and configuration in features and (layers or not starts):
-            name = f"{model}:{LayerRef.parse(layers[0]).encoder}" if starts else model
-            trials.append(Trial(configuration, (features[configuration],), name))
-    return trials
+    features = {SC_DL_PA: ATTRIBUTES} | ({TL_DL: layers[0]} if layers else {})
+    source = f":{LayerRef.parse(layers[0]).encoder}" if layers else ""
+    return [
+        Trial(name, (features.get(name, FRACTIONS),), model if model == ELEMNET else model + source)
+        for name, model in NETWORKS.items()
+        if name in wanted and (layers or not is_transfer(name))
+    ]
 
 
 def _best_of_each(measured: list[Measurement], kind: Callable[[Measurement], Hashable]) -> list[Measurement]:

@@ -4,20 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from matlake.studies.measurement import State
 from matlake.studies.report import ABSENT, Notes, Table, as_markdown, as_text, formatted, number
 from matlake.studies.statistics import geometric_mean, mean
-from matlake.studies.transfer.cells import (
-    EARLY,
-    FAILED,
-    MEASURED,
-    MORE_SCRATCH,
-    MORE_TRANSFER,
-    NOT_RUN,
-    UNTESTED,
-    Cell,
-)
-from matlake.studies.transfer.comparison import Tally
-from matlake.studies.transfer.report import ALL_SC, ALL_TL, PAPER_SC, PAPER_TL, TransferReport
+from matlake.studies.transfer.cells import Cell
+from matlake.studies.transfer.configurations import goes_beyond
+from matlake.studies.transfer.report import ALL_SC, ALL_TL, PAPER_SC, PAPER_TL, Tally, TransferReport
 
 PaperErrors = Mapping[str, tuple[float, float, float]]
 """For each target the published test MAE of Base, of the best SC and of the best TL."""
@@ -106,7 +98,7 @@ def _comparisons(report: TransferReport) -> Table:
 
 def _cells(report: TransferReport) -> Table:
     names = list(dict.fromkeys(cell.configuration for target in report.targets for cell in target.cells))
-    shown = [name for name in names if report.goes_beyond or not name.startswith((MORE_SCRATCH, MORE_TRANSFER))]
+    shown = [name for name in names if report.goes_beyond or not goes_beyond(name)]
     rows = [[target.target, *(_error(target.cell(name)) for name in shown)] for target in report.targets]
     return Table(["property", *shown], rows, {"property"})
 
@@ -139,7 +131,7 @@ def _state_lines(report: TransferReport) -> list[str]:
     cells = [(target, cell) for target in report.targets for cell in target.cells]
     states = Counter(cell.state for _, cell in cells)
     lines = [f"of {len(cells)} cells: " + ", ".join(f"{count} {state}" for state, count in states.most_common())]
-    for state in (NOT_RUN, EARLY, UNTESTED, FAILED):
+    for state in (State.NOT_RUN, State.EARLY, State.UNTESTED, State.FAILED):
         where: dict[str, list[str]] = {}
         for target, cell in cells:
             if cell.state == state:
@@ -184,7 +176,7 @@ def _error(cell: Cell | None) -> str:
     """Return the test MAE of a cell, or in words why there is none."""
     if cell is None:
         return ABSENT
-    return number(cell.test_mae, _DIGITS) if cell.state == MEASURED else cell.state
+    return number(cell.test_mae, _DIGITS) if cell.state == State.MEASURED else cell.state
 
 
 def _made_of(cell: Cell) -> list[str]:

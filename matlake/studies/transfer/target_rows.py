@@ -1,22 +1,35 @@
-"""The rows of one target: values, compositions, which are tested, and the folds that choices are made on."""
+"""The rows of one target: values, compositions, which are tested, the folds that choices are made on, and features.
+
+Layers of encoders of compositions are computed where they are asked for: reading a layer of a thousand numbers from the
+lake costs more than computing it, and an evaluation looks at layers that nobody wants to keep. Encoders of crystals
+cost a thousand times more: their layers are read from the lake.
+"""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.encoder import open_encoder
+from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import TrainingError
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
 from matlake.regress.splits import Rows, grouped_folds
 from matlake.store.lake import Lake
 from matlake.studies.rows import StudyRows
-from matlake.studies.transfer.configurations import FRACTIONS
+from matlake.studies.transfer.configurations import FRACTIONS, PREDICTION, TransferRequest
 
 PARTS: Final = 10
 """One of them is tested, and of the rest one in ten validated on: 81/9/10."""
+
+FEW_ROWS: Final = 4096
+"""Up to so many rows, all layers of a source are computed at once: they are looked at in turn."""
+
+KEPT_BYTES: Final = 1 << 30
+"""Layers that are kept; those read longest ago make room."""
 
 TEST_LABEL: Final = "test"
 _FEWEST: Final = 50
@@ -36,7 +49,6 @@ class TargetRows:
         test: Rows to test on, ascending.
         outside: bool [m], tested rows whose composition no row of the pool has.
         folds: Ten parts of the pool, whole compositions each; the first is the validation part.
-        digest: Of all that a measurement depends on.
     """
 
     name: str
@@ -47,7 +59,6 @@ class TargetRows:
     test: Rows
     outside: NDArray[np.bool_]
     folds: tuple[Rows, ...]
-    digest: str
 
     def fractions(self, rows: Rows | slice = slice(None)) -> NDArray[np.float32]:
         """Return the element fractions of some rows, float32 [m, 86]."""
@@ -58,33 +69,21 @@ class TargetRows:
         return np.setdiff1d(self.pool, self.folds[fold], assume_unique=True)
 
 
-def read_target(
-    lake: Lake,
-    name: str,
-    *,
-    dataset: str | None = None,
-    where: str | None = None,
-    split_column: str | None = None,
-    features: tuple[str, ...] = (),
-    seed: int = 0,
-) -> TargetRows:
+def read_target(lake: Lake, name: str, request: TransferRequest) -> TargetRows:
     """Read the rows of a target and hold out those to test on.
 
     Args:
         lake: The lake.
         name: Numeric property column.
-        dataset: Only this dataset.
-        where: Only rows of ``materials`` that this SQL predicate selects.
-        split_column: Column that says ``test`` for the rows to test on; default: a tenth of the compositions.
-        features: Embedded layers to read from the lake: ``NAME@LAYER`` of encoders of crystals.
-        seed: Decides folds, and the tested rows where no column says them.
+        request: Says which rows and features, and decides what is tested.
 
     Raises:
         TrainingError: See ``read_matrix``; or too few rows, or the column says ``test`` for none or for all.
     """
-    resolved = resolve_features(lake, [FRACTIONS, *features])
+    split_column, seed = request.split_column, request.seed
+    resolved = resolve_features(lake, [FRACTIONS, *request.features])
     columns = (split_column,) if split_column else ()
-    matrix = read_matrix(lake, name, resolved, dataset=dataset, where=where, columns=columns)
+    matrix = read_matrix(lake, name, resolved, dataset=request.dataset, where=request.where, columns=columns)
     y, groups = matrix.y, matrix.groups
     tested = _tested(matrix.columns[split_column], name, split_column) if split_column else None
     compositions = len(np.unique(groups))
@@ -103,7 +102,7 @@ def read_target(
         digest.update(np.ascontiguousarray(array).tobytes())
     data = StudyRows(name, matrix, resolved, digest.hexdigest())
     outside = ~np.isin(groups[test], groups[pool])
-    return TargetRows(name, data, y, groups, pool, test, outside, folds, data.digest)
+    return TargetRows(name, data, y, groups, pool, test, outside, folds)
 
 
 def _tested(labels: NDArray[np.object_], name: str, column: str) -> NDArray[np.bool_]:
@@ -114,3 +113,80 @@ def _tested(labels: NDArray[np.object_], name: str, column: str) -> NDArray[np.b
             f"name a column that says {TEST_LABEL!r} for the rows to test on, or none",
         )
     return tested
+
+
+@dataclass
+class FeatureReader:
+    """Computes features, and keeps those that were read last.
+
+    Attributes:
+        lake: Its registry holds the encoders.
+    """
+
+    lake: Lake
+    _kept: dict[tuple[str, bytes, str, str], NDArray[np.float32]] = field(default_factory=dict)
+
+    def read(self, target: TargetRows, features: tuple[str, ...], rows: Rows) -> NDArray[np.float32]:
+        """Return features side by side.
+
+        Args:
+            target: The rows of a target.
+            features: ``NAME`` or ``NAME@LAYER``.
+            rows: Which of them [m].
+
+        Returns:
+            float32 [m, d].
+
+        Raises:
+            EncoderError: No such encoder or layer.
+            TrainingError: A layer of an encoder of crystals was not read with the target.
+        """
+        parts = [self._one(target, feature, rows) for feature in features]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def identify(self, features: tuple[str, ...]) -> list[str]:
+        """Return features with the digests of their encoders: what a measurement is keyed by."""
+        found = []
+        for ref in map(LayerRef.parse, features):
+            card = self.lake.find_encoder(ref.encoder).card
+            found.append(str(LayerRef(card.sha256, card.layer(ref.layer).name)))
+        return found
+
+    def layers(self, encoder: str) -> tuple[str, ...]:
+        """Return the hidden layers of a source in order, as ``NAME@LAYER``.
+
+        Raises:
+            EncoderError: No such encoder.
+            TrainingError: It takes crystals, or has no hidden layer.
+        """
+        card = self.lake.find_encoder(encoder).card
+        if card.input != "composition" or len(card.layers) < 2:  # noqa: PLR2004 - a descriptor has one
+            why = "takes crystals" if card.input == "crystal" else "has no hidden layers"
+            raise TrainingError(
+                f"{encoder} cannot be a source: it {why}",
+                "name encoders of compositions with hidden layers; matlake.list_encoders() has all",
+            )
+        return tuple(str(card.ref(layer.name)) for layer in card.layers if layer.name != PREDICTION)
+
+    def _one(self, target: TargetRows, feature: str, rows: Rows) -> NDArray[np.float32]:
+        if feature == FRACTIONS:
+            return target.fractions(rows)
+        if feature in target.data.places:
+            return target.data.columns([feature], rows)
+        ref = LayerRef.parse(feature)
+        card = self.lake.find_encoder(ref.encoder).card
+        if card.input != "composition":
+            raise TrainingError(f"the layer {feature} of crystals was not read", "name it among the features")
+        layer, few = card.layer(ref.layer).name, len(rows) <= FEW_ROWS
+        about = target.data.digest, rows.tobytes() if few else b"", ref.encoder
+        found = self._kept.pop((*about, layer), None)
+        if found is None:
+            while self._kept and sum(part.nbytes for part in self._kept.values()) > KEPT_BYTES:
+                del self._kept[next(iter(self._kept))]
+            layers = [known.name for known in card.layers] if few else [layer]
+            encoder = open_encoder(self.lake.find_encoder(ref.encoder).folder, layers=layers)
+            vectors = encoder.encode_inputs(target.fractions(rows if few else slice(None)), layers)
+            self._kept |= {(*about, known): part for known, part in zip(layers, vectors, strict=True)}
+            found = self._kept.pop((*about, layer))
+        self._kept[*about, layer] = found
+        return found if few else found[rows]

@@ -1,23 +1,24 @@
-"""Measuring trials: on validation rows, on the test rows, in a cross-validation, along a learning curve."""
+"""Trials: fitted, and measured on validation rows, on the test rows, in a cross-validation, along a learning curve."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors import Fitted
+from matlake.regress.features.feature import resolve_features
+from matlake.regress.heads.model_spec import resolve_model
+from matlake.regress.regressors import Fitted, Model, Parameters, fit_model
 from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members
+from matlake.regress.regressors.fitting import fit_deep
 from matlake.regress.splits import Rows, grouped_folds, subsample
+from matlake.store.lake import Lake
 from matlake.studies.measurement import Measurement, with_errors
 from matlake.studies.runner import Runner, key_of
 from matlake.studies.transfer.configurations import BASE, NETWORKS, Trial
-from matlake.studies.transfer.feature_reader import FeatureReader
-from matlake.studies.transfer.fitting import Fitter
-from matlake.studies.transfer.stages import CURVE, FOLDS, TEST, VALIDATION
-from matlake.studies.transfer.successive_halving import FINAL, Round, rows_of
-from matlake.studies.transfer.target_rows import TargetRows
+from matlake.studies.transfer.stages import CURVE, FINAL, FOLDS, TEST, VALIDATION, Round
+from matlake.studies.transfer.target_rows import FeatureReader, TargetRows
 
 CURVE_SHARES: Final = (0.125, 0.25, 0.5)
 """Shares of the rows that are not tested on, of which learning curves are made."""
@@ -25,6 +26,55 @@ CURVE_SHARES: Final = (0.125, 0.25, 0.5)
 _METRICS: Final = ("mae", "q95")
 
 Fit = Callable[[Measurement], Measurement]
+
+
+@dataclass
+class Fitter:
+    """Fits trials.
+
+    Attributes:
+        lake: Its registry holds the sources of networks.
+    """
+
+    lake: Lake
+    _models: dict[str, Model] = field(default_factory=dict)
+
+    def identify(self, trial: Trial) -> list[str]:
+        """Return what a trial depends on besides its features: the file that a network's weights start from."""
+        _, _, source = trial.model.partition(":")
+        return [self.lake.find_encoder(source).card.sha256] if source else []
+
+    def parameters(self, trial: Trial, n_features: int) -> Parameters:
+        """Return the parameters of a trial's variant."""
+        return self._model(trial).grid(n_features)[trial.variant]
+
+    def fit(
+        self,
+        trial: Trial,
+        x: NDArray[np.float32],
+        y: NDArray[np.float64],
+        stop_on: tuple[NDArray[np.float32], NDArray[np.float64]],
+        seed: int,
+    ) -> Fitted:
+        """Fit a trial.
+
+        Args:
+            trial: What to fit.
+            x: float32 [n, d].
+            y: float64 [n], in the target's unit.
+            stop_on: Features [m, d] and target [m] on which the training of a network is stopped.
+            seed: Of what is drawn.
+        """
+        model, parameters = self._model(trial), self.parameters(trial, x.shape[1])
+        if trial.configuration in NETWORKS:
+            return fit_deep(model, x, y, *stop_on, seed, parameters)
+        return fit_model(model, parameters, x, y, seed)
+
+    def _model(self, trial: Trial) -> Model:
+        if trial.model not in self._models:
+            features = resolve_features(self.lake, list(trial.features))
+            self._models[trial.model] = resolve_model(self.lake, trial.model, features)
+        return self._models[trial.model]
 
 
 @dataclass
@@ -62,7 +112,7 @@ class TrialRunner:
         fitted without the first fold is tested at once: that is the study's 81/9/10.
         """
         y, folds = self.target.y, halving.folds(self.target, self.seed)
-        rows = rows_of(folds)
+        rows = np.unique(np.concatenate([part for pair in folds for part in pair]))
         held_rows = np.concatenate([held for _, held in folds])
         extent = [[len(fit), len(held)] for fit, held in folds]
         found = []
@@ -97,7 +147,7 @@ class TrialRunner:
 
         Args:
             trial: What to test.
-            fitted: To all rows but those of the first fold; fitted here where it is not given.
+            fitted: To all rows but those of the first fold; default: fitted here.
         """
 
         def fit(blank: Measurement) -> Measurement:
@@ -172,7 +222,7 @@ class TrialRunner:
     ) -> Measurement | None:
         """Look a measurement up, or make it; ``what`` begins with its stage."""
         inputs = self.reader.identify(trial.features) + self.fitter.identify(trial)
-        about = [self.target.digest, trial.configuration, inputs, trial.model, trial.variant, what, self.seed]
+        about = [self.target.data.digest, trial.configuration, inputs, trial.model, trial.variant, what, self.seed]
         blank = Measurement(
             key=key_of(about),
             target=self.target.name,

@@ -17,7 +17,7 @@ from matlake.regress.uncertainty.applicability import (
     elements_outside_training,
     low_confidence_reasons,
 )
-from matlake.studies.extrapolation.coverage_of_elements import continuity
+from matlake.studies.extrapolation.tasks import continuity
 from matlake.text_tables import plain_lines
 
 

@@ -11,7 +11,7 @@ from samples import ELASTIC
 
 import matlake
 from matlake.studies.extrapolation.evaluate import ExtrapolationResult, evaluate_extrapolation
-from matlake.studies.extrapolation.request import ExtrapolationRequest
+from matlake.studies.extrapolation.methods import ExtrapolationRequest
 
 
 @pytest.fixture(scope="session")

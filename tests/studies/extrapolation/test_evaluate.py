@@ -18,8 +18,7 @@ from matlake.studies import results, runner
 from matlake.studies.extrapolation import measuring, tasks
 from matlake.studies.extrapolation.evaluate import ExtrapolationResult
 from matlake.studies.extrapolation.methods import HEAD, MEAN, NEAREST, SCRATCH
-from matlake.studies.extrapolation.report import MEASURED, NOT_RUN, PARTLY, REFUSED
-from matlake.studies.measurement import Measurement
+from matlake.studies.measurement import Measurement, State
 
 Evaluate = Callable[..., ExtrapolationResult]
 ENERGY = "formation_energy_eV_per_atom"
@@ -38,7 +37,7 @@ def test_every_way_predicts_the_same_rows_and_the_report_tells_their_errors(eval
     y = result.rows.matrix.y
     for split in report.splits:
         assert [one.method for one in split.methods] == names
-        assert {way.state for way in split.methods} == {MEASURED}
+        assert {way.state for way in split.methods} == {State.MEASURED}
         for way in split.methods:
             cells = [cell for cell in result.cells if (cell.task.split, cell.method.name) == (split.split, way.method)]
             errors = [
@@ -109,7 +108,7 @@ def test_a_budget_ends_a_training_between_epochs_and_the_next_run_goes_on(
         result = evaluated([network], **about)
     assert result.out_of_time
     assert network.epochs == [0, 1]
-    assert result.report.splits[0].method("scratch:cgcnn").state == NOT_RUN
+    assert result.report.splits[0].method("scratch:cgcnn").state == State.NOT_RUN
     assert "time is up" in result.lines()[-1]
     assert list((elastic.path / "unfinished").iterdir())
     result = evaluated([network], **about)
@@ -121,7 +120,7 @@ def test_a_budget_ends_a_training_between_epochs_and_the_next_run_goes_on(
 def test_without_time_nothing_is_measured_and_all_is_marked(evaluated: Evaluate) -> None:
     started = time.monotonic()
     result = evaluated(seconds=1e-9)
-    assert {way.state for split in result.report.splits for way in split.methods} == {NOT_RUN}
+    assert {way.state for split in result.report.splits for way in split.methods} == {State.NOT_RUN}
     assert (result.made, result.out_of_time) == (0, True)
     assert time.monotonic() - started < 20
 
@@ -159,20 +158,20 @@ def test_an_encoder_that_knows_the_tested_values_is_refused_until_its_table_clea
     report = evaluated(networks, **about).report
     states = {way.method: way.state for way in report.splits[0].methods}
     clean = {"mean", "scratch:cgcnn"}
-    assert {name for name, state in states.items() if state == MEASURED} == clean
-    assert {state for name, state in states.items() if name not in clean} == {REFUSED}
+    assert {name for name, state in states.items() if state == State.MEASURED} == clean
+    assert {state for name, state in states.items() if name not in clean} == {State.REFUSED}
     assert "may have been trained on formation_energy_eV_per_atom of" in report.splits[0].method("ridge on A").reason
     assert report.splits[0].decoupled is None
 
     sha256 = elastic.find_encoder(CRYSTAL_ENCODER).card.sha256
     result = evaluated(networks, {sha256: TrainingContents(frozenset())}, **about)
-    assert {way.state for way in result.report.splits[0].methods} == {MEASURED}
+    assert {way.state for way in result.report.splits[0].methods} == {State.MEASURED}
     seen = result.rows.matrix.groups[result.cells[0].task.held.test[:1]].tolist()
     refused = evaluated(networks, {sha256: TrainingContents(frozenset(seen))}, **about).report.splits[0]
-    assert refused.method("ridge on A").state == refused.method(tuned.name).state == REFUSED
+    assert refused.method("ridge on A").state == refused.method(tuned.name).state == State.REFUSED
     assert "was trained on" in refused.method("ridge on A").reason
     told = evaluated(networks, {sha256: TrainingContents(frozenset(seen))}, policy="report", **about).report.splits[0]
-    assert told.method("ridge on A").state == MEASURED
+    assert told.method("ridge on A").state == State.MEASURED
     assert told.method("ridge on A").outside_rows == told.n_test - 1
 
 
@@ -197,7 +196,7 @@ def test_networks_may_be_trained_with_fewer_seeds_and_what_others_gave_is_shown(
     long = QuickNetwork("scratch:schnet")
     few = evaluated([QuickNetwork(), long], network_seeds=1, **about).report.splits[0]
     assert few.method("scratch:cgcnn").seeds == few.method("scratch:schnet").seeds == (0,)
-    assert few.method("scratch:cgcnn").state == PARTLY
+    assert few.method("scratch:cgcnn").state == State.PARTLY
     evaluated([QuickNetwork()], **about)
     both = evaluated([QuickNetwork(), long], network_seeds=1, **about)
     assert both.made == 0

@@ -11,8 +11,7 @@ from benchmarks.helpers.extrapolation_tables import overview
 from matlake.errors import LakeError
 from matlake.studies.extrapolation.evaluate import ExtrapolationResult
 from matlake.studies.extrapolation.tables import markdown
-from matlake.studies.report import number
-from matlake.studies.report_files import write_report
+from matlake.studies.report import number, write_report
 
 
 @pytest.fixture

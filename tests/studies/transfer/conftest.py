@@ -11,10 +11,11 @@ from samples import BUNDLED
 
 import matlake
 from matlake.regress.regressors import Parameters
-from matlake.studies.transfer import search, successive_halving, trials
-from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
-from matlake.studies.transfer.feature_reader import FeatureReader
-from matlake.studies.transfer.fitting import Fitter
+from matlake.studies.transfer import search, stages, trials
+from matlake.studies.transfer.configurations import TransferRequest
+from matlake.studies.transfer.evaluate import TransferResult, evaluate_transfer
+from matlake.studies.transfer.target_rows import FeatureReader
+from matlake.studies.transfer.trials import Fitter
 
 SOURCE = "elemnet-oqmd-formation-energy"
 TARGET = "band_gap_eV"
@@ -51,7 +52,7 @@ def few_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "BEYOND", ("svr",))
     monkeypatch.setattr(search, "FIRST_LAYERS", 3)
     for name in ("SCREEN", "SHORTLIST", "SHORTLIST_OF_MANY", "FINAL"):
-        monkeypatch.setattr(search, name, replace(getattr(successive_halving, name), most_folds=2))
+        monkeypatch.setattr(search, name, replace(getattr(stages, name), most_folds=2))
     monkeypatch.setattr(trials, "FINAL", search.FINAL)
     every = FeatureReader.layers
     monkeypatch.setattr(FeatureReader, "layers", lambda self, encoder: every(self, encoder)[:4])

@@ -14,8 +14,7 @@ from samples import BUNDLED
 import matlake
 from matlake.errors import EncoderError, TrainingError
 from matlake.studies import results
-from matlake.studies.measurement import Measurement
-from matlake.studies.transfer.cells import MEASURED, NOT_RUN
+from matlake.studies.measurement import Measurement, State
 from matlake.studies.transfer.configurations import (
     BASE,
     CONFIGURATIONS,
@@ -24,10 +23,10 @@ from matlake.studies.transfer.configurations import (
     TL_CONCAT,
     TL_ENSEMBLE,
     TL_ML,
+    TransferRequest,
 )
-from matlake.studies.transfer.evaluate import TransferRequest, TransferResult, evaluate_transfer
-from matlake.studies.transfer.stages import CURVE, FOLDS, TEST, VALIDATION
-from matlake.studies.transfer.successive_halving import FINAL
+from matlake.studies.transfer.evaluate import TransferResult, evaluate_transfer
+from matlake.studies.transfer.stages import CURVE, FINAL, FOLDS, TEST, VALIDATION
 
 Evaluate = Callable[..., TransferResult]
 QUICK = f"{BASE},{SC_ML_EF},{TL_ML}"
@@ -42,7 +41,7 @@ def _numbers(result: TransferResult) -> dict[str, Measurement]:
 def test_every_configuration_is_measured_on_a_small_target(evaluated: Evaluate) -> None:
     result = evaluated()
     (target,) = result.report.targets
-    assert {cell.configuration: cell.state for cell in target.cells} == dict.fromkeys(CONFIGURATIONS, MEASURED)
+    assert {cell.configuration: cell.state for cell in target.cells} == dict.fromkeys(CONFIGURATIONS, State.MEASURED)
     assert not [measured.error for measured in result.measurements if measured.error]
     assert {measured.stage for measured in result.measurements} == {VALIDATION, TEST, FOLDS, CURVE}
     assert target.facts.n_train + target.facts.n_validation + target.facts.n_test == 160 - len(result.left_out)
@@ -122,7 +121,7 @@ def test_the_choice_does_not_depend_on_tested_values(evaluated: Evaluate, small_
 def test_a_budget_ends_the_run_and_what_was_not_run_is_marked(evaluated: Evaluate) -> None:
     result = evaluated(configurations=QUICK, seconds=1e-9)
     assert result.out_of_time
-    assert {cell.state for cell in result.report.targets[0].cells} == {NOT_RUN}
+    assert {cell.state for cell in result.report.targets[0].cells} == {State.NOT_RUN}
     assert "time is up" in result.lines()[-1]
 
 

@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 from transfer_samples import SIZES, facts, measured, on_test, study
 
-from matlake.studies.measurement import Measurement
-from matlake.studies.transfer.cells import EARLY, FAILED, MEASURED, NOT_RUN, UNTESTED, cells_of
-from matlake.studies.transfer.comparison import OUTSIDE_ROWS
+from matlake.studies.measurement import Measurement, State
+from matlake.studies.transfer.cells import cells_of
 from matlake.studies.transfer.configurations import (
     BASE,
     CONFIGURATIONS,
@@ -24,6 +23,7 @@ from matlake.studies.transfer.report import (
     ALL_SC,
     ALL_TL,
     FRACTIONS_SC,
+    OUTSIDE_ROWS,
     PAPER_SC,
     PAPER_TL,
     TargetReport,
@@ -56,7 +56,7 @@ def test_the_winner_is_chosen_on_validation_whatever_the_test_says() -> None:
         on_test(lucky, 0.1), on_test(chosen, 0.9), on_test(better, 0.2), on_test(luckier, 0.05),
     )  # fmt: skip
     cell = target.cell(SC_ML_EF)
-    assert (cell.model, cell.validation_mae, cell.test_mae, cell.state) == ("svr", 0.4, 0.9, MEASURED)
+    assert (cell.model, cell.validation_mae, cell.test_mae, cell.state) == ("svr", 0.4, 0.9, State.MEASURED)
     best = target.best_of(PAPER_SC)
     assert best is not None
     assert best.configuration == SC_ML_EF
@@ -77,23 +77,23 @@ def test_more_features_win_where_their_error_is_smaller() -> None:
 def test_what_is_on_early_rungs_only_cannot_be_the_best() -> None:
     dropped, last = measured(SC_ML_PA, 0.01, round=0), measured(SC_ML_EF, 0.5)
     target = one(dropped, last)
-    assert target.cell(SC_ML_PA).state == EARLY
+    assert target.cell(SC_ML_PA).state == State.EARLY
     assert target.cell(SC_ML_PA).validation_mae is None
-    assert target.cell(SC_ML_EF).state == UNTESTED
+    assert target.cell(SC_ML_EF).state == State.UNTESTED
     assert target.best == target.cell(SC_ML_EF)
 
 
 def test_a_search_that_was_stopped_before_its_last_rung_has_no_winner() -> None:
     stopped = one(measured(TL_ML, 0.3, round=0), measured(TL_ML, 0.2, round=1), measured(SC_ML_EF, 0.4, round=1))
     assert stopped.best is None
-    assert {stopped.cell(TL_ML).state, stopped.cell(SC_ML_EF).state} == {EARLY}
+    assert {stopped.cell(TL_ML).state, stopped.cell(SC_ML_EF).state} == {State.EARLY}
 
 
 def test_a_configuration_that_was_not_run_says_so() -> None:
     target = one(measured(SC_ML_EF, 0.4))
     absent = [cell for cell in target.cells if cell.configuration != SC_ML_EF]
     assert [cell.configuration for cell in target.cells] == list(CONFIGURATIONS)
-    assert {cell.state for cell in absent} == {NOT_RUN}
+    assert {cell.state for cell in absent} == {State.NOT_RUN}
     assert {(cell.validation_mae, cell.test_mae, cell.q95, cell.features) for cell in absent} == {
         (None, None, None, ())
     }
@@ -110,7 +110,7 @@ def test_failures_keep_their_reason_and_win_nothing() -> None:
         measured(TL_ML, 0.5), measured(TL_ML, None, model="knn", error="too few rows"),
     )  # fmt: skip
     states = {name: target.cell(name).state for name in (SC_ML_EF, SC_DL_EF, SC_ML_PA, TL_ML)}
-    assert states == {SC_ML_EF: FAILED, SC_DL_EF: FAILED, SC_ML_PA: FAILED, TL_ML: UNTESTED}
+    assert states == {SC_ML_EF: State.FAILED, SC_DL_EF: State.FAILED, SC_ML_PA: State.FAILED, TL_ML: State.UNTESTED}
     assert target.cell(SC_ML_EF).error == "out of memory"
     assert target.cell(SC_ML_PA).error == "not finite"
     assert target.cell(SC_ML_PA).test_mae is None
@@ -136,7 +136,7 @@ def test_tests_and_folds_belong_to_the_way_that_they_measured() -> None:
     folds = replace(way, stage=FOLDS, mae=0.55, mae_std=0.02, parameters={"alpha": 2.0, "variant": 1})
     strangers = [on_test(other, 0.1) for other in alike] + [replace(other, stage=FOLDS, mae=0.1) for other in alike]
     cell = one(way, *strangers).cell(TL_ML)
-    assert (cell.state, cell.test_mae, cell.fold_mae) == (UNTESTED, None, None)
+    assert (cell.state, cell.test_mae, cell.fold_mae) == (State.UNTESTED, None, None)
     cell = one(way, on_test(way, 0.6, q95=2.0, outside_mae=0.7), folds, *strangers).cell(TL_ML)
     assert (cell.test_mae, cell.q95, cell.outside_mae) == (0.6, 2.0, 0.7)
     assert (cell.fold_mae, cell.fold_mae_std) == (0.55, 0.02)

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import matlake
-from matlake.studies.transfer.evaluate import TransferRequest, evaluate_transfer
+from matlake.studies.transfer.configurations import TransferRequest
+from matlake.studies.transfer.evaluate import evaluate_transfer
 
 BASE = {"expt_deltae": 1.0327, "piezo_max_eij": 0.520, "slme": 9.439, "encut": 246.25}
 """Test MAE of the training mean in table 4 of Gupta et al., Nat. Commun. 12, 6595 (2021)."""

@@ -8,10 +8,10 @@ from transfer_samples import facts, measured, on_test, study
 from matlake.studies.measurement import Measurement
 from matlake.studies.statistics import clustered_order, target_correlations
 from matlake.studies.transfer.configurations import SC_ML_EF, TL_ML
-from matlake.studies.transfer.layers import layer_errors
 from matlake.studies.transfer.plots import (
     correlation_plot,
     draw_transfer_plots,
+    layer_errors,
     layers_plot,
     learning_curves_plot,
     ratio_plot,

@@ -3,7 +3,7 @@
 import numpy as np
 from matrices import matrix_of
 
-from matlake.studies.extrapolation.coverage_of_elements import continuity
+from matlake.studies.extrapolation.tasks import continuity
 
 
 def _fractions(*formulas: str) -> np.ndarray:
