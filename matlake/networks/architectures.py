@@ -52,11 +52,6 @@ class Architecture:
         return "crystal" if self.kind else "composition"
 
     @property
-    def cutoff_A(self) -> float:  # noqa: N802 - the unit
-        """Cutoff of a graph network in Å, by default."""
-        return float(self.sizes["cutoff"])
-
-    @property
     def network(self) -> "Callable[..., nn.Module]":
         """Builds the reference network from sizes."""
         return _code(self.network_code)

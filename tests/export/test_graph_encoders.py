@@ -93,7 +93,7 @@ def test_an_exported_network_keeps_the_contract(exported, name) -> None:
 def test_the_card_tells_graph_elements_data_and_errors(exported, runs, name) -> None:
     card, record = read_card(exported[name]), read_run(runs[name])
     assert card.input == "crystal"
-    assert card.input_parameters.graph.cutoff_A == ARCHITECTURES[name].cutoff_A
+    assert card.input_parameters.graph.cutoff_A == ARCHITECTURES[name].sizes["cutoff"]
     assert card.input_parameters.elements == record.elements
     assert max(card.parity.values()) <= card.parity_tolerance == 1e-5
     assert card.licence == "CC BY 4.0"

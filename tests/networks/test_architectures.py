@@ -26,5 +26,5 @@ def test_the_code_of_each_architecture_is_found(name: str) -> None:
         assert set(architecture.inputs) >= ALL_INPUTS
         assert callable(architecture.batch)
         assert callable(architecture.unfold)
-        recipe = architecture.recipe(network, architecture.cutoff_A, architecture.max_neighbours)
+        recipe = architecture.recipe(network, architecture.sizes["cutoff"], architecture.max_neighbours)
         assert (recipe.kind, recipe.blocks > 0) == (architecture.kind, True)
