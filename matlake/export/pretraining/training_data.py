@@ -109,15 +109,14 @@ def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingDa
     kept: list[int] = []
     compositions: list[Composition] = []
     crystals: list[Crystal] = []
-    missing = outliers = bad = 0
-    examples: list[str] = []
+    bad: list[str] = []
+    missing = outliers = 0
     for row, material in enumerate(_materials(source, recipe)):
         if not np.isfinite(targets[row]).any():
             missing += 1
             continue
         if isinstance(material, str):
-            bad += 1
-            examples += [f"row {row + 1}: {material}"][: _EXAMPLES - len(examples)]
+            bad.append(f"row {row + 1}: {material}")
             continue
         if recipe.max_abs is not None and (np.abs(targets[row]) > recipe.max_abs).any():
             outliers += 1
@@ -146,8 +145,8 @@ def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingDa
         sha256=source.sha256,
         read=source.table.num_rows,
         missing_target=missing,
-        bad_materials=bad,
-        bad_material_examples=tuple(examples),
+        bad_materials=len(bad),
+        bad_material_examples=tuple(bad[:_EXAMPLES]),
         outliers=outliers,
         kin_of_held_out=int((parts == "").sum()),
         rows={name: len(rows) for name, rows in found.items()},
@@ -162,10 +161,9 @@ def _materials(source: TrainingTable, recipe: TableRecipe) -> Iterator[Compositi
             try:
                 composition = parse_formula(formula)
                 check_elements(composition)
+                yield composition
             except FormulaError as error:
                 yield str(error)
-            else:
-                yield composition
         return
     if recipe.material_column is None and set(COLUMNS.names) <= set(source.table.column_names):
         yield from _stored_crystals(source.table)
@@ -206,13 +204,13 @@ def _stored_crystals(table: "pa.Table") -> Iterator[Crystal | str]:
 
 
 def _structure_column(source: TrainingTable) -> str:
-    names: dict[str, str] = {name.lower(): name for name in source.table.column_names}
+    columns = source.table.column_names
+    names: dict[str, str] = {name.lower(): name for name in columns}
     for usual in _STRUCTURE_COLUMNS:
         if usual in names:
             return names[usual]
     raise SourceError(
-        f"{source.name} has no column of structures by a usual name; its columns: "
-        + ", ".join(source.table.column_names),
+        f"{source.name} has no column of structures by a usual name; its columns: {', '.join(columns)}",
         Hint("name the structure column", cli="name it with --structure-column"),
     )
 
@@ -251,30 +249,27 @@ def _selected(source: TrainingTable, predicate: str | None) -> NDArray[np.bool_]
         connection.register("source", source.table)
         try:
             found = connection.sql(f"SELECT coalesce(({predicate}\n), false)::BOOLEAN AS held FROM source")
-            selected: NDArray[np.bool_] = found.to_arrow_table()["held"].to_numpy()
+            return np.asarray(found.to_arrow_table()["held"], dtype=bool)
         except duckdb.Error as error:
             raise SourceError(
                 f"{predicate!r} is not a valid predicate over the columns of {source.name}: {error}",
                 "write it like: year > 2005",
             ) from error
-    return selected
 
 
 def _numbers(source: TrainingTable, column: str) -> NDArray[np.float64]:
     import pyarrow as pa
 
     try:
-        numbers = source.column(column).cast(pa.float64())
+        return np.asarray(source.column(column).cast(pa.float64()), dtype=np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise SourceError(f"column {column!r} of {source.name} does not hold numbers: {error}") from error
-    values: NDArray[np.float64] = numbers.to_numpy(zero_copy_only=False).astype(np.float64)
-    return values
 
 
 def _part_name(label: object, row: int, column: str, file: str) -> str:
-    name = _PART_NAMES.get(str(label).strip().lower())
-    if name is None:
+    name = str(label).strip().lower()
+    if name not in _PART_NAMES:
         raise SourceError(
             f"row {row + 1} of {file} has {label!r} in the split column {column!r}", "write train, val or test"
         )
-    return name
+    return _PART_NAMES[name]
