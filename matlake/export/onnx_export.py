@@ -42,25 +42,21 @@ GRAPH_OPERATORS: Final = frozenset(
 inverse trigonometry: its CUDA provider has none. Each of these runs on both devices."""
 
 
-def elemnet_layers(network: ElemNet) -> tuple[Layer, ...]:
-    """Return the layers of a network: the hidden ones, then its prediction of one property or several."""
-    hidden = (Layer(str(i), f"hidden_{i}", width) for i, width in enumerate(HIDDEN_WIDTHS, start=1))
-    return (*hidden, Layer("prediction", "prediction", network.output.out_features))
-
-
-def elemnet_graph(network: ElemNet) -> onnx.ModelProto:
-    """Export a network in float32.
+def elemnet_model(network: ElemNet) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
+    """Export an ElemNet in float32.
 
     Returns:
         A model with the input ``fractions`` float32 [batch, 86] and the outputs ``hidden_1`` … ``hidden_16``
-        [batch, width] after ReLU and ``prediction`` [batch, targets]; weights inline.
+        [batch, width] after ReLU and ``prediction`` [batch, targets], weights inline, and its layers in order.
 
     Raises:
         EncoderError: The exporter used an operator that is not expected here.
     """
     example = {FRACTIONS: torch.full((2, N_ELEMENTS), 1 / N_ELEMENTS)}
     shapes = ({0: torch.export.Dim("batch")},)
-    return _export(network, example, elemnet_layers(network), shapes, ALLOWED_OPERATORS["float32"])
+    hidden = (Layer(str(i), f"hidden_{i}", width) for i, width in enumerate(HIDDEN_WIDTHS, start=1))
+    layers = (*hidden, Layer("prediction", "prediction", network.output.out_features))
+    return _export(network, example, layers, shapes, ALLOWED_OPERATORS["float32"]), layers
 
 
 def graph_model(

@@ -21,7 +21,7 @@ from matlake.errors import EncoderError, Hint
 from matlake.export.checkpoints.loaded import Stated, Trained
 from matlake.export.checkpoints.loading import load_any
 from matlake.export.held_out_errors import held_out_errors
-from matlake.export.onnx_export import DEFAULT_LAYERS, elemnet_graph, elemnet_layers, graph_model
+from matlake.export.onnx_export import DEFAULT_LAYERS, elemnet_model, graph_model
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity
 from matlake.export.precision import PRECISIONS
 from matlake.export.pretraining.sources import DATABASES
@@ -104,8 +104,7 @@ def export_encoder(request: ExportRequest) -> EncoderCard:
 
 def _model(trained: Trained) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
     if trained.recipe is None:
-        network = cast("ElemNet", trained.network)
-        return elemnet_graph(network), elemnet_layers(network)
+        return elemnet_model(cast("ElemNet", trained.network))
     return graph_model(trained.architecture, trained.network, trained.recipe)
 
 

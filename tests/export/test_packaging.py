@@ -17,7 +17,7 @@ from matlake.errors import EncoderError, TrainingError
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
-from matlake.export.onnx_export import ALLOWED_OPERATORS, check_operators, elemnet_graph  # noqa: E402
+from matlake.export.onnx_export import ALLOWED_OPERATORS, check_operators, elemnet_model  # noqa: E402
 from matlake.export.packaging import ExportRequest, export_encoder  # noqa: E402
 from matlake.export.parity import TOLERANCES, check_parity, measure_parity  # noqa: E402
 from matlake.export.precision import compute_in_int8  # noqa: E402
@@ -150,14 +150,14 @@ def test_other_data_than_the_runs_is_refused(run_folder, write_table, recipe, tm
 
 
 def test_an_unexpected_operator_is_refused(run_folder) -> None:
-    model = elemnet_graph(load_trained(run_folder / "best.pt")[0])
+    model = elemnet_model(load_trained(run_folder / "best.pt")[0])[0]
     model.graph.node[1].op_type = "Sigmoid"
     with pytest.raises(EncoderError, match="unexpected operators: Sigmoid"):
         check_operators(model, ALLOWED_OPERATORS["float32"])
 
 
 def test_int8_products_never_overflow_sixteen_bits(run_folder) -> None:
-    model = compute_in_int8(elemnet_graph(load_trained(run_folder / "best.pt")[0]))
+    model = compute_in_int8(elemnet_model(load_trained(run_folder / "best.pt")[0])[0])
     weights = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer if t.name.endswith(".int8")]
     assert len(weights) == 10
     assert all(2 * 255 * np.abs(w.astype(int)).max() < 2**15 for w in weights)
