@@ -122,7 +122,7 @@ ARCHITECTURES: Final = {
             kind="pairs",
             max_neighbours=12,
             fast_code="rearranged:FastCGCNN",
-            unfold_code="unfold:unfold_cgcnn",
+            unfold_code="rearranged:unfold_cgcnn",
         ),
         Architecture(
             name="schnet",
@@ -140,7 +140,7 @@ ARCHITECTURES: Final = {
             kind="pairs",
             max_neighbours=24,
             fast_code="rearranged:FastSchNet",
-            unfold_code="unfold:unfold_schnet",
+            unfold_code="rearranged:unfold_schnet",
         ),
         Architecture(
             name="dimenet++",
@@ -164,7 +164,7 @@ ARCHITECTURES: Final = {
             kind="angles",
             max_neighbours=16,
             fast_code="rearranged:FastDimeNetPlusPlus",
-            unfold_code="unfold:unfold_dimenet",
+            unfold_code="rearranged:unfold_dimenet",
         ),
     )
 }
