@@ -161,11 +161,7 @@ def spherical_bessel(x: torch.Tensor) -> torch.Tensor:
 
 @cache
 def bessel_zeros(degrees: int, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the first zeros of the spherical Bessel functions, and the norms of the basis they make.
-
-    Returns:
-        Two arrays [degrees, count]: z with j_l(z_ln) = 0, and √2 / |j_(l+1)(z_ln)|.
-    """
+    """Return, as [degrees, count] each, zeros z_ln of the spherical Bessel functions and norms √2 / |j_(l+1)(z_ln)|."""
     from scipy.optimize import brentq
     from scipy.special import spherical_jn
 

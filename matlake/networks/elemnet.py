@@ -22,11 +22,7 @@ class ElemNet(nn.Module):
     """
 
     def __init__(self, targets: int = 1) -> None:
-        """Build the network with fresh weights, drawn from torch's global generator.
-
-        Args:
-            targets: Numbers predicted.
-        """
+        """Build the network with fresh weights from torch's global generator, for a number of targets."""
         super().__init__()
         widths = (N_ELEMENTS, *HIDDEN_WIDTHS)
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
