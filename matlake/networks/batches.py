@@ -15,7 +15,7 @@ _WIDTHS: Final = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 10
 
 @dataclass(frozen=True)
 class PairBatch:
-    """What CGCNN and SchNet see of some crystals.
+    """The input of CGCNN and SchNet for some crystals.
 
     Attributes:
         numbers: int64 [atoms], atomic numbers.
@@ -61,7 +61,7 @@ class CouplingBlock:
 
 @dataclass(frozen=True)
 class AngularBatch:
-    """What DimeNet++ sees of some crystals.
+    """The input of DimeNet++ for some crystals.
 
     Attributes:
         numbers: int64 [atoms], atomic numbers.

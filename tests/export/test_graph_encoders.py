@@ -93,7 +93,7 @@ def test_an_exported_network_keeps_the_contract(exported, name) -> None:
 def test_the_card_tells_graph_elements_data_and_errors(exported, runs, name) -> None:
     card, record = read_card(exported[name]), read_run(runs[name])
     assert card.input == "crystal"
-    assert card.input_parameters.graph.cutoff_A == ARCHITECTURES[name].cutoff_A
+    assert card.input_parameters.graph.cutoff_A == ARCHITECTURES[name].sizes["cutoff"]
     assert card.input_parameters.elements == record.elements
     assert max(card.parity.values()) <= card.parity_tolerance == 1e-5
     assert card.licence == "CC BY 4.0"
@@ -159,10 +159,10 @@ def test_several_targets_give_one_network_and_an_error_each(request_for) -> None
 def test_no_composition_is_in_two_parts_and_held_out_ones_are_never_trained_on(crystals) -> None:
     recipe = TableRecipe((TARGET,), "crystal", "poscar", held_out="space_group_number = 225")
     data = read_training_data(TrainingTable.from_file(crystals), recipe)
-    seen: dict[str, str] = {}
+    part_of: dict[str, str] = {}
     for part, rows in data.parts.items():
         for k in range(len(rows)):
-            assert seen.setdefault(rows.materials[k].composition.content_hash, part) == part
+            assert part_of.setdefault(rows.materials[k].composition.content_hash, part) == part
     account = data.account
     assert account.rows["held_out"] > 5
     assert account.read == sum(account.rows.values()) + account.kin_of_held_out

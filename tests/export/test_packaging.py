@@ -114,7 +114,7 @@ def test_the_same_run_gives_the_same_file(exported, run_folder, tmp_path) -> Non
     assert card.sha256 == read_card(exported["int8"]).sha256
 
 
-def test_an_encoder_is_replaced_only_when_told_so(run_folder, tmp_path) -> None:
+def test_an_encoder_is_replaced_only_on_request(run_folder, tmp_path) -> None:
     request = ExportRequest("elemnet", run_folder, "oxides", tmp_path / "oxides")
     assert export_encoder(request).version == 1
     with pytest.raises(EncoderError, match="holds an encoder already"):

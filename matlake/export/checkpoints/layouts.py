@@ -40,7 +40,7 @@ class Built:
         network: In evaluation mode, its target scaling not folded in.
         sizes: The arguments that it was built with.
         cutoff: In Å.
-        notes: What was found on the way.
+        notes: Remarks for the card.
     """
 
     network: GraphNetwork

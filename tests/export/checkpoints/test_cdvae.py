@@ -130,7 +130,7 @@ def test_prediction_is_that_of_the_published_layers_on_given_bonds(checkpoint, o
     assert found == pytest.approx(atoms.mean().item() * STD + MEAN, abs=1e-5)
 
 
-def test_the_card_hears_of_the_graphs_that_it_was_trained_on(checkpoint) -> None:
+def test_the_card_states_the_graphs_that_it_was_trained_on(checkpoint) -> None:
     loaded = load_published(checkpoint, "dimenet++", Stated(max_neighbours=12))
     assert loaded.training.notes[0].startswith("TRAINED ON OTHER GRAPHS: its edges were the bonds that crystalnn finds")
     assert (loaded.recipe.cutoff_A, loaded.recipe.max_neighbours, loaded.recipe.keep_images) == (CUTOFF, 12, False)

@@ -39,23 +39,23 @@ def _card(table: TrainingTable, **columns: object) -> EncoderCard:
     return replace(shipped, training=training)
 
 
-def test_rows_trained_on_are_told_from_others(table: TrainingTable) -> None:
+def test_rows_trained_on_differ_from_others(table: TrainingTable) -> None:
     card = _card(table)
-    seen = read_training_contents([table], [card])[card.sha256]
+    contents = read_training_contents([table], [card])[card.sha256]
     hashes = [parse_formula(formula).content_hash for formula in FORMULAS]
     parts = random_parts(hashes, 7, (0.6, 0.2, 0.2))
     known = [(one, part) for row, (one, part) in enumerate(zip(hashes, parts, strict=True)) if row != 3]
-    assert seen.compositions == {one for one, part in known if part == "train"}
-    assert seen.chosen_by == {one for one, part in known if part == "val"}
-    assert not seen.crystals
+    assert contents.compositions == {one for one, part in known if part == "train"}
+    assert contents.chosen_by == {one for one, part in known if part == "val"}
+    assert not contents.crystals
 
 
 def test_what_was_held_out_was_not_seen(table: TrainingTable) -> None:
     card = _card(table, held_out="year > 2010")
-    seen = read_training_contents([table], [card])[card.sha256]
+    contents = read_training_contents([table], [card])[card.sha256]
     late = {parse_formula(formula).content_hash for formula in FORMULAS[11:]}
-    assert seen.compositions
-    assert not seen.compositions & late
+    assert contents.compositions
+    assert not contents.compositions & late
 
 
 def test_cards_from_before_crystals_are_read_as_well(table: TrainingTable) -> None:
@@ -82,10 +82,10 @@ def test_the_shipped_crystal_encoders_never_saw_what_was_first_reported_after_20
     path: Path = development_data("mp_structures.parquet")
     cards = [find_encoder(f"{name}-mp-formation-energy").card for name in ("cgcnn", "schnet", "dimenet++")]
     found = read_training_contents([TrainingTable.from_file(path)], cards)
-    assert len({id(seen) for seen in found.values()}) == 1
-    seen = found[cards[0].sha256]
-    assert len(seen.crystals) > 15_000
+    assert len({id(contents) for contents in found.values()}) == 1
+    contents = found[cards[0].sha256]
+    assert len(contents.crystals) > 15_000
     rows = pq.read_table(path, columns=["formula", "year"]).to_pylist()
     late = {parse_formula(row["formula"]).content_hash for row in rows if row["year"] and row["year"] > 2005}
-    assert not seen.compositions & late
-    assert len(seen.compositions) + len(late) + len(seen.chosen_by) > 18_000
+    assert not contents.compositions & late
+    assert len(contents.compositions) + len(late) + len(contents.chosen_by) > 18_000

@@ -47,9 +47,9 @@ def test_the_random_split_keeps_equal_compositions_together() -> None:
     ]
     hashes = [composition.content_hash for composition in compositions]
     parts = random_parts(hashes, seed=1)
-    seen = {}
+    part_of = {}
     for composition, part in zip(compositions, parts, strict=True):
-        assert seen.setdefault(composition.content_hash, part) == part
+        assert part_of.setdefault(composition.content_hash, part) == part
     assert parts == random_parts(hashes, seed=1)
     assert parts != random_parts(hashes, seed=2)
     assert 0.6 < parts.count("train") / len(parts) < 0.8
