@@ -42,7 +42,9 @@ def scalars(pairs: Mapping[str, str]) -> dict[str, Scalar]:
     found: dict[str, Scalar] = {}
     for key, written in pairs.items():
         value = written[1:-1] if written[:1] == '"' else written
-        array = written[:1] in ("{", "[") or (len(words := value.split()) > 1 and all(_is_number(w) for w in words))
+        array = written[:1] in ("{", "[") or (
+            len(words := value.split()) > 1 and not any(isinstance(_scalar(w), str) for w in words)
+        )
         if key.lower() not in _GEOMETRY and not array:
             found[key] = _scalar(value)
     return found
@@ -99,14 +101,6 @@ def _floats(words: Sequence[str], what: str) -> list[float]:
         return [float(word) for word in words]
     except ValueError:
         raise StructureError(f"{what} is not a number: {' '.join(words)[:60]!r}") from None
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return word in _TRUTH
-    return True
 
 
 def _scalar(value: str) -> Scalar:
