@@ -162,8 +162,7 @@ def _pruned(content: bytes, outputs: Collection[str]) -> bytes:
         if needed.intersection(node.output):
             kept_nodes.append(node)
             needed.update(node.input)
-            inner = (found for a in node.attribute for found in ([a.g] if a.HasField("g") else []) + list(a.graphs))
-            needed.update(name for top in inner for own in _graphs(top) for n in own.node for name in n.input)
+            needed.update(name for inner in _inner_graphs(node) for n in inner.node for name in n.input)
     for field, kept in (
         (graph.node, kept_nodes[::-1]),
         (graph.output, [output for output in graph.output if output.name in outputs]),
@@ -177,9 +176,14 @@ def _pruned(content: bytes, outputs: Collection[str]) -> bytes:
 def _graphs(graph: "onnx.GraphProto") -> "Iterator[onnx.GraphProto]":
     yield graph
     for node in graph.node:
-        for attribute in node.attribute:
-            for inner in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-                yield from _graphs(inner)
+        yield from _inner_graphs(node)
+
+
+def _inner_graphs(node: "onnx.NodeProto") -> "Iterator[onnx.GraphProto]":
+    """Yield the graphs of a node such as ``If``, and those inside of them."""
+    for attribute in node.attribute:
+        for inner in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
+            yield from _graphs(inner)
 
 
 def _is_installed(distribution: str) -> bool:
