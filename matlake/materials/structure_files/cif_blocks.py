@@ -5,9 +5,10 @@ not is split into words in Python.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from matlake.errors import StructureError
 from matlake.materials.structure_files.lenient_cif import Items, split_blocks
@@ -30,21 +31,26 @@ _MOST_BLOCKS: Final = 20_000
 _LENIENT_CHARACTERS: Final = 1 << 18  # a second in Python, and no file of a small crystal is that long
 
 
-class Block(Protocol):
-    """One data block. Tags are those of the core dictionary; the dots of newer dictionaries are put in."""
+@dataclass(frozen=True)
+class Block:
+    """One data block. Tags are those of the core dictionary; the dots of newer dictionaries are put in.
 
-    @property
-    def name(self) -> str:
-        """Name of the block."""
+    Attributes:
+        name: Name of the block.
+        column: Returns all values of a tag, quotes included; None where it is not there.
+    """
+
+    name: str
+    column: Callable[[str], list[str] | None]
 
     def value(self, tag: str) -> str | None:
         """Return the value of a tag, the first of several, quotes included; None where it is not there."""
-
-    def column(self, tag: str) -> list[str] | None:
-        """Return all values of a tag, quotes included; None where it is not there."""
+        column = self.column(tag)
+        return column[0] if column else None
 
     def length(self, tag: str) -> int:
         """Return the number of values of a tag."""
+        return len(self.column(tag) or ())
 
 
 def read_blocks(text: str) -> list[Block]:
@@ -69,7 +75,7 @@ def read_blocks(text: str) -> list[Block]:
             _refuse_double_tags(block.name, _tags(block))
     if not len(document):
         raise StructureError("no data block (data_…): not a CIF")
-    return [_GemmiBlock(block) for block in document]
+    return [_gemmi_block(block) for block in document]
 
 
 @lru_cache(maxsize=256)
@@ -80,53 +86,28 @@ def _dotted(tag: str) -> str:
     return f"{category}.{tag.removeprefix(category + '_')}"
 
 
-class _GemmiBlock:
-    def __init__(self, block: "cif.Block") -> None:
-        self._block = block
-        self._newer = len(block.find_values("_cell.length_a")) > 0
-        self._loops: dict[str, list[str]] = {}
+def _gemmi_block(block: "cif.Block") -> Block:
+    newer = len(block.find_values("_cell.length_a")) > 0
+    loops: dict[str, list[str]] = {}
 
-    @property
-    def name(self) -> str:
-        return self._block.name
-
-    def value(self, tag: str) -> str | None:
-        tag = _dotted(tag) if self._newer else tag
-        single: str | None = self._block.find_value(tag)  # gemmi's stubs promise a string
-        if single is not None:
-            return single
-        column = self._block.find_values(tag)
-        return column[0] if len(column) else None
-
-    def column(self, tag: str) -> list[str] | None:
-        tag = (_dotted(tag) if self._newer else tag).lower()
-        if tag not in self._loops:
-            loop: cif.Loop | None = self._block.find_loop(tag).get_loop()
+    def column(tag: str) -> list[str] | None:
+        tag = (_dotted(tag) if newer else tag).lower()
+        if tag not in loops:
+            found = block.find_values(tag)
+            loop: cif.Loop | None = found.get_loop()
             if loop is None:
-                return list(self._block.find_values(tag)) or None
+                return list(found) or None
             width, values = loop.width(), loop.values  # all columns at once: one by one takes as long each
-            self._loops.update({name.lower(): values[place::width] for place, name in enumerate(loop.tags)})
-        return self._loops[tag]
+            loops.update({name.lower(): values[place::width] for place, name in enumerate(loop.tags)})
+        return loops[tag]
 
-    def length(self, tag: str) -> int:
-        return len(self._block.find_values(_dotted(tag) if self._newer else tag))
+    return Block(block.name, column)
 
 
-class _LenientBlock:
-    def __init__(self, name: str, items: Items) -> None:
-        self.name = name
-        _refuse_double_tags(name, [tag for tag, _ in items])
-        self._values = dict(reversed(items))
-
-    def column(self, tag: str) -> list[str] | None:
-        return self._values.get(tag.lower(), self._values.get(_dotted(tag).lower()))
-
-    def value(self, tag: str) -> str | None:
-        column = self.column(tag)
-        return column[0] if column else None
-
-    def length(self, tag: str) -> int:
-        return len(self.column(tag) or ())
+def _lenient_block(name: str, items: Items) -> Block:
+    _refuse_double_tags(name, [tag for tag, _ in items])
+    values = dict(reversed(items))
+    return Block(name, lambda tag: values.get(tag.lower(), values.get(_dotted(tag).lower())))
 
 
 def _tags(block: "cif.Block") -> Iterator[str]:
@@ -156,4 +137,4 @@ def _leniently(text: str, reason: str) -> list[Block]:
         raise unreadable from error
     if not blocks:
         raise unreadable
-    return [_LenientBlock(name, items) for name, items in blocks]
+    return [_lenient_block(name, items) for name, items in blocks]
