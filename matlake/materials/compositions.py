@@ -51,12 +51,8 @@ class CompositionColumns:
     @classmethod
     def of(cls, compositions: Sequence[Composition]) -> Self:
         """Put compositions into columns."""
-        numbers, fractions = [], []
-        for composition in compositions:
-            total = sum(amount for _, amount in composition.amounts)
-            for z, amount in composition.amounts:
-                numbers.append(z)
-                fractions.append(amount / total)
+        numbers = [z for composition in compositions for z, _ in composition.amounts]
+        fractions = [fraction for composition in compositions for fraction in composition.fractions]
         offsets = offsets_of([len(composition.amounts) for composition in compositions])
         return cls(offsets, np.array(numbers, dtype=np.int16), np.array(fractions, dtype=np.float64))
 

@@ -58,6 +58,12 @@ class Composition:
         ordered = sorted(self.amounts, key=lambda part: (_WRITTEN.get(part[0], math.inf), SYMBOLS[part[0] - 1]))
         return "".join([f"{SYMBOLS[z - 1]}{amount if amount > 1 else ''}" for z, amount in ordered])
 
+    @property
+    def fractions(self) -> list[float]:
+        """Fractions of the elements in ``amounts``; they add up to one."""
+        total = sum(amount for _, amount in self.amounts)
+        return [amount / total for _, amount in self.amounts]
+
     @cached_property
     def elements(self) -> list[str]:
         """Symbols in alphabetical order."""

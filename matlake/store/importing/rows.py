@@ -1,6 +1,6 @@
 """From a batch of a source to rows of a dataset: materials, and rows that are none with the reason."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -158,41 +158,28 @@ class RowBuilder:
 
 
 def _of_formulas(formulas: Sequence[str | None], id_errors: Sequence[str | None]) -> dict[str, Any]:
-    compositions: list[Composition | None] = []
-    errors: list[str | None] = []
-    for formula, id_error in zip(formulas, id_errors, strict=True):
-        composition = None
-        error = id_error
-        if error is None:
+    compositions: list[Composition | None] = [None] * len(formulas)
+    errors = list(id_errors)
+    for row, formula in enumerate(formulas):
+        if errors[row] is None:
             try:
-                composition = parse_formula(formula)
+                compositions[row] = parse_formula(formula)
             except FormulaError as refused:
-                error = str(refused)
-        compositions.append(composition)
-        errors.append(error)
+                errors[row] = str(refused)
     return {"formula": formulas, **_composition_columns(compositions), "import_error": errors}
 
 
 def _composition_columns(compositions: Sequence[Composition | None]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {
-        "elements": [],
-        "nelements": [],
-        "composition_hash": [],
-        "atomic_numbers": [],
-        "fractions": [],
+    def column(read: Callable[[Composition], object]) -> list[Any]:
+        return [None if composition is None else read(composition) for composition in compositions]
+
+    return {
+        "elements": column(lambda composition: composition.elements),
+        "nelements": column(lambda composition: len(composition.amounts)),
+        "composition_hash": column(lambda composition: composition.content_hash),
+        "atomic_numbers": column(lambda composition: [z for z, _ in composition.amounts]),
+        "fractions": column(lambda composition: composition.fractions),
     }
-    for composition in compositions:
-        if composition is None:
-            for values in columns.values():
-                values.append(None)
-            continue
-        total = sum(amount for _, amount in composition.amounts)
-        columns["elements"].append(composition.elements)
-        columns["nelements"].append(len(composition.amounts))
-        columns["composition_hash"].append(composition.content_hash)
-        columns["atomic_numbers"].append([z for z, _ in composition.amounts])
-        columns["fractions"].append([amount / total for _, amount in composition.amounts])
-    return columns
 
 
 def _table(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
