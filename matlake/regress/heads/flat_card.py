@@ -1,12 +1,10 @@
 """The flat layout of a head's card: that of files of formats 1 and 2, and of ``heads show --json``."""
 
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 from matlake.documents import from_document
 from matlake.regress.heads.card import HeadCard
-
-_METRICS_OF_FORMAT_2: Final = {"q95": None, "spearman": None}
 
 
 def flat_document(card: HeadCard) -> dict[str, Any]:
@@ -101,7 +99,7 @@ def read_flat(fields: dict[str, Any]) -> HeadCard:
 
 
 def _metrics(found: dict[str, Any]) -> dict[str, Any]:
-    return _METRICS_OF_FORMAT_2 | found
+    return {"q95": None, "spearman": None} | found  # format 1 lacks the two
 
 
 def _search(found: dict[str, Any]) -> dict[str, Any]:

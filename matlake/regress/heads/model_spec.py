@@ -39,7 +39,13 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
         require_torch()
         return ir_net_model(IR_NETS[method], widths, adversary)
     if adversary:
-        raise not_adversarial(text)
+        raise TrainingError(  # there is no gradient to attack along
+            f"model {text} cannot learn from adversarial samples: only an IR-net can",
+            Hint(
+                f"name one: {', '.join(IR_NETS)}; or leave adversarial out",
+                cli=f"name one: --model {', --model '.join(IR_NETS)}; or leave --adversarial out",
+            ),
+        )
     if not colon or method not in set(TransferMethod):
         model = named_model(text)
         if model.slow:
@@ -58,14 +64,3 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
         )
     source = Source(found.card.name, found.card.sha256, read_source_layers(found.folder))
     return fine_tuned(TransferMethod(method), source)
-
-
-def not_adversarial(model: str) -> TrainingError:
-    """Return the refusal of adversarial learning for a model that has no gradient to attack along."""
-    return TrainingError(
-        f"model {model} cannot learn from adversarial samples: only an IR-net can",
-        Hint(
-            f"name one: {', '.join(IR_NETS)}; or leave adversarial out",
-            cli=f"name one: --model {', --model '.join(IR_NETS)}; or leave --adversarial out",
-        ),
-    )

@@ -163,8 +163,7 @@ def list_heads(lake: Path) -> list[HeadCard]:
     Raises:
         HeadError: A card is damaged or newer than this version.
     """
-    folders = [folder for name in _names(lake) if (folder := _folder(lake, name)) is not None]
-    return [read_card(folder / CARD_FILE) for folder in folders]
+    return [read_card(folder / CARD_FILE) for name in _names(lake) if (folder := _folder(lake, name)) is not None]
 
 
 def delete_head(lake: Path, name: str) -> None:

@@ -9,13 +9,12 @@ from matlake.extras import require_extra
 from matlake.materials.units import unit_of
 from matlake.metrics import Metrics, measure
 from matlake.progress import SILENT, Progress
-from matlake.regress.features.feature import Feature, resolve_features
+from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.card import Budget, Evaluation, HeadCard, ModelRecord, TrainingRows, check_name
-from matlake.regress.heads.evaluation import evaluate, learning_curve
-from matlake.regress.heads.measure import made_now, measure_fitted
+from matlake.regress.heads.measure import evaluate, learning_curve, made_now, measure_fitted
 from matlake.regress.heads.model_search import search_model
-from matlake.regress.heads.model_spec import not_adversarial, resolve_model
+from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import save_head
 from matlake.regress.heads.train_result import TrainResult
@@ -80,7 +79,9 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     onnx_runtime()
     seed, split = request.seed, parse_split(request.split)
     features = resolve_features(lake, request.features)
-    wanted = _wanted(lake, request, features)
+    wanted: str | Model = AUTO
+    if request.model != AUTO or request.adversarial:
+        wanted = resolve_model(lake, request.model, features, request.adversarial)
     require_extra("heads", "training a head")
     named = filter(None, (request.target, request.model, request.adversarial))
     name = request.name or "-".join(named).replace(":", "-")
@@ -126,14 +127,6 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     plots = draw_plots(card, measured.test, fitted.regressor, progress)
     card = save_head(lake.path, card, measured.content, measured.reference, plots)
     return TrainResult(card, matrix.missing, measured.test, _on_fractions(model).name)
-
-
-def _wanted(lake: Lake, request: TrainRequest, features: tuple[Feature, ...]) -> str | Model:
-    if request.model != AUTO:
-        return resolve_model(lake, request.model, features, request.adversarial)
-    if request.adversarial:
-        raise not_adversarial(AUTO)
-    return AUTO
 
 
 def _on_fractions(model: Model) -> Model:

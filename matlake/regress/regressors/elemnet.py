@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from matlake.errors import EncoderError
 from matlake.regress.regressors.elemnet_numpy import Layers, ReluNetwork, Standard, activations, fresh_layers
-from matlake.regress.regressors.elemnet_training import train_layers
 from matlake.regress.regressors.fitting import deep_model
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor, Rows
-from matlake.regress.regressors.training_settings import TrainingSettings
+from matlake.regress.regressors.training_settings import TrainingSettings, require_torch
 
 HIDDEN_WIDTHS: Final = (1024,) * 4 + (512,) * 3 + (256,) * 3 + (128,) * 3 + (64,) * 2 + (32,)
 """Of ElemNet."""
@@ -68,25 +67,70 @@ def fine_tuned(method: TransferMethod, source: Source) -> Model:
             f"use {TransferMethod.MOD_FINE_TUNE}:{source.name}, which draws it anew",
         )
     start = partial(_kept if method == TransferMethod.FINE_TUNE else _output_drawn, source.layers)
-    known = {"source": source.name, "source_sha256": source.sha256}
-    return _model(
-        f"{method}:{source.name}",
-        start,
-        FROZEN if method == TransferMethod.FREEZING else TUNED,
-        known,
-        frozen=len(source.layers) - 1 if method == TransferMethod.FREEZING else 0,
-        scaled=False,
-    )
+    settings, frozen = (FROZEN, len(source.layers) - 1) if method == TransferMethod.FREEZING else (TUNED, 0)
+    parameters = {"source": source.name, "source_sha256": source.sha256, **settings}
+    return _model(f"{method}:{source.name}", start, parameters, frozen=frozen, scaled=False)
 
 
-def _model(
-    name: str, start: Start, parameters: Parameters, known: Parameters, *, frozen: int = 0, scaled: bool = True
-) -> Model:
+def _model(name: str, start: Start, parameters: Parameters, *, frozen: int = 0, scaled: bool = True) -> Model:
     def fit_validated(chosen: Parameters, fit: Rows, validation: Rows, seed: int) -> Regressor:
         settings = TrainingSettings.among(chosen)
         return ReluNetwork(train_layers(start(fit[0], seed), fit, validation, settings, seed, frozen))
 
-    return deep_model(name, {**known, **parameters}, fit_validated, scaled=scaled)
+    return deep_model(name, parameters, fit_validated, scaled=scaled)
+
+
+def train_layers(
+    start: Layers, fit: Rows, validation: Rows, settings: TrainingSettings, seed: int, frozen: int = 0
+) -> Layers:
+    """Train a ReLU network, and keep the weights of the epoch with the smallest validation error.
+
+    The loss is the mean absolute error of the standardised target, as in both sources.
+
+    The result depends on seed, settings and data, and in its last digits on the number of threads that torch is set to.
+
+    Args:
+        start: Where the weights begin; the last layer has one output.
+        fit: Features [n, d] of the rows to fit, and their standardised target float64 [n].
+        validation: The same of the validation rows, which choose the epoch and end the training.
+        settings: How to train.
+        seed: Of the order of rows.
+        frozen: Leading layers that keep their weights. Rows go through them once, before the training, and the layers
+            behind them are trained on standardised activations.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+    """
+    require_torch()
+    if not frozen:
+        return _train_all(start, fit, validation, settings, seed)
+    kept, trained = start[:frozen], start[frozen:]
+    x, x_validation = (np.maximum(activations(kept, rows[0]), 0.0) for rows in (fit, validation))
+    standard = Standard.of(x)
+    rows = (standard.apply(x), fit[1]), (standard.apply(x_validation), validation[1])
+    return (*kept, *standard.out_of(_train_all(standard.into(trained), *rows, settings, seed)))
+
+
+def _train_all(start: Layers, fit: Rows, validation: Rows, settings: TrainingSettings, seed: int) -> Layers:
+    import torch
+    from torch import nn
+
+    from matlake.regress.regressors.ir_net_torch import dense_of, linear_of
+    from matlake.regress.regressors.row_training import tensors, train_on_rows
+
+    linear = [linear_of(layer) for layer in start]
+    hidden = [module for layer in linear[:-1] for module in (layer, nn.ReLU())]
+    network = nn.Sequential(*hidden, linear[-1], nn.Flatten(0))
+    return train_on_rows(
+        network,
+        tensors(fit),
+        tensors(validation),
+        settings,
+        seed,
+        loss=lambda x, y: nn.functional.l1_loss(network(x), y),
+        weights=lambda: tuple(dense_of(layer) for layer in linear),
+        cut=torch.split,
+    ).best
 
 
 def _fresh(x: NDArray[Any], seed: int) -> Layers:
@@ -115,4 +159,4 @@ FRESH: Final[Parameters] = {"learning_rate": 1e-3, "epochs": 25, "steps": 1200, 
 TUNED: Final[Parameters] = {"learning_rate": 1e-3, "epochs": 20, "steps": 1200, "patience": 10}
 FROZEN: Final[Parameters] = {"learning_rate": 3e-3, "epochs": 100, "steps": 10_000, "patience": 20}
 
-ELEMNET: Final = _model("elemnet", _fresh, FRESH, {})
+ELEMNET: Final = _model("elemnet", _fresh, FRESH)

@@ -103,7 +103,12 @@ def fit_deep(
 
 
 def deep_model(
-    name: str, parameters: Parameters, fit_validated: ValidatedFit, *, scaled: bool = True, compared: DTypeLike = None
+    name: str,
+    parameters: Parameters,
+    fit_validated: ValidatedFit,
+    *,
+    scaled: bool = True,
+    compared: DTypeLike | None = None,
 ) -> Model:
     """Return a deep network as a model; a search varies its learning rate within a factor of three.
 

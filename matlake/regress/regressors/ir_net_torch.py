@@ -11,9 +11,6 @@ from matlake.regress.regressors.elemnet_numpy import Dense
 from matlake.regress.regressors.ir_net_numpy import EPSILON, Block, ResidualNetwork
 from matlake.regress.regressors.row_training import seeded
 
-LAYER_NORM = "layer"
-BATCH_NORM = "batch"
-
 
 class TorchBlock(nn.Module):
     """relu(dropout(norm(x·W + b))) + shortcut(x)."""
@@ -70,7 +67,7 @@ def fresh_network(
     Args:
         inputs: Number of features.
         widths: Of the blocks.
-        norm: ``LAYER_NORM`` or ``BATCH_NORM``.
+        norm: ``layer`` or ``batch``.
         dropout: Share of values that a block drops.
         projected: Whether every shortcut is a linear map; otherwise only where the width changes.
         seed: Of the draw.
@@ -80,7 +77,7 @@ def fresh_network(
         for before, after in pairwise((inputs, *widths)):
             dense = nn.Linear(before, after)
             shortcut = nn.Linear(before, after) if projected or before != after else nn.Identity()
-            normed = nn.LayerNorm(after, EPSILON) if norm == LAYER_NORM else nn.BatchNorm1d(after)
+            normed = nn.LayerNorm(after, EPSILON) if norm == "layer" else nn.BatchNorm1d(after)
             blocks.append(TorchBlock(dense, normed, dropout, shortcut))
         return TorchNetwork(blocks, nn.Linear((inputs, *widths)[-1], 1))
 

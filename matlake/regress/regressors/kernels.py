@@ -5,15 +5,13 @@ part is zero, so that a machine of its own returns to its intercept there; the s
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 _BLOCK: Final = 1 << 21
 """Kernel values at a time: temporary arrays stay near the processor's cache."""
-
-Precision: TypeAlias = type[np.float32] | type[np.float64]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Kernel:
             values += products
         return values
 
-    def gram(self, points: NDArray[np.float32], precision: Precision) -> NDArray[np.float64]:
+    def gram(self, points: NDArray[np.float32], precision: DTypeLike) -> NDArray[np.float64]:
         """Return kernel values float64 [n, n] of rows float32 [n, d], computed in a precision, half of them."""
         wide = points.astype(precision)
         n = len(points)

@@ -5,14 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.regressor import (
-    FitRegressor,
-    Model,
-    Parameters,
-    Regressor,
-    log_uniform,
-    whatever_features,
-)
+from matlake.regress.regressors.regressor import FitRegressor, Model, Parameters, Regressor, fixed_grid, log_uniform
 
 _MAX_SWEEPS: Final = 2000
 _MAX_EPOCHS: Final = 200
@@ -56,20 +49,20 @@ def _draw_sgd(rng: np.random.Generator, n_features: int) -> Parameters:
 RIDGE: Final = Model(
     "ridge",
     _linear("Ridge", copy_X=False),
-    whatever_features([{"alpha": alpha} for alpha in (100.0, 10.0, 1000.0)]),
+    fixed_grid([{"alpha": alpha} for alpha in (100.0, 10.0, 1000.0)]),
     lambda rng, _: {"alpha": log_uniform(rng, 1e-1, 1e4)},
 )
-LINEAR: Final = Model("linear", _linear("LinearRegression", copy_X=False), whatever_features([{}]), lambda _rng, _: {})
+LINEAR: Final = Model("linear", _linear("LinearRegression", copy_X=False), fixed_grid([{}]), lambda _rng, _: {})
 LASSO: Final = Model(
     "lasso",
     _linear("Lasso", max_iter=_MAX_SWEEPS, precompute=True),
-    whatever_features([{"alpha": alpha} for alpha in (0.01, 0.003, 0.03)]),
+    fixed_grid([{"alpha": alpha} for alpha in (0.01, 0.003, 0.03)]),
     lambda rng, _: {"alpha": log_uniform(rng, 1e-3, 1e-1)},
 )
 ELASTIC_NET: Final = Model(
     "elastic-net",
     _linear("ElasticNet", max_iter=_MAX_SWEEPS, precompute=True),
-    whatever_features([{"alpha": alpha, "l1_ratio": 0.5} for alpha in (0.01, 0.003, 0.03)]),
+    fixed_grid([{"alpha": alpha, "l1_ratio": 0.5} for alpha in (0.01, 0.003, 0.03)]),
     lambda rng, _: {"alpha": log_uniform(rng, 1e-3, 1e-1), "l1_ratio": float(rng.choice([0.1, 0.3, 0.5, 0.7, 0.9]))},
 )
 SGD: Final = Model("sgd", _linear("SGDRegressor", max_iter=_MAX_EPOCHS, tol=1e-4), _sgd_grid, _draw_sgd)

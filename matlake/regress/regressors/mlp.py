@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.regressor import Model, Parameters, Regressor, log_uniform, whatever_features
+from matlake.regress.regressors.regressor import Model, Parameters, Regressor, fixed_grid, log_uniform
 
 _BATCH: Final = 64
 
@@ -33,6 +33,4 @@ def _draw(rng: np.random.Generator, n_features: int) -> Parameters:  # noqa: ARG
     return _parameters(log_uniform(rng, 0.03, 3.0), widths[rng.integers(3)])
 
 
-MLP: Final = Model(
-    "mlp", _fit_network, whatever_features([_parameters(alpha, [128, 64]) for alpha in (0.1, 1.0)]), _draw
-)
+MLP: Final = Model("mlp", _fit_network, fixed_grid([_parameters(alpha, [128, 64]) for alpha in (0.1, 1.0)]), _draw)

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.regressor import Model, Parameters, whatever_features
+from matlake.regress.regressors.regressor import Model, Parameters, fixed_grid
 
 MAX_ROWS: Final = 10_000
 """The head is its rows: 40 MB with 1,024 features."""
@@ -55,7 +55,7 @@ def _fit_neighbours(parameters: Parameters, z: NDArray[np.float64], y: NDArray[n
 KNN: Final = Model(
     "knn",
     _fit_neighbours,
-    whatever_features([{"n_neighbors": count} for count in (5, 3, 10)]),
+    fixed_grid([{"n_neighbors": count} for count in (5, 3, 10)]),
     lambda rng, _: {"n_neighbors": int(rng.integers(1, 25))},
     max_rows=MAX_ROWS,
 )

@@ -58,7 +58,7 @@ class Model:
         return self.fit_validated is not None
 
 
-def whatever_features(grid: list[Parameters]) -> Callable[[int], list[Parameters]]:
+def fixed_grid(grid: list[Parameters]) -> Callable[[int], list[Parameters]]:
     """Return a grid that does not depend on the number of features."""
     return lambda n_features: grid  # noqa: ARG005 - the signature of ``Model.grid``
 

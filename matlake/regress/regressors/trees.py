@@ -6,14 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.regressor import (
-    FitRegressor,
-    Model,
-    Parameters,
-    Regressor,
-    log_uniform,
-    whatever_features,
-)
+from matlake.regress.regressors.regressor import FitRegressor, Model, Parameters, Regressor, fixed_grid, log_uniform
 
 MAX_LEAVES: Final = 4096
 
@@ -76,14 +69,14 @@ def _draw_gradient_boosting(rng: np.random.Generator, n_features: int) -> Parame
     }
 
 
-_FOREST_GRID: Final = whatever_features(
+_FOREST_GRID: Final = fixed_grid(
     [{"n_estimators": 100, "max_features": "sqrt", "min_samples_leaf": leaf} for leaf in (1, 3)]
 )
 
 DECISION_TREE: Final = Model(
     "decision-tree",
     _fit_tree,
-    whatever_features([{"min_samples_leaf": leaf} for leaf in (5, 2, 10)]),
+    fixed_grid([{"min_samples_leaf": leaf} for leaf in (5, 2, 10)]),
     lambda rng, _: {"min_samples_leaf": int(rng.integers(1, 20))},
     scaled=False,
 )
@@ -105,14 +98,14 @@ EXTRA_TREES: Final = Model(
 BAGGING: Final = Model(
     "bagging",
     _ensemble_of({}, "BaggingRegressor"),
-    whatever_features([{"n_estimators": 50, "max_features": share} for share in (0.3, 1.0)]),
+    fixed_grid([{"n_estimators": 50, "max_features": share} for share in (0.3, 1.0)]),
     lambda rng, _: {"n_estimators": 50, "max_features": float(rng.choice([0.1, 0.2, 0.3, 0.5, 0.7, 1.0]))},
     scaled=False,
 )
 ADABOOST: Final = Model(
     "adaboost",
     _ensemble_of({"max_features": "sqrt"}, "AdaBoostRegressor"),
-    whatever_features(
+    fixed_grid(
         [
             *({"n_estimators": 50, "learning_rate": 1.0, "loss": loss} for loss in ("linear", "square")),
             {"n_estimators": 100, "learning_rate": 0.2, "loss": "square"},
@@ -124,7 +117,7 @@ ADABOOST: Final = Model(
 GRADIENT_BOOSTING: Final = Model(
     "gradient-boosting",
     _ensemble_of(None, "GradientBoostingRegressor", subsample=0.5, max_features="sqrt"),
-    whatever_features([{"n_estimators": 300, "learning_rate": 0.05, "max_depth": depth} for depth in (6, 3)]),
+    fixed_grid([{"n_estimators": 300, "learning_rate": 0.05, "max_depth": depth} for depth in (6, 3)]),
     _draw_gradient_boosting,
     scaled=False,
 )

@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from matlake.encoders.base import Inputs
 from matlake.encoders.card import InputKind
 from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
@@ -210,8 +209,8 @@ class _Run:
 def _work(run: _Run, shards: Iterator[Shard], makers: int, encoders: int) -> None:
     """Take shards through both stages; each encoding thread has a shard ready for when it is done with one."""
     most = makers + 2 * encoders
-    making: list[Future[tuple[Shard, Inputs]]] = []
-    encoding: list[Future[list[Encoded]]] = []
+    making: list[Future[Any]] = []  # of (Shard, Inputs)
+    encoding: list[Future[Any]] = []  # of list[Encoded]
     with (
         ThreadPoolExecutor(makers, thread_name_prefix="make-inputs") as make_pool,
         ThreadPoolExecutor(encoders, thread_name_prefix="encode") as encode_pool,

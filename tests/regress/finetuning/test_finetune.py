@@ -14,7 +14,7 @@ from matlake.errors import HeadError, MissingExtraError, QueryError, TrainingErr
 from matlake.regress.finetuning import finetune as module
 from matlake.regress.finetuning.finetune import FinetuneRequest, finetune
 from matlake.regress.finetuning.result import FinetuneResult
-from matlake.regress.finetuning.saved_network import read_saved_network
+from matlake.regress.finetuning.source_head import read_saved_network
 from matlake.regress.finetuning.tuning import Tuning
 from matlake.regress.heads.storage import find_head, load_head
 from matlake.regress.heads.train import TrainRequest, train

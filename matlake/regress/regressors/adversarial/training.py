@@ -53,9 +53,7 @@ class Samples:
 
     def targets(self) -> torch.Tensor:
         """Return what the samples are to be predicted as [n]."""
-        if self.y is not None:
-            return self.y
-        return predicted(self.network, self.x)
+        return predicted(self.network, self.x) if self.y is None else self.y
 
     def start(self, x: torch.Tensor) -> torch.Tensor:
         """Return where an attack on rows [n, d] begins."""
@@ -134,15 +132,8 @@ class Learner:
         worst = self.samples.worst(settings.share)
         for batch in self.samples.batches(worst, settings.batch, settings.batches):
             x, y = self.samples.x[batch], targets[batch]
-            moved = attack(
-                self.network,
-                x,
-                y,
-                self.costs.values,
-                settings.attack_rate,
-                settings.attack_steps,
-                self.samples.start(x),
-            )
+            start = self.samples.start(x)
+            moved = attack(self.network, x, y, self.costs.values, settings.attack_rate, settings.attack_steps, start)
             passed = [self._step(moved, y, rate) for _ in range(settings.theta_steps)]
             losses.append((moved.losses[0], moved.losses[-1]))
         alpha = settings.alpha / math.sqrt(len(self.costs_by_round))
