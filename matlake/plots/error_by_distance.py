@@ -52,7 +52,7 @@ def error_by_distance_plot(
             rows = shown[chosen[shown]]
             axes.scatter(scores[rows], errors[rows], s=9, color=colour, alpha=0.35, linewidths=0, label=label)
         axes.plot(*medians, color="black", marker="o", markersize=4, label="median of an eighth of the rows")
-        axes.set_xlim(0.0, float(np.quantile(scores, 0.995)) * 1.05 + 1e-12)
+        axes.set_xlim(0.0, 1.05 * max(1.0, float(np.quantile(scores, 0.995))))  # the line at 1 is in sight
         axes.set_ylim(0.0, float(np.quantile(errors, 0.995)) * 1.1 + 1e-12)
         axes.set_xlabel("out-of-distribution score (distance to training rows; no unit)")
         axes.set_ylabel(f"absolute error of {labelled(quantity, unit)}")

@@ -37,7 +37,8 @@ def figure_files(figure: "Figure", name: str, formats: Iterable[str] = FORMATS) 
 
 
 def save_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write files, made by ``figure_files``, into a folder; return their paths."""
+    """Write files, made by ``figure_files``, into a folder, which is made if need be; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return [folder / name for name in files]

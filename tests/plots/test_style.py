@@ -25,6 +25,13 @@ def test_plots_come_as_png_and_svg_with_units_on_their_axes(tmp_path: Path, vect
     assert "MAE 0.5 eV" in (tmp_path / "parity.v1.svg").read_text()
 
 
+def test_the_line_of_the_training_rows_is_in_sight_where_all_scores_are_small() -> None:
+    errors = np.linspace(
+        0.0, 1.0, 40
+    )  # a line far outside would leave no room for the axes: a warning, and so an error
+    assert error_by_distance_plot("error", errors * 0.01, errors, quantity="band gap", unit="eV")
+
+
 def test_errors_are_drawn_by_group_where_there_are_groups(vectors: Vectors) -> None:
     y = np.abs(vectors[1])
     groups = {"continuous": y < np.median(y), "discontinuous": y >= np.median(y)}
