@@ -22,7 +22,7 @@ def test_the_caller_chooses_the_formats(tmp_path: Path) -> None:
     assert list(figure_files(drawn(), "gap")) == ["gap.png", "gap.svg"]
     folder = tmp_path / "new" / "plots"
     assert save_files(folder, figure_files(drawn(), "gap.v1", ["svg"])) == [folder / "gap.v1.svg"]
-    assert "band gap (eV)" in (tmp_path / "gap.v1.svg").read_text()
+    assert "band gap (eV)" in (folder / "gap.v1.svg").read_text()
     assert labelled("refractive index", "") == "refractive index"
 
 
