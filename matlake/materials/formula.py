@@ -117,6 +117,8 @@ def _plain_amounts(formula: str, text: str) -> dict[int, int | Fraction]:
     for symbol, number in _PLAIN_PART.findall(formula):
         z = _atomic_number(symbol, text)
         amount = 1 if not number else int(number) if number.isdigit() else Fraction(number)
+        if not amount:
+            raise _zero_amount(text)
         amounts[z] = amounts.get(z, 0) + amount
     return amounts
 
@@ -146,13 +148,17 @@ def _unreadable(text: str) -> FormulaError:
     return FormulaError(f"cannot read formula {text!r}", "write it like Ca(OH)2 or CuSO4·5H2O; check the brackets")
 
 
+def _zero_amount(text: str) -> FormulaError:
+    return FormulaError(f"zero amount in formula {text!r}", "leave the element out")
+
+
 def _amount(written: str | None, text: str) -> Fraction:
     if written is None:
         return Fraction(1)
     if float(written) > _LARGEST:  # before it is written out: 1e999999999 has as many digits
         raise FormulaError(f"amount out of range in formula {text!r}")
     if not float(written):
-        raise FormulaError(f"zero amount in formula {text!r}", "leave the element out")
+        raise _zero_amount(text)
     return Fraction(written)
 
 
@@ -166,7 +172,7 @@ def _composition(amounts: dict[int, int | Fraction] | dict[int, Fraction], text:
     if not amounts:
         raise FormulaError(f"no element in formula {text!r}")
     if not all(amounts.values()):
-        raise FormulaError(f"zero amount in formula {text!r}", "leave the element out")
+        raise _zero_amount(text)
     scale = math.lcm(*[amount.denominator for amount in amounts.values()])
     whole = amounts if scale == 1 else {z: amount * scale for z, amount in amounts.items()}
     divisor = math.gcd(*[int(amount) for amount in whole.values()])

@@ -15,7 +15,7 @@ from pathlib import Path
 from environments import ROOT, make_environment
 
 EXTRAS = ("cpu", "heads", "plots")
-TOOLS = ("pytest", "pytest-xdist", "hypothesis", "pymatgen-core")
+TOOLS = ("ase", "pytest", "pytest-xdist", "hypothesis", "pymatgen-core")
 CORE = (
     "tests/materials/test_formula.py",
     "tests/materials/test_crystal.py",

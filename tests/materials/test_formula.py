@@ -82,6 +82,7 @@ def test_formula_is_read_exactly(formula: str, canonical: str) -> None:
         ("Xx2O", "unknown element 'Xx'"),
         ("Zz(OH)2", "Zz"),
         ("H0", "zero"),
+        ("H0H2O", "zero"),
         ("Na(Cl0)1", "zero|cannot read"),
         ("(Na", "cannot read"),
         ("Na)", "cannot read"),
@@ -172,6 +173,7 @@ pieces = st.sampled_from(
 @example("H(0)")
 @example("(())2")
 @example("H(O)2.5.3")
+@example("H0H.5")
 def test_what_pymatgen_reads_is_read_and_what_it_refuses_is_refused(text: str) -> None:
     assume(re.search(r"[^A-Za-z0-9]", text))
     amounts = amounts_by_pymatgen(text)
