@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -91,7 +92,13 @@ class GroupBootstrap:
     def means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean of values float64 [n] in each resample, float64 [``resamples``]."""
         sums = np.bincount(self._group, weights=values)
-        return np.array([counts @ sums / (counts @ self._sizes) for counts in self._counts()])
+        means: NDArray[np.float64] = self._drawn @ sums / (self._drawn @ self._sizes)
+        return means
+
+    @cached_property
+    def _drawn(self) -> NDArray[np.float64]:
+        """All of ``_counts``, float64 [``resamples``, groups]: studies take the means of many methods over them."""
+        return np.array([*self._counts()], dtype=np.float64)
 
     def _counts(self) -> Iterator[NDArray[np.int64]]:
         """Return how often each group is drawn, int64 [groups], for one resample after the other."""
