@@ -7,47 +7,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from matlake.encoders.card import EncoderCard, InputKind
 from matlake.errors import Hint, QueryError
-from matlake.materials.crystal import COLUMNS
-from matlake.store import delta
 from matlake.store.folders import LakeFolders
+from matlake.store.quoting import literal
+from matlake.store.views import create_views
 
 _QUERIES = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
-_NO_MATERIALS = (
-    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS formula, "
-    "NULL::VARCHAR[] AS elements, NULL::INTEGER AS nelements, NULL::INTEGER AS nsites WHERE false"
-)
-_NO_COMPOSITIONS = (
-    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS composition_hash, "
-    "NULL::VARCHAR AS crystal_hash, NULL::SMALLINT[] AS atomic_numbers, NULL::DOUBLE[] AS fractions WHERE false"
-)
-_NO_EMBEDDINGS = (
-    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS encoder, "
-    "NULL::VARCHAR AS layer, NULL::FLOAT[] AS vector WHERE false"
-)
-_NO_FAILURES = (
-    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
-    "NULL::VARCHAR AS formula, NULL::VARCHAR AS stage, NULL::VARCHAR AS encoder, NULL::VARCHAR AS reason WHERE false"
-)
-GEOMETRY_COLUMNS = tuple(COLUMNS.names)
-"""Columns of crystals: in the view of their dataset, not in ``materials``."""
-
-MATERIAL_COLUMNS = frozenset(
-    {"dataset", "material_id", "formula", "elements", "nelements", "nsites", *GEOMETRY_COLUMNS},
-)
-"""Columns of ``materials`` and of the datasets that are no properties."""
-
-CONTENT_KEYS = {InputKind.COMPOSITION: "composition_hash", InputKind.CRYSTAL: "crystal_hash"}
-"""What an encoder sees of a material, by the encoder's kind of input; null where there is nothing to see."""
-
-_CRYSTAL_TYPES = {
-    "crystal_hash": "VARCHAR",
-    "site_atomic_numbers": "SMALLINT[]",
-    "lattice_A": "DOUBLE[]",
-    "fractional_positions": "DOUBLE[]",
-}
-_INTERNAL_COLUMNS = ("source_row", "composition_hash", "crystal_hash", "atomic_numbers", "fractions", "import_error")
 
 
 def connect(lake: LakeFolders) -> duckdb.DuckDBPyConnection:
@@ -61,32 +26,7 @@ def connect(lake: LakeFolders) -> duckdb.DuckDBPyConnection:
     spill = Path(tempfile.gettempdir()) / f"matlake-{uuid.uuid4()}"
     connection = duckdb.connect(":memory:", config={"temp_directory": str(spill)})
     try:
-        connection.execute("CREATE SCHEMA internal; CREATE SCHEMA embed")
-        datasets = _dataset_views(lake, connection)
-        names = list(datasets)
-        _view(
-            connection,
-            "materials",
-            [_NO_MATERIALS, *(_shown(name, (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)) for name in names)],
-        )
-        _view(
-            connection,
-            "internal.compositions",
-            [
-                _NO_COMPOSITIONS,
-                *(
-                    f"SELECT {literal(name)} AS dataset, material_id, composition_hash, crystal_hash, atomic_numbers, "
-                    f"fractions FROM internal.{identifier(name)} WHERE import_error IS NULL"
-                    for name in names
-                ),
-            ],
-        )
-        for name, has_geometry in datasets.items():
-            hidden = _INTERNAL_COLUMNS if has_geometry else (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)
-            connection.execute(f"CREATE VIEW {identifier(name)} AS {_shown(name, hidden)}")
-        cards = [registered.card for registered in lake.list_encoders()]
-        _embedding_views(lake, connection, cards)
-        _failure_view(lake, connection, names, cards)
+        create_views(lake, connection)
         connection.execute(f"SET allowed_directories = [{literal(str(lake.path.resolve()) + '/')}]")
         for setting in (
             "enable_external_access = false",
@@ -139,132 +79,3 @@ def not_a_predicate(where: str | None, error: Exception) -> QueryError:
     return QueryError(
         f"cannot select by {where!r}: {error}", 'give a predicate over `materials`, such as "nelements = 2"'
     )
-
-
-def identifier(name: str) -> str:
-    """Quote a name for SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Quote a string for SQL."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def read_parquet(files: list[str]) -> str:
-    """Return the table function that reads files without looking for more columns in their paths."""
-    listed = ", ".join(literal(file) for file in files)
-    return f"read_parquet([{listed}], hive_partitioning = false)"
-
-
-def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
-    """Make the internal view of each dataset, and say which datasets hold structures.
-
-    The views have the columns of crystals in any case, null where the table has none: it may hold compositions only,
-    or be older than structures.
-    """
-    datasets = {}
-    for name in lake.dataset_names():
-        table = delta.open_table(lake.dataset(name))
-        if table is not None and (files := delta.live_files(table)):
-            present = {column.name for column in table.schema().fields}
-            absent = [f"NULL::{kind} AS {column}" for column, kind in _CRYSTAL_TYPES.items() if column not in present]
-            connection.execute(
-                f"CREATE VIEW internal.{identifier(name)} AS "
-                f"SELECT {', '.join(['*', *absent])} FROM {read_parquet(files)}"
-            )
-            datasets[name] = not absent
-    return datasets
-
-
-def _shown(dataset: str, hidden: tuple[str, ...]) -> str:
-    """Return the query of a dataset's materials, some of its columns left out."""
-    return (
-        f"SELECT {literal(dataset)} AS dataset, * EXCLUDE ({', '.join(hidden)}) "
-        f"FROM internal.{identifier(dataset)} WHERE import_error IS NULL"
-    )
-
-
-def _embedding_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, cards: list[EncoderCard]) -> None:
-    selects = [_NO_EMBEDDINGS]
-    table = delta.open_table(lake.embeddings)
-    filled = delta.partitions(table)
-    for card in cards:
-        for layer in card.layers:
-            partition = embedding_partition(card, layer.name)
-            if table is None or partition not in filled:
-                continue
-            files = delta.live_files(table, partition)
-            ref = identifier(str(card.ref(layer.name)))
-            connection.execute(
-                f"CREATE VIEW internal.{ref} AS "
-                f"SELECT content_hash, vector::FLOAT[{layer.dim}] AS vector FROM {read_parquet(files)}"
-            )
-            joined = (
-                f"FROM internal.compositions AS m JOIN {read_parquet(files)} AS e "
-                f"ON m.{CONTENT_KEYS[card.input]} = e.content_hash"
-            )
-            view = (
-                f"CREATE VIEW embed.{{}} AS SELECT m.dataset, m.material_id, e.vector::FLOAT[{layer.dim}] AS vector "
-                + joined
-            )
-            connection.execute(view.format(ref))
-            if layer.name == card.default_layer:
-                connection.execute(view.format(identifier(card.name)))
-            selects.append(
-                f"SELECT m.dataset, m.material_id, {literal(card.name)} AS encoder, {literal(layer.name)} AS layer, "
-                f"e.vector {joined}"
-            )
-    _view(connection, "embeddings", selects)
-
-
-def embedding_partition(card: EncoderCard, layer: str) -> dict[str, str]:
-    """Return the partition of the embeddings table that holds an encoder's layer."""
-    return {"encoder": card.name, "encoder_sha256": card.sha256, "layer": layer}
-
-
-def failure_partition(card: EncoderCard) -> dict[str, str]:
-    """Return the partition of the failures table that holds what an encoder rejects."""
-    return {"encoder": card.name, "encoder_sha256": card.sha256}
-
-
-def failure_key(kind: InputKind, dataset: str) -> str:
-    """Return the expression over a dataset's rows that the keys of the failures table are compared with.
-
-    It is the content; or the row itself where it has none, as one without a crystal has for an encoder of crystals.
-
-    Args:
-        kind: The encoder's kind of input.
-        dataset: Name of the dataset.
-    """
-    column = CONTENT_KEYS[kind]
-    return column if kind is InputKind.COMPOSITION else f"coalesce({column}, {literal(dataset + '/')} || material_id)"
-
-
-def _failure_view(
-    lake: LakeFolders, connection: duckdb.DuckDBPyConnection, names: list[str], cards: list[EncoderCard]
-) -> None:
-    selects = [_NO_FAILURES]
-    selects += [
-        f"SELECT {literal(name)} AS dataset, material_id, source_row, formula, 'import' AS stage, "
-        f"NULL AS encoder, import_error AS reason FROM internal.{identifier(name)} WHERE import_error IS NOT NULL"
-        for name in names
-    ]
-    table = delta.open_table(lake.failures)
-    filled = delta.partitions(table)
-    for card in cards:
-        partition = failure_partition(card)
-        files = delta.live_files(table, partition) if table is not None and partition in filled else []
-        selects += [
-            f"SELECT {literal(name)} AS dataset, m.material_id, m.source_row, m.formula, 'embed' AS stage, "
-            f"{literal(card.name)} AS encoder, e.reason FROM internal.{identifier(name)} AS m "
-            f"JOIN {read_parquet(files)} AS e ON {failure_key(card.input, name)} = e.content_hash "
-            "WHERE m.import_error IS NULL"
-            for name in names
-            if files
-        ]
-    _view(connection, "failures", selects)
-
-
-def _view(connection: duckdb.DuckDBPyConnection, name: str, selects: list[str]) -> None:
-    connection.execute(f"CREATE VIEW {name} AS " + " UNION ALL BY NAME ".join(f"({select})" for select in selects))

@@ -8,7 +8,8 @@ import pyarrow as pa
 from matlake.encoders.layer_ref import LayerRef
 from matlake.store import delta
 from matlake.store.lake import Lake
-from matlake.store.sql import MATERIAL_COLUMNS, embedding_partition, identifier
+from matlake.store.quoting import identifier
+from matlake.store.views import MATERIAL_COLUMNS, embedding_partition
 from matlake.text_tables import Column, Line, TextTable
 
 

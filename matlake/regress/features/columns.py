@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
 from matlake.materials.crystal import CrystalColumns
-from matlake.store.sql import GEOMETRY_COLUMNS, MATERIAL_COLUMNS, identifier, literal
+from matlake.store.quoting import identifier, literal
+from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS
 
 _NESTED: Final = ("[", "STRUCT", "MAP", "UNION")
 

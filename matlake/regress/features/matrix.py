@@ -24,7 +24,9 @@ from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
 from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
-from matlake.store.sql import CONTENT_KEYS, MATERIAL_COLUMNS, identifier, literal, not_a_predicate
+from matlake.store.quoting import identifier, literal
+from matlake.store.sql import not_a_predicate
+from matlake.store.views import CONTENT_KEYS, MATERIAL_COLUMNS
 
 MIN_ROWS: Final = 10
 BATCH_BYTES: Final = 16 << 20

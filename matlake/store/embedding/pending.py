@@ -13,7 +13,9 @@ from matlake.errors import QueryError
 from matlake.store import delta
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.lake import Lake
-from matlake.store.sql import CONTENT_KEYS, failure_key, literal, not_a_predicate, read_parquet
+from matlake.store.quoting import literal, read_parquet
+from matlake.store.sql import not_a_predicate
+from matlake.store.views import CONTENT_KEYS, failure_key
 
 NO_CRYSTAL: Final = "no crystal structure"
 

@@ -10,7 +10,7 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.encoders.registry import RegisteredEncoder, copy_to_lake
 from matlake.store import delta
 from matlake.store.lake import Lake
-from matlake.store.sql import embedding_partition, failure_partition
+from matlake.store.views import embedding_partition, failure_partition
 
 KEY: Final = "content_hash"
 VECTOR: Final = "vector"

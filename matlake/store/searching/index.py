@@ -16,8 +16,10 @@ from matlake.errors import LakeError, QueryError, embed_first
 from matlake.materials.ragged import ranges
 from matlake.store import delta
 from matlake.store.lake import Lake
+from matlake.store.quoting import identifier
 from matlake.store.searching.nearest import nearest_candidates
-from matlake.store.sql import CONTENT_KEYS, embedding_partition, identifier, not_a_predicate
+from matlake.store.sql import not_a_predicate
+from matlake.store.views import CONTENT_KEYS, embedding_partition
 
 _BATCH_BYTES: Final = 16 << 20
 

@@ -24,8 +24,8 @@ from matlake.errors import (
 from matlake.materials.crystal import Crystal
 from matlake.materials.formula import Composition, parse_formula
 from matlake.store.lake import Lake
+from matlake.store.quoting import literal
 from matlake.store.searching.index import Index, Neighbour, open_index
-from matlake.store.sql import literal
 from matlake.text_tables import Column, Line, TextTable
 
 
