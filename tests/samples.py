@@ -11,6 +11,7 @@ ENCODER = "elemnet-oqmd-formation-energy"
 CRYSTAL_ENCODER = "cgcnn-mp-formation-energy"
 BUNDLED = Path(matlake.__file__).parent / "data"
 ELASTIC = BUNDLED / "mp_elasticity.parquet"
+LAKE_0_1_0 = Path(__file__).parent / "data" / "lake_0_1_0" / "lake"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 

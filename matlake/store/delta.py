@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -100,7 +101,7 @@ def create_table(root: Path, schema: pa.Schema, partition_by: list[str]) -> None
     """
     try:
         DeltaTable.create(
-            str(root),
+            _uri(root),
             schema=Schema.from_arrow(schema),
             mode="ignore",
             partition_by=partition_by,
@@ -121,7 +122,7 @@ def open_table(root: Path) -> DeltaTable | None:
         LakeError: The table cannot be read, or another tool marked rows as deleted in it.
     """
     try:
-        table = DeltaTable(str(root))
+        table = DeltaTable(_uri(root))
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
@@ -132,9 +133,15 @@ def open_table(root: Path) -> DeltaTable | None:
 
 
 def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> list[str]:
-    """Return the absolute paths of a snapshot's files."""
+    """Return the absolute paths of a snapshot's files.
+
+    delta-rs puts the table's folder, percent-encoded, in front of the names of the parts, which it leaves as they are.
+    """
     filters = [(key, "=", value) for key, value in (partition or {}).items()]
-    return sorted(table.file_uris(partition_filters=filters or None))
+    encoded = urlsplit(table.table_uri).path
+    folder = unquote(encoded)
+    uris = table.file_uris(partition_filters=filters or None)
+    return sorted(folder + uri.removeprefix(encoded) for uri in uris)
 
 
 def partitions(table: DeltaTable | None) -> list[dict[str, str]]:
@@ -146,14 +153,16 @@ def read_rows(root: Path) -> pa.Table:
     """Read all rows of a table that exists, columns that a file lacks being null."""
     table = open_table(root)
     assert table is not None  # noqa: S101 - see the summary
-    return pa.concat_tables([pq.read_table(file) for file in live_files(table)], promote_options="default")
+    return pa.concat_tables(
+        [pq.read_table(file, partitioning=None) for file in live_files(table)], promote_options="default"
+    )
 
 
 def replace_all(root: Path, schema: pa.Schema, parts: list[Part]) -> None:
     """Make the parts the whole content of a table, in one commit; create it where there is none."""
     try:
         create_table_with_add_actions(
-            str(root), Schema.from_arrow(schema), [part.action() for part in parts], mode="overwrite"
+            _uri(root), Schema.from_arrow(schema), [part.action() for part in parts], mode="overwrite"
         )
     except CommitFailedError as error:
         raise LakeError(f"another process wrote {root} at the same time: {error}", "run the import again") from error
@@ -183,7 +192,7 @@ class Appender:
             vectors: As in ``write_part``, in case that a part has to be written again.
         """
         self.root, self.partition, self.key, self.vectors = root, partition, key, vectors
-        self.table = DeltaTable(str(root))
+        self.table = DeltaTable(_uri(root))
         self.files = live_files(self.table, partition)
         self._known = {Path(file).name for file in self.files}
         self._foreign: pa.Array = pa.array([], pa.string())
@@ -243,6 +252,11 @@ class Appender:
             _sync_log(self.root)
             return part.rows
         raise LakeError(f"{COMMIT_ATTEMPTS} commits to {self.root} in a row lost against other writers", "run again")
+
+
+def _uri(root: Path) -> str:
+    """Return the address of a table: delta-rs would decode ``%20`` in a path."""
+    return root.absolute().as_uri()
 
 
 def _sync_log(root: Path) -> None:

@@ -67,15 +67,20 @@ class Lake(LakeFolders):
 
         return connect(self)
 
-    def query(self, statement: str) -> pa.Table:
+    def query(self, statement: str, *, memory_limit: str | None = None, max_seconds: float | None = None) -> pa.Table:
         """Run a read-only SQL statement.
 
+        Args:
+            statement: One query, or EXPLAIN of one.
+            memory_limit: Memory that the query may take, such as ``2GB``; by default a quarter of what there is.
+            max_seconds: Stop the query with an error after so many seconds; never by default.
+
         Raises:
-            QueryError: The statement is wrong, not a query, or reaches outside the lake.
+            QueryError: The statement is wrong, is not a pure read, reaches outside the lake, or exceeds a limit.
         """
         from matlake.store.sql import query
 
-        return query(self, statement)
+        return query(self, statement, memory_limit=memory_limit, max_seconds=max_seconds)
 
 
 def open_lake(path: Path, *, create: bool = False) -> Lake:

@@ -1,5 +1,7 @@
 """Names, strings and files in the text of SQL."""
 
+import re
+
 
 def identifier(name: str) -> str:
     """Quote a name for SQL."""
@@ -11,7 +13,12 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def without_wildcards(path: str) -> str:
+    """Write a path such that DuckDB takes ``*``, ``?`` and ``[`` in it for what they are, not for wildcards."""
+    return re.sub(r"[*?[]", r"[\g<0>]", path)
+
+
 def read_parquet(files: list[str]) -> str:
     """Return the table function that reads files without looking for more columns in their paths."""
-    listed = ", ".join(literal(file) for file in files)
+    listed = ", ".join(literal(without_wildcards(file)) for file in files)
     return f"read_parquet([{listed}], hive_partitioning = false)"

@@ -1,77 +1,78 @@
 """SQL over a lake: a DuckDB connection that holds the views of the contract and sees nothing but the lake."""
 
-import tempfile
-import uuid
-from pathlib import Path
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from typing import Final
 
 import duckdb
 import pyarrow as pa
 
 from matlake.errors import Hint, QueryError
 from matlake.store.folders import LakeFolders
-from matlake.store.quoting import literal
+from matlake.store.limits import default_memory, parse_size, spill_folder, spill_limit, spill_root
+from matlake.store.pure_reads import pure_read
+from matlake.store.quoting import literal, without_wildcards
 from matlake.store.views import create_views
+from matlake.store.write_barrier import forbid_writes
 
-_QUERIES = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
+_BATCH_ROWS: Final = 65_536
+_INTERRUPT_SECONDS: Final = 0.1  # a query that is being planned does not hear the first interrupt
+
+MORE_MEMORY: Final = Hint(
+    "select fewer rows or columns, aggregate, or raise memory_limit",
+    cli="select fewer rows or columns, aggregate, or raise --memory-limit",
+)
+_MORE_TIME: Final = Hint("select fewer rows, or raise max_seconds", cli="select fewer rows, or raise --max-seconds")
 
 
 def connect(lake: LakeFolders) -> duckdb.DuckDBPyConnection:
     """Return a connection with the views of one moment of the lake, closed to all other files.
 
+    It takes a quarter of the memory and half of the free disk at most. Who runs SQL of others in it checks that first
+    (``pure_reads``): DuckDB can be told which files are open to it, not that they are open for reading alone.
+
     Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``,
     ``composition_hash``, ``crystal_hash``, ``atomic_numbers``, ``fractions``) and ``internal."NAME@LAYER"``
     (``content_hash``, ``vector``) for readers of contents. ``crystal_hash`` is null where a dataset has no structures.
     """
-    # DuckDB lets SQL read its spill folder: give it one of its own, made only when something spills
-    spill = Path(tempfile.gettempdir()) / f"matlake-{uuid.uuid4()}"
-    connection = duckdb.connect(":memory:", config={"temp_directory": str(spill)})
+    connection = _open(lake, default_memory())
     try:
-        create_views(lake, connection)
-        connection.execute(f"SET allowed_directories = [{literal(str(lake.path.resolve()) + '/')}]")
-        for setting in (
-            "enable_external_access = false",
-            "autoinstall_known_extensions = false",
-            "autoload_known_extensions = false",
-            "lock_configuration = true",
-        ):
-            connection.execute(f"SET {setting}")
+        _fill_and_close(lake, connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def query(lake: LakeFolders, statement: str) -> pa.Table:
+def query(
+    lake: LakeFolders, statement: str, *, memory_limit: str | None = None, max_seconds: float | None = None
+) -> pa.Table:
     """Run one read-only statement and return its result.
 
+    The statement runs in a thread of its own, which cannot write and can be interrupted.
+
+    Args:
+        lake: The lake.
+        statement: One query, or EXPLAIN of one.
+        memory_limit: Memory that the query, and then its result, may take, such as ``2GB``; a quarter of what there is
+            by default.
+        max_seconds: The query ends with an error after so many seconds.
+
     Raises:
-        QueryError: The statement is wrong, not a query, or reaches outside the lake.
+        QueryError: The statement is wrong, is not a pure read, reaches outside the lake, or exceeds a limit.
     """
-    with connect(lake) as connection:
+    ends = None if max_seconds is None else time.monotonic() + max_seconds
+    memory = default_memory() if memory_limit is None else parse_size(memory_limit)
+    with ThreadPoolExecutor(1, "matlake-sql", forbid_writes, (spill_root(),)) as thread:
+        # DuckDB's threads are started by the one that connects, and so can write no more than it can
+        connection = thread.submit(_open, lake, memory).result()
         try:
-            parsed = connection.extract_statements(statement)
-            if len(parsed) != 1:
-                raise QueryError(f"{len(parsed)} statements given, one expected")
-            if parsed[0].type not in _QUERIES:
-                raise QueryError(
-                    f"{parsed[0].type.name} is not a query: the lake is read-only to SQL",
-                    Hint(
-                        "use SELECT, WITH, DESCRIBE, SUMMARIZE or EXPLAIN",
-                        cli="use SELECT, WITH, DESCRIBE, SUMMARIZE or EXPLAIN; --output writes the result to a file",
-                    ),
-                )
-            return connection.sql(parsed[0].query).to_arrow_table()
-        except duckdb.PermissionException as error:
-            raise QueryError(
-                f"the query reaches outside the lake: {error}",
-                Hint(
-                    "import the file first: matlake.import_table(…)", cli="import the file first: `matlake import FILE`"
-                ),
-            ) from error
-        except duckdb.Error as error:
-            raise QueryError(
-                str(error), "`SELECT table_name FROM information_schema.tables` lists the views"
-            ) from error
+            _fill_and_close(lake, connection)
+            running = thread.submit(_run, connection, statement, memory)
+            return _result(connection, running, ends, max_seconds)
+        finally:
+            connection.close()
 
 
 def not_a_predicate(where: str | None, error: Exception) -> QueryError:
@@ -79,3 +80,82 @@ def not_a_predicate(where: str | None, error: Exception) -> QueryError:
     return QueryError(
         f"cannot select by {where!r}: {error}", 'give a predicate over `materials`, such as "nelements = 2"'
     )
+
+
+def _open(lake: LakeFolders, memory: int) -> duckdb.DuckDBPyConnection:
+    spill = spill_folder(lake.path)
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": f"{memory}B",
+            # DuckDB lets SQL read its spill folder: give it one of its own
+            "temp_directory": "" if spill is None else str(spill),
+            "max_temp_directory_size": f"{spill_limit()}B",
+        },
+    )
+
+
+def _fill_and_close(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the views, then close the connection to everything that they do not read."""
+    create_views(lake, connection)
+    tables = (lake.datasets, lake.embeddings, lake.failures)
+    paths = [f"{path}/" for table in tables for path in {table.absolute(), table.resolve()}]
+    allowed = ", ".join(literal(path) for path in sorted({*paths, *map(without_wildcards, paths)}))
+    for setting in (
+        f"allowed_directories = [{allowed}]",
+        "enable_external_access = false",
+        "python_enable_replacements = false",
+        "autoinstall_known_extensions = false",
+        "autoload_known_extensions = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET {setting}")
+
+
+def _run(connection: duckdb.DuckDBPyConnection, statement: str, memory: int) -> pa.Table:
+    """Run a statement; its result is read in batches, so that one that is too large is noticed in time."""
+    try:
+        reader = connection.sql(pure_read(connection, statement)).to_arrow_reader(_BATCH_ROWS)
+        batches, size = [], 0
+        for batch in reader:
+            batches.append(batch)
+            size += batch.nbytes
+            if size > memory:
+                raise QueryError(f"the result is larger than {_readable(memory)}", MORE_MEMORY)
+        return pa.Table.from_batches(batches, reader.schema)
+    # an error after the first batch comes from Arrow, which knows no classes of DuckDB's
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise _explained(error, memory) from error
+
+
+def _explained(error: Exception, memory: int) -> QueryError:
+    text = str(error)
+    if text.startswith("Out of Memory Error"):
+        return QueryError(f"the query needs more than {_readable(memory)} of memory", MORE_MEMORY)
+    if text.startswith("Permission Error"):
+        return QueryError(
+            f"the query reaches outside the lake: {text}",
+            Hint("import the file first: matlake.import_table(…)", cli="import the file first: `matlake import FILE`"),
+        )
+    return QueryError(text, "`SELECT table_name FROM information_schema.tables` lists the views")
+
+
+def _result(
+    connection: duckdb.DuckDBPyConnection, running: "Future[pa.Table]", ends: float | None, max_seconds: float | None
+) -> pa.Table:
+    """Wait for a query; stop it when its time is over, and when the wait is interrupted."""
+    try:
+        # a wait without end would not hear Ctrl-C on all systems
+        while not running.done() and (ends is None or time.monotonic() < ends):
+            wait_for([running], 1.0 if ends is None else max(0.0, min(1.0, ends - time.monotonic())))
+        if running.done():
+            return running.result()
+        raise QueryError(f"the query took more than {max_seconds:g} s", _MORE_TIME)
+    finally:
+        while not running.done():
+            connection.interrupt()
+            wait_for([running], _INTERRUPT_SECONDS)
+
+
+def _readable(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

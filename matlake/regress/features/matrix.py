@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matlake.errors import Hint, QueryError, TrainingError, embed_first
+from matlake.errors import Hint, TrainingError, embed_first
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.periodic_table import SYMBOLS
@@ -24,6 +24,7 @@ from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
 from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
+from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier, literal
 from matlake.store.sql import not_a_predicate
 from matlake.store.views import CONTENT_KEYS, MATERIAL_COLUMNS
@@ -194,8 +195,7 @@ def _selection_sql(connection: duckdb.DuckDBPyConnection, target: str, dataset: 
         f"WHERE {' AND '.join(conditions)} ORDER BY dataset, material_id"
     )
     try:
-        if len(connection.extract_statements(sql)) != 1:
-            raise QueryError(f"{where!r} is not one SQL predicate")
+        check_predicate(connection, where)
     except duckdb.Error as error:
         raise not_a_predicate(where, error) from error
     return sql

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from matlake.encoders.card import InputKind
-from matlake.errors import QueryError
 from matlake.store import delta
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.lake import Lake
+from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import literal, read_parquet
 from matlake.store.sql import not_a_predicate
 from matlake.store.views import CONTENT_KEYS, failure_key
@@ -102,8 +102,7 @@ class Pending:
             f"SELECT source_row, {keys}, crystal_hash IS NOT NULL AS is_crystal FROM {rows} WHERE ({where or 'true'}\n)"
         )
         try:
-            if len(self._connection.extract_statements(statement)) != 1:
-                raise QueryError(f"{where!r} is not one SQL predicate")
+            check_predicate(self._connection, where)
             self._connection.execute(f"CREATE OR REPLACE TEMP TABLE selected AS {statement}")
         except duckdb.Error as error:
             raise not_a_predicate(where, error) from error

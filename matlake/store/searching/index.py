@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.layer_ref import LayerRef
-from matlake.errors import LakeError, QueryError, embed_first
+from matlake.errors import LakeError, embed_first
 from matlake.materials.ragged import ranges
 from matlake.store import delta
 from matlake.store.lake import Lake
+from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier
 from matlake.store.searching.nearest import nearest_candidates
 from matlake.store.sql import not_a_predicate
@@ -171,8 +172,7 @@ class Index:
         with self.lake.connect() as connection:
             connection.register("places", places)
             try:
-                if len(connection.extract_statements(statement)) != 1:
-                    raise QueryError(f"{where!r} is not one SQL predicate")
+                check_predicate(connection, where)
                 found: NDArray[np.int64] = connection.sql(statement).to_arrow_table()["place"].to_numpy()
             except duckdb.Error as error:
                 raise not_a_predicate(where, error) from error

@@ -1,0 +1,130 @@
+"""How much memory and disk a query may take, and where it spills."""
+
+import atexit
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+import time
+import uuid
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from matlake.errors import QueryError
+
+MEMORY_SHARE: Final = 4
+"""A connection takes at most this fraction of the memory: a quarter."""
+
+SPILL_SHARE: Final = 2
+"""Spilled data take at most this fraction of what is free on the disk."""
+
+_SMALLEST: Final = 64 << 20  # DuckDB needs some megabytes to plan and to read Parquet
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B?", re.IGNORECASE)
+_PREFIX: Final = "matlake-spill-"
+_YOUNG: Final = 60.0  # seconds: a folder may be younger than its lock
+
+
+def parse_size(text: str) -> int:
+    """Return a size in bytes: ``500 MB`` and ``2 GB`` are powers of ten, ``2 GiB`` is a power of two.
+
+    Raises:
+        QueryError: The text is not a size, or the size is too small to run a query in.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise QueryError(f"{text!r} is not a size of memory", "give a number and a unit, such as 500MB or 2GB")
+    number, unit, binary = match.groups()
+    size = int(float(number) * (1024 if binary else 1000) ** (1 + "KMGT".index(unit.upper())))
+    if size < _SMALLEST:
+        raise QueryError(f"a memory limit of {text} is too small", f"give at least {_SMALLEST >> 20} MiB")
+    return size
+
+
+def default_memory() -> int:
+    """Return the memory, in bytes, that a connection may take: a quarter of what this process may use."""
+    return max(_SMALLEST, available_memory() // MEMORY_SHARE)
+
+
+@cache
+def available_memory() -> int:
+    """Return the memory of this machine, or of the container that the process runs in, in bytes."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([physical, *_container_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+
+
+def _container_limits(membership: Path, mounted: Path) -> list[int]:
+    """Return the limits of all control groups that hold this process, of either version."""
+    found = []
+    with suppress(OSError):
+        for line in membership.read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers and "memory" not in controllers.split(","):
+                continue
+            root, name = (mounted / "memory", "memory.limit_in_bytes") if controllers else (mounted, "memory.max")
+            folder = root / group.lstrip("/")
+            for place in (folder, *folder.parents):
+                if place.is_relative_to(root):
+                    with suppress(OSError, ValueError):  # "max" is no limit; a container may not see its own path
+                        found.append(int((place / name).read_text()))
+    return found
+
+
+def spill_folder(lake: Path) -> Path | None:
+    """Return a path of its own for what one connection spills, in the folder of this process.
+
+    DuckDB makes the folder when something spills and removes it when the connection is closed.
+
+    Args:
+        lake: The lake's folder.
+
+    Returns:
+        None where the folder of temporary files is in the lake: nothing may be written there.
+    """
+    root = spill_root()
+    return None if root.resolve().is_relative_to(lake.resolve()) else root / uuid.uuid4().hex
+
+
+def spill_limit() -> int:
+    """Return how many bytes a connection may spill."""
+    return shutil.disk_usage(spill_root()).free // SPILL_SHARE
+
+
+def spill_root() -> Path:
+    """Return the folder that the connections of this process spill into; it goes when the process ends."""
+    return _make_root(os.getpid())
+
+
+@cache
+def _make_root(process: int) -> Path:
+    """Make the folder, and remove those that killed processes have left.
+
+    A folder is locked for as long as its process lives, so that others know; the process id tells a fork from its
+    parent.
+    """
+    temporary = Path(tempfile.gettempdir())
+    _remove_abandoned(temporary)
+    root = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    fcntl.flock(os.open(root, os.O_RDONLY), fcntl.LOCK_EX)
+    atexit.register(_remove, root, process)
+    return root
+
+
+def _remove(root: Path, process: int) -> None:
+    if os.getpid() == process:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _remove_abandoned(temporary: Path) -> None:
+    for root in temporary.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if root.is_symlink() or root.stat().st_uid != os.getuid() or time.time() - root.stat().st_mtime < _YOUNG:
+                continue
+            descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(root, ignore_errors=True)
+            finally:
+                os.close(descriptor)
