@@ -2,18 +2,29 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that readers and crashes see the old content or the new one, never a part.
+    """Write a file so that readers and crashes see the old content or the new one, never a part."""
+    with whole_file(path) as file:
+        file.write(content)
 
-    The content is on disk before the name is: fsync of the file, rename, fsync of the folder.
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write such that readers and crashes see the old content or the new one, never a part.
+
+    The content is on disk before the name is: fsync of the file, rename, fsync of the folder. After an exception the
+    old content stays.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

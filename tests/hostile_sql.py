@@ -240,7 +240,7 @@ PURE = (
     "SELECT *, row_number() OVER (PARTITION BY dataset ORDER BY material_id) AS n FROM materials QUALIFY n = 1",
     "PIVOT materials ON dataset IN ('gaps', 'moduli') USING count(*)",
     "UNPIVOT (SELECT 1 AS a, 2 AS b) ON a, b",
-    "SELECT unnest(elements) AS element, count(*) FROM materials GROUP BY 1 ORDER BY 2 DESC",
+    "SELECT element, count(*) FROM (SELECT unnest(elements) AS element FROM materials) GROUP BY 1 ORDER BY 2",
     "SELECT list_transform(elements, lambda e: lower(e)) FROM materials",
     "SELECT {{'a': 1, 'b': [1, 2]}}, MAP {{'k': 1}}, 1::DECIMAL(10, 2), [1.5]::FLOAT[1], CAST(NULL AS STRUCT(a INT))",
     "SELECT * FROM range(3) AS r(i), generate_series(1, 2) AS g(j)",

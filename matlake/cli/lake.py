@@ -1,4 +1,4 @@
-"""Commands on the lake: import, embed, sql, status."""
+"""Commands on the lake: import, embed, status."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,6 @@ from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.options import (
     ANY_PATH,
     AT_LEAST_ONE,
-    FILE,
     Command,
     column_options,
     device_option,
@@ -19,7 +18,7 @@ from matlake.cli.options import (
     row_options,
     section,
 )
-from matlake.cli.output import ConsoleOutput, Output, note, progress
+from matlake.cli.output import Output, note, progress
 
 _column = section("Columns")
 
@@ -82,37 +81,6 @@ def embed_command(
         report = embed(open_lake(lake), list(features), **settings, workers=threads, progress=reporter)
     output.document(report.document(), report.lines())
     return EXIT_SOME_ROWS_FAILED if report.failed else 0
-
-
-@click.command("sql", cls=Command)
-@click.argument("statement")
-@option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json", "parquet"]),
-    default="table",
-    help="Write the result in this format; parquet needs --output.",
-)
-@option("--output", "target", type=FILE, help="Write the result to this file.")
-@click.pass_obj
-def sql_command(lake: Path, statement: str, form: str, target: Path | None) -> None:
-    """Run a read-only SQL query on the lake.
-
-    Query the views materials, embeddings and failures, one view per dataset, and embed.NAME for each encoder.
-    """
-    from matlake.store.lake import open_lake
-    from matlake.store.sql_output import render, result_table, write_result
-
-    if form == "parquet" and target is None:
-        raise click.UsageError("--format parquet needs --output FILE")
-    result = open_lake(lake).query(statement)
-    if target is not None:
-        write_result(result, form, target)
-        note(f"wrote {target}")
-    elif form == "table":
-        ConsoleOutput().document({}, [result_table(result)])
-    else:
-        click.echo(render(result, form).decode().rstrip("\n"))
 
 
 @click.command("status", cls=Command)

@@ -18,7 +18,7 @@ COMMANDS = {
     "quickstart": "quickstart",
     "import": "lake",
     "embed": "lake",
-    "sql": "lake",
+    "sql": "sql",
     "search": "search",
     "status": "lake",
     "encoders": "encoders",

@@ -8,6 +8,7 @@ from typing import Final
 from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders
 from matlake.errors import LakeError
 
+MARKER: Final = "lake.json"
 DATASET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 RESERVED_NAMES: Final = frozenset({"materials", "embeddings", "failures", "embed", "internal", "main"})
 
@@ -84,6 +85,14 @@ class LakeFolders:
                 f"use letters, digits, '_' and '-', start with a letter; not {', '.join(sorted(RESERVED_NAMES))}",
             )
         return self.datasets / name
+
+    def check_output(self, output: Path) -> None:
+        """Raise LakeError where a file that a user wants written would be one of the lake's own."""
+        place = output.resolve()
+        if place.is_relative_to(self.path.resolve()):
+            inside = place.relative_to(self.path.resolve())
+            if len(inside.parts) != 1 or inside.name == MARKER or place.is_dir():
+                raise LakeError(f"{output} is inside the lake, which keeps its own files there", "name another place")
 
     def dataset_names(self) -> list[str]:
         """Return the names of all datasets."""

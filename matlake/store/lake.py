@@ -13,13 +13,12 @@ import pyarrow.compute as pc
 from matlake.errors import Hint, LakeError
 from matlake.files import write_whole
 from matlake.store import delta
-from matlake.store.folders import LakeFolders
+from matlake.store.folders import MARKER, LakeFolders
 
 if TYPE_CHECKING:
     import duckdb
 
 FORMAT_VERSION: Final = 1
-MARKER: Final = "lake.json"
 
 EMBEDDINGS_SCHEMA: Final = pa.schema(
     [

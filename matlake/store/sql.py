@@ -122,10 +122,23 @@ def _run(connection: duckdb.DuckDBPyConnection, statement: str, memory: int) -> 
             size += batch.nbytes
             if size > memory:
                 raise QueryError(f"the result is larger than {_readable(memory)}", MORE_MEMORY)
-        return pa.Table.from_batches(batches, reader.schema)
+        table = pa.Table.from_batches(batches, reader.schema)
+        return table.rename_columns(_distinct(table.column_names))
     # an error after the first batch comes from Arrow, which knows no classes of DuckDB's
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise _explained(error, memory) from error
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Number the names that come again: JSON would keep one of the columns, and Parquet could not be read by name."""
+    found: list[str] = []
+    for name in names:
+        new, number = name, 0
+        while new in found or (number and new in names):
+            number += 1
+            new = f"{name}_{number}"
+        found.append(new)
+    return found
 
 
 def _explained(error: Exception, memory: int) -> QueryError:
