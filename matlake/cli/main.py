@@ -17,6 +17,7 @@ EXIT_SOME_ROWS_FAILED = 3
 COMMANDS = {
     "quickstart": "quickstart",
     "import": "lake",
+    "datasets": "datasets",
     "embed": "lake",
     "sql": "sql",
     "search": "search",

@@ -45,7 +45,7 @@ def sql_command(
     from matlake.store.table_files import BINARY, write_tables
 
     if target is not None:
-        form = _file_format(target, form)
+        form = file_format(target, form)
     elif form in BINARY:
         raise click.UsageError(f"--format {form} needs --output FILE")
     opened = open_lake(lake)
@@ -61,7 +61,7 @@ def sql_command(
         click.echo(render(result, form).decode().rstrip("\n"))
 
 
-def _file_format(target: Path, form: str | None) -> str:
+def file_format(target: Path, form: str | None) -> str:
     """Return the format of a file by its ending, before any work is done for it."""
     from matlake.errors import SourceError
     from matlake.store.table_files import table_format

@@ -158,11 +158,22 @@ def read_rows(root: Path) -> pa.Table:
     )
 
 
-def replace_all(root: Path, schema: pa.Schema, parts: list[Part]) -> None:
-    """Make the parts the whole content of a table, in one commit; create it where there is none."""
+def replace_all(root: Path, schema: pa.Schema, parts: list[Part], notes: dict[str, str]) -> None:
+    """Make the parts the whole content of a table, in one commit; create it where there is none.
+
+    Args:
+        root: The table's folder.
+        schema: Of all parts.
+        parts: They are on disk.
+        notes: What the log keeps of the commit besides.
+    """
     try:
         create_table_with_add_actions(
-            _uri(root), Schema.from_arrow(schema), [part.action() for part in parts], mode="overwrite"
+            _uri(root),
+            Schema.from_arrow(schema),
+            [part.action() for part in parts],
+            mode="overwrite",
+            commit_properties=CommitProperties(custom_metadata=notes),
         )
     except CommitFailedError as error:
         raise LakeError(f"another process wrote {root} at the same time: {error}", "run the import again") from error
@@ -255,7 +266,7 @@ class Appender:
 
 
 def _uri(root: Path) -> str:
-    """Return the address of a table: delta-rs would decode ``%20`` in a path."""
+    """Return the address of a table: delta-rs guesses whether a plain path is encoded."""
     return root.absolute().as_uri()
 
 

@@ -96,13 +96,24 @@ class LakeFolders:
 
     def dataset_names(self) -> list[str]:
         """Return the names of all datasets."""
-        return sorted(log.parent.name for log in self.datasets.glob("*/_delta_log") if any(log.iterdir()))
+        logs = self.datasets.glob("*/_delta_log")
+        return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
+
+    def check_new_dataset(self, name: str) -> None:
+        """Raise LakeError where a name differs from a dataset's in capitals alone: SQL does not tell them apart."""
+        same = [other for other in self.dataset_names() if other.lower() == name.lower()]
+        if same and name not in same:
+            raise LakeError(
+                f"there is a dataset {same[0]!r} already, and names in SQL do not tell {name!r} from it",
+                f"use the name {same[0]!r} to replace it, or another name",
+            )
 
     def check_dataset(self, name: str) -> None:
         """Raise LakeError unless there is a dataset of that name."""
         names = self.dataset_names()
         if name not in names:
-            raise LakeError(f"there is no dataset {name!r}", f"datasets: {', '.join(names) or 'none yet'}")
+            near = next((f"do you mean {other!r}? " for other in names if other.lower() == name.lower()), "")
+            raise LakeError(f"there is no dataset {name!r}", f"{near}datasets: {', '.join(names) or 'none yet'}")
 
     def find_encoder(self, name: str) -> RegisteredEncoder:
         """Find an encoder by name: the lake's own first, then those shipped with the package."""

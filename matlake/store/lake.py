@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,12 @@ from matlake.store.folders import MARKER, LakeFolders
 if TYPE_CHECKING:
     import duckdb
 
+    from matlake.store.datasets import DatasetDetails, DatasetSummary
+
 FORMAT_VERSION: Final = 1
+
+_NO_DELTA_PATH: Final = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|%[0-9A-Fa-f]{2}")
+"""What delta-rs refuses, or takes for another character, in paths."""
 
 EMBEDDINGS_SCHEMA: Final = pa.schema(
     [
@@ -81,6 +87,61 @@ class Lake(LakeFolders):
 
         return query(self, statement, memory_limit=memory_limit, max_seconds=max_seconds)
 
+    def list_datasets(self) -> "list[DatasetSummary]":
+        """Return all datasets, in order of name: materials, failures, properties, when and from where imported."""
+        from matlake.store.datasets import list_datasets
+
+        return list_datasets(self)
+
+    def show_dataset(self, name: str) -> "DatasetDetails":
+        """Return a dataset with its property columns: type, unit, missing values, smallest and largest value.
+
+        Raises:
+            LakeError: There is no such dataset.
+        """
+        from matlake.store.datasets import show_dataset
+
+        return show_dataset(self, name)
+
+    def delete_dataset(self, name: str) -> None:
+        """Delete a dataset. Embeddings belong to contents and stay, as do heads.
+
+        Raises:
+            LakeError: There is no such dataset.
+        """
+        from matlake.store.datasets import delete_dataset
+
+        delete_dataset(self, name)
+
+    def rename_dataset(self, name: str, new_name: str) -> None:
+        """Rename a dataset, in one step. Ids that were made from its former name stay as they are.
+
+        Raises:
+            LakeError: There is no such dataset, or the new name is taken or cannot be a dataset's.
+        """
+        from matlake.store.datasets import rename_dataset
+
+        rename_dataset(self, name, new_name)
+
+    def export_dataset(self, name: str, path: str | Path, *, structures: bool = False) -> int:
+        """Write the materials of a dataset to a table; memory use does not grow with it.
+
+        Args:
+            name: Name of the dataset.
+            path: The file, which ends in .csv, .tsv, .json, .jsonl, .parquet or .arrow.
+            structures: Add the crystals, as text in the column ``poscar``, which an import reads.
+
+        Returns:
+            The number of materials.
+
+        Raises:
+            LakeError: There is no such dataset, it has no structures, or the file would be in the lake.
+            SourceError: The ending is not known.
+        """
+        from matlake.store.datasets import export_dataset
+
+        return export_dataset(self, name, Path(path), structures=structures)
+
 
 def open_lake(path: Path, *, create: bool = False) -> Lake:
     """Open a lake.
@@ -90,8 +151,10 @@ def open_lake(path: Path, *, create: bool = False) -> Lake:
         create: Make a new lake where there is none.
 
     Raises:
-        LakeError: There is no lake, or its format is newer than this version reads.
+        LakeError: There is no lake, its format is newer than this version reads, or its path has characters that
+            Delta tables cannot have in theirs.
     """
+    _check_path(path)
     lake, marker = Lake(path), path / MARKER
     if not marker.exists():
         if not create:
@@ -112,6 +175,15 @@ def open_lake(path: Path, *, create: bool = False) -> Lake:
     if version > FORMAT_VERSION:
         raise LakeError(f"the lake at {path} has format {version}, newer than {FORMAT_VERSION}", "update matlake")
     return lake
+
+
+def _check_path(path: Path) -> None:
+    found = _NO_DELTA_PATH.search(str(path.absolute()))
+    if found is not None:
+        raise LakeError(
+            f"a lake cannot be at {str(path)!r}: Delta tables do not work in a folder with {found.group()!r}",
+            "choose a path without backslashes, control characters, and % before two hexadecimal digits",
+        )
 
 
 def _create(lake: Lake) -> None:

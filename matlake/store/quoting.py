@@ -8,6 +8,15 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def dataset_rows(dataset: str) -> str:
+    """Return the view of all rows of a dataset, those that are no material among them.
+
+    DuckDB's names know no capitals, those of datasets in old lakes do: a mark before each tells them apart.
+    """
+    marked = re.sub("[A-Z]", r"^\g<0>", dataset)
+    return f"internal.{identifier(f'rows of {marked}')}"
+
+
 def literal(text: str) -> str:
     """Quote a string for SQL."""
     return "'" + text.replace("'", "''") + "'"

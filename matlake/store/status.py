@@ -9,7 +9,7 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.store import delta
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier
-from matlake.store.views import MATERIAL_COLUMNS, embedding_partition
+from matlake.store.views import MATERIAL_COLUMNS, embedding_partition, view_names
 from matlake.text_tables import Column, Line, TextTable
 
 
@@ -18,7 +18,7 @@ class Status:
     """Counts of a moment.
 
     Attributes:
-        datasets: ``name``, ``materials``, ``properties`` of each dataset.
+        datasets: ``name``, ``materials``, ``properties`` of each dataset, and ``view`` where that has another name.
         encoders: ``name``, ``layer``, ``vectors``, ``bytes`` of each embedded layer.
         heads: Names of trained heads.
         failures: Rows in the view ``failures``.
@@ -43,6 +43,11 @@ class Status:
             TextTable(
                 (Column("layer"), Column("vectors", "right", ","), Column("size", "right", ",.1f", "MB")), layers
             ),
+            *(
+                f"dataset {d['name']} is the view {d['view']}, as SQL names know no capitals: rename one of the two"
+                for d in self.datasets
+                if "view" in d
+            ),
             "",
             f"heads: {', '.join(self.heads) or 'none'}",
             f"failures: {self.failures:,} rows",
@@ -53,12 +58,13 @@ def status(lake: Lake) -> Status:
     """Count what is in a lake."""
     datasets = []
     with lake.connect() as connection:
-        for name in lake.dataset_names():
-            relation = connection.sql(f"SELECT * FROM main.{identifier(name)}")
-            (materials,) = connection.execute(f"SELECT count(*) FROM main.{identifier(name)}").fetchall()[0]
+        for name, view in view_names(lake.dataset_names()).items():
+            relation = connection.sql(f"SELECT * FROM main.{identifier(view)}")
+            (materials,) = connection.execute(f"SELECT count(*) FROM main.{identifier(view)}").fetchall()[0]
             datasets.append(
                 {
                     "name": name,
+                    **({"view": view} if view != name else {}),
                     "materials": materials,
                     "properties": [c for c in relation.columns if c not in MATERIAL_COLUMNS],
                 }

@@ -6,7 +6,7 @@ from matlake.encoders.card import EncoderCard, InputKind
 from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
 from matlake.store.folders import LakeFolders
-from matlake.store.quoting import identifier, literal, read_parquet
+from matlake.store.quoting import dataset_rows, identifier, literal, read_parquet
 
 _NO_MATERIALS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS formula, "
@@ -61,17 +61,34 @@ def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> No
             _NO_COMPOSITIONS,
             *(
                 f"SELECT {literal(name)} AS dataset, material_id, composition_hash, crystal_hash, atomic_numbers, "
-                f"fractions FROM internal.{identifier(name)} WHERE import_error IS NULL"
+                f"fractions FROM {dataset_rows(name)} WHERE import_error IS NULL"
                 for name in names
             ),
         ],
     )
+    views = view_names(names)
     for name, has_geometry in datasets.items():
         hidden = _INTERNAL_COLUMNS if has_geometry else (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)
-        connection.execute(f"CREATE VIEW {identifier(name)} AS {_shown(name, hidden)}")
+        connection.execute(f"CREATE VIEW main.{identifier(views[name])} AS {_shown(name, hidden)}")
     cards = [registered.card for registered in lake.list_encoders()]
     _embedding_views(lake, connection, cards)
     _failure_view(lake, connection, names, cards)
+
+
+def view_names(datasets: list[str]) -> dict[str, str]:
+    """Return the view of each dataset: of its name, but for those that differ from an earlier one in capitals alone.
+
+    No import makes two such names; lakes of 0.1.0 may have them.
+    """
+    views: dict[str, str] = {}
+    for dataset in datasets:
+        view, number = dataset, 1
+        others = {other.lower() for other in datasets} - {dataset.lower()}
+        while view.lower() in others.union(map(str.lower, views.values())):
+            number += 1
+            view = f"{dataset}_{number}"
+        views[dataset] = view
+    return views
 
 
 def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
@@ -87,8 +104,7 @@ def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> 
             present = {column.name for column in table.schema().fields}
             absent = [f"NULL::{kind} AS {column}" for column, kind in _CRYSTAL_TYPES.items() if column not in present]
             connection.execute(
-                f"CREATE VIEW internal.{identifier(name)} AS "
-                f"SELECT {', '.join(['*', *absent])} FROM {read_parquet(files)}"
+                f"CREATE VIEW {dataset_rows(name)} AS SELECT {', '.join(['*', *absent])} FROM {read_parquet(files)}"
             )
             datasets[name] = not absent
     return datasets
@@ -98,7 +114,7 @@ def _shown(dataset: str, hidden: tuple[str, ...]) -> str:
     """Return the query of a dataset's materials, some of its columns left out."""
     return (
         f"SELECT {literal(dataset)} AS dataset, * EXCLUDE ({', '.join(hidden)}) "
-        f"FROM internal.{identifier(dataset)} WHERE import_error IS NULL"
+        f"FROM {dataset_rows(dataset)} WHERE import_error IS NULL"
     )
 
 
@@ -121,13 +137,12 @@ def _embedding_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, c
                 f"FROM internal.compositions AS m JOIN {read_parquet(files)} AS e "
                 f"ON m.{CONTENT_KEYS[card.input]} = e.content_hash"
             )
-            view = (
-                f"CREATE VIEW embed.{{}} AS SELECT m.dataset, m.material_id, e.vector::FLOAT[{layer.dim}] AS vector "
-                + joined
-            )
-            connection.execute(view.format(ref))
-            if layer.name == card.default_layer:
-                connection.execute(view.format(identifier(card.name)))
+            shown = [ref, identifier(card.name)] if layer.name == card.default_layer else [ref]
+            for view in shown:
+                connection.execute(
+                    f"CREATE VIEW embed.{view} AS "
+                    f"SELECT m.dataset, m.material_id, e.vector::FLOAT[{layer.dim}] AS vector {joined}"
+                )
             selects.append(
                 f"SELECT m.dataset, m.material_id, {literal(card.name)} AS encoder, {literal(layer.name)} AS layer, "
                 f"e.vector {joined}"
@@ -164,7 +179,7 @@ def _failure_view(
     selects = [_NO_FAILURES]
     selects += [
         f"SELECT {literal(name)} AS dataset, material_id, source_row, formula, 'import' AS stage, "
-        f"NULL AS encoder, import_error AS reason FROM internal.{identifier(name)} WHERE import_error IS NOT NULL"
+        f"NULL AS encoder, import_error AS reason FROM {dataset_rows(name)} WHERE import_error IS NOT NULL"
         for name in names
     ]
     table = delta.open_table(lake.failures)
@@ -174,7 +189,7 @@ def _failure_view(
         files = delta.live_files(table, partition) if table is not None and partition in filled else []
         selects += [
             f"SELECT {literal(name)} AS dataset, m.material_id, m.source_row, m.formula, 'embed' AS stage, "
-            f"{literal(card.name)} AS encoder, e.reason FROM internal.{identifier(name)} AS m "
+            f"{literal(card.name)} AS encoder, e.reason FROM {dataset_rows(name)} AS m "
             f"JOIN {read_parquet(files)} AS e ON {failure_key(card.input, name)} = e.content_hash "
             "WHERE m.import_error IS NULL"
             for name in names

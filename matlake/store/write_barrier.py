@@ -59,7 +59,7 @@ def forbid_writes(except_below: Path) -> bool:
     try:
         rule = _Beneath(writes, folder)
         added = libc.syscall(_ADD_RULE, ruleset, ctypes.c_int(_PATH_BENEATH), ctypes.byref(rule), ctypes.c_uint32(0))
-        return (
+        return bool(
             added == 0
             and libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0
             and libc.syscall(_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)) == 0

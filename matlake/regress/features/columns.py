@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
 from matlake.materials.crystal import CrystalColumns
-from matlake.store.quoting import identifier, literal
+from matlake.store.quoting import dataset_rows, identifier, literal
 from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS
 
 _NESTED: Final = ("[", "STRUCT", "MAP", "UNION")
@@ -67,7 +67,7 @@ def read_crystals(connection: duckdb.DuckDBPyConnection) -> CrystalColumns:
     datasets = [name for (name,) in connection.execute("SELECT DISTINCT dataset FROM selection").fetchall()]
     geometry = " UNION ALL ".join(
         f"SELECT {literal(name)} AS dataset, material_id, {', '.join(GEOMETRY_COLUMNS)} "
-        f"FROM internal.{identifier(name)} WHERE import_error IS NULL AND crystal_hash IS NOT NULL"
+        f"FROM {dataset_rows(name)} WHERE import_error IS NULL AND crystal_hash IS NOT NULL"
         for name in sorted(datasets)
     )
     if not datasets:

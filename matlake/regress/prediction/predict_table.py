@@ -121,6 +121,7 @@ def predict_to_file(
         SourceError: The file or its column of formulas or structures is not there, or the output's ending is unknown.
         HeadError: See ``open_head``; or the head needs crystals, and there are none.
     """
+    lake.check_output(output)
     head = open_head(lake, head_name)
     card = head.head.card
     materials = open_table_source(head, path, formula_column, structure_column)

@@ -6,10 +6,10 @@ exactly one of the two, whenever one looks.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +18,7 @@ from matlake.errors import Hint, SourceError
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
+from matlake.store.datasets import SOURCE_NOTE, DatasetSummary, read_summary
 from matlake.store.importing.readers import Source, open_source
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA, ColumnRoles, RowBuilder
 from matlake.store.lake import Lake
@@ -30,6 +31,39 @@ _TAKEN: Final = frozenset(name.lower() for name in (*CORE_SCHEMA.names, *CRYSTAL
 
 
 @dataclass(frozen=True)
+class Replacement:
+    """What an import replaced.
+
+    Attributes:
+        imported: When the dataset had been imported, in UTC; None where its log does not tell.
+        rows: Materials that it had.
+        failed: Rows that it had in ``failures``.
+        columns_lost: Properties that it had and has no longer.
+        columns_gained: Properties that it has now and had not.
+    """
+
+    imported: str | None
+    rows: int
+    failed: int
+    columns_lost: list[str]
+    columns_gained: list[str]
+
+    @classmethod
+    def of(cls, before: DatasetSummary, properties: Collection[str]) -> Self:
+        """Compare a dataset with the properties that it has now."""
+        lost = [name for name in before.properties if name not in properties]
+        gained = [name for name in properties if name not in before.properties]
+        return cls(before.imported_text, before.materials, before.failures, lost, gained)
+
+    def line(self) -> str:
+        """Return the text for people."""
+        parts = [f"it had {self.rows:,} materials{f', imported {self.imported}' if self.imported else ''}"]
+        parts += [f"columns lost: {', '.join(self.columns_lost)}"] if self.columns_lost else []
+        parts += [f"columns gained: {', '.join(self.columns_gained)}"] if self.columns_gained else []
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True)
 class ImportReport:
     """What an import did.
 
@@ -38,6 +72,7 @@ class ImportReport:
         rows: Materials imported.
         failed: Rows of the source that are no material; they are in ``failures``.
         replaced: Whether the dataset existed before.
+        replacement: What was replaced; None for a new dataset, and for one that could not be read.
         examples: The first few failures: (source row, reason).
         notes: Remarks on columns.
         seconds: Wall time.
@@ -47,18 +82,21 @@ class ImportReport:
     rows: int
     failed: int
     replaced: bool
+    replacement: Replacement | None
     examples: list[tuple[int, str]]
     notes: list[str]
     seconds: float
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
-        return {name: value for name, value in vars(self).items() if name != "examples"}
+        document = {name: value for name, value in vars(self).items() if name != "examples"}
+        return {**document, "replacement": None if self.replacement is None else vars(self.replacement)}
 
     def lines(self) -> list[str]:
         """Return the text for people."""
         done = "replaced" if self.replaced else "imported"
         lines = [f"{done} dataset {self.dataset}: {self.rows:,} materials in {self.seconds:.1f} s"]
+        lines += [self.replacement.line()] if self.replacement else []
         if self.failed:
             lines.append(f"{self.failed:,} rows are not valid materials (see the view failures), such as")
             lines += [f"  row {row}: {reason}" for row, reason in self.examples]
@@ -120,10 +158,11 @@ def import_table(
     """
     started = time.monotonic()
     root = lake.dataset(dataset)
+    lake.check_new_dataset(dataset)
     source = open_source(path, structure_column=structure_column, max_atoms=max_atoms)
     roles = _choose_columns(source, formula_column, id_column)
     builder = RowBuilder(dataset, roles, _schema(source, roles))
-    replaced = dataset in lake.dataset_names()
+    replaced, before = dataset in lake.dataset_names(), read_summary(lake, dataset)
     written = _Written(root)
     try:
         for table in _tables(source, builder):
@@ -135,12 +174,13 @@ def import_table(
     if written.rows == written.failed:
         written.discard()
         raise _nothing(source, roles, written)
-    delta.replace_all(root, builder.schema, written.parts)
+    delta.replace_all(root, builder.schema, written.parts, {SOURCE_NOTE: str(path)})
     return ImportReport(
         dataset,
         written.rows - written.failed,
         written.failed,
         replaced,
+        None if before is None else Replacement.of(before, list(roles.properties.values())),
         written.examples,
         source.notes + builder.notes(),
         round(time.monotonic() - started, 3),

@@ -1,0 +1,291 @@
+"""The datasets of a lake: list, show, delete, rename and export them."""
+
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from matlake.errors import Hint, LakeError, MatlakeError
+from matlake.files import fsync_folder
+from matlake.materials.structure_files.poscar_writer import poscar_text
+from matlake.materials.units import unit_of
+from matlake.store import delta
+from matlake.store.folders import LakeFolders
+from matlake.store.quoting import dataset_rows, identifier
+from matlake.store.sql import connect
+from matlake.store.table_files import table_format, write_tables
+from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS, view_names
+from matlake.text_tables import Column, Line, TextTable
+
+SOURCE_NOTE: Final = "matlake.source"
+"""What the log of a dataset calls the file or folder that it was imported from."""
+
+_IMPORTS: Final = frozenset({"CREATE OR REPLACE TABLE", "CREATE TABLE", "WRITE"})
+_ORDERED: Final = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)|DATE|TIME.*")
+_WITH_NAN: Final = ("FLOAT", "DOUBLE")
+_DELETED: Final = ".deleted-"
+_BATCH_ROWS: Final = 10_000
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """A dataset at a glance.
+
+    Attributes:
+        name: Its name.
+        view: Its view in SQL, which has another name where an older dataset differs in capitals alone.
+        materials: Number of materials.
+        failures: Rows of the source that are not materials.
+        crystals: Materials with a crystal structure; the others are compositions.
+        properties: Names of the property columns.
+        imported: When it was imported, in UTC; None where the log does not tell.
+        source: The file or folder it was imported from; None for imports of 0.1.0, which did not record it.
+    """
+
+    name: str
+    view: str
+    materials: int
+    failures: int
+    crystals: int
+    properties: list[str]
+    imported: datetime | None
+    source: str | None
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        imported = None if self.imported is None else self.imported.isoformat(timespec="seconds")
+        return {**vars(self), "imported": imported}
+
+    @property
+    def imported_text(self) -> str | None:
+        """When it was imported, for people."""
+        return None if self.imported is None else f"{self.imported:%Y-%m-%d %H:%M} UTC"
+
+
+@dataclass(frozen=True)
+class PropertyColumn:
+    """A property column of a dataset.
+
+    Attributes:
+        name: Its name.
+        type: Its type in SQL.
+        unit: The unit that its name states; ``""`` where it states none.
+        nulls: Materials without a value.
+        minimum: Smallest value of numbers and times; None for other types.
+        maximum: Largest value.
+    """
+
+    name: str
+    type: str
+    unit: str
+    nulls: int
+    minimum: Any
+    maximum: Any
+
+
+@dataclass(frozen=True)
+class DatasetDetails:
+    """A dataset with its columns.
+
+    Attributes:
+        summary: The dataset at a glance.
+        columns: Its property columns.
+    """
+
+    summary: DatasetSummary
+    columns: list[PropertyColumn]
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        return {**self.summary.document(), "columns": [dict(vars(column)) for column in self.columns]}
+
+    def lines(self) -> list[Line]:
+        """Return the text for people."""
+        found = self.summary
+        rows = [(c.name, c.type, c.unit or None, c.nulls, _shown(c.minimum), _shown(c.maximum)) for c in self.columns]
+        headings = (
+            *(Column(name) for name in ("property", "type", "unit")),
+            *(Column(name, "right", ",") for name in ("nulls",)),
+            *(Column(name, "right") for name in ("min", "max")),
+        )
+        return [
+            f"{found.name}: {found.materials:,} materials ({found.crystals:,} crystals), {found.failures:,} failures",
+            f"imported: {found.imported_text or 'not known'}, from {found.source or 'a source that was not recorded'}",
+            *([f"view in SQL: {identifier(found.view)}"] if found.view != found.name else []),
+            *(["", TextTable(headings, rows)] if rows else ["no properties"]),
+        ]
+
+
+def list_datasets(lake: LakeFolders) -> list[DatasetSummary]:
+    """Return all datasets, in order of name."""
+    names = lake.dataset_names()
+    with connect(lake) as connection:
+        return [_summary(lake, connection, name, view) for name, view in view_names(names).items()]
+
+
+def dataset_table(datasets: list[DatasetSummary]) -> TextTable:
+    """Return datasets as a table for people."""
+    headings = (
+        Column("dataset"),
+        *(Column(name, "right", ",") for name in ("materials", "crystals", "failures")),
+        Column("imported"),
+        Column("properties"),
+    )
+    rows = [
+        (d.name, d.materials, d.crystals, d.failures, d.imported_text, ", ".join(d.properties) or None)
+        for d in datasets
+    ]
+    return TextTable(headings, rows)
+
+
+def show_dataset(lake: LakeFolders, name: str) -> DatasetDetails:
+    """Return a dataset with its property columns: type, unit, missing values, smallest and largest value.
+
+    Raises:
+        LakeError: There is no such dataset.
+    """
+    lake.check_dataset(name)
+    view = view_names(lake.dataset_names())[name]
+    with connect(lake) as connection:
+        summary = _summary(lake, connection, name, view)
+        kinds = connection.sql(f"SELECT * FROM main.{identifier(view)} LIMIT 0")
+        types = {column: str(kind) for column, kind in zip(kinds.columns, kinds.types, strict=True)}
+        return DatasetDetails(summary, [_column(connection, view, p, types[p]) for p in summary.properties])
+
+
+def delete_dataset(lake: LakeFolders, name: str) -> None:
+    """Delete a dataset. Embeddings belong to contents and stay, as do heads.
+
+    Its folder gets a name that is no dataset's first: whenever the deletion is killed, the dataset is there or not.
+
+    Raises:
+        LakeError: There is no such dataset, or its folder cannot be renamed.
+    """
+    lake.check_dataset(name)
+    for left in lake.datasets.glob(f"{_DELETED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    hidden = lake.datasets / f"{_DELETED}{name}-{uuid.uuid4().hex}"
+    _move(lake, lake.dataset(name), hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def rename_dataset(lake: LakeFolders, name: str, new_name: str) -> None:
+    """Rename a dataset, in one step. Ids that were made from its former name stay as they are.
+
+    Raises:
+        LakeError: There is no such dataset, the new name is taken or cannot be a dataset's.
+    """
+    lake.check_dataset(name)
+    target = lake.dataset(new_name)
+    taken = [other for other in lake.dataset_names() if other != name and other.lower() == new_name.lower()]
+    if taken or new_name == name:
+        raise LakeError(f"there is a dataset {(taken or [name])[0]!r} already", "choose another name")
+    _move(lake, lake.dataset(name), target)
+
+
+def export_dataset(lake: LakeFolders, name: str, path: Path, *, structures: bool = False) -> int:
+    """Write the materials of a dataset to a table, in the order of their source. Memory use does not grow with it.
+
+    Args:
+        lake: The lake.
+        name: Name of the dataset.
+        path: The file; its ending says the format, see ``table_files.ENDINGS``.
+        structures: Add the column ``poscar``, which ``import`` reads: the crystal as text, null where there is none.
+
+    Returns:
+        The number of materials.
+
+    Raises:
+        LakeError: There is no such dataset, it has no structures, or the file would be in the lake.
+        SourceError: The ending is not known.
+    """
+    lake.check_dataset(name)
+    table_format(path)
+    lake.check_output(path)
+    with connect(lake) as connection:
+        summary = _summary(lake, connection, name, view_names(lake.dataset_names())[name])
+        if structures and not summary.crystals:
+            raise LakeError(
+                f"dataset {name!r} has no crystal structures",
+                Hint("leave out structures", cli="leave out --structures"),
+            )
+        columns = ["material_id", "formula", "elements", "nelements", "nsites", *summary.properties]
+        shown = ", ".join(map(identifier, [*columns, *(GEOMETRY_COLUMNS if structures else ())]))
+        reader = connection.sql(
+            f"SELECT {shown} FROM {dataset_rows(name)} WHERE import_error IS NULL ORDER BY source_row"
+        ).to_arrow_reader(_BATCH_ROWS)
+        schema = pa.schema([reader.schema.field(column) for column in columns])
+        if structures:
+            schema = schema.append(pa.field("poscar", pa.string()))
+        return write_tables(path, schema, _exported(reader, structures=structures))
+
+
+def read_summary(lake: LakeFolders, name: str) -> DatasetSummary | None:
+    """Return a dataset at a glance, or None where there is none of that name or it cannot be read."""
+    if name not in lake.dataset_names():
+        return None
+    with suppress(MatlakeError, duckdb.Error), connect(lake) as connection:
+        return _summary(lake, connection, name, view_names(lake.dataset_names())[name])
+    return None
+
+
+def _summary(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str, view: str) -> DatasetSummary:
+    rows = dataset_rows(name)
+    ((materials, failures, crystals),) = connection.execute(
+        "SELECT count(*) FILTER (WHERE import_error IS NULL), count(import_error), "
+        f"count(crystal_hash) FILTER (WHERE import_error IS NULL) FROM {rows}"
+    ).fetchall()
+    columns = connection.sql(f"SELECT * FROM main.{identifier(view)} LIMIT 0").columns
+    imported, source = _imported(lake, name)
+    properties = [column for column in columns if column not in MATERIAL_COLUMNS]
+    return DatasetSummary(name, view, materials, failures, crystals, properties, imported, source)
+
+
+def _imported(lake: LakeFolders, name: str) -> tuple[datetime | None, str | None]:
+    """Return when a dataset was imported and from where, as its log tells; compaction is no import."""
+    table = delta.open_table(lake.dataset(name))
+    for commit in table.history() if table is not None else ():
+        if commit.get("operation") in _IMPORTS and commit.get("timestamp"):
+            return datetime.fromtimestamp(commit["timestamp"] / 1000, UTC), commit.get(SOURCE_NOTE)
+    return None, None
+
+
+def _column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str) -> PropertyColumn:
+    value, ends = identifier(name), "NULL, NULL"
+    if _ORDERED.fullmatch(kind):
+        finite = f"FILTER (WHERE isfinite({value}))" if kind in _WITH_NAN else ""
+        ends = f"min({value}) {finite}, max({value}) {finite}"
+    ((nulls, smallest, largest),) = connection.execute(
+        f"SELECT count(*) - count({value}), {ends} FROM main.{identifier(view)}"
+    ).fetchall()
+    return PropertyColumn(name, kind, unit_of(name), nulls, smallest, largest)
+
+
+def _move(lake: LakeFolders, folder: Path, target: Path) -> None:
+    try:
+        folder.rename(target)
+    except OSError as error:
+        raise LakeError(f"cannot rename {folder} to {target.name}: {error.strerror}") from error
+    fsync_folder(lake.datasets)
+
+
+def _exported(reader: pa.RecordBatchReader, *, structures: bool) -> Iterator[pa.Table]:
+    for batch in reader:
+        table = pa.Table.from_batches([batch])
+        if structures:
+            cells = zip(*(table[name].to_pylist() for name in ("formula", *GEOMETRY_COLUMNS)), strict=True)
+            texts = [None if numbers is None else poscar_text(title, numbers, *rest) for title, numbers, *rest in cells]
+            table = table.drop_columns(list(GEOMETRY_COLUMNS)).append_column("poscar", pa.array(texts, pa.string()))
+        yield table
+
+
+def _shown(value: object) -> str | None:
+    return None if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
