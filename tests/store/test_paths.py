@@ -1,6 +1,5 @@
 """Lakes and sources lie in folders of any name, and everything that works elsewhere works there."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from samples import BUNDLED, LAKE_0_1_0, Cli
 
 from matlake import Lake, SearchRequest, TrainRequest, embed, import_table, open_lake, predict, search, status, train
-from matlake.errors import LakeError, MatlakeError
+from matlake.errors import LakeError
 
 FEATURE = "elemnet-oqmd-formation-energy@16"
 SINGLE = (
@@ -121,7 +120,8 @@ def test_a_relative_path_and_a_link_lead_to_the_lake(tmp_path: Path, monkeypatch
         assert lake.query("SELECT count(*) AS n FROM gaps").to_pylist() == [{"n": 120}]
         assert lake.query("SELECT count(*) > 0 AS some FROM embeddings").to_pylist() == [{"some": True}]
         assert predict(lake, "gap-ridge", ["GaN"]).predictions
-    assert train(lake, TrainRequest("band_gap_eV", ["magpie"], "ridge", dataset="gaps", name="again")).head == "again"
+    train(lake, TrainRequest("band_gap_eV", ["magpie"], "ridge", dataset="gaps", name="again"))
+    assert (lake.heads / "again" / "card.json").is_file()
 
 
 @pytest.mark.parametrize("name", ["a\\b", "a%20b", "a%2Fb", "a%25b", "a\nb", "a\tb", "a\x7fb", "a\udce4b"])
@@ -130,8 +130,5 @@ def test_what_delta_tables_cannot_have_is_refused_in_one_line(tmp_path: Path, na
         open_lake(tmp_path / name / "lake", create=True)
     assert len(str(caught.value).splitlines()) == 1
     assert not list(tmp_path.iterdir())
-    (tmp_path / "a b" / "lake").mkdir(parents=True)
-    with pytest.raises(MatlakeError):
+    with pytest.raises(LakeError):
         open_lake(tmp_path / name / "lake")
-    answer = json.dumps(str(caught.value))
-    assert "\\n" not in answer.replace("a\\\\n", "")
