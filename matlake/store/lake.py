@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION: Final = 1
 MARKER: Final = "lake.json"
+VERIFY: Final = "MATLAKE_VERIFY"
 
 EMBEDDINGS_SCHEMA: Final = pa.schema(
     [
@@ -53,8 +55,10 @@ class Lake(LakeFolders):
         Raises:
             LakeError: There is no such dataset.
         """
+        from matlake.store.damage import read_what_is_sound
+
         self.check_dataset(name)
-        table = delta.read_rows(self.dataset(name))
+        table = read_what_is_sound(self, lambda: delta.read_rows(self.dataset(name), verify=self.verify))
         table = table.filter(pc.is_null(table["import_error"])).sort_by("source_row").combine_chunks()
         sink = io.BytesIO()
         with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -63,9 +67,10 @@ class Lake(LakeFolders):
 
     def connect(self) -> "duckdb.DuckDBPyConnection":
         """Return a sandboxed DuckDB connection with the views of the lake."""
+        from matlake.store.damage import read_what_is_sound
         from matlake.store.sql import connect
 
-        return connect(self)
+        return read_what_is_sound(self, lambda: connect(self))
 
     def query(self, statement: str) -> pa.Table:
         """Run a read-only SQL statement.
@@ -73,22 +78,25 @@ class Lake(LakeFolders):
         Raises:
             QueryError: The statement is wrong, not a query, or reaches outside the lake.
         """
+        from matlake.store.damage import read_what_is_sound
         from matlake.store.sql import query
 
-        return query(self, statement)
+        return read_what_is_sound(self, lambda: query(self, statement))
 
 
-def open_lake(path: Path, *, create: bool = False) -> Lake:
+def open_lake(path: Path, *, create: bool = False, verify: bool | None = None) -> Lake:
     """Open a lake.
 
     Args:
         path: Its folder.
         create: Make a new lake where there is none.
+        verify: Compare every part with its digest before it is read; one that differs is left out, with a warning. By
+            default whether the environment variable ``MATLAKE_VERIFY`` is set.
 
     Raises:
         LakeError: There is no lake, or its format is newer than this version reads.
     """
-    lake, marker = Lake(path), path / MARKER
+    lake, marker = Lake(path, bool(os.environ.get(VERIFY)) if verify is None else verify), path / MARKER
     if not marker.exists():
         if not create:
             raise LakeError(

@@ -22,6 +22,7 @@ from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.columns import column_kinds, read_columns, read_crystals
 from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
+from matlake.store.damage import reads_what_is_sound
 from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier, literal
@@ -85,6 +86,7 @@ class Matrix:
     crystals: CrystalColumns | None = None
 
 
+@reads_what_is_sound
 def read_matrix(
     lake: Lake,
     target: str,
@@ -164,6 +166,7 @@ def read_matrix(
     )
 
 
+@reads_what_is_sound
 def numeric_columns(lake: Lake) -> list[str]:
     """Return the property columns of ``materials`` that hold numbers."""
     with lake.connect() as connection:

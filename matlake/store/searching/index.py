@@ -15,6 +15,7 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import LakeError, QueryError, embed_first
 from matlake.materials.ragged import ranges
 from matlake.store import delta
+from matlake.store.damage import reads_what_is_sound
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier
 from matlake.store.searching.nearest import nearest_candidates
@@ -179,6 +180,7 @@ class Index:
         return found
 
 
+@reads_what_is_sound
 def open_index(lake: Lake, feature: str) -> Index:
     """Read the embeddings of a layer, and which materials have them.
 
@@ -247,7 +249,7 @@ def _read_vectors(
 
 
 def _stamp(lake: Lake, card: EncoderCard, layer: str) -> Stamp:
-    embeddings = delta.open_table(lake.embeddings)
+    embeddings = delta.open_or_warn(lake.embeddings)
     files = delta.live_files(embeddings, embedding_partition(card, layer)) if embeddings else []
-    datasets = [(name, delta.open_table(lake.dataset(name))) for name in lake.dataset_names()]
+    datasets = [(name, delta.open_or_warn(lake.dataset(name))) for name in lake.dataset_names()]
     return tuple(files), tuple((name, table.version()) for name, table in datasets if table is not None)
