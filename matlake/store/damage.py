@@ -1,4 +1,4 @@
-"""Going on without what is damaged: reading that fails is tried again without the parts that differ from their digest."""
+"""Reading on where parts are damaged: what fails is tried again without the parts that differ from their digest."""
 
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -69,14 +69,15 @@ def read_what_is_sound(lake: LakeFolders, read: Callable[[], Result]) -> Result:
         if not _may_be_damage(error):
             raise
         # a file that is no longer there may have been replaced since the lake was looked at
-        if not any(list_damage(lake, verify=True)) and not isinstance(
-            error.__cause__ or error, (OSError, duckdb.IOException)
-        ):
-            raise _in_one_line(lake, error) from error
+        replaced = isinstance(error.__cause__ or error, (OSError, duckdb.IOException))
+        if not list(list_damage(lake, verify=True)) and not replaced:
+            if isinstance(error, MatlakeError):
+                raise
+            raise _cannot_read(lake, error) from error
     try:
         return read()
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise _in_one_line(lake, error) from error
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise _cannot_read(lake, error) from error
 
 
 def reads_what_is_sound(
@@ -85,7 +86,7 @@ def reads_what_is_sound(
     """Make a function of a lake read as ``read_what_is_sound`` does; it may be called twice."""
 
     @wraps(function)
-    def reading(lake: Folders, *arguments: Parameters.args, **settings: Parameters.kwargs) -> Result:
+    def reading(lake: Folders, /, *arguments: Parameters.args, **settings: Parameters.kwargs) -> Result:
         return read_what_is_sound(lake, lambda: function(lake, *arguments, **settings))
 
     return reading
@@ -98,9 +99,7 @@ def _may_be_damage(error: Exception) -> bool:
     return True
 
 
-def _in_one_line(lake: LakeFolders, error: Exception) -> Exception:
-    if isinstance(error, MatlakeError):
-        return error
+def _cannot_read(lake: LakeFolders, error: Exception) -> LakeError:
     return LakeError(
         f"cannot read the lake at {lake.path}: {str(error).splitlines()[0]}",
         Hint("matlake.check(lake) lists what is damaged", cli="`matlake check` lists what is damaged"),

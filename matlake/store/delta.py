@@ -23,7 +23,7 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from matlake.errors import CommitUnknownError, DamageWarning, LakeError
 from matlake.files import fsync_file, fsync_folder
-from matlake.store.parts import LivePart, digest_of, part_name, split_damaged, warn_of
+from matlake.store.parts import Damage, LivePart, digest_of, part_name, split_damaged, warn_of
 
 ROW_GROUP_BYTES: Final = 8 << 20
 COMMIT_ATTEMPTS: Final = 50
@@ -122,8 +122,8 @@ def _write_groups(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Itera
 
 
 def _group_rows(tables: Sequence[pa.Table]) -> int:
-    rows = sum(table.num_rows for table in tables)
-    return max(1024, ROW_GROUP_BYTES // max(1, sum(table.nbytes for table in tables) // max(1, rows)))
+    rows, size = sum(table.num_rows for table in tables), sum(table.nbytes for table in tables)
+    return max(1024, ROW_GROUP_BYTES // max(1, int(size) // max(1, int(rows))))
 
 
 def create_table(root: Path, schema: pa.Schema, partition_by: list[str]) -> None:
@@ -308,6 +308,27 @@ def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], n
     raise LakeError(f"{COMMIT_ATTEMPTS} commits to {root} in a row lost against other writers", "run again")
 
 
+def drop_damaged(root: Path, partition: dict[str, str], *, verify: bool = False) -> list[Damage]:
+    """Take damaged parts out of a partition, whose rows can be made again; the files stay where they are.
+
+    Args:
+        root: The table's folder.
+        partition: The partition.
+        verify: See ``parts.find_damage``.
+
+    Returns:
+        What was taken out.
+    """
+    table = open_table(root)
+    if table is None:
+        return []
+    _, damaged = split_damaged(live_parts(table, partition), verify=verify)
+    if damaged:
+        warn_of(damaged)
+        replace_parts(root, partition, {damage.part.path.name for damage in damaged}, [])
+    return damaged
+
+
 def _discard(root: Path, parts: Iterable[Part]) -> None:
     for part in parts:
         (root / part.path).unlink(missing_ok=True)
@@ -335,17 +356,33 @@ class Appender:
     other.
     """
 
-    def __init__(self, root: Path, partition: dict[str, str], key: str, vectors: tuple[str, ...] = ()) -> None:
-        """Take the snapshot that the caller checks keys against.
+    def __init__(
+        self,
+        root: Path,
+        partition: dict[str, str],
+        key: str,
+        vectors: tuple[str, ...] = (),
+        *,
+        verify: bool = False,
+    ) -> None:
+        """Take damaged parts out of the partition, so that their rows are made again, and take the snapshot to check.
 
         Args:
             root: The table's folder.
             partition: The partition to add to.
             key: Column that is unique within the partition.
             vectors: As in ``write_part``, in case that a part has to be written again.
+            verify: Find damaged parts by their digests; see ``parts.find_damage``.
+
+        Raises:
+            LakeError: The table cannot be read.
         """
         self.root, self.partition, self.key, self.vectors = root, partition, key, vectors
-        self.table = DeltaTable(str(root))
+        drop_damaged(root, partition, verify=verify)
+        table = open_table(root)
+        if table is None:
+            raise LakeError(f"there is no table at {root}", "run `matlake check --repair`")
+        self.table = table
         self.files = live_files(self.table, partition)
         self._known = {Path(file).name for file in self.files}
         self._foreign: pa.Array = pa.array([], pa.string())
@@ -355,7 +392,10 @@ class Appender:
         self.table.update_incremental()
         new = [file for file in live_files(self.table, self.partition) if Path(file).name not in self._known]
         for file in new:
-            keys = pq.read_table(file, columns=[self.key], partitioning=None)[self.key]
+            try:
+                keys = pq.read_table(file, columns=[self.key], partitioning=None)[self.key]
+            except (pa.ArrowException, OSError) as error:
+                raise LakeError(f"cannot read {file}: {error}", "run `matlake check --repair`") from error
             self._foreign = pa.concat_arrays([self._foreign, *keys.chunks])
             self._known.add(Path(file).name)
         return self._foreign
