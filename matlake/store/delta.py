@@ -274,12 +274,12 @@ def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], n
         table = DeltaTable(str(root))
         live = {part.path.name: part for part in live_parts(table, partition)}
         if not live.keys() >= set(old):
-            _discard(root, [*new, *links.values()])
+            discard(root, [*new, *links.values()])
             return False
         stay = [part for name, part in live.items() if name not in old]
         for part in stay:
             if part.path.name not in links:
-                links[part.path.name] = _link(root, part)
+                links[part.path.name] = link_part(root, part, part_name(part.digest))
         for folder in {part.path.parent for part in stay}:
             fsync_folder(folder)
         number = table.transaction_version(MAINTENANCE)
@@ -302,19 +302,20 @@ def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], n
                 f"it is not known whether the commit to {root} was recorded: {error}", "run the same command again"
             ) from error
         _sync_log(root)
-        _discard(root, [link for name, link in links.items() if name not in live])
+        discard(root, [link for name, link in links.items() if name not in live])
         return True
-    _discard(root, [*new, *links.values()])
+    discard(root, [*new, *links.values()])
     raise LakeError(f"{COMMIT_ATTEMPTS} commits to {root} in a row lost against other writers", "run again")
 
 
-def drop_damaged(root: Path, partition: dict[str, str], *, verify: bool = False) -> list[Damage]:
+def drop_damaged(root: Path, partition: dict[str, str], *, verify: bool = False, quiet: bool = False) -> list[Damage]:
     """Take damaged parts out of a partition, whose rows can be made again; the files stay where they are.
 
     Args:
         root: The table's folder.
         partition: The partition.
         verify: See ``parts.find_damage``.
+        quiet: Warn of nothing: the caller reports it.
 
     Returns:
         What was taken out.
@@ -324,19 +325,24 @@ def drop_damaged(root: Path, partition: dict[str, str], *, verify: bool = False)
         return []
     _, damaged = split_damaged(live_parts(table, partition), verify=verify)
     if damaged:
-        warn_of(damaged)
+        warn_of([] if quiet else damaged)
         replace_parts(root, partition, {damage.part.path.name for damage in damaged}, [])
     return damaged
 
 
-def _discard(root: Path, parts: Iterable[Part]) -> None:
+def discard(root: Path, parts: Iterable[Part]) -> None:
+    """Remove parts that no commit names."""
     for part in parts:
         (root / part.path).unlink(missing_ok=True)
 
 
-def _link(root: Path, part: LivePart) -> Part:
-    """Give a part a second name; copy it where the file system has no links."""
-    path = part.path.with_name(part_name(part.digest))
+def link_part(root: Path, part: LivePart, name: str) -> Part:
+    """Give a part a second name beside its own, which no commit names yet; copy it where there are no links.
+
+    Raises:
+        LakeError: The part is missing, or the folder cannot be written.
+    """
+    path = part.path.with_name(name)
     try:
         try:
             path.hardlink_to(part.path)

@@ -112,10 +112,21 @@ def open_lake(path: Path, *, create: bool = False, verify: bool | None = None) -
     try:
         version = json.loads(marker.read_bytes())["format_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise LakeError(f"{marker} is not the marker of a lake") from error
+        marked = f'write {{"format_version": {FORMAT_VERSION}}} into it if the folder beside it holds a lake'
+        raise LakeError(f"{marker} is not the marker of a lake", marked) from error
     if version > FORMAT_VERSION:
         raise LakeError(f"the lake at {path} has format {version}, newer than {FORMAT_VERSION}", "update matlake")
     return lake
+
+
+def make_tables(lake: LakeFolders) -> None:
+    """Create the tables that all datasets share, where there are none.
+
+    Raises:
+        LakeError: They cannot be created.
+    """
+    delta.create_table(lake.embeddings, EMBEDDINGS_SCHEMA, ["encoder", "encoder_sha256", "layer"])
+    delta.create_table(lake.failures, FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
 
 
 def _create(lake: Lake) -> None:
@@ -123,8 +134,7 @@ def _create(lake: Lake) -> None:
     try:
         for folder in (lake.datasets, lake.embeddings, lake.failures, lake.encoders, lake.heads):
             folder.mkdir(parents=True, exist_ok=True)
-        delta.create_table(lake.embeddings, EMBEDDINGS_SCHEMA, ["encoder", "encoder_sha256", "layer"])
-        delta.create_table(lake.failures, FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
+        make_tables(lake)
         write_whole(lake.path / MARKER, json.dumps({"format_version": FORMAT_VERSION}).encode())
     except OSError as error:
         raise LakeError(f"cannot make a lake at {lake.path}: {error}") from error

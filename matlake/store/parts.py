@@ -112,9 +112,12 @@ def _compare(part: LivePart) -> str | None:
     try:
         if part.digest is None:
             return _read_whole(part)
-        return None if digest_of(part.path) == part.digest else "does not match its digest"
-    except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
+        if digest_of(part.path) != part.digest:
+            return "does not match its digest"
+        rows = pq.read_metadata(part.path).num_rows
+    except (OSError, pa.ArrowException) as error:
+        return f"cannot be read: {str(error).splitlines()[0]}"
+    return _wrong_number(part, rows)
 
 
 def _read_whole(part: LivePart) -> str | None:
@@ -124,7 +127,16 @@ def _read_whole(part: LivePart) -> str | None:
             rows = sum(batch.num_rows for batch in file.iter_batches())
     except (pa.ArrowException, OSError, ValueError) as error:
         return f"cannot be decoded: {str(error).splitlines()[0]}"
-    return None if rows == part.rows else f"holds {rows:,} rows, not {part.rows:,}"
+    return _wrong_number(part, rows)
+
+
+def _wrong_number(part: LivePart, rows: int) -> str | None:
+    return None if rows == part.rows else f"holds {rows:,} rows, not the {part.rows:,} that its table has recorded"
+
+
+def forget_comparisons() -> None:
+    """Compare every part anew when it is next verified: a disk may have changed what nobody wrote."""
+    _compared.clear()
 
 
 def split_damaged(parts: Iterable[LivePart], *, verify: bool = False) -> tuple[list[LivePart], list[Damage]]:
