@@ -89,7 +89,9 @@ def _check_parts(lake: Lake, root: Path, parts: list[LivePart], report: CheckRep
                 report.repaired.append(f"{damage}; it was taken out of its table: {remake(lake, root, partition)}")
     without = [part for part in sound if part.digest is None]
     if without and not repair:
-        report.notes.append(f"no digest: {len(without):,} of the parts of {root}; `matlake check --repair` gives them one")
+        report.notes.append(
+            f"no digest: {len(without):,} of the parts of {root}; `matlake check --repair` gives them one"
+        )
     elif without:
         given = sum(
             _give_digests(root, partition, [part for part in without if part.partition == partition], report)
