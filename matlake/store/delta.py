@@ -308,14 +308,13 @@ def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], n
     raise LakeError(f"{COMMIT_ATTEMPTS} commits to {root} in a row lost against other writers", "run again")
 
 
-def drop_damaged(root: Path, partition: dict[str, str], *, verify: bool = False, quiet: bool = False) -> list[Damage]:
+def drop_damaged(root: Path, partition: dict[str, str], *, verify: bool = False) -> list[Damage]:
     """Take damaged parts out of a partition, whose rows can be made again; the files stay where they are.
 
     Args:
         root: The table's folder.
         partition: The partition.
         verify: See ``parts.find_damage``.
-        quiet: Warn of nothing: the caller reports it.
 
     Returns:
         What was taken out.
@@ -325,7 +324,7 @@ def drop_damaged(root: Path, partition: dict[str, str], *, verify: bool = False,
         return []
     _, damaged = split_damaged(live_parts(table, partition), verify=verify)
     if damaged:
-        warn_of([] if quiet else damaged)
+        warn_of(damaged)
         replace_parts(root, partition, {damage.part.path.name for damage in damaged}, [])
     return damaged
 

@@ -9,8 +9,9 @@ import os
 import re
 import uuid
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -152,6 +153,14 @@ def split_damaged(parts: Iterable[LivePart], *, verify: bool = False) -> tuple[l
         [part for part, problem in pairs if problem is None],
         [Damage(part, problem) for part, problem in pairs if problem is not None],
     )
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Warn of no damage: the report of what runs here names it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamageWarning)
+        yield
 
 
 def warn_of(damaged: Sequence[Damage]) -> None:

@@ -1,15 +1,14 @@
 """What is in a lake."""
 
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from matlake.encoders.layer_ref import LayerRef
-from matlake.errors import DamageWarning
 from matlake.store import delta
 from matlake.store.damage import list_damage, reads_what_is_sound
 from matlake.store.lake import Lake
+from matlake.store.parts import without_warnings
 from matlake.store.quoting import identifier
 from matlake.store.views import MATERIAL_COLUMNS, embedding_partition
 from matlake.text_tables import Column, Line, TextTable
@@ -58,8 +57,7 @@ class Status:
 @reads_what_is_sound
 def status(lake: Lake) -> Status:
     """Count what is in a lake."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DamageWarning)  # the report says it
+    with without_warnings():
         datasets, failures = _count(lake)
         layers = _embedded_layers(lake)
     heads = sorted(card.parent.name for card in lake.heads.glob("*/card.json"))

@@ -18,12 +18,13 @@ from matlake.store.lake import Lake, make_tables
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, find_leftovers, remove_leftovers
 from matlake.store.maintenance.logs import check_log, remake
 from matlake.store.maintenance.report import CheckReport, Problem
-from matlake.store.parts import LivePart, digest_of, forget_comparisons, part_name, split_damaged
+from matlake.store.parts import LivePart, digest_of, forget_comparisons, part_name, split_damaged, without_warnings
 from matlake.store.quoting import identifier, literal
 
 _HEAD_FILES: Final = (("head.onnx", "sha256"), ("reference.parquet", "reference_sha256"))
 
 
+@without_warnings()
 def check(
     lake: Lake, *, repair: bool = False, retention_hours: int = RETENTION_HOURS, progress: Progress = SILENT
 ) -> CheckReport:
@@ -85,7 +86,7 @@ def _check_parts(lake: Lake, root: Path, parts: list[LivePart], report: CheckRep
         report.damaged += [Problem(damage.part.path, damage.problem, remedy) for damage in damaged]
     elif damaged:
         for partition in partitions:
-            for damage in delta.drop_damaged(root, partition, verify=True, quiet=True):
+            for damage in delta.drop_damaged(root, partition, verify=True):
                 report.repaired.append(f"{damage}; it was taken out of its table: {remake(lake, root, partition)}")
     without = [part for part in sound if part.digest is None]
     if without and not repair:

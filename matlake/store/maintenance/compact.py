@@ -21,7 +21,7 @@ from matlake.store import delta
 from matlake.store.damage import tables
 from matlake.store.lake import Lake
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, remove_leftovers
-from matlake.store.parts import LivePart, split_damaged
+from matlake.store.parts import LivePart, split_damaged, without_warnings
 from matlake.store.views import CONTENT_KEYS
 
 PART_BYTES: Final = 128 << 20
@@ -68,6 +68,7 @@ class CompactReport:
         ]
 
 
+@without_warnings()
 def compact(
     lake: Lake,
     *,
