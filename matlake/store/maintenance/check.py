@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import duckdb
 
-from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, read_card
+from matlake.encoders.card import CARD_FILE, MODEL_FILE, read_card
 from matlake.encoders.registry import find_encoder
 from matlake.errors import EncoderError, LakeError
 from matlake.files import fsync_folder, sha256_of, write_whole
@@ -16,7 +16,7 @@ from matlake.store import delta
 from matlake.store.damage import tables
 from matlake.store.lake import Lake, make_tables
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, find_leftovers, remove_leftovers
-from matlake.store.maintenance.logs import check_log, remake
+from matlake.store.maintenance.logs import check_log, move_away, remake
 from matlake.store.maintenance.report import CheckReport, Problem
 from matlake.store.parts import LivePart, digest_of, forget_comparisons, part_name, split_damaged, without_warnings
 from matlake.store.quoting import identifier, literal
@@ -88,6 +88,10 @@ def _check_parts(lake: Lake, root: Path, parts: list[LivePart], report: CheckRep
         for partition in partitions:
             for damage in delta.drop_damaged(root, partition, verify=True):
                 report.repaired.append(f"{damage}; it was taken out of its table: {remake(lake, root, partition)}")
+        table = delta.open_table(root)
+        if table is not None and split_damaged(delta.live_parts(table))[1]:
+            move_away(lake, root, "names a part that delta-rs cannot take out", report)
+            return
     without = [part for part in sound if part.digest is None]
     if without and not repair:
         report.notes.append(
@@ -116,33 +120,46 @@ def _give_digests(root: Path, partition: dict[str, str], parts: list[LivePart], 
 
 
 def _check_encoders(lake: Lake, report: CheckReport, *, repair: bool) -> None:
-    for card_file in sorted(lake.encoders.glob(f"*/{CARD_FILE}")):
-        folder = card_file.parent
-        model = folder / MODEL_FILE
-        try:
-            card = read_card(folder)
-        except EncoderError as error:
-            remedy = f"restore it, or delete {folder} to use the encoder that is installed"
-            report.damaged.append(Problem(card_file, f"is damaged ({error})", remedy))
+    for folder in sorted(card.parent for card in lake.encoders.glob(f"*/{CARD_FILE}")):
+        problem = _encoder_problem(folder)
+        if problem is None:
             continue
-        if _sha256(model) == card.sha256:
-            continue
-        installed = _installed(card)
-        if installed is not None and repair:
-            write_whole(model, installed.read_bytes())
-            report.repaired.append(f"{model} was damaged: it was copied again from the installed package")
+        installed = _installed(folder)
+        if installed is None:
+            remedy = "restore it, or export the encoder again"
+        elif not repair:
+            remedy = "run `matlake check --repair`"
         else:
-            remedy = "run `matlake check --repair`" if installed else "restore it, or export the encoder again"
-            report.damaged.append(Problem(model, "does not match the digest on its card", remedy))
+            for name in (MODEL_FILE, CARD_FILE):
+                write_whole(folder / name, (installed / name).read_bytes())
+            report.repaired.append(
+                f"{problem[0]} {problem[1]}: the encoder was copied again from the installed package"
+            )
+            continue
+        report.damaged.append(Problem(*problem, remedy))
 
 
-def _installed(card: EncoderCard) -> Path | None:
-    """Return the file of the same encoder that came with the package, or None."""
+def _encoder_problem(folder: Path) -> tuple[Path, str] | None:
     try:
-        shipped = find_encoder(card.name)
+        card = read_card(folder)
+    except EncoderError as error:
+        return folder / CARD_FILE, f"is damaged ({error})"
+    if _sha256(folder / MODEL_FILE) != card.sha256:
+        return folder / MODEL_FILE, "does not match the digest on its card"
+    return None
+
+
+def _installed(folder: Path) -> Path | None:
+    """Return the folder of the same encoder in the installed package: what is left of it says that it is the same."""
+    try:
+        shipped = find_encoder(folder.name)
     except EncoderError:
         return None
-    return shipped.folder / MODEL_FILE if shipped.card.sha256 == card.sha256 else None
+    try:
+        sha256 = read_card(folder).sha256
+    except EncoderError:
+        sha256 = _sha256(folder / MODEL_FILE) or ""
+    return shipped.folder if shipped.card.sha256 == sha256 else None
 
 
 def _check_heads(lake: Lake, report: CheckReport) -> None:

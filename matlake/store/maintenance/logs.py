@@ -67,6 +67,11 @@ def _repair(lake: LakeFolders, root: Path, report: CheckReport) -> DeltaTable | 
             report.repaired.append(f"a checkpoint in {log} was damaged: the log is read from its start")
             return table
         _show(checkpoints)
+    return move_away(lake, root, "has a damaged log", report)
+
+
+def move_away(lake: LakeFolders, root: Path, problem: str, report: CheckReport) -> DeltaTable | None:
+    """Move a table to where nothing reads it, and put an empty one in its place unless it is a dataset."""
     target = lake.path / DAMAGED / f"{root.name}-{time.strftime('%Y%m%dT%H%M%S')}"
     target.parent.mkdir(exist_ok=True)
     root.rename(target)
@@ -74,11 +79,10 @@ def _repair(lake: LakeFolders, root: Path, report: CheckReport) -> DeltaTable | 
     fsync_folder(target.parent)
     make_tables(lake)
     if root.parent == lake.datasets:
-        report.damaged.append(
-            Problem(root, f"has a damaged log; it was moved to {target}", f"import the dataset {root.name} again")
-        )
+        remedy = f"import the dataset {root.name} again"
+        report.damaged.append(Problem(root, f"{problem}; it was moved to {target}", remedy))
         return None
-    report.repaired.append(f"{root} had a damaged log and was moved to {target}: {remake(lake, root, {})}")
+    report.repaired.append(f"{root} {problem} and was moved to {target}: {remake(lake, root, {})}")
     return _opened(root)
 
 
