@@ -22,7 +22,7 @@ from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.columns import column_kinds, read_columns, read_crystals
 from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
-from matlake.store.damage import reads_what_is_sound
+from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier, literal
@@ -117,6 +117,9 @@ def read_matrix(
         raise TrainingError(
             f"there is no dataset {dataset!r}", f"datasets: {', '.join(lake.dataset_names()) or 'none yet'}"
         )
+    verify_parts(
+        lake, lake.dataset_names() if dataset is None else [dataset], [feature.partition for feature in features]
+    )
     with lake.connect() as connection:
         _check_target(connection, target)
         sql = _selection_sql(connection, target, dataset, where)

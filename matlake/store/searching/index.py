@@ -15,7 +15,7 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import LakeError, QueryError, embed_first
 from matlake.materials.ragged import ranges
 from matlake.store import delta
-from matlake.store.damage import reads_what_is_sound
+from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier
 from matlake.store.searching.nearest import nearest_candidates
@@ -199,6 +199,7 @@ def open_index(lake: Lake, feature: str) -> Index:
     nothing = LakeError(f"nothing is embedded with {ref}", embed_first(str(ref)))
     if not stamp[0]:
         raise nothing
+    verify_parts(lake, lake.dataset_names(), [embedding_partition(card, layer.name)])
     with lake.connect() as connection:
         hashes, vectors = _read_vectors(connection, card, layer.name, layer.dim)
         connection.register("contents", pa.table({"content_hash": hashes, "content": np.arange(len(vectors))}))

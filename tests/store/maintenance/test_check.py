@@ -52,7 +52,7 @@ def test_every_part_has_its_digest_in_its_name(copied: matlake.Lake) -> None:
             assert digest_in(part.path.name) == digest_of(part.path) == sha256_of(part.path)[:32]
 
 
-@pytest.mark.parametrize("damage", [*LOUD, *SILENT])
+@pytest.mark.parametrize("damage", ["cut", "deleted", "zeros", "flip in the middle"])
 @pytest.mark.parametrize("kind", ["dataset", "embeddings", "failures"])
 def test_a_damaged_part_is_found_and_repaired_as_far_as_it_can_be(
     whole: Path, copied: matlake.Lake, kind: str, damage: str
