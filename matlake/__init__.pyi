@@ -2,6 +2,7 @@ from .encoders.encoder import Encoder as Encoder
 from .encoders.encoder import open_encoder as open_encoder
 from .encoders.registry import list_encoders as list_encoders
 from .encoders.verify import verify_encoder as verify_encoder
+from .errors import DamageWarning as DamageWarning
 from .errors import MatlakeError as MatlakeError
 from .materials.crystal import Crystal as Crystal
 from .materials.formula import Composition as Composition
@@ -20,6 +21,8 @@ from .store.embedding.embedder import embed as embed
 from .store.importing.importer import import_table as import_table
 from .store.lake import Lake as Lake
 from .store.lake import open_lake as open_lake
+from .store.maintenance.check import check as check
+from .store.maintenance.compact import compact as compact
 from .store.searching.index import Index as Index
 from .store.searching.index import open_index as open_index
 from .store.searching.search import SearchRequest as SearchRequest
@@ -33,6 +36,7 @@ from .studies.transfer.evaluate import evaluate_transfer as evaluate_transfer
 __all__ = [
     "Composition",
     "Crystal",
+    "DamageWarning",
     "Encoder",
     "ExtrapolationRequest",
     "FinetuneRequest",
@@ -43,6 +47,8 @@ __all__ = [
     "SearchRequest",
     "TrainRequest",
     "TransferRequest",
+    "check",
+    "compact",
     "embed",
     "evaluate_extrapolation",
     "evaluate_transfer",

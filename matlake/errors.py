@@ -104,6 +104,10 @@ class LakeError(MatlakeError):
     """A lake is missing, has a newer format, or holds something that it should not."""
 
 
+class DamageWarning(UserWarning):
+    """A file of the lake is damaged: its rows are left out."""
+
+
 class CommitUnknownError(LakeError):
     """A commit may or may not have been recorded; look at the table before writing again."""
 

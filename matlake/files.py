@@ -34,6 +34,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     fsync_folder(path.parent)
 
 
+def fsync_file(path: Path) -> None:
+    """Make the content of a file that another wrote last through a power loss."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def fsync_folder(folder: Path) -> None:
     """Make renames and new names in a folder last through a power loss."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -22,6 +22,12 @@ class Cli:
         self.lake = lake
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
+        return self.run(*arguments, code=code).stdout
+
+    def stderr(self, *arguments: str, code: int = 0) -> str:
+        return self.run(*arguments, code=code).stderr
+
+    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "matlake", "--lake", str(self.lake), *arguments],
             capture_output=True,
@@ -30,7 +36,7 @@ class Cli:
         )
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
-        return done.stdout
+        return done
 
     def json(self, *arguments: str, code: int = 0) -> dict[str, object]:
         document = json.loads(self(*arguments, "--json", code=code))

@@ -2,13 +2,14 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
-from matlake.cli.output import ConsoleOutput, JsonOutput, Output
-from matlake.errors import MatlakeError
+from matlake.cli.output import ConsoleOutput, JsonOutput, Output, note
+from matlake.errors import DamageWarning, MatlakeError
 
 EXIT_FAILED = 1
 EXIT_SOME_ROWS_FAILED = 3
@@ -22,6 +23,8 @@ COMMANDS = {
     "sql": "sql",
     "search": "search",
     "status": "lake",
+    "check": "maintenance",
+    "compact": "maintenance",
     "encoders": "encoders",
     "train": "train",
     "finetune": "train",
@@ -60,11 +63,19 @@ class LazyGroup(click.Group):
     help="Use the lake in this folder.  [default: $MATLAKE_LAKE, else ./lake]",
 )
 @click.option("--no-color", is_flag=True, help="Print plain text, as into a pipe. The variable NO_COLOR does the same.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Compare every file with its digest before reading it, and leave out those that differ.  [default: if "
+    "$MATLAKE_VERIFY is set]",
+)
 @click.version_option(package_name="matlake", message="matlake %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, lake: Path, no_color: bool) -> None:  # noqa: ARG001 - matlake.cli.output looks at it
+def cli(ctx: click.Context, lake: Path, no_color: bool, verify: bool) -> None:  # noqa: ARG001 - matlake.cli.output looks at it
     """Embed materials databases, query them with SQL, and train regressors on them."""
     ctx.obj = lake
+    if verify:
+        os.environ["MATLAKE_VERIFY"] = "1"
 
 
 def _choose(ctx: click.Context, param: click.Parameter, value: bool) -> Output:  # noqa: ARG001 - click's signature
@@ -77,9 +88,25 @@ json_option: Final = click.option(
 """Hands a command the matching ``Output`` as ``output``."""
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Print what the lake warns of in one line, and the rest as Python does."""
+    if issubclass(category, DamageWarning):
+        note(f"warning: {message}")
+    else:
+        click.echo(warnings.formatwarning(message, category, filename, lineno, line), file=file, err=True, nl=False)
+
+
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 bad usage, 3 done but some rows failed."""
     output: Output = JsonOutput() if "--json" in sys.argv else ConsoleOutput()
+    warnings.showwarning = _show_warning
     try:
         code = cli.main(standalone_mode=False)
     except click.UsageError as error:

@@ -183,7 +183,7 @@ def read_card(folder: Path) -> EncoderCard:
     except OSError as error:
         raise EncoderError(f"no encoder card at {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EncoderError(f"{path} is not an encoder card: {error!r}") from error
+        raise EncoderError(f"{path} is not an encoder card: {type(error).__name__}: {error}") from error
     check_name(card.name)
     card.layer(None)
     return card

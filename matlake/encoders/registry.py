@@ -1,11 +1,12 @@
 """The registry: encoders shipped with the package, and those of a lake."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, check_name, read_card
-from matlake.errors import EncoderError
+from matlake.errors import DamageWarning, EncoderError
 from matlake.files import write_whole
 
 SHIPPED: Final = Path(__file__).with_name("shipped")
@@ -48,13 +49,22 @@ def find_encoder(name: str, lake_encoders: Path | None = None) -> RegisteredEnco
 
 
 def list_encoders(lake_encoders: Path | None = None) -> list[RegisteredEncoder]:
-    """Return all encoders by name; one that a lake holds hides the package's of the same name."""
+    """Return all encoders by name; one that a lake holds hides the package's of the same name.
+
+    A card of the lake that is damaged is left out, with a ``DamageWarning``.
+    """
     found: dict[str, RegisteredEncoder] = {}
     for root in (SHIPPED, lake_encoders):
         if root is None or not root.is_dir():
             continue
         for path in sorted(root.glob(f"*/{CARD_FILE}")):
-            card = read_card(path.parent)
+            try:
+                card = read_card(path.parent)
+            except EncoderError as error:
+                if root == SHIPPED:
+                    raise
+                warnings.warn(f"{error}; `matlake check` says what to do", DamageWarning, stacklevel=2)
+                continue
             found[card.name] = RegisteredEncoder(card, path.parent, root == SHIPPED)
     return [found[name] for name in sorted(found)]
 

@@ -6,8 +6,10 @@ do. A crash leaves at worst a part that no commit names, which no reader sees.
 
 import json
 import os
+import shutil
 import time
-import uuid
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,11 +22,14 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
-from matlake.errors import CommitUnknownError, LakeError
-from matlake.files import fsync_folder
+from matlake.errors import CommitUnknownError, DamageWarning, LakeError
+from matlake.files import fsync_file, fsync_folder
+from matlake.store.parts import Damage, LivePart, digest_of, part_name, split_damaged, warn_of
 
 ROW_GROUP_BYTES: Final = 8 << 20
 COMMIT_ATTEMPTS: Final = 50
+MAINTENANCE: Final = "maintenance"
+"""The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
 
 
 @dataclass(frozen=True)
@@ -64,33 +69,62 @@ def write_part(root: Path, table: pa.Table, partition: dict[str, str], vectors: 
         partition: Values of the partition columns.
         vectors: Columns of float lists, stored byte-stream-split: exponents next to exponents compress.
     """
+    return write_stream(root, table.schema, [table], partition, vectors)
+
+
+def write_stream(
+    root: Path, schema: pa.Schema, tables: Iterable[pa.Table], partition: dict[str, str], vectors: tuple[str, ...] = ()
+) -> Part:
+    """Write tables of one schema as one Parquet file, as ``write_part`` does. Holds a row group in memory."""
     folder = root.joinpath(*(f"{key}={value}" for key, value in partition.items()))
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"part-{uuid.uuid4()}.parquet"
-    hidden = folder / f".{name}.tmp"
-    row_bytes = max(1, table.nbytes // max(1, table.num_rows))
+    hidden = folder / f".{part_name(None)}.tmp"
     leaves = [f"{column}.list.element" for column in vectors]
     try:
         with hidden.open("wb") as file:
-            pq.write_table(
-                table,
+            with pq.ParquetWriter(
                 file,
+                schema,
                 compression="zstd",
                 compression_level=1,
-                row_group_size=max(1024, ROW_GROUP_BYTES // row_bytes),
-                use_dictionary=[name for name in table.column_names if name not in vectors] if vectors else True,
+                use_dictionary=[name for name in schema.names if name not in vectors] if vectors else True,
                 column_encoding=dict.fromkeys(leaves, "BYTE_STREAM_SPLIT") or None,
                 write_statistics=not vectors,
-            )
+            ) as writer:
+                rows = sum(_write_groups(writer, tables))
             file.flush()
             os.fsync(file.fileno())
-        hidden.rename(folder / name)
+        path = folder / part_name(digest_of(hidden))
+        hidden.rename(path)
     except BaseException:
         hidden.unlink(missing_ok=True)
         raise
     fsync_folder(folder)
-    path = folder / name
-    return Part(path.relative_to(root).as_posix(), partition, path.stat().st_size, table.num_rows)
+    return Part(path.relative_to(root).as_posix(), partition, path.stat().st_size, rows)
+
+
+def _write_groups(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Iterator[int]:
+    """Write tables in full row groups, and yield the number of rows of each."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        rows = sum(some.num_rows for some in waiting)
+        group = _group_rows(waiting)
+        if rows >= group:
+            whole = pa.concat_tables(waiting)
+            full = rows - rows % group
+            writer.write_table(whole.slice(0, full), group)
+            yield full
+            waiting = [whole.slice(full)] if full < rows else []
+    if waiting:
+        rest = pa.concat_tables(waiting)
+        writer.write_table(rest, _group_rows(waiting))
+        yield rest.num_rows
+
+
+def _group_rows(tables: Sequence[pa.Table]) -> int:
+    rows, size = sum(table.num_rows for table in tables), sum(table.nbytes for table in tables)
+    return max(1024, ROW_GROUP_BYTES // max(1, int(size) // max(1, int(rows))))
 
 
 def create_table(root: Path, schema: pa.Schema, partition_by: list[str]) -> None:
@@ -125,11 +159,21 @@ def open_table(root: Path) -> DeltaTable | None:
         table = DeltaTable(_uri(root))
     except TableNotFoundError:
         return None
-    except (DeltaError, OSError) as error:
-        raise LakeError(f"cannot read the table at {root}: {error}") from error
+    except Exception as error:
+        raise damaged_log(root, error) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # what delta-rs raises where it did not expect what it read
+            raise
+        raise damaged_log(root, error) from error
     if "deletionVectors" in (table.protocol().reader_features or []):
         raise LakeError(f"{root} holds deletion vectors, which matlake does not read", "purge them with the tool used")
     return table
+
+
+def damaged_log(root: Path, error: BaseException) -> LakeError:
+    """Return the error for a table whose log cannot be read."""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return LakeError(f"cannot read the log of the table at {root}: {reason}", "run `matlake check --repair`")
 
 
 def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> list[str]:
@@ -144,18 +188,57 @@ def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> li
     return sorted(folder + uri.removeprefix(encoded) for uri in uris)
 
 
-def partitions(table: DeltaTable | None) -> list[dict[str, str]]:
-    """Return the partitions that a snapshot has files in: looking for the files of one costs a millisecond."""
-    return [] if table is None else [dict(partition) for partition in table.partitions()]
+def live_parts(table: DeltaTable, partition: dict[str, str] | None = None) -> list[LivePart]:
+    """Return a snapshot's parts, all or those of a partition, with what the table has recorded of them."""
+    recorded = pa.table(table.get_add_actions(flatten=True))
+    keys = {name: name.removeprefix("partition.") for name in recorded.column_names if name.startswith("partition.")}
+    rows = {
+        Path(row["path"]).name: row for row in recorded.select(["path", "size_bytes", "num_records", *keys]).to_pylist()
+    }
+    parts = []
+    for file in live_files(table, partition):
+        row = rows[Path(file).name]
+        values = {key: row[name] for name, key in keys.items()}
+        parts.append(LivePart(Path(file), row["size_bytes"], row["num_records"], values))
+    return parts
 
 
-def read_rows(root: Path) -> pa.Table:
-    """Read all rows of a table that exists, columns that a file lacks being null."""
-    table = open_table(root)
-    assert table is not None  # noqa: S101 - see the summary
-    return pa.concat_tables(
-        [pq.read_table(file, partitioning=None) for file in live_files(table)], promote_options="default"
-    )
+def sound_parts(
+    table: DeltaTable | None, partition: dict[str, str] | None = None, *, verify: bool = False
+) -> list[LivePart]:
+    """Return a snapshot's parts less those that are damaged, which a ``DamageWarning`` names; none where no table is.
+
+    Args:
+        table: The snapshot.
+        partition: The partition; None for all.
+        verify: See ``parts.find_damage``.
+    """
+    if table is None:
+        return []
+    sound, damaged = split_damaged(live_parts(table, partition), verify=verify)
+    warn_of(damaged)
+    return sound
+
+
+def open_or_warn(root: Path) -> DeltaTable | None:
+    """Return the latest snapshot of a table; None where there is none, or where its log is damaged, with a warning."""
+    try:
+        return open_table(root)
+    except LakeError as error:
+        warnings.warn(f"{error}; its rows are left out. {error.cli_hint}", DamageWarning, stacklevel=2)
+        return None
+
+
+def read_rows(root: Path, *, verify: bool = False) -> pa.Table:
+    """Read all rows of a table that exists, columns that a file lacks being null.
+
+    Raises:
+        LakeError: No part of it is sound.
+    """
+    parts = sound_parts(open_table(root), verify=verify)
+    if not parts:
+        raise LakeError(f"no part of the table at {root} can be read", "run `matlake check --repair`")
+    return pa.concat_tables([pq.read_table(part.path, partitioning=None) for part in parts], promote_options="default")
 
 
 def replace_all(root: Path, schema: pa.Schema, parts: list[Part], notes: dict[str, str]) -> None:
@@ -185,6 +268,109 @@ def replace_all(root: Path, schema: pa.Schema, parts: list[Part], notes: dict[st
     _sync_log(root)
 
 
+def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], new: Sequence[Part]) -> bool:
+    """Put parts in the place of others of a partition, in one commit that only one of several maintainers can make.
+
+    delta-rs replaces partitions, not files. So the parts that stay get new names, which are links to the same bytes.
+    The old names remain on disk, for readers of older snapshots; a kill in between leaves names that nobody reads.
+
+    Args:
+        root: The table's folder.
+        partition: The partition; empty for a table without partitions.
+        old: Names of the parts that go.
+        new: Parts that come.
+
+    Returns:
+        Whether it was done. It was not where one of the old parts is no longer in the table.
+
+    Raises:
+        LakeError: A part that stays is missing; or other writers were faster many times in a row.
+        CommitUnknownError: It is not known whether the commit was recorded.
+    """
+    links: dict[str, Part] = {}
+    for attempt in range(COMMIT_ATTEMPTS):
+        table = DeltaTable(str(root))
+        live = {part.path.name: part for part in live_parts(table, partition)}
+        if not live.keys() >= set(old):
+            discard(root, [*new, *links.values()])
+            return False
+        stay = [part for name, part in live.items() if name not in old]
+        for part in stay:
+            if part.path.name not in links:
+                links[part.path.name] = link_part(root, part, part_name(part.digest))
+        for folder in {part.path.parent for part in stay}:
+            fsync_folder(folder)
+        number = table.transaction_version(MAINTENANCE)
+        try:
+            table.create_write_transaction(
+                [part.action() for part in (*new, *(links[part.path.name] for part in stay))],
+                "overwrite",
+                table.schema(),
+                partition_filters=[(key, "=", value) for key, value in partition.items()] or None,
+                commit_properties=CommitProperties(
+                    max_commit_retries=0,
+                    app_transactions=[Transaction(MAINTENANCE, 0 if number is None else number + 1)],
+                ),
+            )
+        except CommitFailedError:
+            time.sleep(0.01 * min(attempt, 20))
+            continue
+        except (DeltaError, OSError) as error:
+            raise CommitUnknownError(
+                f"it is not known whether the commit to {root} was recorded: {error}", "run the same command again"
+            ) from error
+        _sync_log(root)
+        discard(root, [link for name, link in links.items() if name not in live])
+        return True
+    discard(root, [*new, *links.values()])
+    raise LakeError(f"{COMMIT_ATTEMPTS} commits to {root} in a row lost against other writers", "run again")
+
+
+def drop_damaged(root: Path, partition: dict[str, str], *, verify: bool = False) -> list[Damage]:
+    """Take damaged parts out of a partition, whose rows can be made again; the files stay where they are.
+
+    Args:
+        root: The table's folder.
+        partition: The partition.
+        verify: See ``parts.find_damage``.
+
+    Returns:
+        What was taken out.
+    """
+    table = open_table(root)
+    if table is None:
+        return []
+    _, damaged = split_damaged(live_parts(table, partition), verify=verify)
+    if damaged:
+        warn_of(damaged)
+        replace_parts(root, partition, {damage.part.path.name for damage in damaged}, [])
+    return damaged
+
+
+def discard(root: Path, parts: Iterable[Part]) -> None:
+    """Remove parts that no commit names."""
+    for part in parts:
+        (root / part.path).unlink(missing_ok=True)
+
+
+def link_part(root: Path, part: LivePart, name: str) -> Part:
+    """Give a part a second name beside its own, which no commit names yet; copy it where there are no links.
+
+    Raises:
+        LakeError: The part is missing, or the folder cannot be written.
+    """
+    path = part.path.with_name(name)
+    try:
+        try:
+            path.hardlink_to(part.path)
+        except OSError:
+            shutil.copyfile(part.path, path)
+            fsync_file(path)
+    except OSError as error:
+        raise LakeError(f"{part.path} cannot be read: {error.strerror}", "run `matlake check` first") from error
+    return Part(path.relative_to(root).as_posix(), part.partition, part.size, part.rows)
+
+
 class Appender:
     """Adds parts to one partition of a table such that no key is ever in it twice, whatever the number of writers.
 
@@ -193,17 +379,33 @@ class Appender:
     other.
     """
 
-    def __init__(self, root: Path, partition: dict[str, str], key: str, vectors: tuple[str, ...] = ()) -> None:
-        """Take the snapshot that the caller checks keys against.
+    def __init__(
+        self,
+        root: Path,
+        partition: dict[str, str],
+        key: str,
+        vectors: tuple[str, ...] = (),
+        *,
+        verify: bool = False,
+    ) -> None:
+        """Take damaged parts out of the partition, so that their rows are made again, and take the snapshot to check.
 
         Args:
             root: The table's folder.
             partition: The partition to add to.
             key: Column that is unique within the partition.
             vectors: As in ``write_part``, in case that a part has to be written again.
+            verify: Find damaged parts by their digests; see ``parts.find_damage``.
+
+        Raises:
+            LakeError: The table cannot be read.
         """
         self.root, self.partition, self.key, self.vectors = root, partition, key, vectors
-        self.table = DeltaTable(_uri(root))
+        drop_damaged(root, partition, verify=verify)
+        table = open_table(root)
+        if table is None:
+            raise LakeError(f"there is no table at {root}", "run `matlake check --repair`")
+        self.table = table
         self.files = live_files(self.table, partition)
         self._known = {Path(file).name for file in self.files}
         self._foreign: pa.Array = pa.array([], pa.string())
@@ -213,7 +415,10 @@ class Appender:
         self.table.update_incremental()
         new = [file for file in live_files(self.table, self.partition) if Path(file).name not in self._known]
         for file in new:
-            keys = pq.read_table(file, columns=[self.key], partitioning=None)[self.key]
+            try:
+                keys = pq.read_table(file, columns=[self.key], partitioning=None)[self.key]
+            except (pa.ArrowException, OSError) as error:
+                raise LakeError(f"cannot read {file}: {error}", "run `matlake check --repair`") from error
             self._foreign = pa.concat_arrays([self._foreign, *keys.chunks])
             self._known.add(Path(file).name)
         return self._foreign
@@ -273,7 +478,5 @@ def _uri(root: Path) -> str:
 def _sync_log(root: Path) -> None:
     """Sync the newest log entry and its folder: delta-rs leaves that to the operating system."""
     log = root / "_delta_log"
-    newest = max(log.glob("*.json"))
-    with newest.open("rb") as file:
-        os.fsync(file.fileno())
+    fsync_file(max(log.glob("*.json")))
     fsync_folder(log)

@@ -19,9 +19,11 @@ class LakeFolders:
 
     Attributes:
         path: The folder of the lake.
+        verify: Compare every part with its digest before it is read; one that differs is left out, with a warning.
     """
 
     path: Path
+    verify: bool = False
 
     @property
     def datasets(self) -> Path:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matlake.store.datasets import DatasetDetails, DatasetSummary
 
 FORMAT_VERSION: Final = 1
+VERIFY: Final = "MATLAKE_VERIFY"
 
 _NO_DELTA_PATH: Final = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|%[0-9A-Fa-f]{2}")
 """What delta-rs refuses, or takes for another character, in paths."""
@@ -58,8 +60,10 @@ class Lake(LakeFolders):
         Raises:
             LakeError: There is no such dataset.
         """
+        from matlake.store.damage import read_what_is_sound
+
         self.check_dataset(name)
-        table = delta.read_rows(self.dataset(name))
+        table = read_what_is_sound(self, lambda: delta.read_rows(self.dataset(name), verify=self.verify))
         table = table.filter(pc.is_null(table["import_error"])).sort_by("source_row").combine_chunks()
         sink = io.BytesIO()
         with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -68,9 +72,10 @@ class Lake(LakeFolders):
 
     def connect(self) -> "duckdb.DuckDBPyConnection":
         """Return a sandboxed DuckDB connection with the views of the lake."""
+        from matlake.store.damage import read_what_is_sound
         from matlake.store.sql import connect
 
-        return connect(self)
+        return read_what_is_sound(self, lambda: connect(self))
 
     def query(self, statement: str, *, memory_limit: str | None = None, max_seconds: float | None = None) -> pa.Table:
         """Run a read-only SQL statement.
@@ -83,9 +88,12 @@ class Lake(LakeFolders):
         Raises:
             QueryError: The statement is wrong, is not a pure read, reaches outside the lake, or exceeds a limit.
         """
+        from matlake.store.damage import read_what_is_sound
         from matlake.store.sql import query
 
-        return query(self, statement, memory_limit=memory_limit, max_seconds=max_seconds)
+        return read_what_is_sound(
+            self, lambda: query(self, statement, memory_limit=memory_limit, max_seconds=max_seconds)
+        )
 
     def list_datasets(self) -> "list[DatasetSummary]":
         """Return all datasets, in order of name: materials, failures, properties, when and from where imported."""
@@ -143,19 +151,21 @@ class Lake(LakeFolders):
         return export_dataset(self, name, Path(path), structures=structures)
 
 
-def open_lake(path: Path, *, create: bool = False) -> Lake:
+def open_lake(path: Path, *, create: bool = False, verify: bool | None = None) -> Lake:
     """Open a lake.
 
     Args:
         path: Its folder.
         create: Make a new lake where there is none.
+        verify: Compare every part with its digest before it is read; one that differs is left out, with a warning. By
+            default whether the environment variable ``MATLAKE_VERIFY`` is set.
 
     Raises:
         LakeError: There is no lake, its format is newer than this version reads, or its path has characters that
             Delta tables cannot have in theirs.
     """
     _check_path(path)
-    lake, marker = Lake(path), path / MARKER
+    lake, marker = Lake(path, bool(os.environ.get(VERIFY)) if verify is None else verify), path / MARKER
     if not marker.exists():
         if not create:
             raise LakeError(
@@ -171,7 +181,8 @@ def open_lake(path: Path, *, create: bool = False) -> Lake:
     try:
         version = json.loads(marker.read_bytes())["format_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise LakeError(f"{marker} is not the marker of a lake") from error
+        marked = f'write {{"format_version": {FORMAT_VERSION}}} into it if the folder beside it holds a lake'
+        raise LakeError(f"{marker} is not the marker of a lake", marked) from error
     if version > FORMAT_VERSION:
         raise LakeError(f"the lake at {path} has format {version}, newer than {FORMAT_VERSION}", "update matlake")
     return lake
@@ -186,13 +197,22 @@ def _check_path(path: Path) -> None:
         )
 
 
+def make_tables(lake: LakeFolders) -> None:
+    """Create the tables that all datasets share, where there are none.
+
+    Raises:
+        LakeError: They cannot be created.
+    """
+    delta.create_table(lake.embeddings, EMBEDDINGS_SCHEMA, ["encoder", "encoder_sha256", "layer"])
+    delta.create_table(lake.failures, FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
+
+
 def _create(lake: Lake) -> None:
     """Make the tables, then the marker: a lake with a marker is complete."""
     try:
         for folder in (lake.datasets, lake.embeddings, lake.failures, lake.encoders, lake.heads):
             folder.mkdir(parents=True, exist_ok=True)
-        delta.create_table(lake.embeddings, EMBEDDINGS_SCHEMA, ["encoder", "encoder_sha256", "layer"])
-        delta.create_table(lake.failures, FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
+        make_tables(lake)
         write_whole(lake.path / MARKER, json.dumps({"format_version": FORMAT_VERSION}).encode())
     except OSError as error:
         raise LakeError(f"cannot make a lake at {lake.path}: {error}") from error

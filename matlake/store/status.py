@@ -1,13 +1,14 @@
 """What is in a lake."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from matlake.encoders.layer_ref import LayerRef
 from matlake.store import delta
+from matlake.store.damage import list_damage, reads_what_is_sound
 from matlake.store.lake import Lake
+from matlake.store.parts import without_warnings
 from matlake.store.quoting import identifier
 from matlake.store.views import MATERIAL_COLUMNS, embedding_partition, view_names
 from matlake.text_tables import Column, Line, TextTable
@@ -22,12 +23,14 @@ class Status:
         encoders: ``name``, ``layer``, ``vectors``, ``bytes`` of each embedded layer.
         heads: Names of trained heads.
         failures: Rows in the view ``failures``.
+        damaged: ``path`` and ``problem`` of tables and parts that cannot be read; the counts leave them out.
     """
 
     datasets: list[dict[str, Any]]
     encoders: list[dict[str, Any]]
     heads: list[str]
     failures: int
+    damaged: list[dict[str, str]]
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
@@ -51,14 +54,34 @@ class Status:
             "",
             f"heads: {', '.join(self.heads) or 'none'}",
             f"failures: {self.failures:,} rows",
+            *(f"damaged: {damage['problem']}" for damage in self.damaged),
+            *(["`matlake check --repair` says how to get the rows back"] if self.damaged else []),
         ]
 
 
+@reads_what_is_sound
 def status(lake: Lake) -> Status:
     """Count what is in a lake."""
+    with without_warnings():
+        datasets, failures = _count(lake)
+        layers = _embedded_layers(lake)
+    heads = sorted(card.parent.name for card in lake.heads.glob("*/card.json"))
+    damaged = [{"path": str(path), "problem": problem} for path, problem in list_damage(lake)]
+    return Status(datasets, layers, heads, failures, damaged)
+
+
+def _count(lake: Lake) -> tuple[list[dict[str, Any]], int]:
     datasets = []
     with lake.connect() as connection:
+        readable = {
+            name
+            for (name,) in connection.execute(
+                "SELECT view_name FROM duckdb_views() WHERE schema_name = 'main'"
+            ).fetchall()
+        }
         for name, view in view_names(lake.dataset_names()).items():
+            if view not in readable:
+                continue
             relation = connection.sql(f"SELECT * FROM main.{identifier(view)}")
             (materials,) = connection.execute(f"SELECT count(*) FROM main.{identifier(view)}").fetchall()[0]
             datasets.append(
@@ -70,26 +93,19 @@ def status(lake: Lake) -> Status:
                 }
             )
         (failures,) = connection.execute("SELECT count(*) FROM failures").fetchall()[0]
-    heads = sorted(card.parent.name for card in lake.heads.glob("*/card.json"))
-    return Status(datasets, _embedded_layers(lake), heads, failures)
+    return datasets, failures
 
 
 def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:
-    table = delta.open_table(lake.embeddings)
-    if table is None:
-        return []
-    keys = [f"partition.{key}" for key in ("encoder", "encoder_sha256", "layer")]
-    sums = pa.table(table.get_add_actions(flatten=True)).group_by(keys)
-    totals = sums.aggregate([("num_records", "sum"), ("size_bytes", "sum")]).to_pylist()
-    found = {tuple(total[key] for key in keys): total for total in totals}
+    vectors: Counter[tuple[str, ...]] = Counter()
+    sizes: Counter[tuple[str, ...]] = Counter()
+    for part in delta.sound_parts(delta.open_or_warn(lake.embeddings)):
+        key = tuple(part.partition[name] for name in ("encoder", "encoder_sha256", "layer"))
+        vectors[key] += part.rows
+        sizes[key] += part.size
     return [
-        {
-            "name": registered.card.name,
-            "layer": layer.name,
-            "vectors": total["num_records_sum"],
-            "bytes": total["size_bytes_sum"],
-        }
+        {"name": registered.card.name, "layer": layer.name, "vectors": vectors[key], "bytes": sizes[key]}
         for registered in lake.list_encoders()
         for layer in registered.card.layers
-        if (total := found.get(tuple(embedding_partition(registered.card, layer.name).values())))
+        if (key := tuple(embedding_partition(registered.card, layer.name).values())) in vectors
     ]

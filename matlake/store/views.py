@@ -1,11 +1,14 @@
 """The views of the contract, and those that readers of contents use."""
 
+from collections.abc import Iterable
+
 import duckdb
 
 from matlake.encoders.card import EncoderCard, InputKind
 from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
 from matlake.store.folders import LakeFolders
+from matlake.store.parts import LivePart
 from matlake.store.quoting import dataset_rows, identifier, literal, read_parquet
 
 _NO_MATERIALS = (
@@ -99,8 +102,9 @@ def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> 
     """
     datasets = {}
     for name in lake.dataset_names():
-        table = delta.open_table(lake.dataset(name))
-        if table is not None and (files := delta.live_files(table)):
+        table = delta.open_or_warn(lake.dataset(name))
+        files = _files(delta.sound_parts(table, verify=lake.verify))
+        if table is not None and files:
             present = {column.name for column in table.schema().fields}
             absent = [f"NULL::{kind} AS {column}" for column, kind in _CRYSTAL_TYPES.items() if column not in present]
             connection.execute(
@@ -108,6 +112,10 @@ def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> 
             )
             datasets[name] = not absent
     return datasets
+
+
+def _files(parts: Iterable[LivePart]) -> list[str]:
+    return sorted(str(part.path) for part in parts)
 
 
 def _shown(dataset: str, hidden: tuple[str, ...]) -> str:
@@ -120,14 +128,13 @@ def _shown(dataset: str, hidden: tuple[str, ...]) -> str:
 
 def _embedding_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, cards: list[EncoderCard]) -> None:
     selects = [_NO_EMBEDDINGS]
-    table = delta.open_table(lake.embeddings)
-    filled = delta.partitions(table)
+    parts = delta.sound_parts(delta.open_or_warn(lake.embeddings), verify=lake.verify)
     for card in cards:
         for layer in card.layers:
             partition = embedding_partition(card, layer.name)
-            if table is None or partition not in filled:
+            files = _files(part for part in parts if part.partition == partition)
+            if not files:
                 continue
-            files = delta.live_files(table, partition)
             ref = identifier(str(card.ref(layer.name)))
             connection.execute(
                 f"CREATE VIEW internal.{ref} AS "
@@ -182,11 +189,10 @@ def _failure_view(
         f"NULL AS encoder, import_error AS reason FROM {dataset_rows(name)} WHERE import_error IS NOT NULL"
         for name in names
     ]
-    table = delta.open_table(lake.failures)
-    filled = delta.partitions(table)
+    parts = delta.sound_parts(delta.open_or_warn(lake.failures), verify=lake.verify)
     for card in cards:
         partition = failure_partition(card)
-        files = delta.live_files(table, partition) if table is not None and partition in filled else []
+        files = _files(part for part in parts if part.partition == partition)
         selects += [
             f"SELECT {literal(name)} AS dataset, m.material_id, m.source_row, m.formula, 'embed' AS stage, "
             f"{literal(card.name)} AS encoder, e.reason FROM {dataset_rows(name)} AS m "

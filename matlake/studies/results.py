@@ -96,7 +96,7 @@ class Results:
         self._schema = schema
         if delta.open_table(self.root) is None:
             delta.create_table(self.root, schema.arrow.append(pa.field(PARTITION, pa.string())), [PARTITION])
-        self._appender = delta.Appender(self.root, {PARTITION: name}, "key")
+        self._appender = delta.Appender(self.root, {PARTITION: name}, "key", verify=True)
         self._found: dict[str, Measurement] = {}
         self._unwritten: list[Measurement] = []
         self._written = time.monotonic()

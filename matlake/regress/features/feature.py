@@ -32,6 +32,11 @@ class Feature:
         """Read the input from the text of a card."""
         object.__setattr__(self, "input", InputKind(self.input))
 
+    @property
+    def partition(self) -> dict[str, str]:
+        """The partition of the embeddings table that holds its vectors."""
+        return {"encoder": self.encoder, "encoder_sha256": self.sha256, "layer": self.layer}
+
 
 def resolve_features(lake: Lake, features: list[str]) -> tuple[Feature, ...]:
     """Find the encoders and layers that ``NAME`` or ``NAME@LAYER`` mean.

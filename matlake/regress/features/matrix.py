@@ -22,6 +22,7 @@ from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.columns import column_kinds, read_columns, read_crystals
 from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
+from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
@@ -86,6 +87,7 @@ class Matrix:
     crystals: CrystalColumns | None = None
 
 
+@reads_what_is_sound
 def read_matrix(
     lake: Lake,
     target: str,
@@ -116,6 +118,9 @@ def read_matrix(
         raise TrainingError(
             f"there is no dataset {dataset!r}", f"datasets: {', '.join(lake.dataset_names()) or 'none yet'}"
         )
+    verify_parts(
+        lake, lake.dataset_names() if dataset is None else [dataset], [feature.partition for feature in features]
+    )
     with lake.connect() as connection:
         _check_target(connection, target)
         sql = _selection_sql(connection, target, dataset, where)
@@ -165,6 +170,7 @@ def read_matrix(
     )
 
 
+@reads_what_is_sound
 def numeric_columns(lake: Lake) -> list[str]:
     """Return the property columns of ``materials`` that hold numbers."""
     with lake.connect() as connection:

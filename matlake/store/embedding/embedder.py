@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -23,11 +22,13 @@ from matlake.encoders.card import InputKind
 from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
+from matlake.store.damage import reads_what_is_sound
 from matlake.store.embedding.encoding import NOT_FINITE, Encoded, by_inputs, encode, prepare
 from matlake.store.embedding.pending import Pending
 from matlake.store.embedding.shards import Cutter, Shard, read_contents, split
 from matlake.store.embedding.targets import KEY, Target, open_targets
 from matlake.store.lake import Lake
+from matlake.store.parts import LivePart, split_damaged, warn_of
 
 _ENCODERS_A_MAKER: Final = 4
 """Encoding threads that a thread of input makers keeps busy on a CPU: a network takes six times as long as its graph,
@@ -70,8 +71,7 @@ class _File:
     """A file of a dataset."""
 
     dataset: str
-    path: str
-    rows: int
+    part: LivePart
 
 
 def embed(
@@ -106,9 +106,9 @@ def embed(
     """
     started = time.monotonic()
     files = _files(lake, dataset)
-    targets = open_targets(lake, features, device)
-    with closing(Pending(lake, targets)) as pending:
-        run = _Run(targets, pending, len(targets) * sum(file.rows for file in files), progress)
+    targets, opened = _open(lake, features, device)
+    with closing(opened) as pending:
+        run = _Run(targets, pending, len(targets) * sum(file.part.rows for file in files), progress)
         if device == "cpu":
             makers, encoders = -(-workers // _ENCODERS_A_MAKER), workers
         else:
@@ -116,6 +116,12 @@ def embed(
         _work(run, run.shards(files, where), makers, encoders)
     skipped = run.selected - run.embedded - run.failed
     return EmbedReport(run.embedded, skipped, run.failed, round(time.monotonic() - started, 3))
+
+
+@reads_what_is_sound
+def _open(lake: Lake, features: list[str], device: str) -> tuple[list[Target], Pending]:
+    targets = open_targets(lake, features, device)
+    return targets, Pending(lake, targets)
 
 
 def _files(lake: Lake, dataset: str | None) -> list[_File]:
@@ -129,11 +135,8 @@ def _files(lake: Lake, dataset: str | None) -> list[_File]:
         )
     files = []
     for name in names:
-        table = delta.open_table(lake.dataset(name))
-        if table is not None:
-            actions = pa.table(table.get_add_actions(flatten=True))
-            rows = dict(zip(actions["path"].to_pylist(), actions["num_records"].to_pylist(), strict=True))
-            files += [_File(name, path, rows[Path(path).name]) for path in delta.live_files(table)]
+        parts = delta.sound_parts(delta.open_or_warn(lake.dataset(name)), verify=lake.verify)
+        files += [_File(name, part) for part in parts]
     random.shuffle(files)  # two processes at once then meet rarely
     return files
 
@@ -150,11 +153,17 @@ class _Run:
         """Yield shards, each for encoders that take the same input."""
         cutters = {kind: Cutter(targets) for kind, targets in self._pending.targets.items()}
         for file in files:
-            selection = self._pending.select(file.dataset, file.path, where)
+            path = str(file.part.path)
+            _, damaged = split_damaged([file.part], verify=True)  # a wrong formula would have a right vector
+            if damaged:
+                warn_of(damaged)
+                self._advance(len(self._targets) * file.part.rows)
+                continue
+            selection = self._pending.select(file.dataset, path, where)
             self.selected += len(self._targets) * selection.selected
             self.failed += selection.failed
-            self._advance(len(self._targets) * file.rows - selection.vectors)
-            for kind, contents, lacks in read_contents(file.path, selection.pending):
+            self._advance(len(self._targets) * file.part.rows - selection.vectors)
+            for kind, contents, lacks in read_contents(path, selection.pending):
                 covered = self._reject(kind, contents, lacks)
                 for shard in cutters[kind].add(contents, covered):
                     yield from self._unless_foreign(shard)

@@ -80,12 +80,15 @@ def open_targets(lake: Lake, features: Sequence[str], device: str) -> list[Targe
     models = {}
     for name, encoder in encoders.items():
         copy_to_lake(registered[name], lake.encoders)
-        models[name] = Model(encoder, delta.Appender(lake.failures, failure_partition(encoder.card), KEY))
+        failures = delta.Appender(lake.failures, failure_partition(encoder.card), KEY, verify=lake.verify)
+        models[name] = Model(encoder, failures)
     return [
         Target(
             models[name],
             layer,
-            delta.Appender(lake.embeddings, embedding_partition(encoders[name].card, layer), KEY, (VECTOR,)),
+            delta.Appender(
+                lake.embeddings, embedding_partition(encoders[name].card, layer), KEY, (VECTOR,), verify=lake.verify
+            ),
         )
         for name, layer in layers
     ]

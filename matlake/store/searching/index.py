@@ -15,6 +15,7 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import LakeError, embed_first
 from matlake.materials.ragged import ranges
 from matlake.store import delta
+from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier
@@ -179,6 +180,7 @@ class Index:
         return found
 
 
+@reads_what_is_sound
 def open_index(lake: Lake, feature: str) -> Index:
     """Read the embeddings of a layer, and which materials have them.
 
@@ -197,6 +199,7 @@ def open_index(lake: Lake, feature: str) -> Index:
     nothing = LakeError(f"nothing is embedded with {ref}", embed_first(str(ref)))
     if not stamp[0]:
         raise nothing
+    verify_parts(lake, lake.dataset_names(), [embedding_partition(card, layer.name)])
     with lake.connect() as connection:
         hashes, vectors = _read_vectors(connection, card, layer.name, layer.dim)
         connection.register("contents", pa.table({"content_hash": hashes, "content": np.arange(len(vectors))}))
@@ -247,7 +250,7 @@ def _read_vectors(
 
 
 def _stamp(lake: Lake, card: EncoderCard, layer: str) -> Stamp:
-    embeddings = delta.open_table(lake.embeddings)
+    embeddings = delta.open_or_warn(lake.embeddings)
     files = delta.live_files(embeddings, embedding_partition(card, layer)) if embeddings else []
-    datasets = [(name, delta.open_table(lake.dataset(name))) for name in lake.dataset_names()]
+    datasets = [(name, delta.open_or_warn(lake.dataset(name))) for name in lake.dataset_names()]
     return tuple(files), tuple((name, table.version()) for name, table in datasets if table is not None)

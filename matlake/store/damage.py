@@ -1,0 +1,123 @@
+"""Reading on where parts are damaged: what fails is tried again without the parts that differ from their digest."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from matlake.errors import Hint, LakeError, MatlakeError
+from matlake.store import delta
+from matlake.store.folders import LakeFolders
+from matlake.store.parts import split_damaged
+
+Folders = TypeVar("Folders", bound=LakeFolders)
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_OF_THE_STATEMENT: Final = (
+    duckdb.ParserException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.PermissionException,
+    duckdb.InterruptException,
+)
+"""What is wrong with a statement, not with the files that it reads."""
+
+
+def tables(lake: LakeFolders) -> list[Path]:
+    """Return the folders of all Delta tables that a lake has."""
+    shared = (lake.embeddings, lake.failures, lake.evaluations, lake.extrapolations)
+    datasets = [lake.datasets / name for name in lake.dataset_names()]
+    return [*datasets, *(root for root in shared if (root / "_delta_log").is_dir())]
+
+
+def list_damage(lake: LakeFolders, *, verify: bool = False) -> Iterator[tuple[Path, str]]:
+    """Yield what cannot be read and why: tables whose log is damaged, and damaged parts.
+
+    Args:
+        lake: The lake.
+        verify: See ``parts.find_damage``.
+    """
+    for root in tables(lake):
+        try:
+            table = delta.open_table(root)
+        except LakeError as error:
+            yield root, str(error)
+            continue
+        if table is not None:
+            _, damaged = split_damaged(delta.live_parts(table), verify=verify)
+            for damage in damaged:
+                yield damage.part.path, str(damage)
+
+
+def verify_parts(lake: LakeFolders, datasets: Iterable[str], layers: Collection[dict[str, str]]) -> None:
+    """Compare parts that are about to be read whole with their digests; damaged ones are left out from then on.
+
+    Reading the vectors takes more than ten times as long.
+
+    Args:
+        lake: The lake.
+        datasets: Names of datasets.
+        layers: Partitions of the embeddings table.
+    """
+    for name in datasets:
+        delta.sound_parts(delta.open_or_warn(lake.datasets / name), verify=True)
+    table = delta.open_or_warn(lake.embeddings)
+    for partition in layers:
+        delta.sound_parts(table, partition, verify=True)
+
+
+def read_what_is_sound(lake: LakeFolders, read: Callable[[], Result]) -> Result:
+    """Read from a lake. Where that fails as damage makes it fail, look for damage and read again without it.
+
+    Args:
+        lake: The lake.
+        read: Reads; it may be called twice.
+
+    Raises:
+        LakeError: It fails again, or nothing is damaged.
+    """
+    try:
+        return read()
+    except (duckdb.Error, pa.ArrowException, OSError, MatlakeError) as error:
+        if not _may_be_damage(error):
+            raise
+        # a file that is no longer there may have been replaced since the lake was looked at
+        replaced = isinstance(error.__cause__ or error, (OSError, duckdb.IOException))
+        if not list(list_damage(lake, verify=True)) and not replaced:
+            if isinstance(error, MatlakeError):
+                raise
+            raise _cannot_read(lake, error) from error
+    try:
+        return read()
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise _cannot_read(lake, error) from error
+
+
+def reads_what_is_sound(
+    function: Callable[Concatenate[Folders, Parameters], Result],
+) -> Callable[Concatenate[Folders, Parameters], Result]:
+    """Make a function of a lake read as ``read_what_is_sound`` does; it may be called twice."""
+
+    @wraps(function)
+    def reading(lake: Folders, /, *arguments: Parameters.args, **settings: Parameters.kwargs) -> Result:
+        return read_what_is_sound(lake, lambda: function(lake, *arguments, **settings))
+
+    return reading
+
+
+def _may_be_damage(error: Exception) -> bool:
+    if isinstance(error, MatlakeError):
+        cause = error.__cause__
+        return isinstance(cause, duckdb.Error) and not isinstance(cause, _OF_THE_STATEMENT)
+    return True
+
+
+def _cannot_read(lake: LakeFolders, error: Exception) -> LakeError:
+    return LakeError(
+        f"cannot read the lake at {lake.path}: {str(error).splitlines()[0]}",
+        Hint("matlake.check(lake) lists what is damaged", cli="`matlake check` lists what is damaged"),
+    )

@@ -1,0 +1,235 @@
+"""Compaction: many small parts of a table become few, and files that nobody reads are removed.
+
+Parts are merged row group by row group, so memory does not grow with the table. Merged parts take the place of the
+small ones in one commit for each partition; of two compactors that meet, one finds the small parts gone and leaves it
+at that. Readers of older snapshots keep their files until the retention time has passed.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from matlake.errors import LakeError
+from matlake.progress import SILENT, Progress
+from matlake.store import delta
+from matlake.store.damage import tables
+from matlake.store.lake import Lake
+from matlake.store.maintenance.leftovers import RETENTION_HOURS, remove_leftovers
+from matlake.store.parts import LivePart, split_damaged, without_warnings
+from matlake.store.views import CONTENT_KEYS
+
+PART_BYTES: Final = 128 << 20
+"""Size that small parts are merged to: large enough that a million vectors of 128 numbers are five files."""
+
+_KEY: Final = "content_hash"
+_VECTORS: Final = ("vector",)
+
+
+@dataclass
+class CompactReport:
+    """What ``compact`` did.
+
+    Attributes:
+        merged: Parts that were merged.
+        written: Parts that took their place.
+        removed: Files that nobody read and that were removed.
+        removed_bytes: Their size.
+        dropped: Vectors and failures dropped because no dataset holds their content.
+        notes: What was left as it is, and why.
+        seconds: Wall time.
+    """
+
+    merged: int = 0
+    written: int = 0
+    removed: int = 0
+    removed_bytes: int = 0
+    dropped: int = 0
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        return dict(vars(self))
+
+    def lines(self) -> list[str]:
+        """Return the text for people."""
+        dropped = [f"dropped {self.dropped:,} vectors and failures of contents in no dataset"] if self.dropped else []
+        return [
+            f"merged {self.merged:,} parts into {self.written:,} in {self.seconds:.1f} s",
+            *dropped,
+            f"removed {self.removed:,} files that nobody read, {self.removed_bytes / 1e6:,.1f} MB",
+            *(f"note: {note}" for note in self.notes),
+        ]
+
+
+@without_warnings()
+def compact(
+    lake: Lake,
+    *,
+    drop_unused: bool = False,
+    retention_hours: int = RETENTION_HOURS,
+    part_bytes: int = PART_BYTES,
+    progress: Progress = SILENT,
+) -> CompactReport:
+    """Merge small parts, and remove files that nobody reads.
+
+    Readers and writers may go on meanwhile; of several compactors at once, one merges a partition.
+
+    Args:
+        lake: The lake.
+        drop_unused: Drop vectors and failures whose content is in no dataset. They are kept otherwise, because a
+            content that comes back then costs nothing.
+        retention_hours: Age from which files that nobody reads are removed, in hours. Processes that read or write
+            for longer would miss them.
+        part_bytes: Size that parts are merged to; parts of half of it or more stay.
+        progress: Hears the number of partitions done.
+
+    Raises:
+        LakeError: ``drop_unused``, and a dataset cannot be read whole.
+        CommitUnknownError: It is not known whether a commit was recorded.
+    """
+    started = time.monotonic()
+    report = CompactReport()
+    used = _used_contents(lake) if drop_unused else None
+    partitions = list(_partitions(lake, report))
+    for done, (root, partition, parts) in enumerate(partitions):
+        progress.track(done, len(partitions))
+        keyed = root in (lake.embeddings, lake.failures)
+        try:
+            _compact_partition(
+                root,
+                partition,
+                parts,
+                report,
+                part_bytes=part_bytes,
+                vectors=_VECTORS if root == lake.embeddings else (),
+                used=used if keyed else None,
+            )
+        except LakeError as error:
+            report.notes.append(f"{root.joinpath(*partition.values())} was left as it is: {error}")
+    report.removed, report.removed_bytes = remove_leftovers(lake, retention_hours)
+    report.seconds = round(time.monotonic() - started, 3)
+    return report
+
+
+def _partitions(lake: Lake, report: CompactReport) -> Iterator[tuple[Path, dict[str, str], list[LivePart]]]:
+    for root in tables(lake):
+        try:
+            table = delta.open_table(root)
+        except LakeError as error:
+            report.notes.append(f"{root} was left as it is: {error}")
+            continue
+        if table is None:
+            continue
+        found: dict[tuple[tuple[str, str], ...], list[LivePart]] = {}
+        for part in delta.live_parts(table):
+            found.setdefault(tuple(part.partition.items()), []).append(part)
+        for key, parts in found.items():
+            yield root, dict(key), parts
+
+
+def _compact_partition(
+    root: Path,
+    partition: dict[str, str],
+    parts: list[LivePart],
+    report: CompactReport,
+    *,
+    part_bytes: int,
+    vectors: tuple[str, ...],
+    used: pa.Array | None,
+) -> None:
+    looked_at = parts if used is not None else [part for group in _groups(parts, set(), part_bytes) for part in group]
+    _, damaged = split_damaged(looked_at, verify=True)
+    if damaged:
+        raise LakeError(f"{damaged[0]}; run `matlake check --repair` first")
+    unused = {part.path.name: _unused(part, used) for part in parts} if used is not None else {}
+    groups = list(_groups(parts, {name for name, number in unused.items() if number}, part_bytes))
+    if not groups:
+        return
+    names = {part.path.name for group in groups for part in group}
+    written: list[delta.Part] = []
+    try:
+        for group in groups:
+            merged = _merge(root, partition, group, vectors, used)
+            if merged is not None:
+                written.append(merged)
+    except BaseException:
+        delta.discard(root, written)
+        raise
+    if delta.replace_parts(root, partition, names, written):
+        report.merged += len(names)
+        report.written += len(written)
+        report.dropped += sum(unused.values())
+    else:
+        report.notes.append(f"{root.joinpath(*partition.values())} was changed meanwhile by another process")
+
+
+def _groups(parts: Sequence[LivePart], always: set[str], part_bytes: int) -> Iterator[list[LivePart]]:
+    """Yield parts to be merged with each other: small ones, and those named in ``always``."""
+    group: list[LivePart] = []
+    size = 0
+    for part in parts:
+        if part.size * 2 >= part_bytes and part.path.name not in always:
+            continue
+        group.append(part)
+        size += part.size
+        if size >= part_bytes:
+            yield group
+            group, size = [], 0
+    if len(group) > 1 or (group and group[0].path.name in always):
+        yield group
+
+
+def _merge(
+    root: Path, partition: dict[str, str], parts: list[LivePart], vectors: tuple[str, ...], used: pa.Array | None
+) -> delta.Part | None:
+    """Write the rows of parts as one part, or return None where no row is left."""
+    schema = pa.unify_schemas([pq.read_schema(part.path) for part in parts], promote_options="default")
+    schema = schema.remove_metadata()
+    merged = delta.write_stream(root, schema, _rows(parts, schema, used), partition, vectors)
+    if merged.rows:
+        return merged
+    delta.discard(root, [merged])
+    return None
+
+
+def _rows(parts: Iterable[LivePart], schema: pa.Schema, used: pa.Array | None) -> Iterator[pa.Table]:
+    for part in parts:
+        with pq.ParquetFile(part.path) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group)
+                if used is not None:
+                    table = table.filter(pc.is_in(table[_KEY], value_set=used))
+                yield pa.concat_tables([schema.empty_table(), table], promote_options="default")
+
+
+def _unused(part: LivePart, used: pa.Array) -> int:
+    keys = pq.read_table(part.path, columns=[_KEY], partitioning=None)[_KEY]
+    return int(keys.length()) - int(pc.sum(pc.is_in(keys, value_set=used)).as_py() or 0)
+
+
+def _used_contents(lake: Lake) -> pa.Array:
+    """Return all contents of all datasets; and the rows without a crystal, by which failures are keyed.
+
+    Raises:
+        LakeError: A dataset cannot be read whole.
+    """
+    found: list[pa.Array] = [pa.array([], pa.string())]
+    for name in lake.dataset_names():
+        table = delta.open_table(lake.dataset(name))
+        sound, damaged = split_damaged(delta.live_parts(table) if table is not None else [], verify=True)
+        if damaged:
+            raise LakeError(f"{damaged[0]}: it is not known which vectors are used", "import the dataset again first")
+        for part in sound:
+            columns = [column for column in CONTENT_KEYS.values() if column in pq.read_schema(part.path).names]
+            rows = pq.read_table(part.path, columns=[*columns, "material_id"], partitioning=None)
+            for column in columns:
+                found += rows[column].drop_null().chunks
+            found += pc.binary_join_element_wise(name + "/", rows["material_id"], "").chunks
+    return pc.unique(pa.concat_arrays(found))

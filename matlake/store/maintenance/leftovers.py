@@ -1,0 +1,131 @@
+"""Files that nobody reads: what kills, re-imports and compaction have left behind."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deltalake import DeltaTable
+
+from matlake.encoders.card import CARD_FILE
+from matlake.store import delta
+from matlake.store.folders import LakeFolders
+from matlake.store.maintenance.logs import LOG
+
+RETENTION_HOURS: Final = 24
+"""Readers of older snapshots, and writers that have not committed, are taken to be done after this."""
+
+_HEADS_BEING_SAVED: Final = ".saving"
+_HEADS_REPLACED: Final = ".replaced"
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file, or a folder and all that is in it, that nobody reads.
+
+    Attributes:
+        path: Where it is.
+        size: Bytes; 0 for a second name of a part that is read.
+    """
+
+    path: Path
+    size: int
+
+    def remove(self) -> None:
+        """Remove it, unless another process has."""
+        if self.path.is_dir():
+            shutil.rmtree(self.path, ignore_errors=True)
+        else:
+            self.path.unlink(missing_ok=True)
+
+
+def find_leftovers(lake: LakeFolders, retention_hours: int) -> list[Leftover]:
+    """Return what nobody has read or written for a number of hours.
+
+    A part that was replaced counts from then; one that no commit names, from when it was written.
+    """
+    before = time.time() - 3600 * retention_hours
+    paths = [*_in_tables(lake, retention_hours, before), *_in_folders(lake, before)]
+    return [Leftover(path, _size(path)) for path in dict.fromkeys(paths)]
+
+
+def remove_leftovers(lake: LakeFolders, retention_hours: int) -> tuple[int, int]:
+    """Remove them; return their number and size in bytes."""
+    leftovers = find_leftovers(lake, retention_hours)
+    for leftover in leftovers:
+        leftover.remove()
+    return len(leftovers), sum(leftover.size for leftover in leftovers)
+
+
+def _in_tables(lake: LakeFolders, retention_hours: int, before: float) -> Iterator[Path]:
+    roots = [root for root in lake.datasets.glob("*") if root.is_dir()]
+    roots += [lake.embeddings, lake.failures, lake.evaluations, lake.extrapolations]
+    for root in roots:
+        if not root.is_dir():
+            continue
+        files = [path for path in root.rglob("*") if path.is_file()]
+        table = delta.open_or_warn(root)
+        if table is None and (root / LOG).exists() and any((root / LOG).glob("*.json")):
+            continue  # its log is damaged: nobody knows what it names
+        if table is None and files and all(_is_older(path, before) for path in files):
+            yield root  # an import that was stopped
+        if table is not None:
+            yield from _in_table(table, files, retention_hours, before)
+
+
+def _in_table(table: DeltaTable, files: list[Path], retention_hours: int, before: float) -> Iterator[Path]:
+    live = {part.path.name for part in delta.live_parts(table)}
+    replaced, expired = (_replaced(table, hours) for hours in (0, retention_hours))
+    for path in files:
+        if path.parent.name == LOG:
+            unused = path.name.endswith(".tmp") or "#" in path.name
+        elif path.suffix == ".parquet" and not path.name.startswith("."):
+            if path.name in replaced:
+                if path.name in expired:
+                    yield path
+                continue
+            unused = path.name not in live
+        else:
+            unused = path.name.startswith(".") and path.suffix == ".tmp"
+        if unused and _is_older(path, before):
+            yield path
+
+
+def _replaced(table: DeltaTable, retention_hours: int) -> set[str]:
+    """Return the names of parts that were taken out of a table longer ago than a number of hours."""
+    names = table.vacuum(retention_hours=retention_hours, dry_run=True, enforce_retention_duration=False)
+    return {Path(name).name for name in names}
+
+
+def _in_folders(lake: LakeFolders, before: float) -> Iterator[Path]:
+    """Yield what writers of encoders, heads and other small files have left."""
+    for root in (lake.path, lake.encoders, lake.heads):
+        for depth in ("", "*/"):
+            yield from (path for path in root.glob(f"{depth}.*.part") if path.is_file() and _is_older(path, before))
+    for folder in lake.encoders.glob("*"):
+        if folder.is_dir() and not (folder / CARD_FILE).exists() and _is_older(folder, before):
+            yield folder
+    for folder in (lake.heads / _HEADS_BEING_SAVED).glob("*"):
+        if _is_older(folder, before):
+            yield folder
+    for folder in (lake.heads / _HEADS_REPLACED).glob("*"):
+        if (lake.heads / folder.name).exists() and _is_older(folder, before):
+            yield folder
+
+
+def _is_older(path: Path, before: float) -> bool:
+    try:
+        return path.stat().st_mtime <= before
+    except OSError:
+        return False
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    try:
+        stats = [file.stat() for file in files if file.is_file()]
+    except OSError:
+        return 0
+    return sum(stat.st_size for stat in stats if stat.st_nlink == 1)

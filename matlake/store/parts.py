@@ -1,0 +1,173 @@
+"""Parquet parts on disk: their names carry a digest of their bytes, and damaged ones are found and left out.
+
+A look at a part is cheap: is the file there, and of the size that its table has recorded. Its bytes are compared with
+the digest when a reader asks for it, or when reading has failed. What is found damaged stays left out for the rest of
+the process, unless the file changes.
+"""
+
+import os
+import re
+import uuid
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from matlake.errors import DamageWarning
+from matlake.files import sha256_of
+
+DIGEST_CHARACTERS: Final = 32
+"""Hexadecimal, the first half of a sha256: damage is to be found, not forgery."""
+
+_DIGEST: Final = re.compile(rf"-([0-9a-f]{{{DIGEST_CHARACTERS}}})\.parquet$")
+
+_Signature = tuple[str, int, int, int]
+_compared: dict[_Signature, str | None] = {}
+"""What comparing with the digest has found, by path, size, time of the last change and inode."""
+
+
+@dataclass(frozen=True)
+class LivePart:
+    """A part that a snapshot of a table names.
+
+    Attributes:
+        path: The file.
+        size: Bytes that the table has recorded.
+        rows: Rows that the table has recorded.
+        partition: Values of the partition columns.
+    """
+
+    path: Path
+    size: int
+    rows: int
+    partition: dict[str, str]
+
+    @property
+    def digest(self) -> str | None:
+        """The digest in its name; None for parts of 0.1.0."""
+        return digest_in(self.path.name)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A part that is damaged.
+
+    Attributes:
+        part: The part.
+        problem: What is wrong with it.
+    """
+
+    part: LivePart
+    problem: str
+
+    def __str__(self) -> str:
+        """Say what is wrong where."""
+        return f"{self.part.path} {self.problem}"
+
+
+def part_name(digest: str | None) -> str:
+    """Return a new name for a part."""
+    return f"part-{uuid.uuid4()}-{digest}.parquet" if digest else f"part-{uuid.uuid4()}.parquet"
+
+
+def digest_in(name: str) -> str | None:
+    """Return the digest that a name carries, or None."""
+    found = _DIGEST.search(name)
+    return found.group(1) if found else None
+
+
+def digest_of(path: Path) -> str:
+    """Return the digest of a file's bytes."""
+    return sha256_of(path)[:DIGEST_CHARACTERS]
+
+
+def find_damage(part: LivePart, *, verify: bool = False) -> str | None:
+    """Say what is wrong with a part, or return None.
+
+    Args:
+        part: The part.
+        verify: Compare its bytes with its digest; read it whole where it has none. Otherwise only its size is
+            looked at, and what was found before.
+    """
+    try:
+        stat = part.path.stat()
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if stat.st_size != part.size:
+        return f"has {stat.st_size:,} bytes, not {part.size:,}"
+    signature = str(part.path), stat.st_size, stat.st_mtime_ns, stat.st_ino
+    if verify and signature not in _compared:
+        _compared[signature] = _compare(part)
+    return _compared.get(signature)
+
+
+def _compare(part: LivePart) -> str | None:
+    try:
+        if part.digest is None:
+            return _read_whole(part)
+        if digest_of(part.path) != part.digest:
+            return "does not match its digest"
+        rows = pq.read_metadata(part.path).num_rows
+    except (OSError, pa.ArrowException) as error:
+        return f"cannot be read: {str(error).splitlines()[0]}"
+    return _wrong_number(part, rows)
+
+
+def _read_whole(part: LivePart) -> str | None:
+    """Decode every page of a part without a digest."""
+    try:
+        with pq.ParquetFile(part.path) as file:
+            rows = sum(batch.num_rows for batch in file.iter_batches())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return f"cannot be decoded: {str(error).splitlines()[0]}"
+    return _wrong_number(part, rows)
+
+
+def _wrong_number(part: LivePart, rows: int) -> str | None:
+    return None if rows == part.rows else f"holds {rows:,} rows, not the {part.rows:,} that its table has recorded"
+
+
+def forget_comparisons() -> None:
+    """Compare every part anew when it is next verified: a disk may have changed what nobody wrote."""
+    _compared.clear()
+
+
+def split_damaged(parts: Iterable[LivePart], *, verify: bool = False) -> tuple[list[LivePart], list[Damage]]:
+    """Return the parts that are sound, as far as one has looked, and those that are damaged; see ``find_damage``."""
+    parts = list(parts)
+    if verify:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            problems = list(pool.map(lambda part: find_damage(part, verify=True), parts))
+    else:
+        problems = [find_damage(part) for part in parts]
+    pairs = list(zip(parts, problems, strict=True))
+    return (
+        [part for part, problem in pairs if problem is None],
+        [Damage(part, problem) for part, problem in pairs if problem is not None],
+    )
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Warn of no damage: the report of what runs here names it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamageWarning)
+        yield
+
+
+def warn_of(damaged: Sequence[Damage]) -> None:
+    """Warn of parts that are left out."""
+    for damage in damaged:
+        warnings.warn(
+            f"{damage}; its rows are left out. `matlake check --repair` says how to get them back",
+            DamageWarning,
+            stacklevel=2,
+        )
