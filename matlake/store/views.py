@@ -6,6 +6,7 @@ from matlake.encoders.card import EncoderCard, InputKind
 from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
 from matlake.store.folders import LakeFolders
+from matlake.store.property_columns import PropertyColumns, property_kinds
 from matlake.store.quoting import identifier, literal, read_parquet
 
 _NO_MATERIALS = (
@@ -24,6 +25,10 @@ _NO_FAILURES = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
     "NULL::VARCHAR AS formula, NULL::VARCHAR AS stage, NULL::VARCHAR AS encoder, NULL::VARCHAR AS reason WHERE false"
 )
+_NO_UNREAD_CELLS = (
+    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
+    "NULL::VARCHAR AS property, NULL::VARCHAR AS text WHERE false"
+)
 GEOMETRY_COLUMNS = tuple(COLUMNS.names)
 """Columns of crystals: in the view of their dataset, not in ``materials``."""
 
@@ -41,7 +46,19 @@ _CRYSTAL_TYPES = {
     "lattice_A": "DOUBLE[]",
     "fractional_positions": "DOUBLE[]",
 }
-_INTERNAL_COLUMNS = ("source_row", "composition_hash", "crystal_hash", "atomic_numbers", "fractions", "import_error")
+_UNREAD_CELLS_TYPE = "STRUCT(property VARCHAR, text VARCHAR)[]"
+_INTERNAL_COLUMNS = (
+    "source_row",
+    "composition_hash",
+    "crystal_hash",
+    "atomic_numbers",
+    "fractions",
+    "import_error",
+    "unread_cells",
+)
+UNREAD_CELLS = "unread_cells"
+"""The view of cells that are null because they hold another kind of value than their column; a dataset of that name,
+which 0.1.0 allowed, takes its place."""
 
 
 def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
@@ -49,10 +66,12 @@ def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> No
     connection.execute("CREATE SCHEMA internal; CREATE SCHEMA embed")
     datasets = _dataset_views(lake, connection)
     names = list(datasets)
+    properties = property_columns(lake)
+    hidden_columns = (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)
     _view(
         connection,
         "materials",
-        [_NO_MATERIALS, *(_shown(name, (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)) for name in names)],
+        [_NO_MATERIALS, *(_shown(name, hidden_columns, properties.replacements(name)) for name in names)],
     )
     _view(
         connection,
@@ -72,6 +91,17 @@ def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> No
     cards = [registered.card for registered in lake.list_encoders()]
     _embedding_views(lake, connection, cards)
     _failure_view(lake, connection, names, cards)
+    if UNREAD_CELLS not in (name.lower() for name in names):
+        _unread_view(connection, names)
+
+
+def property_columns(lake: LakeFolders) -> PropertyColumns:
+    """Return the types that properties have in the datasets and in ``materials``."""
+    others = MATERIAL_COLUMNS.union(_INTERNAL_COLUMNS)
+    tables = {name: delta.open_table(lake.dataset(name)) for name in lake.dataset_names()}
+    return PropertyColumns.of(
+        {name: property_kinds(table, others) for name, table in tables.items() if table is not None}
+    )
 
 
 def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
@@ -86,18 +116,21 @@ def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> 
         if table is not None and (files := delta.live_files(table)):
             present = {column.name for column in table.schema().fields}
             absent = [f"NULL::{kind} AS {column}" for column, kind in _CRYSTAL_TYPES.items() if column not in present]
+            has_geometry = not absent
+            if UNREAD_CELLS not in present:
+                absent.append(f"NULL::{_UNREAD_CELLS_TYPE} AS {UNREAD_CELLS}")
             connection.execute(
                 f"CREATE VIEW internal.{identifier(name)} AS "
                 f"SELECT {', '.join(['*', *absent])} FROM {read_parquet(files)}"
             )
-            datasets[name] = not absent
+            datasets[name] = has_geometry
     return datasets
 
 
-def _shown(dataset: str, hidden: tuple[str, ...]) -> str:
-    """Return the query of a dataset's materials, some of its columns left out."""
+def _shown(dataset: str, hidden: tuple[str, ...], replacements: str = "") -> str:
+    """Return the query of a dataset's materials, some of its columns left out or replaced."""
     return (
-        f"SELECT {literal(dataset)} AS dataset, * EXCLUDE ({', '.join(hidden)}) "
+        f"SELECT {literal(dataset)} AS dataset, * EXCLUDE ({', '.join(hidden)}) {replacements} "
         f"FROM internal.{identifier(dataset)} WHERE import_error IS NULL"
     )
 
@@ -181,6 +214,15 @@ def _failure_view(
             if files
         ]
     _view(connection, "failures", selects)
+
+
+def _unread_view(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
+    cells = [
+        f"SELECT {literal(name)} AS dataset, material_id, source_row, cell.property AS property, cell.text AS text "
+        f"FROM (SELECT material_id, source_row, unnest({UNREAD_CELLS}) AS cell FROM internal.{identifier(name)})"
+        for name in names
+    ]
+    _view(connection, UNREAD_CELLS, [_NO_UNREAD_CELLS, *cells])
 
 
 def _view(connection: duckdb.DuckDBPyConnection, name: str, selects: list[str]) -> None:
