@@ -76,7 +76,7 @@ class RowBuilder:
     def notes(self) -> list[str]:
         """Return remarks on formulas that are not those of their structures, and on cells that were not read."""
         notes = [
-            f"{count:,} cells of {name} hold another kind of value and read as missing, such as "
+            f"cells of {name} that hold another kind of value and read as missing: {count:,}, such as "
             f"{self._first_unread[name]}; the view unread_cells lists them"
             for name, count in self.unread.items()
         ]

@@ -6,6 +6,7 @@ is a number if it can be read in one way only: digits, at most one decimal sign,
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,11 +27,13 @@ _COMMA: Final = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
 _TRUTH: Final = r"^(?i:true|false)$"
 _CODE_OR_HEXADECIMAL: Final = r"^0[0-9xX]"
 _CODE: Final = r"^0\d+$"
+_THOUSANDS: Final = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 _PROMISING: Final = r"^(?:[+\-−]?[.,]?\d|(?i:true|false)$)"
 """Cells that may be more than text: all others are not looked at twice."""
 
 _CODES_SHARE: Final = 0.1
 _NOTED_SHARE: Final = 0.25
+_SHOWN: Final = 40
 _MINUS: Final = "−"
 _NUMBER_TEXT: Final = re.compile(_NUMBER)
 
@@ -46,8 +49,10 @@ class Tally:
         exponents: Numbers with an exponent and no decimal sign, or too many digits for an integer.
         points: Numbers with a decimal point.
         commas: Numbers with a decimal comma.
+        thousands: Those of them in which the comma may set thousands apart, such as 1,234.
         truths: ``True`` or ``False``.
         text: The first cell that is none of these.
+        comma: The first number with a decimal comma.
     """
 
     cells: int = 0
@@ -56,15 +61,20 @@ class Tally:
     exponents: int = 0
     points: int = 0
     commas: int = 0
+    thousands: int = 0
     truths: int = 0
     text: str | None = None
+    comma: str | None = None
 
     def add(self, column: pa.Array) -> None:
         """Count the cells of some rows: string [n], null where nothing stands."""
         filled = len(column) - column.null_count
         if not filled:
             return
-        if _cast(column, pa.int64()) is not None and not _count(column, _CODE_OR_HEXADECIMAL):
+        if _count(column, _CODE_OR_HEXADECIMAL):
+            self._add_one_by_one(column)
+            return
+        if _cast(column, pa.int64()) is not None:
             self.cells += filled
             self.integers += filled
             return
@@ -92,7 +102,10 @@ class Tally:
         self.points += _sum(points)
         self.exponents += _sum(numbers) - _sum(integers) - _sum(points)
         self.commas += _sum(commas)
+        self.thousands += _count(some, _THOUSANDS)
         self.truths += _sum(truths)
+        if self.comma is None and _any(commas):
+            self.comma = some.filter(commas)[0].as_py()
         if self.text is None:
             others = pa.concat_arrays(
                 [
@@ -118,20 +131,28 @@ class Tally:
     def note(self, name: str, *, decimal_comma: bool) -> str | None:
         """Return a remark where a column stays text although many of its cells are numbers."""
         numbers = self.numbers(decimal_comma=decimal_comma)
-        if self.kind(decimal_comma=decimal_comma) != pa.string() or numbers < _NOTED_SHARE * self.cells or not numbers:
+        close = max(numbers, self.commas)
+        if self.kind(decimal_comma=decimal_comma) != pa.string() or close < _NOTED_SHARE * self.cells or not close:
             return None
         if self.codes > _CODES_SHARE * numbers:
             return f"column {name} kept as text: {self.codes:,} of its numbers begin with a zero, as codes do"
-        example = self.text or ("1.0" if decimal_comma else "1,0")
+        example = self.text or self.comma or "1.0"
         return (
             f"column {name} kept as text: {self.cells - numbers:,} of its {self.cells:,} cells are not numbers, "
-            f"such as {example[:40]!r}"
+            f"such as {example[:_SHOWN]!r}"
         )
 
 
-def uses_decimal_comma(tallies: list[Tally]) -> bool:
-    """Tell whether the decimal sign of a file is the comma: more of its numbers have one than have a point."""
-    return sum(tally.commas for tally in tallies) > sum(tally.points for tally in tallies)
+def uses_decimal_comma(tallies: Sequence[Tally], delimiter: str) -> bool:
+    """Tell whether the decimal sign of a file is the comma: more of its numbers have one than have a point.
+
+    Args:
+        tallies: Those of its columns.
+        delimiter: The comma cannot be both. Where it is the semicolon, the comma does not set thousands apart either.
+    """
+    commas = sum(tally.commas for tally in tallies)
+    thousands = 0 if delimiter == ";" else sum(tally.thousands for tally in tallies)
+    return delimiter != "," and commas > thousands and commas > sum(tally.points for tally in tallies)
 
 
 def read_cells(column: pa.Array, kind: pa.DataType, *, decimal_comma: bool) -> tuple[pa.Array, pa.Array | None]:

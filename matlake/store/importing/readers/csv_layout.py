@@ -23,6 +23,7 @@ _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?\s*$')
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?\s*$")
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF32: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+_ZEROS_SHARE: Final = 8  # text in UTF-16 has a zero in every second or third byte
 _SAVE_AS: Final = "save the table as UTF-8"
 
 
@@ -96,9 +97,7 @@ def looks_like_data(names: list[str]) -> bool:
 
 def not_utf8(path: Path, where: str) -> SourceError:
     """Return the error for a text in an encoding that bytes alone do not tell, such as Latin-1."""
-    return SourceError(
-        f"{path} is not UTF-8: {where}", f"{_SAVE_AS}; its present encoding cannot be told from the file"
-    )
+    return SourceError(f"{path} is not UTF-8: {where}", f"{_SAVE_AS}: a file does not say which encoding it has")
 
 
 def _decode(path: Path, head: bytes) -> tuple[str, str]:
@@ -106,8 +105,10 @@ def _decode(path: Path, head: bytes) -> tuple[str, str]:
         raise SourceError(f"{path} is UTF-32", _SAVE_AS)
     if head.startswith(_UTF16):
         return "utf-16", codecs.getincrementaldecoder("utf-16")("replace").decode(head)
-    if b"\0" in head[:4096]:
-        raise SourceError(f"{path} holds zero bytes: it is not text, or UTF-16 without a byte order mark", _SAVE_AS)
+    if _ZEROS_SHARE * head.count(b"\0") > len(head):
+        raise SourceError(
+            f"{path} is not text, or UTF-16 without a byte order mark: it is full of zero bytes", _SAVE_AS
+        )
     try:
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
     except UnicodeDecodeError as error:

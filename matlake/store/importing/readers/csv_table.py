@@ -119,7 +119,7 @@ def open_csv_table(path: Path, named: KeyColumns) -> CsvTable:
     if not rows:
         raise _no_rows(path, layout, bad_lines)
     dropped = _dropped(path, layout.names, tallies, rows, notes)
-    comma = layout.delimiter != "," and uses_decimal_comma(tallies)
+    comma = uses_decimal_comma(tallies, layout.delimiter)
     places = [place for place in range(len(distinct)) if place not in dropped]
     kinds = [tallies[at].kind(decimal_comma=comma) for at in places]
     schema = pa.schema([(distinct[at], kind) for at, kind in zip(places, kinds, strict=True)])
@@ -165,7 +165,7 @@ def _lines(path: Path, layout: CsvLayout, bad_lines: list[BadLine]) -> Iterator[
 
 def _dropped(path: Path, names: list[str], tallies: list[Tally], rows: int, notes: list[str]) -> set[int]:
     """Return the places of columns without a name of their own that hold nothing, or the index of pandas."""
-    dropped = set()
+    dropped: set[int] = set()
     for place, (name, tally) in enumerate(zip(names, tallies, strict=True)):
         counts_rows = tally.integers == tally.cells == rows
         if (not name or _PANDAS_INDEX.fullmatch(name)) and counts_rows and dropped == set(range(place)):

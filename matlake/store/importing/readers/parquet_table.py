@@ -127,9 +127,10 @@ def _texts_of_numbers(table: ParquetTable) -> list[str]:
         for name, kind in zip(table.schema.names, table.schema.types, strict=True)
         if kind == pa.string() and name not in table.as_written
     ]
-    first = next(table.raw_batches(), None) if texts else None
+    if not texts or (first := next(table.raw_batches(), None)) is None:
+        return []
     notes = []
-    for name in texts if first is not None else ():
+    for name in texts:
         tally = Tally()
         tally.add(pc.cast(first.column(name).slice(0, _LOOKED_AT), pa.string()))
         if tally.kind(decimal_comma=False) not in (pa.string(), pa.bool_()):
