@@ -56,6 +56,7 @@ _INTERNAL_COLUMNS = (
     "import_error",
     "unread_cells",
 )
+_NOT_PROPERTIES = MATERIAL_COLUMNS.union(_INTERNAL_COLUMNS)
 UNREAD_CELLS = "unread_cells"
 """The view of cells that are null because they hold another kind of value than their column; a dataset of that name,
 which 0.1.0 allowed, takes its place."""
@@ -64,9 +65,8 @@ which 0.1.0 allowed, takes its place."""
 def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
     """Make the views of one moment of the lake; see ``sql.connect`` for those that are not in the contract."""
     connection.execute("CREATE SCHEMA internal; CREATE SCHEMA embed")
-    datasets = _dataset_views(lake, connection)
+    datasets, properties = _dataset_views(lake, connection)
     names = list(datasets)
-    properties = property_columns(lake)
     hidden_columns = (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)
     _view(
         connection,
@@ -97,20 +97,19 @@ def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> No
 
 def property_columns(lake: LakeFolders) -> PropertyColumns:
     """Return the types that properties have in the datasets and in ``materials``."""
-    others = MATERIAL_COLUMNS.union(_INTERNAL_COLUMNS)
     tables = {name: delta.open_table(lake.dataset(name)) for name in lake.dataset_names()}
     return PropertyColumns.of(
-        {name: property_kinds(table, others) for name, table in tables.items() if table is not None}
+        {name: property_kinds(table, _NOT_PROPERTIES) for name, table in tables.items() if table is not None}
     )
 
 
-def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
-    """Make the internal view of each dataset, and say which datasets hold structures.
+def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, bool], PropertyColumns]:
+    """Make the internal view of each dataset, and say which datasets hold structures, and their properties.
 
     The views have the columns of crystals in any case, null where the table has none: it may hold compositions only,
     or be older than structures.
     """
-    datasets = {}
+    datasets, kinds = {}, {}
     for name in lake.dataset_names():
         table = delta.open_table(lake.dataset(name))
         if table is not None and (files := delta.live_files(table)):
@@ -124,7 +123,8 @@ def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> 
                 f"SELECT {', '.join(['*', *absent])} FROM {read_parquet(files)}"
             )
             datasets[name] = has_geometry
-    return datasets
+            kinds[name] = property_kinds(table, _NOT_PROPERTIES)
+    return datasets, PropertyColumns.of(kinds)
 
 
 def _shown(dataset: str, hidden: tuple[str, ...], replacements: str = "") -> str:

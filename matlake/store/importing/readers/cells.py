@@ -34,6 +34,7 @@ _PROMISING: Final = r"^(?:[+\-−]?[.,]?\d|(?i:true|false)$)"
 _CODES_SHARE: Final = 0.1
 _NOTED_SHARE: Final = 0.25
 _SHOWN: Final = 40
+_PROBED: Final = 64
 _MINUS: Final = "−"
 _NUMBER_TEXT: Final = re.compile(_NUMBER)
 
@@ -71,7 +72,7 @@ class Tally:
         filled = len(column) - column.null_count
         if not filled:
             return
-        if _count(column, _CODE_OR_HEXADECIMAL):
+        if _count(column.filter(pc.starts_with(column, "0")), _CODE_OR_HEXADECIMAL):
             self._add_one_by_one(column)
             return
         if _cast(column, pa.int64()) is not None:
@@ -171,7 +172,7 @@ def read_cells(column: pa.Array, kind: pa.DataType, *, decimal_comma: bool) -> t
         stripped = _strip(column)
         missing = pc.is_in(stripped, value_set=pa.array(_MISSING_TEXTS, pa.string()))
         return (pc.if_else(missing, pa.scalar(None, pa.string()), stripped) if _any(missing) else stripped), None
-    if kind != pa.bool_() and not decimal_comma and not _any(pc.match_substring_regex(column, r"^0[xX]")):
+    if kind != pa.bool_() and not decimal_comma and not _any(pc.starts_with(column, "0x", ignore_case=True)):
         plain = _cast(column, kind)
         if plain is not None and kind == pa.int64():
             return plain, None
@@ -247,6 +248,7 @@ def _normal(text: pa.Array) -> pa.Array:
 
 def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array | None:
     try:
+        pc.cast(column.slice(0, _PROBED), kind)  # Arrow takes microseconds for each text that it refuses
         return pc.cast(column, kind)
     except pa.ArrowInvalid:
         return None

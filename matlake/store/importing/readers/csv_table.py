@@ -108,7 +108,7 @@ def open_csv_table(path: Path, named: KeyColumns) -> CsvTable:
     try:
         for batch in _lines(path, layout, bad_lines):
             for name, tally, column in zip(distinct, tallies, batch.columns, strict=True):
-                if name != keys.id:
+                if not _is_key(name, tally, keys):
                     tally.add(column)
             rows += batch.num_rows
             last = batch
@@ -121,17 +121,16 @@ def open_csv_table(path: Path, named: KeyColumns) -> CsvTable:
     dropped = _dropped(path, layout.names, tallies, rows, notes)
     comma = uses_decimal_comma(tallies, layout.delimiter)
     places = [place for place in range(len(distinct)) if place not in dropped]
-    kinds = [tallies[at].kind(decimal_comma=comma) for at in places]
-    schema = pa.schema([(distinct[at], kind) for at, kind in zip(places, kinds, strict=True)])
-    written = {
-        column.name
-        for column in schema
-        if column.name == keys.id
-        or (column.type == pa.string() and (column.name == keys.formula or "formula" in column.name.lower()))
-    }
+    fields, written = [], set()
     for at in places:
-        if distinct[at] not in written and (note := tallies[at].note(distinct[at], decimal_comma=comma)):
+        name, tally = distinct[at], tallies[at]
+        kind = pa.string() if _is_key(name, tally, keys) else tally.kind(decimal_comma=comma)
+        if kind == pa.string() and (name in keys or "formula" in name.lower()):
+            written.add(name)
+        elif note := tally.note(name, decimal_comma=comma):
             notes.append(note)
+        fields.append(pa.field(name, kind))
+    schema = pa.schema(fields)
     return CsvTable(path, layout, schema, places, written, comma, rows, notes)
 
 
@@ -161,6 +160,11 @@ def _lines(path: Path, layout: CsvLayout, bad_lines: list[BadLine]) -> Iterator[
         for batch in reader:
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 yield batch.slice(start, BATCH_ROWS)
+
+
+def _is_key(name: str, tally: Tally, keys: KeyColumns) -> bool:
+    """Tell whether a column stays text whatever more comes: ids, and formulas as soon as one is not a number."""
+    return name == keys.id or (name == keys.formula and tally.text is not None)
 
 
 def _dropped(path: Path, names: list[str], tallies: list[Tally], rows: int, notes: list[str]) -> set[int]:
