@@ -56,7 +56,7 @@ class PropertyColumns:
         """Return the clause that gives a dataset's properties their common types, after ``*`` and ``EXCLUDE``."""
         casts = [
             f"{_as(identifier(name), kind, self.common[name.lower()])} AS {identifier(name)}"
-            for name, kind in self.datasets[dataset].items()
+            for name, kind in self.datasets.get(dataset, {}).items()
             if kind != self.common[name.lower()]
         ]
         return f"REPLACE ({', '.join(casts)})" if casts else ""
@@ -73,7 +73,7 @@ class PropertyColumns:
         """
         some = [
             (name, self.common[name.lower()])
-            for name, kind in self.datasets[dataset].items()
+            for name, kind in self.datasets.get(dataset, {}).items()
             if kind in (TEXT, TIME) and self.common[name.lower()] in (INTEGER, REAL)
         ]
         if not some:
