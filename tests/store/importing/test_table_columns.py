@@ -73,7 +73,9 @@ def test_a_number_is_read_however_it_is_written(empty: Lake, column: Callable[..
     assert rows(empty, "SELECT * FROM unread_cells") == []
 
 
-@pytest.mark.parametrize("text", ["", "  ", "NA", "n/a", "N/A", "NaN", "nan", "-", "--", "None", "none", "null", "#N/A"])
+@pytest.mark.parametrize(
+    "text", ["", "  ", "NA", "n/a", "N/A", "NaN", "nan", "-", "--", "None", "none", "null", "#N/A"]
+)
 def test_a_missing_value_is_null_without_a_word(empty: Lake, column: Callable[..., list[Any]], text: str) -> None:
     assert column(["1", text, "2"]) == [1, None, 2]
     assert column(["True", text, "false"]) == [True, None, False]
