@@ -39,7 +39,11 @@ _UNITS: Final = frozenset(
 )
 _COUNTS: Final = {
     **{word: word for word in ("atom", "cell", "ion", "site", "bond", "molecule", "pair", "electron", "layer")},
-    **{"atoms": "atom", "fu": "f.u.", "formula": "formula", "unit": "unit", "unitcell": "unit cell"},
+    "atoms": "atom",
+    "fu": "f.u.",
+    "formula": "formula",
+    "unit": "unit",
+    "unitcell": "unit cell",
 }
 _TOGETHER: Final = {
     "mK": ("m", "K"),
@@ -101,6 +105,7 @@ _AMPERE_PER: Final = frozenset(("cm2", "m2", "mm2", "m", "g", "kg", "V"))
 _SYMBOL_QUANTITIES: Final = re.compile(r"modulus|moduli|stiffness|entropy|capacity|constant|coupling|exchange")
 """Quantities with a letter of their own, which a name may repeat: ``bulk_modulus_K``, ``heat_capacity_C``."""
 
+_PER: Final = "per"
 _INVERSE: Final = {
     "cm": r".*",
     "K": r"expansion|alpha|cte|coefficient",
@@ -177,13 +182,13 @@ def _tokens(unit: str) -> list[str]:
     unit = re.sub(r"(?<=[A-Za-z])-(?=[A-Za-z])", " ", unit.translate(_SIGNS)).replace("degC", " degC")
     for word in re.findall(r"/|[^\s/()]+", unit):
         power = _NEGATIVE_POWER.match(word)
-        if word in ("/", "per"):
+        if word in ("/", _PER):
             side = below
         elif power:
             below.append(power.group(1) + power.group(2).replace("1", ""))
         else:
             side.append(word.replace("^", ""))
-    return [*above, "per", *below] if below else above
+    return [*above, _PER, *below] if below else above
 
 
 def _symbol(tokens: list[str], before: list[str], *, in_brackets: bool = False) -> str:
@@ -194,31 +199,32 @@ def _symbol(tokens: list[str], before: list[str], *, in_brackets: bool = False) 
         before: The words before it.
         in_brackets: Whether it stands in brackets, which say that it is one.
     """
-    at = tokens.index("per") if "per" in tokens else len(tokens)
-    above, below = tokens[:at], [token for token in tokens[at + 1 :] if token != "per"]
-    if at < len(tokens) and not below:
-        return ""
-    if not all(token in _UNITS for token in above) or (len(above) > 1 and above[0] in _QUANTITIES):
+    at = tokens.index(_PER) if _PER in tokens else len(tokens)
+    above, below = tokens[:at], [word for word in tokens[at + 1 :] if word != _PER]
+    known = all(word in _UNITS for word in above) and not (above[1:] and above[0] in _QUANTITIES)
+    if not known or (at < len(tokens) and not below):
         return ""
     if not above:
         return _inverse(below, before, in_brackets=in_brackets) if below else ""
-    parts = [part for token in below for part in _TOGETHER.get(token, (token,))]
-    if not below:
-        if len(above) > 1:
-            return "·".join(_written(token) for token in above)
-        return _alone(above[0], before, in_brackets=in_brackets)
-    known = [token in _UNITS or token in _COUNTS for token in parts]
-    clear = above[0] not in _QUANTITIES
-    physical = [token in _UNITS for token in parts]
-    if not (all(known) or (clear and len(parts) == 1 and parts[0].isalpha())):
+    if below:
+        return _ratio(above, [part for word in below for part in _TOGETHER.get(word, (word,))], before)
+    return "·".join(map(_written, above)) if above[1:] else _alone(above[0], before, in_brackets=in_brackets)
+
+
+def _ratio(above: list[str], below: list[str], before: list[str]) -> str:
+    """Return a unit with a ``per``; a letter above one must stand above a unit, not above ``row`` or ``cell``."""
+    letter = above[0] in _QUANTITIES
+    counted = not all(word in _UNITS for word in below)
+    known = all(word in _UNITS or word in _COUNTS for word in below)
+    if letter and counted:
+        known = known and (above[0] in ("J", "g") or (above[0] in ("C", "K") and bool(_names(above[0], before))))
+    elif not letter and len(below) == 1:
+        known = known or below[0].isalpha()
+    if not known:
         return ""
-    if not clear and not all(physical) and above[0] not in ("J", "g", "C", "K"):
-        return ""
-    if not clear and not all(physical) and above[0] in ("C", "K") and not _names(above[0], before):
-        return ""
-    top = "·".join(_above(token, parts) for token in above)
-    bottom = "·".join(_COUNTS.get(token) or _written(token) for token in parts)
-    return f"{top}/({bottom})" if len(parts) > 1 else f"{top}/{bottom}"
+    top = "·".join(_above(word, below) for word in above)
+    bottom = "·".join(_COUNTS.get(word) or _written(word) for word in below)
+    return f"{top}/({bottom})" if len(below) > 1 else f"{top}/{bottom}"
 
 
 def _alone(unit: str, before: list[str], *, in_brackets: bool) -> str:

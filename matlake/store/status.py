@@ -10,7 +10,7 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.store import delta
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier
-from matlake.store.views import MATERIAL_COLUMNS, embedding_partition, property_columns
+from matlake.store.views import MATERIAL_COLUMNS, UNREAD_CELLS, embedding_partition, property_columns
 from matlake.text_tables import Column, Line, TextTable
 
 
@@ -19,18 +19,22 @@ class Status:
     """Counts of a moment.
 
     Attributes:
-        datasets: ``name``, ``materials``, ``properties`` of each dataset; ``unread_cells``, the number of cells that
-            are null because they held another kind of value; ``text_read_as_null``, property -> number of values that
-            are null in ``materials`` because the property is a number in other datasets.
+        datasets: ``name``, ``materials``, ``properties`` of each dataset.
         encoders: ``name``, ``layer``, ``vectors``, ``bytes`` of each embedded layer.
         heads: Names of trained heads.
         failures: Rows in the view ``failures``.
+        unread_cells: ``dataset``, ``property``, ``cells``: how many cells are null because their table held another
+            kind of value there.
+        text_read_as_null: ``dataset``, ``property``, ``values``: how many values are null in ``materials`` because they
+            are text, and the property is a number in other datasets.
     """
 
     datasets: list[dict[str, Any]]
     encoders: list[dict[str, Any]]
     heads: list[str]
     failures: int
+    unread_cells: list[dict[str, Any]]
+    text_read_as_null: list[dict[str, Any]]
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
@@ -47,16 +51,23 @@ class Status:
                 (Column("layer"), Column("vectors", "right", ","), Column("size", "right", ",.1f", "MB")), layers
             ),
             "",
-            *(_unread(dataset) for dataset in self.datasets if dataset["unread_cells"]),
-            *(_read_as_null(d["name"], *lost) for d in self.datasets for lost in d["text_read_as_null"].items()),
             f"heads: {', '.join(self.heads) or 'none'}",
             f"failures: {self.failures:,} rows",
+            *(
+                f"unread cells: {some['cells']:,} of {some['property']} in {some['dataset']} (view unread_cells)"
+                for some in self.unread_cells
+            ),
+            *(
+                f"text: {some['values']:,} values of {some['property']} in {some['dataset']} are null in materials, "
+                "where other datasets have numbers"
+                for some in self.text_read_as_null
+            ),
         ]
 
 
 def status(lake: Lake) -> Status:
     """Count what is in a lake."""
-    datasets = []
+    datasets, unread, lost = [], [], []
     kinds = property_columns(lake)
     with lake.connect() as connection:
         for name in lake.dataset_names():
@@ -66,27 +77,27 @@ def status(lake: Lake) -> Status:
                     "name": name,
                     "materials": _number(connection, f"SELECT count(*) FROM main.{identifier(name)}"),
                     "properties": [c for c in relation.columns if c not in MATERIAL_COLUMNS],
-                    "unread_cells": _number(
-                        connection, f"SELECT sum(len(unread_cells)) FROM internal.{identifier(name)}"
-                    ),
-                    "text_read_as_null": kinds.lost(connection, name),
                 }
             )
+            unread += [{"dataset": name, "property": p, "cells": cells} for p, cells in _unread(connection, name)]
+            lost += [
+                {"dataset": name, "property": p, "values": values} for p, values in kinds.lost(connection, name).items()
+            ]
         failures = _number(connection, "SELECT count(*) FROM failures")
     heads = sorted(card.parent.name for card in lake.heads.glob("*/card.json"))
-    return Status(datasets, _embedded_layers(lake), heads, failures)
+    return Status(datasets, _embedded_layers(lake), heads, failures, unread, lost)
 
 
 def _number(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
     return int(connection.execute(statement).fetchall()[0][0] or 0)
 
 
-def _unread(dataset: dict[str, Any]) -> str:
-    return f"{dataset['name']}: {dataset['unread_cells']:,} cells could not be read (see the view unread_cells)"
-
-
-def _read_as_null(dataset: str, name: str, count: int) -> str:
-    return f"{dataset}: {count:,} values of {name} are text and null in materials, where {name} is a number"
+def _unread(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[tuple[str, int]]:
+    """Return properties of a dataset with the number of cells that were not read."""
+    return connection.execute(
+        f"SELECT cell.property, count(*) FROM (SELECT unnest({UNREAD_CELLS}) AS cell "
+        f"FROM internal.{identifier(dataset)}) GROUP BY 1 ORDER BY 1"
+    ).fetchall()
 
 
 def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:

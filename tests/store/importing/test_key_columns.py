@@ -32,7 +32,9 @@ def test_formulas_that_look_like_nothing_are_formulas(empty: Lake, tmp_path: Pat
         pq.write_table(pa.table({column: FORMULAS, "x": range(len(FORMULAS))}), path)
     else:
         delimiter = "\t" if ending == "tsv" else ","
-        path.write_text("\n".join(f"{a}{delimiter}{b}" for a, b in [(column, "x"), *zip(FORMULAS, FORMULAS)]))
+        path.write_text(
+            "\n".join(f"{a}{delimiter}{b}" for a, b in [(column, "x"), *zip(FORMULAS, FORMULAS, strict=True)])
+        )
     report = import_table(empty, path, "d", formula_column=column)
     assert (report.rows, report.failed) == (len(FORMULAS), 0)
     assert rows(empty, "SELECT formula FROM internal.d ORDER BY source_row") == [(one,) for one in FORMULAS]
@@ -92,11 +94,13 @@ def test_ids_of_json_are_text(empty: Lake, tmp_path: Path) -> None:
 def test_values_of_json_have_one_type_too(empty: Lake, tmp_path: Path) -> None:
     values = [1.5, 2, "3.5", ">8", "N/A", None, float("inf"), float("nan"), True, 10**400]
     texts = ["1", "2", "0012", "x", "y", "z", "a", "b", "c", "d"]
-    lines = [json.dumps({"structure": pymatgen_dict(), "gap_eV": v, "t": t}) for v, t in zip(values, texts)]
+    lines = [
+        json.dumps({"structure": pymatgen_dict(), "gap_eV": v, "t": t}) for v, t in zip(values, texts, strict=True)
+    ]
     (tmp_path / "t.jsonl").write_text("\n".join(lines))
     report = import_table(empty, tmp_path / "t.jsonl", "d")
     assert rows(empty, "SELECT gap_eV, t FROM d ORDER BY material_id") == [
-        *zip([1.5, 2.0, 3.5, None, None, None, None, None, None, None], texts)
+        *zip([1.5, 2.0, 3.5, None, None, None, None, None, None, None], texts, strict=True)
     ]
     assert report.unread_cells == 4
     assert rows(empty, "SELECT source_row, left(text, 4) FROM unread_cells ORDER BY 1") == [
@@ -161,5 +165,5 @@ def test_tables_that_were_misread(empty: Lake, name: str, ids: list[str], gaps: 
     assert (report.rows, report.failed) == (len(ids), 0)
     gap = "gap_eV" if name == "ids_with_zeros.csv" else "band_gap_eV"
     found = rows(empty, f"SELECT material_id, {gap} FROM internal.d ORDER BY source_row")
-    assert found == list(zip(ids, gaps))
+    assert found == list(zip(ids, gaps, strict=True))
     assert len(empty.query("SELECT * FROM d").column_names) == 7
