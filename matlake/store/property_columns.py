@@ -61,12 +61,13 @@ class PropertyColumns:
         ]
         return f"REPLACE ({', '.join(casts)})" if casts else ""
 
-    def lost(self, connection: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, int]:
+    def lost(self, connection: duckdb.DuckDBPyConnection, dataset: str, rows: str) -> dict[str, int]:
         """Count the values of a dataset that are null in ``materials`` because they are not numbers.
 
         Args:
             connection: Holds the views of the lake.
             dataset: The dataset.
+            rows: Its view, as SQL names it.
 
         Returns:
             Property -> number of its values; those that lose none are left out.
@@ -82,7 +83,7 @@ class PropertyColumns:
             f"count({identifier(name)}) - count({_as(identifier(name), self.datasets[dataset][name], common)})"
             for name, common in some
         )
-        row = connection.execute(f"SELECT {counts} FROM main.{identifier(dataset)}").fetchall()[0]
+        row = connection.execute(f"SELECT {counts} FROM {rows}").fetchall()[0]
         return {name: int(count) for (name, _), count in zip(some, row, strict=True) if count}
 
 

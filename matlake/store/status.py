@@ -81,7 +81,8 @@ def status(lake: Lake) -> Status:
             )
             unread += [{"dataset": name, "property": p, "cells": cells} for p, cells in _unread(connection, name)]
             lost += [
-                {"dataset": name, "property": p, "values": values} for p, values in kinds.lost(connection, name).items()
+                {"dataset": name, "property": p, "values": values}
+                for p, values in kinds.lost(connection, name, f"main.{identifier(name)}").items()
             ]
         failures = _number(connection, "SELECT count(*) FROM failures")
     heads = sorted(card.parent.name for card in lake.heads.glob("*/card.json"))
