@@ -289,7 +289,7 @@ def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], n
     """
     links: dict[str, Part] = {}
     for attempt in range(COMMIT_ATTEMPTS):
-        table = DeltaTable(str(root))
+        table = DeltaTable(_uri(root))
         live = {part.path.name: part for part in live_parts(table, partition)}
         if not live.keys() >= set(old):
             discard(root, [*new, *links.values()])

@@ -4,13 +4,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
+
 from matlake.encoders.layer_ref import LayerRef
 from matlake.store import delta
 from matlake.store.damage import list_damage, reads_what_is_sound
 from matlake.store.lake import Lake
 from matlake.store.parts import without_warnings
-from matlake.store.quoting import identifier
-from matlake.store.views import MATERIAL_COLUMNS, embedding_partition, view_names
+from matlake.store.quoting import dataset_rows, identifier
+from matlake.store.views import MATERIAL_COLUMNS, UNREAD_CELLS, embedding_partition, property_columns, view_names
 from matlake.text_tables import Column, Line, TextTable
 
 
@@ -23,6 +25,10 @@ class Status:
         encoders: ``name``, ``layer``, ``vectors``, ``bytes`` of each embedded layer.
         heads: Names of trained heads.
         failures: Rows in the view ``failures``.
+        unread_cells: ``dataset``, ``property``, ``cells``: how many cells are null because their table held another
+            kind of value there.
+        text_read_as_null: ``dataset``, ``property``, ``values``: how many values are null in ``materials`` because they
+            are text, and the property is a number in other datasets.
         damaged: ``path`` and ``problem`` of tables and parts that cannot be read; the counts leave them out.
     """
 
@@ -30,6 +36,8 @@ class Status:
     encoders: list[dict[str, Any]]
     heads: list[str]
     failures: int
+    unread_cells: list[dict[str, Any]]
+    text_read_as_null: list[dict[str, Any]]
     damaged: list[dict[str, str]]
 
     def document(self) -> dict[str, Any]:
@@ -54,6 +62,15 @@ class Status:
             "",
             f"heads: {', '.join(self.heads) or 'none'}",
             f"failures: {self.failures:,} rows",
+            *(
+                f"unread cells: {some['cells']:,} of {some['property']} in {some['dataset']} (view unread_cells)"
+                for some in self.unread_cells
+            ),
+            *(
+                f"text: {some['values']:,} values of {some['property']} in {some['dataset']} are null in materials, "
+                "where other datasets have numbers"
+                for some in self.text_read_as_null
+            ),
             *(f"damaged: {damage['problem']}" for damage in self.damaged),
             *(["`matlake check --repair` says how to get the rows back"] if self.damaged else []),
         ]
@@ -63,15 +80,19 @@ class Status:
 def status(lake: Lake) -> Status:
     """Count what is in a lake."""
     with without_warnings():
-        datasets, failures = _count(lake)
+        datasets, unread, lost, failures = _count(lake)
         layers = _embedded_layers(lake)
     heads = sorted(card.parent.name for card in lake.heads.glob("*/card.json"))
     damaged = [{"path": str(path), "problem": problem} for path, problem in list_damage(lake)]
-    return Status(datasets, layers, heads, failures, damaged)
+    return Status(datasets, layers, heads, failures, unread, lost, damaged)
 
 
-def _count(lake: Lake) -> tuple[list[dict[str, Any]], int]:
-    datasets = []
+def _count(lake: Lake) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], int]:
+    """Return the datasets, the cells that were not read, the text that ``materials`` leaves out, and the failures."""
+    datasets: list[dict[str, Any]] = []
+    unread: list[dict[str, Any]] = []
+    lost: list[dict[str, Any]] = []
+    kinds = property_columns(lake)
     with lake.connect() as connection:
         readable = {
             name
@@ -82,18 +103,34 @@ def _count(lake: Lake) -> tuple[list[dict[str, Any]], int]:
         for name, view in view_names(lake.dataset_names()).items():
             if view not in readable:
                 continue
-            relation = connection.sql(f"SELECT * FROM main.{identifier(view)}")
-            (materials,) = connection.execute(f"SELECT count(*) FROM main.{identifier(view)}").fetchall()[0]
+            rows = f"main.{identifier(view)}"
+            relation = connection.sql(f"SELECT * FROM {rows}")
             datasets.append(
                 {
                     "name": name,
                     **({"view": view} if view != name else {}),
-                    "materials": materials,
+                    "materials": _number(connection, f"SELECT count(*) FROM {rows}"),
                     "properties": [c for c in relation.columns if c not in MATERIAL_COLUMNS],
                 }
             )
-        (failures,) = connection.execute("SELECT count(*) FROM failures").fetchall()[0]
-    return datasets, failures
+            unread += [{"dataset": name, "property": p, "cells": cells} for p, cells in _unread(connection, name)]
+            lost += [
+                {"dataset": name, "property": p, "values": values}
+                for p, values in kinds.lost(connection, name, rows).items()
+            ]
+        return datasets, unread, lost, _number(connection, "SELECT count(*) FROM failures")
+
+
+def _number(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
+    return int(connection.execute(statement).fetchall()[0][0] or 0)
+
+
+def _unread(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[tuple[str, int]]:
+    """Return properties of a dataset with the number of cells that were not read."""
+    return connection.execute(
+        f"SELECT cell.property, count(*) FROM (SELECT unnest({UNREAD_CELLS}) AS cell "
+        f"FROM {dataset_rows(dataset)}) GROUP BY 1 ORDER BY 1"
+    ).fetchall()
 
 
 def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
 from matlake.store.folders import LakeFolders
 from matlake.store.parts import LivePart
+from matlake.store.property_columns import PropertyColumns, property_kinds
 from matlake.store.quoting import dataset_rows, identifier, literal, read_parquet
 
 _NO_MATERIALS = (
@@ -27,6 +28,10 @@ _NO_FAILURES = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
     "NULL::VARCHAR AS formula, NULL::VARCHAR AS stage, NULL::VARCHAR AS encoder, NULL::VARCHAR AS reason WHERE false"
 )
+_NO_UNREAD_CELLS = (
+    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
+    "NULL::VARCHAR AS property, NULL::VARCHAR AS text WHERE false"
+)
 GEOMETRY_COLUMNS = tuple(COLUMNS.names)
 """Columns of crystals: in the view of their dataset, not in ``materials``."""
 
@@ -44,18 +49,32 @@ _CRYSTAL_TYPES = {
     "lattice_A": "DOUBLE[]",
     "fractional_positions": "DOUBLE[]",
 }
-_INTERNAL_COLUMNS = ("source_row", "composition_hash", "crystal_hash", "atomic_numbers", "fractions", "import_error")
+_UNREAD_CELLS_TYPE = "STRUCT(property VARCHAR, text VARCHAR)[]"
+_INTERNAL_COLUMNS = (
+    "source_row",
+    "composition_hash",
+    "crystal_hash",
+    "atomic_numbers",
+    "fractions",
+    "import_error",
+    "unread_cells",
+)
+_NOT_PROPERTIES = MATERIAL_COLUMNS.union(_INTERNAL_COLUMNS)
+UNREAD_CELLS = "unread_cells"
+"""The view of cells that are null because they hold another kind of value than their column; a dataset of that name,
+which 0.1.0 allowed, takes its place."""
 
 
 def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
     """Make the views of one moment of the lake; see ``sql.connect`` for those that are not in the contract."""
     connection.execute("CREATE SCHEMA internal; CREATE SCHEMA embed")
-    datasets = _dataset_views(lake, connection)
+    datasets, properties = _dataset_views(lake, connection)
     names = list(datasets)
+    hidden_columns = (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)
     _view(
         connection,
         "materials",
-        [_NO_MATERIALS, *(_shown(name, (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)) for name in names)],
+        [_NO_MATERIALS, *(_shown(name, hidden_columns, properties.replacements(name)) for name in names)],
     )
     _view(
         connection,
@@ -76,6 +95,8 @@ def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> No
     cards = [registered.card for registered in lake.list_encoders()]
     _embedding_views(lake, connection, cards)
     _failure_view(lake, connection, names, cards)
+    if UNREAD_CELLS not in (name.lower() for name in names):
+        _unread_view(connection, names)
 
 
 def view_names(datasets: list[str]) -> dict[str, str]:
@@ -94,34 +115,46 @@ def view_names(datasets: list[str]) -> dict[str, str]:
     return views
 
 
-def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> dict[str, bool]:
-    """Make the internal view of each dataset, and say which datasets hold structures.
+def property_columns(lake: LakeFolders) -> PropertyColumns:
+    """Return the types that properties have in the datasets and in ``materials``."""
+    tables = {name: delta.open_or_warn(lake.dataset(name)) for name in lake.dataset_names()}
+    return PropertyColumns.of(
+        {name: property_kinds(table, _NOT_PROPERTIES) for name, table in tables.items() if table is not None}
+    )
+
+
+def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, bool], PropertyColumns]:
+    """Make the internal view of each dataset, and say which datasets hold structures, and their properties.
 
     The views have the columns of crystals in any case, null where the table has none: it may hold compositions only,
     or be older than structures.
     """
-    datasets = {}
+    datasets, kinds = {}, {}
     for name in lake.dataset_names():
         table = delta.open_or_warn(lake.dataset(name))
         files = _files(delta.sound_parts(table, verify=lake.verify))
         if table is not None and files:
             present = {column.name for column in table.schema().fields}
             absent = [f"NULL::{kind} AS {column}" for column, kind in _CRYSTAL_TYPES.items() if column not in present]
+            has_geometry = not absent
+            if UNREAD_CELLS not in present:
+                absent.append(f"NULL::{_UNREAD_CELLS_TYPE} AS {UNREAD_CELLS}")
             connection.execute(
                 f"CREATE VIEW {dataset_rows(name)} AS SELECT {', '.join(['*', *absent])} FROM {read_parquet(files)}"
             )
-            datasets[name] = not absent
-    return datasets
+            datasets[name] = has_geometry
+            kinds[name] = property_kinds(table, _NOT_PROPERTIES)
+    return datasets, PropertyColumns.of(kinds)
 
 
 def _files(parts: Iterable[LivePart]) -> list[str]:
     return sorted(str(part.path) for part in parts)
 
 
-def _shown(dataset: str, hidden: tuple[str, ...]) -> str:
-    """Return the query of a dataset's materials, some of its columns left out."""
+def _shown(dataset: str, hidden: tuple[str, ...], replacements: str = "") -> str:
+    """Return the query of a dataset's materials, some of its columns left out or replaced."""
     return (
-        f"SELECT {literal(dataset)} AS dataset, * EXCLUDE ({', '.join(hidden)}) "
+        f"SELECT {literal(dataset)} AS dataset, * EXCLUDE ({', '.join(hidden)}) {replacements} "
         f"FROM {dataset_rows(dataset)} WHERE import_error IS NULL"
     )
 
@@ -202,6 +235,15 @@ def _failure_view(
             if files
         ]
     _view(connection, "failures", selects)
+
+
+def _unread_view(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
+    cells = [
+        f"SELECT {literal(name)} AS dataset, material_id, source_row, cell.property AS property, cell.text AS text "
+        f"FROM (SELECT material_id, source_row, unnest({UNREAD_CELLS}) AS cell FROM {dataset_rows(name)})"
+        for name in names
+    ]
+    _view(connection, UNREAD_CELLS, [_NO_UNREAD_CELLS, *cells])
 
 
 def _view(connection: duckdb.DuckDBPyConnection, name: str, selects: list[str]) -> None:

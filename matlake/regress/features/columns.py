@@ -15,20 +15,48 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.store.quoting import dataset_rows, identifier, literal
 from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS
 
+_ALL: Final = "materials"
+_SHOWN: Final = 40
 _NESTED: Final = ("[", "STRUCT", "MAP", "UNION")
 
 
-def column_kinds(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Return the types of the columns of ``materials`` as DuckDB writes them."""
-    return dict(connection.execute("SELECT column_name, column_type FROM (DESCRIBE materials)").fetchall())
+def column_kinds(connection: duckdb.DuckDBPyConnection, dataset: str | None = None) -> dict[str, str]:
+    """Return the types of the columns of ``materials``, or of a dataset's own view, as DuckDB writes them."""
+    view = f"(DESCRIBE main.{identifier(dataset or _ALL)})"
+    return dict(connection.execute(f"SELECT column_name, column_type FROM {view}").fetchall())
 
 
-def read_columns(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Read columns of ``materials`` for the selected rows, in their order.
+def not_numbers(connection: duckdb.DuckDBPyConnection, name: str, kind: str, dataset: str | None) -> str:
+    """Return why a column is no target: its type and, for text, how many of its values are not numbers.
+
+    Args:
+        connection: Holds the views of the lake.
+        name: The column.
+        kind: Its type as DuckDB writes it.
+        dataset: The dataset whose column it is; None for ``materials``.
+    """
+    said = f"column {name!r} holds {kind}, not numbers" + (f", in dataset {dataset}" if dataset else "")
+    if kind != "VARCHAR":
+        return said
+    column = identifier(name)
+    values, texts, example = connection.execute(
+        f"SELECT count({column}), count({column}) FILTER (number IS NULL), first({column}) FILTER (number IS NULL) "
+        f"FROM (SELECT {column}, TRY_CAST({column} AS DOUBLE) AS number FROM main.{identifier(dataset or _ALL)})"
+    ).fetchall()[0]
+    if not texts or texts == values:
+        return said
+    return f"{said}: {texts:,} of its {values:,} values are text, such as {example[:_SHOWN]!r}"
+
+
+def read_columns(
+    connection: duckdb.DuckDBPyConnection, names: tuple[str, ...], dataset: str | None = None
+) -> dict[str, NDArray[Any]]:
+    """Read columns for the selected rows, in their order.
 
     Args:
         connection: Holds the table ``selection``.
         names: Columns of numbers, text, or times.
+        dataset: The dataset that all rows are of: its own columns are read. None for those of ``materials``.
 
     Returns:
         Name -> [n]: numbers as they are, or float64 with NaN where some are null; datetime64 with NaT; or objects
@@ -37,18 +65,19 @@ def read_columns(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...]) 
     Raises:
         TrainingError: The lake has no such column, or it holds lists or records.
     """
-    kinds = column_kinds(connection)
+    kinds = column_kinds(connection, dataset)
     known = [name for name in kinds if name not in MATERIAL_COLUMNS]
     for name in names:
         if name not in kinds:
-            raise TrainingError(f"the lake has no column {name!r}", f"columns: {', '.join(known) or 'none'}")
+            there = f"dataset {dataset}" if dataset else "the lake"
+            raise TrainingError(f"{there} has no column {name!r}", f"columns: {', '.join(known) or 'none'}")
         if any(mark in kinds[name] for mark in _NESTED):
             raise TrainingError(f"column {name!r} holds {kinds[name]}, not numbers, text or times")
     found: dict[str, NDArray[Any]] = {}
     for name in names:
         column = connection.sql(
             f"SELECT m.{identifier(name)} AS value FROM selection AS s "
-            "JOIN materials AS m USING (dataset, material_id) ORDER BY s.row"
+            f"JOIN main.{identifier(dataset or _ALL)} AS m USING (dataset, material_id) ORDER BY s.row"
         ).to_arrow_table()["value"]
         found[name] = (column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column).to_numpy()
     return found

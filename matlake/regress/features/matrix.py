@@ -19,7 +19,7 @@ from matlake.errors import Hint, TrainingError, embed_first
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.periodic_table import SYMBOLS
-from matlake.regress.features.columns import column_kinds, read_columns, read_crystals
+from matlake.regress.features.columns import column_kinds, not_numbers, read_columns, read_crystals
 from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
 from matlake.store.damage import reads_what_is_sound, verify_parts
@@ -122,13 +122,13 @@ def read_matrix(
         lake, lake.dataset_names() if dataset is None else [dataset], [feature.partition for feature in features]
     )
     with lake.connect() as connection:
-        _check_target(connection, target)
+        _check_target(connection, target, dataset)
         sql = _selection_sql(connection, target, dataset, where)
         keys = _select(connection, sql, target, where)
         y = keys["target"].to_numpy().astype(np.float64)
         _check_values(y, keys, target)
         datasets, material_ids = keys["dataset"].to_pylist(), keys["material_id"].to_pylist()
-        asked = read_columns(connection, columns)
+        asked = read_columns(connection, columns, dataset)
         cells = read_crystals(connection) if crystals else None
         compositions = connection.sql(
             "SELECT c.atomic_numbers, c.fractions FROM selection AS s JOIN internal.compositions AS c "
@@ -181,13 +181,13 @@ def _properties(kinds: dict[str, str]) -> list[str]:
     return [name for name, kind in kinds.items() if name not in MATERIAL_COLUMNS and _NUMERIC.fullmatch(kind)]
 
 
-def _check_target(connection: duckdb.DuckDBPyConnection, target: str) -> None:
-    kinds = column_kinds(connection)
+def _check_target(connection: duckdb.DuckDBPyConnection, target: str, dataset: str | None) -> None:
+    kinds = column_kinds(connection, dataset)
     hint = f"property columns: {', '.join(_properties(kinds)) or 'none: import a table with columns of numbers'}"
     if target not in kinds:
-        raise TrainingError(f"the lake has no column {target!r}", hint)
+        raise TrainingError(f"{f'dataset {dataset}' if dataset else 'the lake'} has no column {target!r}", hint)
     if not _NUMERIC.fullmatch(kinds[target]):
-        raise TrainingError(f"column {target!r} holds {kinds[target]}, not numbers", hint)
+        raise TrainingError(not_numbers(connection, target, kinds[target], dataset), hint)
 
 
 def _selection_sql(connection: duckdb.DuckDBPyConnection, target: str, dataset: str | None, where: str | None) -> str:

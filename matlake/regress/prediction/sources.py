@@ -11,8 +11,9 @@ from matlake.errors import Hint, SourceError
 from matlake.materials.crystal import Crystal
 from matlake.regress.prediction.opened_head import OpenedHead
 from matlake.regress.prediction.prediction_columns import PredictionColumns
-from matlake.store.importing.importer import ID_COLUMNS, find_formula_column
+from matlake.store.importing.importer import find_formula_column
 from matlake.store.importing.readers import Batch, Source, is_table, open_source, open_table
+from matlake.store.importing.readers.source import ID_COLUMNS, KeyColumns, usual_column
 
 Names: TypeAlias = list[str | None]
 
@@ -62,7 +63,7 @@ def open_table_source(
         SourceError: The file or one of the columns is not there.
         HeadError: The head needs crystals, and there are none.
     """
-    source = open_source(path, structure_column=structure_column)
+    source = open_source(path, structure_column=structure_column, formula_column=formula_column)
     if head.needs_crystals:
         if formula_column is not None or not source.has_structures:
             raise head.no_structures(f"formulas as in {path}")
@@ -76,7 +77,7 @@ def open_table_source(
             raise
         return PredictionSource(source, None)
     if source.has_structures and is_table(path):
-        source = open_table(path)  # structures that nobody needs are not parsed
+        source = open_table(path, KeyColumns(formula_column))  # structures that nobody needs are not parsed
     return PredictionSource(source, formula)
 
 
@@ -96,8 +97,7 @@ def open_structure_source(path: Path) -> PredictionSource:
 
 
 def _names(batch: Batch) -> Names:
-    lower = {name.lower(): name for name in batch.columns.schema.names}
-    ids = next((lower[name] for name in ID_COLUMNS if name in lower), None)
+    ids = usual_column(batch.columns.schema.names, ID_COLUMNS)
     if ids is None:
         return [one.composition.reduced_formula if isinstance(one, Crystal) else None for one in batch.crystals or []]
     names: Names = batch.columns.column(ids).cast(pa.string()).to_pylist()

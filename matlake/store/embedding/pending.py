@@ -15,7 +15,7 @@ from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import literal, read_parquet
 from matlake.store.sql import not_a_predicate
-from matlake.store.views import CONTENT_KEYS, failure_key
+from matlake.store.views import CONTENT_KEYS, failure_key, property_columns
 
 NO_CRYSTAL: Final = "no crystal structure"
 
@@ -62,6 +62,7 @@ class Pending:
         self.targets: dict[InputKind, list[Target]] = {}
         for target in targets:
             self.targets.setdefault(target.model.kind, []).append(target)
+        self._properties = property_columns(lake)
         self._connection = lake.connect()
         self._done: dict[Target, str] = {}
         self._rejected: dict[Model, str] = {}
@@ -94,7 +95,8 @@ class Pending:
         """
         keys = ", ".join(f"{failure_key(kind, dataset)} AS {kind}" for kind in CONTENT_KEYS)
         rows = (
-            f"(SELECT {literal(dataset)} AS dataset, * FROM {read_parquet([file])} WHERE import_error IS NULL "
+            f"(SELECT {literal(dataset)} AS dataset, * {self._properties.replacements(dataset)} "
+            f"FROM {read_parquet([file])} WHERE import_error IS NULL "
             "UNION ALL BY NAME SELECT * FROM every_column "
             "UNION ALL BY NAME SELECT NULL::VARCHAR AS crystal_hash WHERE false)"  # files of compositions lack it
         )

@@ -20,13 +20,13 @@ from matlake.progress import SILENT, Progress
 from matlake.store import delta
 from matlake.store.datasets import SOURCE_NOTE, DatasetSummary, read_summary
 from matlake.store.importing.readers import Source, open_source
+from matlake.store.importing.readers.csv_layout import looks_like_data
+from matlake.store.importing.readers.source import FORMULA_COLUMNS, ID_COLUMNS, usual_column
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA, ColumnRoles, RowBuilder
 from matlake.store.lake import Lake
 
-FORMULA_COLUMNS: Final = ("formula", "composition", "pretty_formula", "formula_pretty", "reduced_formula")
-ID_COLUMNS: Final = ("material_id", "id")
-
 _EXAMPLES: Final = 5  # failures that a report shows
+_HEADER_SHOWN: Final = 80
 _TAKEN: Final = frozenset(name.lower() for name in (*CORE_SCHEMA.names, *CRYSTAL_SCHEMA.names, "dataset"))
 
 
@@ -76,6 +76,8 @@ class ImportReport:
         examples: The first few failures: (source row, reason).
         notes: Remarks on columns.
         seconds: Wall time.
+        unread_cells: Cells that read as missing because they hold something else than their column; the view
+            ``unread_cells`` lists them.
     """
 
     dataset: str
@@ -86,6 +88,7 @@ class ImportReport:
     examples: list[tuple[int, str]]
     notes: list[str]
     seconds: float
+    unread_cells: int
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
@@ -100,6 +103,8 @@ class ImportReport:
         if self.failed:
             lines.append(f"{self.failed:,} rows are not valid materials (see the view failures), such as")
             lines += [f"  row {row}: {reason}" for row, reason in self.examples]
+        if self.unread_cells:
+            lines.append(f"{self.unread_cells:,} cells read as missing (see the notes and the view unread_cells)")
         return lines
 
 
@@ -159,7 +164,13 @@ def import_table(
     started = time.monotonic()
     root = lake.dataset(dataset)
     lake.check_new_dataset(dataset)
-    source = open_source(path, structure_column=structure_column, max_atoms=max_atoms)
+    source = open_source(
+        path,
+        structure_column=structure_column,
+        formula_column=formula_column,
+        id_column=id_column,
+        max_atoms=max_atoms,
+    )
     roles = _choose_columns(source, formula_column, id_column)
     builder = RowBuilder(dataset, roles, _schema(source, roles))
     replaced, before = dataset in lake.dataset_names(), read_summary(lake, dataset)
@@ -184,6 +195,7 @@ def import_table(
         written.examples,
         source.notes + builder.notes(),
         round(time.monotonic() - started, 3),
+        builder.unread.total(),
     )
 
 
@@ -194,6 +206,11 @@ def find_formula_column(source: Source, named: str | None) -> str:
         SourceError: There is none, or it does not hold text.
     """
     formula = _column(source, named, FORMULA_COLUMNS)
+    if formula is None and looks_like_data(source.schema.names):
+        raise SourceError(
+            f"the first line of {source.path} is not a header: {', '.join(source.schema.names)[:_HEADER_SHOWN]}",
+            "add a line with the names of the columns, such as formula,band_gap_eV",
+        )
     if formula is None:
         raise SourceError(
             f"{source.path} has no column of formulas by a usual name; its columns: {', '.join(source.schema.names)}",
@@ -218,11 +235,12 @@ def _choose_columns(source: Source, formula_column: str | None, id_column: str |
             formula = usual
     identifier = _column(source, id_column, ID_COLUMNS)
     properties = {}
+    present = {name.lower() for name in names}
     for name in names:
         if name in (formula, identifier):
             continue
         new = name
-        while new.lower() in _TAKEN or (new != name and new in names):
+        while new.lower() in _TAKEN or (new != name and new.lower() in present):
             new += "_source"
         if new != name:
             source.notes.append(f"column {name} renamed to {new}: the name belongs to the lake")
@@ -236,8 +254,7 @@ def _column(source: Source, named: str | None, usual: Sequence[str]) -> str | No
         if named not in names:
             raise SourceError(f"{source.path} has no column {named!r}", f"its columns: {', '.join(names)}")
         return named
-    lower = {name.lower(): name for name in names}
-    return next((lower[name] for name in usual if name in lower), None)
+    return usual_column(names, usual)
 
 
 def _schema(source: Source, roles: ColumnRoles) -> pa.Schema:

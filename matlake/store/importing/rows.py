@@ -1,5 +1,6 @@
 """From a batch of a source to rows of a dataset: materials, and rows that are none with the reason."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -9,7 +10,7 @@ import pyarrow as pa
 from matlake.errors import FormulaError, StructureError
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
 from matlake.materials.formula import Composition, parse_formula
-from matlake.store.importing.readers import BadLine, Batch
+from matlake.store.importing.readers import BadLine, Batch, UnreadCell
 
 CORE_SCHEMA: Final = pa.schema(
     [
@@ -23,12 +24,17 @@ CORE_SCHEMA: Final = pa.schema(
         ("atomic_numbers", pa.list_(pa.int16())),
         ("fractions", pa.list_(pa.float64())),
         ("import_error", pa.string()),
+        ("unread_cells", pa.list_(pa.struct([("property", pa.string()), ("text", pa.string())]))),
     ]
 )
-"""Columns of every dataset; ``fractions`` are those of the elements in ``atomic_numbers`` and sum to one."""
+"""Columns of every dataset; ``fractions`` are those of the elements in ``atomic_numbers`` and sum to one, and
+``unread_cells`` holds what stood in cells that are null because it is not of the column's type."""
 
 CRYSTAL_SCHEMA: Final = pa.schema([("crystal_hash", pa.string()), *COLUMNS])
 """Further columns of a dataset of crystals."""
+
+_LONGEST_TEXT: Final = 1000
+_SHOWN_TEXT: Final = 40
 
 
 @dataclass(frozen=True)
@@ -54,36 +60,51 @@ class RowBuilder:
         dataset: Its name, from which ids are made up where the source has none.
         roles: What the columns of the source are.
         schema: Schema of the dataset.
+        unread: Property -> number of its cells that are null because they hold something else.
     """
 
     dataset: str
     roles: ColumnRoles
     schema: pa.Schema
+    unread: Counter[str] = field(default_factory=Counter)
+    _first_unread: dict[str, str] = field(default_factory=dict)
     _mismatches: int = 0
     _first_mismatch: str = ""
     _ids: set[str] = field(default_factory=set)
     _row: int = 0
 
     def notes(self) -> list[str]:
-        """Return a remark on the rows whose formula column says something else than their structure."""
-        if not self._mismatches:
-            return []
-        taken = "rows have a formula that is not their structure's; the structure's was taken"
-        return [f"{self._mismatches:,} {taken}: {self._first_mismatch}"]
+        """Return remarks on formulas that are not those of their structures, and on cells that were not read."""
+        notes = [
+            f"cells of {name} that hold another kind of value and read as missing: {count:,}, such as "
+            f"{self._first_unread[name]}; the view unread_cells lists them"
+            for name, count in self.unread.items()
+        ]
+        if self._mismatches:
+            taken = "rows have a formula that is not their structure's; the structure's was taken"
+            notes.append(f"{self._mismatches:,} {taken}: {self._first_mismatch}")
+        return notes
 
     def rows(self, batch: Batch) -> pa.Table:
         """Return the rows of a batch."""
         count = batch.columns.num_rows if batch.crystals is None else len(batch.crystals)
-        given = batch.columns.column(self.roles.id).cast(pa.string()).to_pylist() if self.roles.id else None
-        names = given or [f"{self.dataset}-{row}" for row in range(self._row, self._row + count)]
-        id_errors = self._check_ids(given) if given else [None] * count
+        if self.roles.id:
+            names = batch.columns.column(self.roles.id).to_pylist()
+        else:
+            names = [f"{self.dataset}-{row}" for row in range(self._row, self._row + count)]
         formulas = batch.columns.column(self.roles.formula).to_pylist() if self.roles.formula else [None] * count
         if batch.crystals is None:
-            core = _of_formulas(formulas, id_errors)
+            core = self._of_formulas(names, formulas)
         else:
-            core = self._of_crystals(batch.crystals, names, formulas, id_errors)
+            core = self._of_crystals(batch.crystals, names, formulas)
         properties = {new: batch.columns.column(old) for old, new in self.roles.properties.items()}
-        rows = {"source_row": range(self._row, self._row + count), "material_id": names, **core, **properties}
+        rows = {
+            "source_row": range(self._row, self._row + count),
+            "material_id": names,
+            "unread_cells": self._unread_cells(batch.unread, count),
+            **core,
+            **properties,
+        }
         self._row += count
         return _table(rows, self.schema)
 
@@ -97,36 +118,51 @@ class RowBuilder:
             self.schema,
         )
 
-    def _check_ids(self, given: list[str | None]) -> list[str | None]:
-        errors: list[str | None] = []
-        for name in given:
+    def _check_ids(self, names: Sequence[str | None], errors: list[str | None]) -> None:
+        """Give each id to the first row with it that is a material; write into ``errors`` why another gets none."""
+        if not self.roles.id:
+            return
+        for row, name in enumerate(names):
+            if errors[row] is not None:
+                continue
             if name is None:
-                errors.append("no id")
+                errors[row] = "no id"
             elif name in self._ids:
-                errors.append(f"id {name!r} is there more than once; the first row with it was imported")
+                errors[row] = f"id {name!r} is there more than once; the first row with it was imported"
+            elif "\0" in name:
+                errors[row] = f"id {name!r} holds a zero byte"
             else:
-                errors.append(None)
                 self._ids.add(name)
-        return errors
+
+    def _unread_cells(self, cells: Sequence[UnreadCell], count: int) -> pa.Array | None:
+        """Return what each of some rows holds that was not read; None where there is no such cell."""
+        if not cells:
+            return None
+        found: list[list[dict[str, str]] | None] = [None] * count
+        for cell in cells:
+            name = self.roles.properties[cell.column]
+            text = cell.text[:_LONGEST_TEXT]
+            found[cell.row] = [*(found[cell.row] or ()), {"property": name, "text": text}]
+            self.unread[name] += 1
+            self._first_unread.setdefault(name, f"{text[:_SHOWN_TEXT]!r} in row {self._row + cell.row:,}")
+        return pa.array(found, CORE_SCHEMA.field("unread_cells").type)
 
     def _of_crystals(
         self,
         found: Sequence[Crystal | StructureError],
         names: Sequence[str | None],
         formulas: Sequence[str | None],
-        id_errors: Sequence[str | None],
     ) -> dict[str, Any]:
         from matlake.materials.overlaps import find_overlaps
 
-        errors = [
-            str(one) if isinstance(one, StructureError) else error for one, error in zip(found, id_errors, strict=True)
-        ]
-        good = {row: one for row, one in enumerate(found) if errors[row] is None and isinstance(one, Crystal)}
+        errors = [str(one) if isinstance(one, StructureError) else None for one in found]
+        good = {row: one for row, one in enumerate(found) if isinstance(one, Crystal)}
         rows = list(good)
         columns = CrystalColumns.of(list(good.values()))
         for overlap in find_overlaps(columns):
             errors[rows[overlap.crystal]] = overlap.describe(columns)
-            del good[rows[overlap.crystal]]
+        self._check_ids(names, errors)
+        good = {row: one for row, one in good.items() if errors[row] is None}
         compositions = [good[row].composition if row in good else None for row in range(len(found))]
         place = {row: at for at, row in enumerate(rows) if row in good}
         geometry = columns.to_arrow().take(pa.array([place.get(row) for row in range(len(found))], pa.int64()))
@@ -142,6 +178,19 @@ class RowBuilder:
             "import_error": errors,
         }
 
+    def _of_formulas(self, names: Sequence[str | None], formulas: Sequence[str | None]) -> dict[str, Any]:
+        compositions: list[Composition | None] = [None] * len(formulas)
+        errors: list[str | None] = [None] * len(formulas)
+        for row, formula in enumerate(formulas):
+            try:
+                compositions[row] = parse_formula(formula)
+            except FormulaError as refused:
+                errors[row] = str(refused)
+        self._check_ids(names, errors)
+        if self.roles.id:
+            compositions = [one if error is None else None for one, error in zip(compositions, errors, strict=True)]
+        return {"formula": formulas, **_composition_columns(compositions), "import_error": errors}
+
     def _formula(self, name: str | None, given: str | None, composition: Composition) -> str:
         """Return the formula as given where it is that of the structure."""
         if given is None:
@@ -155,18 +204,6 @@ class RowBuilder:
             self._first_mismatch = f"{name or ''} has {given!r}, its structure {composition.reduced_formula}"
         self._mismatches += 1
         return composition.reduced_formula
-
-
-def _of_formulas(formulas: Sequence[str | None], id_errors: Sequence[str | None]) -> dict[str, Any]:
-    compositions: list[Composition | None] = [None] * len(formulas)
-    errors = list(id_errors)
-    for row, formula in enumerate(formulas):
-        if errors[row] is None:
-            try:
-                compositions[row] = parse_formula(formula)
-            except FormulaError as refused:
-                errors[row] = str(refused)
-    return {"formula": formulas, **_composition_columns(compositions), "import_error": errors}
 
 
 def _composition_columns(compositions: Sequence[Composition | None]) -> dict[str, list[Any]]:

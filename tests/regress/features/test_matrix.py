@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,6 +14,7 @@ from matlake.materials.formula import parse_formula
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.store import delta
 
 ENCODER = "elemnet-oqmd-formation-energy"
 FEATURES = [f"{ENCODER}@13", f"{ENCODER}@16"]
@@ -118,7 +120,12 @@ def test_rows_without_target_are_not_selected(lake_of) -> None:
 
 
 def test_infinite_targets_are_counted_and_the_first_is_named(lake_of) -> None:
-    lake = lake_of(formula=METALS, energy_eV=[1.0, float("inf"), float("-inf"), *map(float, range(9))])
+    lake = lake_of(formula=METALS, energy_eV=[*map(float, range(12))])
+    folder = lake.dataset("small")
+    table = delta.read_rows(folder).sort_by("source_row")
+    energies = pa.array([1.0, float("inf"), float("-inf"), *map(float, range(9))])  # 0.1.0 imported infinity
+    table = table.set_column(table.schema.get_field_index("energy_eV"), "energy_eV", energies)
+    delta.replace_all(folder, table.schema, [delta.write_part(folder, table, {})])
     with pytest.raises(TrainingError, match="energy_eV is not finite in 2 rows, first in small-1 of small") as caught:
         read(lake, "energy_eV")
     advised = caught.value.hint.partition("'")[2].rstrip("'")

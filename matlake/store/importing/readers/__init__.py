@@ -5,7 +5,7 @@ cannot be read is handed over as such.
 """
 
 from matlake.store.importing.readers.opening import open_source
-from matlake.store.importing.readers.source import BadLine, Batch, Source
+from matlake.store.importing.readers.source import BadLine, Batch, Source, UnreadCell
 from matlake.store.importing.readers.table import is_table, open_table
 
-__all__ = ["BadLine", "Batch", "Source", "is_table", "open_source", "open_table"]
+__all__ = ["BadLine", "Batch", "Source", "UnreadCell", "is_table", "open_source", "open_table"]

@@ -16,7 +16,7 @@ import numpy as np
 from matlake.errors import SourceError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal, make_crystal
 from matlake.store.importing.readers.records import Record, open_records
-from matlake.store.importing.readers.source import Source
+from matlake.store.importing.readers.source import NO_NAMES, KeyColumns, Source
 
 _MAGIC: Final = b"SQLite format 3\0"
 _QUERY: Final = "SELECT id, energy, key_value_pairs, pbc, cell, {} FROM systems ORDER BY id"
@@ -32,12 +32,13 @@ def is_ase_database(path: Path) -> bool:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
-def open_ase_database(path: Path, max_atoms: int) -> Source:
+def open_ase_database(path: Path, max_atoms: int, named: KeyColumns = NO_NAMES) -> Source:
     """Look at an ASE database.
 
     Args:
         path: The file.
         max_atoms: Largest cell that is read.
+        named: Properties that are formulas or ids, besides those by usual names.
 
     Raises:
         SourceError: It is damaged, empty or of another kind.
@@ -57,7 +58,7 @@ def open_ase_database(path: Path, max_atoms: int) -> Source:
         except sqlite3.Error as error:
             raise SourceError(f"{path} is not a valid ASE database, or is damaged: {error}") from error
 
-    return open_records(path, read)
+    return open_records(path, read, named)
 
 
 def _record(row: tuple[Any, ...], max_atoms: int | None) -> Record:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
 from matlake.store.importing.readers.records import Record, open_records
-from matlake.store.importing.readers.source import STRUCTURE_COLUMNS, Source
+from matlake.store.importing.readers.source import NO_NAMES, STRUCTURE_COLUMNS, KeyColumns, Source
 from matlake.store.importing.readers.streams import open_bytes
 
 LARGEST_RECORD: Final = 256 << 20
@@ -31,13 +31,14 @@ def is_json(path: Path) -> bool:
     return name.endswith((".json", ".jsonl", ".ndjson"))
 
 
-def open_json(path: Path, structure_column: str | None, max_atoms: int) -> Source:
+def open_json(path: Path, structure_column: str | None, max_atoms: int, named: KeyColumns = NO_NAMES) -> Source:
     """Look at a JSON file, plain or compressed.
 
     Args:
         path: ``.json``, or ``.jsonl`` with one record a line.
         structure_column: Field of the structure; by default the first of the usual names.
         max_atoms: Largest cell that is read.
+        named: Fields of formulas or ids, besides those by usual names.
 
     Raises:
         SourceError: It is not JSON, or in none of the layouts.
@@ -48,7 +49,7 @@ def open_json(path: Path, structure_column: str | None, max_atoms: int) -> Sourc
         for found in _lines(path) if lines else _values(path):
             yield _record(found, structure_column, max_atoms if structures else None)
 
-    return open_records(path, read)
+    return open_records(path, read, named)
 
 
 def _record(found: object, structure_column: str | None, max_atoms: int | None) -> Record:

@@ -8,7 +8,8 @@ from matlake.materials.crystal import MAX_ATOMS
 from matlake.store.importing.readers.ase_database import is_ase_database, open_ase_database
 from matlake.store.importing.readers.containers import is_archive
 from matlake.store.importing.readers.json_files import is_json, open_json
-from matlake.store.importing.readers.source import Source
+from matlake.store.importing.readers.source import KeyColumns, Source
+from matlake.store.importing.readers.streams import open_bytes
 from matlake.store.importing.readers.structure_files import is_structure_file, open_files
 from matlake.store.importing.readers.table import is_table, open_structure_table
 from matlake.store.importing.readers.xyz_files import is_xyz, open_xyz
@@ -16,18 +17,31 @@ from matlake.store.importing.readers.xyz_files import is_xyz, open_xyz
 _ENDINGS: Final = ".csv .tsv .txt .parquet .json .jsonl .cif .vasp .xyz .extxyz .db .zip .tar .tar.gz .tar.bz2 .tar.xz"
 
 
-def open_source(path: Path, *, structure_column: str | None = None, max_atoms: int = MAX_ATOMS) -> Source:
+_SNIFFED: Final = 1 << 16
+
+
+def open_source(
+    path: Path,
+    *,
+    structure_column: str | None = None,
+    formula_column: str | None = None,
+    id_column: str | None = None,
+    max_atoms: int = MAX_ATOMS,
+) -> Source:
     """Open anything that can be imported.
 
     Args:
         path: CSV or Parquet table; CIF or POSCAR file, a folder or an archive of them; JSON or JSON lines of pymatgen
             dictionaries; extended XYZ; ASE database.
         structure_column: Column or field of structures; by default the first by a usual name.
+        formula_column: Column of formulas, which is kept as written; by default the first by a usual name.
+        id_column: Column of ids, likewise.
         max_atoms: Larger cells become failures.
 
     Raises:
         SourceError: It is not there, empty, of an unknown kind, damaged, or holds no rows.
     """
+    named = KeyColumns(formula_column, id_column)
     if structure_column is not None and not (is_table(path) or is_json(path)):
         raise SourceError(
             f"{path} has no columns", Hint("leave structure_column out", cli="leave --structure-column out")
@@ -38,14 +52,22 @@ def open_source(path: Path, *, structure_column: str | None = None, max_atoms: i
         raise SourceError(f"no file at {path}", "name a table, a file of structures, or a folder or archive of them")
     if not path.stat().st_size:
         raise SourceError(f"{path} is empty")
-    if is_structure_file(path.name):
+    if is_structure_file(path.name) and not (is_table(path) and not _holds_a_structure(path)):
         return open_files(path, max_atoms)
     if is_json(path):
-        return open_json(path, structure_column, max_atoms)
+        return open_json(path, structure_column, max_atoms, named)
     if is_xyz(path):
-        return open_xyz(path, max_atoms)
+        return open_xyz(path, max_atoms, named)
     if is_ase_database(path):
-        return open_ase_database(path, max_atoms)
+        return open_ase_database(path, max_atoms, named)
     if is_table(path):
-        return open_structure_table(path, structure_column, max_atoms)
+        return open_structure_table(path, structure_column, max_atoms, named)
     raise SourceError(f"cannot tell from its name what {path} is", f"endings read: {_ENDINGS}")
+
+
+def _holds_a_structure(path: Path) -> bool:
+    """Tell whether ``POSCAR_1.txt`` is a POSCAR or a table."""
+    from matlake.materials.structure_files import recognised
+
+    with open_bytes(path) as stream:
+        return bool(recognised(stream.read(_SNIFFED).decode(errors="replace")))

@@ -14,11 +14,20 @@ import pyarrow as pa
 
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
-from matlake.store.importing.readers.source import Batch, Source, bounded, refuse_double_names
+from matlake.store.importing.readers.cells import number_of, stands_for_nothing
+from matlake.store.importing.readers.source import (
+    NO_NAMES,
+    Batch,
+    KeyColumns,
+    Source,
+    UnreadCell,
+    bounded,
+    key_columns,
+    refuse_double_names,
+)
 
 MOST_PROPERTIES: Final = 1000
 _LARGEST_INTEGER: Final = 2**63
-_TYPES: Final = (pa.bool_(), pa.int64(), pa.float64(), pa.string())
 _NAMES_SHOWN: Final = 8
 
 
@@ -35,76 +44,129 @@ class Record:
     crystal: Crystal | StructureError | None
 
 
-def open_records(path: Path, read: Callable[[bool], Iterator[Record]]) -> Source:
+@dataclass
+class _Values:
+    """How many values of a property are of which kind."""
+
+    truths: int = 0
+    integers: int = 0
+    floats: int = 0
+    numbers_as_text: int = 0
+    texts: int = 0
+
+    def add(self, value: float | str) -> None:
+        if isinstance(value, bool):
+            self.truths += 1
+        elif isinstance(value, int) and -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
+            self.integers += 1
+        elif isinstance(value, int | float):
+            self.floats += 1
+        elif number_of(value) is not None:
+            self.numbers_as_text += 1
+        elif not stands_for_nothing(value):
+            self.texts += 1
+
+    def kind(self) -> pa.DataType:
+        """Return the type of more than half of the values; text alone stays text, whatever it says."""
+        numbers = self.integers + self.floats
+        if not numbers and not self.truths:
+            return pa.string()
+        both = numbers + self.numbers_as_text
+        if both > self.truths + self.texts:
+            return pa.int64() if both == self.integers else pa.float64()
+        return pa.bool_() if self.truths > both + self.texts else pa.string()
+
+
+def open_records(path: Path, read: Callable[[bool], Iterator[Record]], named: KeyColumns = NO_NAMES) -> Source:
     """Go through records once, to find their number, their properties and the types of those.
 
     Args:
         path: The file.
         read: Yields its records; takes whether structures are wanted.
+        named: Properties that are formulas or ids, besides those by usual names: they are kept as written.
 
     Raises:
         SourceError: There are none, or more than ``MOST_PROPERTIES`` properties, or two that SQL cannot tell apart.
     """
-    ranks: dict[str, int] = {}
+    found: dict[str, _Values] = {}
     left_out: dict[str, None] = {}
     rows = 0
     for record in read(False):
         rows += 1
         for name, value in record.properties.items():
-            rank = _rank(value)
-            if rank is None:
-                if value is not None:
-                    left_out[name] = None
-                continue
-            known = ranks.get(name)
-            ranks[name] = rank if known is None else _common(known, rank)
-        if len(ranks) + len(left_out) > MOST_PROPERTIES:
+            if isinstance(value, bool | int | float | str):
+                found.setdefault(name, _Values()).add(value)
+            elif value is not None:
+                left_out[name] = None
+        if len(found) + len(left_out) > MOST_PROPERTIES:
             raise SourceError(f"{path} has more than {MOST_PROPERTIES:,} different properties", "make a table of it")
     if not rows:
         raise SourceError(f"{path} holds no structures")
-    refuse_double_names(path, list(ranks))
-    schema = pa.schema([(name, _TYPES[rank]) for name, rank in ranks.items()])
-    source = Source(path, schema, rows, partial(_batches, schema, read))
+    refuse_double_names(path, list(found))
+    written = key_columns(list(found), named)
+    kinds = {name: pa.string() if name in written else values.kind() for name, values in found.items()}
+    source = Source(path, pa.schema(kinds.items()), rows, partial(_batches, kinds, written, read))
     if left_out:
         names = ", ".join(list(left_out)[:_NAMES_SHOWN]) + (", …" if len(left_out) > _NAMES_SHOWN else "")
         source.notes.append(f"properties left out because they are not single values: {names}")
     return source
 
 
-def _batches(schema: pa.Schema, read: Callable[[bool], Iterator[Record]]) -> Iterator[Batch]:
+def _batches(
+    kinds: Mapping[str, pa.DataType], written: KeyColumns, read: Callable[[bool], Iterator[Record]]
+) -> Iterator[Batch]:
     rows = ((record.properties, record.crystal or StructureError("no structure")) for record in read(True))
     for properties, crystals in bounded(rows):
-        columns = [
-            pa.array([_as(values.get(column.name), column.type) for values in properties], column.type)
-            for column in schema
-        ]
-        yield Batch(pa.RecordBatch.from_arrays(columns, schema=schema), crystals)
+        columns: list[pa.Array] = []
+        unread: list[UnreadCell] = []
+        for name, kind in kinds.items():
+            given = [values.get(name) for values in properties]
+            read_as = _text if name in written else _READERS[kind]
+            values = [None if value is None else read_as(value) for value in given]
+            columns.append(pa.array(values, kind))
+            unread += [
+                UnreadCell(row, name, str(value))
+                for row, value in enumerate(given)
+                if values[row] is None and _is_filled(value)
+            ]
+        yield Batch(pa.RecordBatch.from_arrays(columns, schema=pa.schema(kinds.items())), crystals, unread)
 
 
-def _rank(value: object) -> int | None:
-    """Return the place of a value's type in ``_TYPES``; None for one that cannot be stored."""
+def _is_filled(value: object) -> bool:
+    if isinstance(value, str):
+        return not stands_for_nothing(value)
+    return isinstance(value, int | float) and value == value  # NaN is a missing value  # noqa: PLR0124
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number, also from a text that is one; None for anything else."""
     if isinstance(value, bool):
-        return 0
-    if isinstance(value, int):
-        return 1 if -_LARGEST_INTEGER <= value < _LARGEST_INTEGER else 2
-    if isinstance(value, float):
-        return 2
-    return 3 if isinstance(value, str) else None
-
-
-def _common(one: int, other: int) -> int:
-    """Return the narrowest type for both; truth values and numbers have only text in common."""
-    return max(one, other) if one == other or min(one, other) > 0 else len(_TYPES) - 1
-
-
-def _as(value: object, kind: pa.DataType) -> object:
-    if _rank(value) is None:
         return None
-    if kind == pa.string():
-        return str(value)
-    if kind == pa.float64() and isinstance(value, int | float):
-        try:
-            return None if math.isnan(value) else float(value)
-        except OverflowError:  # a whole number beyond all floats
-            return None
-    return value
+    number = number_of(value) if isinstance(value, str) else value
+    try:
+        return float(number) if isinstance(number, int | float) and math.isfinite(number) else None
+    except OverflowError:  # a whole number beyond all floats
+        return None
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _truth(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _text(value: object) -> str | None:
+    """Return formulas, ids and texts as written: 12.0 of a program that knows no integers is ``12``."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else str(int(value) if value.is_integer() else value)
+    return str(value).strip() or None if isinstance(value, str | int) else None
+
+
+_READERS: Final[dict[pa.DataType, Callable[[object], Any]]] = {
+    pa.float64(): _number,
+    pa.int64(): _integer,
+    pa.bool_(): _truth,
+    pa.string(): _text,
+}

@@ -1,7 +1,7 @@
 """What all sources have in common."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -13,10 +13,39 @@ from matlake.materials.crystal import Crystal
 STRUCTURE_COLUMNS: Final = ("structure", "cif", "poscar", "contcar", "crystal", "cif_string", "structure_json")
 """Usual names of a column of structures, in order of preference; capitals aside."""
 
+FORMULA_COLUMNS: Final = ("formula", "composition", "pretty_formula", "formula_pretty", "reduced_formula")
+"""Usual names of a column of formulas, in order of preference; capitals aside."""
+
+ID_COLUMNS: Final = ("material_id", "id")
+"""Usual names of a column of ids, in order of preference; capitals aside."""
+
+MOST_COLUMNS: Final = 5000
+"""Columns of a table: each takes 0.3 to 1 ms to import, and the same again in every query of the lake."""
+
 Row = TypeVar("Row")
 
 _BATCH_CRYSTALS: Final = 8192
 _BATCH_ATOMS: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class KeyColumns:
+    """The columns that are kept as written: in them ``NaN``, ``NO`` and ``0012`` are what they are.
+
+    Attributes:
+        formula: The column of formulas; None where there is none, or none was named.
+        id: The column of ids, likewise.
+    """
+
+    formula: str | None = None
+    id: str | None = None
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether a column is one of them."""
+        return name in (self.formula, self.id)
+
+
+NO_NAMES: Final = KeyColumns()
 
 
 @dataclass(frozen=True)
@@ -33,16 +62,38 @@ class BadLine:
 
 
 @dataclass(frozen=True)
+class UnreadCell:
+    """A cell that is filled, but not with a value of its column's type; it reads as missing.
+
+    Attributes:
+        row: Its row in the batch.
+        column: Its column.
+        text: What stands there.
+    """
+
+    row: int
+    column: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Batch:
     """Some rows of a source.
 
     Attributes:
         columns: Formulas, ids and properties, as many as the source has.
         crystals: The structure of each row, or what is wrong with it; None for a source without structures.
+        unread: Cells that are null because they hold something else than their column.
     """
 
     columns: pa.RecordBatch
     crystals: list[Crystal | StructureError] | None = None
+    unread: Sequence[UnreadCell] = ()
+
+    def slice(self, start: int, rows: int, crystals: list[Crystal | StructureError]) -> "Batch":
+        """Return some of its rows, with their structures."""
+        unread = [replace(cell, row=cell.row - start) for cell in self.unread if start <= cell.row < start + rows]
+        return Batch(self.columns.slice(start, rows), crystals, unread)
 
 
 @dataclass(frozen=True)
@@ -53,7 +104,7 @@ class Source:
         path: Where it is.
         schema: Names and types of the columns as they will be stored: int64, float64, bool, string or timestamp.
         rows: Number of rows, bad lines not counted; a file may turn out to hold several crystals.
-        batches: Yields the rows in order, in batches of bounded size; missing numbers (NaN) are null.
+        batches: Yields the rows in order, in batches of bounded size; NaN and infinity are null.
         has_structures: Whether its rows are crystals.
         notes: Remarks for the user (columns left out, columns kept as text).
         bad_lines: Lines that are no rows; filled while the source is read.
@@ -86,7 +137,38 @@ def bounded(
         yield others, crystals
 
 
-def refuse_double_names(path: Path, names: list[str]) -> None:
+def usual_column(names: Sequence[str], usual: Sequence[str]) -> str | None:
+    """Return the first column by a usual name, capitals aside; None where there is none."""
+    lower = {name.lower(): name for name in names}
+    return next((lower[name] for name in usual if name in lower), None)
+
+
+def key_columns(names: Sequence[str], named: KeyColumns) -> KeyColumns:
+    """Return the columns of formulas and ids of a source, None where it has none.
+
+    Args:
+        names: All columns.
+        named: Those that the user named; the others are found by their usual names.
+    """
+    formula = named.formula or usual_column(names, FORMULA_COLUMNS)
+    identifier = named.id or usual_column(names, ID_COLUMNS)
+    return KeyColumns(formula if formula in names else None, identifier if identifier in names else None)
+
+
+def refuse_too_many_columns(path: Path, count: int) -> None:
+    """Refuse a table that is wider than ``MOST_COLUMNS``.
+
+    Raises:
+        SourceError: It is.
+    """
+    if count > MOST_COLUMNS:
+        raise SourceError(
+            f"{path} has {count:,} columns, more than {MOST_COLUMNS:,}",
+            "leave out columns that are not properties; features belong to an encoder",
+        )
+
+
+def refuse_double_names(path: Path, names: Sequence[str]) -> None:
     """Refuse columns that SQL would not tell apart, such as ``Formula`` and ``formula``.
 
     Raises:
@@ -97,3 +179,33 @@ def refuse_double_names(path: Path, names: list[str]) -> None:
         if name.lower() in seen:
             raise SourceError(f"{path} has two columns named {name!r}, capitals aside", "rename one of them")
         seen.add(name.lower())
+
+
+def distinct_names(path: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Give each column of a table a name of its own in SQL: the second ``gap_eV`` becomes ``gap_eV_2``.
+
+    Args:
+        path: The table.
+        names: Its columns.
+
+    Returns:
+        The names, and a remark on each that is new.
+
+    Raises:
+        SourceError: Two columns may hold the formulas, ids or structures.
+    """
+    roles = {*FORMULA_COLUMNS, *ID_COLUMNS, *STRUCTURE_COLUMNS}
+    refuse_double_names(path, [name for name in names if name.lower() in roles])
+    taken = {name.lower() for name in names}
+    seen: set[str] = set()
+    distinct, notes = [], []
+    for name in names:
+        new, number = name, 1
+        while new.lower() in seen or (number > 1 and new.lower() in taken):
+            number += 1
+            new = f"{name}_{number}"
+        if new != name:
+            notes.append(f"a second column {name} renamed to {new}: SQL does not tell capitals apart")
+        seen.add(new.lower())
+        distinct.append(new)
+    return distinct, notes

@@ -17,6 +17,11 @@ from matlake.store.importing.readers.streams import gunzip
 
 _SUFFIX: Final = re.compile(r"\.(?:cif|vasp|poscar|contcar)(?:\.gz)?$", re.IGNORECASE)
 _VASP_NAME: Final = re.compile(r"(?:POSCAR|CONTCAR)(?:$|[._-])", re.IGNORECASE)
+_OTHER_SUFFIX: Final = re.compile(
+    r"\.(?:csv|tsv|parquet|pq|feather|xlsx?|json|jsonl|ndjson|md|log|py|pdf|png|svg|jpe?g)(?:\.gz)?$", re.IGNORECASE
+)
+"""An ending that says more than the name before it: ``POSCAR_list.tsv`` is a table."""
+
 _SCHEMA: Final = pa.schema([("material_id", pa.string())])
 _KINDS_SHOWN: Final = 5
 
@@ -24,7 +29,7 @@ _KINDS_SHOWN: Final = 5
 def is_structure_file(name: str) -> bool:
     """Tell by its name whether a file is a CIF or POSCAR."""
     last = name.rpartition("/")[2]
-    return bool(_SUFFIX.search(last) or _VASP_NAME.match(last))
+    return bool(_SUFFIX.search(last) or (_VASP_NAME.match(last) and not _OTHER_SUFFIX.search(last)))
 
 
 def open_files(path: Path, max_atoms: int) -> Source:
@@ -71,8 +76,23 @@ def _crystals(path: Path, ids: dict[str, str], max_atoms: int) -> Iterator[tuple
     for file in files(path, ids.__contains__, content=True):
         identifier = ids[file.name]
         found = _read(file, max_atoms)
-        for place, (name, crystal) in enumerate(found):
-            yield identifier if len(found) == 1 else f"{identifier}-{name or place}", crystal
+        names = [name or str(place) for place, (name, _) in enumerate(found)]
+        for name, (_, crystal) in zip(_distinct(names), found, strict=True):
+            yield identifier if len(found) == 1 else f"{identifier}-{name}", crystal
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Number blocks of one name, such as ``data_global``, in their order: ``global-1``, ``global-2``."""
+    counts, numbers, taken = Counter(names), Counter[str](), set(names)
+    distinct = []
+    for name in names:
+        new = name
+        while counts[name] > 1 and new in taken:
+            numbers[name] += 1
+            new = f"{name}-{numbers[name]}"
+        taken.add(new)
+        distinct.append(new)
+    return distinct
 
 
 def _ids(names: list[str]) -> dict[str, str]:

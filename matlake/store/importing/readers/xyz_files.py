@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 from matlake.errors import SourceError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal
 from matlake.store.importing.readers.records import Record, open_records
-from matlake.store.importing.readers.source import Source
+from matlake.store.importing.readers.source import NO_NAMES, KeyColumns, Source
 from matlake.store.importing.readers.streams import open_bytes
 
 _LONGEST_LINE: Final = 1 << 20
@@ -20,12 +20,13 @@ def is_xyz(path: Path) -> bool:
     return path.name.lower().removesuffix(".gz").endswith((".xyz", ".extxyz"))
 
 
-def open_xyz(path: Path, max_atoms: int) -> Source:
+def open_xyz(path: Path, max_atoms: int, named: KeyColumns = NO_NAMES) -> Source:
     """Look at an extended XYZ file, plain or compressed.
 
     Args:
         path: The file.
         max_atoms: Largest cell that is read.
+        named: Properties that are formulas or ids, besides those by usual names.
 
     Raises:
         SourceError: It holds no frame, or a line of more than a megabyte.
@@ -35,7 +36,7 @@ def open_xyz(path: Path, max_atoms: int) -> Source:
         with open_bytes(path) as stream:
             yield from _frames(_lines(path, stream), max_atoms if structures else None)
 
-    return open_records(path, read)
+    return open_records(path, read, named)
 
 
 def _frames(lines: Iterator[tuple[int, str]], max_atoms: int | None) -> Iterator[Record]:
