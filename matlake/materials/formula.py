@@ -14,8 +14,8 @@ from matlake.errors import FormulaError
 from matlake.materials.formula_reading.dots import split_at_dots
 from matlake.materials.formula_reading.grammar import PLAIN, Amounts, amounts_of, plain_amounts
 from matlake.materials.formula_reading.markup import SEPARATOR, plain_text
-from matlake.materials.periodic_table import ELECTRONEGATIVITY, SYMBOLS
 from matlake.materials.formula_reading.two_readings import refuse_second_readings
+from matlake.materials.periodic_table import ELECTRONEGATIVITY, SYMBOLS
 
 MAX_LENGTH = 1000
 """Longest formula read; far above any real one, and it bounds the work on hostile input."""
@@ -46,9 +46,17 @@ class Composition:
 
     @cached_property
     def reduced_formula(self) -> str:
-        """As chemists write it, metals first (``TiO2``): by electronegativity, elements without one last."""
+        """As chemists write it, metals first (``TiO2``): by electronegativity, elements without one last.
+
+        Every amount is written where the formula would have a second reading without (``S1N1``, tin otherwise).
+        """
         ordered = sorted(self.amounts, key=lambda part: (_WRITTEN.get(part[0], math.inf), SYMBOLS[part[0] - 1]))
-        return "".join([f"{SYMBOLS[z - 1]}{amount if amount > 1 else ''}" for z, amount in ordered])
+        short = "".join([f"{SYMBOLS[z - 1]}{amount if amount > 1 else ''}" for z, amount in ordered])
+        try:
+            refuse_second_readings(short, dict(self.amounts), short)
+        except FormulaError:
+            return "".join([f"{SYMBOLS[z - 1]}{amount}" for z, amount in ordered])
+        return short
 
     @property
     def fractions(self) -> list[float]:
@@ -75,8 +83,10 @@ def parse_formula(text: object) -> Composition:
     Raises:
         FormulaError: Empty, charged, negative or zero amounts, unbalanced brackets, an unknown symbol, two readings.
     """
-    if not isinstance(text, str) or not text.strip():
-        raise FormulaError("empty formula", "give each row a chemical formula such as TiO2")
+    if not isinstance(text, str):
+        raise _not_text(text)
+    if not text.strip():
+        raise _empty()
     if len(text) > MAX_LENGTH:
         raise FormulaError(f"formula of {len(text):,} characters starting {text[:20]!r}: longer than {MAX_LENGTH:,}")
     if PLAIN.fullmatch(text) and "." not in text:
@@ -93,20 +103,28 @@ def parse_formula(text: object) -> Composition:
     return _composition(total, text)
 
 
-def may_mean(text: str, composition: Composition) -> bool:
-    """Return whether a formula is that of a composition, or has a second reading that is: ``B48``, ``SN``.
+def _empty() -> FormulaError:
+    return FormulaError("empty formula", "give each row a chemical formula such as TiO2")
 
-    Args:
-        text: A formula.
-        composition: What is known from elsewhere, such as a structure.
+
+def _not_text(given: object) -> FormulaError:
+    if given is None or (isinstance(given, float) and math.isnan(given)):
+        return _empty()
+    return FormulaError(f"a formula should be text, not {type(given).__name__}", "give text such as 'TiO2'")
+
+
+def readings(text: str) -> list[Composition]:
+    """Return what a formula may mean: its one reading, or where it is refused, what is written symbol by symbol.
+
+    For text that something else settles, such as a structure (``B48``, ``SN``). Empty where nothing can be read.
     """
     try:
-        return parse_formula(text) == composition
+        return [parse_formula(text)]
     except FormulaError:
         try:
-            return len(text) <= MAX_LENGTH and _composition(amounts_of(text.strip(), text), text) == composition
+            return [_composition(amounts_of(text.strip(), text), text)] if len(text) <= MAX_LENGTH else []
         except FormulaError:
-            return False
+            return []
 
 
 def _composition(amounts: Amounts, text: str) -> Composition:

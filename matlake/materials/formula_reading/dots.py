@@ -124,7 +124,9 @@ def _balanced(part: str) -> bool:
 
 def _cut(formula: str, places: list[int]) -> list[str]:
     ends = sorted(places)
-    return [formula[start:end] for start, end in zip([0, *(end + 1 for end in ends)], [*ends, len(formula)], strict=True)]
+    return [
+        formula[start:end] for start, end in zip([0, *(end + 1 for end in ends)], [*ends, len(formula)], strict=True)
+    ]
 
 
 def _dots(text: str) -> FormulaError:

@@ -20,9 +20,7 @@ PLAIN: Final = re.compile(rf"(?:[A-Z][a-z]?{AMOUNT}?)+", re.ASCII)
 
 _PLAIN_PART: Final = re.compile(r"([A-Z][a-z]?)([\d.]*)", re.ASCII)
 _LEADING: Final = re.compile(AMOUNT, re.ASCII)
-_TOKEN: Final = re.compile(
-    rf"(?P<opening>[(\[{{])|(?:(?P<symbol>[A-Z][a-z]*)|[)\]}}])(?P<amount>{AMOUNT})?", re.ASCII
-)
+_TOKEN: Final = re.compile(rf"(?P<opening>[(\[{{])|(?:(?P<symbol>[A-Z][a-z]*)|[)\]}}])(?P<amount>{AMOUNT})?", re.ASCII)
 _LARGEST: Final = 1_000_000
 _SMALL: Final = 6  # digits of an amount below the largest
 _LARGEST_IN_FRONT: Final = 1000
@@ -113,7 +111,7 @@ def _zero(text: str) -> FormulaError:
 
 
 def _out_of_range(text: str) -> FormulaError:
-    return FormulaError(f"amount out of range in formula {text!r}")
+    return FormulaError(f"amount out of range in formula {text!r}", f"amounts go up to {_LARGEST:,}")
 
 
 def _unreadable(part: str, position: int, text: str) -> FormulaError:

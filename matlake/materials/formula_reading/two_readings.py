@@ -99,12 +99,11 @@ def _refuse_doubt(doubt: re.Match[str], part: str, amounts: Amounts, text: str) 
 def _refuse_lone_element(part: str, amounts: Amounts, text: str) -> None:
     """Refuse ``Ti64``, ``Bi2223``, ``H20``, ``SS316``: one element with an amount that no molecule has."""
     (amount,) = amounts.values()
-    repeated = len(_SYMBOL.findall(part)) > 1 and part.isalnum()
-    if (amount >= _LARGE_LONE or repeated) and part not in _FULLERENES:
-        symbol = _SYMBOL.search(part)
+    symbols = _SYMBOL.findall(part)
+    if "(" not in part and (amount >= _LARGE_LONE or len(symbols) > 1) and part not in _FULLERENES:
         raise FormulaError(
             f"formula {text!r} is read as one element, but may be the name of an alloy or phase, or a zero for O",
-            f"write {symbol.group() if symbol else 'the symbol'} for the element, or the formula with all elements",
+            f"write {symbols[0]} for the element, or the formula with all elements",
         )
 
 

@@ -11,7 +11,7 @@ from pymatgen.core import Composition as Referee
 from pymatgen.core import Element
 
 from matlake.errors import FormulaError
-from matlake.materials.formula import Composition, may_mean, parse_formula
+from matlake.materials.formula import Composition, parse_formula, readings
 
 READ = {
     # hydrates and other compounds of several parts, with a dot of any kind
@@ -22,7 +22,6 @@ READ = {
     "CuSO4⋅5H2O": "CuSO9H10",
     "CuSO4*5H2O": "CuSO9H10",
     "CuSO4 . 5H2O": "CuSO9H10",
-    "CuSO4 · 5 H2O": None,
     "CuSO4.(H2O)5": "CuSO9H10",
     "CuSO4.5(H2O)": "CuSO9H10",
     "MgSO4.7H2O": "MgSO11H14",
@@ -106,7 +105,21 @@ REFUSED = {
     "a short name": ["YBCO", "ITO", "BSCF", "PVDF", "LSMO", "NMC811", "KNN", "BFO", "UNKNOWN", "IN718", "SS316"],
     "a phase or alloy": ["Bi2223", "Ti64", "Y123", "Al6061", "P91", "Ti6Al4V", "Ti-6Al-4V", "6061Al"],
     "a zero for O": ["H20", "Ti02", "Fe203", "Al203", "LiCo02", "MgAl204", "Ca(0H)2", "CuSO4·5H20", "YBa2Cu307", "Cu0"],
-    "capitals": ["NACL", "TIO2", "SNO2", "LICOO2", "PBO", "INP", "CUO", "NIO", "SIO2", "CO3O4", "CO(OH)2", "SN", "COF2"],
+    "capitals": [
+        "NACL",
+        "TIO2",
+        "SNO2",
+        "LICOO2",
+        "PBO",
+        "INP",
+        "CUO",
+        "NIO",
+        "SIO2",
+        "CO3O4",
+        "CO(OH)2",
+        "SN",
+        "COF2",
+    ],
     "a capital too many": ["LiCOO2", "BaSNO3", "LiNIO2", "NaCI", "MgCI2"],
     "small letters": ["nacl", "tio2", "none"],
     "tritium or a transition metal": ["T", "T2O", "LiTO2"],
@@ -185,14 +198,20 @@ def test_formulas_of_databases_are_read_but_for_those_listed(
             parse_formula(formula)
         except FormulaError:
             refused.add(formula)
-    assert refused == DIFFERENCES.get(name, set())
-    assert all(may_mean(formula, by_pymatgen(formula)) for formula in refused)
+    damaged = {"2-Feb", "3-Feb"}  # FeB2 and FeB3 after a spreadsheet
+    assert refused - damaged == DIFFERENCES.get(name, set())
+    assert all(readings(formula) == [by_pymatgen(formula)] for formula in refused - damaged)
 
 
 def test_a_structure_settles_a_formula_with_two_readings() -> None:
-    boron, tin = parse_formula("B"), parse_formula("Sn")
-    assert may_mean("B48", boron)
-    assert not may_mean("B48", tin)
-    assert may_mean("TiO2", parse_formula("Ti2O4"))
-    assert not may_mean("(" * 2000, boron)
-    assert not may_mean("?", boron)
+    assert readings("B48") == readings("B") == [parse_formula("B")]
+    assert readings("KBOFN") == [parse_formula("K1B1O1F1N1")]
+    assert readings("TiO2") == [parse_formula("Ti2O4")]
+    assert readings("(" * 2000) == readings("?") == []
+
+
+@pytest.mark.parametrize(("amounts", "formula"), [("SN", "S1N1"), ("YBCO", "Y1B1C1O1"), ("CO", "CO"), ("BN", "BN")])
+def test_a_formula_that_is_written_has_one_reading(amounts: str, formula: str) -> None:
+    composition = by_pymatgen(amounts)
+    assert composition.reduced_formula == formula
+    assert parse_formula(formula) == composition

@@ -16,7 +16,7 @@ from matlake.store.importing.readers.xyz_files import is_xyz, open_xyz
 _ENDINGS: Final = ".csv .tsv .txt .parquet .json .jsonl .cif .vasp .xyz .extxyz .db .zip .tar .tar.gz .tar.bz2 .tar.xz"
 
 
-def open_source(path: Path, *, structure_column: str | None = None, max_atoms: int = MAX_ATOMS) -> Source:
+def open_source(path: str | Path, *, structure_column: str | None = None, max_atoms: int = MAX_ATOMS) -> Source:
     """Open anything that can be imported.
 
     Args:
@@ -28,6 +28,7 @@ def open_source(path: Path, *, structure_column: str | None = None, max_atoms: i
     Raises:
         SourceError: It is not there, empty, of an unknown kind, damaged, or holds no rows.
     """
+    path = Path(path)
     if structure_column is not None and not (is_table(path) or is_json(path)):
         raise SourceError(
             f"{path} has no columns", Hint("leave structure_column out", cli="leave --structure-column out")
