@@ -17,9 +17,7 @@ def as_list(given: Any) -> list[Any]:
     if isinstance(given, str | bytes | os.PathLike):
         return [given]
     if isinstance(given, Mapping) or hasattr(given, "columns"):
-        raise MatlakeError(
-            f"a {type(given).__name__} where a list should be", "give one column of it, as table['formula']"
-        )
+        raise MatlakeError(f"a {type(given).__name__} where a list should be", "give one column: table['formula']")
     if not isinstance(given, Iterable) or getattr(given, "ndim", 1) != 1:
         raise MatlakeError(f"a {type(given).__name__} where a list should be", "give a list, or one value as text")
     return list(given.to_pylist() if hasattr(given, "to_pylist") else given)  # an Arrow array iterates over scalars

@@ -16,8 +16,8 @@ _STATES: Final = {
         entry.strip().partition(" ")
         for entry in (
             "H -1 1; Li 1; Be 2; B 3; C 2 4; N -3 3 5; O -2; F -1; Na 1; Mg 2; Al 3; Si 4; P -3 3 5; S -2 4 6; "
-            "Cl -1 5 7; K 1; Ca 2; Sc 3; Ti 3 4; V 3 4 5; Cr 2 3 6; Mn 2 3 4 7; Fe 2 3; Co 2 3 4; Ni 2 3; Cu 1 2; Zn 2; "
-            "Ga 3; Ge 2 4; As -3 3 5; Se -2 4 6; Br -1 5; Rb 1; Sr 2; Y 3; Zr 4; Nb 4 5; Mo 4 6; Tc 4 7; Ru 3 4; "
+            "Cl -1 5 7; K 1; Ca 2; Sc 3; Ti 3 4; V 3 4 5; Cr 2 3 6; Mn 2 3 4 7; Fe 2 3; Co 2 3 4; Ni 2 3; Cu 1 2; "
+            "Zn 2; Ga 3; Ge 2 4; As -3 3 5; Se -2 4 6; Br -1 5; Rb 1; Sr 2; Y 3; Zr 4; Nb 4 5; Mo 4 6; Tc 4 7; Ru 3 4; "
             "Rh 3; Pd 2 4; Ag 1; Cd 2; In 1 3; Sn 2 4; Sb -3 3 5; Te -2 4 6; I -1 5 7; Xe 2 4 6; Cs 1; Ba 2; La 3; "
             "Ce 3 4; Pr 3 4; Nd 3; Pm 3; Sm 2 3; Eu 2 3; Gd 3; Tb 3 4; Dy 3; Ho 3; Er 3; Tm 3; Yb 2 3; Lu 3; Hf 4; "
             "Ta 5; W 4 6; Re 4 7; Os 4 8; Ir 3 4; Pt 2 4; Au 1 3; Hg 1 2; Tl 1 3; Pb 2 4; Bi 3 5; Po 2 4; Ra 2; "

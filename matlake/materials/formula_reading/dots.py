@@ -93,7 +93,7 @@ def _places(formula: str, text: str) -> tuple[list[int], list[int]]:
 
 
 def _hydrate(formula: str, place: int, decimal: list[str], separate: list[str], both: FormulaError) -> list[str]:
-    """Decide on ``CuSO4.5H2O``: water of crystallisation, unless the decimal makes sense (``VO2.5H2O`` is V2O5, too)."""
+    """Decide on ``CuSO4.5H2O``: water, unless the decimal makes sense, too (``VO2.5H2O`` has V2O5)."""
     before = formula[:place]
     integer = re.search(r"\d*$", before, re.ASCII)
     count = re.match(r"\d*", formula[place + 1 :], re.ASCII)
@@ -123,10 +123,8 @@ def _balanced(part: str) -> bool:
 
 
 def _cut(formula: str, places: list[int]) -> list[str]:
-    ends = sorted(places)
-    return [
-        formula[start:end] for start, end in zip([0, *(end + 1 for end in ends)], [*ends, len(formula)], strict=True)
-    ]
+    starts, ends = [0, *(place + 1 for place in sorted(places))], [*sorted(places), len(formula)]
+    return [formula[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 def _dots(text: str) -> FormulaError:

@@ -34,9 +34,9 @@ _MIXTURES: Final = "/:,;%&|@~=<>"
 
 
 def plain_text(text: str) -> str:
-    """Return a formula without markup and blanks, its parts separated by ``SEPARATOR``.
+    r"""Return a formula without markup and blanks, its parts separated by ``SEPARATOR``.
 
-    Read are ``TiO$_2$``, ``TiO$_{2}$``, ``\\ce{TiO2}``, ``TiO<sub>2</sub>``, ``TiO₂``; ``·``, ``•``, ``*`` and a dot
+    Read are ``TiO$_2$``, ``TiO$_{2}$``, ``\ce{TiO2}``, ``TiO<sub>2</sub>``, ``TiO₂``; ``·``, ``•``, ``*`` and a dot
     beside a blank as separators; blanks between elements (``Ba Ti O3``).
 
     Raises:

@@ -149,7 +149,10 @@ def _species_of_comment(comment: str, counts: list[int]) -> list[int]:
 
 def _species_behind(line: str, *, selective: bool) -> int | None:
     """Return the species behind a position, after the flags of selective dynamics; None where there is none."""
-    words = line.replace("!", " ").replace("#", " ").split()[3:]
+    rest = line.split(None, 3)[3:]
+    if not rest:
+        return None
+    words = rest[0].replace("!", " ").replace("#", " ").split()
     if selective or (len(words) >= 3 and _FLAGS.issuperset(words[:3])):  # noqa: PLR2004 - x, y, z
         words = words[3:]
     if not words:

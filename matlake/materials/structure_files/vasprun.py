@@ -38,11 +38,15 @@ def parse_vasprun(data: bytes, *, max_atoms: int = MAX_ATOMS) -> Crystal:
         raise StructureError(f"not a vasprun.xml: {broken or 'no element <modeling>'}")
     if not reader.finished:
         steps = f"it ends after {reader.steps} ionic steps" if broken else "no final structure in it"
-        raise StructureError(f"vasprun.xml of a run that did not finish: {steps}", "give the CONTCAR, or finish the run")
+        raise StructureError(
+            f"vasprun.xml of a run that did not finish: {steps}", "give the CONTCAR, or finish the run"
+        )
     if len(reader.symbols) > max_atoms:
         raise TooManyAtomsError.of(len(reader.symbols), max_atoms)
     try:
-        lattice, positions = ([[float(word) for word in line.split()] for line in reader.final[name]] for name in _ARRAYS)
+        lattice, positions = (
+            [[float(word) for word in line.split()] for line in reader.final[name]] for name in _ARRAYS
+        )
         return make_crystal([atomic_number(one) for one in reader.symbols], lattice, positions, max_atoms=max_atoms)
     except (KeyError, ValueError) as error:
         raise StructureError(f"the final structure cannot be read: {error}") from error

@@ -122,8 +122,8 @@ def predict_structures(
     Args:
         lake: The lake.
         head_name: Name of the head.
-        paths: One path, or several: CIF or POSCAR files, or anything else with structures that can be imported. A structure is called by
-            the path of its file, followed by its id where the file holds several.
+        paths: One path, or several: CIF or POSCAR files, or anything else with structures that can be imported. A
+            structure is called by the path of its file, followed by its id where the file holds several.
 
     Raises:
         MatlakeError: A table or dictionary is given, not a list.

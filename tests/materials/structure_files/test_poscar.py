@@ -46,7 +46,9 @@ DIALECTS = {
     "Windows": PLAIN.replace("\n", "\r\n"),
     "tabs": PLAIN.replace(" ", "\t"),
     "Fortran exponents": PLAIN.replace("4.123", "0.4123D+01").replace("\n1.0\n", "\n1.0d0\n"),
-    "symbols behind alone": PLAIN.replace("Cs Cl\n1 1", "1 1").replace("0 0 0\n", "0 0 0 Cs\n").replace("5\n", "5 Cl\n"),
+    "symbols behind alone": PLAIN.replace("Cs Cl\n1 1", "1 1")
+    .replace("0 0 0\n", "0 0 0 Cs\n")
+    .replace("5\n", "5 Cl\n"),
     "symbols behind flags": PLAIN.replace("Cs Cl\n1 1", "1 1")
     .replace("Direct", "Selective\nDirect")
     .replace("0 0 0\n", "0 0 0 T T T Cs\n")

@@ -18,7 +18,7 @@ def test_the_final_structure_is_read() -> None:
     assert crystal.composition.canonical == "Cl1Cs1"
     assert crystal.numbers.tolist() == [55, 17]
     assert crystal.volume == pytest.approx(64.0)
-    assert parse_vasprun(vasprun().encode() + b"\n<!-- cut") .content_hash == crystal.content_hash
+    assert parse_vasprun(vasprun().encode() + b"\n<!-- cut").content_hash == crystal.content_hash
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="ASE is installed without its test data")

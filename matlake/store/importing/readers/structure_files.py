@@ -32,7 +32,8 @@ def open_files(path: Path, max_atoms: int) -> Source:
     """Look through a folder or archive for structure files, or take a single one.
 
     Ids are the names of the files without ending, with as much of the path as makes them unique. A file named POSCAR,
-    CONTCAR or vasprun.xml has its folder's name, and those of one folder are one material. A CIF with several crystals gives ids NAME-BLOCK.
+    CONTCAR or vasprun.xml has its folder's name, and those of one folder are one material. A CIF with several crystals
+    gives ids NAME-BLOCK.
 
     Args:
         path: File, folder or archive.
