@@ -34,3 +34,22 @@ def pymatgen_dict() -> dict[str, Any]:
     structure = Structure(Lattice.cubic(4.123), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     document: dict[str, Any] = json.loads(structure.to_json())
     return document
+
+
+def vasprun(positions: str = "0.5 0.5 0.5", *, edge: float = 4.0, finished: bool = True) -> str:
+    """Return what VASP writes of a run on CsCl: an ionic step with an edge of 4.2 Å, then the end."""
+
+    def structure(name: str, length: float) -> str:
+        rows = "".join(f"<v> {' '.join(str(length * (i == j)) for j in range(3))} </v>" for i in range(3))
+        return (
+            f'<structure{name}><crystal><varray name="basis">{rows}</varray><i name="volume"> 1.0 </i></crystal>'
+            f'<varray name="positions"><v> 0.0 0.0 0.0 </v><v> {positions} </v></varray></structure>'
+        )
+
+    text = (
+        '<?xml version="1.0" encoding="ISO-8859-1"?>\n<modeling><atominfo><atoms> 2 </atoms><array name="atoms">'
+        '<set><rc><c>Cs</c><c> 1</c></rc><rc><c>Cl</c><c> 2</c></rc></set></array><array name="atomtypes"><set><rc>'
+        "<c> 1</c><c>Cs</c></rc></set></array></atominfo>"
+        f"<calculation>{structure('', 4.2)}</calculation>"
+    )
+    return text + structure(' name="finalpos"', edge) + "</modeling>" if finished else text + "<calculation><struct"

@@ -7,28 +7,20 @@ tests hold the two against each other), and not needed to run.
 
 import hashlib
 import math
-import re
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 
 from matlake.errors import FormulaError
-from matlake.materials.periodic_table import ATOMIC_NUMBER, ELECTRONEGATIVITY, SYMBOLS
+from matlake.materials.formula_reading.dots import split_at_dots
+from matlake.materials.formula_reading.grammar import PLAIN, Amounts, amounts_of, plain_amounts
+from matlake.materials.formula_reading.markup import SEPARATOR, plain_text
+from matlake.materials.formula_reading.two_readings import refuse_second_readings
+from matlake.materials.periodic_table import ELECTRONEGATIVITY, SYMBOLS
 
 MAX_LENGTH = 1000
 """Longest formula read; far above any real one, and it bounds the work on hostile input."""
 
-_PLAIN = re.compile(r"(?:[A-Z][a-z]?(?:\d+(?:\.\d*)?|\.\d+)?)+")
-_PLAIN_PART = re.compile(r"([A-Z][a-z]?)([\d.]*)")
-_HYDRATE_DOT = re.compile(r"[·•⋅∙*]")
-_AMOUNT = r"(?:\d+\.?\d*|\.\d+)"
-_LEADING = re.compile(_AMOUNT, re.ASCII)
-_TOKEN = re.compile(
-    rf"(?P<opening>[(\[{{])|(?:(?P<symbol>[A-Z][a-z]*)|[)\]}}])(?P<amount>{_AMOUNT}(?:e\d+)?)?", re.ASCII
-)
-_CHARGE = re.compile(r"[+\u2212\u207a\u207b-]")
-_LARGEST = 1e300
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_LARGEST_RATIO = 10**12
 _WRITTEN = {z: value for z, value in enumerate(ELECTRONEGATIVITY, start=1) if math.isfinite(value)}
 
 
@@ -54,9 +46,17 @@ class Composition:
 
     @cached_property
     def reduced_formula(self) -> str:
-        """As chemists write it, metals first (``TiO2``): by electronegativity, elements without one last."""
+        """As chemists write it, metals first (``TiO2``): by electronegativity, elements without one last.
+
+        Every amount is written where the formula would have a second reading without (``S1N1``, tin otherwise).
+        """
         ordered = sorted(self.amounts, key=lambda part: (_WRITTEN.get(part[0], math.inf), SYMBOLS[part[0] - 1]))
-        return "".join([f"{SYMBOLS[z - 1]}{amount if amount > 1 else ''}" for z, amount in ordered])
+        short = "".join([f"{SYMBOLS[z - 1]}{amount if amount > 1 else ''}" for z, amount in ordered])
+        try:
+            refuse_second_readings(short, dict(self.amounts), short)
+        except FormulaError:
+            return "".join([f"{SYMBOLS[z - 1]}{amount}" for z, amount in ordered])
+        return short
 
     @property
     def fractions(self) -> list[float]:
@@ -73,107 +73,64 @@ class Composition:
 def parse_formula(text: object) -> Composition:
     """Read a chemical formula.
 
-    Nested brackets, decimals (``Ga0.3In0.7As``), hydrates (``CuSO4·5H2O``, also with ``*`` or ``•``) and
-    subscript digits are read. The three kinds of brackets mean the same. ``D`` and ``T`` are hydrogen:
-    isotopes have no fractions of their own.
+    Nested brackets, decimals (``Ga0.3In0.7As``), hydrates (``CuSO4·5H2O``, also with ``.``, ``*`` or ``•``), subscripts
+    (``TiO₂``, ``TiO$_2$``, ``TiO<sub>2</sub>``) and blanks between elements are read. The three kinds of brackets mean
+    the same. ``D`` is hydrogen: isotopes have no fractions of their own. Text with two readings is refused.
 
     Args:
         text: A formula. Anything but a string, such as the NaN of an empty table cell, is an error.
 
     Raises:
-        FormulaError: Empty, charged, negative or zero amounts, unbalanced brackets, an unknown symbol.
+        FormulaError: Empty, charged, negative or zero amounts, unbalanced brackets, an unknown symbol, two readings.
     """
-    if not isinstance(text, str) or not text.strip():
-        raise FormulaError("empty formula", "give each row a chemical formula such as TiO2")
+    if not isinstance(text, str):
+        raise _not_text(text)
+    if not text.strip():
+        raise _empty()
     if len(text) > MAX_LENGTH:
         raise FormulaError(f"formula of {len(text):,} characters starting {text[:20]!r}: longer than {MAX_LENGTH:,}")
-    formula = text if text.isascii() and text.isalnum() else "".join(text.translate(_SUBSCRIPTS).split())
-    if _PLAIN.fullmatch(formula):
-        return _composition(_plain_amounts(formula, text), text)
-    if _CHARGE.search(formula):
-        raise FormulaError(
-            f"charge, sign or range in formula {text!r}", "give the neutral composition: NaCl rather than Na+"
-        )
-    total: dict[int, Fraction] = {}
-    for part in _HYDRATE_DOT.split(formula):
-        leading = _LEADING.match(part)
-        factor = Fraction(leading.group()) if leading else Fraction(1)
-        _add(total, _bracketed_amounts(part[leading.end() if leading else 0 :], text), factor)
-    if max(total.values()) > _LARGEST:
-        raise FormulaError(f"amount out of range in formula {text!r}")
+    if PLAIN.fullmatch(text) and "." not in text:
+        amounts = plain_amounts(text, text)
+        refuse_second_readings(text, amounts, text)
+        return _composition(amounts, text)
+    total: Amounts = {}
+    for piece in plain_text(text).split(SEPARATOR):
+        for part in split_at_dots(piece, text):
+            amounts = amounts_of(part, text)
+            refuse_second_readings(part, amounts, text)
+            for z, amount in amounts.items():
+                total[z] = total.get(z, 0) + amount
     return _composition(total, text)
 
 
-def _atomic_number(symbol: str, text: object) -> int:
-    z = ATOMIC_NUMBER.get(symbol) or (1 if symbol in ("D", "T") else None)
-    if z is None:
-        raise FormulaError(f"unknown element {symbol!r} in formula {text!r}")
-    return z
+def _empty() -> FormulaError:
+    return FormulaError("empty formula", "give each row a chemical formula such as TiO2")
 
 
-def _plain_amounts(formula: str, text: str) -> dict[int, int | Fraction]:
-    """Read a formula without brackets and dots, as nearly all in the databases are: 20 times pymatgen's speed."""
-    amounts: dict[int, int | Fraction] = {}
-    for symbol, number in _PLAIN_PART.findall(formula):
-        z = _atomic_number(symbol, text)
-        amount = 1 if not number else int(number) if number.isdigit() else Fraction(number)
-        if not amount:
-            raise _zero_amount(text)
-        amounts[z] = amounts.get(z, 0) + amount
-    return amounts
+def _not_text(given: object) -> FormulaError:
+    if given is None or (isinstance(given, float) and math.isnan(given)):
+        return _empty()
+    return FormulaError(f"a formula should be text, not {type(given).__name__}", "give text such as 'TiO2'")
 
 
-def _bracketed_amounts(part: str, text: str) -> dict[int, Fraction]:
-    """Read a formula with brackets: ``K4[Fe(CN)6]``."""
-    levels: list[dict[int, Fraction]] = [{}]
-    position = 0
-    while token := _TOKEN.match(part, position):
-        position = token.end()
-        amount = _amount(token["amount"], text)
-        if token["opening"]:
-            levels.append({})
-        elif token["symbol"]:
-            _add(levels[-1], {_atomic_number(token["symbol"], text): Fraction(1)}, amount)
-        elif len(levels) > 1 and levels[-1]:
-            inner = levels.pop()
-            _add(levels[-1], inner, amount)
-        else:
-            raise _unreadable(text)
-    if position < len(part) or len(levels) > 1 or not levels[0]:
-        raise _unreadable(text)
-    return levels[0]
+def readings(text: str) -> list[Composition]:
+    """Return what a formula may mean: its one reading, or where it is refused, what is written symbol by symbol.
+
+    For text that something else settles, such as a structure (``B48``, ``SN``). Empty where nothing can be read.
+    """
+    try:
+        return [parse_formula(text)]
+    except FormulaError:
+        try:
+            return [_composition(amounts_of(text.strip(), text), text)] if len(text) <= MAX_LENGTH else []
+        except FormulaError:
+            return []
 
 
-def _unreadable(text: str) -> FormulaError:
-    return FormulaError(f"cannot read formula {text!r}", "write it like Ca(OH)2 or CuSO4·5H2O; check the brackets")
-
-
-def _zero_amount(text: str) -> FormulaError:
-    return FormulaError(f"zero amount in formula {text!r}", "leave the element out")
-
-
-def _amount(written: str | None, text: str) -> Fraction:
-    if written is None:
-        return Fraction(1)
-    if float(written) > _LARGEST:  # before it is written out: 1e999999999 has as many digits
-        raise FormulaError(f"amount out of range in formula {text!r}")
-    if not float(written):
-        raise _zero_amount(text)
-    return Fraction(written)
-
-
-def _add(total: dict[int, Fraction], amounts: dict[int, Fraction], factor: Fraction) -> None:
-    """Add a multiple of some amounts to others, exactly."""
-    for z, amount in amounts.items():
-        total[z] = total.get(z, Fraction(0)) + factor * amount
-
-
-def _composition(amounts: dict[int, int | Fraction] | dict[int, Fraction], text: str) -> Composition:
-    if not amounts:
-        raise FormulaError(f"no element in formula {text!r}")
-    if not all(amounts.values()):
-        raise _zero_amount(text)
+def _composition(amounts: Amounts, text: str) -> Composition:
     scale = math.lcm(*[amount.denominator for amount in amounts.values()])
-    whole = amounts if scale == 1 else {z: amount * scale for z, amount in amounts.items()}
-    divisor = math.gcd(*[int(amount) for amount in whole.values()])
-    return Composition(tuple([(z, int(amount) // divisor) for z, amount in sorted(whole.items())]))
+    whole = [int(amount * scale) for amount in amounts.values()] if scale > 1 else [*map(int, amounts.values())]
+    divisor = math.gcd(*whole)
+    if max(whole) > _LARGEST_RATIO * min(whole):
+        raise FormulaError(f"amount out of range in formula {text!r}")
+    return Composition(tuple(sorted(zip(amounts, [amount // divisor for amount in whole], strict=True))))

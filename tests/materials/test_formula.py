@@ -61,7 +61,6 @@ def test_elements_are_the_86_of_elemnet_in_order_of_atomic_number() -> None:
         ("Fe₂O₃", "O3Fe2"),
         (" Na Cl ", "Na1Cl1"),
         ("D2O", "H2O1"),
-        ("T2O", "H2O1"),
     ],
 )
 def test_formula_is_read_exactly(formula: str, canonical: str) -> None:
@@ -75,7 +74,7 @@ def test_formula_is_read_exactly(formula: str, canonical: str) -> None:
         ("   ", "empty"),
         (None, "empty"),
         (math.nan, "empty"),
-        (12, "empty"),
+        (12, "should be text, not int"),
         ("Na+", "charge"),
         ("SO4--", "charge"),
         ("Na-1Cl", "charge"),
@@ -150,7 +149,19 @@ def bracketed(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.lists(st.one_of(atoms, group), min_size=1, max_size=3).map("".join)
 
 
-groups = bracketed(bracketed(st.lists(atoms, min_size=1, max_size=3).map("".join)))
+def has_one_reading(formula: str) -> bool:
+    return refusal(formula) is None
+
+
+def refusal(formula: str) -> FormulaError | None:
+    try:
+        parse_formula(formula)
+    except FormulaError as refused:
+        return refused
+    return None
+
+
+groups = bracketed(bracketed(st.lists(atoms, min_size=1, max_size=3).map("".join))).filter(has_one_reading)
 
 
 @given(groups)
@@ -160,9 +171,7 @@ def test_fractions_agree_with_pymatgen_on_random_formulas(formula: str) -> None:
     )
 
 
-pieces = st.sampled_from(
-    ["H", "He", "O", "Na", "Uue", "Q", "(", ")", "[", "]", "{", "}", "2", "0", ".5", "1.", "e3", "e"]
-)
+pieces = st.sampled_from("H He O Na Uue Q Co C S N ( ) [ ] { } 2 0 .5 1. e3 e".split())
 
 
 @settings(max_examples=1000, derandomize=True)
@@ -174,16 +183,18 @@ pieces = st.sampled_from(
 @example("(())2")
 @example("H(O)2.5.3")
 @example("H0H.5")
-def test_what_pymatgen_reads_is_read_and_what_it_refuses_is_refused(text: str) -> None:
-    assume(re.search(r"[^A-Za-z0-9]", text))
+@example("SNO2")
+@example("COS2.5")
+def test_what_is_accepted_is_read_as_pymatgen_reads_it(text: str) -> None:
     amounts = amounts_by_pymatgen(text)
-    if amounts is None:
-        with pytest.raises(FormulaError):
-            parse_formula(text)
-    else:
-        ours = dict(parse_formula(text).amounts)
-        total, whole = sum(amounts.values()), sum(ours.values())
-        assert {z: n / whole for z, n in ours.items()} == pytest.approx({z: n / total for z, n in amounts.items()})
+    if refused := refusal(text):  # docs/import.md, section "Formulas"
+        assert amounts is None or refused.hint
+        return
+    ours = dict(parse_formula(text).amounts)
+    if amounts is None or "." in text:  # a dot before a letter separates, which pymatgen does not know
+        return
+    total, whole = sum(amounts.values()), sum(ours.values())
+    assert {z: n / whole for z, n in ours.items()} == pytest.approx({z: n / total for z, n in amounts.items()})
 
 
 def amounts_by_pymatgen(text: str) -> dict[int, float] | None:
@@ -206,7 +217,17 @@ def test_amounts_are_exact_however_deep_the_brackets() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["(H)1e999999999O", "(" * 1000, "(" * 499 + "H" + ")" * 499, "(H" * 300 + ")9e99" * 100, "((H)1e299)1e299O"],
+    [
+        "(H)1e999999999O",
+        "(" + "H.5" * 300 + ")",
+        "HO2.5" * 190,
+        "COSNCSPBI" * 100,
+        "CO.5" * 240,
+        "(" * 1000,
+        "(" * 499 + "H" + ")" * 499,
+        "(H" * 300 + ")9e99" * 100,
+        "((H)1e299)1e299O",
+    ],
 )
 def test_a_hostile_formula_is_settled_at_once(text: str) -> None:
     start = time.perf_counter()
@@ -227,7 +248,8 @@ def test_columns_of_a_dataset_give_the_same_fractions(formulas: list[str]) -> No
 
 @given(groups, st.integers(2, 9))
 def test_multiples_of_a_formula_are_one_content(formula: str, factor: int) -> None:
-    assert parse_formula(f"({formula}){factor}") == parse_formula(f"({formula})1")
+    assume(has_one_reading(f"({formula}){factor}"))
+    assert parse_formula(f"({formula}){factor}") == parse_formula(formula)
 
 
 @pytest.mark.filterwarnings("ignore:No Pauling electronegativity")
@@ -235,8 +257,8 @@ def test_multiples_of_a_formula_are_one_content(formula: str, factor: int) -> No
 def test_formulas_are_written_in_the_order_of_pymatgen(formula: str) -> None:
     composition = parse_formula(formula)
     written = Referee(composition.canonical).formula.split()
-    assert composition.reduced_formula == "".join(re.sub(r"(?<=[A-Za-z])1$", "", part) for part in written)
-    assert parse_formula(composition.reduced_formula) == composition
+    short = "".join(re.sub(r"(?<=[A-Za-z])1$", "", part) for part in written)
+    assert composition.reduced_formula == (short if has_one_reading(short) else "".join(written))
 
 
 @given(st.text(max_size=30))

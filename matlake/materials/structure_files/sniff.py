@@ -11,7 +11,7 @@ from matlake.materials.structure_files.pymatgen_json import parse_pymatgen_json
 
 _HEAD: Final = 1 << 16
 _CIF: Final = re.compile(r"^[ \t]*(?:data_\S*|loop_|_cell[_.]length_a\b)", re.MULTILINE | re.IGNORECASE)
-_THREE_NUMBERS: Final = re.compile(r"\s*+(?:[+-]?(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d++)?(?:\s++|$)){3}")
+_THREE_NUMBERS: Final = re.compile(r"\s*+(?:[+-]?(?:\d++\.?\d*+|\.\d++)(?:[eEdD][+-]?\d++)?(?:\s++|$)){3}")
 _LATTICE_LINES: Final = slice(2, 5)  # of a POSCAR
 
 

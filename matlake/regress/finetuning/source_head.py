@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matlake.encoders.session import read_audited
 from matlake.errors import HeadError, Hint, MatlakeError
-from matlake.materials.formula import parse_formula
+from matlake.materials.formula import readings
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.card_files import CARD_FILE, read_card
@@ -103,7 +103,7 @@ def find_past(lake: Lake, card: HeadCard) -> Past:
     if rows is not None:
         return Past(rows, frozenset(rows.matrix.groups[rows.held_out.train].tolist()))
     formulas = reference.formula.tolist() if reference else []
-    return Past(None, frozenset(parse_formula(formula).content_hash for formula in formulas))
+    return Past(None, frozenset(one.content_hash for formula in formulas for one in readings(formula)))
 
 
 def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> SourceRows | None:

@@ -24,6 +24,7 @@ from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemb
 from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS, residuals_of
 from matlake.regress.uncertainty.fit_reference import choose_reference
+from matlake.sequences import as_list
 from matlake.store.lake import Lake
 
 _RANDOM: Final = "random"
@@ -56,6 +57,10 @@ class TrainRequest:
     seed: int = 0
     budget: Budget = field(default_factory=Budget)
     adversarial: str | None = None
+
+    def __post_init__(self) -> None:
+        """Take one feature as text for a list of one."""
+        object.__setattr__(self, "features", as_list(self.features))
 
 
 def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> TrainResult:

@@ -1,6 +1,7 @@
 """Prediction for a few formulas or structure files."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ from matlake.errors import SourceError
 from matlake.regress.prediction.opened_head import OpenedHead, open_head
 from matlake.regress.prediction.results import Failure, Prediction
 from matlake.regress.uncertainty.applicability import FARTHEST
+from matlake.sequences import as_list
 from matlake.store.lake import Lake
 from matlake.text_tables import Column, Line, TextTable
 
@@ -89,28 +91,42 @@ def failure_lines(failed: list[Failure], count: int) -> list[str]:
     return [f"{count:,} without a prediction", *shown, *(["  …"] if len(failed) < count else [])]
 
 
-def predict(lake: Lake, head_name: str, formulas: Sequence[str]) -> Predictions:
+def predict(lake: Lake, head_name: str, formulas: str | Iterable[str]) -> Predictions:
     """Predict for a few formulas; one that cannot be read does not stop the others.
 
+    Args:
+        lake: The lake.
+        head_name: Name of the head.
+        formulas: One formula, or several: a list, a Series, a generator.
+
     Raises:
+        MatlakeError: A table or dictionary is given, not a list.
         HeadError: See ``open_head``; or the head needs crystals.
         EncoderError: Likewise.
         MissingExtraError: Likewise.
     """
+    given = as_list(formulas)
     head = open_head(lake, head_name)
-    return collect(head, head.predict(formulas).results(formulas))
+    return collect(head, head.predict(given).results(_name(formula) for formula in given))
 
 
-def predict_structures(lake: Lake, head_name: str, paths: Sequence[Path]) -> Predictions:
+def _name(given: object) -> str | None:
+    return None if given is None else str(given)
+
+
+def predict_structures(
+    lake: Lake, head_name: str, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+) -> Predictions:
     """Predict for structure files; one that cannot be read does not stop the others.
 
     Args:
         lake: The lake.
         head_name: Name of the head.
-        paths: CIF or POSCAR files, or anything else with structures that can be imported. A structure is called by
-            the path of its file, followed by its id where the file holds several.
+        paths: One path, or several: CIF or POSCAR files, or anything else with structures that can be imported. A
+            structure is called by the path of its file, followed by its id where the file holds several.
 
     Raises:
+        MatlakeError: A table or dictionary is given, not a list.
         HeadError: See ``open_head``.
         EncoderError: Likewise.
         MissingExtraError: Likewise.
@@ -119,9 +135,15 @@ def predict_structures(lake: Lake, head_name: str, paths: Sequence[Path]) -> Pre
         open_structure_source,  # readers of structures take a second to import
     )
 
+    given = as_list(paths)
     head = open_head(lake, head_name)
     results: list[Prediction | Failure] = []
-    for path in paths:
+    for one_path in given:
+        if not isinstance(one_path, str | os.PathLike):
+            reason = f"a path should be text, not {type(one_path).__name__}"
+            results.append(Failure(len(results), _name(one_path), reason))
+            continue
+        path = Path(one_path)
         try:
             batches = open_structure_source(path).predict(head)
             own = [one for _, names, predicted in batches for one in predicted.results(names)]

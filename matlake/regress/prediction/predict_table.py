@@ -63,7 +63,7 @@ class WrittenPredictions:
 def predict_table(
     lake: Lake,
     head_name: str,
-    path: Path,
+    path: str | Path,
     *,
     formula_column: str | None = None,
     structure_column: str | None = None,
@@ -84,7 +84,7 @@ def predict_table(
         HeadError: See ``open_head``; or the head needs crystals, and there are none.
     """
     head = open_head(lake, head_name)
-    materials = open_table_source(head, path, formula_column, structure_column)
+    materials = open_table_source(head, Path(path), formula_column, structure_column)
     found: list[Prediction | Failure] = []
     for _, names, predicted in materials.predict(head):
         found += predicted.results(names, len(found))
@@ -95,8 +95,8 @@ def predict_table(
 def predict_to_file(
     lake: Lake,
     head_name: str,
-    path: Path,
-    output: Path,
+    path: str | Path,
+    output: str | Path,
     *,
     formula_column: str | None = None,
     structure_column: str | None = None,
@@ -121,10 +121,11 @@ def predict_to_file(
         SourceError: The file or its column of formulas or structures is not there, or the output's ending is unknown.
         HeadError: See ``open_head``; or the head needs crystals, and there are none.
     """
+    output = Path(output)
     lake.check_output(output)
     head = open_head(lake, head_name)
     card = head.head.card
-    materials = open_table_source(head, path, formula_column, structure_column)
+    materials = open_table_source(head, Path(path), formula_column, structure_column)
     source = materials.source
     schema = _output_schema(source, head.head)
     part = output.with_name(f".{output.name}.part")

@@ -7,7 +7,7 @@ flight; the next run finds what is missing. Memory is bounded by the shards in f
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from matlake.encoders.card import InputKind
 from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
+from matlake.sequences import as_list
 from matlake.store import delta
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.embedding.encoding import NOT_FINITE, Encoded, by_inputs, encode, prepare
@@ -76,7 +77,7 @@ class _File:
 
 def embed(
     lake: Lake,
-    features: list[str],
+    features: str | Iterable[str],
     *,
     dataset: str | None = None,
     where: str | None = None,
@@ -91,7 +92,7 @@ def embed(
 
     Args:
         lake: The lake; an encoder used for the first time is copied into it.
-        features: ``NAME`` or ``NAME@LAYER``, each; one that is named twice counts once.
+        features: ``NAME`` or ``NAME@LAYER``, one or several; one that is named twice counts once.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         device: ``cpu`` or ``cuda``.
@@ -106,7 +107,7 @@ def embed(
     """
     started = time.monotonic()
     files = _files(lake, dataset)
-    targets, opened = _open(lake, features, device)
+    targets, opened = _open(lake, as_list(features), device)
     with closing(opened) as pending:
         run = _Run(targets, pending, len(targets) * sum(file.part.rows for file in files), progress)
         if device == "cpu":

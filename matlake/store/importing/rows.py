@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from matlake.errors import FormulaError, StructureError
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
-from matlake.materials.formula import Composition, parse_formula
+from matlake.materials.formula import Composition, parse_formula, readings
 from matlake.store.importing.readers import BadLine, Batch, UnreadCell
 
 CORE_SCHEMA: Final = pa.schema(
@@ -195,11 +195,8 @@ class RowBuilder:
         """Return the formula as given where it is that of the structure."""
         if given is None:
             return composition.reduced_formula
-        try:
-            if parse_formula(given) == composition:
-                return given
-        except FormulaError:
-            pass
+        if composition in readings(given):
+            return given
         if not self._mismatches:
             self._first_mismatch = f"{name or ''} has {given!r}, its structure {composition.reduced_formula}"
         self._mismatches += 1

@@ -47,7 +47,7 @@ class SearchRequest:
     k: int = 10
     material_id: str | None = None
     formula: str | None = None
-    structure: Path | None = None
+    structure: str | Path | None = None
     dataset: str | None = None
     where: str | None = None
 
@@ -122,7 +122,7 @@ def formula_vector(encoder: Encoder, layer: str, formula: str) -> NDArray[np.flo
     return _encode_one(encoder, layer, parse_formula(formula), FormulaError)
 
 
-def structure_vector(encoder: Encoder, layer: str, path: Path) -> NDArray[np.float32]:
+def structure_vector(encoder: Encoder, layer: str, path: str | Path) -> NDArray[np.float32]:
     """Return the vector of the structure in a file, float32 [1, d]; of its composition where the encoder takes those.
 
     Raises:
@@ -142,7 +142,7 @@ def _encode_one(
     return encoder.encode(columns, layer)
 
 
-def _read_one(path: Path) -> Crystal:
+def _read_one(path: str | Path) -> Crystal:
     from matlake.store.importing.readers import open_source  # readers of structures take a second to import
 
     source = open_source(path)

@@ -15,6 +15,7 @@ from matlake.regress.heads.card import check_name
 from matlake.regress.regressors import named_model
 from matlake.regress.splits import Split, parse_split
 from matlake.regress.uncertainty.applicability import FEW
+from matlake.sequences import as_list
 from matlake.studies.extrapolation.leakage import LABELS, POLICIES
 
 MEAN: Final = "mean"
@@ -156,6 +157,12 @@ class ExtrapolationRequest:
     policy: str = LABELS
     name: str = "extrapolation"
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Take one name as text, or one path, for a tuple of one."""
+        for name in ("splits", "models", "networks", "starts", "training_tables"):
+            object.__setattr__(self, name, tuple(as_list(getattr(self, name))))
+        object.__setattr__(self, "features", tuple(tuple(as_list(one)) for one in as_list(self.features)))
 
     def checked_splits(self) -> list[Split]:
         """Return the splits after checking all that can be checked without the lake.

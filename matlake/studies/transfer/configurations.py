@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from matlake.errors import TrainingError
+from matlake.sequences import as_list
 
 BASE: Final = "Base"
 SC_ML_EF: Final = "SC:ML(EF)"
@@ -128,6 +129,11 @@ class TransferRequest:
     curves: bool = True
     seconds: float | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Take one name as text for a tuple of one."""
+        for name in ("targets", "sources", "features"):
+            object.__setattr__(self, name, tuple(as_list(getattr(self, name))))
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,23 @@ DIALECTS = {
     "symbols behind": PLAIN.replace("0 0 0\n", "0 0 0 Cs\n", 1),
     "velocities": PLAIN + "\n0.0 0.0 0.0\n0.1 0.1 0.1\n",
     "Windows": PLAIN.replace("\n", "\r\n"),
+    "tabs": PLAIN.replace(" ", "\t"),
+    "Fortran exponents": PLAIN.replace("4.123", "0.4123D+01").replace("\n1.0\n", "\n1.0d0\n"),
+    "symbols behind alone": PLAIN.replace("Cs Cl\n1 1", "1 1")
+    .replace("0 0 0\n", "0 0 0 Cs\n")
+    .replace("5\n", "5 Cl\n"),
+    "symbols behind flags": PLAIN.replace("Cs Cl\n1 1", "1 1")
+    .replace("Direct", "Selective\nDirect")
+    .replace("0 0 0\n", "0 0 0 T T T Cs\n")
+    .replace("0.5\n", "0.5 F F F Cl\n"),
+    "flags without selective dynamics": PLAIN.replace("0.5\n", "0.5 F F F\n"),
+    "labels behind": PLAIN.replace("0 0 0\n", "0 0 0 ! Cs1\n").replace("0.5\n", "0.5 ! Cl2\n"),
+    "VASP 4 with amounts": PLAIN.replace("CsCl\n", "Cs1 Cl1\n").replace("Cs Cl\n1 1", "1 1"),
+    "wrapped": PLAIN.replace("Cs Cl\n1 1", "Cs\nCl\n1\n1"),
+    "a count of zero": PLAIN.replace("Cs Cl\n1 1", "Cs O Cl\n1 0 1"),
+    "comments": PLAIN.replace("Cs Cl\n1 1", "Cs Cl ! species\n1 1 # counts"),
+    "blank mode": PLAIN.replace("Direct", ""),
+    "one configuration": PLAIN.replace("Direct", "Direct configuration=     1"),
 }
 
 
@@ -80,6 +97,25 @@ def test_what_pymatgen_writes_comes_back(numbers: list[int], seed: int) -> None:
     [
         ("", "0 lines"),
         (PLAIN.replace("1.0", "scale"), "line 2 should hold the scale"),
+        (PLAIN.replace("1.0", "1.0 2.0"), "line 2 should hold the scale"),
+        (PLAIN.replace("1.0", "1.0 -2.0 1.0"), "line 2 should hold the scale"),
+        (PLAIN.replace("Cs Cl\n1 1", "1 1"), "no species: 2 counts"),
+        (PLAIN.replace("CsCl", "O H Fe").replace("Cs Cl\n1 1", "1 1"), "no species: 2 counts"),
+        (PLAIN.replace("CsCl", "Cs2 Cl1").replace("Cs Cl\n1 1", "1 1"), "no species: 2 counts"),
+        (PLAIN.replace("CsCl", "as in").replace("Cs Cl\n1 1", "1 1"), "no species: 2 counts"),
+        (PLAIN.replace("0 0 0\n", "0 0 0 Cl\n").replace("0.5\n", "0.5 Cs\n"), "line 9 says Cl .* line of species Cs"),
+        (
+            PLAIN.replace("CsCl", "Cs Cl")
+            .replace("Cs Cl\n1 1", "1 1")
+            .replace("0 0 0\n", "0 0 0 Cs\n")
+            .replace("0.5\n", "0.5 Br\n"),
+            "line 9 says Br behind the position, but the comment Cl",
+        ),
+        (PLAIN.replace("Direct\n", ""), "should say Direct or Cartesian"),
+        (PLAIN + "0.25 0.25 0.25\n", "more than 2 lines of positions for 2 atoms"),
+        (2 * PLAIN.replace("Direct", "Direct configuration=     1"), "a trajectory of several configurations"),
+        (PLAIN.replace("Cs Cl\n1 1", "Direct"), "unknown species 'Direct'"),
+        (PLAIN.replace("0 4.123 0", "0 4,123 0"), "line 4 should hold three numbers"),
         (PLAIN.replace("4.123 0 0", "4.123 0"), "line 3 should hold three numbers"),
         (PLAIN.replace("Cs Cl\n1 1", "Cs Cl\n1 one"), "numbers of atoms"),
         (PLAIN.replace("Cs Cl\n1 1", "Cs Cl\n1"), "1 counts but 2 species"),

@@ -1,16 +1,21 @@
 import json
+import math
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
 import matlake
-from matlake.errors import HeadError, SourceError
+from matlake.errors import HeadError, MatlakeError, SourceError
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction import opened_head
 from matlake.regress.prediction.predict import predict
@@ -32,6 +37,47 @@ def test_what_is_no_formula_is_explained_and_stops_nothing(embedded: matlake.Lak
     assert all(one["warnings"] == one["doubts"] for one in document["predictions"])
     assert set(document["predictions"][0]["nearest"][0]) == {"dataset", "material_id", "formula", "value", "distance"}
     assert any("GaN" in line and " eV  [" in line for line in plain_lines(answer.lines()))
+
+
+def test_text_is_one_formula(embedded: matlake.Lake) -> None:
+    assert predict(embedded, "gap", "GaN") == predict(embedded, "gap", ["GaN"])
+    assert predict(embedded, "gap", np.str_("GaN")).predictions == predict(embedded, "gap", ["GaN"]).predictions
+
+
+@pytest.mark.parametrize(
+    "formulas",
+    [
+        ("GaN", "ZnO"),
+        iter(["GaN", "ZnO"]),
+        np.array(["GaN", "ZnO"]),
+        pd.Series(["GaN", "ZnO"]),
+        pa.array(["GaN", "ZnO"]),
+    ],
+    ids=["tuple", "iterator", "array", "Series", "Arrow"],
+)
+def test_formulas_come_as_a_notebook_holds_them(embedded: matlake.Lake, formulas: Any) -> None:
+    assert [p.input for p in predict(embedded, "gap", formulas).predictions] == ["GaN", "ZnO"]
+
+
+def test_what_is_not_text_is_a_failed_row(embedded: matlake.Lake) -> None:
+    answer = predict(embedded, "gap", ["GaN", None, math.nan, b"GaN", Path("GaN"), 12, pd.NA, "NaN"])
+    assert [p.input for p in answer.predictions] == ["GaN", "NaN"]
+    assert [(f.row, f.reason) for f in answer.failed] == [
+        (1, "empty formula"),
+        (2, "empty formula"),
+        (3, "a formula should be text, not bytes"),
+        (4, "a formula should be text, not PosixPath"),
+        (5, "a formula should be text, not int"),
+        (6, "a formula should be text, not NAType"),
+    ]
+    json.dumps(answer.document(), allow_nan=False)
+    assert predict(embedded, "gap", []).predictions == []
+
+
+@pytest.mark.parametrize("given", [{"GaN": 1}, pd.DataFrame({"formula": ["GaN"]}), 12, None, np.array([["GaN"]])])
+def test_what_is_not_a_list_of_formulas_is_refused(embedded: matlake.Lake, given: Any) -> None:
+    with pytest.raises(MatlakeError, match="where a list should be"):
+        predict(embedded, "gap", given)
 
 
 def test_nothing_but_bad_formulas_is_an_answer_too(embedded: matlake.Lake) -> None:

@@ -21,7 +21,7 @@ _SNIFFED: Final = 1 << 16
 
 
 def open_source(
-    path: Path,
+    path: str | Path,
     *,
     structure_column: str | None = None,
     formula_column: str | None = None,
@@ -41,6 +41,7 @@ def open_source(
     Raises:
         SourceError: It is not there, empty, of an unknown kind, damaged, or holds no rows.
     """
+    path = Path(path)
     named = KeyColumns(formula_column, id_column)
     if structure_column is not None and not (is_table(path) or is_json(path)):
         raise SourceError(

@@ -1,4 +1,4 @@
-"""CIF and POSCAR files as a source: one, a folder of them, or an archive."""
+"""CIF files and those of VASP as a source: one, a folder of them, or an archive."""
 
 import re
 from collections import Counter
@@ -14,6 +14,7 @@ from matlake.materials.crystal import Crystal
 from matlake.store.importing.readers.containers import File, files
 from matlake.store.importing.readers.source import Batch, Source, bounded
 from matlake.store.importing.readers.streams import gunzip
+from matlake.store.importing.readers.vasp_runs import Found, is_vasprun, one_each, runs_of
 
 _SUFFIX: Final = re.compile(r"\.(?:cif|vasp|poscar|contcar)(?:\.gz)?$", re.IGNORECASE)
 _VASP_NAME: Final = re.compile(r"(?:POSCAR|CONTCAR)(?:$|[._-])", re.IGNORECASE)
@@ -27,16 +28,17 @@ _KINDS_SHOWN: Final = 5
 
 
 def is_structure_file(name: str) -> bool:
-    """Tell by its name whether a file is a CIF or POSCAR."""
+    """Tell by its name whether a file is a CIF, a POSCAR or a vasprun.xml."""
     last = name.rpartition("/")[2]
-    return bool(_SUFFIX.search(last) or (_VASP_NAME.match(last) and not _OTHER_SUFFIX.search(last)))
+    return bool(_SUFFIX.search(last) or (_VASP_NAME.match(last) and not _OTHER_SUFFIX.search(last)) or is_vasprun(last))
 
 
 def open_files(path: Path, max_atoms: int) -> Source:
     """Look through a folder or archive for structure files, or take a single one.
 
-    Ids are the names of the files without ending, with as much of the path as makes them unique. A file named POSCAR or
-    CONTCAR has its folder's name. A CIF with several crystals gives ids NAME-BLOCK.
+    Ids are the names of the files without ending, with as much of the path as makes them unique. A file named POSCAR,
+    CONTCAR or vasprun.xml has its folder's name, and those of one folder are one material. A CIF with several crystals
+    gives ids NAME-BLOCK.
 
     Args:
         path: File, folder or archive.
@@ -57,25 +59,36 @@ def open_files(path: Path, max_atoms: int) -> Source:
     if not names:
         raise SourceError(
             f"no CIF or POSCAR file in {path}",
-            "endings read: .cif .vasp .poscar .contcar (.gz), names POSCAR… CONTCAR…",
+            "endings read: .cif .vasp .poscar .contcar (.gz), names POSCAR… CONTCAR… vasprun.xml",
         )
-    ids = _ids(names)
-    source = Source(path, _SCHEMA, len(ids), partial(_batches, path, ids, max_atoms))
+    runs = runs_of(names)
+    ids = _ids(list(dict.fromkeys(runs.values())))
+    if path.is_dir() and "POSCAR" in ids and len(ids) == 1:
+        ids["POSCAR"] = path.resolve().name
+    source = Source(path, _SCHEMA, len(ids), partial(_batches, path, runs, ids, max_atoms))
+    several = sum(count > 1 for count in Counter(runs.values()).values())
+    if several:
+        source.notes.append(
+            f"{several:,} VASP runs with several structure files, one material each: the end of vasprun.xml, "
+            "or else CONTCAR, or else POSCAR"
+        )
     if left_out:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in left_out.most_common(_KINDS_SHOWN))
         source.notes.append(f"{left_out.total():,} files that are neither CIF nor POSCAR left out: {kinds}")
     return source
 
 
-def _batches(path: Path, ids: dict[str, str], max_atoms: int) -> Iterator[Batch]:
-    for some, crystals in bounded(_crystals(path, ids, max_atoms)):
+def _batches(path: Path, runs: dict[str, str], ids: dict[str, str], max_atoms: int) -> Iterator[Batch]:
+    for some, crystals in bounded(_crystals(path, runs, ids, max_atoms)):
         yield Batch(pa.RecordBatch.from_pydict({"material_id": some}, schema=_SCHEMA), crystals)
 
 
-def _crystals(path: Path, ids: dict[str, str], max_atoms: int) -> Iterator[tuple[str, Crystal | StructureError]]:
-    for file in files(path, ids.__contains__, content=True):
-        identifier = ids[file.name]
-        found = _read(file, max_atoms)
+def _crystals(
+    path: Path, runs: dict[str, str], ids: dict[str, str], max_atoms: int
+) -> Iterator[tuple[str, Crystal | StructureError]]:
+    read = ((file.name, _read(file, max_atoms)) for file in files(path, runs.__contains__, content=True))
+    for run, found in one_each(read, runs):
+        identifier = ids[run]
         names = [name or str(place) for place, (name, _) in enumerate(found)]
         for name, (_, crystal) in zip(_distinct(names), found, strict=True):
             yield identifier if len(found) == 1 else f"{identifier}-{name}", crystal
@@ -111,21 +124,27 @@ def _without_ending(name: str) -> str:
 
 def _stem(name: str) -> str:
     folder, _, last = name.rpartition("/")
-    if folder and last.removesuffix(".gz").upper() in ("POSCAR", "CONTCAR"):
+    if folder and last.removesuffix(".gz").upper() in ("POSCAR", "CONTCAR", "VASPRUN.XML"):
         last = folder.rpartition("/")[2]
     return _without_ending(last)
 
 
-def _read(file: File, max_atoms: int) -> list[tuple[str, Crystal | StructureError]]:
+def _read(file: File, max_atoms: int) -> Found:
     from matlake.materials.structure_files.cif import read_cif
     from matlake.materials.structure_files.poscar import parse_poscar
     from matlake.materials.structure_files.text import decode
+    from matlake.materials.structure_files.vasprun import parse_vasprun
 
     try:
         if isinstance(file.content, StructureError):
             raise file.content
         compressed = file.name.lower().endswith(".gz")
-        text = decode(gunzip(file.content) if compressed else file.content)
+        content = gunzip(file.content) if compressed else file.content
+        if not content.strip():
+            return []
+        if is_vasprun(file.name):
+            return [("", parse_vasprun(content, max_atoms=max_atoms))]
+        text = decode(content)
         if file.name.lower().removesuffix(".gz").endswith(".cif"):
             return read_cif(text, max_atoms=max_atoms)
         return [("", parse_poscar(text, max_atoms=max_atoms))]

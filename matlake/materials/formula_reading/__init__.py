@@ -1,0 +1,1 @@
+"""How a formula is read: markup, dots, symbols and amounts, and what has two readings."""

@@ -1,0 +1,23 @@
+"""What a notebook holds, as a list: one value, a list, a tuple, a Series, a generator."""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from matlake.errors import MatlakeError
+
+
+def as_list(given: Any) -> list[Any]:
+    """Return a list of what is given; text and a path are one value, not many characters.
+
+    Raises:
+        MatlakeError: It is a table or a dictionary, whose column names or keys would be taken for values, or no
+            sequence at all.
+    """
+    if isinstance(given, str | bytes | os.PathLike):
+        return [given]
+    if isinstance(given, Mapping) or hasattr(given, "columns"):
+        raise MatlakeError(f"a {type(given).__name__} where a list should be", "give one column: table['formula']")
+    if not isinstance(given, Iterable) or getattr(given, "ndim", 1) != 1:
+        raise MatlakeError(f"a {type(given).__name__} where a list should be", "give a list, or one value as text")
+    return list(given.to_pylist() if hasattr(given, "to_pylist") else given)  # an Arrow array iterates over scalars
