@@ -7,7 +7,6 @@ not is split into words in Python.
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from matlake.errors import StructureError
@@ -17,15 +16,6 @@ from matlake.materials.structure_files.text import check_length
 if TYPE_CHECKING:
     from gemmi import cif
 
-_CATEGORIES: Final = (
-    "_atom_site",
-    "_cell",
-    "_chemical_formula",
-    "_space_group_symop",
-    "_space_group",
-    "_symmetry_equiv",
-    "_symmetry",
-)
 _GEOMETRY: Final = re.compile(r"_(cell|atom_site|space_group|symmetry)[_.]", re.IGNORECASE)
 _MOST_BLOCKS: Final = 20_000
 _LENIENT_CHARACTERS: Final = 1 << 18  # a second in Python, and no file of a small crystal is that long
@@ -33,7 +23,7 @@ _LENIENT_CHARACTERS: Final = 1 << 18  # a second in Python, and no file of a sma
 
 @dataclass(frozen=True)
 class Block:
-    """One data block. Tags are those of the core dictionary; the dots of newer dictionaries are put in.
+    """One data block. Tags are those of the core dictionary, also where the file has the dots of newer ones.
 
     Attributes:
         name: Name of the block.
@@ -78,36 +68,44 @@ def read_blocks(text: str) -> list[Block]:
     return [_gemmi_block(block) for block in document]
 
 
-@lru_cache(maxsize=256)
-def _dotted(tag: str) -> str:
-    if "." in tag:
-        return tag
-    category = next(category for category in _CATEGORIES if tag.startswith(category + "_"))
-    return f"{category}.{tag.removeprefix(category + '_')}"
-
-
 def _gemmi_block(block: "cif.Block") -> Block:
-    newer = len(block.find_values("_cell.length_a")) > 0
-    loops: dict[str, list[str]] = {}
+    places: dict[str, tuple[cif.Loop, int]] = {}
+    columns: dict[str, list[str]] = {}
+    indexed = False
+
+    def index() -> None:
+        for item in block:
+            pair: Any = item.pair
+            if pair:
+                columns.setdefault(_plain(pair[0]), [pair[1]])
+            elif (loop := item.loop) is not None:
+                for place, tag in enumerate(loop.tags):
+                    places.setdefault(_plain(tag), (loop, place))
 
     def column(tag: str) -> list[str] | None:
-        tag = (_dotted(tag) if newer else tag).lower()
-        if tag not in loops:
-            found = block.find_values(tag)
-            loop: cif.Loop | None = found.get_loop()
-            if loop is None:
-                return list(found) or None
+        nonlocal indexed
+        if not indexed:
+            index()
+            indexed = True
+        tag = tag.lower()
+        if tag not in columns and tag in places:
+            loop = places[tag][0]
             width, values = loop.width(), loop.values  # all columns at once: one by one takes as long each
-            loops.update({name.lower(): values[place::width] for place, name in enumerate(loop.tags)})
-        return loops[tag]
+            columns.update({_plain(name): values[place::width] for place, name in enumerate(loop.tags)})
+        return columns.get(tag) or None
 
     return Block(block.name, column)
 
 
+def _plain(tag: str) -> str:
+    """Return a tag as the core dictionary has it: newer dictionaries put a dot behind the category."""
+    return tag.lower().replace(".", "_", 1)
+
+
 def _lenient_block(name: str, items: Items) -> Block:
     _refuse_double_tags(name, [tag for tag, _ in items])
-    values = dict(reversed(items))
-    return Block(name, lambda tag: values.get(tag.lower(), values.get(_dotted(tag).lower())))
+    values = {_plain(tag): column for tag, column in reversed(items)}
+    return Block(name, lambda tag: values.get(tag.lower()))
 
 
 def _tags(block: "cif.Block") -> Iterator[str]:
