@@ -27,10 +27,12 @@ class Block:
 
     Attributes:
         name: Name of the block.
+        dotted: Whether it is written with the tags of mmCIF and newer dictionaries.
         column: Returns all values of a tag, quotes included; None where it is not there.
     """
 
     name: str
+    dotted: bool
     column: Callable[[str], list[str] | None]
 
     def value(self, tag: str) -> str | None:
@@ -94,7 +96,7 @@ def _gemmi_block(block: "cif.Block") -> Block:
             columns.update({_plain(name): values[place::width] for place, name in enumerate(loop.tags)})
         return columns.get(tag) or None
 
-    return Block(block.name, column)
+    return Block(block.name, block.find_value("_cell.length_a") is not None, column)
 
 
 def _plain(tag: str) -> str:
@@ -105,7 +107,7 @@ def _plain(tag: str) -> str:
 def _lenient_block(name: str, items: Items) -> Block:
     _refuse_double_tags(name, [tag for tag, _ in items])
     values = {_plain(tag): column for tag, column in reversed(items)}
-    return Block(name, lambda tag: values.get(tag.lower()))
+    return Block(name, any(tag == "_cell.length_a" for tag, _ in items), lambda tag: values.get(tag.lower()))
 
 
 def _tags(block: "cif.Block") -> Iterator[str]:
