@@ -43,6 +43,7 @@ _NOT_READ: Final = {
     "_space_group_symop_ssg_operation_algebraic": "modulated",
     "_space_group_ssg_name": "modulated",
 }
+_WORDS_NOT_READ: Final = ("magn", "moment", "modulation", "wave_vector", "subsystems", "ssg")  # found faster than tags
 
 _THIRD: Final = 1e-4  # relative; coordinates this close to 1/3 or 2/3 are that, as in pymatgen
 _COSINES: Final = {60.0: 0.5, 90.0: 0.0, 120.0: -0.5}  # exact, so that zeros stay zeros
@@ -87,10 +88,12 @@ def read_cif(text: str, *, max_atoms: int = MAX_ATOMS) -> list[tuple[str, Crysta
     """
     blocks = read_blocks(text)
     found: list[tuple[str, Crystal | StructureError]] = []
+    lower = text.lower()
+    unusual = any(word in lower for word in _WORDS_NOT_READ)
     for block in blocks:
         if block.length(FRACTIONAL[0]) or block.length(CARTESIAN[0]):
             try:
-                found.append((block.name, _crystal(block, max_atoms)))
+                found.append((block.name, _crystal(block, max_atoms, unusual=unusual)))
             except StructureError as error:
                 found.append((block.name, error))
     if not found:
@@ -98,14 +101,13 @@ def read_cif(text: str, *, max_atoms: int = MAX_ATOMS) -> list[tuple[str, Crysta
     return found
 
 
-def _crystal(block: Block, max_atoms: int) -> Crystal:
-    for tag, kind in _NOT_READ.items():
+def _crystal(block: Block, max_atoms: int, *, unusual: bool) -> Crystal:
+    for tag, kind in _NOT_READ.items() if unusual else ():
         if block.length(tag):
             raise StructureError(f"a {kind} structure", "give the average cell without magnetic moments")
     lattice = _lattice([_cell_number(block, tag, None) for tag in _LENGTHS], [_cell_number(block, tag, 90.0) for tag in _ANGLES])
     check_lattice(lattice)
-    volume = abs(float(np.linalg.det(lattice)))
-    check_volume(block, volume)
+    check_volume(block, _volume(lattice))
     stated = read_stated(block)
     sites = read_sites(block, lattice, stated.elements, max_atoms)
     numbers, positions = _settled(sites, read_symmetry(block), stated, lattice, max_atoms)
@@ -121,7 +123,7 @@ def _settled(
         StructureError: None agrees, or several that differ, or nothing that is stated can confirm it.
     """
     reason = ""
-    volume = abs(float(np.linalg.det(lattice)))
+    volume = _volume(lattice)
     for tier in symmetry.tiers:
         found: list[Cell] = []
         for operations in tier:
@@ -172,6 +174,11 @@ def _lattice(lengths: list[float], angles: list[float]) -> NDArray[np.float64]:
             [c * beta, c * (alpha - beta * gamma) / sine, c * math.sqrt(height) / sine],
         ]
     )
+
+
+def _volume(lattice: NDArray[np.float64]) -> float:
+    """Return the volume in Å³ of a cell that ``_lattice`` made: its vectors are triangular."""
+    return float(lattice[0, 0] * lattice[1, 1] * lattice[2, 2])
 
 
 def _whole_cell(

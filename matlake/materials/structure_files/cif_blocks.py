@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from gemmi import cif
 
 _GEOMETRY: Final = re.compile(r"_(cell|atom_site|space_group|symmetry)[_.]", re.IGNORECASE)
+_DOTTED: Final = (
+    "_cell.",
+    "_site.",
+    "_group.",
+    "_symop.",
+    "_operation.",
+    "_symmetry.",
+    "_equiv.",
+    "_formula.",
+    "_moment.",
+    "_magn.",
+)
+_SITES: Final = "_atom_site_"
+_POSITIONS: Final = ("_atom_site_fract_", "_atom_site_cartn_")
 _MOST_BLOCKS: Final = 20_000
 _LENIENT_CHARACTERS: Final = 1 << 18  # a second in Python, and no file of a small crystal is that long
 
@@ -27,13 +41,13 @@ class Block:
 
     Attributes:
         name: Name of the block.
-        dotted: Whether it is written with the tags of mmCIF and newer dictionaries.
         column: Returns all values of a tag, quotes included; None where it is not there.
+        mmcif: Whether its tags have dots, as in mmCIF.
     """
 
     name: str
-    dotted: bool
     column: Callable[[str], list[str] | None]
+    mmcif: bool = False
 
     def value(self, tag: str) -> str | None:
         """Return the value of a tag, the first of several, quotes included; None where it is not there."""
@@ -67,47 +81,55 @@ def read_blocks(text: str) -> list[Block]:
             _refuse_double_tags(block.name, _tags(block))
     if not len(document):
         raise StructureError("no data block (data_…): not a CIF")
-    return [_gemmi_block(block) for block in document]
+    dotted = any(category in text for category in _DOTTED)
+    return [_dotted_block(block) if dotted else _plain_block(block) for block in document]
 
 
-def _gemmi_block(block: "cif.Block") -> Block:
-    places: dict[str, tuple[cif.Loop, int]] = {}
-    columns: dict[str, list[str]] = {}
-    indexed = False
-
-    def index() -> None:
-        for item in block:
-            pair: Any = item.pair
-            if pair:
-                columns.setdefault(_plain(pair[0]), [pair[1]])
-            elif (loop := item.loop) is not None:
-                for place, tag in enumerate(loop.tags):
-                    places.setdefault(_plain(tag), (loop, place))
+def _plain_block(block: "cif.Block") -> Block:
+    """Return a block without dotted tags. A tag that is missing costs gemmi less than an index of those that are there."""
+    columns: dict[str, list[str] | None] = {}
+    whole: set[str] = set()  # categories that are there with all their columns
 
     def column(tag: str) -> list[str] | None:
-        nonlocal indexed
-        if not indexed:
-            index()
-            indexed = True
         tag = tag.lower()
-        if tag not in columns and tag in places:
-            loop = places[tag][0]
-            width, values = loop.width(), loop.values  # all columns at once: one by one takes as long each
-            columns.update({_plain(name): values[place::width] for place, name in enumerate(loop.tags)})
-        return columns.get(tag) or None
+        if tag not in columns:
+            if _SITES in whole and tag.startswith(_SITES):
+                return None
+            value = block.find_value(tag)
+            item: Any = block.find_loop_item(tag) if value is None else None
+            columns[tag] = None if value is None else [value]
+            if item is not None:
+                width, values = item.loop.width(), item.loop.values  # all columns at once: one by one takes as long each
+                columns.update({name.lower(): values[place::width] for place, name in enumerate(item.loop.tags)})
+                if tag.startswith(_POSITIONS):
+                    whole.add(_SITES)
+        return columns[tag] or None
 
-    return Block(block.name, block.find_value("_cell.length_a") is not None, column)
+    return Block(block.name, column)
 
 
-def _plain(tag: str) -> str:
-    """Return a tag as the core dictionary has it: newer dictionaries put a dot behind the category."""
-    return tag.lower().replace(".", "_", 1)
+def _dotted_block(block: "cif.Block") -> Block:
+    items: Items = []
+    for item in block:
+        pair: Any = item.pair
+        if pair:
+            items.append((pair[0].lower(), [pair[1]]))
+        elif (loop := item.loop) is not None:
+            width, values = loop.width(), loop.values
+            items += [(tag.lower(), values[place::width]) for place, tag in enumerate(loop.tags)]
+    return _block_of(block.name, items)
+
+
+def _block_of(name: str, items: Items) -> Block:
+    """Return a block of tags that may have the dot which newer dictionaries put behind the category."""
+    values = {tag.replace(".", "_", 1): column for tag, column in reversed(items)}
+    mmcif = any(tag == "_cell.length_a" for tag, _ in items)
+    return Block(name, lambda tag: values.get(tag.lower()) or None, mmcif)
 
 
 def _lenient_block(name: str, items: Items) -> Block:
     _refuse_double_tags(name, [tag for tag, _ in items])
-    values = {_plain(tag): column for tag, column in reversed(items)}
-    return Block(name, any(tag == "_cell.length_a" for tag, _ in items), lambda tag: values.get(tag.lower()))
+    return _block_of(name, items)
 
 
 def _tags(block: "cif.Block") -> Iterator[str]:

@@ -69,7 +69,7 @@ def read_formula(text: str) -> tuple[Formula, ...]:
 
 def states_solvent(text: str) -> bool:
     """Tell whether a formula leaves solvent out in so many words (``[+ solvent]``)."""
-    return bool(_SOLVENT.search(text))
+    return "olvent" in text.lower() and bool(_SOLVENT.search(text))
 
 
 def elements_named(text: str) -> frozenset[int]:

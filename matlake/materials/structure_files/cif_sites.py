@@ -79,22 +79,23 @@ def read_sites(
     count = block.length((CARTESIAN if cartesian else FRACTIONAL)[0])
     if count > max_atoms:
         raise TooManyAtomsError.of(count, max_atoms)
-    loop = _Loop(block, count, None)
-    flags = loop.column("_atom_site_calc_flag")
-    kept = [site for site in range(count) if flags[site].lower() != "dum"] if flags else None
-    labels = _Loop(block, count, kept).column("_atom_site_label")
-    kept = _occupied(_Loop(block, count, kept), labels)
-    loop = _Loop(block, count, kept)
+    loop = _occupied(_without_dummies(_Loop(block, count, None)))
     if not len(loop):
         raise StructureError("no atoms: all sites are dummies or empty")
     positions = _cartesian_positions(loop, lattice) if cartesian else _coordinates(loop, FRACTIONAL)
     _refuse_alternatives(loop)
-    labels = loop.column("_atom_site_label")
     stated = elements is not None
+    labels = loop.column("_atom_site_label")
     readings, ambiguity = _species(loop, labels, elements if stated else _elements_of_types(block), stated=stated)
-    hydrogen = any(1 in reading for reading in readings)
-    _refuse_hydrogen_not_listed(loop, labels, listed=hydrogen, stated=stated)
+    _refuse_hydrogen_not_listed(loop, labels, readings[0], stated=stated)
     return Sites(readings, positions, ambiguity)
+
+
+def _without_dummies(loop: _Loop) -> _Loop:
+    flags = loop.column("_atom_site_calc_flag")
+    if not flags or "dum" not in (kinds := [flag.lower() for flag in flags]):
+        return loop
+    return _Loop(loop.block, loop.count, [site for site, kind in enumerate(kinds) if kind != "dum"])
 
 
 def _coordinates(loop: _Loop, tags: tuple[str, ...]) -> NDArray[np.float64]:
@@ -135,27 +136,30 @@ def _cartesian_positions(loop: _Loop, lattice: NDArray[np.float64]) -> NDArray[n
         fractional: NDArray[np.float64] = (positions - origin) @ np.linalg.inv(matrix).T
         return fractional
     oblique = np.abs(lattice - np.diag(np.diag(lattice))).max() > _SKEWED
-    if oblique and not loop.block.dotted:
+    if oblique and not loop.block.mmcif:
         raise StructureError("Cartesian positions in an oblique cell, with axes that are not given", "give fractions")
     return positions @ np.linalg.inv(lattice)
 
 
-def _occupied(loop: _Loop, labels: list[str] | None) -> list[int] | None:
-    """Return the sites that hold an atom, None for all; those must be occupied fully."""
+def _occupied(loop: _Loop) -> _Loop:
+    """Return the sites that hold an atom; those must be occupied fully."""
     column = loop.column("_atom_site_occupancy")
     if column is None or set(column) <= _FULL:
-        return loop.kept
+        return loop
     present = []
     for place, value in enumerate(column):
         occupancy = 1.0 if value in UNKNOWN else number(value, "occupancy")
         if abs(occupancy - 1.0) <= _WHOLE:
             present.append(place)
         elif occupancy != 0.0:
+            labels = loop.column("_atom_site_label")
             name = labels[place] if labels else f"site {place}"
             if not 0.0 < occupancy < 1.0:
                 raise StructureError(f"{name} has occupancy {occupancy:g}, not between 0 and 1")
-            raise StructureError(f"disordered: {name} has occupancy {occupancy:g}", "encoders need one element on every site")
-    return present if loop.kept is None else [loop.kept[place] for place in present]
+            raise StructureError(
+                f"disordered: {name} has occupancy {occupancy:g}", "encoders need one element on every site"
+            )
+    return _Loop(loop.block, loop.count, present if loop.kept is None else [loop.kept[place] for place in present])
 
 
 def _refuse_alternatives(loop: _Loop) -> None:
@@ -177,12 +181,16 @@ def _refuse_alternatives(loop: _Loop) -> None:
         raise StructureError(f"{len(set(models))} models of one structure", "keep one of them")
 
 
-def _refuse_hydrogen_not_listed(loop: _Loop, labels: list[str] | None, *, listed: bool, stated: bool) -> None:
+def _refuse_hydrogen_not_listed(
+    loop: _Loop, labels: list[str] | None, species: NDArray[np.int16], *, stated: bool
+) -> None:
     """Refuse hydrogen that the file has without a place; where it lists some, the stated formula tells if that is all."""
-    if listed and stated:
-        return
     column = loop.column("_atom_site_attached_hydrogens")
-    if column and (attached := sum(optional_number(value) or 0.0 for value in column)):
+    if column is None and stated:
+        return
+    listed = bool((species == 1).any())
+    attached = sum(optional_number(value) or 0.0 for value in column or ())
+    if attached and not (listed and stated):
         raise StructureError(
             f"_atom_site_attached_hydrogens states {attached:g} hydrogen atoms that are not listed",
             "add the atoms that were not located",
@@ -211,6 +219,8 @@ def _species(
 ) -> tuple[list[NDArray[np.int16]], str]:
     """Return the species that the sites can hold, by type symbol or else label, and why there are several."""
     symbols = loop.column("_atom_site_type_symbol") or ["?"] * len(loop)
+    if UNKNOWN.isdisjoint(symbols):
+        return [np.array([number_of_type_symbol(symbol.strip("'\"")) for symbol in symbols], dtype=np.int16)], ""
     labels = labels or ["?"] * len(loop)
     numbers = np.zeros(len(loop), dtype=np.int16)
     ambiguous: dict[tuple[str, tuple[int, ...]], list[int]] = {}

@@ -89,7 +89,7 @@ def _symmetry(
     if triplets:
         return _listed(read_operations(triplets), known, names)
     if unknown and not any(one.what.startswith("Hall") for one in known):
-        raise StructureError(f"unknown space group {unknown[0][:40]!r}", _LIST_THEM)
+        raise StructureError(f"unknown space group {unknown[0][:40]}", _LIST_THEM)
     if not known:
         return Symmetry(
             ((read_operations(("x,y,z",)).operations,),),

@@ -67,7 +67,7 @@ class Stated:
     Attributes:
         text: The formula as written.
         formulas: Its readings; none where the file gives no formula that can be read.
-        others: Readings of the structural and the moiety formula, each with its text.
+        others: The structural and the moiety formula, as written.
         named: Elements that a formula without readings names.
         units: Formula units in the cell, Z.
         density: In g/cm³.
@@ -77,7 +77,7 @@ class Stated:
 
     text: str
     formulas: tuple[Formula, ...]
-    others: tuple[tuple[str, tuple[Formula, ...]], ...]
+    others: tuple[str, ...]
     named: frozenset[int]
     units: float | None
     density: float | None
@@ -100,23 +100,24 @@ class Stated:
         """Say what is stated and not so; ``""`` if all agrees."""
         if self.solvent:
             return f"the formula {self.text} states solvent that no site holds"
-        return self._formula_contradiction(content) or self._size_contradiction(content)
+        units = [units for formula in self.formulas if (units := formula_units(content.counts, formula))]
+        return self._formula_contradiction(content.counts, fits=bool(units)) or self._size_contradiction(content)
 
-    def _formula_contradiction(self, content: Content) -> str:
-        counts = content.counts
-        if self.formulas and not any(formula_units(counts, formula) for formula in self.formulas):
+    def _formula_contradiction(self, counts: dict[int, int], *, fits: bool) -> str:
+        if self.formulas and not fits:
             return f"the sites give {spelled(counts)}, the file states {self.text}: {_what(counts, self.formulas[0])}"
         missing = self.named - counts.keys()
         if missing:
             return f"the sites give {spelled(counts)}, the file states {self.text}: {_names(missing)} missing"
-        for text, readings in self.others:
-            if all(reading.keys() - counts.keys() for reading in readings):
+        for text in self.others:
+            readings = read_formula(text) if elements_named(text) - counts.keys() else ()
+            if readings and all(reading.keys() - counts.keys() for reading in readings):
                 return f"the sites give {spelled(counts)}, the file states {text}: {_what(counts, readings[0])}"
         return ""
 
     def _size_contradiction(self, content: Content) -> str:
-        light, heavy = _densities(content)
         if self.density is not None:
+            light, heavy = _densities(content)
             same = _SAME_DENSITY if not self.formulas else _OTHER_DENSITY
             if not light * (1.0 - same) <= self.density <= heavy * (1.0 + same):
                 return f"the atoms read give {light:.3g} g/cm³, the file states {self.density:g}"
@@ -158,22 +159,22 @@ class Stated:
 def read_stated(block: Block) -> Stated:
     """Collect what a block states; values that cannot be read state nothing."""
     text = _text(block, _SUM)
-    others = tuple([(other, readings) for tag in _OTHERS if (readings := read_formula(other := _text(block, tag)))])
     formulas = read_formula(text)
+    others = [other for tag in _OTHERS if (other := _text(block, tag))]
     named = elements_named(text) if not formulas else frozenset()
-    if not formulas and not named and others:
-        (text, formulas), others = others[0], others[1:]
+    if not formulas and not named:
+        text, formulas = next(((other, found) for other in others if (found := read_formula(other))), (text, ()))
     units = optional_number(block.value("_cell_formula_units_Z"))
     density = optional_number(block.value(_DENSITY))
     return Stated(
         " ".join(text.split()),
         formulas,
-        others,
+        tuple(others),
         named,
         units if units is not None and 0.0 < units < math.inf else None,
         density if density is not None and 0.0 < density < _DENSEST else None,
         _multiplicities(block) if units is None and density is None else (),
-        states_solvent(text) or any(states_solvent(_text(block, tag)) for tag in _OTHERS),
+        any(states_solvent(one) for one in (text, *others)),
     )
 
 
