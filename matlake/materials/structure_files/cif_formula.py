@@ -50,7 +50,7 @@ def read_formula(text: str) -> tuple[Formula, ...]:
 
     ``CuSO4.5H2O`` has two, a decimal and a hydrate; so has ``CO O`` in a text of capitals.
     """
-    text = text.strip("'\"; \r\n\t")
+    text = text.strip()
     if len(text) > _LONGEST:
         return ()
     if _PLAIN.fullmatch(text):

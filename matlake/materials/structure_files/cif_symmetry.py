@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from matlake.errors import StructureError
 from matlake.materials.structure_files.cif_blocks import Block
-from matlake.materials.structure_files.cif_values import UNKNOWN
+from matlake.materials.structure_files.cif_values import UNKNOWN, unquoted
 from matlake.materials.structure_files.group_names import centring_of_name, settings_of_name, settings_of_number
 from matlake.materials.structure_files.symmetry import (
     ListedOperations,
@@ -77,7 +77,7 @@ def read_symmetry(block: Block) -> Symmetry:
 
 
 def _texts(block: Block, tags: tuple[str, ...]) -> tuple[str, ...]:
-    values = [value[:_LONGEST_NAME].strip("'\"; \r\n") for tag in tags if (value := block.value(tag))]
+    values = [unquoted(value[:_LONGEST_NAME]) for tag in tags if (value := block.value(tag))]
     return tuple(dict.fromkeys([value for value in values if value not in UNKNOWN]))
 
 

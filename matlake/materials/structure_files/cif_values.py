@@ -11,6 +11,14 @@ UNKNOWN: Final = frozenset({"", "?", "."})
 _UNCERTAINTY: Final = re.compile(r"\([\d.]*\)?$")
 
 
+def unquoted(text: str) -> str:
+    """Return a value without the pair of quotes around it; a quote at one end, as in Hall symbols, is part of it."""
+    text = text.strip()
+    if text[:1] in ("'", '"', ";") and text[-1:] == text[:1]:
+        return text[1:-1].strip()
+    return text
+
+
 def number(text: str, what: str) -> float:
     """Read a number with or without its uncertainty in brackets.
 

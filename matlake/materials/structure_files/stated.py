@@ -29,7 +29,7 @@ from matlake.materials.structure_files.cif_formula import (
     spelled,
     states_solvent,
 )
-from matlake.materials.structure_files.cif_values import UNKNOWN, optional_number
+from matlake.materials.structure_files.cif_values import UNKNOWN, optional_number, unquoted
 
 _SUM: Final = "_chemical_formula_sum"
 _OTHERS: Final = ("_chemical_formula_structural", "_chemical_formula_moiety")
@@ -196,7 +196,7 @@ def check_volume(block: Block, volume: float) -> None:
 
 
 def _text(block: Block, tag: str) -> str:
-    value = (block.value(tag) or "").strip("'\"; \r\n\t")
+    value = unquoted(block.value(tag) or "")
     return "" if value in UNKNOWN else value
 
 
