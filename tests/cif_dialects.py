@@ -93,7 +93,14 @@ class File:
         lines.append(self.extra)
         if self.operations is not None:
             lines += ["loop_", "_symmetry_equiv_pos_as_xyz", *[f"'{operation}'" for operation in self.operations]]
-        columns = ["label", *(["type_symbol"] if self.types else []), "fract_x", "fract_y", "fract_z", *self.site_columns]
+        columns = [
+            "label",
+            *(["type_symbol"] if self.types else []),
+            "fract_x",
+            "fract_y",
+            "fract_z",
+            *self.site_columns,
+        ]
         lines += ["loop_", *[f"_atom_site_{column}" for column in columns]]
         for row, site in enumerate(self.sites):
             place = " ".join(f"{value:.{self.digits}f}" for value in self.crystal.positions[site] % 1.0)
@@ -103,7 +110,9 @@ class File:
         text = "\n".join(lines) + "\n"
         for category in ("cell", "atom_site", "symmetry_equiv", "symmetry", "chemical_formula") if self.dotted else ():
             text = text.replace(f"_{category}_", f"_{category}.")
-        return text.replace("_symmetry.equiv_pos", "_symmetry_equiv.pos").replace("_symmetry.equiv.", "_symmetry_equiv.")
+        return text.replace("_symmetry.equiv_pos", "_symmetry_equiv.pos").replace(
+            "_symmetry.equiv.", "_symmetry_equiv."
+        )
 
 
 def settings_of(crystal: Crystal, *, most: int = 3) -> Iterator[Setting]:
@@ -120,7 +129,9 @@ def settings_of(crystal: Crystal, *, most: int = 3) -> Iterator[Setting]:
         if kind.number != dataset.number or found == most:
             continue
         one = spglib.get_symmetry_dataset(cell, symprec=1e-3, hall_number=hall_number)
-        group = next((g for g in gemmi.spacegroup_table_itb() if g.number == kind.number and g.hall == kind.hall_symbol), None)
+        group = next(
+            (g for g in gemmi.spacegroup_table_itb() if g.number == kind.number and g.hall == kind.hall_symbol), None
+        )
         if one is None or group is None:
             continue
         refined = Crystal(np.asarray(one.std_types, np.int16), one.std_lattice, one.std_positions % 1.0)
@@ -228,7 +239,7 @@ def _without_centring(setting: Setting) -> list[str] | None:
 
 def _some(setting: Setting, rng: np.random.Generator) -> list[str] | None:
     operations = setting.operations
-    if len(operations) < 3:  # noqa: PLR2004 - one to keep beside the identity, one to lose
+    if len(operations) < 3:
         return None
     lost = int(rng.integers(1, len(operations)))
     return [operation for place, operation in enumerate(operations) if place != lost]
@@ -308,9 +319,13 @@ RIGHT: Final[dict[str, Dialect]] = {
     "dots in tags": lambda s, _: replace(plain(s), dotted=True),
     "whole cell": lambda s, _: replace(_whole(s), name="P 1", number=1),
     "dummy sites": lambda s, _: replace(
-        plain(s), site_columns={"calc_flag": ["d"] * len(s.sites)}, more_sites=("Cg1 . 0.1 0.2 ? dum", "Cg2 Cg . . . dum")
+        plain(s),
+        site_columns={"calc_flag": ["d"] * len(s.sites)},
+        more_sites=("Cg1 . 0.1 0.2 ? dum", "Cg2 Cg . . . dum"),
     ),
-    "charges": lambda s, _: replace(plain(s), types=[f"{kind}{'3+' if kind != 'O' else '2-'}" for kind in plain(s).types or ()]),
+    "charges": lambda s, _: replace(
+        plain(s), types=[f"{kind}{'3+' if kind != 'O' else '2-'}" for kind in plain(s).types or ()]
+    ),
     "deuterium": lambda s, _: (
         replace(plain(s), types=["D" if kind == "H" else kind for kind in plain(s).types or ()])
         if _hydrogen_rows(s)
@@ -344,7 +359,9 @@ SAFE: Final[dict[str, Dialect]] = {
         if (left := _without_centring(s))
         else None
     ),
-    "operation missing": lambda s, g: replace(plain(s), operations=left, name=_name(s)) if (left := _some(s, g)) else None,
+    "operation missing": lambda s, g: (
+        replace(plain(s), operations=left, name=_name(s)) if (left := _some(s, g)) else None
+    ),
     "operation missing, alone": lambda s, g: replace(plain(s), operations=left) if (left := _some(s, g)) else None,
     "identity only": lambda s, _: replace(plain(s), operations=["x,y,z"], name=_name(s)),
     "identity only, no setting": lambda s, _: replace(plain(s), operations=["x,y,z"], name=s.group.hm),
@@ -378,11 +395,11 @@ SAFE: Final[dict[str, Dialect]] = {
     "hydrogen missing, brackets": lambda s, _: _without_sites(
         replace(plain(s), formula=_brackets(s), units=None), s, _hydrogen_rows(s)
     ),
-    "hydrogen missing, density": lambda s, _: _without_sites(
-        replace(plain(s), formula=None, units=None, density=f"{s.density:.3f}"), s, _hydrogen_rows(s)
-    )
-    if s.density < 2.0  # noqa: PLR2004 - g/cm³; in denser crystals it may be less than 3 % of the mass
-    else None,
+    "hydrogen missing, density": lambda s, _: (
+        _without_sites(replace(plain(s), formula=None, units=None, density=f"{s.density:.3f}"), s, _hydrogen_rows(s))
+        if s.density < 2.0
+        else None
+    ),
     "a site missing": lambda s, g: _without_sites(plain(s), s, {int(g.integers(len(s.sites)))}),
     "Z doubled": lambda s, _: replace(plain(s), units=2 * s.units),
     "alternatives": lambda s, _: replace(
@@ -392,23 +409,25 @@ SAFE: Final[dict[str, Dialect]] = {
         more_sites=(_moved(s, "2"),),
     ),
     "alternatives without groups": lambda s, _: replace(plain(s), more_sites=(_moved(s, ""),)),
-    "attached hydrogen": lambda s, _: replace(
-        _without_sites(plain(s), s, _hydrogen_rows(s)) or plain(s),
-        formula=None,
-        units=None,
-        site_columns={"attached_hydrogens": ["1"] * (len(s.sites) - len(_hydrogen_rows(s)))},
-    )
-    if 0 < len(_hydrogen_rows(s)) < len(s.sites)
-    else None,
+    "attached hydrogen": lambda s, _: (
+        replace(
+            _without_sites(plain(s), s, _hydrogen_rows(s)) or plain(s),
+            formula=None,
+            units=None,
+            site_columns={"attached_hydrogens": ["1"] * (len(s.sites) - len(_hydrogen_rows(s)))},
+        )
+        if 0 < len(_hydrogen_rows(s)) < len(s.sites)
+        else None
+    ),
     "organic labels": lambda s, g: _organic_labels(s, g),
     "organic labels, no Z": lambda s, g: replace(_organic_labels(s, g), units=None),
     "organic labels, no formula": lambda s, g: replace(_organic_labels(s, g), units=None, formula=None),
     "element replaced": lambda s, g: _replaced(s, g),
-    "formula of twice an element": lambda s, _: replace(
-        plain(s), formula=f"{formula(s, 1.0)} {SYMBOLS[min(s.counts) - 1]}", units=None
-    )
-    if len(s.counts) > 1
-    else None,
+    "formula of twice an element": lambda s, _: (
+        replace(plain(s), formula=f"{formula(s, 1.0)} {SYMBOLS[min(s.counts) - 1]}", units=None)
+        if len(s.counts) > 1
+        else None
+    ),
     "cell of another volume": lambda s, _: replace(plain(s), extra=f"_cell_volume {2 * s.crystal.volume:.3f}"),
 }
 """Dialects that must be read as the crystal or refused, never as another one."""
@@ -418,9 +437,11 @@ def sites_differ(crystal: Crystal, expected: Crystal) -> str:
     """Say in what two crystals of one cell differ, coordinates of few digits allowed for."""
     if sorted(crystal.numbers.tolist()) != sorted(expected.numbers.tolist()):
         return f"{len(crystal.numbers)} atoms against {len(expected.numbers)}"
-    if not np.allclose(crystal.lattice @ crystal.lattice.T, expected.lattice @ expected.lattice.T, rtol=1e-6, atol=1e-6):
+    if not np.allclose(
+        crystal.lattice @ crystal.lattice.T, expected.lattice @ expected.lattice.T, rtol=1e-6, atol=1e-6
+    ):
         return "another cell"
     apart: NDArray[np.float64] = crystal.positions[:, None] - expected.positions[None]
     apart = np.linalg.norm((apart - np.rint(apart)) @ expected.lattice, axis=2)
     apart[crystal.numbers[:, None] != expected.numbers[None]] = np.inf
-    return "" if apart.min(axis=1).max() < 0.1 and apart.min(axis=0).max() < 0.1 else "atoms in other places"  # noqa: PLR2004 - Å, three digits
+    return "" if apart.min(axis=1).max() < 0.1 and apart.min(axis=0).max() < 0.1 else "atoms in other places"

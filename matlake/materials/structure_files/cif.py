@@ -105,7 +105,9 @@ def _crystal(block: Block, max_atoms: int, *, unusual: bool) -> Crystal:
     for tag, kind in _NOT_READ.items() if unusual else ():
         if block.length(tag):
             raise StructureError(f"a {kind} structure", "give the average cell without magnetic moments")
-    lattice = _lattice([_cell_number(block, tag, None) for tag in _LENGTHS], [_cell_number(block, tag, 90.0) for tag in _ANGLES])
+    lattice = _lattice(
+        [_cell_number(block, tag, None) for tag in _LENGTHS], [_cell_number(block, tag, 90.0) for tag in _ANGLES]
+    )
     check_lattice(lattice)
     check_volume(block, _volume(lattice))
     stated = read_stated(block)
@@ -114,9 +116,7 @@ def _crystal(block: Block, max_atoms: int, *, unusual: bool) -> Crystal:
     return make_crystal(numbers, lattice, positions, max_atoms=max_atoms)
 
 
-def _settled(
-    sites: Sites, symmetry: Symmetry, stated: Stated, lattice: NDArray[np.float64], max_atoms: int
-) -> Cell:
+def _settled(sites: Sites, symmetry: Symmetry, stated: Stated, lattice: NDArray[np.float64], max_atoms: int) -> Cell:
     """Return the only cell that agrees with the file: of all readings of labels and symmetry.
 
     Raises:

@@ -30,6 +30,7 @@ _DOTTED: Final = (
     "_magn.",
 )
 _SITES: Final = "_atom_site_"
+_MOMENTS: Final = "_atom_site_moment"
 _POSITIONS: Final = ("_atom_site_fract_", "_atom_site_cartn_")
 _MOST_BLOCKS: Final = 20_000
 _LENIENT_CHARACTERS: Final = 1 << 18  # a second in Python, and no file of a small crystal is that long
@@ -88,21 +89,24 @@ def read_blocks(text: str) -> list[Block]:
 def _plain_block(block: "cif.Block") -> Block:
     """Return a block without dotted tags. A tag that is missing costs gemmi less than an index of those that are there."""
     columns: dict[str, list[str] | None] = {}
-    whole: set[str] = set()  # categories that are there with all their columns
+    whole = False  # all columns of the sites are there
 
     def column(tag: str) -> list[str] | None:
+        nonlocal whole
         tag = tag.lower()
         if tag not in columns:
-            if _SITES in whole and tag.startswith(_SITES):
+            if whole and tag.startswith(_SITES) and not tag.startswith(_MOMENTS):
                 return None
             value = block.find_value(tag)
             item: Any = block.find_loop_item(tag) if value is None else None
             columns[tag] = None if value is None else [value]
             if item is not None:
-                width, values = item.loop.width(), item.loop.values  # all columns at once: one by one takes as long each
+                width, values = (
+                    item.loop.width(),
+                    item.loop.values,
+                )  # all columns at once: one by one takes as long each
                 columns.update({name.lower(): values[place::width] for place, name in enumerate(item.loop.tags)})
-                if tag.startswith(_POSITIONS):
-                    whole.add(_SITES)
+                whole |= tag.startswith(_POSITIONS)
         return columns[tag] or None
 
     return Block(block.name, column)

@@ -61,9 +61,7 @@ class _Loop:
         return self.count if self.kept is None else len(self.kept)
 
 
-def read_sites(
-    block: Block, lattice: NDArray[np.float64], elements: frozenset[int] | None, max_atoms: int
-) -> Sites:
+def read_sites(block: Block, lattice: NDArray[np.float64], elements: frozenset[int] | None, max_atoms: int) -> Sites:
     """Read the sites of a block.
 
     Args:
@@ -199,7 +197,8 @@ def _refuse_hydrogen_not_listed(
         water = next((label for label in labels if _WITH_HYDROGEN.match(label.strip("'\" "))), None)
         if water is not None:
             raise StructureError(
-                f"site {water} is named after water or hydroxyl, and no hydrogen is listed", "state the formula in the file"
+                f"site {water} is named after water or hydroxyl, and no hydrogen is listed",
+                "state the formula in the file",
             )
 
 
@@ -248,9 +247,7 @@ def _species(
     return readings, why
 
 
-def _possible(
-    label: str, reading: LabelReading, elements: frozenset[int] | None, *, stated: bool
-) -> tuple[int, ...]:
+def _possible(label: str, reading: LabelReading, elements: frozenset[int] | None, *, stated: bool) -> tuple[int, ...]:
     """Return what a label can mean beside the elements that are known to be there."""
     if elements is not None:
         fitting = tuple([z for z in reading.numbers if z in elements])

@@ -105,9 +105,7 @@ def _symmetry(
     return Symmetry(tiers, f"{what} has two {many}, and the file does not say which")
 
 
-def _named(
-    halls: tuple[str, ...], names: tuple[str, ...], numbers: tuple[str, ...]
-) -> tuple[list[_Named], list[str]]:
+def _named(halls: tuple[str, ...], names: tuple[str, ...], numbers: tuple[str, ...]) -> tuple[list[_Named], list[str]]:
     """Return what Hall symbols, names and numbers mean, in this order, and those that are not known."""
     known, unknown = [], []
     for symbol in halls:

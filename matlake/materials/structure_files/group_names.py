@@ -55,9 +55,7 @@ def settings_of_number(number: int) -> "tuple[tuple[gemmi.SpaceGroup, ...], ...]
         return ()
     standard = _variants(gemmi.find_spacegroup_by_number(number), settled=False)
     known = {group.hall for group in standard}
-    others = tuple(
-        [group for group in gemmi.spacegroup_table() if group.number == number and group.hall not in known]
-    )
+    others = tuple([group for group in gemmi.spacegroup_table() if group.number == number and group.hall not in known])
     return (standard, others) if others else (standard,)
 
 
