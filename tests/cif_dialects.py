@@ -245,7 +245,7 @@ def _some(setting: Setting, rng: np.random.Generator) -> list[str] | None:
     return [operation for place, operation in enumerate(operations) if place != lost]
 
 
-def _without_sites(file: File, setting: Setting, lost: set[int]) -> Made:
+def _without_sites(file: File, lost: set[int]) -> Made:
     kept = [row for row in range(len(file.sites)) if row not in lost]
     if not kept or len(kept) == len(file.sites):
         return None
@@ -387,20 +387,20 @@ SAFE: Final[dict[str, Dialect]] = {
     ),
     "three digits": lambda s, _: replace(plain(s), digits=3),
     "four digits, name": lambda s, _: _bare(s, digits=4, name=_name(s)),
-    "hydrogen missing": lambda s, _: _without_sites(plain(s), s, _hydrogen_rows(s)),
-    "hydrogen partly missing": lambda s, _: _without_sites(plain(s), s, set(list(_hydrogen_rows(s))[:1])),
+    "hydrogen missing": lambda s, _: _without_sites(plain(s), _hydrogen_rows(s)),
+    "hydrogen partly missing": lambda s, _: _without_sites(plain(s), set(list(_hydrogen_rows(s))[:1])),
     "hydrogen missing, formula of the cell": lambda s, _: _without_sites(
-        replace(plain(s), formula=formula(s, 1.0), units=None), s, _hydrogen_rows(s)
+        replace(plain(s), formula=formula(s, 1.0), units=None), _hydrogen_rows(s)
     ),
     "hydrogen missing, brackets": lambda s, _: _without_sites(
-        replace(plain(s), formula=_brackets(s), units=None), s, _hydrogen_rows(s)
+        replace(plain(s), formula=_brackets(s), units=None), _hydrogen_rows(s)
     ),
     "hydrogen missing, density": lambda s, _: (
-        _without_sites(replace(plain(s), formula=None, units=None, density=f"{s.density:.3f}"), s, _hydrogen_rows(s))
+        _without_sites(replace(plain(s), formula=None, units=None, density=f"{s.density:.3f}"), _hydrogen_rows(s))
         if s.density < 2.0
         else None
     ),
-    "a site missing": lambda s, g: _without_sites(plain(s), s, {int(g.integers(len(s.sites)))}),
+    "a site missing": lambda s, g: _without_sites(plain(s), {int(g.integers(len(s.sites)))}),
     "Z doubled": lambda s, _: replace(plain(s), units=2 * s.units),
     "alternatives": lambda s, _: replace(
         plain(s),
@@ -411,7 +411,7 @@ SAFE: Final[dict[str, Dialect]] = {
     "alternatives without groups": lambda s, _: replace(plain(s), more_sites=(_moved(s, ""),)),
     "attached hydrogen": lambda s, _: (
         replace(
-            _without_sites(plain(s), s, _hydrogen_rows(s)) or plain(s),
+            _without_sites(plain(s), _hydrogen_rows(s)) or plain(s),
             formula=None,
             units=None,
             site_columns={"attached_hydrogens": ["1"] * (len(s.sites) - len(_hydrogen_rows(s)))},
@@ -419,10 +419,10 @@ SAFE: Final[dict[str, Dialect]] = {
         if 0 < len(_hydrogen_rows(s)) < len(s.sites)
         else None
     ),
-    "organic labels": lambda s, g: _organic_labels(s, g),
+    "organic labels": _organic_labels,
     "organic labels, no Z": lambda s, g: replace(_organic_labels(s, g), units=None),
     "organic labels, no formula": lambda s, g: replace(_organic_labels(s, g), units=None, formula=None),
-    "element replaced": lambda s, g: _replaced(s, g),
+    "element replaced": _replaced,
     "formula of twice an element": lambda s, _: (
         replace(plain(s), formula=f"{formula(s, 1.0)} {SYMBOLS[min(s.counts) - 1]}", units=None)
         if len(s.counts) > 1

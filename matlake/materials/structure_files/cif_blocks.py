@@ -87,7 +87,7 @@ def read_blocks(text: str) -> list[Block]:
 
 
 def _plain_block(block: "cif.Block") -> Block:
-    """Return a block without dotted tags. A tag that is missing costs gemmi less than an index of those that are there."""
+    """Return a block without dotted tags. To look for a tag costs gemmi less than an index of all tags."""
     columns: dict[str, list[str] | None] = {}
     whole = False  # all columns of the sites are there
 

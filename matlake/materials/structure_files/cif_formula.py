@@ -1,7 +1,7 @@
 """Formulas as CIFs state them: ``C2 H4 O``, ``Mg (O H)2``, ``'C6 H16 N 1+, Cl 1-'``, ``Cu S O4, 5(H2 O)``.
 
-Source of the form: the categories ``chemical_formula_sum``, ``_structural`` and ``_moiety`` of the core dictionary. Files
-keep to it loosely, so a text may have several readings, or none where an amount is left open (``O7-x``).
+The form is that of ``chemical_formula_sum``, ``_structural`` and ``_moiety`` in the core dictionary. Files keep to it
+loosely, so a text may have several readings, or none where an amount is left open (``O7-x``).
 """
 
 import math
@@ -22,14 +22,18 @@ class Amount(NamedTuple):
 Formula = dict[int, Amount]
 """Atomic number -> amount; D and T are hydrogen."""
 
+_ONE: Final = Amount(1.0, 0.0)
+_CARBON: Final = 6
 _LONGEST: Final = 1000
 _ELEMENTS: Final = {**ATOMIC_NUMBER, "D": 1, "T": 1}
 _PLAIN: Final = re.compile(r"(?:[A-Z][a-z]?\d*+\s*+)++", re.ASCII)
 _PLAIN_PART: Final = re.compile(r"([A-Z][a-z]?)(\d*)", re.ASCII)
 _CAPITALS: Final = re.compile(r"(?:[A-Z]{1,2}[\d.]*+\s++)*[A-Z]{1,2}[\d.]*+", re.ASCII)
+_NUMBER: Final = r"\d++\.\d*+|\d++|\.\d++"
+_MULTIPLIER: Final = re.compile(rf"\s*({_NUMBER})?\s*", re.ASCII)
 _TOKEN: Final = re.compile(
-    r"\s*(?:(?P<symbol>[A-Z][a-z]?)|(?P<opening>[(\[{])|(?P<closing>[)\]}]))?"
-    r"(?:(?P<amount>\d++\.\d*+|\d++|\.\d++)|\s++(?P<apart>\d++\.\d*+|\d++|\.\d++)(?=[\s)\]}]|$))?",
+    r"(?:(?P<opening>[(\[{])|(?:(?P<symbol>[A-Z][a-z]?)|(?P<closing>[)\]}]))"
+    rf"(?:(?P<amount>{_NUMBER})|\s++(?P<apart>{_NUMBER})(?=[\s)\]}}]|$))?)\s*",
     re.ASCII,
 )
 _SEPARATOR: Final = re.compile(r"\s*[,;·•*]\s*|\s+\.\s*|\s*\.\s+|\s+(?=\d+(?:\.\d+)?[A-Z(\[])")
@@ -101,8 +105,8 @@ def formula_units(counts: dict[int, int], formula: Formula) -> tuple[float, floa
 def spelled(counts: dict[int, int]) -> str:
     """Write the simplest formula of some atoms in the order of a CIF: carbon, hydrogen, then the alphabet."""
     divisor = math.gcd(*counts.values())
-    carbon = 6 in counts
-    order = sorted(counts, key=lambda z: (not (carbon and z == 6), not (carbon and z == 1), SYMBOLS[z - 1]))  # noqa: PLR2004 - carbon
+    first = {_CARBON: 0, 1: 1} if _CARBON in counts else {}
+    order = sorted(counts, key=lambda z: (first.get(z, 2), SYMBOLS[z - 1]))
     return " ".join(f"{SYMBOLS[z - 1]}{counts[z] // divisor if counts[z] > divisor else ''}" for z in order)
 
 
@@ -124,53 +128,53 @@ def _parts(text: str) -> Formula | None:
         formula = _bracketed(part)
         if not formula:
             return None
-        _add(total, formula, Amount(1.0, 0.0))
+        _add(total, formula, _ONE)
     return total
 
 
 def _bracketed(text: str) -> Formula | None:
     """Read one part: a multiplier, then symbols and brackets with their amounts."""
+    multiplier = _MULTIPLIER.match(text)
+    total: Formula = {}
+    try:
+        _add(total, _units(text[multiplier.end() if multiplier else 0 :]), _amount(multiplier and multiplier[1]))
+    except (KeyError, ValueError):
+        return None
+    return total
+
+
+def _units(text: str) -> Formula:
+    """Read symbols and brackets with their amounts.
+
+    Raises:
+        KeyError: A symbol is no element.
+        ValueError: An amount is zero, brackets do not match, or something else stands there.
+    """
     levels: list[tuple[str, Formula]] = [("", {})]
-    factor = Amount(1.0, 0.0)
     position = 0
     while position < len(text):
         token = _TOKEN.match(text, position)
-        if token is None or token.end() == position:
-            return None
-        amount = _amount(token["amount"] or token["apart"])
-        if amount.value <= 0.0:
-            return None
+        if token is None or len(levels) > _DEEPEST:
+            raise ValueError(text)
         if token["symbol"]:
-            z = _ELEMENTS.get(token["symbol"])
-            if z is None:
-                return None
-            _add(levels[-1][1], {z: Amount(1.0, 0.0)}, amount)
+            _add(levels[-1][1], {_ELEMENTS[token["symbol"]]: _ONE}, _amount(token["amount"] or token["apart"]))
         elif token["opening"]:
-            if token["amount"] or token["apart"] or len(levels) > _DEEPEST:
-                return None
             levels.append((_BRACKETS[token["opening"]], {}))
-        elif token["closing"]:
+        else:
             closing, inner = levels.pop()
-            if closing != token["closing"] or not inner or not levels:
-                return None
-            _add(levels[-1][1], inner, amount)
-        elif token["amount"]:
-            if len(levels) > 1 or levels[0][1] or factor.value != 1.0:
-                return None
-            factor = amount
-        elif token.group().strip():
-            return None
+            if closing != token["closing"] or not inner:
+                raise ValueError(text)
+            _add(levels[-1][1], inner, _amount(token["amount"] or token["apart"]))
         position = token.end()
-    if len(levels) > 1:
-        return None
-    total: Formula = {}
-    _add(total, levels[0][1], factor)
+    ((_, total),) = levels
     return total
 
 
 def _amount(written: str | None) -> Amount:
     if not written:
-        return Amount(1.0, 0.0)
+        return _ONE
+    if not float(written):
+        raise ValueError(written)
     decimals = written.partition(".")[2]
     return Amount(float(written), 0.5 * 10.0 ** -len(decimals) if decimals else 0.0)
 

@@ -111,7 +111,7 @@ def _coordinates(loop: _Loop, tags: tuple[str, ...]) -> NDArray[np.float64]:
 
 
 def _refuse_no_place(loop: _Loop, columns: list[list[str] | None]) -> None:
-    """Refuse a site without any coordinate: a single ``.`` is 0, as in the dictionary, three are an atom not located."""
+    """Refuse a site without any coordinate; a single ``.`` is 0, as in the dictionary."""
     for site, values in enumerate(zip(*[column or [] for column in columns], strict=False)):
         if all(value in UNKNOWN for value in values):
             labels = loop.column("_atom_site_label")
@@ -182,7 +182,7 @@ def _refuse_alternatives(loop: _Loop) -> None:
 def _refuse_hydrogen_not_listed(
     loop: _Loop, labels: list[str] | None, species: NDArray[np.int16], *, stated: bool
 ) -> None:
-    """Refuse hydrogen that the file has without a place; where it lists some, the stated formula tells if that is all."""
+    """Refuse hydrogen without a place; where some is listed, the stated formula tells whether that is all."""
     column = loop.column("_atom_site_attached_hydrogens")
     if column is None and stated:
         return
@@ -227,11 +227,11 @@ def _species(
         if symbol not in UNKNOWN:
             numbers[site] = number_of_type_symbol(symbol.strip("'\""))
             continue
-        label = label.strip("'\" ")
-        possible = _possible(label, read_label(label), elements, stated=stated)
+        name = label.strip("'\" ")
+        possible = _possible(name, read_label(name), elements, stated=stated)
         numbers[site] = possible[0]
         if len(possible) > 1:
-            ambiguous.setdefault((label.rstrip("0123456789"), possible), []).append(site)
+            ambiguous.setdefault((name.rstrip("0123456789"), possible), []).append(site)
     if not ambiguous:
         return [numbers], ""
     names = ", ".join(dict.fromkeys(letters for letters, _ in ambiguous))

@@ -31,8 +31,8 @@ def settings_of_name(name: str) -> "tuple[tuple[gemmi.SpaceGroup, ...], ...]":
     """
     plain = " ".join(name.replace("_", "").split())
     plain = _ORIGIN.sub(r":\1", plain) if _ORIGIN.search(plain) else plain
-    for spelling in (plain, _NUMBER_BEHIND.sub("", plain)):
-        spelling = spelling.replace("(", "").replace(")", "")
+    for variant in (plain, _NUMBER_BEHIND.sub("", plain)):
+        spelling = variant.replace("(", "").replace(")", "")
         tiers = _found(spelling)
         if tiers:
             return tiers
@@ -70,19 +70,18 @@ def _found(name: str) -> "tuple[tuple[gemmi.SpaceGroup, ...], ...]":
 
     body, suffix = name[:-1].rstrip(), name[-1:].upper()
     if suffix in _ORIGINS and len(body) > 1:
-        group = gemmi.find_spacegroup_by_name(body + _ORIGINS[suffix])
-        if group is None and (plain := gemmi.find_spacegroup_by_name(body)) is not None:
-            group = plain if plain.ext == "\0" else None
-        if group is not None:
-            return ((group,),)
+        with_origin: gemmi.SpaceGroup | None = gemmi.find_spacegroup_by_name(body + _ORIGINS[suffix])
+        if with_origin is not None:
+            return ((with_origin,),)
+        name = body
     tokens = name.split()
-    group = gemmi.find_spacegroup_by_name(name)
+    group: gemmi.SpaceGroup | None = gemmi.find_spacegroup_by_name(name)
     if group is None and len(tokens) != 2:  # noqa: PLR2004 - letter and one axis
         return ()
     tiers = [] if group is None else [_variants(group, settled=_settled(name))]
     if len(tokens) == 2:  # noqa: PLR2004 - letter and one axis
         for axes in _MONOCLINIC_AXES:
-            other = gemmi.find_spacegroup_by_name(axes.format(*tokens))
+            other: gemmi.SpaceGroup | None = gemmi.find_spacegroup_by_name(axes.format(*tokens))
             if other is None or other.crystal_system_str() != "monoclinic":
                 continue
             if not tiers or (other.number == tiers[0][0].number and all(other.hall != one.hall for (one,) in tiers)):

@@ -11,7 +11,9 @@ from matlake.materials.periodic_table import ATOMIC_NUMBER
 _LONGEST: Final = 100
 _NUMBERS: Final = {**ATOMIC_NUMBER, "D": 1, "T": 1}
 _SYMBOL: Final = re.compile(r"([A-Za-z]{1,2})(?:[\d+., ()-]*|[_/].*)")  # then a charge, or the name of a potential
-_CHARGED: Final = re.compile(r"([A-Za-z]{1,2})\s*(?:\d*|\(?(?:\d+\.?\d*)?[+-]\)?|\(?[+-]\d+\.?\d*\)?)")  # or a number
+_CHARGED: Final = re.compile(  # a charge or a number
+    r"([A-Za-z]{1,2})\s*(?:\d*|\(?(?:\d+\.?\d*)?[+-]\)?|\(?[+-]\d+\.?\d*\)?)", re.ASCII
+)
 _GROUPS_NOT_ELEMENTS: Final = ("NO", "NH", "CN")  # more usual than nobelium, nihonium and copernicium
 _LAST_COMMON: Final = 94  # plutonium; HS, CF or ES are rather groups of atoms or letters of a label
 
@@ -103,7 +105,7 @@ def _letters(letters: str) -> LabelReading | None:
 
 
 def _element(letters: str) -> int | None:
-    """Return an element's number; symbols that groups of atoms share with it, and those of the heaviest, as they are."""
+    """Return an element's number; the heaviest, and those shared with groups of atoms, by the exact symbol only."""
     number = _NUMBERS.get(letters.title())
     exact = letters.upper() in _GROUPS_NOT_ELEMENTS or (number is not None and number > _LAST_COMMON)
     return None if exact and letters != letters.title() else number

@@ -144,7 +144,8 @@ class Stated:
             if least * (1.0 - _RELATIVE) <= 1.0 <= most * (1.0 + _RELATIVE) and _divisible(formula, units):
                 return ""
             atoms = sum(counts.values())
-            found = f"the cell holds {atoms:,} atoms, the file states Z {units:g} of {self.text}: {_times(atoms, formula, units)}"
+            times = _times(atoms, formula, units)
+            found = f"the cell holds {atoms:,} atoms, the file states Z {units:g} of {self.text}: {times}"
         return found
 
     def _multiplicity_contradiction(self, content: Content) -> str:

@@ -63,8 +63,7 @@ def test_a_file_with_a_fault_is_read_rightly_or_refused(dialect: str) -> None:
             continue
         try:
             crystal = parse_cif(file.text())
-        except StructureError as refused:
-            assert len(str(refused).splitlines()) <= 2  # the reason and a hint
+        except StructureError:
             continue
         read += 1
         if difference := sites_differ(crystal, setting.crystal):

@@ -240,7 +240,7 @@ def test_cartesian_positions_in_an_oblique_cell_need_their_axes() -> None:
     ["_atom_site_moment_label", "_space_group_magn.name_BNS", "_cell_wave_vector_seq_id", "_cell_subsystems_number"],
 )
 def test_magnetic_and_modulated_structures_are_refused(tag: str) -> None:
-    with pytest.raises(StructureError, match="a (magnetic|modulated) structure"):
+    with pytest.raises(StructureError, match=r"a (magnetic|modulated) structure"):
         parse_cif(cif(f"{tag} 1"))
 
 
