@@ -7,7 +7,6 @@ not is split into words in Python.
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from matlake.errors import StructureError
@@ -17,31 +16,39 @@ from matlake.materials.structure_files.text import check_length
 if TYPE_CHECKING:
     from gemmi import cif
 
-_CATEGORIES: Final = (
-    "_atom_site",
-    "_cell",
-    "_chemical_formula",
-    "_space_group_symop",
-    "_space_group",
-    "_symmetry_equiv",
-    "_symmetry",
-)
 _GEOMETRY: Final = re.compile(r"_(cell|atom_site|space_group|symmetry)[_.]", re.IGNORECASE)
+_DOTTED: Final = (
+    "_cell.",
+    "_site.",
+    "_group.",
+    "_symop.",
+    "_operation.",
+    "_symmetry.",
+    "_equiv.",
+    "_formula.",
+    "_moment.",
+    "_magn.",
+)
+_SITES: Final = "_atom_site_"
+_MOMENTS: Final = "_atom_site_moment"
+_POSITIONS: Final = ("_atom_site_fract_", "_atom_site_cartn_")
 _MOST_BLOCKS: Final = 20_000
 _LENIENT_CHARACTERS: Final = 1 << 18  # a second in Python, and no file of a small crystal is that long
 
 
 @dataclass(frozen=True)
 class Block:
-    """One data block. Tags are those of the core dictionary; the dots of newer dictionaries are put in.
+    """One data block. Tags are those of the core dictionary, also where the file has the dots of newer ones.
 
     Attributes:
         name: Name of the block.
         column: Returns all values of a tag, quotes included; None where it is not there.
+        mmcif: Whether its tags have dots, as in mmCIF.
     """
 
     name: str
     column: Callable[[str], list[str] | None]
+    mmcif: bool = False
 
     def value(self, tag: str) -> str | None:
         """Return the value of a tag, the first of several, quotes included; None where it is not there."""
@@ -75,39 +82,58 @@ def read_blocks(text: str) -> list[Block]:
             _refuse_double_tags(block.name, _tags(block))
     if not len(document):
         raise StructureError("no data block (data_…): not a CIF")
-    return [_gemmi_block(block) for block in document]
+    dotted = any(category in text for category in _DOTTED)
+    return [_dotted_block(block) if dotted else _plain_block(block) for block in document]
 
 
-@lru_cache(maxsize=256)
-def _dotted(tag: str) -> str:
-    if "." in tag:
-        return tag
-    category = next(category for category in _CATEGORIES if tag.startswith(category + "_"))
-    return f"{category}.{tag.removeprefix(category + '_')}"
-
-
-def _gemmi_block(block: "cif.Block") -> Block:
-    newer = len(block.find_values("_cell.length_a")) > 0
-    loops: dict[str, list[str]] = {}
+def _plain_block(block: "cif.Block") -> Block:
+    """Return a block without dotted tags. To look for a tag costs gemmi less than an index of all tags."""
+    columns: dict[str, list[str] | None] = {}
+    whole = False  # all columns of the sites are there
 
     def column(tag: str) -> list[str] | None:
-        tag = (_dotted(tag) if newer else tag).lower()
-        if tag not in loops:
-            found = block.find_values(tag)
-            loop: cif.Loop | None = found.get_loop()
-            if loop is None:
-                return list(found) or None
-            width, values = loop.width(), loop.values  # all columns at once: one by one takes as long each
-            loops.update({name.lower(): values[place::width] for place, name in enumerate(loop.tags)})
-        return loops[tag]
+        nonlocal whole
+        tag = tag.lower()
+        if tag not in columns:
+            if whole and tag.startswith(_SITES) and not tag.startswith(_MOMENTS):
+                return None
+            value = block.find_value(tag)
+            item: Any = block.find_loop_item(tag) if value is None else None
+            columns[tag] = None if value is None else [value]
+            if item is not None:
+                width, values = (
+                    item.loop.width(),
+                    item.loop.values,
+                )  # all columns at once: one by one takes as long each
+                columns.update({name.lower(): values[place::width] for place, name in enumerate(item.loop.tags)})
+                whole |= tag.startswith(_POSITIONS)
+        return columns[tag] or None
 
     return Block(block.name, column)
 
 
+def _dotted_block(block: "cif.Block") -> Block:
+    items: Items = []
+    for item in block:
+        pair: Any = item.pair
+        if pair:
+            items.append((pair[0].lower(), [pair[1]]))
+        elif (loop := item.loop) is not None:
+            width, values = loop.width(), loop.values
+            items += [(tag.lower(), values[place::width]) for place, tag in enumerate(loop.tags)]
+    return _block_of(block.name, items)
+
+
+def _block_of(name: str, items: Items) -> Block:
+    """Return a block of tags that may have the dot which newer dictionaries put behind the category."""
+    values = {tag.replace(".", "_", 1): column for tag, column in reversed(items)}
+    mmcif = any(tag == "_cell.length_a" for tag, _ in items)
+    return Block(name, lambda tag: values.get(tag.lower()) or None, mmcif)
+
+
 def _lenient_block(name: str, items: Items) -> Block:
     _refuse_double_tags(name, [tag for tag, _ in items])
-    values = dict(reversed(items))
-    return Block(name, lambda tag: values.get(tag.lower(), values.get(_dotted(tag).lower())))
+    return _block_of(name, items)
 
 
 def _tags(block: "cif.Block") -> Iterator[str]:

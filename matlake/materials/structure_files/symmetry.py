@@ -1,7 +1,7 @@
 """Symmetry of a CIF: from operations or the name of a space group to all atoms of the cell."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,9 +20,16 @@ MAX_OPERATIONS: Final = 768  # the 192 of a face-centred cubic group, in a cell 
 
 _DENOMINATOR: Final = 24  # of gemmi's whole-number operations
 _STEEPEST: Final = 3  # entry of a rotation; 1 in conventional cells, more in skewed ones
-_GROUPS: Final = 230
 _MAX_TEXT: Final = 200
-_ORIGINS: Final = {" S": ":1", " Z": ":2"}  # as the ICSD names the two choices
+_TRIPLET: Final = frozenset("xyzXYZ0123456789+-*/., \t'\"")
+_UNSYMMETRIC: Final = 0.05  # relative change of the metric by an operation that does not belong to this cell
+_CENTRINGS: Final = {
+    "A": [(0, 12, 12)],
+    "B": [(12, 0, 12)],
+    "C": [(12, 12, 0)],
+    "I": [(12, 12, 12)],
+    "F": [(0, 12, 12), (12, 0, 12), (12, 12, 0)],
+}
 
 
 @dataclass(frozen=True)
@@ -41,13 +48,44 @@ class Operations:
         """Return the number of operations."""
         return len(self.rotations)
 
+    @cached_property
+    def keys(self) -> frozenset[int]:
+        """Numbers that tell operations apart, to compare groups."""
+        rotations, translations = (
+            np.rint(part * _DENOMINATOR).astype(np.int64) for part in (self.rotations, self.translations)
+        )
+        return frozenset(_keys(rotations, translations).tolist())
+
+    def fit(self, lattice: NDArray[np.float64]) -> bool:
+        """Tell whether a cell, float64 [3, 3] in Å, has the symmetry of these operations."""
+        if len(self) == 1:
+            return True
+        metric = lattice @ lattice.T
+        moved = np.swapaxes(self.rotations, 1, 2) @ metric @ self.rotations
+        return bool(np.abs(moved - metric).max() <= _UNSYMMETRIC * np.abs(metric).max())
+
+
+@dataclass(frozen=True)
+class ListedOperations:
+    """Operations as a file lists them, the identity added where it is left out.
+
+    Attributes:
+        operations: Each of them once, in the order given.
+        closed: Whether they form a group; otherwise some are missing or wrong.
+        number: Of the space group in the International Tables; None where the tables do not have these operations.
+    """
+
+    operations: Operations
+    closed: bool
+    number: int | None
+
 
 @lru_cache(maxsize=1024)
-def read_operations(triplets: tuple[str, ...]) -> Operations:
+def read_operations(triplets: tuple[str, ...]) -> ListedOperations:
     """Read operations as a CIF writes them (``-y, x-y, z+1/3``).
 
     Raises:
-        StructureError: One cannot be read, there are too many, or they do not form a group: an operation is missing.
+        StructureError: One cannot be read, or there are too many.
     """
     import gemmi
 
@@ -56,58 +94,49 @@ def read_operations(triplets: tuple[str, ...]) -> Operations:
     operations = []
     for triplet in triplets:
         try:
-            if len(triplet) > _MAX_TEXT:
-                raise ValueError("too long")  # noqa: TRY301 - one place says which
+            if len(triplet) > _MAX_TEXT or not _TRIPLET.issuperset(triplet):
+                raise ValueError("not of the form x,y,z")  # noqa: TRY301 - one place says which
             operations.append(gemmi.Op(triplet.strip("'\" ")).wrap())
         except (RuntimeError, ValueError) as error:
             raise StructureError(f"cannot read symmetry operation {triplet[:40]!r}: {error}") from error
-    return _operations(operations, complete=False)
+    identity = gemmi.Op()
+    if identity not in operations:
+        operations.insert(0, identity)
+    listed = _operations(list(dict.fromkeys(operations)))
+    closed = _is_group(listed)
+    group = gemmi.find_spacegroup_by_ops(gemmi.GroupOps(operations)) if closed else None
+    return ListedOperations(listed, closed, None if group is None else group.number)
 
 
-@lru_cache(maxsize=1024)
-def named_group(name: str, alpha: float, gamma: float) -> tuple[Operations, ...]:
-    """Return the operations of a space group by its Hermann-Mauguin name, all settings that the name can mean.
+def operations_of(group: "gemmi.SpaceGroup") -> Operations:
+    """Return the operations of a space group in one of its settings."""
+    return _of_hall(group.hall)
+
+
+def hall_operations(symbol: str) -> ListedOperations | None:
+    """Return the operations of a space group by its Hall symbol; None for one that cannot be read."""
+    try:
+        return _listed_by_hall(symbol)
+    except (RuntimeError, ValueError):
+        return None
+
+
+def with_centring(operations: Operations, letter: str) -> Operations | None:
+    """Return operations combined with the translations of a centred cell; None where that is no other group.
 
     Args:
-        name: In full or short, with or without blanks, any setting in the tables (``P 21/n``, ``F d -3 m:2``).
-        alpha: Cell angle in degrees; with gamma, it tells hexagonal from rhombohedral axes where the name does not.
-        gamma: Cell angle in degrees.
-
-    Returns:
-        One, or two where the group has two origins and the name says not which; none for an unknown name.
+        operations: A group or a part of one.
+        letter: ``A``, ``B``, ``C``, ``I`` or ``F``.
     """
-    import gemmi
-
-    plain = name.replace("_", "").replace("(", "").replace(")", "").strip()
-    if plain[-2:] in _ORIGINS:
-        plain = plain[:-2] + _ORIGINS[plain[-2:]]
-    group: gemmi.SpaceGroup | None = gemmi.find_spacegroup_by_name(plain, alpha, gamma)
-    return () if group is None else _both_origins(group, settled=":" in plain)
-
-
-@lru_cache(maxsize=256)
-def numbered_group(number: int) -> tuple[Operations, ...]:
-    """Return the operations of a space group by its number in the International Tables, in the standard setting.
-
-    Returns:
-        One, or two where there are two origins; none for an unknown number.
-    """
-    import gemmi
-
-    if not 0 < number <= _GROUPS:
-        return ()
-    return _both_origins(gemmi.find_spacegroup_by_number(number), settled=False)
-
-
-@lru_cache(maxsize=1024)
-def hall_group(symbol: str) -> tuple[Operations, ...]:
-    """Return the operations of a space group by its Hall symbol; none for one that cannot be read."""
-    import gemmi
-
-    try:
-        return (_operations(list(gemmi.symops_from_hall(symbol)), complete=True),)
-    except (RuntimeError, ValueError):
-        return ()
+    whole = np.rint(operations.translations * _DENOMINATOR).astype(np.int64)
+    rotations = np.rint(operations.rotations * _DENOMINATOR).astype(np.int64)
+    shifts = np.array([(0, 0, 0), *_CENTRINGS[letter]], dtype=np.int64)
+    all_rotations = np.concatenate([rotations] * len(shifts))
+    all_translations = np.concatenate([(whole + shift) % _DENOMINATOR for shift in shifts])
+    _, first = np.unique(_keys(all_rotations, all_translations), return_index=True)
+    kept = np.sort(first)
+    centred = Operations(all_rotations[kept] / _DENOMINATOR, all_translations[kept] / _DENOMINATOR)
+    return centred if len(centred) > len(operations) and _is_group(centred) else None
 
 
 def expand(
@@ -143,45 +172,55 @@ def expand(
     return species, expanded
 
 
-def _both_origins(group: "gemmi.SpaceGroup", *, settled: bool) -> tuple[Operations, ...]:
+def one_crystal(
+    cell: tuple[NDArray[np.int16], NDArray[np.float64]],
+    other: tuple[NDArray[np.int16], NDArray[np.float64]],
+    lattice: NDArray[np.float64],
+) -> bool:
+    """Tell whether two lists of atoms in one cell, species and positions, are the same but for their order."""
+    atoms = len(cell[0])
+    if atoms != len(other[0]):
+        return False
+    both = [np.concatenate([one, two]) for one, two in zip(cell, other, strict=True)]
+    merged, _ = _expand(*both, lattice, np.eye(3)[None], np.zeros((1, 3)), MERGED_A, 2 * atoms)
+    return len(merged) == atoms
+
+
+@lru_cache(maxsize=1024)
+def _of_hall(symbol: str) -> Operations:
     import gemmi
 
-    first = _operations(list(group.operations()), complete=True)
-    if settled or group.ext != "1":
-        return (first,)
-    second = gemmi.find_spacegroup_by_name(group.hm + ":2")
-    return (first, _operations(list(second.operations()), complete=True))
+    return _operations(list(gemmi.symops_from_hall(symbol)))
 
 
-def _operations(operations: "list[gemmi.Op]", *, complete: bool) -> Operations:
+@lru_cache(maxsize=1024)
+def _listed_by_hall(symbol: str) -> ListedOperations:
+    import gemmi
+
+    group = gemmi.find_spacegroup_by_ops(gemmi.symops_from_hall(symbol))
+    return ListedOperations(_of_hall(symbol), closed=True, number=None if group is None else group.number)
+
+
+def _operations(operations: "list[gemmi.Op]") -> Operations:
     rotations = np.array([operation.rot for operation in operations], dtype=np.int64)
-    translations = np.array([operation.tran for operation in operations], dtype=np.int64)
-    if not complete:
-        rotations, translations = _checked_group(rotations, translations % _DENOMINATOR)
+    translations = np.array([operation.tran for operation in operations], dtype=np.int64) % _DENOMINATOR
     return Operations(rotations / _DENOMINATOR, translations / _DENOMINATOR)
 
 
-def _checked_group(
-    rotations: NDArray[np.int64], translations: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return each operation once, in the order given; without all products, atoms would be missing in silence."""
-    keys = _keys(rotations, translations)
-    _, first = np.unique(keys, return_index=True)
-    kept = np.sort(first)
-    rotations, translations = rotations[kept], translations[kept]
-    known = np.sort(keys)
-    closed = known[0] >= 0
+def _is_group(operations: Operations) -> bool:
+    """Tell whether all products of the operations are among them; otherwise atoms would be missing in silence."""
+    rotations = np.rint(operations.rotations * _DENOMINATOR).astype(np.int64)
+    translations = np.rint(operations.translations * _DENOMINATOR).astype(np.int64)
+    known = np.sort(_keys(rotations, translations))
+    if known[0] < 0:
+        return False
     for rotation, translation in zip(rotations, translations, strict=True):
         product = rotation @ rotations // _DENOMINATOR
         moved = (translations @ rotation.T // _DENOMINATOR + translation) % _DENOMINATOR
         products = _keys(product, moved)
-        closed &= (known[np.searchsorted(known, products) % len(known)] == products).all()
-    if not closed:
-        raise StructureError(
-            f"the {len(rotations)} symmetry operations do not form a group: some are missing or wrong",
-            "list all of them, or none and the name of the space group",
-        )
-    return rotations, translations
+        if not (known[np.searchsorted(known, products) % len(known)] == products).all():
+            return False
+    return True
 
 
 def _keys(rotations: NDArray[np.int64], translations: NDArray[np.int64]) -> NDArray[np.int64]:

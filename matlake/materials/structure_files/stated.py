@@ -1,0 +1,254 @@
+"""What a CIF states about the content of its cell, held against the atoms that were read.
+
+- Formula: the sites must give it, as a ratio. Integers are exact; a decimal stands for all that round to it. If the sum
+  formula cannot be read, the structural or moiety formula takes its place; beside it, they only say which elements
+  there are.
+- Z: the cell holds Z formula units. A sum formula that is a multiple of Z may be the content of the cell instead, as
+  pymatgen and others write it.
+- Density: two densities that differ by a tenth are those of different contents. One that agrees outweighs Z, which
+  often belongs to another cell of the same crystal.
+- Multiplicities of the sites, where nothing else tells how many atoms there are.
+- Volume: that of the edges and angles.
+
+Rules for content that is not stated do not exist: nothing is guessed.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from matlake.errors import StructureError
+from matlake.materials.periodic_table import SYMBOLS
+from matlake.materials.structure_files.cif_blocks import Block
+from matlake.materials.structure_files.cif_formula import (
+    Formula,
+    elements_named,
+    formula_units,
+    read_formula,
+    spelled,
+    states_solvent,
+)
+from matlake.materials.structure_files.cif_values import UNKNOWN, optional_number, unquoted
+
+_SUM: Final = "_chemical_formula_sum"
+_OTHERS: Final = ("_chemical_formula_structural", "_chemical_formula_moiety")
+_DENSITY: Final = "_exptl_crystal_density_diffrn"
+_MULTIPLICITIES: Final = ("_atom_site_site_symmetry_multiplicity", "_atom_site_symmetry_multiplicity")
+
+_SAME_VOLUME: Final = 0.02  # relative; angles of two digits change it by less
+_SAME_DENSITY: Final = 0.03  # relative; a hydrogen that is missing changes it by more, rounding by less
+_OTHER_DENSITY: Final = 0.1  # relative; of two contents of one cell with the same formula, 25 % at least
+_DENSEST: Final = 30.0  # g/cm³; above, the unit is another one
+_G_PER_CM3: Final = 1.66053907  # one dalton in a cubic ångström
+_DEUTERIUM: Final = 2.014  # mass in daltons
+_RELATIVE: Final = 1e-4
+
+
+@dataclass(frozen=True)
+class Content:
+    """Atoms that were read.
+
+    Attributes:
+        counts: Atomic number -> number of atoms in the cell.
+        volume: Of the cell, in Å³.
+        operations: Number of symmetry operations that made them.
+    """
+
+    counts: dict[int, int]
+    volume: float
+    operations: int
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a data block states.
+
+    Attributes:
+        text: The formula as written.
+        formulas: Its readings; none where the file gives no formula that can be read.
+        others: The structural and the moiety formula, as written.
+        named: Elements that a formula without readings names.
+        units: Formula units in the cell, Z.
+        density: In g/cm³.
+        multiplicities: Atoms that each site listed stands for.
+        solvent: Whether the formula says that solvent is left out.
+    """
+
+    text: str
+    formulas: tuple[Formula, ...]
+    others: tuple[str, ...]
+    named: frozenset[int]
+    units: float | None
+    density: float | None
+    multiplicities: tuple[int, ...]
+    solvent: bool
+
+    @property
+    def elements(self) -> frozenset[int] | None:
+        """Elements that the formula holds; None where none is stated."""
+        if self.formulas:
+            return frozenset().union(*self.formulas)
+        return self.named or None
+
+    @property
+    def counts_atoms(self) -> bool:
+        """Tell whether anything says how many atoms the cell holds."""
+        return self.units is not None or self.density is not None or bool(self.multiplicities)
+
+    def contradiction(self, content: Content) -> str:
+        """Say what is stated and not so; ``""`` if all agrees."""
+        if self.solvent:
+            return f"the formula {self.text} states solvent that no site holds"
+        units = [units for formula in self.formulas if (units := formula_units(content.counts, formula))]
+        return self._formula_contradiction(content.counts, fits=bool(units)) or self._size_contradiction(content)
+
+    def _formula_contradiction(self, counts: dict[int, int], *, fits: bool) -> str:
+        if self.formulas and not fits:
+            return f"the sites give {spelled(counts)}, the file states {self.text}: {_what(counts, self.formulas[0])}"
+        missing = self.named - counts.keys()
+        if missing:
+            return f"the sites give {spelled(counts)}, the file states {self.text}: {_names(missing)} missing"
+        for text in self.others:
+            readings = read_formula(text) if elements_named(text) - counts.keys() else ()
+            if readings and all(reading.keys() - counts.keys() for reading in readings):
+                return f"the sites give {spelled(counts)}, the file states {text}: {_what(counts, readings[0])}"
+        return ""
+
+    def _size_contradiction(self, content: Content) -> str:
+        if self.density is not None:
+            light, heavy = _densities(content)
+            same = _SAME_DENSITY if not self.formulas else _OTHER_DENSITY
+            if not light * (1.0 - same) <= self.density <= heavy * (1.0 + same):
+                return f"the atoms read give {light:.3g} g/cm³, the file states {self.density:g}"
+            if light * (1.0 - _SAME_DENSITY) <= self.density <= heavy * (1.0 + _SAME_DENSITY):
+                return ""
+        if self.units is not None:
+            return self._units_contradiction(content.counts, self.units)
+        if self.multiplicities and self.density is None:
+            return self._multiplicity_contradiction(content)
+        return ""
+
+    def _units_contradiction(self, counts: dict[int, int], units: float) -> str:
+        if not self.formulas:
+            fewest = max(counts.values()) < units * (1.0 - _RELATIVE)
+            return f"the atoms read are {spelled(counts)}, the file states Z {units:g}" if fewest else ""
+        found = ""
+        for formula in self.formulas:
+            interval = formula_units(counts, formula)
+            if interval is None:
+                continue
+            least, most = interval
+            if least * (1.0 - _RELATIVE) <= units <= most * (1.0 + _RELATIVE):
+                return ""
+            if least * (1.0 - _RELATIVE) <= 1.0 <= most * (1.0 + _RELATIVE) and _divisible(formula, units):
+                return ""
+            atoms = sum(counts.values())
+            times = _times(atoms, formula, units)
+            found = f"the cell holds {atoms:,} atoms, the file states Z {units:g} of {self.text}: {times}"
+        return found
+
+    def _multiplicity_contradiction(self, content: Content) -> str:
+        """Compare the sum of multiplicities; some programs write the order of the site's symmetry instead."""
+        atoms, stated = sum(content.counts.values()), sum(self.multiplicities)
+        orders = sum(content.operations / number for number in self.multiplicities)
+        if atoms == stated or abs(orders - atoms) < 0.5:  # noqa: PLR2004 - to the next whole number
+            return ""
+        return f"the cell holds {atoms:,} atoms, the multiplicities of the sites add up to {stated:,}"
+
+
+def read_stated(block: Block) -> Stated:
+    """Collect what a block states; values that cannot be read state nothing."""
+    text = _text(block, _SUM)
+    formulas = read_formula(text)
+    others = [other for tag in _OTHERS if (other := _text(block, tag))]
+    named = elements_named(text) if not formulas else frozenset()
+    if not formulas and not named:
+        text, formulas = next(((other, found) for other in others if (found := read_formula(other))), (text, ()))
+    units = optional_number(block.value("_cell_formula_units_Z"))
+    density = optional_number(block.value(_DENSITY))
+    return Stated(
+        " ".join(text.split()),
+        formulas,
+        tuple(others),
+        named,
+        units if units is not None and 0.0 < units < math.inf else None,
+        density if density is not None and 0.0 < density < _DENSEST else None,
+        _multiplicities(block) if units is None and density is None else (),
+        any(states_solvent(one) for one in (text, *others)),
+    )
+
+
+def check_volume(block: Block, volume: float) -> None:
+    """Refuse a cell whose edges and angles give another volume than the file states.
+
+    Args:
+        block: The data block.
+        volume: Of the cell as read, in Å³.
+
+    Raises:
+        StructureError: It differs by more than 2 %.
+    """
+    stated = optional_number(block.value("_cell_volume"))
+    if stated is not None and stated > 0.0 and abs(volume - stated) > _SAME_VOLUME * stated:
+        raise StructureError(
+            f"the cell edges and angles give {volume:.5g} Å³, the file states {stated:g} Å³", "check the cell"
+        )
+
+
+def _text(block: Block, tag: str) -> str:
+    value = unquoted(block.value(tag) or "")
+    return "" if value in UNKNOWN else value
+
+
+def _multiplicities(block: Block) -> tuple[int, ...]:
+    for tag in _MULTIPLICITIES:
+        column = block.column(tag)
+        if column and all(value.isdecimal() and int(value) for value in column):
+            return tuple([int(value) for value in column])
+    return ()
+
+
+def _densities(content: Content) -> tuple[float, float]:
+    """Return the density in g/cm³ with natural hydrogen, and with deuterium in its place."""
+    mass = sum(count * _mass(z) for z, count in content.counts.items())
+    heavier = mass + content.counts.get(1, 0) * (_DEUTERIUM - _mass(1))
+    return mass * _G_PER_CM3 / content.volume, heavier * _G_PER_CM3 / content.volume
+
+
+@lru_cache(maxsize=len(SYMBOLS))
+def _mass(z: int) -> float:
+    import gemmi
+
+    return gemmi.Element(z).weight
+
+
+def _divisible(formula: Formula, units: float) -> bool:
+    return units.is_integer() and all(value % units == 0.0 for value, _ in formula.values())
+
+
+def _times(atoms: int, formula: Formula, units: float) -> str:
+    stated = sum(value for value, _ in formula.values()) * units
+    return f"{stated:g} atoms, {'more' if stated > atoms else 'fewer'} than the sites and the symmetry give"
+
+
+def _what(counts: dict[int, int], formula: Formula) -> str:
+    """Say which elements are missing, too many, or in another ratio."""
+    missing, more = formula.keys() - counts.keys(), counts.keys() - formula.keys()
+    if missing:
+        return f"{_names(missing)} missing"
+    if more:
+        return f"{_names(more)} not in the formula"
+    heaviest = max(counts, key=lambda z: (z != 1, counts[z]))
+    units = counts[heaviest] / formula[heaviest].value
+    wrong = next((z for z in counts if abs(counts[z] - units * formula[z].value) > _RELATIVE), heaviest)
+    return f"{counts[wrong]} of {units * formula[wrong].value:g} {_name(wrong)} in the cell"
+
+
+def _names(numbers: set[int] | frozenset[int]) -> str:
+    names = ", ".join(_name(z) for z in sorted(numbers))
+    return f"{names} {'is' if len(numbers) == 1 else 'are'}"
+
+
+def _name(z: int) -> str:
+    return "hydrogen" if z == 1 else SYMBOLS[z - 1]
