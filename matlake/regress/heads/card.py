@@ -8,10 +8,14 @@ from typing import Any, Final
 from matlake.errors import HeadError
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.feature import Feature
+from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
 from matlake.regress.uncertainty.intervals import Interval
 
 FORMAT_VERSION: Final = 3
 """1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice."""
+
+NO_RANKING: Final = 0.1
+"""Rank correlation with the error up to which a score says nothing on errors."""
 
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}")
 
@@ -138,6 +142,38 @@ class Evaluation:
     nearest_baseline: Metrics | None
 
 
+class Outcome(StrEnum):
+    """Of a comparison, from the side of the head."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    UNDECIDED = "no clear difference"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A head beside a baseline, on the same test rows.
+
+    Attributes:
+        baseline: What it is compared with.
+        mae: Mean absolute error of the baseline, in the target's unit.
+        difference: Mean absolute error of the head minus that of the baseline.
+        interval: Ends of the 95 % bootstrap interval of the difference, over whole compositions; empty where it is not
+            known, as for heads older than it.
+    """
+
+    baseline: str
+    mae: float
+    difference: float
+    interval: tuple[float, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether the head is better; undecided if other test rows might say otherwise."""
+        low, high = self.interval or (self.difference, self.difference)
+        return Outcome.BETTER if high < 0.0 else Outcome.WORSE if low > 0.0 else Outcome.UNDECIDED
+
+
 @dataclass(frozen=True)
 class CurvePoint:
     """A point of a learning curve.
@@ -204,6 +240,8 @@ class ApplicabilityDomain:
             ``spd``; empty in cards older than it.
         rank_correlation: Of absolute error and out-of-distribution score; None if one of them does not vary.
         beyond: Share of scores above 1.
+        width_correlation: Of absolute error and width of the interval; None if one of them does not vary, or in cards
+            older than it.
         reference_sha256: Digest of the file of reference rows.
         reference_rows: Number of them.
     """
@@ -212,8 +250,14 @@ class ApplicabilityDomain:
     block_rows: dict[str, int]
     rank_correlation: float | None
     beyond: float | None
+    width_correlation: float | None = None
     reference_sha256: str = ""
     reference_rows: int = 0
+
+    @property
+    def score_ranks_errors(self) -> bool:
+        """Whether larger scores went with larger errors on the test rows."""
+        return self.rank_correlation is not None and self.rank_correlation > NO_RANKING
 
 
 @dataclass(frozen=True)
@@ -248,6 +292,8 @@ class HeadCard:
         calibration: Its intervals; None for format 1.
         domain: Its applicability domain; None for format 1.
         provenance: Its making.
+        comparisons: With baselines on the test rows; none for a head older than them.
+        bounds: That predictions and intervals keep to.
         sha256: Digest of the ONNX file, hexadecimal.
         format_version: Version of the schema in which the card was written.
     """
@@ -266,6 +312,8 @@ class HeadCard:
     calibration: Calibration | None
     domain: ApplicabilityDomain | None
     provenance: Provenance
+    comparisons: tuple[Comparison, ...] = ()
+    bounds: Bounds = UNBOUNDED
     sha256: str = ""
     format_version: int = FORMAT_VERSION
 
