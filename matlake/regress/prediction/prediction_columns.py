@@ -101,7 +101,7 @@ class PredictionColumns:
             self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
             self.warnings[row] = low_confidence_reasons(
                 composition.elements, score, domain.element_rows, domain.block_rows
-            ) + disagreement(low, high, head.label_spread, head.card.unit)
+            ) + disagreement(low, high, head.agreement_limit, head.card.unit)
 
     def results(self, names: Iterable[str | None], start: int = 0) -> Iterator[Prediction | Failure]:
         """Yield what ``result`` returns for each input.

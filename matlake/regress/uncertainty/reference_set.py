@@ -128,6 +128,16 @@ class Surroundings:
         """Mean distance to the ``NEAREST`` rows, at most ``LARGEST_SCORE``, float64 [n]: the out-of-distribution score."""
         return np.minimum(scores(self.distances), LARGEST_SCORE)
 
+    def label_ranges(self, labels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the smallest and the largest label of the ``NEAREST`` rows, float64 [n] each.
+
+        Args:
+            labels: float64 [m], of the reference rows.
+        """
+        near = labels[self.rows[:, :NEAREST]]
+        known = np.isfinite(self.distances[:, :NEAREST])
+        return np.where(known, near, np.inf).min(axis=1), np.where(known, near, -np.inf).max(axis=1)
+
     @property
     def local_residuals(self) -> NDArray[np.float64]:
         """Mean residual of the nearest rows that have one, float64 [n]; the mean of all rows if none has."""

@@ -70,7 +70,8 @@ def test_predict_doubts_what_the_evaluation_doubts(embedded: matlake.Lake) -> No
     found = continuity(matrix_of(trained_on).fractions, matrix_of(asked).fractions)
     scores = np.array([one.ood_score for one in answer.predictions])
     doubted = found.discontinuous | (scores > 1.0)
-    assert [bool(one.warnings) for one in answer.predictions] == doubted.tolist()
+    of_domain = [[why for why in one.warnings if "differ" not in why] for one in answer.predictions]
+    assert [bool(found) for found in of_domain] == doubted.tolist()
     assert 0 < doubted.sum() < len(asked)
     domain = load_head(embedded.path, "gap").card.domain
     assert domain is not None
