@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 _UNKNOWN: Final = "-"
 _MOST_PLACES: Final = 6
-"""Digits after the point; smaller numbers are written with a power of ten."""
+_LARGEST: Final = 1e6
+"""Digits after the point, and numbers, up to which none is written with a power of ten."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ def rounded(value: float, uncertainty: float) -> str:
     kept = round(value, places)
     if kept == 0.0:
         return "0"
-    if 0 <= places <= _MOST_PLACES:
-        return f"{kept:.{places}f}"
+    if places <= _MOST_PLACES and abs(kept) < _LARGEST:
+        return f"{kept:.{max(0, places)}f}"
     return f"{kept:.{max(1, places + 1 + math.floor(math.log10(abs(kept))))}g}"
 
 

@@ -119,7 +119,7 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
         calibration=measured.calibration,
         domain=measured.domain,
         provenance=made_now(),
-        comparisons=compare_with_baselines(measured.test, on_fractions, float(y.mean()), seed),
+        difference_intervals=compare_with_baselines(measured.test, on_fractions, float(y.mean()), seed),
         bounds=card.bounds,
     )
     plots = draw_plots(new, measured.test, fitted.regressor, progress)

@@ -1,7 +1,7 @@
 """The card of a head: what it predicts, from what, how well, and where its predictions hold."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -142,38 +142,6 @@ class Evaluation:
     nearest_baseline: Metrics | None
 
 
-class Outcome(StrEnum):
-    """Of a comparison, from the side of the head."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    UNDECIDED = "no clear difference"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A head beside a baseline, on the same test rows.
-
-    Attributes:
-        baseline: What it is compared with.
-        mae: Mean absolute error of the baseline, in the target's unit.
-        difference: Mean absolute error of the head minus that of the baseline.
-        interval: Ends of the 95 % bootstrap interval of the difference, over whole compositions; empty where it is not
-            known, as for heads older than it.
-    """
-
-    baseline: str
-    mae: float
-    difference: float
-    interval: tuple[float, ...] = ()
-
-    @property
-    def outcome(self) -> Outcome:
-        """Whether the head is better; undecided if other test rows might say otherwise."""
-        low, high = self.interval or (self.difference, self.difference)
-        return Outcome.BETTER if high < 0.0 else Outcome.WORSE if low > 0.0 else Outcome.UNDECIDED
-
-
 @dataclass(frozen=True)
 class CurvePoint:
     """A point of a learning curve.
@@ -292,7 +260,8 @@ class HeadCard:
         calibration: Its intervals; None for format 1.
         domain: Its applicability domain; None for format 1.
         provenance: Its making.
-        comparisons: With baselines on the test rows; none for a head older than them.
+        difference_intervals: Ends of the 95 % bootstrap interval of the head's mean absolute error minus that of a
+            baseline, by the name of the baseline (see ``verdict``); empty for a head older than them.
         bounds: That predictions and intervals keep to.
         sha256: Digest of the ONNX file, hexadecimal.
         format_version: Version of the schema in which the card was written.
@@ -312,7 +281,7 @@ class HeadCard:
     calibration: Calibration | None
     domain: ApplicabilityDomain | None
     provenance: Provenance
-    comparisons: tuple[Comparison, ...] = ()
+    difference_intervals: dict[str, tuple[float, ...]] = field(default_factory=dict)
     bounds: Bounds = UNBOUNDED
     sha256: str = ""
     format_version: int = FORMAT_VERSION

@@ -30,7 +30,7 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "metrics": evaluation["metrics"],
         "baseline": evaluation["baseline"],
         "fractions_baseline": asdict(card.fractions_baseline),
-        "baselines": [asdict(found) | {"outcome": found.outcome} for found in comparisons_of(card)],
+        "baselines": [found.document() for found in comparisons_of(card)],
         "verdict": verdict_document(card),
         "bounds": asdict(card.bounds) if card.bounds else None,
         "evaluation": evaluation | (asdict(card.fine_tuning) if card.fine_tuning else {}),

@@ -14,22 +14,14 @@ from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
-from matlake.regress.heads.card import (
-    Budget,
-    Comparison,
-    Evaluation,
-    HeadCard,
-    ModelRecord,
-    TrainingRows,
-    check_name,
-)
+from matlake.regress.heads.card import Budget, Evaluation, HeadCard, ModelRecord, TrainingRows, check_name
 from matlake.regress.heads.measure import evaluate, learning_curve, made_now, measure_fitted
 from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import save_head
 from matlake.regress.heads.train_result import HeldOutRows, TrainResult
-from matlake.regress.heads.verdict import FRACTIONS, MEAN, NEAREST, compare
+from matlake.regress.heads.verdict import FRACTIONS, MEAN, NEAREST, difference_intervals
 from matlake.regress.regressors import AUTO, MODELS, Fit, Model, Parameters, fit_model
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
@@ -143,7 +135,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         calibration=measured.calibration,
         domain=measured.domain,
         provenance=made_now(),
-        comparisons=compare_with_baselines(measured.test, on_fractions, float(y.mean()), seed),
+        difference_intervals=compare_with_baselines(measured.test, on_fractions, float(y.mean()), seed),
         bounds=bounds,
     )
     plots = draw_plots(card, measured.test, fitted.regressor, progress)
@@ -182,7 +174,7 @@ def fractions_baseline(
 
 def compare_with_baselines(
     test: HeldOutRows, on_fractions: NDArray[np.float64], mean: float, seed: int
-) -> tuple[Comparison, ...]:
+) -> dict[str, tuple[float, ...]]:
     """Compare a head with the nearest training material, with element fractions and with the mean of the training rows.
 
     Args:
@@ -192,7 +184,7 @@ def compare_with_baselines(
         seed: Of the bootstrap.
     """
     baselines = {NEAREST: test.nearest, FRACTIONS: on_fractions, MEAN: np.full(len(test.y), mean)}
-    return compare(test.y, test.predicted, baselines, test.groups, seed)
+    return difference_intervals(test.y, test.predicted, baselines, test.groups, seed)
 
 
 def _random_evaluation(fit: Fit, matrix: Matrix, seed: int) -> Evaluation:
