@@ -94,14 +94,14 @@ class PredictionColumns:
         self.near[places] = around.rows[:, :SHOWN]
         self.distances[places] = around.distances[:, :SHOWN]
         self.coordinates[places] = coordinates
-        neighbours = [*zip(*(ends.tolist() for ends in around.label_ranges(self.reference.value)), strict=True)]
-        for row, composition, score, (low, high) in zip(
-            rows, compositions, around.scores.tolist(), neighbours, strict=True
+        nearby = (values, *around.label_ranges(self.reference.value))
+        for row, composition, score, *near in zip(
+            rows, compositions, around.scores.tolist(), *(each.tolist() for each in nearby), strict=True
         ):
             self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
             self.warnings[row] = low_confidence_reasons(
                 composition.elements, score, domain.element_rows, domain.block_rows
-            ) + disagreement(low, high, head.agreement_limit, head.card.unit)
+            ) + disagreement(*near, head.agreement_limit, head.card.unit)
 
     def results(self, names: Iterable[str | None], start: int = 0) -> Iterator[Prediction | Failure]:
         """Yield what ``result`` returns for each input.
