@@ -116,7 +116,9 @@ class PredictResponse(BaseModel):
     unit: str
     level: Annotated[
         float | None,
-        Field(description="Share of measured values that intervals are to hold, over many materials like those in training."),
+        Field(
+            description="Share of intervals that hold the measured value, over many materials like those in training."
+        ),
     ]
     mae: Annotated[float, Field(description="Mean absolute error of the head on its test rows.")]
     score_ranks_errors: Annotated[

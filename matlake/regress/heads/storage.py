@@ -50,7 +50,7 @@ class Head:
 
     @cached_property
     def agreement_limit(self) -> float:
-        """Largest difference of values among which neighbours still agree, in the card's unit; infinite for format 1."""
+        """By how much neighbours may differ and still agree, in the card's unit; infinite for format 1."""
         if self.reference is None:
             return math.inf
         return agreement_limit(self.reference.value, self.reference.residual)

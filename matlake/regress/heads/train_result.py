@@ -171,7 +171,10 @@ class TrainResult:
                 )
             lines.append(line)
         if domain is not None and domain.beyond is not None:
-            lines += [f"{domain.beyond:.0%} of the test rows have an out-of-distribution score above 1", ranking_text(self.card)]
+            lines += [
+                f"{domain.beyond:.0%} of the test rows have an out-of-distribution score above 1",
+                ranking_text(self.card),
+            ]
         if self.card.bounds:
             lines.append(f"predictions and intervals are {self.card.bounds.text(unit)}")
         curve = ", ".join(f"{point.mae:.3g} at {point.rows:,}" for point in self.card.full_curve)

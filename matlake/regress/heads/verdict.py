@@ -99,13 +99,14 @@ def overall(card: HeadCard) -> Outcome:
 
 
 def verdict_text(card: HeadCard) -> str:
-    """Say how a head compares with baselines, worst first: ``worse than … (MAE 0.66 against 0.45 eV); better than …``."""
+    """Say how a head compares with baselines, worst first: ``worse than the … (MAE 0.66 against 0.45 eV); …``."""
     mae, unit = card.evaluation.metrics.mae, card.unit
     digits = mae / 10.0
     parts = []
     for outcome in _ORDER:
         names = [
-            f"the {found.baseline} (MAE {rounded(mae, digits)} against {rounded(found.mae, digits)} {unit}".rstrip() + ")"
+            f"the {found.baseline} (MAE {rounded(mae, digits)} against {rounded(found.mae, digits)} {unit}".rstrip()
+            + ")"
             for found in comparisons_of(card)
             if found.outcome is outcome
         ]

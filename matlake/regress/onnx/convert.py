@@ -61,7 +61,9 @@ def convert(fitted: Fitted, n_features: int, projection: Projection | None = Non
     standardised = op.reshape(_predict(fitted.regressor, fitted.scaler, features, n_features), op.const([-1]))
     value = op.add(op.mul(standardised, op.const(fitted.std)), op.const(fitted.mean))
     if fitted.bounds:
-        value = op.clip(value, *(None if b is None else op.const(b) for b in (fitted.bounds.minimum, fitted.bounds.maximum)))
+        value = op.clip(
+            value, *(None if b is None else op.const(b) for b in (fitted.bounds.minimum, fitted.bounds.maximum))
+        )
     outputs = {VALUE: value}
     if projection is not None:
         z = standardise(projection.scaler, features)

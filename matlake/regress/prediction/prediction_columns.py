@@ -95,13 +95,14 @@ class PredictionColumns:
         self.distances[places] = around.distances[:, :SHOWN]
         self.coordinates[places] = coordinates
         nearby = (values, *around.label_ranges(self.reference.value))
-        for row, composition, score, *near in zip(
-            rows, compositions, around.scores.tolist(), *(each.tolist() for each in nearby), strict=True
+        near = zip(*(column.tolist() for column in nearby), strict=True)
+        for row, composition, score, (value, low, high) in zip(
+            rows, compositions, around.scores.tolist(), near, strict=True
         ):
             self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
             self.warnings[row] = low_confidence_reasons(
                 composition.elements, score, domain.element_rows, domain.block_rows
-            ) + disagreement(*near, head.agreement_limit, head.card.unit)
+            ) + disagreement(value, low, high, head.agreement_limit, head.card.unit)
 
     def results(self, names: Iterable[str | None], start: int = 0) -> Iterator[Prediction | Failure]:
         """Yield what ``result`` returns for each input.

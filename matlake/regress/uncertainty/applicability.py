@@ -22,13 +22,13 @@ FARTHEST: Final = 1.0
 DISAGREEING: Final = 1.5
 DISAGREEING_ERRORS: Final = 4.0
 """Neighbours disagree if their values differ by more than so many standard deviations of all values, and by more than
-so many mean errors. On ten real properties that is so for 14 to 33 % of test rows, whose errors are 1.2 to 6.4 times those
-of the others; either limit alone warns of half the rows of some properties.
+so many mean errors. On ten real properties that is so for 14 to 33 % of test rows, whose errors are 1.2 to 6.4 times
+those of the others; either limit alone warns of half the rows of some properties.
 """
 
 OUTSIDE_NEIGHBOURS: Final = 0.5
-"""A value further outside those of its neighbours, in units of that limit, disagrees with them: up to 2 % of test rows of
-the same properties, with errors of 3 to 12 times those of the rest in all but one.
+"""A value further outside those of its neighbours, in units of that limit, disagrees with them: up to 2 % of test rows
+of the same properties, with errors of 3 to 12 times those of the rest in all but one.
 """
 
 

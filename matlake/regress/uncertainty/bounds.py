@@ -82,10 +82,10 @@ def find_bounds(
     """
     if minimum is None and maximum is None:
         return _plain_bounds(target, labels)
-    limits = [bound if bound is not None and math.isfinite(bound) else None for bound in (minimum, maximum)]
-    bounds = Bounds(*limits, "given with the training") if limits != [None, None] else UNBOUNDED
-    if None not in limits and limits[0] >= limits[1]:
-        raise TrainingError(f"the minimum {minimum:g} is not below the maximum {maximum:g}", "exchange them")
+    least, most = (None if bound is None or math.isinf(bound) else bound for bound in (minimum, maximum))
+    if least is not None and most is not None and not least < most:
+        raise TrainingError(f"the minimum {least:g} is not below the maximum {most:g}", "exchange them")
+    bounds = UNBOUNDED if least is None and most is None else Bounds(least, most, "given with the training")
     check_labels(labels, bounds, target)
     return bounds
 

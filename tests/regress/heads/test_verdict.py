@@ -76,7 +76,9 @@ def test_one_better_baseline_makes_a_head_worse(trained: TrainResult, tmp_path: 
 
 
 def test_a_head_that_learns_nothing_says_so_everywhere(embedded: matlake.Lake) -> None:
-    result = train(embedded, TrainRequest("band_gap_eV", ["fractions"], "knn", where="nelements = 1 OR nelements > 3", name="poor"))
+    result = train(
+        embedded, TrainRequest("band_gap_eV", ["fractions"], "knn", where="nelements = 1 OR nelements > 3", name="poor")
+    )
     document = json.loads(json.dumps(result.document()))
     assert [one["baseline"] for one in document["baselines"]] == [NEAREST, FRACTIONS, MEAN]
     assert document["baseline"]["mae"] == pytest.approx(document["baselines"][2]["mae"])
@@ -120,13 +122,12 @@ def test_a_score_that_ranks_no_errors_is_said_to(
     assert ranking_text(replace(card, domain=None)) == ""
 
 
-def test_predict_shows_the_width_where_the_score_ranks_no_errors(
-    embedded: matlake.Lake, trained: TrainResult
-) -> None:
+def test_predict_shows_the_width_where_the_score_ranks_no_errors(embedded: matlake.Lake, trained: TrainResult) -> None:
     answer = predict(embedded, "gap", ["TiO2", "GaN"])
     assert trained.card.domain is not None
     assert answer.score_ranks_errors is trained.card.domain.score_ranks_errors
-    for ranks, heading, other in ((True, "out-of-distribution score", "interval width"), (False, "interval width", "score")):
+    score, width = "out-of-distribution score", "interval width"
+    for ranks, heading, other in ((True, score, width), (False, width, score)):
         table = plain_lines(replace(answer, score_ranks_errors=ranks, notes=()).lines())
         assert heading in table[1]
         assert other not in table[1]

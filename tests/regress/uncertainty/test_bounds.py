@@ -128,7 +128,9 @@ def test_bounds_of_the_user_reach_tables(
 ) -> None:
     narrow = train(embedded, request(name="narrow", where="band_gap_eV < 2", minimum=0.0, maximum=2.0))
     assert (narrow.test.lower.min(), narrow.test.upper.max()) == (0.0, 2.0)
-    predict_to_file(embedded, "narrow", write_table(formula=[*METALS, *narrow.test.formula.tolist()]), tmp_path / "out.csv")
+    predict_to_file(
+        embedded, "narrow", write_table(formula=[*METALS, *narrow.test.formula.tolist()]), tmp_path / "out.csv"
+    )
     table = pacsv.read_csv(tmp_path / "out.csv")
     assert min(table["predicted_band_gap_eV"].to_pylist()) == 0.0
     assert min(table["lower_band_gap_eV"].to_pylist()) == 0.0

@@ -108,9 +108,7 @@ def test_distances_are_limited_as_features_are() -> None:
 
 def test_a_head_of_an_older_version_has_limits_too() -> None:
     residual = np.full(30, 0.2, dtype=np.float32)
-    around = Surroundings(
-        np.full((1, 25), 471_963.0, dtype=np.float32), np.zeros((1, 25), dtype=np.int32), residual
-    )
+    around = Surroundings(np.full((1, 25), 471_963.0, dtype=np.float32), np.zeros((1, 25), dtype=np.int32), residual)
     assert around.scores.tolist() == [LARGEST_SCORE]
 
 
