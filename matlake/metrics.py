@@ -95,6 +95,14 @@ class GroupBootstrap:
         means: NDArray[np.float64] = self._drawn @ sums / (self._drawn @ self._sizes)
         return means
 
+    def means_of_all(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the means of k sets of values float64 [k, n] in each resample, float64 [``resamples``, k].
+
+        Draws are not kept: for many rows they would be gigabytes.
+        """
+        sums = np.stack([np.bincount(self._group, weights=each) for each in values])
+        return np.array([(sums @ counts) / (self._sizes @ counts) for counts in self._counts()])
+
     @cached_property
     def _drawn(self) -> NDArray[np.float64]:
         """All of ``_counts``, float64 [``resamples``, groups]: studies take the means of many methods over them."""
@@ -114,6 +122,11 @@ def percentile_interval(values: Sequence[float | None] | NDArray[np.float64]) ->
     return float(low), float(high)
 
 
+def enough_resamples(rows: int) -> int:
+    """Return how many resamples of so many rows are worth their time."""
+    return int(np.clip(_RESAMPLED_ROWS // rows, _FEWEST_RESAMPLES, RESAMPLES))
+
+
 def bootstrap(y: NDArray[np.float64], predicted: NDArray[np.float64], groups: NDArray[np.str_], seed: int) -> Intervals:
     """Return how much the metrics would vary with other test materials.
 
@@ -126,7 +139,7 @@ def bootstrap(y: NDArray[np.float64], predicted: NDArray[np.float64], groups: ND
     Returns:
         The interval of each metric that has a value in all resamples.
     """
-    resamples = int(np.clip(_RESAMPLED_ROWS // len(y), _FEWEST_RESAMPLES, RESAMPLES))
+    resamples = enough_resamples(len(y))
     found = [asdict(measure(y[rows], predicted[rows])) for rows in GroupBootstrap(groups, seed, resamples).rows()]
     columns = {name: [one[name] for one in found] for name in found[0]}
     return {name: [*percentile_interval(values)] for name, values in columns.items() if None not in values}

@@ -1,10 +1,14 @@
 """Tables as text: one description, laid out in columns for a terminal or with pipes for Markdown."""
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 _UNKNOWN: Final = "-"
+_MOST_PLACES: Final = 6
+_LARGEST: Final = 1e6
+"""Digits after the point, and numbers, up to which none is written with a power of ten."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,24 @@ Line = str | TextTable
 def plain_lines(report: Sequence[Line]) -> list[str]:
     """Return a report as lines of text, its tables aligned."""
     return [line for part in report for line in ([part] if isinstance(part, str) else part.lines())]
+
+
+def rounded(value: float, uncertainty: float) -> str:
+    """Return a number without the digits that mean nothing: up to the second digit of its uncertainty.
+
+    Args:
+        value: In some unit.
+        uncertainty: In the same unit; 0 where it is not known, which leaves four digits.
+    """
+    if not 0.0 < uncertainty < math.inf:
+        return f"{value:.4g}"
+    places = 1 - math.floor(math.log10(uncertainty))
+    kept = round(value, places)
+    if kept == 0.0:
+        return "0"
+    if places <= _MOST_PLACES and abs(kept) < _LARGEST:
+        return f"{kept:.{max(0, places)}f}"
+    return f"{kept:.{max(1, places + 1 + math.floor(math.log10(abs(kept))))}g}"
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from matlake.cli import output
 from matlake.cli.main import cli
-from matlake.text_tables import Column, TextTable, plain_lines
+from matlake.text_tables import Column, TextTable, plain_lines, rounded
 
 TABLE = TextTable(
     (Column("material"), Column("gap", "right", ".2f", "eV"), Column("note")),
@@ -48,3 +48,26 @@ def test_no_color_is_an_option_of_every_command() -> None:
     done = CliRunner().invoke(cli, ["--no-color", "encoders", "list"])
     assert done.exit_code == 0
     assert done.output.splitlines()[1].startswith("----")
+
+
+@pytest.mark.parametrize(
+    ("value", "uncertainty", "text"),
+    [
+        (1.8649, 0.33, "1.86"),
+        (1.11e-16, 0.33, "0"),
+        (-1e-9, 0.33, "0"),
+        (0.004, 0.33, "0"),
+        (-2.456, 0.33, "-2.46"),
+        (206.43, 14.2, "206"),
+        (1234.5, 320.0, "1230"),
+        (123456.0, 14.2, "123456"),
+        (1.23456e9, 3.2e6, "1.2346e+09"),
+        (3.14159e-9, 2e-11, "3.142e-09"),
+        (1.86, 0.0, "1.86"),
+        (1.86444, float("nan"), "1.864"),
+    ],
+)
+def test_numbers_are_written_with_the_digits_that_their_uncertainty_leaves(
+    value: float, uncertainty: float, text: str
+) -> None:
+    assert rounded(value, uncertainty) == text

@@ -87,7 +87,7 @@ def main() -> None:
                 np.concatenate([result.test.scores for result in results.values()]),
                 np.concatenate([result.test.errors for result in results.values()]),
             )
-            widths[task.target] = np.concatenate([result.test.half_widths for result in results.values()])
+            widths[task.target] = np.concatenate([result.test.widths / 2.0 for result in results.values()])
     for target, (scores, errors) in drawn.items():
         found[target]["all"] = {
             "rank_correlation": rank_correlation(scores, errors),
@@ -147,7 +147,7 @@ def summary(lake: matlake.Lake, result: TrainResult) -> dict[str, Any]:
         "beyond": float(beyond.mean()),
         "error_ratio": None if ratio is None else float(ratio),
         "coverage": test.coverage,
-        "mean_width": float(2.0 * test.half_widths.mean()),
+        "mean_width": float(test.widths.mean()),
         "constant_coverage": float(np.mean(test.errors <= constant)),
         "constant_width": 2.0 * constant,
     }

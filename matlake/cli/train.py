@@ -44,6 +44,13 @@ _model = section("Model")
     help="Choose the test rows by this method: random, chemical-system, cluster, element:O, value:high, time:year, … "
     "(docs/splits.md). Equal compositions stay together.",
 )
+@option(
+    "--minimum",
+    type=float,
+    help="Keep predictions and intervals at or above this value, in the target's unit; -inf for no bound.  "
+    "[default: 0 where the training labels are plain about it]",
+)
+@option("--maximum", type=float, help="Keep predictions and intervals at or below this value.")
 @option("--name", help="Name the head. An existing one of that name is replaced.  [default: TARGET-MODEL]")
 @seed_option
 @json_option

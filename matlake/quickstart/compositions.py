@@ -53,7 +53,8 @@ def compositions(steps: Steps) -> dict[str, Any]:
     say("5. predict compositions that the sample lacks")
     answer = predict(lake, SAMPLE.head, list(NEW))
     for p in answer.predictions:
-        steps.show_prediction(p.input, p, f"literature: about {NEW[p.input]:.1f} eV")
+        steps.show_prediction(p.input, p, answer, f"literature: about {NEW[p.input]:.1f} eV")
+    steps.show_notes(answer)
     predictions = [p.document() | {"literature_eV": NEW[p.input]} for p in answer.predictions]
 
     say("6. plot predictions against measured values, and a map of the embedding coloured by the gap")

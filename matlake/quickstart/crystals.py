@@ -87,9 +87,10 @@ def crystals(steps: Steps) -> dict[str, Any]:
     answer = predict_structures(lake, SAMPLE.head, paths)
     predictions = []
     for p, crystal in zip(answer.predictions, NEW, strict=True):
-        steps.show_prediction(crystal.name, p, f"measured: {crystal.literature_GPa:.0f} GPa, {crystal.source}")
+        steps.show_prediction(crystal.name, p, answer, f"measured: {crystal.literature_GPa:.0f} GPa, {crystal.source}")
         literature = {"literature_GPa": crystal.literature_GPa, "source": crystal.source}
         predictions.append(p.document() | {"input": crystal.name} | literature)
+    steps.show_notes(answer)
 
     say("12. plot predictions against computed values")
     held = training.test

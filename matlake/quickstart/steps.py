@@ -12,14 +12,14 @@ from matlake.regress.heads.card import Budget
 from matlake.regress.heads.model_search import FOLDS
 from matlake.regress.heads.train import TrainRequest, train
 from matlake.regress.heads.train_result import TrainResult
-from matlake.regress.prediction.predict import verdict
+from matlake.regress.prediction.predict import Predictions, interval_text, trust_text
 from matlake.regress.prediction.results import Prediction
 from matlake.regress.regressors import AUTO_MODELS
 from matlake.store.embedding.embedder import embed
 from matlake.store.importing.importer import import_table
 from matlake.store.lake import Lake
 from matlake.store.sql_output import result_table
-from matlake.text_tables import plain_lines
+from matlake.text_tables import plain_lines, rounded
 
 BUDGET: Final = Budget(fits=FOLDS * len(AUTO_MODELS))
 """The default of each model that ``auto`` tries: a first look is to be quick."""
@@ -98,19 +98,25 @@ class Steps:
         self._below(plain_lines(training.lines()))
         return training
 
-    def show_prediction(self, name: str, prediction: Prediction, literature: str) -> None:
-        """Print a prediction with its interval, what its out-of-distribution score means, and the literature's value.
+    def show_prediction(self, name: str, prediction: Prediction, answer: Predictions, literature: str) -> None:
+        """Print a prediction with its interval, what says more about its error, and the literature's value.
 
         Args:
             name: What the material is called.
             prediction: Its prediction.
+            answer: All predictions.
             literature: What the literature says.
         """
-        p, unit = prediction, self.sample.target.rpartition("_")[2]
-        text = f"{p.value:.3g} {unit}"
-        if p.lower is not None and p.upper is not None and p.ood_score is not None:
-            text += f" [{p.lower:.3g}, {p.upper:.3g}], {verdict(p.ood_score)} ({p.ood_score:.1f})"
-        self._below([f"{name}: {text}; {literature}"])
+        p, mae, unit = prediction, answer.mae, answer.unit
+        score_ranks = bool(answer.score_ranks_errors)
+        beside = trust_text(p, mae, unit, score_ranks=score_ranks)
+        text = f"{name}: {rounded(p.value, mae)} {unit} {interval_text(p, mae)}, {literature}"
+        self._below([f"{text}; {'score' if score_ranks else 'interval width'} {beside}"])
+        self._below([f"  doubtful: {warning}" for warning in p.warnings])
+
+    def show_notes(self, answer: Predictions) -> None:
+        """Print what a reader of the predictions has to know about the head."""
+        self._below([f"note: {note}" for note in answer.notes])
 
     def save_plots(self, drawn: Mapping[str, bytes]) -> list[str]:
         """Save plots, and print and return their paths."""
@@ -120,4 +126,5 @@ class Steps:
 
     def _below(self, lines: Sequence[str]) -> None:
         """Print lines below a heading."""
-        self.say("\n".join(f"   {line}".rstrip() for line in lines))
+        if lines:
+            self.say("\n".join(f"   {line}".rstrip() for line in lines))

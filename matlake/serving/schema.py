@@ -116,8 +116,16 @@ class PredictResponse(BaseModel):
     unit: str
     level: Annotated[
         float | None,
-        Field(description="Share of measured values that intervals hold, of materials like those in training."),
+        Field(
+            description="Share of intervals that hold the measured value, over many materials like those in training."
+        ),
     ]
+    mae: Annotated[float, Field(description="Mean absolute error of the head on its test rows.")]
+    score_ranks_errors: Annotated[
+        bool | None,
+        Field(description="Whether larger out-of-distribution scores went with larger errors on the test rows."),
+    ]
+    notes: Annotated[list[str], Field(description="What a reader has to know about the head, in words.")]
     predictions: list[PredictedValue]
     failed: list[FailedRow]
 

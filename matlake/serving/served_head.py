@@ -10,7 +10,9 @@ from typing import Any, Final
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal
 from matlake.materials.units import quantity_of
+from matlake.regress.heads.verdict import verdict_document
 from matlake.regress.prediction.opened_head import OpenedHead
+from matlake.regress.prediction.predict import prediction_header
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import Prediction
 from matlake.serving.batching import Batcher
@@ -40,13 +42,7 @@ class ServedHead:
         """Start the queues."""
         self.predictor = predictor
         self.card = predictor.head.card
-        interval = self.card.interval
-        self.start = {
-            "head": self.card.name,
-            "target": self.card.target,
-            "unit": self.card.unit,
-            "level": None if interval is None else interval.level,
-        }
+        self.start = prediction_header(self.card)
         self.start_json = dumps(self.start)
         runs: dict[str, tuple[Callable[[list[Any]], PredictionColumns], Capacity]] = {
             "structures": (predictor.predict_crystals, limits.atom_capacity)
@@ -71,6 +67,8 @@ class ServedHead:
             "n_test": card.evaluation.n_test,
             "split": card.training.split,
             "metrics": asdict(card.evaluation.metrics),
+            "verdict": verdict_document(card),
+            "bounds": asdict(card.bounds) if card.bounds else None,
             "created": card.provenance.created,
             "map": self.predictor.head.reference is not None,
         }

@@ -1,5 +1,6 @@
 """The page in a real browser: type, drop, read the answer, see the error."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -118,13 +119,17 @@ def test_a_typed_formula_is_answered_with_all_that_is_known(page: Page) -> None:
     assert float(page.text("value").replace("\u2212", "-"))
     assert page.text("unit") == "eV"
     assert page.text("interval").startswith("between ")
-    assert "9 of 10 measured values" in answer
-    assert page.text("verdict") in {
-        "Inside the applicability domain",
-        "Inside the applicability domain, but of new elements",
-        "Near the edge of the applicability domain",
-        "Outside the applicability domain",
+    assert "9 of 10 intervals hold the measured value, over many materials" in answer
+    assert "It may miss this one." in answer
+    assert "The error of this prediction is not known." in page.text("error-words")
+    assert " eV on average, and by more than " in page.text("error-words")
+    titles = {
+        "Near training materials",
+        "Low confidence",
+        "At the edge of the training set",
+        "Far from the training set",
     }
+    assert page.text("verdict") in titles or re.fullmatch(r"Interval [\d.]+ eV wide", page.text("verdict"))
     assert len(page.find("nearest").find_elements(By.CSS_SELECTOR, "tbody tr")) == 3
     assert not page.is_shown("crystal-card")
     page.wait(lambda: page.marks("map") > before)  # this material, and the nearest
@@ -164,7 +169,23 @@ def test_new_elements_are_named(page: Page) -> None:
     assert "training material contains Pu" in page.text("warnings") or "training materials contain Pu" in page.text(
         "warnings"
     )
-    assert page.text("verdict") != "Inside the applicability domain"
+    assert page.text("verdict") not in ("Near training materials", "")
+
+
+def test_no_text_vouches_for_a_prediction(page: Page, server: Running) -> None:
+    """Of 0.0 eV for SiO2 (8.9 measured) version 0.1.0 said that the interval holds."""
+    page.type("SiO2")
+    answer = page.answer().lower()
+    for promise in ("the interval holds", "were used for training", "inside the applicability domain"):
+        assert promise not in answer
+    reply = server.post("/v1/predict", {"head": "gap", "formulas": ["SiO2"]}).document
+    notes = [item.text for item in page.find("notes").find_elements(By.TAG_NAME, "li")]
+    assert [note.removesuffix(".").lower() for note in notes] == [note.lower() for note in reply["notes"]]
+    for warning in reply["predictions"][0]["warnings"]:
+        assert warning in page.text("warnings")
+    if not reply["score_ranks_errors"]:
+        assert page.text("gauge") == ""
+        assert any("does not rank errors" in note for note in notes)
 
 
 @pytest.mark.parametrize(

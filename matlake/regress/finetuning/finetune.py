@@ -18,12 +18,13 @@ from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRe
 from matlake.regress.heads.measure import learning_curve, made_now, measure_fitted
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import check_encoder, save_head
-from matlake.regress.heads.train import fractions_baseline
+from matlake.regress.heads.train import compare_with_baselines, fractions_baseline
 from matlake.regress.regressors import Fitted
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model
 from matlake.regress.regressors.training_settings import require_torch
 from matlake.regress.splits import HeldOut, hold_out_groups
 from matlake.regress.splits.split import MIN_COMPOSITIONS, find_trouble
+from matlake.regress.uncertainty.bounds import check_labels
 from matlake.regress.uncertainty.conformal import SLOW_FOLDS, residuals_of
 from matlake.store.lake import Lake
 
@@ -86,6 +87,7 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
 
     card, rows, test_rows = saved.card, held_out.train, held_out.test
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
+    check_labels(y, card.bounds, card.target)
     progress.note(f"fine-tuning {card.name} on {len(rows):,} rows")
     fitted = fit(x, y)
     progress.note("calibrating intervals on held-out folds of these rows")
@@ -101,6 +103,7 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
         "from_sha256": card.sha256,
         "target_rows": request.target_rows,
     }
+    on_fractions = fractions_baseline(from_scratch, matrix, held_out, seed, card.bounds)
     new = HeadCard(
         name=name,
         target=card.target,
@@ -109,13 +112,15 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
         training=TrainingRows(matrix.sql, _SPLIT, held_out.description, len(held_out.dropped), seed),
         model=ModelRecord(card.model.kind, parameters, None, measured.parity),
         evaluation=measured.evaluation,
-        fractions_baseline=fractions_baseline(from_scratch, matrix, held_out, seed),
+        fractions_baseline=measure(measured.test.y, on_fractions),
         random_evaluation=None,
         learning_curve=learning_curve(fit, matrix, held_out, seed),
         fine_tuning=change,
         calibration=measured.calibration,
         domain=measured.domain,
         provenance=made_now(),
+        difference_intervals=compare_with_baselines(measured.test, on_fractions, float(y.mean()), seed),
+        bounds=card.bounds,
     )
     plots = draw_plots(new, measured.test, fitted.regressor, progress)
     new = save_head(lake.path, new, measured.content, measured.reference, plots)

@@ -8,9 +8,11 @@ from matlake.regress.features.matrix import Missing
 from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, parameter_text
 from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.train_result import HeldOutRows
+from matlake.regress.heads.verdict import verdict_lines
 
 _SHARED_KEYS: Final = (
-    *("target", "unit", "n_train", "n_test", "split_description", "baseline", "fractions_baseline"),
+    *("target", "unit", "n_train", "n_test", "split_description", "baseline", "fractions_baseline", "baselines"),
+    *("verdict", "bounds"),
     *("model", "parameters", "seed", "learning_curve", "sha256"),
 )
 
@@ -78,6 +80,7 @@ class FinetuneResult:
             f"  {old}, before    {self.before.mae:.4g}",
             f"  {card.name}, after    {self.after.mae:.4g}" + (" [{:.4g}, {:.4g}]".format(*ends) if ends else ""),
             f"  mean of the target rows trained on    {card.evaluation.baseline.mae:.4g}",
+            *verdict_lines(card),
         ]
         if self.forgetting is None:
             lines.append(f"the rows that {old} was tested on cannot be found any more: forgetting is not measured")

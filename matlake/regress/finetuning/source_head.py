@@ -1,6 +1,6 @@
 """The head that is fine-tuned: its network, and the rows that it was trained and tested on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from matlake.encoders.session import read_audited
@@ -60,10 +60,11 @@ def read_saved_network(lake: Path, name: str) -> SavedNetwork:
                 cli=f"train one first: matlake train --model {' or '.join(IR_NETS)}",
             ),
         )
-    fitted = read_ir_net(read_audited(folder / MODEL_FILE, card.sha256, HeadError))
-    if fitted is None:
+    found = read_ir_net(read_audited(folder / MODEL_FILE, card.sha256, HeadError))
+    if found is None:
         raise HeadError(f"{folder / MODEL_FILE} is not the graph of an IR-net", "train the head again")
-    return SavedNetwork(card, *fitted)
+    fitted, network = found
+    return SavedNetwork(card, replace(fitted, bounds=card.bounds), network)
 
 
 @dataclass(frozen=True)

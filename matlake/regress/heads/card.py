@@ -1,17 +1,21 @@
 """The card of a head: what it predicts, from what, how well, and where its predictions hold."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 from matlake.errors import HeadError
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.feature import Feature
+from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
 from matlake.regress.uncertainty.intervals import Interval
 
 FORMAT_VERSION: Final = 3
 """1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice."""
+
+NO_RANKING: Final = 0.1
+"""Rank correlation with the error up to which a score says nothing on errors."""
 
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}")
 
@@ -204,6 +208,8 @@ class ApplicabilityDomain:
             ``spd``; empty in cards older than it.
         rank_correlation: Of absolute error and out-of-distribution score; None if one of them does not vary.
         beyond: Share of scores above 1.
+        width_correlation: Of absolute error and width of the interval; None if one of them does not vary, or in cards
+            older than it.
         reference_sha256: Digest of the file of reference rows.
         reference_rows: Number of them.
     """
@@ -212,8 +218,14 @@ class ApplicabilityDomain:
     block_rows: dict[str, int]
     rank_correlation: float | None
     beyond: float | None
+    width_correlation: float | None = None
     reference_sha256: str = ""
     reference_rows: int = 0
+
+    @property
+    def score_ranks_errors(self) -> bool:
+        """Whether larger scores went with larger errors on the test rows."""
+        return self.rank_correlation is not None and self.rank_correlation > NO_RANKING
 
 
 @dataclass(frozen=True)
@@ -248,6 +260,9 @@ class HeadCard:
         calibration: Its intervals; None for format 1.
         domain: Its applicability domain; None for format 1.
         provenance: Its making.
+        difference_intervals: Ends of the 95 % bootstrap interval of the head's mean absolute error minus that of a
+            baseline, by the name of the baseline (see ``verdict``); empty for a head older than them.
+        bounds: That predictions and intervals keep to.
         sha256: Digest of the ONNX file, hexadecimal.
         format_version: Version of the schema in which the card was written.
     """
@@ -266,6 +281,8 @@ class HeadCard:
     calibration: Calibration | None
     domain: ApplicabilityDomain | None
     provenance: Provenance
+    difference_intervals: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    bounds: Bounds = UNBOUNDED
     sha256: str = ""
     format_version: int = FORMAT_VERSION
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from matlake.documents import from_document
 from matlake.regress.heads.card import HeadCard
+from matlake.regress.heads.verdict import comparisons_of, verdict_document
 
 
 def flat_document(card: HeadCard) -> dict[str, Any]:
@@ -29,12 +30,15 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "metrics": evaluation["metrics"],
         "baseline": evaluation["baseline"],
         "fractions_baseline": asdict(card.fractions_baseline),
+        "baselines": [found.document() for found in comparisons_of(card)],
+        "verdict": verdict_document(card),
+        "bounds": asdict(card.bounds) if card.bounds else None,
         "evaluation": evaluation | (asdict(card.fine_tuning) if card.fine_tuning else {}),
         "random_evaluation": asdict(card.random_evaluation) if card.random_evaluation else None,
         "learning_curve": [asdict(point) for point in card.full_curve],
         "interval": asdict(calibration.interval) if calibration else None,
         "interval_check": _named(calibration, "coverage", "mean_width"),
-        "ood_check": _named(domain, "rank_correlation", "beyond"),
+        "ood_check": _named(domain, "rank_correlation", "beyond", "width_correlation"),
         "element_rows": domain.element_rows if domain else {},
         "block_rows": domain.block_rows if domain else {},
         "reference_sha256": domain.reference_sha256 if domain else "",

@@ -6,6 +6,7 @@ from typing import Any
 
 from matlake.regress.heads.card import HeadCard, parameter_text
 from matlake.regress.heads.storage import PLOTS
+from matlake.regress.heads.verdict import ranking_text, verdict_lines
 from matlake.text_tables import Column, TextTable
 
 
@@ -54,6 +55,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         f"  tested on     {card.evaluation.n_test:,} rows, split {card.training.split}, seed {card.training.seed}",
         *([f"                {card.training.split_description}"] if card.training.split_description else []),
         f"  test MAE      {mae}{between}; mean of the training rows {floor}",
+        *_verdict(card),
     ]
     if card.calibration is not None and card.domain is not None:
         interval, coverage = card.calibration.interval, card.calibration.coverage
@@ -61,9 +63,12 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         lines += [
             f"  intervals     {interval.level:.0%}, calibrated on {rows:,} rows; hold {coverage:.1%} of the test rows",
             f"  reference     {card.domain.reference_rows:,} training rows",
+            f"                {ranking_text(card)}",
         ]
     else:
         lines.append("  intervals     none: trained by an older version; train it again to have them")
+    if card.bounds:
+        lines.append(f"  bounds        {card.bounds.text(card.unit)}")
     plots = sorted(path.name for path in (folder / PLOTS).glob("*.png"))
     return [
         *lines,
@@ -72,6 +77,11 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         f"  folder        {folder}",
         *([f"  plots         {', '.join(plots)}"] if plots else []),
     ]
+
+
+def _verdict(card: HeadCard) -> list[str]:
+    first, *others = verdict_lines(card)
+    return [f"  verdict       {first.removeprefix('verdict: ')}", *(f"                {line}" for line in others)]
 
 
 def _with_unit(value: float, card: HeadCard) -> str:

@@ -79,27 +79,33 @@ def measure_fitted(
     predicted = run_graph(content, matrix.x[test_rows])
     evaluation = evaluate(matrix, held_out, predicted, chosen, seed)
     errors = residuals()[np.searchsorted(rows, chosen.rows)]
-    reference, interval = make_reference(matrix, chosen, errors), calibrate(chosen.coordinates, errors, chosen.groups)
+    reference = make_reference(matrix, chosen, errors)
+    interval = calibrate(chosen.coordinates, errors, chosen.groups, reference.value)
     around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))
+    lower, upper = interval.ends(predicted, around, fitted.bounds)
     test = HeldOutRows(
-        matrix.material_id[test_rows],
-        matrix.formula[test_rows],
-        matrix.y[test_rows],
-        predicted,
-        around.scores,
-        interval.half_widths(around),
+        material_id=matrix.material_id[test_rows],
+        formula=matrix.formula[test_rows],
+        groups=matrix.groups[test_rows],
+        y=matrix.y[test_rows],
+        predicted=predicted,
+        scores=around.scores,
+        lower=lower,
+        upper=upper,
+        nearest=reference.value[around.rows[:, 0]],
     )
     fractions = matrix.fractions[rows]
     return Measured(
         content,
         parity,
         evaluation,
-        Calibration(interval, test.coverage, float(2.0 * test.half_widths.mean())),
+        Calibration(interval, test.coverage, float(test.widths.mean())),
         ApplicabilityDomain(
             element_rows=element_rows(fractions),
             block_rows=block_rows(fractions),
             rank_correlation=rank_correlation(test.scores, test.errors),
             beyond=float(np.mean(test.scores > FARTHEST)),
+            width_correlation=rank_correlation(test.widths, test.errors),
         ),
         reference,
         test,

@@ -14,6 +14,7 @@ from matlake.regress.heads.card import Budget, Candidate, Limit, Search
 from matlake.regress.regressors import AUTO, AUTO_MODELS, MODELS, Model, Parameters, find_model, fit_model
 from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members, ensemble_model, ensemble_parameters
 from matlake.regress.splits import Rows, grouped_folds, subsample
+from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
 
 FOLDS: Final = 3
 SLOW_FOLDS: Final = 1
@@ -61,6 +62,7 @@ def search_model(
     progress: Progress = SILENT,
     *,
     budget: Budget = _DEFAULT,
+    bounds: Bounds = UNBOUNDED,
 ) -> Choice:
     """Cross-validate a model's grid, or search models and parameters for ``auto``, and return the best.
 
@@ -77,6 +79,7 @@ def search_model(
         seed: Decides folds, the subsample, the parameters drawn, and what models draw.
         progress: Hears what is being tried, and the number of fits done.
         budget: Bounds the search; one model is fitted in any case.
+        bounds: That predictions keep to.
 
     Raises:
         TrainingError: Unknown model, or too many rows for it.
@@ -87,7 +90,7 @@ def search_model(
     if all(model.slow for model in models):
         folds = folds[:SLOW_FOLDS]
     progress.note(f"cross-validating {', '.join(model.name for model in models)} on {len(rows):,} training rows")
-    validation = CrossValidation(x, y, folds, seed, budget, budget.fits, progress)
+    validation = CrossValidation(x, y, folds, seed, budget, budget.fits, progress, bounds)
     if name == AUTO:
         _search(validation, models, x.shape[1])
     else:
@@ -112,6 +115,7 @@ class CrossValidation:
         budget: Bounds the search; one model is fitted in any case.
         total: Fits expected, for ``progress``.
         progress: Hears the number of fits done.
+        bounds: That predictions keep to.
         candidates: In the order in which they ran.
         fits: Models fitted.
         stopped_by: The limit that was reached; None so far.
@@ -124,6 +128,7 @@ class CrossValidation:
     budget: Budget
     total: int
     progress: Progress
+    bounds: Bounds = UNBOUNDED
     candidates: list[Candidate] = field(default_factory=list)
     fits: int = 0
     stopped_by: Limit | None = None
@@ -147,7 +152,7 @@ class CrossValidation:
                 break
             fitted = fit_model(model, parameters, self.x[fit], self.y[fit], self.seed)
             predicted.append(fitted.predict(self.x[held]))
-            errors.append(measure(self.y[held], predicted[-1]).mae)
+            errors.append(measure(self.y[held], self.bounds.limit(predicted[-1])).mae)
             self.fits += 1
             self.progress.track(self.fits, self.total)
         if errors:
@@ -165,7 +170,7 @@ class CrossValidation:
         predicted = np.array([self._held[i] for i in complete])
         measured = np.concatenate([self.y[held] for _, held in self.folds])
         weights = choose_members(measured, predicted, MOST_MEMBERS)
-        errors = np.abs(weights @ predicted - measured)
+        errors = np.abs(self.bounds.limit(weights @ predicted) - measured)
         maes = [part.mean() for part in np.split(errors, np.cumsum([len(held) for _, held in self.folds])[:-1])]
         if np.mean(maes) > WORTH_IT * self.ranked()[0].mae:
             return

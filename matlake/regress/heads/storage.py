@@ -4,10 +4,12 @@ It holds the ONNX file, its card, its reference rows, and the plots of its train
 """
 
 import hashlib
+import math
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ from matlake.files import fsync_folder, write_whole
 from matlake.regress.features.feature import Feature
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard, check_name
 from matlake.regress.heads.card_files import CARD_FILE, read_card, write_card
+from matlake.regress.uncertainty.applicability import agreement_limit
 from matlake.regress.uncertainty.reference_set import FILE as REFERENCE_FILE
 from matlake.regress.uncertainty.reference_set import Reference
 from matlake.store.folders import LakeFolders
@@ -44,6 +47,13 @@ class Head:
     card: HeadCard
     session: Any
     reference: Reference | None
+
+    @cached_property
+    def agreement_limit(self) -> float:
+        """By how much neighbours may differ and still agree, in the card's unit; infinite for format 1."""
+        if self.reference is None:
+            return math.inf
+        return agreement_limit(self.reference.value, self.reference.residual)
 
     def predict(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
         """Return predictions, and where the rows lie among the training rows.

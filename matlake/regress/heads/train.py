@@ -4,10 +4,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from matlake.encoders.session import onnx_runtime
 from matlake.extras import require_extra
 from matlake.materials.units import unit_of
-from matlake.metrics import Metrics, measure
+from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
@@ -17,11 +20,13 @@ from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import save_head
-from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.heads.train_result import HeldOutRows, TrainResult
+from matlake.regress.heads.verdict import FRACTIONS, MEAN, NEAREST, difference_intervals
 from matlake.regress.regressors import AUTO, MODELS, Fit, Model, Parameters, fit_model
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut, parse_split
+from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds, find_bounds
 from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS, residuals_of
 from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.sequences import as_list
@@ -45,6 +50,9 @@ class TrainRequest:
         seed: Decides split, folds and what models draw.
         budget: Bounds the search for model and parameters.
         adversarial: ``cal`` or ``sal``: the model, an IR-net, learns from adversarial samples too.
+        minimum: Smallest value that the target can have, in its unit: predictions and intervals keep to it. Default: 0
+            if the training labels are plain about it (see ``find_bounds``); minus infinity for none.
+        maximum: Largest value; default: none.
     """
 
     target: str
@@ -57,6 +65,8 @@ class TrainRequest:
     seed: int = 0
     budget: Budget = field(default_factory=Budget)
     adversarial: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
 
     def __post_init__(self) -> None:
         """Take one feature as text for a list of one."""
@@ -104,15 +114,17 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     held_out = split.hold_out(matrix, seed)
     rows = held_out.train
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
-    choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget)
+    bounds = find_bounds(request.target, y, request.minimum, request.maximum)
+    choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget, bounds=bounds)
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
-    fit = partial(fit_model, model, best.parameters, seed=seed)
+    fit = partial(fit_model, model, best.parameters, seed=seed, bounds=bounds)
     fitted = fit(x, y)
     progress.note("calibrating intervals on held-out folds of the training rows")
     folds = SLOW_FOLDS if model.slow else FOLDS
     measured = measure_fitted(matrix, held_out, fitted, lambda: residuals_of(fit, x, y, groups, folds, seed), seed)
     progress.note("comparing with fewer rows, with element fractions and with a random split")
+    on_fractions = fractions_baseline(model, matrix, held_out, seed, bounds)
     card = HeadCard(
         name=name,
         target=request.target,
@@ -121,13 +133,15 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         training=TrainingRows(matrix.sql, split.text, held_out.description, len(held_out.dropped), seed),
         model=ModelRecord(best.model, best.parameters, choice.search, measured.parity),
         evaluation=measured.evaluation,
-        fractions_baseline=fractions_baseline(model, matrix, held_out, seed),
+        fractions_baseline=measure(measured.test.y, on_fractions),
         random_evaluation=None if split.text == _RANDOM else _random_evaluation(fit, matrix, seed),
         learning_curve=learning_curve(fit, matrix, held_out, seed),
         fine_tuning=None,
         calibration=measured.calibration,
         domain=measured.domain,
         provenance=made_now(),
+        difference_intervals=compare_with_baselines(measured.test, on_fractions, float(y.mean()), seed),
+        bounds=bounds,
     )
     plots = draw_plots(card, measured.test, fitted.regressor, progress)
     card = save_head(lake.path, card, measured.content, measured.reference, plots)
@@ -139,14 +153,20 @@ def _on_fractions(model: Model) -> Model:
     return ELEMNET if model.slow and model.name not in MODELS else model
 
 
-def fractions_baseline(model: Model, matrix: Matrix, held_out: HeldOut, seed: int) -> Metrics:
-    """Choose parameters for, fit and measure the same kind of model on element fractions."""
+def fractions_baseline(
+    model: Model, matrix: Matrix, held_out: HeldOut, seed: int, bounds: Bounds = UNBOUNDED
+) -> NDArray[np.float64]:
+    """Choose parameters for the same kind of model on element fractions, fit it, and predict the test rows.
+
+    Returns:
+        float64 [m], in the target's unit.
+    """
     rows, test_rows = held_out.train, held_out.test
     x, y, groups = matrix.fractions[rows], matrix.y[rows], matrix.groups[rows]
 
     def chosen(kind: Model) -> Parameters:
         grid = kind.grid(x.shape[1])
-        return grid[0] if len(grid) == 1 else search_model(kind, x, y, groups, seed).best.parameters
+        return grid[0] if len(grid) == 1 else search_model(kind, x, y, groups, seed, bounds=bounds).best.parameters
 
     kind = _on_fractions(model)
     if model.name == ENSEMBLE:
@@ -154,8 +174,22 @@ def fractions_baseline(model: Model, matrix: Matrix, held_out: HeldOut, seed: in
         members = model.grid(x.shape[1])[0]["members"]
         parameters = {name: chosen(MODELS[name]) for name in {member["model"] for member in members}}
         kind = ensemble_model(ensemble_parameters([(m["model"], parameters[m["model"]], m["weight"]) for m in members]))
-    fitted = fit_model(kind, chosen(kind), x, y, seed)
-    return measure(matrix.y[test_rows], fitted.predict(matrix.fractions[test_rows]))
+    return fit_model(kind, chosen(kind), x, y, seed, bounds).predict(matrix.fractions[test_rows])
+
+
+def compare_with_baselines(
+    test: HeldOutRows, on_fractions: NDArray[np.float64], mean: float, seed: int
+) -> dict[str, tuple[float, ...]]:
+    """Compare a head with the nearest training material, with element fractions and with the mean of the training rows.
+
+    Args:
+        test: The test rows.
+        on_fractions: float64 [m], predictions of the same model on element fractions.
+        mean: Of the training rows.
+        seed: Of the bootstrap.
+    """
+    baselines = {NEAREST: test.nearest, FRACTIONS: on_fractions, MEAN: np.full(len(test.y), mean)}
+    return difference_intervals(test.y, test.predicted, baselines, test.groups, seed)
 
 
 def _random_evaluation(fit: Fit, matrix: Matrix, seed: int) -> Evaluation:

@@ -10,6 +10,7 @@ from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.matrix import Missing
 from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
 from matlake.regress.heads.flat_card import flat_document
+from matlake.regress.heads.verdict import ranking_text, verdict_lines
 from matlake.text_tables import Column, Line, TextTable
 
 _WIDEST: Final = 60
@@ -19,7 +20,7 @@ _NOTABLE: Final = 0.03
 
 _SHARED_KEYS: Final = (
     *("target", "unit", "n_train", "n_test", "n_dropped", "metrics", "baseline", "fractions_baseline"),
-    *("model", "parameters", "split", "split_description", "seed", "learning_curve"),
+    *("model", "parameters", "split", "split_description", "seed", "learning_curve", "baselines", "verdict", "bounds"),
 )
 
 
@@ -30,18 +31,24 @@ class HeldOutRows:
     Attributes:
         material_id: str [m].
         formula: str [m].
+        groups: str [m], hashes of their compositions.
         y: float64 [m], measured values.
         predicted: float64 [m].
         scores: float64 [m], out-of-distribution scores.
-        half_widths: float64 [m], half the widths of the intervals.
+        lower: float64 [m], lower ends of the intervals.
+        upper: float64 [m], upper ends.
+        nearest: float64 [m], values of the nearest training materials.
     """
 
     material_id: NDArray[np.str_]
     formula: NDArray[np.str_]
+    groups: NDArray[np.str_]
     y: NDArray[np.float64]
     predicted: NDArray[np.float64]
     scores: NDArray[np.float64]
-    half_widths: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    nearest: NDArray[np.float64]
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -52,7 +59,12 @@ class HeldOutRows:
     @property
     def coverage(self) -> float:
         """Share of measured values in their interval."""
-        return float(np.mean(self.errors <= self.half_widths))
+        return float(np.mean((self.lower <= self.y) & (self.y <= self.upper)))
+
+    @property
+    def widths(self) -> NDArray[np.float64]:
+        """Widths of the intervals, float64 [m]."""
+        return self.upper - self.lower
 
 
 @dataclass(frozen=True)
@@ -117,6 +129,7 @@ class TrainResult:
             "",
             self._table(),
             "",
+            *verdict_lines(card),
             *self._trust_lines(),
         ]
         if self.missing:
@@ -154,15 +167,16 @@ class TrainResult:
             )
             if coverage < level - _NOTABLE:
                 line += (
-                    f": {100 * (level - coverage):.0f} points short; they hold {level:.0%} of materials like those "
-                    "trained on, and these are not"
+                    f": {100 * (level - coverage):.0f} points short, as the test rows are not like the training rows"
                 )
             lines.append(line)
-        if domain is not None and domain.rank_correlation is not None and domain.beyond is not None:
-            lines.append(
-                f"out-of-distribution score: {domain.beyond:.0%} of the test rows are above 1; "
-                f"rank correlation with the error {domain.rank_correlation:.2f}"
-            )
+        if domain is not None and domain.beyond is not None:
+            lines += [
+                f"{domain.beyond:.0%} of the test rows have an out-of-distribution score above 1",
+                ranking_text(self.card),
+            ]
+        if self.card.bounds:
+            lines.append(f"predictions and intervals are {self.card.bounds.text(unit)}")
         curve = ", ".join(f"{point.mae:.3g} at {point.rows:,}" for point in self.card.full_curve)
         return [*lines, f"learning curve, MAE {unit}".rstrip() + f" by training rows: {curve}"]
 

@@ -59,10 +59,15 @@ def convert(fitted: Fitted, n_features: int, projection: Projection | None = Non
     """
     features = features_input(n_features)
     standardised = op.reshape(_predict(fitted.regressor, fitted.scaler, features, n_features), op.const([-1]))
-    outputs = {VALUE: op.add(op.mul(standardised, op.const(fitted.std)), op.const(fitted.mean))}
+    value = op.add(op.mul(standardised, op.const(fitted.std)), op.const(fitted.mean))
+    if fitted.bounds:
+        value = op.clip(
+            value, *(None if b is None else op.const(b) for b in (fitted.bounds.minimum, fitted.bounds.maximum))
+        )
+    outputs = {VALUE: value}
     if projection is not None:
-        centred = op.sub(op.cast(features, to=np.float64), op.const(projection.mean))
-        outputs[COORDINATES] = op.cast(op.matmul(centred, op.const(projection.matrix)), to=np.float32)
+        z = standardise(projection.scaler, features)
+        outputs[COORDINATES] = op.cast(op.matmul(z, op.const(projection.matrix)), to=np.float32)
     return bytes(build_model(features, outputs).SerializeToString())
 
 

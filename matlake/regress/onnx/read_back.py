@@ -58,7 +58,8 @@ class _Graph:
 
 
 def _read(graph: _Graph) -> tuple[Fitted, ResidualNetwork]:
-    value, (mean,) = graph.back(VALUE, "Add")
+    limited = graph.node(VALUE)
+    value, (mean,) = graph.back(limited.input[0] if limited.op_type == "Clip" else VALUE, "Add")
     value, (std,) = graph.back(value, "Mul")
     value, (weights, biases) = graph.back(value, "Gemm")
     blocks: list[Block] = []

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import SourceError
+from matlake.regress.heads.card import HeadCard
+from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction.opened_head import OpenedHead, open_head
 from matlake.regress.prediction.results import Failure, Prediction
 from matlake.regress.uncertainty.applicability import FARTHEST
 from matlake.sequences import as_list
 from matlake.store.lake import Lake
-from matlake.text_tables import Column, Line, TextTable
+from matlake.text_tables import Column, Line, TextTable, rounded
 
 FAR_OUT: Final = 2.0
 """Out-of-distribution score from which a material is far outside the training materials."""
@@ -27,6 +29,10 @@ class Predictions:
         target: Property predicted.
         unit: Unit of the values.
         level: Share of measured values that intervals are to hold; None for a head older than intervals.
+        mae: Mean absolute error of the head on its test rows, in the unit.
+        score_ranks_errors: Whether larger out-of-distribution scores went with larger errors on the test rows; None for
+            a head older than scores.
+        notes: What a reader has to know about the head, in words.
         predictions: In the order of the inputs.
         failed: Inputs without a prediction.
     """
@@ -35,6 +41,9 @@ class Predictions:
     target: str
     unit: str
     level: float | None
+    mae: float
+    score_ranks_errors: bool | None
+    notes: tuple[str, ...]
     predictions: list[Prediction]
     failed: list[Failure]
 
@@ -51,36 +60,58 @@ class Predictions:
         heading = f"{self.target} by head {self.head}, in {self.unit or 'no unit'}"
         if self.level is not None:
             heading += f", with {self.level:.0%} intervals"
-        return [heading, *prediction_lines(self.predictions, self.unit), *failure_lines(self.failed, len(self.failed))]
+        notes = [f"note: {note}" for note in self.notes if self.predictions]
+        return [heading, *self._prediction_lines(), *notes, *failure_lines(self.failed, len(self.failed))]
+
+    def _prediction_lines(self) -> list[Line]:
+        """Return a table of the predictions; below it low-confidence reasons, and the nearest training materials."""
+        if not self.predictions:
+            return []
+        last = "out-of-distribution score" if self.score_ranks_errors else "interval width"
+        columns = (Column("input"), Column("value", "right"), Column("interval"), Column(last))
+        remarks: list[Line] = []
+        for p in self.predictions:
+            if p.warnings:
+                remarks.append(f"{p.input} is doubtful: {'; '.join(p.warnings)}")
+            if p.nearest:
+                near = ", ".join(f"{n.formula} {n.value:.4g} ({n.distance:.2f})" for n in p.nearest)
+                remarks.append(f"{p.input} is nearest to {near}")
+        return [TextTable(columns, [self._row(p) for p in self.predictions]), *remarks]
+
+    def _row(self, p: Prediction) -> tuple[str | None, ...]:
+        value = f"{rounded(p.value, self.mae)} {self.unit}".rstrip()
+        interval = interval_text(p, self.mae)
+        return p.input, value, interval, trust_text(p, self.mae, self.unit, score_ranks=bool(self.score_ranks_errors))
 
 
-def prediction_lines(predictions: list[Prediction], unit: str) -> list[Line]:
-    """Return a table of values, intervals and scores; below it what is doubtful, and the nearest training materials."""
-    if not predictions:
-        return []
-    columns = (Column("input"), Column("value", "right"), Column("interval"), Column("out-of-distribution score"))
-    remarks: list[Line] = []
-    for p in predictions:
-        if p.warnings:
-            remarks.append(f"{p.input} is doubtful: {'; '.join(p.warnings)}")
-        if p.nearest:
-            near = ", ".join(f"{n.formula} {n.value:.4g} ({n.distance:.2f})" for n in p.nearest)
-            remarks.append(f"{p.input} is nearest to {near}")
-    return [TextTable(columns, [_row(p, unit) for p in predictions]), *remarks]
+def interval_text(p: Prediction, mae: float) -> str | None:
+    """Return the interval with the digits that the head's mean absolute error leaves; None if there is none."""
+    if p.lower is None or p.upper is None:
+        return None
+    return f"[{rounded(p.lower, mae)}, {rounded(p.upper, mae)}]"
 
 
-def _row(p: Prediction, unit: str) -> tuple[str | None, ...]:
-    value = f"{p.value:.4g} {unit}".rstrip()
+def trust_text(p: Prediction, mae: float, unit: str, *, score_ranks: bool) -> str | None:
+    """Return what says more about the error of a prediction: its score, or the width of its interval.
+
+    Args:
+        p: The prediction.
+        mae: Mean absolute error of the head.
+        unit: Of the values.
+        score_ranks: Whether larger scores went with larger errors on the test rows.
+    """
     if p.lower is None or p.upper is None or p.ood_score is None:
-        return p.input, value, None, None
-    return p.input, value, f"[{p.lower:.4g}, {p.upper:.4g}]", f"{p.ood_score:.2f}, {verdict(p.ood_score)}"
+        return None
+    if not score_ranks:
+        return f"{rounded(p.upper - p.lower, mae)} {unit}".rstrip()
+    return f"{p.ood_score:.2f}, {place(p.ood_score)}"
 
 
-def verdict(ood_score: float) -> str:
-    """Say in words what an out-of-distribution score means."""
+def place(ood_score: float) -> str:
+    """Say in words where an out-of-distribution score places a material; it does not say that the value is right."""
     if ood_score <= FARTHEST:
-        return "like the training materials"
-    return "at their edge" if ood_score <= FAR_OUT else "far outside them"
+        return "near training materials"
+    return "at their edge" if ood_score <= FAR_OUT else "far from them"
 
 
 def failure_lines(failed: list[Failure], count: int) -> list[str]:
@@ -168,5 +199,17 @@ def collect(head: OpenedHead, results: Iterable[Prediction | Failure]) -> Predic
         else:
             failed.append(result)
     card = head.head.card
-    level = None if card.interval is None else card.interval.level
-    return Predictions(card.name, card.target, card.unit, level, predictions, failed)
+    return Predictions(**prediction_header(card), predictions=predictions, failed=failed)
+
+
+def prediction_header(card: HeadCard) -> dict[str, Any]:
+    """Return what stands before the predictions of a head, in the document and in the server's answers."""
+    return {
+        "head": card.name,
+        "target": card.target,
+        "unit": card.unit,
+        "level": None if card.interval is None else card.interval.level,
+        "mae": card.evaluation.metrics.mae,
+        "score_ranks_errors": None if card.domain is None else card.domain.score_ranks_errors,
+        "notes": head_notes(card),
+    }

@@ -13,6 +13,7 @@ from matlake.errors import SourceError
 from matlake.files import fsync_folder
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
+from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction.opened_head import open_head
 from matlake.regress.prediction.predict import Predictions, collect, failure_lines
 from matlake.regress.prediction.prediction_columns import PredictionColumns
@@ -36,6 +37,7 @@ class WrittenPredictions:
         output: The file: the input's columns and those of ``predict_to_file``.
         rows: Rows with a prediction.
         n_failed: Rows and lines without one.
+        notes: What a reader has to know about the head, in words.
         failed: The first hundred of them; the file has the reason of every row.
     """
 
@@ -45,6 +47,7 @@ class WrittenPredictions:
     output: Path
     rows: int
     n_failed: int
+    notes: tuple[str, ...]
     failed: list[Failure]
 
     def document(self) -> dict[str, Any]:
@@ -56,6 +59,7 @@ class WrittenPredictions:
         """Return the text for people."""
         return [
             f"wrote {self.rows:,} predictions of {self.target} in {self.unit or 'no unit'} to {self.output}",
+            *(f"note: {note}" for note in self.notes),
             *failure_lines(self.failed[:5], self.n_failed),
         ]
 
@@ -153,7 +157,16 @@ def predict_to_file(
     fsync_folder(output.parent)
     bad = _bad_lines(source, rows)
     listed += bad[: _LISTED - len(listed)]
-    return WrittenPredictions(card.name, card.target, card.unit, output, rows - n_failed, n_failed + len(bad), listed)
+    return WrittenPredictions(
+        head=card.name,
+        target=card.target,
+        unit=card.unit,
+        output=output,
+        rows=rows - n_failed,
+        n_failed=n_failed + len(bad),
+        notes=head_notes(card),
+        failed=listed,
+    )
 
 
 def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from matlake.materials.formula import Composition
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
-from matlake.regress.uncertainty.applicability import elements_outside_training, low_confidence_reasons
+from matlake.regress.uncertainty.applicability import (
+    disagreement,
+    elements_outside_training,
+    low_confidence_reasons,
+)
 from matlake.regress.uncertainty.reference_set import SHOWN, Reference
 
 
@@ -85,18 +89,20 @@ class PredictionColumns:
         if self.reference is None or self.coordinates is None or coordinates is None or not (interval and domain):
             return
         around = self.reference.nearest(coordinates)
-        half_widths = interval.half_widths(around)
-        self.lower[places] = values - half_widths
-        self.upper[places] = values + half_widths
+        self.lower[places], self.upper[places] = interval.ends(values, around, head.card.bounds)
         self.ood_scores[places] = around.scores
         self.near[places] = around.rows[:, :SHOWN]
         self.distances[places] = around.distances[:, :SHOWN]
         self.coordinates[places] = coordinates
-        for row, composition, score in zip(rows, compositions, around.scores.tolist(), strict=True):
+        nearby = (values, *around.label_ranges(self.reference.value))
+        near = zip(*(column.tolist() for column in nearby), strict=True)
+        for row, composition, score, (value, low, high) in zip(
+            rows, compositions, around.scores.tolist(), near, strict=True
+        ):
             self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
             self.warnings[row] = low_confidence_reasons(
                 composition.elements, score, domain.element_rows, domain.block_rows
-            )
+            ) + disagreement(value, low, high, head.agreement_limit, head.card.unit)
 
     def results(self, names: Iterable[str | None], start: int = 0) -> Iterator[Prediction | Failure]:
         """Yield what ``result`` returns for each input.

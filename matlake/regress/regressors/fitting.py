@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from matlake.errors import TrainingError
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor, ValidatedFit, log_uniform
 from matlake.regress.regressors.scaling import Scaler, fit_scaler
+from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
 
 _VALIDATED: Final = 0.1
 """Share of the rows that are held out to end a training, unless rows are given for it."""
@@ -25,17 +26,19 @@ class Fitted:
         regressor: What was fitted.
         mean: Of the target, in its unit.
         std: Of the target, in its unit.
+        bounds: That predictions keep to, in the target's unit.
     """
 
     scaler: Scaler | None
     regressor: Regressor | Any
     mean: float
     std: float
+    bounds: Bounds = UNBOUNDED
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return predictions float64 [n] in the target's unit for features float32 [n, d]."""
         scaled = self.regressor.predict(self.scaler.transform(x) if self.scaler else x)
-        return np.asarray(scaled, dtype=np.float64) * self.std + self.mean
+        return self.bounds.limit(np.asarray(scaled, dtype=np.float64) * self.std + self.mean)
 
 
 Fit: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float64]], Fitted]
@@ -43,7 +46,12 @@ Fit: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float64]], Fitted]
 
 
 def fit_model(
-    model: Model, parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int
+    model: Model,
+    parameters: Parameters,
+    x: NDArray[np.float32],
+    y: NDArray[np.float64],
+    seed: int,
+    bounds: Bounds = UNBOUNDED,
 ) -> Fitted:
     """Fit scaler and model.
 
@@ -53,6 +61,7 @@ def fit_model(
         x: float32 [n, d], training rows only.
         y: float64 [n], target in its unit.
         seed: Of models that draw random numbers.
+        bounds: That predictions keep to.
     """
     from sklearn.exceptions import ConvergenceWarning
 
@@ -62,7 +71,7 @@ def fit_model(
         # An unfinished iteration is still a model, and cross-validation measures it as such.
         warnings.simplefilter("ignore", ConvergenceWarning)
         regressor = model.fit(parameters, features, (y - mean) / std, seed)
-    return Fitted(scaler, regressor, mean, std)
+    return Fitted(scaler, regressor, mean, std, bounds)
 
 
 def fit_deep(

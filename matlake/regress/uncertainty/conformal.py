@@ -64,13 +64,22 @@ def distance_scale(coordinates: NDArray[np.float32], groups: NDArray[np.intp]) -
     return scale if scale > 0.0 else 1.0
 
 
-def calibrate(coordinates: NDArray[np.float32], residuals: NDArray[np.float64], groups: NDArray[np.intp]) -> Interval:
-    """Find the quantile that makes intervals hold ``LEVEL`` of the measured values.
+def calibrate(
+    coordinates: NDArray[np.float32],
+    residuals: NDArray[np.float64],
+    groups: NDArray[np.intp],
+    labels: NDArray[np.float64],
+) -> Interval:
+    """Find the quantile that makes intervals hold ``LEVEL`` of the measured values, and the widest that they may be.
+
+    No interval needs more than the range of the labels on both sides, unless a residual was larger. That costs no
+    calibration row its interval, so of exchangeable rows at most one in m + 1.
 
     Args:
         coordinates: float32 [m, p], in the unit of the score.
         residuals: float64 [m], out-of-fold; NaN if there is none.
         groups: Numbers of compositions [m].
+        labels: float64 [m], measured values.
     """
     calibrating = np.isfinite(residuals)
     distances, near = nearest_rows(coordinates[calibrating], coordinates, LOCAL, (groups[calibrating], groups))
@@ -78,7 +87,9 @@ def calibrate(coordinates: NDArray[np.float32], residuals: NDArray[np.float64], 
     hardness = difficulty(Surroundings(distances, near, residuals.astype(np.float32)), floor)
     rows = int(calibrating.sum())
     level = min(LEVEL, 1.0 - 1.01 / (rows + 1))  # the k-th of n errors cannot bound more than k / (n + 1) of them
-    return Interval(level, conformal_quantile(residuals[calibrating] / hardness, level), floor, rows)
+    quantile = conformal_quantile(residuals[calibrating] / hardness, level)
+    widest = max(float(np.ptp(labels)), float(residuals[calibrating].max()))
+    return Interval(level, quantile, floor, rows, widest)
 
 
 def conformal_quantile(scores: NDArray[np.float64], level: float) -> float:

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
 from matlake.regress.uncertainty.reference_set import Surroundings
 
 _BASE: Final = 0.5
@@ -26,16 +27,33 @@ class Interval:
         quantile: Half a width, in units of the difficulty.
         floor: Added to local residuals, in the target's unit.
         calibration_rows: Rows whose residuals it rests on.
+        widest: Largest half of a width, in the target's unit: the range of the training labels, or the largest residual
+            if that is more. None for a head older than it.
     """
 
     level: float
     quantile: float
     floor: float
     calibration_rows: int
+    widest: float | None = None
 
     def half_widths(self, surroundings: Surroundings) -> NDArray[np.float64]:
         """Return half the width of the intervals of n points, float64 [n], in the target's unit."""
-        return self.quantile * difficulty(surroundings, self.floor)
+        widths = self.quantile * difficulty(surroundings, self.floor)
+        return widths if self.widest is None else np.minimum(widths, self.widest)
+
+    def ends(
+        self, values: NDArray[np.float64], surroundings: Surroundings, bounds: Bounds = UNBOUNDED
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the lower and the upper ends of the intervals around n predictions, float64 [n] each.
+
+        Args:
+            values: float64 [n], predictions in the target's unit.
+            surroundings: The training rows around them.
+            bounds: Of what is possible; the ends keep to them.
+        """
+        half_widths = self.half_widths(surroundings)
+        return bounds.limit(values - half_widths), bounds.limit(values + half_widths)
 
 
 def difficulty(surroundings: Surroundings, floor: float) -> NDArray[np.float64]:

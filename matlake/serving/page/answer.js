@@ -46,16 +46,16 @@ export function short(value) {
 export function showValue(prediction, head, histogram) {
   const { value, lower, upper } = prediction;
   const bounded = lower !== null && upper !== null;
-  const digits = bounded ? digitsFor((upper - lower) / 2) : 3;
+  const digits = digitsFor(head.metrics.mae);
   find("quantity").textContent = capital(head.quantity);
   find("material").replaceChildren(...formulaNodes(prediction.input));
-  find("value").textContent = bounded ? written(value, digits) : short(value);
+  find("value").textContent = written(value, digits);
   find("unit").textContent = head.unit;
   find("interval").textContent = bounded
     ? `between ${written(lower, digits)} and ${written(upper, digits)} ${head.unit}`
     : "no interval: this head was trained before heads had them";
   find("interval-words").textContent = bounded
-    ? `${shareInWords(head.level)} measured values of materials like those in training fall in this range.`
+    ? `Made so that ${shareInWords(head.level)} intervals hold the measured value, over many materials drawn as those in training were. It may miss this one.`
     : "";
   const [same] = prediction.nearest;
   find("known").hidden = !(same?.distance < SAME);
@@ -107,30 +107,46 @@ function rangeDrawing({ value, lower, upper }, head, { edges, counts }) {
   return drawing;
 }
 
-const NEW_PARTS = [
-  "edge",
-  "Inside the applicability domain, but of new elements",
-  "The embedding places it among the training materials, yet hardly any of them is made of the same: the interval may not hold.",
-];
-const VERDICTS = [
-  ["like", "Inside the applicability domain", "Materials like this one were used for training, and the interval holds for them."],
-  ["edge", "Near the edge of the applicability domain", "Few training materials are near. The interval is wider for that, but less certain to hold."],
-  ["outside", "Outside the applicability domain", "No training material is near. Treat the value as a guess."],
+const PLACES = [
+  ["like", "Near training materials", "Training materials are near in the space of the features."],
+  ["edge", "At the edge of the training set", "Few training materials are near. The interval is wider for that, but less certain to hold."],
+  ["outside", "Far from the training set", "No training material is near. Treat the value as a guess."],
 ];
 
-/** Show how far the material is from the training set. */
-export function showTrust({ ood_score: score, doubts, warnings = doubts }) {
+/** Show how far the material is from the training set, and what the test rows say on errors. */
+export function showTrust({ ood_score: score, lower, upper, doubts, warnings = doubts }, head, answer) {
   const known = score !== null;
-  const zone = score <= 1 ? 0 : score <= 2 ? 1 : 2;
-  const [kind, title, words] = zone === 0 && warnings.length ? NEW_PARTS : VERDICTS[zone];
-  find("verdict").className = `verdict ${known ? kind : ""}`;
-  find("verdict").textContent = known ? title : "Not known";
+  const ranks = answer.score_ranks_errors === true;
+  const doubtful = warnings.length > 0;
+  const [kind, title, words] = PLACES[score <= 1 ? 0 : score <= 2 ? 1 : 2];
+  let shown = [kind, title];
+  if (!known) shown = ["", "Not known"];
+  else if (kind === "like" && doubtful) shown = ["edge", "Low confidence"];
+  else if (kind === "like" && !ranks) {
+    // being near goes with no smaller errors here: the width of the interval says more
+    shown = ["", `Interval ${written(upper - lower, digitsFor(head.metrics.mae))} ${head.unit} wide`];
+  }
+  [find("verdict").className, find("verdict").textContent] = [`verdict ${shown[0]}`, shown[1]];
   find("verdict-words").textContent = known
     ? `${words} Score ${score.toFixed(2)}: 95 of 100 training materials are below 1.`
     : "An older version trained this head, without a score.";
-  find("gauge").replaceChildren(...(known ? [gaugeDrawing(score)] : []));
-  find("warnings").hidden = warnings.length === 0;
+  find("gauge").replaceChildren(...(known && ranks ? [gaugeDrawing(score)] : []));
+  find("warnings").hidden = !doubtful;
   find("warnings").textContent = `Low confidence: ${warnings.join("; ")}.`;
+  find("error-words").textContent = errorWords(head);
+  find("notes").replaceChildren(
+    ...answer.notes.map((note) => {
+      const item = document.createElement("li");
+      item.textContent = `${capital(note)}.`;
+      return item;
+    }),
+  );
+}
+
+/** Say how large errors were on the test rows: nothing is known of the error of this one prediction. */
+function errorWords({ metrics, unit, n_test: rows }) {
+  const largest = typeof metrics.q95 === "number" ? `, and by more than ${metrics.q95.toPrecision(2)} ${unit} on one of 20` : "";
+  return `The error of this prediction is not known. On ${rows.toLocaleString("en")} test materials the head was off by ${metrics.mae.toPrecision(2)} ${unit} on average${largest}.`;
 }
 
 function gaugeDrawing(score) {
@@ -138,7 +154,7 @@ function gaugeDrawing(score) {
   const x = (v) => 8 + ((width - 16) * Math.min(v, MOST_SHOWN)) / MOST_SHOWN;
   const drawing = shape("svg", { viewBox: `0 0 ${width} 66`, role: "img" });
   drawing.append(shape("title", {}, `Out-of-distribution score ${score.toFixed(2)}`));
-  [["#8fc1e3", "like them"], ["#f3cf8b", "edge"], ["#eda985", "outside"]].forEach(([fill, words], zone) => {
+  [["#8fc1e3", "near"], ["#f3cf8b", "edge"], ["#eda985", "far"]].forEach(([fill, words], zone) => {
     drawing.append(shape("rect", { x: x(zone), y: 18, width: x(zone + 1) - x(zone) - 2, height: 16, fill }));
     const place = { x: (x(zone) + x(zone + 1)) / 2, y: 56, "text-anchor": "middle", fill: "#5b6875", "font-size": 14 };
     drawing.append(shape("text", place, words));

@@ -67,7 +67,7 @@ async function predict(material) {
     find("answer").hidden = false; // first: drawings are as wide as there is room
     find("answer").classList.remove("stale");
     showValue(prediction, head, map?.histogram);
-    showTrust(prediction);
+    showTrust(prediction, head, answer);
     showNearest(prediction.nearest, head);
     await drawCrystal(crystal);
     if (map) await drawMap(map, head, prediction);

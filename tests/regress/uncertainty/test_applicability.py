@@ -8,11 +8,14 @@ from matrices import matrix_of
 import matlake
 from matlake.materials.periodic_table import block_of
 from matlake.regress.heads.storage import load_head
+from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
 from matlake.regress.uncertainty.applicability import (
     FEW,
+    agreement_limit,
     block_rows,
     blocks_of,
+    disagreement,
     element_rows,
     elements_outside_training,
     low_confidence_reasons,
@@ -57,6 +60,36 @@ def test_reasons_are_given_in_words(symbols: list[str], score: float, expected: 
     assert low_confidence_reasons(symbols, score, {"O": 900, "Ti": FEW, "Pu": 3}, {"pd": 40, "d": 1}) == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "high", "expected"),
+    [
+        (1.0, 0.0, 2.0, ()),
+        (4.0, 0.0, 8.9, ("the nearest training materials differ: 0 to 8.9 eV",)),
+        (3.1, 0.0, 2.0, ("the value is far from those of the nearest training materials: 0 to 2 eV",)),
+        (2.57, 0.0, 0.0, ("the value is far from those of the nearest training materials: 0 eV",)),
+        (0.9, 2.0, 3.0, ("the value is far from those of the nearest training materials: 2 to 3 eV",)),
+        (1.1, 2.0, 3.0, ()),
+    ],
+)
+def test_neighbours_that_disagree_are_a_reason(value: float, low: float, high: float, expected: tuple[str]) -> None:
+    assert disagreement(value, low, high, 2.0, "eV") == expected
+
+
+def test_neighbours_may_differ_by_what_all_values_and_errors_do() -> None:
+    labels, residuals = np.array([0.0, 2.0]), np.array([0.1, np.nan, 0.3], dtype=np.float32)
+    assert agreement_limit(labels, residuals) == 1.5
+    assert agreement_limit(labels, 10.0 * residuals) == pytest.approx(8.0)
+
+
+def test_errors_are_larger_where_neighbours_disagree(embedded: matlake.Lake, trained: TrainResult) -> None:
+    """Measured band gaps, metals and insulators mixed."""
+    held = trained.test
+    found = predict(embedded, "gap", held.formula.tolist()).predictions
+    warned = np.array([any("nearest training" in why for why in one.warnings) for one in found])
+    assert 0.1 < warned.mean() < 0.6
+    assert held.errors[warned].mean() > 1.2 * held.errors[~warned].mean()
+
+
 def test_a_card_without_blocks_leaves_that_part_out() -> None:
     assert low_confidence_reasons(["Ti"], 0.5, {"Ti": FEW}, {}) == ()
 
@@ -70,7 +103,8 @@ def test_predict_doubts_what_the_evaluation_doubts(embedded: matlake.Lake) -> No
     found = continuity(matrix_of(trained_on).fractions, matrix_of(asked).fractions)
     scores = np.array([one.ood_score for one in answer.predictions])
     doubted = found.discontinuous | (scores > 1.0)
-    assert [bool(one.warnings) for one in answer.predictions] == doubted.tolist()
+    of_domain = [[why for why in one.warnings if "nearest training" not in why] for one in answer.predictions]
+    assert [bool(found) for found in of_domain] == doubted.tolist()
     assert 0 < doubted.sum() < len(asked)
     domain = load_head(embedded.path, "gap").card.domain
     assert domain is not None

@@ -58,7 +58,7 @@ def test_a_large_set_is_calibrated_on_one_fold(matrix: Matrix, monkeypatch: pyte
     residuals = residuals_of(fit_ridge, matrix.x, matrix.y, matrix.groups, FOLDS, 0)
     assert 0.1 < np.isfinite(residuals).mean() < 0.3
     remembered = choose_reference(matrix, np.arange(len(matrix.y)), 0)
-    interval = calibrate(remembered.coordinates, residuals, remembered.groups)
+    interval = calibrate(remembered.coordinates, residuals, remembered.groups, matrix.y)
     assert interval.calibration_rows == np.isfinite(residuals).sum() < len(matrix.y) < ALL_FOLDS_ROWS
     around = make_reference(matrix, remembered, residuals).nearest(remembered.coordinates[:50])
     assert np.isfinite(interval.half_widths(around)).all()
@@ -75,7 +75,7 @@ def test_intervals_hold_what_they_promise_on_exchangeable_rows(vectors: tuple[ND
         residuals = residuals_of(fit_ridge, x[fit], y[fit], groups, FOLDS, seed)
         projection = fit_projection(x[fit], seed)
         numbers = np.arange(len(fit))
-        interval = calibrate(projection.apply(x[fit]), residuals, numbers)
+        interval = calibrate(projection.apply(x[fit]), residuals, numbers, y[fit])
         text = np.array([""] * len(fit))
         reference = Reference(text, text, text, y[fit], residuals.astype(np.float32), projection.apply(x[fit]))
         half = interval.half_widths(reference.nearest(projection.apply(x[test])))
@@ -91,7 +91,7 @@ def test_intervals_hold_what_they_promise_on_exchangeable_rows(vectors: tuple[ND
 
 def test_few_rows_promise_less_rather_than_everything() -> None:
     coordinates = np.arange(6, dtype=np.float32)[:, None]
-    interval = calibrate(coordinates, np.arange(1.0, 7.0), np.arange(6))
+    interval = calibrate(coordinates, np.arange(1.0, 7.0), np.arange(6), np.arange(6.0))
     assert interval.level < 0.9
     assert np.isfinite(interval.quantile)
 

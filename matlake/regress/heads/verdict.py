@@ -1,0 +1,157 @@
+"""Whether a head is worth using: better or worse than what needs no training, on the same test rows."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlake.metrics import GroupBootstrap, enough_resamples, percentile_interval
+from matlake.regress.heads.card import HeadCard
+from matlake.text_tables import rounded
+
+NEAREST: Final = "nearest training material"
+FRACTIONS: Final = "same model on element fractions"
+MEAN: Final = "mean of the training rows"
+
+
+class Outcome(StrEnum):
+    """Of a comparison, from the side of the head."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    UNDECIDED = "no clear difference"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A head beside a baseline, on the same test rows.
+
+    Attributes:
+        baseline: What it is compared with.
+        mae: Mean absolute error of the baseline, in the target's unit.
+        difference: Mean absolute error of the head minus that of the baseline.
+        interval: Ends of the 95 % bootstrap interval of the difference, over whole compositions; empty where it is not
+            known, as for heads older than it.
+    """
+
+    baseline: str
+    mae: float
+    difference: float
+    interval: tuple[float, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether the head is better; undecided if other test rows might say otherwise."""
+        low, high = self.interval or (self.difference, self.difference)
+        return Outcome.BETTER if high < 0.0 else Outcome.WORSE if low > 0.0 else Outcome.UNDECIDED
+
+    def document(self) -> dict[str, Any]:
+        """Return what JSON says of it."""
+        return {**asdict(self), "outcome": self.outcome}
+
+
+_ORDER: Final = (Outcome.WORSE, Outcome.UNDECIDED, Outcome.BETTER)
+
+
+def difference_intervals(
+    y: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    baselines: Mapping[str, NDArray[np.float64]],
+    groups: NDArray[np.str_],
+    seed: int,
+) -> dict[str, tuple[float, ...]]:
+    """Return how the errors of a head and of baselines differ, pair by pair over the same resamples of test rows.
+
+    Args:
+        y: float64 [m], measured values of the test rows.
+        predicted: float64 [m], of the head.
+        baselines: Predictions float64 [m] by name.
+        groups: [m], composition of each row.
+        seed: Of the bootstrap.
+
+    Returns:
+        The ends of the interval of each difference, by name.
+    """
+    own = np.abs(predicted - y)
+    differences = np.stack([own - np.abs(values - y) for values in baselines.values()])
+    resampled = GroupBootstrap(groups, seed, enough_resamples(len(y))).means_of_all(differences)
+    return {name: percentile_interval(means) for name, means in zip(baselines, resampled.T, strict=True)}
+
+
+def comparisons_of(card: HeadCard) -> tuple[Comparison, ...]:
+    """Return how a head compares with each baseline that its card has errors of."""
+    found = card.evaluation
+    baselines = {NEAREST: found.nearest_baseline, FRACTIONS: card.fractions_baseline, MEAN: found.baseline}
+    return tuple(
+        Comparison(name, metrics.mae, found.metrics.mae - metrics.mae, card.difference_intervals.get(name, ()))
+        for name, metrics in baselines.items()
+        if metrics is not None
+    )
+
+
+def overall(card: HeadCard) -> Outcome:
+    """Return the outcome that counts: worse if the head is worse than any baseline, better if better than all."""
+    outcomes = {found.outcome for found in comparisons_of(card)}
+    return next(outcome for outcome in _ORDER if outcome in outcomes)
+
+
+def verdict_text(card: HeadCard) -> str:
+    """Say how a head compares with baselines, worst first: ``worse than the … (MAE 0.66 against 0.45 eV); …``."""
+    mae, unit = card.evaluation.metrics.mae, card.unit
+    digits = mae / 10.0
+    parts = []
+    for outcome in _ORDER:
+        names = [
+            f"the {found.baseline} (MAE {rounded(mae, digits)} against {rounded(found.mae, digits)} {unit}".rstrip()
+            + ")"
+            for found in comparisons_of(card)
+            if found.outcome is outcome
+        ]
+        if names:
+            link = "from" if outcome is Outcome.UNDECIDED else "than"
+            parts.append(f"{outcome} {link} {', '.join(names)}")
+    return "; ".join(parts)
+
+
+def verdict_lines(card: HeadCard) -> list[str]:
+    """Return the verdict for people, and what follows if the head is worse than a baseline."""
+    lines = [f"verdict: {verdict_text(card)}"]
+    if overall(card) is Outcome.WORSE:
+        lines.append("do not use this head: try other features, another model or more training rows")
+    return lines
+
+
+def verdict_document(card: HeadCard) -> dict[str, Any]:
+    """Return what JSON says of it: the outcome that counts, and the text."""
+    return {"outcome": overall(card), "text": verdict_text(card)}
+
+
+def head_notes(card: HeadCard) -> tuple[str, ...]:
+    """Return what a reader of any prediction of a head has to know about the head."""
+    notes = []
+    weak = [found for found in comparisons_of(card) if found.outcome is not Outcome.BETTER]
+    if weak:
+        notes.append(f"verdict on this head: {verdict_text(card).partition('; better')[0]}")
+    domain = card.domain
+    if domain is not None and not domain.score_ranks_errors:
+        notes.append(ranking_text(card))
+    return tuple(notes)
+
+
+def ranking_text(card: HeadCard) -> str:
+    """Say whether the out-of-distribution score of a head ranked the errors on its test rows.
+
+    Empty for a head without scores.
+    """
+    domain = card.domain
+    if domain is None:
+        return ""
+    score, width = domain.rank_correlation, domain.width_correlation
+    if domain.score_ranks_errors:
+        return f"the out-of-distribution score ranks errors on the test rows (rank correlation {score:.2f})"
+    known = "it cannot be measured" if score is None else f"rank correlation {score:.2f}"
+    beside = "" if width is None else f", that of the interval's width {width:.2f}"
+    return f"the out-of-distribution score does not rank errors on the test rows ({known}{beside}): see the interval"
