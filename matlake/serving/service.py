@@ -1,6 +1,7 @@
 """What the API answers, apart from HTTP."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -114,7 +115,7 @@ class Service:
         Raises:
             RequestError: It is not a valid crystal (422).
         """
-        (found,) = await self._in_thread(read_crystals, [request.structure], self.limits)
+        (found,) = await self._read_crystals([request.structure])
         if isinstance(found, StructureError):
             raise RequestError(422, str(found), found.cli_hint or "give the text of a CIF or POSCAR file")
         return Reply(dumps(await self._in_thread(draw, found)).encode(), {"rows": 1})
@@ -147,8 +148,15 @@ class Service:
         """Return materials, and what they are called."""
         if kind == "formulas":
             return texts, list(texts)
-        crystals = await self._in_thread(read_crystals, texts, self.limits)
+        crystals = await self._read_crystals(texts)
         return crystals, [one.composition.reduced_formula if isinstance(one, Crystal) else None for one in crystals]
+
+    async def _read_crystals(self, texts: list[str]) -> list[Crystal | StructureError]:
+        unwanted = threading.Event()
+        try:
+            return await self._in_thread(read_crystals, texts, self.limits, unwanted)
+        finally:
+            unwanted.set()  # if the client has gone or the time is up, the thread stops as well
 
     async def _in_thread(self, function: Callable[..., Result], *arguments: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)

@@ -87,7 +87,7 @@ def test_ten_megabytes_of_brackets_as_a_formula(served_lake: matlake.Lake, serve
 def test_a_body_without_length_is_cut_off_at_the_limit(server: Running) -> None:
     with server.connect() as connection:
         connection.sendall(
-            b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
         piece = b"%x\r\n" % (1 << 20) + b" " * (1 << 20) + b"\r\n"
