@@ -1,6 +1,7 @@
 """What the API answers, apart from HTTP."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from matlake.serving.assets import Asset
 from matlake.serving.errors import RequestError
 from matlake.serving.fast_routes import Reply
 from matlake.serving.inputs import Materials, choose, read_crystals
+from matlake.serving.logs import log
 from matlake.serving.metrics import Metrics
 from matlake.serving.row_json import RowJson, dumps, join_rows
 from matlake.serving.schema import CrystalRequest, EmbedRequest, PredictRequest, SearchRequest
@@ -47,6 +49,9 @@ class Service:
         self.heads = {
             predictor.head.card.name: ServedHead(predictor, self.limits, self.metrics) for predictor in predictors
         }
+        for predictor in predictors:
+            for note in predictor.head.card.notes:
+                log(logging.INFO, "note", head=predictor.head.card.name, note=note)
         self.encoders = EncoderPool(lake, self.limits, self.metrics)
         self.indexes = IndexPool(lake)
         self.default_feature = predictors[0].head.card.features[0].feature

@@ -245,7 +245,7 @@ def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> Non
     """Refuse an encoder other than the one a head was trained on.
 
     Raises:
-        HeadError: The digests differ.
+        HeadError: The digests differ, or the card of the head has another dimension.
     """
     if encoder.sha256 != feature.sha256:
         raise HeadError(
@@ -253,6 +253,8 @@ def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> Non
             f"but the encoder of that name here has sha256 {encoder.sha256}",
             "restore the encoder that it was trained on, or train the head again",
         )
+    if encoder.layer(feature.layer).dim != feature.dim:
+        raise HeadError(f"head {card.name} takes {feature.dim} numbers of {feature.feature}, which has another", _AGAIN)
 
 
 def _names(lake: Path) -> list[str]:
