@@ -5,8 +5,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from enum import Enum
-from types import NoneType, UnionType
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")

@@ -183,15 +183,17 @@ class _Audit:
         model = self._skeleton(rows)
         concats = sum(node.op_type == "Concat" for node in model.graph.node)
         with_values = concats <= _SHAPE_CONCATS or self._has_short_vectors(self._infer(model, with_values=False))
+        shapes = self._infer(model, with_values=with_values)
         for _ in range(_ROUNDS):
-            shapes = self._infer(model, with_values=with_values)
-            unknown = [node for node in model.graph.node if any(name and name not in shapes for name in node.output)]
-            if not unknown:
-                return shapes
-            if not sum(_bound(model.graph, node, shapes) for node in unknown):
+            unknown = _unknown(model.graph, shapes)
+            if not unknown or not sum(_bound(model.graph, node, shapes) for node in unknown):
                 break
-        what = f"the shape of {unknown[0].output[0][:100]!r}, of operator {unknown[0].op_type[:100]}"
-        self._refuse(f"{what}, does not follow from the shapes of the inputs", "export it with shapes that do")
+            shapes = self._infer(model, with_values=with_values)
+        unknown = _unknown(model.graph, shapes)
+        if unknown:
+            what = f"the shape of {unknown[0].output[0][:100]!r}, of operator {unknown[0].op_type[:100]}"
+            self._refuse(f"{what}, does not follow from the shapes of the inputs", "export it with shapes that do")
+        return shapes
 
     def _has_short_vectors(self, shapes: Mapping[str, Shape]) -> bool:
         made = (shapes.get(node.output[0]) for node in self._graph.node if node.op_type == "Concat")
@@ -279,6 +281,11 @@ class _Audit:
             shape = shapes[name]
             if not shape or shape[0] != ROWS or _product(shape[1:]) != width:
                 self._refuse(f"{name!r} of {ROWS} rows has the shape {list(shape)}, not {width} numbers a row")
+
+
+def _unknown(graph: "onnx.GraphProto", shapes: Mapping[str, Shape]) -> "list[onnx.NodeProto]":
+    """Return the nodes of which an output has no known shape."""
+    return [node for node in graph.node if any(name and name not in shapes for name in node.output)]
 
 
 def _copy_tensor(tensor: "onnx.TensorProto", name: str, graph: "onnx.GraphProto") -> None:

@@ -1,4 +1,4 @@
-"""Decision trees in ONNX files: ONNX Runtime follows branches by number, without end or out of bounds if they say so."""
+"""Decision trees in ONNX files: ONNX Runtime follows branches by number, in circles and out of bounds if told to."""
 
 from typing import TYPE_CHECKING, Any, Final
 

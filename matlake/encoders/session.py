@@ -71,9 +71,7 @@ def open_session(
     return session
 
 
-def read_audited(
-    path: Path, sha256: str, error: type[MatlakeError], widths: Mapping[str, int] | None = None
-) -> bytes:
+def read_audited(path: Path, sha256: str, error: type[MatlakeError], widths: Mapping[str, int] | None = None) -> bytes:
     """Read an ONNX file after comparing its digest with the card's and auditing its content.
 
     Args:

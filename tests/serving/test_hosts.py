@@ -18,7 +18,7 @@ OURS = [
 ]
 FOREIGN = [
     *("evil.example", "evil.example:8080", "EVIL.example.", "localhost.evil.example", "127.0.0.1.evil.example"),
-    *("localhosts", "0.0.0.0", "10.0.0.7", "[2001:db8::1]", "[::]", "128.0.0.1", "xn--e1afmkfd.example", "x"),
+    *("localhosts", "0.0.0.1", "10.0.0.7", "[2001:db8::1]", "[::]", "128.0.0.1", "xn--e1afmkfd.example", "x"),
 ]
 GARBAGE = [
     *("", " ", "a b", "localhost evil.example", "user@localhost", "localhost/", "http://localhost", "[::1", "::1"),
@@ -111,7 +111,9 @@ def test_no_other_website_can_make_a_browser_send_a_request(server: Running) -> 
 
 def test_the_command_takes_names_of_hosts(served_lake: matlake.Lake, tmp_path: Path) -> None:
     options = ("gap", "--allowed-host", "heads.example", "--allowed-host", "other.example")
-    with serving_process(served_lake.path, tmp_path / "log", *options, PYTHONPATH=os.environ.get("PYTHONPATH", "")) as p:
+    with serving_process(
+        served_lake.path, tmp_path / "log", *options, PYTHONPATH=os.environ.get("PYTHONPATH", "")
+    ) as p:
         hosts = ("heads.example", "other.example:80", "localhost", "evil.example")
         assert [p.running.get("/healthz", Host=host).status for host in hosts] == [200, 200, 200, 421]
 

@@ -69,14 +69,14 @@ LONG = {
 
 @pytest.mark.parametrize("piece", [None, 60_000, 8_000])
 @pytest.mark.parametrize("sent", LONG.values(), ids=LONG)
-def test_more_than_64_kB_beside_the_body_are_refused(quick: Running, sent: bytes, piece: int | None) -> None:
+def test_more_than_64_kilobytes_beside_the_body_are_refused(quick: Running, sent: bytes, piece: int | None) -> None:
     status, document, seconds = exchange(quick, sent, piece)
     assert (status, document["error"]) == (431, "request line and headers of more than 65,536 bytes")
     assert seconds < READ_S + 1
 
 
 @pytest.mark.parametrize("piece", [None, 8_000])
-def test_headers_of_60_kB_are_taken(quick: Running, piece: int | None) -> None:
+def test_headers_of_60_kilobytes_are_taken(quick: Running, piece: int | None) -> None:
     assert exchange(quick, get(b"X: " + b"y" * 60_000 + b"\r\n"), piece)[0] == 200
     assert exchange(quick, get(b"a: b\r\n" * 10_000), piece)[0] == 200
 
@@ -125,7 +125,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize("sent", INVALID.values(), ids=INVALID)
-def test_what_is_not_HTTP_is_a_400_at_once(quick: Running, sent: bytes) -> None:
+def test_what_is_not_http_is_a_400_at_once(quick: Running, sent: bytes) -> None:
     status, document, seconds = exchange(quick, sent)
     assert (status, document.keys()) == (400, {"error", "hint"})
     assert seconds < 1.0
@@ -139,7 +139,7 @@ def test_a_body_shorter_than_its_chunk_says_is_a_408(quick: Running) -> None:
 
 @pytest.mark.parametrize("headers", [b"", b"Connection: keep-alive\r\n"])
 @pytest.mark.parametrize("host", [HOST, b""])
-def test_HTTP_1_0_is_answered_and_the_connection_closed(quick: Running, headers: bytes, host: bytes) -> None:
+def test_http_1_0_is_answered_and_the_connection_closed(quick: Running, headers: bytes, host: bytes) -> None:
     with quick.connect() as connection:
         connection.sendall(get(headers, version=b"HTTP/1.0", host=host))
         received = b""

@@ -11,7 +11,8 @@ from matlake.regress.features.feature import Feature
 from matlake.regress.uncertainty.intervals import Interval
 
 FORMAT_VERSION: Final = 4
-"""1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice. 3 had no digest."""
+"""1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice. 3 had no digest.
+"""
 
 _SEALED: Final = 4  # first format with a digest
 

@@ -341,7 +341,7 @@ def graph(values: str, coordinates: int) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_rows_that_are_not_finite_fail_and_leave_the_others(home: Path, embedded: matlake.Lake) -> None:
+def test_rows_that_are_not_finite_fail_and_leave_the_others(home: Path) -> None:
     card, reference = load_head(home, "gap").card, load_head(home, "gap").reference
     save_head(home, card, graph("Sqrt", 32), reference)
     head = load_head(home, "gap")
