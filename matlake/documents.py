@@ -1,11 +1,64 @@
-"""Frozen dataclasses read back from the JSON that ``dataclasses.asdict`` makes of them."""
+"""Cards as files: JSON under a digest, and frozen dataclasses made of the JSON that ``dataclasses.asdict`` makes."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from enum import Enum
+from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+
+DIGEST: Final = "digest"
+MAX_BYTES: Final = 16 << 20
+"""Of a card; those that ship have up to 20 kB."""
+
+
+class EditedError(ValueError):
+    """A document is not the one that its digest was made of."""
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of bounded size.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not JSON, too large, or too deep.
+    """
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES:,} bytes")
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("JSON that is too deep") from error
+
+
+def sealed_json(document: Mapping[str, Any]) -> bytes:
+    """Return a document as JSON with its digest, for people to read and for ``opened`` to check."""
+    return (json.dumps({**document, DIGEST: _digest(document)}, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def opened(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``sealed_json`` was given.
+
+    The digest finds damage and edits by hand, in whatever layout. It does not tell who wrote the document.
+
+    Raises:
+        EditedError: The digest is missing or another one.
+    """
+    rest = {key: value for key, value in document.items() if key != DIGEST}
+    if document.get(DIGEST) != _digest(rest):
+        raise EditedError("its content does not match its digest: it was edited or damaged")
+    return rest
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of canonical JSON, hexadecimal: keys in order, without blanks."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def from_document(kind: type[T], document: object) -> T:

@@ -19,7 +19,9 @@ import uvloop
 TOLERANCE: Final = 1e-4
 """Allowed difference of a value, relative; batches round differently."""
 
-_HEAD: Final = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+_HEAD: Final = (
+    b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+)
 
 
 class Tally:

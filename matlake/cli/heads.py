@@ -44,7 +44,8 @@ def show_command(lake: Path, name: str, output: Output) -> None:
 
     folder = find_head(open_lake(lake).path, name)
     card = read_card(folder / CARD_FILE)
-    output.document({**flat_document(card), "folder": str(folder)}, card_lines(card, folder))
+    document = {**flat_document(card), "folder": str(folder), "notes": list(card.notes)}
+    output.document(document, card_lines(card, folder))
 
 
 @heads_command.command("delete", cls=Command)

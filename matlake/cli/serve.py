@@ -18,6 +18,14 @@ _limit = section("Limits of a request")
 @option("--host", default="127.0.0.1", help="Listen at this address; 0.0.0.0 means all interfaces.")
 @option("--port", type=click.IntRange(0, 65535), default=8080, help="Listen at this port; 0 picks a free one.")
 @option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Answer requests for this host, such as the name of a proxy. Repeatable.  [default: names of loopback; any "
+    "host if --host is another address]",
+)
+@option(
     "--api-key-file",
     type=FILE,
     help="Require the key in this file from clients.  [default: $MATLAKE_API_KEY, else no key]",

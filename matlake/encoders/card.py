@@ -1,13 +1,13 @@
 """The card of an encoder: what it is, what it was trained on, and what its file must hash to."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from matlake.documents import EditedError, opened, read_json, sealed_json
 from matlake.encoders.layer_ref import LayerRef
 from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
@@ -16,7 +16,9 @@ from matlake.materials.graph_recipe import GraphRecipe
 
 CARD_FILE: Final = "card.json"
 MODEL_FILE: Final = "encoder.onnx"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""1 had no digest."""
+
 DESCRIPTORS: Final = frozenset({"fractions", "magpie"})
 """Architectures of descriptors: encoders that have learned nothing, such as the element fractions themselves.
 
@@ -134,6 +136,13 @@ class EncoderCard:
         """Whether the encoder has learned nothing."""
         return self.architecture in DESCRIPTORS
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of a card of an older format."""
+        if self.format_version >= FORMAT_VERSION:
+            return ()
+        return (f"the card has format {self.format_version}, without a digest: an edit of it would go unnoticed",)
+
     def layer(self, name: str | None) -> Layer:
         """Return the layer of that name, or the default layer for None.
 
@@ -169,17 +178,19 @@ def read_card(folder: Path) -> EncoderCard:
     """Read ``card.json`` from an encoder's folder.
 
     Raises:
-        EncoderError: The card is missing, not valid, or of a newer format.
+        EncoderError: The card is missing, not valid, edited, or of a newer format.
     """
     path = folder / CARD_FILE
     try:
-        entries = json.loads(path.read_bytes())
-        if entries["format_version"] > FORMAT_VERSION:
-            raise EncoderError(
-                f"{path} has card format {entries['format_version']}, newer than {FORMAT_VERSION}",
-                "update matlake",
-            )
-        card = _read_format_1(entries)
+        entries = read_json(path)
+        version = entries["format_version"]
+        if version > FORMAT_VERSION:
+            raise EncoderError(f"{path} has card format {version}, newer than {FORMAT_VERSION}", "update matlake")
+        card = _read_entries(entries if version == 1 else opened(entries))
+    except EditedError as error:
+        raise EncoderError(
+            f"{path}: {error}", "restore the file; the copy of an encoder that ships with matlake can be deleted"
+        ) from error
     except OSError as error:
         raise EncoderError(f"no encoder card at {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -189,7 +200,7 @@ def read_card(folder: Path) -> EncoderCard:
     return card
 
 
-def _read_format_1(entries: dict[str, Any]) -> EncoderCard:
+def _read_entries(entries: dict[str, Any]) -> EncoderCard:
     parameters, target = entries.get("input_parameters", {}), entries.get("target")
     graph = parameters.get("graph")
     return EncoderCard(
@@ -213,8 +224,8 @@ def _read_format_1(entries: dict[str, Any]) -> EncoderCard:
 
 
 def write_card(card: EncoderCard, folder: Path) -> None:
-    """Write ``card.json``, whole or not at all."""
-    write_whole(folder / CARD_FILE, (json.dumps(card.document(), indent=2, ensure_ascii=False) + "\n").encode())
+    """Write ``card.json`` in this format, whole or not at all."""
+    write_whole(folder / CARD_FILE, sealed_json(replace(card, format_version=FORMAT_VERSION).document()))
 
 
 def check_name(name: str) -> None:

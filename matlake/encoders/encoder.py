@@ -31,7 +31,13 @@ def open_encoder(
     card = read_card(folder)
     outputs = None if layers is None else {card.layer(layer).output for layer in layers}
     session = open_session(
-        folder / MODEL_FILE, card.sha256, error=EncoderError, device=device, threads=threads, outputs=outputs
+        folder / MODEL_FILE,
+        card.sha256,
+        error=EncoderError,
+        device=device,
+        threads=threads,
+        outputs=outputs,
+        widths={layer.output: layer.dim for layer in card.layers},
     )
     if card.input is InputKind.CRYSTAL:
         return CrystalEncoder.open(card, session, device)

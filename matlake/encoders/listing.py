@@ -29,13 +29,14 @@ def encoder_summary(encoder: RegisteredEncoder) -> dict[str, Any]:
         "precision": card.precision,
         "target": card.document()["target"],
         "shipped": encoder.shipped,
+        "notes": list(card.notes),
     }
 
 
 def encoder_document(encoder: RegisteredEncoder) -> dict[str, Any]:
     """Return what ``encoders show --json`` tells: the card as its file has it, and its folder."""
     written = json.loads((encoder.folder / CARD_FILE).read_bytes())
-    return {**encoder.card.document(), **written, "folder": str(encoder.folder)}
+    return {**encoder.card.document(), **written, "folder": str(encoder.folder), "notes": list(encoder.card.notes)}
 
 
 def encoder_table(encoders: Sequence[RegisteredEncoder]) -> TextTable:
@@ -79,6 +80,7 @@ def card_lines(encoder: RegisteredEncoder) -> list[str]:
         *(f"  cite          {paper}" for paper in card.citation),
         f"  sha256        {card.sha256}",
         f"  folder        {encoder.folder}",
+        *(f"  note          {note}" for note in card.notes),
     ]
     return lines
 

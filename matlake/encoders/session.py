@@ -3,18 +3,16 @@
 import hashlib
 import importlib
 import importlib.metadata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from matlake.encoders.audit import audit
 from matlake.errors import USE_CPU, Hint, MatlakeError, MissingExtraError
 
-if TYPE_CHECKING:
-    import onnx
-
 MAX_MODEL_BYTES: Final = 1 << 30
-STANDARD_DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 DEVICES: Final = ("cpu", "cuda")
+_SHOWN: Final = 300  # characters of what ONNX Runtime says
 
 
 def open_session(
@@ -25,6 +23,7 @@ def open_session(
     device: str = "cpu",
     threads: int = 1,
     outputs: Collection[str] | None = None,
+    widths: Mapping[str, int] | None = None,
 ) -> Any:
     """Audit an ONNX file and open it.
 
@@ -35,6 +34,7 @@ def open_session(
         device: ``cpu`` or ``cuda``; nothing falls back silently.
         threads: Threads inside one operator on the CPU.
         outputs: The only outputs that are used. Default: all.
+        widths: Numbers for each row, of inputs and outputs that the file must have.
 
     Returns:
         An ``onnxruntime.InferenceSession``.
@@ -44,7 +44,7 @@ def open_session(
         MatlakeError: Of class ``error``: the file is missing, changed or refused.
     """
     runtime = onnx_runtime(device)
-    content = read_audited(path, sha256, error)
+    content = read_audited(path, sha256, error, widths)
     if outputs is not None:
         content = _pruned(content, outputs)
     options = runtime.SessionOptions()
@@ -58,7 +58,8 @@ def open_session(
     try:
         session = runtime.InferenceSession(content, options, providers=providers)
     except Exception as failure:  # onnxruntime's exceptions share no public base class
-        raise error(f"ONNX Runtime cannot open {path} on {device}: {failure}") from failure
+        reason = " ".join(str(failure).split())[:_SHOWN]
+        raise error(f"ONNX Runtime cannot open {path} on {device}: {reason}") from failure
     if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
         raise MissingExtraError(
             "ONNX Runtime could not start its CUDA provider",
@@ -70,13 +71,14 @@ def open_session(
     return session
 
 
-def read_audited(path: Path, sha256: str, error: type[MatlakeError]) -> bytes:
+def read_audited(path: Path, sha256: str, error: type[MatlakeError], widths: Mapping[str, int] | None = None) -> bytes:
     """Read an ONNX file after comparing its digest with the card's and auditing its content.
 
     Args:
         path: The ONNX file.
         sha256: Digest that its card states.
         error: Class to raise when the file is refused.
+        widths: Numbers for each row, of inputs and outputs that the file must have.
 
     Raises:
         MatlakeError: Of class ``error``: the file is missing, changed or refused.
@@ -89,7 +91,7 @@ def read_audited(path: Path, sha256: str, error: type[MatlakeError]) -> bytes:
         raise error(f"cannot read {path}: {failure.strerror}") from failure
     if hashlib.sha256(content).hexdigest() != sha256:
         raise error(f"{path} does not match the sha256 of its card", "the file was changed or damaged: restore it")
-    audit(content, path, error)
+    audit(content, path, error, widths)
     return content
 
 
@@ -122,35 +124,6 @@ def onnx_runtime(device: str = "cpu") -> Any:
     return runtime
 
 
-def audit(content: bytes, path: Path, error: type[MatlakeError]) -> None:
-    """Refuse an ONNX file that could run foreign code or read other files.
-
-    Only standard operators are allowed, and all weights must be inside the file.
-
-    Raises:
-        MatlakeError: Of class ``error``.
-    """
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.load_model_from_string(content)
-    except (DecodeError, ValueError) as failure:
-        raise error(f"{path} is not an ONNX file") from failure
-    if not model.graph.node:
-        raise error(f"{path} is not an ONNX file, or an empty one")
-    if model.functions:
-        raise error(f"{path} defines functions of its own", "export it again with functions inlined")
-    for graph in _graphs(model.graph):
-        tensors = [*graph.initializer, *(a.t for n in graph.node for a in n.attribute if a.HasField("t"))]
-        for tensor in tensors:
-            if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
-                raise error(f"{path} keeps tensor {tensor.name!r} in another file", "export it with weights inline")
-        for node in graph.node:
-            if node.domain not in STANDARD_DOMAINS:
-                raise error(f"{path} uses the custom operator {node.domain}::{node.op_type}")
-
-
 def _pruned(content: bytes, outputs: Collection[str]) -> bytes:
     """Leave out what some outputs do not depend on: ONNX Runtime computes every node, whatever it is asked for."""
     import onnx
@@ -162,7 +135,6 @@ def _pruned(content: bytes, outputs: Collection[str]) -> bytes:
         if needed.intersection(node.output):
             kept_nodes.append(node)
             needed.update(node.input)
-            needed.update(name for inner in _inner_graphs(node) for n in inner.node for name in n.input)
     for field, kept in (
         (graph.node, kept_nodes[::-1]),
         (graph.output, [output for output in graph.output if output.name in outputs]),
@@ -171,19 +143,6 @@ def _pruned(content: bytes, outputs: Collection[str]) -> bytes:
         del field[:]
         field.extend(kept)
     return bytes(model.SerializeToString())
-
-
-def _graphs(graph: "onnx.GraphProto") -> "Iterator[onnx.GraphProto]":
-    yield graph
-    for node in graph.node:
-        yield from _inner_graphs(node)
-
-
-def _inner_graphs(node: "onnx.NodeProto") -> "Iterator[onnx.GraphProto]":
-    """Yield the graphs of a node such as ``If``, and those inside of them."""
-    for attribute in node.attribute:
-        for inner in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-            yield from _graphs(inner)
 
 
 def _is_installed(distribution: str) -> bool:

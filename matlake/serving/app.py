@@ -44,6 +44,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     408: {"model": Problem, "description": "The body did not arrive in time."},
     413: {"model": Problem, "description": "The body is too large."},
     415: {"model": Problem, "description": "The content type is not `application/json`."},
+    421: {"model": Problem, "description": "The `Host` is not a host of this server."},
     422: {"model": Problem, "description": "The request is not valid, or is too large."},
     503: {"model": Problem, "description": "Too busy, or no answer in time; try again later."},
 }

@@ -121,6 +121,7 @@ class Batcher(Generic[Item, Result]):
             self.weight += request.weight
             self._waiting.append(request)
             self._changed.notify()
+        future.add_done_callback(lambda _: self._withdraw(request))
         return future
 
     def close(self) -> None:
@@ -129,6 +130,15 @@ class Batcher(Generic[Item, Result]):
             self._stopping = True
             self._changed.notify()
         self._thread.join()
+
+    def _withdraw(self, request: _Request[Item, Result]) -> None:
+        """Make room at once for others if what waits of a request is wanted no more."""
+        if request.started == len(request.items):
+            return
+        with self._changed:
+            if request in self._waiting:
+                self._waiting.remove(request)
+                self.weight -= request.weight
 
     def _work(self) -> None:
         while batch := self._next():
@@ -179,7 +189,8 @@ class Batcher(Generic[Item, Result]):
         except Exception as error:  # noqa: BLE001 - whatever it is, the request is answered and the thread lives on
             if len(batch) > 1:
                 for share in batch:
-                    self._process([share])
+                    if not share[0].is_over:
+                        self._process([share])
             else:
                 batch[0][0].failure = error
             return

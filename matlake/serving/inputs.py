@@ -1,6 +1,6 @@
 """From the fields of a request to materials, within the limits."""
 
-import time
+import threading
 from collections.abc import Sequence
 from typing import Final
 
@@ -36,18 +36,22 @@ def choose(formulas: list[str] | None, structures: list[str] | None, limits: Lim
     return kind, texts
 
 
-def read_crystals(texts: Sequence[str], limits: Limits) -> list[Crystal | StructureError]:
+def read_crystals(texts: Sequence[str], limits: Limits, unwanted: threading.Event) -> list[Crystal | StructureError]:
     """Read structures; one that cannot be read does not stop the others.
 
+    Args:
+        texts: n texts.
+        limits: Atoms of all of them together.
+        unwanted: Set when nobody waits for the answer any more; the rest is then left out.
+
     Raises:
-        RequestError: They have too many atoms (422), or reading them takes longer than a request may (503).
+        RequestError: They have too many atoms (422).
     """
     found: list[Crystal | StructureError] = []
     atoms = 0
-    end = time.monotonic() + limits.request_s
     for row, text in enumerate(texts):
-        if time.monotonic() > end:
-            raise RequestError(503, f"structures are not read within {limits.request_s:g} s", "send fewer at a time")
+        if unwanted.is_set():
+            break
         try:
             crystal = parse_structure(text, max_atoms=limits.atoms)
         except TooManyAtomsError as error:

@@ -1,5 +1,6 @@
-"""The outermost layer: keys and limits, the headers of every answer, logs and metrics."""
+"""The outermost layer: hosts, keys and limits, the headers of every answer, logs and metrics."""
 
+import asyncio
 import hashlib
 import hmac
 import itertools
@@ -11,6 +12,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from matlake.serving.errors import RequestError, internal_error, overloaded
+from matlake.serving.hosts import AllowedHosts
 from matlake.serving.logs import log
 from matlake.serving.metrics import Metrics
 from matlake.serving.request_limits import BodyBytes, LimitedRequest, too_large
@@ -32,7 +34,7 @@ class Middleware:
     Args:
         app: The application.
         direct: Handlers of POST requests by path, which need none of the application's layers.
-        settings: Limits and key.
+        settings: Limits, hosts and key.
         metrics: Counts answers.
     """
 
@@ -41,6 +43,7 @@ class Middleware:
         self._app = app
         self._direct = direct
         self._limits = settings.limits
+        self._hosts = AllowedHosts(settings.host, settings.allowed_hosts)
         self._held = BodyBytes()
         self._key = None if settings.api_key is None else hashlib.sha256(settings.api_key.encode()).digest()
         self._metrics = metrics
@@ -58,6 +61,8 @@ class Middleware:
             next(self._ids), self._limits, self._held, receive, send, is_reading=direct is not None
         )
         scope["matlake.id"], scope["matlake.log_fields"] = request.id, request.log_fields
+        running: set[LimitedRequest] = scope["matlake.running"]
+        running.add(request)
         self._in_flight += 1
         try:
             self._admit(scope)
@@ -67,11 +72,16 @@ class Middleware:
             await request.refuse(error)
         except TimeoutError:
             await request.refuse(request.timeout_error())
+        except asyncio.CancelledError:
+            if not request.is_abandoned:
+                raise
+            await request.refuse(RequestError(_CLIENT_CLOSED, "the client disconnected", "stay connected"))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the reason
             log(logging.ERROR, "failure", request=request.id, path=scope["path"], error=error)
             await request.refuse(internal_error(request.id))
         finally:
             self._in_flight -= 1
+            running.discard(request)
             request.close()
             self._record(scope, request)
 
@@ -79,9 +89,12 @@ class Middleware:
         """Refuse what is clear from the headers.
 
         Raises:
-            RequestError: No key or a wrong one (401), too large a body (413), too many requests (503).
+            RequestError: A host that is not this server's (421), no key or a wrong one (401), too large a body (413),
+                too many requests (503).
         """
         path, headers = scope["path"], dict(scope["headers"])
+        if b"host" in headers:  # HTTP/1.0 knows clients without, but no browser is one
+            self._hosts.check(headers[b"host"])
         length = int(headers.get(b"content-length", b"0")[:_LENGTH_DIGITS])
         if length > self._limits.body_bytes:
             raise too_large(self._limits, close=length > _DISCARDED * self._limits.body_bytes)

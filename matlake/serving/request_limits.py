@@ -41,6 +41,8 @@ class LimitedRequest:
         self.bytes_out = 0
         self.started = time.perf_counter()
         self.is_reading = is_reading
+        self.is_abandoned = False
+        self._task = asyncio.current_task()
         self.deadline = asyncio.timeout(limits.read_s if is_reading else limits.request_s)
         self._limits = limits
         self._held = held
@@ -81,6 +83,12 @@ class LimitedRequest:
         """Answer with an error, unless another answer has begun; then the connection is cut off in its middle."""
         if not self.status:
             await answer_error(error, self.send)
+
+    def abandon(self) -> None:
+        """Stop working on it: the client has gone."""
+        self.is_abandoned = True
+        if self._task is not None:
+            self._task.cancel()
 
     def timeout_error(self) -> RequestError:
         """Return the error for a request that took too long."""

@@ -1,7 +1,6 @@
 """A head that is served: predictions in micro-batches."""
 
 import asyncio
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from matlake.materials.units import quantity_of
 from matlake.regress.heads.verdict import verdict_document
 from matlake.regress.prediction.opened_head import OpenedHead
 from matlake.regress.prediction.predict import prediction_header
-from matlake.regress.prediction.prediction_columns import PredictionColumns
+from matlake.regress.prediction.prediction_columns import NOT_FINITE, PredictionColumns
 from matlake.regress.prediction.results import Prediction
 from matlake.serving.batching import Batcher
 from matlake.serving.errors import RequestError
@@ -122,10 +121,11 @@ def _row_json(predicted: PredictionColumns, row: int, one: _Input) -> RowJson:
     result = predicted.result(row, one.name)
     if not isinstance(result, Prediction):
         return RowJson("", result.reason)
-    if not math.isfinite(result.value):
-        return RowJson("", "the head returned a value that is not finite")
     document = result.document()
     if one.coordinates:
         place = predicted.coordinates
         document["coordinates"] = None if place is None else place[row, :MAP_AXES].tolist()
-    return RowJson(dumps(document))
+    try:
+        return RowJson(dumps(document))
+    except ValueError:  # a number is not finite
+        return RowJson("", NOT_FINITE)

@@ -1,6 +1,8 @@
 """What the API answers, apart from HTTP."""
 
 import asyncio
+import logging
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -12,6 +14,7 @@ from matlake.serving.assets import Asset
 from matlake.serving.errors import RequestError
 from matlake.serving.fast_routes import Reply
 from matlake.serving.inputs import Materials, choose, read_crystals
+from matlake.serving.logs import log
 from matlake.serving.metrics import Metrics
 from matlake.serving.row_json import RowJson, dumps, join_rows
 from matlake.serving.schema import CrystalRequest, EmbedRequest, PredictRequest, SearchRequest
@@ -46,6 +49,9 @@ class Service:
         self.heads = {
             predictor.head.card.name: ServedHead(predictor, self.limits, self.metrics) for predictor in predictors
         }
+        for predictor in predictors:
+            for note in predictor.head.card.notes:
+                log(logging.INFO, "note", head=predictor.head.card.name, note=note)
         self.encoders = EncoderPool(lake, self.limits, self.metrics)
         self.indexes = IndexPool(lake)
         self.default_feature = predictors[0].head.card.features[0].feature
@@ -114,7 +120,7 @@ class Service:
         Raises:
             RequestError: It is not a valid crystal (422).
         """
-        (found,) = await self._in_thread(read_crystals, [request.structure], self.limits)
+        (found,) = await self._read_crystals([request.structure])
         if isinstance(found, StructureError):
             raise RequestError(422, str(found), found.cli_hint or "give the text of a CIF or POSCAR file")
         return Reply(dumps(await self._in_thread(draw, found)).encode(), {"rows": 1})
@@ -147,8 +153,15 @@ class Service:
         """Return materials, and what they are called."""
         if kind == "formulas":
             return texts, list(texts)
-        crystals = await self._in_thread(read_crystals, texts, self.limits)
+        crystals = await self._read_crystals(texts)
         return crystals, [one.composition.reduced_formula if isinstance(one, Crystal) else None for one in crystals]
+
+    async def _read_crystals(self, texts: list[str]) -> list[Crystal | StructureError]:
+        unwanted = threading.Event()
+        try:
+            return await self._in_thread(read_crystals, texts, self.limits, unwanted)
+        finally:
+            unwanted.set()  # if the client has gone or the time is up, the thread stops as well
 
     async def _in_thread(self, function: Callable[..., Result], *arguments: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)

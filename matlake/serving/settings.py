@@ -1,12 +1,12 @@
 """Settings of a server: heads, address, limits, key."""
 
-import ipaddress
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from matlake.errors import SourceError
+from matlake.serving.hosts import is_loopback
 
 KEY_VARIABLE: Final = "MATLAKE_API_KEY"
 _SHORTEST_KEY: Final = 16
@@ -70,6 +70,8 @@ class Settings:
         heads: Names of the heads, the first one being that of the page when it opens.
         host: Address to listen at.
         port: Port; 0 for any that is free.
+        allowed_hosts: Names beside those of loopback that the ``Host`` header of a request may give. Without them any
+            may be given if ``host`` is not on loopback.
         api_key: Required of each request but those for the page and for health; None requires none.
         limits: Limits of requests.
         log_level: ``info`` logs each request, ``warning`` what went wrong.
@@ -78,6 +80,7 @@ class Settings:
     heads: tuple[str, ...]
     host: str = "127.0.0.1"
     port: int = 8080
+    allowed_hosts: tuple[str, ...] = ()
     api_key: str | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
     log_level: str = "info"
@@ -85,7 +88,7 @@ class Settings:
     @property
     def is_open(self) -> bool:
         """Whether other machines can send requests without a key."""
-        return self.api_key is None and not _is_loopback(self.host)
+        return self.api_key is None and not is_loopback(self.host)
 
 
 def threads_of_a_run() -> int:
@@ -122,12 +125,3 @@ def read_api_key(path: Path | None) -> str | None:
             "make one with: python -c 'import secrets; print(secrets.token_urlsafe())'",
         )
     return key
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

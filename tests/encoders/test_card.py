@@ -1,11 +1,13 @@
 """Cards: read whatever version wrote them, written as they were read."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from matlake.documents import DIGEST, sealed_json
 from matlake.encoders.card import CARD_FILE, InputKind, Precision, Target, read_card, write_card
 from matlake.encoders.listing import card_lines, encoder_document
 from matlake.encoders.registry import SHIPPED, find_encoder, list_encoders
@@ -20,6 +22,10 @@ BEFORE_CRYSTALS = ("elemnet-oqmd-formation-energy", "elemnet-oqmd-formation-ener
 def written(folder: Path) -> dict[str, object]:
     document: dict[str, object] = json.loads((folder / CARD_FILE).read_bytes())
     return document
+
+
+def unsealed(folder: Path) -> dict[str, object]:
+    return {key: value for key, value in written(folder).items() if key != DIGEST}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in BEFORE_CRYSTALS])
@@ -67,7 +73,7 @@ def test_entries_that_this_version_does_not_know_are_kept(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("entry", "value", "message"),
     [
-        ("format_version", 99, "newer than 1"),
+        ("format_version", 99, "newer than 2"),
         ("input", "molecule", "is not an encoder card"),
         ("precision", "float8", "is not an encoder card"),
         ("layers", [{"name": "1"}], "is not an encoder card"),
@@ -76,6 +82,32 @@ def test_entries_that_this_version_does_not_know_are_kept(tmp_path: Path) -> Non
     ],
 )
 def test_what_is_not_a_card_is_refused(entry: str, value: object, message: str, tmp_path: Path) -> None:
-    (tmp_path / CARD_FILE).write_text(json.dumps(written(SHIPPED / "fractions") | {entry: value}))
+    (tmp_path / CARD_FILE).write_bytes(sealed_json(unsealed(SHIPPED / "fractions") | {entry: value}))
     with pytest.raises(EncoderError, match=message):
         read_card(tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_edited_card_is_refused(name: str, tmp_path: Path) -> None:
+    card = written(SHIPPED / name)
+    assert not read_card(SHIPPED / name).notes
+    for entry, value in (("licence", "mine"), ("target", {"name": "x", "unit": "y"}), (DIGEST, "0" * 64)):
+        (tmp_path / CARD_FILE).write_text(json.dumps(card | {entry: value}))
+        with pytest.raises(EncoderError, match="does not match its digest") as caught:
+            read_card(tmp_path)
+        assert "restore the file" in caught.value.hint
+    (tmp_path / CARD_FILE).write_text(json.dumps(card, sort_keys=True))  # another layout is the same card
+    assert read_card(tmp_path) == read_card(SHIPPED / name)
+
+
+def test_a_card_of_format_1_opens_with_a_note(tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED / "fractions", tmp_path / "fractions")
+    path = tmp_path / "fractions" / CARD_FILE
+    path.write_text(json.dumps(unsealed(path.parent) | {"format_version": 1}))
+    (found,) = (one for one in list_encoders(tmp_path) if not one.shipped)
+    assert found.card == replace(read_card(SHIPPED / "fractions"), format_version=1)
+    assert found.card.notes == ("the card has format 1, without a digest: an edit of it would go unnoticed",)
+    assert found.card.notes[0] in "\n".join(card_lines(found))
+    assert encoder_document(found)["notes"] == list(found.card.notes)
+    write_card(found.card, path.parent)
+    assert not read_card(path.parent).notes

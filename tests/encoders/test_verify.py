@@ -84,7 +84,8 @@ def test_a_vector_that_depends_on_its_batch_is_found(tmp_path) -> None:
 
 def test_a_wrong_dimension_is_found(tmp_path) -> None:
     toy_encoder(tmp_path / "toy", [helper.make_node("MatMul", ["fractions", "w"], ["h"])], dim=4)
-    assert "Every layer has the dimension of the card" in failing(tmp_path / "toy")
+    (check,) = verify_encoder(tmp_path / "toy")
+    assert "the shape [64, 3], not 4 numbers a row" in check.detail
 
 
 def test_vectors_that_are_not_finite_are_found(tmp_path) -> None:

@@ -3,7 +3,9 @@
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 from running_server import Answer, Running, serving
 from structures import POSCAR
@@ -87,7 +89,7 @@ def test_ten_megabytes_of_brackets_as_a_formula(served_lake: matlake.Lake, serve
 def test_a_body_without_length_is_cut_off_at_the_limit(server: Running) -> None:
     with server.connect() as connection:
         connection.sendall(
-            b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
         piece = b"%x\r\n" % (1 << 20) + b" " * (1 << 20) + b"\r\n"
@@ -207,6 +209,43 @@ def test_a_fault_of_the_server_is_an_error_without_its_trace(
         assert_explained(answer, 500, "an error inside the server")
         assert answer.headers["x-request-id"] in answer.document["hint"]
         assert broken.post("/v1/predict", GOOD).status == 200
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_a_failed_row_and_never_in_the_json(
+    served_lake: matlake.Lake, value: float
+) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    with serving(served_lake, "gap") as (server, started):
+        head = started.service.heads["gap"].predictor.head
+        session = head.session
+
+        class Damaged:
+            def run(self, *arguments: Any) -> Any:
+                values, coordinates = session.run(*arguments)
+                return [np.r_[values[:1], value, values[2:]], coordinates]
+
+        object.__setattr__(head, "session", Damaged())
+        answer = server.post("/v1/predict", {"formulas": ["TiO2", "GaN", "MgO"], "coordinates": True})
+        assert answer.status == 200
+        document = json.loads(answer.body, parse_constant=refuse)
+        assert [one["input"] for one in document["predictions"]] == ["TiO2", "MgO"]
+        assert [one["input"] for one in document["failed"]] == ["GaN"]
+        assert "not finite" in document["failed"][0]["reason"]
+
+
+def test_a_head_that_fails_to_run_is_a_500_in_json(served_lake: matlake.Lake) -> None:
+    class Broken:
+        def run(self, *_: Any) -> Any:
+            raise RuntimeError("Non-zero status code returned\nwhile running Gather node")
+
+    with serving(served_lake, "gap") as (server, started):
+        object.__setattr__(started.service.heads["gap"].predictor.head, "session", Broken())
+        answer = server.post("/v1/predict", {"formulas": ["TiO2"]})
+    assert answer.status == 500
+    assert "head gap fails to run: Non-zero status code returned while" in answer.document["error"]
 
 
 def test_what_takes_too_long_or_is_too_much_at_once_is_put_off(served_lake: matlake.Lake) -> None:

@@ -140,6 +140,44 @@ def test_what_was_given_up_is_not_run() -> None:
     assert work.batches == [[0], [3]]
 
 
+def test_what_was_given_up_makes_room_while_the_thread_is_busy() -> None:
+    async def scenario(batcher: Batcher[int, int]) -> None:
+        busy = await first_busy(batcher)
+        given_up = [batcher.submit([1, 2]) for _ in range(2)]
+        with pytest.raises(RequestError, match="is full"):
+            batcher.submit([3])
+        given_up[0].cancel()
+        await asyncio.sleep(0)
+        assert batcher.weight == 2
+        kept = batcher.submit([3])
+        work.may_run.set()
+        await busy
+        assert [await given_up[1], await kept] == [[1, 4], [9]]
+        assert batcher.weight == 0
+
+    work = Work()
+    with batching(work, queue=4) as batcher:
+        asyncio.run(scenario(batcher))
+    assert work.batches == [[0], [1, 2, 3]]
+
+
+def test_the_rest_of_a_large_request_that_was_given_up_is_not_run() -> None:
+    async def scenario(batcher: Batcher[int, int]) -> None:
+        large = batcher.submit(list(range(25)))
+        while batcher.weight == 25:  # noqa: ASYNC110 - a thread takes its first part
+            await asyncio.sleep(0.001)
+        large.cancel()
+        await asyncio.sleep(0)
+        assert batcher.weight == 0
+        work.may_run.set()
+        assert await batcher.submit([7]) == [49]
+
+    work = Work()
+    with batching(work) as batcher:
+        asyncio.run(scenario(batcher))
+    assert [len(batch) for batch in work.batches] == [10, 1]
+
+
 def test_closing_finishes_what_waits_and_refuses_what_comes() -> None:
     async def scenario(batcher: Batcher[int, int]) -> None:
         busy = await first_busy(batcher)

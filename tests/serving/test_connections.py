@@ -5,17 +5,21 @@ import json
 import socket
 import threading
 import time
-from typing import BinaryIO
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, BinaryIO
 
 import pytest
 from running_server import Running, serving, wait_until
+from structures import POSCAR
 
 import matlake
+from matlake.serving.settings import Capacity
 
 GOOD = {"head": "gap", "formulas": ["TiO2"]}
 BODY = json.dumps(GOOD).encode()
 HEAD = (
-    b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     + f"Content-Length: {len(BODY)}\r\n\r\n".encode()
 )
 READ_S = 1.5
@@ -60,12 +64,65 @@ def test_slow_and_endless_headers_are_given_up(served_lake: matlake.Lake) -> Non
         begun.sendall(b"GET /healthz HTTP/1.1\r\nHost:")
         endless.sendall(b"GET /healthz HTTP/1.1\r\n" + b"X: " + b"y" * 70_000)
         assert response(endless)[0] == 431
-        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert response(idle)[0] == 200
         assert server.get("/healthz").status == 200
         for connection in (silent, begun, endless, idle):
             assert is_closed(connection)
             connection.close()
+
+
+def test_what_clients_that_have_gone_asked_for_is_dropped(
+    served_lake: matlake.Lake,
+) -> None:
+    """Their rows fill the queue; once they have gone there is room at once, and none of them is run."""
+    with serving(served_lake, "gap", row_capacity=Capacity(batch=512, queue=3000)) as (server, started):
+        may_run, names = threading.Event(), list[str]()
+        queue = started.service.heads["gap"]._queues["formulas"]
+        run = queue._run
+
+        def held(inputs: list[Any]) -> Sequence[Any]:
+            assert may_run.wait(30)
+            names.extend(one.name for one in inputs)
+            return run(inputs)
+
+        queue._run = held
+        in_flight = partial(started.service.metrics.registry.get_sample_value, "matlake_requests_in_flight")
+        body = json.dumps({"head": "gap", "formulas": ["MgO"] * 900}).encode()
+        first = server.connect()
+        first.sendall(HEAD + BODY)
+        wait_until(lambda: in_flight() == 1 and queue.weight == 0)
+        gone = [server.connect() for _ in range(3)]
+        for connection in gone:
+            connection.sendall(HEAD.replace(b"%d" % len(BODY), b"%d" % len(body)) + body)
+        wait_until(lambda: queue.weight == 2700)
+        assert server.post("/v1/predict", {"head": "gap", "formulas": ["TiO2"] * 301}).status == 503
+        for connection in gone:
+            connection.close()
+        wait_until(lambda: queue.weight == 0 and in_flight() == 1)
+        may_run.set()
+        assert response(first)[0] == 200
+        assert server.post("/v1/predict", {"head": "gap", "formulas": ["TiO2"] * 301}).status == 200
+        first.close()
+    assert set(names) == {"TiO2"}
+
+
+def test_a_later_client_is_answered_in_time_after_many_have_gone(served_lake: matlake.Lake) -> None:
+    body = json.dumps({"head": "modulus", "structures": [POSCAR] * 500}).encode()
+    head = HEAD.replace(b"%d" % len(BODY), b"%d" % len(body))
+    with serving(served_lake, "gap", "modulus") as (server, started):
+        alone = time.monotonic()
+        assert server.post("/v1/predict", json.loads(body)).status == 200
+        alone = time.monotonic() - alone
+        for _ in range(40):
+            with server.connect() as connection:
+                connection.sendall(head + body)
+        begun = time.monotonic()
+        assert server.post("/v1/predict", {"head": "modulus", "structures": [POSCAR]}).status == 200
+        assert time.monotonic() - begun < max(1.0, 10 * alone)  # forty times as much was asked for
+        wait_until(lambda: started.service.metrics.registry.get_sample_value("matlake_requests_in_flight") == 0)
+        shown = server.get("/metrics").body.decode()
+    assert 'matlake_requests_total{path="/v1/predict",status="499"}' in shown
 
 
 def test_headers_that_come_in_pieces_are_put_together(server: Running) -> None:
@@ -113,7 +170,7 @@ def _answers(server: Running) -> bool:
 
 def test_a_refused_body_may_be_sent_to_its_end_and_the_connection_used_again(served_lake: matlake.Lake) -> None:
     with serving(served_lake, "gap", body_bytes=1000) as (server, _), server.connect() as connection:
-        connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 3000\r\n\r\n")
+        connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000\r\n\r\n")
         assert response(connection)[0] == 413
         connection.sendall(b"x" * 3000 + HEAD + BODY)
         assert response(connection)[0] == 200
@@ -148,7 +205,7 @@ def test_stopping_finishes_what_was_taken_on(served_lake: matlake.Lake) -> None:
             threading.Thread(target=lambda: answers.append(server.post("/v1/predict", GOOD).status)) for _ in range(8)
         ]
         with server.connect() as idle:
-            idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert response(idle)[0] == 200
             for client in clients:
                 client.start()

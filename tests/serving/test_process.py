@@ -75,7 +75,8 @@ def test_killed_it_harms_nothing(served_lake: matlake.Lake, tmp_path: Path) -> N
     with serving_process(served_lake.path, tmp_path / "log", "gap", "--log-level", "error") as served:
         with served.running.connect() as waiting:
             waiting.sendall(
-                b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n"
+                b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 10\r\n\r\n"
             )
             assert served.running.post("/v1/predict", GOOD).status == 200
             served.process.kill()

@@ -11,8 +11,11 @@ from matlake.regress.features.feature import Feature
 from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
 from matlake.regress.uncertainty.intervals import Interval
 
-FORMAT_VERSION: Final = 3
-"""1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice."""
+FORMAT_VERSION: Final = 4
+"""1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice. 3 had no digest.
+"""
+
+_SEALED: Final = 4  # first format with a digest
 
 NO_RANKING: Final = 0.1
 """Rank correlation with the error up to which a score says nothing on errors."""
@@ -290,6 +293,13 @@ class HeadCard:
     def interval(self) -> Interval | None:
         """How intervals are made; None for format 1."""
         return self.calibration.interval if self.calibration else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of a card of an older format."""
+        if self.format_version >= _SEALED:
+            return ()
+        return (f"the card has format {self.format_version}, without a digest: an edit of it would go unnoticed",)
 
     @property
     def full_curve(self) -> tuple[CurvePoint, ...]:

@@ -1,13 +1,13 @@
 """Cards of heads as files: one reader per format version, one writer."""
 
-import json
+import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from matlake.documents import from_document
+from matlake.documents import EditedError, from_document, opened, read_json, sealed_json
 from matlake.errors import HeadError
 from matlake.files import write_whole
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard
@@ -19,6 +19,7 @@ _READERS: Final[dict[int, Callable[[dict[str, Any]], HeadCard]]] = {
     1: read_flat,
     2: read_flat,
     3: partial(from_document, HeadCard),
+    4: lambda fields: from_document(HeadCard, opened(fields)),
 }
 
 
@@ -26,20 +27,31 @@ def read_card(path: Path) -> HeadCard:
     """Read a head's card, of this format or an older one.
 
     Raises:
-        HeadError: It is missing, damaged, or newer than this version.
+        HeadError: It is missing, damaged, edited, or newer than this version.
     """
     try:
-        fields = json.loads(path.read_bytes())
+        fields = read_json(path)
         version = fields["format_version"]
         if version > FORMAT_VERSION:
             raise HeadError(f"{path} has card format {version}, newer than {FORMAT_VERSION}", "update matlake")
-        return _READERS[version](fields)
+        card = _READERS[version](fields)
+        _check_numbers(card)
+    except EditedError as error:
+        raise HeadError(f"{path}: {error}", "restore the file, or train the head again") from error
     except OSError as error:
         raise HeadError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise HeadError(f"{path} is not a head's card: {error!r}", "train the head again") from error
+    return card
+
+
+def _check_numbers(card: HeadCard) -> None:
+    """Refuse intervals that no training makes: JSON has numbers such as 1e999."""
+    interval = card.interval
+    if interval and not all(math.isfinite(value) for value in (interval.level, interval.quantile, interval.floor)):
+        raise ValueError("an interval is not finite")
 
 
 def write_card(card: HeadCard, path: Path) -> None:
-    """Write a card, whole or not at all."""
-    write_whole(path, (json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode())
+    """Write a card in this format, whole or not at all."""
+    write_whole(path, sealed_json(asdict(replace(card, format_version=FORMAT_VERSION))))

@@ -23,6 +23,7 @@ def head_summary(card: HeadCard) -> dict[str, Any]:
         "mae": card.evaluation.metrics.mae,
         "sha256": card.sha256,
         "created": card.provenance.created,
+        "notes": list(card.notes),
     }
 
 
@@ -76,6 +77,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         f"  sha256        {card.sha256}",
         f"  folder        {folder}",
         *([f"  plots         {', '.join(plots)}"] if plots else []),
+        *(f"  note          {note}" for note in card.notes),
     ]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard
-from matlake.encoders.session import open_session
+from matlake.encoders.session import open_session, read_audited
 from matlake.errors import HeadError
 from matlake.files import fsync_folder, write_whole
 from matlake.regress.features.feature import Feature
@@ -30,6 +30,11 @@ from matlake.store.folders import LakeFolders
 
 MODEL_FILE: Final = "head.onnx"
 PLOTS: Final = "plots"
+_FEATURES: Final = "features"
+_VALUE: Final = "value"
+_COORDINATES: Final = "coordinates"
+_AGAIN: Final = "train the head again"
+_SHOWN: Final = 300  # characters of what ONNX Runtime says
 _SAVING: Final = ".saving"
 _REPLACED: Final = ".replaced"
 
@@ -63,12 +68,22 @@ class Head:
 
         Returns:
             float64 [n], in the card's unit; and coordinates float32 [n, p], None if the head has no reference rows.
+
+        Raises:
+            HeadError: The graph fails: its file is not what a head should be.
         """
+        names = [_VALUE] if self.reference is None else [_VALUE, _COORDINATES]
+        try:
+            found = self.session.run(names, {_FEATURES: x})
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            reason = " ".join(str(error).split())[:_SHOWN]
+            raise HeadError(f"head {self.card.name} fails to run: {reason}", _AGAIN) from error
+        values = np.asarray(found[0], dtype=np.float64).reshape(len(x))
         if self.reference is None:
-            (values,) = self.session.run(["value"], {"features": x})
-            return np.asarray(values, dtype=np.float64), None
-        values, coordinates = self.session.run(["value", "coordinates"], {"features": x})
-        return np.asarray(values, dtype=np.float64), coordinates
+            return values, None
+        if found[1].shape != (len(x), self.reference.coordinates.shape[1]):
+            raise HeadError(f"the coordinates of head {self.card.name} are not those of its reference rows", _AGAIN)
+        return values, found[1]
 
 
 def save_head(
@@ -142,15 +157,37 @@ def load_head(lake: Path, name: str, *, threads: int = 1) -> Head:
     """
     folder = find_head(lake, name)
     card = read_card(folder / CARD_FILE)
-    session = open_session(folder / MODEL_FILE, card.sha256, error=HeadError, threads=threads)
-    reference = None
-    if card.domain is not None:
-        path = folder / REFERENCE_FILE
-        try:
-            reference = Reference.from_bytes(path.read_bytes(), card.domain.reference_sha256, card.name)
-        except OSError as error:
-            raise HeadError(f"cannot read {path}: {error.strerror}", "restore it, or train the head again") from error
-    return Head(card, session, reference)
+    session = open_session(folder / MODEL_FILE, card.sha256, error=HeadError, threads=threads, widths=_widths(card))
+    return Head(card, session, _read_reference(folder, card))
+
+
+def check_head(lake: Path, name: str) -> HeadCard:
+    """Check the files of a head as ``load_head`` does, without opening it, and return its card.
+
+    Raises:
+        HeadError: No such head, or a file that is damaged, changed, refused or newer than this version.
+    """
+    folder = find_head(lake, name)
+    card = read_card(folder / CARD_FILE)
+    read_audited(folder / MODEL_FILE, card.sha256, HeadError, _widths(card))
+    _read_reference(folder, card)
+    return card
+
+
+def _widths(card: HeadCard) -> dict[str, int]:
+    """Return the numbers for each row of what the graph takes and returns."""
+    return {_FEATURES: sum(feature.dim for feature in card.features), _VALUE: 1}
+
+
+def _read_reference(folder: Path, card: HeadCard) -> Reference | None:
+    """Return the reference rows of a head, None if it is older than those."""
+    if card.domain is None:
+        return None
+    path = folder / REFERENCE_FILE
+    try:
+        return Reference.from_bytes(path.read_bytes(), card.domain.reference_sha256, card.name)
+    except OSError as error:
+        raise HeadError(f"cannot read {path}: {error.strerror}", "restore it, or train the head again") from error
 
 
 def find_head(lake: Path, name: str) -> Path:
@@ -218,7 +255,7 @@ def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> Non
     """Refuse an encoder other than the one a head was trained on.
 
     Raises:
-        HeadError: The digests differ.
+        HeadError: The digests differ, or the card of the head has another dimension.
     """
     if encoder.sha256 != feature.sha256:
         raise HeadError(
@@ -226,6 +263,8 @@ def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> Non
             f"but the encoder of that name here has sha256 {encoder.sha256}",
             "restore the encoder that it was trained on, or train the head again",
         )
+    if encoder.layer(feature.layer).dim != feature.dim:
+        raise HeadError(f"head {card.name} takes {feature.dim} numbers of {feature.feature}, which has another", _AGAIN)
 
 
 def _names(lake: Path) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from matlake.regress.uncertainty.applicability import (
     low_confidence_reasons,
 )
 from matlake.regress.uncertainty.reference_set import SHOWN, Reference
+
+NOT_FINITE: Final = "the head returned a value that is not finite: its file is damaged, or the model diverged"
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,14 @@ class PredictionColumns:
             return
         places = np.asarray(rows)
         values, coordinates = head.predict(x)
+        finite = np.isfinite(values) if coordinates is None else np.isfinite(np.c_[values, coordinates]).all(axis=1)
+        if not finite.all():
+            for place in places[~finite]:
+                self.reasons[place] = NOT_FINITE
+            places, values = places[finite], values[finite]
+            coordinates = None if coordinates is None else coordinates[finite]
+            compositions = [one for one, is_finite in zip(compositions, finite, strict=True) if is_finite]
+            rows = places.tolist()
         self.values[places] = values
         interval, domain = head.card.interval, head.card.domain
         if self.reference is None or self.coordinates is None or coordinates is None or not (interval and domain):
@@ -154,4 +165,4 @@ class PredictionColumns:
 
 
 def _number(value: np.float64) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return float(value) if np.isfinite(value) else None

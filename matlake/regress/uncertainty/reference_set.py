@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -34,6 +35,10 @@ Limited features keep scores below 3 on 48 real properties, but nothing limits t
 
 MAX_ROWS: Final = 10_000
 """Reference rows at most: a few megabytes, and thousands of predictions a second."""
+
+_MOST_READ: Final = 100_000
+_MOST_LETTERS: Final = 100_000_000
+_TEXT: Final = ["dataset", "material_id", "formula"]
 
 
 @dataclass(frozen=True)
@@ -98,15 +103,32 @@ class Reference:
                 f"{FILE} of head {name} does not match the sha256 of its card",
                 "the file was changed or damaged: restore it, or train the head again",
             )
-        table = pq.read_table(io.BytesIO(content)).combine_chunks()
-        coordinates = table["coordinates"].combine_chunks()
-        text = {name: table[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
-        return Reference(
-            **text,
-            value=table["value"].to_numpy(),
-            residual=table["residual"].to_numpy(),
-            coordinates=coordinates.flatten().to_numpy().reshape(len(table), -1),
-        )
+        try:
+            return _read(content)
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise HeadError(f"{FILE} of head {name} is not a reference set: {error}", "train the head again") from error
+
+
+def _read(content: bytes) -> Reference:
+    """Read a reference set, within bounds: a few bytes of Parquet may stand for any number of values."""
+    file = pq.ParquetFile(io.BytesIO(content), read_dictionary=_TEXT)
+    if not 0 < file.metadata.num_rows <= _MOST_READ:
+        raise ValueError(f"{file.metadata.num_rows:,} rows, not 1 to {_MOST_READ:,}")
+    table = file.read().combine_chunks()
+    for name in _TEXT:
+        longest = pc.max(pc.binary_length(table[name].combine_chunks().dictionary)).as_py() or 0
+        if longest * len(table) > _MOST_LETTERS:
+            raise ValueError(f"a {name} of {longest:,} bytes")
+    coordinates = table["coordinates"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+    reference = Reference(
+        **{name: table[name].to_numpy().astype(np.str_) for name in _TEXT},
+        value=table["value"].to_numpy(),
+        residual=table["residual"].to_numpy(),
+        coordinates=coordinates,
+    )
+    if not (np.isfinite(reference.value).all() and np.isfinite(coordinates).all()):
+        raise ValueError("a value is not finite")
+    return reference
 
 
 @dataclass(frozen=True)

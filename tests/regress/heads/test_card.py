@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from matlake.documents import sealed_json
 from matlake.errors import HeadError
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard, Limit
 from matlake.regress.heads.card_files import read_card, write_card
@@ -82,7 +83,7 @@ def test_a_limit_that_ended_a_search_is_one_of_two() -> None:
 def test_a_card_with_a_wrong_field_is_named(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     card: HeadCard = read_card(FORMAT_2[0])
     path = tmp_path / "card.json"
-    path.write_text(json.dumps(asdict(card) | {"format_version": FORMAT_VERSION} | change))
+    path.write_bytes(sealed_json(asdict(card) | {"format_version": FORMAT_VERSION} | change))
     with pytest.raises(HeadError, match=message) as caught:
         read_card(path)
     assert "is not a head's card" in str(caught.value)

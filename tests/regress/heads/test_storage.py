@@ -2,20 +2,27 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 import matlake
 from matlake.errors import HeadError
+from matlake.files import sha256_of
+from matlake.materials.formula import parse_formula
 from matlake.regress.heads.card import HeadCard
-from matlake.regress.heads.listing import card_lines, head_table
+from matlake.regress.heads.card_files import read_card, write_card
+from matlake.regress.heads.listing import card_lines, head_summary, head_table
 from matlake.regress.heads.storage import (
     Head,
     check_encoder,
+    check_head,
     delete_head,
     export_head,
     list_heads,
@@ -24,6 +31,8 @@ from matlake.regress.heads.storage import (
 )
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
+from matlake.regress.prediction.prediction_columns import NOT_FINITE, PredictionColumns
+from matlake.regress.prediction.results import Prediction
 
 
 @pytest.fixture
@@ -193,10 +202,172 @@ def test_a_damaged_card_is_one_clear_error(home: Path, text: str) -> None:
         load_head(home, "gap")
 
 
+@pytest.mark.parametrize(
+    ("written", "edited"),
+    [
+        ('"unit": "eV"', '"unit": "meV"'),
+        ('"target": "band_gap_eV"', '"target": "band_gap_meV"'),
+        ('"level": 0.9', '"level": 0.99'),
+        ('"split": "random"', '"split": "group"'),
+        ('"format_version": 4', '"format_version": 3'),
+        ('"beyond": ', '"beyond": 1'),
+        ('"digest": "', '"digest": "0'),
+    ],
+)
+def test_an_edited_card_is_refused(home: Path, written: str, edited: str) -> None:
+    path = home / "heads" / "gap" / "card.json"
+    text = path.read_text()
+    assert text.count(written) == 1
+    path.write_text(text.replace(written, edited))
+    for check in (load_head, check_head):
+        with pytest.raises(HeadError, match=r"does not match its digest|unknown fields digest") as caught:
+            check(home, "gap")
+        assert "train the head again" in caught.value.hint
+
+
+def test_every_number_of_a_card_is_covered_by_its_digest(home: Path) -> None:
+    path = home / "heads" / "gap" / "card.json"
+    whole = path.read_text()
+    places = [place for place, letter in enumerate(whole) if letter.isdigit()]
+    for place in places[:: max(1, len(places) // 100)]:
+        changed = whole[:place] + str((int(whole[place]) + 1) % 10) + whole[place + 1 :]
+        path.write_text(changed)
+        if not is_same_json(changed, whole):
+            with pytest.raises(HeadError):
+                list_heads(home)
+    path.write_text(json.dumps(json.loads(whole), sort_keys=True))  # another layout is the same card
+    assert [card.name for card in list_heads(home)] == ["gap"]
+    assert check_head(home, "gap").notes == ()
+
+
+def is_same_json(one: str, other: str) -> bool:
+    """Return whether they say the same; the 17th digit of a number may make no difference."""
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except ValueError:
+        return False
+
+
+def test_a_card_without_digest_opens_with_a_note(home: Path) -> None:
+    card = load_head(home, "gap").card
+    (home / "heads" / "gap" / "card.json").write_text(json.dumps(asdict(replace(card, format_version=3))))
+    old = load_head(home, "gap").card
+    assert old == replace(card, format_version=3)
+    assert old.notes == ("the card has format 3, without a digest: an edit of it would go unnoticed",)
+    assert old.notes[0] in "\n".join(card_lines(old, home))
+    assert head_summary(old)["notes"] == list(old.notes)
+    saved = save_head(home, old, content_of(home), load_head(home, "gap").reference)
+    assert load_head(home, "gap").card == saved
+    assert saved.notes == ()
+
+
+@pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity"])
+def test_an_interval_that_is_not_finite_is_refused(home: Path, number: str) -> None:
+    card = load_head(home, "gap").card
+    assert card.calibration is not None
+    text = json.dumps(asdict(replace(card, format_version=3)))
+    quantile = json.dumps(card.calibration.interval.quantile)
+    (home / "heads" / "gap" / "card.json").write_text(text.replace(f'"quantile": {quantile}', f'"quantile": {number}'))
+    with pytest.raises(HeadError, match="an interval is not finite"):
+        load_head(home, "gap")
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"format_version": ' * 200_000, "1" * 20_000_000])
+def test_a_card_that_is_a_bomb_is_one_clear_error(home: Path, text: str) -> None:
+    (home / "heads" / "gap" / "card.json").write_text(text)
+    with pytest.raises(HeadError, match="is not a head's card"):
+        load_head(home, "gap")
+
+
+def rewritten(home: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Change the reference rows of the head ``gap``, and its card with them."""
+    path = home / "heads" / "gap" / "reference.parquet"
+    pq.write_table(change(pq.read_table(path)), path, compression="zstd")
+    card = read_card(path.with_name("card.json"))
+    assert card.domain is not None
+    domain = replace(card.domain, reference_sha256=sha256_of(path))
+    write_card(replace(card, domain=domain), path.with_name("card.json"))
+
+
+def test_reference_rows_are_bounded(home: Path) -> None:
+    def many(table: pa.Table) -> pa.Table:
+        return table.take(pa.array(np.zeros(200_000, dtype=np.int64)))
+
+    def long(table: pa.Table) -> pa.Table:
+        names = pa.array(["x" * 1_000_000] * len(table))
+        return table.set_column(table.schema.get_field_index("formula"), "formula", names)
+
+    def infinite(table: pa.Table) -> pa.Table:
+        values = pa.array(np.full(len(table), np.inf))
+        return table.set_column(table.schema.get_field_index("value"), "value", values)
+
+    whole = (home / "heads" / "gap" / "reference.parquet").read_bytes()
+    for change, message in (
+        (many, "200,000 rows"),
+        (long, "a formula of 1,000,000 bytes"),
+        (infinite, "a value is not finite"),
+        (lambda table: table.drop(["value"]), "is not a reference set"),
+        (lambda table: table.slice(0, 0), "0 rows"),
+    ):
+        (home / "heads" / "gap" / "reference.parquet").write_bytes(whole)
+        rewritten(home, change)
+        for check in (load_head, check_head):
+            with pytest.raises(HeadError, match=message):
+                check(home, "gap")
+
+
+def graph(values: str, coordinates: int) -> bytes:
+    """A head that returns the mean of 160 features, less one of which the root is taken, and zeros."""
+    nodes = [
+        helper.make_node("ReduceMean", ["features", "axis"], ["mean"], keepdims=0),
+        helper.make_node(values, ["mean"], ["changed"]),
+        helper.make_node("Cast", ["changed"], ["value"], to=TensorProto.DOUBLE),
+        helper.make_node("MatMul", ["features", "matrix"], ["coordinates"]),
+    ]
+    made = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 160])],
+        [
+            helper.make_tensor_value_info("value", TensorProto.DOUBLE, ["n"]),
+            helper.make_tensor_value_info("coordinates", TensorProto.FLOAT, ["n", coordinates]),
+        ],
+        [
+            numpy_helper.from_array(np.array([1]), "axis"),
+            numpy_helper.from_array(np.zeros((160, coordinates), dtype=np.float32), "matrix"),
+        ],
+    )
+    model = helper.make_model(made, ir_version=10, opset_imports=[helper.make_opsetid("", 20)])
+    return bytes(model.SerializeToString())
+
+
+def test_rows_that_are_not_finite_fail_and_leave_the_others(home: Path) -> None:
+    card, reference = load_head(home, "gap").card, load_head(home, "gap").reference
+    save_head(home, card, graph("Sqrt", 32), reference)
+    head = load_head(home, "gap")
+    x = np.ones((4, 160), dtype=np.float32)
+    x[[1, 3]] = -1.0  # of which there is no root
+    predicted = PredictionColumns.empty([None] * 4, head)
+    predicted.fill(range(4), x, [parse_formula(one) for one in ("GaN", "GaAs", "InN", "InP")], head)
+    results = [predicted.result(row, "x") for row in range(4)]
+    assert [isinstance(one, Prediction) for one in results] == [True, False, True, False]
+    assert predicted.reasons[1] == NOT_FINITE
+    assert np.isfinite(predicted.values[[0, 2]]).all()
+    assert predicted.lower[0] < predicted.values[0] < predicted.upper[0]
+    assert predicted.elements_outside_training[2] is not None
+
+
+def test_coordinates_of_another_width_than_the_reference_rows_are_refused(home: Path) -> None:
+    card, reference = load_head(home, "gap").card, load_head(home, "gap").reference
+    save_head(home, card, graph("Abs", 5), reference)
+    with pytest.raises(HeadError, match="coordinates of head gap are not those"):
+        load_head(home, "gap").predict(np.ones((2, 160), dtype=np.float32))
+
+
 def test_a_newer_card_asks_for_an_update(home: Path) -> None:
     path = home / "heads" / "gap" / "card.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 4}))
-    with pytest.raises(HeadError, match="card format 4, newer than 3"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 5}))
+    with pytest.raises(HeadError, match="card format 5, newer than 4"):
         load_head(home, "gap")
 
 
