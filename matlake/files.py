@@ -2,7 +2,20 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def naming(place: Path | str) -> Iterator[None]:
+    """Say in an OSError where it happened: writing to a file that is open, on a full disk, does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(place)
+        raise
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -12,7 +25,7 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        with naming(path), part.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -20,7 +20,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from matlake.errors import CommitUnknownError, LakeError
-from matlake.files import fsync_folder
+from matlake.files import fsync_folder, naming
 
 ROW_GROUP_BYTES: Final = 8 << 20
 COMMIT_ATTEMPTS: Final = 50
@@ -70,7 +70,7 @@ def write_part(root: Path, table: pa.Table, partition: dict[str, str], vectors: 
     row_bytes = max(1, table.nbytes // max(1, table.num_rows))
     leaves = [f"{column}.list.element" for column in vectors]
     try:
-        with hidden.open("wb") as file:
+        with naming(hidden), hidden.open("wb") as file:
             pq.write_table(
                 table,
                 file,
