@@ -39,6 +39,7 @@ _HINTS: Final = {
     errno.EIO: "the disk or the network file system failed: check it, and `matlake doctor`",
     errno.ESTALE: "the network file system lost the file: mount it again, and run the same command again",
 }
+_ROOM: Final = {_HINTS[number] for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EMFILE)}
 _TEXTS: Final = {os.strerror(number): number for number in _HINTS}
 """What libraries that are not written in Python put into a message of their own."""
 
@@ -55,7 +56,7 @@ def explain(error: BaseException) -> tuple[str, str, int]:
     if os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, MatlakeError):
-        return str(error), error.cli_hint or _hint_of_system(error), 1
+        return str(error), _with_hint_of_system(error), 1
     if isinstance(error, OSError) and error.errno is not None:
         return _system_message(error), _HINTS.get(error.errno, ""), 1
     if isinstance(error, MemoryError):
@@ -72,6 +73,14 @@ def _usage(error: click.ClickException) -> str:
 def _system_message(error: OSError) -> str:
     paths = " -> ".join(str(path) for path in (error.filename, error.filename2) if path is not None)
     return f"{paths}: {error.strerror}" if paths else in_a_line(str(error.strerror))
+
+
+def _with_hint_of_system(error: MatlakeError) -> str:
+    """Return the hint of an error, after that for a machine that has no room left where this is behind it."""
+    system = _hint_of_system(error)
+    if not error.cli_hint:
+        return system
+    return f"{system}; then: {error.cli_hint}" if system in _ROOM else error.cli_hint
 
 
 def _hint_of_system(error: BaseException) -> str:
