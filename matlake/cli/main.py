@@ -32,6 +32,7 @@ COMMANDS = {
     "predict": "predict",
     "heads": "heads",
     "serve": "serve",
+    "doctor": "doctor",
 }
 
 

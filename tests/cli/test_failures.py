@@ -30,7 +30,10 @@ module.status = failing
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("raise PanicException('called `unwrap()` on a `None` value')", "unexpected error: called `unwrap()` on a `None`"),
+        (
+            "raise PanicException('called `unwrap()` on a `None` value')",
+            "unexpected error: called `unwrap()` on a `None`",
+        ),
         ("raise ValueError('first\\nsecond\\x1b[31mred')", "unexpected error: first second"),
         ("return failing(lake)", "unexpected error: maximum recursion depth exceeded"),
         ("raise MemoryError", "out of memory (MemoryError)"),
@@ -38,7 +41,10 @@ module.status = failing
         ("raise EOFError('Compressed file ended')", "unexpected error: Compressed file ended (EOFError)"),
         ("raise GeneratorExit", "unexpected error (GeneratorExit)"),
         ("raise OSError(28, 'No space left on device')", "No space left on device"),
-        ("raise RuntimeError('IO: No space left on device (os error 28)')", "IO: No space left on device (os error 28)"),
+        (
+            "raise RuntimeError('IO: No space left on device (os error 28)')",
+            "IO: No space left on device (os error 28)",
+        ),
     ],
 )
 def test_what_nobody_foresaw_is_one_line(lake: matlake.Lake, body: str, message: str) -> None:
@@ -68,7 +74,9 @@ def test_the_traceback_is_there_for_who_asks_for_it(lake: matlake.Lake) -> None:
 
 
 def test_a_thread_that_fails_says_so_on_a_line(lake: matlake.Lake) -> None:
-    body = "import threading; t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join(); raise PanicException('p')"
+    body = (
+        "import threading; t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join(); raise PanicException('p')"
+    )
     done = run(["--lake", lake.path, "status"], RAISE.format(body=body))
     assert "warning: unexpected error: division by zero (ZeroDivisionError)" in done.stderr
     assert "Traceback" not in done.stderr

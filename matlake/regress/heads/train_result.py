@@ -171,7 +171,9 @@ def _search_lines(search: Search, unit: str) -> list[Line]:
     best, several = search.candidates[0], search.folds > 1
     spread = f" ± {best.mae_std:.2g}" if best.folds > 1 else ""
     folds = f"{best.folds} folds" if several else "one fold"
-    line = f"cross-validated MAE {best.mae:.4g}{spread} {unit}".rstrip() + f" ({folds} of {search.rows:,} training rows)"
+    line = (
+        f"cross-validated MAE {best.mae:.4g}{spread} {unit}".rstrip() + f" ({folds} of {search.rows:,} training rows)"
+    )
     return [line, search.cut_short] if search.cut_short else [line]
 
 
