@@ -1,3 +1,4 @@
+from .diagnosis.doctor import doctor as doctor
 from .encoders.encoder import Encoder as Encoder
 from .encoders.encoder import open_encoder as open_encoder
 from .encoders.registry import list_encoders as list_encoders
@@ -49,6 +50,7 @@ __all__ = [
     "TransferRequest",
     "check",
     "compact",
+    "doctor",
     "embed",
     "evaluate_extrapolation",
     "evaluate_transfer",

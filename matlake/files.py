@@ -8,6 +8,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+@contextmanager
+def naming(place: Path | str) -> Iterator[None]:
+    """Say in an OSError where it happened: writing to a file that is open, on a full disk, does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(place)
+        raise
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that readers and crashes see the old content or the new one, never a part."""
     with whole_file(path) as file:
@@ -23,7 +34,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        with naming(path), part.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

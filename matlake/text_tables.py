@@ -1,6 +1,7 @@
 """Tables as text: one description, laid out in columns for a terminal or with pipes for Markdown."""
 
 import math
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -9,6 +10,26 @@ _UNKNOWN: Final = "-"
 _MOST_PLACES: Final = 6
 _LARGEST: Final = 1e6
 """Digits after the point, and numbers, up to which none is written with a power of ten."""
+
+_ESCAPES: Final = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, movements of the cursor
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"  # titles, links, the clipboard
+    r"|\x1b[ -/]*[0-~]?"
+)
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Return text without what a terminal would obey: escape sequences, control characters, reversals of direction.
+
+    Lines and tabs stay. Names and ids come from strangers' files.
+    """
+    return text if text.isprintable() else _CONTROLS.sub("", _ESCAPES.sub("", text))
+
+
+def in_a_line(text: str) -> str:
+    """Return printable text on one line."""
+    return text if text.isprintable() else " ".join(printable(text).split())
 
 
 @dataclass(frozen=True)
@@ -30,13 +51,13 @@ class Column:
     @property
     def heading(self) -> str:
         """The heading with the unit."""
-        return f"{self.header} ({self.unit})" if self.unit else self.header
+        return in_a_line(f"{self.header} ({self.unit})" if self.unit else self.header)
 
     def cell(self, value: object) -> str:
         """Return a value as text."""
         if value is None:
             return _UNKNOWN
-        return value if isinstance(value, str) else format(value, self.form)
+        return in_a_line(value if isinstance(value, str) else format(value, self.form))
 
 
 @dataclass(frozen=True)

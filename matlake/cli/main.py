@@ -1,15 +1,20 @@
 """The command ``matlake``: the group, the lake option, exit codes."""
 
+import contextlib
 import os
 import sys
+import threading
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from matlake.cli.failures import explain
 from matlake.cli.output import ConsoleOutput, JsonOutput, Output, note
-from matlake.errors import DamageWarning, MatlakeError
+from matlake.errors import DamageWarning
+from matlake.interrupts import hold, stop_at_signals
 
 EXIT_FAILED = 1
 EXIT_SOME_ROWS_FAILED = 3
@@ -32,6 +37,7 @@ COMMANDS = {
     "predict": "predict",
     "heads": "heads",
     "serve": "serve",
+    "doctor": "doctor",
 }
 
 
@@ -104,18 +110,76 @@ def _show_warning(
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 bad usage, 3 done but some rows failed."""
-    output: Output = JsonOutput() if "--json" in sys.argv else ConsoleOutput()
+    """Run the command line and exit: 0 done, 1 failed, 2 bad usage, 3 done but some rows failed.
+
+    No traceback gets out: whatever ends a command is one line and a hint.
+    """
+    output: Output = JsonOutput() if wants_json(sys.argv[1:]) else ConsoleOutput()
     warnings.showwarning = _show_warning
     try:
+        stop_at_signals(output.error)
+        threading.excepthook = _say_of_thread
         code = cli.main(standalone_mode=False)
-    except click.UsageError as error:
-        output.error(error.format_message(), f"try '{error.ctx.command_path if error.ctx else 'matlake'} --help'")
-        code = error.exit_code
-    except click.exceptions.Abort:
-        output.error("interrupted", "run the same command again: it goes on where it stopped")
-        code = EXIT_FAILED
-    except (MatlakeError, OSError) as error:
-        output.error(str(error), error.cli_hint if isinstance(error, MatlakeError) else "")
-        code = EXIT_FAILED
+        hold()
+    except SystemExit as error:  # click's: the reader of the output has gone
+        code = error.code
+    except BaseException as error:  # noqa: BLE001 - a panic of Rust is no Exception; a command never ends in a traceback
+        message, hint, code = explain(error)
+        _report(output, message, hint)
+    _flush()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Say whether the option ``--json`` is among arguments, also where a command cannot make sense of them.
+
+    A value of another option is none, nor is what follows ``--``.
+    """
+    command: click.Command = cli
+    pending = list(arguments)
+    while pending:
+        argument = pending.pop(0)
+        if argument == "--":
+            return False
+        name, equals, _ = argument.partition("=")
+        if name == "--json":
+            return True
+        if argument.startswith("-"):
+            if not equals and name in _with_values(command):
+                del pending[:1]
+        elif isinstance(command, click.Group):
+            with click.Context(command) as context:
+                command = command.get_command(context, argument) or command
+    return False
+
+
+def _with_values(command: click.Command) -> set[str]:
+    """Return the options of a command that take a value."""
+    options = [param for param in command.params if isinstance(param, click.Option) and not param.is_flag]
+    return {name for option in options for name in (*option.opts, *getattr(option, "former", ()))}
+
+
+def _report(output: Output, message: str, hint: str) -> None:
+    """Print a failure, on stderr if stdout cannot be written to."""
+    for each in (output, ConsoleOutput()):
+        try:
+            each.error(message, hint)
+        except (OSError, ValueError):
+            continue
+        return
+
+
+def _flush() -> None:
+    """Write what is left of the output; Python would fail to do so at its end with a traceback."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _say_of_thread(failed: threading.ExceptHookArgs) -> None:
+    """Print what ended a thread on a line instead of with a traceback."""
+    if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
+        note(f"warning: {explain(failed.exc_value)[0]}")

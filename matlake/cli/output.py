@@ -5,14 +5,20 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
+from matlake.files import naming
+from matlake.interrupts import hold
 from matlake.progress import Progress
+from matlake.text_tables import printable
 
 if TYPE_CHECKING:
     from matlake.text_tables import Line, TextTable
+
+
+_STDOUT: Final = "standard output"
 
 
 class Output(Protocol):
@@ -30,11 +36,13 @@ class JsonOutput:
 
     def document(self, document: dict[str, Any], lines: "Sequence[Line]") -> None:  # noqa: ARG002 - the protocol's
         """Print the document."""
-        click.echo(json.dumps(document, ensure_ascii=False, default=str))
+        hold()
+        with naming(_STDOUT):
+            click.echo(json.dumps(document, ensure_ascii=False, default=str))
 
     def error(self, message: str, hint: str) -> None:
         """Print ``{"error", "hint"}``."""
-        click.echo(json.dumps({"error": message, "hint": hint}, ensure_ascii=False))
+        click.echo(json.dumps({"error": printable(message), "hint": printable(hint)}, ensure_ascii=False))
 
 
 class ConsoleOutput:
@@ -42,19 +50,21 @@ class ConsoleOutput:
 
     def document(self, document: dict[str, Any], lines: "Sequence[Line]") -> None:  # noqa: ARG002 - the protocol's
         """Print the lines; rich draws the tables on a terminal, and they are plain text elsewhere."""
-        for line in lines:
-            if isinstance(line, str):
-                click.echo(line)
-            elif _without_color() or not sys.stdout.isatty():
-                click.echo("\n".join(line.lines()))
-            else:
-                _draw(line)
+        hold()
+        with naming(_STDOUT):
+            for line in lines:
+                if isinstance(line, str):
+                    click.echo(printable(line))
+                elif _without_color() or not sys.stdout.isatty():
+                    click.echo("\n".join(line.lines()))
+                else:
+                    _draw(line)
 
     def error(self, message: str, hint: str) -> None:
         """Print the message and the remedy."""
-        click.echo(f"error: {message}", err=True)
+        click.echo(f"error: {printable(message)}", err=True)
         if hint:
-            click.echo(f"hint: {hint}", err=True)
+            click.echo(f"hint: {printable(hint)}", err=True)
 
 
 def _draw(table: "TextTable") -> None:
@@ -80,7 +90,7 @@ def _without_color() -> bool:
 
 def note(message: str) -> None:
     """Print a remark to stderr, where it disturbs no script."""
-    click.echo(message, err=True)
+    click.echo(printable(message), err=True)
 
 
 @contextmanager
@@ -108,4 +118,6 @@ def progress(label: str, unit: str) -> Iterator[Progress]:
             rate = f"{done / elapsed:,.0f} {unit}/s" if elapsed else ""
             bar.update(task, completed=done, total=total, rate=rate)
 
-        yield Progress(lambda message: bar.console.print(message, markup=False, highlight=False, soft_wrap=True), track)
+        yield Progress(
+            lambda message: bar.console.print(printable(message), markup=False, highlight=False, soft_wrap=True), track
+        )

@@ -9,6 +9,7 @@ import click
 from matlake.cli.main import json_option
 from matlake.cli.options import AT_LEAST_ONE, FILE, Command, option, section
 from matlake.cli.output import Output, note
+from matlake.interrupts import release
 
 _limit = section("Limits of a request")
 
@@ -83,5 +84,6 @@ def serve_command(
     def announce(url: str) -> None:
         line = f"serving {', '.join(heads)} at {url} (API documentation at {url}docs); Ctrl-C stops"
         output.document({"url": url, "heads": list(heads), "api_key": key is not None}, [line])
+        release()
 
     serve(open_lake(lake), settings, announce)

@@ -36,8 +36,13 @@ _model = section("Model")
     type=click.Choice(["cal", "sal"]),
     help="Train an IR-net on adversarial samples as well (docs/adversarial.md).",
 )
-@_model("--max-fits", type=AT_LEAST_ONE, help="Stop the model search after this many fits.")
-@_model("--max-seconds", type=POSITIVE, help="Stop the model search after this many seconds.")
+@_model("--max-fits", type=AT_LEAST_ONE, help="Stop the model search after this many fits.  [default: 45]")
+@_model(
+    "--max-seconds",
+    type=POSITIVE,
+    help="Stop the model search after this many seconds. Then the machine's speed helps to decide which model is "
+    "chosen.  [default: no limit]",
+)
 @option(
     "--split",
     default="random",
@@ -70,7 +75,7 @@ def train_command(
     from matlake.store.lake import open_lake
 
     usual = Budget()
-    budget = Budget(max_fits or usual.fits, max_seconds or usual.seconds)
+    budget = Budget(max_fits or usual.fits, max_seconds)
     with progress("choosing a model", "fits") as reporter:
         result = train(open_lake(lake), TrainRequest(features=list(features), budget=budget, **request), reporter)
     output.document(result.document(), result.lines())

@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from matlake.files import write_whole
 from matlake.plots.style import STYLE
 
 if TYPE_CHECKING:
@@ -40,5 +41,5 @@ def save_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     """Write files, made by ``figure_files``, into a folder, which is made if need be; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        (folder / name).write_bytes(content)
+        write_whole(folder / name, content)
     return [folder / name for name in files]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from matlake.interrupts import release
 from matlake.plots.files import save_files
 from matlake.progress import Progress
 from matlake.regress.heads.card import Budget
@@ -70,6 +71,7 @@ class Steps:
         """Import the table and return its number of rows."""
         with self.progress("importing", "rows") as progress:
             imported = import_table(self.lake, self.sample.file, self.sample.dataset, progress=progress)
+        release()
         self._below([f"{imported.rows:,} {self.sample.rows} in the dataset {self.sample.dataset}"])
         return imported.rows
 
@@ -95,6 +97,7 @@ class Steps:
             self.lake,
             TrainRequest(sample.target, sample.features, dataset=sample.dataset, name=sample.head, budget=BUDGET),
         )
+        release()
         self._below(plain_lines(training.lines()))
         return training
 

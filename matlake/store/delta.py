@@ -23,7 +23,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from matlake.errors import CommitUnknownError, DamageWarning, LakeError
-from matlake.files import fsync_file, fsync_folder
+from matlake.files import fsync_file, fsync_folder, naming
 from matlake.store.parts import Damage, LivePart, digest_of, part_name, split_damaged, warn_of
 
 ROW_GROUP_BYTES: Final = 8 << 20
@@ -81,7 +81,7 @@ def write_stream(
     hidden = folder / f".{part_name(None)}.tmp"
     leaves = [f"{column}.list.element" for column in vectors]
     try:
-        with hidden.open("wb") as file:
+        with naming(hidden), hidden.open("wb") as file:
             with pq.ParquetWriter(
                 file,
                 schema,

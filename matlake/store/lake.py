@@ -28,6 +28,9 @@ VERIFY: Final = "MATLAKE_VERIFY"
 _NO_DELTA_PATH: Final = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|%[0-9A-Fa-f]{2}")
 """What delta-rs refuses, or takes for another character, in paths."""
 
+_LOG: Final = "_delta_log"
+_RESTORE: Final = f'restore it: a lake of this version has {{"format_version": {FORMAT_VERSION}}} there'
+
 EMBEDDINGS_SCHEMA: Final = pa.schema(
     [
         ("encoder", pa.string()),
@@ -175,16 +178,8 @@ def open_lake(path: Path, *, create: bool = False, verify: bool | None = None) -
                     cli="`matlake import` makes one; --lake names another place",
                 ),
             )
-        if path.is_dir() and any(path.iterdir()) and not lake.embeddings.is_dir():
-            raise LakeError(f"{path} holds other files and is no lake", "name a new or an empty folder")
         _create(lake)
-    try:
-        version = json.loads(marker.read_bytes())["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        marked = f'write {{"format_version": {FORMAT_VERSION}}} into it if the folder beside it holds a lake'
-        raise LakeError(f"{marker} is not the marker of a lake", marked) from error
-    if version > FORMAT_VERSION:
-        raise LakeError(f"the lake at {path} has format {version}, newer than {FORMAT_VERSION}", "update matlake")
+    _check_format(marker)
     return lake
 
 
@@ -207,12 +202,60 @@ def make_tables(lake: LakeFolders) -> None:
     delta.create_table(lake.failures, FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
 
 
-def _create(lake: Lake) -> None:
-    """Make the tables, then the marker: a lake with a marker is complete."""
+def _check_format(marker: Path) -> None:
     try:
+        version = json.loads(marker.read_bytes())["format_version"]
+    except OSError as error:
+        raise LakeError(f"cannot read {marker}: {error.strerror}", "check the permissions and the disk") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise LakeError(f"{marker} does not say which format the lake has", _RESTORE) from error
+    if type(version) is not int or version < 1:
+        raise LakeError(f"{marker} has the format version {json.dumps(version)[:50]}, which is not one", _RESTORE)
+    if version > FORMAT_VERSION:
+        raise LakeError(
+            f"the lake at {marker.parent} has format {version}, newer than {FORMAT_VERSION}", "update matlake"
+        )
+
+
+def _create(lake: Lake) -> None:
+    """Make the tables, then the marker: a lake with a marker is complete.
+
+    Each step finds what an earlier try has left, so that a killed one can be taken up wherever it stopped.
+
+    Raises:
+        LakeError: The folder holds something else, or cannot be written to.
+    """
+    try:
+        lake.path.mkdir(parents=True, exist_ok=True)
+        if not _is_begun(lake) and not (lake.path / MARKER).exists():  # another process may have made it by now
+            raise LakeError(f"{lake.path} holds other files and no lake", "name a new or an empty folder")
         for folder in (lake.datasets, lake.embeddings, lake.failures, lake.encoders, lake.heads):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
         make_tables(lake)
         write_whole(lake.path / MARKER, json.dumps({"format_version": FORMAT_VERSION}).encode())
     except OSError as error:
-        raise LakeError(f"cannot make a lake at {lake.path}: {error}") from error
+        raise LakeError(f"cannot make a lake at {lake.path}: {error.strerror or error}") from error
+    for part in lake.path.glob(f".{MARKER}.*.part"):  # of a try that was killed
+        part.unlink(missing_ok=True)
+
+
+def _is_begun(lake: Lake) -> bool:
+    """Say whether a folder holds nothing but a lake without its marker, whose making has stopped anywhere.
+
+    That is also a lake whose marker was lost. A stranger's folder is never taken for one: what has our names must hold
+    nothing, or the log of a table.
+    """
+    tables = {lake.embeddings, lake.failures}
+    complete = all((table / _LOG).is_dir() for table in tables)
+    known = {lake.datasets, lake.encoders, lake.heads, *tables}
+    if complete:
+        known |= {lake.evaluations, lake.extrapolations, lake.unfinished, lake.plots, lake.structures}
+    for entry in lake.path.iterdir():
+        if entry.name.startswith(f".{MARKER}."):
+            continue
+        if entry not in known or not entry.is_dir():
+            return False
+        inside = set(entry.iterdir())
+        if inside and not complete and not (entry in tables and inside == {entry / _LOG}):
+            return False
+    return True

@@ -55,11 +55,12 @@ class Budget:
 
     Attributes:
         fits: Models fitted in all, one for each fold and candidate.
-        seconds: Time after which none is begun. A search that ends so depends on the machine, not on the seed alone.
+        seconds: Time after which none is begun; None for no limit. A search that ends so depends on how fast and how
+            busy the machine is, not on the seed alone.
     """
 
     fits: int = 45
-    seconds: float = 120.0
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Candidate:
         parameters: Its parameters.
         mae: Mean over folds of the mean absolute error, in the target's unit.
         mae_std: Standard deviation over folds.
-        folds: Folds that it was fitted to: fewer than all if it was dropped, or if the budget was spent.
+        folds: Folds that its error is the mean over: fewer than all if it was dropped, or if the budget was spent.
     """
 
     model: str
@@ -101,10 +102,27 @@ class Search:
     budget: Budget | None = None
     stopped_by: Limit | None = None
 
+    @property
+    def cut_short(self) -> str | None:
+        """What a limit has kept the search from, for people; None for a search that did all it was to do."""
+        if self.stopped_by is Limit.SECONDS:
+            limit = f" of {self.budget.seconds:g} s" if self.budget and self.budget.seconds else ""
+            of_all = f" of {self.budget.fits}" if self.budget else ""
+            return (
+                f"model search cut short by the time limit{limit}, after {self.fits}{of_all} fits: "
+                "on a faster or slower machine it may choose another model"
+            )
+        if self.stopped_by is Limit.FITS and self.candidates[0].folds < self.folds:
+            return (
+                f"model search cut short by the limit of {self.fits} fits: candidates were compared on "
+                f"{self.candidates[0].folds} of {self.folds} folds, or not at all"
+            )
+        return None
+
     def document(self) -> dict[str, Any]:
         """Return what ``train --json`` says of it: the errors of the best candidate first."""
         best = self.candidates[0]
-        return {"mae": best.mae, "mae_std": best.mae_std, **asdict(self)}
+        return {"mae": best.mae, "mae_std": best.mae_std, **asdict(self), "cut_short": self.cut_short}
 
 
 @dataclass(frozen=True)

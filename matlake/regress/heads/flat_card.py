@@ -109,4 +109,6 @@ def _metrics(found: dict[str, Any]) -> dict[str, Any]:
 def _search(found: dict[str, Any]) -> dict[str, Any]:
     """Leave out the errors that the best candidate holds; in format 1 all candidates completed all folds."""
     candidates = [{"folds": found["folds"]} | candidate for candidate in found["candidates"]]
-    return {key: value for key, value in found.items() if key not in ("mae", "mae_std")} | {"candidates": candidates}
+    return {key: value for key, value in found.items() if key not in ("mae", "mae_std", "cut_short")} | {
+        "candidates": candidates
+    }

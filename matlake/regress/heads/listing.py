@@ -51,6 +51,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
     lines = [
         f"{card.name}: {card.target} in {card.unit or 'no unit'}",
         f"  model         {card.model.kind}, {parameter_text(card.model.parameters) or 'no parameters'}",
+        *_search_lines(card),
         "  features      " + "\n                ".join(f"{f.feature} ({f.sha256[:12]})" for f in card.features),
         f"  trained on    {card.evaluation.n_train:,} rows: {card.training.sql}",
         f"  tested on     {card.evaluation.n_test:,} rows, split {card.training.split}, seed {card.training.seed}",
@@ -84,6 +85,16 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
 def _verdict(card: HeadCard) -> list[str]:
     first, *others = verdict_lines(card)
     return [f"  verdict       {first.removeprefix('verdict: ')}", *(f"                {line}" for line in others)]
+
+
+def _search_lines(card: HeadCard) -> list[str]:
+    search = card.model.search
+    if search is None:
+        return []
+    best = search.candidates[0]
+    mae = f"cross-validated MAE {_with_unit(best.mae, card)} on {best.folds} of {search.folds} folds"
+    tried = f"  chosen from   {len(search.candidates)} candidates, {mae}"
+    return [tried, f"                {search.cut_short}"] if search.cut_short else [tried]
 
 
 def _with_unit(value: float, card: HeadCard) -> str:

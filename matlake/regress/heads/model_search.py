@@ -1,7 +1,7 @@
 """Searching for a model and its parameters by cross-validation, on training rows only, within a budget."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -71,6 +71,10 @@ def search_model(
     candidate that is so is dropped before its last fold (Maron and Moore, Adv. Neural Inf. Process. Syst. 6, 59, 1993).
     In the end, a weighted mean of a few is one candidate more, if it is better than each.
 
+    Candidates are only ever compared on the same folds: a grid, and the defaults, go through the folds side by side. The
+    outcome depends on data, seed and ``budget.fits``, and on nothing that the clock says unless ``budget.seconds`` is
+    given.
+
     Args:
         name: A model, its name, or ``auto``.
         x: float32 [n, d], training rows.
@@ -96,11 +100,31 @@ def search_model(
     else:
         grid = models[0].grid(x.shape[1])
         validation.total = min(budget.fits, len(grid) * len(folds))
-        validation.run_all((models[0], parameters) for parameters in grid)
+        validation.run_side_by_side([(models[0], parameters) for parameters in grid])
     candidates = tuple(validation.ranked())
     best = candidates[0]
     model = ensemble_model(best.parameters) if best.model == ENSEMBLE else {m.name: m for m in models}[best.model]
     return Choice(model, Search(candidates, len(folds), len(rows), validation.fits, budget, validation.stopped_by))
+
+
+@dataclass
+class _Run:
+    """A candidate on its way through the folds: for each of the first ones its error and its predictions."""
+
+    model: Model
+    parameters: Parameters
+    errors: list[float] = field(default_factory=list)
+    predicted: list[NDArray[np.float64]] = field(default_factory=list)
+
+    def mae(self, folds: int) -> float:
+        return float(np.mean(self.errors[:folds]))
+
+    def cut(self, folds: int) -> None:
+        del self.errors[folds:], self.predicted[folds:]
+
+    def candidate(self) -> Candidate:
+        folds = len(self.errors)
+        return Candidate(self.model.name, self.parameters, self.mae(folds), float(np.std(self.errors)), folds)
 
 
 @dataclass
@@ -116,7 +140,6 @@ class CrossValidation:
         total: Fits expected, for ``progress``.
         progress: Hears the number of fits done.
         bounds: That predictions keep to.
-        candidates: In the order in which they ran.
         fits: Models fitted.
         stopped_by: The limit that was reached; None so far.
     """
@@ -129,70 +152,97 @@ class CrossValidation:
     total: int
     progress: Progress
     bounds: Bounds = UNBOUNDED
-    candidates: list[Candidate] = field(default_factory=list)
     fits: int = 0
     stopped_by: Limit | None = None
-    _started: float = field(default_factory=time.monotonic)
-    _best: list[float] = field(default_factory=list)
-    _held: list[NDArray[np.float64]] = field(default_factory=list)
+    _started: float = field(init=False)
+    _runs: list[_Run] = field(default_factory=list)
+    _ensemble: list[Candidate] = field(default_factory=list)
 
-    def run_all(self, proposals: Iterable[tuple[Model, Parameters]]) -> None:
-        """Run one candidate after the other, until the budget is spent."""
-        for model, parameters in proposals:
-            self.run(model, parameters)
+    def __post_init__(self) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def run_side_by_side(self, proposals: Sequence[tuple[Model, Parameters]]) -> None:
+        """Fit candidates to the first fold, those not far behind on it to the next, and so on.
+
+        Where the budget ends among candidates of one fold, all are compared on the folds before it.
+        """
+        going = [_Run(*proposal) for proposal in proposals]
+        for done in range(len(self.folds)):
+            for run in going:
+                if self._is_over():
+                    self._keep(going, done)
+                    return
+                self._fit(run)
+            best = min(run.mae(done + 1) for run in going)
+            self._runs += [run for run in going if run.mae(done + 1) > HOPELESS * best]
+            going = [run for run in going if run.mae(done + 1) <= HOPELESS * best]
+        self._runs += going
+
+    def run_one_by_one(self, proposals: Iterable[tuple[Model, Parameters]]) -> None:
+        """Fit one candidate after the other to all folds, until the budget is spent."""
+        for proposal in proposals:
+            run, best = _Run(*proposal), self._best()
+            while len(run.errors) < len(self.folds) and not self._is_over() and not _is_hopeless(run, best):
+                self._fit(run)
+            self._keep([run], len(run.errors))
             if self.stopped_by is not None:
                 return
 
-    def run(self, model: Model, parameters: Parameters) -> None:
-        """Fit a candidate to fold after fold, until it is dropped or the budget is spent."""
-        errors: list[float] = []
-        predicted: list[NDArray[np.float64]] = []
-        for fit, held in self.folds:
-            if self._is_over() or self._is_hopeless(errors):
-                break
-            fitted = fit_model(model, parameters, self.x[fit], self.y[fit], self.seed)
-            predicted.append(fitted.predict(self.x[held]))
-            errors.append(measure(self.y[held], self.bounds.limit(predicted[-1])).mae)
-            self.fits += 1
-            self.progress.track(self.fits, self.total)
-        if errors:
-            mae, spread = float(np.mean(errors)), float(np.std(errors))
-            self.candidates.append(Candidate(model.name, parameters, mae, spread, len(errors)))
-            self._held.append(np.concatenate(predicted))
-        if len(errors) == len(self.folds) and (not self._best or np.mean(errors) < np.mean(self._best)):
-            self._best = errors
-
     def average(self) -> None:
         """Add a weighted mean of candidates as one more, if it is worth what it costs."""
-        complete = [i for i, candidate in enumerate(self.candidates) if candidate.folds == len(self.folds)]
+        complete = [run for run in self._runs if len(run.errors) == len(self.folds)]
         if not complete:
             return
-        predicted = np.array([self._held[i] for i in complete])
+        predicted = np.array([np.concatenate(run.predicted) for run in complete])
         measured = np.concatenate([self.y[held] for _, held in self.folds])
         weights = choose_members(measured, predicted, MOST_MEMBERS)
         errors = np.abs(self.bounds.limit(weights @ predicted) - measured)
         maes = [part.mean() for part in np.split(errors, np.cumsum([len(held) for _, held in self.folds])[:-1])]
         if np.mean(maes) > WORTH_IT * self.ranked()[0].mae:
             return
-        members = [(self.candidates[complete[i]], float(weights[i])) for i in np.flatnonzero(weights)]
-        parameters = ensemble_parameters([(member.model, member.parameters, weight) for member, weight in members])
+        members = [(complete[i], float(weights[i])) for i in np.flatnonzero(weights)]
+        parameters = ensemble_parameters([(run.model.name, run.parameters, weight) for run, weight in members])
         mae, spread = float(np.mean(maes)), float(np.std(maes))
-        self.candidates.append(Candidate(ENSEMBLE, parameters, mae, spread, len(self.folds)))
+        self._ensemble = [Candidate(ENSEMBLE, parameters, mae, spread, len(self.folds))]
 
     def ranked(self) -> list[Candidate]:
         """Return the candidates, best first; those that did not complete all folds come last."""
-        return sorted(self.candidates, key=lambda candidate: (-candidate.folds, candidate.mae))
+        candidates = [*(run.candidate() for run in self._runs), *self._ensemble]
+        return sorted(candidates, key=lambda candidate: (-candidate.folds, candidate.mae))
+
+    def _fit(self, run: _Run) -> None:
+        """Fit a candidate to its next fold."""
+        fit, held = self.folds[len(run.errors)]
+        fitted = fit_model(run.model, run.parameters, self.x[fit], self.y[fit], self.seed)
+        run.predicted.append(fitted.predict(self.x[held]))
+        run.errors.append(measure(self.y[held], self.bounds.limit(run.predicted[-1])).mae)
+        self.fits += 1
+        self.progress.track(self.fits, self.total)
+
+    def _keep(self, runs: list[_Run], folds: int) -> None:
+        """Keep what candidates did on so many folds; on the first fold, of those that it was begun with."""
+        for run in runs:
+            run.cut(max(folds, 1))
+        self._runs += [run for run in runs if run.errors]
+
+    def _best(self) -> _Run | None:
+        """Return the best of the candidates that completed all folds."""
+        complete = [run for run in self._runs if len(run.errors) == len(self.folds)]
+        return min(complete, key=lambda run: run.mae(len(self.folds)), default=None)
 
     def _is_over(self) -> bool:
+        seconds = self.budget.seconds
         if self.fits >= self.budget.fits:
             self.stopped_by = Limit.FITS
-        elif self.fits and time.monotonic() - self._started >= self.budget.seconds:
+        elif self.fits and seconds is not None and time.monotonic() - self._started >= seconds:
             self.stopped_by = Limit.SECONDS
         return self.fits > 0 and self.stopped_by is not None
 
-    def _is_hopeless(self, errors: list[float]) -> bool:
-        so_far = self._best[: len(errors)]
-        return bool(errors and so_far) and np.mean(errors) > HOPELESS * np.mean(so_far)
+
+def _is_hopeless(run: _Run, best: _Run | None) -> bool:
+    folds = len(run.errors)
+    return bool(folds) and best is not None and run.mae(folds) > HOPELESS * best.mae(folds)
 
 
 def _models(name: str | Model, n_rows: int) -> list[Model]:
@@ -203,13 +253,11 @@ def _models(name: str | Model, n_rows: int) -> list[Model]:
 
 
 def _search(validation: CrossValidation, models: list[Model], n_features: int) -> None:
-    validation.run_all((model, model.grid(n_features)[0]) for model in models)
-    best = validation.ranked()[0]
-    near = {
-        each.model for each in validation.candidates if each.folds == best.folds and each.mae <= HOPELESS * best.mae
-    }
-    remaining = [model for model in models if model.name in near]
-    validation.run_all(_draws(remaining, n_features, validation.seed))
+    validation.run_side_by_side([(model, model.grid(n_features)[0]) for model in models])
+    if validation.stopped_by is None:
+        complete = {each.model for each in validation.ranked() if each.folds == len(validation.folds)}
+        remaining = [model for model in models if model.name in complete]
+        validation.run_one_by_one(_draws(remaining, n_features, validation.seed))
     validation.average()
 
 

@@ -20,6 +20,7 @@ from matlake.encoders.card import EncoderCard
 from matlake.encoders.session import open_session, read_audited
 from matlake.errors import HeadError
 from matlake.files import fsync_folder, write_whole
+from matlake.interrupts import hold
 from matlake.regress.features.feature import Feature
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard, check_name
 from matlake.regress.heads.card_files import CARD_FILE, read_card, write_card
@@ -106,6 +107,7 @@ def save_head(
 
     Raises:
         HeadError: The name is not valid, or another process is replacing the same head.
+        KeyboardInterrupt: The command was interrupted, and a library has swallowed that.
     """
     check_name(card.name)
     card = replace(card, sha256=hashlib.sha256(content).hexdigest(), format_version=FORMAT_VERSION)
@@ -127,6 +129,7 @@ def save_head(
             (new / name).parent.mkdir(exist_ok=True)
             write_whole(new / name, data)
         write_card(card, new / CARD_FILE)
+        hold()  # an interrupt from here on would leave a head that no one was told of
         if (heads / card.name).exists():
             shutil.rmtree(replaced, ignore_errors=True)
             (heads / card.name).rename(replaced)

@@ -125,7 +125,7 @@ class TrainResult:
             f"trained on {rows.n_train:,} rows, tested on {rows.n_test:,} others{dropped}; seed {training.seed}",
             f"split {training.split}: {training.split_description}",
             f"model {card.model.kind}{f' ({settings})' if settings else ''}",
-            *([_search_line(card.model.search, card.unit)] if card.model.search else []),
+            *(_search_lines(card.model.search, card.unit) if card.model.search else []),
             "",
             self._table(),
             "",
@@ -181,13 +181,14 @@ class TrainResult:
         return [*lines, f"learning curve, MAE {unit}".rstrip() + f" by training rows: {curve}"]
 
 
-def _search_line(search: Search, unit: str) -> str:
+def _search_lines(search: Search, unit: str) -> list[Line]:
     best, several = search.candidates[0], search.folds > 1
-    spread = f" ± {best.mae_std:.2g}" if several else ""
-    folds = f"{search.folds} folds" if several else "one fold"
-    return (
+    spread = f" ± {best.mae_std:.2g}" if best.folds > 1 else ""
+    folds = f"{best.folds} folds" if several else "one fold"
+    line = (
         f"cross-validated MAE {best.mae:.4g}{spread} {unit}".rstrip() + f" ({folds} of {search.rows:,} training rows)"
     )
+    return [line, search.cut_short] if search.cut_short else [line]
 
 
 def _rows_of(found: Evaluation, model: str, prefix: str = "") -> list[tuple[str, Metrics, Intervals]]:

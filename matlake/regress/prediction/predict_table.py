@@ -10,7 +10,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from matlake.errors import SourceError
-from matlake.files import fsync_folder
+from matlake.files import fsync_folder, naming
+from matlake.interrupts import hold
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
@@ -136,7 +137,7 @@ def predict_to_file(
     rows = n_failed = 0
     listed: list[Failure] = []
     try:
-        with _open_writer(part, output, schema) as writer:
+        with naming(output), _open_writer(part, output, schema) as writer:
             for batch, names, predicted in materials.predict(head):
                 arrays = [*batch.columns, *_added(predicted, card.target).values()]
                 writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
@@ -151,6 +152,7 @@ def predict_to_file(
                 progress.track(rows, max(rows, source.rows))
         with part.open("rb+") as file:
             os.fsync(file.fileno())
+        hold()
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)

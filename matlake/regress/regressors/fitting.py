@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from matlake.errors import TrainingError
+from matlake.interrupts import not_swallowed
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor, ValidatedFit, log_uniform
 from matlake.regress.regressors.scaling import Scaler, fit_scaler
 from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
@@ -62,14 +63,18 @@ def fit_model(
         y: float64 [n], target in its unit.
         seed: Of models that draw random numbers.
         bounds: That predictions keep to.
+
+    Raises:
+        KeyboardInterrupt: The fit was interrupted, whether or not what fits returned a model nevertheless.
     """
     from sklearn.exceptions import ConvergenceWarning
 
     mean, std = float(y.mean()), float(y.std()) or 1.0  # a fold's target may be constant
     scaler, features = fit_scaler(x) if model.scaled else (None, x)
-    with warnings.catch_warnings():
+    with not_swallowed(), warnings.catch_warnings():
         # An unfinished iteration is still a model, and cross-validation measures it as such.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "Training interrupted", UserWarning)  # it is raised, see ``not_swallowed``
         regressor = model.fit(parameters, features, (y - mean) / std, seed)
     return Fitted(scaler, regressor, mean, std, bounds)
 
@@ -108,7 +113,9 @@ def fit_deep(
     fit = (features, (y - mean) / std)
     validation = (scaler.transform(x_val) if scaler else x_val, (y_val - mean) / std)
     chosen = parameters or model.grid(x.shape[1])[0]
-    return Fitted(scaler, model.fit_validated(chosen, fit, validation, seed), mean, std)
+    with not_swallowed():
+        regressor = model.fit_validated(chosen, fit, validation, seed)
+    return Fitted(scaler, regressor, mean, std)
 
 
 def deep_model(

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from matlake.errors import Hint, SourceError
+from matlake.interrupts import hold
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
@@ -185,6 +186,7 @@ def import_table(
     if written.rows == written.failed:
         written.discard()
         raise _nothing(source, roles, written)
+    hold()
     delta.replace_all(root, builder.schema, written.parts, {SOURCE_NOTE: str(path)})
     return ImportReport(
         dataset,

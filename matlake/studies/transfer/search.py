@@ -96,8 +96,10 @@ def search(trials: TrialRunner, plan: Plan) -> None:
     chosen = _finalists(trials, shortlist, plan)
     if chosen is None:
         return
-    finalists = trials.validate(chosen, FINAL)
-    finalists += trials.validate(_networks(wanted, layers), FINAL)
+    networks = _networks(wanted, layers)
+    finalists = trials.validate(chosen, FINAL) + trials.validate(networks, FINAL)
+    if len(finalists) < len(chosen) + len(networks):
+        return
     winners = _best_of_each(finalists, lambda m: m.method)
     for name, members in (
         (SC_ENSEMBLE, [m for m in finalists if not is_transfer(m.method)]),

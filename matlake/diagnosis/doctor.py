@@ -1,0 +1,24 @@
+"""The checks of a machine, of what is installed on it, and of a lake's place."""
+
+from pathlib import Path
+
+from matlake.diagnosis.checks import DoctorReport, State, caught
+from matlake.diagnosis.machine import check_machine
+from matlake.diagnosis.software import check_software
+
+
+def doctor(path: str | Path = "lake") -> DoctorReport:
+    """Check what this machine can run: Python, packages, ONNX Runtime, memory, limits, and the place of a lake.
+
+    Args:
+        path: Folder of the lake, whether there is one or not.
+
+    Returns:
+        All findings. A check that fails is a finding, never an error.
+    """
+    found = [*check_software(), *check_machine()]
+    with caught(found, "lake", State.BROKEN, "install the packages that are missing"):
+        from matlake.diagnosis.place import check_place  # needs packages that may be missing
+
+        found += check_place(Path(path))
+    return DoctorReport(tuple(found))

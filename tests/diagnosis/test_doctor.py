@@ -1,0 +1,143 @@
+"""``doctor``: what is broken is found and named, and one check that fails hides no other."""
+
+import importlib.metadata
+import json
+import re
+from pathlib import Path
+
+import pytest
+from commands import run
+from packaging.requirements import Requirement
+
+import matlake
+from matlake.diagnosis import machine, place, software
+from matlake.diagnosis.checks import Check, DoctorReport, State
+
+
+def states(report: DoctorReport) -> dict[str, State]:
+    return {check.name: check.state for check in report.checks}
+
+
+def test_this_machine_can_run_matlake(lake: matlake.Lake) -> None:
+    report = matlake.doctor(lake.path)
+    assert report.passed
+    found = states(report)
+    assert {"python", "matlake", "packages", "ONNX Runtime", "memory", "clock", "fsync", "file system"} <= set(found)
+    assert found["lake"] is State.OK
+    assert next(check.found for check in report.checks if check.name == "lake").endswith("opens; datasets: 1")
+    assert not [entry for entry in lake.path.iterdir() if entry.name.startswith(".")]
+
+
+def test_a_lake_that_is_not_there_yet_is_no_fault_and_is_not_made(tmp_path: Path) -> None:
+    report = matlake.doctor(tmp_path / "one" / "two")
+    assert states(report)["lake"] is State.NOTE
+    assert report.passed
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lake_that_does_not_open_is_broken(lake: matlake.Lake) -> None:
+    (lake.path / "lake.json").write_text("{}")
+    report = matlake.doctor(lake.path)
+    assert not report.passed
+    (broken,) = (check for check in report.checks if check.state is State.BROKEN)
+    assert broken.name == "lake"
+    assert "lake.json" in broken.found
+    assert broken.hint
+
+
+def test_a_package_of_another_version_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.metadata.version
+    versions = {"deltalake": "1.6.6", "duckdb": "0.9", "scikit-learn": "1.0"}
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: versions.get(name) or real(name))
+    found = {check.name: check for check in software.check_software()}
+    assert found["package deltalake"].state is found["package duckdb"].state is State.BROKEN
+    assert found["package duckdb"].found.startswith("duckdb 0.9 is installed, >=")
+    assert "deltalake" in found["package deltalake"].hint
+    assert "!=1.6.6" in found["package deltalake"].hint
+    assert found["extra heads"].state is State.WARNING
+    assert "scikit-learn 1.0" in found["extra heads"].found
+
+
+def test_a_missing_package_and_a_missing_extra_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name in ("pyarrow", "torch"):
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    found = {check.name: check for check in software.check_software()}
+    assert found["package pyarrow"] == Check(
+        "package pyarrow", State.BROKEN, "pyarrow is not installed", found["package pyarrow"].hint
+    )
+    assert found["extra train"].state is State.NOTE
+    assert "torch" in found["extra train"].found
+    assert found["extra train"].hint == "pip install 'matlake[train]'"
+
+
+def test_two_onnx_runtimes_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matlake.encoders.session._is_installed", lambda _: True)
+    (broken,) = (check for check in software.check_software() if check.state is State.BROKEN)
+    assert broken.name == "ONNX Runtime"
+    assert "both installed" in broken.found
+
+
+@pytest.mark.parametrize(
+    ("requirement", "wrong"),
+    [("numpy>=1", None), ("numpy>=999", "numpy .* is installed, >=999 is needed"), ("nonesuch", "is not installed")],
+)
+def test_versions_are_held_against_bounds(requirement: str, wrong: str | None) -> None:
+    found = software.wrong_version(Requirement(requirement))
+    if wrong is None:
+        assert found is None
+    else:
+        assert re.search(wrong, found or "")
+
+
+def test_limits_of_the_environment_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert {c.name: c.state for c in machine.check_machine()}["threads"] is State.NOTE
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "many")
+    (threads,) = (check for check in machine.check_machine() if check.name == "threads")
+    assert threads.state is State.WARNING
+    assert "OPENBLAS_NUM_THREADS" in threads.hint
+
+
+def test_a_disk_without_room_or_without_links_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "_LEAST_ROOM", 1 << 60)
+
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted", str(self))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    found = {check.name: check for check in place.check_place(tmp_path)}
+    assert found["disk space"].state is State.WARNING
+    assert found["file system"].state is State.BROKEN
+    assert "local file system" in found["file system"].hint
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_prints_it_and_fails_where_something_is_broken(lake: matlake.Lake) -> None:
+    done = run(["--lake", lake.path, "doctor"])
+    assert done.returncode == 0
+    assert done.stdout.endswith("\neverything that matlake needs works\n")
+    (lake.path / "lake.json").write_text("{")
+    done = run(["--lake", lake.path, "doctor", "--json"])
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert document["passed"] is False
+    assert set(document["checks"][0]) == {"name", "state", "found", "hint"}
+
+
+def test_missing_packages_do_not_keep_doctor_from_its_report(tmp_path: Path) -> None:
+    patch = """
+import sys
+for name in ("pyarrow", "duckdb", "deltalake", "onnxruntime"):
+    sys.modules[name] = None
+"""
+    done = run(["--lake", tmp_path, "doctor", "--json"], patch)
+    assert done.returncode == 1
+    found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert found["lake"]["state"] == found["ONNX Runtime"]["state"] == "broken"
+    assert found["memory"]["state"] in ("ok", "warning")
