@@ -16,7 +16,7 @@ from matlake.store.quoting import literal, without_wildcards
 from matlake.store.views import create_views
 from matlake.store.write_barrier import forbid_writes
 
-_BATCH_ROWS: Final = 65_536
+_BATCH_ROWS: Final = 16_384
 _INTERRUPT_SECONDS: Final = 0.1  # a query that is being planned does not hear the first interrupt
 
 MORE_MEMORY: Final = Hint(
