@@ -143,6 +143,8 @@ def _distinct(names: list[str]) -> list[str]:
 
 def _explained(error: Exception, memory: int) -> QueryError:
     text = str(error)
+    if "max_temp_directory_size" in text:
+        return QueryError(f"the query needs more than {_readable(memory)} of memory and the disk to spill", MORE_MEMORY)
     if text.startswith("Out of Memory Error"):
         return QueryError(f"the query needs more than {_readable(memory)} of memory", MORE_MEMORY)
     if text.startswith("Permission Error"):
