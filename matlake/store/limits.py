@@ -81,32 +81,39 @@ def spill_folder(lake: Path) -> Path | None:
         lake: The lake's folder.
 
     Returns:
-        None where the folder of temporary files is in the lake: nothing may be written there.
+        None where nothing can be spilled: there is no folder for temporary files, or it is in the lake.
     """
     root = spill_root()
-    return None if root.resolve().is_relative_to(lake.resolve()) else root / uuid.uuid4().hex
+    return None if root is None or root.resolve().is_relative_to(lake.resolve()) else root / uuid.uuid4().hex
 
 
 def spill_limit() -> int:
     """Return how many bytes a connection may spill."""
-    return shutil.disk_usage(spill_root()).free // SPILL_SHARE
+    root = spill_root()
+    return 0 if root is None else shutil.disk_usage(root).free // SPILL_SHARE
 
 
-def spill_root() -> Path:
-    """Return the folder that the connections of this process spill into; it goes when the process ends."""
+def spill_root() -> Path | None:
+    """Return the folder that the connections of this process spill into; it goes when the process ends.
+
+    Returns:
+        None where none can be made, as on a full disk: queries that need no spilling still run.
+    """
     return _make_root(os.getpid())
 
 
 @cache
-def _make_root(process: int) -> Path:
+def _make_root(process: int) -> Path | None:
     """Make the folder, and remove those that killed processes have left.
 
     A folder is locked for as long as its process lives, so that others know; the process id tells a fork from its
     parent.
     """
-    temporary = Path(tempfile.gettempdir())
-    _remove_abandoned(temporary)
-    root = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    try:
+        _remove_abandoned(Path(tempfile.gettempdir()))
+        root = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    except OSError:
+        return None
     fcntl.flock(os.open(root, os.O_RDONLY), fcntl.LOCK_EX)
     atexit.register(_remove, root, process)
     return root

@@ -16,7 +16,7 @@ from matlake.store.quoting import literal, without_wildcards
 from matlake.store.views import create_views
 from matlake.store.write_barrier import forbid_writes
 
-_BATCH_ROWS: Final = 65_536
+_BATCH_ROWS: Final = 16_384
 _INTERRUPT_SECONDS: Final = 0.1  # a query that is being planned does not hear the first interrupt
 
 MORE_MEMORY: Final = Hint(
@@ -38,7 +38,7 @@ def connect(lake: LakeFolders) -> duckdb.DuckDBPyConnection:
     """
     connection = _open(lake, default_memory())
     try:
-        _fill_and_close(lake, connection)
+        _close_and_fill(lake, connection)
     except BaseException:
         connection.close()
         raise
@@ -68,7 +68,7 @@ def query(
         # DuckDB's threads are started by the one that connects, and so can write no more than it can
         connection = thread.submit(_open, lake, memory).result()
         try:
-            _fill_and_close(lake, connection)
+            _close_and_fill(lake, connection)
             running = thread.submit(_run, connection, statement, memory)
             return _result(connection, running, ends, max_seconds)
         finally:
@@ -95,9 +95,8 @@ def _open(lake: LakeFolders, memory: int) -> duckdb.DuckDBPyConnection:
     )
 
 
-def _fill_and_close(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the views, then close the connection to everything that they do not read."""
-    create_views(lake, connection)
+def _close_and_fill(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
+    """Close the connection to everything but the lake's tables, and make the views."""
     tables = (lake.datasets, lake.embeddings, lake.failures)
     paths = [f"{path}/" for table in tables for path in {table.absolute(), table.resolve()}]
     allowed = ", ".join(literal(path) for path in sorted({*paths, *map(without_wildcards, paths)}))
@@ -110,6 +109,7 @@ def _fill_and_close(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) ->
         "lock_configuration = true",
     ):
         connection.execute(f"SET {setting}")
+    create_views(lake, connection)
 
 
 def _run(connection: duckdb.DuckDBPyConnection, statement: str, memory: int) -> pa.Table:
@@ -143,6 +143,8 @@ def _distinct(names: list[str]) -> list[str]:
 
 def _explained(error: Exception, memory: int) -> QueryError:
     text = str(error)
+    if "max_temp_directory_size" in text:
+        return QueryError(f"the query needs more than {_readable(memory)} of memory and the disk to spill", MORE_MEMORY)
     if text.startswith("Out of Memory Error"):
         return QueryError(f"the query needs more than {_readable(memory)} of memory", MORE_MEMORY)
     if text.startswith("Permission Error"):

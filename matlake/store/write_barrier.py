@@ -31,13 +31,13 @@ class _Beneath(ctypes.Structure):
     _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
 
 
-def forbid_writes(except_below: Path) -> bool:
+def forbid_writes(except_below: Path | None) -> bool:
     """Take from this thread, and from those that it starts, the right to write anywhere but below one folder.
 
     There is no way back: call it in a thread that ends.
 
     Args:
-        except_below: A folder that exists.
+        except_below: A folder that exists; None for no exception.
 
     Returns:
         Whether the kernel does it.
@@ -55,15 +55,21 @@ def forbid_writes(except_below: Path) -> bool:
     )
     if ruleset < 0:
         return False
-    folder = os.open(except_below, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        rule = _Beneath(writes, folder)
-        added = libc.syscall(_ADD_RULE, ruleset, ctypes.c_int(_PATH_BENEATH), ctypes.byref(rule), ctypes.c_uint32(0))
         return bool(
-            added == 0
+            (except_below is None or _allow(libc, ruleset, except_below, writes))
             and libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0
             and libc.syscall(_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)) == 0
         )
     finally:
-        os.close(folder)
         os.close(ruleset)
+
+
+def _allow(libc: ctypes.CDLL, ruleset: int, folder: Path, rights: int) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        rule = _Beneath(rights, descriptor)
+        added = libc.syscall(_ADD_RULE, ruleset, ctypes.c_int(_PATH_BENEATH), ctypes.byref(rule), ctypes.c_uint32(0))
+    finally:
+        os.close(descriptor)
+    return bool(added == 0)
