@@ -1,12 +1,12 @@
 """The encoder ``magpie``: matminer's attributes, whatever the batch, from the two inputs that its card describes."""
 
-import json
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from edited_cards import edit_card
 
 import matlake
 from matlake.encoders.card import CARD_FILE
@@ -112,9 +112,7 @@ def test_an_element_without_data_is_refused_by_name(lake, write_table) -> None:
 
 def test_a_card_that_describes_other_inputs_than_the_graph_takes_is_refused(tmp_path) -> None:
     copy = copy_to_lake(find_encoder("magpie"), tmp_path)
-    card = json.loads((copy.folder / CARD_FILE).read_text())
-    del card["input_parameters"]["oxidation_states"]
-    (copy.folder / CARD_FILE).write_text(json.dumps(card))
+    edit_card(copy.folder / CARD_FILE, lambda card: card["input_parameters"].pop("oxidation_states"))
     with pytest.raises(
         EncoderError, match=r"takes charge_neutral, fractions, but by its card it should take fractions$"
     ):

@@ -13,7 +13,7 @@ from matlake.export import magpie
 from matlake.export.descriptors import export_fractions
 from matlake.export.magpie import export_magpie
 
-MEASURED = {"parity", "tool_versions"}
+MEASURED = {"parity", "tool_versions", "digest"}
 
 
 def assert_same(folder, name) -> None:

@@ -1,11 +1,11 @@
 """Networks read back from the files of encoders compute what the files compute."""
 
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from edited_cards import edit_card
 
 from matlake.encoders.card import CARD_FILE
 from matlake.encoders.encoder import open_crystal_encoder
@@ -49,12 +49,9 @@ def test_an_encoder_that_gives_no_graph_network_is_refused(tmp_path: Path) -> No
         read_network(find_encoder("elemnet-oqmd-formation-energy").folder)
     folder = tmp_path / "schnet"
     shutil.copytree(find_encoder(ENCODERS[1]).folder, folder)
-    fields = json.loads((folder / CARD_FILE).read_text())
-    fields["training"]["sizes"]["num_interactions"] = 5
-    (folder / CARD_FILE).write_text(json.dumps(fields))
+    edit_card(folder / CARD_FILE, lambda card: card["training"]["sizes"].update(num_interactions=5))
     with pytest.raises(EncoderError, match="cannot be read back"):
         read_network(folder)
-    fields["training"]["sizes"] |= {"num_interactions": 4, "cutoff": 5.0}
-    (folder / CARD_FILE).write_text(json.dumps(fields))
+    edit_card(folder / CARD_FILE, lambda card: card["training"]["sizes"].update(num_interactions=4, cutoff=5.0))
     with pytest.raises(EncoderError, match="is not its function"):
         read_network(folder)

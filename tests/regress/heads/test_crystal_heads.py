@@ -1,6 +1,5 @@
 """Heads on crystals: vectors are placed by crystal, and prediction starts from structures."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from edited_cards import edit_card
 from samples import CRYSTAL_ENCODER, ELASTIC, Cli
 
 import matlake
@@ -71,10 +71,7 @@ def test_a_card_says_what_its_features_encode_and_older_cards_meant_compositions
     assert [feature.sha256 for feature in features] == [
         lake.find_encoder(feature.encoder).card.sha256 for feature in features
     ]
-    path = lake.heads / "compositions" / "card.json"
-    fields = json.loads(path.read_text())
-    del fields["features"][0]["input"]
-    path.write_text(json.dumps(fields))
+    edit_card(lake.heads / "compositions" / "card.json", lambda card: card["features"][0].pop("input"))
     assert load_head(lake.path, "compositions").card.features[0].input == "composition"
 
 

@@ -1,6 +1,5 @@
 """Bulk embedding of crystals: graphs made ahead and shared, several layers at once, nothing twice, nothing lost."""
 
-import json
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from edited_cards import edit_card
 from numpy.typing import NDArray
 from samples import CRYSTAL_ENCODER, ELASTIC, ENCODER
 
@@ -137,8 +137,7 @@ def test_several_layers_come_from_one_run_and_equal_graph_parameters_share_graph
     crystals: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     twin = shutil.copytree(crystals.find_encoder(CRYSTAL_ENCODER).folder, crystals.encoders / "twin")
-    card = json.loads((twin / "card.json").read_text())
-    (twin / "card.json").write_text(json.dumps(card | {"name": "twin"}))
+    edit_card(twin / "card.json", lambda card: card.update(name="twin"))
     calls: list[object] = []
 
     def counted(home: type, name: str) -> None:
