@@ -147,7 +147,7 @@ class Surroundings:
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """Out-of-distribution scores, float64 [n]: mean distances to the ``NEAREST`` rows, at most ``LARGEST_SCORE``."""
+        """Out-of-distribution scores, float64 [n]: mean distances to ``NEAREST`` rows, at most ``LARGEST_SCORE``."""
         return np.minimum(scores(self.distances), LARGEST_SCORE)
 
     def label_ranges(self, labels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
