@@ -109,7 +109,7 @@ def parse_formula(text: object) -> Composition:
 
 
 def _empty() -> FormulaError:
-    return FormulaError("empty formula", "give each row a chemical formula such as TiO2")
+    return FormulaError("empty formula")
 
 
 def _not_text(given: object) -> FormulaError:

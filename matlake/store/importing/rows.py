@@ -162,7 +162,7 @@ def _of_formulas(formulas: Sequence[str | None], id_errors: Sequence[str | None]
             try:
                 compositions[row] = parse_formula(formula)
             except FormulaError as refused:
-                errors[row] = str(refused)
+                errors[row] = refused.reason
     return {"formula": formulas, **_composition_columns(compositions), "import_error": errors}
 
 
