@@ -4,6 +4,7 @@ The states are those that chemists expect first, one for each element of a compo
 cards.
 """
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final
@@ -26,7 +27,7 @@ _STATES: Final = {
     )
 }
 _NONMETALS: Final = {ATOMIC_NUMBER[symbol] for symbol in "H C N O F P S Cl Se Br Te I Xe".split()}
-_MOST_SUMS: Final = 20_000
+_MOST_SUMS: Final = 2000
 """More do not come up in real compounds; without a bound their number grows with the power of the elements."""
 
 
@@ -39,8 +40,10 @@ def is_balanced(amounts: Mapping[int, int | Fraction], *, mixed_valence: bool = 
     """
     if len(amounts) < 2:  # noqa: PLR2004 - an element is not a compound
         return False
-    ranges: set[tuple[int | Fraction, int | Fraction]] = {(0, 0)}
-    for z, amount in amounts.items():
+    scale = math.lcm(*[amount.denominator for amount in amounts.values()])  # whole numbers add up quickly
+    ranges = {(0, 0)}
+    for z, share in amounts.items():
+        amount = int(share * scale)
         if (states := _STATES.get(z)) is None:
             return False
         steps = [(state, state) for state in states]

@@ -46,7 +46,7 @@ _DOUBT: Final = re.compile(
 _ROMAN_SIX: Final = re.compile(r"(?<=[a-z])VI+(?![a-z])")
 _ENDS_IN_NUMBER: Final = re.compile(r"([A-Z]+)(\d+)", re.ASCII)
 _LONE_IN_BRACKETS: Final = re.compile(r"\([A-Z][a-z]?\)")
-_MOST_PAIRS: Final = 5
+_MOST_PAIRS: Final = 4
 _POLYTYPE: Final = re.compile(r"\d+[HCR]([A-Z].*)", re.ASCII)
 _SYMBOL: Final = re.compile(r"[A-Z][a-z]?")
 

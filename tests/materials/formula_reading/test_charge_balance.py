@@ -12,7 +12,7 @@ from matlake.materials.formula_reading.grammar import amounts_of
         ("NaCl", True, True),
         ("CuSO4", True, True),
         ("K4[Fe(CN)6]", True, True),
-        ("LiMn1.5Ni0.5O4", False, True),
+        ("LiMn1.5Ni0.5O4", True, True),
         ("Pb3O4", False, True),
         ("Fe3O4", False, True),
         ("NaCl2", False, False),
