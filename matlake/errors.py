@@ -60,6 +60,11 @@ class MatlakeError(Exception):
 class FormulaError(MatlakeError):
     """A chemical formula cannot be read, or holds an element that an encoder does not take."""
 
+    @property
+    def reason(self) -> str:
+        """The message with what to write instead, for a row of failures, which has no place for a hint."""
+        return f"{self}; {self.hint}" if self.hint else str(self)
+
 
 class StructureError(MatlakeError):
     """A crystal structure cannot be read, or is not valid: disordered, without a cell, atoms on top of each other."""

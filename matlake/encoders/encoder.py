@@ -9,12 +9,13 @@ from matlake.encoders.composition_encoder import CompositionEncoder
 from matlake.encoders.crystal_encoder import CrystalEncoder
 from matlake.encoders.session import open_session
 from matlake.errors import EncoderError
+from matlake.sequences import as_list
 
 __all__ = ["Encoder", "open_crystal_encoder", "open_encoder"]
 
 
 def open_encoder(
-    folder: Path, *, device: str = "cpu", threads: int = 1, layers: Sequence[str] | None = None
+    folder: Path, *, device: str = "cpu", threads: int = 1, layers: str | Sequence[str] | None = None
 ) -> Encoder:
     """Open the encoder in a folder that holds ``card.json`` and ``encoder.onnx``.
 
@@ -29,7 +30,7 @@ def open_encoder(
         MissingExtraError: ONNX Runtime or the device is not there.
     """
     card = read_card(folder)
-    outputs = None if layers is None else {card.layer(layer).output for layer in layers}
+    outputs = None if layers is None else {card.layer(layer).output for layer in as_list(layers)}
     session = open_session(
         folder / MODEL_FILE,
         card.sha256,

@@ -14,7 +14,7 @@ from matlake.errors import FormulaError
 from matlake.materials.formula_reading.dots import split_at_dots
 from matlake.materials.formula_reading.grammar import PLAIN, Amounts, amounts_of, plain_amounts
 from matlake.materials.formula_reading.markup import SEPARATOR, plain_text
-from matlake.materials.formula_reading.two_readings import refuse_second_readings
+from matlake.materials.formula_reading.two_readings import FULLERENES, refuse_second_readings
 from matlake.materials.periodic_table import ELECTRONEGATIVITY, SYMBOLS
 
 MAX_LENGTH = 1000
@@ -93,18 +93,23 @@ def parse_formula(text: object) -> Composition:
         amounts = plain_amounts(text, text)
         refuse_second_readings(text, amounts, text)
         return _composition(amounts, text)
+    parts = [part for piece in plain_text(text).split(SEPARATOR) for part in split_at_dots(piece, text)]
     total: Amounts = {}
-    for piece in plain_text(text).split(SEPARATOR):
-        for part in split_at_dots(piece, text):
-            amounts = amounts_of(part, text)
-            refuse_second_readings(part, amounts, text)
-            for z, amount in amounts.items():
-                total[z] = total.get(z, 0) + amount
+    for part in parts:
+        amounts = amounts_of(part, text)
+        refuse_second_readings(part, amounts, text)
+        if len(amounts) == 1 and len(parts) > 1 and part not in FULLERENES:
+            raise FormulaError(
+                f"the part {part!r} of formula {text!r} is an element, not a compound",
+                "write one compound, without the dot: no composites",
+            )
+        for z, amount in amounts.items():
+            total[z] = total.get(z, 0) + amount
     return _composition(total, text)
 
 
 def _empty() -> FormulaError:
-    return FormulaError("empty formula", "give each row a chemical formula such as TiO2")
+    return FormulaError("empty formula")
 
 
 def _not_text(given: object) -> FormulaError:

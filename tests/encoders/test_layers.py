@@ -20,5 +20,7 @@ def test_what_lies_behind_the_layers_is_left_out(name: str, layers: list[str | N
     materials = CrystalColumns.of([fcc()]) if whole.input is InputKind.CRYSTAL else fractions
     for layer in wanted:
         assert np.allclose(part.encode(materials, layer), whole.encode(materials, layer), rtol=1e-5, atol=1e-6)
+    if len(wanted) == 1:
+        assert len(open_encoder(find_encoder(name).folder, layers=wanted[0]).session.get_outputs()) == 1
     kept = {output.name for output in part.session.get_outputs()}
     assert kept == {whole.card.layer(layer).output for layer in wanted}

@@ -15,7 +15,7 @@ _WHOLE: Final = re.compile(r"\d+\.?|", re.ASCII)
 _TWO_DOTS: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)", re.ASCII)
 _SOLVATES: Final = re.compile(
     r"(?:NH3|N2H4|H2O2|CH3OH|CH4O|C2H5OH|C2H6O|CH3CN|C2H3N|C4H8O|C3H7NO|C2H6OS|C6H6|C5H5N|HCl|HF|HBr|HNO3|H2SO4|CO2|SO2"
-    r"|NaCl|KCl|H20)"
+    r"|NaCl|KCl|CS2|C7H8|CHCl3|H20)"
 )
 _OXOANIONS: Final = {ATOMIC_NUMBER[symbol] for symbol in ("B", "C", "N", "P", "S", "Cl", "Br", "I")}
 """Elements of anions: a salt of one has whole numbers, and a decimal before its water does not make sense."""

@@ -14,14 +14,16 @@ SEPARATOR: Final = "·"
 """What stands between the parts of a compound after ``plain_text``, as in ``CuSO4·5H2O``."""
 
 _HTML_SUBSCRIPT: Final = re.compile(r"<sub>\s*(.*?)\s*</sub>", re.IGNORECASE)
-_LATEX_COMMANDS: Final = re.compile(r"\\(?:ce|mathrm|text|rm|mathit|textrm)\b\s*")
-_LATEX_SUBSCRIPT: Final = re.compile(r"_(?:\{\s*([\d.]+)\s*\}|(\d))", re.ASCII)
+_FONT: Final = r"\\(?:ce|rm|sf|text(?:rm|sf|bf|it)?|math(?:rm|sf|bf|it)|ensuremath)(?![a-z])"
+_LATEX_FONT: Final = re.compile(rf"{_FONT}\s*\{{([^{{}}]*)\}}|\{{{_FONT}\s*([^{{}}]*)\}}|\\[()]")
+_LATEX_SUBSCRIPT: Final = re.compile(r"(?:_|\\textsubscript)(?:\{\s*([\d.]+)\s*\}|(\d))", re.ASCII)
 _UNICODE_SUBSCRIPT: Final = re.compile(r"[₀-₉]+(?:\.[₀-₉]+)?")
 _DIGITS: Final = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SUBSCRIPT: Final = re.compile(r"\x01([\d.]+)\x02", re.ASCII)
 _DOT_BEHIND_SUBSCRIPT: Final = re.compile(r"(?<=\x02)\.(?=.)")
-_SEPARATORS: Final = re.compile(r"\\cdot(?![a-z])|\\bullet(?![a-z])|&middot;|&bull;|[·•⋅∙*‧・●]")
+_SEPARATORS: Final = re.compile(r"\\cdot(?![a-z])|\\bullet(?![a-z])|&middot;|&bull;|[·•⋅∙*×‧・●]")
 _DOT_WITH_BLANK: Final = re.compile(r"\s+\.\s*|\.\s+(?=\S)")
+_AMOUNT_BEHIND_SEPARATOR: Final = re.compile(rf"({SEPARATOR}\s*{AMOUNT})\s+(?=[A-Z(\[{{])", re.ASCII)
 _ALLOWED: Final = re.compile(rf"[A-Za-z0-9.()\[\]{{}}{SEPARATOR}\s]*", re.ASCII)
 _SPACED_TOKEN: Final = re.compile(
     rf"[(\[{{]*(?:[A-Z][a-z]?{AMOUNT}?)?(?:[)\]}}]{AMOUNT}?)*|[(\[{{][^\s]*[)\]}}]{AMOUNT}?", re.ASCII
@@ -50,6 +52,7 @@ def plain_text(text: str) -> str:
         raise _refusal(formula[allowed.end()], text)
     if any(character.isspace() for character in formula):
         formula = _DOT_WITH_BLANK.sub(SEPARATOR, formula)
+        formula = _AMOUNT_BEHIND_SEPARATOR.sub(r"\1", formula)
         formula = SEPARATOR.join(_without_blanks(part.strip(), text) for part in formula.split(SEPARATOR))
     return formula
 
@@ -58,10 +61,13 @@ def _without_markup(formula: str, text: str) -> str:
     formula = _HTML_SUBSCRIPT.sub(_marked, formula)
     formula = _UNICODE_SUBSCRIPT.sub(lambda found: f"\x01{found.group().translate(_DIGITS)}\x02", formula)
     if any(mark in formula for mark in "$_\\"):
-        formula = _LATEX_COMMANDS.sub("", formula.replace("$", ""))
-        formula = _LATEX_SUBSCRIPT.sub(_marked, formula)
-        while formula.startswith("{") and formula.endswith("}"):
-            formula = formula[1:-1].strip()
+        latex = "$" in formula or "\\" in formula
+        formula = _LATEX_SUBSCRIPT.sub(_marked, formula.replace("$", ""))
+        before = ""
+        while before != formula:  # from the inside
+            before, formula = formula, _LATEX_FONT.sub(lambda found: found.group(1) or found.group(2) or "", formula)
+        if latex and "{" in formula:  # which are no brackets there
+            raise _refusal("{", text)
     formula = _DOT_BEHIND_SUBSCRIPT.sub(SEPARATOR, formula)  # the dot of a decimal would be a subscript, too
     return _SUBSCRIPT.sub(lambda found: _subscript(found, text), formula)
 

@@ -12,6 +12,7 @@ NICKNAMES: Final[dict[str, str]] = {
     "BCY": "BaCe0.8Y0.2O3",
     "BFO": "BiFeO3",
     "BGO": "Bi4Ge3O12",
+    "BK7": "",
     "BNT": "Bi0.5Na0.5TiO3",
     "BSCCO": "Bi2Sr2CaCu2O8",
     "BSCF": "Ba0.5Sr0.5Co0.8Fe0.2O3",
@@ -20,6 +21,8 @@ NICKNAMES: Final[dict[str, str]] = {
     "BTO": "BaTiO3",
     "BYZ": "BaZr0.8Y0.2O3",
     "BZY": "BaZr0.8Y0.2O3",
+    "C2S": "Ca2SiO4",
+    "C3S": "Ca3SiO5",
     "CBN": "BN",
     "CCTO": "CaCu3Ti4O12",
     "CFO": "CoFe2O4",
@@ -86,8 +89,10 @@ NICKNAMES: Final[dict[str, str]] = {
 
 ALLOYS_BY_WEIGHT: Final[frozenset[str]] = frozenset(
     (
-        "Ti10V2Fe3Al Ti13Nb13Zr Ti15V3Cr3Al3Sn Ti15V3Cr3Sn3Al Ti3Al2.5V Ti5Al2.5Sn Ti5Al5V5Mo3Cr Ti6Al2Sn4Zr2Mo "
-        "Ti6Al2Sn4Zr6Mo Ti6Al4V Ti6Al6V2Sn Ti6Al7Nb Ti8Al1Mo1V TiAl6V4 TiAl6Nb7"
+        "AlCu4Mg1 AlMg4.5Mn AlMgSi AlSi10Mg AlSi12 AlSi7Mg AlSi9Cu3 CuBe2 CuSn6 CuSn8 CuZn30 CuZn37 CuZn40 "
+        "Fe18Cr8Ni Fe25Cr20Ni NiCr20 Ti10V2Fe3Al Ti13Nb13Zr Ti15V3Cr3Al3Sn Ti15V3Cr3Sn3Al Ti3Al2.5V "
+        "Ti5Al2.5Sn Ti5Al5V5Mo3Cr Ti6Al2Sn4Zr2Mo Ti6Al2Sn4Zr6Mo Ti6Al4V Ti6Al6V2Sn Ti6Al7Nb Ti8Al1Mo1V "
+        "TiAl6Nb7 TiAl6V4 WC10Co WC12Co WC6Co"
     ).split()
 )
 """Alloys whose usual names give the weight in percent, and look like formulas."""

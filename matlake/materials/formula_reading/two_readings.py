@@ -7,6 +7,7 @@ This is about symbols and amounts; ``dots`` is about dots. The rules are those o
 import itertools
 import math
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from matlake.errors import FormulaError
@@ -18,17 +19,17 @@ from matlake.materials.periodic_table import ATOMIC_NUMBER, ELECTRONEGATIVITY
 _USUAL: Final = frozenset(
     (
         "CO NO CN HF HCN HNO HOF KOH KSH KSCN KNCS KOCN KNCO KCNO HNCO HOCN HSCN HNCS NOF PON VON UBC UBN UCO UOS YOI "
-        "VOSO4"
+        "VOSO4 HCOOH"
     ).split()
 )
 """Formulas in capitals that the rules would refuse, and that have one reading for a chemist."""
 
-_FULLERENES: Final = frozenset({"C60", "C70"})
+FULLERENES: Final = frozenset({"C60", "C70"})
 _LARGE_LONE: Final = 10
 _LARGE_END: Final = 100
 
 _PAIR: Final = re.compile(
-    "(?:B(?=I)|C(?=[DISOU])|D(?=Y)|H(?=[FO])|I(?=N)|N(?=[BDIP])|O(?=S)|P(?=[BDOU])|S(?=[BCIN])|Y(?=B))(?=[A-Z](?![a-z]))"
+    "(?:B(?=I)|C(?=[DISOU])|D(?=Y)|H(?=[FO])|I(?=N)|N(?=[BDIP])|O(?=S)|P(?=[BDU])|S(?=[BCIN])|Y(?=B))(?=[A-Z](?![a-z]))"
 )
 """Capitals that would be one symbol with the second letter small; C and I, too, which may be meant for Cl."""
 
@@ -45,7 +46,8 @@ _DOUBT: Final = re.compile(
 _ROMAN_SIX: Final = re.compile(r"(?<=[a-z])VI+(?![a-z])")
 _ENDS_IN_NUMBER: Final = re.compile(r"([A-Z]+)(\d+)", re.ASCII)
 _LONE_IN_BRACKETS: Final = re.compile(r"\([A-Z][a-z]?\)")
-_MOST_PAIRS: Final = 5
+_MOST_PAIRS: Final = 4
+_POLYTYPE: Final = re.compile(r"\d+[HCR]([A-Z].*)", re.ASCII)
 _SYMBOL: Final = re.compile(r"[A-Z][a-z]?")
 
 
@@ -71,6 +73,8 @@ def refuse_second_readings(part: str, amounts: Amounts, text: str) -> None:
             _refuse_doubt(doubt, part, amounts, text)
     if part.isupper():
         _refuse_capitals(part, amounts, text)
+    if part[0].isdigit() and part == text:
+        _refuse_polytype(part, text)
 
 
 def _refuse_doubt(doubt: re.Match[str], part: str, amounts: Amounts, text: str) -> None:
@@ -96,11 +100,20 @@ def _refuse_doubt(doubt: re.Match[str], part: str, amounts: Amounts, text: str) 
         )
 
 
+def _refuse_polytype(part: str, text: str) -> None:
+    """Refuse ``4HSiC``: silicon carbide with its stacking in front."""
+    found = _POLYTYPE.fullmatch(part)
+    if found is not None and len(set(_SYMBOL.findall(found.group(1)))) > 1:
+        raise FormulaError(
+            f"{text!r} may begin with the name of a polytype, or with an element", f"write {found.group(1)} if it does"
+        )
+
+
 def _refuse_lone_element(part: str, amounts: Amounts, text: str) -> None:
     """Refuse ``Ti64``, ``Bi2223``, ``H20``, ``SS316``: one element with an amount that no molecule has."""
     (amount,) = amounts.values()
     symbols = _SYMBOL.findall(part)
-    if "(" not in part and (amount >= _LARGE_LONE or len(symbols) > 1) and part not in _FULLERENES:
+    if "(" not in part and (amount >= _LARGE_LONE or len(symbols) > 1) and part not in FULLERENES:
         raise FormulaError(
             f"formula {text!r} is read as one element, but may be the name of an alloy or phase, or a zero for O",
             f"write {symbols[0]} for the element, or the formula with all elements",
@@ -147,13 +160,19 @@ def _makes_sense(other: str, amounts: Amounts, capitals: bool) -> bool:
         return False
     if "Cl" in symbols and is_balanced(amounts):  # C and I next to each other are right: CI4
         return False
-    return is_balanced(amounts_of(other, other), mixed_valence=capitals)
+    if is_balanced(amounts_of(other, other), mixed_valence=capitals):
+        return True
+    # an intermetallic or a boride: NB3SN, HFB2
+    return capitals and _in_usual_order(symbols) and not (is_balanced(amounts) or _in_usual_order([*other.upper()]))
 
 
 def _refuse_capitals(part: str, amounts: Amounts, text: str) -> None:
     """Refuse ``UNKNOWN`` and ``IN718``: capitals that are a formula only by chance."""
     if part in _USUAL:
         return
+    base = part.rstrip("0123456789")
+    if len(base) > 2 and base.isalpha() and base in NICKNAMES:  # noqa: PLR2004 - PI3 is a formula
+        raise _nickname(base, text)
     if part.isalpha():
         if len(part) > 2 and not (is_balanced(amounts) and _in_usual_order(part)):  # noqa: PLR2004 - VN, BN, UC
             raise _capitals(text)
@@ -167,8 +186,11 @@ def _refuse_capitals(part: str, amounts: Amounts, text: str) -> None:
         raise _capitals(text)
 
 
-def _in_usual_order(part: str) -> bool:
-    values = [ELECTRONEGATIVITY[(1 if symbol == "D" else ATOMIC_NUMBER[symbol]) - 1] for symbol in part]
+def _in_usual_order(symbols: Iterable[str]) -> bool:
+    """Return whether symbols stand in the order of electronegativity; anything but letters is passed over."""
+    values = [
+        ELECTRONEGATIVITY[(1 if symbol == "D" else ATOMIC_NUMBER[symbol]) - 1] for symbol in symbols if symbol.isalpha()
+    ]
     return all(map(math.isfinite, values)) and all(one < other for one, other in itertools.pairwise(values))
 
 

@@ -59,7 +59,7 @@ class OpenedHead:
                 try:
                     compositions[row] = parse_formula(formula)
                 except FormulaError as error:
-                    predicted.reasons[row] = str(error)
+                    predicted.reasons[row] = error.reason
             self._fill(predicted, compositions, CompositionColumns.of([*compositions.values()]))
         return predicted
 

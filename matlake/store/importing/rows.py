@@ -185,7 +185,7 @@ class RowBuilder:
             try:
                 compositions[row] = parse_formula(formula)
             except FormulaError as refused:
-                errors[row] = str(refused)
+                errors[row] = refused.reason
         self._check_ids(names, errors)
         if self.roles.id:
             compositions = [one if error is None else None for one, error in zip(compositions, errors, strict=True)]

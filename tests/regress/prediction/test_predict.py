@@ -61,15 +61,14 @@ def test_formulas_come_as_a_notebook_holds_them(embedded: matlake.Lake, formulas
 
 
 def test_what_is_not_text_is_a_failed_row(embedded: matlake.Lake) -> None:
+    kinds = ((4, "PosixPath"), (5, "int"), (6, "NAType"))
     answer = predict(embedded, "gap", ["GaN", None, math.nan, b"GaN", Path("GaN"), 12, pd.NA, "NaN"])
     assert [p.input for p in answer.predictions] == ["GaN", "NaN"]
     assert [(f.row, f.reason) for f in answer.failed] == [
         (1, "empty formula"),
         (2, "empty formula"),
-        (3, "a formula should be text, not bytes"),
-        (4, "a formula should be text, not PosixPath"),
-        (5, "a formula should be text, not int"),
-        (6, "a formula should be text, not NAType"),
+        (3, "a formula should be text, not bytes; give text such as 'TiO2'"),
+        *((row, f"a formula should be text, not {kind}; give text such as 'TiO2'") for row, kind in kinds),
     ]
     json.dumps(answer.document(), allow_nan=False)
     assert predict(embedded, "gap", []).predictions == []
@@ -79,6 +78,15 @@ def test_what_is_not_text_is_a_failed_row(embedded: matlake.Lake) -> None:
 def test_what_is_not_a_list_of_formulas_is_refused(embedded: matlake.Lake, given: Any) -> None:
     with pytest.raises(MatlakeError, match="where a list should be"):
         predict(embedded, "gap", given)
+
+
+def test_a_formula_with_two_readings_is_explained(embedded: matlake.Lake, write_table: Callable[..., Path]) -> None:
+    reason = "'YBCO' is the short name of a material, not a formula; write the formula, such as YBa2Cu3O7"
+    answer = predict(embedded, "gap", ["CuSO4.5H2O", "CuSO4·5H2O", "YBCO"])
+    assert answer.predictions[0].value == answer.predictions[1].value
+    assert [f.reason for f in answer.failed] == [reason]
+    table = predict_table(embedded, "gap", write_table(formula=["GaN", "YBCO"]))
+    assert [f.reason for f in table.failed] == [reason]
 
 
 def test_nothing_but_bad_formulas_is_an_answer_too(embedded: matlake.Lake) -> None:
