@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from gemmi import cif
 
 _GEOMETRY: Final = re.compile(r"_(cell|atom_site|space_group|symmetry)[_.]", re.IGNORECASE)
-_DOTTED: Final = (
-    "_cell.",
-    "_site.",
-    "_group.",
-    "_symop.",
-    "_operation.",
-    "_symmetry.",
-    "_equiv.",
-    "_formula.",
-    "_moment.",
-    "_magn.",
-)
 _SITES: Final = "_atom_site_"
 _MOMENTS: Final = "_atom_site_moment"
 _POSITIONS: Final = ("_atom_site_fract_", "_atom_site_cartn_")
@@ -82,8 +70,21 @@ def read_blocks(text: str) -> list[Block]:
             _refuse_double_tags(block.name, _tags(block))
     if not len(document):
         raise StructureError("no data block (data_…): not a CIF")
-    dotted = any(category in text for category in _DOTTED)
+    dotted = _may_be_dotted(text)
     return [_dotted_block(block) if dotted else _plain_block(block) for block in document]
+
+
+def _may_be_dotted(text: str) -> bool:
+    return (
+        "_cell." in text
+        or "_site." in text
+        or "_symop." in text
+        or "_group." in text
+        or "_symmetry." in text
+        or "_equiv." in text
+        or "_formula." in text
+        or "_magn" in text
+    )
 
 
 def _plain_block(block: "cif.Block") -> Block:

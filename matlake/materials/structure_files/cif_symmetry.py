@@ -45,11 +45,13 @@ class Symmetry:
             only if none before fits.
         ambiguity: Why more than one may fit.
         confirmed: Whether the file needs no stated content beside it.
+        given: Whether the file says anything of symmetry.
     """
 
     tiers: tuple[tuple[Operations, ...], ...]
     ambiguity: str
     confirmed: bool = True
+    given: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,12 @@ def read_symmetry(block: Block) -> Symmetry:
 
 
 def _texts(block: Block, tags: tuple[str, ...]) -> tuple[str, ...]:
-    values = [unquoted(value[:_LONGEST_NAME]) for tag in tags if (value := block.value(tag))]
-    return tuple(dict.fromkeys([value for value in values if value not in UNKNOWN]))
+    found: dict[str, None] = {}
+    for tag in tags:
+        value = block.value(tag)
+        if value and value not in UNKNOWN and (text := unquoted(value[:_LONGEST_NAME])) not in UNKNOWN:
+            found[text] = None
+    return tuple(found)
 
 
 @lru_cache(maxsize=1024)
@@ -91,10 +97,7 @@ def _symmetry(
     if unknown and not any(one.what.startswith("Hall") for one in known):
         raise StructureError(f"unknown space group {unknown[0][:40]}", _LIST_THEM)
     if not known:
-        return Symmetry(
-            ((read_operations(("x,y,z",)).operations,),),
-            "no symmetry is given, and the atoms listed are not all that formula and Z state",
-        )
+        return Symmetry(((read_operations(("x,y,z",)).operations,),), "", given=False)
     others = [one for one in known[1:] if not _same_group(known[0].number, one.number)]
     if others:
         together = _unique(group for one in (known[0], *others) for tier in one.tiers[:1] for group in tier)

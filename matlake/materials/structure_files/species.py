@@ -105,7 +105,7 @@ def _letters(letters: str) -> LabelReading | None:
 
 
 def _element(letters: str) -> int | None:
-    """Return an element's number; the heaviest, and those shared with groups of atoms, by the exact symbol only."""
+    """Return an element's number; heavy ones and those shared with groups of atoms by the exact symbol."""
     number = _NUMBERS.get(letters.title())
     exact = letters.upper() in _GROUPS_NOT_ELEMENTS or (number is not None and number > _LAST_COMMON)
     return None if exact and letters != letters.title() else number
