@@ -70,8 +70,8 @@ def number_of_type_symbol(symbol: str) -> int:
 def read_label(label: str) -> LabelReading:
     """Return what a site label such as ``Fe1``, ``CA2`` or ``O1W`` can mean.
 
-    Two letters are an element if they are written as one (``Ca2``). In capitals they may also be a carbon that is called
-    A (``CA2``), or a hydrogen on an oxygen (``HO1``).
+    Two letters are an element if they are written as one (``Ca2``). In capitals they may also be a carbon that is
+    called A (``CA2``), or a hydrogen on an oxygen (``HO1``).
 
     Raises:
         StructureError: No element's symbol is at the start, or it names no atom (water, a vacancy, a centre).
