@@ -25,7 +25,7 @@ from matlake.materials.crystal import MAX_ATOMS, Crystal, check_lattice
 from matlake.materials.structure_files.cif_blocks import Block, read_blocks
 from matlake.materials.structure_files.cif_sites import CARTESIAN, FRACTIONAL, Sites, read_sites
 from matlake.materials.structure_files.cif_symmetry import Symmetry, read_symmetry
-from matlake.materials.structure_files.cif_values import number
+from matlake.materials.structure_files.cif_values import UNKNOWN, number
 from matlake.materials.structure_files.stated import Content, Stated, check_volume, read_stated
 from matlake.materials.structure_files.symmetry import Operations, expand, one_crystal
 
@@ -43,6 +43,8 @@ _NOT_READ: Final = {
     "_space_group_symop_ssg_operation_algebraic": "modulated",
     "_space_group_ssg_name": "modulated",
 }
+_NONE: Final = UNKNOWN | {"0"}
+
 _THIRD: Final = 1e-4  # relative; coordinates this close to 1/3 or 2/3 are that, as in pymatgen
 _COSINES: Final = {60.0: 0.5, 90.0: 0.0, 120.0: -0.5}  # exact, so that zeros stay zeros
 
@@ -105,7 +107,7 @@ def _may_be_unusual(text: str) -> bool:
 
 def _crystal(block: Block, max_atoms: int, *, unusual: bool) -> Crystal:
     for tag, kind in _NOT_READ.items() if unusual else ():
-        if block.length(tag):
+        if block.length(tag) > 1 or (block.value(tag) or "0") not in _NONE:
             raise StructureError(f"a {kind} structure", "give the average cell without magnetic moments")
     lattice = _lattice(
         [_cell_number(block, tag, None) for tag in _LENGTHS], [_cell_number(block, tag, 90.0) for tag in _ANGLES]
