@@ -43,6 +43,7 @@ _NOT_READ: Final = {
     "_space_group_symop_ssg_operation_algebraic": "modulated",
     "_space_group_ssg_name": "modulated",
 }
+_MOST_IMAGES: Final = 200_000  # of sites, in all readings of a file: half a minute at the very most
 _NONE: Final = UNKNOWN | {"0"}
 
 _THIRD: Final = 1e-4  # relative; coordinates this close to 1/3 or 2/3 are that, as in pymatgen
@@ -129,6 +130,9 @@ def _settled(sites: Sites, symmetry: Symmetry, stated: Stated, lattice: NDArray[
     reason = ""
     volume = _volume(lattice)
     for tier in symmetry.tiers:
+        images = len(sites.positions) * len(sites.readings) * sum(map(len, tier))
+        if images > _MOST_IMAGES and len(tier) * len(sites.readings) > 1:
+            raise StructureError(sites.ambiguity or symmetry.ambiguity, "too many atoms to try all readings")
         found: list[Cell] = []
         for operations in tier:
             if not operations.fit(lattice):

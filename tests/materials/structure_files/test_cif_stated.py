@@ -181,6 +181,13 @@ def test_a_name_that_the_tables_lack_still_tells_of_a_centred_cell() -> None:
         parse_cif(cif(*named, sites=sites))
 
 
+def test_readings_of_a_file_with_very_many_sites_are_not_all_tried() -> None:
+    sites = "\n".join(f"CO{n} {n / 9000} 0 0\nCA{n} 0 {n / 9000} 0" for n in range(1, 4001))
+    stated = ("_chemical_formula_sum 'C Co Ca'", "_symmetry_space_group_name_H-M 'P n n n'")
+    with pytest.raises(StructureError, match="labels CO, CA have two readings"):
+        parse_cif(cif(*stated, sites=sites, columns="label fract_x fract_y fract_z"))
+
+
 def test_symmetry_that_is_hinted_at_and_not_given_is_not_taken_for_none() -> None:
     with pytest.raises(StructureError, match="cannot read Hall symbol 'F x'"):
         parse_cif(cif("_space_group_name_Hall 'F x'"))
