@@ -49,6 +49,7 @@ _NONE: Final = UNKNOWN | {"0"}
 _THIRD: Final = 1e-4  # relative; coordinates this close to 1/3 or 2/3 are that, as in pymatgen
 _COSINES: Final = {60.0: 0.5, 90.0: 0.0, 120.0: -0.5}  # exact, so that zeros stay zeros
 
+_SETTLE: Final = "list the symmetry operations, or type symbols, in the file"
 _REMEDY: Final = "check the sites and the symmetry, or what the file states"
 
 Cell = tuple[NDArray[np.int16], NDArray[np.float64]]
@@ -128,34 +129,45 @@ def _settled(sites: Sites, symmetry: Symmetry, stated: Stated, lattice: NDArray[
         StructureError: None agrees, or several that differ, or nothing that is stated can confirm it.
     """
     reason = ""
-    volume = _volume(lattice)
     for tier in symmetry.tiers:
         images = len(sites.positions) * len(sites.readings) * sum(map(len, tier))
         if images > _MOST_IMAGES and len(tier) * len(sites.readings) > 1:
             raise StructureError(sites.ambiguity or symmetry.ambiguity, "too many atoms to try all readings")
-        found: list[Cell] = []
-        for operations in tier:
-            if not operations.fit(lattice):
-                continue
-            for species in sites.readings:
-                cell = _whole_cell(species, sites.positions, lattice, operations, max_atoms)
-                contradiction = stated.contradiction(Content(Counter(cell[0].tolist()), volume, len(operations)))
-                if not contradiction:
-                    found.append(cell)
-                reason = reason or contradiction
+        found, contradiction = _agreeing(sites, tier, stated, lattice, max_atoms)
+        reason = reason or contradiction
         if found:
             if not symmetry.confirmed and not (stated.counts_atoms and stated.formulas):
                 raise StructureError(symmetry.ambiguity, "list all symmetry operations, or state formula and Z")
             if any(not one_crystal(found[0], cell, lattice) for cell in found[1:]):
-                several = len(sites.readings) > 1
-                raise StructureError(
-                    sites.ambiguity if several else symmetry.ambiguity,
-                    "give a column of type symbols" if several else "list the symmetry operations in the file",
-                )
+                raise StructureError(sites.ambiguity or symmetry.ambiguity, _SETTLE)
             return found[0]
     if reason:
         raise StructureError(reason, _REMEDY if symmetry.given else "no symmetry is given: list its operations")
     raise StructureError("the cell does not have the symmetry of its operations", "check axes and setting")
+
+
+def _agreeing(
+    sites: Sites,
+    groups: tuple[Operations, ...],
+    stated: Stated,
+    lattice: NDArray[np.float64],
+    max_atoms: int,
+) -> tuple[list[Cell], str]:
+    """Return the cells that fit the lattice and agree with what is stated, and the first contradiction otherwise."""
+    found: list[Cell] = []
+    reason = ""
+    volume = _volume(lattice)
+    for operations in groups:
+        if not operations.fit(lattice):
+            continue
+        for species in sites.readings:
+            cell = _whole_cell(species, sites.positions, lattice, operations, max_atoms)
+            contradiction = stated.contradiction(Content(Counter(cell[0].tolist()), volume, len(operations)))
+            if contradiction:
+                reason = reason or contradiction
+            else:
+                found.append(cell)
+    return found, reason
 
 
 def _cell_number(block: Block, tag: str, default: float | None) -> float:
