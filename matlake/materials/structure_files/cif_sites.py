@@ -13,7 +13,7 @@ from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.materials.structure_files.cif_blocks import Block
 from matlake.materials.structure_files.cif_values import UNKNOWN, number, optional_number
-from matlake.materials.structure_files.species import LabelReading, number_of_type_symbol, read_label
+from matlake.materials.structure_files.species import LabelReading, is_label, number_of_type_symbol, read_label
 
 FRACTIONAL: Final = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 CARTESIAN: Final = ("_atom_site_Cartn_x", "_atom_site_Cartn_y", "_atom_site_Cartn_z")
@@ -23,7 +23,6 @@ _ORIGIN: Final = [f"_atom_sites_Cartn_tran_vector_{row}" for row in (1, 2, 3)]
 _FULL: Final = UNKNOWN | {"1", "1.", "1.0", "1.00", "1.000", "1.0000"}
 _WHOLE: Final = 1e-3  # occupancies this close to one are one
 _WITH_HYDROGEN: Final = re.compile(r"O[WH](?![A-Z])|O\d+W", re.IGNORECASE)
-_LABEL_AS_SYMBOL: Final = re.compile(r"[A-Z]{2}[0-9]+")  # HO1 in the column of type symbols
 _MOST_READINGS: Final = 64  # of labels that are ambiguous, all combinations
 _SKEWED: Final = 1e-6  # Å
 
@@ -228,17 +227,17 @@ def _species(
 ) -> tuple[list[NDArray[np.int16]], str]:
     """Return the species that the sites can hold, by type symbol or else label, and why there are several."""
     symbols = loop.column("_atom_site_type_symbol") or ["?"] * len(loop)
-    if UNKNOWN.isdisjoint(symbols) and not any(map(_LABEL_AS_SYMBOL.fullmatch, set(symbols))):
+    if UNKNOWN.isdisjoint(symbols) and not any(map(is_label, set(symbols))):
         return [np.array([number_of_type_symbol(symbol.strip("'\"")) for symbol in symbols], dtype=np.int16)], ""
     labels = labels or ["?"] * len(loop)
     numbers = np.zeros(len(loop), dtype=np.int16)
     ambiguous: dict[tuple[str, tuple[int, ...]], list[int]] = {}
     for site, (symbol, label) in enumerate(zip(symbols, labels, strict=True)):
-        is_label = _LABEL_AS_SYMBOL.fullmatch(symbol)
-        if symbol not in UNKNOWN and not is_label:
+        labelled = is_label(symbol)
+        if symbol not in UNKNOWN and not labelled:
             numbers[site] = number_of_type_symbol(symbol.strip("'\""))
             continue
-        name = symbol if is_label else label.strip("'\" ")
+        name = symbol if labelled else label.strip("'\" ")
         possible = _possible(name, read_label(name), elements, stated=stated)
         numbers[site] = possible[0]
         if len(possible) > 1:

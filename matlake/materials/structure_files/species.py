@@ -18,6 +18,7 @@ _GROUPS_NOT_ELEMENTS: Final = ("NO", "NH", "CN")  # more usual than nobelium, ni
 _LAST_COMMON: Final = 94  # plutonium; HS, CF or ES are rather groups of atoms or letters of a label
 
 _LABEL: Final = re.compile(r"([A-Za-z]+)(.*)", re.DOTALL)
+_LABEL_AS_SYMBOL: Final = re.compile("[A-Z]{2}[0-9]{1,4}")
 _NO_ATOM: Final = re.compile(r"wat|h2o|hoh|vac|void|hole|cent|dum|du(?![a-z])|bq|lp|dummy", re.IGNORECASE)
 _TWO_ELEMENTS: Final = re.compile(r"[\d.(]*[/,+(]\s*[A-Z]|[\d.]+[A-Z][a-z]")  # behind the letters: Fe/Mn, Fe0.5Mn0.5
 _GROUPS: Final = ("OH", "CH", "CN", "SO", "BO", "BF", "PF", "SF", "SH", "SC")
@@ -64,6 +65,12 @@ def number_of_type_symbol(symbol: str) -> int:
     if number is None:
         raise StructureError(f"unknown species {symbol[:40]!r}", "every site must hold one element")
     return number
+
+
+@lru_cache(maxsize=4096)
+def is_label(symbol: str) -> bool:
+    """Tell whether a type symbol is rather a label in capitals, such as ``HO1``."""
+    return bool(_LABEL_AS_SYMBOL.fullmatch(symbol))
 
 
 @lru_cache(maxsize=4096)
