@@ -230,6 +230,12 @@ Made = File | None
 Dialect = Callable[[Setting, np.random.Generator], Made]
 
 
+def _hydrogen_mass(setting: Setting) -> float:
+    """Return the mass fraction of hydrogen."""
+    masses = {z: count * gemmi.Element(z).weight for z, count in setting.counts.items()}
+    return masses.get(_HYDROGEN, 0.0) / sum(masses.values())
+
+
 def _without_centring(setting: Setting) -> list[str] | None:
     operations = setting.group.operations()
     if len(list(operations.cen_ops)) == 1:

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.errors import StructureError
-from matlake.materials.crystal import MAX_ATOMS, Crystal, check_lattice, make_crystal
+from matlake.materials.crystal import MAX_ATOMS, Crystal, check_lattice
 from matlake.materials.structure_files.cif_blocks import Block, read_blocks
 from matlake.materials.structure_files.cif_sites import CARTESIAN, FRACTIONAL, Sites, read_sites
 from matlake.materials.structure_files.cif_symmetry import Symmetry, read_symmetry
-from matlake.materials.structure_files.cif_values import number
+from matlake.materials.structure_files.cif_values import UNKNOWN, number
 from matlake.materials.structure_files.stated import Content, Stated, check_volume, read_stated
 from matlake.materials.structure_files.symmetry import Operations, expand, one_crystal
 
@@ -43,11 +43,13 @@ _NOT_READ: Final = {
     "_space_group_symop_ssg_operation_algebraic": "modulated",
     "_space_group_ssg_name": "modulated",
 }
-_WORDS_NOT_READ: Final = ("magn", "moment", "modulation", "wave_vector", "subsystems", "ssg")  # found faster than tags
+_MOST_IMAGES: Final = 200_000  # of sites, in all readings of a file: half a minute at the very most
+_NONE: Final = UNKNOWN | {"0"}
 
 _THIRD: Final = 1e-4  # relative; coordinates this close to 1/3 or 2/3 are that, as in pymatgen
 _COSINES: Final = {60.0: 0.5, 90.0: 0.0, 120.0: -0.5}  # exact, so that zeros stay zeros
 
+_SETTLE: Final = "list the symmetry operations, or type symbols, in the file"
 _REMEDY: Final = "check the sites and the symmetry, or what the file states"
 
 Cell = tuple[NDArray[np.int16], NDArray[np.float64]]
@@ -88,8 +90,7 @@ def read_cif(text: str, *, max_atoms: int = MAX_ATOMS) -> list[tuple[str, Crysta
     """
     blocks = read_blocks(text)
     found: list[tuple[str, Crystal | StructureError]] = []
-    lower = text.lower()
-    unusual = any(word in lower for word in _WORDS_NOT_READ)
+    unusual = _may_be_unusual(text)
     for block in blocks:
         if block.length(FRACTIONAL[0]) or block.length(CARTESIAN[0]):
             try:
@@ -101,9 +102,14 @@ def read_cif(text: str, *, max_atoms: int = MAX_ATOMS) -> list[tuple[str, Crysta
     return found
 
 
+def _may_be_unusual(text: str) -> bool:
+    """Look for words of the tags in ``_NOT_READ``: a tenth of the time that the tags take, for nearly all files."""
+    return "magn" in text or "moment" in text or "modul" in text or "wave_" in text or "_sub" in text or "ssg" in text
+
+
 def _crystal(block: Block, max_atoms: int, *, unusual: bool) -> Crystal:
     for tag, kind in _NOT_READ.items() if unusual else ():
-        if block.length(tag):
+        if block.length(tag) > 1 or (block.value(tag) or "0") not in _NONE:
             raise StructureError(f"a {kind} structure", "give the average cell without magnetic moments")
     lattice = _lattice(
         [_cell_number(block, tag, None) for tag in _LENGTHS], [_cell_number(block, tag, 90.0) for tag in _ANGLES]
@@ -113,7 +119,7 @@ def _crystal(block: Block, max_atoms: int, *, unusual: bool) -> Crystal:
     stated = read_stated(block)
     sites = read_sites(block, lattice, stated.elements, max_atoms)
     numbers, positions = _settled(sites, read_symmetry(block), stated, lattice, max_atoms)
-    return make_crystal(numbers, lattice, positions, max_atoms=max_atoms)
+    return Crystal(numbers, lattice, positions)
 
 
 def _settled(sites: Sites, symmetry: Symmetry, stated: Stated, lattice: NDArray[np.float64], max_atoms: int) -> Cell:
@@ -123,31 +129,45 @@ def _settled(sites: Sites, symmetry: Symmetry, stated: Stated, lattice: NDArray[
         StructureError: None agrees, or several that differ, or nothing that is stated can confirm it.
     """
     reason = ""
-    volume = _volume(lattice)
     for tier in symmetry.tiers:
-        found: list[Cell] = []
-        for operations in tier:
-            if not operations.fit(lattice):
-                continue
-            for species in sites.readings:
-                cell = _whole_cell(species, sites.positions, lattice, operations, max_atoms)
-                contradiction = stated.contradiction(Content(Counter(cell[0].tolist()), volume, len(operations)))
-                if not contradiction:
-                    found.append(cell)
-                reason = reason or contradiction
+        images = len(sites.positions) * len(sites.readings) * sum(map(len, tier))
+        if images > _MOST_IMAGES and len(tier) * len(sites.readings) > 1:
+            raise StructureError(sites.ambiguity or symmetry.ambiguity, "too many atoms to try all readings")
+        found, contradiction = _agreeing(sites, tier, stated, lattice, max_atoms)
+        reason = reason or contradiction
         if found:
             if not symmetry.confirmed and not (stated.counts_atoms and stated.formulas):
                 raise StructureError(symmetry.ambiguity, "list all symmetry operations, or state formula and Z")
             if any(not one_crystal(found[0], cell, lattice) for cell in found[1:]):
-                several = len(sites.readings) > 1
-                raise StructureError(
-                    sites.ambiguity if several else symmetry.ambiguity,
-                    "give a column of type symbols" if several else "list the symmetry operations in the file",
-                )
+                raise StructureError(sites.ambiguity or symmetry.ambiguity, _SETTLE)
             return found[0]
     if reason:
-        raise StructureError(reason, _REMEDY)
+        raise StructureError(reason, _REMEDY if symmetry.given else "no symmetry is given: list its operations")
     raise StructureError("the cell does not have the symmetry of its operations", "check axes and setting")
+
+
+def _agreeing(
+    sites: Sites,
+    groups: tuple[Operations, ...],
+    stated: Stated,
+    lattice: NDArray[np.float64],
+    max_atoms: int,
+) -> tuple[list[Cell], str]:
+    """Return the cells that fit the lattice and agree with what is stated, and the first contradiction otherwise."""
+    found: list[Cell] = []
+    reason = ""
+    volume = _volume(lattice)
+    for operations in groups:
+        if not operations.fit(lattice):
+            continue
+        for species in sites.readings:
+            cell = _whole_cell(species, sites.positions, lattice, operations, max_atoms)
+            contradiction = stated.contradiction(Content(Counter(cell[0].tolist()), volume, len(operations)))
+            if contradiction:
+                reason = reason or contradiction
+            else:
+                found.append(cell)
+    return found, reason
 
 
 def _cell_number(block: Block, tag: str, default: float | None) -> float:

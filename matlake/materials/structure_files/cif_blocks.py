@@ -17,18 +17,7 @@ if TYPE_CHECKING:
     from gemmi import cif
 
 _GEOMETRY: Final = re.compile(r"_(cell|atom_site|space_group|symmetry)[_.]", re.IGNORECASE)
-_DOTTED: Final = (
-    "_cell.",
-    "_site.",
-    "_group.",
-    "_symop.",
-    "_operation.",
-    "_symmetry.",
-    "_equiv.",
-    "_formula.",
-    "_moment.",
-    "_magn.",
-)
+_DOTTED: Final = ("_cell.", "_site.", "_symop.", "_group.", "_symmetry.", "_equiv.", "_formula.", "_magn", "_moment.")
 _SITES: Final = "_atom_site_"
 _MOMENTS: Final = "_atom_site_moment"
 _POSITIONS: Final = ("_atom_site_fract_", "_atom_site_cartn_")
@@ -82,8 +71,19 @@ def read_blocks(text: str) -> list[Block]:
             _refuse_double_tags(block.name, _tags(block))
     if not len(document):
         raise StructureError("no data block (data_…): not a CIF")
-    dotted = any(category in text for category in _DOTTED)
-    return [_dotted_block(block) if dotted else _plain_block(block) for block in document]
+    return [_plain_block(block) if _is_plain(block, text) else _dotted_block(block) for block in document]
+
+
+def _is_plain(block: "cif.Block", text: str) -> bool:
+    """Tell whether the tags of a block have no dots: by the main ones, or else by all of the text."""
+    main = (
+        block.find_value("_cell_length_a") is not None
+        and block.find_loop_item("_atom_site_fract_x") is not None
+        and block.find_loop_item("_symmetry_equiv_pos_as_xyz") is not None
+    )
+    if main and "_magn" not in text and "_moment" not in text:
+        return True
+    return not any(category in text for category in _DOTTED)
 
 
 def _plain_block(block: "cif.Block") -> Block:

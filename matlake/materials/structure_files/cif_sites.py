@@ -1,6 +1,7 @@
 """Sites of a CIF: where they are, which element they hold, and that each of them holds one atom."""
 
 import itertools
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,7 @@ from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.materials.structure_files.cif_blocks import Block
 from matlake.materials.structure_files.cif_values import UNKNOWN, number, optional_number
-from matlake.materials.structure_files.species import LabelReading, number_of_type_symbol, read_label
+from matlake.materials.structure_files.species import LabelReading, is_label, number_of_type_symbol, read_label
 
 FRACTIONAL: Final = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 CARTESIAN: Final = ("_atom_site_Cartn_x", "_atom_site_Cartn_y", "_atom_site_Cartn_z")
@@ -97,22 +98,28 @@ def _without_dummies(loop: _Loop) -> _Loop:
 
 
 def _coordinates(loop: _Loop, tags: tuple[str, ...]) -> NDArray[np.float64]:
-    positions = np.empty((len(loop), 3))
-    columns = [loop.column(tag) for tag in tags]
-    for axis, (tag, column) in enumerate(zip(tags, columns, strict=True)):
+    columns = []
+    for tag in tags:
+        column = loop.column(tag)
         if column is None:
             raise StructureError(f"no {tag}")
-        try:
-            positions[:, axis] = np.array(column, dtype=np.float64)
-        except ValueError:
-            _refuse_no_place(loop, columns)
-            positions[:, axis] = [0.0 if value == "." else number(value, tag) for value in column]
-    return positions
+        columns.append(column)
+    try:
+        values = [[float(value) for value in column] for column in columns]  # a few numbers: faster than numpy
+    except ValueError:
+        _refuse_no_place(loop, columns)
+        values = [
+            [0.0 if value == "." else number(value, tag) for value in column]
+            for tag, column in zip(tags, columns, strict=True)
+        ]
+    if not math.isfinite(sum(map(sum, values))):
+        raise StructureError("a position that is not finite numbers")
+    return np.ascontiguousarray(np.array(values).T)
 
 
-def _refuse_no_place(loop: _Loop, columns: list[list[str] | None]) -> None:
+def _refuse_no_place(loop: _Loop, columns: list[list[str]]) -> None:
     """Refuse a site without any coordinate; a single ``.`` is 0, as in the dictionary."""
-    for site, values in enumerate(zip(*[column or [] for column in columns], strict=False)):
+    for site, values in enumerate(zip(*columns, strict=True)):
         if all(value in UNKNOWN for value in values):
             labels = loop.column("_atom_site_label")
             name = labels[site] if labels else f"site {site}"
@@ -162,7 +169,12 @@ def _occupied(loop: _Loop) -> _Loop:
 
 def _refuse_alternatives(loop: _Loop) -> None:
     """Refuse sites of which only some are there at a time, though each is said to be occupied fully."""
-    groups = loop.column("_atom_site_disorder_group") or loop.column("_atom_site_label_alt_id")
+    groups = loop.column("_atom_site_disorder_group")
+    if loop.block.mmcif:
+        groups = groups or loop.column("_atom_site_label_alt_id")
+        models = set(loop.column("_atom_site_pdbx_PDB_model_num") or ())
+        if len(models) > 1:
+            raise StructureError(f"{len(models)} models of one structure", "keep one of them")
     if groups and not set(groups) <= UNKNOWN | {"0"}:
         assemblies = loop.column("_atom_site_disorder_assembly") or ["."] * len(groups)
         alternatives: dict[str, set[str]] = {}
@@ -174,9 +186,6 @@ def _refuse_alternatives(loop: _Loop) -> None:
                 raise StructureError(
                     f"disordered: sites of groups {', '.join(sorted(found))} exclude each other", "keep one alternative"
                 )
-    models = loop.column("_atom_site_pdbx_PDB_model_num")
-    if models and len(set(models)) > 1:
-        raise StructureError(f"{len(set(models))} models of one structure", "keep one of them")
 
 
 def _refuse_hydrogen_not_listed(
@@ -218,16 +227,17 @@ def _species(
 ) -> tuple[list[NDArray[np.int16]], str]:
     """Return the species that the sites can hold, by type symbol or else label, and why there are several."""
     symbols = loop.column("_atom_site_type_symbol") or ["?"] * len(loop)
-    if UNKNOWN.isdisjoint(symbols):
+    if UNKNOWN.isdisjoint(symbols) and not any(map(is_label, set(symbols))):
         return [np.array([number_of_type_symbol(symbol.strip("'\"")) for symbol in symbols], dtype=np.int16)], ""
     labels = labels or ["?"] * len(loop)
     numbers = np.zeros(len(loop), dtype=np.int16)
     ambiguous: dict[tuple[str, tuple[int, ...]], list[int]] = {}
     for site, (symbol, label) in enumerate(zip(symbols, labels, strict=True)):
-        if symbol not in UNKNOWN:
+        labelled = is_label(symbol)
+        if symbol not in UNKNOWN and not labelled:
             numbers[site] = number_of_type_symbol(symbol.strip("'\""))
             continue
-        name = label.strip("'\" ")
+        name = symbol if labelled else label.strip("'\" ")
         possible = _possible(name, read_label(name), elements, stated=stated)
         numbers[site] = possible[0]
         if len(possible) > 1:

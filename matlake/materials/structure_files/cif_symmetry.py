@@ -7,7 +7,7 @@ it, or the file is refused. The same holds for two origins, and for a list that 
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +31,7 @@ _OPERATIONS: Final = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_a
 _HALL: Final = ("_space_group_name_Hall", "_symmetry_space_group_name_Hall")
 _NAMES: Final = ("_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M", "_space_group_name_H-M_full")
 _NUMBERS: Final = ("_space_group_IT_number", "_symmetry_Int_Tables_number")
+_SYSTEMS: Final = ("_space_group_crystal_system", "_symmetry_cell_setting")
 _GROUP_NUMBER: Final = re.compile("[0-9]{1,3}")
 _LONGEST_NAME: Final = 200
 _LIST_THEM: Final = "list the symmetry operations in the file"
@@ -45,11 +46,13 @@ class Symmetry:
             only if none before fits.
         ambiguity: Why more than one may fit.
         confirmed: Whether the file needs no stated content beside it.
+        given: Whether the file says anything of symmetry.
     """
 
     tiers: tuple[tuple[Operations, ...], ...]
     ambiguity: str
     confirmed: bool = True
+    given: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,27 @@ def read_symmetry(block: Block) -> Symmetry:
     triplets: tuple[str, ...] = ()
     for tag in _OPERATIONS:
         column = block.column(tag)
-        if column is not None and column[0] not in UNKNOWN:
-            triplets = tuple(column)
-            break
-    return _symmetry(triplets, _texts(block, _HALL), _texts(block, _NAMES), _texts(block, _NUMBERS))
+        if column is None or column[0] in UNKNOWN:
+            continue
+        if triplets and read_operations(tuple(column)).operations.keys != read_operations(triplets).operations.keys:
+            raise StructureError("two lists of symmetry operations that differ", "keep one of them")
+        triplets = triplets or tuple(column)
+    symmetry = _symmetry(triplets, _texts(block, _HALL), _texts(block, _NAMES), _texts(block, _NUMBERS))
+    if not symmetry.given:
+        systems = [system for system in _texts(block, _SYSTEMS) if system.lower() != "triclinic"]
+        if systems:
+            why = f"the crystal system is {systems[0]}, and neither operations nor a space group are given"
+            return replace(symmetry, ambiguity=why, confirmed=False)
+    return symmetry
 
 
 def _texts(block: Block, tags: tuple[str, ...]) -> tuple[str, ...]:
-    values = [unquoted(value[:_LONGEST_NAME]) for tag in tags if (value := block.value(tag))]
-    return tuple(dict.fromkeys([value for value in values if value not in UNKNOWN]))
+    found: dict[str, None] = {}
+    for tag in tags:
+        value = block.value(tag)
+        if value and value not in UNKNOWN and (text := unquoted(value[:_LONGEST_NAME])) not in UNKNOWN:
+            found[text] = None
+    return tuple(found)
 
 
 @lru_cache(maxsize=1024)
@@ -90,11 +105,10 @@ def _symmetry(
         return _listed(read_operations(triplets), known, names)
     if unknown and not any(one.what.startswith("Hall") for one in known):
         raise StructureError(f"unknown space group {unknown[0][:40]}", _LIST_THEM)
+    if not known and halls:
+        raise StructureError(f"cannot read Hall symbol {halls[0][:40]!r}", _LIST_THEM)
     if not known:
-        return Symmetry(
-            ((read_operations(("x,y,z",)).operations,),),
-            "no symmetry is given, and the atoms listed are not all that formula and Z state",
-        )
+        return Symmetry(((read_operations(("x,y,z",)).operations,),), "", given=False)
     others = [one for one in known[1:] if not _same_group(known[0].number, one.number)]
     if others:
         together = _unique(group for one in (known[0], *others) for tier in one.tiers[:1] for group in tier)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 _GROUPS: Final = 230
 _ORIGINS: Final = {"S": ":1", "Z": ":2"}  # as the ICSD names the two choices
 _ORIGIN: Final = re.compile(r"\s*\(?\s*(?:origin(?:\s*choice)?|O)\s*([12])\)?$", re.IGNORECASE)
+_AXES_BEHIND: Final = re.compile(r"\s*:.*$|\s+[HR]$", re.IGNORECASE)
 _NUMBER_BEHIND: Final = re.compile(r"\s+\((?:No\.?\s*)?\d{1,3}\)$", re.IGNORECASE)
 _AXIS_IN_FULL: Final = re.compile(r"2[1]?/(?=[a-z])")
 _CUBIC: Final = re.compile(r"[PFI] (?:2|4|42|41)/[a-z] -3")
@@ -78,6 +79,8 @@ def _found(name: str) -> "tuple[tuple[gemmi.SpaceGroup, ...], ...]":
     group: gemmi.SpaceGroup | None = gemmi.find_spacegroup_by_name(name)
     if group is None and len(tokens) != 2:  # noqa: PLR2004 - letter and one axis
         return ()
+    if group is not None and len(_AXES_BEHIND.sub("", name).split()) > len(group.hm.split()):
+        return ()  # P 3 2 may be P 32 or the start of P 3 2 1
     tiers = [] if group is None else [_variants(group, settled=_settled(name))]
     if len(tokens) == 2:  # noqa: PLR2004 - letter and one axis
         for axes in _MONOCLINIC_AXES:

@@ -18,6 +18,7 @@ _GROUPS_NOT_ELEMENTS: Final = ("NO", "NH", "CN")  # more usual than nobelium, ni
 _LAST_COMMON: Final = 94  # plutonium; HS, CF or ES are rather groups of atoms or letters of a label
 
 _LABEL: Final = re.compile(r"([A-Za-z]+)(.*)", re.DOTALL)
+_LABEL_AS_SYMBOL: Final = re.compile("[A-Z]{2}[0-9]{1,4}")
 _NO_ATOM: Final = re.compile(r"wat|h2o|hoh|vac|void|hole|cent|dum|du(?![a-z])|bq|lp|dummy", re.IGNORECASE)
 _TWO_ELEMENTS: Final = re.compile(r"[\d.(]*[/,+(]\s*[A-Z]|[\d.]+[A-Z][a-z]")  # behind the letters: Fe/Mn, Fe0.5Mn0.5
 _GROUPS: Final = ("OH", "CH", "CN", "SO", "BO", "BF", "PF", "SF", "SH", "SC")
@@ -67,11 +68,17 @@ def number_of_type_symbol(symbol: str) -> int:
 
 
 @lru_cache(maxsize=4096)
+def is_label(symbol: str) -> bool:
+    """Tell whether a type symbol is rather a label in capitals, such as ``HO1``."""
+    return bool(_LABEL_AS_SYMBOL.fullmatch(symbol))
+
+
+@lru_cache(maxsize=4096)
 def read_label(label: str) -> LabelReading:
     """Return what a site label such as ``Fe1``, ``CA2`` or ``O1W`` can mean.
 
-    Two letters are an element if they are written as one (``Ca2``). In capitals they may also be a carbon that is called
-    A (``CA2``), or a hydrogen on an oxygen (``HO1``).
+    Two letters are an element if they are written as one (``Ca2``). In capitals they may also be a carbon that is
+    called A (``CA2``), or a hydrogen on an oxygen (``HO1``).
 
     Raises:
         StructureError: No element's symbol is at the start, or it names no atom (water, a vacancy, a centre).
@@ -105,7 +112,7 @@ def _letters(letters: str) -> LabelReading | None:
 
 
 def _element(letters: str) -> int | None:
-    """Return an element's number; the heaviest, and those shared with groups of atoms, by the exact symbol only."""
+    """Return an element's number; heavy ones and those shared with groups of atoms by the exact symbol."""
     number = _NUMBERS.get(letters.title())
     exact = letters.upper() in _GROUPS_NOT_ELEMENTS or (number is not None and number > _LAST_COMMON)
     return None if exact and letters != letters.title() else number

@@ -5,8 +5,8 @@
   there are.
 - Z: the cell holds Z formula units. A sum formula that is a multiple of Z may be the content of the cell instead, as
   pymatgen and others write it.
-- Density: two densities that differ by a tenth are those of different contents. One that agrees outweighs Z, which
-  often belongs to another cell of the same crystal.
+- Density: two densities that differ by a tenth are those of different contents, by 1 % where no formula is stated. One
+  that agrees outweighs Z, which often belongs to another cell of the same crystal.
 - Multiplicities of the sites, where nothing else tells how many atoms there are.
 - Volume: that of the edges and angles.
 
@@ -22,6 +22,7 @@ from matlake.errors import StructureError
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.materials.structure_files.cif_blocks import Block
 from matlake.materials.structure_files.cif_formula import (
+    Amount,
     Formula,
     elements_named,
     formula_units,
@@ -37,7 +38,7 @@ _DENSITY: Final = "_exptl_crystal_density_diffrn"
 _MULTIPLICITIES: Final = ("_atom_site_site_symmetry_multiplicity", "_atom_site_symmetry_multiplicity")
 
 _SAME_VOLUME: Final = 0.02  # relative; angles of two digits change it by less
-_SAME_DENSITY: Final = 0.03  # relative; a hydrogen that is missing changes it by more, rounding by less
+_SAME_DENSITY: Final = 0.01  # relative, beside rounding; hydrogen of a compound that is missing is more
 _OTHER_DENSITY: Final = 0.1  # relative; of two contents of one cell with the same formula, 25 % at least
 _DENSEST: Final = 30.0  # g/cm³; above, the unit is another one
 _G_PER_CM3: Final = 1.66053907  # one dalton in a cubic ångström
@@ -80,7 +81,7 @@ class Stated:
     others: tuple[str, ...]
     named: frozenset[int]
     units: float | None
-    density: float | None
+    density: Amount | None
     multiplicities: tuple[int, ...]
     solvent: bool
 
@@ -100,8 +101,8 @@ class Stated:
         """Say what is stated and not so; ``""`` if all agrees."""
         if self.solvent:
             return f"the formula {self.text} states solvent that no site holds"
-        units = [units for formula in self.formulas if (units := formula_units(content.counts, formula))]
-        return self._formula_contradiction(content.counts, fits=bool(units)) or self._size_contradiction(content)
+        fits = [(formula, units) for formula in self.formulas if (units := formula_units(content.counts, formula))]
+        return self._formula_contradiction(content.counts, fits=bool(fits)) or self._size_contradiction(content, fits)
 
     def _formula_contradiction(self, counts: dict[int, int], *, fits: bool) -> str:
         if self.formulas and not fits:
@@ -115,30 +116,29 @@ class Stated:
                 return f"the sites give {spelled(counts)}, the file states {text}: {_what(counts, readings[0])}"
         return ""
 
-    def _size_contradiction(self, content: Content) -> str:
+    def _size_contradiction(self, content: Content, fits: list[tuple[Formula, tuple[float, float]]]) -> str:
         if self.density is not None:
-            light, heavy = _densities(content)
-            same = _SAME_DENSITY if not self.formulas else _OTHER_DENSITY
-            if not light * (1.0 - same) <= self.density <= heavy * (1.0 + same):
-                return f"the atoms read give {light:.3g} g/cm³, the file states {self.density:g}"
-            if light * (1.0 - _SAME_DENSITY) <= self.density <= heavy * (1.0 + _SAME_DENSITY):
+            least, most = _densities(content)
+            value, rounding = self.density
+            off = max(least - value, value - most) - rounding
+            if off > value * (_OTHER_DENSITY if self.formulas else _SAME_DENSITY):
+                return f"the atoms read give {least:.3g} g/cm³, the file states {value:g}"
+            if off <= value * _SAME_DENSITY:
                 return ""
         if self.units is not None:
-            return self._units_contradiction(content.counts, self.units)
+            return self._units_contradiction(content.counts, self.units, fits)
         if self.multiplicities and self.density is None:
             return self._multiplicity_contradiction(content)
         return ""
 
-    def _units_contradiction(self, counts: dict[int, int], units: float) -> str:
+    def _units_contradiction(
+        self, counts: dict[int, int], units: float, fits: list[tuple[Formula, tuple[float, float]]]
+    ) -> str:
         if not self.formulas:
             fewest = max(counts.values()) < units * (1.0 - _RELATIVE)
             return f"the atoms read are {spelled(counts)}, the file states Z {units:g}" if fewest else ""
         found = ""
-        for formula in self.formulas:
-            interval = formula_units(counts, formula)
-            if interval is None:
-                continue
-            least, most = interval
+        for formula, (least, most) in fits:
             if least * (1.0 - _RELATIVE) <= units <= most * (1.0 + _RELATIVE):
                 return ""
             if least * (1.0 - _RELATIVE) <= 1.0 <= most * (1.0 + _RELATIVE) and _divisible(formula, units):
@@ -166,14 +166,14 @@ def read_stated(block: Block) -> Stated:
     if not formulas and not named:
         text, formulas = next(((other, found) for other in others if (found := read_formula(other))), (text, ()))
     units = optional_number(block.value("_cell_formula_units_Z"))
-    density = optional_number(block.value(_DENSITY))
+    density = _density(block)
     return Stated(
         " ".join(text.split()),
         formulas,
         tuple(others),
         named,
         units if units is not None and 0.0 < units < math.inf else None,
-        density if density is not None and 0.0 < density < _DENSEST else None,
+        density,
         _multiplicities(block) if units is None and density is None else (),
         any(states_solvent(one) for one in (text, *others)),
     )
@@ -199,6 +199,15 @@ def check_volume(block: Block, volume: float) -> None:
 def _text(block: Block, tag: str) -> str:
     value = unquoted(block.value(tag) or "")
     return "" if value in UNKNOWN else value
+
+
+def _density(block: Block) -> Amount | None:
+    text = block.value(_DENSITY)
+    value = optional_number(text)
+    if text is None or value is None or not 0.0 < value < _DENSEST:
+        return None
+    decimals = text.partition("(")[0].partition(".")[2]
+    return Amount(value, 0.5 * 10.0 ** -len(decimals))
 
 
 def _multiplicities(block: Block) -> tuple[int, ...]:

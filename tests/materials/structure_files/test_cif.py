@@ -69,7 +69,7 @@ REFUSED = {
     "operations_missing": "do not form a group",
     "partial_occupancy": "disordered: Na1 has occupancy 0.9",
     "several_blocks": "2 data blocks with atoms: halite, sylvite",
-    "symmetry_left_out": "no symmetry is given",
+    "symmetry_left_out": "8 atoms, more than the sites and the symmetry give",
     "two_origins_open": "two origins",
     "unknown_position": r"_atom_site_fract_y is '\?'",
 }

@@ -181,6 +181,26 @@ def test_a_name_that_the_tables_lack_still_tells_of_a_centred_cell() -> None:
         parse_cif(cif(*named, sites=sites))
 
 
+def test_readings_of_a_file_with_very_many_sites_are_not_all_tried() -> None:
+    sites = "\n".join(f"CO{n} {n / 9000} 0 0\nCA{n} 0 {n / 9000} 0" for n in range(1, 4001))
+    stated = ("_chemical_formula_sum 'C Co Ca'", "_symmetry_space_group_name_H-M 'P n n n'")
+    with pytest.raises(StructureError, match="labels CO, CA have two readings"):
+        parse_cif(cif(*stated, sites=sites, columns="label fract_x fract_y fract_z"))
+
+
+def test_symmetry_that_is_hinted_at_and_not_given_is_not_taken_for_none() -> None:
+    with pytest.raises(StructureError, match="cannot read Hall symbol 'F x'"):
+        parse_cif(cif("_space_group_name_Hall 'F x'"))
+    with pytest.raises(StructureError, match="the crystal system is cubic"):
+        parse_cif(cif("_symmetry_cell_setting cubic"))
+    assert atoms(cif("_symmetry_cell_setting cubic", "_chemical_formula_sum NaCl", "_cell_formula_units_Z 1")) == 2
+    assert atoms(cif("_symmetry_cell_setting triclinic")) == 2
+    lists = [f"loop_\n_{tag}\nx,y,z" for tag in ("space_group_symop_operation_xyz", "symmetry_equiv_pos_as_xyz")]
+    assert atoms(cif(*lists)) == 2
+    with pytest.raises(StructureError, match="two lists of symmetry operations that differ"):
+        parse_cif(cif(*lists, "-x,-y,-z"))
+
+
 def test_a_monoclinic_axis_is_that_of_the_cell() -> None:
     sites = "Na1 Na 0.1 0.2 0.3\nCl1 Cl 0.6 0.3 0.4"
     unique_c = (5.0, 6.0, 7.0, 90, 90, 105)
@@ -317,6 +337,10 @@ def test_labels_that_the_formula_cannot_settle_are_refused() -> None:
         parse_cif(cif("_chemical_formula_sum 'C Co'", sites="CO1 0 0 0\nCO2 .5 .5 .5", columns=columns))
     with pytest.raises(StructureError, match="labels CO, CO1A have two readings"):
         parse_cif(cif("_chemical_formula_sum 'C Co'", sites="CO1 0 0 0\nCO1A .5 .5 .4", columns=columns))
+    as_types = "HO1 HO1 0 0 0\nO1 O1 .5 .5 .5"
+    with pytest.raises(StructureError, match="label 'HO1' may mean Ho or H"):
+        parse_cif(cif(sites=as_types))
+    assert parse_cif(cif("_chemical_formula_sum 'H O'", sites=as_types)).composition.elements == ["H", "O"]
     types = "loop_\n_atom_type_symbol\nC\nO"
     assert parse_cif(cif(types, sites=sites, columns=columns)).composition.elements == ["C", "O"]
 
@@ -362,6 +386,7 @@ def test_a_formula_has_all_its_readings(text: str, readings: list[str]) -> None:
         ("C m c e", "C m c a"),
         ("F m -3 m (225)", "F m -3 m"),
         ("fm-3m", "F m -3 m"),
+        ("P 3 2", ""),
         ("P nonsense", ""),
         ("", ""),
     ],
