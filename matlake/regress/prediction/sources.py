@@ -63,7 +63,7 @@ def open_table_source(
         SourceError: The file or one of the columns is not there.
         HeadError: The head needs crystals, and there are none.
     """
-    source = open_source(path, structure_column=structure_column, formula_column=formula_column)
+    source = open_source(path, structure_column=structure_column, formula_column=formula_column, mixed_as_text=True)
     if head.needs_crystals:
         if formula_column is not None or not source.has_structures:
             raise head.no_structures(f"formulas as in {path}")
@@ -77,7 +77,9 @@ def open_table_source(
             raise
         return PredictionSource(source, None)
     if source.has_structures and is_table(path):
-        source = open_table(path, KeyColumns(formula_column))  # structures that nobody needs are not parsed
+        source = open_table(
+            path, KeyColumns(formula_column), mixed_as_text=True
+        )  # structures that nobody needs are not parsed
     return PredictionSource(source, formula)
 
 

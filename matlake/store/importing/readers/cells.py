@@ -81,10 +81,13 @@ class Tally:
             return
         numbers = _cast(column, pa.float64())
         if numbers is not None and not _any(pc.invert(pc.is_finite(numbers))):
-            points = _sum(pc.match_substring(column, "."))
+            pointed = pc.match_substring(column, ".")
+            points = _sum(pointed)
+            integers = _count(column.filter(pc.invert(pointed)), _INTEGER) if points < filled else 0
             self.cells += filled
             self.points += points
-            self.exponents += filled - points  # or integers, in a column of floats
+            self.integers += integers
+            self.exponents += filled - points - integers
             return
         self._add_one_by_one(column)
 
@@ -128,6 +131,14 @@ class Tally:
         if 2 * numbers <= self.cells or self.codes > _CODES_SHARE * numbers:
             return pa.string()
         return pa.int64() if numbers == self.integers else pa.float64()
+
+    def is_mixed(self, *, decimal_comma: bool) -> bool:
+        """Tell whether some cells are neither missing nor of the column's type."""
+        return self.cells not in (self.truths, self.numbers(decimal_comma=decimal_comma))
+
+    def is_plain_integers(self) -> bool:
+        """Tell whether all cells are integers, none with zeros before it."""
+        return self.integers == self.cells and not self.codes
 
     def note(self, name: str, *, decimal_comma: bool) -> str | None:
         """Return a remark where a column stays text although many of its cells are numbers."""

@@ -87,12 +87,14 @@ class CsvTable:
         return Batch(pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields)), unread=unread)
 
 
-def open_csv_table(path: Path, named: KeyColumns) -> CsvTable:
+def open_csv_table(path: Path, named: KeyColumns, *, mixed_as_text: bool = False) -> CsvTable:
     """Look through a CSV file: layout, names and types of its columns.
 
     Args:
         path: The file.
         named: Columns of formulas or ids, besides those by usual names.
+        mixed_as_text: Whether a column is text as soon as one cell is, so that no cell is lost; ids are numbers then,
+            if all of them are integers without zeros before them.
 
     Raises:
         SourceError: Its encoding is not known, it has too many columns, or one without a name; no line is a row.
@@ -108,23 +110,23 @@ def open_csv_table(path: Path, named: KeyColumns) -> CsvTable:
     try:
         for batch in _lines(path, layout, bad_lines):
             for name, tally, column in zip(distinct, tallies, batch.columns, strict=True):
-                if not _is_key(name, tally, keys):
+                if not (name == keys.formula and tally.text is not None):  # text already, whatever comes
                     tally.add(column)
             rows += batch.num_rows
             last = batch
     except pa.ArrowInvalid as error:
         raise _unreadable(path, error, rows) from error
-    if last is not None and _ends_in_many_lines(last) and has_open_quote(path, layout):
-        raise SourceError(f"a quote in {path} is never closed: its last field runs over many lines", "close the quote")
-    if not rows:
+    if last is None or not rows:
         raise _no_rows(path, layout, bad_lines)
+    if _ends_in_many_lines(last) and has_open_quote(path, layout):
+        raise SourceError(f"a quote in {path} is never closed: its last field runs over many lines", "close the quote")
     dropped = _dropped(path, layout.names, tallies, rows, notes)
     comma = uses_decimal_comma(tallies, layout.delimiter)
     places = [place for place in range(len(distinct)) if place not in dropped]
     fields, written = [], set()
     for at in places:
         name, tally = distinct[at], tallies[at]
-        kind = pa.string() if _is_key(name, tally, keys) else tally.kind(decimal_comma=comma)
+        kind = _kind(name, tally, keys, comma=comma, mixed_as_text=mixed_as_text)
         if kind == pa.string() and (name in keys or "formula" in name.lower()):
             written.add(name)
         elif note := tally.note(name, decimal_comma=comma):
@@ -162,9 +164,13 @@ def _lines(path: Path, layout: CsvLayout, bad_lines: list[BadLine]) -> Iterator[
                 yield batch.slice(start, BATCH_ROWS)
 
 
-def _is_key(name: str, tally: Tally, keys: KeyColumns) -> bool:
-    """Tell whether a column stays text whatever more comes: ids, and formulas as soon as one is not a number."""
-    return name == keys.id or (name == keys.formula and tally.text is not None)
+def _kind(name: str, tally: Tally, keys: KeyColumns, *, comma: bool, mixed_as_text: bool) -> pa.DataType:
+    if name == keys.id:
+        return pa.int64() if mixed_as_text and tally.is_plain_integers() else pa.string()
+    text = name == keys.formula and tally.text is not None
+    if text or (mixed_as_text and tally.is_mixed(decimal_comma=comma)):
+        return pa.string()
+    return tally.kind(decimal_comma=comma)
 
 
 def _dropped(path: Path, names: list[str], tallies: list[Tally], rows: int, notes: list[str]) -> set[int]:

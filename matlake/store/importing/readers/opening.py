@@ -26,6 +26,7 @@ def open_source(
     structure_column: str | None = None,
     formula_column: str | None = None,
     id_column: str | None = None,
+    mixed_as_text: bool = False,
     max_atoms: int = MAX_ATOMS,
 ) -> Source:
     """Open anything that can be imported.
@@ -36,6 +37,7 @@ def open_source(
         structure_column: Column or field of structures; by default the first by a usual name.
         formula_column: Column of formulas, which is kept as written; by default the first by a usual name.
         id_column: Column of ids, likewise.
+        mixed_as_text: Whether a CSV column is text as soon as one cell is, so that no cell is lost.
         max_atoms: Larger cells become failures.
 
     Raises:
@@ -62,7 +64,7 @@ def open_source(
     if is_ase_database(path):
         return open_ase_database(path, max_atoms, named)
     if is_table(path):
-        return open_structure_table(path, structure_column, max_atoms, named)
+        return open_structure_table(path, structure_column, max_atoms, named, mixed_as_text=mixed_as_text)
     raise SourceError(f"cannot tell from its name what {path} is", f"endings read: {_ENDINGS}")
 
 

@@ -23,7 +23,7 @@ _LOOKED_AT: Final = 100  # rows, for the kind of a column
 _TEXTS_AT_ONCE: Final = 1024
 
 
-def open_table(path: Path, named: KeyColumns = NO_NAMES) -> Source:
+def open_table(path: Path, named: KeyColumns = NO_NAMES, *, mixed_as_text: bool = False) -> Source:
     """Look at a CSV (``.csv``, ``.tsv``, ``.txt``, also ``.gz``) or Parquet file and decide on column types.
 
     A CSV column has the type of more than half of its cells; see ``readers.cells``. Parquet states its types.
@@ -31,15 +31,21 @@ def open_table(path: Path, named: KeyColumns = NO_NAMES) -> Source:
     Args:
         path: The file.
         named: Columns of formulas or ids, besides those by usual names: they are kept as written.
+        mixed_as_text: Whether a CSV column is text as soon as one cell is, so that no cell is lost.
 
     Raises:
         SourceError: The file is missing, empty, of another kind, or in an unknown encoding.
     """
-    return _source(path, _open(path, named))
+    return _source(path, _open(path, named, mixed_as_text=mixed_as_text))
 
 
 def open_structure_table(
-    path: Path, structure_column: str | None, max_atoms: int, named: KeyColumns = NO_NAMES
+    path: Path,
+    structure_column: str | None,
+    max_atoms: int,
+    named: KeyColumns = NO_NAMES,
+    *,
+    mixed_as_text: bool = False,
 ) -> Source:
     """Open a table and look for a column of structures in it.
 
@@ -48,6 +54,7 @@ def open_structure_table(
         structure_column: The column; by default the first of the usual names that holds CIF, POSCAR or pymatgen JSON.
         max_atoms: Largest cell that is read.
         named: As in ``open_table``.
+        mixed_as_text: As in ``open_table``.
 
     Returns:
         The table, without structures where no column was named and none was found.
@@ -55,7 +62,7 @@ def open_structure_table(
     Raises:
         SourceError: See ``open_table``; or the column named is not there, or holds something else.
     """
-    table = _open(path, named)
+    table = _open(path, named, mixed_as_text=mixed_as_text)
     names = table.schema.names
     text = {column.name.lower(): column.name for column in table.schema if column.type == pa.string()}
     if structure_column is not None and structure_column not in names:
@@ -86,7 +93,7 @@ def is_table(path: Path) -> bool:
     return _ending(path) in (*_CSV, *_PARQUET)
 
 
-def _open(path: Path, named: KeyColumns) -> Table:
+def _open(path: Path, named: KeyColumns, *, mixed_as_text: bool) -> Table:
     if not path.is_file():
         raise SourceError(f"no file at {path}", "name a CSV or Parquet file")
     if not path.stat().st_size:
@@ -96,7 +103,10 @@ def _open(path: Path, named: KeyColumns) -> Table:
             f"{path} is neither CSV nor Parquet by its name", "endings read: .csv .tsv .txt (.gz), .parquet"
         )
     try:
-        table: Table = open_csv_table(path, named) if _ending(path) in _CSV else open_parquet_table(path, named)
+        if _ending(path) in _CSV:
+            table: Table = open_csv_table(path, named, mixed_as_text=mixed_as_text)
+        else:
+            table = open_parquet_table(path, named)
     except (pa.ArrowInvalid, OSError) as error:
         raise SourceError(f"cannot read {path}: {error}", "write or download it again") from error
     if not table.rows:
