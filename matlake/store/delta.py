@@ -235,7 +235,13 @@ def read_rows(root: Path, *, verify: bool = False) -> pa.Table:
 
 
 def replace_all(root: Path, schema: pa.Schema, parts: list[Part]) -> None:
-    """Make the parts the whole content of a table, in one commit; create it where there is none."""
+    """Make the parts the whole content of a table, in one commit; create it where there is none.
+
+    Raises:
+        LakeError: The log of the table is damaged, or another process wrote to it at the same time.
+        CommitUnknownError: It is not known whether the commit was recorded.
+    """
+    open_table(root)
     try:
         create_table_with_add_actions(
             str(root), Schema.from_arrow(schema), [part.action() for part in parts], mode="overwrite"
