@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -186,14 +187,24 @@ def live_parts(table: DeltaTable, partition: dict[str, str] | None = None) -> li
     recorded = pa.table(table.get_add_actions(flatten=True))
     files = {os.path.basename(file): file for file in live_files(table, partition)}  # noqa: PTH119 - for thousands
     keys = [name for name in recorded.column_names if name.startswith("partition.")]
+    if "num_records" not in recorded.column_names:
+        recorded = recorded.append_column("num_records", pa.nulls(recorded.num_rows, pa.int64()))
     columns = [recorded[name].to_pylist() for name in ("path", "size_bytes", "num_records", *keys)]
     parts = []
-    for path, size, rows, *values in sorted(zip(*columns, strict=True)):
+    for path, size, rows, *values in sorted(zip(*columns, strict=True), key=itemgetter(0)):
         file = files.get(os.path.basename(path))  # noqa: PTH119
         if file is not None:
             named = {key.removeprefix("partition."): value for key, value in zip(keys, values, strict=True)}
-            parts.append(LivePart(Path(file), size, rows, named))
+            parts.append(LivePart(Path(file), size, _count_rows(file) if rows is None else rows, named))
     return parts
+
+
+def _count_rows(file: str) -> int:
+    """Read the number of rows of a part of which the table has not recorded it; 0 where that cannot be read."""
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except (OSError, pa.ArrowException):
+        return 0
 
 
 def sound_parts(

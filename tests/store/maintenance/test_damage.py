@@ -132,6 +132,14 @@ def test_a_damaged_log_of_one_dataset_leaves_the_others_readable(copied: matlake
     assert not matlake.check(copied).sound
 
 
+def test_a_part_whose_rows_the_log_has_not_recorded_is_read(whole: Path, copied: matlake.Lake) -> None:
+    (entry,) = (copied.dataset("a") / "_delta_log").glob("*.json")
+    entry.write_text(entry.read_text().replace("numRecords", "numRecorde"))
+    assert rows(copied, GAPS) == rows(matlake.open_lake(whole), GAPS)
+    assert parts(copied.dataset("a"))[0].rows == ROWS + 1
+    assert matlake.check(copied).sound
+
+
 def test_importing_onto_a_damaged_log_says_what_to_do(whole: Path, copied: matlake.Lake) -> None:
     (entry,) = (copied.dataset("a") / "_delta_log").glob("*.json")
     LOUD["cut"](entry)
