@@ -30,6 +30,7 @@ class Hint(str):
 
 
 RAISE_MAX_ATOMS: Final = Hint("raise max_atoms", cli="raise --max-atoms")
+REPAIR: Final = Hint("repair the lake: matlake.check(lake, repair=True)", cli="run `matlake check --repair`")
 USE_CPU: Final = Hint("use device='cpu'", cli="use --device cpu")
 
 
@@ -110,7 +111,16 @@ class LakeError(MatlakeError):
 
 
 class DamageWarning(UserWarning):
-    """A file of the lake is damaged: its rows are left out."""
+    """A file of the lake is damaged, and what it held is left out.
+
+    Args:
+        message: What is damaged, and where.
+    """
+
+    def __init__(self, message: str) -> None:
+        """Add what to do, in both faces' words."""
+        super().__init__(f"{message}; what it held is left out. {REPAIR[0].upper()}{REPAIR[1:]}")
+        self.cli_message = f"{message}; what it held is left out. `matlake check` says what to do"
 
 
 class CommitUnknownError(LakeError):

@@ -103,8 +103,8 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Print what the lake warns of in one line, and the rest as Python does."""
-    if issubclass(category, DamageWarning):
-        note(f"warning: {message}")
+    if isinstance(message, DamageWarning):
+        note(f"warning: {message.cli_message}")
     else:
         click.echo(warnings.formatwarning(message, category, filename, lineno, line), file=file, err=True, nl=False)
 

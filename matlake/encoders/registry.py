@@ -63,7 +63,7 @@ def list_encoders(lake_encoders: Path | None = None) -> list[RegisteredEncoder]:
             except EncoderError as error:
                 if root == SHIPPED:
                     raise
-                warnings.warn(f"{error}; `matlake check` says what to do", DamageWarning, stacklevel=2)
+                warnings.warn(DamageWarning(str(error)), stacklevel=2)
                 continue
             found[card.name] = RegisteredEncoder(card, path.parent, root == SHIPPED)
     return [found[name] for name in sorted(found)]

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -22,7 +23,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
-from matlake.errors import CommitUnknownError, DamageWarning, LakeError
+from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError
 from matlake.files import fsync_file, fsync_folder, naming
 from matlake.store.parts import Damage, LivePart, digest_of, part_name, split_damaged, warn_of
 
@@ -173,7 +174,7 @@ def open_table(root: Path) -> DeltaTable | None:
 def damaged_log(root: Path, error: BaseException) -> LakeError:
     """Return the error for a table whose log cannot be read."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return LakeError(f"cannot read the log of the table at {root}: {reason}", "run `matlake check --repair`")
+    return LakeError(f"cannot read the log of the table at {root}: {reason}", REPAIR)
 
 
 def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> list[str]:
@@ -191,16 +192,26 @@ def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> li
 def live_parts(table: DeltaTable, partition: dict[str, str] | None = None) -> list[LivePart]:
     """Return a snapshot's parts, all or those of a partition, with what the table has recorded of them."""
     recorded = pa.table(table.get_add_actions(flatten=True))
-    keys = {name: name.removeprefix("partition.") for name in recorded.column_names if name.startswith("partition.")}
-    rows = {
-        Path(row["path"]).name: row for row in recorded.select(["path", "size_bytes", "num_records", *keys]).to_pylist()
-    }
+    files = {os.path.basename(file): file for file in live_files(table, partition)}  # noqa: PTH119 - for thousands
+    keys = [name for name in recorded.column_names if name.startswith("partition.")]
+    if "num_records" not in recorded.column_names:
+        recorded = recorded.append_column("num_records", pa.nulls(recorded.num_rows, pa.int64()))
+    columns = [recorded[name].to_pylist() for name in ("path", "size_bytes", "num_records", *keys)]
     parts = []
-    for file in live_files(table, partition):
-        row = rows[Path(file).name]
-        values = {key: row[name] for name, key in keys.items()}
-        parts.append(LivePart(Path(file), row["size_bytes"], row["num_records"], values))
+    for path, size, rows, *values in sorted(zip(*columns, strict=True), key=itemgetter(0)):
+        file = files.get(os.path.basename(path))  # noqa: PTH119
+        if file is not None:
+            named = {key.removeprefix("partition."): value for key, value in zip(keys, values, strict=True)}
+            parts.append(LivePart(Path(file), size, _count_rows(file) if rows is None else rows, named))
     return parts
+
+
+def _count_rows(file: str) -> int:
+    """Read the number of rows of a part of which the table has not recorded it; 0 where that cannot be read."""
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except (OSError, pa.ArrowException):
+        return 0
 
 
 def sound_parts(
@@ -225,7 +236,7 @@ def open_or_warn(root: Path) -> DeltaTable | None:
     try:
         return open_table(root)
     except LakeError as error:
-        warnings.warn(f"{error}; its rows are left out. {error.cli_hint}", DamageWarning, stacklevel=2)
+        warnings.warn(DamageWarning(str(error)), stacklevel=2)
         return None
 
 
@@ -237,7 +248,7 @@ def read_rows(root: Path, *, verify: bool = False) -> pa.Table:
     """
     parts = sound_parts(open_table(root), verify=verify)
     if not parts:
-        raise LakeError(f"no part of the table at {root} can be read", "run `matlake check --repair`")
+        raise LakeError(f"no part of the table at {root} can be read", REPAIR)
     return pa.concat_tables([pq.read_table(part.path, partitioning=None) for part in parts], promote_options="default")
 
 
@@ -249,7 +260,12 @@ def replace_all(root: Path, schema: pa.Schema, parts: list[Part], notes: dict[st
         schema: Of all parts.
         parts: They are on disk.
         notes: What the log keeps of the commit besides.
+
+    Raises:
+        LakeError: The log of the table is damaged, or another process wrote to it at the same time.
+        CommitUnknownError: It is not known whether the commit was recorded.
     """
+    open_table(root)
     try:
         create_table_with_add_actions(
             _uri(root),
@@ -367,7 +383,7 @@ def link_part(root: Path, part: LivePart, name: str) -> Part:
             shutil.copyfile(part.path, path)
             fsync_file(path)
     except OSError as error:
-        raise LakeError(f"{part.path} cannot be read: {error.strerror}", "run `matlake check` first") from error
+        raise LakeError(f"{part.path} cannot be read: {error.strerror}", REPAIR) from error
     return Part(path.relative_to(root).as_posix(), part.partition, part.size, part.rows)
 
 
@@ -404,7 +420,7 @@ class Appender:
         drop_damaged(root, partition, verify=verify)
         table = open_table(root)
         if table is None:
-            raise LakeError(f"there is no table at {root}", "run `matlake check --repair`")
+            raise LakeError(f"there is no table at {root}", REPAIR)
         self.table = table
         self.files = live_files(self.table, partition)
         self._known = {Path(file).name for file in self.files}
@@ -418,7 +434,7 @@ class Appender:
             try:
                 keys = pq.read_table(file, columns=[self.key], partitioning=None)[self.key]
             except (pa.ArrowException, OSError) as error:
-                raise LakeError(f"cannot read {file}: {error}", "run `matlake check --repair`") from error
+                raise LakeError(f"cannot read {file}: {error}", REPAIR) from error
             self._foreign = pa.concat_arrays([self._foreign, *keys.chunks])
             self._known.add(Path(file).name)
         return self._foreign

@@ -166,8 +166,4 @@ def without_warnings() -> Iterator[None]:
 def warn_of(damaged: Sequence[Damage]) -> None:
     """Warn of parts that are left out."""
     for damage in damaged:
-        warnings.warn(
-            f"{damage}; its rows are left out. `matlake check --repair` says how to get them back",
-            DamageWarning,
-            stacklevel=2,
-        )
+        warnings.warn(DamageWarning(str(damage)), stacklevel=2)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from matlake.errors import LakeError
+from matlake.errors import REPAIR, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
 from matlake.store.damage import tables
@@ -112,7 +112,7 @@ def compact(
                 used=used if keyed else None,
             )
         except LakeError as error:
-            report.notes.append(f"{root.joinpath(*partition.values())} was left as it is: {error}")
+            report.notes.append(_left(root.joinpath(*partition.values()), error))
     report.removed, report.removed_bytes = remove_leftovers(lake, retention_hours)
     report.seconds = round(time.monotonic() - started, 3)
     return report
@@ -123,7 +123,7 @@ def _partitions(lake: Lake, report: CompactReport) -> Iterator[tuple[Path, dict[
         try:
             table = delta.open_table(root)
         except LakeError as error:
-            report.notes.append(f"{root} was left as it is: {error}")
+            report.notes.append(_left(root, error))
             continue
         if table is None:
             continue
@@ -132,6 +132,10 @@ def _partitions(lake: Lake, report: CompactReport) -> Iterator[tuple[Path, dict[
             found.setdefault(tuple(part.partition.items()), []).append(part)
         for key, parts in found.items():
             yield root, dict(key), parts
+
+
+def _left(path: Path, error: LakeError) -> str:
+    return f"{path} was left as it is: {error}; {error.cli_hint}"
 
 
 def _compact_partition(
@@ -147,7 +151,7 @@ def _compact_partition(
     looked_at = parts if used is not None else [part for group in _groups(parts, set(), part_bytes) for part in group]
     _, damaged = split_damaged(looked_at, verify=True)
     if damaged:
-        raise LakeError(f"{damaged[0]}; run `matlake check --repair` first")
+        raise LakeError(str(damaged[0]), REPAIR)
     unused = {part.path.name: _unused(part, used) for part in parts} if used is not None else {}
     groups = list(_groups(parts, {name for name, number in unused.items() if number}, part_bytes))
     if not groups:

@@ -57,13 +57,12 @@ def test_small_parts_become_one_with_the_same_rows(lake: matlake.Lake) -> None:
 
 def test_parts_grow_to_the_size_wanted_and_large_ones_stay(lake: matlake.Lake) -> None:
     before = lake.query(VECTORS)
-    size = sum(part.size for part in parts(lake.embeddings))
-    first = matlake.compact(lake, part_bytes=size // 3)
-    assert 1 < len(parts(lake.embeddings)) < 6
-    assert first.written > 1
-    large = {part.path.stat().st_ino for part in parts(lake.embeddings) if part.size * 2 >= size // 3}
-    matlake.compact(lake, part_bytes=size // 3)
-    assert large <= {part.path.stat().st_ino for part in parts(lake.embeddings)}
+    half = sum(part.size for part in parts(lake.embeddings)) // 2
+    matlake.compact(lake, part_bytes=half)
+    merged = names(lake.embeddings)
+    assert len(merged) == 2
+    matlake.compact(lake, part_bytes=half)
+    assert names(lake.embeddings) == merged
     assert lake.query(VECTORS) == before
 
 
@@ -72,8 +71,8 @@ def test_readers_of_older_snapshots_keep_their_files_until_the_retention_time_ha
     old = [part.path for part in parts(lake.embeddings)]
     make_older(lake, 100)
     with lake.connect() as connection:
-        report = matlake.compact(lake)
-        assert report.removed == 6 or all(path.exists() for path in old)
+        assert matlake.compact(lake).removed == 0
+        assert all(path.exists() for path in old)
         assert connection.sql(VECTORS).to_arrow_table() == before
     assert matlake.compact(lake, retention_hours=0).removed >= 6
     assert not any(path.exists() for path in old)

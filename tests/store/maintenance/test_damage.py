@@ -132,6 +132,24 @@ def test_a_damaged_log_of_one_dataset_leaves_the_others_readable(copied: matlake
     assert not matlake.check(copied).sound
 
 
+def test_a_part_whose_rows_the_log_has_not_recorded_is_read(whole: Path, copied: matlake.Lake) -> None:
+    (entry,) = (copied.dataset("a") / "_delta_log").glob("*.json")
+    entry.write_text(entry.read_text().replace("numRecords", "numRecorde"))
+    assert rows(copied, GAPS) == rows(matlake.open_lake(whole), GAPS)
+    assert parts(copied.dataset("a"))[0].rows == ROWS + 1
+    assert matlake.check(copied).sound
+
+
+def test_importing_onto_a_damaged_log_says_what_to_do(whole: Path, copied: matlake.Lake) -> None:
+    (entry,) = (copied.dataset("a") / "_delta_log").glob("*.json")
+    LOUD["cut"](entry)
+    with pytest.raises(LakeError, match="cannot read the log") as caught:
+        matlake.import_table(copied, whole.parent / "a.csv", "a")
+    assert "check" in caught.value.hint
+    matlake.check(copied, repair=True)
+    assert matlake.import_table(copied, whole.parent / "a.csv", "a").rows == ROWS + 1
+
+
 def test_commands_say_what_they_left_out(copied: matlake.Lake) -> None:
     part = part_of(copied, "embeddings")
     SILENT["flip in the middle"](part)
