@@ -130,6 +130,12 @@ module.save_head = lambda *arguments: (real(*arguments), me())[0]
     assert [card.name for card in list_heads(small)] == ["new"]
 
 
+def test_an_interrupt_while_python_ends_changes_nothing(small: Path) -> None:
+    done = run(["--lake", small, "status", "--json"], KILL.format("SIGINT") + "\nimport atexit\natexit.register(me)")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["heads"] == []
+
+
 def test_the_answer_to_an_interrupt_is_json_where_that_was_asked_for(small: Path) -> None:
     done = run(training(small, "mlp", "--json"), IN_THE_MLP.format(step=40, signal="SIGHUP"))
     assert done.returncode == 1
