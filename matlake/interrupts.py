@@ -69,15 +69,21 @@ def stop_at_signals(report: Callable[[str, str], None] | None = None) -> None:
     if _state.is_set_up:
         return
     _state.is_set_up = True
-    for name in _MESSAGES:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+    for number in _numbers():
+        if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _note)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True).start()
     sys.unraisablehook = _unraisable
+
+
+def ignore_signals() -> None:
+    """Let signals pass: all is done and reported, and Python, while it ends, would die of one."""
+    if _state.is_set_up:
+        for number in _numbers():
+            signal.signal(number, signal.SIG_IGN)
 
 
 def last_message() -> str | None:
@@ -144,6 +150,10 @@ class _Noting:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.came = True
         self.before(number, frame)
+
+
+def _numbers() -> list[signal.Signals]:
+    return [signal.Signals[name] for name in _MESSAGES if hasattr(signal, name)]
 
 
 def _message_of(number: int) -> str:

@@ -14,7 +14,7 @@ import click
 from matlake.cli.failures import explain
 from matlake.cli.output import ConsoleOutput, JsonOutput, Output, note
 from matlake.errors import DamageWarning
-from matlake.interrupts import hold, stop_at_signals
+from matlake.interrupts import hold, ignore_signals, stop_at_signals
 
 EXIT_FAILED = 1
 EXIT_SOME_ROWS_FAILED = 3
@@ -126,6 +126,7 @@ def main() -> None:
     except BaseException as error:  # noqa: BLE001 - a panic of Rust is no Exception; a command never ends in a traceback
         message, hint, code = explain(error)
         _report(output, message, hint)
+    ignore_signals()
     _flush()
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -13,11 +13,12 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from matlake.errors import Hint, LakeError, MatlakeError
+from matlake.errors import REPAIR, Hint, LakeError, MatlakeError
 from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
 from matlake.store import delta
+from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import LakeFolders
 from matlake.store.quoting import dataset_rows, identifier
 from matlake.store.sql import connect
@@ -124,11 +125,16 @@ class DatasetDetails:
         ]
 
 
+@reads_what_is_sound
 def list_datasets(lake: LakeFolders) -> list[DatasetSummary]:
-    """Return all datasets, in order of name."""
+    """Return all datasets that can be read, in order of name."""
     names = lake.dataset_names()
     with connect(lake) as connection:
-        return [_summary(lake, connection, name, view) for name, view in view_names(names).items()]
+        return [
+            _summary(lake, connection, name, view)
+            for name, view in view_names(names).items()
+            if _is_readable(connection, name)
+        ]
 
 
 def dataset_table(datasets: list[DatasetSummary]) -> TextTable:
@@ -146,6 +152,7 @@ def dataset_table(datasets: list[DatasetSummary]) -> TextTable:
     return TextTable(headings, rows)
 
 
+@reads_what_is_sound
 def show_dataset(lake: LakeFolders, name: str) -> DatasetDetails:
     """Return a dataset with its property columns: type, unit, missing values, smallest and largest value.
 
@@ -191,6 +198,7 @@ def rename_dataset(lake: LakeFolders, name: str, new_name: str) -> None:
     _move(lake, lake.dataset(name), target)
 
 
+@reads_what_is_sound
 def export_dataset(lake: LakeFolders, name: str, path: Path, *, structures: bool = False) -> int:
     """Write the materials of a dataset to a table, in the order of their source. Memory use does not grow with it.
 
@@ -237,7 +245,15 @@ def read_summary(lake: LakeFolders, name: str) -> DatasetSummary | None:
     return None
 
 
+def _is_readable(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Say whether a dataset has a view: its log and at least one of its parts are sound."""
+    views = connection.execute("SELECT schema_name, view_name FROM duckdb_views()").fetchall()
+    return dataset_rows(name) in {f"{schema}.{identifier(view)}" for schema, view in views}
+
+
 def _summary(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str, view: str) -> DatasetSummary:
+    if not _is_readable(connection, name):
+        raise LakeError(f"dataset {name!r} cannot be read", REPAIR)
     rows = dataset_rows(name)
     ((materials, failures, crystals),) = connection.execute(
         "SELECT count(*) FILTER (WHERE import_error IS NULL), count(import_error), "

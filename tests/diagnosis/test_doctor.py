@@ -107,7 +107,7 @@ def test_limits_of_the_environment_are_reported(monkeypatch: pytest.MonkeyPatch)
 def test_a_disk_without_room_or_without_links_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(place, "_LEAST_ROOM", 1 << 60)
 
-    def refuse(self: Path, target: Path) -> None:
+    def refuse(self: Path, _: Path) -> None:
         raise PermissionError(1, "Operation not permitted", str(self))
 
     monkeypatch.setattr(Path, "hardlink_to", refuse)

@@ -122,7 +122,8 @@ class Search:
     def document(self) -> dict[str, Any]:
         """Return what ``train --json`` says of it: the errors of the best candidate first."""
         best = self.candidates[0]
-        return {"mae": best.mae, "mae_std": best.mae_std, **asdict(self), "cut_short": self.cut_short}
+        cut_short = {"cut_short": self.cut_short} if self.cut_short else {}
+        return {"mae": best.mae, "mae_std": best.mae_std, **asdict(self), **cut_short}
 
 
 @dataclass(frozen=True)

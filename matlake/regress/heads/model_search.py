@@ -71,9 +71,8 @@ def search_model(
     candidate that is so is dropped before its last fold (Maron and Moore, Adv. Neural Inf. Process. Syst. 6, 59, 1993).
     In the end, a weighted mean of a few is one candidate more, if it is better than each.
 
-    Candidates are only ever compared on the same folds: a grid, and the defaults, go through the folds side by side. The
-    outcome depends on data, seed and ``budget.fits``, and on nothing that the clock says unless ``budget.seconds`` is
-    given.
+    Candidates are only ever compared on the same folds: a grid, and the defaults, go through the folds side by side.
+    The outcome depends on data, seed and ``budget.fits``, and on no clock unless ``budget.seconds`` is given.
 
     Args:
         name: A model, its name, or ``auto``.
