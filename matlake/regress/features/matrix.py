@@ -28,7 +28,7 @@ from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier, literal
 from matlake.store.sql import not_a_predicate
-from matlake.store.views import CONTENT_KEYS, MATERIAL_COLUMNS
+from matlake.store.views import CONTENT_KEYS, MATERIAL_COLUMNS, view_names
 
 MIN_ROWS: Final = 10
 BATCH_BYTES: Final = 16 << 20
@@ -122,13 +122,14 @@ def read_matrix(
         lake, lake.dataset_names() if dataset is None else [dataset], [feature.partition for feature in features]
     )
     with lake.connect() as connection:
-        _check_target(connection, target, dataset)
+        view = None if dataset is None else view_names(lake.dataset_names())[dataset]
+        _check_target(connection, target, view)
         sql = _selection_sql(connection, target, dataset, where)
         keys = _select(connection, sql, target, where)
         y = keys["target"].to_numpy().astype(np.float64)
         _check_values(y, keys, target)
         datasets, material_ids = keys["dataset"].to_pylist(), keys["material_id"].to_pylist()
-        asked = read_columns(connection, columns, dataset)
+        asked = read_columns(connection, columns, view)
         cells = read_crystals(connection) if crystals else None
         compositions = connection.sql(
             "SELECT c.atomic_numbers, c.fractions FROM selection AS s JOIN internal.compositions AS c "
