@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,10 +9,13 @@ from numpy.typing import NDArray
 
 from matlake.progress import Progress
 from matlake.regress.heads import model_search
-from matlake.regress.heads.card import Budget
+from matlake.regress.heads.card import Budget, Limit
+from matlake.regress.heads.listing import card_lines
 from matlake.regress.heads.model_search import Choice, search_model
+from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.regressors import AUTO_MODELS, MODELS, Fitted, Model
 from matlake.regress.regressors.ensemble import ENSEMBLE
+from matlake.text_tables import plain_lines
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 
@@ -199,3 +203,15 @@ def test_a_fold_without_variation_does_not_stop_the_choice() -> None:
     y[0] = 1.0
     for name in ("ridge", "auto"):
         assert np.isfinite(search_model(name, x, y, np.arange(12).astype(str), seed=0).best.mae)
+
+
+def test_reports_show_that_a_search_was_cut_short(trained: TrainResult, tmp_path: Path) -> None:
+    search = trained.card.model.search
+    assert search is not None
+    cut = replace(search, stopped_by=Limit.SECONDS, budget=Budget(45, 3.0))
+    card = replace(trained.card, model=replace(trained.card.model, search=cut))
+    said = "model search cut short by the time limit of 3 s, after 9 of 45 fits: "
+    assert any(said in line for line in card_lines(card, tmp_path))
+    assert any(said in line for line in plain_lines(replace(trained, card=card).lines()))
+    assert not any("cut short" in line for line in card_lines(trained.card, tmp_path))
+    assert not any("cut short" in line for line in plain_lines(trained.lines()))
