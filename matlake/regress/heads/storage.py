@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.session import open_session, read_audited
-from matlake.errors import HeadError
+from matlake.errors import DamageWarning, HeadError
 from matlake.files import fsync_folder, write_whole
 from matlake.interrupts import hold
 from matlake.regress.features.feature import Feature
@@ -208,12 +209,14 @@ def find_head(lake: Path, name: str) -> Path:
 
 
 def list_heads(lake: Path) -> list[HeadCard]:
-    """Return the cards of all heads by name.
-
-    Raises:
-        HeadError: A card is damaged or newer than this version.
-    """
-    return [read_card(folder / CARD_FILE) for name in _names(lake) if (folder := _folder(lake, name)) is not None]
+    """Return the cards of all heads by name; one that is damaged or edited is left out, with a ``DamageWarning``."""
+    cards = []
+    for folder in filter(None, (_folder(lake, name) for name in _names(lake))):
+        try:
+            cards.append(read_card(folder / CARD_FILE))
+        except HeadError as error:
+            warnings.warn(f"{error}; {error.cli_hint}", DamageWarning, stacklevel=2)
+    return cards
 
 
 def delete_head(lake: Path, name: str) -> None:

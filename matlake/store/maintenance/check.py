@@ -1,12 +1,12 @@
 """Check that everything in a lake is what was written, and repair what can be repaired."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
+from matlake.documents import DIGEST, opened, read_json
 from matlake.encoders.card import CARD_FILE, MODEL_FILE, read_card
 from matlake.encoders.registry import find_encoder
 from matlake.errors import EncoderError, LakeError
@@ -20,6 +20,9 @@ from matlake.store.maintenance.logs import check_log, move_away, remake
 from matlake.store.maintenance.report import CheckReport, Problem
 from matlake.store.parts import LivePart, digest_of, forget_comparisons, part_name, split_damaged, without_warnings
 from matlake.store.quoting import identifier, literal
+
+_WITHOUT_DIGEST: Final = (1, 2, 3)
+"""Formats of cards of heads, up to that of 0.1.0, that no digest covers."""
 
 _HEAD_FILES: Final = (("head.onnx", "sha256"), ("reference.parquet", "reference_sha256"))
 
@@ -166,7 +169,7 @@ def _check_heads(lake: Lake, report: CheckReport) -> None:
     for folder in sorted(path for path in lake.heads.glob("*") if path.is_dir() and not path.name.startswith(".")):
         card = folder / CARD_FILE
         try:
-            digests = _digests(json.loads(card.read_bytes()))
+            digests = _digests(read_json(card))
         except (OSError, ValueError, TypeError) as error:
             report.damaged.append(Problem(card, f"cannot be read ({error})", f"train the head {folder.name} again"))
             continue
@@ -190,6 +193,8 @@ def _digests(entries: Any) -> dict[str, str]:
         found |= {key: nested[key] for _, key in _HEAD_FILES if isinstance(nested.get(key), str)}
     if "sha256" not in entries:
         raise ValueError("it has no digest of the head")
+    if DIGEST in entries or entries.get("format_version") not in _WITHOUT_DIGEST:
+        opened(entries)
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import matlake
-from matlake.errors import HeadError
+from matlake.errors import DamageWarning, HeadError
 from matlake.files import sha256_of
 from matlake.materials.formula import parse_formula
 from matlake.regress.heads.card import HeadCard
@@ -234,10 +234,18 @@ def test_every_number_of_a_card_is_covered_by_its_digest(home: Path) -> None:
         path.write_text(changed)
         if not is_same_json(changed, whole):
             with pytest.raises(HeadError):
-                list_heads(home)
+                read_card(path)
     path.write_text(json.dumps(json.loads(whole), sort_keys=True))  # another layout is the same card
     assert [card.name for card in list_heads(home)] == ["gap"]
     assert check_head(home, "gap").notes == ()
+
+
+def test_a_card_that_was_edited_does_not_hide_the_other_heads(home: Path, trained: TrainResult) -> None:
+    save_head(home, replace(trained.card, name="edited"), content_of(home), load_head(home, "gap").reference)
+    path = home / "heads" / "edited" / "card.json"
+    path.write_text(path.read_text().replace('"unit": "eV"', '"unit": "meV"'))
+    with pytest.warns(DamageWarning, match="edited or damaged; restore the file"):
+        assert [card.name for card in list_heads(home)] == ["gap"]
 
 
 def is_same_json(one: str, other: str) -> bool:

@@ -12,6 +12,7 @@ from damaged_lakes import FEATURE, LOUD, ROWS, SILENT, part_of, parts, write_oxi
 from samples import Cli
 
 import matlake
+from matlake.documents import sealed_json
 from matlake.errors import LakeError
 from matlake.files import sha256_of
 from matlake.store import delta
@@ -236,6 +237,17 @@ def test_a_damaged_head_is_named(old: matlake.Lake, name: str, damage: Callable[
     assert "train the head gap-ridge again" in report.damaged[0].remedy
 
 
+def test_a_card_of_a_head_that_was_edited_is_named(old: matlake.Lake) -> None:
+    path = old.heads / "gap-ridge" / "card.json"
+    entries = {**json.loads(path.read_bytes()), "format_version": 4}
+    path.write_bytes(sealed_json(entries))
+    assert matlake.check(old).sound
+    path.write_text(path.read_text().replace('"unit": "eV"', '"unit": "meV"'))
+    assert paths(matlake.check(old)) == [path]
+    path.write_text(json.dumps(entries))  # without its digest
+    assert paths(matlake.check(old)) == [path]
+
+
 @pytest.mark.parametrize("name", ["embeddings", "failures"])
 def test_a_table_that_was_deleted_is_made_again(whole: Path, copied: matlake.Lake, name: str) -> None:
     shutil.rmtree(getattr(copied, name))
@@ -247,9 +259,9 @@ def test_a_table_that_was_deleted_is_made_again(whole: Path, copied: matlake.Lak
 
 def test_a_damaged_marker_is_an_error_in_one_line(copied: matlake.Lake) -> None:
     (copied.path / "lake.json").write_bytes(b"{")
-    with pytest.raises(LakeError, match="is not the marker of a lake"):
+    with pytest.raises(LakeError, match="does not say which format"):
         matlake.open_lake(copied.path)
-    assert "is not the marker" in Cli(copied.path).stderr("check", code=1)
+    assert "does not say which format" in Cli(copied.path).stderr("check", code=1)
 
 
 def test_materials_without_vectors_are_counted(copied: matlake.Lake, tmp_path: Path) -> None:
