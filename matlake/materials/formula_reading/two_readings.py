@@ -26,6 +26,9 @@ _USUAL: Final = frozenset(
 
 FULLERENES: Final = frozenset({"C60", "C70"})
 _LARGE_LONE: Final = 10
+_LEAST_OXYGEN: Final = 0.2
+"""Share of the atoms of an oxide; those of suboxides such as Cs3O have more, too."""
+
 _LARGE_END: Final = 100
 
 _PAIR: Final = re.compile(
@@ -37,7 +40,7 @@ _MAYBE_DOUBT: Final = re.compile(r"[BCDHINOPSVY][A-Z]|0\d|[(\[{]", re.ASCII)
 """Quicker than ``_DOUBT``, and found wherever that is."""
 
 _DOUBT: Final = re.compile(
-    r"(?P<leading_zero>(?<![\d.])0\d)|(?P<zero_in>(?<=[A-Za-z])[1-9]\d*0\d)"
+    r"(?P<leading_zero>(?<![\d.])0\d)|(?P<zero_in>(?<=[A-Za-z])[1-9]\d*0[1-9]\d*)"
     r"|(?P<roman>[(\[{][IVX]+[)\]}]|II|IV(?![a-z])|(?<=[a-z])VI+(?![a-z]))"
     r"|(?P<group>O(?:Ac|Pr)(?![a-z])|\((?:Ac|Pr)\))"
     rf"|(?P<pair>{_PAIR.pattern})",
@@ -78,13 +81,13 @@ def refuse_second_readings(part: str, amounts: Amounts, text: str) -> None:
 
 
 def _refuse_doubt(doubt: re.Match[str], part: str, amounts: Amounts, text: str) -> None:
-    found = doubt.group()
-    if doubt.lastgroup == "leading_zero" or (doubt.lastgroup == "zero_in" and ATOMIC_NUMBER["O"] not in amounts):
+    found, kind = doubt.group(), doubt.lastgroup
+    if kind == "leading_zero" or (kind == "zero_in" and _may_be_oxide(doubt, part, amounts, text)):
         raise FormulaError(
             f"formula {text!r} has the number {found!r}, perhaps with a zero for the letter O",
             "write the letter O for oxygen",
         )
-    if doubt.lastgroup == "roman":
+    if kind == "roman":
         if found.startswith("V"):
             rest = _ROMAN_SIX.sub("", part)
             if not (rest and is_balanced(amounts_of(rest, text))):
@@ -93,11 +96,21 @@ def _refuse_doubt(doubt: re.Match[str], part: str, amounts: Amounts, text: str) 
             f"{found!r} in formula {text!r} may be an oxidation state, or iodine or vanadium",
             "leave oxidation states out: Fe2O3 rather than Fe(III)2O3",
         )
-    if doubt.lastgroup == "group":
+    if kind == "group":
         raise FormulaError(
             f"{found!r} in formula {text!r} may be acetate or propoxide, or an element",
             "write the group's elements: Zn(C2H3O2)2 rather than Zn(OAc)2",
         )
+
+
+def _may_be_oxide(zero: re.Match[str], part: str, amounts: Amounts, text: str) -> bool:
+    """Say whether a zero in a number makes an oxide as the letter O: in ``LiMn204``, not in ``Fe91Ni109``."""
+    if ATOMIC_NUMBER["O"] in amounts:
+        return False
+    oxide = amounts_of(
+        part[: zero.start()] + re.sub("0(?=[1-9])", "O", zero.group(), count=1) + part[zero.end() :], text
+    )
+    return oxide[ATOMIC_NUMBER["O"]] >= _LEAST_OXYGEN * sum(oxide.values())
 
 
 def _refuse_polytype(part: str, text: str) -> None:

@@ -55,6 +55,8 @@ READ = {
     "LaMnO3.5": "La2Mn2O7",
     "Sr3Fe2O5.5Cl2": "Sr6Fe4O11Cl4",
     "LiMn1.5Ni0.5O4": "Li2Mn3NiO8",
+    # a zero that is one
+    "Fe91Ni109": "Fe91Ni109",
     # subscripts
     "TiO₂": "TiO2",
     "TiO$_2$": "TiO2",
@@ -137,7 +139,19 @@ REFUSED = {
         "C3S",
     ],
     "a phase or alloy": ["Bi2223", "Ti64", "Y123", "Al6061", "P91", "Ti6Al4V", "AlSi10Mg", "6061Al", "4HSiC"],
-    "a zero for O": ["H20", "Ti02", "Fe203", "Al203", "LiCo02", "MgAl204", "Ca(0H)2", "CuSO4·5H20", "YBa2Cu307", "Cu0"],
+    "a zero for O": [
+        "H20",
+        "Ti02",
+        "Fe203",
+        "Al203",
+        "LiCo02",
+        "MgAl204",
+        "LiMn204",
+        "Ca(0H)2",
+        "CuSO4·5H20",
+        "YBa2Cu307",
+        "Cu0",
+    ],
     "capitals": [
         "NACL",
         "TIO2",
