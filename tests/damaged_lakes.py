@@ -32,7 +32,7 @@ def write_oxides(lake: matlake.Lake, number: int) -> None:
     table = delta.read_rows(root)
     cuts = range(0, OXIDES, OXIDES // number)
     written = [delta.write_part(root, table.slice(start, OXIDES // number), {}) for start in cuts]
-    delta.replace_all(root, table.schema, written)
+    delta.replace_all(root, table.schema, written, {})
 
 
 def part_of(lake: matlake.Lake, kind: str) -> Path:

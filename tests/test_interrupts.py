@@ -137,9 +137,9 @@ def test_an_interrupt_while_python_ends_changes_nothing(small: Path) -> None:
 
 
 def test_the_answer_to_an_interrupt_is_json_where_that_was_asked_for(small: Path) -> None:
-    done = run(training(small, "mlp", "--json"), IN_THE_MLP.format(step=40, signal="SIGHUP"))
+    done = run(training(small, "mlp", "--json"), IN_THE_MLP.format(step=40, signal="SIGTERM"))
     assert done.returncode == 1
-    assert json.loads(done.stdout)["error"] == "terminated: the terminal was closed"
+    assert json.loads(done.stdout)["error"].startswith("terminated")
     assert set(json.loads(done.stdout)) == {"error", "hint"}
 
 

@@ -20,6 +20,7 @@ from matlake.materials.units import unit_of
 from matlake.store import delta
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import LakeFolders
+from matlake.store.parts import without_warnings
 from matlake.store.quoting import dataset_rows, identifier
 from matlake.store.sql import connect
 from matlake.store.table_files import table_format, write_tables
@@ -240,7 +241,7 @@ def read_summary(lake: LakeFolders, name: str) -> DatasetSummary | None:
     """Return a dataset at a glance, or None where there is none of that name or it cannot be read."""
     if name not in lake.dataset_names():
         return None
-    with suppress(MatlakeError, duckdb.Error), connect(lake) as connection:
+    with without_warnings(), suppress(MatlakeError, duckdb.Error), connect(lake) as connection:
         return _summary(lake, connection, name, view_names(lake.dataset_names())[name])
     return None
 

@@ -95,7 +95,7 @@ def test_distances_are_limited_as_features_are() -> None:
     x = source.normal(size=(300, 40)).astype(np.float32)
     x[:, 7] = 0.0
     x[5, 7] = 1e-6
-    chosen = choose_reference(matrix_of([f"Na{n}Cl" for n in range(1, 301)], x=x), np.arange(300), 0)
+    chosen = choose_reference(matrix_of([f"Na{n}Cl{301 - n}" for n in range(1, 301)], x=x), np.arange(300), 0)
     strange = x[:2].copy()
     strange[0, 7], strange[1] = 300.0, 1e9
     ends = chosen.projection.scaler.transform(strange)

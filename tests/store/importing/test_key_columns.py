@@ -37,7 +37,7 @@ def test_formulas_that_look_like_nothing_are_formulas(empty: Lake, tmp_path: Pat
         )
     report = import_table(empty, path, "d", formula_column=column)
     assert (report.rows, report.failed) == (len(FORMULAS), 0)
-    assert rows(empty, "SELECT formula FROM internal.d ORDER BY source_row") == [(one,) for one in FORMULAS]
+    assert rows(empty, 'SELECT formula FROM internal."rows of d" ORDER BY source_row') == [(one,) for one in FORMULAS]
 
 
 def test_a_second_column_of_formulas_is_taken_as_written_too(empty: Lake, tmp_path: Path) -> None:
@@ -62,7 +62,9 @@ def test_ids_are_taken_as_written(empty: Lake, tmp_path: Path) -> None:
         (tmp_path / "t.csv").write_text(f"{name},formula\n{lines}")
         report = import_table(empty, tmp_path / "t.csv", "d", id_column=name)
         assert (report.rows, report.failed) == (len(given), 0)
-        assert rows(empty, "SELECT material_id FROM internal.d ORDER BY source_row") == [(one,) for one in given]
+        assert rows(empty, 'SELECT material_id FROM internal."rows of d" ORDER BY source_row') == [
+            (one,) for one in given
+        ]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,9 @@ def test_ids_of_any_type_are_text(empty: Lake, tmp_path: Path, ids: pa.Array, ex
     pq.write_table(pa.table({"id": ids, "formula": ["Si", "Ge", "C"]}), tmp_path / "t.parquet")
     report = import_table(empty, tmp_path / "t.parquet", "d")
     assert report.failed == expected.count(None)
-    assert rows(empty, "SELECT material_id FROM internal.d ORDER BY source_row") == [(one,) for one in expected]
+    assert rows(empty, 'SELECT material_id FROM internal."rows of d" ORDER BY source_row') == [
+        (one,) for one in expected
+    ]
 
 
 def test_ids_of_json_are_text(empty: Lake, tmp_path: Path) -> None:
@@ -87,7 +91,7 @@ def test_ids_of_json_are_text(empty: Lake, tmp_path: Path) -> None:
     lines = [json.dumps({"structure": pymatgen_dict(), "id": one, "x": n}) for n, one in enumerate(given)]
     (tmp_path / "t.jsonl").write_text("\n".join(lines))
     assert import_table(empty, tmp_path / "t.jsonl", "d").failed == 0
-    found = rows(empty, "SELECT material_id FROM internal.d ORDER BY source_row")
+    found = rows(empty, 'SELECT material_id FROM internal."rows of d" ORDER BY source_row')
     assert found == [("7",), ("12",), ("0012",), (str(2**70),), ("NaN",)]
 
 
@@ -141,7 +145,7 @@ def test_blocks_of_one_name_get_ids_of_their_own(empty: Lake, tmp_path: Path) ->
     (tmp_path / "t.cif").write_text("\n".join(texts))
     report = import_table(empty, tmp_path / "t.cif", "d")
     assert (report.rows, report.failed) == (3, 1)
-    assert rows(empty, "SELECT material_id FROM internal.d ORDER BY source_row") == [
+    assert rows(empty, 'SELECT material_id FROM internal."rows of d" ORDER BY source_row') == [
         ("t-global-2",),
         ("t-global-3",),
         ("t-global-1",),
@@ -164,6 +168,6 @@ def test_tables_that_were_misread(empty: Lake, name: str, ids: list[str], gaps: 
     report = import_table(empty, CASES / name, "d")
     assert (report.rows, report.failed) == (len(ids), 0)
     gap = "gap_eV" if name == "ids_with_zeros.csv" else "band_gap_eV"
-    found = rows(empty, f"SELECT material_id, {gap} FROM internal.d ORDER BY source_row")
+    found = rows(empty, f'SELECT material_id, {gap} FROM internal."rows of d" ORDER BY source_row')
     assert found == list(zip(ids, gaps, strict=True))
     assert len(empty.query("SELECT * FROM d").column_names) == 7

@@ -22,6 +22,7 @@ _MISSING: Final = frozenset(text.lower() for text in _MISSING_TEXTS) | {"-nan", 
 
 _NUMBER: Final = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _INTEGER: Final = r"^[+-]?\d{1,18}$"
+_LONG: Final = 10**18
 _POINT: Final = r"^[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?$"
 _COMMA: Final = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
 _TRUTH: Final = r"^(?i:true|false)$"
@@ -75,19 +76,22 @@ class Tally:
         if _count(column.filter(pc.starts_with(column, "0")), _CODE_OR_HEXADECIMAL):
             self._add_one_by_one(column)
             return
-        if _cast(column, pa.int64()) is not None:
+        integers = _cast(column, pa.int64())
+        if integers is not None:
+            long = _sum(pc.or_(pc.greater_equal(integers, _LONG), pc.less_equal(integers, -_LONG)))
             self.cells += filled
-            self.integers += filled
+            self.integers += filled - long
+            self.exponents += long
             return
         numbers = _cast(column, pa.float64())
         if numbers is not None and not _any(pc.invert(pc.is_finite(numbers))):
             pointed = pc.match_substring(column, ".")
             points = _sum(pointed)
-            integers = _count(column.filter(pc.invert(pointed)), _INTEGER) if points < filled else 0
+            whole = _count(column.filter(pc.invert(pointed)), _INTEGER) if points < filled else 0
             self.cells += filled
             self.points += points
-            self.integers += integers
-            self.exponents += filled - points - integers
+            self.integers += whole
+            self.exponents += filled - points - whole
             return
         self._add_one_by_one(column)
 
