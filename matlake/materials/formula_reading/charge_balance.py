@@ -26,17 +26,21 @@ _STATES: Final = {
         ).split(";")
     )
 }
+_CARBON: Final = ATOMIC_NUMBER["C"]
 _NONMETALS: Final = {ATOMIC_NUMBER[symbol] for symbol in "H C N O F P S Cl Se Br Te I Xe".split()}
 _MOST_SUMS: Final = 2000
 """More do not come up in real compounds; without a bound their number grows with the power of the elements."""
 
 
-def is_balanced(amounts: Mapping[int, int | Fraction], *, mixed_valence: bool = False) -> bool:
+def is_balanced(
+    amounts: Mapping[int, int | Fraction], *, mixed_valence: bool = False, carbon: int | None = None
+) -> bool:
     """Return whether charges can add up to zero with common oxidation states of two or more elements.
 
     Args:
         amounts: Atomic number -> amount.
         mixed_valence: Whether atoms of a metal may have several states (Pb3O4); otherwise an element has one.
+        carbon: The one state of carbon, instead of its common ones.
     """
     if len(amounts) < 2:  # noqa: PLR2004 - an element is not a compound
         return False
@@ -46,6 +50,8 @@ def is_balanced(amounts: Mapping[int, int | Fraction], *, mixed_valence: bool = 
         amount = int(share * scale)
         if (states := _STATES.get(z)) is None:
             return False
+        if carbon is not None and z == _CARBON:
+            states = (carbon,)
         steps = [(state, state) for state in states]
         if mixed_valence and z not in _NONMETALS:
             steps.append((min(state for state in states if state > 0), states[-1]))
