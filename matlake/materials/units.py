@@ -161,6 +161,9 @@ def _find(column: str) -> _Found:
             if symbol:
                 return _Found(match["quantity"], written, symbol)
     tokens = [(m.group(), m.start()) for m in re.finditer(r"[^_\s]+", column.replace("mu_B", "muB "))]
+    if len(tokens) > 2 and tokens[-2][0] in ("g", "kg", "mg") and tokens[-1][0] in ("cm3", "m3", "cc", "L", "ml"):  # noqa: PLR2004
+        start = tokens[-2][1]  # a density without its per: density_g_cm3
+        return _Found(column[:start], column[start:].strip(), f"{tokens[-2][0]}/{_written(tokens[-1][0])}")
     for place, (_, start) in enumerate(tokens):
         symbol = _symbol([token for token, _ in tokens[place:]], [token for token, _ in tokens[:place]])
         if symbol:

@@ -145,3 +145,8 @@ def test_letters_that_may_be_labels_are_not_units(column: str) -> None:
 )
 def test_what_a_column_holds_is_named_without_its_unit(column: str, quantity: str, suffix: str) -> None:
     assert (quantity_of(column), unit_suffix(column)) == (quantity, suffix)
+
+
+@pytest.mark.parametrize(("column", "unit"), [("density_g_cm3", "g/cm³"), ("rho_kg_m3", "kg/m³"), ("V_cm3", "cm³")])
+def test_a_density_may_leave_out_its_per(column: str, unit: str) -> None:
+    assert unit_of(column) == unit
