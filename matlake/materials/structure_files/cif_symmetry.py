@@ -151,7 +151,8 @@ def _listed(listed: ListedOperations, known: list[_Named], names: tuple[str, ...
     settings = _unique(group for one in known for tier in one.tiers for group in tier)
     if listed.closed and _agrees(listed, known, settings):
         return Symmetry(((own,),), "")
-    containing = tuple([group for group in settings if own.keys < group.keys])
+    containing = [group for group in _narrowed(known) if own.keys < group.keys]
+    containing = containing or [group for group in settings if own.keys < group.keys]
     centred = [
         group
         for name in names
@@ -172,6 +173,19 @@ def _listed(listed: ListedOperations, known: list[_Named], names: tuple[str, ...
     others = _unique([own, *(containing or first), *centred])
     why = f"{_what(known, names)} is not the group of the {len(own)} symmetry operations listed"
     return Symmetry((others,), why)
+
+
+def _narrowed(known: list[_Named]) -> list[Operations]:
+    """Return the settings that names allow together: a number beside ``P 1 21/c 1`` does not mean ``P 1 21/n 1``."""
+    groups: list[Operations] = []
+    for place, one in enumerate(known):
+        own = [group for tier in one.tiers for group in tier]
+        keys = {group.keys for group in own}
+        if place and _same_group(known[0].number, one.number):
+            groups = [group for group in groups if group.keys in keys] or groups
+        else:
+            groups += own
+    return groups
 
 
 def _agrees(listed: ListedOperations, known: list[_Named], settings: tuple[Operations, ...]) -> bool:

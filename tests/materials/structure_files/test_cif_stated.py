@@ -164,6 +164,21 @@ def test_operations_of_another_group_than_the_one_named_need_something_that_sett
         assert atoms(cif(*contradiction, "_chemical_formula_sum 'Na Cl'", settles)) == 8
 
 
+def test_a_number_beside_a_name_does_not_bring_in_other_settings() -> None:
+    baddeleyite = cif(
+        "_space_group_name_H-M_alt 'P 1 21/c 1'",
+        "_space_group_IT_number 14",
+        "_symmetry_equiv_pos_as_xyz x,y,z",
+        "_chemical_formula_sum 'O2 Zr'",
+        "_cell_formula_units_Z 4",
+        sites="Zr1 Zr 0.2754 0.0395 0.2083\nO1 O 0.07 0.3317 0.3447\nO2 O 0.4496 0.7569 0.4792",
+        cell=(5.145, 5.2075, 5.3107, 90, 99.23, 90),
+    )
+    assert atoms(baddeleyite) == 12
+    with pytest.raises(StructureError, match="is not the group of the 1 symmetry operations listed"):
+        parse_cif(baddeleyite.replace("_space_group_name_H-M_alt 'P 1 21/c 1'\n", ""))  # P 21/n would fit as well
+
+
 @pytest.mark.parametrize("stated", ["P 1", "P -1", "P 2 3"])
 def test_a_number_that_contradicts_the_name_is_refused_unless_z_settles_it(stated: str) -> None:
     both = (f"_symmetry_space_group_name_H-M '{stated}'", "_symmetry_Int_Tables_number 225")
