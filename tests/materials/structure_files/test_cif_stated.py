@@ -313,6 +313,8 @@ def test_an_operation_has_x_y_and_z_and_no_other_letters() -> None:
         ("Fe/Mn", "Fe F", False),
         ("Fe0.5Mn0.5", "Fe F", False),
         ("ca1", "Ca C", False),
+        ("Am1", "Am", True),
+        ("Cm1", "Cm C", False),
     ],
 )
 def test_a_label_means_what_its_letters_can(label: str, meanings: str, certain: bool) -> None:
@@ -320,7 +322,7 @@ def test_a_label_means_what_its_letters_can(label: str, meanings: str, certain: 
     assert (" ".join(SYMBOLS[z - 1] for z in reading.numbers), reading.certain) == (meanings, certain)
 
 
-@pytest.mark.parametrize("label", ["Wat1", "H2O1", "Vac1", "M1", "X1", "Du1", "Cent1", "(Ca,Sr)1", "1", "A1"])
+@pytest.mark.parametrize("label", ["Wat1", "H2O1", "Vac1", "M1", "X1", "Du1", "Cent1", "Cnt1", "(Ca,Sr)1", "1", "A1"])
 def test_a_label_of_no_atom_is_refused(label: str) -> None:
     with pytest.raises(StructureError, match="unknown species in site label"):
         read_label(label)
