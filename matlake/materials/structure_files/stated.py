@@ -1,8 +1,8 @@
 """What a CIF states about the content of its cell, held against the atoms that were read.
 
 - Formula: the sites must give it, as a ratio. Integers are exact; a decimal stands for all that round to it. If the sum
-  formula cannot be read, the structural or moiety formula takes its place; beside it, they only say which elements
-  there are.
+  formula cannot be read, the structural, moiety or IUPAC formula takes its place; beside it, they only say which
+  elements there are.
 - Z: the cell holds Z formula units. A sum formula that is a multiple of Z may be the content of the cell instead, as
   pymatgen and others write it.
 - Density: two densities that differ by a tenth are those of different contents, by 1 % where no formula is stated. One
@@ -14,6 +14,7 @@ Rules for content that is not stated do not exist: nothing is guessed.
 """
 
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -33,9 +34,14 @@ from matlake.materials.structure_files.cif_formula import (
 from matlake.materials.structure_files.cif_values import UNKNOWN, optional_number, unquoted
 
 _SUM: Final = "_chemical_formula_sum"
-_OTHERS: Final = ("_chemical_formula_structural", "_chemical_formula_moiety")
+_OTHERS: Final = ("_chemical_formula_structural", "_chemical_formula_moiety", "_chemical_formula_iupac")
 _DENSITY: Final = "_exptl_crystal_density_diffrn"
 _MULTIPLICITIES: Final = ("_atom_site_site_symmetry_multiplicity", "_atom_site_symmetry_multiplicity")
+
+_SPECIES: Final = ("_atom_site_type_symbol", "_atom_site_label")
+_CARBON: Final = 6
+_ABBREVIATIONS: Final = frozenset({59, 89, 117})  # beside carbon: Pr is propyl, Ac acetyl, Ts tosyl
+_D: Final = re.compile("D(?![a-z])")
 
 _SAME_VOLUME: Final = 0.02  # relative; angles of two digits change it by less
 _SAME_DENSITY: Final = 0.01  # relative, beside rounding; hydrogen of a compound that is missing is more
@@ -68,12 +74,13 @@ class Stated:
     Attributes:
         text: The formula as written.
         formulas: Its readings; none where the file gives no formula that can be read.
-        others: The structural and the moiety formula, as written.
+        others: The structural, the moiety and the IUPAC formula, as written.
         named: Elements that a formula without readings names.
         units: Formula units in the cell, Z.
         density: In g/cm³.
         multiplicities: Atoms that each site listed stands for.
         solvent: Whether the formula says that solvent is left out.
+        deuterium: Whether hydrogen is named D somewhere, so that the density may be that of deuterium.
     """
 
     text: str
@@ -84,6 +91,7 @@ class Stated:
     density: Amount | None
     multiplicities: tuple[int, ...]
     solvent: bool
+    deuterium: bool
 
     @property
     def elements(self) -> frozenset[int] | None:
@@ -112,13 +120,14 @@ class Stated:
             return f"the sites give {spelled(counts)}, the file states {self.text}: {_names(missing)} missing"
         for text in self.others:
             readings = read_formula(text) if elements_named(text) - counts.keys() else ()
-            if readings and all(reading.keys() - counts.keys() for reading in readings):
+            known = counts.keys() | _ABBREVIATIONS if _CARBON in counts else counts.keys()
+            if readings and all(reading.keys() - known for reading in readings):
                 return f"the sites give {spelled(counts)}, the file states {text}: {_what(counts, readings[0])}"
         return ""
 
     def _size_contradiction(self, content: Content, fits: list[tuple[Formula, tuple[float, float]]]) -> str:
         if self.density is not None:
-            least, most = _densities(content)
+            least, most = _densities(content, deuterium=self.deuterium)
             value, rounding = self.density
             off = max(least - value, value - most) - rounding
             if off > value * (_OTHER_DENSITY if self.formulas else _SAME_DENSITY):
@@ -176,6 +185,7 @@ def read_stated(block: Block) -> Stated:
         density,
         _multiplicities(block) if units is None and density is None else (),
         any(states_solvent(one) for one in (text, *others)),
+        density is not None and _names_deuterium(block, [text, *others]),
     )
 
 
@@ -218,10 +228,16 @@ def _multiplicities(block: Block) -> tuple[int, ...]:
     return ()
 
 
-def _densities(content: Content) -> tuple[float, float]:
-    """Return the density in g/cm³ with natural hydrogen, and with deuterium in its place."""
+def _names_deuterium(block: Block, formulas: list[str]) -> bool:
+    """Tell whether a formula or a site has D, such as ``D1`` but not ``Dy1``."""
+    sites = [symbol for tag in _SPECIES for symbol in block.column(tag) or ()]
+    return any(map(_D.search, formulas)) or any(map(_D.match, sites))
+
+
+def _densities(content: Content, *, deuterium: bool) -> tuple[float, float]:
+    """Return the density in g/cm³ with natural hydrogen, and with deuterium in its place if there may be any."""
     mass = sum(count * _mass(z) for z, count in content.counts.items())
-    heavier = mass + content.counts.get(1, 0) * (_DEUTERIUM - _mass(1))
+    heavier = mass + deuterium * content.counts.get(1, 0) * (_DEUTERIUM - _mass(1))
     return mass * _G_PER_CM3 / content.volume, heavier * _G_PER_CM3 / content.volume
 
 

@@ -105,7 +105,7 @@ def test_a_formula_is_held_against_the_sites_however_it_is_written(formula: str)
         parse_cif(brucite(statement, lost=WITHOUT_H))
 
 
-@pytest.mark.parametrize("tag", ["_chemical_formula_structural", "_chemical_formula_moiety"])
+@pytest.mark.parametrize("tag", ["_chemical_formula_structural", "_chemical_formula_moiety", "_chemical_formula_iupac"])
 def test_other_formulas_count_where_the_sum_is_not_given_or_lacks_an_element(tag: str) -> None:
     assert atoms(brucite(f"{tag} 'Mg (O H)2'")) == 5
     for others in ((), ("_chemical_formula_sum 'Mg O2'",)):
@@ -143,6 +143,19 @@ def test_z_that_shows_missing_atoms_is_refused_and_density_outweighs_z() -> None
     assert atoms(cif(*stated, "_cell_formula_units_Z 1", "_exptl_crystal_density_diffrn 2.163")) == 8
     with pytest.raises(StructureError, match=r"2\.16 g/cm³, the file states 0\.54"):
         parse_cif(cif(*stated, "_cell_formula_units_Z 1", "_exptl_crystal_density_diffrn 0.54"))
+
+
+def test_a_density_is_that_of_deuterium_only_where_the_file_has_some() -> None:
+    heavy = "_exptl_crystal_density_diffrn 2.46"
+    with pytest.raises(StructureError, match=r"2\.38 g/cm³, the file states 2\.46"):
+        parse_cif(brucite(heavy))
+    assert atoms(brucite(heavy).replace("H1 H ", "D1 D ")) == 5
+
+
+def test_an_abbreviation_in_a_formula_is_no_element() -> None:
+    stated = ("_chemical_formula_sum 'C2 Cu'", "_chemical_formula_structural Cu(Ac)2")
+    sites = "Cu1 Cu 0 0 0\nC1 C .5 .5 .5\nC2 C .5 0 .5"
+    assert atoms(cif(*stated, sites=sites)) == 3
 
 
 def test_multiplicities_count_where_nothing_else_does() -> None:
