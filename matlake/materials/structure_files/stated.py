@@ -7,6 +7,7 @@
   pymatgen and others write it.
 - Density: two densities that differ by a tenth are those of different contents, by 1 % where no formula is stated. One
   that agrees outweighs Z, which often belongs to another cell of the same crystal.
+- Numbers of atoms in the list of atom types, where no formula is stated.
 - Multiplicities of the sites, where nothing else tells how many atoms there are.
 - Volume: that of the edges and angles.
 
@@ -32,9 +33,12 @@ from matlake.materials.structure_files.cif_formula import (
     states_solvent,
 )
 from matlake.materials.structure_files.cif_values import UNKNOWN, optional_number, unquoted
+from matlake.materials.structure_files.species import number_of_type_symbol
 
 _SUM: Final = "_chemical_formula_sum"
 _OTHERS: Final = ("_chemical_formula_structural", "_chemical_formula_moiety", "_chemical_formula_iupac")
+_TYPES: Final = "_atom_type_symbol"
+_NUMBERS_IN_CELL: Final = "_atom_type_number_in_cell"
 _DENSITY: Final = "_exptl_crystal_density_diffrn"
 _MULTIPLICITIES: Final = ("_atom_site_site_symmetry_multiplicity", "_atom_site_symmetry_multiplicity")
 
@@ -175,6 +179,8 @@ def read_stated(block: Block) -> Stated:
     if not formulas and not named:
         text, formulas = next(((other, found) for other in others if (found := read_formula(other))), (text, ()))
     units = optional_number(block.value("_cell_formula_units_Z"))
+    if not formulas and not named and (cell := _numbers_in_cell(block)):
+        text, formulas, units = f"{cell} in the cell", read_formula(cell), 1.0
     density = _density(block)
     return Stated(
         " ".join(text.split()),
@@ -187,6 +193,19 @@ def read_stated(block: Block) -> Stated:
         any(states_solvent(one) for one in (text, *others)),
         density is not None and _names_deuterium(block, [text, *others]),
     )
+
+
+def _numbers_in_cell(block: Block) -> str:
+    """Return the content of the cell that the list of atom types gives, as a formula; ``""`` where it does not."""
+    numbers = [optional_number(number) or 0.0 for number in block.column(_NUMBERS_IN_CELL) or ()]
+    symbols = block.column(_TYPES) if numbers else None
+    if not symbols or len(symbols) != len(numbers) or min(numbers) <= 0.0:
+        return ""
+    try:
+        elements = [SYMBOLS[number_of_type_symbol(symbol.strip("'\"")) - 1] for symbol in symbols]
+    except StructureError:
+        return ""
+    return " ".join(f"{element}{number:g}" for element, number in zip(elements, numbers, strict=True))
 
 
 def check_volume(block: Block, volume: float) -> None:

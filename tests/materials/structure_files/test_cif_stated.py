@@ -158,6 +158,15 @@ def test_an_abbreviation_in_a_formula_is_no_element() -> None:
     assert atoms(cif(*stated, sites=sites)) == 3
 
 
+def test_numbers_of_atoms_in_the_cell_count_where_no_formula_is_stated() -> None:
+    stated = "loop_\n_atom_type_symbol\n_atom_type_number_in_cell\nMg2+ 1\nO2- 2\nH 2"
+    assert atoms(brucite(stated)) == 5
+    with pytest.raises(StructureError, match="the file states Mg1 O2 H2 in the cell: hydrogen is missing"):
+        parse_cif(brucite(stated, lost=WITHOUT_H))
+    with pytest.raises(StructureError, match="the cell holds 5 atoms"):
+        parse_cif(brucite(stated.replace("2\n", "4\n").replace("H 2", "H 4").replace("+ 1", "+ 2")))
+
+
 def test_multiplicities_count_where_nothing_else_does() -> None:
     columns = "label type_symbol symmetry_multiplicity fract_x fract_y fract_z"
     sites = "Na1 Na 4 0 0 0\nCl1 Cl 4 0.5 0.5 0.5"
