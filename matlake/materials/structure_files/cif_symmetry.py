@@ -32,6 +32,8 @@ _HALL: Final = ("_space_group_name_Hall", "_symmetry_space_group_name_Hall")
 _NAMES: Final = ("_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M", "_space_group_name_H-M_full")
 _NUMBERS: Final = ("_space_group_IT_number", "_symmetry_Int_Tables_number")
 _SYSTEMS: Final = ("_space_group_crystal_system", "_symmetry_cell_setting")
+_REFERENCES: Final = ("_space_group_name_H-M_ref", "_space_group_name_Schoenflies")  # the setting is not known
+_NO_SYMMETRY: Final = frozenset({"triclinic", "p1", "c1^1^", "c1^1", "c1.1", "c1"})
 _GROUP_NUMBER: Final = re.compile("[0-9]{1,3}")
 _LONGEST_NAME: Final = 200
 _LIST_THEM: Final = "list the symmetry operations in the file"
@@ -80,9 +82,14 @@ def read_symmetry(block: Block) -> Symmetry:
         triplets = triplets or tuple(column)
     symmetry = _symmetry(triplets, _texts(block, _HALL), _texts(block, _NAMES), _texts(block, _NUMBERS))
     if not symmetry.given:
-        systems = [system for system in _texts(block, _SYSTEMS) if system.lower() != "triclinic"]
-        if systems:
-            why = f"the crystal system is {systems[0]}, and neither operations nor a space group are given"
+        hints = [
+            f"{what} is {text}"
+            for what, tags in (("space group", _REFERENCES), ("crystal system", _SYSTEMS))
+            for text in _texts(block, tags)
+            if text.lower().replace(" ", "") not in _NO_SYMMETRY
+        ]
+        if hints:
+            why = f"the {hints[0]}, and neither operations nor a setting of a space group are given"
             return replace(symmetry, ambiguity=why, confirmed=False)
     return symmetry
 

@@ -231,6 +231,9 @@ def test_symmetry_that_is_hinted_at_and_not_given_is_not_taken_for_none() -> Non
     with pytest.raises(StructureError, match="the crystal system is cubic"):
         parse_cif(cif("_symmetry_cell_setting cubic"))
     assert atoms(cif("_symmetry_cell_setting cubic", "_chemical_formula_sum NaCl", "_cell_formula_units_Z 1")) == 2
+    with pytest.raises(StructureError, match="the space group is F m -3 m, and neither"):
+        parse_cif(cif("_space_group_name_H-M_ref 'F m -3 m'"))
+    assert atoms(cif("_space_group_name_Schoenflies C1^1^")) == 2
     assert atoms(cif("_symmetry_cell_setting triclinic")) == 2
     lists = [f"loop_\n_{tag}\nx,y,z" for tag in ("space_group_symop_operation_xyz", "symmetry_equiv_pos_as_xyz")]
     assert atoms(cif(*lists)) == 2
