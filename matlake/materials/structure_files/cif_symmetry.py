@@ -32,6 +32,8 @@ _HALL: Final = ("_space_group_name_Hall", "_symmetry_space_group_name_Hall")
 _NAMES: Final = ("_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M", "_space_group_name_H-M_full")
 _NUMBERS: Final = ("_space_group_IT_number", "_symmetry_Int_Tables_number")
 _SYSTEMS: Final = ("_space_group_crystal_system", "_symmetry_cell_setting")
+_REFERENCES: Final = ("_space_group_name_H-M_ref", "_space_group_name_Schoenflies")  # the setting is not known
+_NO_SYMMETRY: Final = frozenset({"triclinic", "p1", "c1^1^", "c1^1", "c1.1", "c1"})
 _GROUP_NUMBER: Final = re.compile("[0-9]{1,3}")
 _LONGEST_NAME: Final = 200
 _LIST_THEM: Final = "list the symmetry operations in the file"
@@ -80,9 +82,14 @@ def read_symmetry(block: Block) -> Symmetry:
         triplets = triplets or tuple(column)
     symmetry = _symmetry(triplets, _texts(block, _HALL), _texts(block, _NAMES), _texts(block, _NUMBERS))
     if not symmetry.given:
-        systems = [system for system in _texts(block, _SYSTEMS) if system.lower() != "triclinic"]
-        if systems:
-            why = f"the crystal system is {systems[0]}, and neither operations nor a space group are given"
+        hints = [
+            f"{what} is {text}"
+            for what, tags in (("space group", _REFERENCES), ("crystal system", _SYSTEMS))
+            for text in _texts(block, tags)
+            if text.lower().replace(" ", "") not in _NO_SYMMETRY
+        ]
+        if hints:
+            why = f"the {hints[0]}, and neither operations nor a setting of a space group are given"
             return replace(symmetry, ambiguity=why, confirmed=False)
     return symmetry
 
@@ -151,7 +158,8 @@ def _listed(listed: ListedOperations, known: list[_Named], names: tuple[str, ...
     settings = _unique(group for one in known for tier in one.tiers for group in tier)
     if listed.closed and _agrees(listed, known, settings):
         return Symmetry(((own,),), "")
-    containing = tuple([group for group in settings if own.keys < group.keys])
+    containing = [group for group in _narrowed(known) if own.keys < group.keys]
+    containing = containing or [group for group in settings if own.keys < group.keys]
     centred = [
         group
         for name in names
@@ -172,6 +180,19 @@ def _listed(listed: ListedOperations, known: list[_Named], names: tuple[str, ...
     others = _unique([own, *(containing or first), *centred])
     why = f"{_what(known, names)} is not the group of the {len(own)} symmetry operations listed"
     return Symmetry((others,), why)
+
+
+def _narrowed(known: list[_Named]) -> list[Operations]:
+    """Return the settings that names allow together: a number beside ``P 1 21/c 1`` does not mean ``P 1 21/n 1``."""
+    groups: list[Operations] = []
+    for place, one in enumerate(known):
+        own = [group for tier in one.tiers for group in tier]
+        keys = {group.keys for group in own}
+        if place and _same_group(known[0].number, one.number):
+            groups = [group for group in groups if group.keys in keys] or groups
+        else:
+            groups += own
+    return groups
 
 
 def _agrees(listed: ListedOperations, known: list[_Named], settings: tuple[Operations, ...]) -> bool:

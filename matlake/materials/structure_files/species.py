@@ -19,7 +19,7 @@ _LAST_COMMON: Final = 94  # plutonium; HS, CF or ES are rather groups of atoms o
 
 _LABEL: Final = re.compile(r"([A-Za-z]+)(.*)", re.DOTALL)
 _LABEL_AS_SYMBOL: Final = re.compile("[A-Z]{2}[0-9]{1,4}")
-_NO_ATOM: Final = re.compile(r"wat|h2o|hoh|vac|void|hole|cent|dum|du(?![a-z])|bq|lp|dummy", re.IGNORECASE)
+_NO_ATOM: Final = re.compile(r"wat|h2o|hoh|vac|void|hole|cent|cnt|dum|du(?![a-z])|bq|lp|dummy", re.IGNORECASE)
 _TWO_ELEMENTS: Final = re.compile(r"[\d.(]*[/,+(]\s*[A-Z]|[\d.]+[A-Z][a-z]")  # behind the letters: Fe/Mn, Fe0.5Mn0.5
 _GROUPS: Final = ("OH", "CH", "CN", "SO", "BO", "BF", "PF", "SF", "SH", "SC")
 _CENTROIDS: Final = ("CG", "CP", "CT", "VA")  # of rings; a vacancy
@@ -100,7 +100,8 @@ def _letters(letters: str) -> LabelReading | None:
     as_written = letters[:1].isupper() and letters[1:2].islower()
     rest = letters[2:]
     if as_written and two is not None:
-        certain = len(letters) <= _LONGEST_LETTERS and rest not in ("O", "H")
+        rare = two > _LAST_COMMON and one is not None  # Cm is rather a carbon on a mirror
+        certain = len(letters) <= _LONGEST_LETTERS and rest not in ("O", "H") and not rare
         return LabelReading((two, one) if one else (two,), certain)
     if one is None:
         return LabelReading((two,), len(letters) <= _LONGEST_LETTERS) if two is not None else None

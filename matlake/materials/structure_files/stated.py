@@ -1,12 +1,13 @@
 """What a CIF states about the content of its cell, held against the atoms that were read.
 
 - Formula: the sites must give it, as a ratio. Integers are exact; a decimal stands for all that round to it. If the sum
-  formula cannot be read, the structural or moiety formula takes its place; beside it, they only say which elements
-  there are.
+  formula cannot be read, the structural, moiety or IUPAC formula takes its place; beside it, they only say which
+  elements there are.
 - Z: the cell holds Z formula units. A sum formula that is a multiple of Z may be the content of the cell instead, as
   pymatgen and others write it.
 - Density: two densities that differ by a tenth are those of different contents, by 1 % where no formula is stated. One
   that agrees outweighs Z, which often belongs to another cell of the same crystal.
+- Numbers of atoms in the list of atom types, where no formula is stated.
 - Multiplicities of the sites, where nothing else tells how many atoms there are.
 - Volume: that of the edges and angles.
 
@@ -14,6 +15,7 @@ Rules for content that is not stated do not exist: nothing is guessed.
 """
 
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -31,11 +33,19 @@ from matlake.materials.structure_files.cif_formula import (
     states_solvent,
 )
 from matlake.materials.structure_files.cif_values import UNKNOWN, optional_number, unquoted
+from matlake.materials.structure_files.species import number_of_type_symbol
 
 _SUM: Final = "_chemical_formula_sum"
-_OTHERS: Final = ("_chemical_formula_structural", "_chemical_formula_moiety")
+_OTHERS: Final = ("_chemical_formula_structural", "_chemical_formula_moiety", "_chemical_formula_iupac")
+_TYPES: Final = "_atom_type_symbol"
+_NUMBERS_IN_CELL: Final = "_atom_type_number_in_cell"
 _DENSITY: Final = "_exptl_crystal_density_diffrn"
 _MULTIPLICITIES: Final = ("_atom_site_site_symmetry_multiplicity", "_atom_site_symmetry_multiplicity")
+
+_SPECIES: Final = ("_atom_site_type_symbol", "_atom_site_label")
+_CARBON: Final = 6
+_ABBREVIATIONS: Final = frozenset({59, 89, 117})  # beside carbon: Pr is propyl, Ac acetyl, Ts tosyl
+_D: Final = re.compile("D(?![a-z])")
 
 _SAME_VOLUME: Final = 0.02  # relative; angles of two digits change it by less
 _SAME_DENSITY: Final = 0.01  # relative, beside rounding; hydrogen of a compound that is missing is more
@@ -68,12 +78,13 @@ class Stated:
     Attributes:
         text: The formula as written.
         formulas: Its readings; none where the file gives no formula that can be read.
-        others: The structural and the moiety formula, as written.
+        others: The structural, the moiety and the IUPAC formula, as written.
         named: Elements that a formula without readings names.
         units: Formula units in the cell, Z.
         density: In g/cm³.
         multiplicities: Atoms that each site listed stands for.
         solvent: Whether the formula says that solvent is left out.
+        deuterium: Whether hydrogen is named D somewhere, so that the density may be that of deuterium.
     """
 
     text: str
@@ -84,6 +95,7 @@ class Stated:
     density: Amount | None
     multiplicities: tuple[int, ...]
     solvent: bool
+    deuterium: bool
 
     @property
     def elements(self) -> frozenset[int] | None:
@@ -112,13 +124,14 @@ class Stated:
             return f"the sites give {spelled(counts)}, the file states {self.text}: {_names(missing)} missing"
         for text in self.others:
             readings = read_formula(text) if elements_named(text) - counts.keys() else ()
-            if readings and all(reading.keys() - counts.keys() for reading in readings):
+            known = counts.keys() | _ABBREVIATIONS if _CARBON in counts else counts.keys()
+            if readings and all(reading.keys() - known for reading in readings):
                 return f"the sites give {spelled(counts)}, the file states {text}: {_what(counts, readings[0])}"
         return ""
 
     def _size_contradiction(self, content: Content, fits: list[tuple[Formula, tuple[float, float]]]) -> str:
         if self.density is not None:
-            least, most = _densities(content)
+            least, most = _densities(content, deuterium=self.deuterium)
             value, rounding = self.density
             off = max(least - value, value - most) - rounding
             if off > value * (_OTHER_DENSITY if self.formulas else _SAME_DENSITY):
@@ -166,6 +179,8 @@ def read_stated(block: Block) -> Stated:
     if not formulas and not named:
         text, formulas = next(((other, found) for other in others if (found := read_formula(other))), (text, ()))
     units = optional_number(block.value("_cell_formula_units_Z"))
+    if not formulas and not named and (cell := _numbers_in_cell(block)):
+        text, formulas, units = f"{cell} in the cell", read_formula(cell), 1.0
     density = _density(block)
     return Stated(
         " ".join(text.split()),
@@ -176,7 +191,21 @@ def read_stated(block: Block) -> Stated:
         density,
         _multiplicities(block) if units is None and density is None else (),
         any(states_solvent(one) for one in (text, *others)),
+        density is not None and _names_deuterium(block, [text, *others]),
     )
+
+
+def _numbers_in_cell(block: Block) -> str:
+    """Return the content of the cell that the list of atom types gives, as a formula; ``""`` where it does not."""
+    numbers = [optional_number(number) or 0.0 for number in block.column(_NUMBERS_IN_CELL) or ()]
+    symbols = block.column(_TYPES) if numbers else None
+    if not symbols or len(symbols) != len(numbers) or min(numbers) <= 0.0:
+        return ""
+    try:
+        elements = [SYMBOLS[number_of_type_symbol(symbol.strip("'\"")) - 1] for symbol in symbols]
+    except StructureError:
+        return ""
+    return " ".join(f"{element}{number:g}" for element, number in zip(elements, numbers, strict=True))
 
 
 def check_volume(block: Block, volume: float) -> None:
@@ -218,10 +247,16 @@ def _multiplicities(block: Block) -> tuple[int, ...]:
     return ()
 
 
-def _densities(content: Content) -> tuple[float, float]:
-    """Return the density in g/cm³ with natural hydrogen, and with deuterium in its place."""
+def _names_deuterium(block: Block, formulas: list[str]) -> bool:
+    """Tell whether a formula or a site has D, such as ``D1`` but not ``Dy1``."""
+    sites = [symbol for tag in _SPECIES for symbol in block.column(tag) or ()]
+    return any(map(_D.search, formulas)) or any(map(_D.match, sites))
+
+
+def _densities(content: Content, *, deuterium: bool) -> tuple[float, float]:
+    """Return the density in g/cm³ with natural hydrogen, and with deuterium in its place if there may be any."""
     mass = sum(count * _mass(z) for z, count in content.counts.items())
-    heavier = mass + content.counts.get(1, 0) * (_DEUTERIUM - _mass(1))
+    heavier = mass + deuterium * content.counts.get(1, 0) * (_DEUTERIUM - _mass(1))
     return mass * _G_PER_CM3 / content.volume, heavier * _G_PER_CM3 / content.volume
 
 

@@ -105,7 +105,7 @@ def test_a_formula_is_held_against_the_sites_however_it_is_written(formula: str)
         parse_cif(brucite(statement, lost=WITHOUT_H))
 
 
-@pytest.mark.parametrize("tag", ["_chemical_formula_structural", "_chemical_formula_moiety"])
+@pytest.mark.parametrize("tag", ["_chemical_formula_structural", "_chemical_formula_moiety", "_chemical_formula_iupac"])
 def test_other_formulas_count_where_the_sum_is_not_given_or_lacks_an_element(tag: str) -> None:
     assert atoms(brucite(f"{tag} 'Mg (O H)2'")) == 5
     for others in ((), ("_chemical_formula_sum 'Mg O2'",)):
@@ -145,6 +145,28 @@ def test_z_that_shows_missing_atoms_is_refused_and_density_outweighs_z() -> None
         parse_cif(cif(*stated, "_cell_formula_units_Z 1", "_exptl_crystal_density_diffrn 0.54"))
 
 
+def test_a_density_is_that_of_deuterium_only_where_the_file_has_some() -> None:
+    heavy = "_exptl_crystal_density_diffrn 2.46"
+    with pytest.raises(StructureError, match=r"2\.38 g/cm³, the file states 2\.46"):
+        parse_cif(brucite(heavy))
+    assert atoms(brucite(heavy).replace("H1 H ", "D1 D ")) == 5
+
+
+def test_an_abbreviation_in_a_formula_is_no_element() -> None:
+    stated = ("_chemical_formula_sum 'C2 Cu'", "_chemical_formula_structural Cu(Ac)2")
+    sites = "Cu1 Cu 0 0 0\nC1 C .5 .5 .5\nC2 C .5 0 .5"
+    assert atoms(cif(*stated, sites=sites)) == 3
+
+
+def test_numbers_of_atoms_in_the_cell_count_where_no_formula_is_stated() -> None:
+    stated = "loop_\n_atom_type_symbol\n_atom_type_number_in_cell\nMg2+ 1\nO2- 2\nH 2"
+    assert atoms(brucite(stated)) == 5
+    with pytest.raises(StructureError, match="the file states Mg1 O2 H2 in the cell: hydrogen is missing"):
+        parse_cif(brucite(stated, lost=WITHOUT_H))
+    with pytest.raises(StructureError, match="the cell holds 5 atoms"):
+        parse_cif(brucite(stated.replace("2\n", "4\n").replace("H 2", "H 4").replace("+ 1", "+ 2")))
+
+
 def test_multiplicities_count_where_nothing_else_does() -> None:
     columns = "label type_symbol symmetry_multiplicity fract_x fract_y fract_z"
     sites = "Na1 Na 4 0 0 0\nCl1 Cl 4 0.5 0.5 0.5"
@@ -162,6 +184,21 @@ def test_operations_of_another_group_than_the_one_named_need_something_that_sett
         parse_cif(cif(*contradiction))
     for settles in ("_cell_formula_units_Z 4", "_exptl_crystal_density_diffrn 2.16"):
         assert atoms(cif(*contradiction, "_chemical_formula_sum 'Na Cl'", settles)) == 8
+
+
+def test_a_number_beside_a_name_does_not_bring_in_other_settings() -> None:
+    baddeleyite = cif(
+        "_space_group_name_H-M_alt 'P 1 21/c 1'",
+        "_space_group_IT_number 14",
+        "_symmetry_equiv_pos_as_xyz x,y,z",
+        "_chemical_formula_sum 'O2 Zr'",
+        "_cell_formula_units_Z 4",
+        sites="Zr1 Zr 0.2754 0.0395 0.2083\nO1 O 0.07 0.3317 0.3447\nO2 O 0.4496 0.7569 0.4792",
+        cell=(5.145, 5.2075, 5.3107, 90, 99.23, 90),
+    )
+    assert atoms(baddeleyite) == 12
+    with pytest.raises(StructureError, match="is not the group of the 1 symmetry operations listed"):
+        parse_cif(baddeleyite.replace("_space_group_name_H-M_alt 'P 1 21/c 1'\n", ""))  # P 21/n would fit as well
 
 
 @pytest.mark.parametrize("stated", ["P 1", "P -1", "P 2 3"])
@@ -194,6 +231,9 @@ def test_symmetry_that_is_hinted_at_and_not_given_is_not_taken_for_none() -> Non
     with pytest.raises(StructureError, match="the crystal system is cubic"):
         parse_cif(cif("_symmetry_cell_setting cubic"))
     assert atoms(cif("_symmetry_cell_setting cubic", "_chemical_formula_sum NaCl", "_cell_formula_units_Z 1")) == 2
+    with pytest.raises(StructureError, match="the space group is F m -3 m, and neither"):
+        parse_cif(cif("_space_group_name_H-M_ref 'F m -3 m'"))
+    assert atoms(cif("_space_group_name_Schoenflies C1^1^")) == 2
     assert atoms(cif("_symmetry_cell_setting triclinic")) == 2
     lists = [f"loop_\n_{tag}\nx,y,z" for tag in ("space_group_symop_operation_xyz", "symmetry_equiv_pos_as_xyz")]
     assert atoms(cif(*lists)) == 2
@@ -298,6 +338,8 @@ def test_an_operation_has_x_y_and_z_and_no_other_letters() -> None:
         ("Fe/Mn", "Fe F", False),
         ("Fe0.5Mn0.5", "Fe F", False),
         ("ca1", "Ca C", False),
+        ("Am1", "Am", True),
+        ("Cm1", "Cm C", False),
     ],
 )
 def test_a_label_means_what_its_letters_can(label: str, meanings: str, certain: bool) -> None:
@@ -305,7 +347,7 @@ def test_a_label_means_what_its_letters_can(label: str, meanings: str, certain: 
     assert (" ".join(SYMBOLS[z - 1] for z in reading.numbers), reading.certain) == (meanings, certain)
 
 
-@pytest.mark.parametrize("label", ["Wat1", "H2O1", "Vac1", "M1", "X1", "Du1", "Cent1", "(Ca,Sr)1", "1", "A1"])
+@pytest.mark.parametrize("label", ["Wat1", "H2O1", "Vac1", "M1", "X1", "Du1", "Cent1", "Cnt1", "(Ca,Sr)1", "1", "A1"])
 def test_a_label_of_no_atom_is_refused(label: str) -> None:
     with pytest.raises(StructureError, match="unknown species in site label"):
         read_label(label)
