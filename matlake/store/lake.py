@@ -74,7 +74,11 @@ class Lake(LakeFolders):
         return hashlib.sha256(sink.getbuffer()).hexdigest(), table
 
     def connect(self) -> "duckdb.DuckDBPyConnection":
-        """Return a sandboxed DuckDB connection with the views of the lake."""
+        """Return a DuckDB connection with the views of the lake, for your own SQL.
+
+        It opens no files but the lake's, and does not check statements: COPY can overwrite the lake's tables. Run the
+        SQL of others with ``query``.
+        """
         from matlake.store.damage import read_what_is_sound
         from matlake.store.sql import connect
 
