@@ -401,7 +401,8 @@ def link_part(root: Path, part: LivePart, name: str) -> Part:
             fsync_file(path)
     except OSError as error:
         raise LakeError(f"{part.path} cannot be read: {error.strerror}", REPAIR) from error
-    return Part(path.relative_to(root).as_posix(), part.partition, part.size, part.rows)
+    folder = path.parent.resolve().relative_to(root.resolve())  # delta-rs names parts in full, whatever root is
+    return Part((folder / name).as_posix(), part.partition, part.size, part.rows)
 
 
 class Appender:
