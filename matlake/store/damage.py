@@ -31,16 +31,19 @@ def tables(lake: LakeFolders) -> list[Path]:
     """Return the folders of all Delta tables that a lake has."""
     shared = (lake.embeddings, lake.failures, lake.evaluations, lake.extrapolations)
     datasets = [lake.datasets / name for name in lake.dataset_names()]
-    return [*datasets, *(root for root in shared if (root / "_delta_log").is_dir())]
+    return [*datasets, *(root for root in shared if delta.is_table(root))]
 
 
 def list_damage(lake: LakeFolders, *, verify: bool = False) -> Iterator[tuple[Path, str]]:
-    """Yield what cannot be read and why: tables whose log is damaged, and damaged parts.
+    """Yield what cannot be read and why: tables that are missing or whose log is damaged, and damaged parts.
 
     Args:
         lake: The lake.
         verify: See ``parts.find_damage``.
     """
+    for root in (lake.embeddings, lake.failures):
+        if not delta.is_table(root):
+            yield root, f"{root} is missing"
     for root in tables(lake):
         try:
             table = delta.open_table(root)

@@ -173,8 +173,12 @@ def open_table(root: Path) -> DeltaTable | None:
 
 def damaged_log(root: Path, error: BaseException) -> LakeError:
     """Return the error for a table whose log cannot be read."""
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return LakeError(f"cannot read the log of the table at {root}: {reason}", REPAIR)
+    return LakeError(f"cannot read the log of the table at {root}: {first_line(error)}", REPAIR)
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error of delta-rs says first."""
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
 def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> list[str]:
@@ -238,6 +242,19 @@ def open_or_warn(root: Path) -> DeltaTable | None:
     except LakeError as error:
         warnings.warn(DamageWarning(str(error)), stacklevel=2)
         return None
+
+
+def open_shared_or_warn(root: Path) -> DeltaTable | None:
+    """Do the same for a table that every lake has, and warn where it is missing."""
+    if not is_table(root):
+        warnings.warn(DamageWarning(f"{root} is missing"), stacklevel=2)
+        return None
+    return open_or_warn(root)
+
+
+def is_table(root: Path) -> bool:
+    """Say whether a folder holds a table, which may be damaged."""
+    return (root / "_delta_log").is_dir()
 
 
 def read_rows(root: Path, *, verify: bool = False) -> pa.Table:
@@ -384,7 +401,8 @@ def link_part(root: Path, part: LivePart, name: str) -> Part:
             fsync_file(path)
     except OSError as error:
         raise LakeError(f"{part.path} cannot be read: {error.strerror}", REPAIR) from error
-    return Part(path.relative_to(root).as_posix(), part.partition, part.size, part.rows)
+    folder = path.parent.resolve().relative_to(root.resolve())  # delta-rs names parts in full, whatever root is
+    return Part((folder / name).as_posix(), part.partition, part.size, part.rows)
 
 
 class Appender:

@@ -74,7 +74,11 @@ class Lake(LakeFolders):
         return hashlib.sha256(sink.getbuffer()).hexdigest(), table
 
     def connect(self) -> "duckdb.DuckDBPyConnection":
-        """Return a sandboxed DuckDB connection with the views of the lake."""
+        """Return a DuckDB connection with the views of the lake, for your own SQL.
+
+        It opens no files but the lake's, and does not check statements: COPY can overwrite the lake's tables. Run the
+        SQL of others with ``query``.
+        """
         from matlake.store.damage import read_what_is_sound
         from matlake.store.sql import connect
 
@@ -154,7 +158,7 @@ class Lake(LakeFolders):
         return export_dataset(self, name, Path(path), structures=structures)
 
 
-def open_lake(path: Path, *, create: bool = False, verify: bool | None = None) -> Lake:
+def open_lake(path: str | Path, *, create: bool = False, verify: bool | None = None) -> Lake:
     """Open a lake.
 
     Args:
@@ -167,6 +171,7 @@ def open_lake(path: Path, *, create: bool = False, verify: bool | None = None) -
         LakeError: There is no lake, its format is newer than this version reads, or its path has characters that
             Delta tables cannot have in theirs.
     """
+    path = Path(path)
     _check_path(path)
     lake, marker = Lake(path, bool(os.environ.get(VERIFY)) if verify is None else verify), path / MARKER
     if not marker.exists():

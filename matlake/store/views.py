@@ -161,7 +161,7 @@ def _shown(dataset: str, hidden: tuple[str, ...], replacements: str = "") -> str
 
 def _embedding_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, cards: list[EncoderCard]) -> None:
     selects = [_NO_EMBEDDINGS]
-    parts = delta.sound_parts(delta.open_or_warn(lake.embeddings), verify=lake.verify)
+    parts = delta.sound_parts(delta.open_shared_or_warn(lake.embeddings), verify=lake.verify)
     for card in cards:
         for layer in card.layers:
             partition = embedding_partition(card, layer.name)
@@ -222,7 +222,7 @@ def _failure_view(
         f"NULL AS encoder, import_error AS reason FROM {dataset_rows(name)} WHERE import_error IS NOT NULL"
         for name in names
     ]
-    parts = delta.sound_parts(delta.open_or_warn(lake.failures), verify=lake.verify)
+    parts = delta.sound_parts(delta.open_shared_or_warn(lake.failures), verify=lake.verify)
     for card in cards:
         partition = failure_partition(card)
         files = _files(part for part in parts if part.partition == partition)

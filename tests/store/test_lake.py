@@ -64,6 +64,11 @@ def test_a_folder_of_something_else_is_not_made_a_lake(tmp_path: Path, foreign: 
     assert [entry.relative_to(path).as_posix() for entry in path.rglob("*") if entry.is_file()] == [foreign]
 
 
+def test_a_lake_is_opened_by_a_path_as_text(tmp_path: Path) -> None:
+    matlake.open_lake(str(tmp_path / "lake"), create=True)
+    assert matlake.open_lake(str(tmp_path / "lake")).path == tmp_path / "lake"
+
+
 def test_a_lake_that_lost_its_marker_gets_it_back(lake: matlake.Lake) -> None:
     (lake.path / "lake.json").unlink()
     assert matlake.open_lake(lake.path, create=True).dataset_names() == ["gaps"]

@@ -41,8 +41,12 @@ def read_card(path: Path) -> HeadCard:
     except OSError as error:
         raise HeadError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise HeadError(f"{path} is not a head's card: {error!r}", "train the head again") from error
+        raise HeadError(f"{path} is not a head's card: {_reason(error)}", "train the head again") from error
     return card
+
+
+def _reason(error: Exception) -> str:
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _check_numbers(card: HeadCard) -> None:

@@ -166,9 +166,9 @@ class TrainResult:
                 f"mean width {calibration.mean_width:.3g} {unit}".rstrip()
             )
             if coverage < level - _NOTABLE:
-                line += (
-                    f": {100 * (level - coverage):.0f} points short, as the test rows are not like the training rows"
-                )
+                line += f": {100 * (level - coverage):.0f} points short"
+                if self.card.training.split != "random":
+                    line += ", as the test rows are not like the training rows"
             lines.append(line)
         if domain is not None and domain.beyond is not None:
             lines += [

@@ -52,7 +52,7 @@ def check(
     forget_comparisons()
     report = CheckReport()
     for root in (lake.embeddings, lake.failures):
-        if not (root / "_delta_log").is_dir():
+        if not delta.is_table(root):
             _missing_table(lake, root, report, repair=repair)
     opened = [(root, check_log(lake, root, report, repair=repair)) for root in tables(lake)]
     parts = {root: delta.live_parts(table) for root, table in opened if table is not None}
@@ -175,13 +175,9 @@ def _check_heads(lake: Lake, report: CheckReport) -> None:
             continue
         for name, key in _HEAD_FILES:
             if digests.get(key) and _sha256(folder / name) != digests[key]:
-                report.damaged.append(
-                    Problem(
-                        folder / name,
-                        "does not match the digest on the card of the head",
-                        f"train the head {folder.name} again",
-                    )
-                )
+                found = (folder / name).exists()
+                problem = "does not match the digest on the card of the head" if found else "is missing"
+                report.damaged.append(Problem(folder / name, problem, f"train the head {folder.name} again"))
 
 
 def _digests(entries: Any) -> dict[str, str]:

@@ -37,7 +37,8 @@ def check_log(lake: LakeFolders, root: Path, report: CheckReport, *, repair: boo
     except LakeError as error:
         table = _repair(lake, root, report) if repair else None
         if not repair:
-            report.damaged.append(Problem(root, str(error), "run `matlake check --repair`"))
+            problem = f"has a log that cannot be read: {delta.first_line(error.__cause__ or error)}"
+            report.damaged.append(Problem(root, problem, "run `matlake check --repair`"))
         return table
     lost = [entry for entry in _damaged_entries(root) if _version(entry) > _last_checkpoint(root)]
     for entry in lost:

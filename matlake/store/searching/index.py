@@ -201,6 +201,8 @@ def open_index(lake: Lake, feature: str) -> Index:
         raise nothing
     verify_parts(lake, lake.dataset_names(), [embedding_partition(card, layer.name)])
     with lake.connect() as connection:
+        if not _is_readable(connection, ref):  # all its parts are damaged
+            raise nothing
         hashes, vectors = _read_vectors(connection, card, layer.name, layer.dim)
         connection.register("contents", pa.table({"content_hash": hashes, "content": np.arange(len(vectors))}))
         found = connection.sql(
@@ -225,6 +227,12 @@ def open_index(lake: Lake, feature: str) -> Index:
         by_content=by_content,
         starts=np.searchsorted(contents[by_content], np.arange(len(vectors) + 1)),
     )
+
+
+def _is_readable(connection: duckdb.DuckDBPyConnection, ref: LayerRef) -> bool:
+    statement = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'internal' AND view_name = ?"
+    ((count,),) = connection.execute(statement, [str(ref)]).fetchall()
+    return bool(count)
 
 
 def _read_vectors(

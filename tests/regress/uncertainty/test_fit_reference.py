@@ -1,6 +1,7 @@
 """Intervals, out-of-distribution scores and remembered rows, on real band gaps."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -141,6 +142,11 @@ def test_the_shortfall_out_of_distribution_is_printed(embedded: matlake.Lake) ->
     assert document["interval"]["coverage"] < 0.7 < document["interval"]["level"]
     assert document["random_split"]["metrics"]["mae"] < document["metrics"]["mae"]
     text = "\n".join(plain_lines(result.lines()))
-    assert "points short" in text
+    assert "points short, as the test rows are not like the training rows" in text
+    assert result.card.calibration is not None
+    calibration = replace(result.card.calibration, coverage=0.6)
+    training = replace(result.card.training, split="random")
+    drawn = replace(result, card=replace(result.card, calibration=calibration, training=training))
+    assert "30 points short\n" in "\n".join(plain_lines(drawn.lines()))
     assert "random split: ridge on" in text
     assert "random split: mean of the training rows" in text

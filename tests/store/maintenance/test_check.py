@@ -248,6 +248,27 @@ def test_a_card_of_a_head_that_was_edited_is_named(old: matlake.Lake) -> None:
     assert paths(matlake.check(old)) == [path]
 
 
+@pytest.mark.parametrize("path", ["old", "./old", "old/../old", "link"])
+def test_parts_get_digests_wherever_the_lake_is_named_from(
+    old: matlake.Lake, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.chdir(old.path.parent)
+    Path("link").symlink_to("old")
+    lake = matlake.open_lake(Path(path))
+    assert matlake.check(lake, repair=True).sound
+    assert not any("no digest" in note for note in matlake.check(lake).notes)
+    assert lake.query("SELECT * FROM embeddings").num_rows
+
+
+def test_what_is_wrong_with_a_head_or_a_log_is_said_in_words(old: matlake.Lake) -> None:
+    network, log = old.heads / "gap-ridge" / "head.onnx", old.embeddings / "_delta_log" / "00000000000000000000.json"
+    network.unlink()
+    log.write_text("no JSON")
+    said = [str(problem) for problem in matlake.check(old).damaged]
+    assert any(line.startswith(f"{old.embeddings} has a log that cannot be read: ") for line in said)
+    assert f"{network} is missing: train the head gap-ridge again" in said
+
+
 @pytest.mark.parametrize("name", ["embeddings", "failures"])
 def test_a_table_that_was_deleted_is_made_again(whole: Path, copied: matlake.Lake, name: str) -> None:
     shutil.rmtree(getattr(copied, name))

@@ -132,6 +132,23 @@ def test_a_damaged_log_of_one_dataset_leaves_the_others_readable(copied: matlake
     assert not matlake.check(copied).sound
 
 
+@pytest.mark.parametrize("name", ["embeddings", "failures"])
+def test_a_missing_table_is_named(copied: matlake.Lake, name: str) -> None:
+    missing = getattr(copied, name)
+    shutil.rmtree(missing)
+    with pytest.warns(matlake.DamageWarning, match=f"{missing} is missing"):
+        assert rows(copied, f"SELECT * FROM {name} WHERE stage = 'embed'" if name == "failures" else VECTORS) == set()
+    assert matlake.status(copied).damaged == [{"path": str(missing), "problem": f"{missing} is missing"}]
+
+
+def test_search_says_that_an_encoder_has_lost_all_its_vectors(copied: matlake.Lake) -> None:
+    for part in parts(copied.embeddings):
+        part.path.unlink()
+    with pytest.raises(LakeError, match="nothing is embedded") as caught:
+        matlake.search(copied, matlake.SearchRequest(FEATURE, formula="Fe2O3"))
+    assert "embed" in caught.value.hint
+
+
 def test_a_part_whose_rows_the_log_has_not_recorded_is_read(whole: Path, copied: matlake.Lake) -> None:
     (entry,) = (copied.dataset("a") / "_delta_log").glob("*.json")
     entry.write_text(entry.read_text().replace("numRecords", "numRecorde"))
