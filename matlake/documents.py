@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import MISSING, is_dataclass
+from dataclasses import fields as dataclass_fields
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
@@ -97,6 +98,9 @@ def _build_dataclass(kind: Any, fields: dict[str, Any], place: str) -> Any:
     hints = get_type_hints(kind)
     if unknown := fields.keys() - hints:
         raise TypeError(f"{place} has the unknown fields {', '.join(sorted(unknown))}")
+    required = {f.name for f in dataclass_fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    if missing := required - fields.keys():
+        raise TypeError(f"{place} lacks the fields {', '.join(sorted(missing))}")
     return kind(**{name: _build(hints[name], value, f"{place}.{name}") for name, value in fields.items()})
 
 

@@ -49,7 +49,7 @@ def test_whole_numbers_are_floats_too_and_defaults_may_be_left_out() -> None:
         ({"points": [{"x": "1"}]}, r"Shape.points\[0\].x is str, not float"),
         ({"points": [{"x": 1.0, "colour": "green"}]}, "'green' is not a valid Colour"),
         ({"points": [{"x": 1.0, "y": 2.0}]}, r"Shape.points\[0\] has the unknown fields y"),
-        ({"points": [{}]}, "missing"),
+        ({"points": [{}]}, "lacks the fields x"),
         ({"notes": {"a": [None]}}, r"Shape.notes.a\[0\] is NoneType, not int"),
     ],
 )

@@ -72,6 +72,7 @@ def watch_embed() -> Callable[[], dict[str, float]]:
     """
     from matlake.encoders.base import Encoder
     from matlake.store import delta
+    from matlake.store.appender import Appender
     from matlake.store.embedding import embedder
     from matlake.store.embedding.pending import Pending
 
@@ -83,7 +84,7 @@ def watch_embed() -> Callable[[], dict[str, float]]:
     stages.clock(embedder, "encode", "encode")
     stages.clock(Encoder, "_run", "encoder")
     stages.clock(delta, "write_part", "write")
-    stages.clock(delta.Appender, "append", "commit")
+    stages.clock(Appender, "append", "commit")
 
     def found() -> dict[str, float]:
         seconds = stages.seconds

@@ -94,6 +94,9 @@ json_option: Final = click.option(
 """Hands a command the matching ``Output`` as ``output``."""
 
 
+_WARNED_OF: Final[set[str]] = set()
+
+
 def _show_warning(
     message: Warning | str,
     category: type[Warning],
@@ -102,9 +105,11 @@ def _show_warning(
     file: Any = None,
     line: str | None = None,
 ) -> None:
-    """Print what the lake warns of in one line, and the rest as Python does."""
+    """Print what the lake warns of in one line and once, and the rest as Python does."""
     if isinstance(message, DamageWarning):
-        note(f"warning: {message.cli_message}")
+        if message.cli_message not in _WARNED_OF:
+            _WARNED_OF.add(message.cli_message)
+            note(f"warning: {message.cli_message}")
     else:
         click.echo(warnings.formatwarning(message, category, filename, lineno, line), file=file, err=True, nl=False)
 

@@ -17,7 +17,6 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -147,7 +146,7 @@ def create_table(root: Path, schema: pa.Schema, partition_by: list[str]) -> None
         # another writer may have created it after "ignore" had looked
         if open_table(root) is None:
             raise LakeError(f"cannot create the table at {root}: {error}") from error
-    _sync_log(root)
+    sync_log(root)
 
 
 def open_table(root: Path) -> DeltaTable | None:
@@ -298,7 +297,7 @@ def replace_all(root: Path, schema: pa.Schema, parts: list[Part], notes: dict[st
             f"it is not known whether the commit to {root} was recorded: {error}",
             "look at the status of the lake, then run again",
         ) from error
-    _sync_log(root)
+    sync_log(root)
 
 
 def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], new: Sequence[Part]) -> bool:
@@ -352,7 +351,7 @@ def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], n
             raise CommitUnknownError(
                 f"it is not known whether the commit to {root} was recorded: {error}", "run the same command again"
             ) from error
-        _sync_log(root)
+        sync_log(root)
         discard(root, [link for name, link in links.items() if name not in live])
         return True
     discard(root, [*new, *links.values()])
@@ -405,111 +404,12 @@ def link_part(root: Path, part: LivePart, name: str) -> Part:
     return Part((folder / name).as_posix(), part.partition, part.size, part.rows)
 
 
-class Appender:
-    """Adds parts to one partition of a table such that no key is ever in it twice, whatever the number of writers.
-
-    Each commit carries a transaction number of the partition, and Delta lets only one of two commits with the same
-    number pass; the other looks again at what is there. The appender's own parts are taken to share no key with each
-    other.
-    """
-
-    def __init__(
-        self,
-        root: Path,
-        partition: dict[str, str],
-        key: str,
-        vectors: tuple[str, ...] = (),
-        *,
-        verify: bool = False,
-    ) -> None:
-        """Take damaged parts out of the partition, so that their rows are made again, and take the snapshot to check.
-
-        Args:
-            root: The table's folder.
-            partition: The partition to add to.
-            key: Column that is unique within the partition.
-            vectors: As in ``write_part``, in case that a part has to be written again.
-            verify: Find damaged parts by their digests; see ``parts.find_damage``.
-
-        Raises:
-            LakeError: The table cannot be read.
-        """
-        self.root, self.partition, self.key, self.vectors = root, partition, key, vectors
-        drop_damaged(root, partition, verify=verify)
-        table = open_table(root)
-        if table is None:
-            raise LakeError(f"there is no table at {root}", REPAIR)
-        self.table = table
-        self.files = live_files(self.table, partition)
-        self._known = {Path(file).name for file in self.files}
-        self._foreign: pa.Array = pa.array([], pa.string())
-
-    def foreign_keys(self) -> pa.Array:
-        """Return the keys that other writers have added since the snapshot."""
-        self.table.update_incremental()
-        new = [file for file in live_files(self.table, self.partition) if Path(file).name not in self._known]
-        for file in new:
-            try:
-                keys = pq.read_table(file, columns=[self.key], partitioning=None)[self.key]
-            except (pa.ArrowException, OSError) as error:
-                raise LakeError(f"cannot read {file}: {error}", REPAIR) from error
-            self._foreign = pa.concat_arrays([self._foreign, *keys.chunks])
-            self._known.add(Path(file).name)
-        return self._foreign
-
-    def without_foreign(self, rows: pa.Table) -> pa.Table:
-        """Return the rows whose keys no other writer has added since the snapshot."""
-        foreign = self.foreign_keys()
-        return rows.filter(pc.invert(pc.is_in(rows[self.key], value_set=foreign))) if len(foreign) else rows
-
-    def append(self, part: Part) -> int:
-        """Commit a part of this partition, less the keys that others have added; return the number of rows added.
-
-        Raises:
-            LakeError: Other writers were faster many times in a row.
-            CommitUnknownError: It is not known whether the commit was recorded.
-        """
-        application = "/".join(self.partition.values())
-        for attempt in range(COMMIT_ATTEMPTS):
-            if len(self.foreign_keys()):
-                written = pq.read_table(self.root / part.path, partitioning=None)
-                fresh = self.without_foreign(written)
-                if fresh.num_rows < written.num_rows:
-                    (self.root / part.path).unlink()
-                    if not fresh.num_rows:
-                        return 0
-                    part = write_part(self.root, fresh, self.partition, self.vectors)
-            number = self.table.transaction_version(application)
-            try:
-                self.table.create_write_transaction(
-                    [part.action()],
-                    "append",
-                    self.table.schema(),
-                    commit_properties=CommitProperties(
-                        max_commit_retries=0,
-                        app_transactions=[Transaction(application, 0 if number is None else number + 1)],
-                    ),
-                )
-            except CommitFailedError:
-                time.sleep(0.01 * min(attempt, 20))
-                continue
-            except (DeltaError, OSError) as error:
-                raise CommitUnknownError(
-                    f"it is not known whether the commit to {self.root} was recorded: {error}",
-                    "run the same command again: what is there already is skipped",
-                ) from error
-            self._known.add(Path(part.path).name)
-            _sync_log(self.root)
-            return part.rows
-        raise LakeError(f"{COMMIT_ATTEMPTS} commits to {self.root} in a row lost against other writers", "run again")
-
-
 def _uri(root: Path) -> str:
     """Return the address of a table: delta-rs guesses whether a plain path is encoded."""
     return root.absolute().as_uri()
 
 
-def _sync_log(root: Path) -> None:
+def sync_log(root: Path) -> None:
     """Sync the newest log entry and its folder: delta-rs leaves that to the operating system."""
     log = root / "_delta_log"
     fsync_file(max(log.glob("*.json")))

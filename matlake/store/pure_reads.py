@@ -86,8 +86,10 @@ def check_predicate(connection: duckdb.DuckDBPyConnection, where: str | None) ->
         QueryError: See the summary.
         duckdb.Error: It is not SQL.
     """
-    if where is not None:
-        query = f"SELECT 1 WHERE ({where}\n)"
+    if where is None:
+        return
+    # by itself and in brackets: neither brackets of its own nor further clauses get past both
+    for query in (f"SELECT 1 WHERE {where}\n", f"SELECT 1 WHERE ({where}\n)"):
         if len(connection.extract_statements(query)) != 1:
             raise QueryError(f"{where!r} is not one SQL predicate")
         _check(connection, query, where)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matlake.store import delta
+from matlake.store.appender import Appender
 from matlake.store.lake import Lake
 from matlake.studies.measurement import Measurement
 
@@ -96,7 +97,7 @@ class Results:
         self._schema = schema
         if delta.open_table(self.root) is None:
             delta.create_table(self.root, schema.arrow.append(pa.field(PARTITION, pa.string())), [PARTITION])
-        self._appender = delta.Appender(self.root, {PARTITION: name}, "key", verify=True)
+        self._appender = Appender(self.root, {PARTITION: name}, "key", verify=True)
         self._found: dict[str, Measurement] = {}
         self._unwritten: list[Measurement] = []
         self._written = time.monotonic()

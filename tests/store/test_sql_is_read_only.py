@@ -132,6 +132,8 @@ def test_the_barrier_ends_with_the_query(place: Path) -> None:
         "formula IN (SELECT content FROM read_text('{beside}'))",
         "EXISTS (SELECT * FROM query('SELECT 1'))",
         "getenv('HOME') <> ''",
+        "nelements = 2) OR (true",
+        "true ORDER BY 1",
         "write_log('x') IS NULL",
         "true); COPY (SELECT 1) TO '{part}'; SELECT (true",
         "EXISTS (WITH x AS (COPY (SELECT 1) TO '{part}') SELECT 1)",

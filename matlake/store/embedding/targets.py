@@ -8,7 +8,7 @@ from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.encoders.layer_ref import LayerRef
 from matlake.encoders.registry import RegisteredEncoder, copy_to_lake
-from matlake.store import delta
+from matlake.store.appender import Appender
 from matlake.store.lake import Lake
 from matlake.store.views import embedding_partition, failure_partition
 
@@ -26,7 +26,7 @@ class Model:
     """
 
     encoder: Encoder
-    failures: delta.Appender
+    failures: Appender
 
     @property
     def kind(self) -> InputKind:
@@ -46,7 +46,7 @@ class Target:
 
     model: Model
     layer: str
-    vectors: delta.Appender
+    vectors: Appender
 
     @property
     def dim(self) -> int:
@@ -80,13 +80,13 @@ def open_targets(lake: Lake, features: Sequence[str], device: str) -> list[Targe
     models = {}
     for name, encoder in encoders.items():
         copy_to_lake(registered[name], lake.encoders)
-        failures = delta.Appender(lake.failures, failure_partition(encoder.card), KEY, verify=lake.verify)
+        failures = Appender(lake.failures, failure_partition(encoder.card), KEY, verify=lake.verify)
         models[name] = Model(encoder, failures)
     return [
         Target(
             models[name],
             layer,
-            delta.Appender(
+            Appender(
                 lake.embeddings, embedding_partition(encoders[name].card, layer), KEY, (VECTOR,), verify=lake.verify
             ),
         )

@@ -76,7 +76,7 @@ def test_a_limit_that_ended_a_search_is_one_of_two() -> None:
     [
         ({"unit": 3}, "HeadCard.unit is int, not str"),
         ({"colour": "blue"}, "unknown fields colour"),
-        ({"evaluation": {"n_train": 3}}, "missing"),
+        ({"evaluation": {"n_train": 3}}, "lacks the fields"),
         ({"training": None}, "HeadCard.training is NoneType, not dict"),
     ],
 )

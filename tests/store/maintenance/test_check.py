@@ -104,7 +104,7 @@ def test_a_damaged_part_of_0_1_0_is_found_where_it_cannot_be_decoded(old: matlak
 
 def test_digests_are_given_in_one_commit_whatever_kills_it(old: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     before = old.query(VECTORS)
-    for name in ("fsync_folder", "_sync_log"):
+    for name in ("fsync_folder", "sync_log"):
         with monkeypatch.context() as patched:
             patched.setattr(delta, name, lambda _: 1 / 0)
             with pytest.raises(ZeroDivisionError):

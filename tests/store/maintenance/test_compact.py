@@ -16,6 +16,7 @@ from damaged_lakes import LOUD, OXIDES, part_of, parts, write_oxides
 import matlake
 from matlake.errors import LakeError
 from matlake.store import delta
+from matlake.store.appender import Appender
 
 ALL = "SELECT dataset, material_id, formula FROM materials ORDER BY ALL"
 VECTORS = "SELECT dataset, material_id, encoder, layer, vector FROM embeddings ORDER BY ALL"
@@ -134,7 +135,7 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
     root = tmp_path / "lake" / "embeddings"
     opened = matlake.open_lake(tmp_path / "lake", create=True)
     partition = {"encoder": "x", "encoder_sha256": "0", "layer": "y"}
-    appender = delta.Appender(root, partition, "content_hash", ("vector",))
+    appender = Appender(root, partition, "content_hash", ("vector",))
     random = np.random.default_rng(0)
     rows, dim = 8192, 256
     for number in range(24):
