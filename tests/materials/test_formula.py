@@ -258,6 +258,7 @@ def test_multiples_of_a_formula_are_one_content(formula: str, factor: int) -> No
 @given(groups)
 def test_formulas_are_written_in_the_order_of_pymatgen(formula: str) -> None:
     composition = parse_formula(formula)
+    assume(max(amount for _, amount in composition.amounts) <= 1_000_000)  # larger ones cannot be read again
     written = Referee(composition.canonical).formula.split()
     short = "".join(re.sub(r"(?<=[A-Za-z])1$", "", part) for part in written)
     assert composition.reduced_formula == (short if has_one_reading(short) else "".join(written))

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -163,7 +164,7 @@ def test_parquet_keeps_its_types_and_infinity_is_no_value(empty: Lake, tmp_path:
         {
             "formula": pa.array(["Si", "Ge", "NaN"]).dictionary_encode(),
             "x": [1.0, -infinity, nan],
-            "half": pa.array([1.5, infinity, 2.5], pa.float16()),
+            "half": pa.array(np.array([1.5, infinity, 2.5], np.float16)),
             "decimal": pa.array([Decimal("1.5"), None, Decimal("2.5")]),
             "flag": [True, None, False],
             "text": ["1.5", "inf", "2.5"],

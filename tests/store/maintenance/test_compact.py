@@ -208,7 +208,7 @@ STAGES = {
         "import matlake.store.delta as d\nclass Dying(d.DeltaTable):\n"
         "    def create_write_transaction(self, *a, **k): die()\nd.DeltaTable = Dying"
     ),
-    "after the commit": "import matlake.store.delta as d\nd._sync_log = lambda root: die()",
+    "after the commit": "import matlake.store.delta as d\nd.sync_log = lambda root: die()",
     "while removing": (
         "import matlake.store.maintenance.leftovers as l\n"
         "real = l.Leftover.remove\ncount = 0\n"
