@@ -24,7 +24,7 @@ from matlake.store.parts import without_warnings
 from matlake.store.quoting import dataset_rows, identifier
 from matlake.store.sql import connect
 from matlake.store.table_files import table_format, write_tables
-from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS, view_names
+from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS, readable_views
 from matlake.text_tables import Column, Line, TextTable
 
 SOURCE_NOTE: Final = "matlake.source"
@@ -129,13 +129,8 @@ class DatasetDetails:
 @reads_what_is_sound
 def list_datasets(lake: LakeFolders) -> list[DatasetSummary]:
     """Return all datasets that can be read, in order of name."""
-    names = lake.dataset_names()
     with connect(lake) as connection:
-        return [
-            _summary(lake, connection, name, view)
-            for name, view in view_names(names).items()
-            if _is_readable(connection, name)
-        ]
+        return [_summary(lake, connection, name, view) for name, view in readable_views(lake, connection).items()]
 
 
 def dataset_table(datasets: list[DatasetSummary]) -> TextTable:
@@ -161,8 +156,8 @@ def show_dataset(lake: LakeFolders, name: str) -> DatasetDetails:
         LakeError: There is no such dataset.
     """
     lake.check_dataset(name)
-    view = view_names(lake.dataset_names())[name]
     with connect(lake) as connection:
+        view = _view(lake, connection, name)
         summary = _summary(lake, connection, name, view)
         kinds = connection.sql(f"SELECT * FROM main.{identifier(view)} LIMIT 0")
         types = {column: str(kind) for column, kind in zip(kinds.columns, kinds.types, strict=True)}
@@ -220,7 +215,7 @@ def export_dataset(lake: LakeFolders, name: str, path: Path, *, structures: bool
     table_format(path)
     lake.check_output(path)
     with connect(lake) as connection:
-        summary = _summary(lake, connection, name, view_names(lake.dataset_names())[name])
+        summary = _summary(lake, connection, name, _view(lake, connection, name))
         if structures and not summary.crystals:
             raise LakeError(
                 f"dataset {name!r} has no crystal structures",
@@ -242,19 +237,18 @@ def read_summary(lake: LakeFolders, name: str) -> DatasetSummary | None:
     if name not in lake.dataset_names():
         return None
     with without_warnings(), suppress(MatlakeError, duckdb.Error), connect(lake) as connection:
-        return _summary(lake, connection, name, view_names(lake.dataset_names())[name])
+        return _summary(lake, connection, name, _view(lake, connection, name))
     return None
 
 
-def _is_readable(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Say whether a dataset has a view: its log and at least one of its parts are sound."""
-    views = connection.execute("SELECT schema_name, view_name FROM duckdb_views()").fetchall()
-    return dataset_rows(name) in {f"{schema}.{identifier(view)}" for schema, view in views}
+def _view(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    view = readable_views(lake, connection).get(name)
+    if view is None:
+        raise LakeError(f"dataset {name!r} cannot be read", REPAIR)
+    return view
 
 
 def _summary(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str, view: str) -> DatasetSummary:
-    if not _is_readable(connection, name):
-        raise LakeError(f"dataset {name!r} cannot be read", REPAIR)
     rows = dataset_rows(name)
     ((materials, failures, crystals),) = connection.execute(
         "SELECT count(*) FILTER (WHERE import_error IS NULL), count(import_error), "

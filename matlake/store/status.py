@@ -12,7 +12,7 @@ from matlake.store.damage import list_damage, reads_what_is_sound
 from matlake.store.lake import Lake
 from matlake.store.parts import without_warnings
 from matlake.store.quoting import dataset_rows, identifier
-from matlake.store.views import MATERIAL_COLUMNS, UNREAD_CELLS, embedding_partition, property_columns, view_names
+from matlake.store.views import MATERIAL_COLUMNS, UNREAD_CELLS, embedding_partition, property_columns, readable_views
 from matlake.text_tables import Column, Line, TextTable
 
 
@@ -94,15 +94,7 @@ def _count(lake: Lake) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list
     lost: list[dict[str, Any]] = []
     kinds = property_columns(lake)
     with lake.connect() as connection:
-        readable = {
-            name
-            for (name,) in connection.execute(
-                "SELECT view_name FROM duckdb_views() WHERE schema_name = 'main'"
-            ).fetchall()
-        }
-        for name, view in view_names(lake.dataset_names()).items():
-            if view not in readable:
-                continue
+        for name, view in readable_views(lake, connection).items():
             rows = f"main.{identifier(view)}"
             relation = connection.sql(f"SELECT * FROM {rows}")
             datasets.append(

@@ -115,6 +115,13 @@ def view_names(datasets: list[str]) -> dict[str, str]:
     return views
 
 
+def readable_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return the view of each dataset that can be read: its log and at least one of its parts are sound."""
+    views = connection.execute("SELECT schema_name, view_name FROM duckdb_views()").fetchall()
+    made = {f"{schema}.{identifier(view)}" for schema, view in views}
+    return view_names([name for name in lake.dataset_names() if dataset_rows(name) in made])
+
+
 def property_columns(lake: LakeFolders) -> PropertyColumns:
     """Return the types that properties have in the datasets and in ``materials``."""
     tables = {name: delta.open_or_warn(lake.dataset(name)) for name in lake.dataset_names()}
