@@ -6,10 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError
 
-from matlake.errors import REPAIR, CommitUnknownError, LakeError
+from matlake.errors import REPAIR, LakeError
 from matlake.store import delta
 
 
@@ -87,28 +85,11 @@ class Appender:
                     if not fresh.num_rows:
                         return 0
                     part = delta.write_part(self.root, fresh, self.partition, self.vectors)
-            number = self.table.transaction_version(application)
-            try:
-                self.table.create_write_transaction(
-                    [part.action()],
-                    "append",
-                    self.table.schema(),
-                    commit_properties=CommitProperties(
-                        max_commit_retries=0,
-                        app_transactions=[Transaction(application, 0 if number is None else number + 1)],
-                    ),
-                )
-            except CommitFailedError:
-                time.sleep(0.01 * min(attempt, 20))
-                continue
-            except (DeltaError, OSError) as error:
-                raise CommitUnknownError(
-                    f"it is not known whether the commit to {self.root} was recorded: {error}",
-                    "run the same command again: what is there already is skipped",
-                ) from error
-            self._known.add(Path(part.path).name)
-            delta.sync_log(self.root)
-            return part.rows
+            hint = "run the same command again: what is there already is skipped"
+            if delta.commit(self.root, self.table, [part], "append", application, hint):
+                self._known.add(Path(part.path).name)
+                return part.rows
+            time.sleep(delta.pause(attempt))
         raise LakeError(
             f"{delta.COMMIT_ATTEMPTS} commits to {self.root} in a row lost against other writers", "run again"
         )

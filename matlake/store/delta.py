@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -332,30 +332,62 @@ def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], n
                 links[part.path.name] = link_part(root, part, part_name(part.digest))
         for folder in {part.path.parent for part in stay}:
             fsync_folder(folder)
-        number = table.transaction_version(MAINTENANCE)
-        try:
-            table.create_write_transaction(
-                [part.action() for part in (*new, *(links[part.path.name] for part in stay))],
-                "overwrite",
-                table.schema(),
-                partition_filters=[(key, "=", value) for key, value in partition.items()] or None,
-                commit_properties=CommitProperties(
-                    max_commit_retries=0,
-                    app_transactions=[Transaction(MAINTENANCE, 0 if number is None else number + 1)],
-                ),
-            )
-        except CommitFailedError:
-            time.sleep(0.01 * min(attempt, 20))
+        parts = [*new, *(links[part.path.name] for part in stay)]
+        if not commit(root, table, parts, "overwrite", MAINTENANCE, "run the same command again", partition):
+            time.sleep(pause(attempt))
             continue
-        except (DeltaError, OSError) as error:
-            raise CommitUnknownError(
-                f"it is not known whether the commit to {root} was recorded: {error}", "run the same command again"
-            ) from error
-        sync_log(root)
         discard(root, [link for name, link in links.items() if name not in live])
         return True
     discard(root, [*new, *links.values()])
     raise LakeError(f"{COMMIT_ATTEMPTS} commits to {root} in a row lost against other writers", "run again")
+
+
+def commit(
+    root: Path,
+    table: DeltaTable,
+    parts: Sequence[Part],
+    mode: Literal["append", "overwrite"],
+    application: str,
+    hint: str,
+    partition: dict[str, str] | None = None,
+) -> bool:
+    """Try one commit under the next transaction number of an application; return False if another writer had it first.
+
+    Args:
+        root: The table's folder.
+        table: The snapshot that the commit follows.
+        parts: They are on disk.
+        mode: Add the parts, or let them replace a partition.
+        application: Of two commits with the same number of one application, Delta lets only one pass.
+        hint: What to do if the outcome is not known.
+        partition: The partition to replace; None or empty for the whole table.
+
+    Raises:
+        CommitUnknownError: It is not known whether the commit was recorded.
+    """
+    number = table.transaction_version(application)
+    try:
+        table.create_write_transaction(
+            [part.action() for part in parts],
+            mode,
+            table.schema(),
+            partition_filters=[(key, "=", value) for key, value in (partition or {}).items()] or None,
+            commit_properties=CommitProperties(
+                max_commit_retries=0,
+                app_transactions=[Transaction(application, 0 if number is None else number + 1)],
+            ),
+        )
+    except CommitFailedError:
+        return False
+    except (DeltaError, OSError) as error:
+        raise CommitUnknownError(f"it is not known whether the commit to {root} was recorded: {error}", hint) from error
+    sync_log(root)
+    return True
+
+
+def pause(attempt: int) -> float:
+    """Return the seconds to wait after another writer was faster so many times."""
+    return 0.01 * min(attempt, 20)
 
 
 def drop_damaged(root: Path, partition: dict[str, str], *, verify: bool = False) -> list[Damage]:
