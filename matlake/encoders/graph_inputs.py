@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Arrays, Batch
-from matlake.encoders.padded import angles, pairs
+from matlake.encoders.padded import angles, pairs, vectors
 from matlake.materials.angular_graphs import AngularGraphs
 from matlake.materials.graphs import Graphs
 from matlake.materials.pair_graphs import PairGraphs
+from matlake.materials.vector_graphs import VectorGraphs
 
 EDGES_A_RUN: Final = {"cpu": 2_000, "cuda": 200_000}
 """On a CPU, activations stay in the cache; on a GPU, a run keeps it busy and fits in a few gigabytes."""
@@ -23,6 +24,7 @@ EDGES_A_RUN: Final = {"cpu": 2_000, "cuda": 200_000}
 _INPUTS: Final[dict[type, Callable[[Any], Arrays]]] = {
     PairGraphs: pairs.pair_inputs,
     AngularGraphs: angles.angular_inputs,
+    VectorGraphs: vectors.vector_inputs,
 }
 
 AXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {"pairs": pairs.AXES, "angles": angles.AXES}
