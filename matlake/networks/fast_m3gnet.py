@@ -71,13 +71,15 @@ def _ends(convolution: Any, width: int) -> tuple[Tensor, Tensor]:
     """
     functions = (convolution.edge_update_func, convolution.node_update_func)
     weights = torch.cat([part[0].weight for function in functions for part in (function.layers, function.gates)])
-    return weights[:, :width], weights[:, width : 2 * width]
+    own, other, _ = torch.split(weights, [width, width, weights.shape[1] - 2 * width], dim=1)
+    return own, other
 
 
 def _gated(function: GatedMLP, ends: Tensor, edges: Tensor) -> Tensor:
     """Return a gated function of what the atoms at the ends contribute to its first layer, and of the edges."""
     values, gates = cast("Any", function.layers), cast("Any", function.gates)
-    weight = torch.cat([values[0].weight, gates[0].weight])[:, -edges.shape[1] :]
+    weights = torch.cat([values[0].weight, gates[0].weight])
+    _, weight = torch.split(weights, [weights.shape[1] - edges.shape[1], edges.shape[1]], dim=1)
     bias = torch.cat([values[0].bias, gates[0].bias])
     value, gate = functional.silu(ends + functional.linear(edges, weight, bias)).chunk(2, dim=1)
     return cast("Tensor", values[2:](value) * gates[2:](gate))
