@@ -43,7 +43,7 @@ class FastTensorNet(nn.Module):
         self.frequency = math.pi / network.cutoff
         self.embedding = _FastEmbedding(network.tensor_embedding)
         self.layers = nn.ModuleList(_FastInteraction(layer) for layer in network.layers)
-        self.out_norm, self.linear, self.final_layer = network.out_norm, network.linear, network.final_layer
+        self.out_norm, self.linear, self.energy = network.out_norm, network.linear, network.final_layer["gated"]
         self.std = float(network.std)
         self.references = nn.Parameter(network.references[:, None].clone())
         self.sums = nn.Parameter(_sums())
@@ -70,7 +70,7 @@ class FastTensorNet(nn.Module):
             x = layer(x, radial, fade, neighbours, length_index, (counts, vector_turns, tensor_turns))
             found.append(self._invariants(x)[0])
         squares = self._invariants(x)[1].flatten(1)
-        energies = self.final_layer(self.linear(self.out_norm(squares))) * self.std
+        energies = self.energy(self.linear(self.out_norm(squares))) * self.std
         energies = energies + functional.embedding(numbers, self.references)
         return (*pooled_layers(pool, found), pool @ energies)
 

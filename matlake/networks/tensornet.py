@@ -1,7 +1,7 @@
 """TensorNet: a 3 by 3 matrix for each atom and channel, updated by messages and by products of matrices.
 
 Source: Simeon and De Fabritiis, NeurIPS 2023, arXiv 2306.06482; equations are numbered as there. Parameter names are
-those of matgl, whose variant has a basis of its own (``smooth_bessel``), squared norms where the paper says so, and a
+those of matgl, whose variant has a basis of its own (``SmoothBessel``), squared norms where the paper says so, and a
 gated network for the energy of an atom. Every matrix is the sum of a multiple of the identity, an antisymmetric and a
 traceless symmetric part. This module computes with whole matrices, as the paper writes them, on all atoms and edges.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matlake.networks.smooth_bessel import SmoothBessel
+from matlake.networks.m3gnet import GatedMLP, SmoothBessel
 from matlake.networks.statistics import layers_of_atoms
 from matlake.networks.vector_batches import VectorBatch
 
@@ -46,7 +46,7 @@ class TensorNet(nn.Module):
         self.layers = nn.ModuleList(_Interaction(units, num_radial) for _ in range(num_blocks))
         self.out_norm = nn.LayerNorm(PARTS * units)
         self.linear = nn.Linear(PARTS * units, units)
-        self.final_layer = _Energy(units)
+        self.final_layer = nn.ModuleDict({"gated": GatedMLP((units, units, units, units, 1), activate_last=False)})
         self.register_buffer("references", torch.zeros(species))
         self.register_buffer("std", torch.ones(()))
 
@@ -60,7 +60,7 @@ class TensorNet(nn.Module):
             x = layer(x, batch, radial, fade)
             found.append(invariants(x))
         squares = torch.cat([square(part) for part in decompose(x)], dim=-1)
-        energies = self.final_layer(self.linear(self.out_norm(squares))) * self.std
+        energies = self.final_layer["gated"](self.linear(self.out_norm(squares))) * self.std
         energies = energies + self.references[batch.numbers][:, None]
         return {**layers_of_atoms(batch, found), "prediction": batch.pool(energies)}
 
@@ -161,22 +161,3 @@ def _weighted(weights: Tensor, parts: Sequence[Tensor]) -> Tensor:
     """Return the sum of parts [n, units, 3, 3], each times its column of weights [n, units · 3]."""
     columns = weights.view(len(weights), -1, PARTS)[..., None, None].unbind(2)
     return columns[0] * parts[0] + columns[1] * parts[1] + columns[2] * parts[2]
-
-
-class _Energy(nn.Module):
-    """The energy of an atom: one network times a gate."""
-
-    def __init__(self, units: int) -> None:
-        super().__init__()
-        self.gated = nn.ModuleDict({"layers": _dense(units), "gates": _dense(units)})
-
-    def forward(self, x: Tensor) -> Tensor:
-        energy: Tensor = self.gated["layers"](x) * torch.sigmoid(self.gated["gates"](x))
-        return energy
-
-
-def _dense(units: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for _ in range(PARTS):
-        layers += [nn.Linear(units, units), nn.SiLU()]
-    return nn.Sequential(*layers, nn.Linear(units, 1))

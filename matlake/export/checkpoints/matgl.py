@@ -5,13 +5,17 @@ from pathlib import Path
 from typing import Final
 
 from matlake.errors import EncoderError
+from matlake.export.checkpoints import m3gnet, tensornet
 from matlake.export.checkpoints.loaded import Stated, Trained
 from matlake.export.checkpoints.matgl_folder import MatglFolder, read_folder
 
 MATGL: Final = "matgl"
 """What stands for the architecture where the folder names it."""
 
-_BUILDERS: Final[Mapping[str, Callable[[MatglFolder], Trained]]] = {}
+_BUILDERS: Final[Mapping[str, Callable[[MatglFolder], Trained]]] = {
+    "M3GNet": m3gnet.load,
+    "TensorNet": tensornet.load,
+}
 """By the class of the network."""
 
 
