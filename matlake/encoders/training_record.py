@@ -85,7 +85,7 @@ class TableAccount:
 
 @dataclass(frozen=True)
 class TrainingScope:
-    """What an encoder may have been trained on, as a rule: for published weights whose list of materials is not at hand.
+    """What an encoder may have been trained on, as a rule, where the list of its materials is not at hand.
 
     Every material of the database up to the date counts as trained on, with a label of each property.
 
