@@ -93,7 +93,7 @@ class TrainingScope:
         database: Title of the database.
         properties: What was learned, named as columns are, such as ``energy_eV_per_atom``.
         until: Day, month or year up to which the database was read, in ISO 8601 (``2022-09``); None if unknown.
-        selection: Which part of the database, for people, such as ``relaxation trajectories (MPtrj)``; ``""`` for all.
+        selection: Which part of the database, for people, such as ``MPtrj: relaxations``; ``""`` for all.
 
     Raises:
         ValueError: ``until`` is not such a date.
@@ -120,6 +120,12 @@ class TrainingScope:
                 return date(int(year), int(month), monthrange(int(year), int(month))[1])
             case _:
                 return date.fromisoformat(self.until)
+
+    @property
+    def text(self) -> str:
+        """The rule for people: ``Materials Project up to 2022-09 (relaxation trajectories)``."""
+        until = f" up to {self.until}" if self.until else ", up to an unknown date"
+        return f"{self.database}{until}" + (f" ({self.selection})" if self.selection else "")
 
     @classmethod
     def read_entries(cls, entries: Mapping[str, Any]) -> Self:

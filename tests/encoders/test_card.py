@@ -72,7 +72,7 @@ def test_entries_that_this_version_does_not_know_are_kept(tmp_path: Path) -> Non
     assert read_card(tmp_path) == card
 
 
-SCOPE = TrainingScope("Materials Project", ("energy_eV_per_atom", "forces_eV_per_A"), "2022-09", "relaxations (MPtrj)")
+SCOPE = TrainingScope("Materials Project", ("energy_eV_per_atom", "forces_eV_per_A"), "2022-09", "MPtrj: relaxations")
 
 
 def test_a_scope_of_training_is_written_and_read(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_scope_of_training_is_written_and_read(tmp_path: Path) -> None:
             "database": "Materials Project",
             "properties": ["energy_eV_per_atom", "forces_eV_per_A"],
             "until": "2022-09",
-            "selection": "relaxations (MPtrj)",
+            "selection": "MPtrj: relaxations",
         }
     }
     assert read_card(tmp_path) == card
