@@ -16,6 +16,10 @@ from matlake.materials.graph_recipe import GraphRecipe
 
 CARD_FILE: Final = "card.json"
 MODEL_FILE: Final = "encoder.onnx"
+LICENCE_FILE: Final = "LICENSE"
+CITATION_FILE: Final = "CITATION.bib"
+"""Beside the weights of others: the text of their licence goes wherever they go."""
+
 FORMAT_VERSION: Final = 2
 """1 had no digest."""
 
