@@ -141,6 +141,15 @@ class EncoderCard:
         return self.architecture in DESCRIPTORS
 
     @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Properties that it was trained on; empty for a descriptor, and where the card does not say."""
+        if self.training.columns is not None:
+            return self.training.columns.target_columns
+        if self.training.scope is not None:
+            return self.training.scope.properties
+        return tuple(name.strip() for name in self.target.name.split(",")) if self.target is not None else ()
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What to know of a card of an older format."""
         if self.format_version >= FORMAT_VERSION:

@@ -10,7 +10,7 @@ from matlake.documents import DIGEST, opened, read_json
 from matlake.encoders.card import CARD_FILE, MODEL_FILE, read_card
 from matlake.encoders.registry import copy_files, find_encoder
 from matlake.errors import EncoderError, LakeError
-from matlake.files import fsync_folder, sha256_of, write_whole
+from matlake.files import fsync_folder, sha256_of
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
 from matlake.store.damage import tables

@@ -90,9 +90,8 @@ def expose(
     Returns:
         The numbers, and bool [m]: rows whose composition was, or may have been, trained on.
     """
-    trained_on = _properties(card)
-    same = label_kind(target) in set(map(label_kind, trained_on))
-    if card.is_descriptor and not trained_on:
+    same = label_kind(target) in set(map(label_kind, card.trained_on))
+    if card.is_descriptor and not card.trained_on:
         how, met = NOTHING, np.zeros(len(compositions), dtype=bool)
     elif contents is not None:
         how, met = FROM_TABLE, np.array([one in contents.compositions for one in compositions], dtype=bool)
@@ -102,7 +101,7 @@ def expose(
     return (
         Exposure(
             encoder=card.name,
-            trained_on=trained_on,
+            trained_on=card.trained_on,
             same_property=same,
             how=how,
             tested=len(compositions),
@@ -135,14 +134,6 @@ def check_disjoint(contents: Mapping[str, Sequence[str]], train: NDArray[np.intp
                 f"{shared[0]} ({kind} {every[shared[0]]})",
                 "test on rows whose compositions are not trained on",
             )
-
-
-def _properties(card: EncoderCard) -> tuple[str, ...]:
-    if card.training.columns is not None:
-        return card.training.columns.target_columns
-    if card.training.scope is not None:
-        return card.training.scope.properties
-    return tuple(name.strip() for name in card.target.name.split(",")) if card.target is not None else ()
 
 
 def _by_card(card: EncoderCard, compositions: Sequence[str]) -> tuple[str, NDArray[np.bool_]]:
