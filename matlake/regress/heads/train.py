@@ -115,7 +115,8 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     rows = held_out.train
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
     bounds = find_bounds(request.target, y, request.minimum, request.maximum)
-    choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget, bounds=bounds)
+    blocks = tuple(feature.dim for feature in features)
+    choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget, bounds=bounds, blocks=blocks)
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
     fit = partial(fit_model, model, best.parameters, seed=seed, bounds=bounds)
