@@ -41,7 +41,7 @@ class TrainRequest:
 
     Attributes:
         target: Numeric property column.
-        features: ``NAME`` or ``NAME@LAYER``, each embedded in the lake.
+        features: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``, each layer embedded in the lake.
         model: A model of ``models.MODELS``, such as ``fine-tune:ENCODER`` (see ``resolve_model``), or ``auto``.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
