@@ -42,7 +42,7 @@ class TrainRequest:
 
     Attributes:
         target: Numeric property column.
-        features: ``NAME`` or ``NAME@LAYER``, each embedded in the lake.
+        features: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``, each layer embedded in the lake.
         model: A model of ``models.MODELS``, such as ``fine-tune:ENCODER`` (see ``resolve_model``), or ``auto``.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
@@ -117,7 +117,8 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     rows = held_out.train
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
     bounds = find_bounds(request.target, y, request.minimum, request.maximum)
-    choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget, bounds=bounds)
+    blocks = tuple(feature.dim for feature in features)
+    choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget, bounds=bounds, blocks=blocks)
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
     fit = partial(fit_model, model, best.parameters, seed=seed, bounds=bounds)
