@@ -35,8 +35,21 @@ ALLOWED_OPERATORS: Final = {
 
 GRAPH_OPERATORS: Final = frozenset(
     {"Abs", "Add", "Cast", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "Less", "Log", "MatMul", "Mul", "Neg"}
-    | {"Pow", "Reciprocal", "Relu", "Reshape", "Sigmoid", "Sin", "Split", "Sqrt", "Squeeze", "Sub"}
-    | {"Transpose", "Unsqueeze"}
+    | {
+        "Pow",
+        "Reciprocal",
+        "ReduceMax",
+        "ReduceSum",
+        "Relu",
+        "Reshape",
+        "Sigmoid",
+        "Sin",
+        "Split",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+    }
+    | {"Tanh", "Transpose", "Unsqueeze"}
 )
 """Operators that a graph encoder may contain. No scatter: ONNX Runtime's are slow, or lose updates with two threads. No
 inverse trigonometry: its CUDA provider has none. Each of these runs on both devices."""

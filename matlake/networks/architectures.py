@@ -98,7 +98,7 @@ _BATCHES: Final = {
     "angles": "batches:angular_batch",
     "triplets": "triplet_batches:triplet_batch",
 }
-_BLOCKS: Final = ("convs", "interactions", "interaction_blocks", "graph_layers")
+_BLOCKS: Final = ("convs", "interactions", "interaction_blocks", "graph_layers", "blocks")
 _CRYSTAL_SHARES: Final = (0.84, 0.08, 0.08)
 
 ARCHITECTURES: Final = {
@@ -190,6 +190,17 @@ ARCHITECTURES: Final = {
             kind="triplets",
             fast_code="fast_m3gnet:FastM3GNet",
             unfold_code="fast_m3gnet:unfold_m3gnet",
+        ),
+        Architecture(
+            name="megnet",
+            network_code="megnet:MEGNet",
+            config=TrainingConfig(epochs=90, batch_size=64, learning_rate=1e-3, weight_decay=0.01, averaging=0.999),
+            shares=_CRYSTAL_SHARES,
+            citation=("C. Chen et al., Chem. Mater. 31, 3564 (2019), doi:10.1021/acs.chemmater.9b01294 (MEGNet)",),
+            sizes={"width": 32, "hidden_width": 64, "convolution_width": 64, "num_blocks": 3, "cutoff": 4.0},
+            kind="pairs",
+            fast_code="fast_megnet:FastMEGNet",
+            unfold_code="fast_megnet:unfold_megnet",
         ),
     )
 }

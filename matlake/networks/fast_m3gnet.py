@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matlake.networks.m3gnet import GatedMLP, M3GNet, envelope
+from matlake.networks.m3gnet import M3GNet, envelope
 from matlake.networks.statistics import pooled_layers
 
 
@@ -106,7 +106,7 @@ class _Gated(nn.Module):
 def unfold_m3gnet(network: Any, weights: Mapping[str, Tensor]) -> None:
     """Give an M3GNet the weights of its exported file."""
     kept = {**dict(network.named_parameters()), "references": network.references}
-    for number, layer in enumerate(network.graph_layers):
+    for number in range(len(network.graph_layers)):
         part = f"firsts.{number}"
         own, other = (weights[f"{part}.{name}"].T for name in ("own", "other"))
         ends = iter(torch.cat([own, other], dim=1).chunk(4))  # values and gates of edges, of messages

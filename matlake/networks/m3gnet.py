@@ -6,6 +6,7 @@ dicts load. The sum over triplets is a sum over pairs of distinct bonds with the
 """
 
 import math
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -171,7 +172,7 @@ class GatedMLP(nn.Module):
         super().__init__()
         self.layers, self.gates = nn.Sequential(), nn.Sequential()
         last = len(widths) - 2
-        for k, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for k, (inputs, outputs) in enumerate(pairwise(widths)):
             self.layers.append(nn.Linear(inputs, outputs, bias=bias))
             self.gates.append(nn.Linear(inputs, outputs, bias=bias))
             if k < last or activate_last:

@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Final
 
 from matlake.errors import EncoderError
-from matlake.export.checkpoints import m3gnet
+from matlake.export.checkpoints import m3gnet, megnet
 from matlake.export.checkpoints.loaded import Stated, Trained
 from matlake.export.checkpoints.matgl_folder import MatglFolder, read_folder
 
 MATGL: Final = "matgl"
 """What stands for the architecture where the folder names it."""
 
-_BUILDERS: Final[Mapping[str, Callable[[MatglFolder], Trained]]] = {"M3GNet": m3gnet.load}
+_BUILDERS: Final[Mapping[str, Callable[[MatglFolder], Trained]]] = {
+    "M3GNet": m3gnet.load,
+    "MEGNet": megnet.load,
+}
 """By the class of the network."""
 
 
