@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.feature_choice import FeatureChoice, FeatureErrors
-from matlake.regress.regressors.kernels import two_widths
+from matlake.regress.regressors.kernels import rational_quadratic
 from matlake.regress.regressors.scaling import fit_scaler
 from matlake.regress.splits import HeldOut, grouped_folds, subsample
 
@@ -199,9 +199,9 @@ class _Measured:
 
     def _errors(self, one: _Set, gamma: float, ridge: float) -> tuple[float, float]:
         """Return the errors of kernel ridge regression on both kinds of folds."""
-        exponents = np.array([self._distances[place] * np.float32(-gamma) for place in one])
-        together = two_widths(exponents.mean(axis=0))
-        alone = two_widths(exponents).mean(axis=0)
+        squares = np.array([self._distances[place] * np.float32(gamma) for place in one])
+        together = rational_quadratic(squares.mean(axis=0))
+        alone = rational_quadratic(squares).mean(axis=0)
         gram = ((alone + together) / 2.0).astype(np.float64)
         gram += 1.0  # a constant
         gram.flat[:: len(gram) + 1] += ridge
