@@ -170,6 +170,8 @@ class EncoderCard:
         """Return the entries of ``card.json``."""
         entries = asdict(self)
         parameters = {name: value for name, value in entries["input_parameters"].items() if value is not None}
+        if self.input_parameters.graph is not None:
+            parameters["graph"] = self.input_parameters.graph.to_card()
         target = entries["target"] or {}
         return {**entries, "input_parameters": parameters, "target": target, "training": self.training.document()}
 

@@ -18,7 +18,7 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import search
 from matlake.materials.pair_graphs import kernel_arrays, room
-from matlake.materials.ragged import ranges
+from matlake.materials.ragged import ranges, widest_rows
 
 _Y00 = np.sqrt(1 / (4 * np.pi))
 
@@ -77,6 +77,11 @@ class AngularGraphs:
     def edges(self) -> NDArray[np.int64]:
         """Messages of each crystal, int64 [b]."""
         return np.diff(self.out_offsets[self.atom_offsets])
+
+    @property
+    def widest(self) -> NDArray[np.int64]:
+        """Most incoming messages of an atom of each crystal, int64 [b]."""
+        return widest_rows(self.in_offsets, self.atom_offsets)
 
     def take(self, rows: NDArray[np.integer]) -> Self:
         """Return the graphs of some of the crystals, in the order given."""
