@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Arrays, Batch
-from matlake.encoders.padded import angles, pairs
+from matlake.encoders.padded import angles, bonds, pairs
 from matlake.materials.angular_graphs import AngularGraphs
+from matlake.materials.bond_graphs import BondGraphs
 from matlake.materials.graphs import Graphs
 from matlake.materials.pair_graphs import PairGraphs
 
@@ -23,11 +24,16 @@ EDGES_A_RUN: Final = {"cpu": 2_000, "cuda": 200_000}
 _INPUTS: Final[dict[type, Callable[[Any], Arrays]]] = {
     PairGraphs: pairs.pair_inputs,
     AngularGraphs: angles.angular_inputs,
+    BondGraphs: bonds.bond_inputs,
 }
 
-AXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {"pairs": pairs.AXES, "angles": angles.AXES}
+AXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "pairs": pairs.AXES,
+    "angles": angles.AXES,
+    "bonds": bonds.AXES,
+}
 """Kind of graph -> input -> names of its axes, of which those of one name have one size. ``degrees*places`` is a
-multiple; the factor is a field of the recipe."""
+multiple; the factor is a field of the recipe. A number is a size that never varies."""
 
 
 def collate(graphs: Graphs, edges_a_run: int) -> list[Batch]:

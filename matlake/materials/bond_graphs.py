@@ -17,7 +17,7 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import search
 from matlake.materials.pair_graphs import kernel_arrays, room
-from matlake.materials.ragged import offsets_of, ranges
+from matlake.materials.ragged import offsets_of, ranges, widest_rows
 
 SHRINK: Final = 1 - 1e-6
 """CHGNet multiplies cosines by this, so that no angle is exactly 0 or π, where the arccosine has no derivative."""
@@ -81,6 +81,11 @@ class BondGraphs:
         messages = np.diff(self.edge_offsets[self.atom_offsets])
         angles = np.diff(self.angle_offsets[self.end_offsets])
         return messages + angles
+
+    @property
+    def widest(self) -> NDArray[np.int64]:
+        """Most messages into an atom of each crystal, int64 [b]."""
+        return widest_rows(self.edge_offsets, self.atom_offsets)
 
     def take(self, rows: NDArray[np.integer]) -> Self:
         """Return the graphs of some of the crystals, in the order given."""

@@ -139,7 +139,7 @@ def fading(x: torch.Tensor, exponent: int) -> torch.Tensor:
 
     Written as (1 - x)³ Σ (k + 1)(k + 2)/2 xᵏ, k < p, whose terms do not cancel.
     """
-    total = torch.zeros_like(x)
+    total: torch.Tensor | float = 0.0
     for k in reversed(range(exponent)):
         total = total * x + (k + 1) * (k + 2) / 2
     rest = torch.relu(1 - x)
