@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import nn
 
-from matlake.encoders.card import Layer
+from matlake.encoders.card import PREDICTION, Layer
 from matlake.encoders.composition_encoder import FRACTIONS
 from matlake.encoders.graph_inputs import AXES, graph_inputs
 from matlake.errors import EncoderError
@@ -55,7 +55,7 @@ def elemnet_model(network: ElemNet) -> tuple[onnx.ModelProto, tuple[Layer, ...]]
     example = {FRACTIONS: torch.full((2, N_ELEMENTS), 1 / N_ELEMENTS)}
     shapes = ({0: torch.export.Dim("batch")},)
     hidden = (Layer(str(i), f"hidden_{i}", width) for i, width in enumerate(HIDDEN_WIDTHS, start=1))
-    layers = (*hidden, Layer("prediction", "prediction", network.output.out_features))
+    layers = (*hidden, Layer(PREDICTION, PREDICTION, network.output.out_features))
     return _export(network, example, layers, shapes, ALLOWED_OPERATORS["float32"]), layers
 
 
