@@ -73,7 +73,7 @@ def graph_model(
     network = network.eval()
     graphs = recipe.build(sample_crystals())
     with torch.no_grad():
-        outputs = network(architecture.batch(graphs))
+        outputs = network(architecture.batch(recipe.build(sample_crystals(), resolution=0.0)))
     layers = tuple(Layer(name, f"layer_{name}", tensor.shape[1]) for name, tensor in outputs.items())
     arrays = graph_inputs(graphs)
     example = {name: torch.from_numpy(arrays[name]) for name in architecture.inputs}
@@ -89,7 +89,9 @@ def _dynamic_shapes(inputs: tuple[str, ...], recipe: GraphRecipe) -> tuple[dict[
 
     def dim(axis: str) -> Any:
         factor, _, name = axis.rpartition("*")
-        return max(1, getattr(recipe, factor)) * dims[name] if factor else dims[name]
+        if not factor:
+            return dims[name]
+        return (int(factor) if factor.isdigit() else max(1, getattr(recipe, factor))) * dims[name]
 
     return tuple(
         {place: dim(axis) for place, axis in enumerate(axes[name]) if not axis.isdigit()} for name in inputs

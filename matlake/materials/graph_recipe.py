@@ -109,8 +109,29 @@ def _build_bonds(recipe: GraphRecipe, crystals: CrystalColumns, resolution: floa
     )
 
 
+def _build_triplets(recipe: GraphRecipe, crystals: CrystalColumns, resolution: float) -> Graphs:
+    from matlake.materials.triplet_graphs import build_triplet_graphs
+
+    return build_triplet_graphs(
+        crystals,
+        recipe.cutoff_A,
+        recipe.bond_cutoff_A,
+        degrees=recipe.degrees,
+        resolution=resolution,
+        rounds=recipe.blocks,
+    )
+
+
+def _build_vectors(recipe: GraphRecipe, crystals: CrystalColumns, resolution: float) -> Graphs:
+    from matlake.materials.vector_graphs import build_vector_graphs
+
+    return build_vector_graphs(crystals, recipe.cutoff_A, resolution=resolution)
+
+
 _BUILDERS: Final[dict[str, Callable[[GraphRecipe, CrystalColumns, float], Graphs]]] = {
     "pairs": _build_pairs,
     "angles": _build_angles,
     "bonds": _build_bonds,
+    "triplets": _build_triplets,
+    "vectors": _build_vectors,
 }
