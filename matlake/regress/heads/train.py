@@ -26,6 +26,7 @@ from matlake.regress.regressors import AUTO, MODELS, Fit, Model, Parameters, fit
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut, parse_split
+from matlake.regress.splits.training_dates import describe_training_dates
 from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds, find_bounds
 from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS, residuals_of
 from matlake.regress.uncertainty.fit_reference import choose_reference
@@ -41,7 +42,7 @@ class TrainRequest:
 
     Attributes:
         target: Numeric property column.
-        features: ``NAME`` or ``NAME@LAYER``, each embedded in the lake.
+        features: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``, each layer embedded in the lake.
         model: A model of ``models.MODELS``, such as ``fine-tune:ENCODER`` (see ``resolve_model``), or ``auto``.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
@@ -111,11 +112,13 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         columns=split.columns,
         crystals=split.needs_crystals,
     )
-    held_out = split.hold_out(matrix, seed)
+    cards = [lake.find_encoder(name).card for name in dict.fromkeys(feature.encoder for feature in features)]
+    held_out = describe_training_dates(split.hold_out(matrix, seed), split, matrix, cards)
     rows = held_out.train
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
     bounds = find_bounds(request.target, y, request.minimum, request.maximum)
-    choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget, bounds=bounds)
+    blocks = tuple(feature.dim for feature in features)
+    choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget, bounds=bounds, blocks=blocks)
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
     fit = partial(fit_model, model, best.parameters, seed=seed, bounds=bounds)

@@ -83,11 +83,16 @@ def linear(z: Var, slopes: NDArray[Any], intercept: float) -> Var:
 
 
 def kernel_machine(z: Var, machine: KernelExpansion) -> Var:
-    """Return Σᵢ wᵢ·exp(-gamma·|z - pᵢ|²) + z·v + b."""
+    """Return Σᵢ wᵢ·k(z, pᵢ) + z·v + b for an RBF kernel k, or the mean of such kernels over blocks of features."""
     if not len(machine.points):
         return linear(z, machine.slopes, machine.intercept)
-    kernel = op.exp(op.mul(_squared_distances(z, machine.points), op.const(-machine.gamma)))
-    together = op.add(op.matmul(kernel, _column(machine.weights)), op.matmul(z, _column(machine.slopes)))
+    gamma, blocks = machine.kernel.gamma, machine.kernel.blocks
+    assert gamma is not None  # noqa: S101 - there are points
+    if blocks:
+        values, weights = _block_kernels(z, machine), machine.weights / len(blocks)
+    else:
+        values, weights = op.exp(op.mul(_squared_distances(z, machine.points), op.const(-gamma))), machine.weights
+    together = op.add(op.matmul(values, _column(weights)), op.matmul(z, _column(machine.slopes)))
     return op.add(together, op.const([machine.intercept]))
 
 
@@ -137,10 +142,33 @@ def _column(values: NDArray[Any]) -> Var:
     return op.const(np.reshape(values, (-1, 1)), np.float64)
 
 
+def _block_kernels(z: Var, machine: KernelExpansion) -> Var:
+    """Return the sum over blocks of the RBF kernels [n, m] of rows and m points.
+
+    The points are kept whole and cut in the graph: members of an ensemble share them, in blocks or not.
+    """
+    points = op.const(machine.points.T)
+    values = []
+    for columns, kernel in machine.kernel.parts():
+        own = _cut(z, columns, axis=1)
+        squared = _distances_to(own, _cut(points, columns, axis=0), machine.points[:, columns])
+        values.append(op.exp(op.mul(squared, op.const(-(kernel.gamma or 0.0)))))
+    return op.sum(values)
+
+
+def _cut(values: Var, places: slice, axis: int) -> Var:
+    return op.slice(values, op.const([places.start]), op.const([places.stop]), op.const([axis]))
+
+
 def _squared_distances(z: Var, points: NDArray[np.float32]) -> Var:
     """Return squared distances [n, m] of rows to m points, which are kept as float32."""
+    return _distances_to(z, op.const(points.T), points)
+
+
+def _distances_to(z: Var, columns: Var, points: NDArray[np.float32]) -> Var:
+    """Return squared distances [n, m] of rows to points float32 [m, d], which ``columns`` holds transposed."""
     norms = np.sum(points.astype(np.float64) ** 2, axis=1)
-    products = op.matmul(z, op.cast(op.const(points.T), to=np.float64))
+    products = op.matmul(z, op.cast(columns, to=np.float64))
     own_norms = op.reduce_sum(op.mul(z, z), op.const([1]), keepdims=True)
     squared = op.sub(op.add(own_norms, op.const(norms[None])), op.mul(products, op.const(2.0)))
     return op.max([squared, op.const(0.0)])
