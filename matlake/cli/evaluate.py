@@ -87,7 +87,8 @@ def evaluate_command() -> None:
     "--features",
     type=feature_sets,
     required=True,
-    help="Embedded encoders or layers, comma-separated and then side by side; separate several sets by ';'.",
+    help="Embedded encoders or layers (NAME@1+2, NAME@all: several), comma-separated and then side by side; separate "
+    "several sets by ';'.",
 )
 @option("--models", type=names, help="Regressors.  [default: those of the decoupled-transfer study]")
 @option(

@@ -62,7 +62,8 @@ def import_command(
     required=True,
     type=names,
     metavar="NAME[@LAYER][,…]",
-    help="Embed with these encoders or layers; `matlake encoders list` shows them.",
+    help="Embed with these encoders or layers (NAME@1+2: several; NAME@all: all hidden ones); `matlake encoders list` "
+    "shows them.",
 )
 @row_options
 @device_option

@@ -18,7 +18,11 @@ _rows = section("Rows")
 @_searched("--formula", help="A chemical formula.")
 @_searched("--structure", type=ANY_PATH, help="A file of one crystal (CIF, POSCAR, …).")
 @option(
-    "--encoder", "feature", required=True, metavar="NAME[@LAYER]", help="Compare embeddings of this encoder or layer."
+    "--encoder",
+    "feature",
+    required=True,
+    metavar="NAME[@LAYER]",
+    help="Compare embeddings of this encoder or layer. NAME@1+2 and NAME@all compare several layers of equal weight.",
 )
 @option("-k", "--neighbours", "k", type=AT_LEAST_ONE, default=10, help="Return this many neighbours.")
 @_rows("--dataset", help="Search only this dataset.  [default: all]")

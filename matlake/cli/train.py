@@ -20,8 +20,8 @@ _model = section("Model")
     required=True,
     type=names,
     metavar="NAME[@LAYER][,…]",
-    help="Concatenate the embeddings of these encoders or layers. Embed them first, except for the descriptors "
-    "fractions and magpie.",
+    help="Learn from the embeddings of these encoders or layers, side by side (NAME@1+2: several layers; NAME@all: all "
+    "hidden ones). Embed them first, except for the descriptors fractions and magpie.",
 )
 @row_options
 @_model(

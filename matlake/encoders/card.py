@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from matlake.documents import EditedError, opened, read_json, sealed_json
 from matlake.encoders.layer_ref import LayerRef
@@ -16,6 +16,10 @@ from matlake.materials.graph_recipe import GraphRecipe
 
 CARD_FILE: Final = "card.json"
 MODEL_FILE: Final = "encoder.onnx"
+LICENCE_FILE: Final = "LICENSE"
+CITATION_FILE: Final = "CITATION.bib"
+"""Beside the weights of others: the text of their licence goes wherever they go."""
+
 FORMAT_VERSION: Final = 2
 """1 had no digest."""
 
@@ -24,6 +28,16 @@ DESCRIPTORS: Final = frozenset({"fractions", "magpie"})
 
 They are so cheap that a head may name them as features without their being embedded before.
 """
+
+PREDICTION: Final = "prediction"
+"""The layer that predicts the property which an encoder was trained on."""
+
+ALL_LAYERS: Final = "all"
+"""What ``NAME@all`` writes for the layers of ``EncoderCard.hidden_layers``."""
+
+JOINED_BY: Final = "+"
+
+_DEVIATIONS: Final = "_std"  # ends the names of layers that hold standard deviations over atoms
 
 NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9+._-]{0,99}")
 
@@ -137,25 +151,67 @@ class EncoderCard:
         return self.architecture in DESCRIPTORS
 
     @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Properties that it was trained on; empty for a descriptor, and where the card does not say."""
+        if self.training.columns is not None:
+            return self.training.columns.target_columns
+        if self.training.scope is not None:
+            return self.training.scope.properties
+        return tuple(name.strip() for name in self.target.name.split(",")) if self.target is not None else ()
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What to know of a card of an older format."""
         if self.format_version >= FORMAT_VERSION:
             return ()
         return (f"the card has format {self.format_version}, without a digest: an edit of it would go unnoticed",)
 
+    @property
+    def hidden_layers(self) -> tuple[Layer, ...]:
+        """What ``NAME@all`` means: all layers but the prediction and the standard deviations over atoms."""
+        return tuple(
+            layer for layer in self.layers if layer.name != PREDICTION and not layer.name.endswith(_DEVIATIONS)
+        )
+
     def layer(self, name: str | None) -> Layer:
         """Return the layer of that name, or the default layer for None.
 
         Raises:
-            EncoderError: There is no such layer.
+            EncoderError: There is no such layer, or the name means several.
         """
         wanted = name or self.default_layer
         for layer in self.layers:
             if layer.name == wanted:
                 return layer
+        choices = f"layers: {', '.join(layer.name for layer in self.layers)}"
+        if wanted == ALL_LAYERS or JOINED_BY in wanted:
+            raise EncoderError(f"{self.name}@{wanted} means several layers, and this takes one", choices)
+        raise EncoderError(f"encoder {self.name} has no layer {wanted!r}", choices)
+
+    def named_layers(self, names: str | None) -> tuple[Layer, ...]:
+        """Return the layers that stand behind the ``@``.
+
+        Args:
+            names: Name of a layer; ``0+2+3`` for several, in that order; ``all`` for ``hidden_layers``; None for the
+                default layer.
+
+        Raises:
+            EncoderError: There is no such layer, or one is named twice.
+        """
+        if names is None or any(layer.name == names for layer in self.layers):
+            return (self.layer(names),)
+        if names == ALL_LAYERS:
+            if not self.hidden_layers:
+                raise EncoderError(f"encoder {self.name} has no layer but its prediction", "name it: @prediction")
+            return self.hidden_layers
+        found = tuple(self.layer(name) if name else self._no_name(names) for name in names.split(JOINED_BY))
+        if len(set(found)) < len(found):
+            raise EncoderError(f"{self.name}@{names} names a layer twice", "name each once")
+        return found
+
+    def _no_name(self, names: str) -> NoReturn:
         raise EncoderError(
-            f"encoder {self.name} has no layer {wanted!r}",
-            f"layers: {', '.join(layer.name for layer in self.layers)}",
+            f"{self.name}@{names} lacks the name of a layer beside {JOINED_BY!r}", f"write {self.name}@1{JOINED_BY}2"
         )
 
     def ref(self, layer: str | None = None) -> LayerRef:

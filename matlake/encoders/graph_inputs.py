@@ -1,8 +1,8 @@
 """Which crystals run together, and the arrays that a graph encoder's ONNX file takes of their graphs.
 
 Sums over neighbours are gathers from padded tables, since no scatter operator of ONNX Runtime is both fast and right
-(docs/encoders.md). What depends on a distance only is computed once for each distinct distance. The last edge, or
-message, of a batch belongs to nobody: padding points at it, and a batch of atoms without neighbours has it alone.
+(docs/training-encoders.md). What depends on a distance only is computed once for each distinct distance. The last edge,
+or message, of a batch belongs to nobody: padding points at it, and a batch of atoms without neighbours has it alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Arrays, Batch
-from matlake.encoders.padded import angles, pairs
+from matlake.encoders.padded import angles, bonds, pairs, triplets, vectors
 from matlake.materials.angular_graphs import AngularGraphs
+from matlake.materials.bond_graphs import BondGraphs
 from matlake.materials.graphs import Graphs
 from matlake.materials.pair_graphs import PairGraphs
+from matlake.materials.triplet_graphs import TripletGraphs
+from matlake.materials.vector_graphs import VectorGraphs
 
 EDGES_A_RUN: Final = {"cpu": 2_000, "cuda": 200_000}
 """On a CPU, activations stay in the cache; on a GPU, a run keeps it busy and fits in a few gigabytes."""
@@ -23,11 +26,20 @@ EDGES_A_RUN: Final = {"cpu": 2_000, "cuda": 200_000}
 _INPUTS: Final[dict[type, Callable[[Any], Arrays]]] = {
     PairGraphs: pairs.pair_inputs,
     AngularGraphs: angles.angular_inputs,
+    BondGraphs: bonds.bond_inputs,
+    TripletGraphs: triplets.triplet_inputs,
+    VectorGraphs: vectors.vector_inputs,
 }
 
-AXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {"pairs": pairs.AXES, "angles": angles.AXES}
+AXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "pairs": pairs.AXES,
+    "angles": angles.AXES,
+    "bonds": bonds.AXES,
+    "triplets": triplets.AXES,
+    "vectors": vectors.AXES,
+}
 """Kind of graph -> input -> names of its axes, of which those of one name have one size. ``degrees*places`` is a
-multiple; the factor is a field of the recipe."""
+multiple, as is ``3*places``; the factor is a field of the recipe or a number. A number alone is a fixed size."""
 
 
 def collate(graphs: Graphs, edges_a_run: int) -> list[Batch]:

@@ -1,4 +1,7 @@
-"""The name of a layer of an encoder, as users write it and SQL views are called: ``NAME@LAYER``."""
+"""The name of a layer of an encoder, as users write it and SQL views are called: ``NAME@LAYER``.
+
+``NAME@all`` and ``NAME@0+2+3`` mean several layers; ``EncoderCard.named_layers`` says which.
+"""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,11 +11,11 @@ from matlake.errors import EncoderError
 
 @dataclass(frozen=True, order=True)
 class LayerRef:
-    """A layer of an encoder; ``str`` writes it. ``EncoderCard.ref`` puts the default layer in place of None.
+    """A layer of an encoder, or several; ``str`` writes it. ``EncoderCard.ref`` puts the default layer in place of None.
 
     Attributes:
         encoder: Name of the encoder.
-        layer: Name of the layer; None for the default layer of the encoder's card.
+        layer: Name of the layer, several joined by ``+``, or ``all``; None for the default layer of the card.
     """
 
     encoder: str
@@ -20,14 +23,14 @@ class LayerRef:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``NAME`` or ``NAME@LAYER``.
+        """Read ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``.
 
         Raises:
             EncoderError: It is neither.
         """
         name, at, layer = text.strip().partition("@")
         if not name or (at and not layer):
-            raise EncoderError(f"{text!r} is not NAME or NAME@LAYER")
+            raise EncoderError(f"{text!r} is not NAME or NAME@LAYER", "several layers: NAME@1+2, or NAME@all")
         return cls(name, layer or None)
 
     def __str__(self) -> str:

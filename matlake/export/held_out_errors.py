@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from matlake.encoders.card import PREDICTION
 from matlake.encoders.encoder import Encoder
 from matlake.errors import TrainingError
 from matlake.export.checkpoints.loaded import Trained
@@ -38,7 +39,7 @@ def held_out_errors(trained: Trained, encoder: Encoder, data: TrainingTable) -> 
     for part, rows in table.parts.items():
         if part == "train" or not len(rows):
             continue
-        predicted = encoder.encode(rows.materials, "prediction")
+        predicted = encoder.encode(rows.materials, PREDICTION)
         errors = {f"{part}_mae": np.nanmean(np.abs(predicted - rows.targets), axis=0)}
         if encoder.card.precision != "float32":
             examples = make_examples(rows, trained.architecture, trained.recipe)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import nn
 
-from matlake.encoders.card import MODEL_FILE, EncoderCard, read_card
+from matlake.encoders.card import MODEL_FILE, PREDICTION, EncoderCard, read_card
 from matlake.encoders.crystal_encoder import CrystalEncoder
 from matlake.encoders.encoder import open_crystal_encoder
 from matlake.encoders.reference import covered_rows, reference_crystals
@@ -21,7 +21,6 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS, Architecture
 
 _STORED: Final = ".float16"
-_PREDICTION: Final = "prediction"
 _CHECKED: Final = 12
 """Reference crystals that the function is checked on, roughly."""
 
@@ -49,7 +48,7 @@ def read_network(folder: Path) -> nn.Module:
     weights = _initializers(folder, card)
     try:
         architecture = ARCHITECTURES[card.architecture]
-        network = architecture.network(**card.training.sizes, targets=card.layer(_PREDICTION).dim)
+        network = architecture.network(**card.training.sizes, targets=card.layer(PREDICTION).dim)
         architecture.unfold(network, weights)
         network.eval()
         _check(network, folder, card)
@@ -83,7 +82,7 @@ def _check(network: nn.Module, folder: Path, card: EncoderCard) -> None:
     covered = covered_rows(encoder, crystals)
     some = crystals.take(covered[:: max(1, len(covered) // _CHECKED)])
     layers = crystal_layers(ARCHITECTURES[card.architecture], network, encoder, some)
-    exact, found = (of[card.layers.index(card.layer(_PREDICTION))] for of in layers)
+    exact, found = (of[card.layers.index(card.layer(PREDICTION))] for of in layers)
     difference = float(np.abs(exact - found).max() / np.abs(exact).max())
     if not difference <= card.parity_tolerance:
         raise EncoderError(

@@ -39,7 +39,10 @@ class Feature:
 
 
 def resolve_features(lake: Lake, features: list[str]) -> tuple[Feature, ...]:
-    """Find the encoders and layers that ``NAME`` or ``NAME@LAYER`` mean.
+    """Find the encoders and layers that ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` and ``NAME@all`` mean.
+
+    Returns:
+        One feature for each layer.
 
     Raises:
         EncoderError: No such encoder or layer.
@@ -49,9 +52,9 @@ def resolve_features(lake: Lake, features: list[str]) -> tuple[Feature, ...]:
     for text in features:
         ref = LayerRef.parse(text)
         card = lake.find_encoder(ref.encoder).card
-        layer = card.layer(ref.layer)
-        feature = Feature(str(card.ref(layer.name)), card.name, layer.name, card.sha256, layer.dim, card.input)
-        if feature in resolved:
-            raise TrainingError(f"feature {feature.feature} is named twice")
-        resolved.append(feature)
+        for layer in card.named_layers(ref.layer):
+            feature = Feature(str(card.ref(layer.name)), card.name, layer.name, card.sha256, layer.dim, card.input)
+            if feature in resolved:
+                raise TrainingError(f"feature {feature.feature} is named twice", "name each layer once")
+            resolved.append(feature)
     return tuple(resolved)

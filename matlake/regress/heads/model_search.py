@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.card import Budget, Candidate, Limit, Search
-from matlake.regress.regressors import AUTO, AUTO_MODELS, MODELS, Model, Parameters, find_model, fit_model
+from matlake.regress.regressors import AUTO, AUTO_MODELS, MODELS, Blocks, Model, Parameters, find_model, fit_model
 from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members, ensemble_model, ensemble_parameters
 from matlake.regress.splits import Rows, grouped_folds, subsample
 from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
@@ -63,6 +63,7 @@ def search_model(
     *,
     budget: Budget = _DEFAULT,
     bounds: Bounds = UNBOUNDED,
+    blocks: Blocks | None = None,
 ) -> Choice:
     """Cross-validate a model's grid, or search models and parameters for ``auto``, and return the best.
 
@@ -83,6 +84,7 @@ def search_model(
         progress: Hears what is being tried, and the number of fits done.
         budget: Bounds the search; one model is fitted in any case.
         bounds: That predictions keep to.
+        blocks: Lengths of the features that make up ``x``, in order; default: one feature.
 
     Raises:
         TrainingError: Unknown model, or too many rows for it.
@@ -94,10 +96,11 @@ def search_model(
         folds = folds[:SLOW_FOLDS]
     progress.note(f"cross-validating {', '.join(model.name for model in models)} on {len(rows):,} training rows")
     validation = CrossValidation(x, y, folds, seed, budget, budget.fits, progress, bounds)
+    lengths = blocks or (x.shape[1],)
     if name == AUTO:
-        _search(validation, models, x.shape[1])
+        _search(validation, models, lengths)
     else:
-        grid = models[0].grid(x.shape[1])
+        grid = models[0].grid_of(lengths)
         validation.total = min(budget.fits, len(grid) * len(folds))
         validation.run_side_by_side([(models[0], parameters) for parameters in grid])
     candidates = tuple(validation.ranked())
@@ -251,18 +254,18 @@ def _models(name: str | Model, n_rows: int) -> list[Model]:
     return [model for model in models if model.max_rows is None or n_rows <= model.max_rows]
 
 
-def _search(validation: CrossValidation, models: list[Model], n_features: int) -> None:
-    validation.run_side_by_side([(model, model.grid(n_features)[0]) for model in models])
+def _search(validation: CrossValidation, models: list[Model], blocks: Blocks) -> None:
+    validation.run_side_by_side([(model, model.grid_of(blocks)[0]) for model in models])
     if validation.stopped_by is None:
         complete = {each.model for each in validation.ranked() if each.folds == len(validation.folds)}
         remaining = [model for model in models if model.name in complete]
-        validation.run_one_by_one(_draws(remaining, n_features, validation.seed))
+        validation.run_one_by_one(_draws(remaining, blocks, validation.seed))
     validation.average()
 
 
-def _draws(models: list[Model], n_features: int, seed: int) -> Iterator[tuple[Model, Parameters]]:
+def _draws(models: list[Model], blocks: Blocks, seed: int) -> Iterator[tuple[Model, Parameters]]:
     """Draw parameters for one model after the other, without end; each has random numbers of its own."""
     sources = [(model, np.random.default_rng([seed, *model.name.encode()])) for model in models]
     while sources:
         for model, source in sources:
-            yield model, model.draw(source, n_features)
+            yield model, model.draw_of(source, blocks)

@@ -19,7 +19,7 @@ from spox import Tensor, Var, argument, build
 
 from matlake.regress.regressors.elemnet_numpy import Dense, Layers
 from matlake.regress.regressors.ir_net_numpy import EPSILON, ResidualNetwork
-from matlake.regress.regressors.kernels import KernelExpansion
+from matlake.regress.regressors.kernels import DOUBLINGS, KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
 from matlake.regress.regressors.scaling import LIMIT, Scaler
 
@@ -83,11 +83,15 @@ def linear(z: Var, slopes: NDArray[Any], intercept: float) -> Var:
 
 
 def kernel_machine(z: Var, machine: KernelExpansion) -> Var:
-    """Return Σᵢ wᵢ·exp(-gamma·|z - pᵢ|²) + z·v + b."""
-    if not len(machine.points):
+    """Return Σᵢ wᵢ·k(z, pᵢ) + z·v + b, where k is the RBF part of the machine's kernel."""
+    gamma = machine.kernel.gamma
+    if gamma is None or not len(machine.points):
         return linear(z, machine.slopes, machine.intercept)
-    kernel = op.exp(op.mul(_squared_distances(z, machine.points), op.const(-machine.gamma)))
-    together = op.add(op.matmul(kernel, _column(machine.weights)), op.matmul(z, _column(machine.slopes)))
+    if machine.kernel.blocks:
+        values = _block_kernel(z, machine, gamma)
+    else:
+        values = op.exp(op.mul(_squared_distances(z, machine.points), op.const(-gamma)))
+    together = op.add(op.matmul(values, _column(machine.weights)), op.matmul(z, _column(machine.slopes)))
     return op.add(together, op.const([machine.intercept]))
 
 
@@ -137,10 +141,42 @@ def _column(values: NDArray[Any]) -> Var:
     return op.const(np.reshape(values, (-1, 1)), np.float64)
 
 
+def _block_kernel(z: Var, machine: KernelExpansion, gamma: float) -> Var:
+    """Return what ``Kernel.between`` does for several blocks, without its linear part, for rows and m points.
+
+    The points are kept whole and cut in the graph: members of an ensemble share them, in blocks or not.
+    """
+    points, parts = op.const(machine.points.T), machine.kernel.parts()
+    exponents = []
+    for columns, times in parts:
+        own = _cut(z, columns, axis=1)
+        squared = _distances_to(own, _cut(points, columns, axis=0), machine.points[:, columns])
+        exponents.append(op.mul(squared, op.const(-gamma * times)))
+    alone = op.mul(op.sum([_two_widths(one) for one in exponents]), op.const(0.5 / len(parts)))
+    together = _two_widths(op.mul(op.sum(exponents), op.const(1.0 / len(parts))))
+    return op.add(alone, op.mul(together, op.const(0.5)))
+
+
+def _two_widths(exponents: Var) -> Var:
+    narrow = wide = op.exp(op.mul(exponents, op.const(0.5**DOUBLINGS)))
+    for _ in range(DOUBLINGS):
+        narrow = op.mul(narrow, narrow)
+    return op.mul(op.add(wide, narrow), op.const(0.5))
+
+
+def _cut(values: Var, places: slice, axis: int) -> Var:
+    return op.slice(values, op.const([places.start]), op.const([places.stop]), op.const([axis]))
+
+
 def _squared_distances(z: Var, points: NDArray[np.float32]) -> Var:
     """Return squared distances [n, m] of rows to m points, which are kept as float32."""
+    return _distances_to(z, op.const(points.T), points)
+
+
+def _distances_to(z: Var, columns: Var, points: NDArray[np.float32]) -> Var:
+    """Return squared distances [n, m] of rows to points float32 [m, d], which ``columns`` holds transposed."""
     norms = np.sum(points.astype(np.float64) ** 2, axis=1)
-    products = op.matmul(z, op.cast(op.const(points.T), to=np.float64))
+    products = op.matmul(z, op.cast(columns, to=np.float64))
     own_norms = op.reduce_sum(op.mul(z, z), op.const([1]), keepdims=True)
     squared = op.sub(op.add(own_norms, op.const(norms[None])), op.mul(products, op.const(2.0)))
     return op.max([squared, op.const(0.0)])

@@ -2,12 +2,13 @@
 
 from matlake.regress.regressors.catalogue import AUTO, AUTO_MODELS, MODELS, find_model, named_model
 from matlake.regress.regressors.fitting import Fit, Fitted, fit_model
-from matlake.regress.regressors.regressor import Model, Parameters, Regressor
+from matlake.regress.regressors.regressor import Blocks, Model, Parameters, Regressor
 
 __all__ = [
     "AUTO",
     "AUTO_MODELS",
     "MODELS",
+    "Blocks",
     "Fit",
     "Fitted",
     "Model",

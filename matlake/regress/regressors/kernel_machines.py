@@ -1,7 +1,8 @@
 """Support vector regression, kernel ridge regression, and Nyström's approximation for many rows.
 
 Kernels are computed by matrix products rather than pair by pair. ``gamma`` and ``linear`` are given in multiples of
-1/d, so that for d standardised features both kernels of a row with itself are near 1.
+1/d, so that for d standardised features both kernels of a row with itself are near 1. ``blocks`` holds the lengths of
+the blocks where a kernel is the mean over several.
 """
 
 from collections.abc import Callable
@@ -106,7 +107,7 @@ def _fit_nystroem(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.
 
 
 def _kernel(parameters: Parameters) -> Kernel:
-    return Kernel(parameters.get("gamma"), parameters.get("linear", 0.0))
+    return Kernel(parameters.get("gamma"), parameters.get("linear", 0.0), tuple(parameters.get("blocks", ())))
 
 
 def _of_features(*settings: Parameters) -> Callable[[int], list[Parameters]]:
@@ -149,6 +150,7 @@ SVR: Final = Model(
     _of_features(*({**setting, "linear": 0.3} for setting in _SVR_SETTINGS)),
     _draw(C=_C, gamma=_GAMMA, linear=_LINEAR, epsilon=_EPSILON),
     max_rows=MAX_ROWS,
+    in_blocks=True,
 )
 SVR_LINEAR: Final = Model(
     "svr-linear",
@@ -158,7 +160,12 @@ SVR_LINEAR: Final = Model(
     max_rows=MAX_ROWS,
 )
 SVR_RBF: Final = Model(
-    "svr-rbf", _fit_svr, _of_features(*_SVR_SETTINGS), _draw(C=_C, gamma=_GAMMA, epsilon=_EPSILON), max_rows=MAX_ROWS
+    "svr-rbf",
+    _fit_svr,
+    _of_features(*_SVR_SETTINGS),
+    _draw(C=_C, gamma=_GAMMA, epsilon=_EPSILON),
+    max_rows=MAX_ROWS,
+    in_blocks=True,
 )
 KERNEL_RIDGE: Final = Model(
     "kernel-ridge",
@@ -168,10 +175,12 @@ KERNEL_RIDGE: Final = Model(
     ),
     _draw(alpha=(0.003, 3.0), gamma=_GAMMA, linear=_LINEAR),
     max_rows=MAX_ROWS,
+    in_blocks=True,
 )
 NYSTROEM_SVR: Final = Model(
     "nystroem-svr",
     _fit_nystroem,
     _of_features(*({**setting, "linear": 0.3, "landmarks": LANDMARKS} for setting in _SVR_SETTINGS[:3])),
     _draw(C=_C, gamma=_GAMMA, linear=_LINEAR, epsilon=_EPSILON, landmarks=LANDMARKS),
+    in_blocks=True,
 )

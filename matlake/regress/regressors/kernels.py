@@ -2,9 +2,15 @@
 
 The kernel is exp(-gamma·|a - b|²) + linear·a·b, where either part may be absent. Far from all training rows the first
 part is zero, so that a machine of its own returns to its intercept there; the second goes on as a plane.
+
+Features in several blocks, such as layers of encoders, have a kernel of their own. Half of it is the mean of the RBFs
+of the blocks: two materials that are alike in one respect and not in another are half alike (an additive kernel:
+Duvenaud, Nickisch and Rasmussen, Adv. Neural Inf. Process. Syst. 24, 226 (2011)). The other half is one RBF of the mean
+of the blocks' squared distances, which holds how they act together. Each RBF is the mean of two, one of them √8 times
+as wide. See docs/models.md for what either is worth.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +18,9 @@ from numpy.typing import DTypeLike, NDArray
 
 _BLOCK: Final = 1 << 21
 """Kernel values at a time: temporary arrays stay near the processor's cache."""
+
+DOUBLINGS: Final = 3
+"""The wider of two RBFs has a gamma that is halved so often."""
 
 
 @dataclass(frozen=True)
@@ -21,28 +30,65 @@ class Kernel:
     Attributes:
         gamma: Of the RBF; None leaves it out.
         linear: Weight of the linear kernel.
+        blocks: Lengths of the blocks of features, in order; none for one block. With several, |a - b|² and a·b of block
+            k, of length dₖ of all d features, count d/dₖ times: a short block weighs as much as a long one.
     """
 
     gamma: float | None
     linear: float
+    blocks: tuple[int, ...] = ()
+
+    def parts(self) -> list[tuple[slice, float]]:
+        """Return for each block its columns and how many times it counts."""
+        ends = np.cumsum(self.blocks).tolist()
+        return [(slice(end - n, end), ends[-1] / n) for n, end in zip(self.blocks, ends, strict=True)]
+
+    def slopes(self, vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return v with v·a = linear kernel of a and a vector [d]."""
+        slopes = self.linear * vector
+        for columns, times in self.parts():
+            slopes[columns] *= times / len(self.blocks)
+        return slopes
 
     def between(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
         """Return kernel values [n, m] of rows [n, d] and [m, d], in their precision.
 
         Squared distances are |a|² + |b|² - 2ab: one matrix product.
         """
+        if self.blocks:
+            return self._between_blocks(a, b)
         products: NDArray[Any] = a @ b.T
         if self.gamma is None:
             products *= self.linear
             return products
-        values = products * (2.0 * self.gamma)
-        values -= self.gamma * np.einsum("ij,ij->i", a, a)[:, None]
-        values -= self.gamma * np.einsum("ij,ij->i", b, b)
-        np.minimum(values, 0.0, out=values)
+        values = _exponents(products, a, b, self.gamma)
         np.exp(values, out=values)
         if self.linear:
             products *= self.linear
             values += products
+        return values
+
+    def _between_blocks(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        values: NDArray[Any] = np.zeros((len(a), len(b)), dtype=a.dtype)
+        linear, together = np.zeros_like(values), np.zeros_like(values)
+        for columns, times in self.parts():
+            own, others = a[:, columns], b[:, columns]
+            products = own @ others.T
+            if self.gamma is not None:
+                exponents = _exponents(products, own, others, self.gamma * times)
+                together += exponents
+                values += two_widths(exponents)
+            if self.linear:
+                products *= self.linear * times
+                linear += products
+        count = len(self.blocks)
+        if self.gamma is not None:
+            together /= count
+            values /= count
+            values += two_widths(together)
+            values /= 2.0
+        linear /= count
+        values += linear
         return values
 
     def gram(self, points: NDArray[np.float32], precision: DTypeLike) -> NDArray[np.float64]:
@@ -59,21 +105,42 @@ class Kernel:
         return values
 
 
+def _exponents(products: NDArray[Any], a: NDArray[Any], b: NDArray[Any], gamma: float) -> NDArray[Any]:
+    """Return -gamma·|a - b|², at most 0, for rows a and b and their products [n, m]."""
+    values: NDArray[Any] = products * (2.0 * gamma)
+    values -= gamma * np.einsum("ij,ij->i", a, a)[:, None]
+    values -= gamma * np.einsum("ij,ij->i", b, b)
+    np.minimum(values, 0.0, out=values)
+    return values
+
+
+def two_widths(exponents: NDArray[Any]) -> NDArray[Any]:
+    """Return the mean of exp(e) and exp(e / 8), in the memory of e [n, m]: the eighth power is the narrow one."""
+    np.divide(exponents, 1 << DOUBLINGS, out=exponents)
+    wide = np.exp(exponents, out=exponents)
+    narrow = wide * wide
+    for _ in range(DOUBLINGS - 1):
+        narrow *= narrow
+    wide += narrow
+    wide /= 2.0
+    return wide
+
+
 @dataclass(frozen=True)
 class KernelExpansion:
-    """f(x) = Σᵢ wᵢ·exp(-gamma·|x - pᵢ|²) + x·v + b: what every kernel machine is once it is fitted.
+    """f(x) = Σᵢ wᵢ·k(x, pᵢ) + x·v + b, with an RBF kernel k: what every kernel machine is once it is fitted.
 
     Attributes:
         points: float32 [m, d], standardised; none where there is no RBF part.
         weights: float64 [m], wᵢ.
-        gamma: Of the RBF.
+        kernel: k, without a linear part.
         slopes: float64 [d], v.
         intercept: b.
     """
 
     points: NDArray[np.float32]
     weights: NDArray[np.float64]
-    gamma: float
+    kernel: Kernel
     slopes: NDArray[np.float64]
     intercept: float
 
@@ -81,11 +148,11 @@ class KernelExpansion:
         """Return predictions float64 [n] for standardised features [n, d]."""
         predicted: NDArray[np.float64] = x @ self.slopes + self.intercept
         if len(self.points):
-            rbf, points = Kernel(self.gamma, 0.0), self.points.astype(np.float64)
+            points = self.points.astype(np.float64)
             step = max(1, _BLOCK // len(points))
             for start in range(0, len(x), step):
                 rows = slice(start, start + step)
-                predicted[rows] += rbf.between(x[rows], points) @ self.weights
+                predicted[rows] += self.kernel.between(x[rows], points) @ self.weights
         return predicted
 
 
@@ -100,7 +167,7 @@ def expand(
         weights: float64 [m].
         intercept: b.
     """
-    slopes = kernel.linear * (weights @ points.astype(np.float64))
+    slopes = kernel.slopes(weights @ points.astype(np.float64))
     if kernel.gamma is None:
-        return KernelExpansion(points[:0], weights[:0], 0.0, slopes, intercept)
-    return KernelExpansion(points, weights, kernel.gamma, slopes, intercept)
+        points, weights = points[:0], weights[:0]
+    return KernelExpansion(points, weights, replace(kernel, linear=0.0), slopes, intercept)

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Parameters: TypeAlias = dict[str, Any]
+Blocks: TypeAlias = tuple[int, ...]
+"""Lengths of the features that make up a matrix, in order: each feature is a block of columns."""
+
 Rows: TypeAlias = tuple[NDArray[Any], NDArray[np.float64]]
 
 
@@ -42,6 +45,7 @@ class Model:
             no scale, and a scaled value that rounds to the other side of a threshold takes another branch.
         fit_validated: Of deep networks: fits with given rows that end the training. ``fit`` holds out some of its rows
             for that.
+        in_blocks: Whether its kernel can be the mean over blocks: it takes the parameter ``blocks``.
     """
 
     name: str
@@ -51,11 +55,23 @@ class Model:
     max_rows: int | None = None
     scaled: bool = True
     fit_validated: ValidatedFit | None = None
+    in_blocks: bool = False
 
     @property
     def slow(self) -> bool:
         """Whether it is a deep network: a fit may take minutes, and is measured on fewer folds."""
         return self.fit_validated is not None
+
+    def grid_of(self, blocks: Blocks) -> list[Parameters]:
+        """Return the parameter sets to try for features in blocks; those for one block are as ``grid`` has them."""
+        return [self._with_blocks(parameters, blocks) for parameters in self.grid(sum(blocks))]
+
+    def draw_of(self, rng: np.random.Generator, blocks: Blocks) -> Parameters:
+        """Draw a parameter set for features in blocks."""
+        return self._with_blocks(self.draw(rng, sum(blocks)), blocks)
+
+    def _with_blocks(self, parameters: Parameters, blocks: Blocks) -> Parameters:
+        return {**parameters, "blocks": list(blocks)} if self.in_blocks and len(blocks) > 1 else parameters
 
 
 def fixed_grid(grid: list[Parameters]) -> Callable[[int], list[Parameters]]:

@@ -92,7 +92,8 @@ def embed(
 
     Args:
         lake: The lake; an encoder used for the first time is copied into it.
-        features: ``NAME`` or ``NAME@LAYER``, one or several; one that is named twice counts once.
+        features: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``, one or several; a layer that is named
+            twice counts once.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         device: ``cpu`` or ``cuda``.

@@ -59,7 +59,7 @@ def open_targets(lake: Lake, features: Sequence[str], device: str) -> list[Targe
 
     Args:
         lake: The lake; an encoder used for the first time is copied into it.
-        features: ``NAME`` or ``NAME@LAYER``, each; one named twice counts once.
+        features: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``, each; a layer named twice counts once.
         device: ``cpu`` or ``cuda``.
 
     Raises:
@@ -72,7 +72,8 @@ def open_targets(lake: Lake, features: Sequence[str], device: str) -> list[Targe
         ref = LayerRef.parse(feature)
         if ref.encoder not in registered:
             registered[ref.encoder] = lake.find_encoder(ref.encoder)
-        layers[ref.encoder, registered[ref.encoder].card.layer(ref.layer).name] = None
+        for layer in registered[ref.encoder].card.named_layers(ref.layer):
+            layers[ref.encoder, layer.name] = None
     encoders = {
         name: open_encoder(found.folder, device=device, layers=[layer for owner, layer in layers if owner == name])
         for name, found in registered.items()

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from matlake.encoders.card import EncoderCard
+from matlake.encoders.card import JOINED_BY, EncoderCard, Layer
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import LakeError, embed_first
 from matlake.materials.ragged import ranges
@@ -48,15 +48,20 @@ class Neighbour:
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """The embeddings of one layer, held in memory, with the materials that have them. Safe to use from several threads.
+    """Embeddings held in memory, with the materials that have them. Safe to use from several threads.
+
+    They are of one layer, or of several side by side. Layers differ in scale by their nature, so several are each
+    divided by the distance between two materials of the lake in that layer (root mean square) and by the root of their
+    number: squared distances are then means over the layers, and 1 is how far apart two materials usually are.
 
     Attributes:
         lake: The lake.
         card: The encoder.
-        layer: Name of the layer.
+        layers: Names of the layers.
         stamp: What it was made from.
         hashes: The n contents.
-        vectors: float32 [n, d].
+        vectors: float32 [n, d], times ``scale``.
+        scale: float32 [d], what the encoder's vectors are multiplied by; None for one layer, which is as it is.
         squares: float64 [n], their squared norms.
         materials: ``dataset``, ``material_id``, ``formula`` of m materials, in order of dataset and id.
         contents: int64 [m], which of the n contents each material is.
@@ -66,10 +71,11 @@ class Index:
 
     lake: Lake
     card: EncoderCard
-    layer: str
+    layers: tuple[str, ...]
     stamp: Stamp
     hashes: pa.ChunkedArray
     vectors: NDArray[np.float32]
+    scale: NDArray[np.float32] | None
     squares: NDArray[np.float64]
     materials: pa.Table
     contents: NDArray[np.int64]
@@ -78,12 +84,12 @@ class Index:
 
     @property
     def feature(self) -> str:
-        """``NAME@LAYER``."""
-        return str(self.card.ref(self.layer))
+        """``NAME@LAYER``, or ``NAME@LAYER+LAYER``."""
+        return str(LayerRef(self.card.name, JOINED_BY.join(self.layers)))
 
     def is_current(self) -> bool:
         """Say whether the lake still holds what this was made from."""
-        return self.stamp == _stamp(self.lake, self.card, self.layer)
+        return self.stamp == _stamp(self.lake, self.card, self.layers)
 
     def find(self, material_id: str, dataset: str | None = None) -> NDArray[np.int64]:
         """Return the places of the materials of that id, in all datasets or in one; none where none is embedded."""
@@ -127,11 +133,23 @@ class Index:
         """Return the k nearest materials of each vector, nearest first; equally near ones in order of dataset and id.
 
         Args:
-            vectors: float32 [q, d].
+            vectors: float32 [q, d], as the encoder returns them; those of several layers side by side.
             k: Number wanted; fewer are returned where there are fewer.
             among: bool [m], the materials looked at, as ``select`` returns it; None for all.
             exclude: For each vector the places of materials that do not count, as ``find`` returns them.
         """
+        scaled = vectors if self.scale is None else vectors * self.scale
+        return self.search_scaled(scaled, k, among=among, exclude=exclude)
+
+    def search_scaled(
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        *,
+        among: NDArray[np.bool_] | None = None,
+        exclude: Sequence[Iterable[int]] | None = None,
+    ) -> list[list[Neighbour]]:
+        """Return what ``search`` does for vectors [q, d] that are scaled as those of the index are."""
         left_out = [np.fromiter(places, dtype=np.int64) for places in exclude or [()] * len(vectors)]
         most = max((len(places) for places in left_out), default=0)
         counted = None
@@ -182,11 +200,11 @@ class Index:
 
 @reads_what_is_sound
 def open_index(lake: Lake, feature: str) -> Index:
-    """Read the embeddings of a layer, and which materials have them.
+    """Read the embeddings of a layer or several, and which materials have all of them.
 
     Args:
         lake: The lake.
-        feature: ``NAME`` or ``NAME@LAYER``.
+        feature: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``.
 
     Raises:
         EncoderError: No such encoder or layer.
@@ -194,16 +212,12 @@ def open_index(lake: Lake, feature: str) -> Index:
     """
     wanted = LayerRef.parse(feature)
     card = lake.find_encoder(wanted.encoder).card
-    layer, ref = card.layer(wanted.layer), card.ref(wanted.layer)
-    stamp = _stamp(lake, card, layer.name)  # before reading: what is written meanwhile makes the index old, not wrong
-    nothing = LakeError(f"nothing is embedded with {ref}", embed_first(str(ref)))
-    if not stamp[0]:
-        raise nothing
-    verify_parts(lake, lake.dataset_names(), [embedding_partition(card, layer.name)])
+    layers = card.named_layers(wanted.layer)
+    names = tuple(layer.name for layer in layers)
+    stamp = _stamp(lake, card, names)  # before reading: what is written meanwhile makes the index old, not wrong
+    verify_parts(lake, lake.dataset_names(), [embedding_partition(card, name) for name in names])
     with lake.connect() as connection:
-        if not _is_readable(connection, ref):  # all its parts are damaged
-            raise nothing
-        hashes, vectors = _read_vectors(connection, card, layer.name, layer.dim)
+        hashes, vectors, scale = _read_layers(connection, card, layers)
         connection.register("contents", pa.table({"content_hash": hashes, "content": np.arange(len(vectors))}))
         found = connection.sql(
             f"SELECT c.dataset, c.material_id, m.formula, e.content FROM internal.compositions AS c "
@@ -211,22 +225,61 @@ def open_index(lake: Lake, feature: str) -> Index:
             "JOIN materials AS m USING (dataset, material_id) ORDER BY c.dataset, c.material_id"
         ).to_arrow_table()
     if not found.num_rows:
-        raise nothing
+        raise _not_embedded(LayerRef(card.name, JOINED_BY.join(names)))
     contents = found["content"].to_numpy()
     by_content = np.argsort(contents, kind="stable")
     return Index(
         lake=lake,
         card=card,
-        layer=layer.name,
+        layers=names,
         stamp=stamp,
         hashes=hashes,
         vectors=vectors,
+        scale=scale,
         squares=np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64),
         materials=found.drop_columns(["content"]),
         contents=contents,
         by_content=by_content,
         starts=np.searchsorted(contents[by_content], np.arange(len(vectors) + 1)),
     )
+
+
+def _not_embedded(ref: LayerRef) -> LakeError:
+    return LakeError(f"nothing is embedded with {ref}", embed_first(str(ref)))
+
+
+def _read_layers(
+    connection: duckdb.DuckDBPyConnection, card: EncoderCard, layers: Sequence[Layer]
+) -> tuple[pa.ChunkedArray, NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return the contents that have all of some layers, their vectors float32 [n, d] side by side, and their scale.
+
+    Raises:
+        LakeError: Nothing is embedded with a layer, or all its parts are damaged.
+    """
+    for layer in layers:
+        if not _is_readable(connection, card.ref(layer.name)):
+            raise _not_embedded(card.ref(layer.name))
+    hashes, first = _read_vectors(connection, card, layers[0].name, layers[0].dim)
+    if len(layers) == 1:
+        return hashes, first, None
+    parts, places = [first], [np.arange(len(first))]
+    for layer in layers[1:]:
+        own, vectors = _read_vectors(connection, card, layer.name, layer.dim)
+        found = pc.index_in(hashes, value_set=own.combine_chunks())
+        parts.append(vectors)
+        places.append(pc.fill_null(found, -1).to_numpy())
+    shared = np.logical_and.reduce([place >= 0 for place in places])
+    blocks = [vectors[place[shared]] for vectors, place in zip(parts, places, strict=True)]
+    scale = np.concatenate([np.full(block.shape[1], _scale(block) / np.sqrt(len(blocks))) for block in blocks])
+    joined = np.concatenate(blocks, axis=1)
+    joined *= scale.astype(np.float32)
+    return hashes.filter(pa.array(shared)), joined, scale.astype(np.float32)
+
+
+def _scale(vectors: NDArray[np.float32]) -> float:
+    """Return one over the root mean square distance of two of some vectors [n, d]: √(2 Σⱼ var vⱼ); 1 if all are one."""
+    spread = float(np.sqrt(2.0 * vectors.var(axis=0, dtype=np.float64).sum())) if len(vectors) else 0.0
+    return 1.0 / spread if spread > 0.0 else 1.0
 
 
 def _is_readable(connection: duckdb.DuckDBPyConnection, ref: LayerRef) -> bool:
@@ -257,8 +310,11 @@ def _read_vectors(
     return pa.chunked_array(hashes, pa.string()), vectors
 
 
-def _stamp(lake: Lake, card: EncoderCard, layer: str) -> Stamp:
+def _stamp(lake: Lake, card: EncoderCard, layers: Sequence[str]) -> Stamp:
     embeddings = delta.open_or_warn(lake.embeddings)
-    files = delta.live_files(embeddings, embedding_partition(card, layer)) if embeddings else []
+    files: list[str] = []
+    if embeddings:
+        for layer in layers:
+            files += delta.live_files(embeddings, embedding_partition(card, layer))
     datasets = [(name, delta.open_or_warn(lake.dataset(name))) for name in lake.dataset_names()]
     return tuple(files), tuple((name, table.version()) for name, table in datasets if table is not None)

@@ -1,6 +1,6 @@
 """A search for a material of the lake, a formula, or a structure file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -34,7 +34,7 @@ class SearchRequest:
     """What to search for; exactly one of ``material_id``, ``formula`` and ``structure`` is given.
 
     Attributes:
-        feature: ``NAME`` or ``NAME@LAYER``.
+        feature: ``NAME`` or ``NAME@LAYER``; ``NAME@LAYER+LAYER`` or ``NAME@all`` for several, see ``Index``.
         k: Neighbours wanted.
         material_id: Id of a material of the lake, which is not a neighbour of itself.
         formula: A chemical formula.
@@ -57,7 +57,7 @@ class SearchResult:
     """The nearest materials.
 
     Attributes:
-        feature: ``NAME@LAYER``.
+        feature: ``NAME@LAYER``, or ``NAME@LAYER+LAYER``.
         neighbours: Nearest first.
     """
 
@@ -91,24 +91,23 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult:
     """
     index = open_index(lake, request.feature)
     among = index.select(request.dataset, request.where)
-    exclude = None
     if request.material_id is not None:
         places = _places(index, request.material_id, request.dataset)
         vector = index.vectors[index.contents[places[:1]]]
-        exclude = [places]
+        (neighbours,) = index.search_scaled(vector, request.k, among=among, exclude=[places])
     else:
         encoder = open_encoder(lake.find_encoder(index.card.name).folder)
         if request.formula is not None:
-            vector = formula_vector(encoder, index.layer, request.formula)
+            vector = formula_vector(encoder, index.layers, request.formula)
         else:
             assert request.structure is not None  # noqa: S101 - one of the three is given
-            vector = structure_vector(encoder, index.layer, request.structure)
-    (neighbours,) = index.search(vector, request.k, among=among, exclude=exclude)
+            vector = structure_vector(encoder, index.layers, request.structure)
+        (neighbours,) = index.search(vector, request.k, among=among)
     return SearchResult(index.feature, neighbours)
 
 
-def formula_vector(encoder: Encoder, layer: str, formula: str) -> NDArray[np.float32]:
-    """Return the vector of a formula, float32 [1, d].
+def formula_vector(encoder: Encoder, layers: Sequence[str], formula: str) -> NDArray[np.float32]:
+    """Return the vector of a formula, float32 [1, d], the layers side by side.
 
     Raises:
         EncoderError: The encoder takes crystals.
@@ -119,27 +118,27 @@ def formula_vector(encoder: Encoder, layer: str, formula: str) -> NDArray[np.flo
             f"encoder {encoder.card.name} takes crystals, not formulas",
             Hint("give a structure, or the id of a crystal", cli="give --structure FILE, or the --id of a crystal"),
         )
-    return _encode_one(encoder, layer, parse_formula(formula), FormulaError)
+    return _encode_one(encoder, layers, parse_formula(formula), FormulaError)
 
 
-def structure_vector(encoder: Encoder, layer: str, path: str | Path) -> NDArray[np.float32]:
+def structure_vector(encoder: Encoder, layers: Sequence[str], path: str | Path) -> NDArray[np.float32]:
     """Return the vector of the structure in a file, float32 [1, d]; of its composition where the encoder takes those.
 
     Raises:
         SourceError: The file cannot be read, or does not hold exactly one structure.
         StructureError: The structure is not valid, or holds an element that the encoder does not take.
     """
-    return _encode_one(encoder, layer, _read_one(path), lambda reason: StructureError(f"{path}: {reason}"))
+    return _encode_one(encoder, layers, _read_one(path), lambda reason: StructureError(f"{path}: {reason}"))
 
 
 def _encode_one(
-    encoder: Encoder, layer: str, material: Composition | Crystal, error: Callable[[str], MatlakeError]
+    encoder: Encoder, layers: Sequence[str], material: Composition | Crystal, error: Callable[[str], MatlakeError]
 ) -> NDArray[np.float32]:
     columns = encoder.columns([material])
     (reason,) = encoder.rejections(columns, overlaps=True)
     if reason is not None:
         raise error(reason)
-    return encoder.encode(columns, layer)
+    return np.concatenate(encoder.encode_inputs(encoder.inputs(columns), layers), axis=1)
 
 
 def _read_one(path: str | Path) -> Crystal:

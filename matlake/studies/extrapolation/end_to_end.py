@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from matlake.encoders.card import EncoderCard
+from matlake.encoders.card import PREDICTION, EncoderCard
 from matlake.encoders.registry import RegisteredEncoder
 from matlake.errors import EncoderError, TrainingError
 from matlake.materials.crystal import CrystalColumns
@@ -281,4 +281,4 @@ def end_to_end_networks(
 
 
 def _predicts(card: EncoderCard, target: str) -> bool:
-    return card.target is not None and card.target.name == target and card.layer("prediction").dim == 1
+    return card.target is not None and card.target.name == target and card.layer(PREDICTION).dim == 1

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.heads.model_search import search_model
-from matlake.regress.regressors import Model, fit_model, named_model
+from matlake.regress.regressors import Blocks, Model, fit_model, named_model
 from matlake.regress.splits import grouped_folds, subsample
 from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.studies.extrapolation.methods import DEFAULT, HEAD, MEAN, NEAREST, Method, Network
@@ -80,9 +80,13 @@ class MethodRunner:
         if method.is_network:
             parts.append(self.networks[method.model].identity())
         elif method.kind == HEAD:
-            width = sum(f.dim for f in self.rows.features if f.feature in method.features)
-            parts += [method.model, self.parameters, self._model(method).grid(width)]
+            parts += [method.model, self.parameters, self._model(method).grid_of(self._blocks(method))]
         return key_of(parts)
+
+    def _blocks(self, method: Method) -> Blocks:
+        """Return the lengths of a method's features, in the order in which ``StudyRows.part`` puts them."""
+        dims = {feature.feature: feature.dim for feature in self.rows.features}
+        return tuple(dims[feature] for feature in method.features)
 
     def _mean(self, task: Task, method: Method, blank: Measurement) -> Measurement:  # noqa: ARG002 - one signature
         return self._tested(task, blank, np.full(len(task.held.test), self.rows.matrix.y[task.held.train].mean()))
@@ -99,7 +103,7 @@ class MethodRunner:
         if model.max_rows is not None:
             rows = rows[subsample(matrix.groups[rows], model.max_rows, task.seed)]
         x, y = matrix.x[rows], matrix.y[rows]
-        best = search_model(model, x, y, matrix.groups[rows], task.seed).best
+        best = search_model(model, x, y, matrix.groups[rows], task.seed, blocks=self._blocks(method)).best
         predicted = fit_model(model, best.parameters, x, y, task.seed).predict(matrix.x[task.held.test])
         about = replace(blank, parameters=best.parameters, fit_rows=len(rows), validation_mae=best.mae)
         return self._tested(task, about, predicted)

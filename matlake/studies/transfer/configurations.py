@@ -46,7 +46,6 @@ CONFIGURATIONS: Final[dict[str, str]] = {
 
 FRACTIONS: Final = "fractions"
 ATTRIBUTES: Final = "magpie"
-PREDICTION: Final = "prediction"
 """Layer of a source that holds what it predicts."""
 
 REGRESSORS: Final = (

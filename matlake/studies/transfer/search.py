@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from matlake.encoders.card import PREDICTION
 from matlake.encoders.layer_ref import LayerRef
 from matlake.regress.regressors import MODELS
 from matlake.studies.measurement import Measurement
@@ -15,7 +16,6 @@ from matlake.studies.transfer.configurations import (
     FRACTIONS,
     NETWORKS,
     ON_MANY_ROWS,
-    PREDICTION,
     REGRESSORS,
     SC_BOTH,
     SC_DL_PA,

@@ -20,7 +20,7 @@ from matlake.regress.features.matrix import read_matrix
 from matlake.regress.splits import Rows, grouped_folds
 from matlake.store.lake import Lake
 from matlake.studies.rows import StudyRows
-from matlake.studies.transfer.configurations import FRACTIONS, PREDICTION, TransferRequest
+from matlake.studies.transfer.configurations import FRACTIONS, TransferRequest
 
 PARTS: Final = 10
 """One of them is tested, and of the rest one in ten validated on: 81/9/10."""
@@ -166,7 +166,7 @@ class FeatureReader:
                 f"{encoder} cannot be a source: it {why}",
                 "name encoders of compositions with hidden layers; matlake.list_encoders() has all",
             )
-        return tuple(str(card.ref(layer.name)) for layer in card.layers if layer.name != PREDICTION)
+        return tuple(str(card.ref(layer.name)) for layer in card.hidden_layers)
 
     def _one(self, target: TargetRows, feature: str, rows: Rows) -> NDArray[np.float32]:
         if feature == FRACTIONS:

@@ -149,3 +149,19 @@ def test_rows_that_the_encoder_refused_are_listed(lake_of) -> None:
     assert {(row.material_id, row.feature) for row in matrix.missing} == {
         (name, feature) for name in ("small-12", "small-13") for feature in FEATURES
     }
+
+
+def test_layers_joined_in_a_name_are_features_of_their_own(embedded) -> None:
+    joined = resolve_features(embedded, [f"{ENCODER}@13+16", "magpie"])
+    assert [feature.feature for feature in joined] == [*FEATURES, "magpie@attributes"]
+    assert joined[:2] == resolve_features(embedded, FEATURES)
+    matrix = read_matrix(embedded, "band_gap_eV", joined)
+    assert np.array_equal(matrix.x[:, :160], read(embedded).x)
+    everything = resolve_features(embedded, [f"{ENCODER}@all"])
+    assert [feature.layer for feature in everything] == [str(layer) for layer in range(1, 17)]
+
+
+@pytest.mark.parametrize("again", ["@13+16", "@16", "@all"])
+def test_a_layer_named_twice_is_refused_however_it_is_named(embedded, again: str) -> None:
+    with pytest.raises(TrainingError, match="named twice"):
+        resolve_features(embedded, [f"{ENCODER}@13+16", ENCODER + again])

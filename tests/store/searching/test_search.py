@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from samples import CRYSTAL_ENCODER, ELASTIC
+from samples import CRYSTAL_ENCODER, ELASTIC, ENCODER
 
 import matlake
 from matlake.errors import EncoderError, FormulaError, LakeError, QueryError, SourceError, StructureError
@@ -244,3 +244,50 @@ def test_a_file_that_is_not_one_sound_structure_is_refused(crystals, tmp_path) -
     ):
         with pytest.raises(kind, match=message):
             search(crystals, SearchRequest(feature, structure=tmp_path / name))
+
+
+def test_joined_layers_weigh_alike_and_one_is_how_far_apart_materials_are(crystals) -> None:
+    matlake.embed(crystals, f"{CRYSTAL_ENCODER}@1+prediction")
+    index = open_index(crystals, f"{CRYSTAL_ENCODER}@1+prediction")
+    single = [open_index(crystals, f"{CRYSTAL_ENCODER}@{layer}") for layer in ("1", "prediction")]
+    assert index.feature == f"{CRYSTAL_ENCODER}@1+prediction"
+    assert index.vectors.shape == (len(single[0].vectors), 129)
+    squares = []
+    for one in single:
+        of = {content: place for place, content in enumerate(one.hashes.to_pylist())}
+        vectors = one.vectors[[of[content] for content in index.hashes.to_pylist()]].astype(np.float64)
+        apart = ((vectors[:, None] - vectors[None]) ** 2).sum(axis=2)
+        squares.append(apart / apart.mean())
+    expected = np.sqrt(sum(squares) / 2)
+    wide = index.vectors.astype(np.float64)
+    assert np.sqrt(((wide[:, None] - wide[None]) ** 2).sum(axis=2)) == pytest.approx(expected, abs=1e-5)
+    assert np.mean(expected**2) == pytest.approx(1.0)
+
+
+def test_joined_layers_find_a_material_and_its_structure_alike(crystals, tmp_path) -> None:
+    matlake.embed(crystals, f"{CRYSTAL_ENCODER}@all")
+    feature = f"{CRYSTAL_ENCODER}@all"
+    row = pq.read_table(ELASTIC).slice(3, 1).to_pylist()[0]
+    path = tmp_path / "POSCAR"
+    path.write_text(row["poscar"])
+    by_id = search(crystals, SearchRequest(feature, k=5, material_id=row["material_id"]))
+    itself, *others = search(crystals, SearchRequest(feature, k=6, structure=path)).neighbours
+    assert itself.material_id == row["material_id"]
+    assert itself.distance < 1e-3
+    assert ids(others) == ids(by_id.neighbours)
+    assert [n.distance for n in others] == pytest.approx([n.distance for n in by_id.neighbours], abs=1e-3)
+    assert by_id.feature == f"{CRYSTAL_ENCODER}@1+2+3+pooled+hidden"
+
+
+def test_joined_layers_leave_out_what_lacks_one_and_name_a_layer_that_nothing_has(lake_of) -> None:
+    lake = lake_of(gaps=["GaAs", "ZnO", "NaCl", "Fe2O3"])
+    matlake.embed(lake, f"{ENCODER}@1")
+    with pytest.raises(LakeError, match=f"nothing is embedded with {ENCODER}@2"):
+        open_index(lake, f"{ENCODER}@1+2")
+    matlake.embed(lake, f"{ENCODER}@2", where="formula <> 'ZnO'")
+    index = open_index(lake, f"{ENCODER}@1+2")
+    assert sorted(index.materials["formula"].to_pylist()) == ["Fe2O3", "GaAs", "NaCl"]
+    assert index.is_current()
+    matlake.embed(lake, f"{ENCODER}@2")
+    assert not index.is_current()
+    assert open_index(lake, f"{ENCODER}@1+2").vectors.shape == (4, 2048)
