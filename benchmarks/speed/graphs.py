@@ -170,7 +170,8 @@ def reduction() -> dict[str, Any]:
     for name, recipe in RECIPES.items():
         counts = np.zeros(4, dtype=np.int64)
         for part in parts(every):
-            full, reduced = recipe.build(part, resolution=0.0), recipe.build(part)
+            full: Any = recipe.build(part, resolution=0.0)
+            reduced: Any = recipe.build(part)
             counts += [len(full.numbers), len(reduced.numbers), len(full.distances), len(reduced.distances)]
         keys = ("atoms", "distinct_atoms", "edges", "distinct_edges")
         found[name] = dict(zip(keys, counts.tolist(), strict=True))

@@ -213,7 +213,7 @@ def pretrain_command(
 ) -> None:
     """Train a network on a table of materials and values. Run it again to resume.
 
-    The defaults of sizes and training depend on the architecture: see docs/encoders.md.
+    The defaults of sizes and training depend on the architecture: see docs/training-encoders.md.
     """
     from matlake.extras import require_extra
 

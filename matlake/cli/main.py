@@ -128,7 +128,7 @@ def main() -> None:
         hold()
     except SystemExit as error:  # click's: the reader of the output has gone
         code = error.code
-    except BaseException as error:  # noqa: BLE001 - a panic of Rust is no Exception; a command never ends in a traceback
+    except BaseException as error:  # noqa: BLE001 - a panic of Rust is not an Exception; a command never ends in a traceback
         message, hint, code = explain(error)
         _report(output, message, hint)
     ignore_signals()

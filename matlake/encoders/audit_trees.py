@@ -1,4 +1,4 @@
-"""Decision trees in ONNX files: ONNX Runtime follows branches by number, in circles and out of bounds if told to."""
+"""Decision trees in ONNX files: ONNX Runtime follows branches by number, even in circles and out of bounds."""
 
 from typing import TYPE_CHECKING, Any, Final
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +14,7 @@ from matlake.encoders.rejections import Materials, rejections
 from matlake.errors import USE_CPU, EncoderError, Hint, NotFiniteError
 from matlake.materials.crystal import Crystal
 from matlake.materials.formula import Composition
-
-if TYPE_CHECKING:
-    from matlake.materials.angular_graphs import AngularGraphs
-    from matlake.materials.pair_graphs import PairGraphs
+from matlake.materials.graphs import Graphs
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 """What an ONNX graph takes, by the names of its inputs."""
@@ -40,7 +37,7 @@ class GraphsToEncode:
         batches: All of them in batches with their arrays, where these were made ahead.
     """
 
-    graphs: "PairGraphs | AngularGraphs"
+    graphs: Graphs
     batches: Sequence[Batch] | None = None
 
     def __len__(self) -> int:

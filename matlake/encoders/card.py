@@ -16,6 +16,10 @@ from matlake.materials.graph_recipe import GraphRecipe
 
 CARD_FILE: Final = "card.json"
 MODEL_FILE: Final = "encoder.onnx"
+LICENCE_FILE: Final = "LICENSE"
+CITATION_FILE: Final = "CITATION.bib"
+"""Beside the weights of others: the text of their licence goes wherever they go."""
+
 FORMAT_VERSION: Final = 2
 """1 had no digest."""
 
@@ -147,6 +151,15 @@ class EncoderCard:
         return self.architecture in DESCRIPTORS
 
     @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Properties that it was trained on; empty for a descriptor, and where the card does not say."""
+        if self.training.columns is not None:
+            return self.training.columns.target_columns
+        if self.training.scope is not None:
+            return self.training.scope.properties
+        return tuple(name.strip() for name in self.target.name.split(",")) if self.target is not None else ()
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What to know of a card of an older format."""
         if self.format_version >= FORMAT_VERSION:
@@ -213,6 +226,8 @@ class EncoderCard:
         """Return the entries of ``card.json``."""
         entries = asdict(self)
         parameters = {name: value for name, value in entries["input_parameters"].items() if value is not None}
+        if self.input_parameters.graph is not None:
+            parameters["graph"] = self.input_parameters.graph.to_card()
         target = entries["target"] or {}
         return {**entries, "input_parameters": parameters, "target": target, "training": self.training.document()}
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard
+from matlake.encoders.card import CARD_FILE, LICENCE_FILE, MODEL_FILE, EncoderCard
 from matlake.encoders.registry import RegisteredEncoder
+from matlake.materials.units import quantity_of, unit_of
 from matlake.text_tables import Column, TextTable
 
 _WIDTH: Final = 120
+_SHOWN: Final = 2
 _UNBROKEN: Final = "\u00a0"
 
 
@@ -28,6 +30,8 @@ def encoder_summary(encoder: RegisteredEncoder) -> dict[str, Any]:
         "layers": {layer.name: layer.dim for layer in card.layers},
         "precision": card.precision,
         "target": card.document()["target"],
+        "trained_on": list(card.trained_on),
+        "licence": card.licence,
         "shipped": encoder.shipped,
         "notes": list(card.notes),
     }
@@ -44,6 +48,7 @@ def encoder_table(encoders: Sequence[RegisteredEncoder]) -> TextTable:
     columns = (
         Column("encoder"),
         Column("input"),
+        Column("trained on"),
         Column("layers", "right"),
         Column("default"),
         Column("dimension", "right"),
@@ -53,7 +58,7 @@ def encoder_table(encoders: Sequence[RegisteredEncoder]) -> TextTable:
     for encoder in encoders:
         card, default = encoder.card, encoder.card.layer(None)
         place = "shipped" if encoder.shipped else "lake"
-        rows.append((card.name, card.input, len(card.layers), default.name, default.dim, place))
+        rows.append((card.name, card.input, _learned(card), len(card.layers), default.name, default.dim, place))
     return TextTable(columns, rows)
 
 
@@ -67,20 +72,22 @@ def card_lines(encoder: RegisteredEncoder) -> list[str]:
         f"  input         {card.input}",
         "  layers        " + ", ".join(f"{layer.name} ({layer.dim})" for layer in card.layers),
         f"  default       {card.default_layer}",
+        *(line for note in card.training.notes for line in _entry("note", note)),
         *_graph_lines(card),
-        *_attribute_lines(card),
+        *_entry("trained on", _trained_on(card)),
+        *_scope_lines(card),
+        *_training_lines(card),
     ]
-    if card.target:
-        lines.append(f"  trained on    {card.target.name} ({card.target.unit or 'no unit'})")
-    lines += _training_lines(card)
     lines += [f"  {name}  {value:.4g}" for name, value in card.metrics.items()]
     lines += [
         *_parity_lines(card),
-        f"  licence       {card.licence}",
+        *_entry("licence", card.licence),
+        *([f"                text: {licence}"] if (licence := encoder.folder / LICENCE_FILE).exists() else []),
         *(f"  cite          {paper}" for paper in card.citation),
         f"  sha256        {card.sha256}",
         f"  folder        {encoder.folder}",
         *(f"  note          {note}" for note in card.notes),
+        *_attribute_lines(card),
     ]
     return lines
 
@@ -94,11 +101,36 @@ def export_lines(card: EncoderCard, folder: Path) -> list[str]:
     ]
 
 
+def _learned(card: EncoderCard) -> str:
+    """Return what an encoder was trained on, in a few words."""
+    if not card.trained_on:
+        return "nothing" if card.is_descriptor else "not stated"
+    quantities = list(dict.fromkeys(map(quantity_of, card.trained_on)))
+    return ", ".join(quantities[:_SHOWN]) + (", …" if len(quantities) > _SHOWN else "")
+
+
+def _trained_on(card: EncoderCard) -> str:
+    if card.is_descriptor and not card.trained_on:
+        return "nothing: a descriptor"
+    stated = card.target.unit if card.target and card.target.name in card.trained_on else ""
+    units = [unit_of(name) or stated or "no unit" for name in card.trained_on]
+    named = [f"{quantity_of(name)} ({unit})" for name, unit in zip(card.trained_on, units, strict=True)]
+    return ", ".join(named) or "not stated"
+
+
+def _scope_lines(card: EncoderCard) -> list[str]:
+    scope = card.training.scope
+    if scope is None:
+        return []
+    return [*_entry("data", scope.text), *_entry("", "a rule, not a list: all of these materials count as trained on")]
+
+
 def _training_lines(card: EncoderCard) -> list[str]:
     table, columns = card.training.table, card.training.columns
     if table is None or columns is None:
         return []
     rows = ", ".join(f"{count:,} {part}" for part, count in table.rows.items())
+    source = f"{card.training.database}: " if card.training.database else ""
     limit, held_out = columns.max_abs, columns.held_out
     dropped = [
         f"{table.missing_target:,} without a value",
@@ -107,7 +139,7 @@ def _training_lines(card: EncoderCard) -> list[str]:
         *([f"{table.kin_of_held_out:,} of a composition that is held out"] if held_out else []),
     ]
     return [
-        f"  data          {table.file}, {table.read:,} rows: {rows}",
+        f"  data          {source}{table.file}, {table.read:,} rows: {rows}",
         *([f"  held out      rows where {held_out}"] if held_out else []),
         f"  dropped       {', '.join(dropped)}",
     ]
@@ -118,18 +150,22 @@ def _graph_lines(card: EncoderCard) -> list[str]:
     if graph is None:
         return []
     cap = f"the nearest {graph.max_neighbours}" if graph.max_neighbours else "all"
-    notes = [f"  note          {note}" for note in card.training.notes]
-    return [f"  graph         {cap} within {graph.cutoff_A:g} Å, {graph.blocks} interaction blocks", *notes]
+    return [f"  graph         {cap} within {graph.cutoff_A:g} Å, {graph.blocks} interaction blocks"]
 
 
 def _attribute_lines(card: EncoderCard) -> list[str]:
     """Say what the columns of a descriptor are, with their places."""
     names = card.training.attributes
     listed = ", ".join(f"{place} {name}".replace(" ", _UNBROKEN) for place, name in enumerate(names))
-    lines = textwrap.wrap(
-        listed, _WIDTH, initial_indent="  attributes    ", subsequent_indent=" " * 16, break_on_hyphens=False
+    return [line.replace(_UNBROKEN, " ") for line in _entry("attributes", listed)]
+
+
+def _entry(label: str, text: str) -> list[str]:
+    """Return a labelled text as lines of limited width, none for an empty one."""
+    first, rest = f"  {label:<14}", " " * 16
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False, break_long_words=False
     )
-    return [line.replace(_UNBROKEN, " ") for line in lines]
 
 
 def _parity_lines(card: EncoderCard) -> list[str]:

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, check_name, read_card
+from matlake.encoders.card import (
+    CARD_FILE,
+    CITATION_FILE,
+    LICENCE_FILE,
+    MODEL_FILE,
+    EncoderCard,
+    check_name,
+    read_card,
+)
 from matlake.errors import DamageWarning, EncoderError
 from matlake.files import write_whole
 
@@ -70,13 +78,19 @@ def list_encoders(lake_encoders: Path | None = None) -> list[RegisteredEncoder]:
 
 
 def copy_to_lake(encoder: RegisteredEncoder, lake_encoders: Path) -> RegisteredEncoder:
-    """Copy an encoder into a lake, so that the lake can explain and repeat its vectors by itself.
-
-    The card is written last: an encoder without a card does not exist.
-    """
+    """Copy an encoder into a lake, so that the lake can explain and repeat its vectors by itself."""
     folder = lake_encoders / encoder.card.name
     if not (folder / CARD_FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / MODEL_FILE, (encoder.folder / MODEL_FILE).read_bytes())
-        write_whole(folder / CARD_FILE, (encoder.folder / CARD_FILE).read_bytes())
+        copy_files(encoder.folder, folder)
     return RegisteredEncoder(read_card(folder), folder, shipped=False)
+
+
+def copy_files(source: Path, folder: Path) -> None:
+    """Copy the files of an encoder, with the text of its licence where there is one.
+
+    The card is written last: an encoder without a card does not exist.
+    """
+    beside = [name for name in (LICENCE_FILE, CITATION_FILE) if (source / name).exists()]
+    for name in (*beside, MODEL_FILE, CARD_FILE):
+        write_whole(folder / name, (source / name).read_bytes())

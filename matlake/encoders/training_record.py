@@ -1,7 +1,9 @@
 """What an encoder's card tells about its training."""
 
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import date
 from typing import Any, Final, Self
 
 from matlake.encoders.training_contents import RANDOM_SHARES
@@ -82,6 +84,56 @@ class TableAccount:
 
 
 @dataclass(frozen=True)
+class TrainingScope:
+    """What an encoder may have been trained on, as a rule, where the list of its materials is not at hand.
+
+    Every material of the database up to the date counts as trained on, with a label of each property.
+
+    Attributes:
+        database: Title of the database.
+        properties: What was learned, named as columns are, such as ``energy_eV_per_atom``.
+        until: Day, month or year up to which the database was read, in ISO 8601 (``2022-09``); None if unknown.
+        selection: Which part of the database, for people, such as ``MPtrj: relaxations``; ``""`` for all.
+
+    Raises:
+        ValueError: ``until`` is not such a date.
+    """
+
+    database: str
+    properties: tuple[str, ...]
+    until: str | None = None
+    selection: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a date that cannot be read."""
+        _ = self.last_day
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day that ``until`` can mean; None if it is unknown."""
+        if self.until is None:
+            return None
+        match self.until.split("-"):
+            case [year]:
+                return date(int(year), 12, 31)
+            case [year, month]:
+                return date(int(year), int(month), monthrange(int(year), int(month))[1])
+            case _:
+                return date.fromisoformat(self.until)
+
+    @property
+    def text(self) -> str:
+        """The rule for people: ``Materials Project up to 2022-09 (relaxation trajectories)``."""
+        until = f" up to {self.until}" if self.until else ", up to an unknown date"
+        return f"{self.database}{until}" + (f" ({self.selection})" if self.selection else "")
+
+    @classmethod
+    def read_entries(cls, entries: Mapping[str, Any]) -> Self:
+        """Read what ``asdict`` wrote."""
+        return cls(**{**entries, "properties": tuple(entries["properties"])})
+
+
+@dataclass(frozen=True)
 class TrainingRecord:
     """How an encoder was trained; what is not known is None, and left out of the file.
 
@@ -91,6 +143,7 @@ class TrainingRecord:
         learned: ``nothing``, of a descriptor.
         table: The table, and what became of its rows.
         columns: How the table was read.
+        scope: What it may have been trained on, where there is no table.
         sizes: Arguments of the network.
         settings: Of the training.
         results: Epochs, and errors of the network as it was trained; those of the file are the card's ``metrics``.
@@ -105,6 +158,7 @@ class TrainingRecord:
     learned: str | None = None
     table: TableAccount | None = None
     columns: TableRecipe | None = None
+    scope: TrainingScope | None = None
     sizes: dict[str, Any] | None = None
     settings: dict[str, Any] | None = None
     results: dict[str, float] | None = None
@@ -130,6 +184,8 @@ class TrainingRecord:
             found["table"] = TableAccount.read_entries(found["table"])
         if "columns" in found:
             found["columns"] = TableRecipe.read_entries(found["columns"])
+        if "scope" in found:
+            found["scope"] = TrainingScope.read_entries(found["scope"])
         for name in ("notes", "attributes"):
             found[name] = tuple(found.get(name, ()))
         return cls(**found, others={name: value for name, value in entries.items() if name not in known})

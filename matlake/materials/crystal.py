@@ -124,7 +124,7 @@ def make_crystal(
 
 
 def check_lattice(cell: NDArray[np.float64]) -> None:
-    """Refuse what is no cell of a crystal.
+    """Refuse what cannot be the cell of a crystal.
 
     Args:
         cell: float64 [3, 3], cell vectors in Å, one a row.

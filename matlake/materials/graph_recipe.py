@@ -1,14 +1,19 @@
 """How crystals become the graphs of an encoder: stated on its card, never guessed."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 from matlake.errors import EncoderError
 from matlake.materials.crystal import CrystalColumns
+from matlake.materials.graphs import Graphs
 
 SYMMETRY_RESOLUTION_A: Final = 1e-5
 """Atoms are told apart when their surroundings differ by more than this: near rounding, a hundredth of what relaxed
 positions are worth, and below what an encoder in float32 can see."""
+
+
+_LARGEST_CUTOFF_A: Final = 20.0  # a sphere of this radius holds 2,000 neighbours
 
 
 @dataclass(frozen=True)
@@ -16,12 +21,14 @@ class GraphRecipe:
     """The graph parameters of an encoder. Encoders with equal recipes share their graphs.
 
     Attributes:
-        kind: ``pairs`` (distances) or ``angles`` (distances and angles).
+        kind: ``pairs`` (distances), ``angles`` (distances and angles) or ``bonds`` (distances, bonds, and angles between
+            bonds).
         cutoff_A: Largest distance of a neighbour in Å.
         max_neighbours: Nearest neighbours kept, whole shells with weights; 0 for all.
         blocks: Interaction blocks of the network.
         degrees: Legendre polynomials, where the kind is ``angles``.
         keep_images: Whether angles between different images of one atom count; see ``build_angular_graphs``.
+        bond_cutoff_A: Largest length in Å of the bonds between which there are angles; 0 where that is ``cutoff_A``.
     """
 
     kind: str
@@ -30,35 +37,25 @@ class GraphRecipe:
     blocks: int
     degrees: int = 0
     keep_images: bool = True
+    bond_cutoff_A: float = 0.0  # noqa: N815 - the unit
 
-    def build(self, crystals: CrystalColumns, *, resolution: float = SYMMETRY_RESOLUTION_A) -> Any:
-        """Return ``PairGraphs`` or ``AngularGraphs`` of crystals.
+    def build(self, crystals: CrystalColumns, *, resolution: float = SYMMETRY_RESOLUTION_A) -> Graphs:
+        """Return the graphs of crystals, of the class of this kind.
 
         Args:
             crystals: The crystals.
             resolution: See ``SYMMETRY_RESOLUTION_A``; 0 keeps every atom and every edge.
         """
-        # numba takes a second to import, and reading a card needs none of it
-        from matlake.materials.angular_graphs import build_angular_graphs
-        from matlake.materials.pair_graphs import build_pair_graphs
-
-        if self.kind == "pairs":
-            return build_pair_graphs(
-                crystals, self.cutoff_A, self.max_neighbours, resolution=resolution, rounds=self.blocks
-            )
-        return build_angular_graphs(
-            crystals,
-            self.cutoff_A,
-            self.max_neighbours,
-            degrees=self.degrees,
-            resolution=resolution,
-            rounds=self.blocks,
-            keep_images=self.keep_images,
-        )
+        return _BUILDERS[self.kind](self, crystals, resolution)
 
     def to_card(self) -> dict[str, Any]:
-        """Return the recipe as a card states it."""
-        return asdict(self)
+        """Return the recipe as a card states it: cards older than bonds and their cutoff do not have one."""
+        entries = asdict(self)
+        return (
+            entries
+            if self.bond_cutoff_A
+            else {name: value for name, value in entries.items() if name != "bond_cutoff_A"}
+        )
 
     @classmethod
     def from_card(cls, fields: dict[str, Any]) -> Self:
@@ -71,6 +68,70 @@ class GraphRecipe:
             recipe = cls(**fields)
         except TypeError as error:
             raise EncoderError(f"graph parameters {fields} on the card: {error}", "update matlake") from error
-        if recipe.kind not in ("pairs", "angles") or not 0 < recipe.cutoff_A <= 20 or recipe.max_neighbours < 0:  # noqa: PLR2004 - 20 Å hold 2,000 neighbours
+        if recipe.kind not in _BUILDERS:
+            raise EncoderError(f"graphs of kind {recipe.kind!r} on the card are not known", "update matlake")
+        in_range = 0 < recipe.cutoff_A <= _LARGEST_CUTOFF_A and 0 <= recipe.bond_cutoff_A <= recipe.cutoff_A
+        if not in_range or recipe.max_neighbours < 0:
             raise EncoderError(f"graph parameters {fields} on the card are out of range", "update matlake")
         return recipe
+
+
+# Builders import when they are called: numba takes a second, and reading a card needs none of it.
+
+
+def _build_pairs(recipe: GraphRecipe, crystals: CrystalColumns, resolution: float) -> Graphs:
+    from matlake.materials.pair_graphs import build_pair_graphs
+
+    return build_pair_graphs(
+        crystals, recipe.cutoff_A, recipe.max_neighbours, resolution=resolution, rounds=recipe.blocks
+    )
+
+
+def _build_angles(recipe: GraphRecipe, crystals: CrystalColumns, resolution: float) -> Graphs:
+    from matlake.materials.angular_graphs import build_angular_graphs
+
+    return build_angular_graphs(
+        crystals,
+        recipe.cutoff_A,
+        recipe.max_neighbours,
+        degrees=recipe.degrees,
+        resolution=resolution,
+        rounds=recipe.blocks,
+        keep_images=recipe.keep_images,
+    )
+
+
+def _build_bonds(recipe: GraphRecipe, crystals: CrystalColumns, resolution: float) -> Graphs:
+    from matlake.materials.bond_graphs import build_bond_graphs
+
+    return build_bond_graphs(
+        crystals, recipe.cutoff_A, recipe.bond_cutoff_A, resolution=resolution, rounds=recipe.blocks
+    )
+
+
+def _build_triplets(recipe: GraphRecipe, crystals: CrystalColumns, resolution: float) -> Graphs:
+    from matlake.materials.triplet_graphs import build_triplet_graphs
+
+    return build_triplet_graphs(
+        crystals,
+        recipe.cutoff_A,
+        recipe.bond_cutoff_A,
+        degrees=recipe.degrees,
+        resolution=resolution,
+        rounds=recipe.blocks,
+    )
+
+
+def _build_vectors(recipe: GraphRecipe, crystals: CrystalColumns, resolution: float) -> Graphs:
+    from matlake.materials.vector_graphs import build_vector_graphs
+
+    return build_vector_graphs(crystals, recipe.cutoff_A, resolution=resolution)
+
+
+_BUILDERS: Final[dict[str, Callable[[GraphRecipe, CrystalColumns, float], Graphs]]] = {
+    "pairs": _build_pairs,
+    "angles": _build_angles,
+    "bonds": _build_bonds,
+    "triplets": _build_triplets,
+    "vectors": _build_vectors,
+}

@@ -52,7 +52,7 @@ class OxidationStates:
             elements: Symbols, in the order of the fractions.
 
         Raises:
-            EncoderError: An element has no state, or a state is no whole number.
+            EncoderError: An element has no state, or a state is not a whole number.
         """
         try:
             listed = [list(states[symbol]) for symbol in elements]

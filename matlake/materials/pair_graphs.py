@@ -10,7 +10,7 @@ from matlake.materials.colours import atom_colours, distinct, edge_kinds
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import plain, search
-from matlake.materials.ragged import ranges
+from matlake.materials.ragged import ranges, widest_rows
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class PairGraphs:
     def edges(self) -> NDArray[np.int64]:
         """Edges of each crystal, int64 [b]."""
         return np.diff(self.edge_offsets[self.atom_offsets])
+
+    @property
+    def widest(self) -> NDArray[np.int64]:
+        """Most edges of an atom of each crystal, int64 [b]."""
+        return widest_rows(self.edge_offsets, self.atom_offsets)
 
     def take(self, rows: NDArray[np.integer]) -> Self:
         """Return the graphs of some of the crystals, in the order given."""

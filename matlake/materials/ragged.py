@@ -19,3 +19,17 @@ def ranges(
     sizes = offsets[chosen + 1] - offsets[chosen]
     new = offsets_of(sizes)
     return np.arange(new[-1]) + np.repeat(offsets[chosen] - new[:-1], sizes), new
+
+
+def widest_rows(offsets: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the length of the longest row in each group of rows; no group is empty.
+
+    Args:
+        offsets: Of the rows.
+        groups: Offsets at which groups of rows begin, int64 [g + 1].
+
+    Returns:
+        int64 [g].
+    """
+    lengths = np.diff(offsets)
+    return np.maximum.reduceat(lengths, groups[:-1]) if len(groups) > 1 else lengths[:0]

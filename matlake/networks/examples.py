@@ -6,17 +6,14 @@ for some rows; ``chunks`` yields all rows in an order and in batches that suit i
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from matlake.encoders.graph_inputs import runs
-
-if TYPE_CHECKING:
-    from matlake.materials.angular_graphs import AngularGraphs
-    from matlake.materials.pair_graphs import PairGraphs
+from matlake.materials.graphs import Graphs
 
 TRAINING_RESOLUTION_A: Final = 1e-4
 """Coarser than what encoders run with: in training, an error of 0.0001 Å is noise, and symmetry saves more."""
@@ -61,7 +58,7 @@ class GraphExamples:
         collate: Turns graphs into a batch of the network.
     """
 
-    graphs: "PairGraphs | AngularGraphs"
+    graphs: Graphs
     targets: NDArray[np.float64]
     collate: Callable[[Any], Any]
 

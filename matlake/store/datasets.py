@@ -13,7 +13,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from matlake.errors import REPAIR, Hint, LakeError, MatlakeError
+from matlake.errors import Hint, LakeError, MatlakeError
 from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
@@ -24,7 +24,7 @@ from matlake.store.parts import without_warnings
 from matlake.store.quoting import dataset_rows, identifier
 from matlake.store.sql import connect
 from matlake.store.table_files import table_format, write_tables
-from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS, readable_views
+from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS, readable_view, readable_views
 from matlake.text_tables import Column, Line, TextTable
 
 SOURCE_NOTE: Final = "matlake.source"
@@ -157,7 +157,7 @@ def show_dataset(lake: LakeFolders, name: str) -> DatasetDetails:
     """
     lake.check_dataset(name)
     with connect(lake) as connection:
-        view = _view(lake, connection, name)
+        view = readable_view(lake, connection, name)
         summary = _summary(lake, connection, name, view)
         kinds = connection.sql(f"SELECT * FROM main.{identifier(view)} LIMIT 0")
         types = {column: str(kind) for column, kind in zip(kinds.columns, kinds.types, strict=True)}
@@ -167,7 +167,7 @@ def show_dataset(lake: LakeFolders, name: str) -> DatasetDetails:
 def delete_dataset(lake: LakeFolders, name: str) -> None:
     """Delete a dataset. Embeddings belong to contents and stay, as do heads.
 
-    Its folder gets a name that is no dataset's first: whenever the deletion is killed, the dataset is there or not.
+    Its folder first gets a name that no dataset can have: whenever the deletion is killed, the dataset is there or not.
 
     Raises:
         LakeError: There is no such dataset, or its folder cannot be renamed.
@@ -215,7 +215,7 @@ def export_dataset(lake: LakeFolders, name: str, path: Path, *, structures: bool
     table_format(path)
     lake.check_output(path)
     with connect(lake) as connection:
-        summary = _summary(lake, connection, name, _view(lake, connection, name))
+        summary = _summary(lake, connection, name, readable_view(lake, connection, name))
         if structures and not summary.crystals:
             raise LakeError(
                 f"dataset {name!r} has no crystal structures",
@@ -237,15 +237,8 @@ def read_summary(lake: LakeFolders, name: str) -> DatasetSummary | None:
     if name not in lake.dataset_names():
         return None
     with without_warnings(), suppress(MatlakeError, duckdb.Error), connect(lake) as connection:
-        return _summary(lake, connection, name, _view(lake, connection, name))
+        return _summary(lake, connection, name, readable_view(lake, connection, name))
     return None
-
-
-def _view(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    view = readable_views(lake, connection).get(name)
-    if view is None:
-        raise LakeError(f"dataset {name!r} cannot be read", REPAIR)
-    return view
 
 
 def _summary(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str, view: str) -> DatasetSummary:
@@ -261,7 +254,7 @@ def _summary(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str
 
 
 def _imported(lake: LakeFolders, name: str) -> tuple[datetime | None, str | None]:
-    """Return when a dataset was imported and from where, as its log tells; compaction is no import."""
+    """Return when a dataset was imported and from where, as its log tells; compaction does not count."""
     table = delta.open_table(lake.dataset(name))
     for commit in table.history() if table is not None else ():
         if commit.get("operation") in _IMPORTS and commit.get("timestamp"):

@@ -67,7 +67,7 @@ def _container_limits(membership: Path, mounted: Path) -> list[int]:
             folder = root / group.lstrip("/")
             for place in (folder, *folder.parents):
                 if place.is_relative_to(root):
-                    with suppress(OSError, ValueError):  # "max" is no limit; a container may not see its own path
+                    with suppress(OSError, ValueError):  # "max" means no limit; a container may not see its own path
                         found.append(int((place / name).read_text()))
     return found
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import duckdb
 
 from matlake.encoders.card import EncoderCard, InputKind
+from matlake.errors import REPAIR, LakeError
 from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
 from matlake.store.folders import LakeFolders
@@ -120,6 +121,18 @@ def readable_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> 
     views = connection.execute("SELECT schema_name, view_name FROM duckdb_views()").fetchall()
     made = {f"{schema}.{identifier(view)}" for schema, view in views}
     return view_names([name for name in lake.dataset_names() if dataset_rows(name) in made])
+
+
+def readable_view(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
+    """Return the view of one dataset.
+
+    Raises:
+        LakeError: It cannot be read.
+    """
+    view = readable_views(lake, connection).get(dataset)
+    if view is None:
+        raise LakeError(f"dataset {dataset!r} cannot be read", REPAIR)
+    return view
 
 
 def property_columns(lake: LakeFolders) -> PropertyColumns:

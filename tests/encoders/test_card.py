@@ -3,15 +3,17 @@
 import json
 import shutil
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
+from edited_cards import edit_card
 
 from matlake.documents import DIGEST, sealed_json
 from matlake.encoders.card import CARD_FILE, InputKind, Precision, Target, read_card, write_card
 from matlake.encoders.listing import card_lines, encoder_document
 from matlake.encoders.registry import SHIPPED, find_encoder, list_encoders
-from matlake.encoders.training_record import TrainingRecord
+from matlake.encoders.training_record import TrainingRecord, TrainingScope
 from matlake.errors import EncoderError
 from matlake.materials.graph_recipe import GraphRecipe
 
@@ -68,6 +70,45 @@ def test_entries_that_this_version_does_not_know_are_kept(tmp_path: Path) -> Non
     write_card(card, tmp_path)
     assert read_card(tmp_path).training.others == {"teacher": "mace"}
     assert read_card(tmp_path) == card
+
+
+SCOPE = TrainingScope("Materials Project", ("energy_eV_per_atom", "forces_eV_per_A"), "2022-09", "MPtrj: relaxations")
+
+
+def test_a_scope_of_training_is_written_and_read(tmp_path: Path) -> None:
+    card = replace(read_card(SHIPPED / "fractions"), training=TrainingRecord(scope=SCOPE))
+    write_card(card, tmp_path)
+    assert written(tmp_path)["training"] == {
+        "scope": {
+            "database": "Materials Project",
+            "properties": ["energy_eV_per_atom", "forces_eV_per_A"],
+            "until": "2022-09",
+            "selection": "MPtrj: relaxations",
+        }
+    }
+    assert read_card(tmp_path) == card
+
+
+@pytest.mark.parametrize(
+    ("until", "day"),
+    [
+        (None, None),
+        ("2018", date(2018, 12, 31)),
+        ("2024-02", date(2024, 2, 29)),
+        ("2018-06-01", date(2018, 6, 1)),
+    ],
+)
+def test_a_scope_ends_with_the_last_day_that_its_date_can_mean(until: str | None, day: date | None) -> None:
+    assert replace(SCOPE, until=until).last_day == day
+
+
+@pytest.mark.parametrize("until", ["", "autumn", "2022-13", "2022-00", "2022-02-30", "2022-09-01-02"])
+def test_a_card_whose_scope_has_no_valid_date_is_refused(until: str, tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED / "fractions", tmp_path / "fractions")
+    scope = {"database": "Materials Project", "properties": ["energy_eV_per_atom"], "until": until}
+    edit_card(tmp_path / "fractions" / CARD_FILE, lambda card: card["training"].update(scope=scope))
+    with pytest.raises(EncoderError, match="is not an encoder card"):
+        read_card(tmp_path / "fractions")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from samples import BUNDLED, LAKE_0_1_0
 
 from matlake import Lake, TrainRequest, embed, import_table, open_lake, status, train
-from matlake.errors import LakeError
+from matlake.errors import DamageWarning, LakeError
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
 from matlake.store.views import view_names
@@ -64,6 +64,21 @@ def test_an_old_lake_with_such_names_opens_and_loses_nothing(tmp_path: Path) -> 
     lake.delete_dataset("GAPS")
     lake.rename_dataset("Compositions", "third")
     assert "view" not in json.dumps(status(lake).document()["datasets"])
+
+
+def test_a_damaged_dataset_leaves_the_view_of_one_of_nearly_its_name_readable(tmp_path: Path) -> None:
+    shutil.copytree(LAKE_0_1_0, tmp_path / "lake")
+    for name in ("GAPS", "Gaps"):
+        shutil.copytree(tmp_path / "lake" / "datasets" / "gaps", tmp_path / "lake" / "datasets" / name)
+    lake = open_lake(tmp_path / "lake")
+    for entry in (lake.dataset("GAPS") / "_delta_log").glob("*.json"):
+        entry.write_text("{")
+    features = resolve_features(lake, ["fractions"])
+    with pytest.warns(DamageWarning, match="GAPS"):
+        assert set(read_matrix(lake, "band_gap_eV", features, dataset="gaps").dataset) == {"gaps"}
+    with pytest.warns(DamageWarning, match="GAPS"), pytest.raises(LakeError, match="'GAPS' cannot be read") as caught:
+        read_matrix(lake, "band_gap_eV", features, dataset="GAPS")
+    assert "check" in caught.value.hint
 
 
 def test_views_have_names_of_their_own() -> None:

@@ -77,7 +77,7 @@ def states_solvent(text: str) -> bool:
 
 
 def elements_named(text: str) -> frozenset[int]:
-    """Return the elements that a formula names, whatever their amounts; none if a word in it is no element."""
+    """Return the elements that a formula names, whatever their amounts; none if a word in it is not an element."""
     if len(text) > _LONGEST:
         return frozenset()
     words = _CAPITALISED.findall(text)
@@ -147,7 +147,7 @@ def _units(text: str) -> Formula:
     """Read symbols and brackets with their amounts.
 
     Raises:
-        KeyError: A symbol is no element.
+        KeyError: A symbol is not that of an element.
         ValueError: An amount is zero, brackets do not match, or something else stands there.
     """
     levels: list[tuple[str, Formula]] = [("", {})]

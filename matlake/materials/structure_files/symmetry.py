@@ -122,7 +122,7 @@ def hall_operations(symbol: str) -> ListedOperations | None:
 
 
 def with_centring(operations: Operations, letter: str) -> Operations | None:
-    """Return operations combined with the translations of a centred cell; None where that is no other group.
+    """Return operations combined with the translations of a centred cell; None where that is the same group.
 
     Args:
         operations: A group or a part of one.
@@ -224,7 +224,7 @@ def _is_group(operations: Operations) -> bool:
 
 
 def _keys(rotations: NDArray[np.int64], translations: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number operations, each differently; -1 for what is no operation of a cell that anyone would choose."""
+    """Number operations, each differently; -1 for what is not an operation of a cell that anyone would choose."""
     whole, rest = np.divmod(rotations.reshape(-1, 9), _DENOMINATOR)
     keys = np.ravel_multi_index(
         (*(np.clip(whole, -_STEEPEST, _STEEPEST) + _STEEPEST).T, *translations.T),

@@ -27,7 +27,7 @@ def column_kinds(connection: duckdb.DuckDBPyConnection, dataset: str | None = No
 
 
 def not_numbers(connection: duckdb.DuckDBPyConnection, name: str, kind: str, dataset: str | None) -> str:
-    """Return why a column is no target: its type and, for text, how many of its values are not numbers.
+    """Return why a column cannot be a target: its type and, for text, how many of its values are not numbers.
 
     Args:
         connection: Holds the views of the lake.

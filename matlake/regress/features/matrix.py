@@ -28,7 +28,7 @@ from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier, literal
 from matlake.store.sql import not_a_predicate
-from matlake.store.views import CONTENT_KEYS, MATERIAL_COLUMNS, view_names
+from matlake.store.views import CONTENT_KEYS, MATERIAL_COLUMNS, readable_view
 
 MIN_ROWS: Final = 10
 BATCH_BYTES: Final = 16 << 20
@@ -113,6 +113,7 @@ def read_matrix(
         TrainingError: The target is unknown, not numeric, not finite or constant; a feature is not embedded;
             a column is unknown; fewer than ``MIN_ROWS`` rows.
         QueryError: ``where`` is not a predicate over ``materials``.
+        LakeError: The dataset cannot be read.
     """
     if dataset is not None and dataset not in lake.dataset_names():
         raise TrainingError(
@@ -122,7 +123,7 @@ def read_matrix(
         lake, lake.dataset_names() if dataset is None else [dataset], [feature.partition for feature in features]
     )
     with lake.connect() as connection:
-        view = None if dataset is None else view_names(lake.dataset_names())[dataset]
+        view = None if dataset is None else readable_view(lake, connection, dataset)
         _check_target(connection, target, view)
         sql = _selection_sql(connection, target, dataset, where)
         keys = _select(connection, sql, target, where)

@@ -130,7 +130,7 @@ def save_head(
             (new / name).parent.mkdir(exist_ok=True)
             write_whole(new / name, data)
         write_card(card, new / CARD_FILE)
-        hold()  # an interrupt from here on would leave a head that no one was told of
+        hold()  # an interrupt from here on would leave a head that nobody knows about
         if (heads / card.name).exists():
             shutil.rmtree(replaced, ignore_errors=True)
             (heads / card.name).rename(replaced)

@@ -28,6 +28,7 @@ from matlake.regress.regressors import AUTO, MODELS, Fit, Model, Parameters, fit
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut, parse_split
+from matlake.regress.splits.training_dates import describe_training_dates
 from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds, find_bounds
 from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS, residuals_of
 from matlake.regress.uncertainty.fit_reference import choose_reference
@@ -113,7 +114,8 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         columns=split.columns,
         crystals=split.needs_crystals,
     )
-    held_out = split.hold_out(matrix, seed)
+    cards = [lake.find_encoder(name).card for name in dict.fromkeys(feature.encoder for feature in features)]
+    held_out = describe_training_dates(split.hold_out(matrix, seed), split, matrix, cards)
     budget, chosen = request.budget, None
     if wanted == AUTO:
         progress.note("choosing features")

@@ -49,14 +49,14 @@ def time_split(argument: str | None) -> Split:
         )
 
     def propose(matrix: Matrix, seed: int) -> Iterator[Proposal]:  # noqa: ARG001 - nothing is drawn
-        times, unknown = _times(matrix.columns[column], column)
+        times, unknown = read_times(matrix.columns[column], column)
         if unknown.all():
             raise TrainingError(f"{column} is null in all {len(times):,} rows", "choose another column")
         cut = _moment(moment, times.dtype, column) if moment else find_cut(times[~unknown], TEST_SHARE)
         later = f"after {_written(cut)}"
         yield Proposal(later, f"have {column} {later}", times > cut, unknown, column, shared="train")
 
-    return Split(f"time:{column}{comparison}{moment}", propose, propose, (column,))
+    return Split(f"time:{column}{comparison}{moment}", propose, propose, (column,), time_column=column)
 
 
 def find_cut(values: NDArray[Any], share: float) -> Any:
@@ -77,8 +77,16 @@ def find_cut(values: NDArray[Any], share: float) -> Any:
     return distinct[nearest]
 
 
-def _times(values: NDArray[Any], column: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return times that can be compared, and which are null; text is read as ISO 8601."""
+def read_times(values: NDArray[Any], column: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return times that can be compared, and which are null; text is read as ISO 8601.
+
+    Args:
+        values: [n], the cells of a column.
+        column: Its name.
+
+    Raises:
+        TrainingError: They are not times.
+    """
     if values.dtype.kind == "M":
         return values, np.isnat(values)
     if values.dtype.kind in "iuf":

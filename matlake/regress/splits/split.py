@@ -79,6 +79,7 @@ class Split:
         every: Proposes all parts, one after the other.
         columns: Columns of ``materials`` that it needs.
         needs_crystals: It needs the crystals.
+        time_column: The column of times that it trains on the past of; None for a split by something else.
     """
 
     text: str
@@ -86,6 +87,7 @@ class Split:
     every: Proposer
     columns: tuple[str, ...] = ()
     needs_crystals: bool = False
+    time_column: str | None = None
 
     def hold_out(self, matrix: Matrix, seed: int) -> HeldOut:
         """Hold out test rows once.

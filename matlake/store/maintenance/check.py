@@ -8,9 +8,9 @@ import duckdb
 
 from matlake.documents import DIGEST, opened, read_json
 from matlake.encoders.card import CARD_FILE, MODEL_FILE, read_card
-from matlake.encoders.registry import find_encoder
+from matlake.encoders.registry import copy_files, find_encoder
 from matlake.errors import EncoderError, LakeError
-from matlake.files import fsync_folder, sha256_of, write_whole
+from matlake.files import fsync_folder, sha256_of
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
 from matlake.store.damage import tables
@@ -133,8 +133,7 @@ def _check_encoders(lake: Lake, report: CheckReport, *, repair: bool) -> None:
         elif not repair:
             remedy = "run `matlake check --repair`"
         else:
-            for name in (MODEL_FILE, CARD_FILE):
-                write_whole(folder / name, (installed / name).read_bytes())
+            copy_files(installed, folder)
             report.repaired.append(
                 f"{problem[0]} {problem[1]}: the encoder was copied again from the installed package"
             )

@@ -88,7 +88,7 @@ def move_away(lake: LakeFolders, root: Path, problem: str, report: CheckReport) 
 
 
 def remake(lake: LakeFolders, root: Path, partition: dict[str, str]) -> str:
-    """Say how the rows of a table that is no dataset are made again."""
+    """Say how the rows of a table other than a dataset are made again."""
     if root in (lake.embeddings, lake.failures):
         layer = f"@{partition['layer']}" if "layer" in partition else ""
         return f"run `matlake embed --encoder {partition.get('encoder', 'NAME')}{layer}` to make its rows again"

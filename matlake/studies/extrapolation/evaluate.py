@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.card import EncoderCard
 from matlake.encoders.layer_ref import LayerRef
 from matlake.encoders.session import onnx_runtime
 from matlake.encoders.training_contents import TrainingContents
@@ -122,7 +123,10 @@ def evaluate_extrapolation(
     contents = dict(training_contents or {}) | contents_of_tables(lake, request.training_tables, encoders)
     progress.note("reading features and target")
     rows = read_rows(lake, request, resolve_features(lake, names), splits, networks=bool(trained))
-    tasks, skipped = _tasks(rows, splits, request, progress)
+    used = [LayerRef.parse(feature).encoder for feature in names] + [one.encoder for one in trained if one.encoder]
+    cards = [lake.find_encoder(name).card for name in dict.fromkeys(used)]
+    undated = [card for card in cards if card.sha256 not in contents]
+    tasks, skipped = _tasks(rows, splits, request, undated, progress)
     leakage = _Leakage(lake, rows, contents, request.policy)
     every = product(tasks, list(_methods(letters, request.models, trained)))
     # quick ones first, then networks, one seed everywhere before the next
@@ -185,7 +189,11 @@ class _Leakage:
 
 
 def _tasks(
-    rows: StudyRows, splits: Sequence[Split], request: ExtrapolationRequest, progress: Progress
+    rows: StudyRows,
+    splits: Sequence[Split],
+    request: ExtrapolationRequest,
+    undated: Sequence[EncoderCard],
+    progress: Progress,
 ) -> tuple[list[Task], dict[str, str]]:
     """Return the tasks, and for each split that the rows do not allow the reason."""
     tasks: list[Task] = []
@@ -193,7 +201,7 @@ def _tasks(
     for split in splits:
         progress.note(f"{split.text}: holding rows out")
         try:
-            tasks += [make_task(rows, split, seed, request.few) for seed in range(request.seeds)]
+            tasks += [make_task(rows, split, seed, request.few, undated) for seed in range(request.seeds)]
         except TrainingError as error:
             skipped[split.text] = str(error)
     if not tasks:

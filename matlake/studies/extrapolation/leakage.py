@@ -7,13 +7,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.encoders.card import DESCRIPTORS, EncoderCard
+from matlake.encoders.card import EncoderCard
+from matlake.encoders.label_kinds import label_kind
 from matlake.encoders.training_contents import TrainingContents, random_parts
 from matlake.errors import LeakageError
-from matlake.materials.units import quantity_of
 
 LABELS: Final = "labels"
-"""Refuse where the encoder was trained on the very property, and may have been on tested compositions."""
+"""Refuse where the encoder learned the same label (see ``label_kind``), and may have on tested compositions."""
 
 CONTENTS: Final = "contents"
 """Refuse where it may have been trained on tested compositions, whatever the property."""
@@ -26,6 +26,7 @@ POLICIES: Final = (LABELS, CONTENTS, REPORT)
 NOTHING: Final = "nothing was learned"
 FROM_TABLE: Final = "by its table"
 FROM_SPLIT: Final = "at most, by its random split"
+FROM_SCOPE: Final = "at most, by the rule on its card"
 FROM_CARD: Final = "at most, its table is not given"
 """How it is known what an encoder was trained on."""
 
@@ -37,13 +38,14 @@ class Exposure:
     Attributes:
         encoder: Its name.
         trained_on: Properties that it was trained on, as on its card; empty where it learned nothing.
-        same_property: Whether the property tested is among them.
-        how: ``NOTHING``, ``FROM_TABLE``, ``FROM_SPLIT`` or ``FROM_CARD``.
+        same_property: Whether the property tested is among them, or has the same label as one of them.
+        how: ``NOTHING``, ``FROM_TABLE``, ``FROM_SPLIT``, ``FROM_SCOPE`` or ``FROM_CARD``.
         tested: Rows tested.
         compositions: Rows of them whose composition was trained on; at most so many without its table.
         crystals: Rows of them whose very crystal was; None without its table. The same material described in
             two files is two crystals.
         chosen_by: Rows whose composition chose the epoch; None without its table.
+        scope: The rule on its card, for people; empty where there is none.
     """
 
     encoder: str
@@ -54,16 +56,18 @@ class Exposure:
     compositions: int
     crystals: int | None = None
     chosen_by: int | None = None
+    scope: str = ""
 
     def refusal(self, policy: str) -> str:
         """Return why a policy refuses such a test, empty where it does not."""
         if policy == REPORT or not self.compositions or (policy == LABELS and not self.same_property):
             return ""
         surely = self.how == FROM_TABLE
+        doubt = f"its training data: {self.scope}" if self.how == FROM_SCOPE else "only its training table can say"
         what = f"on {', '.join(self.trained_on)} of " if self.same_property else "on "
         return (
             f"encoder {self.encoder} {'was' if surely else 'may have been'} trained {what}{self.compositions:,} of the "
-            f"{self.tested:,} tested compositions{'' if surely else ' (only its training table can say)'}"
+            f"{self.tested:,} tested compositions{'' if surely else f' ({doubt})'}"
         )
 
 
@@ -86,9 +90,8 @@ def expose(
     Returns:
         The numbers, and bool [m]: rows whose composition was, or may have been, trained on.
     """
-    trained_on = _properties(card)
-    same = quantity_of(target).lower() in {quantity_of(name).lower() for name in trained_on}
-    if card.name in DESCRIPTORS and not trained_on:
+    same = label_kind(target) in set(map(label_kind, card.trained_on))
+    if card.is_descriptor and not card.trained_on:
         how, met = NOTHING, np.zeros(len(compositions), dtype=bool)
     elif contents is not None:
         how, met = FROM_TABLE, np.array([one in contents.compositions for one in compositions], dtype=bool)
@@ -98,13 +101,14 @@ def expose(
     return (
         Exposure(
             encoder=card.name,
-            trained_on=trained_on,
+            trained_on=card.trained_on,
             same_property=same,
             how=how,
             tested=len(compositions),
             compositions=int(met.sum()),
             crystals=sum(one in known.crystals for one in crystals) if known and crystals is not None else None,
             chosen_by=sum(one in known.chosen_by for one in compositions) if known else None,
+            scope=card.training.scope.text if card.training.scope else "",
         ),
         met,
     )
@@ -132,16 +136,11 @@ def check_disjoint(contents: Mapping[str, Sequence[str]], train: NDArray[np.intp
             )
 
 
-def _properties(card: EncoderCard) -> tuple[str, ...]:
-    if card.training.columns is not None:
-        return card.training.columns.target_columns
-    return tuple(name.strip() for name in card.target.name.split(",")) if card.target is not None else ()
-
-
 def _by_card(card: EncoderCard, compositions: Sequence[str]) -> tuple[str, NDArray[np.bool_]]:
-    """Say which compositions may have been trained on: those that a random split by composition puts there."""
+    """Say which compositions may have been trained on: those that a random split puts there, or all."""
     columns = card.training.columns
     if columns is not None and columns.split_column is None:
         parts = random_parts(compositions, columns.seed, columns.shares)
         return FROM_SPLIT, np.array([part == "train" for part in parts], dtype=bool)
-    return FROM_CARD, np.ones(len(compositions), dtype=bool)
+    how = FROM_CARD if card.training.scope is None else FROM_SCOPE
+    return how, np.ones(len(compositions), dtype=bool)

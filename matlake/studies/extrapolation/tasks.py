@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.card import EncoderCard
 from matlake.materials.periodic_table import BLOCKS, SYMBOLS
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import read_matrix
 from matlake.regress.splits import HeldOut, Split
+from matlake.regress.splits.training_dates import describe_training_dates
 from matlake.regress.uncertainty.applicability import FEW, block_sets
 from matlake.store.lake import Lake
 from matlake.studies.extrapolation.leakage import check_disjoint
@@ -120,7 +122,7 @@ def read_rows(
     return rows
 
 
-def make_task(rows: StudyRows, split: Split, seed: int, few: int) -> Task:
+def make_task(rows: StudyRows, split: Split, seed: int, few: int, undated: Sequence[EncoderCard] = ()) -> Task:
     """Hold rows out.
 
     Args:
@@ -128,12 +130,13 @@ def make_task(rows: StudyRows, split: Split, seed: int, few: int) -> Task:
         split: The split.
         seed: Of all that is drawn.
         few: Training rows from which an element or motif counts as known.
+        undated: Encoders whose training table is not given: a split by time says what they may have been trained on.
 
     Raises:
         TrainingError: The rows do not allow the split.
         LeakageError: The content of a tested row is among those trained on.
     """
-    held = split.hold_out(rows.matrix, seed)
+    held = describe_training_dates(split.hold_out(rows.matrix, seed), split, rows.matrix, undated)
     check_disjoint(rows.contents, held.train, held.test)
     fractions = rows.matrix.fractions
     coverage = continuity(fractions[held.train], fractions[held.test], few)

@@ -8,11 +8,13 @@ from samples import CRYSTAL_ENCODER
 
 from matlake.encoders.registry import find_encoder
 from matlake.encoders.training_contents import TrainingContents, random_parts
+from matlake.encoders.training_record import TrainingRecord, TrainingScope
 from matlake.errors import LeakageError
 from matlake.materials.formula import parse_formula
 from matlake.studies.extrapolation.leakage import (
     CONTENTS,
     FROM_CARD,
+    FROM_SCOPE,
     FROM_SPLIT,
     FROM_TABLE,
     LABELS,
@@ -67,6 +69,41 @@ def test_descriptors_have_seen_nothing() -> None:
     assert exposure.how == NOTHING
     assert not met.any()
     assert not exposure.refusal(CONTENTS)
+
+
+LABELS_OF_A_POTENTIAL = ("energy_eV_per_atom", "forces_eV_per_A", "stress_GPa", "magnetic_moments_muB")
+POTENTIAL = replace(
+    CARD,
+    name="a-potential",
+    training=TrainingRecord(scope=TrainingScope("Materials Project", LABELS_OF_A_POTENTIAL, "2022-09", "MPtrj")),
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "refusing"),
+    [
+        (ENERGY, {LABELS, CONTENTS}),
+        ("energy_above_hull_eV_per_atom", {LABELS, CONTENTS}),
+        ("total_magnetization_muB", {LABELS, CONTENTS}),
+        ("bulk_modulus_VRH_GPa", {CONTENTS}),
+        ("last_phdos_peak_cm-1", {CONTENTS}),
+        ("band_gap_eV", {CONTENTS}),
+    ],
+)
+def test_published_weights_count_as_trained_on_all_that_their_rule_allows(target: str, refusing: set[str]) -> None:
+    exposure, met = expose(POTENTIAL, target, TESTED, None, None)
+    assert (exposure.how, exposure.trained_on) == (FROM_SCOPE, LABELS_OF_A_POTENTIAL)
+    assert met.all()
+    assert {policy for policy in (LABELS, CONTENTS, REPORT) if exposure.refusal(policy)} == refusing
+    assert "may have been trained on" in exposure.refusal(CONTENTS)
+    assert "27 of the 27 tested compositions (its training data: Materials Project up to 2022-09 (MPtrj))" in (
+        exposure.refusal(CONTENTS)
+    )
+
+
+def test_contents_that_are_known_come_before_the_rule() -> None:
+    exposure, met = expose(POTENTIAL, ENERGY, TESTED, None, TrainingContents(frozenset(TESTED[:4])))
+    assert (exposure.how, met.sum()) == (FROM_TABLE, 4)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def _crystal(found: object, max_atoms: int) -> Crystal | StructureError:
 
 
 def _lines(path: Path) -> Iterator[Any]:
-    """Yield the value of each line; a line that is no JSON is an error in its place."""
+    """Yield the value of each line; a line that is not JSON is an error in its place."""
     with open_bytes(path) as stream:
         number = 0
         while line := stream.readline(LARGEST_RECORD + 1):
@@ -161,7 +161,7 @@ class _Pieces:
         self._place = 0
 
     def peek(self) -> str:
-        """Return the next character that is no blank, ``""`` at the end."""
+        """Return the next character that is not a blank, ``""`` at the end."""
         while True:
             while self._place < len(self._buffer) and self._buffer[self._place] in " \t\r\n":
                 self._place += 1

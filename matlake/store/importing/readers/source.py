@@ -50,7 +50,7 @@ NO_NAMES: Final = KeyColumns()
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line of a file that is no row.
+    """A line of a file that is not a row.
 
     Attributes:
         line: Line number in the file, the first being line 1.
