@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Arrays, Batch
-from matlake.encoders.padded import angles, pairs, triplets, vectors
+from matlake.encoders.padded import angles, bonds, pairs, triplets, vectors
 from matlake.materials.angular_graphs import AngularGraphs
+from matlake.materials.bond_graphs import BondGraphs
 from matlake.materials.graphs import Graphs
 from matlake.materials.pair_graphs import PairGraphs
 from matlake.materials.triplet_graphs import TripletGraphs
@@ -25,6 +26,7 @@ EDGES_A_RUN: Final = {"cpu": 2_000, "cuda": 200_000}
 _INPUTS: Final[dict[type, Callable[[Any], Arrays]]] = {
     PairGraphs: pairs.pair_inputs,
     AngularGraphs: angles.angular_inputs,
+    BondGraphs: bonds.bond_inputs,
     TripletGraphs: triplets.triplet_inputs,
     VectorGraphs: vectors.vector_inputs,
 }
@@ -32,6 +34,7 @@ _INPUTS: Final[dict[type, Callable[[Any], Arrays]]] = {
 AXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "pairs": pairs.AXES,
     "angles": angles.AXES,
+    "bonds": bonds.AXES,
     "triplets": triplets.AXES,
     "vectors": vectors.AXES,
 }
