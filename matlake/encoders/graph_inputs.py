@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Arrays, Batch
-from matlake.encoders.padded import angles, pairs
+from matlake.encoders.padded import angles, bonds, pairs, triplets, vectors
 from matlake.materials.angular_graphs import AngularGraphs
+from matlake.materials.bond_graphs import BondGraphs
 from matlake.materials.graphs import Graphs
 from matlake.materials.pair_graphs import PairGraphs
+from matlake.materials.triplet_graphs import TripletGraphs
+from matlake.materials.vector_graphs import VectorGraphs
 
 EDGES_A_RUN: Final = {"cpu": 2_000, "cuda": 200_000}
 """On a CPU, activations stay in the cache; on a GPU, a run keeps it busy and fits in a few gigabytes."""
@@ -23,11 +26,20 @@ EDGES_A_RUN: Final = {"cpu": 2_000, "cuda": 200_000}
 _INPUTS: Final[dict[type, Callable[[Any], Arrays]]] = {
     PairGraphs: pairs.pair_inputs,
     AngularGraphs: angles.angular_inputs,
+    BondGraphs: bonds.bond_inputs,
+    TripletGraphs: triplets.triplet_inputs,
+    VectorGraphs: vectors.vector_inputs,
 }
 
-AXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {"pairs": pairs.AXES, "angles": angles.AXES}
+AXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "pairs": pairs.AXES,
+    "angles": angles.AXES,
+    "bonds": bonds.AXES,
+    "triplets": triplets.AXES,
+    "vectors": vectors.AXES,
+}
 """Kind of graph -> input -> names of its axes, of which those of one name have one size. ``degrees*places`` is a
-multiple; the factor is a field of the recipe."""
+multiple, as is ``3*places``; the factor is a field of the recipe or a number. A number alone is a fixed size."""
 
 
 def collate(graphs: Graphs, edges_a_run: int) -> list[Batch]:

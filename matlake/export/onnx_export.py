@@ -34,9 +34,9 @@ ALLOWED_OPERATORS: Final = {
 }
 
 GRAPH_OPERATORS: Final = frozenset(
-    {"Abs", "Add", "Cast", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "Less", "Log", "MatMul", "Mul", "Neg"}
-    | {"Pow", "Reciprocal", "Relu", "Reshape", "Sigmoid", "Sin", "Split", "Squeeze", "Sub", "Transpose"}
-    | {"Unsqueeze"}
+    {"Abs", "Add", "Cast", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "LayerNormalization", "Less", "Log"}
+    | {"MatMul", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Reshape", "Sigmoid", "Sin", "Split", "Sqrt", "Squeeze"}
+    | {"Sub", "Transpose", "Unsqueeze"}
 )
 """Operators that a graph encoder may contain. No scatter: ONNX Runtime's are slow, or lose updates with two threads. No
 inverse trigonometry: its CUDA provider has none. Each of these runs on both devices."""
@@ -73,7 +73,7 @@ def graph_model(
     network = network.eval()
     graphs = recipe.build(sample_crystals())
     with torch.no_grad():
-        outputs = network(architecture.batch(graphs))
+        outputs = network(architecture.batch(recipe.build(sample_crystals(), resolution=0.0)))
     layers = tuple(Layer(name, f"layer_{name}", tensor.shape[1]) for name, tensor in outputs.items())
     arrays = graph_inputs(graphs)
     example = {name: torch.from_numpy(arrays[name]) for name in architecture.inputs}
@@ -84,14 +84,18 @@ def graph_model(
 def _dynamic_shapes(inputs: tuple[str, ...], recipe: GraphRecipe) -> tuple[dict[int, Any], ...]:
     """Return the varying dimensions of some inputs; axes of one name share theirs."""
     axes = AXES[recipe.kind]
-    names = {axis.rpartition("*")[2] for name in inputs for axis in axes[name]}
+    names = {axis.rpartition("*")[2] for name in inputs for axis in axes[name] if not axis.isdigit()}
     dims = {name: torch.export.Dim(name) for name in sorted(names)}
 
     def dim(axis: str) -> Any:
         factor, _, name = axis.rpartition("*")
-        return max(1, getattr(recipe, factor)) * dims[name] if factor else dims[name]
+        if not factor:
+            return dims[name]
+        return (int(factor) if factor.isdigit() else max(1, getattr(recipe, factor))) * dims[name]
 
-    return tuple({place: dim(axis) for place, axis in enumerate(axes[name])} for name in inputs)
+    return tuple(
+        {place: dim(axis) for place, axis in enumerate(axes[name]) if not axis.isdigit()} for name in inputs
+    )
 
 
 def sample_crystals() -> CrystalColumns:

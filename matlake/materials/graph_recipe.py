@@ -21,7 +21,8 @@ class GraphRecipe:
     """The graph parameters of an encoder. Encoders with equal recipes share their graphs.
 
     Attributes:
-        kind: ``pairs`` (distances) or ``angles`` (distances and angles).
+        kind: ``pairs`` (distances), ``angles`` (distances and angles) or ``bonds`` (distances, bonds, and angles between
+            bonds).
         cutoff_A: Largest distance of a neighbour in Å.
         max_neighbours: Nearest neighbours kept, whole shells with weights; 0 for all.
         blocks: Interaction blocks of the network.
@@ -100,7 +101,37 @@ def _build_angles(recipe: GraphRecipe, crystals: CrystalColumns, resolution: flo
     )
 
 
+def _build_bonds(recipe: GraphRecipe, crystals: CrystalColumns, resolution: float) -> Graphs:
+    from matlake.materials.bond_graphs import build_bond_graphs
+
+    return build_bond_graphs(
+        crystals, recipe.cutoff_A, recipe.bond_cutoff_A, resolution=resolution, rounds=recipe.blocks
+    )
+
+
+def _build_triplets(recipe: GraphRecipe, crystals: CrystalColumns, resolution: float) -> Graphs:
+    from matlake.materials.triplet_graphs import build_triplet_graphs
+
+    return build_triplet_graphs(
+        crystals,
+        recipe.cutoff_A,
+        recipe.bond_cutoff_A,
+        degrees=recipe.degrees,
+        resolution=resolution,
+        rounds=recipe.blocks,
+    )
+
+
+def _build_vectors(recipe: GraphRecipe, crystals: CrystalColumns, resolution: float) -> Graphs:
+    from matlake.materials.vector_graphs import build_vector_graphs
+
+    return build_vector_graphs(crystals, recipe.cutoff_A, resolution=resolution)
+
+
 _BUILDERS: Final[dict[str, Callable[[GraphRecipe, CrystalColumns, float], Graphs]]] = {
     "pairs": _build_pairs,
     "angles": _build_angles,
+    "bonds": _build_bonds,
+    "triplets": _build_triplets,
+    "vectors": _build_vectors,
 }

@@ -84,7 +84,8 @@ class Architecture:
 
         blocks = next(getattr(network, name) for name in _BLOCKS if hasattr(network, name))
         degrees = getattr(network, "num_spherical", 0)
-        return GraphRecipe(self.kind, cutoff, max_neighbours, len(blocks), degrees, keep_images)
+        bond_cutoff = getattr(network, "bond_cutoff", 0.0)
+        return GraphRecipe(self.kind, cutoff, max_neighbours, len(blocks), degrees, keep_images, bond_cutoff)
 
 
 def _code(place: str) -> Callable[..., Any]:
@@ -92,8 +93,13 @@ def _code(place: str) -> Callable[..., Any]:
     return found
 
 
-_BATCHES: Final = {"pairs": "batches:pair_batch", "angles": "batches:angular_batch"}
-_BLOCKS: Final = ("convs", "interactions", "interaction_blocks")
+_BATCHES: Final = {
+    "pairs": "batches:pair_batch",
+    "angles": "batches:angular_batch",
+    "triplets": "triplet_batches:triplet_batch",
+    "vectors": "vector_batches:vector_batch",
+}
+_BLOCKS: Final = ("convs", "interactions", "interaction_blocks", "graph_layers", "layers")
 _CRYSTAL_SHARES: Final = (0.84, 0.08, 0.08)
 
 ARCHITECTURES: Final = {
@@ -165,6 +171,35 @@ ARCHITECTURES: Final = {
             max_neighbours=16,
             fast_code="rearranged:FastDimeNetPlusPlus",
             unfold_code="rearranged:unfold_dimenet",
+        ),
+        Architecture(
+            name="m3gnet",
+            network_code="m3gnet:M3GNet",
+            config=TrainingConfig(epochs=45, batch_size=32, learning_rate=1e-3, weight_decay=0.01, averaging=0.999),
+            shares=_CRYSTAL_SHARES,
+            citation=("C. Chen, S. P. Ong, Nat. Comput. Sci. 2, 718 (2022), doi:10.1038/s43588-022-00349-3 (M3GNet)",),
+            sizes={
+                "atom_width": 64,
+                "edge_width": 64,
+                "hidden_width": 64,
+                "num_blocks": 3,
+                "num_spherical": 3,
+                "num_radial": 3,
+                "cutoff": 5.0,
+                "bond_cutoff": 4.0,
+            },
+            kind="triplets",
+            fast_code="fast_m3gnet:FastM3GNet",
+            unfold_code="fast_m3gnet:unfold_m3gnet",
+        ),
+        Architecture(
+            name="tensornet",
+            network_code="tensornet:TensorNet",
+            config=TrainingConfig(),
+            shares=_CRYSTAL_SHARES,
+            citation=("G. Simeon, G. De Fabritiis, NeurIPS 2023, arXiv 2306.06482 (TensorNet)",),
+            kind="vectors",
+            fast_code="rearranged_tensornet:FastTensorNet",
         ),
     )
 }

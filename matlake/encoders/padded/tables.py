@@ -45,3 +45,16 @@ def spread_blocks(offsets, values, heights, table):
         for p in range(heights[row]):
             for q in range(width):
                 table[row, p, q] = values[start + p * width + q]
+
+
+@kernel
+def spread_triples(offsets, values, sizes, table):
+    """Write blocks [size, size, degrees] into the corners of a padded table [rows, degrees, widest, widest]."""
+    degrees = table.shape[1]
+    for row in range(len(sizes)):
+        at = offsets[row]
+        for p in range(sizes[row]):
+            for q in range(sizes[row]):
+                for degree in range(degrees):
+                    table[row, degree, p, q] = values[at]
+                    at += 1

@@ -6,8 +6,9 @@ from typing import Any, Final
 from matlake.encoders.card import Target
 from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError, TrainingError
-from matlake.export.checkpoints import cdvae, cgcnn, open_catalyst, pyg
+from matlake.export.checkpoints import cdvae, cgcnn, matgl, open_catalyst, pyg
 from matlake.export.checkpoints.loaded import Stated, Trained, known_elements
+from matlake.export.checkpoints.matgl_folder import is_matgl_folder
 from matlake.export.checkpoints.reading import read_checkpoint
 from matlake.export.pretraining.run import graph_recipe, load_trained
 from matlake.export.pretraining.run_record import RUN_FILE, read_run
@@ -33,6 +34,10 @@ def load_any(path: Path, architecture: str, stated: Stated) -> Trained:
         EncoderError: A published checkpoint cannot be read, or its graphs are not known.
         TrainingError: The run cannot be read, or is of another architecture.
     """
+    if architecture == matgl.MATGL:
+        return matgl.load(path, stated)
+    if is_matgl_folder(path):
+        raise EncoderError(f"{path} is in matgl's format, not a {architecture}", f"export it as {matgl.MATGL}")
     weights = path / BEST_FILE if path.is_dir() else path
     if weights.name == BEST_FILE or (weights.parent / RUN_FILE).exists() or architecture == "elemnet":
         return _of_run(weights, architecture)

@@ -1,0 +1,67 @@
+"""M3GNet in matgl's format."""
+
+from typing import Any, Final
+
+import torch
+
+from matlake.encoders.card import Target
+from matlake.encoders.training_record import TrainingRecord
+from matlake.errors import EncoderError
+from matlake.export.checkpoints.loaded import Trained
+from matlake.export.checkpoints.matgl_folder import CITATION, LICENCE, MatglFolder
+from matlake.export.checkpoints.weights import fold_scaling
+from matlake.networks.architectures import ARCHITECTURES
+
+_CONSTANTS: Final = ("bond_expansion.rbf.cutoff", "basis_expansion.sbf.cutoff")
+
+
+def load(folder: MatglFolder) -> Trained:
+    """Return an M3GNet with scaling and energies of the elements folded in; it predicts eV/atom.
+
+    Raises:
+        EncoderError: The network has parts that are not supported here, or tensors are missing or unknown.
+    """
+    for name, supported in (
+        ("use_smooth", True),
+        ("use_phi", False),
+        ("is_intensive", False),
+        ("include_state", False),
+        ("rbf_type", "SphericalBessel"),
+        ("activation_type", "swish"),
+        ("ntargets", 1),
+    ):
+        folder.require(name, supported)
+    if folder.mean:
+        raise EncoderError(f"{folder.path} adds {folder.mean:g} eV to each crystal, whatever its size: not an energy")
+    weights = folder.weights.without(_CONSTANTS)
+    table = "embedding.layer_node_embedding.weight"
+    width = weights.shape(table, 2)[1]
+    elements = folder.by_atomic_number(weights.tensors[table])
+    sizes: dict[str, Any] = {
+        "atom_width": width,
+        "edge_width": folder.setting("dim_edge_embedding", int),
+        "hidden_width": folder.setting("units", int),
+        "num_blocks": weights.count("graph_layers"),
+        "num_spherical": folder.setting("max_l", int),
+        "num_radial": folder.setting("max_n", int),
+        "cutoff": folder.setting("cutoff", float),
+        "bond_cutoff": folder.setting("threebody_cutoff", float),
+        "elements": len(elements),
+    }
+    references = torch.zeros(len(elements), 1)
+    placed = weights.without([table]).with_defaults({table: elements, "references": references})
+    network = placed.fill("m3gnet", sizes)
+    fold_scaling(network, 1, 0.0, folder.std, folder.path)
+    if folder.references is not None:
+        network.references.copy_(folder.by_atomic_number(folder.references.float())[:, None])
+    architecture = ARCHITECTURES["m3gnet"]
+    return Trained(
+        architecture=architecture,
+        network=network,
+        recipe=architecture.recipe(network, sizes["cutoff"], 0),
+        elements=folder.elements,
+        target=Target("energy_per_atom", "eV/atom"),
+        training=TrainingRecord(origin="matgl", sizes=sizes),
+        licence=LICENCE,
+        citation=(CITATION,),
+    )

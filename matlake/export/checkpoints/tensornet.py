@@ -1,0 +1,75 @@
+"""TensorNet in matgl's format."""
+
+from typing import Final
+
+import torch
+
+from matlake.encoders.card import Target
+from matlake.encoders.training_record import TrainingRecord
+from matlake.errors import EncoderError
+from matlake.export.checkpoints.loaded import Sizes, Trained
+from matlake.export.checkpoints.matgl_folder import CITATION, LICENCE, MatglFolder
+from matlake.networks.architectures import ARCHITECTURES
+
+_TABLE: Final = "tensor_embedding.emb.weight"
+_CONSTANTS: Final = ("bond_expansion.rbf.cutoff",)
+_SUPPORTED: Final = {
+    "rbf_type": "SphericalBessel",
+    "use_smooth": True,
+    "activation_type": "swish",
+    "equivariance_invariance_group": "O(3)",
+    "include_state": False,
+    "is_intensive": False,
+    "task_type": "regression",
+    "ntargets": 1,
+}
+_MATPES: Final = "A. D. Kaplan et al., arXiv 2503.04070 (2025) (MatPES)"
+_PUBLISHED: Final = {"10d66f2ce78816f0": _MATPES}
+"""What was published, by the fingerprint of the weights, and the data that it was trained on."""
+
+_FEATURES: Final = (
+    "layers 0, 1, … hold, channel by channel, means over atoms of a third of the trace, of the norm of the"
+    " antisymmetric and of the norm of the traceless symmetric part of an atom's matrices, the three behind each other"
+)
+_ENERGY: Final = "the prediction is the energy of the published code, with the energies of the elements, per atom"
+
+
+def load(folder: MatglFolder) -> Trained:
+    """Return a TensorNet with scaling and energies of the elements folded in; it predicts eV/atom.
+
+    Raises:
+        EncoderError: The network has parts that are not supported here, or tensors are missing or unknown.
+    """
+    for name, value in _SUPPORTED.items():
+        folder.require(name, value)
+    if folder.mean:
+        raise EncoderError(f"{folder.path} adds {folder.mean:g} eV to each crystal, whatever its size: not an energy")
+    weights = folder.weights.without(_CONSTANTS)
+    weights.shape(_TABLE, 2)
+    table = folder.by_atomic_number(weights.tensors[_TABLE])
+    sizes: Sizes = {
+        "units": folder.setting("units", int),
+        "num_blocks": folder.setting("nblocks", int),
+        "num_radial": folder.setting("max_n", int),
+        "cutoff": folder.setting("cutoff", float),
+        "species": len(table),
+    }
+    references = torch.zeros(len(folder.elements)) if folder.references is None else folder.references
+    given = {
+        _TABLE: table,
+        "references": folder.by_atomic_number(references),
+        "std": torch.tensor(folder.std),
+    }
+    network = weights.without(given).with_defaults(given).fill("tensornet", sizes)
+    published = _PUBLISHED.get(folder.weights.fingerprint())
+    architecture = ARCHITECTURES["tensornet"]
+    return Trained(
+        architecture=architecture,
+        network=network,
+        recipe=architecture.recipe(network, sizes["cutoff"], 0),
+        elements=folder.elements,
+        target=Target("energy_per_atom", "eV/atom"),
+        training=TrainingRecord(origin="matgl TensorNet", sizes=sizes, notes=(_FEATURES, _ENERGY)),
+        licence=LICENCE if published else None,
+        citation=(CITATION, *((published,) if published else ())),
+    )

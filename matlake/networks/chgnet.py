@@ -1,0 +1,230 @@
+"""CHGNet: atoms, bonds and angles that update one another through gated layers.
+
+Source: Deng et al., Nat. Mach. Intell. 5, 1031 (2023). Parameter names are those of the published code, so that its
+state dicts load. Left out is what reaches none of the layers here: the head for magnetic moments, and the last update
+of the angles.
+"""
+
+import math
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from matlake.networks.bond_batches import BondBatch
+
+ELEMENTS = 94
+
+
+class CHGNet(nn.Module):
+    """Means over atoms after the embedding and each convolution, their deviations, and the energy in eV/atom."""
+
+    def __init__(
+        self,
+        *,
+        width: int = 64,
+        num_radial: int = 31,
+        num_angular: int = 31,
+        n_conv: int = 4,
+        cutoff: float = 6.0,
+        bond_cutoff: float = 3.0,
+        cutoff_exponent: int = 8,
+        energy_layers: int = 3,
+        norms: bool = True,
+        update_bias: bool = False,
+    ) -> None:
+        """Build the network with fresh weights, drawn from torch's global generator.
+
+        Args:
+            width: Length of the features of atoms, bonds and angles.
+            num_radial: Functions of a distance.
+            num_angular: Functions of an angle, an odd number.
+            n_conv: Convolutions of atoms; of bonds there is one less, of angles two less.
+            cutoff: Of messages between atoms, in Å.
+            bond_cutoff: Of bonds, in Å.
+            cutoff_exponent: Exponent p of the polynomial that takes the radial functions to zero at a cutoff.
+            energy_layers: Hidden layers of the energy.
+            norms: Whether gated layers and the energy have layer normalisation, as from version 0.3.0 on.
+            update_bias: Whether the sums over messages pass a layer with bias, as up to version 0.2.0.
+        """
+        super().__init__()
+        self.cutoff, self.bond_cutoff, self.n_conv = cutoff, bond_cutoff, n_conv
+        self.composition_model = nn.ModuleDict({"fc": nn.Linear(ELEMENTS, 1, bias=False)})
+        self.atom_embedding = nn.ModuleDict({"embedding": nn.Embedding(ELEMENTS, width)})
+        self.bond_basis_expansion = nn.ModuleDict(
+            {
+                "rbf_expansion_ag": _Radial(num_radial, cutoff, cutoff_exponent),
+                "rbf_expansion_bg": _Radial(num_radial, bond_cutoff, cutoff_exponent),
+            }
+        )
+        self.bond_embedding = nn.Linear(num_radial, width, bias=False)
+        self.bond_weights_ag = nn.Linear(num_radial, width, bias=False)
+        self.bond_weights_bg = nn.Linear(num_radial, width, bias=False)
+        self.angle_basis_expansion = nn.ModuleDict({"fourier_expansion": _Fourier(num_angular // 2)})
+        self.angle_embedding = nn.Linear(num_angular, width, bias=False)
+        self.atom_conv_layers = nn.ModuleList(
+            _Convolution("twoBody_atom", 3, width, norms=norms, bias=update_bias) for _ in range(n_conv)
+        )
+        self.bond_conv_layers = nn.ModuleList(
+            _Convolution("twoBody_bond", 4, width, norms=norms, bias=update_bias) for _ in range(n_conv - 1)
+        )
+        self.angle_layers = nn.ModuleList(
+            nn.ModuleDict({"twoBody_bond": _Gated(4 * width, width, hidden=False, norms=norms)})
+            for _ in range(n_conv - 2)
+        )
+        self.readout_norm = nn.LayerNorm(width) if norms else nn.Identity()
+        energy = {str(2 * k): nn.Linear(width, width) for k in range(energy_layers)}
+        self.mlp = nn.ModuleDict(
+            {"layers": nn.ModuleDict({**energy, str(2 * energy_layers + 1): nn.Linear(width, 1)})}
+        )
+
+    def forward(self, batch: BondBatch) -> dict[str, torch.Tensor]:
+        """Return the layers by name, each [crystals, width]."""
+        parts: Any = self
+        x = parts.atom_embedding["embedding"](batch.numbers - 1)
+        along_atoms = parts.bond_basis_expansion["rbf_expansion_ag"](batch.distances)
+        weights = self.bond_weights_ag(along_atoms) * batch.counts[:, None]
+        far = self.bond_embedding(along_atoms)
+        bonds = self.bond_embedding(parts.bond_basis_expansion["rbf_expansion_ag"](batch.bond_distances))
+        fade = self.bond_weights_bg(parts.bond_basis_expansion["rbf_expansion_bg"](batch.bond_distances))
+        own_bond = batch.end_bond.index_select(0, batch.angle_end)
+        angle_weights = fade[own_bond] * fade[batch.angle_bond] * batch.angle_counts[:, None]
+        angles = self.angle_embedding(parts.angle_basis_expansion["fourier_expansion"](batch.angles))
+        at = batch.end_atom.index_select(0, batch.angle_end)
+        bonded = (batch.along >= 0)[:, None]
+        index = batch.along.clamp(min=0)
+
+        found = [x]
+        for number, convolution in enumerate(self.atom_conv_layers):
+            near = bonds.index_select(0, index) if len(bonds) else far
+            x = x + convolution(
+                [x[batch.target], torch.where(bonded, near, far), x[batch.source]], weights, batch.target, len(x)
+            )
+            found.append(x)
+            if number == self.n_conv - 1:
+                break
+            bond_convolution = cast("_Convolution", self.bond_conv_layers[number])
+            received = bond_convolution.collect(
+                [bonds[own_bond], bonds[batch.angle_bond], angles, x[at]],
+                angle_weights,
+                batch.angle_end,
+                len(batch.end_atom),
+            )
+            bonds = bonds + bond_convolution.mlp_out["layers"]["1"](received[batch.bond_ends].sum(dim=1))
+            far = far + bond_convolution.mlp_out["layers"]["1"](torch.zeros_like(far))  # its bias, where it has one
+            if number < self.n_conv - 2:
+                gated = parts.angle_layers[number]["twoBody_bond"]
+                angles = angles + gated(torch.cat([bonds[own_bond], bonds[batch.angle_bond], angles, x[at]], dim=1))
+        pooled = {str(number): batch.pool(features) for number, features in enumerate(found)}
+        deviations = {f"{number}_std": batch.deviation(features) for number, features in enumerate(found)}
+        return {**pooled, **deviations, "prediction": batch.pool(self._energies(batch.numbers, x))}
+
+    def predict(self, batch: BondBatch) -> torch.Tensor:
+        """Return only the prediction, [crystals, 1]."""
+        return self(batch)["prediction"]  # type: ignore[no-any-return]
+
+    def _energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return the energies of atoms, their reference energies included, in eV, [atoms, 1]."""
+        *hidden, last = cast("Any", self.mlp)["layers"].values()
+        energies = self.readout_norm(x)
+        for layer in hidden:
+            energies = functional.silu(layer(energies))
+        references = cast("Any", self.composition_model)["fc"].weight.T
+        return last(energies) + references.index_select(0, numbers - 1)  # type: ignore[no-any-return]
+
+
+def fading(x: torch.Tensor, exponent: int) -> torch.Tensor:
+    """Return u(x) = 1 - (p + 1)(p + 2)/2 xᵖ + p(p + 2) xᵖ⁺¹ - p(p + 1)/2 xᵖ⁺², zero from x = 1 on.
+
+    Written as (1 - x)³ Σ (k + 1)(k + 2)/2 xᵏ, k < p, whose terms do not cancel.
+    """
+    total: torch.Tensor | float = 0.0
+    for k in reversed(range(exponent)):
+        total = total * x + (k + 1) * (k + 2) / 2
+    rest = torch.relu(1 - x)
+    return rest * rest * rest * total
+
+
+class _Radial(nn.Module):
+    """Bessel functions of a distance whose frequencies are learnt, times the polynomial that fades them out."""
+
+    def __init__(self, count: int, cutoff: float, exponent: int) -> None:
+        super().__init__()
+        self.cutoff, self.exponent = cutoff, exponent
+        self.frequencies = nn.Parameter(torch.arange(1, count + 1) * math.pi)
+
+    def forward(self, distances: torch.Tensor) -> torch.Tensor:
+        distances = distances[:, None]
+        x = distances / self.cutoff
+        norm = math.sqrt(2 / self.cutoff)
+        return norm * fading(x, self.exponent) * torch.sin(self.frequencies * x) / distances
+
+
+class _Fourier(nn.Module):
+    """1/√2, sines and cosines of an angle, all over √π; the frequencies are learnt, and no whole numbers."""
+
+    def __init__(self, order: int) -> None:
+        super().__init__()
+        self.frequencies = nn.Parameter(torch.arange(1, order + 1, dtype=torch.float32))
+
+    def forward(self, angles: torch.Tensor) -> torch.Tensor:
+        phases = angles[:, None] * self.frequencies
+        constant = torch.full_like(angles[:, None], math.sqrt(0.5))
+        return torch.cat([constant, torch.sin(phases), torch.cos(phases)], dim=1) / math.sqrt(math.pi)
+
+
+class _Gated(nn.Module):
+    """silu(norm(core)) · sigmoid(norm(gate)); core and gate have one hidden layer or none."""
+
+    def __init__(self, inputs: int, width: int, *, hidden: bool, norms: bool) -> None:
+        super().__init__()
+        self.mlp_core = nn.ModuleDict({"layers": _dense(inputs, width, hidden=hidden)})
+        self.mlp_gate = nn.ModuleDict({"layers": _dense(inputs, width, hidden=hidden)})
+        self.bn1 = nn.LayerNorm(width) if norms else nn.Identity()
+        self.bn2 = nn.LayerNorm(width) if norms else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        core, gate = (_through(cast("Any", part)["layers"], x) for part in (self.mlp_core, self.mlp_gate))
+        return functional.silu(self.bn1(core)) * torch.sigmoid(self.bn2(gate))
+
+
+def _dense(inputs: int, width: int, *, hidden: bool) -> nn.ModuleDict:
+    """Return linear layers under the numbers that they have in the published code."""
+    if hidden:
+        return nn.ModuleDict({"0": nn.Linear(inputs, width), "3": nn.Linear(width, width)})
+    return nn.ModuleDict({"1": nn.Linear(inputs, width)})
+
+
+def _through(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
+    first, *others = layers.values()
+    x = first(x)
+    for layer in others:
+        x = layer(functional.silu(x))
+    return x
+
+
+class _Convolution(nn.Module):
+    """A sum of gated, weighted messages, taken through a linear layer."""
+
+    mlp_out: nn.ModuleDict
+
+    def __init__(self, name: str, parts: int, width: int, *, norms: bool, bias: bool) -> None:
+        super().__init__()
+        self.name = name
+        self.add_module(name, _Gated(parts * width, width, hidden=True, norms=norms))
+        self.mlp_out = nn.ModuleDict({"layers": nn.ModuleDict({"1": nn.Linear(width, width, bias=bias)})})
+
+    def collect(
+        self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int
+    ) -> torch.Tensor:
+        """Return the sum of the messages of each owner, [size, width]."""
+        messages = getattr(self, self.name)(torch.cat(parts, dim=1)) * weights
+        return messages.new_zeros(size, messages.shape[1]).index_add(0, owner, messages)
+
+    def forward(
+        self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int
+    ) -> torch.Tensor:
+        """Return the update of each owner, [size, width]."""
+        out: torch.Tensor = cast("Any", self.mlp_out)["layers"]["1"](self.collect(parts, weights, owner, size))
+        return out

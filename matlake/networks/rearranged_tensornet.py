@@ -1,0 +1,195 @@
+"""TensorNet rearranged for ONNX Runtime: the same function of the same weights, on symmetry-distinct atoms.
+
+A matrix of an atom is held as nine numbers a channel: the multiple of the identity, the vector of the antisymmetric
+part, and the traceless symmetric part in the basis of ``materials.vector_graphs``, each scaled such that the sum of the
+squares is the squared Frobenius norm. What is rearranged, exactly: elements are projected before they are gathered;
+functions of a distance are computed once a distinct distance; channels are mixed part by part; sums over neighbours are
+products with padded tables, which hold the rotations of the neighbours' features as well.
+"""
+
+import math
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from matlake.materials.vector_graphs import BASIS
+from matlake.networks.statistics import pooled_layers
+from matlake.networks.tensornet import PARTS, TensorNet
+
+_SIZES = (1, 3, 5)
+_NUMBERS = 9
+
+
+def components() -> Tensor:
+    """Return, float64 [9, 9], what makes the entries of a matrix, row by row, out of the nine numbers; orthogonal."""
+    levi_civita = np.zeros((3, 3, 3))
+    levi_civita[[0, 1, 2], [1, 2, 0], [2, 0, 1]] = 1
+    levi_civita[[0, 2, 1], [2, 1, 0], [1, 0, 2]] = -1
+    skew = -levi_civita / math.sqrt(2)  # the matrix of u ×, for each unit vector u
+    basis = np.concatenate([np.eye(3)[None] / math.sqrt(3), skew, BASIS])
+    return torch.from_numpy(basis.reshape(_NUMBERS, _NUMBERS).T.copy())
+
+
+class FastTensorNet(nn.Module):
+    """TensorNet on padded tables of neighbours and their rotations."""
+
+    def __init__(self, network: TensorNet) -> None:
+        """Take over the weights."""
+        super().__init__()
+        self.basis = network.basis
+        self.frequency = math.pi / network.cutoff
+        self.embedding = _FastEmbedding(network.tensor_embedding)
+        self.layers = nn.ModuleList(_FastInteraction(layer) for layer in network.layers)
+        self.out_norm, self.linear, self.energy = network.out_norm, network.linear, network.final_layer["gated"]
+        self.std = float(network.std)
+        self.references = nn.Parameter(network.references[:, None].clone())
+        self.sums = nn.Parameter(_sums())
+        self.units = network.linear.out_features
+
+    def forward(
+        self,
+        numbers: Tensor,
+        lengths: Tensor,
+        neighbours: Tensor,
+        length_index: Tensor,
+        moments: Tensor,
+        vector_turns: Tensor,
+        tensor_turns: Tensor,
+        pool: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Return the layers in the order of the reference network."""
+        radial = self.basis(lengths)
+        fade = (0.5 * torch.cos(lengths * self.frequency) + 0.5).unsqueeze(1)
+        x = self.embedding(numbers, radial, fade, neighbours, length_index, moments)
+        found = [self._invariants(x)[0]]
+        counts = moments[:, :1]
+        for layer in self.layers:
+            x = layer(x, radial, fade, neighbours, length_index, (counts, vector_turns, tensor_turns))
+            found.append(self._invariants(x)[0])
+        squares = self._invariants(x)[1].flatten(1)
+        energies = self.energy(self.linear(self.out_norm(squares))) * self.std
+        energies = energies + functional.embedding(numbers, self.references)
+        return (*pooled_layers(pool, found), pool @ energies)
+
+    def _invariants(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features that no rotation changes, [atoms, 3 · units], and the squares, [atoms, 3, units]."""
+        squares = self.sums @ torch.square(x)
+        trace = x[:, :1] * (1 / math.sqrt(3))
+        return torch.cat([trace, torch.sqrt(squares[:, 1:])], dim=1).flatten(1), squares
+
+
+def _sums() -> Tensor:
+    """Return, [3, 9], what sums the squares of the numbers of each part."""
+    return torch.block_diag(*(torch.ones(1, size) for size in _SIZES))
+
+
+class _Parts(nn.Module):
+    """Mixes the channels of the nine numbers [atoms, 9, units], each part with weights of its own."""
+
+    def __init__(self, layers: Any) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(nn.Parameter(layer.weight.T.contiguous()) for layer in layers)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the parts, [atoms, 1, 3 or 5, units]."""
+        return tuple(part @ weight for part, weight in zip(x.split(_SIZES, dim=1), self.weights, strict=True))
+
+
+class _FastEmbedding(nn.Module):
+    def __init__(self, embedding: nn.Module) -> None:
+        super().__init__()
+        source = cast("Any", embedding)
+        table = source.emb.weight.double()
+        own, other = source.emb2.weight.double().chunk(2, dim=1)
+        self.own = nn.Parameter((table @ own.T + source.emb2.bias.double()).float())
+        self.other = nn.Parameter((table @ other.T).float())
+        scales = zip((3, 2, 1), (source.distance_proj1, source.distance_proj2, source.distance_proj3), strict=True)
+        scaled = [(math.sqrt(s) * layer.weight.double(), math.sqrt(s) * layer.bias.double()) for s, layer in scales]
+        self.weight = nn.Parameter(torch.cat([weight for weight, _ in scaled]).float())
+        self.bias = nn.Parameter(torch.cat([bias for _, bias in scaled]).float())
+        self.mixing = _Parts(source.linears_tensor)
+        self.norm = source.init_norm
+        self.first, last = source.linears_scalar
+        self.last = _by_part(last)
+
+    def forward(
+        self, numbers: Tensor, radial: Tensor, fade: Tensor, neighbours: Tensor, length_index: Tensor, moments: Tensor
+    ) -> Tensor:
+        filters = functional.embedding(length_index, functional.linear(radial, self.weight, self.bias) * fade)
+        other = functional.embedding(neighbours, functional.embedding(numbers, self.other))
+        pair = functional.embedding(numbers, self.own).unsqueeze(1) + other
+        sides = moments.split(_SIZES, dim=1)
+        parts = [side @ (pair * part) for side, part in zip(sides, filters.chunk(PARTS, dim=2), strict=True)]
+        x = torch.cat(parts, dim=1)
+        scales = functional.silu(self.first(self.norm(torch.square(x).sum(dim=1))))
+        scales = functional.silu(self.last(scales)).unsqueeze(1).chunk(PARTS, dim=2)
+        return torch.cat([a * b for a, b in zip(self.mixing(x), scales, strict=True)], dim=1)
+
+
+class _FastInteraction(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        source = cast("Any", layer)
+        self.first, self.second, last = source.linears_scalar
+        self.last = _by_part(last)
+        self.before = _Parts(source.linears_tensor[:PARTS])
+        self.after = _Parts(source.linears_tensor[PARTS:])
+        entries = components().float()
+        self.entries = nn.Parameter(entries)
+        self.numbers = nn.Parameter(entries.T.contiguous())
+
+    def forward(
+        self,
+        x: Tensor,
+        radial: Tensor,
+        fade: Tensor,
+        neighbours: Tensor,
+        length_index: Tensor,
+        turns: tuple[Tensor, ...],
+    ) -> Tensor:
+        act = functional.silu
+        filters = act(self.last(act(self.second(act(self.first(radial)))))) * fade
+        places = functional.embedding(length_index, filters).unsqueeze(2).chunk(PARTS, dim=3)  # [a, k, 1, units]
+        x = _normed(x)
+        parts = self.before(x)
+        received = []
+        for part, turn, place in zip(parts, turns, places, strict=True):
+            size, units = part.shape[1], part.shape[2]
+            gathered = functional.embedding(neighbours, part.reshape(-1, size * units))
+            weighted = gathered.reshape(*neighbours.shape, size, units) * place
+            received.append(turn @ weighted.flatten(1, 2))
+        y, message = self._matrices(torch.cat(parts, dim=1)), self._matrices(torch.cat(received, dim=1))
+        product = _normed(self._numbers(_product(y, message) + _product(message, y)))
+        step = torch.cat(self.after(product), dim=1)
+        matrix = self._matrices(step)
+        return x + step + self._numbers(_product(matrix, matrix))
+
+    def _matrices(self, x: Tensor) -> Tensor:
+        return (self.entries @ x).unflatten(1, (3, 3))
+
+    def _numbers(self, matrices: Tensor) -> Tensor:
+        return self.numbers @ matrices.flatten(1, 2)
+
+
+def _normed(x: Tensor) -> Tensor:
+    return x / (torch.square(x).sum(dim=1, keepdim=True) + 1)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Return the products of matrices [atoms, 3, 3, units]: few enough to be written out."""
+    total = torch.zeros(())
+    for column, row in zip(a.split(1, dim=2), b.split(1, dim=1), strict=True):
+        total = total + column * row
+    return total
+
+
+def _by_part(layer: nn.Linear) -> nn.Linear:
+    """Return a layer whose outputs [units · 3] stand part by part, [3 · units]."""
+    ordered = nn.Linear(layer.in_features, layer.out_features)
+    order = torch.arange(layer.out_features).view(-1, PARTS).T.flatten()
+    ordered.weight = nn.Parameter(layer.weight[order])
+    ordered.bias = nn.Parameter(layer.bias[order])
+    return ordered

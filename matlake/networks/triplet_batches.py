@@ -1,0 +1,77 @@
+"""Batches of graphs with angles between bonds as tensors, in the sparse form that M3GNet takes."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from matlake.materials.triplet_graphs import TripletGraphs
+
+
+@dataclass(frozen=True)
+class TripletBatch:
+    """The input of M3GNet for some crystals.
+
+    Attributes:
+        numbers: int64 [atoms], atomic numbers.
+        weights: [atoms], share of its crystal that an atom stands for.
+        crystal: int64 [atoms], which crystal it belongs to.
+        owner: int64 [edges], the atom that an edge belongs to.
+        neighbour: int64 [edges], the atom at its other end.
+        distances: [edges] in Å.
+        counts: [edges], how often the edge occurs.
+        first: int64 [pairs], an edge that is updated.
+        second: int64 [pairs], a bond of the same atom that updates it.
+        legendre: [pairs, L], the Legendre polynomials of their angles, summed over the members of the second.
+        size: Number of crystals.
+    """
+
+    numbers: torch.Tensor
+    weights: torch.Tensor
+    crystal: torch.Tensor
+    owner: torch.Tensor
+    neighbour: torch.Tensor
+    distances: torch.Tensor
+    counts: torch.Tensor
+    first: torch.Tensor
+    second: torch.Tensor
+    legendre: torch.Tensor
+    size: int
+
+    def pool(self, atoms: torch.Tensor) -> torch.Tensor:
+        """Return the mean of [atoms, width] over the atoms of each crystal, [crystals, width]."""
+        total = atoms.new_zeros(self.size, atoms.shape[1])
+        return total.index_add(0, self.crystal, atoms * self.weights[:, None])
+
+    def to(self, device: str) -> "TripletBatch":
+        """Return the batch on a device."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return replace(self, **{k: v.to(device) for k, v in values if isinstance(v, torch.Tensor)})
+
+
+def triplet_batch(graphs: TripletGraphs, dtype: torch.dtype = torch.float32) -> TripletBatch:
+    """Turn graphs into one batch."""
+    bonds, atoms = graphs.bonds, np.arange(len(graphs.numbers))
+    squares = bonds**2
+    pair_offsets = np.concatenate([[0], np.cumsum(squares)])
+    owner = np.repeat(atoms, squares)
+    place = np.arange(pair_offsets[-1]) - pair_offsets[owner]
+    start = graphs.edge_offsets[owner]
+    return TripletBatch(
+        _index(graphs.numbers),
+        torch.from_numpy(graphs.weights).to(dtype),
+        _index(np.repeat(np.arange(len(graphs)), np.diff(graphs.atom_offsets))),
+        _index(np.repeat(atoms, np.diff(graphs.edge_offsets))),
+        _index(graphs.neighbours),
+        torch.from_numpy(graphs.distances).to(dtype),
+        torch.from_numpy(graphs.counts).to(dtype),
+        _index(start + place // bonds[owner]),
+        _index(start + place % bonds[owner]),
+        torch.from_numpy(graphs.couplings.reshape(-1, graphs.degrees)).to(dtype),
+        len(graphs),
+    )
+
+
+def _index(values: NDArray[np.integer]) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.int64))
