@@ -57,7 +57,7 @@ def crystal_sets() -> Iterator[FeatureSet]:
         yield FeatureSet(f"{name}@all", (f"{name}@all",), curve=name == CHGNET)
     for name in LEARNED:
         yield FeatureSet(
-            f"{base} + {name}@all", (*BASELINE, f"{name}@all"), adds=True, weighted=name in POTENTIALS,
+            f"{base} + {name}@all", (*BASELINE, f"{name}@all"), adds=True, weighted=name == CHGNET,
             curve=name == CHGNET,
         )  # fmt: skip
     deviations = tuple(f"{CHGNET}@{layer}_std" for layer in range(5))

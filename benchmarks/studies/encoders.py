@@ -22,9 +22,9 @@ import numpy as np
 from benchmarks.helpers.common import DATA, fill_page, results_of, write_results
 from benchmarks.helpers.default_layers import LayerRatio, best_layer, compare_layers
 from benchmarks.helpers.encoder_cells import (
+    COMPOSITION_LABELS,
     EQUAL,
     LABELS,
-    LAYER_LABELS,
     WEIGHTED,
     Cell,
     Measurements,
@@ -216,11 +216,11 @@ def report(study: Study, seconds: float) -> None:
             (study.by_time, TIME),
         )
     )
-    published, published_apart, clusters = (
-        PairedErrors(study.measurements, study.compositions, kind) for kind in (PUBLISHED, PUBLISHED_APART, CLUSTER)
-    )
+    of_compositions = {
+        kind: PairedErrors(study.measurements, study.compositions, kind, COMPOSITION_LABELS)
+        for kind in (PUBLISHED, PUBLISHED_APART, CLUSTER)
+    }
     kinds = {RANDOM: random, APART: apart, CLUSTER: cluster, TIME: by_time}
-    of_compositions = {PUBLISHED: published, PUBLISHED_APART: published_apart, CLUSTER: clusters}
     layers = dict(_layers(study))
     sets, properties = study.crystal_sets, properties_of(study.crystals)
     curves = _curves(study)
@@ -240,7 +240,11 @@ def report(study: Study, seconds: float) -> None:
             "## Crystals, by time",
             error_table(sets, [by_time], properties_of(study.by_time)),
             "## Compositions: mean absolute errors, published test rows, formulas apart \\| clusters",
-            error_table(study.composition_sets, [published_apart, clusters], properties_of(study.compositions)),
+            error_table(
+                study.composition_sets,
+                [of_compositions[PUBLISHED_APART], of_compositions[CLUSTER]],
+                properties_of(study.compositions),
+            ),
             "## Compositions: errors over those of magpie",
             ratio_table(study.composition_sets, COMPOSITION_BASELINE, of_compositions, {}),
             "## Learning curves",
@@ -304,7 +308,8 @@ def _layers(study: Study) -> Iterable[tuple[str, tuple[list[LayerRatio], str, st
     """Yield each encoder with its layers compared, its default layer, and the layer that the rule chooses."""
     crystals = [PairedErrors(study.measurements, study.crystals, kind) for kind in (RANDOM, CLUSTER)]
     compositions = [
-        PairedErrors(study.measurements, study.compositions, kind, LAYER_LABELS) for kind in (PUBLISHED_APART, CLUSTER)
+        PairedErrors(study.measurements, study.compositions, kind, COMPOSITION_LABELS)
+        for kind in (PUBLISHED_APART, CLUSTER)
     ]
     for name, layers in study.layers.items():
         card = study.features.card(name)
