@@ -60,7 +60,9 @@ def test_all_leaves_deviations_over_atoms_out_but_they_can_be_named() -> None:
 
 
 def test_a_layer_whose_own_name_has_a_plus_is_found_first() -> None:
-    card = replace(find_encoder("magpie").card, layers=(Layer("a+b", "x", 3), Layer("all", "y", 4)), default_layer="all")
+    card = replace(
+        find_encoder("magpie").card, layers=(Layer("a+b", "x", 3), Layer("all", "y", 4)), default_layer="all"
+    )
     assert [layer.dim for layer in card.named_layers("a+b")] == [3]
     assert [layer.dim for layer in card.named_layers("all")] == [4]
 

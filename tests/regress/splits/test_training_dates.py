@@ -1,20 +1,28 @@
 """Splits by time say which encoders were trained later than what is tested."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from matrices import matrix_of
 from numpy.typing import NDArray
-from samples import CRYSTAL_ENCODER
+from samples import CRYSTAL_ENCODER, ENCODER
 
+import matlake
 from matlake.encoders.registry import find_encoder
 from matlake.encoders.training_record import TrainingRecord, TrainingScope
+from matlake.regress.heads.listing import card_lines
+from matlake.regress.heads.storage import load_head
+from matlake.regress.heads.train import TrainRequest
 from matlake.regress.splits import parse_split
 from matlake.regress.splits.training_dates import describe_training_dates
+from matlake.text_tables import plain_lines
 
 METALS = "Fe Co Ni Cu Zn Al Mg Ca Ti V Cr Mn Li Na K Rb Cs Be Sr Ba".split()
+FEATURE = f"{ENCODER}@16"
 OURS = find_encoder(CRYSTAL_ENCODER).card
 SCOPE = TrainingScope("Materials Project", ("energy_eV_per_atom",), "2018-06-01")
 YEARS = np.arange(2004, 2024)
@@ -66,6 +74,21 @@ def test_what_was_held_out_of_training_is_stated() -> None:
     assert description.endswith(
         f"{CRYSTAL_ENCODER} was trained on Materials Project without the compositions of rows where year > 2005"
     )
+
+
+def test_a_head_and_its_card_say_it(tmp_path: Path, write_table: Callable[..., Path]) -> None:
+    lake = matlake.open_lake(tmp_path / "lake", create=True)
+    formulas = [f"{metal}{n}O{m}" for metal in METALS for n, m in ((1, 1), (2, 3))]
+    gaps = [float(place % 7) for place in range(len(formulas))]
+    years = [1990 + place for place in range(len(formulas))]
+    matlake.import_table(lake, write_table(formula=formulas, gap_eV=gaps, year=years), "oxides")
+    matlake.embed(lake, [FEATURE])
+    request = TrainRequest("gap_eV", [FEATURE, "magpie"], "ridge", split="time:year", name="gap")
+    said = f"the card of {ENCODER} has no date of its training data, which may hold all of them"
+    result = matlake.train(lake, request)
+    assert result.document()["split_description"].endswith(said)
+    assert any(said in line for line in plain_lines(result.lines()))
+    assert any(said in line for line in card_lines(load_head(lake.path, "gap").card, lake.path))
 
 
 def test_other_splits_say_nothing() -> None:
