@@ -21,8 +21,8 @@ class GraphRecipe:
     """The graph parameters of an encoder. Encoders with equal recipes share their graphs.
 
     Attributes:
-        kind: ``pairs`` (distances), ``angles`` (distances and angles) or ``bonds`` (distances, bonds, and angles between
-            bonds).
+        kind: ``pairs`` (distances), ``angles`` (distances and angles), or ``bonds`` (distances, bonds, and angles
+            between bonds).
         cutoff_A: Largest distance of a neighbour in Å.
         max_neighbours: Nearest neighbours kept, whole shells with weights; 0 for all.
         blocks: Interaction blocks of the network.

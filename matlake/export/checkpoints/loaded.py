@@ -41,6 +41,7 @@ class Trained:
         licence: Licence of the weights, where the file says it.
         citation: Papers to cite, beyond those of the architecture.
         record: The record of the run, where it is one of our own.
+        default_layer: The layer meant when none is named; None for that of all networks of its input.
     """
 
     architecture: Architecture
@@ -52,6 +53,7 @@ class Trained:
     licence: str | None = None
     citation: tuple[str, ...] = ()
     record: RunRecord | None = None
+    default_layer: str | None = None
 
 
 def known_elements(network: nn.Module) -> tuple[str, ...]:
