@@ -40,7 +40,7 @@ class FeatureBlocks:
         """Return the single layers that a feature stands for."""
         ref = LayerRef.parse(feature)
         card = self.card(ref.encoder)
-        return [card.ref(layer) for layer in all_layers(card)] if ref.layer == "all" else [card.ref(ref.layer)]
+        return [card.ref(layer.name) for layer in card.named_layers(ref.layer)]
 
     def card(self, name: str) -> EncoderCard:
         """Return the card of an encoder."""
@@ -76,11 +76,6 @@ class FeatureBlocks:
         self._cache.mkdir(parents=True, exist_ok=True)
         for layer, block in zip(layers, found, strict=True):
             np.save(self._file(source, LayerRef(name, layer)), block)
-
-
-def all_layers(card: EncoderCard) -> list[str]:
-    """Return the layers that ``@all`` stands for."""
-    return [layer.name for layer in card.layers if layer.name != "prediction" and not layer.name.endswith("_std")]
 
 
 def _digest(*parts: str) -> str:

@@ -1,6 +1,5 @@
 """Folds of the evaluation sets: at random, by clusters of compositions, by time, and as published."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +18,8 @@ TIME: Final = "time"
 PUBLISHED: Final = "published"
 """Published test rows; formulas that are trained on too stay in."""
 PUBLISHED_APART: Final = "published, formulas apart"
+CURVE: Final = "learning curve"
+"""One fold, the same test rows for every seed; the seed draws the labels."""
 
 FOLDS: Final = 5
 PUBLIC_STATE: Final = 18012019
@@ -43,22 +44,25 @@ def folds_of(source: Source, kind: str, seed: int) -> list[Fold]:
 
     Args:
         source: Materials.
-        kind: ``RANDOM``, ``APART``, ``CLUSTER``, ``TIME``, ``PUBLISHED`` or ``PUBLISHED_APART``.
-        seed: Of what is drawn: nothing is for ``RANDOM`` and ``CLUSTER``, whose recipes name their own.
+        kind: ``RANDOM``, ``APART``, ``CLUSTER``, ``TIME``, ``PUBLISHED``, ``PUBLISHED_APART`` or ``CURVE``.
+        seed: Of what is drawn: nothing is for ``RANDOM`` and for ``CLUSTER`` of crystals, whose recipes name their own.
     """
     if kind == RANDOM:
         return _random(len(source))
+    if kind == CURVE and source.is_crystals and not source.parts[0]:
+        return _apart(source.formulas, 0)[:1]
     if kind == APART:
         return _apart(source.formulas, seed)
     if kind == CLUSTER:
-        return _clusters(source.fractions)
-    count = TIME_TRAINED if kind == TIME else COMPOSITIONS_TRAINED
+        clusters = _clusters(source.fractions)
+        return clusters if source.is_crystals else [fewer(fold, COMPOSITIONS_TRAINED, seed) for fold in clusters]
+    count = TIME_TRAINED if source.is_crystals else COMPOSITIONS_TRAINED
     return [_parted(source, count, seed, apart=kind != PUBLISHED)]
 
 
-def is_drawn(kind: str) -> bool:
-    """Whether a kind of folds depends on the seed."""
-    return kind not in {RANDOM, CLUSTER}
+def fewer(fold: Fold, count: int, seed: int) -> Fold:
+    """Return a fold with some of its training rows; with one seed, fewer rows are among more."""
+    return Fold(np.random.default_rng(seed).permutation(fold.train)[:count], fold.test)
 
 
 def _random(rows: int) -> list[Fold]:
@@ -87,15 +91,9 @@ def _clusters(fractions: NDArray[np.float32]) -> list[Fold]:
 
 
 def _parted(source: Source, count: int, seed: int, *, apart: bool) -> Fold:
-    """Return the rows of the parts, training rows drawn by the seed; formulas tested are not trained on if ``apart``."""
+    """Return the rows of the parts, those to train on drawn; formulas tested are not trained on if ``apart``."""
     test = np.flatnonzero(source.parts == "test")
     train = np.flatnonzero(source.parts == "train")
     if apart:
         train = train[~np.isin(source.formulas[train], source.formulas[test])]
-    return Fold(np.sort(np.random.default_rng(seed).permutation(train)[:count]), test)
-
-
-def subsets(fold: Fold, sizes: Sequence[int], seed: int) -> list[Fold]:
-    """Return a fold with fewer and fewer training rows, each set within the next larger one."""
-    order = np.random.default_rng(seed).permutation(fold.train)
-    return [Fold(order[:size], fold.test) for size in sizes if size <= len(order)]
+    return fewer(Fold(train, test), count, seed)

@@ -29,9 +29,6 @@ BASIS[3] = np.diag([1.0, -1.0, 0.0]) / np.sqrt(2)
 BASIS[4] = np.diag([-1.0, -1.0, 2.0]) / np.sqrt(6)
 _BASIS = BASIS.copy()
 
-MOMENTS: Final = 9
-TURNS: Final = 9 + 25
-
 
 @dataclass(frozen=True)
 class VectorGraphs:
@@ -49,8 +46,8 @@ class VectorGraphs:
         distances: float64 [edges] in Å.
         moments: float64 [edges, 9], sums over the edges that it stands for of 1, of the unit vector u to the neighbour,
             and of the tensor u uᵀ - 1/3 in the basis.
-        turns: float64 [edges, 34], sums of the rotations of the neighbours' features: of vectors [3, 3], of tensors
-            [5, 5].
+        turns: float64 [edges, 34], sums of the rotations of the neighbours' features: of vectors [3, 3], then of
+            tensors [5, 5], each column by column.
     """
 
     atom_offsets: NDArray[np.int64]
@@ -181,10 +178,10 @@ def _build(offsets, numbers, lattices, positions, cutoff, resolution):
 
 @kernel
 def _spell(q, into):
-    """Write a rotation as its matrices for vectors [3, 3] and, in the basis, for tensors [5, 5]."""
+    """Write a rotation as its matrices for vectors [3, 3] and, in the basis, for tensors [5, 5], column by column."""
     for i in range(3):
         for j in range(3):
-            into[3 * i + j] = q[i, j]
+            into[3 * j + i] = q[i, j]
     for col in range(5):
         turned = q @ _BASIS[col] @ q.T
         for row in range(5):
@@ -192,7 +189,7 @@ def _spell(q, into):
             for i in range(3):
                 for j in range(3):
                     total += _BASIS[row, i, j] * turned[i, j]
-            into[9 + 5 * row + col] = total
+            into[9 + 5 * col + row] = total
 
 
 @kernel

@@ -46,7 +46,9 @@ class FastTensorNet(nn.Module):
         self.out_norm, self.linear, self.energy = network.out_norm, network.linear, network.final_layer["gated"]
         self.std = float(network.std)
         self.references = nn.Parameter(network.references[:, None].clone())
-        self.sums = nn.Parameter(_sums())
+        sums = torch.block_diag(*(torch.ones(1, size) for size in _SIZES))  # of the squares of each part
+        self.sums, self.norms = nn.Parameter(sums), nn.Parameter(sums[1:].clone())
+        self.trace = nn.Parameter(sums[:1] / math.sqrt(3))
         self.units = network.linear.out_features
 
     def forward(
@@ -56,34 +58,29 @@ class FastTensorNet(nn.Module):
         neighbours: Tensor,
         length_index: Tensor,
         moments: Tensor,
-        vector_turns: Tensor,
-        tensor_turns: Tensor,
+        turns: Tensor,
         pool: Tensor,
     ) -> tuple[Tensor, ...]:
         """Return the layers in the order of the reference network."""
         radial = self.basis(lengths)
         fade = (0.5 * torch.cos(lengths * self.frequency) + 0.5).unsqueeze(1)
-        x = self.embedding(numbers, radial, fade, neighbours, length_index, moments)
-        found = [self._invariants(x)[0]]
-        counts = moments[:, :1]
+        sides = moments.split(_SIZES, dim=1)
+        x = self.embedding(numbers, radial, fade, neighbours, length_index, sides)
+        found = [self._invariants(x)]
+        vectors, tensors = turns.split([size**2 for size in _SIZES[1:]], dim=1)
+        by_part = ((sides[0],), vectors.split(3, dim=1), tensors.split(5, dim=1))
         for layer in self.layers:
-            x = layer(x, radial, fade, neighbours, length_index, (counts, vector_turns, tensor_turns))
-            found.append(self._invariants(x)[0])
-        squares = self._invariants(x)[1].flatten(1)
+            x = layer(x, radial, fade, neighbours, length_index, by_part)
+            found.append(self._invariants(x))
+        squares = (self.sums @ torch.square(x)).reshape(-1, PARTS * self.units)
         energies = self.energy(self.linear(self.out_norm(squares))) * self.std
         energies = energies + functional.embedding(numbers, self.references)
         return (*pooled_layers(pool, found), pool @ energies)
 
-    def _invariants(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the features that no rotation changes, [atoms, 3 · units], and the squares, [atoms, 3, units]."""
-        squares = self.sums @ torch.square(x)
-        trace = x[:, :1] * (1 / math.sqrt(3))
-        return torch.cat([trace, torch.sqrt(squares[:, 1:])], dim=1).flatten(1), squares
-
-
-def _sums() -> Tensor:
-    """Return, [3, 9], what sums the squares of the numbers of each part."""
-    return torch.block_diag(*(torch.ones(1, size) for size in _SIZES))
+    def _invariants(self, x: Tensor) -> Tensor:
+        """Return the features that no rotation changes, [atoms, 3 · units]."""
+        norms = torch.sqrt(self.norms @ torch.square(x))
+        return torch.cat([self.trace @ x, norms], dim=1).reshape(-1, PARTS * self.units)
 
 
 class _Parts(nn.Module):
@@ -116,15 +113,20 @@ class _FastEmbedding(nn.Module):
         self.last = _by_part(last)
 
     def forward(
-        self, numbers: Tensor, radial: Tensor, fade: Tensor, neighbours: Tensor, length_index: Tensor, moments: Tensor
+        self,
+        numbers: Tensor,
+        radial: Tensor,
+        fade: Tensor,
+        neighbours: Tensor,
+        length_index: Tensor,
+        sides: tuple[Tensor, ...],
     ) -> Tensor:
         filters = functional.embedding(length_index, functional.linear(radial, self.weight, self.bias) * fade)
         other = functional.embedding(neighbours, functional.embedding(numbers, self.other))
         pair = functional.embedding(numbers, self.own).unsqueeze(1) + other
-        sides = moments.split(_SIZES, dim=1)
         parts = [side @ (pair * part) for side, part in zip(sides, filters.chunk(PARTS, dim=2), strict=True)]
         x = torch.cat(parts, dim=1)
-        scales = functional.silu(self.first(self.norm(torch.square(x).sum(dim=1))))
+        scales = functional.silu(self.first(self.norm(_square(x).squeeze(1))))
         scales = functional.silu(self.last(scales)).unsqueeze(1).chunk(PARTS, dim=2)
         return torch.cat([a * b for a, b in zip(self.mixing(x), scales, strict=True)], dim=1)
 
@@ -148,19 +150,21 @@ class _FastInteraction(nn.Module):
         fade: Tensor,
         neighbours: Tensor,
         length_index: Tensor,
-        turns: tuple[Tensor, ...],
+        turns: tuple[tuple[Tensor, ...], ...],
     ) -> Tensor:
         act = functional.silu
         filters = act(self.last(act(self.second(act(self.first(radial)))))) * fade
-        places = functional.embedding(length_index, filters).unsqueeze(2).chunk(PARTS, dim=3)  # [a, k, 1, units]
+        places = functional.embedding(length_index, filters).chunk(PARTS, dim=2)
         x = _normed(x)
         parts = self.before(x)
         received = []
-        for part, turn, place in zip(parts, turns, places, strict=True):
-            size, units = part.shape[1], part.shape[2]
-            gathered = functional.embedding(neighbours, part.reshape(-1, size * units))
-            weighted = gathered.reshape(*neighbours.shape, size, units) * place
-            received.append(turn @ weighted.flatten(1, 2))
+        for part, matrices, place in zip(parts, turns, places, strict=True):
+            numbers = [number.squeeze(1) for number in part.split(1, dim=1)]
+            sums = [
+                matrix @ (functional.embedding(neighbours, number) * place)
+                for matrix, number in zip(matrices, numbers, strict=True)
+            ]
+            received.append(sum(sums[1:], start=sums[0]))
         y, message = self._matrices(torch.cat(parts, dim=1)), self._matrices(torch.cat(received, dim=1))
         product = _normed(self._numbers(_product(y, message) + _product(message, y)))
         step = torch.cat(self.after(product), dim=1)
@@ -168,22 +172,25 @@ class _FastInteraction(nn.Module):
         return x + step + self._numbers(_product(matrix, matrix))
 
     def _matrices(self, x: Tensor) -> Tensor:
-        return (self.entries @ x).unflatten(1, (3, 3))
+        return (self.entries @ x).reshape(-1, 3, 3, x.shape[2])
 
     def _numbers(self, matrices: Tensor) -> Tensor:
-        return self.numbers @ matrices.flatten(1, 2)
+        return self.numbers @ matrices.reshape(-1, _NUMBERS, matrices.shape[3])
+
+
+def _square(x: Tensor) -> Tensor:
+    """Return the squared norms of [atoms, 9, units], [atoms, 1, units]."""
+    return torch.ones(1, _NUMBERS, dtype=x.dtype) @ torch.square(x)
 
 
 def _normed(x: Tensor) -> Tensor:
-    return x / (torch.square(x).sum(dim=1, keepdim=True) + 1)
+    return x / (_square(x) + 1)
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """Return the products of matrices [atoms, 3, 3, units]: few enough to be written out."""
-    total = torch.zeros(())
-    for column, row in zip(a.split(1, dim=2), b.split(1, dim=1), strict=True):
-        total = total + column * row
-    return total
+    products = [column * row for column, row in zip(a.split(1, dim=2), b.split(1, dim=1), strict=True)]
+    return products[0] + products[1] + products[2]
 
 
 def _by_part(layer: nn.Linear) -> nn.Linear:

@@ -15,14 +15,13 @@ AXES: Final[dict[str, tuple[str, ...]]] = {
     "neighbours": ("atoms", "places"),
     "length_index": ("atoms", "places"),
     "moments": ("atoms", "9", "places"),
-    "vector_turns": ("atoms", "3", "3*places"),
-    "tensor_turns": ("atoms", "5", "5*places"),
+    "turns": ("atoms", "34", "places"),
     "pool": ("crystals", "atoms"),
 }
 """Of b crystals with a atoms: ``numbers`` int64 [a], ``lengths`` float32 [u] in Å, and for each atom's k places
 ``neighbours`` and ``length_index`` int64 [a, k]; ``moments`` float32 [a, 9, k], and the rotations of the neighbours'
-vectors [a, 3, 3 k] and tensors [a, 5, 5 k], as in ``VectorGraphs``, float32, zero where there is no neighbour;
-``pool`` float32 [b, a]."""
+features, ``turns`` float32 [a, 34, k], column by column, both as in ``VectorGraphs`` and zero where there is no
+neighbour; ``pool`` float32 [b, a]."""
 
 
 def vector_inputs(graphs: VectorGraphs) -> Arrays:
@@ -33,31 +32,26 @@ def vector_inputs(graphs: VectorGraphs) -> Arrays:
     neighbours = np.zeros((atoms, widest), dtype=np.int64)
     length_index = np.full((atoms, widest), len(lengths) - 1, dtype=np.int64)
     moments = np.zeros((atoms, 9, widest), dtype=np.float32)
-    vector_turns = np.zeros((atoms, 3, 3 * widest), dtype=np.float32)
-    tensor_turns = np.zeros((atoms, 5, 5 * widest), dtype=np.float32)
+    turns = np.zeros((atoms, 34, widest), dtype=np.float32)
     spread(graphs.edge_offsets, graphs.neighbours, neighbours)
     spread(graphs.edge_offsets, index, length_index)
-    _spread_columns(graphs.edge_offsets, graphs.moments, 0, 1, moments)
-    _spread_columns(graphs.edge_offsets, graphs.turns, 0, 3, vector_turns)
-    _spread_columns(graphs.edge_offsets, graphs.turns, 9, 5, tensor_turns)
+    _spread_below(graphs.edge_offsets, graphs.moments, moments)
+    _spread_below(graphs.edge_offsets, graphs.turns, turns)
     return {
         "numbers": graphs.numbers.astype(np.int64),
         "lengths": lengths,
         "neighbours": neighbours,
         "length_index": length_index,
         "moments": moments,
-        "vector_turns": vector_turns,
-        "tensor_turns": tensor_turns,
+        "turns": turns,
         "pool": pool_matrix(graphs.atom_offsets, graphs.weights),
     }
 
 
 @kernel
-def _spread_columns(offsets, values, start, width, table):
-    """Write a block [rows of the table, width] for each edge, given row by row from a column of values on."""
+def _spread_below(offsets, values, table):
+    """Write the numbers of each edge below each other, into its place in the table of its atom."""
     for atom in range(len(offsets) - 1):
         for edge in range(offsets[atom], offsets[atom + 1]):
-            place = width * (edge - offsets[atom])
             for row in range(table.shape[1]):
-                for column in range(width):
-                    table[atom, row, place + column] = values[edge, start + row * width + column]
+                table[atom, row, edge - offsets[atom]] = values[edge, row]

@@ -72,4 +72,5 @@ def load(folder: MatglFolder) -> Trained:
         training=TrainingRecord(origin="matgl TensorNet", sizes=sizes, notes=(_FEATURES, _ENERGY)),
         licence=LICENCE if published else None,
         citation=(CITATION, *((published,) if published else ())),
+        default_layer="1",
     )
