@@ -1,13 +1,15 @@
 """The card of a head: what it predicts, from what, how well, and where its predictions hold."""
 
 import re
-from dataclasses import asdict, dataclass, field
+import time
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from matlake.errors import HeadError
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.feature import Feature
+from matlake.regress.heads.feature_choice import FeatureChoice
 from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
 from matlake.regress.uncertainty.intervals import Interval
 
@@ -61,6 +63,12 @@ class Budget:
 
     fits: int = 45
     seconds: float | None = None
+
+    def after(self, started: float) -> Self:
+        """Return what is left of it, where something else began at a time of ``time.monotonic``."""
+        if self.seconds is None:
+            return self
+        return replace(self, seconds=max(0.0, self.seconds - (time.monotonic() - started)))
 
 
 @dataclass(frozen=True)
@@ -135,12 +143,14 @@ class ModelRecord:
         parameters: Its parameters.
         search: How they were chosen; None for a head that was fine-tuned.
         parity: Largest difference of the ONNX file from what was fitted, relative to the target's standard deviation.
+        features: How the head's features were chosen among those that were named; None where they were not.
     """
 
     kind: str
     parameters: dict[str, Any]
     search: Search | None = None
     parity: float | None = None
+    features: FeatureChoice | None = None
 
 
 @dataclass(frozen=True)

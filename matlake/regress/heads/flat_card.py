@@ -25,6 +25,7 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "n_dropped": card.training.n_dropped,
         "model": card.model.kind,
         "parameters": card.model.parameters,
+        "feature_choice": asdict(card.model.features) if card.model.features else None,
         "cross_validation": card.model.search.document() if card.model.search else {},
         "parity": card.model.parity,
         "metrics": evaluation["metrics"],

@@ -53,6 +53,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         f"  model         {card.model.kind}, {parameter_text(card.model.parameters) or 'no parameters'}",
         *_search_lines(card),
         "  features      " + "\n                ".join(f"{f.feature} ({f.sha256[:12]})" for f in card.features),
+        *_choice_lines(card),
         f"  trained on    {card.evaluation.n_train:,} rows: {card.training.sql}",
         f"  tested on     {card.evaluation.n_test:,} rows, split {card.training.split}, seed {card.training.seed}",
         *([f"                {card.training.split_description}"] if card.training.split_description else []),
@@ -95,6 +96,11 @@ def _search_lines(card: HeadCard) -> list[str]:
     mae = f"cross-validated MAE {_with_unit(best.mae, card)} on {best.folds} of {search.folds} folds"
     tried = f"  chosen from   {len(search.candidates)} candidates, {mae}"
     return [tried, f"                {search.cut_short}"] if search.cut_short else [tried]
+
+
+def _choice_lines(card: HeadCard) -> list[str]:
+    choice = card.model.features
+    return [] if choice is None else [f"                {line}" for line in choice.lines(card.unit)]
 
 
 def _with_unit(value: float, card: HeadCard) -> str:

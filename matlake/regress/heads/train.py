@@ -1,5 +1,6 @@
 """Training: read, split, choose, fit, measure beside the baselines, calibrate, save."""
 
+import time
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -15,6 +16,7 @@ from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.card import Budget, Evaluation, HeadCard, ModelRecord, TrainingRows, check_name
+from matlake.regress.heads.feature_search import choose_features, with_features
 from matlake.regress.heads.measure import evaluate, learning_curve, made_now, measure_fitted
 from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.model_spec import resolve_model
@@ -112,13 +114,22 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         columns=split.columns,
         crystals=split.needs_crystals,
     )
+    held_out = split.hold_out(matrix, seed)
+    budget, chosen = request.budget, None
+    if wanted == AUTO:
+        progress.note("choosing features")
+        started = time.monotonic()
+        chosen = choose_features(matrix, held_out, features, seed, budget.seconds)
+        budget = budget.after(started)
+    if chosen is not None:
+        matrix, features = with_features(matrix, features, chosen.chosen.features)
     cards = [lake.find_encoder(name).card for name in dict.fromkeys(feature.encoder for feature in features)]
-    held_out = describe_training_dates(split.hold_out(matrix, seed), split, matrix, cards)
+    held_out = describe_training_dates(held_out, split, matrix, cards)
     rows = held_out.train
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
     bounds = find_bounds(request.target, y, request.minimum, request.maximum)
     blocks = tuple(feature.dim for feature in features)
-    choice = search_model(wanted, x, y, groups, seed, progress, budget=request.budget, bounds=bounds, blocks=blocks)
+    choice = search_model(wanted, x, y, groups, seed, progress, budget=budget, bounds=bounds, blocks=blocks)
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
     fit = partial(fit_model, model, best.parameters, seed=seed, bounds=bounds)
@@ -134,7 +145,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         unit=unit_of(request.target),
         features=features,
         training=TrainingRows(matrix.sql, split.text, held_out.description, len(held_out.dropped), seed),
-        model=ModelRecord(best.model, best.parameters, choice.search, measured.parity),
+        model=ModelRecord(best.model, best.parameters, choice.search, measured.parity, chosen),
         evaluation=measured.evaluation,
         fractions_baseline=measure(measured.test.y, on_fractions),
         random_evaluation=None if split.text == _RANDOM else _random_evaluation(fit, matrix, seed),

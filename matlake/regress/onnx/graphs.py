@@ -83,16 +83,15 @@ def linear(z: Var, slopes: NDArray[Any], intercept: float) -> Var:
 
 
 def kernel_machine(z: Var, machine: KernelExpansion) -> Var:
-    """Return Σᵢ wᵢ·k(z, pᵢ) + z·v + b for an RBF kernel k, or the mean of such kernels over blocks of features."""
-    if not len(machine.points):
+    """Return Σᵢ wᵢ·k(z, pᵢ) + z·v + b, where k is the machine's kernel of distances."""
+    gamma = machine.kernel.gamma
+    if gamma is None or not len(machine.points):
         return linear(z, machine.slopes, machine.intercept)
-    gamma, blocks = machine.kernel.gamma, machine.kernel.blocks
-    assert gamma is not None  # noqa: S101 - there are points
-    if blocks:
-        values, weights = _block_kernels(z, machine), machine.weights / len(blocks)
+    if machine.kernel.blocks:
+        values = _block_kernel(z, machine, gamma)
     else:
-        values, weights = op.exp(op.mul(_squared_distances(z, machine.points), op.const(-gamma))), machine.weights
-    together = op.add(op.matmul(values, _column(weights)), op.matmul(z, _column(machine.slopes)))
+        values = op.exp(op.mul(_squared_distances(z, machine.points), op.const(-gamma)))
+    together = op.add(op.matmul(values, _column(machine.weights)), op.matmul(z, _column(machine.slopes)))
     return op.add(together, op.const([machine.intercept]))
 
 
@@ -142,18 +141,25 @@ def _column(values: NDArray[Any]) -> Var:
     return op.const(np.reshape(values, (-1, 1)), np.float64)
 
 
-def _block_kernels(z: Var, machine: KernelExpansion) -> Var:
-    """Return the sum over blocks of the RBF kernels [n, m] of rows and m points.
+def _block_kernel(z: Var, machine: KernelExpansion, gamma: float) -> Var:
+    """Return what ``Kernel.between`` does for several blocks, without its linear part, for rows and m points.
 
     The points are kept whole and cut in the graph: members of an ensemble share them, in blocks or not.
     """
-    points = op.const(machine.points.T)
-    values = []
-    for columns, kernel in machine.kernel.parts():
+    points, parts = op.const(machine.points.T), machine.kernel.parts()
+    squares = []
+    for columns, times in parts:
         own = _cut(z, columns, axis=1)
         squared = _distances_to(own, _cut(points, columns, axis=0), machine.points[:, columns])
-        values.append(op.exp(op.mul(squared, op.const(-(kernel.gamma or 0.0)))))
-    return op.sum(values)
+        squares.append(op.mul(squared, op.const(gamma * times)))
+    share = op.const(1.0 / len(parts))
+    alone = op.mul(op.sum([_rational_quadratic(one) for one in squares]), share)
+    together = _rational_quadratic(op.mul(op.sum(squares), share))
+    return op.mul(op.add(alone, together), op.const(0.5))
+
+
+def _rational_quadratic(squares: Var) -> Var:
+    return op.reciprocal(op.add(squares, op.const(1.0)))
 
 
 def _cut(values: Var, places: slice, axis: int) -> Var:

@@ -3,12 +3,14 @@
 The kernel is exp(-gamma·|a - b|²) + linear·a·b, where either part may be absent. Far from all training rows the first
 part is zero, so that a machine of its own returns to its intercept there; the second goes on as a plane.
 
-Features in several blocks, such as the layers of an encoder, have the mean of the kernels of the blocks: two materials
-that are alike in one respect and not in another are half alike, and not unlike, as |a - b|² of all features would have
-it (an additive kernel: Duvenaud, Nickisch and Rasmussen, Adv. Neural Inf. Process. Syst. 24, 226 (2011)).
+Features in several blocks, such as layers of encoders, have a kernel of their own. Half of it is the mean of one kernel
+a block: two materials that are alike in one respect and not in another are half alike (an additive kernel: Duvenaud,
+Nickisch and Rasmussen, Adv. Neural Inf. Process. Syst. 24, 226 (2011)). The other half is one kernel of the mean of
+the blocks' squared distances, which holds how they act together. Both are rational quadratic, 1 / (1 + gamma·|a - b|²),
+RBFs of all widths at once (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equation 4.19).
+docs/models.md says what either is worth.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -21,52 +23,71 @@ _BLOCK: Final = 1 << 21
 
 @dataclass(frozen=True)
 class Kernel:
-    """A sum of an RBF and a linear kernel; for features in blocks, the mean of such sums over the blocks.
+    """A sum of a kernel of distances and a linear kernel.
 
     Attributes:
-        gamma: Of the RBF; None leaves it out.
+        gamma: Of the kernel of distances, an RBF for one block; None leaves it out.
         linear: Weight of the linear kernel.
-        blocks: Lengths of the blocks, in order; none for a single block. For block k of length dₖ of all d features,
-            ``gamma`` and ``linear`` count d/dₖ times: a short block weighs as much as a long one.
+        blocks: Lengths of the blocks of features, in order; none for one block. With several, |a - b|² and a·b of block
+            k, of length dₖ of all d features, count d/dₖ times: a short block weighs as much as a long one.
     """
 
     gamma: float | None
     linear: float
     blocks: tuple[int, ...] = ()
 
-    def parts(self) -> Iterator[tuple[slice, "Kernel"]]:
-        """Yield the columns of each block and the kernel of it alone."""
-        start, width = 0, sum(self.blocks)
-        for length in self.blocks:
-            times = width / length
-            gamma = None if self.gamma is None else self.gamma * times
-            yield slice(start, start + length), Kernel(gamma, self.linear * times)
-            start += length
+    def parts(self) -> list[tuple[slice, float]]:
+        """Return for each block its columns and how many times it counts."""
+        ends = np.cumsum(self.blocks).tolist()
+        return [(slice(end - n, end), ends[-1] / n) for n, end in zip(self.blocks, ends, strict=True)]
+
+    def slopes(self, vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return v with v·a = linear kernel of a and a vector [d]."""
+        slopes = self.linear * vector
+        for columns, times in self.parts():
+            slopes[columns] *= times / len(self.blocks)
+        return slopes
 
     def between(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-        """Return kernel values [n, m] of rows [n, d] and [m, d], in their precision."""
-        if not self.blocks:
-            return self._of_one_block(a, b)
-        total: NDArray[Any] = np.zeros((len(a), len(b)), dtype=a.dtype)
-        for columns, kernel in self.parts():
-            total += kernel.between(a[:, columns], b[:, columns])
-        total /= len(self.blocks)
-        return total
+        """Return kernel values [n, m] of rows [n, d] and [m, d], in their precision.
 
-    def _of_one_block(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-        """Return kernel values [n, m]; squared distances are |a|² + |b|² - 2ab: one matrix product."""
+        Squared distances are |a|² + |b|² - 2ab: one matrix product.
+        """
+        if self.blocks:
+            return self._between_blocks(a, b)
         products: NDArray[Any] = a @ b.T
         if self.gamma is None:
             products *= self.linear
             return products
-        values = products * (2.0 * self.gamma)
-        values -= self.gamma * np.einsum("ij,ij->i", a, a)[:, None]
-        values -= self.gamma * np.einsum("ij,ij->i", b, b)
-        np.minimum(values, 0.0, out=values)
+        values = _exponents(products, a, b, self.gamma)
         np.exp(values, out=values)
         if self.linear:
             products *= self.linear
             values += products
+        return values
+
+    def _between_blocks(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        values: NDArray[Any] = np.zeros((len(a), len(b)), dtype=a.dtype)
+        linear, together = np.zeros_like(values), np.zeros_like(values)
+        for columns, times in self.parts():
+            own, others = a[:, columns], b[:, columns]
+            products = own @ others.T
+            if self.gamma is not None:
+                squares = _exponents(products, own, others, self.gamma * times)
+                np.negative(squares, out=squares)
+                together += squares
+                values += rational_quadratic(squares)
+            if self.linear:
+                products *= self.linear * times
+                linear += products
+        count = len(self.blocks)
+        if self.gamma is not None:
+            together /= count
+            values /= count
+            values += rational_quadratic(together)
+            values /= 2.0
+        linear /= count
+        values += linear
         return values
 
     def gram(self, points: NDArray[np.float32], precision: DTypeLike) -> NDArray[np.float64]:
@@ -83,12 +104,27 @@ class Kernel:
         return values
 
 
+def _exponents(products: NDArray[Any], a: NDArray[Any], b: NDArray[Any], gamma: float) -> NDArray[Any]:
+    """Return -gamma·|a - b|², at most 0, for rows a and b and their products [n, m]."""
+    values: NDArray[Any] = products * (2.0 * gamma)
+    values -= gamma * np.einsum("ij,ij->i", a, a)[:, None]
+    values -= gamma * np.einsum("ij,ij->i", b, b)
+    np.minimum(values, 0.0, out=values)
+    return values
+
+
+def rational_quadratic(squares: NDArray[Any]) -> NDArray[Any]:
+    """Return 1 / (1 + s) of squared distances s in multiples of 1/gamma, in their memory."""
+    squares += 1.0
+    return np.reciprocal(squares, out=squares)
+
+
 @dataclass(frozen=True)
 class KernelExpansion:
-    """f(x) = Σᵢ wᵢ·k(x, pᵢ) + x·v + b, with an RBF kernel k: what every kernel machine is once it is fitted.
+    """f(x) = Σᵢ wᵢ·k(x, pᵢ) + x·v + b, with a kernel of distances k: what every kernel machine is once it is fitted.
 
     Attributes:
-        points: float32 [m, d], standardised; none where there is no RBF part.
+        points: float32 [m, d], standardised; none where the kernel is linear.
         weights: float64 [m], wᵢ.
         kernel: k, without a linear part.
         slopes: float64 [d], v.
@@ -124,12 +160,7 @@ def expand(
         weights: float64 [m].
         intercept: b.
     """
-    slopes = weights @ points.astype(np.float64)
-    if kernel.blocks:
-        for columns, part in kernel.parts():
-            slopes[columns] *= part.linear / len(kernel.blocks)
-    else:
-        slopes *= kernel.linear
+    slopes = kernel.slopes(weights @ points.astype(np.float64))
     if kernel.gamma is None:
         points, weights = points[:0], weights[:0]
     return KernelExpansion(points, weights, replace(kernel, linear=0.0), slopes, intercept)

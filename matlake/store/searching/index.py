@@ -312,7 +312,9 @@ def _read_vectors(
 
 def _stamp(lake: Lake, card: EncoderCard, layers: Sequence[str]) -> Stamp:
     embeddings = delta.open_or_warn(lake.embeddings)
-    partitions = [embedding_partition(card, layer) for layer in layers] if embeddings else []
-    files = [file for partition in partitions for file in delta.live_files(embeddings, partition)]
+    files: list[str] = []
+    if embeddings:
+        for layer in layers:
+            files += delta.live_files(embeddings, embedding_partition(card, layer))
     datasets = [(name, delta.open_or_warn(lake.dataset(name))) for name in lake.dataset_names()]
     return tuple(files), tuple((name, table.version()) for name, table in datasets if table is not None)

@@ -1,0 +1,338 @@
+"""Which encoder for what: errors of all encoders, their layers and recommended sets on the evaluation sets.
+
+    python -m benchmarks.studies.encoders
+
+Kernel ridge regression on blocks of features, the same for all; targets are learned as logarithms where the evaluation
+sets say so. Every learned encoder is compared with ``geometry`` and ``magpie``, which have learned nothing. What has
+been measured is kept in the cache: run it again to go on from where it stopped.
+"""
+
+import argparse
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.helpers.common import DATA, fill_page, results_of, write_results
+from benchmarks.helpers.default_layers import LayerRatio, best_layer, compare_layers
+from benchmarks.helpers.encoder_cells import (
+    EQUAL,
+    LABELS,
+    LAYER_LABELS,
+    WEIGHTED,
+    Cell,
+    Measurements,
+    cells_of_layer,
+    cells_of_set,
+)
+from benchmarks.helpers.encoder_plots import draw_curves
+from benchmarks.helpers.encoder_tables import (
+    as_document,
+    difference_table,
+    error_table,
+    layer_table,
+    properties_of,
+    ratio_table,
+    verdict,
+)
+from benchmarks.helpers.evaluation_sets import CRYSTAL_SOURCES, SEEDS, Source, load_sources
+from benchmarks.helpers.feature_blocks import FeatureBlocks
+from benchmarks.helpers.feature_sets import (
+    BASELINE,
+    COMPOSITION_BASELINE,
+    DEPTHS,
+    ELEMNETS,
+    LEARNED,
+    TENSORNET,
+    FeatureSet,
+    composition_sets,
+    crystal_sets,
+)
+from benchmarks.helpers.folds import APART, CLUSTER, CURVE, PUBLISHED, PUBLISHED_APART, RANDOM, TIME
+from benchmarks.helpers.paired_errors import PairedErrors
+from matlake.encoders.registry import list_encoders
+
+PAGE: Final = Path(__file__).with_suffix(".md")
+TENSORNET_FOLDER: Final = "TensorNet-MatPES-PBE-v2025.1-PES"
+INT8: Final = f"{ELEMNETS[0]}-int8"
+CURVES: Final = ("bulk modulus", "refractive index", "last phonon peak", "piezoelectric modulus", "measured band gap",
+                 "bulk modulus (compositions)")  # fmt: skip
+TRAINED_ON: Final = ("formation energy",)
+"""Property of the folds by time that learned encoders were trained on, with crystals of the test rows among them."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared.
+
+    Attributes:
+        crystals: Sources with folds at random and by clusters.
+        by_time: The source with folds by time.
+        compositions: Sources of compositions.
+        crystal_sets: Sets of features for the first two.
+        composition_sets: Sets of features for the third.
+        layers: Encoder -> layers that might be its default one.
+        measurements: What was measured.
+        features: Cards of the encoders.
+    """
+
+    crystals: list[Source]
+    by_time: list[Source]
+    compositions: list[Source]
+    crystal_sets: list[FeatureSet]
+    composition_sets: list[FeatureSet]
+    layers: dict[str, list[str]]
+    measurements: Measurements
+    features: FeatureBlocks
+
+    def cells(self) -> list[tuple[Source, Cell]]:
+        """Return all that is to be measured."""
+        found: list[tuple[Source, Cell]] = []
+        for sources, sets in (
+            (self.crystals + self.by_time, self.crystal_sets),
+            (self.compositions, self.composition_sets),
+        ):
+            for source in sources:
+                names = set().union(*(one.encoders for one in sets))
+                cells = [cell for one in sets for cell in cells_of_set(source, one)]
+                for name, layers in self.layers.items():
+                    if name in names or (name == INT8 and not source.is_crystals):
+                        cells += [cell for layer in layers for cell in cells_of_layer(source, f"{name}@{layer}")]
+                found += [(source, cell) for cell in dict.fromkeys(cells)]
+        return found
+
+
+def main() -> None:
+    """Measure what has not been measured, fill the page and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=DATA.parent, help="folder that holds data and weights")
+    parser.add_argument("--cache", type=Path, default=Path("encoders-study"), help="for vectors and measurements")
+    parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
+    arguments = parser.parse_args()
+    started = time.perf_counter()
+    export_tensornet(arguments.shared, arguments.cache)
+    study = open_study(arguments.shared, arguments.cache)
+    measure(study, arguments.shared, arguments.cache, arguments.workers)
+    report(study, time.perf_counter() - started)
+
+
+def export_tensornet(shared: Path, cache: Path) -> None:
+    """Export TensorNet where its file is present, unless it has been done."""
+    checkpoint, folder = shared / "weights" / TENSORNET_FOLDER, encoders_of(cache) / TENSORNET
+    if checkpoint.is_dir() and not (folder / "card.json").exists():
+        from matlake.export.packaging import ExportRequest, export_encoder
+
+        export_encoder(ExportRequest("matgl", checkpoint, TENSORNET, folder))
+
+
+def encoders_of(cache: Path) -> Path:
+    """Return the folder of encoders that do not ship."""
+    return cache / "encoders"
+
+
+def open_study(shared: Path, cache: Path) -> Study:
+    """Read the evaluation sets, and name what is compared: sets whose encoders are there."""
+    features = FeatureBlocks(cache, encoders_of(cache))
+    present = {one.card.name: one.card for one in list_encoders(encoders_of(cache))}
+    sources = load_sources(shared)
+    layers = {
+        name: [layer.name for layer in card.layers if layer.name != "prediction"]
+        for name, card in present.items()
+        if name in LEARNED
+    }
+    layers |= {name: [str(depth) for depth in DEPTHS] for name in (*ELEMNETS, INT8)}
+    return Study(
+        [source for source in sources if source.name in CRYSTAL_SOURCES],
+        [source for source in sources if source.is_crystals and source.name not in CRYSTAL_SOURCES],
+        [source for source in sources if not source.is_crystals],
+        [one for one in crystal_sets() if one.encoders <= present.keys()],
+        [one for one in composition_sets() if one.encoders <= present.keys()],
+        layers,
+        Measurements(cache, features),
+        features,
+    )
+
+
+def measure(study: Study, shared: Path, cache: Path, workers: int) -> None:
+    """Embed, then measure, each in processes of their own: first what most tables show."""
+    missing = [(source, cell) for source, cell in study.cells() if study.measurements.missing(source, [cell])]
+    encoders = {(source.name, feature.partition("@")[0]) for source, cell in missing for feature in cell.features}
+    by_work: dict[tuple[str, tuple[str, ...], str], list[Cell]] = {}
+    for source, cell in missing:
+        by_work.setdefault((source.name, cell.features, cell.method), []).append(cell)
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+        _wait([pool.submit(_embed, shared, cache, *pair) for pair in sorted(encoders)], "embedded")
+        _wait([pool.submit(_measure, shared, cache, cells) for cells in by_work.values()], "measured")
+
+
+def _wait(work: Sequence[Any], done: str) -> None:
+    started = time.perf_counter()
+    for number, one in enumerate(as_completed(work), start=1):
+        print(f"{done} {number}/{len(work)} after {time.perf_counter() - started:.0f} s: {one.result()}", flush=True)
+
+
+def _one_thread() -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
+@lru_cache
+def _source(shared: Path, name: str) -> Source:
+    return load_sources(shared, [name])[0]
+
+
+@lru_cache
+def _opened(cache: Path) -> Measurements:
+    return Measurements(cache, FeatureBlocks(cache, encoders_of(cache)))
+
+
+def _embed(shared: Path, cache: Path, source: str, encoder: str) -> str:
+    FeatureBlocks(cache, encoders_of(cache)).blocks(_source(shared, source), [encoder])
+    return f"{source} with {encoder}"
+
+
+def _measure(shared: Path, cache: Path, cells: Sequence[Cell]) -> str:
+    started = time.process_time()
+    _opened(cache).measure(_source(shared, cells[0].source), cells)
+    return f"{cells[0].source}, {' + '.join(cells[0].features)}, {time.process_time() - started:.1f} s"
+
+
+def report(study: Study, seconds: float) -> None:
+    """Fill the page, draw the curves, and write the figures."""
+    random, apart, cluster, by_time = (
+        PairedErrors(study.measurements, sources, kind)
+        for sources, kind in (
+            (study.crystals, RANDOM),
+            (study.crystals, APART),
+            (study.crystals, CLUSTER),
+            (study.by_time, TIME),
+        )
+    )
+    published, published_apart, clusters = (
+        PairedErrors(study.measurements, study.compositions, kind) for kind in (PUBLISHED, PUBLISHED_APART, CLUSTER)
+    )
+    kinds = {RANDOM: random, APART: apart, CLUSTER: cluster, TIME: by_time}
+    of_compositions = {PUBLISHED: published, PUBLISHED_APART: published_apart, CLUSTER: clusters}
+    layers = dict(_layers(study))
+    sets, properties = study.crystal_sets, properties_of(study.crystals)
+    curves = _curves(study)
+    picture = draw_curves(results_of(Path(__file__)).with_suffix(".svg"), curves)
+    base, baselines = " + ".join(BASELINE), {TIME: TRAINED_ON}
+    fill_page(
+        PAGE,
+        [
+            "## Crystals: mean absolute errors, random folds \\| clusters",
+            error_table(sets, [random, cluster], properties),
+            f"## Crystals: errors over those of {base}",
+            ratio_table(sets, BASELINE, kinds, baselines),
+            f"## Which learned encoder beats {base}",
+            "\n".join(_verdicts(study, kinds)),
+            f"## Crystals: errors less those of {base}",
+            *_differences(sets, kinds, properties),
+            "## Crystals, by time",
+            error_table(sets, [by_time], properties_of(study.by_time)),
+            "## Compositions: mean absolute errors, published test rows, formulas apart \\| clusters",
+            error_table(study.composition_sets, [published_apart, clusters], properties_of(study.compositions)),
+            "## Compositions: errors over those of magpie",
+            ratio_table(study.composition_sets, COMPOSITION_BASELINE, of_compositions, {}),
+            "## Learning curves",
+            f"![Error by number of labels](results/{picture})",
+            "## Layers",
+            layer_table(layers),
+        ],
+    )
+    write_results(
+        results_of(Path(__file__)),
+        {
+            "mae": {kind: as_document(errors, sets) for kind, errors in kinds.items()},
+            "mae_of_compositions": {
+                kind: as_document(errors, study.composition_sets) for kind, errors in of_compositions.items()
+            },
+            "rows": {source.name: len(source) for source in (*study.crystals, *study.by_time, *study.compositions)},
+            "layers": {name: {one.layer: _numbers(one) for one in found} for name, (found, _, _) in layers.items()},
+            "best_layers": {name: best for name, (_, _, best) in layers.items()},
+            "curves": {name: found for (name, _), found in curves.items()},
+            "last_run_s": seconds,
+        },
+        indent=None,
+    )
+
+
+def _numbers(one: LayerRatio) -> dict[str, list[float]]:
+    names = ("random", "cluster", "both")
+    return {
+        name: [found.value, found.lower, found.upper]
+        for name, found in zip(names, (*one.ratios, one.both), strict=True)
+    }
+
+
+def _verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Iterable[str]:
+    """Yield for each learned encoder a sentence on itself, and one on what it adds to the baseline."""
+    base = " + ".join(BASELINE)
+    for one in study.crystal_sets:
+        learned = one.encoders & set(LEARNED)
+        if len(learned) == 1 and any(feature.endswith("@all") for feature in one.features):
+            ratios = {
+                kind: errors.ratio(one.features, BASELINE, EQUAL, TRAINED_ON if kind == TIME else ())
+                for kind, errors in kinds.items()
+                if errors.measured(one.features)
+            }
+            yield verdict(one.label, base, ratios)
+        if one.weighted and one.adds:
+            ratios = {
+                kind: kinds[kind].ratio(one.features, BASELINE, WEIGHTED, base_method=WEIGHTED)
+                for kind in (RANDOM, CLUSTER)
+            }
+            yield verdict(f"{one.label}, {WEIGHTED}", f"{base}, {WEIGHTED}", ratios)
+
+
+def _differences(sets: list[FeatureSet], kinds: dict[str, PairedErrors], properties: list[Any]) -> Iterable[str]:
+    for kind in (APART, CLUSTER):
+        yield f"{kind[0].upper()}{kind[1:]} folds:"
+        yield difference_table([one for one in sets if one.features != BASELINE], BASELINE, kinds[kind], properties)
+
+
+def _layers(study: Study) -> Iterable[tuple[str, tuple[list[LayerRatio], str, str]]]:
+    """Yield each encoder with its layers compared, its default layer, and the layer that the rule chooses."""
+    crystals = [PairedErrors(study.measurements, study.crystals, kind) for kind in (RANDOM, CLUSTER)]
+    compositions = [
+        PairedErrors(study.measurements, study.compositions, kind, LAYER_LABELS) for kind in (PUBLISHED_APART, CLUSTER)
+    ]
+    for name, layers in study.layers.items():
+        card = study.features.card(name)
+        kinds = crystals if name in LEARNED else compositions
+        compared = compare_layers(card, layers, card.default_layer, kinds)
+        yield name, (compared, card.default_layer, best_layer(compared, card.default_layer))
+
+
+def _curves(study: Study) -> dict[tuple[str, str], dict[str, list[tuple[int, float, float]]]]:
+    """Return by property and label of the set: labels, mean error over seeds, and its deviation."""
+    found: dict[tuple[str, str], dict[str, list[tuple[int, float, float]]]] = {}
+    for sources, sets in ((study.crystals, study.crystal_sets), (study.compositions, study.composition_sets)):
+        for source in sources:
+            for place, one in enumerate(source.properties):
+                if one.name in CURVES:
+                    found[one.name, one.unit] = {
+                        each.label: [_point(study, source, place, each, labels) for labels in LABELS]
+                        for each in sets
+                        if each.curve
+                    }
+    return found
+
+
+def _point(study: Study, source: Source, place: int, features: FeatureSet, labels: int) -> tuple[int, float, float]:
+    cells = [Cell(source.name, features.features, EQUAL, CURVE, seed, labels) for seed in SEEDS]
+    maes = [float(np.nanmean(study.measurements.errors(source, cell)[:, place])) for cell in cells]
+    return labels, float(np.mean(maes)), float(np.std(maes))
+
+
+if __name__ == "__main__":
+    main()

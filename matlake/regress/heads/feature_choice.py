@@ -1,0 +1,69 @@
+"""Which of the named features a head uses, and the errors that decided it: what its card says of the choice."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FeatureErrors:
+    """Errors of a set of features in cross-validation, in the target's unit.
+
+    Attributes:
+        features: ``NAME@LAYER`` of each.
+        random_mae: Mean absolute error on random folds of compositions.
+        cluster_mae: The same on folds that leave out clusters of compositions.
+    """
+
+    features: tuple[str, ...]
+    random_mae: float
+    cluster_mae: float
+
+    def improves(self, other: "FeatureErrors") -> bool:
+        """Say whether it is better than another set on random folds and no worse on clusters."""
+        return self.random_mae < other.random_mae and self.cluster_mae <= other.cluster_mae
+
+
+@dataclass(frozen=True)
+class FeatureChoice:
+    """The features that a head was given, and those that it uses.
+
+    Attributes:
+        everything: Errors of all features.
+        chosen: Errors of those used.
+        refused: The set that was best on random folds of all that are worse on clusters; None if there is none.
+        sets: Number of sets that were measured.
+        rows: Training rows that took part.
+        cut_short: Whether a limit of time ended it.
+    """
+
+    everything: FeatureErrors
+    chosen: FeatureErrors
+    refused: FeatureErrors | None
+    sets: int
+    rows: int
+    cut_short: bool = False
+
+    def lines(self, unit: str) -> list[str]:
+        """Return the text for people."""
+        named, used = self.everything, self.chosen
+        if used == named:
+            lines = [f"features: all {len(named.features)}, {_errors(named, unit)}"]
+        else:
+            dropped = [feature for feature in named.features if feature not in used.features]
+            lines = [
+                f"features: {len(used.features)} of {len(named.features)}, {_errors(used, unit)}",
+                f"features left out: {', '.join(dropped)}; with them, {_errors(named, unit)}",
+            ]
+        if self.refused is not None:
+            without = [feature for feature in named.features if feature not in self.refused.features]
+            lines.append(
+                f"features kept although random folds are better without: {', '.join(without)}: "
+                f"{_errors(self.refused, unit)}"
+            )
+        return lines
+
+
+def _errors(found: FeatureErrors, unit: str) -> str:
+    return (
+        f"MAE {found.random_mae:.4g} on random folds, {found.cluster_mae:.4g} on left-out clusters "
+        f"of compositions{f' ({unit})' if unit else ''}"
+    )
