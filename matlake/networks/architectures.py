@@ -99,10 +99,19 @@ def _code(place: str) -> Callable[..., Any]:
 _BATCHES: Final = {
     "pairs": "batches:pair_batch",
     "angles": "batches:angular_batch",
+    "bonds": "bond_batches:bond_batch",
     "triplets": "triplet_batches:triplet_batch",
     "vectors": "vector_batches:vector_batch",
 }
-_BLOCKS: Final = ("convs", "interactions", "interaction_blocks", "graph_layers", "layers", "blocks")
+_BLOCKS: Final = (
+    "convs",
+    "interactions",
+    "interaction_blocks",
+    "atom_conv_layers",
+    "graph_layers",
+    "layers",
+    "blocks",
+)
 _CRYSTAL_SHARES: Final = (0.84, 0.08, 0.08)
 
 ARCHITECTURES: Final = {
@@ -174,6 +183,16 @@ ARCHITECTURES: Final = {
             max_neighbours=16,
             fast_code="rearranged:FastDimeNetPlusPlus",
             unfold_code="rearranged:unfold_dimenet",
+        ),
+        Architecture(
+            name="chgnet",
+            network_code="chgnet:CHGNet",
+            config=TrainingConfig(),
+            shares=_CRYSTAL_SHARES,
+            citation=("B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-023-00716-3 (CHGNet)",),
+            kind="bonds",
+            fast_code="rearranged_chgnet:FastCHGNet",
+            published_as="chgnet",
         ),
         Architecture(
             name="m3gnet",
