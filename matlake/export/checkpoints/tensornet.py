@@ -5,9 +5,9 @@ from typing import Final
 import torch
 
 from matlake.encoders.card import Target
-from matlake.encoders.training_record import TrainingRecord
+from matlake.encoders.training_record import TrainingRecord, TrainingScope
 from matlake.errors import EncoderError
-from matlake.export.checkpoints.loaded import Sizes, Trained
+from matlake.export.checkpoints.loaded import Sizes, Stated, Trained
 from matlake.export.checkpoints.matgl_folder import CITATION, LICENCE, MatglFolder
 from matlake.networks.architectures import ARCHITECTURES
 
@@ -24,8 +24,14 @@ _SUPPORTED: Final = {
     "ntargets": 1,
 }
 _MATPES: Final = "A. D. Kaplan et al., arXiv 2503.04070 (2025) (MatPES)"
-_PUBLISHED: Final = {"10d66f2ce78816f0": _MATPES}
-"""What was published, by the fingerprint of the weights, and the data that it was trained on."""
+_PUBLISHED: Final = {
+    "10d66f2ce78816f0": TrainingScope(
+        "Materials Project",
+        ("energy_eV_per_atom", "forces_eV_per_A", "stress_GPa"),
+        selection="MatPES 2025.1 PBE: 391,240 structures from molecular dynamics of its materials at 300 K",
+    )
+}
+"""What was published, by the fingerprint of the weights, and what it was trained on."""
 
 _FEATURES: Final = (
     "layers 0, 1, … hold, channel by channel, means over atoms of a third of the trace, of the norm of the"
@@ -51,7 +57,7 @@ def load(folder: MatglFolder) -> Trained:
         "units": folder.setting("units", int),
         "num_blocks": folder.setting("nblocks", int),
         "num_radial": folder.setting("max_n", int),
-        "cutoff": folder.setting("cutoff", float),
+        "cutoff": Stated().settle_cutoff(folder.path, folder.setting("cutoff", float)),
         "species": len(table),
     }
     references = torch.zeros(len(folder.elements)) if folder.references is None else folder.references
@@ -61,7 +67,7 @@ def load(folder: MatglFolder) -> Trained:
         "std": torch.tensor(folder.std),
     }
     network = weights.without(given).with_defaults(given).fill("tensornet", sizes)
-    published = _PUBLISHED.get(folder.weights.fingerprint())
+    scope = _PUBLISHED.get(folder.weights.fingerprint())
     architecture = ARCHITECTURES["tensornet"]
     return Trained(
         architecture=architecture,
@@ -69,8 +75,8 @@ def load(folder: MatglFolder) -> Trained:
         recipe=architecture.recipe(network, sizes["cutoff"], 0),
         elements=folder.elements,
         target=Target("energy_per_atom", "eV/atom"),
-        training=TrainingRecord(origin="matgl TensorNet", sizes=sizes, notes=(_FEATURES, _ENERGY)),
-        licence=LICENCE if published else None,
-        citation=(CITATION, *((published,) if published else ())),
+        training=TrainingRecord(origin="matgl TensorNet", scope=scope, sizes=sizes, notes=(_FEATURES, _ENERGY)),
+        licence=LICENCE if scope else None,
+        citation=(CITATION, *((_MATPES,) if scope else ())),
         default_layer="1",
     )
