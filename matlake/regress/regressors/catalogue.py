@@ -28,6 +28,9 @@ AUTO: Final = "auto"
 AUTO_MODELS: Final = ("svr", "mlp", "kernel-ridge", "adaboost", "extra-trees", "nystroem-svr")
 """What ``auto`` chooses from: one of each kind that leads on a property in docs/models.md, and one for many rows."""
 
+AUTO_MODELS_OF_BLOCKS: Final = tuple("gaussian-process" if name == "kernel-ridge" else name for name in AUTO_MODELS)
+"""The same for several features, with the kernel that learns what each is worth."""
+
 MODELS: Final[dict[str, Model]] = {model.name: model for model in (
     ADABOOST, ELASTIC_NET, LINEAR, SGD, RIDGE, SVR, SVR_LINEAR, SVR_RBF, KNN, DECISION_TREE, EXTRA_TREES, BAGGING,
     LASSO, RANDOM_FOREST, KERNEL_RIDGE, NYSTROEM_SVR, GAUSSIAN_PROCESS, GRADIENT_BOOSTING, MLP, ELEMNET, IR_NET,

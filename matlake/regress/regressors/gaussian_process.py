@@ -22,7 +22,7 @@ _LEARNED_ROWS: Final = 400
 _RIDGE_ROWS: Final = 1500
 """Rows that the ridge is chosen by: the noise of a process does not depend on their number."""
 
-_STEPS: Final = 40
+_STEPS: Final = 30
 _WIDTH: Final = 0.25
 _NOISE: Final = 0.01
 _PRECISION: Final = 0.1
