@@ -23,7 +23,7 @@ CITATION_FILE: Final = "CITATION.bib"
 FORMAT_VERSION: Final = 2
 """1 had no digest."""
 
-DESCRIPTORS: Final = frozenset({"fractions", "magpie"})
+DESCRIPTORS: Final = frozenset({"fractions", "geometry", "magpie"})
 """Architectures of descriptors: encoders that have learned nothing, such as the element fractions themselves.
 
 They are so cheap that a head may name them as features without their being embedded before.

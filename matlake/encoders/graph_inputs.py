@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Arrays, Batch
-from matlake.encoders.padded import angles, bonds, pairs, triplets, vectors
+from matlake.encoders.padded import angles, bonds, geometry, pairs, triplets, vectors
 from matlake.materials.angular_graphs import AngularGraphs
 from matlake.materials.bond_graphs import BondGraphs
+from matlake.materials.geometry.attributes import GeometryAttributes
 from matlake.materials.graphs import Graphs
 from matlake.materials.pair_graphs import PairGraphs
 from matlake.materials.triplet_graphs import TripletGraphs
@@ -29,6 +30,7 @@ _INPUTS: Final[dict[type, Callable[[Any], Arrays]]] = {
     BondGraphs: bonds.bond_inputs,
     TripletGraphs: triplets.triplet_inputs,
     VectorGraphs: vectors.vector_inputs,
+    GeometryAttributes: geometry.geometry_inputs,
 }
 
 AXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
@@ -37,6 +39,7 @@ AXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "bonds": bonds.AXES,
     "triplets": triplets.AXES,
     "vectors": vectors.AXES,
+    "geometry": geometry.AXES,
 }
 """Kind of graph -> input -> names of its axes, of which those of one name have one size. ``degrees*places`` is a
 multiple, as is ``3*places``; the factor is a field of the recipe or a number. A number alone is a fixed size."""

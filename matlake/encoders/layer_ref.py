@@ -11,11 +11,12 @@ from matlake.errors import EncoderError
 
 @dataclass(frozen=True, order=True)
 class LayerRef:
-    """A layer of an encoder, or several; ``str`` writes it. ``EncoderCard.ref`` puts the default layer in place of None.
+    """A layer of an encoder, or several; ``str`` writes it.
 
     Attributes:
         encoder: Name of the encoder.
-        layer: Name of the layer, several joined by ``+``, or ``all``; None for the default layer of the card.
+        layer: Name of the layer, several joined by ``+``, or ``all``; None for the default layer of the card,
+            which ``EncoderCard.ref`` puts in its place.
     """
 
     encoder: str

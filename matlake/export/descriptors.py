@@ -1,10 +1,10 @@
 """The making of descriptors: encoders that have learned nothing. Needs no torch.
 
 ``export_fractions`` makes the element fractions themselves an encoder; ``matlake.export.magpie`` makes one of the
-attributes of Magpie.
+attributes of Magpie, ``matlake.export.geometry`` one of structural attributes of crystals.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 TOOLS: Final = ("matlake", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu")
 _OPSET: Final = 20
 _IR_VERSION: Final = 10
+_FRACTIONS_OF_ELEMENTS: Final = InputParameters(ELEMNET_ELEMENTS)
 _FRACTIONS_LAYER: Final = Layer("fractions", "element_fractions", len(ELEMNET_ELEMENTS))
 
 
@@ -58,28 +59,29 @@ def descriptor_card(
     licence: str,
     attributes: Sequence[str],
     citation: tuple[str, ...],
-    oxidation_states: Mapping[str, Sequence[int]] | None = None,
+    parameters: InputParameters = _FRACTIONS_OF_ELEMENTS,
+    input_kind: InputKind = InputKind.COMPOSITION,
     element_tables: dict[str, Any] | None = None,
     tools: Sequence[str] = (),
 ) -> EncoderCard:
     """Return the card of a descriptor, yet without the digest and the parity that ``write_descriptor`` adds.
 
     The tolerance is relative to the largest absolute value of each attribute, and attributes are the columns of the
-    only layer. Oxidation states are for a graph that takes whether a composition can be neutral; element tables say
-    where the numbers in it come from; tools are packages whose versions count beside ``TOOLS``.
+    only layer. Parameters and kind of input are those of a graph that takes element fractions, unless given; element
+    tables say where the numbers come from; tools are packages whose versions count beside ``TOOLS``.
     """
     return EncoderCard(
         name=architecture,
         version=1,
         architecture=architecture,
-        input=InputKind.COMPOSITION,
+        input=input_kind,
         layers=(layer,),
         default_layer=layer.name,
         sha256="",
         precision=Precision.FLOAT32,
         parity_tolerance=parity_tolerance,
         licence=licence,
-        input_parameters=InputParameters(ELEMNET_ELEMENTS, oxidation_states=oxidation_states),
+        input_parameters=parameters,
         training=TrainingRecord(learned="nothing", element_tables=element_tables, attributes=tuple(attributes)),
         citation=citation,
         tool_versions=tool_versions((*TOOLS, *tools)),

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.encoders.card import EncoderCard, Layer
+from matlake.encoders.card import EncoderCard, InputParameters, Layer
 from matlake.encoders.encoder import Encoder
 from matlake.encoders.reference import reference_compositions
 from matlake.errors import EncoderError
@@ -69,7 +69,7 @@ def export_magpie(folder: Path) -> EncoderCard:
         licence=_LICENCE,
         attributes=names,
         citation=_CITATION,
-        oxidation_states=_oxidation_states(ions.data_source),
+        parameters=InputParameters(ELEMNET_ELEMENTS, oxidation_states=_oxidation_states(ions.data_source)),
         element_tables={"of": "Magpie", "properties": list(statistics.features)},
         tools=("matminer", "pymatgen-core"),
     )

@@ -21,8 +21,8 @@ class GraphRecipe:
     """The graph parameters of an encoder. Encoders with equal recipes share their graphs.
 
     Attributes:
-        kind: ``pairs`` (distances), ``angles`` (distances and angles) or ``bonds`` (distances, bonds, and angles between
-            bonds).
+        kind: ``pairs`` (distances), ``angles`` (distances and angles), or ``bonds`` (distances, bonds, and angles
+            between bonds).
         cutoff_A: Largest distance of a neighbour in Å.
         max_neighbours: Nearest neighbours kept, whole shells with weights; 0 for all.
         blocks: Interaction blocks of the network.
@@ -128,10 +128,17 @@ def _build_vectors(recipe: GraphRecipe, crystals: CrystalColumns, resolution: fl
     return build_vector_graphs(crystals, recipe.cutoff_A, resolution=resolution)
 
 
+def _describe_geometry(recipe: GraphRecipe, crystals: CrystalColumns, _: float) -> Graphs:
+    from matlake.materials.geometry.attributes import describe_geometry
+
+    return describe_geometry(crystals, recipe.cutoff_A)
+
+
 _BUILDERS: Final[dict[str, Callable[[GraphRecipe, CrystalColumns, float], Graphs]]] = {
     "pairs": _build_pairs,
     "angles": _build_angles,
     "bonds": _build_bonds,
     "triplets": _build_triplets,
     "vectors": _build_vectors,
+    "geometry": _describe_geometry,
 }

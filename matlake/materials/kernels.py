@@ -2,7 +2,7 @@
 
 numba keeps machine code on disk and compiles anew when the file of a function changes, but not when a function that is
 called changes in another file: after an upgrade, old code would go on running inside new code. So what is kept is
-stamped with all files of this folder.
+stamped with all files of this folder and of those below it.
 """
 
 import hashlib
@@ -33,6 +33,6 @@ def kernel(function: Callable[..., Any]) -> Any:
 @cache
 def _stamp() -> str:
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()

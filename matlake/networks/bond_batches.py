@@ -56,11 +56,6 @@ class BondBatch:
         total = atoms.new_zeros(self.size, atoms.shape[1])
         return total.index_add(0, self.crystal, atoms * self.weights[:, None])
 
-    def deviation(self, atoms: torch.Tensor) -> torch.Tensor:
-        """Return the standard deviation of [atoms, width] over the atoms of each crystal, [crystals, width]."""
-        spread = atoms - self.pool(atoms).index_select(0, self.crystal)
-        return self.pool(spread.square()).sqrt()
-
     def to(self, device: str) -> "BondBatch":
         """Return the batch on a device."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from matlake.networks.bond_batches import BondBatch
+from matlake.networks.statistics import layers_of_atoms
 
 ELEMENTS = 94
 
@@ -116,15 +117,13 @@ class CHGNet(nn.Module):
             if number < self.n_conv - 2:
                 gated = parts.angle_layers[number]["twoBody_bond"]
                 angles = angles + gated(torch.cat([bonds[own_bond], bonds[batch.angle_bond], angles, x[at]], dim=1))
-        pooled = {str(number): batch.pool(features) for number, features in enumerate(found)}
-        deviations = {f"{number}_std": batch.deviation(features) for number, features in enumerate(found)}
-        return {**pooled, **deviations, "prediction": batch.pool(self._energies(batch.numbers, x))}
+        return {**layers_of_atoms(batch, found), "prediction": batch.pool(self.energies(batch.numbers, x))}
 
     def predict(self, batch: BondBatch) -> torch.Tensor:
         """Return only the prediction, [crystals, 1]."""
         return self(batch)["prediction"]  # type: ignore[no-any-return]
 
-    def _energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    def energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the energies of atoms, their reference energies included, in eV, [atoms, 1]."""
         *hidden, last = cast("Any", self.mlp)["layers"].values()
         energies = self.readout_norm(x)

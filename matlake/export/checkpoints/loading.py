@@ -6,7 +6,7 @@ from typing import Any, Final
 from matlake.encoders.card import Target
 from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError, TrainingError
-from matlake.export.checkpoints import cdvae, cgcnn, matgl, open_catalyst, pyg
+from matlake.export.checkpoints import cdvae, cgcnn, chgnet, matgl, open_catalyst, pyg
 from matlake.export.checkpoints.loaded import Stated, Trained, known_elements
 from matlake.export.checkpoints.matgl_folder import is_matgl_folder
 from matlake.export.checkpoints.reading import read_checkpoint
@@ -20,6 +20,7 @@ from matlake.networks.checkpoints import BEST_FILE
 _FORMATS: Final = (
     (cdvae.recognise, cdvae.load),
     (cgcnn.recognise, cgcnn.load),
+    (chgnet.recognise, chgnet.load),
     (open_catalyst.recognise, open_catalyst.load),
     (pyg.recognise, pyg.load),
 )
@@ -92,7 +93,7 @@ def load_published(path: Path, architecture: str, stated: Stated | None = None) 
             raise EncoderError(f"{path} holds a {found}, not a {architecture}", hint)
     raise EncoderError(
         f"{path} is of no known format: it holds {_summary(content)}",
-        "known are CGCNN's .pth.tar, CDVAE's property networks, SchNet and DimeNet++ of PyTorch Geometric and Open"
+        "known are the .pth.tar of CGCNN and CHGNet, CDVAE's property networks, SchNet and DimeNet++ of PyTorch Geometric and Open"
         " Catalyst; of a pretraining run name the folder",
     )
 

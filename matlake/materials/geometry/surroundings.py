@@ -25,14 +25,16 @@ NAMES = (
     ("log stiffest direction / mass", "log 1/u"),
     ("log softest direction / mass", "log 1/u"),
     ("mass ^ -1/2", "u^-1/2"),
+    ("log sum of bond valence", "1"),
 )
 """The columns of ``surroundings`` with their units. Stiffness is that of springs of strength exp(-d / 0.7 Å) to all
 neighbours: stiffest and softest are the largest and smallest eigenvalues of the sum of exp(-d / 0.7 Å) r̂ r̂ᵀ, the
-force constants of an Einstein oscillator in the field of central forces."""
+force constants of an Einstein oscillator in the field of central forces. Bond valence is exp((R - d) / 0.37 Å), R the
+sum of the covalent radii (0.37 Å: Brown and Altermatt, Acta Cryst. B 41, 244, 1985)."""
 
 BOND_START, BOND_END = 1.1, 1.3
 DECAY_A = 0.7
-COVALENT_DECAY_A = 0.37  # of bond valence (Brown and Altermatt, Acta Cryst. B 41, 244, 1985)
+VALENCE_DECAY_A = 0.37
 FADE_A = 2.0  # springs fade out over this distance before the cutoff
 
 
@@ -47,12 +49,12 @@ def surroundings(numbers, first, neighbours, vectors, table, cutoff):
         cutoff: Of the neighbours, in Å.
 
     Returns:
-        float64 [n, 10], the columns ``NAMES``; float64 [pairs], the weights of bonds; float64 [9]: the sum over all
+        float64 [n, 11], the columns ``NAMES``; float64 [pairs], the weights of bonds; float64 [9]: the sum over all
         bonds of r̂ r̂ᵀ (six entries) and of their weights; and the sums over all springs of k d², with k as above and
-        with k = exp((R - d) / 0.37 Å), R the sum of the covalent radii.
+        with the bond valence for k.
     """
     n = len(numbers)
-    atoms = np.zeros((n, 10))
+    atoms = np.zeros((n, 11))
     weights = np.zeros(len(neighbours))
     total = np.zeros(9)
     tensor = np.zeros(6)
@@ -68,7 +70,8 @@ def surroundings(numbers, first, neighbours, vectors, table, cutoff):
         k = math.exp(-cutoff / DECAY_A)
         held = k * 2.0 / mass
         total[7] += k * cutoff * cutoff
-        total[8] += math.exp((2.0 * radius - cutoff) / COVALENT_DECAY_A) * cutoff * cutoff
+        valences = math.exp((2.0 * radius - cutoff) / VALENCE_DECAY_A)
+        total[8] += valences * cutoff * cutoff
         held6 = cutoff**-6.0 * 2.0 / mass
         averaged, inverse_mass, difference, bonds = share, share * math.sqrt(2.0 / mass), 0.0, 0.0
         for q in range(6):
@@ -84,7 +87,9 @@ def surroundings(numbers, first, neighbours, vectors, table, cutoff):
             held6 += d**-6.0 * fade * reduced
             outer(vectors[e], springs, k)
             total[7] += k * d * d
-            total[8] += math.exp((radius + table[z, 1] - d) / COVALENT_DECAY_A) * fade * d * d
+            valence = math.exp((radius + table[z, 1] - d) / VALENCE_DECAY_A) * fade
+            valences += valence
+            total[8] += valence * d * d
             weight = step_down(d / (radius + table[z, 1]) / nearest, BOND_START, BOND_END)
             if weight > 0.0:
                 weights[e] = weight
@@ -104,6 +109,7 @@ def surroundings(numbers, first, neighbours, vectors, table, cutoff):
         atoms[i, 7] = math.log(held_most[2] / mass)
         atoms[i, 8] = math.log(held_most[0] / mass)
         atoms[i, 9] = 1.0 / math.sqrt(mass)
+        atoms[i, 10] = math.log(valences)
         total[6] += averaged
     for q in range(6):
         total[q] = tensor[q]

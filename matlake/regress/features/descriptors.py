@@ -3,16 +3,18 @@
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.encoders.registry import copy_to_lake
+from matlake.encoders.rejections import Materials
+from matlake.materials.crystal import CrystalColumns
 from matlake.regress.features.feature import Feature
+from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
 
 CHUNK_ROWS: Final = 16_384
-"""Compositions described at once: bounds the memory beside the result's."""
+"""Materials described at once: bounds the memory beside the result's."""
 
 
 def open_descriptor(lake: Lake, feature: Feature) -> Encoder | None:
@@ -28,22 +30,24 @@ def open_descriptor(lake: Lake, feature: Feature) -> Encoder | None:
     return open_encoder(copy_to_lake(registered, lake.encoders).folder)
 
 
-def describe(descriptor: Encoder, layer: str, compositions: pa.Table, vectors: NDArray[np.float32]) -> list[str | None]:
-    """Compute a descriptor of compositions.
+def describe(descriptor: Encoder, layer: str, materials: Materials, vectors: NDArray[np.float32]) -> list[str | None]:
+    """Compute a descriptor of compositions or crystals.
 
     Args:
         descriptor: The descriptor.
         layer: Name of its layer.
-        compositions: n rows, ``atomic_numbers`` and ``fractions`` as datasets hold them.
+        materials: n materials; a crystal without atoms stands for one that is not known.
         vectors: float32 [n, d], filled for all rows that the descriptor takes.
 
     Returns:
         Why a row has no vector; None where it has one.
     """
-    columns = descriptor.read_columns(compositions)
-    reasons = descriptor.rejections(columns)
+    reasons = descriptor.rejections(materials)
+    if isinstance(materials, CrystalColumns):
+        for row in np.flatnonzero(materials.sizes == 0):
+            reasons[row] = NO_CRYSTAL
     taken = np.flatnonzero([reason is None for reason in reasons])
     for start in range(0, len(taken), CHUNK_ROWS):
         rows = taken[start : start + CHUNK_ROWS]
-        vectors[rows] = descriptor.encode(columns.take(rows), layer)
+        vectors[rows] = descriptor.encode(materials.take(rows), layer)
     return reasons

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from matlake.encoders.base import Encoder
+from matlake.encoders.card import InputKind
 from matlake.errors import Hint, TrainingError, embed_first
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
@@ -131,7 +133,9 @@ def read_matrix(
         _check_values(y, keys, target)
         datasets, material_ids = keys["dataset"].to_pylist(), keys["material_id"].to_pylist()
         asked = read_columns(connection, columns, view)
-        cells = read_crystals(connection) if crystals else None
+        opened = [open_descriptor(lake, feature) for feature in features]
+        described = [one is not None and one.input is InputKind.CRYSTAL for one in opened]
+        cells = read_crystals(connection) if crystals or any(described) else None
         compositions = connection.sql(
             "SELECT c.atomic_numbers, c.fractions FROM selection AS s JOIN internal.compositions AS c "
             "USING (dataset, material_id) ORDER BY s.row"
@@ -140,14 +144,17 @@ def read_matrix(
         kept = np.ones(len(y), dtype=bool)
         missing: list[Missing] = []
         start = 0
-        for feature in features:
+        for feature, descriptor in zip(features, opened, strict=True):
             vectors = x[:, start : start + feature.dim]
             start += feature.dim
-            descriptor = open_descriptor(lake, feature)
             if descriptor is None:
                 reasons = _read_vectors(connection, feature, keys, vectors)
+            elif feature.input is InputKind.CRYSTAL and cells is not None:
+                reasons = _read_or_describe(connection, descriptor, feature, keys, cells, vectors)
             else:
-                reasons = describe(descriptor, feature.layer, compositions, vectors)
+                reasons = describe(
+                    descriptor, feature.layer, CompositionColumns.from_arrow(compositions), vectors
+                )
             for row, reason in enumerate(reasons):
                 if reason is not None:
                     kept[row] = False
@@ -167,7 +174,7 @@ def read_matrix(
         missing=tuple(missing),
         sql=sql,
         columns=asked,
-        crystals=cells,
+        crystals=cells if crystals else None,
         **text,
     )
 
@@ -251,6 +258,41 @@ def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -
         )
 
 
+def _read_or_describe(
+    connection: duckdb.DuckDBPyConnection,
+    descriptor: Encoder,
+    feature: Feature,
+    keys: pa.Table,
+    crystals: CrystalColumns,
+    vectors: NDArray[np.float32],
+) -> list[str | None]:
+    """Read a descriptor of crystals where it is embedded, which is faster, and compute the rest; see ``describe``."""
+    _check_crystals(keys, feature)
+    reasons: list[str | None] = [_NOT_EMBEDDED] * len(keys)
+    if _is_embedded(connection, feature):
+        reasons = _read_vectors(connection, feature, keys, vectors)
+    rows = np.flatnonzero([reason is not None for reason in reasons])
+    computed = np.empty((len(rows), feature.dim), dtype=np.float32)
+    for row, reason in zip(rows, describe(descriptor, feature.layer, crystals.take(rows), computed), strict=True):
+        reasons[row] = reason
+    vectors[rows] = computed
+    return reasons
+
+
+def _check_crystals(keys: pa.Table, feature: Feature) -> None:
+    key = CONTENT_KEYS[feature.input]
+    if len(keys) and keys[key].null_count == len(keys):
+        raise TrainingError(
+            f"none of the {len(keys):,} rows has a crystal structure, which {feature.feature} needs",
+            "import structures, or name features of compositions",
+        )
+
+
+def _is_embedded(connection: duckdb.DuckDBPyConnection, feature: Feature) -> bool:
+    views = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'embed' AND view_name = ?"
+    return bool(connection.execute(views, [feature.feature]).fetchall()[0][0])
+
+
 def _read_vectors(
     connection: duckdb.DuckDBPyConnection, feature: Feature, keys: pa.Table, x: NDArray[np.float32]
 ) -> list[str | None]:
@@ -260,13 +302,8 @@ def _read_vectors(
     vector once more.
     """
     key = CONTENT_KEYS[feature.input]
-    if len(keys) and keys[key].null_count == len(keys):
-        raise TrainingError(
-            f"none of the {len(keys):,} rows has a crystal structure, which {feature.feature} needs",
-            "import structures, or name features of compositions",
-        )
-    views = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'embed' AND view_name = ?"
-    if connection.execute(views, [feature.feature]).fetchall()[0][0] == 0:
+    _check_crystals(keys, feature)
+    if not _is_embedded(connection, feature):
         raise TrainingError(f"nothing is embedded with {feature.feature}", embed_first(feature.feature))
     if not len(x):
         return []

@@ -50,9 +50,8 @@ class FeatureChoice:
         else:
             dropped = [feature for feature in named.features if feature not in used.features]
             lines = [
-                f"features: {len(used.features)} of {len(named.features)}, {_errors(used, unit)}; "
-                f"all {len(named.features)}: {_errors(named, unit)}",
-                f"features left out: {', '.join(dropped)}",
+                f"features: {len(used.features)} of {len(named.features)}, {_errors(used, unit)}",
+                f"features left out: {', '.join(dropped)}; with them, {_errors(named, unit)}",
             ]
         if self.refused is not None:
             without = [feature for feature in named.features if feature not in self.refused.features]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.feature_choice import FeatureChoice, FeatureErrors
-from matlake.regress.regressors.kernels import two_widths
+from matlake.regress.regressors.kernels import rational_quadratic
 from matlake.regress.regressors.scaling import fit_scaler
 from matlake.regress.splits import HeldOut, grouped_folds, subsample
 
@@ -72,14 +72,14 @@ def choose_features(
         return None
     random = [held for _, held in grouped_folds(matrix.groups[rows], FOLDS, seed)]
     clusters = cluster_folds(matrix.fractions[rows])
-    measured = _Measured(matrix.x[rows], matrix.y[rows], [feature.dim for feature in features], random, clusters)
+    measured = SetErrors(matrix.x[rows], matrix.y[rows], [feature.dim for feature in features], random, clusters)
 
     def is_over() -> bool:
         late = seconds is not None and time.monotonic() - started >= seconds
         return late or len(measured.errors) >= MAX_SETS
 
     everything = tuple(range(len(features)))
-    chosen = _leave_out(measured, everything, [feature.encoder for feature in features], is_over)
+    chosen = leave_out(measured, everything, [feature.encoder for feature in features], is_over)
     named = {one: measured.named(one, features) for one in measured.errors}
     first = named[everything]
     if named[chosen].random_mae > WORTH_IT * first.random_mae:
@@ -119,7 +119,7 @@ def cluster_folds(fractions: NDArray[np.float32]) -> Folds:
     return [np.flatnonzero(labels == label) for label in range(CLUSTERS)]
 
 
-def _leave_out(measured: "_Measured", everything: _Set, encoders: Sequence[str], is_over: Callable[[], bool]) -> _Set:
+def leave_out(measured: "SetErrors", everything: _Set, encoders: Sequence[str], is_over: Callable[[], bool]) -> _Set:
     """Return what is left when nothing more can be left out, or there is no time."""
     current = everything
     while len(current) > 1:
@@ -146,7 +146,7 @@ def _smaller(current: _Set, encoders: Sequence[str]) -> Iterator[_Set]:
 
 
 @dataclass
-class _Measured:
+class SetErrors:
     """Errors of sets of features, each measured once.
 
     Attributes:
@@ -156,6 +156,7 @@ class _Measured:
         random: Folds.
         clusters: Folds.
         errors: Mean absolute errors on both, by set, in the target's unit.
+        setting: Gamma of the kernels and ridge.
     """
 
     x: NDArray[np.float32]
@@ -164,6 +165,7 @@ class _Measured:
     random: Folds
     clusters: Folds
     errors: dict[_Set, tuple[float, float]] = field(default_factory=dict)
+    setting: tuple[float, float] = field(init=False)
 
     def __post_init__(self) -> None:
         """Measure distances within each feature, and find a width and a ridge that suit all of them together."""
@@ -175,8 +177,8 @@ class _Measured:
         self._target = (self.y - self.y.mean()) / self._spread
         everything = tuple(range(len(self.lengths)))
         found = {(gamma, ridge): self._errors(everything, gamma, ridge) for gamma in _GAMMAS for ridge in _RIDGES}
-        self._setting = min(found, key=lambda setting: found[setting][0])
-        self.errors[everything] = found[self._setting]
+        self.setting = min(found, key=lambda setting: found[setting][0])
+        self.errors[everything] = found[self.setting]
 
     def named(self, one: _Set, features: Sequence[Feature]) -> FeatureErrors:
         """Return the errors of a set with the names of its features."""
@@ -194,14 +196,14 @@ class _Measured:
 
     def _of(self, one: _Set) -> tuple[float, float]:
         if one not in self.errors:
-            self.errors[one] = self._errors(one, *self._setting)
+            self.errors[one] = self._errors(one, *self.setting)
         return self.errors[one]
 
     def _errors(self, one: _Set, gamma: float, ridge: float) -> tuple[float, float]:
         """Return the errors of kernel ridge regression on both kinds of folds."""
-        exponents = np.array([self._distances[place] * np.float32(-gamma) for place in one])
-        together = two_widths(exponents.mean(axis=0))
-        alone = two_widths(exponents).mean(axis=0)
+        squares = np.array([self._distances[place] * np.float32(gamma) for place in one])
+        together = rational_quadratic(squares.mean(axis=0))
+        alone = rational_quadratic(squares).mean(axis=0)
         gram = ((alone + together) / 2.0).astype(np.float64)
         gram += 1.0  # a constant
         gram.flat[:: len(gram) + 1] += ridge

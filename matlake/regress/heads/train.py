@@ -114,8 +114,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         columns=split.columns,
         crystals=split.needs_crystals,
     )
-    cards = [lake.find_encoder(name).card for name in dict.fromkeys(feature.encoder for feature in features)]
-    held_out = describe_training_dates(split.hold_out(matrix, seed), split, matrix, cards)
+    held_out = split.hold_out(matrix, seed)
     budget, chosen = request.budget, None
     if wanted == AUTO:
         progress.note("choosing features")
@@ -124,6 +123,8 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         budget = budget.after(started)
     if chosen is not None:
         matrix, features = with_features(matrix, features, chosen.chosen.features)
+    cards = [lake.find_encoder(name).card for name in dict.fromkeys(feature.encoder for feature in features)]
+    held_out = describe_training_dates(held_out, split, matrix, cards)
     rows = held_out.train
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
     bounds = find_bounds(request.target, y, request.minimum, request.maximum)

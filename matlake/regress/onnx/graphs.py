@@ -19,7 +19,7 @@ from spox import Tensor, Var, argument, build
 
 from matlake.regress.regressors.elemnet_numpy import Dense, Layers
 from matlake.regress.regressors.ir_net_numpy import EPSILON, ResidualNetwork
-from matlake.regress.regressors.kernels import DOUBLINGS, KernelExpansion
+from matlake.regress.regressors.kernels import KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
 from matlake.regress.regressors.scaling import LIMIT, Scaler
 
@@ -83,7 +83,7 @@ def linear(z: Var, slopes: NDArray[Any], intercept: float) -> Var:
 
 
 def kernel_machine(z: Var, machine: KernelExpansion) -> Var:
-    """Return Σᵢ wᵢ·k(z, pᵢ) + z·v + b, where k is the RBF part of the machine's kernel."""
+    """Return Σᵢ wᵢ·k(z, pᵢ) + z·v + b, where k is the machine's kernel of distances."""
     gamma = machine.kernel.gamma
     if gamma is None or not len(machine.points):
         return linear(z, machine.slopes, machine.intercept)
@@ -147,21 +147,19 @@ def _block_kernel(z: Var, machine: KernelExpansion, gamma: float) -> Var:
     The points are kept whole and cut in the graph: members of an ensemble share them, in blocks or not.
     """
     points, parts = op.const(machine.points.T), machine.kernel.parts()
-    exponents = []
+    squares = []
     for columns, times in parts:
         own = _cut(z, columns, axis=1)
         squared = _distances_to(own, _cut(points, columns, axis=0), machine.points[:, columns])
-        exponents.append(op.mul(squared, op.const(-gamma * times)))
-    alone = op.mul(op.sum([_two_widths(one) for one in exponents]), op.const(0.5 / len(parts)))
-    together = _two_widths(op.mul(op.sum(exponents), op.const(1.0 / len(parts))))
-    return op.add(alone, op.mul(together, op.const(0.5)))
+        squares.append(op.mul(squared, op.const(gamma * times)))
+    share = op.const(1.0 / len(parts))
+    alone = op.mul(op.sum([_rational_quadratic(one) for one in squares]), share)
+    together = _rational_quadratic(op.mul(op.sum(squares), share))
+    return op.mul(op.add(alone, together), op.const(0.5))
 
 
-def _two_widths(exponents: Var) -> Var:
-    narrow = wide = op.exp(op.mul(exponents, op.const(0.5**DOUBLINGS)))
-    for _ in range(DOUBLINGS):
-        narrow = op.mul(narrow, narrow)
-    return op.mul(op.add(wide, narrow), op.const(0.5))
+def _rational_quadratic(squares: Var) -> Var:
+    return op.reciprocal(op.add(squares, op.const(1.0)))
 
 
 def _cut(values: Var, places: slice, axis: int) -> Var:

@@ -3,11 +3,12 @@
 The kernel is exp(-gamma·|a - b|²) + linear·a·b, where either part may be absent. Far from all training rows the first
 part is zero, so that a machine of its own returns to its intercept there; the second goes on as a plane.
 
-Features in several blocks, such as layers of encoders, have a kernel of their own. Half of it is the mean of the RBFs
-of the blocks: two materials that are alike in one respect and not in another are half alike (an additive kernel:
-Duvenaud, Nickisch and Rasmussen, Adv. Neural Inf. Process. Syst. 24, 226 (2011)). The other half is one RBF of the mean
-of the blocks' squared distances, which holds how they act together. Each RBF is the mean of two, one of them √8 times
-as wide. See docs/models.md for what either is worth.
+Features in several blocks, such as layers of encoders, have a kernel of their own. Half of it is the mean of one kernel
+a block: two materials that are alike in one respect and not in another are half alike (an additive kernel: Duvenaud,
+Nickisch and Rasmussen, Adv. Neural Inf. Process. Syst. 24, 226 (2011)). The other half is one kernel of the mean of
+the blocks' squared distances, which holds how they act together. Both are rational quadratic, 1 / (1 + gamma·|a - b|²),
+RBFs of all widths at once (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equation 4.19).
+docs/models.md says what either is worth.
 """
 
 from dataclasses import dataclass, replace
@@ -19,16 +20,13 @@ from numpy.typing import DTypeLike, NDArray
 _BLOCK: Final = 1 << 21
 """Kernel values at a time: temporary arrays stay near the processor's cache."""
 
-DOUBLINGS: Final = 3
-"""The wider of two RBFs has a gamma that is halved so often."""
-
 
 @dataclass(frozen=True)
 class Kernel:
-    """A sum of an RBF and a linear kernel.
+    """A sum of a kernel of distances and a linear kernel.
 
     Attributes:
-        gamma: Of the RBF; None leaves it out.
+        gamma: Of the kernel of distances, an RBF for one block; None leaves it out.
         linear: Weight of the linear kernel.
         blocks: Lengths of the blocks of features, in order; none for one block. With several, |a - b|² and a·b of block
             k, of length dₖ of all d features, count d/dₖ times: a short block weighs as much as a long one.
@@ -75,9 +73,10 @@ class Kernel:
             own, others = a[:, columns], b[:, columns]
             products = own @ others.T
             if self.gamma is not None:
-                exponents = _exponents(products, own, others, self.gamma * times)
-                together += exponents
-                values += two_widths(exponents)
+                squares = _exponents(products, own, others, self.gamma * times)
+                np.negative(squares, out=squares)
+                together += squares
+                values += rational_quadratic(squares)
             if self.linear:
                 products *= self.linear * times
                 linear += products
@@ -85,7 +84,7 @@ class Kernel:
         if self.gamma is not None:
             together /= count
             values /= count
-            values += two_widths(together)
+            values += rational_quadratic(together)
             values /= 2.0
         linear /= count
         values += linear
@@ -114,24 +113,18 @@ def _exponents(products: NDArray[Any], a: NDArray[Any], b: NDArray[Any], gamma: 
     return values
 
 
-def two_widths(exponents: NDArray[Any]) -> NDArray[Any]:
-    """Return the mean of exp(e) and exp(e / 8), in the memory of e [n, m]: the eighth power is the narrow one."""
-    np.divide(exponents, 1 << DOUBLINGS, out=exponents)
-    wide = np.exp(exponents, out=exponents)
-    narrow = wide * wide
-    for _ in range(DOUBLINGS - 1):
-        narrow *= narrow
-    wide += narrow
-    wide /= 2.0
-    return wide
+def rational_quadratic(squares: NDArray[Any]) -> NDArray[Any]:
+    """Return 1 / (1 + s) of squared distances s in multiples of 1/gamma, in their memory."""
+    squares += 1.0
+    return np.reciprocal(squares, out=squares)
 
 
 @dataclass(frozen=True)
 class KernelExpansion:
-    """f(x) = Σᵢ wᵢ·k(x, pᵢ) + x·v + b, with an RBF kernel k: what every kernel machine is once it is fitted.
+    """f(x) = Σᵢ wᵢ·k(x, pᵢ) + x·v + b, with a kernel of distances k: what every kernel machine is once it is fitted.
 
     Attributes:
-        points: float32 [m, d], standardised; none where there is no RBF part.
+        points: float32 [m, d], standardised; none where the kernel is linear.
         weights: float64 [m], wᵢ.
         kernel: k, without a linear part.
         slopes: float64 [d], v.

@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -5,7 +8,11 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 from sklearn.svm import SVR
 
+from matlake.encoders.session import audit
+from matlake.errors import HeadError
+from matlake.regress.onnx.convert import check_parity, convert
 from matlake.regress.regressors import MODELS, Parameters, fit_model, kernel_machines
+from matlake.regress.regressors.ensemble import ensemble_model, ensemble_parameters
 from matlake.regress.regressors.kernels import Kernel, KernelExpansion
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
@@ -141,3 +148,59 @@ def test_all_rows_are_taken_where_most_are_outside_the_tube(vectors: Vectors, mo
     whole = fit_model(MODELS["svr"], parameters, x, y, seed=0).predict(x)
     monkeypatch.setattr(kernel_machines, "_FIRST_ROWS", 60)
     assert np.array_equal(fit_model(MODELS["svr"], parameters, x, y, seed=0).predict(x), whole)
+
+
+BLOCKS = (100, 4, 24)
+
+
+def kernel_of_blocks(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half the mean of 1 / (1 + s) of the blocks, half that of their mean s; and the mean of linear kernels."""
+    ends = np.cumsum(BLOCKS)
+    parts = [slice(end - n, end) for n, end in zip(BLOCKS, ends, strict=True)]
+    pairs = [(a[:, part], b[:, part]) for part in parts]
+    squares = [GAMMA * 128 * ((u[:, None] - v[None]) ** 2).mean(axis=2) for u, v in pairs]
+    together = 1.0 / (1.0 + np.mean(squares, axis=0))
+    linear = np.mean([LINEAR * 128 * u @ v.T / u.shape[1] for u, v in pairs], axis=0)
+    values: NDArray[np.float64] = (np.mean([1.0 / (1.0 + s) for s in squares], axis=0) + together) / 2.0 + linear
+    return values
+
+
+def test_blocks_weigh_alike_alone_and_together(vectors: Vectors) -> None:
+    z = ((vectors[0] - vectors[0].mean(0)) / (vectors[0].std(0) + 1e-3))[:60].astype(np.float64)
+    kernel = Kernel(GAMMA, LINEAR, BLOCKS)
+    expected = kernel_of_blocks(z, z[:20])
+    assert np.abs(kernel.between(z, z[:20]) - expected).max() < 1e-12
+    assert np.linalg.eigvalsh(kernel.gram(z.astype(np.float32), np.float64)).min() > 0.0
+    assert np.abs(kernel.gram(z.astype(np.float32), np.float32) - kernel_of_blocks(z, z)).max() < 1e-4
+    only_linear = Kernel(None, LINEAR, BLOCKS).between(z, z)
+    assert np.abs(Kernel(GAMMA, 0.0, BLOCKS).between(z, z) + only_linear - kernel_of_blocks(z, z)).max() < 1e-12
+
+
+@pytest.mark.parametrize("name", ["svr", "svr-rbf", "kernel-ridge", "nystroem-svr"])
+def test_machines_of_blocks_become_one_graph(name: str, vectors: Vectors) -> None:
+    x, y = vectors
+    assert MODELS[name].grid_of((128,)) == MODELS[name].grid(128)
+    for parameters in (MODELS[name].grid_of(BLOCKS)[0], MODELS[name].draw_of(np.random.default_rng(0), BLOCKS)):
+        assert json.loads(json.dumps(parameters))["blocks"] == list(BLOCKS)
+        fitted = fit_model(MODELS[name], parameters, x[:240], y[:240], seed=0)
+        content = convert(fitted, x.shape[1])
+        audit(content, Path("head.onnx"), HeadError)
+        assert check_parity(content, fitted, x) <= 1e-9
+        assert np.abs(fitted.predict(x[240:]) - y[240:]).mean() < 0.8 * np.abs(y[240:] - y[:240].mean()).mean()
+
+
+def test_models_without_kernels_take_no_blocks() -> None:
+    for name in ("ridge", "svr-linear", "extra-trees", "mlp"):
+        assert MODELS[name].grid_of((3, 5)) == MODELS[name].grid(8)
+        assert "blocks" not in MODELS[name].draw_of(np.random.default_rng(0), (3, 5))
+
+
+def test_an_ensemble_keeps_the_rows_of_machines_in_blocks_and_not_once(vectors: Vectors) -> None:
+    x, y = vectors
+    grids = [MODELS["kernel-ridge"].grid_of(blocks)[0] for blocks in (BLOCKS, (128,))]
+    both = ensemble_model(ensemble_parameters([("kernel-ridge", parameters, 0.5) for parameters in grids]))
+    fitted = fit_model(both, both.grid(128)[0], x[:240], y[:240], seed=0)
+    content = convert(fitted, 128)
+    alone = convert(fit_model(MODELS["kernel-ridge"], grids[1], x[:240], y[:240], seed=0), 128)
+    assert check_parity(content, fitted, x) <= 1e-9
+    assert len(content) < 1.2 * len(alone)

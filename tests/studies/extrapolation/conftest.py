@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from extrapolation_samples import FIRST, POOLED, TARGET
@@ -21,6 +22,7 @@ def elastic(tmp_path_factory: pytest.TempPathFactory) -> matlake.Lake:
     table = pq.read_table(ELASTIC)
     table = table.take(np.sort(np.random.default_rng(0).permutation(len(table))[:150]))
     table = table.append_column("formation_energy_eV_per_atom", table["shear_modulus_VRH_GPa"])
+    table = table.append_column("reported", pa.array(range(1880, 1880 + len(table))))
     pq.write_table(table, folder / "elastic.parquet")
     lake = matlake.open_lake(folder / "lake", create=True)
     matlake.import_table(lake, folder / "elastic.parquet", "elastic")

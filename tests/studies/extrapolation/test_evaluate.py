@@ -246,3 +246,26 @@ def test_networks_need_crystals(evaluated: Evaluate, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(tasks, "read_matrix", lambda *a, **k: replace(read(*a, **k), crystals=None))
     with pytest.raises(TrainingError, match="150 of 150 rows have no crystal structure"):
         evaluated([QuickNetwork()], features=(("magpie",),))
+
+
+POTENTIAL = "chgnet-mptrj"
+
+
+def test_published_weights_are_refused_where_they_learned_the_label(evaluated: Evaluate, elastic: matlake.Lake) -> None:
+    matlake.embed(elastic, [POTENTIAL])
+    about: dict[str, Any] = {"features": ((POTENTIAL,), ("magpie",)), "splits": ("time:reported",), "seeds": 1}
+    (split,) = evaluated(target=ENERGY, name="energies", **about).report.splits
+    refused, tabulated = split.method("ridge on A"), split.method("ridge on B")
+    assert (refused.state, tabulated.state) == (State.REFUSED, State.MEASURED)
+    assert f"{POTENTIAL} may have been trained on energy" in refused.reason
+    assert f"{split.n_test} of the {split.n_test} tested compositions" in refused.reason
+    assert "Materials Project up to 2022-09" in refused.reason
+    (split,) = evaluated(name="moduli", **about).report.splits
+    assert split.method("ridge on A").state == State.MEASURED
+    (description,) = split.descriptions
+    assert description.count(POTENTIAL) == 1
+    assert f"{POTENTIAL} was trained on Materials Project up to 2022-09" in description
+    assert description.endswith("may have been trained on 23 of them"), "the others were reported after 2022"
+    result = evaluated(name="contents", policy="contents", **about)
+    assert result.report.splits[0].method("ridge on A").state == State.REFUSED
+    assert any("training data: Materials Project up to 2022-09" in line for line in result.lines())
