@@ -104,8 +104,14 @@ _BATCHES: Final = {
     "vectors": "vector_batches:vector_batch",
 }
 _BLOCKS: Final = (
-    "convs", "interactions", "interaction_blocks", "atom_conv_layers", "graph_layers", "layers", "blocks",
-)  # fmt: skip
+    "convs",
+    "interactions",
+    "interaction_blocks",
+    "atom_conv_layers",
+    "graph_layers",
+    "layers",
+    "blocks",
+)
 _CRYSTAL_SHARES: Final = (0.84, 0.08, 0.08)
 
 ARCHITECTURES: Final = {
@@ -186,6 +192,7 @@ ARCHITECTURES: Final = {
             citation=("B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-023-00716-3 (CHGNet)",),
             kind="bonds",
             fast_code="rearranged_chgnet:FastCHGNet",
+            published_as="chgnet",
         ),
         Architecture(
             name="m3gnet",
