@@ -63,6 +63,8 @@ TENSORNET_FOLDER: Final = "TensorNet-MatPES-PBE-v2025.1-PES"
 INT8: Final = f"{ELEMNETS[0]}-int8"
 CURVES: Final = ("bulk modulus", "refractive index", "last phonon peak", "piezoelectric modulus", "measured band gap",
                  "bulk modulus (compositions)")  # fmt: skip
+ORDER: Final = (RANDOM, CLUSTER, TIME, PUBLISHED_APART, CURVE, APART, PUBLISHED)
+"""Of the measurements."""
 TRAINED_ON: Final = ("formation energy",)
 """Property of the folds by time that learned encoders were trained on, with crystals of the test rows among them."""
 
@@ -92,20 +94,29 @@ class Study:
     features: FeatureBlocks
 
     def cells(self) -> list[tuple[Source, Cell]]:
-        """Return all that is to be measured."""
+        """Return all that is to be measured: first what most tables show."""
         found: list[tuple[Source, Cell]] = []
         for sources, sets in (
             (self.crystals + self.by_time, self.crystal_sets),
             (self.compositions, self.composition_sets),
         ):
-            for source in sources:
-                names = set().union(*(one.encoders for one in sets))
-                cells = [cell for one in sets for cell in cells_of_set(source, one)]
-                for name, layers in self.layers.items():
-                    if name in names or (name == INT8 and not source.is_crystals):
-                        cells += [cell for layer in layers for cell in cells_of_layer(source, f"{name}@{layer}")]
-                found += [(source, cell) for cell in dict.fromkeys(cells)]
-        return found
+            names = set().union(*(one.encoders for one in sets)) | {INT8}
+            layers = [f"{name}@{layer}" for name, known in self.layers.items() if name in names for layer in known]
+            found += [
+                (source, cell)
+                for one in sets
+                for source in sources
+                for cell in cells_of_set(source, one)
+                if cell.kind != CURVE or {each.name for each in source.properties} & set(CURVES)
+            ]
+            found += [
+                (source, cell)
+                for feature in layers
+                for source in sources
+                if source.is_crystals == (feature.partition("@")[0] in LEARNED)
+                for cell in cells_of_layer(source, feature)
+            ]
+        return sorted(dict.fromkeys(found), key=lambda pair: ORDER.index(pair[1].kind))
 
 
 def main() -> None:
@@ -142,7 +153,7 @@ def open_study(shared: Path, cache: Path) -> Study:
     present = {one.card.name: one.card for one in list_encoders(encoders_of(cache))}
     sources = load_sources(shared)
     layers = {
-        name: [layer.name for layer in card.layers if layer.name != "prediction"]
+        name: [layer.name for layer in card.hidden_layers]
         for name, card in present.items()
         if name in LEARNED
     }
@@ -160,12 +171,12 @@ def open_study(shared: Path, cache: Path) -> Study:
 
 
 def measure(study: Study, shared: Path, cache: Path, workers: int) -> None:
-    """Embed, then measure, each in processes of their own: first what most tables show."""
+    """Embed, then measure, in processes of their own."""
     missing = [(source, cell) for source, cell in study.cells() if study.measurements.missing(source, [cell])]
     encoders = {(source.name, feature.partition("@")[0]) for source, cell in missing for feature in cell.features}
-    by_work: dict[tuple[str, tuple[str, ...], str], list[Cell]] = {}
+    by_work: dict[tuple[str, tuple[str, ...], str, str], list[Cell]] = {}
     for source, cell in missing:
-        by_work.setdefault((source.name, cell.features, cell.method), []).append(cell)
+        by_work.setdefault((source.name, cell.features, cell.method, cell.kind), []).append(cell)
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
         _wait([pool.submit(_embed, shared, cache, *pair) for pair in sorted(encoders)], "embedded")
@@ -202,7 +213,7 @@ def _embed(shared: Path, cache: Path, source: str, encoder: str) -> str:
 def _measure(shared: Path, cache: Path, cells: Sequence[Cell]) -> str:
     started = time.process_time()
     _opened(cache).measure(_source(shared, cells[0].source), cells)
-    return f"{cells[0].source}, {' + '.join(cells[0].features)}, {time.process_time() - started:.1f} s"
+    return f"{cells[0].source}, {cells[0].kind}, {' + '.join(cells[0].features)}, {time.process_time() - started:.1f} s"
 
 
 def report(study: Study, seconds: float) -> None:
