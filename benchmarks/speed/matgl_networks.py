@@ -20,7 +20,11 @@ import numpy as np
 
 from benchmarks.helpers.common import ROOT, print_table, results_of, write_results
 
-FOLDERS: Final = ("TensorNet-MatPES-PBE-v2025.1-PES", "M3GNet-MatPES-PBE-v2025.1-PES")
+FOLDERS: Final = (
+    "TensorNet-MatPES-PBE-v2025.1-PES",
+    "M3GNet-MatPES-PBE-v2025.1-PES",
+    "MEGNet-MP-2018.6.1-Eform",
+)
 PEER: Final = ROOT / "benchmarks" / "helpers" / "matgl_peer.py"
 
 
