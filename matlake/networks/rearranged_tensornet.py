@@ -19,7 +19,7 @@ from matlake.materials.vector_graphs import BASIS
 from matlake.networks.statistics import pooled_layers
 from matlake.networks.tensornet import PARTS, TensorNet
 
-_SIZES = (1, 3, 5)
+_SIZES = [1, 3, 5]
 _NUMBERS = 9
 
 
