@@ -20,7 +20,11 @@ import numpy as np
 
 from benchmarks.helpers.common import ROOT, print_table, results_of, write_results
 
-FOLDERS: Final = ("TensorNet-MatPES-PBE-v2025.1-PES", "M3GNet-MatPES-PBE-v2025.1-PES")
+FOLDERS: Final = (
+    "TensorNet-MatPES-PBE-v2025.1-PES",
+    "M3GNet-MatPES-PBE-v2025.1-PES",
+    "MEGNet-MP-2018.6.1-Eform",
+)
 PEER: Final = ROOT / "benchmarks" / "helpers" / "matgl_peer.py"
 
 
@@ -47,12 +51,12 @@ def rate(function: Callable[[], object], crystals: int, rounds: int) -> float:
 
 def ours(folder: Path, crystals: Any, rounds: int) -> dict[str, float]:
     """Export a network and return crystals per processor-second of each stage."""
-    from matlake.encoders.encoder import open_crystal_encoder
+    from matlake.encoders.encoder import open_encoder
     from matlake.export.packaging import ExportRequest, export_encoder
 
     with tempfile.TemporaryDirectory() as place:
         export_encoder(ExportRequest("matgl", folder, "exported", Path(place)))
-        encoder = open_crystal_encoder(Path(place), threads=1)
+        encoder: Any = open_encoder(Path(place), threads=1)
         outputs = [layer.output for layer in encoder.card.layers]
         layers = [layer.name for layer in encoder.card.layers]
 

@@ -7,13 +7,16 @@ there, since nothing but the structure is given.
 
 import math
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final, cast
 
 import torch
 from torch import nn
 
 from matlake.networks.batches import PairBatch
 from matlake.networks.statistics import layers_of_atoms
+
+UPDATES: Final = {"edge_func": 4, "node_func": 3, "state_func": 3}
+"""The updates of a convolution, and how many things of one width each takes side by side."""
 
 _LEAST: Final = 1e-12  # of a total that is not one of nothing
 
@@ -139,20 +142,18 @@ class _Block(nn.Module):
 
     def __init__(self, width: int, hidden: int, convolution: int) -> None:
         super().__init__()
-        if hidden:
-            self.edge_func, self.node_func, self.state_func = (MLP(width, hidden, width) for _ in range(3))
-        else:
-            self.edge_func = self.node_func = self.state_func = nn.Identity()
-        inputs = {"edge_func": 4, "node_func": 3, "state_func": 3}
+        for name in UPDATES:
+            self.add_module(name, MLP(width, hidden, width) if hidden else nn.Identity())
         self.conv = nn.ModuleDict(
-            {name: MLP(parts * width, convolution, convolution, width) for name, parts in inputs.items()}
+            {name: MLP(parts * width, convolution, convolution, width) for name, parts in UPDATES.items()}
         )
 
     def forward(
         self, edges: torch.Tensor, atoms: torch.Tensor, states: torch.Tensor, batch: PairBatch
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Update edges from the atoms at their ends, atoms from their edges, and the state from all of both."""
-        e, v, u = self.edge_func(edges), self.node_func(atoms), self.state_func(states)
+        dense = cast("Any", self)
+        e, v, u = dense.edge_func(edges), dense.node_func(atoms), dense.state_func(states)
         u_atoms = u.index_select(0, batch.crystal)
         ends = (v.index_select(0, batch.owner), v.index_select(0, batch.neighbour))
         e = self.conv["edge_func"](torch.cat([*ends, e, u_atoms.index_select(0, batch.owner)], dim=1))
