@@ -117,7 +117,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     cards = [lake.find_encoder(name).card for name in dict.fromkeys(feature.encoder for feature in features)]
     held_out = describe_training_dates(split.hold_out(matrix, seed), split, matrix, cards)
     budget, chosen = request.budget, None
-    if wanted == AUTO:
+    if wanted == AUTO and len(features) > 1:
         progress.note("choosing features")
         started = time.monotonic()
         chosen = choose_features(matrix, held_out, features, seed, budget.seconds)
