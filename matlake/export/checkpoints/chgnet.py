@@ -60,8 +60,8 @@ _LAYERS: Final = (
     " crystal_fea is the sum over atoms of layer {last} behind that normalisation, and is not offered"
 )
 _ISOLATED: Final = (
-    "the published code refuses crystals with an atom that has no neighbour within the cutoff; here such an atom gets no"
-    " messages"
+    "the published code refuses crystals with an atom that has no neighbour within the cutoff; here such an atom gets"
+    " no messages"
 )
 _BIAS: Final = (
     "in the published network the update of bonds adds a constant to the bonds of a crystal without angles if another"
