@@ -12,6 +12,7 @@ from matlake.encoders.training_record import TrainingRecord, TrainingScope
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.loaded import Sizes, Stated, Trained
 from matlake.export.checkpoints.weights import Weights, is_state_dict
+from matlake.export.pretraining.sources import DATABASES
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.networks.architectures import ARCHITECTURES
 from matlake.networks.chgnet import ELEMENTS
@@ -121,6 +122,7 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
             notes=tuple(notes),
         ),
         licence=_LICENCE if published else None,
+        citation=DATABASES["mp"].citation if published else (),
         default_layer=_DEFAULT_LAYER,
     )
 
