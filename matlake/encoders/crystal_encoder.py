@@ -14,11 +14,12 @@ from matlake.encoders.rejections import Materials
 from matlake.errors import EncoderError
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition
-from matlake.materials.graph_recipe import SYMMETRY_RESOLUTION_A, GraphRecipe
+from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.periodic_table import SYMBOLS
 
 _ATOMS_A3: Final = 0.1  # of a dense crystal
 _PAIR_BYTES: Final = 20
+_EDGE_BYTES: Final = {"vectors": 8 * (9 + 34) + _PAIR_BYTES}  # moments and rotations
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class CrystalEncoder(Encoder):
         """Size of an atom's part of a graph, if no other atom is its equal."""
         within = 4 / 3 * np.pi * self.recipe.cutoff_A**3 * _ATOMS_A3
         neighbours = min(self.recipe.max_neighbours or within, within)
-        return float(_PAIR_BYTES * neighbours + 4 * self.recipe.degrees * neighbours**2)
+        return float(
+            _EDGE_BYTES.get(self.recipe.kind, _PAIR_BYTES) * neighbours + 4 * self.recipe.degrees * neighbours**2
+        )
 
     def columns(self, materials: Sequence[Composition | Crystal]) -> CrystalColumns:
         """Put crystals into columns.
@@ -72,16 +75,14 @@ class CrystalEncoder(Encoder):
         """Read geometry as a dataset holds it."""
         return CrystalColumns.from_arrow(table)
 
-    def inputs(
-        self, materials: Materials, *, ahead: bool = False, resolution: float = SYMMETRY_RESOLUTION_A
-    ) -> GraphsToEncode:
+    def inputs(self, materials: Materials, *, ahead: bool = False, resolution: float | None = None) -> GraphsToEncode:
         """Return the graphs of crystals that are not rejected.
 
         Args:
             materials: n crystals.
             ahead: Make batches as well, except on a CPU: there they are made just before they run, while they are in
                 the cache.
-            resolution: See ``SYMMETRY_RESOLUTION_A``; 0 keeps every atom and every edge.
+            resolution: Another one than the recipe's, in Å; 0 keeps every atom and every edge.
         """
         if not isinstance(materials, CrystalColumns):
             raise self._no_crystals()
