@@ -9,7 +9,7 @@ import click
 from matlake.cli.main import EXIT_FAILED, json_option
 from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, FILE, FOLDER, POSITIVE, Command, device_option, option, section
 from matlake.cli.output import Output, progress
-from matlake.networks.architectures import ARCHITECTURES
+from matlake.networks.architectures import EXPORTABLE, TRAINABLE
 
 if TYPE_CHECKING:
     from matlake.export.pretraining.training_data import TrainingTable
@@ -79,12 +79,13 @@ def verify_command(lake: Path, name: str, output: Output) -> int:
 
 
 @encoders_command.command("export", cls=Command)
-@click.argument("architecture", type=click.Choice(list(ARCHITECTURES)))
+@click.argument("architecture", type=click.Choice(EXPORTABLE))
 @option(
     "--checkpoint",
     required=True,
     type=ANY_PATH,
-    help="Export this network: the folder of a pretraining run, its best.pt, or a published checkpoint.",
+    help="Export this network: the folder of a pretraining run, its best.pt, or a published checkpoint (for matgl the "
+    "folder with model.json and state.pt).",
 )
 @option("--name", required=True, help="Name the encoder.")
 @option("--output", "folder", type=FOLDER, help="Write the encoder to this folder.  [default: LAKE/encoders/NAME]")
@@ -150,7 +151,7 @@ def export_command(
 
 
 @encoders_command.command("pretrain", cls=Command)
-@click.argument("architecture", type=click.Choice(list(ARCHITECTURES)))
+@click.argument("architecture", type=click.Choice(TRAINABLE))
 @option("--output", "folder", required=True, type=FOLDER, help="Write the run to this folder, or resume it there.")
 @_data("--data", type=FILE, help="Train on this table (CSV, Parquet).")
 @_data("--dataset", help="Use this dataset of the lake instead of --data.")

@@ -35,8 +35,8 @@ ALLOWED_OPERATORS: Final = {
 
 GRAPH_OPERATORS: Final = frozenset(
     {"Abs", "Add", "Cast", "Concat", "Cos", "Div", "Exp", "Gather", "Gemm", "LayerNormalization", "Less", "Log"}
-    | {"MatMul", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Reshape", "Sigmoid", "Sin", "Split", "Sqrt", "Squeeze"}
-    | {"Sub", "Transpose", "Unsqueeze"}
+    | {"MatMul", "Mul", "Neg", "Pow", "Reciprocal", "ReduceMax", "ReduceSum", "Relu", "Reshape", "Sigmoid", "Sin"}
+    | {"Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze"}
 )
 """Operators that a graph encoder may contain. No scatter: ONNX Runtime's are slow, or lose updates with two threads. No
 inverse trigonometry: its CUDA provider has none. Each of these runs on both devices."""
@@ -93,9 +93,7 @@ def _dynamic_shapes(inputs: tuple[str, ...], recipe: GraphRecipe) -> tuple[dict[
             return dims[name]
         return (int(factor) if factor.isdigit() else max(1, getattr(recipe, factor))) * dims[name]
 
-    return tuple(
-        {place: dim(axis) for place, axis in enumerate(axes[name]) if not axis.isdigit()} for name in inputs
-    )
+    return tuple({place: dim(axis) for place, axis in enumerate(axes[name]) if not axis.isdigit()} for name in inputs)
 
 
 def sample_crystals() -> CrystalColumns:

@@ -118,9 +118,7 @@ def build_triplet_graphs(
             symmetry-distinct edges are looked for; 0 keeps every atom and every edge.
         rounds: Blocks of the network that the graphs are for.
     """
-    arrays = _build(
-        *kernel_arrays(crystals), float(cutoff), float(bond_cutoff), degrees, float(resolution), rounds
-    )
+    arrays = _build(*kernel_arrays(crystals), float(cutoff), float(bond_cutoff), degrees, float(resolution), rounds)
     return TripletGraphs(*(*arrays, degrees))
 
 

@@ -33,6 +33,8 @@ class Architecture:
         max_neighbours: Neighbour cap of the graphs by default.
         fast_code: Of a graph network: the same function, rearranged for ONNX Runtime.
         unfold_code: Of a graph network: gives a reference network the weights of an encoder's file.
+        published_as: Of a network that is exported from published weights and not trained here: the format of these,
+            which users name in place of the network; ``""`` for one that is trained here.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Architecture:
     max_neighbours: int = 0
     fast_code: str = ""
     unfold_code: str = ""
+    published_as: str = ""
 
     @property
     def input(self) -> str:
@@ -100,7 +103,15 @@ _BATCHES: Final = {
     "triplets": "triplet_batches:triplet_batch",
     "vectors": "vector_batches:vector_batch",
 }
-_BLOCKS: Final = ("convs", "interactions", "interaction_blocks", "atom_conv_layers", "graph_layers", "layers")
+_BLOCKS: Final = (
+    "convs",
+    "interactions",
+    "interaction_blocks",
+    "atom_conv_layers",
+    "graph_layers",
+    "layers",
+    "blocks",
+)
 _CRYSTAL_SHARES: Final = (0.84, 0.08, 0.08)
 
 ARCHITECTURES: Final = {
@@ -181,6 +192,7 @@ ARCHITECTURES: Final = {
             citation=("B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-023-00716-3 (CHGNet)",),
             kind="bonds",
             fast_code="rearranged_chgnet:FastCHGNet",
+            published_as="chgnet",
         ),
         Architecture(
             name="m3gnet",
@@ -201,6 +213,7 @@ ARCHITECTURES: Final = {
             kind="triplets",
             fast_code="fast_m3gnet:FastM3GNet",
             unfold_code="fast_m3gnet:unfold_m3gnet",
+            published_as="matgl",
         ),
         Architecture(
             name="tensornet",
@@ -210,9 +223,26 @@ ARCHITECTURES: Final = {
             citation=("G. Simeon, G. De Fabritiis, NeurIPS 2023, arXiv 2306.06482 (TensorNet)",),
             kind="vectors",
             fast_code="rearranged_tensornet:FastTensorNet",
+            published_as="matgl",
+        ),
+        Architecture(
+            name="megnet",
+            network_code="megnet:MEGNet",
+            config=TrainingConfig(epochs=90, batch_size=64, learning_rate=1e-3, weight_decay=0.01, averaging=0.999),
+            shares=_CRYSTAL_SHARES,
+            citation=("C. Chen et al., Chem. Mater. 31, 3564 (2019), doi:10.1021/acs.chemmater.9b01294 (MEGNet)",),
+            sizes={"width": 32, "hidden_width": 64, "convolution_width": 64, "num_blocks": 3, "cutoff": 4.0},
+            kind="pairs",
+            fast_code="fast_megnet:FastMEGNet",
+            unfold_code="fast_megnet:unfold_megnet",
+            published_as="matgl",
         ),
     )
 }
 
-GRAPH_NETWORKS: Final = tuple(name for name, architecture in ARCHITECTURES.items() if architecture.kind)
-COMPOSITION_NETWORKS: Final = tuple(name for name in ARCHITECTURES if name not in GRAPH_NETWORKS)
+TRAINABLE: Final = tuple(name for name, architecture in ARCHITECTURES.items() if not architecture.published_as)
+EXPORTABLE: Final = tuple(dict.fromkeys(one.published_as or name for name, one in ARCHITECTURES.items()))
+"""What ``encoders export`` takes: a network that is trained here, or the format of published ones."""
+
+GRAPH_NETWORKS: Final = tuple(name for name in TRAINABLE if ARCHITECTURES[name].kind)
+COMPOSITION_NETWORKS: Final = tuple(name for name, one in ARCHITECTURES.items() if not one.kind)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matlake.networks.m3gnet import GatedMLP, M3GNet, envelope
+from matlake.networks.m3gnet import M3GNet, envelope
 from matlake.networks.statistics import pooled_layers
 
 
@@ -18,6 +18,7 @@ class FastM3GNet(nn.Module):
         """Take over the weights."""
         super().__init__()
         self.network = network
+        self.firsts = nn.ModuleList(_FirstLayers(layer["conv"]) for layer in network.graph_layers)
 
     def forward(
         self,
@@ -40,53 +41,82 @@ class FastM3GNet(nn.Module):
         three_body = functional.embedding(length_index, network.three_body_radial(lengths) * fade)
         fades = functional.embedding(length_index, fade)
         places = counts.unsqueeze(1)
+        radials = three_body.shape[1] // network.num_spherical
         atoms = functional.embedding(numbers, network.embedding["layer_node_embedding"].weight)
         edges = functional.embedding(length_index, network.embedding["layer_edge_embedding"](radial))
         found = [atoms]
-        for interaction, layer in zip(network.three_body_interactions, network.graph_layers, strict=True):
+        blocks = zip(network.three_body_interactions, network.graph_layers, self.firsts, strict=True)
+        for interaction, layer, first in blocks:
             weighted = three_body * functional.embedding(neighbours, interaction.update_network_atom(atoms))
-            parts = functional.embedding(coupled, weighted.view(len(weighted) * network.num_spherical, -1))
-            sums = (couplings @ parts).reshape(-1, parts.shape[-1])
-            sums = functional.embedding(rows, sums).reshape(-1, weighted.shape[1])
+            parts = functional.embedding(coupled, weighted.view(-1, radials))
+            sums = (couplings @ parts).reshape(-1, radials)
+            sums = functional.embedding(rows, sums).reshape(-1, three_body.shape[1])
             edges = edges + interaction.update_network_bond(sums * fades)
 
             convolution = layer["conv"]
-            ends = (functional.linear(atoms, w) for w in _ends(convolution, atoms.shape[1]))
-            own, other = (functional.embedding(index, end) for index, end in zip((owners, neighbours), ends, strict=True))
-            of_edges, of_atoms = (own + other).chunk(2, dim=1)
+            of_edges, of_atoms = first(atoms, owners, neighbours)
             along = functional.embedding(length_index, convolution.edge_weight_func(radial))
-            edges = edges + _gated(convolution.edge_update_func, of_edges, edges) * along
+            edges = edges + first.edge_update_func(of_edges, edges) * along
             along = functional.embedding(length_index, convolution.node_weight_func(radial))
-            messages = _gated(convolution.node_update_func, of_atoms, edges) * along
+            messages = first.node_update_func(of_atoms, edges) * along
             atoms = atoms + (places @ functional.embedding(edge_table, messages)).squeeze(1)
             found.append(atoms)
         energies = network.final_layer["gated"](atoms) + functional.embedding(numbers, network.references)
         return (*pooled_layers(pool, found), pool @ energies)
 
 
-def _ends(convolution: Any, width: int) -> tuple[Tensor, Tensor]:
-    """Return what first layers do with the atom that an edge belongs to, and with the one at its other end.
+class _FirstLayers(nn.Module):
+    """The first layers of a convolution's gated functions side by side: [values, gates] of edges, then of messages.
 
-    Each is [4 · hidden, width]: atoms go through it before edges gather them.
+    Atoms go through their part before edges gather them.
     """
-    functions = (convolution.edge_update_func, convolution.node_update_func)
-    weights = torch.cat([part[0].weight for function in functions for part in (function.layers, function.gates)])
-    own, other, _ = torch.split(weights, [width, width, weights.shape[1] - 2 * width], dim=1)
-    return own, other
+
+    def __init__(self, convolution: Any) -> None:
+        super().__init__()
+        functions = (convolution.edge_update_func, convolution.node_update_func)
+        weights = [torch.cat([part[0].weight for part in (f.layers, f.gates)]).T.detach() for f in functions]
+        width = (len(weights[0]) - len(convolution.edge_weight_func.weight)) // 2
+        self.own = nn.Parameter(torch.cat([w[:width] for w in weights], dim=1))
+        self.other = nn.Parameter(torch.cat([w[width : 2 * width] for w in weights], dim=1))
+        parts = (_Gated(f, w[2 * width :]) for f, w in zip(functions, weights, strict=True))
+        self.edge_update_func, self.node_update_func = parts
+
+    def forward(self, atoms: Tensor, owners: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the atoms at the ends of edges contribute to the first layers."""
+        ends = functional.embedding(owners, atoms @ self.own) + functional.embedding(neighbours, atoms @ self.other)
+        of_edges, of_messages = ends.chunk(2, dim=1)
+        return of_edges, of_messages
 
 
-def _gated(function: GatedMLP, ends: Tensor, edges: Tensor) -> Tensor:
-    """Return a gated function of what the atoms at the ends contribute to its first layer, and of the edges."""
-    values, gates = cast("Any", function.layers), cast("Any", function.gates)
-    weights = torch.cat([values[0].weight, gates[0].weight])
-    _, weight = torch.split(weights, [weights.shape[1] - edges.shape[1], edges.shape[1]], dim=1)
-    bias = torch.cat([values[0].bias, gates[0].bias])
-    value, gate = functional.silu(ends + functional.linear(edges, weight, bias)).chunk(2, dim=1)
-    return cast("Tensor", values[2:](value) * gates[2:](gate))
+class _Gated(nn.Module):
+    """A gated function whose first layer is split between the atoms at the ends of an edge and the edge."""
+
+    def __init__(self, function: Any, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.contiguous())
+        self.bias = nn.Parameter(torch.cat([function.layers[0].bias, function.gates[0].bias]).detach())
+        self.layers, self.gates = function.layers[2:], function.gates[2:]
+
+    def forward(self, ends: Tensor, edges: Tensor) -> Tensor:
+        value, gate = functional.silu(ends + (edges @ self.weight + self.bias)).chunk(2, dim=1)
+        return cast("Tensor", self.layers(value) * self.gates(gate))
 
 
 @torch.no_grad()
 def unfold_m3gnet(network: Any, weights: Mapping[str, Tensor]) -> None:
     """Give an M3GNet the weights of its exported file."""
-    for name, tensor in network.state_dict().items():
-        tensor.copy_(weights[f"network.{name}"])
+    kept = {**dict(network.named_parameters()), "references": network.references}
+    for number in range(len(network.graph_layers)):
+        part = f"firsts.{number}"
+        own, other = (weights[f"{part}.{name}"].T for name in ("own", "other"))
+        ends = iter(torch.cat([own, other], dim=1).chunk(4))  # values and gates of edges, of messages
+        for function in ("edge_update_func", "node_update_func"):
+            edges = weights[f"{part}.{function}.weight"].T.chunk(2)
+            biases = weights[f"{part}.{function}.bias"].chunk(2)
+            for side, edge, bias in zip(("layers", "gates"), edges, biases, strict=True):
+                name = f"graph_layers.{number}.conv.{function}.{side}.0"
+                kept.pop(f"{name}.weight").copy_(torch.cat([next(ends), edge], dim=1))
+                kept.pop(f"{name}.bias").copy_(bias)
+    for name, tensor in kept.items():
+        moved = name.replace("graph_layers.", "firsts.").replace(".conv.", ".")  # behind the first layers
+        tensor.copy_(weights[moved if moved in weights else f"network.{name}"])

@@ -6,6 +6,7 @@ dicts load. The sum over triplets is a sum over pairs of distinct bonds with the
 """
 
 import math
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -114,7 +115,7 @@ class SmoothBessel(nn.Module):
     """Orthogonal radial functions whose first and second derivatives vanish at the cutoff.
 
     Sums of spherical Bessel functions of degree zero (Kocer et al., J. Chem. Phys. 150, 154102, 2019, arXiv
-    1907.02374), here as sums of sin(kπr/c)/r.
+    1907.02374), here as sums of sin(kπx)/x with x = r/c.
     """
 
     frequencies: torch.Tensor
@@ -123,21 +124,22 @@ class SmoothBessel(nn.Module):
     def __init__(self, count: int, cutoff: float) -> None:
         """Prepare so many functions up to a cutoff in Å."""
         super().__init__()
-        frequencies = np.arange(1, count + 2) * np.pi / cutoff
+        self.cutoff = cutoff
+        frequencies = np.arange(1, count + 2) * np.pi
         self.register_buffer("frequencies", torch.from_numpy(frequencies), persistent=False)
         self.register_buffer("coefficients", torch.from_numpy(smooth_bessel(count, cutoff)), persistent=False)
 
     def forward(self, distances: torch.Tensor) -> torch.Tensor:
         """Return [edges, count]; in float64 inside, since the sums lose digits."""
-        r = distances.double()[:, None]
-        return ((torch.sin(r * self.frequencies.double()) / r) @ self.coefficients.double()).to(distances.dtype)
+        x = distances.double()[:, None] / self.cutoff
+        return ((torch.sin(x * self.frequencies.double()) / x) @ self.coefficients.double()).to(distances.dtype)
 
 
 def smooth_bessel(count: int, cutoff: float) -> NDArray[np.float64]:
-    """Return the coefficients of sin(kπr/c)/r, k = 1 … count + 1, in the smooth functions, [count + 1, count]."""
+    """Return the coefficients of sin(kπx)/x, k = 1 … count + 1, in the smooth functions, [count + 1, count]."""
     n = np.arange(count)
     plain = np.zeros((count + 1, count))  # f_n, two neighbouring sines each
-    factor = (-1.0) ** n * math.sqrt(2) * (n + 1) * (n + 2) / np.hypot(n + 1, n + 2) / math.sqrt(cutoff)
+    factor = (-1.0) ** n * math.sqrt(2) * (n + 1) * (n + 2) / np.hypot(n + 1, n + 2) / cutoff**1.5
     plain[n, n], plain[n + 1, n] = factor / (n + 1), factor / (n + 2)
     overlap = n**2 * (n + 2) ** 2 / (4 * (n + 1) ** 4 + 1)
     found = np.zeros_like(plain)
@@ -170,7 +172,7 @@ class GatedMLP(nn.Module):
         super().__init__()
         self.layers, self.gates = nn.Sequential(), nn.Sequential()
         last = len(widths) - 2
-        for k, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for k, (inputs, outputs) in enumerate(pairwise(widths)):
             self.layers.append(nn.Linear(inputs, outputs, bias=bias))
             self.gates.append(nn.Linear(inputs, outputs, bias=bias))
             if k < last or activate_last:

@@ -22,10 +22,10 @@ AXES: Final[dict[str, tuple[str, ...]]] = {
     "pool": ("crystals", "atoms"),
 }
 """Of b crystals with a atoms and m edges, of which an atom has at most k, and at most s bonds: ``numbers`` int64 [a],
-``lengths`` float32 [u] in Å; ``owners``, ``neighbours``, ``length_index`` int64 [m]; ``edge_table`` int64 and ``counts``
-float32 [a, k]; ``coupled`` int64 [a · L, s], the part of degree l of each bond of an atom, and their ``couplings``
-float32 [a · L, s, s]; ``rows`` int64 [m · L], where the parts of an edge stand among the a · L · s rows of the couplings,
-anywhere for an edge that is not a bond; ``pool`` float32 [b, a]."""
+``lengths`` float32 [u] in Å; ``owners``, ``neighbours``, ``length_index`` int64 [m]; ``edge_table`` int64 and
+``counts`` float32 [a, k]; ``coupled`` int64 [a · L, s], the part of degree l of each bond of an atom, and their
+``couplings`` float32 [a · L, s, s]; ``rows`` int64 [m · L], where the parts of an edge stand among the a · L · s rows
+of the couplings, anywhere for an edge that is not a bond; ``pool`` float32 [b, a]."""
 
 
 def triplet_inputs(graphs: TripletGraphs) -> Arrays:

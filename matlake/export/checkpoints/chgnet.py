@@ -85,6 +85,9 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
     published = _PUBLISHED.get(weights.fingerprint())
     cutoff = stated.settle_cutoff(path, _number(settings, "atom_graph_cutoff", path))
     stated.settle_neighbours(path, 0)
+    bond_cutoff = _number(settings, "bond_graph_cutoff", path)
+    if bond_cutoff > cutoff:
+        raise EncoderError(f"{path} has bonds of up to {bond_cutoff:g} Å, but messages within {cutoff:g} Å only")
     (radials,) = weights.shape(_MARK, 1)
     (waves,) = weights.shape("angle_basis_expansion.fourier_expansion.frequencies", 1)
     convolutions = weights.count("atom_conv_layers")
@@ -94,7 +97,7 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
         "num_angular": 2 * waves + 1,
         "n_conv": convolutions,
         "cutoff": cutoff,
-        "bond_cutoff": _number(settings, "bond_graph_cutoff", path),
+        "bond_cutoff": bond_cutoff,
         "cutoff_exponent": int(_number(settings, "cutoff_coeff", path)),
         "energy_layers": weights.count("mlp.layers") - 1,
         "norms": "readout_norm.weight" in weights.tensors,

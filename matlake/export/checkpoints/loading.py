@@ -14,7 +14,7 @@ from matlake.export.pretraining.run import graph_recipe, load_trained
 from matlake.export.pretraining.run_record import RUN_FILE, read_run
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 from matlake.materials.units import unit_of
-from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS
+from matlake.networks.architectures import ARCHITECTURES, COMPOSITION_NETWORKS, EXPORTABLE
 from matlake.networks.checkpoints import BEST_FILE
 
 _FORMATS: Final = (
@@ -24,6 +24,8 @@ _FORMATS: Final = (
     (open_catalyst.recognise, open_catalyst.load),
     (pyg.recognise, pyg.load),
 )
+
+_READABLE: Final = tuple(name for name in EXPORTABLE if name not in (*COMPOSITION_NETWORKS, matgl.MATGL))
 
 _LISTED: Final = 8
 
@@ -79,8 +81,8 @@ def load_published(path: Path, architecture: str, stated: Stated | None = None) 
         EncoderError: The file cannot be read, holds another network, lacks something that is not stated, or
             contradicts what is.
     """
-    if architecture not in GRAPH_NETWORKS:
-        raise EncoderError(f"no published format holds a {architecture}", f"one of {', '.join(GRAPH_NETWORKS)}")
+    if architecture not in _READABLE:
+        raise EncoderError(f"no published format holds a {architecture}", f"one of {', '.join(_READABLE)}")
     stated = stated or Stated()
     stated.check(architecture)
     content = read_checkpoint(path)
@@ -89,12 +91,12 @@ def load_published(path: Path, architecture: str, stated: Stated | None = None) 
         if found == architecture:
             return load(content, path, stated)
         if found is not None:
-            hint = f"export it as {found}" if found in GRAPH_NETWORKS else f"one of {', '.join(GRAPH_NETWORKS)}"
+            hint = f"export it as {found}" if found in _READABLE else f"one of {', '.join(_READABLE)}"
             raise EncoderError(f"{path} holds a {found}, not a {architecture}", hint)
     raise EncoderError(
         f"{path} is of no known format: it holds {_summary(content)}",
-        "known are the .pth.tar of CGCNN and CHGNet, CDVAE's property networks, SchNet and DimeNet++ of PyTorch Geometric and Open"
-        " Catalyst; of a pretraining run name the folder",
+        "known are the .pth.tar of CGCNN and CHGNet, CDVAE's property networks, SchNet and DimeNet++ of PyTorch"
+        " Geometric and Open Catalyst; of a pretraining run name the folder",
     )
 
 

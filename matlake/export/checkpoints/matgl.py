@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from matlake.errors import EncoderError
-from matlake.export.checkpoints import m3gnet, tensornet
+from matlake.export.checkpoints import m3gnet, megnet, tensornet
 from matlake.export.checkpoints.loaded import Stated, Trained
 from matlake.export.checkpoints.matgl_folder import MatglFolder, read_folder
 
@@ -14,6 +14,7 @@ MATGL: Final = "matgl"
 
 _BUILDERS: Final[Mapping[str, Callable[[MatglFolder], Trained]]] = {
     "M3GNet": m3gnet.load,
+    "MEGNet": megnet.load,
     "TensorNet": tensornet.load,
 }
 """By the class of the network."""

@@ -18,7 +18,10 @@ _COUNTS: Final = frozenset(
     {"convolutions", "hidden_layers", "num_interactions", "num_blocks", "num_spherical", "num_radial"}
     | {"num_angular", "n_conv", "cutoff_exponent", "energy_layers"}
 )
-_MAY_LACK: Final = frozenset({"num_before_skip", "num_after_skip", "num_output_layers", "lin_up_bias"} | {"norms", "update_bias"})
+_MAY_LACK: Final = frozenset(
+    {"num_before_skip", "num_after_skip", "num_output_layers", "lin_up_bias", "gaussian_exponent"}
+    | {"norms", "update_bias"}
+)
 _LARGEST_COUNT: Final = 64
 _LARGEST_WIDTH: Final = 8192
 

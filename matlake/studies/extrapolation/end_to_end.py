@@ -250,10 +250,9 @@ def end_to_end_networks(
     methods = []
     for encoder in encoders:
         card = encoder.card
-        if card.input != "crystal" or card.training.sizes is None:
+        if card.architecture not in GRAPH_NETWORKS or card.training.sizes is None:
             raise EncoderError(
-                f"encoder {card.name} gives no crystal graph network to train: "
-                + ("it takes compositions" if card.input != "crystal" else "its card does not say its sizes"),
+                f"encoder {card.name} gives no crystal graph network to train: " + _not_trained(card),
                 f"name one of architecture {', '.join(GRAPH_NETWORKS)}",
             )
         architecture = ARCHITECTURES[card.architecture]
@@ -282,3 +281,12 @@ def end_to_end_networks(
 
 def _predicts(card: EncoderCard, target: str) -> bool:
     return card.target is not None and card.target.name == target and card.layer(PREDICTION).dim == 1
+
+
+def _not_trained(card: EncoderCard) -> str:
+    """Say why the network of an encoder cannot be trained."""
+    if card.input != "crystal":
+        return "it takes compositions"
+    if card.architecture not in GRAPH_NETWORKS:
+        return f"networks of architecture {card.architecture} are not trained here"
+    return "its card does not say its sizes"

@@ -1,0 +1,67 @@
+"""MEGNet in matgl's format."""
+
+from typing import Any, Final
+
+from matlake.encoders.card import Target
+from matlake.encoders.training_record import TrainingRecord
+from matlake.errors import EncoderError
+from matlake.export.checkpoints.loaded import Trained
+from matlake.export.checkpoints.matgl_folder import CITATION, LICENCE, MatglFolder
+from matlake.export.checkpoints.weights import fold_scaling
+from matlake.networks.architectures import ARCHITECTURES
+
+_TABLE: Final = "embedding.layer_node_embedding.weight"
+_MOST_ITERATIONS: Final = 16
+
+
+def load(folder: MatglFolder) -> Trained:
+    """Return a MEGNet with the scaling of the target folded in.
+
+    Raises:
+        EncoderError: The network has parts that are not supported here, or tensors are missing or unknown.
+    """
+    for name, supported in (
+        ("include_state", True),
+        ("ntypes_state", None),
+        ("is_classification", False),
+        ("activation_type", "softplus2"),
+        ("nlayers_set2set", 1),
+        ("bond_expansion", None),
+    ):
+        folder.require(name, supported)
+    iterations = folder.setting("niters_set2set", int)
+    if not 2 <= iterations <= _MOST_ITERATIONS:  # noqa: PLR2004 - the first step does not look at the crystal
+        raise EncoderError(f"{folder.path}: {iterations} steps of set2set", f"2 to {_MOST_ITERATIONS} are supported")
+    weights = folder.weights
+    width = weights.shape(_TABLE, 2)[1]
+    elements = folder.by_atomic_number(weights.tensors[_TABLE])
+    sizes: dict[str, Any] = {
+        "atom_width": width,
+        "num_gaussians": weights.shape("bond_expansion.rbf.centers", 1)[0],
+        "gaussian_exponent": folder.setting("gauss_width", float),
+        "state_width": weights.shape("state_encoder.layers.0.weight", 2)[1],
+        "hidden_width": weights.shape("edge_encoder.layers.0.weight", 2)[0],
+        "width": weights.shape("edge_encoder.layers.2.weight", 2)[0],
+        "convolution_width": weights.shape("blocks.0.conv.edge_func.layers.0.weight", 2)[0],
+        "output_width": weights.shape("output_proj.layers.0.weight", 2)[0],
+        "last_width": weights.shape("output_proj.layers.2.weight", 2)[0],
+        "num_blocks": weights.count("blocks"),
+        "iterations": iterations,
+        "cutoff": folder.setting("cutoff", float),
+        "elements": len(elements),
+    }
+    centers = weights.tensors["bond_expansion.rbf.centers"]
+    moved = weights.without([_TABLE, "bond_expansion.rbf.centers"])
+    network = moved.with_defaults({"embedding.weight": elements, "centers": centers}).fill("megnet", sizes)
+    fold_scaling(network, 1, folder.mean, folder.std, folder.path)
+    architecture = ARCHITECTURES["megnet"]
+    return Trained(
+        architecture=architecture,
+        network=network,
+        recipe=architecture.recipe(network, sizes["cutoff"], 0),
+        elements=folder.elements,
+        target=Target("formation_energy_per_atom", "eV/atom"),
+        training=TrainingRecord(origin="matgl", sizes=sizes),
+        licence=LICENCE,
+        citation=(CITATION,),
+    )
