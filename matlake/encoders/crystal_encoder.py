@@ -14,7 +14,7 @@ from matlake.encoders.rejections import Materials
 from matlake.errors import EncoderError
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition
-from matlake.materials.graph_recipe import SYMMETRY_RESOLUTION_A, GraphRecipe
+from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.periodic_table import SYMBOLS
 
 _ATOMS_A3: Final = 0.1  # of a dense crystal
@@ -72,16 +72,14 @@ class CrystalEncoder(Encoder):
         """Read geometry as a dataset holds it."""
         return CrystalColumns.from_arrow(table)
 
-    def inputs(
-        self, materials: Materials, *, ahead: bool = False, resolution: float = SYMMETRY_RESOLUTION_A
-    ) -> GraphsToEncode:
+    def inputs(self, materials: Materials, *, ahead: bool = False, resolution: float | None = None) -> GraphsToEncode:
         """Return the graphs of crystals that are not rejected.
 
         Args:
             materials: n crystals.
             ahead: Make batches as well, except on a CPU: there they are made just before they run, while they are in
                 the cache.
-            resolution: See ``SYMMETRY_RESOLUTION_A``; 0 keeps every atom and every edge.
+            resolution: Another one than the recipe's, in Å; 0 keeps every atom and every edge.
         """
         if not isinstance(materials, CrystalColumns):
             raise self._no_crystals()

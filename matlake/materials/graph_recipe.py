@@ -10,9 +10,9 @@ from matlake.materials.graphs import Graphs
 
 SYMMETRY_RESOLUTION_A: Final = 1e-5
 """Atoms are told apart when their surroundings differ by more than this: near rounding, a hundredth of what relaxed
-positions are worth, and below what an encoder in float32 can see."""
+positions are worth, and below what most encoders in float32 can see."""
 
-
+_COARSEST_A: Final = 0.01
 _LARGEST_CUTOFF_A: Final = 20.0  # a sphere of this radius holds 2,000 neighbours
 
 
@@ -29,6 +29,7 @@ class GraphRecipe:
         degrees: Legendre polynomials, where the kind is ``angles``.
         keep_images: Whether angles between different images of one atom count; see ``build_angular_graphs``.
         bond_cutoff_A: Largest length in Å of the bonds between which there are angles; 0 where that is ``cutoff_A``.
+        resolution_A: See ``SYMMETRY_RESOLUTION_A``; finer for a network that sees more.
     """
 
     kind: str
@@ -38,24 +39,21 @@ class GraphRecipe:
     degrees: int = 0
     keep_images: bool = True
     bond_cutoff_A: float = 0.0  # noqa: N815 - the unit
+    resolution_A: float = SYMMETRY_RESOLUTION_A  # noqa: N815 - the unit
 
-    def build(self, crystals: CrystalColumns, *, resolution: float = SYMMETRY_RESOLUTION_A) -> Graphs:
+    def build(self, crystals: CrystalColumns, *, resolution: float | None = None) -> Graphs:
         """Return the graphs of crystals, of the class of this kind.
 
         Args:
             crystals: The crystals.
-            resolution: See ``SYMMETRY_RESOLUTION_A``; 0 keeps every atom and every edge.
+            resolution: Another one than the encoder's, in Å; 0 keeps every atom and every edge.
         """
-        return _BUILDERS[self.kind](self, crystals, resolution)
+        return _BUILDERS[self.kind](self, crystals, self.resolution_A if resolution is None else resolution)
 
     def to_card(self) -> dict[str, Any]:
-        """Return the recipe as a card states it: cards older than bonds and their cutoff do not have one."""
-        entries = asdict(self)
-        return (
-            entries
-            if self.bond_cutoff_A
-            else {name: value for name, value in entries.items() if name != "bond_cutoff_A"}
-        )
+        """Return the recipe as a card states it: cards say of younger parameters only what is not their default."""
+        younger = {"bond_cutoff_A": 0.0, "resolution_A": SYMMETRY_RESOLUTION_A}
+        return {name: value for name, value in asdict(self).items() if name not in younger or value != younger[name]}
 
     @classmethod
     def from_card(cls, fields: dict[str, Any]) -> Self:
@@ -71,7 +69,7 @@ class GraphRecipe:
         if recipe.kind not in _BUILDERS:
             raise EncoderError(f"graphs of kind {recipe.kind!r} on the card are not known", "update matlake")
         in_range = 0 < recipe.cutoff_A <= _LARGEST_CUTOFF_A and 0 <= recipe.bond_cutoff_A <= recipe.cutoff_A
-        if not in_range or recipe.max_neighbours < 0:
+        if not in_range or recipe.max_neighbours < 0 or not 0 <= recipe.resolution_A <= _COARSEST_A:
             raise EncoderError(f"graph parameters {fields} on the card are out of range", "update matlake")
         return recipe
 

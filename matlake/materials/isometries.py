@@ -1,4 +1,4 @@
-"""Which atoms of a crystal are copies of each other, and by which rotation: for networks whose features have directions.
+"""Which atoms of a crystal are copies of each other, and by which rotation: for features that have directions.
 
 A network of vectors and tensors gives an atom the rotated features of another if a rotation Q (proper or not) takes the
 surroundings of one to those of the other, and the surroundings of every neighbour likewise. So a map φ of atoms is
@@ -18,6 +18,7 @@ from matlake.materials.kernels import kernel
 _ROUNDS = 16  # of colour refinement: more than any crystal needs
 _NOT_PARALLEL = 0.1  # sine of the angle between the two edges that a rotation is found from
 _EDGES_TRIED = 200  # times the edges of the crystal: what looking for maps may cost
+_IDENTITY = np.eye(3)
 
 
 @kernel
@@ -30,7 +31,7 @@ def copies(numbers, first, neighbours, vectors, lines, tolerance):
         neighbours: [pairs].
         vectors: [pairs, 4].
         lines: [pairs].
-        tolerance: Largest difference in Å of a component of a vector.
+        tolerance: Largest difference in Å of a component of a vector; 0 finds no copies.
 
     Returns:
         ``root`` int64 [n], the atom that stands for each, and ``turns`` float64 [n, 3, 3], the rotation of that atom's
@@ -40,19 +41,24 @@ def copies(numbers, first, neighbours, vectors, lines, tolerance):
     root = np.arange(n)
     turns = np.zeros((n, 3, 3))
     for x in range(n):
-        turns[x] = np.eye(3)
+        for k in range(3):
+            turns[x, k, k] = 1.0
+    if tolerance <= 0:
+        return root, turns
     kinds = edge_kinds(lines, np.ones(len(lines)))
     colours, _, _ = distinct(atom_colours(numbers, first, neighbours, kinds, _ROUNDS))
     image = np.full(n, -1, dtype=np.int64)
     budget = np.full(1, _EDGES_TRIED * (len(neighbours) + n))
-    still = np.eye(3)
     stands = np.arange(n)
     for x in range(n):
         for y in range(x + 1, n):
-            if colours[x] == colours[y] and root[x] == x and root[y] == y:
-                if _follows(x, y, still, first, neighbours, vectors, lines, colours, stands, tolerance, image, budget):
-                    _link(image, still, root, turns)
-    stands[:] = root
+            alike = colours[x] == colours[y] and root[x] == x and root[y] == y
+            if alike and _follows(
+                x, y, _IDENTITY, first, neighbours, vectors, lines, colours, stands, tolerance, image, budget
+            ):
+                _link(image, _IDENTITY, root, turns)
+    for x in range(n):
+        stands[x] = root[x]
     for x in range(n):
         if root[x] != x:
             continue
@@ -132,21 +138,35 @@ def _alike(e, f, neighbours, lines, colours):
 
 @kernel
 def _rotation(one, two, f, g, sign):
-    """Return the orthogonal matrix nearest to what takes two vectors, and ``sign`` times the one across, to others."""
-    before = np.empty((3, 3))
-    after = np.empty((3, 3))
-    across, other = _cross(one, two), _cross(f, g)
+    """Return the orthogonal matrix that takes two vectors, and ``sign`` times the one across, to others."""
+    before, after = _axes(one, two), _axes(f, g)
+    q = np.zeros((3, 3))
+    for i in range(3):
+        for j in range(3):
+            q[i, j] = after[0, i] * before[0, j] + after[1, i] * before[1, j] + sign * after[2, i] * before[2, j]
+    return q
+
+
+@kernel
+def _axes(v, w):
+    """Return three orthonormal rows: along a vector, towards another, and across both."""
+    axes = np.empty((3, 3))
+    across = _cross(v, w)
+    length = np.sqrt(across[0] ** 2 + across[1] ** 2 + across[2] ** 2)
     for k in range(3):
-        before[k, 0], before[k, 1], before[k, 2] = one[k], two[k], across[k]
-        after[k, 0], after[k, 1], after[k, 2] = f[k], g[k], sign * other[k]
-    q = after @ np.linalg.inv(before)
-    return 0.5 * (q + np.linalg.inv(q).T)  # a step of Newton's: what is left of the error is its square
+        axes[0, k] = v[k] / v[3]
+        axes[2, k] = across[k] / length
+    towards = _cross(axes[2], axes[0])
+    for k in range(3):
+        axes[1, k] = towards[k]
+    return axes
 
 
 @kernel
 def _follows(x, y, q, first, neighbours, vectors, lines, colours, stands, tolerance, image, budget):
     """Say whether x → y with the rotation q goes on along all edges; ``image`` then holds the map, -1 elsewhere."""
-    image[:] = -1
+    for z in range(len(image)):
+        image[z] = -1
     image[x] = y
     waiting = [x]
     while len(waiting) > 0:
@@ -196,10 +216,33 @@ def _link(image, q, root, turns):
         if y < 0 or root[x] == root[y]:
             continue
         kept, dropped = min(root[x], root[y]), max(root[x], root[y])
-        step = turns[y].T @ q @ turns[x]  # from the atom that stands for x to the one that stands for y
+        between = _times(q, turns[x])
+        step = _times(_transposed(turns[y]), between)  # from the atom that stands for x to the one that stands for y
         if dropped == root[x]:
-            step = step.T.copy()
+            step = _transposed(step)
         for z in range(len(root)):
             if root[z] == dropped:
-                turns[z] = turns[z] @ step
+                moved = _times(turns[z], step)
+                for i in range(3):
+                    for j in range(3):
+                        turns[z, i, j] = moved[i, j]
                 root[z] = kept
+
+
+@kernel
+def _times(a, b):
+    """Return the product of two 3 by 3 matrices; written out, it compiles in a tenth of the time."""
+    product = np.zeros((3, 3))
+    for i in range(3):
+        for j in range(3):
+            product[i, j] = a[i, 0] * b[0, j] + a[i, 1] * b[1, j] + a[i, 2] * b[2, j]
+    return product
+
+
+@kernel
+def _transposed(a):
+    other = np.empty((3, 3))
+    for i in range(3):
+        for j in range(3):
+            other[i, j] = a[j, i]
+    return other

@@ -124,7 +124,7 @@ def _build(offsets, numbers, lattices, positions, cutoff, most, resolution, roun
                 neighbour = atoms + classes[found[e]]
                 known = edges
                 if resolution > 0:
-                    known = _equal_edge(neighbours, distances, start, edges, neighbour, vectors[e, 3], resolution)
+                    known = equal_edge(neighbours, distances, start, edges, neighbour, vectors[e, 3], resolution)
                 if known == edges:
                     neighbours[edges] = neighbour
                     distances[edges] = vectors[e, 3]
@@ -157,7 +157,7 @@ def room(array, used, more):
 
 
 @kernel
-def _equal_edge(neighbours, distances, start, end, neighbour, distance, resolution):
+def equal_edge(neighbours, distances, start, end, neighbour, distance, resolution):
     """Return the edge from start on that comes from the neighbour at the distance, or ``end``."""
     for e in range(end - 1, start - 1, -1):
         if distance - distances[e] > resolution:  # sorted by distance: no earlier one is closer

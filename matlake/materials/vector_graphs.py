@@ -18,7 +18,7 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.materials.isometries import copies
 from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import search
-from matlake.materials.pair_graphs import _equal_edge, kernel_arrays, room
+from matlake.materials.pair_graphs import equal_edge, kernel_arrays, room
 from matlake.materials.ragged import ranges, widest_rows
 
 BASIS: Final = np.zeros((5, 3, 3))
@@ -118,15 +118,10 @@ def _build(offsets, numbers, lattices, positions, cutoff, resolution):
         a, b = offsets[c], offsets[c + 1]
         n = b - a
         first, found, _, vectors, _, lines = search(lattices[c], positions[a:b], cutoff, 0, resolution)
-        root = np.arange(n)
+        root, rotations = copies(numbers[a:b], first, found, vectors, lines, resolution)
         turned = np.zeros((n, 34))
-        if resolution > 0:
-            root, rotations = copies(numbers[a:b], first, found, vectors, lines, resolution)
-            for atom in range(n):
-                _spell(rotations[atom], turned[atom])
-        else:
-            for atom in range(n):
-                _spell(np.eye(3), turned[atom])
+        for atom in range(n):
+            _spell(rotations[atom], turned, atom)
         place = np.empty(n, dtype=np.int64)
         size = np.zeros(n, dtype=np.int64)
         distinct_atoms = 0
@@ -151,14 +146,16 @@ def _build(offsets, numbers, lattices, positions, cutoff, resolution):
                 neighbour = atoms + place[root[found[e]]]
                 known = edges
                 if resolution > 0:
-                    known = _equal_edge(neighbours, distances, start, edges, neighbour, vectors[e, 3], resolution)
+                    known = equal_edge(neighbours, distances, start, edges, neighbour, vectors[e, 3], resolution)
                 if known == edges:
                     neighbours[edges] = neighbour
                     distances[edges] = vectors[e, 3]
-                    moments[9 * edges : 9 * edges + 9] = 0.0
-                    turns[34 * edges : 34 * edges + 34] = 0.0
+                    for p in range(9):
+                        moments[9 * edges + p] = 0.0
+                    for p in range(34):
+                        turns[34 * edges + p] = 0.0
                     edges += 1
-                _add_moments(vectors[e], moments[9 * known : 9 * known + 9])
+                _add_moments(vectors, e, moments, 9 * known)
                 for p in range(34):
                     turns[34 * known + p] += turned[found[e], p]
             edge_offsets[atoms + k + 1] = edges
@@ -177,27 +174,29 @@ def _build(offsets, numbers, lattices, positions, cutoff, resolution):
 
 
 @kernel
-def _spell(q, into):
+def _spell(q, into, row):
     """Write a rotation as its matrices for vectors [3, 3] and, in the basis, for tensors [5, 5], column by column."""
     for i in range(3):
         for j in range(3):
-            into[3 * j + i] = q[i, j]
+            into[row, 3 * j + i] = q[i, j]
     for col in range(5):
-        turned = q @ _BASIS[col] @ q.T
-        for row in range(5):
-            total = 0.0
-            for i in range(3):
-                for j in range(3):
-                    total += _BASIS[row, i, j] * turned[i, j]
-            into[9 + 5 * col + row] = total
+        for i in range(3):
+            for j in range(3):
+                turned = 0.0
+                for p in range(3):
+                    for r in range(3):
+                        turned += q[i, p] * _BASIS[col, p, r] * q[j, r]
+                for k in range(5):
+                    into[row, 9 + 5 * col + k] += _BASIS[k, i, j] * turned
 
 
 @kernel
-def _add_moments(vector, into):
-    into[0] += 1.0
+def _add_moments(vectors, e, into, at):
+    into[at] += 1.0
     for i in range(3):
-        into[1 + i] += vector[i] / vector[3]
-    for row in range(5):
-        for i in range(3):
-            for j in range(3):
-                into[4 + row] += _BASIS[row, i, j] * vector[i] * vector[j] / vector[3] ** 2
+        u = vectors[e, i] / vectors[e, 3]
+        into[at + 1 + i] += u
+        for j in range(3):
+            product = u * vectors[e, j] / vectors[e, 3]
+            for k in range(5):
+                into[at + 4 + k] += _BASIS[k, i, j] * product

@@ -91,10 +91,6 @@ class M3GNet(nn.Module):
         energies = self.final_layer["gated"](atoms) + self.references.index_select(0, batch.numbers)
         return {**layers_of_atoms(batch, found), "prediction": batch.pool(energies)}
 
-    def predict(self, batch: TripletBatch) -> torch.Tensor:
-        """Return only the prediction, [crystals, targets]."""
-        return self(batch)["prediction"]  # type: ignore[no-any-return]
-
     @torch.no_grad()
     def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:
         """Turn a network trained on ``(y - mean) / std`` into one that predicts ``y``."""

@@ -95,10 +95,6 @@ class MEGNet(nn.Module):
         )
         return {**layers_of_atoms(batch, found), "readout": readout, "prediction": self.output_proj(readout)}
 
-    def predict(self, batch: PairBatch) -> torch.Tensor:
-        """Return only the prediction, [crystals, targets]."""
-        return self(batch)["prediction"]  # type: ignore[no-any-return]
-
     @torch.no_grad()
     def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:
         """Turn a network trained on ``(y - mean) / std`` into one that predicts ``y``."""

@@ -28,7 +28,7 @@ def components() -> Tensor:
     levi_civita = np.zeros((3, 3, 3))
     levi_civita[[0, 1, 2], [1, 2, 0], [2, 0, 1]] = 1
     levi_civita[[0, 2, 1], [2, 1, 0], [1, 0, 2]] = -1
-    skew = -levi_civita / math.sqrt(2)  # the matrix of u ×, for each unit vector u
+    skew = -levi_civita / math.sqrt(2)  # the matrix of the cross product with each unit vector
     basis = np.concatenate([np.eye(3)[None] / math.sqrt(3), skew, BASIS])
     return torch.from_numpy(basis.reshape(_NUMBERS, _NUMBERS).T.copy())
 

@@ -8,6 +8,7 @@ traceless symmetric part. This module computes with whole matrices, as the paper
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -119,7 +120,7 @@ class _Embedding(nn.Module):
         pair = self.emb2(torch.cat([elements[batch.owner], elements[batch.neighbour]], dim=-1)) * fade[:, None]
         u = batch.directions
         identity = torch.eye(3, dtype=u.dtype).expand(len(u), 3, 3)
-        skew = torch.linalg.cross(identity, u[:, None, :].expand(-1, 3, 3))  # rows e × u: the matrix of u ×
+        skew = torch.linalg.cross(identity, u[:, None, :].expand(-1, 3, 3))  # the matrix of the cross product
         traceless = u[:, :, None] * u[:, None, :] - identity / 3
         weights = (self.distance_proj1(radial), self.distance_proj2(radial), self.distance_proj3(radial))
         parts = [
@@ -138,7 +139,7 @@ class _Interaction(nn.Module):
     def __init__(self, units: int, radials: int) -> None:
         super().__init__()
         widths = (radials, units, 2 * units, PARTS * units)
-        self.linears_scalar = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.linears_scalar = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.linears_tensor = nn.ModuleList(nn.Linear(units, units, bias=False) for _ in range(2 * PARTS))
 
     def forward(self, x: Tensor, batch: VectorBatch, radial: Tensor, fade: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Batches of graphs with angles between bonds as tensors, in the sparse form that M3GNet takes."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -43,11 +43,6 @@ class TripletBatch:
         """Return the mean of [atoms, width] over the atoms of each crystal, [crystals, width]."""
         total = atoms.new_zeros(self.size, atoms.shape[1])
         return total.index_add(0, self.crystal, atoms * self.weights[:, None])
-
-    def to(self, device: str) -> "TripletBatch":
-        """Return the batch on a device."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return replace(self, **{k: v.to(device) for k, v in values if isinstance(v, torch.Tensor)})
 
 
 def triplet_batch(graphs: TripletGraphs, dtype: torch.dtype = torch.float32) -> TripletBatch:

@@ -9,10 +9,24 @@ from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.loaded import Trained
 from matlake.export.checkpoints.matgl_folder import CITATION, LICENCE, MatglFolder
+from matlake.export.checkpoints.matgl_published import PUBLISHED
 from matlake.export.checkpoints.weights import fold_scaling
 from matlake.networks.architectures import ARCHITECTURES
 
+_TABLE: Final = "embedding.layer_node_embedding.weight"
 _CONSTANTS: Final = ("bond_expansion.rbf.cutoff", "basis_expansion.sbf.cutoff")
+_SUPPORTED: Final = {
+    "use_smooth": True,
+    "use_phi": False,
+    "is_intensive": False,
+    "include_state": False,
+    "rbf_type": "SphericalBessel",
+    "activation_type": "swish",
+    "task_type": "regression",
+    "ntargets": 1,
+}
+_ENERGY: Final = "the prediction is the energy of the published code, with the energies of the elements, per atom"
+_ISOLATED: Final = "an atom without neighbours is an atom without edges"
 
 
 def load(folder: MatglFolder) -> Trained:
@@ -21,22 +35,13 @@ def load(folder: MatglFolder) -> Trained:
     Raises:
         EncoderError: The network has parts that are not supported here, or tensors are missing or unknown.
     """
-    for name, supported in (
-        ("use_smooth", True),
-        ("use_phi", False),
-        ("is_intensive", False),
-        ("include_state", False),
-        ("rbf_type", "SphericalBessel"),
-        ("activation_type", "swish"),
-        ("ntargets", 1),
-    ):
+    for name, supported in _SUPPORTED.items():
         folder.require(name, supported)
     if folder.mean:
         raise EncoderError(f"{folder.path} adds {folder.mean:g} eV to each crystal, whatever its size: not an energy")
     weights = folder.weights.without(_CONSTANTS)
-    table = "embedding.layer_node_embedding.weight"
-    width = weights.shape(table, 2)[1]
-    elements = folder.by_atomic_number(weights.tensors[table])
+    width = weights.shape(_TABLE, 2)[1]
+    elements = folder.by_atomic_number(weights.tensors[_TABLE])
     sizes: dict[str, Any] = {
         "atom_width": width,
         "edge_width": folder.setting("dim_edge_embedding", int),
@@ -49,11 +54,12 @@ def load(folder: MatglFolder) -> Trained:
         "elements": len(elements),
     }
     references = torch.zeros(len(elements), 1)
-    placed = weights.without([table]).with_defaults({table: elements, "references": references})
+    placed = weights.without([_TABLE]).with_defaults({_TABLE: elements, "references": references})
     network = placed.fill("m3gnet", sizes)
     fold_scaling(network, 1, 0.0, folder.std, folder.path)
     if folder.references is not None:
         network.references.copy_(folder.by_atomic_number(folder.references.float())[:, None])
+    published = PUBLISHED.get(folder.weights.fingerprint())
     architecture = ARCHITECTURES["m3gnet"]
     return Trained(
         architecture=architecture,
@@ -61,7 +67,13 @@ def load(folder: MatglFolder) -> Trained:
         recipe=architecture.recipe(network, sizes["cutoff"], 0),
         elements=folder.elements,
         target=Target("energy_per_atom", "eV/atom"),
-        training=TrainingRecord(origin="matgl", sizes=sizes),
-        licence=LICENCE,
-        citation=(CITATION,),
+        training=TrainingRecord(
+            origin="matgl M3GNet",
+            sizes=sizes,
+            notes=(_ENERGY, _ISOLATED),
+            scope=published.scope if published else None,
+        ),
+        licence=LICENCE if published else None,
+        citation=(CITATION, *((published.citation,) if published else ())),
+        default_layer="1",
     )

@@ -7,11 +7,22 @@ from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.loaded import Trained
 from matlake.export.checkpoints.matgl_folder import CITATION, LICENCE, MatglFolder
+from matlake.export.checkpoints.matgl_published import PUBLISHED
 from matlake.export.checkpoints.weights import fold_scaling
 from matlake.networks.architectures import ARCHITECTURES
 
 _TABLE: Final = "embedding.layer_node_embedding.weight"
+_CENTERS: Final = "bond_expansion.rbf.centers"
 _MOST_ITERATIONS: Final = 16
+_SUPPORTED: Final = {
+    "include_state": True,
+    "ntypes_state": None,
+    "is_classification": False,
+    "activation_type": "softplus2",
+    "nlayers_set2set": 1,
+    "bond_expansion": None,
+}
+_STATE: Final = "the state of the crystal begins at zero, as the published code has it by default"
 
 
 def load(folder: MatglFolder) -> Trained:
@@ -20,14 +31,7 @@ def load(folder: MatglFolder) -> Trained:
     Raises:
         EncoderError: The network has parts that are not supported here, or tensors are missing or unknown.
     """
-    for name, supported in (
-        ("include_state", True),
-        ("ntypes_state", None),
-        ("is_classification", False),
-        ("activation_type", "softplus2"),
-        ("nlayers_set2set", 1),
-        ("bond_expansion", None),
-    ):
+    for name, supported in _SUPPORTED.items():
         folder.require(name, supported)
     iterations = folder.setting("niters_set2set", int)
     if not 2 <= iterations <= _MOST_ITERATIONS:  # noqa: PLR2004 - the first step does not look at the crystal
@@ -37,7 +41,7 @@ def load(folder: MatglFolder) -> Trained:
     elements = folder.by_atomic_number(weights.tensors[_TABLE])
     sizes: dict[str, Any] = {
         "atom_width": width,
-        "num_gaussians": weights.shape("bond_expansion.rbf.centers", 1)[0],
+        "num_gaussians": weights.shape(_CENTERS, 1)[0],
         "gaussian_exponent": folder.setting("gauss_width", float),
         "state_width": weights.shape("state_encoder.layers.0.weight", 2)[1],
         "hidden_width": weights.shape("edge_encoder.layers.0.weight", 2)[0],
@@ -50,10 +54,11 @@ def load(folder: MatglFolder) -> Trained:
         "cutoff": folder.setting("cutoff", float),
         "elements": len(elements),
     }
-    centers = weights.tensors["bond_expansion.rbf.centers"]
-    moved = weights.without([_TABLE, "bond_expansion.rbf.centers"])
+    centers = weights.tensors[_CENTERS]
+    moved = weights.without([_TABLE, _CENTERS])
     network = moved.with_defaults({"embedding.weight": elements, "centers": centers}).fill("megnet", sizes)
     fold_scaling(network, 1, folder.mean, folder.std, folder.path)
+    published = PUBLISHED.get(folder.weights.fingerprint())
     architecture = ARCHITECTURES["megnet"]
     return Trained(
         architecture=architecture,
@@ -61,7 +66,10 @@ def load(folder: MatglFolder) -> Trained:
         recipe=architecture.recipe(network, sizes["cutoff"], 0),
         elements=folder.elements,
         target=Target("formation_energy_per_atom", "eV/atom"),
-        training=TrainingRecord(origin="matgl", sizes=sizes),
-        licence=LICENCE,
-        citation=(CITATION,),
+        training=TrainingRecord(
+            origin="matgl MEGNet", sizes=sizes, notes=(_STATE,), scope=published.scope if published else None
+        ),
+        licence=LICENCE if published else None,
+        citation=(CITATION, *((published.citation,) if published else ())),
+        default_layer="1",
     )

@@ -7,8 +7,9 @@ import torch
 from matlake.encoders.card import Target
 from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
-from matlake.export.checkpoints.loaded import Sizes, Trained
+from matlake.export.checkpoints.loaded import Sizes, Stated, Trained
 from matlake.export.checkpoints.matgl_folder import CITATION, LICENCE, MatglFolder
+from matlake.export.checkpoints.matgl_published import PUBLISHED
 from matlake.networks.architectures import ARCHITECTURES
 
 _TABLE: Final = "tensor_embedding.emb.weight"
@@ -23,10 +24,6 @@ _SUPPORTED: Final = {
     "task_type": "regression",
     "ntargets": 1,
 }
-_MATPES: Final = "A. D. Kaplan et al., arXiv 2503.04070 (2025) (MatPES)"
-_PUBLISHED: Final = {"10d66f2ce78816f0": _MATPES}
-"""What was published, by the fingerprint of the weights, and the data that it was trained on."""
-
 _FEATURES: Final = (
     "layers 0, 1, … hold, channel by channel, means over atoms of a third of the trace, of the norm of the"
     " antisymmetric and of the norm of the traceless symmetric part of an atom's matrices, the three behind each other"
@@ -51,7 +48,7 @@ def load(folder: MatglFolder) -> Trained:
         "units": folder.setting("units", int),
         "num_blocks": folder.setting("nblocks", int),
         "num_radial": folder.setting("max_n", int),
-        "cutoff": folder.setting("cutoff", float),
+        "cutoff": Stated().settle_cutoff(folder.path, folder.setting("cutoff", float)),
         "species": len(table),
     }
     references = torch.zeros(len(folder.elements)) if folder.references is None else folder.references
@@ -61,7 +58,7 @@ def load(folder: MatglFolder) -> Trained:
         "std": torch.tensor(folder.std),
     }
     network = weights.without(given).with_defaults(given).fill("tensornet", sizes)
-    published = _PUBLISHED.get(folder.weights.fingerprint())
+    published = PUBLISHED.get(folder.weights.fingerprint())
     architecture = ARCHITECTURES["tensornet"]
     return Trained(
         architecture=architecture,
@@ -69,8 +66,13 @@ def load(folder: MatglFolder) -> Trained:
         recipe=architecture.recipe(network, sizes["cutoff"], 0),
         elements=folder.elements,
         target=Target("energy_per_atom", "eV/atom"),
-        training=TrainingRecord(origin="matgl TensorNet", sizes=sizes, notes=(_FEATURES, _ENERGY)),
+        training=TrainingRecord(
+            origin="matgl TensorNet",
+            sizes=sizes,
+            notes=(_FEATURES, _ENERGY),
+            scope=published.scope if published else None,
+        ),
         licence=LICENCE if published else None,
-        citation=(CITATION, *((published,) if published else ())),
+        citation=(CITATION, *((published.citation,) if published else ())),
         default_layer="1",
     )

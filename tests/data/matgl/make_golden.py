@@ -10,6 +10,7 @@ Everything is computed in float64. Features are stored in float32, energies in f
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def choose() -> None:
     )
 
 
-def invariants(x):
+def invariants(x: Any) -> Any:
     """Return trace part and norms of the antisymmetric and the traceless symmetric part, [atoms, 3 · units]."""
     import torch
 
@@ -45,7 +46,7 @@ def invariants(x):
     return torch.cat([trace, skew.square().sum((-1, -2)).sqrt(), rest.square().sum((-1, -2)).sqrt()], dim=-1)
 
 
-def layers(potential, numbers, lattice, positions) -> dict[str, np.ndarray]:
+def layers(potential: Any, numbers: Any, lattice: Any, positions: Any) -> dict[str, np.ndarray]:
     """Return all layers of one crystal."""
     import torch
     from matgl.ext.pymatgen import Structure2Graph
@@ -65,7 +66,7 @@ def layers(potential, numbers, lattice, positions) -> dict[str, np.ndarray]:
     return found
 
 
-def write_golden(potential, path: Path) -> None:
+def write_golden(potential: Any, path: Path) -> None:
     """Write the layers of all crystals; deviations of the first dozen only, since they follow from the same atoms."""
     import matgl
     from pymatgen.core import Element
@@ -88,7 +89,7 @@ def write_golden(potential, path: Path) -> None:
     )
 
 
-def published(folder: Path):
+def published(folder: Path) -> Any:
     """Return the potential in a folder that may lack ``model.pt``."""
     import torch
     from matgl import models
@@ -104,7 +105,7 @@ def published(folder: Path):
     return potential.eval()
 
 
-def make_small(folder: Path):
+def make_small(folder: Path) -> Any:
     """Write a potential of few channels with random weights, and return it."""
     import torch
     from matgl.apps.pes import Potential

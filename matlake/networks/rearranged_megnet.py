@@ -1,7 +1,7 @@
 """MEGNet, rearranged for ONNX Runtime; the reference is in ``megnet``, the inputs in ``encoders.padded.pairs``."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import torch
@@ -65,7 +65,7 @@ _PARTS: Final = {"edge_func": 4, "node_func": 3, "state_func": 3}
 
 
 class _FirstLayers(nn.Module):
-    """The updates of a convolution, with the weights [inputs, outputs] of their first layers split by what they take."""
+    """The updates of a convolution, with the weights [inputs, outputs] of their first layers split by input."""
 
     def __init__(self, convolution: Any) -> None:
         super().__init__()
@@ -81,37 +81,37 @@ class _FirstLayers(nn.Module):
 
 
 class _SetToSet(nn.Module):
-    """The memory cell: what it asks is also what it remembers, so that both weights of a query become one."""
+    """The memory cell: what it asks is also what it remembers, so that both weights of a query become one.
+
+    The first query does not look at the crystal: it is a constant.
+    """
 
     def __init__(self, cell: Any) -> None:
         super().__init__()
         lstm, self.iterations = cell.lstm, cell.iterations
-        of_query, of_answer = lstm.weight_ih_l0.double().chunk(2, dim=1)
-        self.query = nn.Parameter((of_query + lstm.weight_hh_l0.double()).T.float().contiguous())
+        of_query, of_answer = lstm.weight_ih_l0.detach().double().chunk(2, dim=1)
+        bias = (lstm.bias_ih_l0.double() + lstm.bias_hh_l0.double()).detach()
+        self.query = nn.Parameter((of_query + lstm.weight_hh_l0.detach().double()).T.float().contiguous())
         self.answer = nn.Parameter(of_answer.T.float().contiguous())
-        self.bias = nn.Parameter((lstm.bias_ih_l0.double() + lstm.bias_hh_l0.double()).float().unsqueeze(0))
+        self.bias = nn.Parameter(bias.float())
+        write, _, value, read = bias.unsqueeze(0).chunk(4, dim=1)
+        memory = torch.sigmoid(write) * torch.tanh(value)
+        self.first_query = nn.Parameter((torch.sigmoid(read) * torch.tanh(memory)).float())
+        self.first_memory = nn.Parameter(memory.float())
 
     def ask(self, query: Tensor, answer: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Return the next query and memory."""
-        return self._next(query @ self.query + answer @ self.answer + self.bias, memory)
-
-    def first(self) -> tuple[Tensor, Tensor]:
-        """Return the first query, the same for all crystals, and the memory."""
-        return self._next(self.bias, None)
-
-    def _next(self, gates: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor]:
+        gates = query @ self.query + answer @ self.answer + self.bias
         write, forget, value, read = gates.chunk(4, dim=1)
-        kept = torch.sigmoid(write) * torch.tanh(value)
-        if memory is not None:
-            kept = kept + torch.sigmoid(forget) * memory
-        return torch.sigmoid(read) * torch.tanh(kept), kept
+        memory = torch.sigmoid(forget) * memory + torch.sigmoid(write) * torch.tanh(value)
+        return torch.sigmoid(read) * torch.tanh(memory), memory
 
 
 class _NodeSet(_SetToSet):
     def forward(self, atoms: Tensor, pool: Tensor, belongs: Tensor) -> Tensor:
         """Return [crystals, 2 · width]; an atom counts by its weight in the pool."""
         outside = (1 - belongs.T) * _FAR
-        query, memory = self.first()
+        query, memory = self.first_query, self.first_memory
         for step in range(self.iterations):
             logits = query @ atoms.T - outside
             shares = pool * torch.exp(logits - logits.amax(dim=1, keepdim=True))
@@ -126,7 +126,7 @@ class _EdgeSet(_SetToSet):
         """Return [crystals, 2 · width]; an edge counts as often as it occurs, times the weight of its atom."""
         outside = (1 - belongs.T) * _FAR
         absent = (1 - (-counts < 0).to(counts.dtype)) * _FAR
-        query, memory = self.first()
+        query, memory = self.first_query, self.first_memory
         for step in range(self.iterations):
             asked = belongs @ query if step else query
             logits = (edges @ asked.unsqueeze(2)).squeeze(2)
@@ -139,29 +139,3 @@ class _EdgeSet(_SetToSet):
             if step + 1 < self.iterations:
                 query, memory = self.ask(query, answer, memory)
         return torch.cat([query, answer], dim=1)
-
-
-@torch.no_grad()
-def unfold_megnet(network: Any, weights: Mapping[str, Tensor]) -> None:
-    """Give a MEGNet the weights of its exported file.
-
-    Weights that only act together are given to one of their places; others are zero there.
-    """
-    joined = ("state_encoder.", "node_s2s.", "edge_s2s.")
-    network.centers.copy_(weights["offsets"] / math.sqrt(network.gaussian_exponent))
-    for name, tensor in network.named_parameters():
-        *_, block, part, _, place, kind = ["", "", "", "", *name.split(".")]
-        if name.startswith(joined):
-            tensor.zero_()
-        elif ".conv." in name and (place, kind) == ("0", "weight"):
-            split = [weights[f"firsts.{block}.{part}.{k}"] for k in range(_PARTS[part])]
-            tensor.copy_(torch.cat(split).T)
-        else:
-            moved = name.replace("blocks.", "firsts.").replace(".conv.", ".convolution.")
-            tensor.copy_(weights[moved if moved in weights else f"network.{name}"])
-    # of an encoder of zeros nothing is left but what its last layer makes of its bias
-    network.state_encoder.layers[-2].bias.copy_(torch.log(torch.expm1(weights["state"][0] + math.log(2))))
-    for part in ("node_s2s", "edge_s2s"):
-        lstm = getattr(network, part).lstm
-        lstm.weight_ih_l0.copy_(torch.cat([weights[f"{part}.{name}"] for name in ("query", "answer")]).T)
-        lstm.bias_ih_l0.copy_(weights[f"{part}.bias"][0])

@@ -1,6 +1,5 @@
 """M3GNet, rearranged for ONNX Runtime; the reference is in ``m3gnet``, the inputs in ``encoders.padded.triplets``."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -100,23 +99,3 @@ class _Gated(nn.Module):
     def forward(self, ends: Tensor, edges: Tensor) -> Tensor:
         value, gate = functional.silu(ends + (edges @ self.weight + self.bias)).chunk(2, dim=1)
         return cast("Tensor", self.layers(value) * self.gates(gate))
-
-
-@torch.no_grad()
-def unfold_m3gnet(network: Any, weights: Mapping[str, Tensor]) -> None:
-    """Give an M3GNet the weights of its exported file."""
-    kept = {**dict(network.named_parameters()), "references": network.references}
-    for number in range(len(network.graph_layers)):
-        part = f"firsts.{number}"
-        own, other = (weights[f"{part}.{name}"].T for name in ("own", "other"))
-        ends = iter(torch.cat([own, other], dim=1).chunk(4))  # values and gates of edges, of messages
-        for function in ("edge_update_func", "node_update_func"):
-            edges = weights[f"{part}.{function}.weight"].T.chunk(2)
-            biases = weights[f"{part}.{function}.bias"].chunk(2)
-            for side, edge, bias in zip(("layers", "gates"), edges, biases, strict=True):
-                name = f"graph_layers.{number}.conv.{function}.{side}.0"
-                kept.pop(f"{name}.weight").copy_(torch.cat([next(ends), edge], dim=1))
-                kept.pop(f"{name}.bias").copy_(bias)
-    for name, tensor in kept.items():
-        moved = name.replace("graph_layers.", "firsts.").replace(".conv.", ".")  # behind the first layers
-        tensor.copy_(weights[moved if moved in weights else f"network.{name}"])
