@@ -32,8 +32,8 @@ EQUAL: Final = "equal blocks"
 WEIGHTED: Final = "weighted blocks"
 METHODS: Final = {EQUAL: block_kernel_ridge.fit_predict, WEIGHTED: weighted_blocks.fit_predict}
 LABELS: Final = (50, 100, 200, 500, 1000)
-LAYER_LABELS: Final = 500
-"""Training rows for layers of encoders of compositions, whose vectors are long and whose layers are many."""
+COMPOSITION_LABELS: Final = 500
+"""Training rows of compositions, drawn for each seed: several properties have thousands."""
 _VERSION: Final = "1"
 """Counts changes of the regressors and folds: what was measured before is measured again."""
 
@@ -61,10 +61,11 @@ class Cell:
 
 def cells_of_set(source: Source, features: FeatureSet) -> list[Cell]:
     """Return what is to be measured of a set of features on a source."""
-    kinds = [(kind, seed) for kind in _drawn(source) for seed in SEEDS]
-    kinds += [(kind, 0) for kind in ((RANDOM, CLUSTER) if _has_public_folds(source) else ())]
+    labels = 0 if source.is_crystals else COMPOSITION_LABELS
+    kinds = [(kind, 0) for kind in ((RANDOM, CLUSTER) if _has_public_folds(source) else ())]
     kinds += [(CLUSTER, 0)] if not source.is_crystals else []
-    cells = [Cell(source.name, features.features, EQUAL, *kind) for kind in kinds]
+    kinds += [(kind, seed) for kind in _drawn(source) for seed in SEEDS]
+    cells = [Cell(source.name, features.features, EQUAL, *kind, labels) for kind in kinds]
     if features.weighted and _has_public_folds(source):
         cells += [Cell(source.name, features.features, WEIGHTED, kind) for kind in (RANDOM, CLUSTER)]
     if features.curve:
@@ -79,7 +80,7 @@ def cells_of_layer(source: Source, feature: str) -> list[Cell]:
     if _has_public_folds(source):
         return [Cell(source.name, (feature,), EQUAL, kind) for kind in (RANDOM, CLUSTER)]
     kinds = () if source.is_crystals else (PUBLISHED_APART, CLUSTER)
-    return [Cell(source.name, (feature,), EQUAL, kind, labels=LAYER_LABELS) for kind in kinds]
+    return [Cell(source.name, (feature,), EQUAL, kind, labels=COMPOSITION_LABELS) for kind in kinds]
 
 
 def _has_public_folds(source: Source) -> bool:
@@ -112,7 +113,8 @@ class Measurements:
 
     def errors(self, source: Source, cell: Cell) -> Float:
         """Return absolute errors in the properties' units, float64 [n, properties]; NaN in rows that are not tested."""
-        return np.abs(np.load(self._file(source, cell)) - source.values)
+        errors: Float = np.abs(np.load(self._file(source, cell)) - source.values)
+        return errors
 
     def _predict(self, source: Source, cell: Cell) -> Float:
         blocks = self._features.blocks(source, cell.features)

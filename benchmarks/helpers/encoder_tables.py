@@ -1,6 +1,6 @@
 """Tables and sentences of ``encoders.py``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.helpers.common import table
@@ -44,7 +44,7 @@ def ratio_table(
     sets: Sequence[FeatureSet],
     base: tuple[str, ...],
     kinds: dict[str, PairedErrors],
-    without: dict[str, Sequence[str]],
+    without: Mapping[str, Sequence[str]],
 ) -> str:
     """Return by set and kind of folds the geometric mean of the errors over those of a base, with intervals.
 

@@ -22,9 +22,9 @@ import numpy as np
 from benchmarks.helpers.common import DATA, fill_page, results_of, write_results
 from benchmarks.helpers.default_layers import LayerRatio, best_layer, compare_layers
 from benchmarks.helpers.encoder_cells import (
+    COMPOSITION_LABELS,
     EQUAL,
     LABELS,
-    LAYER_LABELS,
     WEIGHTED,
     Cell,
     Measurements,
@@ -63,6 +63,8 @@ TENSORNET_FOLDER: Final = "TensorNet-MatPES-PBE-v2025.1-PES"
 INT8: Final = f"{ELEMNETS[0]}-int8"
 CURVES: Final = ("bulk modulus", "refractive index", "last phonon peak", "piezoelectric modulus", "measured band gap",
                  "bulk modulus (compositions)")  # fmt: skip
+ORDER: Final = (RANDOM, CLUSTER, TIME, PUBLISHED_APART, CURVE, APART, PUBLISHED)
+"""Of the measurements."""
 TRAINED_ON: Final = ("formation energy",)
 """Property of the folds by time that learned encoders were trained on, with crystals of the test rows among them."""
 
@@ -98,14 +100,23 @@ class Study:
             (self.crystals + self.by_time, self.crystal_sets),
             (self.compositions, self.composition_sets),
         ):
-            for source in sources:
-                names = set().union(*(one.encoders for one in sets))
-                cells = [cell for one in sets for cell in cells_of_set(source, one)]
-                for name, layers in self.layers.items():
-                    if name in names or (name == INT8 and not source.is_crystals):
-                        cells += [cell for layer in layers for cell in cells_of_layer(source, f"{name}@{layer}")]
-                found += [(source, cell) for cell in dict.fromkeys(cells)]
-        return found
+            names = set().union(*(one.encoders for one in sets)) | {INT8}
+            layers = [f"{name}@{layer}" for name, known in self.layers.items() if name in names for layer in known]
+            found += [
+                (source, cell)
+                for one in sets
+                for source in sources
+                for cell in cells_of_set(source, one)
+                if cell.kind != CURVE or {each.name for each in source.properties} & set(CURVES)
+            ]
+            found += [
+                (source, cell)
+                for feature in layers
+                for source in sources
+                if source.is_crystals == (feature.partition("@")[0] in LEARNED)
+                for cell in cells_of_layer(source, feature)
+            ]
+        return list(dict.fromkeys(found))
 
 
 def main() -> None:
@@ -141,11 +152,7 @@ def open_study(shared: Path, cache: Path) -> Study:
     features = FeatureBlocks(cache, encoders_of(cache))
     present = {one.card.name: one.card for one in list_encoders(encoders_of(cache))}
     sources = load_sources(shared)
-    layers = {
-        name: [layer.name for layer in card.layers if layer.name != "prediction"]
-        for name, card in present.items()
-        if name in LEARNED
-    }
+    layers = {name: [layer.name for layer in card.hidden_layers] for name, card in present.items() if name in LEARNED}
     layers |= {name: [str(depth) for depth in DEPTHS] for name in (*ELEMNETS, INT8)}
     return Study(
         [source for source in sources if source.name in CRYSTAL_SOURCES],
@@ -160,16 +167,19 @@ def open_study(shared: Path, cache: Path) -> Study:
 
 
 def measure(study: Study, shared: Path, cache: Path, workers: int) -> None:
-    """Embed, then measure, each in processes of their own: first what most tables show."""
+    """Embed and measure in processes of their own: first what most tables show."""
     missing = [(source, cell) for source, cell in study.cells() if study.measurements.missing(source, [cell])]
-    encoders = {(source.name, feature.partition("@")[0]) for source, cell in missing for feature in cell.features}
-    by_work: dict[tuple[str, tuple[str, ...], str], list[Cell]] = {}
-    for source, cell in missing:
-        by_work.setdefault((source.name, cell.features, cell.method), []).append(cell)
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        _wait([pool.submit(_embed, shared, cache, *pair) for pair in sorted(encoders)], "embedded")
-        _wait([pool.submit(_measure, shared, cache, cells) for cells in by_work.values()], "measured")
+        for kind in ORDER:
+            for crystals in (True, False):
+                work = [pair for pair in missing if pair[1].kind == kind and pair[0].is_crystals == crystals]
+                encoders = {(source.name, name.partition("@")[0]) for source, cell in work for name in cell.features}
+                by_set: dict[tuple[str, tuple[str, ...], str], list[Cell]] = {}
+                for source, cell in work:
+                    by_set.setdefault((source.name, cell.features, cell.method), []).append(cell)
+                _wait([pool.submit(_embed, shared, cache, *pair) for pair in sorted(encoders)], "embedded")
+                _wait([pool.submit(_measure, shared, cache, cells) for cells in by_set.values()], f"{kind}:")
 
 
 def _wait(work: Sequence[Any], done: str) -> None:
@@ -216,11 +226,11 @@ def report(study: Study, seconds: float) -> None:
             (study.by_time, TIME),
         )
     )
-    published, published_apart, clusters = (
-        PairedErrors(study.measurements, study.compositions, kind) for kind in (PUBLISHED, PUBLISHED_APART, CLUSTER)
-    )
+    of_compositions = {
+        kind: PairedErrors(study.measurements, study.compositions, kind, COMPOSITION_LABELS)
+        for kind in (PUBLISHED, PUBLISHED_APART, CLUSTER)
+    }
     kinds = {RANDOM: random, APART: apart, CLUSTER: cluster, TIME: by_time}
-    of_compositions = {PUBLISHED: published, PUBLISHED_APART: published_apart, CLUSTER: clusters}
     layers = dict(_layers(study))
     sets, properties = study.crystal_sets, properties_of(study.crystals)
     curves = _curves(study)
@@ -240,7 +250,11 @@ def report(study: Study, seconds: float) -> None:
             "## Crystals, by time",
             error_table(sets, [by_time], properties_of(study.by_time)),
             "## Compositions: mean absolute errors, published test rows, formulas apart \\| clusters",
-            error_table(study.composition_sets, [published_apart, clusters], properties_of(study.compositions)),
+            error_table(
+                study.composition_sets,
+                [of_compositions[PUBLISHED_APART], of_compositions[CLUSTER]],
+                properties_of(study.compositions),
+            ),
             "## Compositions: errors over those of magpie",
             ratio_table(study.composition_sets, COMPOSITION_BASELINE, of_compositions, {}),
             "## Learning curves",
@@ -304,7 +318,8 @@ def _layers(study: Study) -> Iterable[tuple[str, tuple[list[LayerRatio], str, st
     """Yield each encoder with its layers compared, its default layer, and the layer that the rule chooses."""
     crystals = [PairedErrors(study.measurements, study.crystals, kind) for kind in (RANDOM, CLUSTER)]
     compositions = [
-        PairedErrors(study.measurements, study.compositions, kind, LAYER_LABELS) for kind in (PUBLISHED_APART, CLUSTER)
+        PairedErrors(study.measurements, study.compositions, kind, COMPOSITION_LABELS)
+        for kind in (PUBLISHED_APART, CLUSTER)
     ]
     for name, layers in study.layers.items():
         card = study.features.card(name)

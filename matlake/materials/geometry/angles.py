@@ -1,7 +1,7 @@
-"""How many bonds stand at which angle to a bond.
+"""How many contacts of an atom stand at which angle to a contact.
 
-Counts are sums of Gaussians in the cosine of the angle, weighted as the bonds are, so that no angle belongs to one count
-or the other. In rock salt a bond has one bond opposite and four at right angles; in diamond three at 109°.
+Counts are sums of Gaussians in the cosine of the angle, weighted as the contacts are, so that no angle jumps from one
+count to another. In copper a contact has one contact opposite, four at 120°, two at 90° and four at 60°.
 """
 
 import math
@@ -11,21 +11,21 @@ import numpy as np
 from matlake.materials.kernels import kernel
 
 NAMES = (
-    ("bonds at 180° to a bond", "1"),
-    ("bonds at 120° to a bond", "1"),
-    ("bonds at 90° to a bond", "1"),
-    ("bonds at 60° to a bond", "1"),
-    ("bonds at 0° to a bond", "1"),
+    ("contacts at 180° to a contact", "1"),
+    ("contacts at 120° to a contact", "1"),
+    ("contacts at 90° to a contact", "1"),
+    ("contacts at 60° to a contact", "1"),
+    ("contacts at 0° to a contact", "1"),
 )
 """The results of ``angle_counts``: at cosines -1, -1/2, 0, 1/2 and 1."""
 
 SPACING = 0.5
-WIDTH = 0.3  # a bond at a cosine c counts exp(-((c - centre) / WIDTH)²)
+WIDTH = 0.3  # a contact at a cosine c counts exp(-((c - centre) / WIDTH)²)
 
 
 @kernel
 def angle_counts(first, vectors, weights):
-    """Return float64 [5], the means over atoms of ``NAMES``; weights of bonds as ``surroundings`` returns them."""
+    """Return float64 [5], the means over atoms of ``NAMES``; weights of contacts as ``surroundings`` returns them."""
     n = len(first) - 1
     counts = np.zeros(5)
     bonds = np.empty(len(weights), dtype=np.int64)

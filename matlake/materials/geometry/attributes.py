@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.geometry import angles, connectivity, surroundings
+from matlake.materials.geometry import angles, connectivity, electrostatics, surroundings
 from matlake.materials.geometry.elements import TABLE
 from matlake.materials.geometry.smooth import eigenvalues
 from matlake.materials.kernels import kernel
@@ -26,19 +26,20 @@ CELL: Final = (
     ("log density", "log u/Å³"),
     ("packing fraction of covalent spheres", "1"),
     ("log packing fraction of covalent spheres", "1"),
-    ("smallest share of bond directions", "1"),
-    ("middle share of bond directions", "1"),
-    ("largest share of bond directions", "1"),
+    ("smallest share of contact directions", "1"),
+    ("middle share of contact directions", "1"),
+    ("largest share of contact directions", "1"),
     ("log k d² of springs per volume", "log Å^-1"),
     ("log valence d² of bonds per volume", "log Å^-1"),
 )
-"""Of the cell as a whole. Shares of bond directions are the eigenvalues of the mean of r̂ r̂ᵀ over all bonds: 1/3 each in
+"""Of the cell as a whole. Shares of contact directions are the eigenvalues of the mean of r̂ r̂ᵀ over contacts: 1/3 each in
 a cubic crystal, and near 0 across the layers of a layered one."""
 
 ATTRIBUTES: Final[tuple[tuple[str, str], ...]] = (
     *CELL,
     *((f"{statistic} {name}", unit) for name, unit in surroundings.NAMES for statistic in STATISTICS),
     *angles.NAMES,
+    *electrostatics.NAMES,
     *connectivity.NAMES,
 )
 """Names and units, in the order of the vector."""
@@ -99,6 +100,8 @@ def _describe(offsets, numbers, lattices, positions, table, cutoff, attributes):
         place = _statistics(atoms, attributes[c], place)
         attributes[c, place : place + 5] = angles.angle_counts(first, vectors, weights)
         place += 5
+        attributes[c, place : place + 2] = electrostatics.electrostatics(z, first, neighbours, vectors, table, cutoff)
+        place += 2
         attributes[c, place:] = connectivity.connectivity(z, first, neighbours, shifts, vectors, table)
 
 

@@ -22,9 +22,10 @@ NAMES = (
     ("bond reach, all in layers", "1"),
     ("bond reach, all in frameworks", "1"),
 )
-"""The results of ``connectivity``, each the smallest d / (R_i + R_j), at most ``LARGEST``."""
+"""The results of ``connectivity``, each the smallest d / (R_i + R_j), ``LARGEST`` where no neighbours within the cutoff
+connect so far."""
 
-LARGEST = 2.0
+LARGEST = 2.5
 _PARALLEL = 1e-6  # length of the part of a unit vector outside a plane below which it lies in it
 
 

@@ -182,19 +182,20 @@ class SetErrors:
 
     def named(self, one: _Set, features: Sequence[Feature]) -> FeatureErrors:
         """Return the errors of a set with the names of its features."""
-        return FeatureErrors(tuple(features[place].feature for place in one), *self._of(one))
+        return FeatureErrors(tuple(features[place].feature for place in one), *self.of(one))
 
     def improves(self, one: _Set, other: _Set) -> bool:
         """Say whether a set is better on random folds and no worse on clusters."""
-        (random, cluster), (other_random, other_cluster) = self._of(one), self._of(other)
+        (random, cluster), (other_random, other_cluster) = self.of(one), self.of(other)
         return random < other_random and cluster <= other_cluster
 
     def product(self, one: _Set) -> float:
         """Return what is made small: a per cent of one error is worth a per cent of the other."""
-        random, cluster = self._of(one)
+        random, cluster = self.of(one)
         return random * cluster
 
-    def _of(self, one: _Set) -> tuple[float, float]:
+    def of(self, one: _Set) -> tuple[float, float]:
+        """Return the errors of a set on random folds and on clusters, measured now if they have not been."""
         if one not in self.errors:
             self.errors[one] = self._errors(one, *self.setting)
         return self.errors[one]

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.card import Budget, Candidate, Limit, Search
-from matlake.regress.regressors import AUTO, AUTO_MODELS, MODELS, Blocks, Model, Parameters, find_model, fit_model
+from matlake.regress.regressors import (
+    AUTO,
+    AUTO_MODELS,
+    AUTO_MODELS_OF_BLOCKS,
+    MODELS,
+    Blocks,
+    Model,
+    Parameters,
+    find_model,
+    fit_model,
+)
 from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members, ensemble_model, ensemble_parameters
 from matlake.regress.splits import Rows, grouped_folds, subsample
 from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
@@ -67,10 +77,11 @@ def search_model(
 ) -> Choice:
     """Cross-validate a model's grid, or search models and parameters for ``auto``, and return the best.
 
-    ``auto`` begins with the default of each of ``AUTO_MODELS``. It goes on with parameters drawn at random (Bergstra
-    and Bengio, J. Mach. Learn. Res. 13, 281, 2012), in turn for those models whose default is not hopelessly behind. A
-    candidate that is so is dropped before its last fold (Maron and Moore, Adv. Neural Inf. Process. Syst. 6, 59, 1993).
-    In the end, a weighted mean of a few is one candidate more, if it is better than each.
+    ``auto`` begins with the default of each of ``AUTO_MODELS``, for several features of ``AUTO_MODELS_OF_BLOCKS``. It
+    goes on with parameters drawn at random (Bergstra and Bengio, J. Mach. Learn. Res. 13, 281, 2012), in turn for those
+    models whose default is not hopelessly behind. A candidate that is so is dropped before its last fold (Maron and
+    Moore, Adv. Neural Inf. Process. Syst. 6, 59, 1993). In the end, a weighted mean of a few is one candidate more, if
+    it is better than each.
 
     Candidates are only ever compared on the same folds: a grid, and the defaults, go through the folds side by side.
     The outcome depends on data, seed and ``budget.fits``, and on no clock unless ``budget.seconds`` is given.
@@ -89,14 +100,14 @@ def search_model(
     Raises:
         TrainingError: Unknown model, or too many rows for it.
     """
-    models = _models(name, len(y))
+    lengths = blocks or (x.shape[1],)
+    models = _models(name, len(y), lengths)
     rows = subsample(groups, MAX_ROWS, seed)
     folds = [(rows[fit], rows[held]) for fit, held in grouped_folds(groups[rows], FOLDS, seed)]
     if all(model.slow for model in models):
         folds = folds[:SLOW_FOLDS]
     progress.note(f"cross-validating {', '.join(model.name for model in models)} on {len(rows):,} training rows")
     validation = CrossValidation(x, y, folds, seed, budget, budget.fits, progress, bounds)
-    lengths = blocks or (x.shape[1],)
     if name == AUTO:
         _search(validation, models, lengths)
     else:
@@ -247,10 +258,10 @@ def _is_hopeless(run: _Run, best: _Run | None) -> bool:
     return bool(folds) and best is not None and run.mae(folds) > HOPELESS * best.mae(folds)
 
 
-def _models(name: str | Model, n_rows: int) -> list[Model]:
+def _models(name: str | Model, n_rows: int, blocks: Blocks) -> list[Model]:
     if name != AUTO:
         return [find_model(name, n_rows)]
-    models = [MODELS[each] for each in AUTO_MODELS]
+    models = [MODELS[each] for each in (AUTO_MODELS if len(blocks) == 1 else AUTO_MODELS_OF_BLOCKS)]
     return [model for model in models if model.max_rows is None or n_rows <= model.max_rows]
 
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from spox import Tensor, Var, argument, build
 
 from matlake.regress.regressors.elemnet_numpy import Dense, Layers
+from matlake.regress.regressors.gaussian_process import MaternBlocks
 from matlake.regress.regressors.ir_net_numpy import EPSILON, ResidualNetwork
-from matlake.regress.regressors.kernels import KernelExpansion
+from matlake.regress.regressors.kernels import DistanceKernel, Kernel, KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
 from matlake.regress.regressors.scaling import LIMIT, Scaler
 
@@ -84,13 +85,9 @@ def linear(z: Var, slopes: NDArray[Any], intercept: float) -> Var:
 
 def kernel_machine(z: Var, machine: KernelExpansion) -> Var:
     """Return Σᵢ wᵢ·k(z, pᵢ) + z·v + b, where k is the machine's kernel of distances."""
-    gamma = machine.kernel.gamma
-    if gamma is None or not len(machine.points):
+    if not len(machine.points):
         return linear(z, machine.slopes, machine.intercept)
-    if machine.kernel.blocks:
-        values = _block_kernel(z, machine, gamma)
-    else:
-        values = op.exp(op.mul(_squared_distances(z, machine.points), op.const(-gamma)))
+    values = _kernel(z, machine.points, machine.kernel)
     together = op.add(op.matmul(values, _column(machine.weights)), op.matmul(z, _column(machine.slopes)))
     return op.add(together, op.const([machine.intercept]))
 
@@ -141,21 +138,47 @@ def _column(values: NDArray[Any]) -> Var:
     return op.const(np.reshape(values, (-1, 1)), np.float64)
 
 
-def _block_kernel(z: Var, machine: KernelExpansion, gamma: float) -> Var:
-    """Return what ``Kernel.between`` does for several blocks, without its linear part, for rows and m points.
-
-    The points are kept whole and cut in the graph: members of an ensemble share them, in blocks or not.
-    """
-    points, parts = op.const(machine.points.T), machine.kernel.parts()
-    squares = []
-    for columns, times in parts:
-        own = _cut(z, columns, axis=1)
-        squared = _distances_to(own, _cut(points, columns, axis=0), machine.points[:, columns])
-        squares.append(op.mul(squared, op.const(gamma * times)))
+def _kernel(z: Var, points: NDArray[np.float32], kernel: DistanceKernel) -> Var:
+    """Return what ``kernel.between`` does, without its linear part, for rows and m points."""
+    if isinstance(kernel, MaternBlocks):
+        return _matern_blocks(z, points, kernel)
+    assert isinstance(kernel, Kernel)  # noqa: S101 - there are no others
+    gamma = kernel.gamma or 0.0
+    if not kernel.blocks:
+        return op.exp(op.mul(_squared_distances(z, points), op.const(-gamma)))
+    parts = kernel.parts()
+    multiples = [gamma * times for _, times in parts]
+    squares = _block_squares(z, points, [columns for columns, _ in parts], multiples)
     share = op.const(1.0 / len(parts))
     alone = op.mul(op.sum([_rational_quadratic(one) for one in squares]), share)
     together = _rational_quadratic(op.mul(op.sum(squares), share))
     return op.mul(op.add(alone, together), op.const(0.5))
+
+
+def _matern_blocks(z: Var, points: NDArray[np.float32], kernel: MaternBlocks) -> Var:
+    parts = kernel.parts()
+    squares = _block_squares(z, points, [columns for columns, _, _ in parts], [times for _, _, times in parts])
+    values = []
+    for square, (_, weight, _) in zip(squares, parts, strict=True):
+        r = op.sqrt(square)
+        polynomial = op.add(op.add(r, op.const(1.0)), op.mul(square, op.const(1.0 / 3.0)))
+        values.append(op.mul(op.mul(polynomial, op.exp(op.neg(r))), op.const(weight)))
+    return op.sum(values)
+
+
+def _block_squares(
+    z: Var, points: NDArray[np.float32], blocks: Sequence[slice], multiples: Sequence[float]
+) -> list[Var]:
+    """Return for each block of columns a multiple of the squared distances [n, m] of rows to m points.
+
+    The points are kept whole and cut in the graph: members of an ensemble share them, in blocks or not.
+    """
+    whole, squares = op.const(points.T), []
+    for columns, times in zip(blocks, multiples, strict=True):
+        own = _cut(z, columns, axis=1)
+        squared = _distances_to(own, _cut(whole, columns, axis=0), points[:, columns])
+        squares.append(op.mul(squared, op.const(float(times))))
+    return squares
 
 
 def _rational_quadratic(squares: Var) -> Var:

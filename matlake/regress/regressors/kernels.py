@@ -12,7 +12,7 @@ docs/models.md says what either is worth.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -92,16 +92,28 @@ class Kernel:
 
     def gram(self, points: NDArray[np.float32], precision: DTypeLike) -> NDArray[np.float64]:
         """Return kernel values float64 [n, n] of rows float32 [n, d], computed in a precision, half of them."""
-        wide = points.astype(precision)
-        n = len(points)
-        values = np.empty((n, n))
-        step = max(1, _BLOCK // n)
-        for start in range(0, n, step):
-            stop = min(start + step, n)
-            block = self.between(wide[start:stop], wide[start:])
-            values[start:stop, start:] = block
-            values[stop:, start:stop] = block[:, stop - start :].T
-        return values
+        return gram_of(self, points, precision)
+
+
+class DistanceKernel(Protocol):
+    """A kernel of a kernel machine."""
+
+    def between(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        """Return kernel values [n, m] of rows [n, d] and [m, d], in their precision."""
+
+
+def gram_of(kernel: DistanceKernel, points: NDArray[np.float32], precision: DTypeLike) -> NDArray[np.float64]:
+    """Return kernel values float64 [n, n] of rows float32 [n, d], computed in a precision, half of them."""
+    wide = points.astype(precision)
+    n = len(points)
+    values = np.empty((n, n))
+    step = max(1, _BLOCK // n)
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        block = kernel.between(wide[start:stop], wide[start:])
+        values[start:stop, start:] = block
+        values[stop:, start:stop] = block[:, stop - start :].T
+    return values
 
 
 def _exponents(products: NDArray[Any], a: NDArray[Any], b: NDArray[Any], gamma: float) -> NDArray[Any]:
@@ -133,7 +145,7 @@ class KernelExpansion:
 
     points: NDArray[np.float32]
     weights: NDArray[np.float64]
-    kernel: Kernel
+    kernel: DistanceKernel
     slopes: NDArray[np.float64]
     intercept: float
 

@@ -176,7 +176,7 @@ def test_blocks_weigh_alike_alone_and_together(vectors: Vectors) -> None:
     assert np.abs(Kernel(GAMMA, 0.0, BLOCKS).between(z, z) + only_linear - kernel_of_blocks(z, z)).max() < 1e-12
 
 
-@pytest.mark.parametrize("name", ["svr", "svr-rbf", "kernel-ridge", "nystroem-svr"])
+@pytest.mark.parametrize("name", ["svr", "svr-rbf", "kernel-ridge", "nystroem-svr", "gaussian-process"])
 def test_machines_of_blocks_become_one_graph(name: str, vectors: Vectors) -> None:
     x, y = vectors
     assert MODELS[name].grid_of((128,)) == MODELS[name].grid(128)

@@ -1,0 +1,97 @@
+"""The study of encoders measures what it says: closed forms equal what they stand for, folds keep formulas apart."""
+
+import numpy as np
+import pytest
+
+from benchmarks.helpers.block_kernel_ridge import Rows, fit_predict, kernel, leave_one_out, standardised
+from benchmarks.helpers.evaluation_sets import Property, Source
+from benchmarks.helpers.folds import APART, CLUSTER, PUBLISHED_APART, RANDOM, folds_of
+from benchmarks.helpers.paired_errors import Interval
+from benchmarks.helpers.weighted_blocks import _negative_likelihood, learn
+from matlake.materials.formula import parse_formula
+
+FORMULAS = ("NaCl", "KBr", "MgO", "TiO2", "GaAs", "ZnS", "SiC", "Al2O3", "Fe2O3", "CaF2")
+
+
+@pytest.fixture
+def source() -> Source:
+    """Twenty rows, each formula twice, the second time a multiple."""
+    compositions = [parse_formula(formula) for formula in FORMULAS]
+    values = np.random.default_rng(0).uniform(1, 9, (20, 2))
+    properties = (Property("a", "a_GPa", "GPa", log=True), Property("b", "b_eV", "eV", log=False))
+    return Source("few", compositions * 2, properties, values, np.repeat(["train", "test", "train"], [10, 5, 5]))
+
+
+def test_leave_one_out_in_closed_form_is_what_refitting_without_each_row_gives() -> None:
+    rng = np.random.default_rng(1)
+    x, y, ridge = rng.normal(size=(30, 4)), rng.normal(size=(30, 1)), 0.1
+    squared = [((x[:, None] - x) ** 2).mean(axis=2).astype(np.float32)]
+    gram = kernel(squared, 0.5)
+    errors = []
+    for row in range(30):
+        rest = np.delete(np.arange(30), row)
+        weights = np.linalg.solve(gram[np.ix_(rest, rest)] + ridge * np.eye(29), y[rest])
+        errors.append(np.abs(y[row] - gram[row, rest] @ weights))
+    weights, error = leave_one_out(gram.copy(), y, [ridge])
+    assert error == pytest.approx(np.mean(errors), rel=1e-6)
+    assert weights == pytest.approx(np.linalg.solve(gram + ridge * np.eye(30), y), rel=1e-6)
+
+
+def test_scaling_takes_training_rows_alone_and_puts_the_mean_where_there_is_no_vector() -> None:
+    block = np.array([[0.0, 5.0], [2.0, 5.0], [100.0, 7.0], [np.nan, np.nan]])
+    (scaled,) = standardised([block], np.array([0, 1]))
+    assert scaled[:, 0].tolist() == [-1.0, 1.0, 99.0, 0.0]
+    assert scaled.shape == (4, 1)
+
+
+def test_regression_on_blocks_learns_a_function_of_both() -> None:
+    rng = np.random.default_rng(2)
+    one, other = rng.normal(size=(300, 3)), rng.normal(size=(300, 3))
+    y = np.column_stack([one[:, 0] + other[:, 1], one[:, 2] * 2])
+    train, test = np.arange(200), np.arange(200, 300)
+    predicted = fit_predict([one, other], y, train, test)
+    assert np.abs(predicted - y[test]).mean() < 0.2 * np.abs(y[test] - y[train].mean(axis=0)).mean()
+
+
+def test_slopes_of_the_likelihood_are_its_differences() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(40, 3)), rng.normal(size=40)
+    roots = [np.sqrt(((x[:, None, :k] - x[:, :k]) ** 2).mean(axis=2)).astype(np.float32) for k in (2, 3)]
+    logs, step = np.log([0.5, 0.3, 0.4, 0.2, 0.1]), 1e-2
+    slopes = [
+        (_negative_likelihood(roots, y, logs + step * unit)[0] - _negative_likelihood(roots, y, logs - step * unit)[0])
+        / (2 * step)
+        for unit in np.eye(5)
+    ]
+    assert _negative_likelihood(roots, y, logs)[1] == pytest.approx(np.array(slopes), rel=1e-2, abs=1e-2)
+
+
+def test_a_block_without_information_loses_its_weight() -> None:
+    rng = np.random.default_rng(4)
+    signal, noise = rng.normal(size=(150, 2)), rng.normal(size=(150, 2))
+    y = np.sin(signal[:, 0]) + signal[:, 1]
+    squared = [((x[:, None] - x) ** 2).mean(axis=2).astype(np.float32) for x in (signal, noise)]
+    learned = learn(squared, y - y.mean())
+    assert learned.weights[0] > 10 * learned.weights[1]
+
+
+@pytest.mark.parametrize("kind", [APART, CLUSTER, PUBLISHED_APART])
+def test_equal_formulas_never_stand_on_both_sides(source: Source, kind: str) -> None:
+    for fold in folds_of(source, kind, 1):
+        assert not set(source.formulas[fold.train]) & set(source.formulas[fold.test])
+
+
+def test_random_folds_test_each_row_once(source: Source) -> None:
+    tested: list[Rows] = [fold.test for fold in folds_of(source, RANDOM, 0)]
+    assert sorted(np.concatenate(tested).tolist()) == list(range(20))
+
+
+def test_logarithms_are_taken_of_properties_that_ask_for_it(source: Source) -> None:
+    assert source.targets[:, 0] == pytest.approx(np.log(source.values[:, 0]))
+    assert source.in_units(source.targets) == pytest.approx(source.values)
+
+
+def test_an_interval_is_below_one_only_as_a_whole() -> None:
+    assert Interval(0.9, 0.8, 0.99).below
+    assert not Interval(0.9, 0.8, 1.01).below
+    assert Interval(1.1, 1.01, 1.2).above
