@@ -7,7 +7,7 @@ import pytest
 
 from matlake.networks.architectures import ARCHITECTURES, COMPOSITION_NETWORKS, EXPORTABLE, GRAPH_NETWORKS, TRAINABLE
 
-ALL_INPUTS = {"numbers", "lengths", "length_index", "counts", "pool"}
+ALL_INPUTS = {"numbers", "lengths", "length_index", "pool"}
 
 
 def test_it_lists_networks_without_importing_torch() -> None:
