@@ -28,9 +28,9 @@ SEEDS: Final = (0, 1, 2)
 LAST_YEAR: Final = 2005
 """Folds by time train up to this year and test later ones."""
 
-TIME_TRAINED: Final = 1000
+TIME_TRAINED: Final = 500
 """Rows drawn for each seed from years up to the last."""
-TIME_TESTED: Final = 1500
+TIME_TESTED: Final = 1000
 """Rows drawn from later years, the same for all seeds: embedding all 10,233 would take most of the time."""
 
 COMPOSITIONS_TRAINED: Final = 1000

@@ -15,7 +15,7 @@ BASELINE: Final = ("geometry", "magpie")
 """What has learned nothing: every learned encoder of crystals is compared with it."""
 COMPOSITION_BASELINE: Final = ("magpie",)
 
-DEPTHS: Final = (1, 2, 3, 4, 6, 8)
+DEPTHS: Final = (1, 2, 3, 4, 6)
 """Layers of ElemNet that might be the default: the seventeen narrow down to the property that it was trained on."""
 
 
@@ -62,18 +62,13 @@ def crystal_sets() -> Iterator[FeatureSet]:
         )  # fmt: skip
     deviations = tuple(f"{CHGNET}@{layer}_std" for layer in range(5))
     yield FeatureSet(f"{CHGNET}@all with deviations", (f"{CHGNET}@all", *deviations))
-    yield FeatureSet(
-        f"{base} + {CHGNET}@all with deviations", (*BASELINE, f"{CHGNET}@all", *deviations), adds=True, weighted=True
-    )
+    yield FeatureSet(f"{base} + {CHGNET}@all with deviations", (*BASELINE, f"{CHGNET}@all", *deviations), adds=True)
     ours = tuple(f"{name}@1" for name in GRAPHS)
     yield FeatureSet(
         f"{base} + {CHGNET}@all + ours `@1`", (*BASELINE, f"{CHGNET}@all", *ours), adds=True, weighted=True
     )
     yield FeatureSet(f"{base} + {CHGNET}@all + {TENSORNET}@all", (*BASELINE, *everything), adds=True, weighted=True)
-    yield FeatureSet(
-        f"{base} + {CHGNET}@all + {TENSORNET}@all + ours `@1`", (*BASELINE, *everything, *ours), adds=True,
-        weighted=True,
-    )  # fmt: skip
+    yield FeatureSet(f"{base} + {CHGNET}@all + {TENSORNET}@all + ours `@1`", (*BASELINE, *everything, *ours), adds=True)
 
 
 def composition_sets() -> Iterator[FeatureSet]:

@@ -94,7 +94,7 @@ class Study:
     features: FeatureBlocks
 
     def cells(self) -> list[tuple[Source, Cell]]:
-        """Return all that is to be measured: first what most tables show."""
+        """Return all that is to be measured."""
         found: list[tuple[Source, Cell]] = []
         for sources, sets in (
             (self.crystals + self.by_time, self.crystal_sets),
@@ -116,7 +116,7 @@ class Study:
                 if source.is_crystals == (feature.partition("@")[0] in LEARNED)
                 for cell in cells_of_layer(source, feature)
             ]
-        return sorted(dict.fromkeys(found), key=lambda pair: ORDER.index(pair[1].kind))
+        return list(dict.fromkeys(found))
 
 
 def main() -> None:
@@ -152,11 +152,7 @@ def open_study(shared: Path, cache: Path) -> Study:
     features = FeatureBlocks(cache, encoders_of(cache))
     present = {one.card.name: one.card for one in list_encoders(encoders_of(cache))}
     sources = load_sources(shared)
-    layers = {
-        name: [layer.name for layer in card.hidden_layers]
-        for name, card in present.items()
-        if name in LEARNED
-    }
+    layers = {name: [layer.name for layer in card.hidden_layers] for name, card in present.items() if name in LEARNED}
     layers |= {name: [str(depth) for depth in DEPTHS] for name in (*ELEMNETS, INT8)}
     return Study(
         [source for source in sources if source.name in CRYSTAL_SOURCES],
@@ -171,16 +167,19 @@ def open_study(shared: Path, cache: Path) -> Study:
 
 
 def measure(study: Study, shared: Path, cache: Path, workers: int) -> None:
-    """Embed, then measure, in processes of their own."""
+    """Embed and measure in processes of their own: first what most tables show."""
     missing = [(source, cell) for source, cell in study.cells() if study.measurements.missing(source, [cell])]
-    encoders = {(source.name, feature.partition("@")[0]) for source, cell in missing for feature in cell.features}
-    by_work: dict[tuple[str, tuple[str, ...], str, str], list[Cell]] = {}
-    for source, cell in missing:
-        by_work.setdefault((source.name, cell.features, cell.method, cell.kind), []).append(cell)
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        _wait([pool.submit(_embed, shared, cache, *pair) for pair in sorted(encoders)], "embedded")
-        _wait([pool.submit(_measure, shared, cache, cells) for cells in by_work.values()], "measured")
+        for kind in ORDER:
+            for crystals in (True, False):
+                work = [pair for pair in missing if pair[1].kind == kind and pair[0].is_crystals == crystals]
+                encoders = {(source.name, name.partition("@")[0]) for source, cell in work for name in cell.features}
+                by_set: dict[tuple[str, tuple[str, ...], str], list[Cell]] = {}
+                for source, cell in work:
+                    by_set.setdefault((source.name, cell.features, cell.method), []).append(cell)
+                _wait([pool.submit(_embed, shared, cache, *pair) for pair in sorted(encoders)], "embedded")
+                _wait([pool.submit(_measure, shared, cache, cells) for cells in by_set.values()], f"{kind}:")
 
 
 def _wait(work: Sequence[Any], done: str) -> None:
@@ -213,7 +212,7 @@ def _embed(shared: Path, cache: Path, source: str, encoder: str) -> str:
 def _measure(shared: Path, cache: Path, cells: Sequence[Cell]) -> str:
     started = time.process_time()
     _opened(cache).measure(_source(shared, cells[0].source), cells)
-    return f"{cells[0].source}, {cells[0].kind}, {' + '.join(cells[0].features)}, {time.process_time() - started:.1f} s"
+    return f"{cells[0].source}, {' + '.join(cells[0].features)}, {time.process_time() - started:.1f} s"
 
 
 def report(study: Study, seconds: float) -> None:

@@ -76,9 +76,7 @@ class CHGNet(nn.Module):
         )
         self.readout_norm = nn.LayerNorm(width) if norms else nn.Identity()
         energy = {str(2 * k): nn.Linear(width, width) for k in range(energy_layers)}
-        self.mlp = nn.ModuleDict(
-            {"layers": nn.ModuleDict({**energy, str(2 * energy_layers + 1): nn.Linear(width, 1)})}
-        )
+        self.mlp = nn.ModuleDict({"layers": nn.ModuleDict({**energy, str(2 * energy_layers + 1): nn.Linear(width, 1)})})
 
     def forward(self, batch: BondBatch) -> dict[str, torch.Tensor]:
         """Return the layers by name, each [crystals, width]."""
@@ -118,10 +116,6 @@ class CHGNet(nn.Module):
                 gated = parts.angle_layers[number]["twoBody_bond"]
                 angles = angles + gated(torch.cat([bonds[own_bond], bonds[batch.angle_bond], angles, x[at]], dim=1))
         return {**layers_of_atoms(batch, found), "prediction": batch.pool(self.energies(batch.numbers, x))}
-
-    def predict(self, batch: BondBatch) -> torch.Tensor:
-        """Return only the prediction, [crystals, 1]."""
-        return self(batch)["prediction"]  # type: ignore[no-any-return]
 
     def energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the energies of atoms, their reference energies included, in eV, [atoms, 1]."""
@@ -214,16 +208,12 @@ class _Convolution(nn.Module):
         self.add_module(name, _Gated(parts * width, width, hidden=True, norms=norms))
         self.mlp_out = nn.ModuleDict({"layers": nn.ModuleDict({"1": nn.Linear(width, width, bias=bias)})})
 
-    def collect(
-        self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int
-    ) -> torch.Tensor:
+    def collect(self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int) -> torch.Tensor:
         """Return the sum of the messages of each owner, [size, width]."""
         messages = getattr(self, self.name)(torch.cat(parts, dim=1)) * weights
         return messages.new_zeros(size, messages.shape[1]).index_add(0, owner, messages)
 
-    def forward(
-        self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int
-    ) -> torch.Tensor:
+    def forward(self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int) -> torch.Tensor:
         """Return the update of each owner, [size, width]."""
         out: torch.Tensor = cast("Any", self.mlp_out)["layers"]["1"](self.collect(parts, weights, owner, size))
         return out
