@@ -50,10 +50,10 @@ def test_quickstart_predicts_in_ev_and_draws(report: dict[str, list[dict[str, fl
     assert all(plot.stat().st_size > 10_000 for plot in plots)
 
 
-def test_quickstart_embeds_crystals_with_three_encoders(report: dict[str, dict[str, object]]) -> None:
+def test_quickstart_embeds_crystals_with_all_layers_of_a_potential(report: dict[str, dict[str, object]]) -> None:
     crystals = report["crystals"]
     assert crystals["materials"] == 1181
-    assert crystals["embedded"] == 3 * 1181
+    assert crystals["embedded"] == 5 * 1181
     assert crystals["polymorphs"][0]["formula"] == "C"  # type: ignore[index]
 
 

@@ -12,7 +12,7 @@ SAMPLE: Final = Sample(
     DATA / "mp_elasticity.parquet",
     "elasticity",
     "crystals",
-    ["cgcnn-mp-formation-energy", "schnet-mp-formation-energy", "dimenet++-mp-formation-energy"],
+    ["chgnet-mptrj@all", "geometry", "magpie"],
     "bulk_modulus_VRH_GPa",
     "bulk-modulus",
 )
@@ -69,13 +69,15 @@ def crystals(steps: Steps) -> dict[str, Any]:
     say(f"7. import {SAMPLE.file.name}: crystals with computed bulk moduli, de Jong et al., Sci. Data 2, 150009 (2015)")
     materials = steps.import_sample()
 
-    say(f"8. embed with {', '.join(SAMPLE.features)}")
+    say("8. embed with all layers of the potential chgnet-mptrj")
     embedded = steps.embed()
 
     say("9. SQL: how far apart are the bulk moduli of polymorphs?")
     polymorphs = steps.query(POLYMORPHS)
 
-    say("10. train a regressor on the three embeddings together; the split keeps equal formulas on one side")
+    say(
+        "10. train a regressor on these, on structural numbers (geometry) and on attributes of the composition (magpie)"
+    )
     training = steps.train()
 
     say("11. predict crystals that the sample lacks; it has their formulas in other structures")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from matlake.encoders.layer_ref import LayerRef
 from matlake.interrupts import release
 from matlake.plots.files import save_files
 from matlake.progress import Progress
@@ -36,7 +37,7 @@ class Sample:
         file: The table.
         dataset: Name of the dataset.
         rows: What its rows are, for people.
-        features: Layers that embed it.
+        features: What the head is trained on: layers, and descriptors, which need no embedding.
         target: Property that is learned.
         head: Name of the head.
     """
@@ -78,8 +79,12 @@ class Steps:
     def embed(self) -> int:
         """Embed the dataset and return the number of new vectors."""
         dataset = self.sample.dataset
+        cards = {
+            feature: self.lake.find_encoder(LayerRef.parse(feature).encoder).card for feature in self.sample.features
+        }
+        layers = [feature for feature, card in cards.items() if not card.is_descriptor]
         with self.progress("embedding", "rows") as progress:
-            report = embed(self.lake, self.sample.features, dataset=dataset, workers=self.workers, progress=progress)
+            report = embed(self.lake, layers, dataset=dataset, workers=self.workers, progress=progress)
         self._below([f"{report.embedded:,} vectors in {report.seconds:.1f} s; {report.skipped:,} rows needed none"])
         return report.embedded
 

@@ -12,6 +12,7 @@ from matlake.encoders.training_record import TrainingRecord, TrainingScope
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.loaded import Sizes, Stated, Trained
 from matlake.export.checkpoints.weights import Weights, is_state_dict
+from matlake.export.pretraining.sources import DATABASES
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.networks.architectures import ARCHITECTURES
 from matlake.networks.chgnet import ELEMENTS
@@ -60,8 +61,8 @@ _LAYERS: Final = (
     " crystal_fea is the sum over atoms of layer {last} behind that normalisation, and is not offered"
 )
 _ISOLATED: Final = (
-    "the published code refuses crystals with an atom that has no neighbour within the cutoff; here such an atom gets no"
-    " messages"
+    "the published code refuses crystals with an atom that has no neighbour within the cutoff; here such an atom gets"
+    " no messages"
 )
 _BIAS: Final = (
     "in the published network the update of bonds adds a constant to the bonds of a crystal without angles if another"
@@ -85,6 +86,9 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
     published = _PUBLISHED.get(weights.fingerprint())
     cutoff = stated.settle_cutoff(path, _number(settings, "atom_graph_cutoff", path))
     stated.settle_neighbours(path, 0)
+    bond_cutoff = _number(settings, "bond_graph_cutoff", path)
+    if bond_cutoff > cutoff:
+        raise EncoderError(f"{path} has bonds of up to {bond_cutoff:g} Å, but messages within {cutoff:g} Å only")
     (radials,) = weights.shape(_MARK, 1)
     (waves,) = weights.shape("angle_basis_expansion.fourier_expansion.frequencies", 1)
     convolutions = weights.count("atom_conv_layers")
@@ -94,7 +98,7 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
         "num_angular": 2 * waves + 1,
         "n_conv": convolutions,
         "cutoff": cutoff,
-        "bond_cutoff": _number(settings, "bond_graph_cutoff", path),
+        "bond_cutoff": bond_cutoff,
         "cutoff_exponent": int(_number(settings, "cutoff_coeff", path)),
         "energy_layers": weights.count("mlp.layers") - 1,
         "norms": "readout_norm.weight" in weights.tensors,
@@ -118,6 +122,7 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
             notes=tuple(notes),
         ),
         licence=_LICENCE if published else None,
+        citation=DATABASES["mp"].citation if published else (),
         default_layer=_DEFAULT_LAYER,
     )
 

@@ -80,7 +80,8 @@ def search_model(
     ``auto`` begins with the default of each of ``AUTO_MODELS``, for several features of ``AUTO_MODELS_OF_BLOCKS``. It
     goes on with parameters drawn at random (Bergstra and Bengio, J. Mach. Learn. Res. 13, 281, 2012), in turn for those
     models whose default is not hopelessly behind. A candidate that is so is dropped before its last fold (Maron and
-    Moore, Adv. Neural Inf. Process. Syst. 6, 59, 1993). In the end, a weighted mean of a few is one candidate more, if it is better than each.
+    Moore, Adv. Neural Inf. Process. Syst. 6, 59, 1993). In the end, a weighted mean of a few is one candidate more, if
+    it is better than each.
 
     Candidates are only ever compared on the same folds: a grid, and the defaults, go through the folds side by side.
     The outcome depends on data, seed and ``budget.fits``, and on no clock unless ``budget.seconds`` is given.

@@ -25,7 +25,7 @@ LARGE = "large"
 CALIFORNIUM = "californium"
 """Beyond the tables of the networks."""
 
-ENCODERS = ("chgnet-mptrj@all", "cgcnn-mp-formation-energy")
+ENCODERS = ("chgnet-mptrj@all", "geometry", "cgcnn-mp-formation-energy")
 
 
 HALF_EDGE = np.array([0.5, 0, 0])
