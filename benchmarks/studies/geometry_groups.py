@@ -71,9 +71,7 @@ def main() -> None:
     report(Path(__file__), results, ["group", "numbers", "in geometry", *map(_key, full.of)], rows)
 
 
-def _variants(
-    sources: Sequence[Source], geometry: dict[str, Float]
-) -> list[tuple[str, int, dict[str, Float], bool]]:
+def _variants(sources: Sequence[Source], geometry: dict[str, Float]) -> list[tuple[str, int, dict[str, Float], bool]]:
     """Return name and size of each group, the attributes without it or with it, and whether it is in ``geometry``."""
     variants = []
     for group, parts in KEPT.items():
