@@ -54,17 +54,8 @@ def effective_coordination(crystal: Crystal) -> Float:
     return statistics(_sums(atoms, np.exp(1 - (ratio / mean[atoms]) ** 6), n)[:, None])
 
 
-def radial_counts(crystal: Crystal) -> Float:
-    """Return mean counts of neighbours around five ratios of distance to the sum of radii, 0.9 to 2.1."""
-    found, n = neighbour_list(crystal, CUTOFF_A), len(crystal.numbers)
-    _, ratio = _ratios(crystal, found)
-    fade = step_down(found.distances, CUTOFF_A - 1, CUTOFF_A)
-    centres = np.linspace(0.9, 2.1, 5)
-    return (np.exp(-(((ratio[:, None] - centres) / 0.2) ** 2)) * fade[:, None]).sum(axis=0) / n
-
-
 def radial_contrast(crystal: Crystal) -> Float:
-    """Return the same counts, neighbours weighted by squared differences of electronegativity."""
+    """Return the radial counts of ``geometry`` with neighbours weighted by squared differences of electronegativity."""
     found, n = neighbour_list(crystal, CUTOFF_A), len(crystal.numbers)
     atoms, ratio = _ratios(crystal, found)
     chi = TABLE[crystal.numbers, 2]
@@ -111,7 +102,6 @@ def site_potentials(crystal: Crystal) -> Float:
 
 TRIED: Final[dict[str, Callable[[Crystal], Float]]] = {
     "effective coordination (Hoppe)": effective_coordination,
-    "radial counts": radial_counts,
     "radial counts by electronegativity": radial_contrast,
     "bond orders Q2, Q4, Q6 (Steinhardt)": bond_orders,
     "electrostatic energy, extremes of potentials": site_potentials,

@@ -36,6 +36,7 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
     "bonds: coordination, masses, electronegativity": ("coordination", "reduced mass of", "along bonds"),
     "contacts and their directions": ("contacts", "contact directions"),
     "angles": ("° to a contact",),
+    "radial counts": ("sums of radii",),
     "charges": ("charge", "site potential"),
     "bond reach": ("bond reach",),
 }
@@ -62,7 +63,7 @@ def main() -> None:
     trial = _Trial(sources, magpie)
     full = trial.errors(geometry)
     rows = []
-    results: dict[str, Any] = {"mae": {_key(which): float(found.mean()) for which, found in full.of.items()}}
+    results: dict[str, Any] = {"numbers": len(ATTRIBUTES), "mae": {_key(which): float(found.mean()) for which, found in full.of.items()}}
     for group, numbers, blocks, kept in _variants(sources, geometry):
         changes = _changes(full, trial.errors(blocks), added=not kept)
         results[group] = {"numbers": numbers, "in_geometry": kept, "change_percent": changes}

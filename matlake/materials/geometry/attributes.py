@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.geometry import angles, connectivity, electrostatics, surroundings
+from matlake.materials.geometry import angles, connectivity, electrostatics, radial, surroundings
 from matlake.materials.geometry.elements import TABLE
 from matlake.materials.geometry.smooth import eigenvalues
 from matlake.materials.kernels import kernel
@@ -39,6 +39,7 @@ ATTRIBUTES: Final[tuple[tuple[str, str], ...]] = (
     *CELL,
     *((f"{statistic} {name}", unit) for name, unit in surroundings.NAMES for statistic in STATISTICS),
     *angles.NAMES,
+    *radial.NAMES,
     *electrostatics.NAMES,
     *connectivity.NAMES,
 )
@@ -99,6 +100,8 @@ def _describe(offsets, numbers, lattices, positions, table, cutoff, attributes):
         place = _cell(z, lattices[c], table, total, attributes[c])
         place = _statistics(atoms, attributes[c], place)
         attributes[c, place : place + 5] = angles.angle_counts(first, vectors, weights)
+        place += 5
+        attributes[c, place : place + 5] = radial.radial_counts(z, first, neighbours, vectors, table, cutoff)
         place += 5
         attributes[c, place : place + 2] = electrostatics.electrostatics(z, first, neighbours, vectors, table, cutoff)
         place += 2

@@ -89,7 +89,7 @@ def surroundings(numbers, first, neighbours, vectors, table, cutoff):
             reduced = 1.0 / mass + 1.0 / table[z, 0]
             k = math.exp(-d / DECAY_A) * fade
             held += k * reduced
-            held6 += d**-6.0 * fade * reduced
+            held6 += fade * reduced / (d * d * d) ** 2
             outer(vectors[e], springs, k)
             total[7] += k * d * d
             valence = math.exp((radius + table[z, 1] - d) / VALENCE_DECAY_A) * fade
