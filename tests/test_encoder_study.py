@@ -49,7 +49,7 @@ def test_regression_on_blocks_learns_a_function_of_both() -> None:
     one, other = rng.normal(size=(300, 3)), rng.normal(size=(300, 3))
     y = np.column_stack([one[:, 0] + other[:, 1], one[:, 2] * 2])
     train, test = np.arange(200), np.arange(200, 300)
-    predicted = fit_predict([one, other], y, train, test)
+    predicted, _ = fit_predict([one, other], y, train, test)
     assert np.abs(predicted - y[test]).mean() < 0.2 * np.abs(y[test] - y[train].mean(axis=0)).mean()
 
 

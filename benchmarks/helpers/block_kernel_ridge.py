@@ -6,6 +6,7 @@ w = A⁻¹y they are wᵢ / (A⁻¹)ᵢᵢ (C. E. Rasmussen, C. K. I. Williams, 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -25,7 +26,20 @@ _FIRST: Final = 5
 _FLAT: Final = 1e-7
 
 
-def fit_predict(blocks: Blocks, y: Float, train: Rows, test: Rows) -> Float:
+@dataclass(frozen=True)
+class Chosen:
+    """What leave-one-out chose for a target.
+
+    Attributes:
+        width: Of the kernels.
+        ridge: Added to the kernel's diagonal.
+    """
+
+    width: float
+    ridge: float
+
+
+def fit_predict(blocks: Blocks, y: Float, train: Rows, test: Rows) -> tuple[Float, list[Chosen]]:
     """Train on some rows and predict others.
 
     Args:
@@ -35,7 +49,7 @@ def fit_predict(blocks: Blocks, y: Float, train: Rows, test: Rows) -> Float:
         test: Rows to predict.
 
     Returns:
-        float64 [test rows, targets].
+        float64 [test rows, targets]; and what was chosen for each target.
     """
     within, across = distances(blocks, train, test)
     mean = y[train].mean(axis=0)
@@ -43,10 +57,11 @@ def fit_predict(blocks: Blocks, y: Float, train: Rows, test: Rows) -> Float:
     drawn = some_rows(len(train))
     few = [block[np.ix_(drawn, drawn)] for block in within]
     predicted = np.empty((len(test), y.shape[1]))
-    for place, (width, ridge) in enumerate(_best(few, target[drawn])):
-        weights = solved(kernel(within, width), ridge, target[:, place])
-        predicted[:, place] = mean[place] + kernel(across, width) @ weights
-    return predicted
+    chosen = _best(few, target[drawn])
+    for place, one in enumerate(chosen):
+        weights = solved(kernel(within, one.width), one.ridge, target[:, place])
+        predicted[:, place] = mean[place] + kernel(across, one.width) @ weights
+    return predicted, chosen
 
 
 def some_rows(count: int) -> Rows:
@@ -94,7 +109,7 @@ def kernel(squared: Distances, width: float) -> Float:
     return total.astype(np.float64) / len(squared)
 
 
-def _best(within: Distances, target: Float) -> list[tuple[float, float]]:
+def _best(within: Distances, target: Float) -> list[Chosen]:
     """Return for each target width and ridge of least error, going from the middle until both neighbours are worse."""
     found: dict[int, tuple[Float, Float]] = {}
 
@@ -110,7 +125,7 @@ def _best(within: Distances, target: Float) -> list[tuple[float, float]]:
             while 0 <= at + step < len(WIDTHS) and error(at + step, place) < error(at, place):
                 at += step
         error(at, place)
-        best.append((WIDTHS[at], float(found[at][0][place])))
+        best.append(Chosen(WIDTHS[at], float(found[at][0][place])))
     return best
 
 

@@ -56,12 +56,12 @@ class BlockKernel:
         return total
 
 
-def fit_predict(blocks: Blocks, y: Float, train: Rows, test: Rows) -> Float:
-    """Train on some rows and predict others; arguments and result as in ``block_kernel_ridge``."""
+def fit_predict(blocks: Blocks, y: Float, train: Rows, test: Rows) -> tuple[Float, list[BlockKernel]]:
+    """Train on some rows and predict others; arguments and predictions as in ``block_kernel_ridge``."""
     within, across = distances(blocks, train, test)
     drawn = some_rows(len(train))
     few = [block[np.ix_(drawn, drawn)] for block in within]
-    predicted = np.empty((len(test), y.shape[1]))
+    predicted, kernels = np.empty((len(test), y.shape[1])), []
     for place, column in enumerate(y[train].T):
         target = column - column.mean()
         learned = learn(few, target[drawn])
@@ -69,7 +69,8 @@ def fit_predict(blocks: Blocks, y: Float, train: Rows, test: Rows) -> Float:
         (ridge,), _ = leave_one_out(learned.between(few), target[drawn, None], ridges)
         weights = solved(learned.between(within), float(ridge), target)
         predicted[:, place] = column.mean() + learned.between(across) @ weights
-    return predicted
+        kernels.append(learned)
+    return predicted, kernels
 
 
 def learn(within: Distances, target: Float) -> BlockKernel:
