@@ -295,7 +295,9 @@ def _composition_verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Itera
     for one in study.composition_sets:
         if one.encoders & set(ELEMNETS):
             ratios = {
-                kind: kinds[kind].ratio(one.features, COMPOSITION_BASELINE) for kind in (PUBLISHED_APART, CLUSTER)
+                kind: kinds[kind].ratio(one.features, COMPOSITION_BASELINE)
+                for kind in (PUBLISHED_APART, CLUSTER)
+                if kinds[kind].measured(one.features)
             }
             yield verdict(one.label, "magpie", ratios)
 
@@ -316,6 +318,7 @@ def _verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Iterable[str]:
             ratios = {
                 kind: kinds[kind].ratio(one.features, BASELINE, WEIGHTED, base_method=WEIGHTED)
                 for kind in (RANDOM, CLUSTER)
+                if kinds[kind].measured(one.features, WEIGHTED)
             }
             yield verdict(f"{one.label}, {WEIGHTED}", f"{base}, {WEIGHTED}", ratios)
 
