@@ -1,4 +1,4 @@
-"""The attributes of the structural descriptor once more, in plain numpy and by the definitions alone, crystal by crystal."""
+"""The attributes of the structural descriptor once more, in plain numpy and by the definitions alone."""
 
 import itertools
 
@@ -22,7 +22,7 @@ def distances(crystal: Crystal) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def neighbours(crystal: Crystal) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each atom its neighbours by their places in the cell, and the vectors to them, found by looking everywhere."""
+    """For each atom its neighbours by their places in the cell, and the vectors to them: everywhere is looked."""
     heights = crystal.volume / np.linalg.norm(
         np.cross(np.roll(crystal.lattice, -1, axis=0), np.roll(crystal.lattice, -2, axis=0)), axis=1
     )
@@ -54,6 +54,7 @@ def plain_attributes(crystal: Crystal) -> np.ndarray:
     )
     n, rows, directions, share, springs, valences = len(mass), [], np.zeros((3, 3)), 0.0, 0.0, 0.0
     counts = np.zeros(5)
+    radial = np.zeros(5)
     charges, around = np.zeros(n), images(crystal)
     for i, (z, vectors) in enumerate(around):
         d = np.linalg.norm(vectors, axis=1)
@@ -62,6 +63,8 @@ def plain_attributes(crystal: Crystal) -> np.ndarray:
         ghost = CUTOFF / (2 * radius[i])
         nearest = min([ghost, *ratio])
         charges[i] = (valences_of(crystal.numbers[i], z, d) * (negativities[z] - negativity[i])).sum()
+        shells = np.exp(-(((ratio[:, None] - np.array([0.9, 1.2, 1.5, 1.8, 2.1])) / 0.2) ** 2))
+        radial += (shells * step(d, 7.0, 8.0)[:, None]).sum(axis=0) / n
         contact = step(np.append(ratio, ghost) / nearest, 1.1, 1.3)
         # the imaginary neighbour of its own kind at the cutoff is the last
         weight = step(np.append(d, CUTOFF) / min([CUTOFF, *d]), 1.1, 1.3)
@@ -112,7 +115,9 @@ def plain_attributes(crystal: Crystal) -> np.ndarray:
     ]
     table = np.array(rows)
     statistics = np.stack([table.mean(axis=0), table.min(axis=0), table.max(axis=0), table.std(axis=0)], axis=1)
-    return np.concatenate([cell, statistics.ravel(), counts, [charges.std(), potentials(crystal, charges).std()]])
+    return np.concatenate(
+        [cell, statistics.ravel(), counts, radial, [charges.std(), potentials(crystal, charges).std()]]
+    )
 
 
 def valences_of(one: int, others: np.ndarray, d: np.ndarray) -> np.ndarray:

@@ -9,8 +9,9 @@ from matlake.encoders.card import CARD_FILE, MODEL_FILE
 from matlake.encoders.reference import reference_compositions
 from matlake.encoders.registry import SHIPPED
 from matlake.errors import EncoderError, MissingExtraError
-from matlake.export import magpie
+from matlake.export import geometry, magpie
 from matlake.export.descriptors import export_fractions
+from matlake.export.geometry import export_geometry
 from matlake.export.magpie import export_magpie
 
 MEASURED = {"parity", "tool_versions", "digest"}
@@ -27,6 +28,17 @@ def assert_same(folder, name) -> None:
 def test_fractions_are_made_again(tmp_path) -> None:
     export_fractions(tmp_path / "fractions")
     assert_same(tmp_path / "fractions", "fractions")
+
+
+def test_geometry_is_made_again(tmp_path) -> None:
+    export_geometry(tmp_path / "geometry")
+    assert_same(tmp_path / "geometry", "geometry")
+
+
+def test_another_table_of_elements_is_another_file(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(geometry, "MASSES_U", (1.0, *geometry.MASSES_U[1:]))
+    export_geometry(tmp_path / "geometry")
+    assert (tmp_path / "geometry" / MODEL_FILE).read_bytes() != (SHIPPED / "geometry" / MODEL_FILE).read_bytes()
 
 
 @pytest.mark.filterwarnings("ignore")  # of matminer and its dependencies

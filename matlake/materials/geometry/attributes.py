@@ -1,5 +1,8 @@
-"""The attributes of the structural descriptor ``geometry``: numbers of a crystal that do not depend on how its cell,
-its origin and the order of its atoms were chosen, and that move little when atoms do."""
+"""The attributes of the structural descriptor ``geometry``.
+
+They are numbers of a crystal that do not depend on how its cell, its origin and the order of its atoms were chosen, and
+that move little when atoms do.
+"""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.crystal import CrystalColumns
-from matlake.materials.geometry import angles, connectivity, electrostatics, surroundings
+from matlake.materials.geometry import angles, connectivity, electrostatics, radial, surroundings
 from matlake.materials.geometry.elements import TABLE
 from matlake.materials.geometry.smooth import eigenvalues
 from matlake.materials.kernels import kernel
@@ -33,12 +36,13 @@ CELL: Final = (
     ("log valence d² of bonds per volume", "log Å^-1"),
 )
 """Of the cell as a whole. Shares of contact directions are the eigenvalues of the mean of r̂ r̂ᵀ over contacts: 1/3 each in
-a cubic crystal, and near 0 across the layers of a layered one."""
+a cubic crystal, and one near 0, across the layers, in a layered one."""
 
 ATTRIBUTES: Final[tuple[tuple[str, str], ...]] = (
     *CELL,
     *((f"{statistic} {name}", unit) for name, unit in surroundings.NAMES for statistic in STATISTICS),
     *angles.NAMES,
+    *radial.NAMES,
     *electrostatics.NAMES,
     *connectivity.NAMES,
 )
@@ -99,6 +103,8 @@ def _describe(offsets, numbers, lattices, positions, table, cutoff, attributes):
         place = _cell(z, lattices[c], table, total, attributes[c])
         place = _statistics(atoms, attributes[c], place)
         attributes[c, place : place + 5] = angles.angle_counts(first, vectors, weights)
+        place += 5
+        attributes[c, place : place + 5] = radial.radial_counts(z, first, neighbours, vectors, table, cutoff)
         place += 5
         attributes[c, place : place + 2] = electrostatics.electrostatics(z, first, neighbours, vectors, table, cutoff)
         place += 2
