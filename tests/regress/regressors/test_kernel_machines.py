@@ -170,7 +170,7 @@ def test_blocks_weigh_alike_alone_and_together(vectors: Vectors) -> None:
     kernel = Kernel(GAMMA, LINEAR, BLOCKS)
     expected = kernel_of_blocks(z, z[:20])
     assert np.abs(kernel.between(z, z[:20]) - expected).max() < 1e-12
-    assert np.linalg.eigvalsh(kernel.gram(z.astype(np.float32), np.float64)).min() > 0.0
+    assert np.linalg.eigvalsh(kernel.gram(z.astype(np.float32), np.float64)).min() > -1e-10
     assert np.abs(kernel.gram(z.astype(np.float32), np.float32) - kernel_of_blocks(z, z)).max() < 1e-4
     only_linear = Kernel(None, LINEAR, BLOCKS).between(z, z)
     assert np.abs(Kernel(GAMMA, 0.0, BLOCKS).between(z, z) + only_linear - kernel_of_blocks(z, z)).max() < 1e-12
