@@ -32,9 +32,9 @@ def test_leave_one_out_in_closed_form_is_what_refitting_without_each_row_gives()
         rest = np.delete(np.arange(30), row)
         weights = np.linalg.solve(gram[np.ix_(rest, rest)] + ridge * np.eye(29), y[rest])
         errors.append(np.abs(y[row] - gram[row, rest] @ weights))
-    weights, error = leave_one_out(gram.copy(), y, [ridge])
+    (chosen,), error = leave_one_out(gram.copy(), y, [ridge])
+    assert chosen == ridge
     assert error == pytest.approx(np.mean(errors), rel=1e-6)
-    assert weights == pytest.approx(np.linalg.solve(gram + ridge * np.eye(30), y), rel=1e-6)
 
 
 def test_scaling_takes_training_rows_alone_and_puts_the_mean_where_there_is_no_vector() -> None:
@@ -49,7 +49,7 @@ def test_regression_on_blocks_learns_a_function_of_both() -> None:
     one, other = rng.normal(size=(300, 3)), rng.normal(size=(300, 3))
     y = np.column_stack([one[:, 0] + other[:, 1], one[:, 2] * 2])
     train, test = np.arange(200), np.arange(200, 300)
-    predicted = fit_predict([one, other], y, train, test)
+    predicted, _ = fit_predict([one, other], y, train, test)
     assert np.abs(predicted - y[test]).mean() < 0.2 * np.abs(y[test] - y[train].mean(axis=0)).mean()
 
 

@@ -1,6 +1,6 @@
 """The original CHGNet in an environment of its own: prints the processor seconds of its parts as JSON.
 
-    PYTHON benchmarks/helpers/chgnet_peer.py CRYSTALS.json
+PYTHON benchmarks/helpers/chgnet_peer.py CRYSTALS.json
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import json
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,8 +35,7 @@ def main() -> None:
         graphs: list[Any] = []
         found["graph"] = _seconds(lambda: graphs.extend(model.graph_converter(crystal) for crystal in crystals))
         found["network"] = {
-            size: _seconds(lambda size=size: model.predict_graph(graphs, task="e", batch_size=size))  # type: ignore[misc]
-            for size in BATCHES
+            size: _seconds(partial(model.predict_graph, graphs, task="e", batch_size=size)) for size in BATCHES
         }
         size = min(BATCHES, key=found["network"].__getitem__)
         found["end_to_end"] = _seconds(lambda: model.predict_structure(crystals, task="e", batch_size=size))

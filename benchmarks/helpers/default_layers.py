@@ -1,9 +1,8 @@
 """The choice of an encoder's default layer.
 
 The rule, set before anything was measured: the layer, alone, with the smallest geometric mean over all properties, and
-over random and cluster folds alike, of its error over that of the default layer at hand. The default stays where the
-95 % interval of that mean reaches one for either kind of folds together with the other. Folds by time take no part: the
-encoders were trained on those crystals.
+over random and cluster folds alike, of its error over that of the default layer so far. That one stays where the 95 %
+interval of this mean reaches one. Folds by time take no part: the encoders were trained on those crystals.
 """
 
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.helpers.paired_errors import Interval, PairedErrors
-from matlake.encoders.card import EncoderCard
 
 
 @dataclass(frozen=True)
@@ -29,19 +27,19 @@ class LayerRatio:
     both: Interval
 
 
-def compare_layers(card: EncoderCard, layers: list[str], default: str, kinds: list[PairedErrors]) -> list[LayerRatio]:
+def compare_layers(name: str, layers: list[str], default: str, kinds: list[PairedErrors]) -> list[LayerRatio]:
     """Compare layers of an encoder with one of them.
 
     Args:
-        card: Of the encoder.
+        name: Of the encoder.
         layers: Names of the layers that might be the default.
         default: Name of the layer that is compared with.
         kinds: Errors on random and on cluster folds.
     """
-    base = (f"{card.name}@{default}",)
+    base = (f"{name}@{default}",)
     found = []
     for layer in layers:
-        ratios = tuple(errors.ratio((f"{card.name}@{layer}",), base) for errors in kinds)
+        ratios = tuple(errors.ratio((f"{name}@{layer}",), base) for errors in kinds)
         found.append(LayerRatio(layer, ratios, _mean(ratios)))
     return found
 

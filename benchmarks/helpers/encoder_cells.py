@@ -1,10 +1,10 @@
 """Measurements of ``encoders.py``: predictions of one set of features on one source, kept so that a run resumes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,10 @@ Float = NDArray[np.float64]
 
 EQUAL: Final = "equal blocks"
 WEIGHTED: Final = "weighted blocks"
-METHODS: Final = {EQUAL: block_kernel_ridge.fit_predict, WEIGHTED: weighted_blocks.fit_predict}
+METHODS: Final[dict[str, Callable[..., tuple[Float, Any]]]] = {
+    EQUAL: block_kernel_ridge.fit_predict,
+    WEIGHTED: weighted_blocks.fit_predict,
+}
 LABELS: Final = (50, 100, 200, 500, 1000)
 COMPOSITION_LABELS: Final = 500
 """Training rows of compositions, drawn for each seed: several properties have thousands."""
@@ -121,7 +124,7 @@ class Measurements:
         predicted = np.full(source.values.shape, np.nan)
         for fold in self._folds_of(source, cell.kind, cell.seed):
             used = fewer(fold, cell.labels, cell.seed) if cell.labels else fold
-            predicted[used.test] = METHODS[cell.method](blocks, source.targets, used.train, used.test)
+            predicted[used.test], _ = METHODS[cell.method](blocks, source.targets, used.train, used.test)
         return source.in_units(predicted)
 
     def _folds_of(self, source: Source, kind: str, seed: int) -> list[Fold]:

@@ -15,6 +15,12 @@ BASELINE: Final = ("geometry", "magpie")
 """What has learned nothing: every learned encoder of crystals is compared with it."""
 COMPOSITION_BASELINE: Final = ("magpie",)
 
+INT8: Final = f"{ELEMNETS[0]}-int8"
+STARTING_LAYERS: Final = {
+    **dict.fromkeys(GRAPHS, "pooled"), **dict.fromkeys((*ELEMNETS, INT8), "2"), CHGNET: "2", TENSORNET: "1",
+}  # fmt: skip
+"""Default layers before they were chosen by this study: others are compared with them."""
+
 DEPTHS: Final = (1, 2, 3, 4, 6)
 """Layers of ElemNet that might be the default: the seventeen narrow down to the property that it was trained on."""
 

@@ -87,8 +87,8 @@ class PairedErrors:
         return Interval(float(np.exp(value)), *np.exp(np.percentile(drawn, _LEVEL)))
 
     def measured(self, features: tuple[str, ...], method: str = EQUAL) -> bool:
-        """Whether all of it was measured on at least one source."""
-        return bool(self._rows(features, method))
+        """Whether every property was measured."""
+        return len(self._rows(features, method)) == sum(len(source.properties) for source in self._sources)
 
     def _draws(self, features: tuple[str, ...], method: str) -> dict[str, Float]:
         return {

@@ -3,8 +3,8 @@
 The kernel is the sum over blocks of weight·(1 + r + r²/3)·exp(-r) with r² = 5·width·D, Matérn's of order 5/2 (there,
 equation 4.17), which fitted bulk and shear moduli better than RBF kernels. Weights, widths and noise maximise the
 marginal likelihood of a Gaussian process (C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning,
-MIT Press 2006, equations 5.8 and 5.9) of some drawn training rows, times a broad normal prior of their logarithms
-around equal blocks. The ridge is then chosen once more, by leave-one-out errors of all training rows.
+MIT Press 2006, equations 5.8 and 5.9) of drawn training rows, times a broad normal prior of their logarithms
+around equal blocks. The ridge is then chosen once more, by leave-one-out errors of the same rows.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.helpers.block_kernel_ridge import Blocks, Distances, Float, Rows, distances, leave_one_out, some_rows
+from benchmarks.helpers.block_kernel_ridge import (
+    Blocks,
+    Distances,
+    Float,
+    Rows,
+    distances,
+    leave_one_out,
+    solved,
+    some_rows,
+)
 
 _WIDTH: Final = 0.25
 _NOISE: Final = 0.01
@@ -47,19 +56,21 @@ class BlockKernel:
         return total
 
 
-def fit_predict(blocks: Blocks, y: Float, train: Rows, test: Rows) -> Float:
-    """Train on some rows and predict others; arguments and result as in ``block_kernel_ridge``."""
+def fit_predict(blocks: Blocks, y: Float, train: Rows, test: Rows) -> tuple[Float, list[BlockKernel]]:
+    """Train on some rows and predict others; arguments and predictions as in ``block_kernel_ridge``."""
     within, across = distances(blocks, train, test)
     drawn = some_rows(len(train))
     few = [block[np.ix_(drawn, drawn)] for block in within]
-    predicted = np.empty((len(test), y.shape[1]))
+    predicted, kernels = np.empty((len(test), y.shape[1])), []
     for place, column in enumerate(y[train].T):
         target = column - column.mean()
         learned = learn(few, target[drawn])
         ridges = [learned.noise * factor for factor in _FACTORS]
-        weights, _ = leave_one_out(learned.between(within), target[:, None], ridges)
-        predicted[:, place] = column.mean() + learned.between(across) @ weights[:, 0]
-    return predicted
+        (ridge,), _ = leave_one_out(learned.between(few), target[drawn, None], ridges)
+        weights = solved(learned.between(within), float(ridge), target)
+        predicted[:, place] = column.mean() + learned.between(across) @ weights
+        kernels.append(learned)
+    return predicted, kernels
 
 
 def learn(within: Distances, target: Float) -> BlockKernel:

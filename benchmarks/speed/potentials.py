@@ -3,9 +3,9 @@
     python -m benchmarks.speed.potentials --peer-python PYTHON
 
 PYTHON has ``chgnet``, for example in an environment of its own. In turn, on the same crystals: graphs, the network on
-ready-made graphs, on all atoms and on symmetry-distinct ones, and end to end: from stored geometry to a committed table
-of all layers, against ``predict_structure`` in batches, which gets ready-made structures. The original predicts energies
-only, so nothing is differentiated. Then where the network's time goes, and what lower precision would bring.
+ready-made graphs, on all atoms and on symmetry-distinct ones, and end to end: from stored geometry to a committed
+table of all layers, against ``predict_structure`` in batches, which gets ready-made structures. The original predicts
+energies only, so nothing is differentiated. Then where the network's time goes, and what lower precision would bring.
 """
 
 import argparse
@@ -99,36 +99,31 @@ def measure(crystals: Any, folder: Path, turn: int) -> dict[str, float]:
     from matlake.encoders.encoder import open_crystal_encoder
     from matlake.encoders.graph_inputs import EDGES_A_RUN, graph_inputs, runs
     from matlake.encoders.registry import find_encoder
+    from matlake.materials.graph_recipe import SYMMETRY_RESOLUTION_A
 
     encoder = open_crystal_encoder(find_encoder(ENCODER).folder)
     layers = [layer.name for layer in encoder.card.layers]
     encoder.encode_inputs(encoder.inputs(crystals.take(np.arange(8))), layers)  # compiles
+    outputs = [layer.output for layer in encoder.card.layers]
     found = {}
-    for what, resolution in (("all atoms", 0.0), ("symmetry", None)):
-        exact = {} if resolution is None else {"resolution": resolution}
-        graphs: list[Any] = []
-        found[f"graph, {what}"] = seconds(lambda graphs=graphs, exact=exact: graphs.append(encoder.recipe.build(crystals, **exact)))  # type: ignore[misc]
-        feeds: list[Any] = []
-        found[f"inputs, {what}"] = seconds(
-            lambda graphs=graphs, feeds=feeds: feeds.extend(
-                graph_inputs(graphs[0].take(rows)) for rows in runs(graphs[0], EDGES_A_RUN["cpu"])
-            )
-        )  # type: ignore[misc]
-        outputs = [layer.output for layer in encoder.card.layers]
-        found[f"network, {what}"] = seconds(
-            lambda feeds=feeds, outputs=outputs: [encoder.session.run(outputs, feed) for feed in feeds]
-        )  # type: ignore[misc]
+    for what, resolution in (("all atoms", 0.0), ("symmetry", SYMMETRY_RESOLUTION_A)):
+        started = time.process_time()
+        graphs = encoder.recipe.build(crystals, resolution=resolution)
+        built = time.process_time()
+        feeds = [graph_inputs(graphs.take(rows)) for rows in runs(graphs, EDGES_A_RUN["cpu"])]
+        fed = time.process_time()
+        for feed in feeds:
+            encoder.session.run(outputs, feed)
+        found |= {
+            f"graph, {what}": built - started,
+            f"inputs, {what}": fed - built,
+            f"network, {what}": time.process_time() - fed,
+        }
     lake = open_lake(folder / f"lake {turn}", create=True)
     import_table(lake, folder / "sample.parquet", "sample")
-    found["end to end"] = seconds(lambda: embed(lake, [f"{ENCODER}@all"]))
-    return found
-
-
-def seconds(function: Callable[[], object]) -> float:
-    """Return the processor seconds of a call."""
     started = time.process_time()
-    function()
-    return time.process_time() - started
+    embed(lake, [f"{ENCODER}@all"])
+    return found | {"end to end": time.process_time() - started}
 
 
 def operators(crystals: Any, folder: Path) -> dict[str, float]:
@@ -144,9 +139,7 @@ def operators(crystals: Any, folder: Path) -> dict[str, float]:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads, settings.enable_profiling = 1, True
     settings.profile_file_prefix = str(folder / "profile")
-    session = onnxruntime.InferenceSession(
-        str(place / "encoder.onnx"), settings, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(place / "encoder.onnx"), settings, providers=["CPUExecutionProvider"])
     graphs = recipe.build(crystals)
     for rows in runs(graphs, EDGES_A_RUN["cpu"]):
         session.run(None, graph_inputs(graphs.take(rows)))
@@ -184,17 +177,20 @@ def precision() -> dict[str, float]:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(model.SerializeToString(), settings)
-        found[f"{name}, ONNX Runtime"] = _microseconds(lambda session=session: session.run(None, {"x": x}))  # type: ignore[misc]
+        found[f"{name}, ONNX Runtime"] = _microseconds(session.run, None, {"x": x})
     torch.set_num_threads(1)
     for kind in (torch.float32, torch.bfloat16):
         a, b = torch.from_numpy(x).to(kind), torch.from_numpy(w).to(kind)
-        found[f"{str(kind).removeprefix('torch.')}, torch"] = _microseconds(lambda a=a, b=b: a @ b)  # type: ignore[misc]
+        found[f"{str(kind).removeprefix('torch.')}, torch"] = _microseconds(torch.matmul, a, b)
     return found
 
 
-def _microseconds(function: Callable[[], object]) -> float:
-    function()
-    return seconds(lambda: [function() for _ in range(REPEATS)]) / REPEATS * 1e6
+def _microseconds(function: Callable[..., object], *arguments: object) -> float:
+    function(*arguments)
+    started = time.process_time()
+    for _ in range(REPEATS):
+        function(*arguments)
+    return (time.process_time() - started) / REPEATS * 1e6
 
 
 def show(document: dict[str, Any]) -> None:

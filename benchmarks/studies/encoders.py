@@ -48,7 +48,9 @@ from benchmarks.helpers.feature_sets import (
     COMPOSITION_BASELINE,
     DEPTHS,
     ELEMNETS,
+    INT8,
     LEARNED,
+    STARTING_LAYERS,
     TENSORNET,
     FeatureSet,
     composition_sets,
@@ -60,7 +62,6 @@ from matlake.encoders.registry import list_encoders
 
 PAGE: Final = Path(__file__).with_suffix(".md")
 TENSORNET_FOLDER: Final = "TensorNet-MatPES-PBE-v2025.1-PES"
-INT8: Final = f"{ELEMNETS[0]}-int8"
 CURVES: Final = ("bulk modulus", "refractive index", "last phonon peak", "piezoelectric modulus", "measured band gap",
                  "bulk modulus (compositions)")  # fmt: skip
 ORDER: Final = (RANDOM, CLUSTER, TIME, PUBLISHED_APART, CURVE, APART, PUBLISHED)
@@ -257,6 +258,7 @@ def report(study: Study, seconds: float) -> None:
             ),
             "## Compositions: errors over those of magpie",
             ratio_table(study.composition_sets, COMPOSITION_BASELINE, of_compositions, {}),
+            "\n".join(_composition_verdicts(study, of_compositions)),
             "## Learning curves",
             f"![Error by number of labels](results/{picture})",
             "## Layers",
@@ -288,6 +290,18 @@ def _numbers(one: LayerRatio) -> dict[str, list[float]]:
     }
 
 
+def _composition_verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Iterable[str]:
+    """Yield the same for encoders of compositions."""
+    for one in study.composition_sets:
+        if one.encoders & set(ELEMNETS):
+            ratios = {
+                kind: kinds[kind].ratio(one.features, COMPOSITION_BASELINE)
+                for kind in (PUBLISHED_APART, CLUSTER)
+                if kinds[kind].measured(one.features)
+            }
+            yield verdict(one.label, "magpie", ratios)
+
+
 def _verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Iterable[str]:
     """Yield for each learned encoder a sentence on itself, and one on what it adds to the baseline."""
     base = " + ".join(BASELINE)
@@ -304,6 +318,7 @@ def _verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Iterable[str]:
             ratios = {
                 kind: kinds[kind].ratio(one.features, BASELINE, WEIGHTED, base_method=WEIGHTED)
                 for kind in (RANDOM, CLUSTER)
+                if kinds[kind].measured(one.features, WEIGHTED)
             }
             yield verdict(f"{one.label}, {WEIGHTED}", f"{base}, {WEIGHTED}", ratios)
 
@@ -322,10 +337,10 @@ def _layers(study: Study) -> Iterable[tuple[str, tuple[list[LayerRatio], str, st
         for kind in (PUBLISHED_APART, CLUSTER)
     ]
     for name, layers in study.layers.items():
-        card = study.features.card(name)
-        kinds = crystals if name in LEARNED else compositions
-        compared = compare_layers(card, layers, card.default_layer, kinds)
-        yield name, (compared, card.default_layer, best_layer(compared, card.default_layer))
+        kinds, start = crystals if name in LEARNED else compositions, STARTING_LAYERS[name]
+        if all(errors.measured((f"{name}@{layer}",)) for errors in kinds for layer in layers):
+            compared = compare_layers(name, layers, start, kinds)
+            yield name, (compared, start, best_layer(compared, start))
 
 
 def _curves(study: Study) -> dict[tuple[str, str], dict[str, list[tuple[int, float, float]]]]:

@@ -19,6 +19,7 @@ from matlake.materials.periodic_table import SYMBOLS
 
 _ATOMS_A3: Final = 0.1  # of a dense crystal
 _PAIR_BYTES: Final = 20
+_EDGE_BYTES: Final = {"vectors": 8 * (9 + 34) + _PAIR_BYTES}  # moments and rotations
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class CrystalEncoder(Encoder):
         """Size of an atom's part of a graph, if no other atom is its equal."""
         within = 4 / 3 * np.pi * self.recipe.cutoff_A**3 * _ATOMS_A3
         neighbours = min(self.recipe.max_neighbours or within, within)
-        return float(_PAIR_BYTES * neighbours + 4 * self.recipe.degrees * neighbours**2)
+        return float(
+            _EDGE_BYTES.get(self.recipe.kind, _PAIR_BYTES) * neighbours + 4 * self.recipe.degrees * neighbours**2
+        )
 
     def columns(self, materials: Sequence[Composition | Crystal]) -> CrystalColumns:
         """Put crystals into columns.

@@ -101,7 +101,7 @@ class BondGraphs:
         def moved(values: NDArray[np.int32], by: NDArray[np.int64], each: NDArray[np.int64]) -> NDArray[np.int32]:
             return (values + np.repeat(by, each)).astype(np.int32)
 
-        of_atoms, of_ends = np.diff(atom_offsets), np.diff(end_offsets)
+        of_ends = np.diff(end_offsets)
         of_messages = offsets_of(np.diff(edge_offsets))[atom_offsets]
         of_angles = offsets_of(np.diff(angle_offsets))[end_offsets]
         along = self.bonds[messages]
@@ -173,7 +173,7 @@ def _build(offsets, numbers, lattices, positions, cutoff, bond_cutoff, resolutio
         # the bonds of atom i in both directions are arms[i]:arms[i + 1], the first among its neighbours
         arms = _arms(first, vectors, bond_cutoff)
         edge_of, owner_of = _edges_of(arms, first)
-        back = _reversed(arms, first, found, shifts, edge_of, owner_of)
+        back = _reversed(arms, found, shifts, edge_of, owner_of)
         row_of, thetas = _angles(arms, vectors, edge_of)
         if resolution > 0:
             atom_colour, bond_colour, end_colour = _refine(
@@ -309,7 +309,7 @@ def _edges_of(arms, first):
 
 
 @kernel
-def _reversed(arms, first, found, shifts, edge_of, owner_of):
+def _reversed(arms, found, shifts, edge_of, owner_of):
     """Return the arm of the same bond at its other end."""
     back = np.empty(arms[-1], dtype=np.int64)
     for k in range(arms[-1]):

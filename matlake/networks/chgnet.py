@@ -76,9 +76,7 @@ class CHGNet(nn.Module):
         )
         self.readout_norm = nn.LayerNorm(width) if norms else nn.Identity()
         energy = {str(2 * k): nn.Linear(width, width) for k in range(energy_layers)}
-        self.mlp = nn.ModuleDict(
-            {"layers": nn.ModuleDict({**energy, str(2 * energy_layers + 1): nn.Linear(width, 1)})}
-        )
+        self.mlp = nn.ModuleDict({"layers": nn.ModuleDict({**energy, str(2 * energy_layers + 1): nn.Linear(width, 1)})})
 
     def forward(self, batch: BondBatch) -> dict[str, torch.Tensor]:
         """Return the layers by name, each [crystals, width]."""
@@ -214,16 +212,12 @@ class _Convolution(nn.Module):
         self.add_module(name, _Gated(parts * width, width, hidden=True, norms=norms))
         self.mlp_out = nn.ModuleDict({"layers": nn.ModuleDict({"1": nn.Linear(width, width, bias=bias)})})
 
-    def collect(
-        self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int
-    ) -> torch.Tensor:
+    def collect(self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int) -> torch.Tensor:
         """Return the sum of the messages of each owner, [size, width]."""
         messages = getattr(self, self.name)(torch.cat(parts, dim=1)) * weights
         return messages.new_zeros(size, messages.shape[1]).index_add(0, owner, messages)
 
-    def forward(
-        self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int
-    ) -> torch.Tensor:
+    def forward(self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int) -> torch.Tensor:
         """Return the update of each owner, [size, width]."""
         out: torch.Tensor = cast("Any", self.mlp_out)["layers"]["1"](self.collect(parts, weights, owner, size))
         return out

@@ -15,6 +15,9 @@ from torch import nn
 from matlake.networks.batches import PairBatch
 from matlake.networks.statistics import layers_of_atoms
 
+UPDATES: Final = {"edge_func": 4, "node_func": 3, "state_func": 3}
+"""The updates of a convolution, and how many things of one width each takes side by side."""
+
 _LEAST: Final = 1e-12  # of a total that is not one of nothing
 
 
@@ -139,13 +142,10 @@ class _Block(nn.Module):
 
     def __init__(self, width: int, hidden: int, convolution: int) -> None:
         super().__init__()
-        if hidden:
-            self.edge_func, self.node_func, self.state_func = (MLP(width, hidden, width) for _ in range(3))
-        else:
-            self.edge_func = self.node_func = self.state_func = nn.Identity()
-        inputs = {"edge_func": 4, "node_func": 3, "state_func": 3}
+        for name in UPDATES:
+            self.add_module(name, MLP(width, hidden, width) if hidden else nn.Identity())
         self.conv = nn.ModuleDict(
-            {name: MLP(parts * width, convolution, convolution, width) for name, parts in inputs.items()}
+            {name: MLP(parts * width, convolution, convolution, width) for name, parts in UPDATES.items()}
         )
 
     def forward(

@@ -72,7 +72,9 @@ class FastCHGNet(nn.Module):
         for number in range(last):
             x = x + self._to_atoms(number, x, bonds, far, (targets, along, sources), weights, incoming, counts)
             found.append(x)
-            messages = self.bond_gates[number](self._of_angles(self.bond_gates[number], x, bonds, width, at), other_fade)
+            messages = self.bond_gates[number](
+                self._of_angles(self.bond_gates[number], x, bonds, width, at), other_fade
+            )
             received = _total(messages, around, angle_counts) * own_fade
             update = self.bond_updates[number]
             bonds = bonds + update(functional.embedding(bond_ends, received).flatten(1))
@@ -176,7 +178,7 @@ class _Gate(nn.Module):
         if len(self.seconds):
             hidden = [layer(functional.silu(h)) for layer, h in zip(self.seconds, hidden, strict=True)]
         core, gate = (norm(h) for norm, h in zip(self.norms, hidden, strict=True))
-        weighted = core if weights is None else core * weights
+        weighted: Tensor = core if weights is None else core * weights
         return weighted / ((torch.exp(core) + 1) * (torch.exp(gate) + 1))
 
 

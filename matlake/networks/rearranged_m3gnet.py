@@ -17,7 +17,7 @@ class FastM3GNet(nn.Module):
         """Take over the weights."""
         super().__init__()
         self.network = network
-        self.firsts = nn.ModuleList(_FirstLayers(layer["conv"]) for layer in network.graph_layers)
+        self.firsts = nn.ModuleList(_FirstLayers(layer["conv"]) for layer in cast("Any", network.graph_layers))
 
     def forward(
         self,
@@ -44,7 +44,7 @@ class FastM3GNet(nn.Module):
         atoms = functional.embedding(numbers, network.embedding["layer_node_embedding"].weight)
         edges = functional.embedding(length_index, network.embedding["layer_edge_embedding"](radial))
         found = [atoms]
-        blocks = zip(network.three_body_interactions, network.graph_layers, self.firsts, strict=True)
+        blocks = zip(network.three_body_interactions, network.graph_layers, cast("Any", self.firsts), strict=True)
         for interaction, layer, first in blocks:
             weighted = three_body * functional.embedding(neighbours, interaction.update_network_atom(atoms))
             parts = functional.embedding(coupled, weighted.view(-1, radials))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matlake.networks.megnet import MEGNet, not_zero
+from matlake.networks.megnet import UPDATES, MEGNet, not_zero
 from matlake.networks.statistics import pooled_layers, spread
 
 _FAR: Final = 1e30
@@ -40,7 +40,7 @@ class FastMEGNet(nn.Module):
         atoms = network.node_encoder(functional.embedding(numbers, network.embedding.weight))
         states = self.state  # of all crystals at first
         found = [atoms]
-        for number, (block, first) in enumerate(zip(network.blocks, self.firsts, strict=True)):
+        for number, (block, first) in enumerate(zip(network.blocks, cast("Any", self.firsts), strict=True)):
             e, v, u = block.edge_func(edges), block.node_func(atoms), block.state_func(states)
             own, other, along, state = first.edge_func
             ends = v @ own + (belongs @ (u @ state) if number else u @ state)
@@ -60,17 +60,13 @@ class FastMEGNet(nn.Module):
         return (*pooled_layers(pool, found), readout, network.output_proj(readout))
 
 
-_PARTS: Final = {"edge_func": 4, "node_func": 3, "state_func": 3}
-"""How many things of one width the first layers of a convolution take side by side."""
-
-
 class _FirstLayers(nn.Module):
     """The updates of a convolution, with the weights [inputs, outputs] of their first layers split by input."""
 
     def __init__(self, convolution: Any) -> None:
         super().__init__()
         self.convolution = convolution
-        for name, parts in _PARTS.items():
+        for name, parts in UPDATES.items():
             split = convolution[name].layers[0].weight.detach().T.chunk(parts)
             setattr(self, name, nn.ParameterList(nn.Parameter(part.contiguous()) for part in split))
 
@@ -111,7 +107,7 @@ class _NodeSet(_SetToSet):
     def forward(self, atoms: Tensor, pool: Tensor, belongs: Tensor) -> Tensor:
         """Return [crystals, 2 · width]; an atom counts by its weight in the pool."""
         outside = (1 - belongs.T) * _FAR
-        query, memory = self.first_query, self.first_memory
+        query, memory = cast("tuple[Tensor, Tensor]", (self.first_query, self.first_memory))
         for step in range(self.iterations):
             logits = query @ atoms.T - outside
             shares = pool * torch.exp(logits - logits.amax(dim=1, keepdim=True))
@@ -126,7 +122,7 @@ class _EdgeSet(_SetToSet):
         """Return [crystals, 2 · width]; an edge counts as often as it occurs, times the weight of its atom."""
         outside = (1 - belongs.T) * _FAR
         absent = (1 - (-counts < 0).to(counts.dtype)) * _FAR
-        query, memory = self.first_query, self.first_memory
+        query, memory = cast("tuple[Tensor, Tensor]", (self.first_query, self.first_memory))
         for step in range(self.iterations):
             asked = belongs @ query if step else query
             logits = (edges @ asked.unsqueeze(2)).squeeze(2)

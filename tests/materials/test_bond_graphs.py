@@ -71,7 +71,9 @@ def angles_of(graphs: BondGraphs) -> Counter[tuple[float, float, float]]:
     return Counter(zip(own.round(6).tolist(), other.round(6).tolist(), graphs.angles.round(6).tolist(), strict=True))
 
 
-@pytest.mark.parametrize("crystal", [jiggled(perovskite(), 0.2), jiggled(supercell(diamond(), np.diag([1, 1, 2])), 0.1)])
+@pytest.mark.parametrize(
+    "crystal", [jiggled(perovskite(), 0.2), jiggled(supercell(diamond(), np.diag([1, 1, 2])), 0.1)]
+)
 def test_angles_of_all_atoms_are_those_of_the_neighbour_list(crystal: Crystal) -> None:
     assert angles_of(build([crystal], 0.0)) == angles_by_hand(crystal)
 

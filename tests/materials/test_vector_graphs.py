@@ -2,11 +2,8 @@
 
 import numpy as np
 import pytest
+import sample_crystals
 from sample_crystals import (
-    caesium_chloride,
-    diamond,
-    fcc,
-    fcc_primitive,
     hcp,
     isolated_atom,
     jiggled,
@@ -54,8 +51,8 @@ def of_all_atoms(network: TensorNet, *crystals: Crystal) -> dict[str, torch.Tens
 
 
 @torch.no_grad()
-def of_distinct_atoms(network: TensorNet, *crystals: Crystal, resolution: float = SYMMETRY_RESOLUTION_A):
-    arrays = graph_inputs(build(*crystals, resolution=resolution))
+def of_distinct_atoms(network: TensorNet, *crystals: Crystal) -> dict[str, torch.Tensor]:
+    arrays = graph_inputs(build(*crystals))
     given = [torch.from_numpy(array) for array in arrays.values()]
     found = FastTensorNet(network).double()(*(x.double() if x.is_floating_point() else x for x in given))
     names = [*(str(k) for k in range(3)), *(f"{k}_std" for k in range(3)), "prediction"]
@@ -72,17 +69,17 @@ def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> 
 
 def test_distinct_atoms_give_what_all_atoms_give_on_real_crystals(network, real_crystals) -> None:
     crystals = [one for one in real_crystals[::6] if len(one.numbers) <= 24]
-    assert difference(of_all_atoms(network, *crystals), of_distinct_atoms(network, *crystals)) < 2e-5  # positions that are equal within 1e-5 Å are taken for equal
+    assert (
+        difference(of_all_atoms(network, *crystals), of_distinct_atoms(network, *crystals)) < 2e-5
+    )  # positions that are equal within 1e-5 Å are taken for equal
 
 
-@pytest.mark.parametrize(
-    ("crystal", "atoms"),
-    [
-        (fcc(), 1), (fcc_primitive(), 1), (hcp(), 1), (diamond(), 1), (rock_salt(), 2), (caesium_chloride(), 2),
-        (perovskite(), 3), (water_in_a_box(), 2), (isolated_atom(), 1),
-    ],
-)  # fmt: skip
-def test_one_atom_stands_for_its_orbit(network, crystal, atoms) -> None:
+ORBITS = {"fcc": 1, "fcc_primitive": 1, "hcp": 1, "diamond": 1, "rock_salt": 2, "caesium_chloride": 2, "perovskite": 3}
+
+
+@pytest.mark.parametrize(("name", "atoms"), [*ORBITS.items(), ("water_in_a_box", 2), ("isolated_atom", 1)])
+def test_one_atom_stands_for_its_orbit(network, name, atoms) -> None:
+    crystal = getattr(sample_crystals, name)()
     graphs = build(crystal)
     assert len(graphs.numbers) == atoms
     assert graphs.weights.sum() == pytest.approx(1)
@@ -139,12 +136,9 @@ def test_rotations_of_tensors_are_orthogonal_in_the_basis() -> None:
 
 def test_graphs_are_taken_apart_and_batched_alike(network) -> None:
     crystals = [rock_salt(), isolated_atom(), perovskite(), hcp()]
-    part = build(*crystals).take(np.array([3, 0]))
-    for found, expected in zip(
-        (part.numbers, part.distances, part.turns, part.moments),
-        (lambda g: (g.numbers, g.distances, g.turns, g.moments))(build(hcp(), rock_salt())), strict=True,
-    ):  # fmt: skip
-        np.testing.assert_allclose(found, expected)
+    part, alone = build(*crystals).take(np.array([3, 0])), build(hcp(), rock_salt())
+    for name in ("numbers", "neighbours", "distances", "moments", "turns"):
+        np.testing.assert_allclose(getattr(part, name), getattr(alone, name))
     together = of_distinct_atoms(network, *crystals)
     for row, crystal in enumerate(crystals):
         for name, value in of_distinct_atoms(network, crystal).items():

@@ -12,6 +12,7 @@ from matlake.encoders.training_record import TrainingRecord, TrainingScope
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.loaded import Sizes, Stated, Trained
 from matlake.export.checkpoints.weights import Weights, is_state_dict
+from matlake.export.pretraining.sources import DATABASES
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.networks.architectures import ARCHITECTURES
 from matlake.networks.chgnet import ELEMENTS
@@ -60,8 +61,8 @@ _LAYERS: Final = (
     " crystal_fea is the sum over atoms of layer {last} behind that normalisation, and is not offered"
 )
 _ISOLATED: Final = (
-    "the published code refuses crystals with an atom that has no neighbour within the cutoff; here such an atom gets no"
-    " messages"
+    "the published code refuses crystals with an atom that has no neighbour within the cutoff; here such an atom gets"
+    " no messages"
 )
 _BIAS: Final = (
     "in the published network the update of bonds adds a constant to the bonds of a crystal without angles if another"
@@ -121,6 +122,7 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
             notes=tuple(notes),
         ),
         licence=_LICENCE if published else None,
+        citation=DATABASES["mp"].citation if published else (),
         default_layer=_DEFAULT_LAYER,
     )
 

@@ -1,6 +1,6 @@
 """M3GNet in matgl's format."""
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 
@@ -12,6 +12,7 @@ from matlake.export.checkpoints.matgl_folder import CITATION, LICENCE, MatglFold
 from matlake.export.checkpoints.matgl_published import PUBLISHED
 from matlake.export.checkpoints.weights import fold_scaling
 from matlake.networks.architectures import ARCHITECTURES
+from matlake.networks.m3gnet import M3GNet
 
 _TABLE: Final = "embedding.layer_node_embedding.weight"
 _CONSTANTS: Final = ("bond_expansion.rbf.cutoff", "basis_expansion.sbf.cutoff")
@@ -58,7 +59,7 @@ def load(folder: MatglFolder) -> Trained:
     network = placed.fill("m3gnet", sizes)
     fold_scaling(network, 1, 0.0, folder.std, folder.path)
     if folder.references is not None:
-        network.references.copy_(folder.by_atomic_number(folder.references.float())[:, None])
+        cast("M3GNet", network).references.copy_(folder.by_atomic_number(folder.references.float())[:, None])
     published = PUBLISHED.get(folder.weights.fingerprint())
     architecture = ARCHITECTURES["m3gnet"]
     return Trained(

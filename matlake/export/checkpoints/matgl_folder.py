@@ -91,7 +91,8 @@ class MatglFolder:
 
 def is_matgl_folder(path: Path) -> bool:
     """Return whether a path is a folder in matgl's format, or a file in one."""
-    return any((folder / MODEL_FILE).is_file() for folder in (path, path.parent) if folder.is_dir())
+    folder = path if path.is_dir() else path.parent
+    return (folder / MODEL_FILE).is_file() and (folder / STATE_FILE).is_file()
 
 
 def read_folder(path: Path) -> MatglFolder:

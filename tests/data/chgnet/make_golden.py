@@ -6,8 +6,8 @@ Reads the crystals of ``golden.npz`` beside it (real ones: Materials Project, el
 phonons, perovskites; some with one atom, many atoms, much hydrogen, long cells, or no bond below 3 Å), and writes the
 vectors back: means over atoms after the embedding and each convolution, deviations, and the energy in eV/atom.
 
-Rock salt is the second of each batch: version 0.2.0 adds a constant to the bonds of all crystals if one of the batch has
-angles, as in training nearly always.
+Rock salt is the second of each batch: version 0.2.0 adds a constant to the bonds of all crystals if one of the batch
+has angles, as in training nearly always.
 """
 
 from pathlib import Path

@@ -98,7 +98,7 @@ def test_files_that_are_no_chgnet_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="damaged"):
         load_published(tmp_path / "half.pth.tar", "chgnet")
     (tmp_path / "code.pth.tar").write_bytes(pickle.dumps({"model": np.random.default_rng}))
-    with pytest.raises(EncoderError, match="nothing of it was run|not a checkpoint"):
+    with pytest.raises(EncoderError, match=r"nothing of it was run|not a checkpoint"):
         load_published(tmp_path / "code.pth.tar", "chgnet")
     torch.save({"model": {"state_dict": {"fc.weight": torch.ones(2)}, "model_args": {}}}, tmp_path / "other.pth.tar")
     with pytest.raises(EncoderError, match="of no known format"):

@@ -88,7 +88,8 @@ def test_the_exported_file_is_the_original_function(small_encoder) -> None:
     assert encoder.card.licence == "not stated"  # random weights are nobody's
     assert encoder.card.architecture == "tensornet"
     assert encoder.card.default_layer == "1"
-    assert [layer.name for layer in encoder.card.layers] == list(expected)[:-1:2] + list(expected)[1:-1:2] + ["prediction"]
+    means = [str(k) for k in range(3)]
+    assert [layer.name for layer in encoder.card.layers] == [*means, *(f"{k}_std" for k in means), "prediction"]
     for layer, values in expected.items():
         found = encoder.encode(crystals, layer)[: len(values)]
         assert np.abs(found - values).max() <= 1e-5 * np.abs(values).max(), layer
@@ -133,7 +134,7 @@ def network_of(text: dict) -> dict:
         (lambda text: text.pop("kwargs"), "it has no kwargs"),
         (lambda text: network_of(text).pop("init_args"), "does not say the arguments of the network"),
         (lambda text: network_of(text)["init_args"].update(units=16), "does not fit tensornet: of another shape"),
-        (lambda text: network_of(text)["init_args"].update(nblocks=10**9), "num_blocks = 1000000000 is not a valid size"),
+        (lambda text: network_of(text)["init_args"].update(nblocks=10**9), "num_blocks = 1000000000 is not a valid"),
         (lambda text: network_of(text)["init_args"].update(cutoff="far"), "cutoff = 'far' is not a valid float"),
         (lambda text: network_of(text)["init_args"].update(cutoff=50.0), "a cutoff of 50 Å"),
         (lambda text: network_of(text)["init_args"].update(rbf_type="Gaussian"), "with rbf_type = 'Gaussian'"),
@@ -176,7 +177,7 @@ def test_a_state_that_needs_pickle_is_refused_and_not_run(tmp_path) -> None:
     folder, witness = edited(tmp_path, lambda _: None), tmp_path / "ran"
 
     class Payload:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple:
             return Path.touch, (witness,)
 
     torch.save({"model.x": torch.ones(1), "args": Payload()}, folder / "state.pt")
