@@ -117,10 +117,6 @@ class CHGNet(nn.Module):
                 angles = angles + gated(torch.cat([bonds[own_bond], bonds[batch.angle_bond], angles, x[at]], dim=1))
         return {**layers_of_atoms(batch, found), "prediction": batch.pool(self.energies(batch.numbers, x))}
 
-    def predict(self, batch: BondBatch) -> torch.Tensor:
-        """Return only the prediction, [crystals, 1]."""
-        return self(batch)["prediction"]  # type: ignore[no-any-return]
-
     def energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the energies of atoms, their reference energies included, in eV, [atoms, 1]."""
         *hidden, last = cast("Any", self.mlp)["layers"].values()
