@@ -108,7 +108,7 @@ def measure(crystals: Any, folder: Path, turn: int) -> dict[str, float]:
     layers = [layer.name for layer in encoder.card.layers]
     encoder.encode_inputs(encoder.inputs(crystals.take(np.arange(8))), layers)  # compiles
     outputs = [layer.output for layer in encoder.card.layers]
-    found = {}
+    found: dict[str, float] = {}
     for what, resolution in (("all atoms", 0.0), ("symmetry", SYMMETRY_RESOLUTION_A)):
         started = time.process_time()
         graphs = encoder.recipe.build(crystals, resolution=resolution)
