@@ -139,7 +139,7 @@ def _learned(source: Source) -> Float:
 
 def _known(source: Source, fold: Fold) -> Fold:
     """Leave out rows of which a property cannot be learned: a modulus of zero or less."""
-    known: NDArray[np.bool_] = np.isfinite(_learned(source)).all(axis=1)
+    known = np.logical_and.reduce(np.isfinite(_learned(source)), axis=1)
     return Fold(fold.train[known[fold.train]], fold.test[known[fold.test]])
 
 
