@@ -1,4 +1,4 @@
-"""The attributes of the structural descriptor once more, in plain numpy and by the definitions alone, crystal by crystal."""
+"""The attributes of the structural descriptor once more, in plain numpy and by the definitions alone."""
 
 import itertools
 
@@ -22,7 +22,7 @@ def distances(crystal: Crystal) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def neighbours(crystal: Crystal) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each atom its neighbours by their places in the cell, and the vectors to them, found by looking everywhere."""
+    """For each atom its neighbours by their places in the cell, and the vectors to them: everywhere is looked."""
     heights = crystal.volume / np.linalg.norm(
         np.cross(np.roll(crystal.lattice, -1, axis=0), np.roll(crystal.lattice, -2, axis=0)), axis=1
     )
@@ -115,7 +115,9 @@ def plain_attributes(crystal: Crystal) -> np.ndarray:
     ]
     table = np.array(rows)
     statistics = np.stack([table.mean(axis=0), table.min(axis=0), table.max(axis=0), table.std(axis=0)], axis=1)
-    return np.concatenate([cell, statistics.ravel(), counts, radial, [charges.std(), potentials(crystal, charges).std()]])
+    return np.concatenate(
+        [cell, statistics.ravel(), counts, radial, [charges.std(), potentials(crystal, charges).std()]]
+    )
 
 
 def valences_of(one: int, others: np.ndarray, d: np.ndarray) -> np.ndarray:

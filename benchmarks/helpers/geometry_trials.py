@@ -40,7 +40,7 @@ def _ratios(crystal: Crystal, found: NeighbourList) -> tuple[NDArray[np.intp], F
 
 
 def _sums(atoms: NDArray[np.intp], values: Float, n: int) -> Float:
-    return np.bincount(atoms, weights=values, minlength=n)
+    return np.bincount(atoms, weights=values, minlength=n).astype(np.float64)
 
 
 def effective_coordination(crystal: Crystal) -> Float:
@@ -61,7 +61,8 @@ def radial_contrast(crystal: Crystal) -> Float:
     chi = TABLE[crystal.numbers, 2]
     fade = step_down(found.distances, CUTOFF_A - 1, CUTOFF_A) * (chi[atoms] - chi[found.neighbours]) ** 2
     centres = np.linspace(0.9, 2.1, 5)
-    return (np.exp(-(((ratio[:, None] - centres) / 0.2) ** 2)) * fade[:, None]).sum(axis=0) / n
+    counts: Float = (np.exp(-(((ratio[:, None] - centres) / 0.2) ** 2)) * fade[:, None]).sum(axis=0) / n
+    return counts
 
 
 def bond_orders(crystal: Crystal) -> Float:
@@ -85,7 +86,7 @@ def bond_orders(crystal: Crystal) -> Float:
 
 
 def site_potentials(crystal: Crystal) -> Float:
-    """Return the mean electrostatic energy, and the extremes of charges and potentials, as ``electrostatics`` has them."""
+    """Return the mean electrostatic energy, and the extremes of the charges and potentials of ``geometry``."""
     from scipy.special import erfc
 
     found, n = neighbour_list(crystal, CUTOFF_A), len(crystal.numbers)

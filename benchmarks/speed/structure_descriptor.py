@@ -3,8 +3,8 @@
     python -m benchmarks.speed.structure_descriptor [--rows N] [--matminer-rows N] [--rounds N]
 
 Crystals of the Materials Project in random order, ready-made on both sides. matminer has no equal set of numbers; what
-comes closest, statistics of bond lengths and of coordination over Voronoi neighbours and the density, is timed. Processor
-seconds, rounds alternate, medians are reported. Needs the development data and the extra ``dev``.
+comes closest is timed: the density, and statistics of bond lengths and of coordination over Voronoi neighbours.
+Processor seconds, rounds alternate, medians are reported. Needs the development data and the extra ``dev``.
 """
 
 import argparse
@@ -72,7 +72,8 @@ def main() -> None:
 def matminer_loop(crystals: list[Crystal]) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """Return what describes crystals with matminer, and what returns the densities by it in g/cm³."""
     from matminer.featurizers.structure import DensityFeatures, SiteStatsFingerprint, StructuralHeterogeneity
-    from pymatgen.core import Lattice, Structure
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.core.structure import Structure
 
     structures = [Structure(Lattice(one.lattice), one.numbers.tolist(), one.positions) for one in crystals]
     density = DensityFeatures(desired_features=["density"])

@@ -4,8 +4,8 @@
 
 Kernel ridge on two blocks, ``geometry`` and ``magpie``, on the evaluation sets of crystals, random and cluster folds.
 Width and ridge are chosen by leave-one-out with ``geometry`` as it ships, for every property and fold, and kept for all
-groups, so that a change is the group's. Changes are those of mean absolute errors in percent, with paired 95 % intervals
-over the rows. Needs the development data.
+groups, so that a change is the group's. Changes are those of mean absolute errors in percent, with paired 95 %
+intervals over the rows. Needs the development data.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from benchmarks.helpers.folds import CLUSTER, RANDOM, Fold, folds_of
 from benchmarks.helpers.geometry_trials import TRIED
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.registry import SHIPPED
-from matlake.materials.crystal import CrystalColumns
+from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.geometry.attributes import ATTRIBUTES
 
 Float = NDArray[np.float64]
@@ -57,13 +57,16 @@ class Errors:
 def main() -> None:
     """Fit, leave out, add, and report."""
     sources = load_sources(DATA.parent, CRYSTAL_SOURCES)
-    materials = {source.name: CrystalColumns.of(source.materials) for source in sources}
+    materials = {source.name: CrystalColumns.of(_crystals(source)) for source in sources}
     geometry = {name: _encoded("geometry", crystals) for name, crystals in materials.items()}
     magpie = {source.name: _magpie(source) for source in sources}
     trial = _Trial(sources, magpie)
     full = trial.errors(geometry)
     rows = []
-    results: dict[str, Any] = {"numbers": len(ATTRIBUTES), "mae": {_key(which): float(found.mean()) for which, found in full.of.items()}}
+    results: dict[str, Any] = {
+        "numbers": len(ATTRIBUTES),
+        "mae": {_key(which): float(found.mean()) for which, found in full.of.items()},
+    }
     for group, numbers, blocks, kept in _variants(sources, geometry):
         changes = _changes(full, trial.errors(blocks), added=not kept)
         results[group] = {"numbers": numbers, "in_geometry": kept, "change_percent": changes}
@@ -82,7 +85,7 @@ def _variants(sources: Sequence[Source], geometry: dict[str, Float]) -> list[tup
         without = {name: block[:, ~np.array(held)] for name, block in geometry.items()}
         variants.append((group, sum(held), without, True))
     for group, describe in TRIED.items():
-        added = {source.name: np.array([describe(one) for one in source.materials]) for source in sources}  # type: ignore[arg-type] - sources of crystals
+        added = {source.name: np.array([describe(one) for one in _crystals(source)]) for source in sources}
         both = {name: np.hstack([geometry[name], block]) for name, block in added.items()}
         variants.append((group, added[sources[0].name].shape[1], both, False))
     return variants
@@ -136,8 +139,12 @@ def _learned(source: Source) -> Float:
 
 def _known(source: Source, fold: Fold) -> Fold:
     """Leave out rows of which a property cannot be learned: a modulus of zero or less."""
-    known = np.isfinite(_learned(source)).all(axis=1)
+    known = np.logical_and.reduce(np.isfinite(_learned(source)), axis=1)
     return Fold(fold.train[known[fold.train]], fold.test[known[fold.test]])
+
+
+def _crystals(source: Source) -> list[Crystal]:
+    return [one for one in source.materials if isinstance(one, Crystal)]
 
 
 def _encoded(name: str, crystals: CrystalColumns) -> Float:

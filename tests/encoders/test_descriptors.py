@@ -9,8 +9,12 @@ from matlake.encoders.registry import SHIPPED, list_encoders
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 
 
-def test_two_of_the_shipped_encoders_are_descriptors() -> None:
-    assert [encoder.card.name for encoder in list_encoders() if encoder.card.is_descriptor] == ["fractions", "magpie"]
+def test_three_of_the_shipped_encoders_are_descriptors() -> None:
+    assert [encoder.card.name for encoder in list_encoders() if encoder.card.is_descriptor] == [
+        "fractions",
+        "geometry",
+        "magpie",
+    ]
 
 
 def test_their_cards_say_that_nothing_was_learned() -> None:

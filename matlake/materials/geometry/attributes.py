@@ -1,5 +1,8 @@
-"""The attributes of the structural descriptor ``geometry``: numbers of a crystal that do not depend on how its cell,
-its origin and the order of its atoms were chosen, and that move little when atoms do."""
+"""The attributes of the structural descriptor ``geometry``.
+
+They are numbers of a crystal that do not depend on how its cell, its origin and the order of its atoms were chosen, and
+that move little when atoms do.
+"""
 
 import math
 from dataclasses import dataclass
@@ -32,8 +35,8 @@ CELL: Final = (
     ("log k d² of springs per volume", "log Å^-1"),
     ("log valence d² of bonds per volume", "log Å^-1"),
 )
-"""Of the cell as a whole. Shares of contact directions are the eigenvalues of the mean of r̂ r̂ᵀ over contacts: 1/3 each in
-a cubic crystal, and near 0 across the layers of a layered one."""
+"""Of the cell as a whole. Shares of contact directions are the eigenvalues of the mean of r̂ r̂ᵀ over contacts: 1/3
+each in a cubic crystal, and one near 0, across the layers, in a layered one."""
 
 ATTRIBUTES: Final[tuple[tuple[str, str], ...]] = (
     *CELL,

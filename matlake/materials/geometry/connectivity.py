@@ -105,7 +105,7 @@ def _root(parents, offsets, atom):
 def _extended(axes, rank, vector):
     """Add the direction of a vector to an orthonormal basis, unless it lies within; return the new rank."""
     length = math.sqrt(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2)
-    if rank == 3 or length == 0.0:
+    if rank == len(vector) or length == 0.0:
         return rank
     rest = vector / length
     for k in range(rank):

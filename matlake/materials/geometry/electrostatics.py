@@ -1,9 +1,9 @@
 """Charges on atoms and the electrostatic potential at their sites, from electronegativities and distances.
 
-Every pair of atoms moves the charge s (χ_j - χ_i) from one to the other, s its bond valence exp((R - d) / 0.37 Å): what
-one atom gains another loses, so that every cell is neutral. Potentials are summed as Wolf et al. do (J. Chem. Phys. 110,
-8254, 1999, equations 5.13 and 5.14): damped, and neutral within a sphere around every atom, which converges to Ewald's
-sum and does not depend on the cell.
+Every pair of atoms moves the charge s (χ_j - χ_i) from one to the other, s its bond valence exp((R - d) / 0.37 Å):
+what one atom gains another loses, so that every cell is neutral. Potentials are sums of Wolf et al. (J. Chem. Phys.
+110, 8254, 1999): damped, and neutral within a sphere around every atom, which approaches Ewald's sum and does not
+depend on the cell.
 """
 
 import math

@@ -47,7 +47,9 @@ def surroundings(numbers, first, neighbours, vectors, table, cutoff):
 
     Args:
         numbers: int16 [n], atomic numbers.
-        first: int64 [n + 1], neighbours: int32 [pairs], vectors: float64 [pairs, 4]: as ``neighbours.search`` returns.
+        first: int64 [n + 1], as ``neighbours.search`` returns it; so are the next two.
+        neighbours: int32 [pairs].
+        vectors: float64 [pairs, 4].
         table: float64 [97, 3], ``elements.TABLE``.
         cutoff: Of the neighbours, in Å.
 
@@ -79,9 +81,8 @@ def surroundings(numbers, first, neighbours, vectors, table, cutoff):
         total[8] += valences * cutoff * cutoff
         held6 = cutoff**-6.0 * 2.0 / mass
         averaged, inverse_mass, difference, bonds = share, share * math.sqrt(2.0 / mass), 0.0, 0.0
-        for q in range(6):
-            springs[q] = k / 3.0 if q < 3 else 0.0
-            tensor[q] += lone / 3.0 if q < 3 else 0.0
+        springs[:3], springs[3:] = k / 3.0, 0.0
+        tensor[:3] += lone / 3.0
         for e in range(start, stop):
             z = numbers[neighbours[e]]
             d = vectors[e, 3]

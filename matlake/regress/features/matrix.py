@@ -152,9 +152,7 @@ def read_matrix(
             elif feature.input is InputKind.CRYSTAL and cells is not None:
                 reasons = _read_or_describe(connection, descriptor, feature, keys, cells, vectors)
             else:
-                reasons = describe(
-                    descriptor, feature.layer, CompositionColumns.from_arrow(compositions), vectors
-                )
+                reasons = describe(descriptor, feature.layer, CompositionColumns.from_arrow(compositions), vectors)
             for row, reason in enumerate(reasons):
                 if reason is not None:
                     kept[row] = False

@@ -1,6 +1,7 @@
 """The structural descriptor as a feature: computed where it is not embedded, and every row accounted for."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +46,9 @@ def read(lake: matlake.Lake, *features: str, where: str | None = None) -> Matrix
 
 def test_vectors_are_made_on_the_spot_and_each_missing_row_has_its_reason(lake, table) -> None:
     matrix = read(lake, "geometry", "magpie")
-    crystals = dict(zip(table["material_id"].to_pylist(), map(parse_structure, table["poscar"].to_pylist()), strict=True))
+    crystals = dict(
+        zip(table["material_id"].to_pylist(), map(parse_structure, table["poscar"].to_pylist()), strict=True)
+    )
     columns = CrystalColumns.of([crystals[name] for name in matrix.material_id.tolist()])
     encoder = open_encoder(lake.find_encoder("geometry").folder)
     width = encoder.card.layer(None).dim
@@ -67,11 +70,12 @@ def test_embedded_vectors_are_read_and_only_the_others_computed(lake, monkeypatc
     (embedded,) = lake.query("SELECT count(*) AS n FROM embeddings")["n"].to_pylist()
     computed = []
 
-    def describe(descriptor, layer, materials, vectors):
-        computed.append(len(materials))
-        return original(descriptor, layer, materials, vectors)
-
     original = matrix_module.describe
+
+    def describe(*arguments: Any) -> list[str | None]:
+        computed.append(len(arguments[2]))
+        return original(*arguments)
+
     monkeypatch.setattr(matrix_module, "describe", describe)
     found = read(lake, "geometry")
     assert np.array_equal(found.x, expected.x)
