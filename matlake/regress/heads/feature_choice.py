@@ -32,6 +32,8 @@ class FeatureChoice:
         refused: The set that was best on random folds of all that are worse on clusters; None if there is none.
         sets: Number of sets that were measured.
         rows: Training rows that took part.
+        learned_cluster_mae: Error on the same clusters of ``gaussian-process``, which learns what each feature used is
+            worth; None where one is used, or there was no time.
         cut_short: Whether a limit of time ended it.
     """
 
@@ -40,7 +42,13 @@ class FeatureChoice:
     refused: FeatureErrors | None
     sets: int
     rows: int
+    learned_cluster_mae: float | None = None
     cut_short: bool = False
+
+    @property
+    def learns_blocks(self) -> bool:
+        """Whether a kernel that learns what features are worth is no worse on clusters than one that does not."""
+        return self.learned_cluster_mae is not None and self.learned_cluster_mae <= self.chosen.cluster_mae
 
     def lines(self, unit: str) -> list[str]:
         """Return the text for people."""
@@ -58,6 +66,12 @@ class FeatureChoice:
             lines.append(
                 f"features kept although random folds are better without: {', '.join(without)}: "
                 f"{_errors(self.refused, unit)}"
+            )
+        if self.learned_cluster_mae is not None:
+            verb = "took" if self.learns_blocks else "took no"
+            lines.append(
+                f"gaussian-process {verb} part in the model search: "
+                f"MAE {self.learned_cluster_mae:.4g} on left-out clusters"
             )
         return lines
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.feature_choice import FeatureChoice, FeatureErrors
+from matlake.regress.regressors import fit_model
+from matlake.regress.regressors.gaussian_process import GAUSSIAN_PROCESS
 from matlake.regress.regressors.kernels import rational_quadratic
 from matlake.regress.regressors.scaling import fit_scaler
 from matlake.regress.splits import HeldOut, grouped_folds, subsample
@@ -90,7 +92,8 @@ def choose_features(
         key=lambda one: one.random_mae,
         default=None,
     )
-    return FeatureChoice(first, named[chosen], refused, len(named), len(rows), is_over())
+    learned = None if is_over() or len(chosen) == 1 else measured.learned_mae(chosen, seed)
+    return FeatureChoice(first, named[chosen], refused, len(named), len(rows), learned, is_over())
 
 
 def with_features(
@@ -193,6 +196,18 @@ class SetErrors:
         """Return what is made small: a per cent of one error is worth a per cent of the other."""
         random, cluster = self.of(one)
         return random * cluster
+
+    def learned_mae(self, one: _Set, seed: int) -> float:
+        """Return the error on clusters of a Gaussian process that learns what each feature of a set is worth."""
+        ends = np.cumsum(self.lengths).tolist()
+        x = np.concatenate([self.x[:, ends[place] - self.lengths[place] : ends[place]] for place in one], axis=1)
+        parameters = GAUSSIAN_PROCESS.grid_of(tuple(self.lengths[place] for place in one))[0]
+        total = 0.0
+        for held in self.clusters:
+            fit = np.setdiff1d(np.arange(len(x)), held)
+            fitted = fit_model(GAUSSIAN_PROCESS, parameters, x[fit], self.y[fit], seed)
+            total += float(np.abs(fitted.predict(x[held]) - self.y[held]).sum())
+        return total / len(x)
 
     def of(self, one: _Set) -> tuple[float, float]:
         """Return the errors of a set on random folds and on clusters, measured now if they have not been."""

@@ -74,10 +74,11 @@ def search_model(
     budget: Budget = _DEFAULT,
     bounds: Bounds = UNBOUNDED,
     blocks: Blocks | None = None,
+    learns_blocks: bool = False,
 ) -> Choice:
     """Cross-validate a model's grid, or search models and parameters for ``auto``, and return the best.
 
-    ``auto`` begins with the default of each of ``AUTO_MODELS``, for several features of ``AUTO_MODELS_OF_BLOCKS``. It
+    ``auto`` begins with the default of each of ``AUTO_MODELS``, or ``AUTO_MODELS_OF_BLOCKS``. It
     goes on with parameters drawn at random (Bergstra and Bengio, J. Mach. Learn. Res. 13, 281, 2012), in turn for those
     models whose default is not hopelessly behind. A candidate that is so is dropped before its last fold (Maron and
     Moore, Adv. Neural Inf. Process. Syst. 6, 59, 1993). In the end, a weighted mean of a few is one candidate more, if
@@ -96,12 +97,13 @@ def search_model(
         budget: Bounds the search; one model is fitted in any case.
         bounds: That predictions keep to.
         blocks: Lengths of the features that make up ``x``, in order; default: one feature.
+        learns_blocks: Whether ``auto`` may choose the kernel that learns what each feature is worth.
 
     Raises:
         TrainingError: Unknown model, or too many rows for it.
     """
     lengths = blocks or (x.shape[1],)
-    models = _models(name, len(y), lengths)
+    models = _models(name, len(y), learns_blocks=learns_blocks)
     rows = subsample(groups, MAX_ROWS, seed)
     folds = [(rows[fit], rows[held]) for fit, held in grouped_folds(groups[rows], FOLDS, seed)]
     if all(model.slow for model in models):
@@ -258,10 +260,10 @@ def _is_hopeless(run: _Run, best: _Run | None) -> bool:
     return bool(folds) and best is not None and run.mae(folds) > HOPELESS * best.mae(folds)
 
 
-def _models(name: str | Model, n_rows: int, blocks: Blocks) -> list[Model]:
+def _models(name: str | Model, n_rows: int, *, learns_blocks: bool) -> list[Model]:
     if name != AUTO:
         return [find_model(name, n_rows)]
-    models = [MODELS[each] for each in (AUTO_MODELS if len(blocks) == 1 else AUTO_MODELS_OF_BLOCKS)]
+    models = [MODELS[each] for each in (AUTO_MODELS_OF_BLOCKS if learns_blocks else AUTO_MODELS)]
     return [model for model in models if model.max_rows is None or n_rows <= model.max_rows]
 
 

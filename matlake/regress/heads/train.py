@@ -116,7 +116,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     )
     held_out = split.hold_out(matrix, seed)
     budget, chosen = request.budget, None
-    if wanted == AUTO:
+    if wanted == AUTO and len(features) > 1:
         progress.note("choosing features")
         started = time.monotonic()
         chosen = choose_features(matrix, held_out, features, seed, budget.seconds)
@@ -129,7 +129,18 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
     bounds = find_bounds(request.target, y, request.minimum, request.maximum)
     blocks = tuple(feature.dim for feature in features)
-    choice = search_model(wanted, x, y, groups, seed, progress, budget=budget, bounds=bounds, blocks=blocks)
+    choice = search_model(
+        wanted,
+        x,
+        y,
+        groups,
+        seed,
+        progress,
+        budget=budget,
+        bounds=bounds,
+        blocks=blocks,
+        learns_blocks=chosen is not None and chosen.learns_blocks,
+    )
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
     fit = partial(fit_model, model, best.parameters, seed=seed, bounds=bounds)

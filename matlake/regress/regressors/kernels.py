@@ -128,7 +128,8 @@ def _exponents(products: NDArray[Any], a: NDArray[Any], b: NDArray[Any], gamma: 
 def rational_quadratic(squares: NDArray[Any]) -> NDArray[Any]:
     """Return 1 / (1 + s) of squared distances s in multiples of 1/gamma, in their memory."""
     squares += 1.0
-    return np.reciprocal(squares, out=squares)
+    np.reciprocal(squares, out=squares)
+    return squares
 
 
 @dataclass(frozen=True)

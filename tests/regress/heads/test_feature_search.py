@@ -71,7 +71,19 @@ def test_what_helps_on_random_folds_alone_is_refused_and_named() -> None:
     assert choice.refused.features == ("b@1",)
     assert choice.refused.random_mae < 0.7 * choice.chosen.random_mae
     assert choice.refused.cluster_mae > 1.05 * choice.chosen.cluster_mae
-    assert choice.lines("eV")[-1].startswith("features kept although random folds are better without: a@1: MAE")
+    assert choice.lines("eV")[-2].startswith("features kept although random folds are better without: a@1: MAE")
+
+
+def test_a_learned_kernel_takes_part_where_it_is_no_worse_on_clusters() -> None:
+    choices = [
+        choose_features(*features_of(a_1=TRUTH[:, :1], a_2=TRUTH[:, 1:]), seed=0),
+        choose_features(*features_of(a_1=TRUTH * [1.0, 1.0, 0.0], b_1=misleading()), seed=0),
+    ]
+    for choice in choices:
+        assert choice is not None
+        assert choice.learned_cluster_mae is not None
+        assert choice.learns_blocks == (choice.learned_cluster_mae <= choice.chosen.cluster_mae)
+        assert "part in the model search" in choice.lines("")[-1]
 
 
 def test_held_out_errors_are_those_of_fits_without_the_rows() -> None:
@@ -121,6 +133,8 @@ def test_a_head_needs_only_the_features_that_were_chosen(embedded: matlake.Lake)
     assert choice is not None
     assert choice.everything.features == (f"{ENCODER}@13", f"{ENCODER}@16", "magpie@attributes", "fractions@fractions")
     assert tuple(feature.feature for feature in result.card.features) == choice.chosen.features
+    tried = {candidate.model for candidate in result.card.model.search.candidates} if result.card.model.search else {}
+    assert ("gaussian-process" in tried) == choice.learns_blocks == ("kernel-ridge" not in tried)
     assert choice.chosen == choice.everything or choice.chosen.improves(choice.everything)
     saved = load_head(embedded.path, "chosen").card
     assert saved.model.features == choice
