@@ -22,7 +22,8 @@ def main() -> None:
     import chgnet
     import torch
     from chgnet.model.model import CHGNet
-    from pymatgen.core import Lattice, Structure
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.core.structure import Structure
 
     torch.set_num_threads(1)
     with contextlib.redirect_stdout(io.StringIO()):

@@ -21,8 +21,8 @@ class GraphRecipe:
     """The graph parameters of an encoder. Encoders with equal recipes share their graphs.
 
     Attributes:
-        kind: ``pairs`` (distances), ``angles`` (and angles), ``bonds`` (angles between short bonds, which have features),
-            ``triplets`` (angles between short bonds alone) or ``vectors`` (distances and directions).
+        kind: ``pairs`` (distances), ``angles`` (and angles), ``bonds`` (short bonds, which have features, and angles
+            between them), ``triplets`` (angles between short bonds alone) or ``vectors`` (distances and directions).
         cutoff_A: Largest distance of a neighbour in Å.
         max_neighbours: Nearest neighbours kept, whole shells with weights; 0 for all.
         blocks: Interaction blocks of the network.

@@ -1,6 +1,6 @@
 """Batches of graphs of atoms, bonds and angles as tensors, in the sparse form that CHGNet takes."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -55,11 +55,6 @@ class BondBatch:
         """Return the mean of [atoms, width] over the atoms of each crystal, [crystals, width]."""
         total = atoms.new_zeros(self.size, atoms.shape[1])
         return total.index_add(0, self.crystal, atoms * self.weights[:, None])
-
-    def to(self, device: str) -> "BondBatch":
-        """Return the batch on a device."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return replace(self, **{name: value.to(device) for name, value in values if isinstance(value, torch.Tensor)})
 
 
 def bond_batch(graphs: BondGraphs, dtype: torch.dtype = torch.float32) -> BondBatch:

@@ -110,16 +110,12 @@ class CHGNet(nn.Module):
                 batch.angle_end,
                 len(batch.end_atom),
             )
-            bonds = bonds + bond_convolution.mlp_out["layers"]["1"](received[batch.bond_ends].sum(dim=1))
-            far = far + bond_convolution.mlp_out["layers"]["1"](torch.zeros_like(far))  # its bias, where it has one
+            bonds = bonds + bond_convolution.update(received[batch.bond_ends].sum(dim=1))
+            far = far + bond_convolution.update(torch.zeros_like(far))  # its bias, where it has one
             if number < self.n_conv - 2:
                 gated = parts.angle_layers[number]["twoBody_bond"]
                 angles = angles + gated(torch.cat([bonds[own_bond], bonds[batch.angle_bond], angles, x[at]], dim=1))
         return {**layers_of_atoms(batch, found), "prediction": batch.pool(self.energies(batch.numbers, x))}
-
-    def predict(self, batch: BondBatch) -> torch.Tensor:
-        """Return only the prediction, [crystals, 1]."""
-        return self(batch)["prediction"]  # type: ignore[no-any-return]
 
     def energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the energies of atoms, their reference energies included, in eV, [atoms, 1]."""
@@ -214,10 +210,14 @@ class _Convolution(nn.Module):
 
     def collect(self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int) -> torch.Tensor:
         """Return the sum of the messages of each owner, [size, width]."""
-        messages = getattr(self, self.name)(torch.cat(parts, dim=1)) * weights
+        messages: torch.Tensor = getattr(self, self.name)(torch.cat(parts, dim=1)) * weights
         return messages.new_zeros(size, messages.shape[1]).index_add(0, owner, messages)
 
     def forward(self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int) -> torch.Tensor:
         """Return the update of each owner, [size, width]."""
-        out: torch.Tensor = cast("Any", self.mlp_out)["layers"]["1"](self.collect(parts, weights, owner, size))
+        return self.update(self.collect(parts, weights, owner, size))
+
+    def update(self, sums: torch.Tensor) -> torch.Tensor:
+        """Return what sums of messages change, of the same shape."""
+        out: torch.Tensor = cast("Any", self.mlp_out)["layers"]["1"](sums)
         return out
