@@ -62,7 +62,7 @@ def main() -> None:
     """Time graphs and network, one thread."""
     import torch
     from matgl.ext.pymatgen import Structure2Graph
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
     from torch_geometric.data import Batch
 
     torch.set_num_threads(1)

@@ -51,12 +51,12 @@ def rate(function: Callable[[], object], crystals: int, rounds: int) -> float:
 
 def ours(folder: Path, crystals: Any, rounds: int) -> dict[str, float]:
     """Export a network and return crystals per processor-second of each stage."""
-    from matlake.encoders.encoder import open_crystal_encoder
+    from matlake.encoders.encoder import open_encoder
     from matlake.export.packaging import ExportRequest, export_encoder
 
     with tempfile.TemporaryDirectory() as place:
         export_encoder(ExportRequest("matgl", folder, "exported", Path(place)))
-        encoder = open_crystal_encoder(Path(place), threads=1)
+        encoder: Any = open_encoder(Path(place), threads=1)
         outputs = [layer.output for layer in encoder.card.layers]
         layers = [layer.name for layer in encoder.card.layers]
 

@@ -19,7 +19,7 @@ from matlake.materials.vector_graphs import BASIS
 from matlake.networks.statistics import pooled_layers
 from matlake.networks.tensornet import PARTS, TensorNet
 
-_SIZES = (1, 3, 5)
+_SIZES = [1, 3, 5]
 _NUMBERS = 9
 
 
@@ -46,7 +46,8 @@ class FastTensorNet(nn.Module):
         self.out_norm, self.linear, self.energy = network.out_norm, network.linear, network.final_layer["gated"]
         self.std = float(network.std)
         self.references = nn.Parameter(network.references[:, None].clone())
-        sums = torch.block_diag(*(torch.ones(1, size) for size in _SIZES))  # of the squares of each part
+        owner = torch.repeat_interleave(torch.arange(PARTS), torch.tensor(_SIZES))
+        sums = (owner == torch.arange(PARTS)[:, None]).float()  # of the squares of each part, [3, 9]
         self.sums, self.norms = nn.Parameter(sums), nn.Parameter(sums[1:].clone())
         self.trace = nn.Parameter(sums[:1] / math.sqrt(3))
         self.units = network.linear.out_features
@@ -64,11 +65,11 @@ class FastTensorNet(nn.Module):
         """Return the layers in the order of the reference network."""
         radial = self.basis(lengths)
         fade = (0.5 * torch.cos(lengths * self.frequency) + 0.5).unsqueeze(1)
-        sides = moments.split(_SIZES, dim=1)
+        sides = torch.split(moments, _SIZES, dim=1)
         x = self.embedding(numbers, radial, fade, neighbours, length_index, sides)
         found = [self._invariants(x)]
-        vectors, tensors = turns.split([size**2 for size in _SIZES[1:]], dim=1)
-        by_part = ((sides[0],), vectors.split(3, dim=1), tensors.split(5, dim=1))
+        vectors, tensors = torch.split(turns, [size**2 for size in _SIZES[1:]], dim=1)
+        by_part = ((sides[0],), torch.split(vectors, 3, dim=1), torch.split(tensors, 5, dim=1))
         for layer in self.layers:
             x = layer(x, radial, fade, neighbours, length_index, by_part)
             found.append(self._invariants(x))
@@ -92,7 +93,7 @@ class _Parts(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the parts, [atoms, 1, 3 or 5, units]."""
-        return tuple(part @ weight for part, weight in zip(x.split(_SIZES, dim=1), self.weights, strict=True))
+        return tuple(part @ weight for part, weight in zip(torch.split(x, _SIZES, dim=1), self.weights, strict=True))
 
 
 class _FastEmbedding(nn.Module):
@@ -127,8 +128,8 @@ class _FastEmbedding(nn.Module):
         parts = [side @ (pair * part) for side, part in zip(sides, filters.chunk(PARTS, dim=2), strict=True)]
         x = torch.cat(parts, dim=1)
         scales = functional.silu(self.first(self.norm(_square(x).squeeze(1))))
-        scales = functional.silu(self.last(scales)).unsqueeze(1).chunk(PARTS, dim=2)
-        return torch.cat([a * b for a, b in zip(self.mixing(x), scales, strict=True)], dim=1)
+        columns = functional.silu(self.last(scales)).unsqueeze(1).chunk(PARTS, dim=2)
+        return torch.cat([a * b for a, b in zip(self.mixing(x), columns, strict=True)], dim=1)
 
 
 class _FastInteraction(nn.Module):
@@ -159,7 +160,7 @@ class _FastInteraction(nn.Module):
         parts = self.before(x)
         received = []
         for part, matrices, place in zip(parts, turns, places, strict=True):
-            numbers = [number.squeeze(1) for number in part.split(1, dim=1)]
+            numbers = [number.squeeze(1) for number in torch.split(part, 1, dim=1)]
             sums = [
                 matrix @ (functional.embedding(neighbours, number) * place)
                 for matrix, number in zip(matrices, numbers, strict=True)
@@ -189,8 +190,9 @@ def _normed(x: Tensor) -> Tensor:
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """Return the products of matrices [atoms, 3, 3, units]: few enough to be written out."""
-    products = [column * row for column, row in zip(a.split(1, dim=2), b.split(1, dim=1), strict=True)]
-    return products[0] + products[1] + products[2]
+    products = [column * row for column, row in zip(torch.split(a, 1, dim=2), torch.split(b, 1, dim=1), strict=True)]
+    total: Tensor = products[0] + products[1] + products[2]
+    return total
 
 
 def _by_part(layer: nn.Linear) -> nn.Linear:
