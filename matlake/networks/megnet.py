@@ -7,7 +7,7 @@ there, since nothing but the structure is given.
 
 import math
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final, cast
 
 import torch
 from torch import nn
@@ -152,7 +152,8 @@ class _Block(nn.Module):
         self, edges: torch.Tensor, atoms: torch.Tensor, states: torch.Tensor, batch: PairBatch
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Update edges from the atoms at their ends, atoms from their edges, and the state from all of both."""
-        e, v, u = self.edge_func(edges), self.node_func(atoms), self.state_func(states)
+        dense = cast("Any", self)
+        e, v, u = dense.edge_func(edges), dense.node_func(atoms), dense.state_func(states)
         u_atoms = u.index_select(0, batch.crystal)
         ends = (v.index_select(0, batch.owner), v.index_select(0, batch.neighbour))
         e = self.conv["edge_func"](torch.cat([*ends, e, u_atoms.index_select(0, batch.owner)], dim=1))
