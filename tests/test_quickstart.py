@@ -62,8 +62,8 @@ def test_quickstart_head_on_crystals_beats_fractions_and_tells_polymorphs_apart(
 ) -> None:
     training = report["crystals"]["training"]
     assert training["unit"] == "GPa"
-    assert training["metrics"]["mae"] < 0.4 * training["baseline"]["mae"]
-    assert training["metrics"]["mae"] < training["fractions_baseline"]["mae"]
+    assert training["metrics"]["mae"] < 0.2 * training["baseline"]["mae"]
+    assert training["metrics"]["mae"] < 0.6 * training["fractions_baseline"]["mae"]
     stiff = {p["input"]: p["value"] for p in report["crystals"]["predictions"]}  # type: ignore[index]
     assert stiff.keys() == {"cubic-BN", "stishovite-SiO2", "rutile-TiO2"}
     assert stiff["cubic-BN"] > 150  # the hexagonal form in the sample has 103 GPa
