@@ -64,7 +64,7 @@ PAGE: Final = Path(__file__).with_suffix(".md")
 TENSORNET_FOLDER: Final = "TensorNet-MatPES-PBE-v2025.1-PES"
 CURVES: Final = ("bulk modulus", "refractive index", "last phonon peak", "piezoelectric modulus", "measured band gap",
                  "bulk modulus (compositions)")  # fmt: skip
-ORDER: Final = (RANDOM, CLUSTER, PUBLISHED_APART, CURVE, TIME, APART, PUBLISHED)
+ORDER: Final = (RANDOM, CLUSTER, CURVE, APART, PUBLISHED_APART, TIME, PUBLISHED)
 """Of the measurements."""
 TRAINED_ON: Final = ("formation energy",)
 """Property of the folds by time that learned encoders were trained on, with crystals of the test rows among them."""
@@ -172,8 +172,8 @@ def measure(study: Study, shared: Path, cache: Path, workers: int) -> None:
     missing = [(source, cell) for source, cell in study.cells() if study.measurements.missing(source, [cell])]
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        for kind in ORDER:
-            for crystals in (True, False):
+        for crystals in (True, False):
+            for kind in ORDER:
                 work = [pair for pair in missing if pair[1].kind == kind and pair[0].is_crystals == crystals]
                 encoders = {(source.name, name.partition("@")[0]) for source, cell in work for name in cell.features}
                 by_set: dict[tuple[str, tuple[str, ...], str], list[Cell]] = {}
