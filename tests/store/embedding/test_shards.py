@@ -24,7 +24,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 @pytest.fixture
 def targets(lake: Lake) -> list[Target]:
-    return open_targets(lake, [CRYSTAL_ENCODER, f"{CRYSTAL_ENCODER}@1"], "cpu")
+    return open_targets(lake, [f"{CRYSTAL_ENCODER}@pooled", f"{CRYSTAL_ENCODER}@1"], "cpu")
 
 
 @pytest.fixture
