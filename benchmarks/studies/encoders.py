@@ -350,18 +350,20 @@ def _curves(study: Study) -> dict[tuple[str, str], dict[str, list[tuple[int, flo
         for source in sources:
             for place, one in enumerate(source.properties):
                 if one.name in CURVES:
-                    found[one.name, one.unit] = {
-                        each.label: [_point(study, source, place, each, labels) for labels in LABELS]
-                        for each in sets
-                        if each.curve
-                    }
+                    lines = {each.label: _curve(study, source, place, each) for each in sets if each.curve}
+                    if all(lines.values()):
+                        found[one.name, one.unit] = lines
     return found
 
 
-def _point(study: Study, source: Source, place: int, features: FeatureSet, labels: int) -> tuple[int, float, float]:
-    cells = [Cell(source.name, features.features, EQUAL, CURVE, seed, labels) for seed in SEEDS]
-    maes = [float(np.nanmean(study.measurements.errors(source, cell)[:, place])) for cell in cells]
-    return labels, float(np.mean(maes)), float(np.std(maes))
+def _curve(study: Study, source: Source, place: int, features: FeatureSet) -> list[tuple[int, float, float]]:
+    points = []
+    for labels in LABELS:
+        cells = [Cell(source.name, features.features, EQUAL, CURVE, seed, labels) for seed in SEEDS]
+        if not study.measurements.missing(source, cells):
+            maes = [float(np.nanmean(study.measurements.errors(source, cell)[:, place])) for cell in cells]
+            points.append((labels, float(np.mean(maes)), float(np.std(maes))))
+    return points
 
 
 if __name__ == "__main__":
