@@ -237,34 +237,31 @@ def report(study: Study, seconds: float) -> None:
     curves = _curves(study)
     picture = draw_curves(results_of(Path(__file__)).with_suffix(".svg"), curves)
     base, baselines = " + ".join(BASELINE), {TIME: TRAINED_ON}
-    fill_page(
-        PAGE,
-        [
-            "## Crystals: mean absolute errors, random folds \\| clusters",
-            error_table(sets, [random, cluster], properties),
-            f"## Crystals: errors over those of {base}",
-            ratio_table(sets, BASELINE, kinds, baselines),
-            f"## Which learned encoder beats {base}",
-            "\n".join(_verdicts(study, kinds)),
-            f"## Crystals: errors less those of {base}",
-            *_differences(sets, kinds, properties),
-            "## Crystals, by time",
-            error_table(sets, [by_time], properties_of(study.by_time)),
-            "## Compositions: mean absolute errors, published test rows, formulas apart \\| clusters",
-            error_table(
-                study.composition_sets,
-                [of_compositions[PUBLISHED_APART], of_compositions[CLUSTER]],
-                properties_of(study.compositions),
-            ),
-            "## Compositions: errors over those of magpie",
-            ratio_table(study.composition_sets, COMPOSITION_BASELINE, of_compositions, {}),
-            "\n".join(_composition_verdicts(study, of_compositions)),
-            "## Learning curves",
-            f"![Error by number of labels](results/{picture})",
-            "## Layers",
-            layer_table(layers),
-        ],
-    )
+    sections = {
+        "Crystals: mean absolute errors, random folds \\| clusters": error_table(sets, [random, cluster], properties),
+        f"Crystals: errors over those of {base}": ratio_table(sets, BASELINE, kinds, baselines),
+        f"Which learned encoder beats {base}": "\n".join(_verdicts(study, kinds)),
+        **{
+            f"Crystals: errors less those of {base}, {kind} folds": difference_table(
+                [one for one in sets if one.features != BASELINE], BASELINE, kinds[kind], properties
+            )
+            for kind in (APART, CLUSTER)
+        },
+        "Crystals: mean absolute errors, by time": error_table(sets, [by_time], properties_of(study.by_time)),
+        "Compositions: mean absolute errors, published test rows, formulas apart \\| clusters": error_table(
+            study.composition_sets,
+            [of_compositions[PUBLISHED_APART], of_compositions[CLUSTER]],
+            properties_of(study.compositions),
+        ),
+        "Compositions: errors over those of magpie": ratio_table(
+            study.composition_sets, COMPOSITION_BASELINE, of_compositions, {}
+        ),
+        "Which encoder of compositions beats magpie": "\n".join(_composition_verdicts(study, of_compositions)),
+        "Learning curves": f"![Error by number of labels](results/{picture})",
+        "Layers": layer_table(layers),
+    }
+    measured = {title: text for title, text in sections.items() if text and text.count("\n") != 1}
+    fill_page(PAGE, [part for title, text in measured.items() for part in (f"## {title}", text)])
     write_results(
         results_of(Path(__file__)),
         {
@@ -321,12 +318,6 @@ def _verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Iterable[str]:
                 if kinds[kind].measured(one.features, WEIGHTED)
             }
             yield verdict(f"{one.label}, {WEIGHTED}", f"{base}, {WEIGHTED}", ratios)
-
-
-def _differences(sets: list[FeatureSet], kinds: dict[str, PairedErrors], properties: list[Any]) -> Iterable[str]:
-    for kind in (APART, CLUSTER):
-        yield f"{kind[0].upper()}{kind[1:]} folds:"
-        yield difference_table([one for one in sets if one.features != BASELINE], BASELINE, kinds[kind], properties)
 
 
 def _layers(study: Study) -> Iterable[tuple[str, tuple[list[LayerRatio], str, str]]]:
