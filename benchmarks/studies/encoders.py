@@ -296,7 +296,8 @@ def _composition_verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Itera
                 for kind in (PUBLISHED_APART, CLUSTER)
                 if kinds[kind].measured(one.features)
             }
-            yield verdict(one.label, "magpie", ratios)
+            if ratios:
+                yield verdict(one.label, "magpie", ratios)
 
 
 def _verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Iterable[str]:
