@@ -79,11 +79,12 @@ def standardised(blocks: Blocks, train: Rows) -> list[NDArray[np.float32]]:
     """
     scaled = []
     for block in blocks:
-        wide = block.astype(np.float64)
-        mean, deviation = np.nanmean(wide[train], axis=0), np.nanstd(wide[train], axis=0)
+        wide = block[train].astype(np.float64)
+        mean, deviation = np.nanmean(wide, axis=0), np.nanstd(wide, axis=0)
         kept = deviation > _FLAT * np.maximum(np.abs(mean), 1.0)
-        unit = np.nan_to_num((wide[:, kept] - mean[kept]) / deviation[kept])
-        scaled.append((unit / np.sqrt(max(kept.sum(), 1))).astype(np.float32))
+        scale = deviation[kept] * np.sqrt(max(kept.sum(), 1))
+        unit = (block[:, kept] - mean[kept].astype(np.float32)) / scale.astype(np.float32)
+        scaled.append(np.nan_to_num(unit.astype(np.float32), copy=False))
     return scaled
 
 

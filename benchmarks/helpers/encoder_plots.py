@@ -30,13 +30,13 @@ def draw_curves(path: Path, curves: Mapping[tuple[str, str], Mapping[str, Curve]
                 counts, means, spreads = zip(*points, strict=True)
                 axes.errorbar(
                     counts, means, spreads, color=COLOURS[place % len(COLOURS)], marker=MARKERS[place % len(MARKERS)],
-                    markersize=3.5, linewidth=1.0, capsize=2, label=label,
+                    markersize=3.5, linewidth=1.0, capsize=2, label=label.replace("`", ""),
                 )  # fmt: skip
             axes.set_xscale("log")
             axes.set_yscale("log")
             axes.set_xticks([50, 100, 200, 500, 1000], ["50", "100", "200", "500", "1,000"], minor=False)
             axes.yaxis.set_major_formatter("{x:.3g}")
-            axes.yaxis.set_minor_formatter("{x:.2g}")
+            axes.yaxis.set_minor_formatter("{x:.3g}")
             axes.tick_params(axis="y", which="minor", labelsize=7)
             axes.tick_params(axis="x", which="minor", bottom=False)
             axes.set_xlabel("labels trained on")

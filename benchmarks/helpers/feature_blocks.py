@@ -25,6 +25,8 @@ class FeatureBlocks:
     def __init__(self, cache: Path, encoders: Path | None = None) -> None:
         """Name the folder that vectors are kept in, and one of encoders that do not ship with matlake."""
         self._cache, self._encoders = cache / "features", encoders
+        self._cards: dict[str, EncoderCard] = {}
+        self._contents: dict[str, str] = {}
 
     def blocks(self, source: Source, features: Sequence[str]) -> list[Block]:
         """Return float32 [n, d] for each layer; NaN for materials that the encoder does not take.
@@ -44,7 +46,9 @@ class FeatureBlocks:
 
     def card(self, name: str) -> EncoderCard:
         """Return the card of an encoder."""
-        return find_encoder(name, self._encoders).card
+        if name not in self._cards:
+            self._cards[name] = find_encoder(name, self._encoders).card
+        return self._cards[name]
 
     def digest(self, source: Source, features: Sequence[str]) -> str:
         """Return what the blocks depend on, hexadecimal."""
@@ -52,7 +56,10 @@ class FeatureBlocks:
         return _digest(*(self._file(source, ref).name for ref in refs))
 
     def _file(self, source: Source, ref: LayerRef) -> Path:
-        return self._cache / f"{source.name}-{ref}-{_digest(self.card(ref.encoder).sha256, *source.formulas)}.npy"
+        if source.name not in self._contents:
+            self._contents[source.name] = "\n".join(source.formulas)
+        digest = _digest(self.card(ref.encoder).sha256, self._contents[source.name])
+        return self._cache / f"{source.name}-{ref}-{digest}.npy"
 
     def _block(self, source: Source, ref: LayerRef) -> Block:
         if not self._file(source, ref).exists():

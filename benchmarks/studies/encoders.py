@@ -64,7 +64,7 @@ PAGE: Final = Path(__file__).with_suffix(".md")
 TENSORNET_FOLDER: Final = "TensorNet-MatPES-PBE-v2025.1-PES"
 CURVES: Final = ("bulk modulus", "refractive index", "last phonon peak", "piezoelectric modulus", "measured band gap",
                  "bulk modulus (compositions)")  # fmt: skip
-ORDER: Final = (RANDOM, CLUSTER, TIME, PUBLISHED_APART, CURVE, APART, PUBLISHED)
+ORDER: Final = (RANDOM, CLUSTER, CURVE, APART, PUBLISHED_APART, TIME, PUBLISHED)
 """Of the measurements."""
 TRAINED_ON: Final = ("formation energy",)
 """Property of the folds by time that learned encoders were trained on, with crystals of the test rows among them."""
@@ -172,8 +172,8 @@ def measure(study: Study, shared: Path, cache: Path, workers: int) -> None:
     missing = [(source, cell) for source, cell in study.cells() if study.measurements.missing(source, [cell])]
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        for kind in ORDER:
-            for crystals in (True, False):
+        for crystals in (True, False):
+            for kind in ORDER:
                 work = [pair for pair in missing if pair[1].kind == kind and pair[0].is_crystals == crystals]
                 encoders = {(source.name, name.partition("@")[0]) for source, cell in work for name in cell.features}
                 by_set: dict[tuple[str, tuple[str, ...], str], list[Cell]] = {}
@@ -237,34 +237,31 @@ def report(study: Study, seconds: float) -> None:
     curves = _curves(study)
     picture = draw_curves(results_of(Path(__file__)).with_suffix(".svg"), curves)
     base, baselines = " + ".join(BASELINE), {TIME: TRAINED_ON}
-    fill_page(
-        PAGE,
-        [
-            "## Crystals: mean absolute errors, random folds \\| clusters",
-            error_table(sets, [random, cluster], properties),
-            f"## Crystals: errors over those of {base}",
-            ratio_table(sets, BASELINE, kinds, baselines),
-            f"## Which learned encoder beats {base}",
-            "\n".join(_verdicts(study, kinds)),
-            f"## Crystals: errors less those of {base}",
-            *_differences(sets, kinds, properties),
-            "## Crystals, by time",
-            error_table(sets, [by_time], properties_of(study.by_time)),
-            "## Compositions: mean absolute errors, published test rows, formulas apart \\| clusters",
-            error_table(
-                study.composition_sets,
-                [of_compositions[PUBLISHED_APART], of_compositions[CLUSTER]],
-                properties_of(study.compositions),
-            ),
-            "## Compositions: errors over those of magpie",
-            ratio_table(study.composition_sets, COMPOSITION_BASELINE, of_compositions, {}),
-            "\n".join(_composition_verdicts(study, of_compositions)),
-            "## Learning curves",
-            f"![Error by number of labels](results/{picture})",
-            "## Layers",
-            layer_table(layers),
-        ],
-    )
+    sections = {
+        "Crystals: mean absolute errors, random folds \\| clusters": error_table(sets, [random, cluster], properties),
+        f"Crystals: errors over those of {base}": ratio_table(sets, BASELINE, kinds, baselines),
+        f"Which learned encoder beats {base}": "\n".join(_verdicts(study, kinds)),
+        **{
+            f"Crystals: errors less those of {base}, {kind} folds": difference_table(
+                [one for one in sets if one.features != BASELINE], BASELINE, kinds[kind], properties
+            )
+            for kind in (APART, CLUSTER)
+        },
+        "Crystals: mean absolute errors, by time": error_table(sets, [by_time], properties_of(study.by_time)),
+        "Compositions: mean absolute errors, published test rows, formulas apart \\| clusters": error_table(
+            study.composition_sets,
+            [of_compositions[PUBLISHED_APART], of_compositions[CLUSTER]],
+            properties_of(study.compositions),
+        ),
+        "Compositions: errors over those of magpie": ratio_table(
+            study.composition_sets, COMPOSITION_BASELINE, of_compositions, {}
+        ),
+        "Which encoder of compositions beats magpie": "\n".join(_composition_verdicts(study, of_compositions)),
+        "Learning curves": f"![Error by number of labels](results/{picture})",
+        "Layers": layer_table(layers),
+    }
+    measured = {title: text for title, text in sections.items() if text and text.count("\n") != 1}
+    fill_page(PAGE, [part for title, text in measured.items() for part in (f"## {title}", text)])
     write_results(
         results_of(Path(__file__)),
         {
@@ -299,7 +296,8 @@ def _composition_verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Itera
                 for kind in (PUBLISHED_APART, CLUSTER)
                 if kinds[kind].measured(one.features)
             }
-            yield verdict(one.label, "magpie", ratios)
+            if ratios:
+                yield verdict(one.label, "magpie", ratios)
 
 
 def _verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Iterable[str]:
@@ -323,12 +321,6 @@ def _verdicts(study: Study, kinds: dict[str, PairedErrors]) -> Iterable[str]:
             yield verdict(f"{one.label}, {WEIGHTED}", f"{base}, {WEIGHTED}", ratios)
 
 
-def _differences(sets: list[FeatureSet], kinds: dict[str, PairedErrors], properties: list[Any]) -> Iterable[str]:
-    for kind in (APART, CLUSTER):
-        yield f"{kind[0].upper()}{kind[1:]} folds:"
-        yield difference_table([one for one in sets if one.features != BASELINE], BASELINE, kinds[kind], properties)
-
-
 def _layers(study: Study) -> Iterable[tuple[str, tuple[list[LayerRatio], str, str]]]:
     """Yield each encoder with its layers compared, its default layer, and the layer that the rule chooses."""
     crystals = [PairedErrors(study.measurements, study.crystals, kind) for kind in (RANDOM, CLUSTER)]
@@ -350,18 +342,20 @@ def _curves(study: Study) -> dict[tuple[str, str], dict[str, list[tuple[int, flo
         for source in sources:
             for place, one in enumerate(source.properties):
                 if one.name in CURVES:
-                    found[one.name, one.unit] = {
-                        each.label: [_point(study, source, place, each, labels) for labels in LABELS]
-                        for each in sets
-                        if each.curve
-                    }
+                    lines = {each.label: _curve(study, source, place, each) for each in sets if each.curve}
+                    if all(lines.values()):
+                        found[one.name, one.unit] = lines
     return found
 
 
-def _point(study: Study, source: Source, place: int, features: FeatureSet, labels: int) -> tuple[int, float, float]:
-    cells = [Cell(source.name, features.features, EQUAL, CURVE, seed, labels) for seed in SEEDS]
-    maes = [float(np.nanmean(study.measurements.errors(source, cell)[:, place])) for cell in cells]
-    return labels, float(np.mean(maes)), float(np.std(maes))
+def _curve(study: Study, source: Source, place: int, features: FeatureSet) -> list[tuple[int, float, float]]:
+    points = []
+    for labels in LABELS:
+        cells = [Cell(source.name, features.features, EQUAL, CURVE, seed, labels) for seed in SEEDS]
+        if not study.measurements.missing(source, cells):
+            maes = [float(np.nanmean(study.measurements.errors(source, cell)[:, place])) for cell in cells]
+            points.append((labels, float(np.mean(maes)), float(np.std(maes))))
+    return points
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from matlake.networks.chgnet import ELEMENTS
 _MARK: Final = "bond_basis_expansion.rbf_expansion_ag.frequencies"
 _LICENCE: Final = "BSD-3-Clause-LBNL"
 _LEARNED: Final = ("energy_eV_per_atom", "forces_eV_per_A", "stress_GPa", "magnetic_moments_muB")
-_DEFAULT_LAYER: Final = "2"
+_DEFAULT_LAYER: Final = "4"
 _MPTRJ: Final = TrainingScope(
     "Materials Project", _LEARNED, "2022-09", "MPtrj: static calculations and frames of relaxations, GGA and GGA+U"
 )

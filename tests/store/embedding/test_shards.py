@@ -24,7 +24,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 @pytest.fixture
 def targets(lake: Lake) -> list[Target]:
-    return open_targets(lake, [CRYSTAL_ENCODER, f"{CRYSTAL_ENCODER}@1"], "cpu")
+    return open_targets(lake, [f"{CRYSTAL_ENCODER}@pooled", f"{CRYSTAL_ENCODER}@1"], "cpu")
 
 
 @pytest.fixture
@@ -94,15 +94,15 @@ def test_long_vectors_make_small_shards(lake: Lake, monkeypatch: pytest.MonkeyPa
 
 def test_encoders_with_equal_graph_parameters_share_a_shard(lake: Lake, contents: Callable[..., pa.Table]) -> None:
     other = "schnet-mp-formation-energy"
-    targets = open_targets(lake, [CRYSTAL_ENCODER, other, f"{CRYSTAL_ENCODER}@1"], "cpu")
+    targets = open_targets(lake, [CRYSTAL_ENCODER, other, f"{CRYSTAL_ENCODER}@pooled"], "cpu")
     parts = list(by_inputs(shards.Shard(tuple(targets), contents(1, 2))))
     names = [[f"{target.model.encoder.card.architecture}@{target.layer}" for target in part.targets] for part in parts]
-    assert names == [["cgcnn@pooled", "cgcnn@1"], ["schnet@pooled"]]
+    assert names == [["cgcnn@1", "cgcnn@pooled"], ["schnet@pooled"]]
 
 
 def test_a_layer_named_twice_is_one_target(lake: Lake) -> None:
-    targets = open_targets(lake, [CRYSTAL_ENCODER, f"{CRYSTAL_ENCODER}@pooled", ENCODER], "cpu")
-    assert [target.layer for target in targets] == ["pooled", "2"]
+    targets = open_targets(lake, [CRYSTAL_ENCODER, f"{CRYSTAL_ENCODER}@1", ENCODER], "cpu")
+    assert [target.layer for target in targets] == ["1", "2"]
 
 
 def test_only_pending_rows_are_read_and_none_twice(tmp_path: Path) -> None:

@@ -164,5 +164,5 @@ def test_layers_of_crystals_stand_beside_the_others(tmp_path: Path) -> None:
     result = evaluate_transfer(lake, request)
     assert not [m.error for m in result.measurements if m.error]
     side_by_side = {m.features for m in result.measurements if m.method == TL_CONCAT}
-    assert ("cgcnn-mp-formation-energy@pooled",) in side_by_side
-    assert any(len(features) > 1 and "cgcnn-mp-formation-energy@pooled" in features for features in side_by_side)
+    assert ("cgcnn-mp-formation-energy@1",) in side_by_side
+    assert any(len(features) > 1 and "cgcnn-mp-formation-energy@1" in features for features in side_by_side)
