@@ -204,7 +204,13 @@ class EncoderCard:
             if not self.hidden_layers:
                 raise EncoderError(f"encoder {self.name} has no layer but its prediction", "name it: @prediction")
             return self.hidden_layers
-        found = tuple(self.layer(name) if name else self._no_name(names) for name in names.split(JOINED_BY))
+        parts = names.split(JOINED_BY)
+        if ALL_LAYERS in parts:
+            raise EncoderError(
+                f"{self.name}@{names} joins {ALL_LAYERS!r} and other layers",
+                f"write {self.name}@{ALL_LAYERS}, or each layer by its name",
+            )
+        found = tuple(self.layer(name) if name else self._no_name(names) for name in parts)
         if len(set(found)) < len(found):
             raise EncoderError(f"{self.name}@{names} names a layer twice", "name each once")
         return found

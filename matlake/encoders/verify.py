@@ -100,7 +100,7 @@ def _batch_independent(encoder: Encoder, _: Path) -> Outcome:
     """A vector does not depend on its batch."""
     materials = _many(encoder)
     whole = _all_layers(encoder, materials)
-    scale, worst = _largest(whole), 0.0
+    scale, worst = _largest(encoder, whole), 0.0
     for size in _BATCHES:
         for start in range(0, min(len(materials), _FEW * size), size):
             rows = np.arange(start, min(len(materials), start + size))
@@ -121,7 +121,7 @@ def _partial(encoder: Encoder, _: Path) -> Outcome:
     materials = _some(encoder)
     whole = _all_layers(encoder, materials)
     alone = [encoder.encode(materials, layer.name) for layer in encoder.card.layers]
-    return _within(_worst_difference(whole, alone, _largest(whole)), _SMALLEST_TOLERANCE)
+    return _within(_worst_difference(whole, alone, _largest(encoder, whole)), _SMALLEST_TOLERANCE)
 
 
 def _input_untouched(encoder: Encoder, _: Path) -> Outcome:
@@ -238,15 +238,22 @@ def batch_tolerance(parity_tolerance: float) -> float:
 
 
 def _worst_difference(
-    expected: Sequence[NDArray[np.floating]], found: Sequence[NDArray[np.floating]], scale: Sequence[float]
+    expected: Sequence[NDArray[np.floating]],
+    found: Sequence[NDArray[np.floating]],
+    scale: Sequence[NDArray[np.floating]],
 ) -> float:
-    """Return the largest absolute difference over all layers, each relative to its scale; NaN where a value is NaN."""
-    return float(np.max([np.abs(a - b).max() / s for a, b, s in zip(expected, found, scale, strict=True)]))
+    """Return the largest difference over all layers, each relative to its scale; NaN where a value is NaN."""
+    return float(np.max([(np.abs(a - b) / s).max() for a, b, s in zip(expected, found, scale, strict=True)]))
 
 
-def _largest(outputs: Sequence[NDArray[np.floating]]) -> list[float]:
-    """Return the largest absolute value of each layer, one for a layer of zeros."""
-    return [float(np.abs(output).max()) or 1.0 for output in outputs]
+def _largest(encoder: Encoder, outputs: Sequence[NDArray[np.floating]]) -> list[NDArray[np.floating]]:
+    """Return the largest absolute value of each layer, in a descriptor of each attribute; one where all are zero.
+
+    Attributes have units of their own: what is small beside a volume in Å³ may be large for a coordination number.
+    """
+    axis = 0 if encoder.card.is_descriptor else None
+    largest = [np.abs(output).max(axis=axis) for output in outputs]
+    return [np.where(values > 0, values, 1.0) for values in largest]
 
 
 def _within(worst: float, tolerance: float) -> Outcome:
@@ -273,7 +280,7 @@ def _all_layers(encoder: Encoder, materials: Materials) -> Vectors:
 def _compare(encoder: Encoder, expected: Vectors, found: Vectors) -> Outcome:
     """Compare vectors that may differ within what an encoder's precision allows."""
     return _within(
-        _worst_difference(expected, found, _largest(expected)), batch_tolerance(encoder.card.parity_tolerance)
+        _worst_difference(expected, found, _largest(encoder, expected)), batch_tolerance(encoder.card.parity_tolerance)
     )
 
 
@@ -281,7 +288,7 @@ def _unchanged(encoder: Encoder, changes: list[Callable[[Crystal], Crystal]]) ->
     crystals = _some(encoder)
     assert isinstance(crystals, CrystalColumns)  # noqa: S101 - clauses of encoders of crystals
     expected = _all_layers(encoder, crystals)
-    scale, worst = _largest(expected), 0.0
+    scale, worst = _largest(encoder, expected), 0.0
     for change in changes:
         other = CrystalColumns.of([change(crystals[i]) for i in range(len(crystals))])
         worst = max(worst, _worst_difference(expected, _all_layers(encoder, other), scale))

@@ -95,7 +95,7 @@ def export_encoder(request: ExportRequest) -> EncoderCard:
 
     def measure(encoder: Encoder) -> dict[str, Any]:
         parity = measure_parity(architecture, trained.network, encoder)
-        check_parity(parity, TOLERANCES[request.precision])
+        check_parity(parity, request.precision)
         return {"parity": parity, "metrics": held_out_errors(trained, encoder, request.data) if request.data else {}}
 
     content = PRECISIONS[request.precision](model).SerializeToString(deterministic=True)

@@ -47,15 +47,16 @@ def measure_parity(architecture: Architecture, network: nn.Module, encoder: Enco
     return dict(zip(names, (difference / np.where(largest > 0, largest, 1.0)).tolist(), strict=True))
 
 
-def check_parity(parity: dict[str, float], tolerance: float) -> None:
-    """Raise EncoderError when a layer differs by more than the tolerance."""
+def check_parity(parity: dict[str, float], precision: str) -> None:
+    """Raise EncoderError when a layer differs by more than what the precision, a key of ``TOLERANCES``, allows."""
+    tolerance = TOLERANCES[precision]
     failing = {name: error for name, error in parity.items() if not error <= tolerance}
     if failing:
         worst = max(failing, key=lambda name: failing[name])
         raise EncoderError(
             f"the exported file is not the network: {len(failing)} of {len(parity)} layers differ by more than "
             f"{tolerance:.0e}, layer {worst} by {failing[worst]:.1e}",
-            "no card was written; export in the precision float32",
+            "no card was written" + ("; export in the precision float32" if precision != "float32" else ""),
         )
 
 

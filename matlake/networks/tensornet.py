@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matlake.networks.m3gnet import GatedMLP, SmoothBessel
+from matlake.networks.matgl_layers import GatedMLP, SmoothBessel
 from matlake.networks.statistics import layers_of_atoms
 from matlake.networks.vector_batches import VectorBatch
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
 from matlake.files import write_whole
 from matlake.store import delta
@@ -247,8 +248,8 @@ def _create(lake: Lake) -> None:
 def _is_begun(lake: Lake) -> bool:
     """Say whether a folder holds nothing but a lake without its marker, whose making has stopped anywhere.
 
-    That is also a lake whose marker was lost. A stranger's folder is never taken for one: what has our names must hold
-    nothing, or the log of a table.
+    That is also a lake whose marker was lost, and a folder that so far has only received exported encoders. A
+    stranger's folder is never taken for one: what has our names must hold nothing, the log of a table, or encoders.
     """
     tables = {lake.embeddings, lake.failures}
     complete = all((table / _LOG).is_dir() for table in tables)
@@ -261,6 +262,8 @@ def _is_begun(lake: Lake) -> bool:
         if entry not in known or not entry.is_dir():
             return False
         inside = set(entry.iterdir())
-        if inside and not complete and not (entry in tables and inside == {entry / _LOG}):
+        is_log = entry in tables and inside == {entry / _LOG}
+        are_encoders = entry == lake.encoders and all((one / CARD_FILE).is_file() for one in inside)
+        if inside and not (complete or is_log or are_encoders):
             return False
     return True

@@ -73,6 +73,7 @@ def test_a_layer_whose_own_name_has_a_plus_is_found_first() -> None:
         ("2+2", "@2\\+2 names a layer twice"),
         ("2+", "@2\\+ lacks the name of a layer"),
         ("+", "lacks the name of a layer"),
+        ("all+0", "joins 'all' and other layers"),
         ("2+x", "has no layer 'x'"),
         ("every", "has no layer 'every'"),
     ],

@@ -138,7 +138,7 @@ def test_no_card_is_written_where_parity_fails(run_folder, tmp_path, monkeypatch
 
 def test_a_parity_that_is_not_a_number_fails() -> None:
     with pytest.raises(EncoderError, match="1 of 2 layers"):
-        check_parity({"1": 0.0, "2": float("nan")}, 1.0)
+        check_parity({"1": 0.0, "2": float("nan")}, "float32")
 
 
 def test_other_data_than_the_runs_is_refused(run_folder, write_table, recipe, tmp_path) -> None:

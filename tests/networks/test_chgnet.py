@@ -90,3 +90,17 @@ def test_the_reference_network_gives_what_the_original_gives(golden, crystals, v
     expected = golden[version][rows // EVERY[version]]
     # crystals that are symmetric within the resolution only are what is off by more than rounding
     assert worst(expected, together) < (1e-6 if not resolution else TOLERANCE)
+
+
+def test_the_published_file_of_version_0_2_0_is_exported(tmp_path, monkeypatch) -> None:
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    path = checkpoint("0.2.0")
+    from matlake.export import parity
+    from matlake.export.packaging import ExportRequest, export_encoder
+
+    every = parity.reference_crystals()
+    hard = every.take(np.arange(len(every) - 5, len(every)))  # one atom with hundreds of neighbours, and with none
+    monkeypatch.setattr(parity, "reference_crystals", lambda: hard)
+    card = export_encoder(ExportRequest("chgnet", path, "other", tmp_path / "other"))
+    assert max(card.parity.values()) < TOLERANCE
+    assert card.licence == "BSD-3-Clause-LBNL"

@@ -8,6 +8,7 @@ import pytest
 from commands import run
 
 import matlake
+from matlake.encoders.registry import SHIPPED
 from matlake.errors import LakeError
 
 KILLED = """
@@ -53,7 +54,15 @@ def test_a_kill_inside_delta_rs_leaves_a_table_that_can_be_made(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "foreign",
-    ["notes.txt", "datasets/mine.csv", "embeddings/vectors.npy", "heads/head.txt", "plots/figure.png", "Datasets/x"],
+    [
+        "notes.txt",
+        "datasets/mine.csv",
+        "encoders/mine/code.py",
+        "embeddings/vectors.npy",
+        "heads/head.txt",
+        "plots/figure.png",
+        "Datasets/x",
+    ],
 )
 def test_a_folder_of_something_else_is_not_made_a_lake(tmp_path: Path, foreign: str) -> None:
     path = tmp_path / "folder"
@@ -62,6 +71,14 @@ def test_a_folder_of_something_else_is_not_made_a_lake(tmp_path: Path, foreign: 
     with pytest.raises(LakeError, match="holds other files and no lake"):
         matlake.open_lake(path, create=True)
     assert [entry.relative_to(path).as_posix() for entry in path.rglob("*") if entry.is_file()] == [foreign]
+
+
+def test_a_folder_that_only_holds_exported_encoders_becomes_a_lake(tmp_path: Path) -> None:
+    exported = tmp_path / "lake" / "encoders" / "fractions"
+    shutil.copytree(SHIPPED / "fractions", exported)
+    lake = matlake.open_lake(tmp_path / "lake", create=True)
+    found = {encoder.card.name: encoder.folder for encoder in lake.list_encoders()}
+    assert found["fractions"] == exported
 
 
 def test_a_lake_is_opened_by_a_path_as_text(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class FeatureChoice:
         rows: Training rows that took part.
         learned_cluster_mae: Error on the same clusters of ``gaussian-process``, which learns what each feature used is
             worth; None where one is used, or there was no time.
-        cut_short: Whether a limit of time ended it.
+        cut_short: Whether a limit of time, or of the number of sets, ended it.
     """
 
     everything: FeatureErrors
@@ -62,17 +62,18 @@ class FeatureChoice:
                 f"features left out: {', '.join(dropped)}; with them, {_errors(named, unit)}",
             ]
         if self.refused is not None:
-            without = [feature for feature in named.features if feature not in self.refused.features]
             lines.append(
-                f"features kept although random folds are better without: {', '.join(without)}: "
+                f"features refused because they are worse on clusters: {', '.join(self.refused.features)}: "
                 f"{_errors(self.refused, unit)}"
             )
         if self.learned_cluster_mae is not None:
             verb = "took" if self.learns_blocks else "took no"
             lines.append(
-                f"gaussian-process {verb} part in the model search: "
-                f"MAE {self.learned_cluster_mae:.4g} on left-out clusters"
+                f"gaussian-process {verb} part in the model search: MAE {self.learned_cluster_mae:.4g} on left-out "
+                f"clusters, {used.cluster_mae:.4g} with equal weights of all features{f' ({unit})' if unit else ''}"
             )
+        if self.cut_short:
+            lines.append(f"choice among features cut short; sets measured: {self.sets}")
         return lines
 
 

@@ -92,8 +92,9 @@ def choose_features(
         key=lambda one: one.random_mae,
         default=None,
     )
-    learned = None if is_over() or len(chosen) == 1 else measured.learned_mae(chosen, seed)
-    return FeatureChoice(first, named[chosen], refused, len(named), len(rows), learned, is_over())
+    cut_short = is_over()
+    learned = None if cut_short or len(chosen) == 1 else measured.learned_mae(chosen, seed)
+    return FeatureChoice(first, named[chosen], refused, len(named), len(rows), learned, cut_short)
 
 
 def with_features(

@@ -84,11 +84,13 @@ def _squares(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int) -> KernelExpansion:
     """Learn the kernel from some rows, choose the ridge by leave-one-out, and fit all rows."""
     from scipy.linalg import cho_factor, cho_solve
+    from threadpoolctl import threadpool_limits
 
     blocks = tuple(parameters.get("blocks", (z.shape[1],)))
     points, order = z.astype(np.float32), np.random.default_rng(seed).permutation(len(z))
     drawn = np.sort(order[:_LEARNED_ROWS])
-    kernel, noise = learn(points[drawn], y[drawn], blocks, parameters["precision"])
+    with threadpool_limits(1, "blas"):  # thirty steps amplify how a product over threads is rounded
+        kernel, noise = learn(points[drawn], y[drawn], blocks, parameters["precision"])
     some = np.sort(order[:_RIDGE_ROWS])
     ridge = _best_ridge(gram_of(kernel, points[some], np.float64), y[some], noise)
     gram = gram_of(kernel, points, np.float64)

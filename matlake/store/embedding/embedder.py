@@ -42,8 +42,8 @@ class EmbedReport:
 
     Attributes:
         embedded: Vectors added.
-        skipped: Rows that needed none: their content has one already, or shares the one added.
-        failed: Rows that the encoder cannot take; they are in ``failures``.
+        skipped: Rows, for each layer, that needed none: their content has one already, or shares the one added.
+        failed: Rows, for each layer, that the encoder cannot take; they are in ``failures``, once an encoder.
         seconds: Wall time.
     """
 
@@ -59,10 +59,10 @@ class EmbedReport:
     def lines(self) -> list[str]:
         """Return the text for people."""
         rate = self.embedded / self.seconds if self.seconds else 0.0
-        failed = [f"{self.failed:,} rows failed (see the view failures)"] if self.failed else []
+        failed = [f"{self.failed:,} vectors failed (see the view failures)"] if self.failed else []
         return [
-            f"embedded {self.embedded:,} contents in {self.seconds:.1f} s ({rate:,.0f}/s)",
-            f"{self.skipped:,} rows had a vector already or share one",
+            f"embedded {self.embedded:,} vectors in {self.seconds:.1f} s ({rate:,.0f}/s)",
+            f"{self.skipped:,} vectors were there already, or are those of equal materials",
             *failed,
         ]
 

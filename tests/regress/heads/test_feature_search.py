@@ -71,7 +71,7 @@ def test_what_helps_on_random_folds_alone_is_refused_and_named() -> None:
     assert choice.refused.features == ("b@1",)
     assert choice.refused.random_mae < 0.7 * choice.chosen.random_mae
     assert choice.refused.cluster_mae > 1.05 * choice.chosen.cluster_mae
-    assert choice.lines("eV")[-2].startswith("features kept although random folds are better without: a@1: MAE")
+    assert choice.lines("eV")[-2].startswith("features refused because they are worse on clusters: b@1: MAE")
 
 
 def test_a_learned_kernel_takes_part_where_it_is_no_worse_on_clusters() -> None:
@@ -116,6 +116,7 @@ def test_without_time_all_features_are_used() -> None:
     assert chosen(choice) == ("a@1", "a@2")
     assert choice is not None
     assert choice.cut_short
+    assert choice.lines("eV")[-1] == "choice among features cut short; sets measured: 1"
 
 
 def test_chosen_features_keep_their_columns_and_order() -> None:
