@@ -245,7 +245,9 @@ def report(study: Study) -> None:
     picture = draw_curves(results_of(Path(__file__)).with_suffix(".svg"), curves)
     base = " + ".join(BASELINE)
     sections = {
-        "Summary": summary_table(_summary(sets), [random, cluster], [one for one in properties if one.name in TARGETS]),
+        "Summary": summary_table(
+            list(_summary(sets)), [random, cluster], [one for one in properties if one.name in TARGETS]
+        ),
         f"Which learned encoder beats {base}": comparison_table(list(_comparisons(study, shown)), list(shown)),
         "Which encoder of compositions beats magpie": comparison_table(
             list(_composition_comparisons(study, shown_compositions)), list(shown_compositions)
@@ -344,8 +346,9 @@ def _layers(study: Study) -> Iterable[tuple[str, tuple[list[LayerRatio], str, st
     ]
     for name, layers in study.layers.items():
         kinds, start = crystals if name in LEARNED else compositions, STARTING_LAYERS[name]
-        if all(errors.measured((f"{name}@{layer}",)) for errors in kinds for layer in layers):
-            compared = compare_layers(name, layers, start, kinds)
+        there = [layer for layer in layers if all(errors.measured((f"{name}@{layer}",)) for errors in kinds)]
+        if start in there and len(there) > 1:
+            compared = compare_layers(name, there, start, kinds)
             yield name, (compared, start, best_layer(compared, start))
 
 
