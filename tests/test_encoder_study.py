@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from benchmarks.helpers import gaussian_process
 from benchmarks.helpers.block_kernel_ridge import Rows, fit_predict, kernel, leave_one_out, standardised
+from benchmarks.helpers.encoder_tables import verdict
 from benchmarks.helpers.evaluation_sets import Property, Source
 from benchmarks.helpers.folds import APART, CLUSTER, PUBLISHED_APART, RANDOM, folds_of
 from benchmarks.helpers.paired_errors import Interval
-from benchmarks.helpers.weighted_blocks import _negative_likelihood, learn
 from matlake.materials.formula import parse_formula
+from matlake.regress.regressors import MODELS, fit_model
 
 FORMULAS = ("NaCl", "KBr", "MgO", "TiO2", "GaAs", "ZnS", "SiC", "Al2O3", "Fe2O3", "CaF2")
 
@@ -53,26 +55,25 @@ def test_regression_on_blocks_learns_a_function_of_both() -> None:
     assert np.abs(predicted - y[test]).mean() < 0.2 * np.abs(y[test] - y[train].mean(axis=0)).mean()
 
 
-def test_slopes_of_the_likelihood_are_its_differences() -> None:
+def test_the_gaussian_process_is_that_of_train_and_takes_missing_vectors_as_the_mean() -> None:
     rng = np.random.default_rng(3)
-    x, y = rng.normal(size=(40, 3)), rng.normal(size=40)
-    roots = [np.sqrt(((x[:, None, :k] - x[:, :k]) ** 2).mean(axis=2)).astype(np.float32) for k in (2, 3)]
-    logs, step = np.log([0.5, 0.3, 0.4, 0.2, 0.1]), 1e-2
-    slopes = [
-        (_negative_likelihood(roots, y, logs + step * unit)[0] - _negative_likelihood(roots, y, logs - step * unit)[0])
-        / (2 * step)
-        for unit in np.eye(5)
-    ]
-    assert _negative_likelihood(roots, y, logs)[1] == pytest.approx(np.array(slopes), rel=1e-2, abs=1e-2)
+    blocks = [rng.normal(size=(80, 3)).astype(np.float32), rng.normal(size=(80, 4)).astype(np.float32)]
+    y = (np.sin(blocks[0][:, 0]) + blocks[1][:, 1])[:, None].astype(np.float64)
+    train, test = np.arange(60), np.arange(60, 80)
+    blocks[1][70] = np.nan
+    predicted, _ = gaussian_process.fit_predict(blocks, y, train, test)
+    x = np.hstack(blocks)
+    x[70, 3:] = x[train, 3:].mean(axis=0)
+    model = MODELS["gaussian-process"]
+    fitted = fit_model(model, model.grid_of((3, 4))[0], x[train], y[train, 0], 0)
+    assert predicted[:, 0] == pytest.approx(fitted.predict(x[test]))
 
 
-def test_a_block_without_information_loses_its_weight() -> None:
-    rng = np.random.default_rng(4)
-    signal, noise = rng.normal(size=(150, 2)), rng.normal(size=(150, 2))
-    y = np.sin(signal[:, 0]) + signal[:, 1]
-    squared = [((x[:, None] - x) ** 2).mean(axis=2).astype(np.float32) for x in (signal, noise)]
-    learned = learn(squared, y - y.mean())
-    assert learned.weights[0] > 10 * learned.weights[1]
+def test_a_verdict_names_the_folds_that_differ() -> None:
+    below, across, above = Interval(0.9, 0.8, 0.95), Interval(1.0, 0.9, 1.1), Interval(1.2, 1.1, 1.3)
+    assert verdict({"random": below, "clusters": below}) == "better"
+    assert verdict({"random": across, "clusters": below}) == "no difference: random; better: clusters"
+    assert verdict({"random": above}) == "worse (random)"
 
 
 @pytest.mark.parametrize("kind", [APART, CLUSTER, PUBLISHED_APART])

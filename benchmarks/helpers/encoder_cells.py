@@ -1,6 +1,7 @@
 """Measurements of ``encoders.py``: predictions of one set of features on one source, kept so that a run resumes."""
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.helpers import block_kernel_ridge, weighted_blocks
+from benchmarks.helpers import block_kernel_ridge, gaussian_process
 from benchmarks.helpers.evaluation_sets import SEEDS, Source
 from benchmarks.helpers.feature_blocks import FeatureBlocks
 from benchmarks.helpers.feature_sets import FeatureSet
@@ -17,7 +18,6 @@ from benchmarks.helpers.folds import (
     APART,
     CLUSTER,
     CURVE,
-    PUBLISHED,
     PUBLISHED_APART,
     RANDOM,
     TIME,
@@ -29,10 +29,10 @@ from benchmarks.helpers.folds import (
 Float = NDArray[np.float64]
 
 EQUAL: Final = "equal blocks"
-WEIGHTED: Final = "weighted blocks"
+PROCESS: Final = "gaussian-process"
 METHODS: Final[dict[str, Callable[..., tuple[Float, Any]]]] = {
     EQUAL: block_kernel_ridge.fit_predict,
-    WEIGHTED: weighted_blocks.fit_predict,
+    PROCESS: gaussian_process.fit_predict,
 }
 LABELS: Final = (50, 100, 200, 500, 1000)
 COMPOSITION_LABELS: Final = 500
@@ -69,8 +69,10 @@ def cells_of_set(source: Source, features: FeatureSet) -> list[Cell]:
     kinds += [(CLUSTER, 0)] if not source.is_crystals else []
     kinds += [(kind, seed) for kind in _drawn(source) for seed in SEEDS]
     cells = [Cell(source.name, features.features, EQUAL, *kind, labels) for kind in kinds]
-    if features.weighted and _has_public_folds(source):
-        cells += [Cell(source.name, features.features, WEIGHTED, kind) for kind in (RANDOM, CLUSTER)]
+    if features.process and _has_public_folds(source):
+        cells += [Cell(source.name, features.features, PROCESS, kind) for kind in (RANDOM, CLUSTER)]
+    if features.process_apart and _has_public_folds(source):
+        cells += [Cell(source.name, features.features, PROCESS, APART, seed) for seed in SEEDS]
     if features.curve:
         cells += [
             Cell(source.name, features.features, EQUAL, CURVE, seed, labels) for labels in LABELS for seed in SEEDS
@@ -92,7 +94,7 @@ def _has_public_folds(source: Source) -> bool:
 
 def _drawn(source: Source) -> tuple[str, ...]:
     if not source.is_crystals:
-        return (PUBLISHED, PUBLISHED_APART)
+        return (PUBLISHED_APART,)
     return (APART,) if _has_public_folds(source) else (TIME,)
 
 
@@ -112,7 +114,15 @@ class Measurements:
         """Measure cells of one source."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for cell in cells:
-            np.save(self._file(source, cell), self._predict(source, cell))
+            started = time.process_time()
+            predicted = self._predict(source, cell)
+            self._seconds(source, cell).write_text(f"{time.process_time() - started:.3f}")
+            np.save(self._file(source, cell), predicted)
+
+    def seconds(self, cells: Sequence[tuple[Source, Cell]]) -> list[float]:
+        """Return the processor seconds of the cells whose time was kept."""
+        files = [self._seconds(source, cell) for source, cell in cells]
+        return [float(file.read_text()) for file in files if file.exists()]
 
     def errors(self, source: Source, cell: Cell) -> Float:
         """Return absolute errors in the properties' units, float64 [n, properties]; NaN in rows that are not tested."""
@@ -137,3 +147,6 @@ class Measurements:
         depends = (_VERSION, self._features.digest(source, cell.features), cell.method, cell.kind)
         text = "\n".join([*depends, str(cell.seed), str(cell.labels)])
         return self._folder / f"{source.name}-{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}.npy"
+
+    def _seconds(self, source: Source, cell: Cell) -> Path:
+        return self._file(source, cell).with_suffix(".seconds")

@@ -15,9 +15,8 @@ RANDOM: Final = "random"
 APART: Final = "random, formulas apart"
 CLUSTER: Final = "cluster"
 TIME: Final = "time"
-PUBLISHED: Final = "published"
-"""Published test rows; formulas that are trained on too stay in."""
 PUBLISHED_APART: Final = "published, formulas apart"
+"""Published test rows; formulas of these are not trained on."""
 CURVE: Final = "learning curve"
 """One fold, the same test rows for every seed; the seed draws the labels."""
 
@@ -44,7 +43,7 @@ def folds_of(source: Source, kind: str, seed: int) -> list[Fold]:
 
     Args:
         source: Materials.
-        kind: ``RANDOM``, ``APART``, ``CLUSTER``, ``TIME``, ``PUBLISHED``, ``PUBLISHED_APART`` or ``CURVE``.
+        kind: ``RANDOM``, ``APART``, ``CLUSTER``, ``TIME``, ``PUBLISHED_APART`` or ``CURVE``.
         seed: Of what is drawn: nothing is for ``RANDOM`` and for ``CLUSTER`` of crystals, whose recipes name their own.
     """
     if kind == RANDOM:
@@ -57,7 +56,7 @@ def folds_of(source: Source, kind: str, seed: int) -> list[Fold]:
         clusters = _clusters(source.fractions)
         return clusters if source.is_crystals else [fewer(fold, COMPOSITIONS_TRAINED, seed) for fold in clusters]
     count = TIME_TRAINED if source.is_crystals else COMPOSITIONS_TRAINED
-    return [_parted(source, count, seed, apart=kind != PUBLISHED)]
+    return [_parted(source, count, seed)]
 
 
 def fewer(fold: Fold, count: int, seed: int) -> Fold:
@@ -90,10 +89,9 @@ def _clusters(fractions: NDArray[np.float32]) -> list[Fold]:
     return [Fold(np.flatnonzero(labels != label), np.flatnonzero(labels == label)) for label in range(FOLDS)]
 
 
-def _parted(source: Source, count: int, seed: int, *, apart: bool) -> Fold:
-    """Return the rows of the parts, those to train on drawn; formulas tested are not trained on if ``apart``."""
+def _parted(source: Source, count: int, seed: int) -> Fold:
+    """Return the rows of the parts, those to train on drawn; formulas tested are not trained on."""
     test = np.flatnonzero(source.parts == "test")
     train = np.flatnonzero(source.parts == "train")
-    if apart:
-        train = train[~np.isin(source.formulas[train], source.formulas[test])]
+    train = train[~np.isin(source.formulas[train], source.formulas[test])]
     return fewer(Fold(train, test), count, seed)
