@@ -25,6 +25,11 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def _all_parts(_: click.Context, __: click.Parameter, parts: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """Join a list that is given in several parts, ``--encoder A --encoder B,C``; None where there is none."""
+    return tuple(name for part in parts for name in part) or None
+
+
 class Option(click.Option):
     """An option in a section of the help, which shows its default.
 
@@ -35,7 +40,9 @@ class Option(click.Option):
     """
 
     def __init__(self, *arguments: Any, section: str = "Options", former: Sequence[str] = (), **settings: Any) -> None:
-        """Keep the section and the former names."""
+        """Keep the section and the former names; lists may be given in several parts."""
+        if settings.get("type") is names:
+            settings |= {"multiple": True, "callback": _all_parts}
         super().__init__(*arguments, **settings)
         self.show_default = True
         self.section = section

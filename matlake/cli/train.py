@@ -21,7 +21,7 @@ _model = section("Model")
     type=names,
     metavar="NAME[@LAYER][,…]",
     help="Learn from the embeddings of these encoders or layers, side by side (NAME@1+2: several layers; NAME@all: all "
-    "hidden ones). Embed them first, except for the descriptors fractions and magpie.",
+    "hidden ones). Embed them first, except for the descriptors fractions, magpie and geometry.",
 )
 @row_options
 @_model(

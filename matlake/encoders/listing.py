@@ -150,7 +150,8 @@ def _graph_lines(card: EncoderCard) -> list[str]:
     if graph is None:
         return []
     cap = f"the nearest {graph.max_neighbours}" if graph.max_neighbours else "all"
-    return [f"  graph         {cap} within {graph.cutoff_A:g} Å, {graph.blocks} interaction blocks"]
+    blocks = f", {graph.blocks} interaction blocks" if graph.blocks else ""
+    return [f"  graph         {cap} within {graph.cutoff_A:g} Å{blocks}"]
 
 
 def _attribute_lines(card: EncoderCard) -> list[str]:

@@ -65,6 +65,20 @@ def test_a_list_is_split_at_its_commas() -> None:
         names(" , ")
 
 
+def test_a_list_may_come_in_several_parts() -> None:
+    @click.command(cls=Command)
+    @option("--features", type=names, former=["--embedded"], help="Features.")
+    def command(features: tuple[str, ...] | None) -> None:
+        click.echo(f"{features}")
+
+    for given, meant in (
+        (["--features", "a,b", "--features", "c"], ("a", "b", "c")),
+        (["--embedded", "a", "--features", "b"], ("a", "b")),
+        ([], None),
+    ):
+        assert CliRunner().invoke(command, given).output.strip() == f"{meant}"
+
+
 def test_dataset_and_where_exclude_each_other_in_either_order() -> None:
     @click.command(cls=Command)
     @row_options

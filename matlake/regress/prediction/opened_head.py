@@ -12,7 +12,7 @@ from matlake.encoders.base import Encoder, Inputs
 from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.rejections import Materials
-from matlake.errors import FormulaError, HeadError, Hint, StructureError
+from matlake.errors import EncoderError, FormulaError, HeadError, Hint, StructureError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition, parse_formula
@@ -154,7 +154,10 @@ def open_head(lake: Lake, head_name: str, *, threads: int | None = None) -> Open
     head = load_head(lake.path, head_name, threads=threads)
     opened: dict[str, Encoder] = {}
     for feature in head.card.features:
-        registered = lake.find_encoder(feature.encoder)
+        try:
+            registered = lake.find_encoder(feature.encoder)
+        except EncoderError as error:
+            raise EncoderError(f"head {head_name} needs encoder {feature.encoder}: {error}", error.hint) from error
         check_encoder(head.card, feature, registered.card)
         if feature.encoder not in opened:
             layers = [one.layer for one in head.card.features if one.encoder == feature.encoder]

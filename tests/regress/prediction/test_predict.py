@@ -17,7 +17,7 @@ from edited_cards import edit_card
 from samples import ENCODER
 
 import matlake
-from matlake.errors import HeadError, MatlakeError, SourceError
+from matlake.errors import EncoderError, HeadError, MatlakeError, SourceError
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction import opened_head
 from matlake.regress.prediction.predict import predict
@@ -110,6 +110,14 @@ def test_a_head_refuses_another_encoder(embedded: matlake.Lake, tmp_path: Path) 
     copy = matlake.Lake(shutil.copytree(embedded.path, tmp_path / "copy"))
     edit_card(copy.encoders / ENCODER / "card.json", lambda card: card.update(sha256="0" * 64))
     with pytest.raises(HeadError, match="but the encoder of that name here has sha256 0000"):
+        predict(copy, "gap", ["TiO2"])
+
+
+def test_a_head_without_its_encoder_says_which_one_it_needs(embedded: matlake.Lake, tmp_path: Path) -> None:
+    copy = matlake.Lake(shutil.copytree(embedded.path, tmp_path / "copy"))
+    card_file = copy.path / "heads" / "gap" / "card.json"
+    edit_card(card_file, lambda card: card["features"][0].update(encoder="mine", feature="mine@2"))
+    with pytest.raises(EncoderError, match="head gap needs encoder mine: no encoder named 'mine'"):
         predict(copy, "gap", ["TiO2"])
 
 
