@@ -215,7 +215,9 @@ class _Projections(nn.Module):
         super().__init__()
         self.names = list(layers)
         self.sizes = [layer.out_features for layer in layers.values()]
-        weights, biases = (torch.cat([getattr(layer, name) for layer in layers.values()]) for name in ("weight", "bias"))
+        weights, biases = (
+            torch.cat([getattr(layer, name) for layer in layers.values()]) for name in ("weight", "bias")
+        )
         self.linear = _linear(weights, biases)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Arrays
-from matlake.encoders.padded.tables import distinct_lengths, pool_matrix, spread, with_nobody
+from matlake.encoders.padded.tables import distinct_lengths, message_pairs, pool_matrix, spread, with_nobody
 from matlake.materials.bond_graphs import BondGraphs
-from matlake.materials.kernels import kernel
 
 AXES: Final[dict[str, tuple[str, ...]]] = {
     "numbers": ("atoms",),
@@ -32,12 +31,13 @@ AXES: Final[dict[str, tuple[str, ...]]] = {
     "pool": ("crystals", "atoms"),
 }
 """Of b crystals with a atoms, m messages between n pairs of atoms, v bonds, e ends of bonds and g angles: ``numbers``
-int64 [a], ``lengths`` float32 [u] in Å; ``pair_targets``, ``pair_sources`` int64 [n], the atoms that a message goes to
-and comes from, and ``pairs`` int64 [m], the pair of each; ``length_index`` int64 [m]; ``along`` int64 [m], the bond of a message, or
-beyond the bond cutoff v + the place of its length; ``incoming`` int64 and ``counts`` float32 [a, k]; ``bond_lengths``
-int64 [v] and ``bond_ends`` int64 [v, 2]; ``end_atoms``, ``end_bonds`` int64 [e]; ``angles`` float32 [g] in radians,
-``angle_ends`` and the other bonds ``angle_bonds`` int64 [g]; ``around`` int64 and ``angle_counts`` float32 [e, q], the
-angles at each end; ``pool`` float32 [b, a]. The last message, pair, bond, end and angle belong to nobody."""
+int64 [a], ``lengths`` float32 [u] in Å; ``pair_targets``, ``pair_sources`` int64 [n], the atoms that messages go to and
+come from, and ``pairs`` int64 [m], the pair of each message; ``length_index`` int64 [m]; ``along`` int64 [m], the bond
+of a message, or beyond the bond cutoff v + the place of its length; ``incoming`` int64 and ``counts`` float32 [a, k];
+``bond_lengths`` int64 [v] and ``bond_ends`` int64 [v, 2]; ``end_atoms``, ``end_bonds`` int64 [e]; ``angles`` float32
+[g] in radians, ``angle_ends`` and the other bonds ``angle_bonds`` int64 [g]; ``around`` int64 and ``angle_counts``
+float32 [e, q], the angles at each end; ``pool`` float32 [b, a]. The last message, pair, bond, end and angle belong to
+nobody."""
 
 
 def bond_inputs(graphs: BondGraphs) -> Arrays:
@@ -50,7 +50,7 @@ def bond_inputs(graphs: BondGraphs) -> Arrays:
     of_ends = np.diff(graphs.angle_offsets)
     incoming, counts = _table(graphs.edge_offsets, graphs.counts, np.arange(messages))
     around, angle_counts = _table(np.append(graphs.angle_offsets, angles), graphs.angle_counts, np.arange(angles))
-    targets, sources, pairs = _pairs(graphs.edge_offsets, graphs.neighbours)
+    targets, sources, pairs = message_pairs(graphs.edge_offsets, graphs.neighbours)
     return {
         "numbers": graphs.numbers.astype(np.int64),
         "lengths": lengths,
@@ -72,26 +72,6 @@ def bond_inputs(graphs: BondGraphs) -> Arrays:
         "angle_counts": angle_counts,
         "pool": pool_matrix(graphs.atom_offsets, graphs.weights),
     }
-
-
-@kernel
-def _pairs(edge_offsets, neighbours):
-    """Return the atoms of each pair that messages run between, and the pair of each message."""
-    atoms = len(edge_offsets) - 1
-    targets = np.empty(len(neighbours), dtype=np.int64)
-    sources = np.empty(len(neighbours), dtype=np.int64)
-    pairs = np.empty(len(neighbours), dtype=np.int64)
-    known = np.full(atoms, -1, dtype=np.int64)  # of each source, its last pair
-    count = 0
-    for target in range(atoms):
-        for message in range(edge_offsets[target], edge_offsets[target + 1]):
-            source = neighbours[message]
-            if known[source] < 0 or targets[known[source]] != target:
-                targets[count], sources[count] = target, source
-                known[source] = count
-                count += 1
-            pairs[message] = known[source]
-    return targets[:count], sources[:count], pairs
 
 
 def _table(
