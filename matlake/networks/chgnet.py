@@ -148,10 +148,9 @@ class _Radial(nn.Module):
         self.frequencies = nn.Parameter(torch.arange(1, count + 1) * math.pi)
 
     def forward(self, distances: torch.Tensor) -> torch.Tensor:
-        distances = distances[:, None]
         x = distances / self.cutoff
-        norm = math.sqrt(2 / self.cutoff)
-        return norm * fading(x, self.exponent) * torch.sin(self.frequencies * x) / distances
+        heights = math.sqrt(2 / self.cutoff) * fading(x, self.exponent) / distances
+        return heights[:, None] * torch.sin(x[:, None] @ self.frequencies[None])
 
 
 class _Fourier(nn.Module):

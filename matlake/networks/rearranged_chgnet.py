@@ -1,9 +1,9 @@
 """CHGNet rearranged for ONNX Runtime: the same function of the same weights, in other steps.
 
 The first layer of a gated one is a sum over its parts, so atoms, bonds and angles are projected before they are
-gathered; functions of a distance are computed once a distinct distance, and so are the bonds beyond the bond cutoff,
-which nothing updates; what one end of a bond has in common is added up before the angles are; sums are products with
-padded tables.
+gathered, in one product for all layers that take them. What messages have in common that run between the same atoms,
+and angles at one end of a bond, is added up once. Functions of a distance are computed once a distinct distance, and so
+are the bonds beyond the bond cutoff, which nothing updates. Sums are products with padded tables.
 """
 
 import math
@@ -25,21 +25,49 @@ class FastCHGNet(nn.Module):
         super().__init__()
         whole = cast("Any", network)
         self.network = network
-        self.atom_gates = nn.ModuleList(_Gate(layer.twoBody_atom) for layer in whole.atom_conv_layers)
-        self.bond_gates = nn.ModuleList(_Gate(layer.twoBody_bond) for layer in whole.bond_conv_layers)
+        atoms, bonds = ([*layers] for layers in (whole.atom_conv_layers, whole.bond_conv_layers))
+        self.atom_gates = nn.ModuleList(_Gate(layer.twoBody_atom) for layer in atoms)
+        self.bond_gates = nn.ModuleList(_Gate(layer.twoBody_bond) for layer in bonds)
         self.angle_gates = nn.ModuleList(_Gate(layer["twoBody_bond"]) for layer in whole.angle_layers)
-        self.atom_updates = nn.ModuleList(_negated(_out(layer)) for layer in whole.atom_conv_layers)
-        self.bond_updates = nn.ModuleList(_for_both_ends(_negated(_out(layer))) for layer in whole.bond_conv_layers)
+        self.atom_updates = nn.ModuleList(_negated(_out(layer)) for layer in atoms)
+        self.bond_updates = nn.ModuleList(_for_both_ends(_negated(_out(layer))) for layer in bonds)
         self.angular = _Angular(whole.angle_basis_expansion["fourier_expansion"].frequencies, network.angle_embedding)
+        self.far = nn.ModuleList(_far_bonds(self.atom_gates, network.bond_embedding, [_out(layer) for layer in bonds]))
+        self.of_bond_angles, self.of_angle_angles = (
+            nn.ModuleList(
+                _OfAngles(name, gate, None if number else self.angular.linear) for number, gate in enumerate(gates)
+            )
+            for name, gates in (("bond", self.bond_gates), ("angle", self.angle_gates))
+        )
+        self.of_atoms, self.of_bonds = self._projections()
         table = whole.atom_embedding["embedding"].weight
         self.table = nn.Parameter(torch.cat([torch.zeros_like(table[:1]), table]))  # by atomic number
+
+    def _projections(self) -> tuple[nn.ModuleList, nn.ModuleList]:
+        """Return what is made of atoms and bonds after each convolution, by the layers that take it."""
+        of_atoms, of_bonds = nn.ModuleList(), nn.ModuleList()
+        for number, gate in enumerate(cast("Any", self.atom_gates)):
+            atoms, bonds = {"own": gate.first(0), "other": gate.first(2)}, {"along": gate.first(1)}
+            if number:
+                atoms["bond"] = cast("Any", self.bond_gates)[number - 1].first(3)
+            if number < len(self.bond_gates):
+                constant = cast("Any", self.of_bond_angles)[number].constant
+                bonds |= _ends(cast("Any", self.bond_gates)[number], constant, "bond")
+            if 0 < number <= len(self.angle_gates):
+                constant = cast("Any", self.of_angle_angles)[number - 1].constant
+                atoms["angle"] = cast("Any", self.angle_gates)[number - 1].first(3)
+                bonds |= _ends(cast("Any", self.angle_gates)[number - 1], constant, "angle")
+            of_atoms.append(_Projections(atoms))
+            of_bonds.append(_Projections(bonds))
+        return of_atoms, of_bonds
 
     def forward(
         self,
         numbers: Tensor,
         lengths: Tensor,
-        targets: Tensor,
-        sources: Tensor,
+        pair_targets: Tensor,
+        pair_sources: Tensor,
+        pairs: Tensor,
         length_index: Tensor,
         along: Tensor,
         incoming: Tensor,
@@ -57,66 +85,41 @@ class FastCHGNet(nn.Module):
     ) -> tuple[Tensor, ...]:
         """Return the layers in the order of the reference network."""
         network = cast("Any", self.network)
-        x = _rows(numbers, self.table)
-        radial, radial_bonds = (network.bond_basis_expansion[f"rbf_expansion_{g}"](lengths) for g in ("ag", "bg"))
-        far = network.bond_embedding(radial)
-        bonds = _rows(bond_lengths, far)
+        expansions = network.bond_basis_expansion
+        radial = expansions["rbf_expansion_ag"](lengths)
         weights = _rows(length_index, network.bond_weights_ag(radial))
-        fade = _rows(bond_lengths, network.bond_weights_bg(radial_bonds))
+        bonds = network.bond_embedding(_rows(bond_lengths, radial))
+        fade = network.bond_weights_bg(expansions["rbf_expansion_bg"](lengths.index_select(0, bond_lengths)))
         own_fade, other_fade = _rows(end_bonds, fade), _rows(angle_bonds, fade)
-        width = self.angular(angles)
-        at = (end_atoms, end_bonds, angle_ends, angle_bonds)
+        waves = self.angular.waves(angles)
+        width = self.angular.linear(waves)
+        at = (end_atoms, end_bonds, _twins(angle_ends), _twins(angle_bonds))
+        messages, lines = _twins(pairs), _twins(along)
 
+        x = _rows(numbers, self.table)
         found = [x]
-        last = len(self.atom_gates) - 1
-        for number in range(last):
-            x = x + self._to_atoms(number, x, bonds, far, (targets, along, sources), weights, incoming, counts)
+        of_atoms, of_bonds = self.of_atoms[0](x), self.of_bonds[0](bonds)
+        for number, gate in enumerate(self.atom_gates):
+            between = _rows(pair_targets, of_atoms["own"]) + _rows(pair_sources, of_atoms["other"])
+            table = torch.cat([of_bonds["along"], self.far[number](radial)])
+            hidden = [
+                _rows(pair, _both(between)) + _rows(line, _both(table))
+                for pair, line in zip(messages, lines, strict=True)
+            ]
+            x = x + self.atom_updates[number](_total(gate(hidden, weights), incoming, counts))
             found.append(x)
-            messages = self.bond_gates[number](
-                self._of_angles(self.bond_gates[number], x, bonds, width, at), other_fade
-            )
-            received = _total(messages, around, angle_counts) * own_fade
-            update = self.bond_updates[number]
-            bonds = bonds + update(functional.embedding(bond_ends, received).flatten(1))
-            if update.bias is not None:
-                far = far + update.bias
-            if number < last - 1:
-                gate = self.angle_gates[number]
-                width = width - gate(self._of_angles(gate, x, bonds, width, at))
-        x = x + self._to_atoms(last, x, bonds, far, (targets, along, sources), weights, incoming, counts)
-        found.append(x)
+            if number == len(self.bond_gates):
+                break
+            of_atoms = self.of_atoms[number + 1](x)
+            made = waves if number == 0 else width
+            hidden = self.of_bond_angles[number](of_atoms, of_bonds, made, at)
+            received = _total(self.bond_gates[number](hidden, other_fade), around, angle_counts) * own_fade
+            bonds = bonds + self.bond_updates[number](_rows(bond_ends, received).flatten(1))
+            of_bonds = self.of_bonds[number + 1](bonds)
+            if number < len(self.angle_gates):
+                hidden = self.of_angle_angles[number](of_atoms, of_bonds, made, at)
+                width = width - self.angle_gates[number](hidden)
         return (*pooled_layers(pool, found), pool @ network.energies(numbers, x))
-
-    def _to_atoms(
-        self,
-        number: int,
-        x: Tensor,
-        bonds: Tensor,
-        far: Tensor,
-        index: tuple[Tensor, Tensor, Tensor],
-        weights: Tensor,
-        incoming: Tensor,
-        counts: Tensor,
-    ) -> Tensor:
-        """Return the update of the atoms by a convolution."""
-        gate = cast("_Gate", self.atom_gates[number])
-        hidden = []
-        for parts in gate.project(x, torch.cat([bonds, far]), x):
-            own, along, other = (_rows(rows, part) for rows, part in zip(index, parts, strict=True))
-            hidden.append(own + along + other)
-        update: Tensor = self.atom_updates[number](_total(gate(hidden, weights), incoming, counts))
-        return update
-
-    def _of_angles(
-        self, gate: Any, x: Tensor, bonds: Tensor, width: Tensor, at: tuple[Tensor, Tensor, Tensor, Tensor]
-    ) -> list[Tensor]:
-        """Return what the first layers of core and gate make of each angle."""
-        end_atoms, end_bonds, angle_ends, angle_bonds = at
-        hidden = []
-        for own, other, angle, atom in gate.project(bonds, bonds, width, x):
-            end = _rows(end_bonds, own) + _rows(end_atoms, atom)
-            hidden.append(_rows(angle_ends, end) + _rows(angle_bonds, other) + angle)
-        return hidden
 
 
 class _Angular(nn.Module):
@@ -128,14 +131,14 @@ class _Angular(nn.Module):
         weight = embedding.weight.double() / math.sqrt(math.pi)
         self.linear = _linear(weight[:, 1:], weight[:, 0] * math.sqrt(0.5))
 
-    def forward(self, angles: Tensor) -> Tensor:
+    def waves(self, angles: Tensor) -> Tensor:
+        """Return sines and cosines of angles, [angles, functions]."""
         phases = angles.unsqueeze(1) @ self.frequencies
-        out: Tensor = self.linear(torch.cat([torch.sin(phases), torch.cos(phases)], dim=1))
-        return out
+        return torch.cat([torch.sin(phases), torch.cos(phases)], dim=1)
 
 
 class _Gate(nn.Module):
-    """A gated layer, negated, whose first linear layers take their parts one by one.
+    """A gated layer, negated, behind its first linear layers, of which ``first`` gives the parts: core, then gate.
 
     silu(core) · sigmoid(gate) is made of exponentials: ONNX Runtime's sigmoid is off by 1e-7, whatever its value, and
     trained gates pass a thousandth and less. What is normalised has the mean zero already, since the layer before is
@@ -145,8 +148,7 @@ class _Gate(nn.Module):
     def __init__(self, gated: nn.Module) -> None:
         super().__init__()
         whole = cast("Any", gated)
-        self.firsts, self.biases, self.seconds = nn.ModuleList(), nn.ParameterList(), nn.ModuleList()
-        self.norms = nn.ModuleList()
+        firsts, self.seconds, self.norms = [], nn.ModuleList(), nn.ModuleList()
         for mlp, norm in ((whole.mlp_core, whole.bn1), (whole.mlp_gate, whole.bn2)):
             first, *others = mlp["layers"].values()
             layers = [first, *others]
@@ -158,20 +160,15 @@ class _Gate(nn.Module):
             else:
                 layers[-1] = _linear(-layers[-1].weight, -layers[-1].bias)
                 self.norms.append(nn.Identity())
-            size = layers[0].out_features
-            blocks = torch.split(layers[0].weight.detach().T, size)
-            self.firsts.append(nn.ParameterList(block.contiguous() for block in blocks))
-            self.biases.append(nn.Parameter(layers[0].bias.detach()))
+            firsts.append(layers[0])
             self.seconds.extend(layers[1:])
+        self._bias = torch.cat([layer.bias.detach() for layer in firsts])
+        weight = torch.cat([layer.weight.detach() for layer in firsts])
+        self._blocks = torch.split(weight, firsts[0].out_features, dim=1)
 
-    def project(self, *parts: Tensor) -> list[list[Tensor]]:
-        """Return, for core and gate, the products of the first layer with each part; the bias is in the first one."""
-        found = []
-        for blocks, bias in zip(self.firsts, self.biases, strict=True):
-            products = (part @ block for part, block in zip(parts, cast("nn.ParameterList", blocks), strict=True))
-            first, *others = products
-            found.append([first + bias, *others])
-        return found
+    def first(self, part: int) -> nn.Linear:
+        """Return the first layers for one of the parts that they add up; the bias comes with the first part."""
+        return _linear(self._blocks[part], torch.zeros_like(self._bias) if part else self._bias)
 
     def forward(self, hidden: list[Tensor], weights: Tensor | None = None) -> Tensor:
         """Return -silu(norm(core)) · sigmoid(norm(gate)), perhaps weighted, from what the first layers made."""
@@ -182,8 +179,91 @@ class _Gate(nn.Module):
         return weighted / ((torch.exp(core) + 1) * (torch.exp(gate) + 1))
 
 
+class _OfAngles(nn.Module):
+    """The first layers of a gated one for angles, whose parts for the bonds and the atom are made already."""
+
+    def __init__(self, name: str, gate: Any, embedding: nn.Linear | None) -> None:
+        """Take the embedding of angles in, where angles are still that and nothing more."""
+        super().__init__()
+        self.name = name
+        first = gate.first(2)
+        whole = first if embedding is None else _composed(first, embedding)
+        self.constant = whole.bias.detach()
+        self.core, self.gate = (nn.Parameter(part.detach().T.contiguous()) for part in whole.weight.chunk(2))
+
+    def forward(
+        self,
+        of_atoms: dict[str, Tensor],
+        of_bonds: dict[str, Tensor],
+        angles: Tensor,
+        at: tuple[Tensor, Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor]],
+    ) -> list[Tensor]:
+        """Return what the first layers of core and gate make of each angle."""
+        end_atoms, end_bonds, ends, others = at
+        own_bond, other_bond = of_bonds[f"{self.name} own"], of_bonds[f"{self.name} other"]
+        end, other = _both(_rows(end_bonds, own_bond) + _rows(end_atoms, of_atoms[self.name])), _both(other_bond)
+        return [
+            torch.addmm(_rows(own, end) + _rows(along, other), angles, weight)
+            for own, along, weight in zip(ends, others, (self.core, self.gate), strict=True)
+        ]
+
+
+class _Projections(nn.Module):
+    """Several linear layers that take the same input, in one product."""
+
+    def __init__(self, layers: dict[str, nn.Linear]) -> None:
+        super().__init__()
+        self.names = list(layers)
+        self.sizes = [layer.out_features for layer in layers.values()]
+        weights, biases = (
+            torch.cat([getattr(layer, name) for layer in layers.values()]) for name in ("weight", "bias")
+        )
+        self.linear = _linear(weights, biases)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the output of each layer."""
+        return dict(zip(self.names, torch.split(self.linear(x), self.sizes, dim=1), strict=True))
+
+
+def _ends(gate: Any, constant: Tensor, name: str) -> dict[str, nn.Linear]:
+    """Return the first layers for the own bond of an angle, with all constants, and for the other bond."""
+    own, other = gate.first(0), gate.first(1)
+    return {f"{name} own": _linear(own.weight, own.bias + constant), f"{name} other": other}
+
+
+def _far_bonds(gates: Any, embedding: nn.Linear, updates: list[nn.Linear]) -> list[nn.Linear]:
+    """Return, for each convolution, the first layers on bonds beyond the cutoff, from their radial functions.
+
+    What updates them are biases alone.
+    """
+    moved = torch.zeros(embedding.out_features)
+    found = []
+    for number, gate in enumerate(gates):
+        found.append(_composed(gate.first(1), _linear(embedding.weight, moved)))
+        if number < len(updates) and updates[number].bias is not None:
+            moved = moved + updates[number].bias
+    return found
+
+
+def _composed(layer: nn.Linear, before: nn.Linear) -> nn.Linear:
+    """Return two layers as one."""
+    weight = layer.weight.double()
+    return _linear(weight @ before.weight.double(), layer.bias.double() + weight @ before.bias.double())
+
+
 def _rows(index: Tensor, table: Tensor) -> Tensor:
     return functional.embedding(index, table)
+
+
+def _both(table: Tensor) -> Tensor:
+    """Return a table of cores and gates side by side as one of twice as many rows; see ``_twins``."""
+    return table.reshape(-1, table.shape[1] // 2)
+
+
+def _twins(index: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where the cores and the gates of rows are in ``_both``."""
+    core = index * 2
+    return core, core + 1
 
 
 def _total(messages: Tensor, members: Tensor, counts: Tensor) -> Tensor:

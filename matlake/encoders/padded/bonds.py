@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Arrays
-from matlake.encoders.padded.tables import distinct_lengths, pool_matrix, spread, with_nobody
+from matlake.encoders.padded.tables import distinct_lengths, message_pairs, pool_matrix, spread, with_nobody
 from matlake.materials.bond_graphs import BondGraphs
 
 AXES: Final[dict[str, tuple[str, ...]]] = {
     "numbers": ("atoms",),
     "lengths": ("distances",),
-    "targets": ("messages",),
-    "sources": ("messages",),
+    "pair_targets": ("pairs",),
+    "pair_sources": ("pairs",),
+    "pairs": ("messages",),
     "length_index": ("messages",),
     "along": ("messages",),
     "incoming": ("atoms", "places"),
@@ -29,12 +30,14 @@ AXES: Final[dict[str, tuple[str, ...]]] = {
     "angle_counts": ("ends", "others"),
     "pool": ("crystals", "atoms"),
 }
-"""Of b crystals with a atoms, m messages, v bonds, e ends of bonds and g angles: ``numbers`` int64 [a], ``lengths``
-float32 [u] in Å; ``targets``, ``sources``, ``length_index`` int64 [m]; ``along`` int64 [m], the bond of a message, or
-beyond the bond cutoff v + the place of its length; ``incoming`` int64 and ``counts`` float32 [a, k]; ``bond_lengths``
-int64 [v] and ``bond_ends`` int64 [v, 2]; ``end_atoms``, ``end_bonds`` int64 [e]; ``angles`` float32 [g] in radians,
-``angle_ends`` and the other bonds ``angle_bonds`` int64 [g]; ``around`` int64 and ``angle_counts`` float32 [e, q], the
-angles at each end; ``pool`` float32 [b, a]. The last message, bond, end and angle belong to nobody."""
+"""Of b crystals with a atoms, m messages between n pairs of atoms, v bonds, e ends of bonds and g angles: ``numbers``
+int64 [a], ``lengths`` float32 [u] in Å; ``pair_targets``, ``pair_sources`` int64 [n], the atoms that messages go to and
+come from, and ``pairs`` int64 [m], the pair of each message; ``length_index`` int64 [m]; ``along`` int64 [m], the bond
+of a message, or beyond the bond cutoff v + the place of its length; ``incoming`` int64 and ``counts`` float32 [a, k];
+``bond_lengths`` int64 [v] and ``bond_ends`` int64 [v, 2]; ``end_atoms``, ``end_bonds`` int64 [e]; ``angles`` float32
+[g] in radians, ``angle_ends`` and the other bonds ``angle_bonds`` int64 [g]; ``around`` int64 and ``angle_counts``
+float32 [e, q], the angles at each end; ``pool`` float32 [b, a]. The last message, pair, bond, end and angle belong to
+nobody."""
 
 
 def bond_inputs(graphs: BondGraphs) -> Arrays:
@@ -47,11 +50,13 @@ def bond_inputs(graphs: BondGraphs) -> Arrays:
     of_ends = np.diff(graphs.angle_offsets)
     incoming, counts = _table(graphs.edge_offsets, graphs.counts, np.arange(messages))
     around, angle_counts = _table(np.append(graphs.angle_offsets, angles), graphs.angle_counts, np.arange(angles))
+    targets, sources, pairs = message_pairs(graphs.edge_offsets, graphs.neighbours)
     return {
         "numbers": graphs.numbers.astype(np.int64),
         "lengths": lengths,
-        "targets": with_nobody(np.repeat(np.arange(len(graphs.numbers)), np.diff(graphs.edge_offsets)), 0),
-        "sources": with_nobody(graphs.neighbours, 0),
+        "pair_targets": with_nobody(targets, 0),
+        "pair_sources": with_nobody(sources, 0),
+        "pairs": with_nobody(pairs, len(targets)),
         "length_index": with_nobody(length_index, len(lengths) - 1),
         "along": with_nobody(along, bonds),
         "incoming": incoming,

@@ -58,3 +58,23 @@ def spread_triples(offsets, values, sizes, table):
                 for degree in range(degrees):
                     table[row, degree, p, q] = values[at]
                     at += 1
+
+
+@kernel
+def message_pairs(edge_offsets, neighbours):
+    """Return the atoms of each pair that messages run between, and the pair of each message."""
+    atoms = len(edge_offsets) - 1
+    targets = np.empty(len(neighbours), dtype=np.int64)
+    sources = np.empty(len(neighbours), dtype=np.int64)
+    pairs = np.empty(len(neighbours), dtype=np.int64)
+    known = np.full(atoms, -1, dtype=np.int64)  # of each source, its last pair
+    count = 0
+    for target in range(atoms):
+        for message in range(edge_offsets[target], edge_offsets[target + 1]):
+            source = neighbours[message]
+            if known[source] < 0 or targets[known[source]] != target:
+                targets[count], sources[count] = target, source
+                known[source] = count
+                count += 1
+            pairs[message] = known[source]
+    return targets[:count], sources[:count], pairs
