@@ -77,13 +77,13 @@ def crystal_sets() -> Iterator[FeatureSet]:
 
 
 def composition_sets() -> Iterator[FeatureSet]:
-    """Yield the sets for compositions; ``@2`` is the default layer of 0.1.0."""
+    """Yield the sets for compositions; ``@1`` is the default layer, ``@2`` that of 0.1.0."""
     yield FeatureSet("fractions", ("fractions",), curve=True)
     yield FeatureSet("magpie", ("magpie",), curve=True)
     for name in ELEMNETS:
-        yield FeatureSet(f"{name}@2", (f"{name}@2",), curve=name == ELEMNETS[0])
+        yield FeatureSet(f"{name}@1", (f"{name}@1",), curve=name == ELEMNETS[0])
     for name in ELEMNETS:
-        yield FeatureSet(f"magpie + {name}@2", ("magpie", f"{name}@2"), adds=True)
-    every = tuple(f"{name}@2" for name in ELEMNETS)
-    yield FeatureSet("four ElemNets `@2`", every)
-    yield FeatureSet("magpie + four ElemNets `@2`", ("magpie", *every), adds=True, curve=True)
+        yield FeatureSet(f"magpie + {name}@1", ("magpie", f"{name}@1"), adds=True)
+    every = tuple(f"{name}@1" for name in ELEMNETS)
+    yield FeatureSet("four ElemNets `@1`", every)
+    yield FeatureSet("magpie + four ElemNets `@1`", ("magpie", *every), adds=True, curve=True)

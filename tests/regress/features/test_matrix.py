@@ -94,7 +94,7 @@ def test_text_is_no_target(embedded) -> None:
 
 
 def test_a_layer_that_is_not_embedded_is_answered_with_the_command(embedded) -> None:
-    features = resolve_features(embedded, [ENCODER])
+    features = resolve_features(embedded, [f"{ENCODER}@2"])
     with pytest.raises(TrainingError, match="nothing is embedded with") as caught:
         read_matrix(embedded, "band_gap_eV", features)
     assert caught.value.cli_hint == f"run `matlake embed --encoder {ENCODER}@2`"
@@ -104,7 +104,7 @@ def test_unknown_layers_and_repeated_features_are_refused(embedded) -> None:
     with pytest.raises(EncoderError, match="no layer '99'"):
         resolve_features(embedded, [f"{ENCODER}@99"])
     with pytest.raises(TrainingError, match="named twice"):
-        resolve_features(embedded, [ENCODER, f"{ENCODER}@2"])
+        resolve_features(embedded, [ENCODER, f"{ENCODER}@1"])
 
 
 def test_a_column_name_with_quotes_and_spaces_is_only_a_name(lake_of) -> None:

@@ -101,7 +101,7 @@ def test_encoders_with_equal_graph_parameters_share_a_shard(lake: Lake, contents
 
 
 def test_a_layer_named_twice_is_one_target(lake: Lake) -> None:
-    targets = open_targets(lake, [CRYSTAL_ENCODER, f"{CRYSTAL_ENCODER}@1", ENCODER], "cpu")
+    targets = open_targets(lake, [CRYSTAL_ENCODER, f"{CRYSTAL_ENCODER}@1", f"{ENCODER}@2"], "cpu")
     assert [target.layer for target in targets] == ["1", "2"]
 
 
