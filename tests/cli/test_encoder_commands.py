@@ -42,7 +42,7 @@ def test_show_prints_the_card(matlake) -> None:
     code, out, _ = matlake("encoders", "show", ENCODER)
     assert code == 0
     assert "CC BY 4.0" in out
-    assert "formation_energy_eV_per_atom (eV/atom)" in out
+    assert "formation energy (eV/atom)" in out
     _, out, _ = matlake("encoders", "show", ENCODER, "--json")
     assert json.loads(out)["architecture"] == "elemnet"
 
