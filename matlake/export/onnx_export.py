@@ -21,8 +21,8 @@ from matlake.networks.architectures import Architecture
 from matlake.networks.elemnet import HIDDEN_WIDTHS, N_ELEMENTS, ElemNet
 
 OPSET: Final = 20
-DEFAULT_LAYERS: Final = {"composition": "2", "crystal": "pooled"}
-"""ElemNet's carries over best to measured band gaps in cross-validation, see ``benchmarks/studies/layers.py``."""
+DEFAULT_LAYERS: Final = {"composition": "1", "crystal": "pooled"}
+"""ElemNet's carries over best to ten properties of compositions, see ``benchmarks/studies/encoders.md``."""
 
 ALLOWED_OPERATORS: Final = {
     "float32": frozenset({"Gemm", "Relu", "Squeeze"}),

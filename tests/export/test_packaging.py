@@ -105,7 +105,7 @@ def test_the_card_tells_data_errors_and_licence(exported) -> None:
     assert set(card.metrics) == {
         f"{part}_mae{of}_eV_per_atom" for part in ("val", "test") for of in ("", "_of_float32_network")
     }
-    assert card.default_layer == "2"
+    assert card.default_layer == "1"
     assert read_card(exported["float16"]).precision == "float16-stored"
 
 

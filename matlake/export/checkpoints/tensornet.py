@@ -74,5 +74,5 @@ def load(folder: MatglFolder) -> Trained:
         ),
         licence=LICENCE if published else None,
         citation=(CITATION, *((published.citation,) if published else ())),
-        default_layer="1",
+        default_layer="0",
     )

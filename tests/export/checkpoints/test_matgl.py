@@ -87,7 +87,7 @@ def test_the_exported_file_is_the_original_function(small_encoder) -> None:
     encoder = open_encoder(small_encoder)
     assert encoder.card.licence == "not stated"  # random weights are nobody's
     assert encoder.card.architecture == "tensornet"
-    assert encoder.card.default_layer == "1"
+    assert encoder.card.default_layer == "0"
     means = [str(k) for k in range(3)]
     assert [layer.name for layer in encoder.card.layers] == [*means, *(f"{k}_std" for k in means), "prediction"]
     for layer, values in expected.items():
