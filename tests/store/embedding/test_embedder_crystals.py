@@ -147,7 +147,7 @@ def test_several_layers_come_from_one_run_and_equal_graph_parameters_share_graph
     counted(GraphRecipe, "build")
     counted(CrystalEncoder, "encode_inputs")
     counted(CompositionEncoder, "encode_inputs")
-    embed(crystals, [POOLED, FIRST, "twin", COMPOSITION, f"{ENCODER}@15"])
+    embed(crystals, [POOLED, FIRST, "twin@pooled", COMPOSITION, f"{ENCODER}@15"])
     assert sorted(calls) == [
         "CompositionEncoder.encode_inputs",
         "CrystalEncoder.encode_inputs",
