@@ -40,7 +40,7 @@ def test_half_a_reference_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("written", "layers"),
     [
-        (None, ["pooled"]),
+        (None, ["1"]),
         ("2", ["2"]),
         ("3+1", ["3", "1"]),
         ("hidden+prediction", ["hidden", "prediction"]),

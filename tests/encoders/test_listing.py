@@ -46,7 +46,7 @@ def test_the_summary_has_licence_and_properties() -> None:
 
 def test_a_card_shows_its_default_layer_and_why_and_the_rule_of_its_training() -> None:
     text = shown(POTENTIAL)
-    assert f"default pooled note {WHY} graph" in text
+    assert f"default 1 note {WHY} graph" in text
     assert (
         "trained on energy (eV/atom), forces (eV/Å), stress (GPa) data Materials Project up to 2022-09 (MPtrj)" in text
     )

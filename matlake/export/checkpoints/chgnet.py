@@ -20,7 +20,6 @@ from matlake.networks.chgnet import ELEMENTS
 _MARK: Final = "bond_basis_expansion.rbf_expansion_ag.frequencies"
 _LICENCE: Final = "BSD-3-Clause-LBNL"
 _LEARNED: Final = ("energy_eV_per_atom", "forces_eV_per_A", "stress_GPa", "magnetic_moments_muB")
-_DEFAULT_LAYER: Final = "4"
 _MPTRJ: Final = TrainingScope(
     "Materials Project", _LEARNED, "2022-09", "MPtrj: static calculations and frames of relaxations, GGA and GGA+U"
 )
@@ -123,7 +122,7 @@ def load(content: Any, path: Path, stated: Stated) -> Trained:
         ),
         licence=_LICENCE if published else None,
         citation=DATABASES["mp"].citation if published else (),
-        default_layer=_DEFAULT_LAYER,
+        default_layer=str(convolutions),
     )
 
 
