@@ -37,7 +37,7 @@ def potential_of(folder: Path) -> Any:
 
 
 def run_batch(network: Any, batch: Any, cells: Any) -> None:
-    """Run a potential, or a network by itself, which is told where atoms and images are."""
+    """Run a potential, or a network by itself, which takes positions and images of atoms."""
     import torch
 
     if hasattr(network, "data_mean"):

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from matlake.materials.colours import atom_colours, distinct, edge_kinds
 from matlake.materials.crystal import CrystalColumns
+from matlake.materials.graphs import take_edges
 from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import plain, search
-from matlake.materials.ragged import ranges, widest_rows
+from matlake.materials.ragged import widest_rows
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,15 @@ class PairGraphs:
 
     def take(self, rows: NDArray[np.integer]) -> Self:
         """Return the graphs of some of the crystals, in the order given."""
-        atoms, atom_offsets = ranges(self.atom_offsets, rows)
-        edges, edge_offsets = ranges(self.edge_offsets, atoms)
-        moved = np.repeat(atom_offsets[:-1] - self.atom_offsets[rows], np.diff(atom_offsets))
+        atoms, atom_offsets, edges, edge_offsets, neighbours = take_edges(
+            self.atom_offsets, self.edge_offsets, self.neighbours, rows
+        )
         return type(self)(
             atom_offsets,
             self.numbers[atoms],
             self.weights[atoms],
             edge_offsets,
-            (self.neighbours[edges] + np.repeat(moved, np.diff(edge_offsets))).astype(np.int32),
+            neighbours,
             self.distances[edges],
             self.counts[edges],
         )

@@ -23,6 +23,7 @@ from matlake.materials.angles import (
 )
 from matlake.materials.colours import atom_colours, distinct, edge_kinds, mix
 from matlake.materials.crystal import CrystalColumns
+from matlake.materials.graphs import take_edges
 from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import search
 from matlake.materials.pair_graphs import kernel_arrays, room
@@ -79,16 +80,16 @@ class TripletGraphs:
 
     def take(self, rows: NDArray[np.integer]) -> Self:
         """Return the graphs of some of the crystals, in the order given."""
-        atoms, atom_offsets = ranges(self.atom_offsets, rows)
-        edges, edge_offsets = ranges(self.edge_offsets, atoms)
+        atoms, atom_offsets, edges, edge_offsets, neighbours = take_edges(
+            self.atom_offsets, self.edge_offsets, self.neighbours, rows
+        )
         values, coupling_offsets = ranges(self.coupling_offsets, atoms)
-        moved = np.repeat(atom_offsets[:-1] - self.atom_offsets[rows], np.diff(atom_offsets))
         return type(self)(
             atom_offsets,
             self.numbers[atoms],
             self.weights[atoms],
             edge_offsets,
-            (self.neighbours[edges] + np.repeat(moved, np.diff(edge_offsets))).astype(np.int32),
+            neighbours,
             self.distances[edges],
             self.counts[edges],
             self.bonds[atoms],

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.crystal import CrystalColumns
+from matlake.materials.graphs import take_edges
 from matlake.materials.isometries import copies
 from matlake.materials.kernels import kernel
 from matlake.materials.neighbours import search
 from matlake.materials.pair_graphs import equal_edge, kernel_arrays, room
-from matlake.materials.ragged import ranges, widest_rows
+from matlake.materials.ragged import widest_rows
 
 BASIS: Final = np.zeros((5, 3, 3))
 """Orthonormal basis of the traceless symmetric 3 by 3 matrices."""
@@ -75,15 +76,15 @@ class VectorGraphs:
 
     def take(self, rows: NDArray[np.integer]) -> Self:
         """Return the graphs of some of the crystals, in the order given."""
-        atoms, atom_offsets = ranges(self.atom_offsets, rows)
-        edges, edge_offsets = ranges(self.edge_offsets, atoms)
-        moved = np.repeat(atom_offsets[:-1] - self.atom_offsets[rows], np.diff(atom_offsets))
+        atoms, atom_offsets, edges, edge_offsets, neighbours = take_edges(
+            self.atom_offsets, self.edge_offsets, self.neighbours, rows
+        )
         return type(self)(
             atom_offsets,
             self.numbers[atoms],
             self.weights[atoms],
             edge_offsets,
-            (self.neighbours[edges] + np.repeat(moved, np.diff(edge_offsets))).astype(np.int32),
+            neighbours,
             self.distances[edges],
             self.moments[edges],
             self.turns[edges],

@@ -1,7 +1,7 @@
 """Batches of graphs as tensors, in the sparse form that the reference networks take."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class PairBatch:
 
     def pool(self, atoms: torch.Tensor) -> torch.Tensor:
         """Return the mean of [atoms, width] over the atoms of each crystal, [crystals, width]."""
-        return _pooled(self, atoms)
+        return mean_over_atoms(self, atoms)
 
     def to(self, device: str) -> "PairBatch":
         """Return the batch on a device."""
@@ -93,7 +93,7 @@ class AngularBatch:
 
     def pool(self, atoms: torch.Tensor) -> torch.Tensor:
         """Return the mean of [atoms, width] over the atoms of each crystal, [crystals, width]."""
-        return _pooled(self, atoms)
+        return mean_over_atoms(self, atoms)
 
     def to(self, device: str) -> "AngularBatch":
         """Return the batch on a device."""
@@ -105,11 +105,11 @@ def pair_batch(graphs: PairGraphs, dtype: torch.dtype = torch.float32) -> PairBa
     """Turn graphs into one batch."""
     atoms = np.diff(graphs.atom_offsets)
     return PairBatch(
-        _index(graphs.numbers),
+        index_tensor(graphs.numbers),
         torch.from_numpy(graphs.weights).to(dtype),
-        _index(np.repeat(np.arange(len(graphs)), atoms)),
-        _index(np.repeat(np.arange(len(graphs.numbers)), np.diff(graphs.edge_offsets))),
-        _index(graphs.neighbours),
+        index_tensor(np.repeat(np.arange(len(graphs)), atoms)),
+        index_tensor(np.repeat(np.arange(len(graphs.numbers)), np.diff(graphs.edge_offsets))),
+        index_tensor(graphs.neighbours),
         torch.from_numpy(graphs.distances).to(dtype),
         torch.from_numpy(graphs.counts).to(dtype),
         len(graphs),
@@ -144,14 +144,14 @@ def angular_batch(graphs: AngularGraphs, dtype: torch.dtype = torch.float32) -> 
             )
         )
     return AngularBatch(
-        _index(graphs.numbers),
+        index_tensor(graphs.numbers),
         torch.from_numpy(graphs.weights).to(dtype),
-        _index(np.repeat(np.arange(len(graphs)), np.diff(graphs.atom_offsets))),
-        _index(np.repeat(np.arange(n_atoms), n_out)),
-        _index(graphs.targets),
+        index_tensor(np.repeat(np.arange(len(graphs)), np.diff(graphs.atom_offsets))),
+        index_tensor(np.repeat(np.arange(n_atoms), n_out)),
+        index_tensor(graphs.targets),
         torch.from_numpy(graphs.distances).to(dtype),
-        _index(np.repeat(np.arange(n_atoms), n_in)),
-        _index(graphs.incoming),
+        index_tensor(np.repeat(np.arange(n_atoms), n_in)),
+        index_tensor(graphs.incoming),
         torch.from_numpy(graphs.counts).to(dtype),
         tuple(blocks),
         torch.from_numpy(rows),
@@ -159,11 +159,26 @@ def angular_batch(graphs: AngularGraphs, dtype: torch.dtype = torch.float32) -> 
     )
 
 
-def _index(values: NDArray[np.integer]) -> torch.Tensor:
+def index_tensor(values: NDArray[np.integer]) -> torch.Tensor:
+    """Return whole numbers as torch takes indices."""
     return torch.from_numpy(values.astype(np.int64))
 
 
-def _pooled(batch: PairBatch | AngularBatch, atoms: torch.Tensor) -> torch.Tensor:
+class _Pooled(Protocol):
+    """What a batch of any kind says of its atoms."""
+
+    @property
+    def weights(self) -> torch.Tensor: ...
+
+    @property
+    def crystal(self) -> torch.Tensor: ...
+
+    @property
+    def size(self) -> int: ...
+
+
+def mean_over_atoms(batch: _Pooled, atoms: torch.Tensor) -> torch.Tensor:
+    """Return the mean of [atoms, width] over the atoms of each crystal of a batch, [crystals, width]."""
     total = atoms.new_zeros(batch.size, atoms.shape[1])
     return total.index_add(0, batch.crystal, atoms * batch.weights[:, None])
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from matlake.materials.bond_graphs import BondGraphs
+from matlake.networks.batches import index_tensor, mean_over_atoms
 
 
 @dataclass(frozen=True)
@@ -53,32 +53,27 @@ class BondBatch:
 
     def pool(self, atoms: torch.Tensor) -> torch.Tensor:
         """Return the mean of [atoms, width] over the atoms of each crystal, [crystals, width]."""
-        total = atoms.new_zeros(self.size, atoms.shape[1])
-        return total.index_add(0, self.crystal, atoms * self.weights[:, None])
+        return mean_over_atoms(self, atoms)
 
 
 def bond_batch(graphs: BondGraphs, dtype: torch.dtype = torch.float32) -> BondBatch:
     """Turn graphs into one batch."""
     return BondBatch(
-        _index(graphs.numbers),
+        index_tensor(graphs.numbers),
         torch.from_numpy(graphs.weights).to(dtype),
-        _index(np.repeat(np.arange(len(graphs)), np.diff(graphs.atom_offsets))),
-        _index(np.repeat(np.arange(len(graphs.numbers)), np.diff(graphs.edge_offsets))),
-        _index(graphs.neighbours),
+        index_tensor(np.repeat(np.arange(len(graphs)), np.diff(graphs.atom_offsets))),
+        index_tensor(np.repeat(np.arange(len(graphs.numbers)), np.diff(graphs.edge_offsets))),
+        index_tensor(graphs.neighbours),
         torch.from_numpy(graphs.distances).to(dtype),
         torch.from_numpy(graphs.counts).to(dtype),
-        _index(graphs.bonds),
+        index_tensor(graphs.bonds),
         torch.from_numpy(graphs.bond_distances).to(dtype),
-        _index(graphs.bond_ends),
-        _index(graphs.end_atoms),
-        _index(graphs.end_bonds),
-        _index(np.repeat(np.arange(len(graphs.end_atoms)), np.diff(graphs.angle_offsets))),
-        _index(graphs.angle_bonds),
+        index_tensor(graphs.bond_ends),
+        index_tensor(graphs.end_atoms),
+        index_tensor(graphs.end_bonds),
+        index_tensor(np.repeat(np.arange(len(graphs.end_atoms)), np.diff(graphs.angle_offsets))),
+        index_tensor(graphs.angle_bonds),
         torch.from_numpy(graphs.angles).to(dtype),
         torch.from_numpy(graphs.angle_counts).to(dtype),
         len(graphs),
     )
-
-
-def _index(values: NDArray[np.integer]) -> torch.Tensor:
-    return torch.from_numpy(values.astype(np.int64))

@@ -154,7 +154,7 @@ class _Radial(nn.Module):
 
 
 class _Fourier(nn.Module):
-    """1/√2, sines and cosines of an angle, all over √π; the frequencies are learnt, and no whole numbers."""
+    """1/√2, sines and cosines of an angle, all over √π; the frequencies are learnt, and are not whole numbers."""
 
     def __init__(self, order: int) -> None:
         super().__init__()

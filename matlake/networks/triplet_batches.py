@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from matlake.materials.triplet_graphs import TripletGraphs
+from matlake.networks.batches import index_tensor, mean_over_atoms
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,7 @@ class TripletBatch:
 
     def pool(self, atoms: torch.Tensor) -> torch.Tensor:
         """Return the mean of [atoms, width] over the atoms of each crystal, [crystals, width]."""
-        total = atoms.new_zeros(self.size, atoms.shape[1])
-        return total.index_add(0, self.crystal, atoms * self.weights[:, None])
+        return mean_over_atoms(self, atoms)
 
 
 def triplet_batch(graphs: TripletGraphs, dtype: torch.dtype = torch.float32) -> TripletBatch:
@@ -54,19 +53,15 @@ def triplet_batch(graphs: TripletGraphs, dtype: torch.dtype = torch.float32) -> 
     place = np.arange(pair_offsets[-1]) - pair_offsets[owner]
     start = graphs.edge_offsets[owner]
     return TripletBatch(
-        _index(graphs.numbers),
+        index_tensor(graphs.numbers),
         torch.from_numpy(graphs.weights).to(dtype),
-        _index(np.repeat(np.arange(len(graphs)), np.diff(graphs.atom_offsets))),
-        _index(np.repeat(atoms, np.diff(graphs.edge_offsets))),
-        _index(graphs.neighbours),
+        index_tensor(np.repeat(np.arange(len(graphs)), np.diff(graphs.atom_offsets))),
+        index_tensor(np.repeat(atoms, np.diff(graphs.edge_offsets))),
+        index_tensor(graphs.neighbours),
         torch.from_numpy(graphs.distances).to(dtype),
         torch.from_numpy(graphs.counts).to(dtype),
-        _index(start + place // bonds[owner]),
-        _index(start + place % bonds[owner]),
+        index_tensor(start + place // bonds[owner]),
+        index_tensor(start + place % bonds[owner]),
         torch.from_numpy(graphs.couplings.reshape(-1, graphs.degrees)).to(dtype),
         len(graphs),
     )
-
-
-def _index(values: NDArray[np.integer]) -> torch.Tensor:
-    return torch.from_numpy(values.astype(np.int64))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from matlake.materials.vector_graphs import VectorGraphs
+from matlake.networks.batches import index_tensor, mean_over_atoms
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,7 @@ class VectorBatch:
 
     def pool(self, atoms: torch.Tensor) -> torch.Tensor:
         """Return the mean of [atoms, width] over the atoms of each crystal, [crystals, width]."""
-        total = atoms.new_zeros(self.size, atoms.shape[1])
-        return total.index_add(0, self.crystal, atoms * self.weights[:, None])
+        return mean_over_atoms(self, atoms)
 
 
 def vector_batch(graphs: VectorGraphs, dtype: torch.dtype = torch.float32) -> VectorBatch:
@@ -48,11 +48,11 @@ def vector_batch(graphs: VectorGraphs, dtype: torch.dtype = torch.float32) -> Ve
         raise ValueError("the reference network takes graphs of all atoms and edges: build them with resolution 0")
     atoms = np.diff(graphs.atom_offsets)
     return VectorBatch(
-        torch.from_numpy(graphs.numbers.astype(np.int64)),
+        index_tensor(graphs.numbers),
         torch.from_numpy(graphs.weights).to(dtype),
-        torch.from_numpy(np.repeat(np.arange(len(graphs)), atoms)),
-        torch.from_numpy(np.repeat(np.arange(len(graphs.numbers)), np.diff(graphs.edge_offsets))),
-        torch.from_numpy(graphs.neighbours.astype(np.int64)),
+        index_tensor(np.repeat(np.arange(len(graphs)), atoms)),
+        index_tensor(np.repeat(np.arange(len(graphs.numbers)), np.diff(graphs.edge_offsets))),
+        index_tensor(graphs.neighbours),
         torch.from_numpy(graphs.distances).to(dtype),
         torch.from_numpy(graphs.moments[:, 1:4].copy()).to(dtype),
         len(graphs),

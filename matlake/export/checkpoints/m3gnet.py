@@ -4,14 +4,11 @@ from typing import Any, Final, cast
 
 import torch
 
-from matlake.encoders.card import Target
-from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.loaded import Trained
-from matlake.export.checkpoints.matgl_folder import CITATION, LICENCE, MatglFolder
-from matlake.export.checkpoints.matgl_published import PUBLISHED
+from matlake.export.checkpoints.matgl_folder import MatglFolder
+from matlake.export.checkpoints.matgl_published import describe_network
 from matlake.export.checkpoints.weights import fold_scaling
-from matlake.networks.architectures import ARCHITECTURES
 from matlake.networks.m3gnet import M3GNet
 
 _TABLE: Final = "embedding.layer_node_embedding.weight"
@@ -60,21 +57,6 @@ def load(folder: MatglFolder) -> Trained:
     fold_scaling(network, 1, 0.0, folder.std, folder.path)
     if folder.references is not None:
         cast("M3GNet", network).references.copy_(folder.by_atomic_number(folder.references.float())[:, None])
-    published = PUBLISHED.get(folder.weights.fingerprint())
-    architecture = ARCHITECTURES["m3gnet"]
-    return Trained(
-        architecture=architecture,
-        network=network,
-        recipe=architecture.recipe(network, sizes["cutoff"], 0),
-        elements=folder.elements,
-        target=Target("energy_per_atom", "eV/atom"),
-        training=TrainingRecord(
-            origin="matgl M3GNet",
-            sizes=sizes,
-            notes=(_ENERGY, _ISOLATED),
-            scope=published.scope if published else None,
-        ),
-        licence=LICENCE if published else None,
-        citation=(CITATION, *((published.citation,) if published else ())),
-        default_layer="1",
+    return describe_network(
+        folder, "M3GNet", network, sizes, target="energy_per_atom", notes=(_ENERGY, _ISOLATED), default_layer="1"
     )

@@ -2,14 +2,11 @@
 
 from typing import Any, Final
 
-from matlake.encoders.card import Target
-from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.loaded import Trained
-from matlake.export.checkpoints.matgl_folder import CITATION, LICENCE, MatglFolder
-from matlake.export.checkpoints.matgl_published import PUBLISHED
+from matlake.export.checkpoints.matgl_folder import MatglFolder
+from matlake.export.checkpoints.matgl_published import describe_network
 from matlake.export.checkpoints.weights import fold_scaling
-from matlake.networks.architectures import ARCHITECTURES
 
 _TABLE: Final = "embedding.layer_node_embedding.weight"
 _CENTERS: Final = "bond_expansion.rbf.centers"
@@ -58,18 +55,6 @@ def load(folder: MatglFolder) -> Trained:
     moved = weights.without([_TABLE, _CENTERS])
     network = moved.with_defaults({"embedding.weight": elements, "centers": centers}).fill("megnet", sizes)
     fold_scaling(network, 1, folder.mean, folder.std, folder.path)
-    published = PUBLISHED.get(folder.weights.fingerprint())
-    architecture = ARCHITECTURES["megnet"]
-    return Trained(
-        architecture=architecture,
-        network=network,
-        recipe=architecture.recipe(network, sizes["cutoff"], 0),
-        elements=folder.elements,
-        target=Target("formation_energy_per_atom", "eV/atom"),
-        training=TrainingRecord(
-            origin="matgl MEGNet", sizes=sizes, notes=(_STATE,), scope=published.scope if published else None
-        ),
-        licence=LICENCE if published else None,
-        citation=(CITATION, *((published.citation,) if published else ())),
-        default_layer="1",
+    return describe_network(
+        folder, "MEGNet", network, sizes, target="formation_energy_per_atom", notes=(_STATE,), default_layer="1"
     )

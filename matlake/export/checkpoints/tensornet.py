@@ -4,13 +4,10 @@ from typing import Final
 
 import torch
 
-from matlake.encoders.card import Target
-from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.loaded import Sizes, Stated, Trained
-from matlake.export.checkpoints.matgl_folder import CITATION, LICENCE, MatglFolder
-from matlake.export.checkpoints.matgl_published import PUBLISHED
-from matlake.networks.architectures import ARCHITECTURES
+from matlake.export.checkpoints.matgl_folder import MatglFolder
+from matlake.export.checkpoints.matgl_published import describe_network
 
 _TABLE: Final = "tensor_embedding.emb.weight"
 _CONSTANTS: Final = ("bond_expansion.rbf.cutoff",)
@@ -58,21 +55,6 @@ def load(folder: MatglFolder) -> Trained:
         "std": torch.tensor(folder.std),
     }
     network = weights.without(given).with_defaults(given).fill("tensornet", sizes)
-    published = PUBLISHED.get(folder.weights.fingerprint())
-    architecture = ARCHITECTURES["tensornet"]
-    return Trained(
-        architecture=architecture,
-        network=network,
-        recipe=architecture.recipe(network, sizes["cutoff"], 0),
-        elements=folder.elements,
-        target=Target("energy_per_atom", "eV/atom"),
-        training=TrainingRecord(
-            origin="matgl TensorNet",
-            sizes=sizes,
-            notes=(_FEATURES, _ENERGY),
-            scope=published.scope if published else None,
-        ),
-        licence=LICENCE if published else None,
-        citation=(CITATION, *((published.citation,) if published else ())),
-        default_layer="0",
+    return describe_network(
+        folder, "TensorNet", network, sizes, target="energy_per_atom", notes=(_FEATURES, _ENERGY), default_layer="0"
     )

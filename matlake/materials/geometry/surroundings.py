@@ -3,7 +3,7 @@
 Every atom also has an imaginary neighbour of its own kind at the cutoff. It bounds what an isolated atom would make
 infinite, and beside real neighbours it is too far to count.
 
-Which neighbours count is told in two ways, both without a jump where a shell of neighbours splits. *Bonds* compare
+Neighbours are chosen by two definitions, both without a jump where a shell of neighbours splits. *Bonds* compare
 distances: the weight is 1 up to 1.1 times the distance of the atom's nearest neighbour, 0 from 1.3 times on, 1/2 at 1.2
 times. *Contacts* compare distances over sums of covalent radii in the same manner: large atoms that touch behind small
 ones count, too.
