@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 YES: Final = "yes"
 NO: Final = "no"
 EITHER: Final = "yes or no"
-LEVEL: Final = 0.9
-"""Share of the materials of each class whose set holds it; less if calibration rows are too few for it."""
-
 THRESHOLD: Final = 0.5
 """Probability from which the label is yes."""
 
@@ -42,7 +39,7 @@ class LabelSets:
     def holds(self, probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return whether the sets of n probabilities float64 [n] hold yes, and whether they hold no, bool [n] each.
 
-        A set that would be empty holds the label instead: it can only gain coverage by that.
+        A set that would be empty holds the more probable label: coverage can only gain by it.
         """
         yes, no = probabilities >= self.yes_from, probabilities <= self.no_up_to
         empty, likely = ~(yes | no), probabilities >= THRESHOLD
@@ -57,18 +54,3 @@ class LabelSets:
 def labels(probabilities: NDArray[np.float64]) -> NDArray[np.str_]:
     """Return the more probable label of each of n probabilities of yes, [n]."""
     return np.where(probabilities >= THRESHOLD, YES, NO)
-
-
-def calibrate_sets(probabilities: NDArray[np.float64], y: NDArray[np.float64]) -> LabelSets:
-    """Find the probabilities at which sets begin to hold yes and cease to hold no.
-
-    Args:
-        probabilities: float64 [n], of rows that the model was not fitted to.
-        y: float64 [n], 0 or 1, with rows of both.
-    """
-    of_yes, of_no = np.sort(probabilities[y > 0.0]), np.sort(probabilities[y == 0.0])
-    level = min(LEVEL, *(1.0 - 1.01 / (len(rows) + 1) for rows in (of_yes, of_no)))
-    left_out = [int((1.0 - level) * (len(rows) + 1)) for rows in (of_yes, of_no)]
-    return LabelSets(
-        level, float(of_yes[left_out[0] - 1]), float(of_no[-left_out[1]]), len(of_yes), len(of_no)
-    )

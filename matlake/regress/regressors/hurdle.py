@@ -20,7 +20,7 @@ from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.regressor import Model, Parameters
 from matlake.regress.regressors.trees import ADABOOST, EXTRA_TREES
 
-WORTH_IT: Final = 0.1
+REPEATED: Final = 0.1
 """``auto`` tries the model where more than this share of the values are equal."""
 
 _SPREAD: Final = 0.3
