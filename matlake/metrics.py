@@ -54,6 +54,9 @@ class Metrics:
     balanced_accuracy: float | None = None
 
 
+CLASS_METRICS: Final = ("roc_auc", "log_loss", "brier", "balanced_accuracy")
+"""Those that only probabilities have."""
+
 Measure: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float64]], Metrics]
 """From true values float64 [n] and predictions float64 [n] to errors."""
 

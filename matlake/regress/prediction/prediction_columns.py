@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.formula import Composition
-from matlake.regress.classification.label_sets import LabelSets, labels
+from matlake.regress.classification.label_sets import LabelSets, labels, mixed_labels
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
 from matlake.regress.uncertainty.applicability import (
@@ -118,7 +118,11 @@ class PredictionColumns:
             self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
             self.warnings[row] = low_confidence_reasons(
                 composition.elements, score, domain.element_rows, domain.block_rows
-            ) + disagreement(value, low, high, head.agreement_limit, head.card.unit)
+            ) + (
+                disagreement(value, low, high, head.agreement_limit, head.card.unit)
+                if self.sets is None
+                else mixed_labels(low, high)
+            )
 
     def results(self, names: Iterable[str | None], start: int = 0) -> Iterator[Prediction | Failure]:
         """Yield what ``result`` returns for each input.
