@@ -122,7 +122,8 @@ def roc_auc(y: NDArray[np.float64], scores: NDArray[np.float64]) -> float | None
 def calibration_error(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
     """Return the expected calibration error: how far shares of yes are from the probabilities that were given.
 
-    The mean over ten bins of equal width, weighted by their rows (Naeini, Cooper and Hauskrecht, Proc. AAAI 2015, 2901).
+    The mean over ten bins of equal width, weighted by their rows (Naeini, Cooper and Hauskrecht, Proc. AAAI 2015,
+    2901).
 
     Args:
         y: float64 [n], 0 or 1.
@@ -236,8 +237,6 @@ def bootstrap(
     return {name: [*percentile_interval(values)] for name, values in columns.items() if None not in values}
 
 
-def mean_baseline(
-    y_train: NDArray[np.float64], y_test: NDArray[np.float64], measured: Measure = measure
-) -> Metrics:
+def mean_baseline(y_train: NDArray[np.float64], y_test: NDArray[np.float64], measured: Measure = measure) -> Metrics:
     """Return the errors of predicting the mean of the training rows [n] for every test row [m], all float64."""
     return measured(y_test, np.full_like(y_test, y_train.mean()))

@@ -77,12 +77,10 @@ def read(column: Column, rows: int) -> Labelled:
     encoder = open_encoder(find_encoder(ENCODER).folder)
     columns = CompositionColumns.of(known)
     taken = np.flatnonzero([reason is None for reason in encoder.rejections(columns)])
-    x = encoder.encode(encoder.inputs(columns.take(taken.tolist())), encoder.card.default_layer)
+    x = encoder.encode(columns.take(taken.tolist()), encoder.card.default_layer)
     kept = [known[row] for row in taken]
     formulas = np.array([composition.canonical for composition in kept])
     return Labelled(x, y[taken], formulas, element_fractions(kept))
-
-
 
 
 def _composition(text: str) -> Composition | None:

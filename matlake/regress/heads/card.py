@@ -373,9 +373,7 @@ def parameter_text(parameters: dict[str, Any]) -> str:
             f"{member['weight']:.2g} {member['model']}({parameter_text(member['parameters'])})"
             for member in parameters["members"]
         )
-    return ", ".join(
-        f"{key}={_value_text(value)}" for key, value in parameters.items() if not key.endswith("sha256")
-    )
+    return ", ".join(f"{key}={_value_text(value)}" for key, value in parameters.items() if not key.endswith("sha256"))
 
 
 def _value_text(value: Any) -> str:

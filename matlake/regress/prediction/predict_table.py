@@ -116,8 +116,8 @@ def predict_to_file(
         path: CSV or Parquet file, or anything else that can be imported.
         output: CSV or Parquet file by its ending; appears when it is complete. It holds the input's columns, structures
             left out; ``predicted_TARGET``, or ``prediction_failure`` where there is none; for a yes/no property
-            ``label_TARGET`` and ``label_set_TARGET``; and, for a head that has them, the ends of the interval as ``lower_TARGET`` and ``upper_TARGET``, ``ood_score``, ``novel_elements``
-            joined by hyphens, ``warnings`` joined by semicolons (and as ``doubts``, as they were called before), and
+            ``label_TARGET`` and ``label_set_TARGET``; and, for a head that has them, the ends of the interval as
+            ``lower_TARGET`` and ``upper_TARGET``, ``ood_score``, ``novel_elements`` joined by hyphens, ``warnings`` joined by semicolons (and as ``doubts``, as they were called before), and
             ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
