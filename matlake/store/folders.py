@@ -116,7 +116,10 @@ class LakeFolders:
         return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
 
     def check_new_dataset(self, name: str) -> None:
-        """Raise LakeError where a new name is a view's, or differs from a dataset's in capitals alone, as SQL has none."""
+        """Raise LakeError where a new name is a view's, or differs from a dataset's in capitals alone.
+
+        SQL does not tell capitals apart.
+        """
         same = [other for other in self.dataset_names() if other.lower() == name.lower()]
         if same and name not in same:
             raise LakeError(

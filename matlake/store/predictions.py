@@ -19,6 +19,7 @@ import pyarrow as pa
 from matlake.encoders.card import CARD_FILE, InputKind
 from matlake.errors import LakeError
 from matlake.store import delta
+from matlake.store.content_keys import row_key
 from matlake.store.folders import LakeFolders
 from matlake.store.parts import LivePart
 from matlake.store.quoting import literal, read_parquet
@@ -159,19 +160,12 @@ def stale_note(lake: LakeFolders, head: str) -> list[str]:
     rows = stale_rows(lake, head)
     if not rows:
         return []
-    return [
-        f"{rows:,} saved predictions are stale: head {head} has changed since; "
-        "`matlake compact --drop-unused` drops them"
-    ]
+    remedy = "`matlake compact --drop-unused` drops them"
+    return [f"{rows:,} saved predictions are stale, as head {head} has changed since; {remedy}"]
 
 
-def prediction_selects(lake: LakeFolders, keys: Mapping[InputKind, str]) -> tuple[list[str], list[str]]:
-    """Return the queries that make up the view of predictions, and those that add to the view of failures.
-
-    Args:
-        lake: The lake.
-        keys: Column of ``internal.compositions`` with the contents of each kind.
-    """
+def prediction_selects(lake: LakeFolders) -> tuple[list[str], list[str]]:
+    """Return the queries that make up the view of predictions, and those that add to the view of failures."""
     if not delta.is_table(lake.predictions):
         return [], []
     digests = current_digests(lake)
@@ -183,18 +177,17 @@ def prediction_selects(lake: LakeFolders, keys: Mapping[InputKind, str]) -> tupl
         partition = dict(zip(_PARTITION_COLUMNS, values, strict=True))
         stale = is_stale(partition, digests)
         rows = read_parquet(sorted(str(part.path) for part in parts))
-        key = keys[InputKind(partition["input"])]
+        key = row_key(InputKind(partition["input"]), "c.dataset", "c.")
         predictions.append(
             f"SELECT c.dataset, c.material_id, {literal(partition['head'])} AS head, "
             f"{literal(partition['head_digest'])} AS head_digest, {_SHOWN}, {stale} AS stale "
-            f"FROM internal.compositions AS c JOIN {rows} AS e ON c.{key} = e.{KEY} WHERE e.reason IS NULL"
+            f"FROM internal.compositions AS c JOIN {rows} AS e ON {key} = e.{KEY} WHERE e.reason IS NULL"
         )
         if not stale:
-            failed = f"coalesce(c.{key}, c.dataset || '/' || c.material_id)"
             failures.append(
                 f"SELECT DISTINCT c.dataset, c.material_id, c.source_row, c.formula, {literal(STAGE)} AS stage, "
                 f"{literal(partition['head'])} AS head, e.reason "
-                f"FROM internal.compositions AS c JOIN {rows} AS e ON {failed} = e.{KEY} WHERE e.reason IS NOT NULL"
+                f"FROM internal.compositions AS c JOIN {rows} AS e ON {key} = e.{KEY} WHERE e.reason IS NOT NULL"
             )
     return predictions, failures
 

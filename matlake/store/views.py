@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import duckdb
 
-from matlake.encoders.card import EncoderCard, InputKind
+from matlake.encoders.card import EncoderCard
 from matlake.errors import REPAIR, LakeError
 from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
+from matlake.store.content_keys import CONTENT_KEYS, row_key
 from matlake.store.folders import LakeFolders
 from matlake.store.parts import LivePart
 from matlake.store.predictions import VIEW, create_prediction_views, prediction_selects
@@ -43,9 +44,6 @@ MATERIAL_COLUMNS = frozenset(
     {"dataset", "material_id", "formula", "elements", "nelements", "nsites", *GEOMETRY_COLUMNS},
 )
 """Columns of ``materials`` and of the datasets that are no properties."""
-
-CONTENT_KEYS = {InputKind.COMPOSITION: "composition_hash", InputKind.CRYSTAL: "crystal_hash"}
-"""What an encoder sees of a material, by the encoder's kind of input; null where there is nothing to see."""
 
 _CRYSTAL_TYPES = {
     "crystal_hash": "VARCHAR",
@@ -98,7 +96,7 @@ def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> No
         connection.execute(f"CREATE VIEW main.{identifier(views[name])} AS {_shown(name, hidden)}")
     cards = [registered.card for registered in lake.list_encoders()]
     _embedding_views(lake, connection, cards)
-    predictions, failed = prediction_selects(lake, CONTENT_KEYS)
+    predictions, failed = prediction_selects(lake)
     _failure_view(lake, connection, names, cards, failed)
     lower = [name.lower() for name in names]
     create_prediction_views(connection, predictions, shown=VIEW not in lower)
@@ -226,19 +224,6 @@ def failure_partition(card: EncoderCard) -> dict[str, str]:
     return {"encoder": card.name, "encoder_sha256": card.sha256}
 
 
-def failure_key(kind: InputKind, dataset: str) -> str:
-    """Return the expression over a dataset's rows that the keys of the failures table are compared with.
-
-    It is the content; or the row itself where it has none, as one without a crystal has for an encoder of crystals.
-
-    Args:
-        kind: The encoder's kind of input.
-        dataset: Name of the dataset.
-    """
-    column = CONTENT_KEYS[kind]
-    return column if kind is InputKind.COMPOSITION else f"coalesce({column}, {literal(dataset + '/')} || material_id)"
-
-
 def _failure_view(
     lake: LakeFolders,
     connection: duckdb.DuckDBPyConnection,
@@ -259,7 +244,7 @@ def _failure_view(
         selects += [
             f"SELECT {literal(name)} AS dataset, m.material_id, m.source_row, m.formula, 'embed' AS stage, "
             f"{literal(card.name)} AS encoder, e.reason FROM {dataset_rows(name)} AS m "
-            f"JOIN {read_parquet(files)} AS e ON {failure_key(card.input, name)} = e.content_hash "
+            f"JOIN {read_parquet(files)} AS e ON {row_key(card.input, literal(name))} = e.content_hash "
             "WHERE m.import_error IS NULL"
             for name in names
             if files

@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 from matlake.errors import REPAIR, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
+from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import tables
 from matlake.store.lake import Lake
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, remove_leftovers
 from matlake.store.parts import LivePart, split_damaged, without_warnings
 from matlake.store.predictions import current_digests, is_stale
-from matlake.store.views import CONTENT_KEYS
 
 PART_BYTES: Final = 128 << 20
 """Size that small parts are merged to: large enough that a million vectors of 128 numbers are five files."""

@@ -18,7 +18,6 @@ RETENTION_HOURS: Final = 24
 """Readers of older snapshots, and writers that have not committed, are taken to be done after this."""
 
 
-
 @dataclass(frozen=True)
 class Leftover:
     """A file, or a folder and all that is in it, that nobody reads.
