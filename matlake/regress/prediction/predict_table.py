@@ -115,9 +115,9 @@ def predict_to_file(
         path: CSV or Parquet file, or anything else that can be imported.
         output: CSV or Parquet file by its ending; appears when it is complete. It holds the input's columns, structures
             left out; ``predicted_TARGET``, or ``prediction_failure`` where there is none; and, for a head that has
-            them, the ends of the interval as ``lower_TARGET`` and ``upper_TARGET``, ``ood_score``, ``novel_elements``
-            joined by hyphens, ``warnings`` joined by semicolons (and as ``doubts``, as they were called before), and
-            ``nearest_training_materials``, a JSON array.
+            them, the ends of the interval as ``lower_TARGET`` and ``upper_TARGET``, ``expected_error``, ``ood_score``,
+            ``novel_elements`` joined by hyphens, ``warnings`` joined by semicolons (and as ``doubts``, as they were
+            called before), and ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
         progress: Takes the number of rows done.
@@ -211,6 +211,7 @@ def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:
         added |= {
             f"lower_{target}": pa.array(predicted.lower, from_pandas=True),
             f"upper_{target}": pa.array(predicted.upper, from_pandas=True),
+            "expected_error": pa.array(predicted.expected_errors, from_pandas=True),
             "ood_score": pa.array(predicted.ood_scores, from_pandas=True),
             "novel_elements": pa.array(
                 ["-".join(new) or None for new in predicted.elements_outside_training], pa.string()

@@ -41,6 +41,7 @@ class Prediction:
         warnings: Low-confidence reasons, in words; empty where the rule of ``applicability`` finds none, and for a head
             older than scores.
         nearest: The nearest training materials, nearest first.
+        expected_error: Expected absolute error, in the head's unit; None for a head that has none.
         dataset: Dataset of a material of the lake, whose id is ``input``; None for anything else.
         formula: Its formula.
     """
@@ -53,6 +54,7 @@ class Prediction:
     elements_outside_training: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     nearest: tuple[TrainingNeighbour, ...] = ()
+    expected_error: float | None = None
     dataset: str | None = None
     formula: str | None = None
 
@@ -65,6 +67,7 @@ class Prediction:
             "value": self.value,
             "lower": self.lower,
             "upper": self.upper,
+            "expected_error": self.expected_error,
             "ood_score": self.ood_score,
             "novelties": self.elements_outside_training,
             "doubts": self.warnings,

@@ -144,7 +144,7 @@ def prediction_rows(keys: pa.ChunkedArray, predicted: PredictionColumns, head: H
         "value": pa.array(predicted.values, from_pandas=True),
         "lower": pa.array(predicted.lower, from_pandas=True),
         "upper": pa.array(predicted.upper, from_pandas=True),
-        "expected_error": pa.nulls(n, pa.float64()),
+        "expected_error": pa.array(predicted.expected_errors, from_pandas=True),
         "ood_score": pa.array(predicted.ood_scores, from_pandas=True),
         "warnings": pa.array(map(list, predicted.warnings), ROWS_SCHEMA.field("warnings").type),
         "reason": reasons,
