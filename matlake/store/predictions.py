@@ -78,6 +78,12 @@ class SavedPredictions:
     bytes: int
     stale: bool
 
+    @property
+    def text(self) -> str:
+        """What is saved, for people."""
+        remedy = ", stale: `matlake compact --drop-unused` drops them" if self.stale else ""
+        return f"{self.rows:,} saved by the head of digest {self.head_digest[:12]}{remedy}"
+
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
         return dict(vars(self))

@@ -65,11 +65,7 @@ class Status:
             ),
             "",
             f"heads: {', '.join(self.heads) or 'none'}",
-            *(
-                f"predictions: {saved.rows:,} of head {saved.head} ({saved.head_digest[:12]})"
-                + (", stale: `matlake compact --drop-unused` drops them" if saved.stale else "")
-                for saved in self.predictions
-            ),
+            *(f"predictions of {saved.head}: {saved.text}" for saved in self.predictions),
             f"failures: {self.failures:,} rows",
             *(
                 f"unread cells: {some['cells']:,} of {some['property']} in {some['dataset']} (view unread_cells)"
