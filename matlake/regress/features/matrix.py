@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 import duckdb
@@ -31,6 +32,7 @@ from matlake.regress.features.labels import Missing, RowIds, read_labels, target
 from matlake.regress.features.row_counts import ALIKE, RowCounts
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.targets.expressions import Columns, Target, find_target, find_targets
+from matlake.regress.targets.kinds import Kind, check_classes, kind_of
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
@@ -41,6 +43,7 @@ from matlake.store.views import MATERIAL_COLUMNS, readable_view
 
 MIN_ROWS: Final = 10
 _ALL: Final = "materials"
+_BOOLEAN: Final = "BOOLEAN"
 _NUMERIC: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)")
 """Types of numbers as DuckDB writes them."""
 
@@ -63,6 +66,7 @@ class Matrix:
         crystals: The n crystals, if asked for; one without atoms where a material has no crystal structure.
         weights: float64 [n], how much each row counts; None where all count alike.
         uncertainty: float64 [n], standard uncertainties of the target in its unit; None where none are given.
+        boolean: Whether the target is true or false in the lake: 1 and 0 here.
     """
 
     x: NDArray[np.float32]
@@ -78,6 +82,12 @@ class Matrix:
     crystals: CrystalColumns | None = None
     weights: Weights = None
     uncertainty: NDArray[np.float64] | None = None
+    boolean: bool = False
+
+    @cached_property
+    def kind(self) -> Kind:
+        """Whether the target is a number, or yes or no."""
+        return kind_of(self.y)
 
     def labelled(self, rows: NDArray[Any]) -> LabelledRows:
         """Return some of the rows as a fit takes them."""
@@ -103,12 +113,14 @@ class SharedRows:
         matrix: All rows; ``y`` is the first target, NaN where a row lacks it.
         targets: k targets.
         labels: float64 [n, k], NaN where a row lacks a target.
+        booleans: For each target whether it is true or false in the lake.
         left_out: For each target the rows that have it and cannot be used.
     """
 
     matrix: Matrix
     targets: tuple[Target, ...]
     labels: NDArray[np.float64]
+    booleans: tuple[bool, ...]
     left_out: tuple[tuple[Missing, ...], ...]
 
     def of(self, place: int) -> tuple[Matrix, NDArray[np.intp]]:
@@ -121,7 +133,7 @@ class SharedRows:
         rows = np.flatnonzero(np.isfinite(label))
         matrix = self.matrix if len(rows) == len(label) else self.matrix.take(rows)
         _check_enough(label[rows], self.targets[place].name, list(self.left_out[place]))
-        return replace(matrix, y=label[rows], missing=self.left_out[place]), rows
+        return replace(matrix, y=label[rows], missing=self.left_out[place], boolean=self.booleans[place]), rows
 
 
 def read_matrix(
@@ -139,7 +151,8 @@ def read_matrix(
 
     Args:
         lake: The lake; all is read at one moment of it.
-        target: Numeric property column, or an SQL expression of such; rows in which it is null are not selected.
+        target: Property column of numbers, or of true and false, or an SQL expression of columns with one value a row; rows in
+            which it is null are not selected.
         features: Embedded layers and descriptors, concatenated in this order. Descriptors are computed here.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
@@ -148,8 +161,9 @@ def read_matrix(
         counts: What says how much each row counts.
 
     Raises:
-        TrainingError: The target is unknown, not numeric, not finite or constant; a feature is not embedded;
-            a column is unknown; fewer than ``MIN_ROWS`` rows; or weights cannot be used.
+        TrainingError: The target is unknown, not numeric, not finite or constant, or yes or no with fewer than
+            ``MIN_CLASS_ROWS`` rows of a class; a feature is not embedded; a column is unknown; fewer than ``MIN_ROWS``
+            rows; or weights cannot be used.
         QueryError: ``where`` is not a predicate over ``materials``.
         LakeError: The dataset cannot be read.
     """
@@ -189,8 +203,7 @@ def read_shared_rows(
             target if isinstance(target, Target) else find_target(connection, target, known, scaled=False)
             for target in targets
         )
-        for target in found:
-            _check_target(connection, target, view)
+        booleans = tuple(_check_target(connection, target, view) == _BOOLEAN for target in found)
         sql = _selection_sql(connection, found, dataset, where, counts.select(connection, known))
         keys = _select(connection, sql, found, where, counts.names)
         labels, unlabelled = read_labels(keys, found)
@@ -226,7 +239,7 @@ def read_shared_rows(
         **text,
     )
     rows = np.flatnonzero(kept)
-    return SharedRows(matrix if kept.all() else matrix.take(rows), found, labels[rows], left_out)
+    return SharedRows(matrix if kept.all() else matrix.take(rows), found, labels[rows], booleans, left_out)
 
 
 @reads_what_is_sound
@@ -264,7 +277,8 @@ def _properties(kinds: dict[str, str]) -> list[str]:
     return [name for name, kind in kinds.items() if name not in MATERIAL_COLUMNS and _NUMERIC.fullmatch(kind)]
 
 
-def _check_target(connection: duckdb.DuckDBPyConnection, target: Target, dataset: str | None) -> None:
+def _check_target(connection: duckdb.DuckDBPyConnection, target: Target, dataset: str | None) -> str:
+    """Return the type of a target, which is one of numbers, or true and false."""
     columns = target_columns(connection, dataset)
     if target.is_column:
         kind = columns.kinds[target.name]
@@ -274,10 +288,11 @@ def _check_target(connection: duckdb.DuckDBPyConnection, target: Target, dataset
         except duckdb.Error as error:
             reason = str(error).partition("\n")[0]
             raise TrainingError(f"cannot compute the target {target.name}: {reason}", columns.hint) from error
-    if not _NUMERIC.fullmatch(kind):
-        if not target.is_column:
-            raise TrainingError(f"the target {target.name} is {kind}, not a number", columns.hint)
-        raise TrainingError(not_numbers(connection, target.name, kind, dataset), columns.hint)
+    if kind == _BOOLEAN or _NUMERIC.fullmatch(kind):
+        return kind
+    if not target.is_column:
+        raise TrainingError(f"the target {target.name} is {kind}, not a number", columns.hint)
+    raise TrainingError(not_numbers(connection, target.name, kind, dataset), columns.hint)
 
 
 def _selection_sql(
@@ -342,3 +357,5 @@ def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -
         raise TrainingError(
             f"{target} is {y[0]:g} in all {len(y):,} rows: nothing to learn", "select rows in which it varies"
         )
+    if kind_of(y) is Kind.YES_NO:
+        check_classes(y, target)
