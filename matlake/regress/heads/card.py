@@ -180,6 +180,29 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """What a head is compared with, besides what every head is.
+
+    Attributes:
+        name: What it is, such as ``random forest on magpie`` or ``NAME@prediction``.
+        rows: Test rows that both are measured on.
+        metrics: Its errors on these rows.
+        head_mae: Mean absolute error of the head on the same rows, in the target's unit.
+        interval: Ends of the 95 % bootstrap interval of the head's mean absolute error minus its own.
+        remark: What limits the comparison, in words, such as what an encoder was trained on; empty if nothing does.
+        encoder: Name of the encoder whose prediction it is; empty if it is none.
+    """
+
+    name: str
+    rows: int
+    metrics: Metrics
+    head_mae: float
+    interval: tuple[float, ...]
+    remark: str = ""
+    encoder: str = ""
+
+
+@dataclass(frozen=True)
 class CurvePoint:
     """A point of a learning curve.
 
@@ -302,6 +325,8 @@ class HeadCard:
         bounds: That predictions and intervals keep to.
         transform: What was learned in place of the target.
         classes: Of a yes/no property, how probabilities and sets of labels are made; None for a number.
+        more_baselines: Besides the nearest material, element fractions and the mean; none for a head older than them.
+        suggestions: What to try where the head is not better than all baselines.
         sha256: Digest of the ONNX file, hexadecimal.
         format_version: Version of the schema in which the card was written.
     """
@@ -324,6 +349,8 @@ class HeadCard:
     bounds: Bounds = UNBOUNDED
     transform: Transform = Transform.NONE
     classes: ClassRecord | None = None
+    more_baselines: tuple[Baseline, ...] = ()
+    suggestions: tuple[str, ...] = ()
     sha256: str = ""
     format_version: int = FORMAT_VERSION
 
