@@ -21,7 +21,7 @@ from matlake.regress.regressors import (
     Model,
     Parameters,
     find_model,
-    fit_of,
+    fit_model,
 )
 from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members, ensemble_model, ensemble_parameters
 from matlake.regress.splits import Rows, grouped_folds, subsample
@@ -224,7 +224,8 @@ class CrossValidation:
     def _fit(self, run: _Run) -> None:
         """Fit a candidate to its next fold."""
         fit, held = self.folds[len(run.errors)]
-        fitted = fit_of(run.model, run.parameters, self.seed, self.space)(self.labelled.take(fit))
+        rows = self.labelled.take(fit)
+        fitted = fit_model(run.model, run.parameters, rows.x, rows.y, self.seed, self.space, rows.weights)
         run.predicted.append(fitted.predict(self.labelled.x[held]))
         run.errors.append(measure(self.labelled.y[held], run.predicted[-1]).mae)
         self.fits += 1
