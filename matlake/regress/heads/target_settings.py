@@ -57,7 +57,7 @@ def settle_target(
     labelled = matrix.labelled(held_out.train)
     if matrix.kind is Kind.YES_NO:
         return TargetSettings(_yes_no(request, target, labelled.y, held_out.description), None)
-    bounds = find_bounds(target.name, labelled.y, request.minimum, request.maximum)
+    bounds = find_bounds(target.name, labelled.y, request.minimum, request.maximum, is_column=target.is_column)
     transform, choice = Transform.NONE, None
     if target.scale is not None:
         transform = target.scale.transform
