@@ -209,7 +209,7 @@ def test_a_damaged_card_is_one_clear_error(home: Path, text: str) -> None:
         ('"target": "band_gap_eV"', '"target": "band_gap_meV"'),
         ('"level": 0.9', '"level": 0.99'),
         ('"split": "random"', '"split": "group"'),
-        ('"format_version": 4', '"format_version": 3'),
+        ('"format_version": 5', '"format_version": 3'),
         ('"beyond": ', '"beyond": 1'),
         ('"digest": "', '"digest": "0'),
     ],
