@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.matrix import Missing
 from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
-from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.class_report import probability_table, search_error, title_of
+from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.verdict import ranking_text, verdict_lines
 from matlake.regress.targets.kinds import Kind
 from matlake.text_tables import Column, Line, TextTable
@@ -41,6 +41,7 @@ class HeldOutRows:
         lower: float64 [m], lower ends of the intervals.
         upper: float64 [m], upper ends.
         nearest: float64 [m], values of the nearest training materials.
+        expected_errors: float64 [m], expected absolute errors; NaN for a yes/no property.
     """
 
     material_id: NDArray[np.str_]
@@ -52,6 +53,7 @@ class HeldOutRows:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     nearest: NDArray[np.float64]
+    expected_errors: NDArray[np.float64]
 
     @property
     def errors(self) -> NDArray[np.float64]:
