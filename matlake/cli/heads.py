@@ -41,12 +41,12 @@ def show_command(lake: Path, name: str, output: Output) -> None:
     from matlake.regress.heads.listing import card_lines
     from matlake.regress.heads.storage import find_head
     from matlake.store.lake import open_lake
-    from matlake.store.predictions import head_digest, saved_predictions
+    from matlake.store.predictions import head_digest, saved_predictions, shown_name
 
     opened = open_lake(lake)
     folder = find_head(opened.path, name)
     card = read_card(folder / CARD_FILE)
-    saved = [one for one in saved_predictions(opened) if one.head == name]
+    saved = [one for one in saved_predictions(opened) if one.head == shown_name(name)]
     document = {
         **flat_document(card),
         "folder": str(folder),

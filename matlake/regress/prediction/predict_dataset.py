@@ -17,7 +17,7 @@ from matlake.regress.prediction.results import Failure, Prediction
 from matlake.regress.prediction.saving import SavedReport
 from matlake.regress.prediction.stored_rows import StoredRows, open_rows
 from matlake.store.lake import Lake
-from matlake.store.predictions import current_digests, stale_note
+from matlake.store.predictions import digest_of_head, stale_note
 
 if TYPE_CHECKING:
     from matlake.regress.prediction.predict_table import WrittenPredictions
@@ -84,10 +84,10 @@ def load_current_head(lake: Lake, name: str) -> tuple[Head, str]:
         EncoderError: See ``open_head``.
         MissingExtraError: See ``open_head``.
     """
-    digest = current_digests(lake).get(name)
+    digest = digest_of_head(lake, name)
     head = load_head(lake.path, name, threads=os.cpu_count() or 1)
     find_encoders(lake, head.card)
-    if digest is None or current_digests(lake).get(name) != digest:
+    if digest is None or digest_of_head(lake, name) != digest:
         raise HeadError(f"head {name} is being replaced by another process", "run the same command again")
     return head, digest
 
