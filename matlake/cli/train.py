@@ -19,8 +19,8 @@ _model = section("Model")
     required=True,
     metavar="PROPERTY[,…]",
     help="Learn this property: a column, such as band_gap_eV, or an SQL expression of columns. log10(…), ln(…) or "
-    "sqrt(…) around it is the scale on which it is learned; predictions are in its own unit. Several, with commas, make "
-    "one head.",
+    "sqrt(…) around it is the scale on which it is learned; predictions are in its own unit. Several, with commas, "
+    "make one head.",
 )
 @_data(
     "--features",

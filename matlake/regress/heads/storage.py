@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.documents import opened, read_json
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.session import open_session, read_audited
 from matlake.errors import DamageWarning, HeadError
@@ -248,13 +249,24 @@ def find_folder(lake: Path, name: str) -> Path:
 
 
 def member_names(lake: Path, name: str) -> list[str]:
-    """Return the names of the heads of one target that make up a head: its members, or itself.
+    """Return the names of the heads of one target that make up a head: its members as they were given, or itself.
 
     Raises:
-        HeadError: There is none of that name.
+        HeadError: There is none of that name, or its card is damaged.
     """
-    find_folder(lake, name)
-    return LakeFolders(lake).member_names(name) or [name]
+    folder, known = find_folder(lake, name), LakeFolders(lake).member_names(name)
+    if not known:
+        return [name]
+    path = folder / CARD_FILE
+    try:
+        named = [f"{name}{MEMBER}{member.partition(MEMBER)[2]}" for member in opened(read_json(path))["members"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HeadError(f"{path} is not the card of a head of several targets: {error}", _AGAIN) from error
+    if set(named) != set(known):
+        raise HeadError(
+            f"head {name} has the members {', '.join(known)}, and its card names {', '.join(named)}", _AGAIN
+        )
+    return named
 
 
 def list_heads(lake: Path) -> list[HeadCard]:

@@ -23,8 +23,8 @@ def weights_of_uncertainty(
 
     A label differs from what the model can know by its own error and by the model's. So s² is the mean squared held-out
     residual r² less the mean u²: the method of moments of meta-analysis (DerSimonian and Laird, Control. Clin. Trials
-    7, 177, 1986). Residuals are those of kernel ridge regression on the training rows. On a logarithmic scale u counts as
-    u/y, on that of roots as u/(2√y) (first order; JCGM 100:2008, 5.1.2).
+    7, 177, 1986). Residuals are those of kernel ridge regression on the training rows. On a logarithmic scale u counts
+    as u/y, on that of roots as u/(2√y) (first order; JCGM 100:2008, 5.1.2).
 
     Args:
         matrix: All rows, with uncertainties.

@@ -112,13 +112,13 @@ def _write(lake: Lake, rows: StoredRows, output: Path, progress: Progress) -> "W
 
     card, total = rows.head.card, rows.count()
     batches = (
-        (block.materials.select(_MATERIAL), block.materials["material_id"].to_pylist(), block.predicted)
+        (block.materials.select(_MATERIAL), block.materials["material_id"].to_pylist(), [block.predicted])
         for block in rows.blocks()
     )
     columns = rows.connection.sql("SELECT dataset, material_id, formula FROM chosen LIMIT 0").to_arrow_table().schema
-    schema = output_schema(columns, rows.head, f"the lake at {lake.path}")
+    schema = output_schema(columns, [rows.head], f"the lake at {lake.path}")
     done, n_failed, failed = write_predictions(
-        output, schema, batches, card.target, lambda number: progress.track(number, total)
+        output, schema, batches, [card.target], lambda number: progress.track(number, total)
     )
     return WrittenPredictions(
         head=card.name,

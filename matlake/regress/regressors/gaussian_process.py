@@ -164,7 +164,9 @@ def learn(
     return MaternBlocks(blocks, tuple(weights), tuple(widths)), variance * float(found[-1])
 
 
-def _negative_likelihood(roots: _Distances, target: _Wide, logs: _Wide, shares: _Wide | float = 1.0) -> tuple[float, _Wide]:
+def _negative_likelihood(
+    roots: _Distances, target: _Wide, logs: _Wide, shares: _Wide | float = 1.0
+) -> tuple[float, _Wide]:
     """Return -log p(target) without its constant, and its slopes by the logarithms of weights, widths and noise."""
     from scipy.linalg import LinAlgError, cho_solve, cholesky
     from scipy.linalg.lapack import dpotri

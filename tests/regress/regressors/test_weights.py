@@ -23,9 +23,7 @@ def rows(vectors: tuple[NDArray[np.float32], NDArray[np.float64]]) -> tuple[NDAr
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", _EXACT)
-def test_integer_weights_are_repeated_rows(
-    name: str, rows: tuple[NDArray[np.float64], NDArray[np.float64]]
-) -> None:
+def test_integer_weights_are_repeated_rows(name: str, rows: tuple[NDArray[np.float64], NDArray[np.float64]]) -> None:
     z, y = rows
     counts = np.random.default_rng(0).integers(1, 4, len(z))
     model = MODELS[name]
