@@ -1,6 +1,7 @@
 """Prediction for tables of any length: batches stream in, predictions stream out."""
 
 import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,16 +17,15 @@ from matlake.interrupts import hold
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
-from matlake.regress.prediction.opened_head import open_head
-from matlake.regress.prediction.predict import Predictions, collect, failure_lines
+from matlake.regress.prediction.opened_head import open_heads
+from matlake.regress.prediction.predict import Predictions, collect_all, failure_lines
 from matlake.regress.prediction.prediction_columns import PredictionColumns
-from matlake.regress.prediction.results import Failure, Prediction
+from matlake.regress.prediction.results import LISTED, Failure, Prediction
 from matlake.regress.prediction.sources import open_table_source
 from matlake.store.importing.readers import Source
 from matlake.store.lake import Lake
 
 REASON_COLUMN: Final = "prediction_failure"
-_LISTED: Final = 100
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,15 @@ def predict_table(
         SourceError: The file or its column of formulas or structures is not there.
         HeadError: See ``open_head``; or the head needs crystals, and there are none.
     """
-    head = open_head(lake, head_name)
+    head = open_heads(lake, head_name)
     materials = open_table_source(head, Path(path), formula_column, structure_column)
-    found: list[Prediction | Failure] = []
+    found: list[list[Prediction | Failure]] = [[] for _ in head.heads]
     for _, names, predicted in materials.predict(head):
-        found += predicted.results(names, len(found))
-        progress.track(len(found), max(len(found), materials.source.rows))
-    return collect(head, [*found, *_bad_lines(materials.source, len(found))])
+        for results, columns in zip(found, predicted, strict=True):
+            results.extend(columns.results(names, len(results)))
+        progress.track(len(found[0]), max(len(found[0]), materials.source.rows))
+    bad = _bad_lines(materials.source, len(found[0]))
+    return collect_all(head, [[*results, *bad] for results in found])
 
 
 def predict_to_file(
@@ -117,7 +119,8 @@ def predict_to_file(
         output: CSV or Parquet file by its ending; appears when it is complete. It holds the input's columns, structures
             left out; ``predicted_TARGET``, or ``prediction_failure`` where there is none; for a yes/no property
             ``label_TARGET`` and ``label_set_TARGET``; and, for a head that has them, the ends of the interval as
-            ``lower_TARGET`` and ``upper_TARGET``, ``ood_score``, ``novel_elements`` joined by hyphens, ``warnings`` joined by semicolons (and as ``doubts``, as they were called before), and
+            ``lower_TARGET`` and ``upper_TARGET``, ``expected_error``, ``ood_score``, ``novel_elements`` joined by
+            hyphens, ``warnings`` joined by semicolons (and as ``doubts``, as they were called before), and
             ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
@@ -129,28 +132,68 @@ def predict_to_file(
     """
     output = Path(output)
     lake.check_output(output)
-    head = open_head(lake, head_name)
-    card = head.head.card
+    head = open_heads(lake, head_name)
+    cards = [one.card for one in head.heads]
     materials = open_table_source(head, Path(path), formula_column, structure_column)
     source = materials.source
-    schema = _output_schema(source, head.head)
+    schema = output_schema(source.schema, head.heads, str(source.path))
+    targets = [card.target for card in cards]
+    rows, n_failed, listed = write_predictions(
+        output, schema, materials.predict(head), targets, lambda done: progress.track(done, max(done, source.rows))
+    )
+    bad = _bad_lines(source, rows)
+    listed += bad[: LISTED - len(listed)]
+    return WrittenPredictions(
+        head=head_name,
+        target=", ".join(targets),
+        unit=", ".join(card.unit or "no unit" for card in cards) if len(cards) > 1 else cards[0].unit,
+        output=output,
+        rows=rows - n_failed,
+        n_failed=n_failed + len(bad),
+        notes=tuple(dict.fromkeys(note for card in cards for note in head_notes(card))),
+        failed=listed,
+    )
+
+
+def write_predictions(
+    output: Path,
+    schema: pa.Schema,
+    batches: Iterable[tuple[pa.RecordBatch | pa.Table, Sequence[str | None], Sequence[PredictionColumns]]],
+    targets: Sequence[str],
+    track: Callable[[int], None],
+) -> tuple[int, int, list[Failure]]:
+    """Write predictions beside what they are for, as a file that arrives whole.
+
+    Args:
+        output: CSV or Parquet file by its ending.
+        schema: Of ``output_schema``.
+        batches: Columns, what each row is called, and its predictions for each target.
+        targets: Properties predicted.
+        track: Takes the number of rows done.
+
+    Returns:
+        Rows; how many have no prediction; the first of those.
+
+    Raises:
+        SourceError: The ending is not known.
+    """
     part = output.with_name(f".{output.name}.part")
     rows = n_failed = 0
     listed: list[Failure] = []
     try:
         with naming(output), _open_writer(part, output, schema) as writer:
-            for batch, names, predicted in materials.predict(head):
-                arrays = [*batch.columns, *_added(predicted, card.target).values()]
+            for columns, names, predicted in batches:
+                arrays = [*columns.columns, *_added_of_all(predicted, targets).values()]
                 writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
                 failures = [
                     Failure(row, name, reason)
-                    for row, (name, reason) in enumerate(zip(names, predicted.reasons, strict=True), start=rows)
+                    for row, (name, reason) in enumerate(zip(names, predicted[0].reasons, strict=True), start=rows)
                     if reason is not None
                 ]
-                rows += batch.num_rows
+                rows += columns.num_rows
                 n_failed += len(failures)
-                listed += failures[: _LISTED - len(listed)]
-                progress.track(rows, max(rows, source.rows))
+                listed += failures[: LISTED - len(listed)]
+                track(rows)
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         hold()
@@ -158,18 +201,19 @@ def predict_to_file(
     finally:
         part.unlink(missing_ok=True)
     fsync_folder(output.parent)
-    bad = _bad_lines(source, rows)
-    listed += bad[: _LISTED - len(listed)]
-    return WrittenPredictions(
-        head=card.name,
-        target=card.target,
-        unit=card.unit,
-        output=output,
-        rows=rows - n_failed,
-        n_failed=n_failed + len(bad),
-        notes=head_notes(card),
-        failed=listed,
-    )
+    return rows, n_failed, listed
+
+
+def _added_of_all(predicted: Sequence[PredictionColumns], targets: Sequence[str]) -> dict[str, pa.Array]:
+    """Return the columns of all targets; with several, those that are not named after their target are, too."""
+    if len(targets) == 1:
+        return _added(predicted[0], targets[0])
+    added: dict[str, pa.Array] = {}
+    for columns, target in zip(predicted, targets, strict=True):
+        for name, column in _added(columns, target).items():
+            shared = name == REASON_COLUMN or name.endswith(f"_{target}")
+            added.setdefault(name if shared else f"{name}_{target}", column)
+    return added
 
 
 def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:
@@ -186,6 +230,7 @@ def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:
         added |= {
             f"lower_{target}": pa.array(predicted.lower, from_pandas=True),
             f"upper_{target}": pa.array(predicted.upper, from_pandas=True),
+            "expected_error": pa.array(predicted.expected_errors, from_pandas=True),
             "ood_score": pa.array(predicted.ood_scores, from_pandas=True),
             "novel_elements": pa.array(
                 ["-".join(new) or None for new in predicted.elements_outside_training], pa.string()
@@ -197,11 +242,21 @@ def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:
     return added
 
 
-def _output_schema(source: Source, head: Head) -> pa.Schema:
-    schema = source.schema
-    for name, column in _added(PredictionColumns.empty([], head), head.card.target).items():
+def output_schema(schema: pa.Schema, heads: Sequence[Head], source: str) -> pa.Schema:
+    """Return the columns of a file of predictions.
+
+    Args:
+        schema: Of the columns that predictions stand beside.
+        heads: A head, or the members of one with several targets.
+        source: Where they are from, for messages.
+
+    Raises:
+        SourceError: A column has the name of one that is added.
+    """
+    empty = [PredictionColumns.empty([], head) for head in heads]
+    for name, column in _added_of_all(empty, [head.card.target for head in heads]).items():
         if name in schema.names:
-            raise SourceError(f"{source.path} has a column {name} already", "rename it, so that it is not mixed up")
+            raise SourceError(f"{source} has a column {name} already", "rename it, so that it is not mixed up")
         schema = schema.append(pa.field(name, column.type))
     return schema
 
