@@ -32,13 +32,12 @@ from matlake.metrics import rank_correlation
 from matlake.regress.features.feature import Feature, resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.measure import Measured, measure_fitted
-from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.regressors import MODELS, fit_of
 from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.targets.bounds import find_bounds
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.targets.transforms import Transform
-from matlake.regress.uncertainty.applicability import FARTHEST, FEW, blocks_of, elements_outside_training
+from matlake.regress.uncertainty.applicability import FARTHEST, FEW, UNKNOWN, blocks_of, elements_outside_training
 from matlake.regress.uncertainty.out_of_fold import predict_out_of_fold
 
 SEEDS: Final = (0, 1, 2)
@@ -259,22 +258,22 @@ def case(task: Task, model: str, matrix: Matrix, features: tuple[Feature, ...], 
         half_widths=test.widths / 2.0,
         below=test.y < test.lower,
         above=test.y > test.upper,
-        warned=(test.expected_errors > calibration.errors.limit) | outside(matrix, held_out, found, test),
+        warned=(test.expected_errors > calibration.errors.limit) | outside(matrix, held_out, found, UNKNOWN),
         constant=constant,
-        before=before(matrix, held_out, found, outside(matrix, held_out, found, test), space),
+        before=before(matrix, held_out, found, outside(matrix, held_out, found, FEW), space),
         mae=(found.evaluation.metrics.mae, found.evaluation.baseline.mae),
     )
 
 
-def outside(matrix: Matrix, held_out: HeldOut, found: Measured, test: HeldOutRows) -> NDArray[np.bool_]:
+def outside(matrix: Matrix, held_out: HeldOut, found: Measured, few: int) -> NDArray[np.bool_]:
     """Return whether elements, blocks or the score are reasons for low confidence."""
     domain = found.domain
     symbols = [symbols_of(row) for row in matrix.fractions[held_out.test]]
     rare = [
-        bool(elements_outside_training(one, domain.element_rows)) or domain.block_rows.get(blocks_of(one), 0) < FEW
+        bool(elements_outside_training(one, domain.element_rows, few)) or domain.block_rows.get(blocks_of(one), 0) < few
         for one in symbols
     ]
-    return np.array(rare) | (test.scores > FARTHEST)
+    return np.array(rare) | (found.test.scores > FARTHEST)
 
 
 def symbols_of(fractions: NDArray[np.float32]) -> list[str]:
@@ -309,8 +308,8 @@ def summary(parts: list[Case]) -> dict[str, Any]:
         "coverage_before": float(old["held"].mean()),
         "below": float(whole["below"].mean()),
         "above": float(whole["above"].mean()),
-        "mean_width": float(2.0 * whole["half_widths"].mean()),
-        "mean_width_before": float(2.0 * old["half_widths"].mean()),
+        "median_width": float(2.0 * np.median(whole["half_widths"])),
+        "median_width_before": float(2.0 * np.median(old["half_widths"])),
         "warned": float(whole["warned"].mean()),
         "warned_before": float(old["warned"].mean()),
         "gross_own": counts(gross, whole["warned"]),
