@@ -15,8 +15,8 @@ WARNED: Final = 0.2
 """Share of materials like those of the training rows whose expected error is above the limit."""
 
 _FAR_WEIGHT: Final = 0.25
-"""Of an error with the row's clusters left out, against one of a random fold. With more, errors of materials like the
-training rows were overestimated (measured formation enthalpies: by 1.4); without, the model knows no others."""
+"""Of an error with the row's clusters left out, against one of a random fold. With equal weights, errors of materials
+like the training rows were overestimated, those of measured formation enthalpies by 1.4."""
 
 _RIDGE: Final = 0.02
 _FEW_RIDGE: Final = 2.0
