@@ -131,6 +131,22 @@ def test_a_column_of_0_and_1_is_taken_as_yes_or_no_and_the_report_says_so(
     assert result.test.predicted.tolist() == trained.test.predicted.tolist()
 
 
+def test_a_condition_in_sql_is_yes_or_no(lake: matlake.Lake, trained: TrainResult) -> None:
+    result = train(lake, TrainRequest("band_gap_eV = 0", [FEATURE], "ridge", name="condition"))
+    assert result.card.kind == "yes/no"
+    assert result.card.unit == ""
+    assert result.test.predicted.tolist() == trained.test.predicted.tolist()
+
+
+def test_the_server_answers_with_labels(trained: TrainResult, lake: matlake.Lake) -> None:
+    schema = pytest.importorskip("matlake.serving.schema", reason="needs the extra 'serve'")
+    document = json.loads(json.dumps(matlake.predict(lake, trained.card.name, ["CuZn"]).document()))
+    answer = schema.PredictResponse.model_validate(document)
+    assert answer.kind == "yes/no"
+    assert answer.predictions[0].label == document["predictions"][0]["label"]
+    assert answer.predictions[0].label_set == document["predictions"][0]["label_set"]
+
+
 def test_both_classes_are_tested_in_their_shares(trained: TrainResult) -> None:
     assert trained.card.classes is not None
     assert trained.test.y.mean() == pytest.approx(trained.card.classes.yes_share, abs=0.03)
