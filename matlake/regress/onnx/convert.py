@@ -137,8 +137,7 @@ def _to_property(fitted: Var, space: TargetSpace) -> Var:
 def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: int) -> Var:
     """Return a regressor's prediction of the standardised target, float64 [n, 1]."""
     if isinstance(regressor, WeightedMean | Hurdle):
-        combine = _weighted_mean if isinstance(regressor, WeightedMean) else _hurdle
-        return combine(regressor, features, n_features)
+        return _of_parts(regressor, features, n_features)
     kind = type(regressor).__name__
     if kind in TREE_GRAPHS and scaler is None:
         return TREE_GRAPHS[kind](op.cast(features, to=np.float64), regressor)
@@ -166,6 +165,12 @@ def _predict_standardised(regressor: Any, z: Var) -> Var | None:
         layers = list(zip(regressor.coefs_, regressor.intercepts_, strict=True))
         return perceptron(z, layers, regressor.activation)
     return None
+
+
+def _of_parts(regressor: WeightedMean | Hurdle, features: Var, n_features: int) -> Var:
+    if isinstance(regressor, Hurdle):
+        return _hurdle(regressor, features, n_features)
+    return _weighted_mean(regressor, features, n_features)
 
 
 def _weighted_mean(mean: WeightedMean, features: Var, n_features: int) -> Var:
