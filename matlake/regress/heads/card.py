@@ -436,8 +436,11 @@ def parameter_text(parameters: dict[str, Any]) -> str:
             f"{member['weight']:.2g} {member['model']}({parameter_text(member['parameters'])})"
             for member in parameters["members"]
         )
-    return ", ".join(
-        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in parameters.items()
-        if not key.endswith("sha256")
-    )
+    return ", ".join(f"{key}={_value_text(value)}" for key, value in parameters.items() if not key.endswith("sha256"))
+
+
+def _value_text(value: Any) -> str:
+    """Return a parameter in words; a model that is a part of another one with its own parameters."""
+    if isinstance(value, dict) and "model" in value:
+        return f"{value['model']}({parameter_text(value['parameters'])})"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matlake.extras import is_installed
 from matlake.plots.error_by_distance import SHOWN_ROWS, error_by_distance_plot
 from matlake.plots.files import figure_files
 from matlake.plots.parity import parity_plot
+from matlake.plots.reliability import reliability_plot
 from matlake.plots.style import BLUE, GREY, labelled, new_figure
 from matlake.progress import Progress
 from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.heads.card import CurvePoint, HeadCard
 from matlake.regress.heads.train_result import HeldOutRows
+from matlake.regress.targets.kinds import Kind
 
 
 def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: Progress) -> dict[str, bytes]:
@@ -33,9 +36,17 @@ def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: P
     return (
         error_by_distance_plot("error_by_distance", test.scores, test.errors, **about)
         | _learning_curve(card.full_curve, card.evaluation.baseline.mae, labelled(**about))
-        | parity_plot("parity", test.y[shown], test.predicted[shown], **about)
+        | _predicted_against_true(card, test, shown, about)
         | history_plots(regressor)
     )
+
+
+def _predicted_against_true(
+    card: HeadCard, test: HeldOutRows, shown: NDArray[np.intp], about: dict[str, Any]
+) -> dict[str, bytes]:
+    if card.kind is Kind.YES_NO:
+        return reliability_plot("reliability", test.y, test.predicted, quantity=about["quantity"])
+    return parity_plot("parity", test.y[shown], test.predicted[shown], **about)
 
 
 def _learning_curve(curve: Sequence[CurvePoint], baseline_mae: float, label: str) -> dict[str, bytes]:
