@@ -187,8 +187,8 @@ class Baseline:
         name: What it is, such as ``random forest on magpie`` or ``NAME@prediction``.
         rows: Test rows that both are measured on.
         metrics: Its errors on these rows.
-        head_mae: Mean absolute error of the head on the same rows, in the target's unit.
-        interval: Ends of the 95 % bootstrap interval of the head's mean absolute error minus its own.
+        head_metrics: Errors of the head on the same rows.
+        interval: Ends of the 95 % bootstrap interval of the head's error minus its own (see ``difference_intervals``).
         remark: What limits the comparison, in words, such as what an encoder was trained on; empty if nothing does.
         encoder: Name of the encoder whose prediction it is; empty if it is none.
     """
@@ -196,7 +196,7 @@ class Baseline:
     name: str
     rows: int
     metrics: Metrics
-    head_mae: float
+    head_metrics: Metrics
     interval: tuple[float, ...]
     remark: str = ""
     encoder: str = ""

@@ -1,6 +1,7 @@
 """Encoders whose prediction is a head's very property: what they say of its test rows, without a label of them."""
 
 import os
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -32,6 +33,11 @@ def predicting_encoders(lake: Lake, target: str) -> list[RegisteredEncoder]:
     known = [one for one in list_encoders(lake.encoders) if _place(one.card, target) is not None]
     exact = {_training(one.card) for one in known if one.card.precision is not Precision.INT8}
     return [one for one in known if one.card.precision is not Precision.INT8 or _training(one.card) not in exact]
+
+
+def any_takes_crystals(registered: Iterable[RegisteredEncoder]) -> bool:
+    """Return whether one of some encoders takes crystals."""
+    return any(one.card.input is InputKind.CRYSTAL for one in registered)
 
 
 def _training(card: EncoderCard) -> tuple[str, tuple[str, ...], str]:

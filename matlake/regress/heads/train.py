@@ -15,8 +15,15 @@ from matlake.progress import SILENT, Progress
 from matlake.regress.classification.calibration import calibrated_fit
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
-from matlake.regress.heads.baselines import compare_with_baselines, compared_model, fractions_baseline
+from matlake.regress.heads.baselines import (
+    ComparedHead,
+    compare_with_baselines,
+    compared_model,
+    fractions_baseline,
+    more_baselines,
+)
 from matlake.regress.heads.card import Evaluation, HeadCard, ModelRecord, TrainingRows, check_name
+from matlake.regress.heads.encoder_predictions import any_takes_crystals, predicting_encoders
 from matlake.regress.heads.feature_search import choose_features, with_features
 from matlake.regress.heads.measure import evaluate, learning_curve, made_now, measure_fitted, measure_of
 from matlake.regress.heads.model_search import search_model
@@ -24,6 +31,7 @@ from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.request import RANDOM, TrainRequest
 from matlake.regress.heads.storage import save_head
+from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.regressors import AUTO, Fit, LabelledRows, Model, Parameters, fit_of
 from matlake.regress.splits import parse_split
@@ -72,7 +80,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         dataset=request.dataset,
         where=request.where,
         columns=split.columns,
-        crystals=split.needs_crystals,
+        crystals=split.needs_crystals or any_takes_crystals(predicting_encoders(lake, request.target)),
     )
     held_out = split.hold_out(matrix, seed)
     budget, chosen = request.budget, None
@@ -106,7 +114,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     fitted = fit(labelled)
     progress.note("calibrating on held-out folds of the training rows")
     measured = measure_fitted(matrix, held_out, fitted, residuals, seed)
-    progress.note("comparing with fewer rows, with element fractions and with a random split")
+    progress.note("comparing with fewer rows, with baselines and with a random split")
     on_fractions = fractions_baseline(model, matrix, held_out, seed, space)
     card = HeadCard(
         name=name,
@@ -130,6 +138,9 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         transform=space.transform,
         classes=measured.classes and replace(measured.classes, numeric=not matrix.boolean),
     )
+    compared = ComparedHead(card.target, features, best.model, measured.test)
+    card = replace(card, more_baselines=more_baselines(lake, compared, matrix, held_out, space, seed))
+    card = replace(card, suggestions=what_to_try(lake, card))
     plots = draw_plots(card, measured.test, fitted.regressor, progress)
     card = save_head(lake.path, card, measured.content, measured.reference, plots)
     return TrainResult(card, matrix.missing, measured.test, compared_model(model).name)
