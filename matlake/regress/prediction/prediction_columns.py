@@ -32,6 +32,7 @@ class PredictionColumns:
         reasons: n reasons, or None.
         lower: float64 [n], lower end of the interval; NaN where there is none.
         upper: float64 [n], upper end.
+        expected_errors: float64 [n], expected absolute errors, in the head's unit; NaN where there is none.
         ood_scores: float64 [n], out-of-distribution scores; NaN where there is none.
         elements_outside_training: For each input the elements that few training rows hold.
         warnings: For each input the reasons for low confidence.
@@ -46,6 +47,7 @@ class PredictionColumns:
     reasons: list[str | None]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    expected_errors: NDArray[np.float64]
     ood_scores: NDArray[np.float64]
     elements_outside_training: list[tuple[str, ...]]
     warnings: list[tuple[str, ...]]
@@ -64,6 +66,7 @@ class PredictionColumns:
             reasons=reasons,
             lower=np.full(n, np.nan),
             upper=np.full(n, np.nan),
+            expected_errors=np.full(n, np.nan),
             ood_scores=np.full(n, np.nan),
             elements_outside_training=[()] * n,
             warnings=[()] * n,
@@ -141,6 +144,7 @@ class PredictionColumns:
         reason = self.reasons[row]
         if reason is not None:
             return Failure(row if place is None else place, name, reason)
+        labelled = self.labels(self.values[row : row + 1])
         return Prediction(
             name or "",
             float(self.values[row]),
@@ -150,7 +154,8 @@ class PredictionColumns:
             self.elements_outside_training[row],
             self.warnings[row],
             self.neighbours(row),
-            *(str(column[0]) for column in self.labels(self.values[row : row + 1])),
+            expected_error=_number(self.expected_errors[row]),
+            **{name: str(column[0]) for name, column in zip(("label", "label_set"), labelled, strict=False)},
         )
 
     def labels(self, values: NDArray[np.float64]) -> tuple[NDArray[np.str_], ...]:
