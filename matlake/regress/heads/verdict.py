@@ -51,7 +51,7 @@ class Comparison:
     remark: str = ""
 
     @property
-    def head_error(self) -> float:
+    def headerror_of(self) -> float:
         """Error of the head on the same rows."""
         return self.error + self.difference
 
@@ -99,9 +99,8 @@ def difference_intervals(
     Returns:
         The ends of the interval of each difference, by name.
     """
-    power = 2.0 if kind is Kind.YES_NO else 1.0
-    own = np.abs(predicted - y) ** power
-    differences = np.stack([own - np.abs(values - y) ** power for values in baselines.values()])
+    own = row_errors(y, predicted, kind)
+    differences = np.stack([own - row_errors(y, values, kind) for values in baselines.values()])
     resampled = GroupBootstrap(groups, seed, enough_resamples(len(y))).means_of_all(differences)
     return {name: percentile_interval(means) for name, means in zip(baselines, resampled.T, strict=True)}
 
@@ -110,8 +109,8 @@ def comparisons_of(card: HeadCard) -> tuple[Comparison, ...]:
     """Return how a head compares with each baseline that its card has errors of."""
     found = card.evaluation
     baselines = {NEAREST: found.nearest_baseline, FRACTIONS: card.fractions_baseline, MEAN: found.baseline}
-    own = _error(found.metrics, card.kind)
-    errors = {name: _error(metrics, card.kind) for name, metrics in baselines.items() if metrics is not None}
+    own = error_of(found.metrics, card.kind)
+    errors = {name: error_of(metrics, card.kind) for name, metrics in baselines.items() if metrics is not None}
     return tuple(
         Comparison(name, error, own - error, card.difference_intervals.get(name, ()), card.kind)
         for name, error in errors.items()
@@ -119,16 +118,29 @@ def comparisons_of(card: HeadCard) -> tuple[Comparison, ...]:
 
 
 def _comparison(card: HeadCard, one: Baseline) -> Comparison:
-    error, own = _error(one.metrics, card.kind), _error(one.head_metrics, card.kind)
+    error, own = error_of(one.metrics, card.kind), error_of(one.head_metrics, card.kind)
     return Comparison(one.name, error, own - error, one.interval, card.kind, one.rows, one.remark)
 
 
-def error_text(card: HeadCard) -> str:
+def error_name(kind: Kind) -> str:
     """Return what the errors of a verdict are: ``MAE``, or of a yes/no property ``Brier score``."""
-    return _NAMES[card.kind]
+    return _NAMES[kind]
 
 
-def _error(metrics: Metrics, kind: Kind) -> float:
+def row_errors(y: NDArray[np.float64], predicted: NDArray[np.float64], kind: Kind) -> NDArray[np.float64]:
+    """Return the errors whose mean that is, float64 [n]: absolute ones, or squared ones of probabilities.
+
+    Args:
+        y: float64 [n], measured values.
+        predicted: float64 [n].
+        kind: Of the property.
+    """
+    errors: NDArray[np.float64] = np.abs(predicted - y)
+    return errors**2 if kind is Kind.YES_NO else errors
+
+
+def error_of(metrics: Metrics, kind: Kind) -> float:
+    """Return the error that a verdict compares."""
     return metrics.brier if kind is Kind.YES_NO and metrics.brier is not None else metrics.mae
 
 
