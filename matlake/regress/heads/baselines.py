@@ -28,7 +28,7 @@ from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemb
 from matlake.regress.splits import HeldOut, Rows, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import PLAIN, TargetSpace
-from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS
+from matlake.regress.uncertainty.out_of_fold import FOLDS, SLOW_FOLDS
 from matlake.store.lake import Lake
 
 FOREST_ROWS: Final = 20_000

@@ -15,6 +15,8 @@ from matlake.regress.targets.bounds import UNBOUNDED, Bounds
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.targets.transforms import Transform
+from matlake.regress.uncertainty.error_model import ErrorModel
+from matlake.regress.uncertainty.group_coverage import GroupCoverage
 from matlake.regress.uncertainty.intervals import Interval
 
 FORMAT_VERSION: Final = 5
@@ -251,11 +253,27 @@ class Calibration:
         interval: How intervals are made.
         coverage: Share of measured values in their interval.
         mean_width: In the target's unit.
+        errors: How expected errors are made; None in cards older than them.
+        below: Share of measured values below their interval; None in cards older than it, as all that follows.
+        above: Share of measured values above it.
+        error_correlation: Rank correlation of expected and real absolute error; None also if one does not vary.
+        warned: Share of test rows whose prediction carries a warning.
+        far_coverage: Share of measured values in their interval, of training rows predicted by fits that had their
+            clusters of compositions left out; None also if there were too few compositions.
+        worst_groups: Groups of materials whose intervals hold least, of training rows predicted by fits without their
+            composition.
     """
 
     interval: Interval
     coverage: float
     mean_width: float
+    errors: ErrorModel | None = None
+    below: float | None = None
+    above: float | None = None
+    error_correlation: float | None = None
+    warned: float | None = None
+    far_coverage: float | None = None
+    worst_groups: tuple[GroupCoverage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -373,6 +391,11 @@ class HeadCard:
     def interval(self) -> Interval | None:
         """How intervals are made; None for format 1, and for a yes/no property."""
         return self.calibration.interval if self.calibration else None
+
+    @property
+    def errors(self) -> ErrorModel | None:
+        """How expected errors are made; None for heads older than them, and for a yes/no property."""
+        return self.calibration.errors if self.calibration else None
 
     @property
     def notes(self) -> tuple[str, ...]:

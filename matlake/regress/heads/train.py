@@ -39,8 +39,8 @@ from matlake.regress.splits.training_dates import describe_training_dates
 from matlake.regress.targets.bounds import find_bounds
 from matlake.regress.targets.kinds import Kind, check_classes
 from matlake.regress.targets.target_space import TargetSpace
-from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS, residuals_of
 from matlake.regress.uncertainty.fit_reference import choose_reference
+from matlake.regress.uncertainty.out_of_fold import FOLDS, SLOW_FOLDS, OutOfFold, predict_out_of_fold
 from matlake.store.lake import Lake
 
 
@@ -109,11 +109,10 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     )
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
-    folds = SLOW_FOLDS if model.slow else FOLDS
-    fit, residuals = _fit_and_residuals(model, best.parameters, labelled, seed, space, folds)
+    fit, out_of_fold = _fit_and_out_of_fold(model, best.parameters, labelled, matrix.fractions[rows], seed, space)
     fitted = fit(labelled)
     progress.note("calibrating on held-out folds of the training rows")
-    measured = measure_fitted(matrix, held_out, fitted, residuals, seed)
+    measured = measure_fitted(matrix, held_out, fitted, out_of_fold, seed)
     progress.note("comparing with fewer rows, with baselines and with a random split")
     on_fractions = fractions_baseline(model, matrix, held_out, seed, space)
     card = HeadCard(
@@ -166,15 +165,21 @@ def _space_of(request: TrainRequest, kind: Kind, labels: NDArray[np.float64], sp
     return TargetSpace(kind=kind)
 
 
-def _fit_and_residuals(
-    model: Model, parameters: Parameters, labelled: LabelledRows, seed: int, space: TargetSpace, folds: int
-) -> tuple[Fit, Callable[[], NDArray[np.float64]]]:
-    """Return a fit, and what gives absolute errors of it on held-out folds of the training rows."""
+def _fit_and_out_of_fold(
+    model: Model,
+    parameters: Parameters,
+    labelled: LabelledRows,
+    fractions: NDArray[np.float32],
+    seed: int,
+    space: TargetSpace,
+) -> tuple[Fit, Callable[[], OutOfFold]]:
+    """Return a fit, and what gives predictions for the training rows by fits without them."""
     if space.kind is Kind.YES_NO:
-        fit, off = calibrated_fit(model, parameters, labelled, seed, space, folds)
-        return fit, lambda: off
+        folds = SLOW_FOLDS if model.slow else FOLDS
+        fit, out_of_fold = calibrated_fit(model, parameters, labelled, seed, space, folds)
+        return fit, lambda: out_of_fold
     fit = fit_of(model, parameters, seed, space)
-    return fit, lambda: residuals_of(fit, labelled, folds, seed)
+    return fit, lambda: predict_out_of_fold(fit, labelled, fractions, seed, slow=model.slow)
 
 
 def _random_evaluation(fit: Fit, matrix: Matrix, seed: int) -> Evaluation:

@@ -41,6 +41,7 @@ class HeldOutRows:
         lower: float64 [m], lower ends of the intervals.
         upper: float64 [m], upper ends.
         nearest: float64 [m], values of the nearest training materials.
+        expected_errors: float64 [m], expected absolute errors; NaN for a yes/no property.
     """
 
     material_id: NDArray[np.str_]
@@ -52,6 +53,7 @@ class HeldOutRows:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     nearest: NDArray[np.float64]
+    expected_errors: NDArray[np.float64]
 
     @property
     def errors(self) -> NDArray[np.float64]:
