@@ -133,3 +133,27 @@ def report_command(lake: Path, name: str, target: Path, output: Output) -> None:
     output.document(
         {"head": name, "files": [str(path) for path in written]}, [f"wrote {path}" for path in written]
     )
+
+
+@heads_command.command("calibrate", cls=Command)
+@click.argument("name", metavar="HEAD")
+@option(
+    "--where",
+    required=True,
+    metavar="SQL",
+    former=["--rows"],
+    help="Calibrate on the labelled materials that satisfy this condition, such as \"dataset = 'mine'\".",
+)
+@seed_option
+@json_option
+@click.pass_obj
+def calibrate_command(lake: Path, name: str, where: str, seed: int, output: Output) -> None:
+    """Fit the intervals and expected errors of a head to 20 or more labels of a new domain.
+
+    The regressor stays. Rows of compositions that it was trained on are left out. See docs/heads.md.
+    """
+    from matlake.regress.heads.recalibrate_head import recalibrate_head
+    from matlake.store.lake import open_lake
+
+    done = recalibrate_head(open_lake(lake), name, where, seed)
+    output.document(done.document(), done.lines())

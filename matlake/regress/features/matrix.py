@@ -120,6 +120,7 @@ def read_matrix(
     where: str | None = None,
     columns: tuple[str, ...] = (),
     crystals: bool = False,
+    training: bool = True,
 ) -> Matrix:
     """Read features and target of all materials that have both.
 
@@ -131,6 +132,7 @@ def read_matrix(
         where: Only rows of ``materials`` that this SQL predicate selects.
         columns: Columns of ``materials`` that a split needs.
         crystals: A split needs the crystals.
+        training: The rows are trained on: they have to be enough, and to vary.
 
     Raises:
         TrainingError: The target is unknown, not numeric, not finite or constant, or yes or no with fewer than
@@ -171,7 +173,8 @@ def read_matrix(
         x, y, keys, compositions = x[rows], y[rows], keys.take(rows), compositions.take(rows)
         asked = {name: values[rows] for name, values in asked.items()}
         cells = cells.take(rows) if cells is not None else None
-    _check_enough(y, target, missing)
+    if training:
+        _check_enough(y, target, missing)
     text = {name: keys[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
     return Matrix(
         x=x,

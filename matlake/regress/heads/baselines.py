@@ -16,7 +16,7 @@ from matlake.regress.classification.calibration import calibrated_fit
 from matlake.regress.features.descriptors import describe
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import Matrix
-from matlake.regress.heads.card import Baseline
+from matlake.regress.heads.baseline import Baseline
 from matlake.regress.heads.encoder_predictions import compared_rows, predict_rows, predicting_encoders
 from matlake.regress.heads.measure import measure_of
 from matlake.regress.heads.model_search import search_model

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import HeadError, Hint, TrainingError
-from matlake.metrics import Metrics
+from matlake.metrics import FLIPS, Metrics, sign_flip_test
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.measure import measure_of
@@ -21,9 +21,6 @@ from matlake.text_tables import Column, Line, TextTable
 
 FEWEST_ROWS: Final = 20
 """Rows to compare on: of fewer, nearly every difference is chance."""
-
-FLIPS: Final = 10_000
-_BLOCK: Final = 500  # random signs drawn at once: bounds the memory
 
 
 @dataclass(frozen=True)
@@ -130,7 +127,7 @@ def compare_heads(
         for feature in head.card.features:
             check_encoder(head.card, feature, lake.find_encoder(feature.encoder).card)
     card = heads[0].card
-    matrix = read_matrix(lake, card.target, features, where=where or _tested_sql(heads))
+    matrix = read_matrix(lake, card.target, features, where=where or _tested_sql(heads), training=False)
     rows, left_out = _comparable(matrix, heads, pasts, tested=where is None)
     if len(rows) < FEWEST_ROWS:
         raise TrainingError(
@@ -158,27 +155,6 @@ def compare_heads(
         interval=interval,
         p_value=sign_flip_test(differences, groups, seed),
     )
-
-
-def sign_flip_test(differences: NDArray[np.float64], groups: NDArray[np.str_], seed: int) -> float:
-    """Return the two-sided p-value of paired differences whose mean is zero and whose signs are exchangeable.
-
-    All rows of a group change their sign together. Fisher's randomisation test for pairs (The Design of Experiments,
-    1935, section 21) with random flips, counted as by Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9, 39 (2010).
-
-    Args:
-        differences: float64 [n], of paired errors.
-        groups: [n], composition of each row.
-        seed: Of the flips.
-    """
-    _, group = np.unique(groups, return_inverse=True)
-    sums = np.bincount(group, weights=differences)
-    observed = abs(float(sums.sum())) * (1.0 - 1e-12)  # sums in another order differ in the last digit
-    generator, extreme = np.random.default_rng(seed), 0
-    for _ in range(FLIPS // _BLOCK):
-        signs = generator.integers(2, size=(_BLOCK, len(sums))) * 2 - 1
-        extreme += int(np.count_nonzero(np.abs(signs @ sums) >= observed))
-    return (extreme + 1) / (FLIPS + 1)
 
 
 def _check_same_property(heads: list[Head]) -> None:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.matrix import Missing
-from matlake.regress.heads.card import Baseline, Evaluation, HeadCard, Search, parameter_text
+from matlake.regress.heads.baseline import Baseline
+from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
 from matlake.regress.heads.class_report import probability_table, search_error, title_of
 from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.verdict import ranking_text, verdict_lines

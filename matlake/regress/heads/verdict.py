@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.metrics import GroupBootstrap, Metrics, enough_resamples, percentile_interval
-from matlake.regress.heads.card import Baseline, HeadCard
+from matlake.regress.heads.baseline import Baseline
+from matlake.regress.heads.card import HeadCard
 from matlake.regress.targets.kinds import Kind
 from matlake.text_tables import rounded
 
@@ -51,7 +52,7 @@ class Comparison:
     remark: str = ""
 
     @property
-    def headerror_of(self) -> float:
+    def head_error(self) -> float:
         """Error of the head on the same rows."""
         return self.error + self.difference
 

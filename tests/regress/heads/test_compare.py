@@ -6,7 +6,8 @@ from samples import Cli
 
 import matlake
 from matlake.errors import HeadError, TrainingError
-from matlake.regress.heads.compare import compare_heads, sign_flip_test
+from matlake.metrics import sign_flip_test
+from matlake.regress.heads.compare import compare_heads
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.train_result import TrainResult
 from matlake.text_tables import plain_lines
