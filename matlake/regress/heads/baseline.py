@@ -17,6 +17,7 @@ class Baseline:
         interval: Ends of the 95 % bootstrap interval of the head's error minus its own (see ``difference_intervals``).
         remark: What limits the comparison, in words, such as what an encoder was trained on; empty if nothing does.
         encoder: Name of the encoder whose prediction it is; empty if it is none.
+        exposed: Rows of these whose composition that encoder may have been trained on.
     """
 
     name: str
@@ -26,3 +27,4 @@ class Baseline:
     interval: tuple[float, ...]
     remark: str = ""
     encoder: str = ""
+    exposed: int = 0

@@ -145,7 +145,7 @@ def _forest_baseline(
     predicted = _fitted(forest, forest.grid(trained.shape[1])[0], labelled, seed, space).predict(tested)
     remark = f"fitted to {len(rows):,} of {len(held_out.train):,} rows" if len(rows) < len(held_out.train) else ""
     everything = np.ones(len(held_out.test), dtype=bool)
-    yield _compared(FOREST, head.test, predicted, everything, space.kind, seed, remark=remark)
+    yield _compared(FOREST, head.test, predicted, everything, space.kind, seed, remark)
 
 
 def _described(encoder: Encoder, matrix: Matrix, rows: Rows) -> NDArray[np.float32]:
@@ -168,11 +168,12 @@ def _encoder_baselines(
         known = np.isfinite(predicted)
         if np.count_nonzero(known) < FEWEST_ROWS:
             continue
-        outside, remark = compared_rows(registered.card, head.target, test.groups[known])
+        outside, exposed, remark = compared_rows(registered.card, head.target, test.groups[known])
         rows = known.copy()
         rows[known] = outside
         name = registered.card.name
-        yield _compared(f"{name}@{PREDICTION}", test, predicted, rows, Kind.NUMBER, seed, remark=remark, encoder=name)
+        compared = _compared(f"{name}@{PREDICTION}", test, predicted, rows, Kind.NUMBER, seed, remark)
+        yield replace(compared, encoder=name, exposed=exposed)
 
 
 def _compared(
@@ -182,11 +183,9 @@ def _compared(
     rows: NDArray[np.bool_],
     kind: Kind,
     seed: int,
-    *,
-    remark: str = "",
-    encoder: str = "",
+    remark: str,
 ) -> Baseline:
     y, own, other, groups = test.y[rows], test.predicted[rows], predicted[rows], test.groups[rows]
     measured = measure_of(kind)
     interval = difference_intervals(y, own, {name: other}, groups, seed, kind)[name]
-    return Baseline(name, len(y), measured(y, other), measured(y, own), interval, remark, encoder)
+    return Baseline(name, len(y), measured(y, other), measured(y, own), interval, remark)

@@ -87,7 +87,7 @@ def predict_rows(
     return predicted
 
 
-def compared_rows(card: EncoderCard, target: str, groups: NDArray[np.str_]) -> tuple[NDArray[np.bool_], str]:
+def compared_rows(card: EncoderCard, target: str, groups: NDArray[np.str_]) -> tuple[NDArray[np.bool_], int, str]:
     """Choose the test rows to compare an encoder on: outside its training where enough of them surely are.
 
     Args:
@@ -96,14 +96,14 @@ def compared_rows(card: EncoderCard, target: str, groups: NDArray[np.str_]) -> t
         groups: Hashes of the compositions of m test rows.
 
     Returns:
-        bool [m], the rows; and what is known of its training, in words.
+        bool [m], the rows; how many of these may have been in its training; and that in words.
     """
     exposure, met = expose(card, target, groups.tolist(), None, None)
     outside = int(np.count_nonzero(~met))
     if outside == len(groups):
-        return ~met, "" if card.is_descriptor else "none of these rows was in its training"
+        return ~met, 0, "none of these rows was in its training"
     if outside >= FEWEST_OUTSIDE:
-        return ~met, f"on {outside:,} of {len(groups):,} test rows, whose compositions were not in its training"
-    return np.ones(len(groups), dtype=bool), (
-        f"up to {exposure.compositions:,} of the {len(groups):,} compositions may have been in its training"
-    )
+        return ~met, 0, f"on {outside:,} of {len(groups):,} test rows, whose compositions were not in its training"
+    exposed = exposure.compositions
+    text = f"up to {exposed:,} of the {len(groups):,} compositions may have been in its training"
+    return np.ones(len(groups), dtype=bool), exposed, text

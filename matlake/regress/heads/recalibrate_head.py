@@ -27,46 +27,22 @@ class RecalibrationResult:
     Attributes:
         card: As saved.
         recalibration: What was done.
+        level: Share of measured values that intervals are to hold.
     """
 
     card: HeadCard
     recalibration: Recalibration
+    level: float
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
-        interval = self.card.interval
-        level = interval.level if interval else None
-        return {"head": self.card.name, "unit": self.card.unit, "level": level, **asdict(self.recalibration)}
+        return {"head": self.card.name, "unit": self.card.unit, "level": self.level, **asdict(self.recalibration)}
 
     def lines(self) -> list[str]:
         """Return the text for people."""
         done = self.recalibration
         left_out = [f"left out: {count:,} rows {reason}" for reason, count in done.left_out.items() if count]
-        return [f"head {self.card.name}, recalibrated", *recalibration_lines(self.card), *left_out]
-
-
-def recalibration_lines(card: HeadCard) -> list[str]:
-    """Return what a card says of a recalibration, for people; nothing where there was none."""
-    done, interval = card.recalibration, card.interval
-    if done is None or interval is None:
-        return []
-    unit, before, after = card.unit, done.before, done.after
-    p_value = f"p = {done.shift_p_value:.2g}"
-    shift = (
-        f"values are shifted by the mean error of these rows, {done.shift:.3g} on the fitted scale ({p_value}): MAE "
-        f"{before.mae:.3g} {unit}".rstrip() + f" before, {after.mae:.3g} now"
-        if done.shift
-        else f"values stay: their mean error may be chance ({p_value})"
-    )
-    return [
-        f"calibrated on {done.rows:,} rows of {done.compositions:,} compositions, selected by {done.where}",
-        f"{done.former_interval.level:.0%} intervals held {before.coverage:.1%} of these rows, mean width "
-        f"{before.mean_width:.3g} {unit}".rstrip(),
-        f"{interval.level:.0%} intervals hold {after.coverage:.1%} now (cross-validated over compositions), mean width "
-        f"{after.mean_width:.3g} {unit}".rstrip(),
-        f"errors were {before.error_ratio:.2g} times the expected ones, and are {after.error_ratio:.2g} times now",
-        shift,
-    ]
+        return [f"head {self.card.name}, recalibrated", *done.lines(self.card.unit, self.level), *left_out]
 
 
 def recalibrate_head(lake: Lake, name: str, where: str, seed: int = 0) -> RecalibrationResult:
@@ -128,7 +104,7 @@ def recalibrate_head(lake: Lake, name: str, where: str, seed: int = 0) -> Recali
     folder = find_head(lake.path, name)
     plots = {path.name: path.read_bytes() for path in sorted((folder / PLOTS).glob("*"))}
     card = save_head(lake.path, card, read_audited(folder / MODEL_FILE, card.sha256, HeadError), head.reference, plots)
-    return RecalibrationResult(card, done)
+    return RecalibrationResult(card, done, found.interval.level)
 
 
 def _original(card: HeadCard) -> HeadCard:

@@ -39,7 +39,8 @@ def _suggestions(lake: Lake, card: HeadCard) -> Iterator[str]:
     used = {feature.feature for feature in card.features}
     for baseline in card.more_baselines:
         if baseline.encoder and outcomes[baseline.name] is not Outcome.BETTER and baseline.name not in used:
-            yield f"{baseline.name} by itself, which needs no label, or as one more of the features"
+            new = " on materials that are new to it as well" if baseline.exposed else ""
+            yield f"{baseline.name} by itself{new}, which needs no label, or as one more of the features"
     named = {baseline.encoder for baseline in card.more_baselines}
     others = [_name(one) for one in _unused(lake, card) if one.card.name not in named][:_SHOWN]
     if others:

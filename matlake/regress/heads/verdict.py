@@ -41,6 +41,7 @@ class Comparison:
         kind: Of the property.
         rows: Test rows compared on; None for all of them.
         remark: What limits the comparison, in words.
+        exposed: Rows that the baseline, an encoder, may have been trained on.
     """
 
     baseline: str
@@ -50,6 +51,7 @@ class Comparison:
     kind: Kind = Kind.NUMBER
     rows: int | None = None
     remark: str = ""
+    exposed: int = 0
 
     @property
     def head_error(self) -> float:
@@ -70,7 +72,7 @@ class Comparison:
             "difference": self.difference,
             "interval": self.interval,
             "outcome": self.outcome,
-            **({} if self.rows is None else {"rows": self.rows, "remark": self.remark}),
+            **({} if self.rows is None else {"rows": self.rows, "remark": self.remark, "exposed": self.exposed}),
         }
 
 
@@ -120,7 +122,7 @@ def comparisons_of(card: HeadCard) -> tuple[Comparison, ...]:
 
 def _comparison(card: HeadCard, one: Baseline) -> Comparison:
     error, own = error_of(one.metrics, card.kind), error_of(one.head_metrics, card.kind)
-    return Comparison(one.name, error, own - error, one.interval, card.kind, one.rows, one.remark)
+    return Comparison(one.name, error, own - error, one.interval, card.kind, one.rows, one.remark, one.exposed)
 
 
 def error_name(kind: Kind) -> str:
@@ -146,8 +148,12 @@ def error_of(metrics: Metrics, kind: Kind) -> float:
 
 
 def overall(card: HeadCard) -> Outcome:
-    """Return the outcome that counts: worse if the head is worse than any baseline, better if better than all."""
-    outcomes = {found.outcome for found in comparisons_of(card)}
+    """Return the outcome that counts: worse if the head is worse than any baseline, better if better than all.
+
+    An encoder that may have been trained on the very rows cannot make a head worse, but leaves it in doubt.
+    """
+    found = comparisons_of(card)
+    outcomes = {Outcome.UNDECIDED if one.exposed and one.outcome is Outcome.WORSE else one.outcome for one in found}
     return next(outcome for outcome in _ORDER if outcome in outcomes)
 
 
@@ -190,10 +196,19 @@ def head_notes(card: HeadCard) -> tuple[str, ...]:
     weak = [found for found in comparisons_of(card) if found.outcome is not Outcome.BETTER]
     if weak:
         notes.append(f"verdict on this head: {verdict_text(card).partition('; better')[0]}")
+    if card.recalibration is not None:
+        done = card.recalibration
+        notes.append(f"intervals are those of materials like the {done.rows:,} rows selected by {done.where}")
     domain = card.domain
     if domain is not None and not domain.score_ranks_errors:
         notes.append(ranking_text(card))
     return tuple(notes)
+
+
+def recalibration_lines(card: HeadCard) -> list[str]:
+    """Return what a card says of a recalibration, for people; nothing where there was none."""
+    done, interval = card.recalibration, card.interval
+    return [] if done is None or interval is None else done.lines(card.unit, interval.level)
 
 
 def ranking_text(card: HeadCard) -> str:

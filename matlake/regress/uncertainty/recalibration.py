@@ -54,3 +54,28 @@ class Recalibration:
     former_interval: Interval
     former_errors: ErrorModel
     created: str
+
+    def lines(self, unit: str, level: float) -> list[str]:
+        """Return the text for people.
+
+        Args:
+            unit: Of the target.
+            level: Share of measured values that intervals are to hold now.
+        """
+        before, after = self.before, self.after
+        p_value = f"p = {self.shift_p_value:.2g}"
+        shift = f"values stay: their mean error may be chance ({p_value})"
+        if self.shift:
+            shift = (
+                f"values are shifted by the mean error of these rows, {self.shift:.3g} on the fitted scale ({p_value}): "
+                f"MAE {before.mae:.3g} {unit}".rstrip() + f" before, {after.mae:.3g} now"
+            )
+        return [
+            f"calibrated on {self.rows:,} rows of {self.compositions:,} compositions, selected by {self.where}",
+            f"{self.former_interval.level:.0%} intervals held {before.coverage:.1%} of these rows, mean width "
+            f"{before.mean_width:.3g} {unit}".rstrip(),
+            f"{level:.0%} intervals hold {after.coverage:.1%} now (cross-validated over compositions), mean width "
+            f"{after.mean_width:.3g} {unit}".rstrip(),
+            f"errors were {before.error_ratio:.2g} times the expected ones, and are {after.error_ratio:.2g} times now",
+            shift,
+        ]

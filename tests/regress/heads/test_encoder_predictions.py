@@ -42,6 +42,7 @@ def test_an_encoder_stands_beside_the_head_on_the_same_rows(embedded: matlake.La
     assert beside.head_metrics.mae == pytest.approx(trained.metrics.mae)
     count = len(trained.test.y)
     assert beside.remark == f"up to {count} of the {count} compositions may have been in its training"
+    assert beside.exposed == count
     assert f"{GAPS}@prediction" in "\n".join(plain_lines(trained.lines()))
 
 
@@ -53,12 +54,13 @@ def test_rows_outside_the_training_of_an_encoder_are_preferred() -> None:
     hashes = np.array([parse_formula(f"{a}{n}O{m}").content_hash for a in elements for n in range(1, 9) for m in (3, 7)])
     outside = np.array([part != "train" for part in random_parts(hashes.tolist(), columns.seed, columns.shares)])
     many = np.concatenate([hashes[outside], hashes[outside], hashes[outside], hashes[~outside][:20]])
-    rows, remark = compared_rows(card, "formation_energy_eV_per_atom", many)
+    rows, exposed, remark = compared_rows(card, "formation_energy_eV_per_atom", many)
     count = int(3 * outside.sum())
-    assert rows.tolist() == [True] * count + [False] * 20
+    assert (rows.tolist(), exposed) == ([True] * count + [False] * 20, 0)
     assert remark == f"on {count} of {count + 20} test rows, whose compositions were not in its training"
-    rows, remark = compared_rows(card, "formation_energy_eV_per_atom", hashes[~outside][:20])
+    rows, exposed, remark = compared_rows(card, "formation_energy_eV_per_atom", hashes[~outside][:20])
     assert rows.all()
+    assert exposed == 20
     assert remark == "up to 20 of the 20 compositions may have been in its training"
 
 
@@ -75,5 +77,5 @@ def test_a_head_that_does_not_win_names_what_to_try(embedded: matlake.Lake) -> N
 
 
 def test_a_forest_on_magpie_is_not_compared_with_itself(embedded: matlake.Lake) -> None:
-    result = matlake.train(embedded, TrainRequest("band_gap_eV", ["magpie"], "random-forest", name="itself"))
+    result = matlake.train(embedded, TrainRequest("band_gap_eV", ["magpie"], "random-forest", where="nelements = 2", name="itself"))
     assert [one.name for one in result.card.more_baselines] == [f"{GAPS}@prediction"]
