@@ -213,7 +213,8 @@ def _feature_row(feature: Feature, encoder: EncoderCard | None) -> tuple[object,
 def _model(card: HeadCard) -> Iterator[Part]:
     parameters = parameter_text(card.model.parameters)
     yield f"{card.model.kind}{f' ({parameters})' if parameters else ''}, fitted to the training rows only."
-    yield f"Learned on this scale: {card.transform}. Bounds: {card.bounds.text(card.unit)}."
+    scale = "as it is" if card.transform is Transform.NONE else f"as its {card.transform}"
+    yield f"The property is learned {scale}. Bounds: {card.bounds.text(card.unit)}."
     search = card.model.search
     if search is not None:
         shown = search.candidates[:5]

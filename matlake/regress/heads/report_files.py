@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -17,13 +18,14 @@ from matlake.text_tables import TextTable, markdown_table
 _LARGEST_SVG: Final = 400_000
 """Bytes up to which a plot goes into the page as lines and letters; a larger one as an image of points."""
 
+_LONGEST_WORD: Final = 24
 _STYLE: Final = """\
 body { font: 11pt/1.45 system-ui, sans-serif; color: #1a1a1a; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.1rem; margin-top: 1.8rem; }
 table { border-collapse: collapse; font-size: .85rem; margin: .6rem 0; }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid #ccc; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere; }
-th { border-bottom: 2px solid #555; } .right { text-align: right; overflow-wrap: normal; white-space: nowrap; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #ccc; text-align: left; vertical-align: top; }
+th { border-bottom: 2px solid #555; } .right { text-align: right; white-space: nowrap; }
+.long { overflow-wrap: anywhere; min-width: 9rem; }
 pre { background: #f4f4f4; padding: .6rem; font-size: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 figure { display: inline-block; margin: .5rem 1rem .5rem 0; vertical-align: top; break-inside: avoid; }
 figure img { width: 23rem; max-width: 100%; } figcaption { font-size: .8rem; color: #555; max-width: 23rem; }
@@ -105,11 +107,20 @@ def _html_part(part: Part, plots: dict[str, Path]) -> str:
 
 
 def _html_table(table: TextTable) -> str:
-    right = [' class="right"' if column.align == "right" else "" for column in table.columns]
     headings, *rows = table.cells()
-    lines = ["".join(f"<th{mark}>{escape(cell)}</th>" for cell, mark in zip(headings, right, strict=True))]
-    lines += ["".join(f"<td{mark}>{escape(cell)}</td>" for cell, mark in zip(row, right, strict=True)) for row in rows]
-    return "<table>\n" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "\n</table>"
+    lines = [_html_row("th", headings, table), *(_html_row("td", row, table) for row in rows)]
+    return "<table>\n" + "\n".join(lines) + "\n</table>"
+
+
+def _html_row(tag: str, cells: Sequence[str], table: TextTable) -> str:
+    """Return a row; names too long for a column may be broken anywhere, others between words only."""
+    parts = []
+    for cell, column in zip(cells, table.columns, strict=True):
+        long = max(map(len, cell.split()), default=0) > _LONGEST_WORD
+        kind = "long" if long else "right" if column.align == "right" else ""
+        mark = f' class="{kind}"' if kind else ""
+        parts.append(f"<{tag}{mark}>{escape(cell)}</{tag}>")
+    return f"<tr>{''.join(parts)}</tr>"
 
 
 def _data_address(png: Path) -> str:

@@ -18,7 +18,9 @@ def lake(embedded: matlake.Lake, trained: TrainResult) -> matlake.Lake:
     """The head ``gap``, one on the same rows with poor features, and one trained on some of its test rows."""
     assert trained.card.name == "gap"
     matlake.train(embedded, TrainRequest("band_gap_eV", ["fractions"], "knn", name="poor"))
-    matlake.train(embedded, TrainRequest("band_gap_eV", ["fractions"], "ridge", where="nelements < 3", seed=1, name="binary"))
+    matlake.train(
+        embedded, TrainRequest("band_gap_eV", ["fractions"], "ridge", where="nelements < 3", seed=1, name="binary")
+    )
     matlake.train(embedded, TrainRequest("nelements", ["fractions"], "ridge", name="elements"))
     return embedded
 

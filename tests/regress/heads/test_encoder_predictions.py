@@ -51,7 +51,9 @@ def test_rows_outside_the_training_of_an_encoder_are_preferred() -> None:
     columns = card.training.columns
     assert columns is not None
     elements = ("Li", "Na", "K", "Rb", "Mg", "Ca", "Sr", "Ba")
-    hashes = np.array([parse_formula(f"{a}{n}O{m}").content_hash for a in elements for n in range(1, 9) for m in (3, 7)])
+    hashes = np.array(
+        [parse_formula(f"{a}{n}O{m}").content_hash for a in elements for n in range(1, 9) for m in (3, 7)]
+    )
     outside = np.array([part != "train" for part in random_parts(hashes.tolist(), columns.seed, columns.shares)])
     many = np.concatenate([hashes[outside], hashes[outside], hashes[outside], hashes[~outside][:20]])
     rows, exposed, remark = compared_rows(card, "formation_energy_eV_per_atom", many)
@@ -77,5 +79,7 @@ def test_a_head_that_does_not_win_names_what_to_try(embedded: matlake.Lake) -> N
 
 
 def test_a_forest_on_magpie_is_not_compared_with_itself(embedded: matlake.Lake) -> None:
-    result = matlake.train(embedded, TrainRequest("band_gap_eV", ["magpie"], "random-forest", where="nelements = 2", name="itself"))
+    result = matlake.train(
+        embedded, TrainRequest("band_gap_eV", ["magpie"], "random-forest", where="nelements = 2", name="itself")
+    )
     assert [one.name for one in result.card.more_baselines] == [f"{GAPS}@prediction"]

@@ -33,7 +33,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> matlake.Lake:
     folder = tmp_path_factory.mktemp("recalibration")
     formulas = pq.read_table(SAMPLE)["formula"].to_pylist()[::8]
     encoder = open_encoder(find_encoder(ENCODER).folder)
-    energies = encoder.encode(encoder.columns([parse_formula(one) for one in formulas]), "prediction")[:, 0].astype(float)
+    energies = encoder.encode(encoder.columns([parse_formula(one) for one in formulas]), "prediction")[:, 0].astype(
+        float
+    )
     lake = matlake.open_lake(folder / "lake", create=True)
     for name, rows, shift in (("own", slice(0, 260), 0.0), ("others", slice(240, 420), SHIFT)):
         noise = np.random.default_rng(0).normal(scale=0.05 + shift / 2, size=len(formulas[rows]))
@@ -117,7 +119,8 @@ def test_a_mean_error_that_may_be_chance_shifts_nothing(done: RecalibrationResul
     assert found.error_factor == pytest.approx(np.abs(labels.errors).mean() / 0.1)
     assert found.errors.limit == errors.limit
     before, after = held_before(labels, interval, errors, space), held_after(labels, interval, errors, space, 0)
-    assert before.coverage < 0.6 < 0.85 <= after.coverage
+    assert before.coverage < 0.6
+    assert after.coverage >= 0.85
     assert "values stay" in " ".join(
         Recalibration(
             "x", 60, 60, {}, 0.0, found.shift_p_value, found.error_factor, before, after, interval, errors, ""

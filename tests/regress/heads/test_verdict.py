@@ -88,7 +88,8 @@ def test_a_head_that_learns_nothing_says_so_everywhere(embedded: matlake.Lake) -
         embedded, TrainRequest("band_gap_eV", ["fractions"], "knn", where="nelements = 1 OR nelements > 3", name="poor")
     )
     document = json.loads(json.dumps(result.document()))
-    assert [one["baseline"] for one in document["baselines"]] == [NEAREST, FRACTIONS, MEAN, FOREST, f"{GAPS}@prediction"]
+    names = [one["baseline"] for one in document["baselines"]]
+    assert names == [NEAREST, FRACTIONS, MEAN, FOREST, f"{GAPS}@prediction"]
     assert document["baseline"]["mae"] == pytest.approx(document["baselines"][2]["mae"])
     assert document["nearest_baseline"]["mae"] == pytest.approx(document["baselines"][0]["mae"])
     assert document["fractions_baseline"]["mae"] == pytest.approx(document["baselines"][1]["mae"])
