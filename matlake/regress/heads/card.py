@@ -378,9 +378,9 @@ class HeadCard:
 
     def shifted(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the graph predicts, float64 [n], with the shift of a recalibration."""
-        if self.recalibration is None or self.recalibration.shift == 0.0:
+        if self.errors is None or self.errors.shift == 0.0:
             return values
-        return self.space.to_property(self.space.to_fit(values) + self.recalibration.shift)
+        return self.space.to_property(self.space.to_fit(values) + self.errors.shift)
 
     @property
     def errors(self) -> ErrorModel | None:

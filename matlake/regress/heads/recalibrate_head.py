@@ -119,14 +119,14 @@ def _original(card: HeadCard) -> HeadCard:
 def _labels(head: Head, matrix: Matrix, rows: NDArray[np.intp]) -> NewLabels:
     """Return predictions for some rows beside what was measured."""
     card, reference = head.card, head.reference
-    values, coordinates = head.predict(matrix.x[rows])
+    values, coordinates, opinions = head.outputs(matrix.x[rows])
     if reference is None or coordinates is None or card.errors is None or card.domain is None:
         raise _cannot_be(card)
     space, around = card.space, reference.nearest(coordinates)
     counts = np.array([card.domain.element_rows.get(symbol, 0) for symbol in SYMBOLS])
     predicted = space.to_fit(values)
     rarest = rarest_elements(matrix.fractions[rows], counts)
-    signals = signals_of(predicted, around, space.to_fit(reference.value), rarest, card.errors.floor)
+    signals = signals_of(predicted, opinions, around, space.to_fit(reference.value), rarest)
     errors = space.to_fit(matrix.y[rows]) - predicted
     return NewLabels(predicted, errors, card.errors.fitted_errors(signals), matrix.groups[rows])
 

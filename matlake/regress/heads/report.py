@@ -9,6 +9,7 @@ from matlake.errors import MatlakeError
 from matlake.materials.units import quantity_of
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.feature import Feature
+from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import HeadCard, parameter_text
 from matlake.regress.heads.class_report import title_of
 from matlake.regress.heads.verdict import (
@@ -245,23 +246,21 @@ def _intervals(card: HeadCard) -> Iterator[Part]:
         f"{found.coverage:.1%} of the test rows; mean width {found.mean_width:.3g} {card.unit}".rstrip()
         + "."
     )
-    if found.below is not None and found.above is not None:
-        yield f"Of the test rows, {found.below:.1%} are below their interval and {found.above:.1%} above it."
-    if found.far_coverage is not None:
-        yield f"Of training rows whose cluster of compositions was left out, intervals hold {found.far_coverage:.1%}."
-    if found.error_correlation is not None:
-        yield f"Rank correlation of expected and real absolute errors on the test rows: {found.error_correlation:.2f}."
-    if found.warned is not None:
-        yield f"{found.warned:.0%} of the predictions for test rows carry a warning."
+    for line in calibration_lines(found, card.unit):
+        yield _sentence(line)
     for line in recalibration_lines(card):
         yield f"Recalibrated: {line}."
+
+
+def _sentence(line: str) -> str:
+    return f"{line[0].upper()}{line[1:]}."
 
 
 def _domain(card: HeadCard) -> Iterator[Part]:
     domain = card.domain
     if domain is None:
         return
-    yield f"{ranking_text(card).capitalize()}."
+    yield _sentence(ranking_text(card))
     yield "Training rows with each element: " + ", ".join(
         f"{symbol} {count:,}"
         for symbol, count in sorted(domain.element_rows.items(), key=lambda one: (-one[1], one[0]))

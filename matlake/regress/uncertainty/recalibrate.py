@@ -94,8 +94,10 @@ def adjust(labels: NewLabels, interval: Interval, errors: ErrorModel, space: Tar
         Interval(level, (below + above) / 2.0, interval.floor, len(left), widest, below, above),
         replace(
             errors,
-            intercept=errors.intercept + float(np.log(factor)),
+            constant=factor * errors.constant,
+            parts={signal: factor * part for signal, part in errors.parts.items()},
             scale=float(in_unit.mean() / spread.mean()) or errors.scale,
+            shift=shift,
         ),
     )
 
