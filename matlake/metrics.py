@@ -259,8 +259,6 @@ def sign_flip_test(differences: NDArray[np.float64], groups: NDArray[np.str_], s
     return (extreme + 1) / (FLIPS + 1)
 
 
-def mean_baseline(
-    y_train: NDArray[np.float64], y_test: NDArray[np.float64], measured: Measure = measure
-) -> Metrics:
+def mean_baseline(y_train: NDArray[np.float64], y_test: NDArray[np.float64], measured: Measure = measure) -> Metrics:
     """Return the errors of predicting the mean of the training rows [n] for every test row [m], all float64."""
     return measured(y_test, np.full_like(y_test, y_train.mean()))

@@ -1,7 +1,6 @@
 """Encoders whose prediction is a head's very property: what they say of its test rows, without a label of them."""
 
 import os
-from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -35,9 +34,9 @@ def predicting_encoders(lake: Lake, target: str) -> list[RegisteredEncoder]:
     return [one for one in known if one.card.precision is not Precision.INT8 or _training(one.card) not in exact]
 
 
-def any_takes_crystals(registered: Iterable[RegisteredEncoder]) -> bool:
-    """Return whether one of some encoders takes crystals."""
-    return any(one.card.input is InputKind.CRYSTAL for one in registered)
+def any_takes_crystals(lake: Lake, target: str) -> bool:
+    """Return whether one of the encoders that predict the quantity of a column takes crystals."""
+    return any(one.card.input is InputKind.CRYSTAL for one in predicting_encoders(lake, target))
 
 
 def _training(card: EncoderCard) -> tuple[str, tuple[str, ...], str]:
