@@ -46,7 +46,7 @@ class ComparedHead:
     """A head that is compared with baselines.
 
     Attributes:
-        target: Column of the property.
+        target: Column of the property; empty for an expression, which no encoder predicts.
         features: Its features.
         model: Name of its model.
         test: Its test rows.

@@ -98,9 +98,7 @@ class HeadComparison:
         return lines
 
 
-def compare_heads(
-    lake: Lake, first: str, second: str, where: str | None = None, seed: int = 0
-) -> HeadComparison:
+def compare_heads(lake: Lake, first: str, second: str, where: str | None = None, seed: int = 0) -> HeadComparison:
     """Compare two heads of one property on the same rows, of compositions that neither was trained on.
 
     Args:

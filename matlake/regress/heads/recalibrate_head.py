@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.encoders.session import read_audited
 from matlake.errors import HeadError, Hint, TrainingError
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.card import HeadCard
+from matlake.regress.heads.card_files import CARD_FILE, write_card
 from matlake.regress.heads.past import find_past
-from matlake.regress.heads.storage import MODEL_FILE, PLOTS, Head, check_encoder, find_head, load_head, save_head
+from matlake.regress.heads.storage import Head, check_encoder, find_head, load_head
 from matlake.regress.uncertainty.recalibrate import FEWEST_ROWS, NewLabels, adjust, held_after, held_before
 from matlake.regress.uncertainty.recalibration import Recalibration
 from matlake.regress.uncertainty.signals import rarest_elements, signals_of
@@ -46,7 +46,7 @@ class RecalibrationResult:
 
 
 def recalibrate_head(lake: Lake, name: str, where: str, seed: int = 0) -> RecalibrationResult:
-    """Fit intervals and expected errors of a head to labels of a new domain, and save it in place of itself.
+    """Fit intervals and expected errors of a head to labels of a new domain, and save that in its card.
 
     The regressor stays. A mean error that is not chance is added to predictions. A second recalibration replaces the
     first. Rows of compositions that the head was trained on are left out.
@@ -74,11 +74,11 @@ def recalibrate_head(lake: Lake, name: str, where: str, seed: int = 0) -> Recali
     past = find_past(lake, head.card)
     matrix = read_matrix(lake, head.card.target, head.card.features, where=where, training=False)
     trained = np.isin(matrix.groups, sorted(past.compositions))
-    outside = head.card.space.bounds.limit(matrix.y) != matrix.y
-    rows = np.flatnonzero(~trained & ~outside)
+    unusable = _unusable(head.card, matrix.y)
+    rows = np.flatnonzero(~trained & ~unusable)
     left_out = {
         "of compositions that it was trained on": int(trained.sum()),
-        "outside of the bounds of the head": int(np.count_nonzero(outside & ~trained)),
+        "outside of the bounds or the scale of the head": int(np.count_nonzero(unusable & ~trained)),
         "that lack a feature": len({(row.dataset, row.material_id) for row in matrix.missing}),
     }
     if len(rows) < FEWEST_ROWS:
@@ -101,10 +101,16 @@ def recalibrate_head(lake: Lake, name: str, where: str, seed: int = 0) -> Recali
     )
     calibration = head.card.calibration and replace(head.card.calibration, interval=found.interval, errors=found.errors)
     card = replace(head.card, calibration=calibration, recalibration=done)
-    folder = find_head(lake.path, name)
-    plots = {path.name: path.read_bytes() for path in sorted((folder / PLOTS).glob("*"))}
-    card = save_head(lake.path, card, read_audited(folder / MODEL_FILE, card.sha256, HeadError), head.reference, plots)
+    write_card(card, find_head(lake.path, name) / CARD_FILE)
     return RecalibrationResult(card, done, found.interval.level)
+
+
+def _unusable(card: HeadCard, y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which labels float64 [n] a head cannot predict: out of its bounds, or without a logarithm; bool [n]."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = card.space.to_fit(y)
+    unusable: NDArray[np.bool_] = (card.bounds.limit(y) != y) | ~np.isfinite(scaled)
+    return unusable
 
 
 def _original(card: HeadCard) -> HeadCard:

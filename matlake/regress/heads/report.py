@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from matlake.encoders.card import EncoderCard
 from matlake.errors import MatlakeError
-from matlake.materials.units import quantity_of
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.feature import Feature
 from matlake.regress.heads.calibration_text import calibration_lines
@@ -99,7 +98,7 @@ def head_report(lake: Lake, card: HeadCard, plots: Sequence[str]) -> Report:
         "To repeat": (Code(repeat_command(card)), *_versions(card)),
         "To cite": _citations(encoders),
     }
-    title = f"{quantity_of(card.target)}: head {card.name}"
+    title = f"{card.quantity}: head {card.name}"
     return Report(title, tuple(Section(heading, tuple(parts)) for heading, parts in found.items() if parts))
 
 
@@ -187,6 +186,8 @@ def _data(card: HeadCard) -> Iterator[Part]:
     yield f"Split {training.split}, seed {training.seed}: {training.split_description}."
     yield "Rows of the lake that were selected:"
     yield Code(training.sql)
+    if card.weighting:
+        yield _sentence(card.weighting)
     if card.fine_tuning is not None:
         before = error_of(card.fine_tuning.before, card.kind)
         yield (

@@ -112,7 +112,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         dataset=request.dataset,
         where=request.where,
         columns=split.columns,
-        crystals=split.needs_crystals or any(any_takes_crystals(lake, target.name) for target in targets),
+        crystals=split.needs_crystals or any(target.is_column and any_takes_crystals(lake, target.name) for target in targets),
         counts=request.counts,
     )
     if len(targets) > 1:
@@ -214,7 +214,7 @@ def train_rows(
         weighting=request.counts.text,
         classes=measured.classes and replace(measured.classes, numeric=not matrix.boolean),
     )
-    compared = ComparedHead(card.target, features, best.model, measured.test)
+    compared = ComparedHead(target.name if target.is_column else "", features, best.model, measured.test)
     card = replace(card, more_baselines=more_baselines(lake, compared, matrix, held_out, space, seed))
     card = replace(card, suggestions=what_to_try(lake, card))
     plots = draw_plots(card, measured.test, fitted.regressor, progress)

@@ -68,7 +68,8 @@ class Recalibration:
         if self.shift:
             shift = (
                 f"values are shifted by the mean error of these rows, {self.shift:.3g} on the fitted scale ({p_value}): "
-                f"MAE {before.mae:.3g} {unit}".rstrip() + f" before, {after.mae:.3g} now"
+                f"MAE {before.mae:.3g} {unit}".rstrip()
+                + f" before, {after.mae:.3g} now"
             )
         return [
             f"calibrated on {self.rows:,} rows of {self.compositions:,} compositions, selected by {self.where}",
