@@ -83,7 +83,7 @@ def recalibrate_head(lake: Lake, name: str, where: str, seed: int = 0) -> Recali
     }
     if len(rows) < FEWEST_ROWS:
         raise _too_few(name, len(rows), left_out)
-    labels, space = _labels(head, matrix, rows), head.card.space
+    labels, space = labels_of(head, matrix, rows), head.card.space
     found = adjust(labels, interval, errors, space, seed)
     done = Recalibration(
         where=where,
@@ -122,8 +122,12 @@ def _original(card: HeadCard) -> HeadCard:
     return replace(card, calibration=former, recalibration=None)
 
 
-def _labels(head: Head, matrix: Matrix, rows: NDArray[np.intp]) -> NewLabels:
-    """Return predictions for some rows beside what was measured."""
+def labels_of(head: Head, matrix: Matrix, rows: NDArray[np.intp]) -> NewLabels:
+    """Return predictions of a head for some rows beside what was measured.
+
+    Raises:
+        HeadError: It has no expected errors.
+    """
     card, reference = head.card, head.reference
     values, coordinates, opinions = head.outputs(matrix.x[rows])
     if reference is None or coordinates is None or card.errors is None or card.domain is None:

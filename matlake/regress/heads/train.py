@@ -105,6 +105,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         check_scale(request, target)
     name = request.name or default_name(request, targets)
     check_name(name)
+    by_crystals = any(target.is_column and any_takes_crystals(lake, target.name) for target in targets)
     shared = read_shared_rows(
         lake,
         targets,
@@ -112,7 +113,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         dataset=request.dataset,
         where=request.where,
         columns=split.columns,
-        crystals=split.needs_crystals or any(target.is_column and any_takes_crystals(lake, target.name) for target in targets),
+        crystals=split.needs_crystals or by_crystals,
         counts=request.counts,
     )
     if len(targets) > 1:
