@@ -1,6 +1,5 @@
 """What a head is compared with on its test rows."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -138,7 +137,7 @@ def _forest_baseline(
     if head.model == _FOREST_MODEL and [feature.encoder for feature in head.features] == [_MAGPIE]:
         return
     rows = held_out.train[subsample(matrix.groups[held_out.train], FOREST_ROWS, seed)]
-    encoder = open_encoder(lake.find_encoder(_MAGPIE).folder, threads=os.cpu_count() or 1)
+    encoder = open_encoder(lake.find_encoder(_MAGPIE).folder)
     trained, tested = (_described(encoder, matrix, some) for some in (rows, held_out.test))
     labelled = replace(matrix.labelled(rows), x=trained)
     forest = MODELS[_FOREST_MODEL]

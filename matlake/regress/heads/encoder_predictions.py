@@ -1,6 +1,5 @@
 """Encoders whose prediction is a head's very property: what they say of its test rows, without a label of them."""
 
-import os
 from typing import Final
 
 import numpy as np
@@ -17,8 +16,8 @@ from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits import Rows, subsample
 from matlake.store.lake import Lake
 
-MOST_CRYSTALS: Final = 1000
-"""Test rows that an encoder of crystals predicts at most: enough to compare with, and seconds to minutes."""
+MOST_CRYSTALS: Final = 500
+"""Test rows that an encoder of crystals predicts at most: enough to compare with, and seconds."""
 
 FEWEST_OUTSIDE: Final = 30
 """So many test rows outside an encoder's training are enough to compare on these alone."""
@@ -76,7 +75,7 @@ def predict_rows(
         if matrix.crystals is None or not matrix.crystals.sizes[rows].any():
             return predicted
         drawn = subsample(matrix.groups[rows], MOST_CRYSTALS, seed)
-    encoder = open_encoder(registered.folder, threads=os.cpu_count() or 1, layers=[PREDICTION])
+    encoder = open_encoder(registered.folder, layers=[PREDICTION])
     vectors = np.full((len(drawn), card.layer(PREDICTION).dim), np.nan, dtype=np.float32)
     if card.input is InputKind.CRYSTAL and matrix.crystals is not None:
         describe(encoder, PREDICTION, matrix.crystals.take(rows[drawn]), vectors)
