@@ -13,13 +13,11 @@ from matlake.progress import SILENT, Progress
 from matlake.regress.heads.card import Budget, Candidate, Limit, Search
 from matlake.regress.regressors import (
     AUTO,
-    AUTO_MODELS,
-    AUTO_MODELS_OF_BLOCKS,
-    MODELS,
     Blocks,
     LabelledRows,
     Model,
     Parameters,
+    auto_models,
     find_model,
     fit_model,
 )
@@ -260,12 +258,8 @@ def _models(name: str | Model, labelled: LabelledRows, *, learns_blocks: bool) -
     n_rows, weighted = len(labelled), labelled.weights is not None
     if name != AUTO:
         return [find_model(name, n_rows)]
-    models = [MODELS[each] for each in (AUTO_MODELS_OF_BLOCKS if learns_blocks else AUTO_MODELS)]
-    return [
-        model
-        for model in models
-        if (model.max_rows is None or n_rows <= model.max_rows) and (model.weighted or not weighted)
-    ]
+    models = auto_models(n_rows, learns_blocks=learns_blocks)
+    return [model for model in models if model.weighted or not weighted]
 
 
 def _search(validation: CrossValidation, models: list[Model], blocks: Blocks) -> None:

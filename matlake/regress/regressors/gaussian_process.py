@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from matlake.regress.regressors.kernels import KernelExpansion, gram_of
 from matlake.regress.regressors.labelled_rows import Weights
+from matlake.regress.regressors.landmarks import EXACT_ROWS, LANDMARKS, draw_landmarks, solve_on_landmarks
 from matlake.regress.regressors.regressor import Model, Parameters, log_uniform
-
-MAX_ROWS: Final = 10_000
-"""The kernel matrix takes 800 MB then."""
 
 _LEARNED_ROWS: Final = 400
 """Rows that weights and widths are learned from; each step inverts a matrix of them."""
@@ -82,22 +80,29 @@ def _squares(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return squares
 
 
-def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int, weights: Weights) -> KernelExpansion:  # noqa: ARG001 - the signature of ``Model.fit``
-    """Learn the kernel from some rows, choose the ridge by leave-one-out, and fit all rows."""
+def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int, weights: Weights) -> KernelExpansion:
+    """Learn the kernel from some rows, choose the ridge by leave-one-out, and fit all rows.
+
+    Beyond ``EXACT_ROWS`` the process is that of landmarks, fitted to all rows.
+    """
     from scipy.linalg import cho_factor, cho_solve
     from threadpoolctl import threadpool_limits
 
     blocks = tuple(parameters.get("blocks", (z.shape[1],)))
-    points, order = z.astype(np.float32), np.random.default_rng(seed).permutation(len(z))
-    drawn = np.sort(order[:_LEARNED_ROWS])
+    order = np.random.default_rng(seed).permutation(len(z))
+    drawn, some = np.sort(order[:_LEARNED_ROWS]), np.sort(order[:_RIDGE_ROWS])
     with threadpool_limits(1, "blas"):  # thirty steps amplify how a product over threads is rounded
-        kernel, noise = learn(points[drawn], y[drawn], blocks, parameters["precision"])
-    some = np.sort(order[:_RIDGE_ROWS])
-    ridge = _best_ridge(gram_of(kernel, points[some], np.float64), y[some], noise)
+        kernel, noise = learn(z[drawn].astype(np.float32), y[drawn], blocks, parameters["precision"])
+    ridge = _best_ridge(gram_of(kernel, z[some].astype(np.float32), np.float64), y[some], noise)
+    flat = np.zeros(z.shape[1])
+    if len(z) > EXACT_ROWS:
+        points = draw_landmarks(z, LANDMARKS, seed)
+        return KernelExpansion(points, solve_on_landmarks(kernel, points, z, y, ridge, weights), kernel, flat, 0.0)
+    points = z.astype(np.float32)
     gram = gram_of(kernel, points, np.float64)
     gram.flat[:: len(gram) + 1] += ridge
     solved = cho_solve(cho_factor(gram.T, overwrite_a=True, check_finite=False), y, check_finite=False)
-    return KernelExpansion(points, solved, kernel, np.zeros(z.shape[1]), 0.0)
+    return KernelExpansion(points, solved, kernel, flat, 0.0)
 
 
 def _best_ridge(gram: _Wide, y: _Wide, noise: float) -> float:
@@ -194,6 +199,5 @@ GAUSSIAN_PROCESS: Final = Model(
     _fit,
     lambda _: [{"precision": _PRECISION}],
     lambda rng, _: {"precision": log_uniform(rng, 0.01, 1.0)},
-    max_rows=MAX_ROWS,
     in_blocks=True,
 )
