@@ -1,16 +1,20 @@
 """What a training run found, for people and for scripts."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.metrics import Intervals, Metrics
-from matlake.regress.features.matrix import Missing
+from matlake.regress.features.feature_reader import NOT_EMBEDDED
+from matlake.regress.features.labels import Missing
 from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
+from matlake.regress.heads.class_report import probability_table, search_error, title_of
 from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.verdict import ranking_text, verdict_lines
+from matlake.regress.targets.kinds import Kind
+from matlake.store.folders import MEMBER
 from matlake.text_tables import Column, Line, TextTable
 
 _WIDEST: Final = 60
@@ -21,6 +25,7 @@ _NOTABLE: Final = 0.03
 _SHARED_KEYS: Final = (
     *("target", "unit", "n_train", "n_test", "n_dropped", "metrics", "baseline", "fractions_baseline"),
     *("model", "parameters", "split", "split_description", "seed", "learning_curve", "baselines", "verdict", "bounds"),
+    *("kind", "classes", "transform", "scale", "weighting"),
 )
 
 
@@ -73,15 +78,22 @@ class TrainResult:
 
     Attributes:
         card: The head's card.
-        missing: Rows left out because they lack an embedding.
+        missing: Rows left out because they lack an embedding, a weight, or a value on the scale of the target.
         test: The test rows.
         fractions_model: The model on element fractions; another than the head's if that one is fine-tuned.
+        others: Of a head with several targets, the results of all after the first.
     """
 
     card: HeadCard
     missing: tuple[Missing, ...]
     test: HeldOutRows
     fractions_model: str
+    others: tuple["TrainResult", ...] = ()
+
+    @property
+    def results(self) -> tuple["TrainResult", ...]:
+        """One result for each target."""
+        return (replace(self, others=()), *self.others)
 
     @property
     def metrics(self) -> Metrics:
@@ -95,11 +107,17 @@ class TrainResult:
 
     @property
     def left_out(self) -> int:
-        """Number of rows that lack an embedding of one feature or several."""
+        """Number of rows that lack something."""
         return len({(row.dataset, row.material_id) for row in self.missing})
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document of the contract."""
+        """Return the JSON document of the contract; of several targets one for each under ``results``."""
+        if self.others:
+            return {
+                "head": self.card.name.partition(MEMBER)[0],
+                "targets": [result.card.target for result in self.results],
+                "results": [result.document() for result in self.results],
+            }
         flat = flat_document(self.card)
         return {
             "head": self.card.name,
@@ -117,17 +135,22 @@ class TrainResult:
         }
 
     def lines(self) -> list[Line]:
-        """Return the text for people."""
+        """Return the text for people; of several targets one after the other."""
+        if self.others:
+            several = [[*result.lines(), ""] for result in self.results]
+            return [line for lines in several for line in lines][:-1]
         card, training, rows = self.card, self.card.training, self.card.evaluation
         settings = parameter_text(card.model.parameters)
         dropped = f", {training.n_dropped:,} in neither set" if training.n_dropped else ""
         lines: list[Line] = [
-            f"head {card.name}: {card.target} in {card.unit or 'no unit'}",
+            f"head {card.name}: {title_of(card)}",
             f"trained on {rows.n_train:,} rows, tested on {rows.n_test:,} others{dropped}; seed {training.seed}",
             f"split {training.split}: {training.split_description}",
             f"model {card.model.kind}{f' ({settings})' if settings else ''}",
+            *(card.scale.lines(card.target, card.unit) if card.scale else []),
+            *([card.weighting] if card.weighting else []),
             *(card.model.features.lines(card.unit) if card.model.features else []),
-            *(_search_lines(card.model.search, card.unit) if card.model.search else []),
+            *(_search_lines(card.model.search, card) if card.model.search else []),
             "",
             self._table(),
             "",
@@ -137,7 +160,9 @@ class TrainResult:
         if self.missing:
             first = self.missing[0]
             example = f"{first.material_id} of {first.dataset} has no {first.feature} ({first.reason}) …"
-            lines += ["", f"{self.left_out:,} rows left out: {example}", "see the view failures, or embed again"]
+            lines += ["", f"{self.left_out:,} rows left out: {example}"]
+            if any(row.reason == NOT_EMBEDDED for row in self.missing):
+                lines.append("see the view failures, or embed again")
         return lines
 
     def _table(self) -> TextTable:
@@ -147,6 +172,8 @@ class TrainResult:
         rows.insert(1, (f"{self.fractions_model} on element fractions", card.fractions_baseline, {}))
         if card.random_evaluation is not None:
             rows += _rows_of(card.random_evaluation, model, "random split: ")
+        if card.kind is Kind.YES_NO:
+            return probability_table(rows)
         columns = (
             Column("errors on the test rows"),
             Column("MAE", "right", ".4g", card.unit),
@@ -160,7 +187,7 @@ class TrainResult:
 
     def _trust_lines(self) -> list[str]:
         unit, calibration, domain = self.card.unit, self.card.calibration, self.card.domain
-        lines = []
+        lines = self.card.classes.lines() if self.card.classes else []
         if calibration is not None:
             coverage, level = calibration.coverage, calibration.interval.level
             line = (
@@ -180,15 +207,17 @@ class TrainResult:
         if self.card.bounds:
             lines.append(f"predictions and intervals are {self.card.bounds.text(unit)}")
         curve = ", ".join(f"{point.mae:.3g} at {point.rows:,}" for point in self.card.full_curve)
-        return [*lines, f"learning curve, MAE {unit}".rstrip() + f" by training rows: {curve}"]
+        error = "mean absolute error of the probability" if self.card.classes else f"MAE {unit}".rstrip()
+        return [*lines, f"learning curve, {error} by training rows: {curve}"]
 
 
-def _search_lines(search: Search, unit: str) -> list[Line]:
+def _search_lines(search: Search, card: HeadCard) -> list[Line]:
     best, several = search.candidates[0], search.folds > 1
     spread = f" ± {best.mae_std:.2g}" if best.folds > 1 else ""
     folds = f"{best.folds} folds" if several else "one fold"
     line = (
-        f"cross-validated MAE {best.mae:.4g}{spread} {unit}".rstrip() + f" ({folds} of {search.rows:,} training rows)"
+        f"cross-validated {search_error(card)} {best.mae:.4g}{spread} {card.unit}".rstrip()
+        + f" ({folds} of {search.rows:,} training rows)"
     )
     return [line, search.cut_short] if search.cut_short else [line]
 
