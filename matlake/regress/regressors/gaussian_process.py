@@ -141,7 +141,8 @@ def learn(
 
     count, ends = len(blocks), np.cumsum(blocks).tolist()
     parts = [points[:, end - length : end] for length, end in zip(blocks, ends, strict=True)]
-    roots = [np.sqrt(_squares(part, part) / np.float32(part.shape[1])) for part in parts]
+    lower = np.tril_indices(len(y), -1)
+    roots = [np.sqrt(_squares(part, part)[lower] / np.float32(part.shape[1])) for part in parts]
     variance = float(y.var()) or 1.0
     unit = (y - y.mean()) / np.sqrt(variance)
     start = np.log([*[1.0 / count] * count, *[_WIDTH] * count, _NOISE])
@@ -158,31 +159,39 @@ def learn(
 
 
 def _negative_likelihood(roots: _Distances, target: _Wide, logs: _Wide) -> tuple[float, _Wide]:
-    """Return -log p(target) without its constant, and its slopes by the logarithms of weights, widths and noise."""
+    """Return -log p(target) without its constant, and its slopes by the logarithms of weights, widths and noise.
+
+    Kernels are one on the diagonal and symmetric: of each, only what is below the diagonal is computed.
+
+    Args:
+        roots: For each block √(|a - b|²/d) of all pairs of rows below the diagonal, float32 [n(n - 1)/2].
+        target: float64 [n].
+        logs: Of weights, widths and noise.
+    """
     from scipy.linalg import LinAlgError, cho_solve, cholesky
     from scipy.linalg.lapack import dpotri
 
     parameters, rows = np.exp(logs), len(target)
-    weights, widths = parameters[: len(roots)], parameters[len(roots) : -1]
+    weights, widths, noise = parameters[: len(roots)], parameters[len(roots) : -1], parameters[-1]
     pairs = [_matern(root, width) for root, width in zip(roots, widths, strict=True)]
+    below = np.tril_indices(rows, -1)
     total = np.zeros((rows, rows))
-    for weight, (values, _) in zip(weights, pairs, strict=True):
-        total += np.float32(weight) * values
-    total.flat[:: rows + 1] += parameters[-1]
+    total[below] = sum(np.float32(weight) * values for weight, (values, _) in zip(weights, pairs, strict=True))
+    total.flat[:: rows + 1] = weights.sum() + noise
     try:
         factor = cholesky(total, lower=True, overwrite_a=True, check_finite=False)
     except LinAlgError:
         return _REFUSED, np.zeros_like(logs)
     solved = cho_solve((factor, True), target, check_finite=False)
     value = 0.5 * float(target @ solved) + float(np.log(np.diag(factor)).sum())
-    lower = np.tril(dpotri(factor, lower=1)[0])
-    outer = (lower + np.tril(lower, -1).T - np.outer(solved, solved)).astype(np.float32)
-    slopes = [
-        weight * float(np.vdot(outer, part)) / 2.0
-        for which in (0, 1)
-        for weight, part in zip(weights, [pair[which] for pair in pairs], strict=True)
+    inverse = dpotri(factor, lower=1)[0]
+    outer = (inverse[below] - solved[below[0]] * solved[below[1]]).astype(np.float32)
+    trace = float(np.trace(inverse)) - float(solved @ solved)
+    by_weight = [
+        weight * (float(outer @ values) + trace / 2.0) for weight, (values, _) in zip(weights, pairs, strict=True)
     ]
-    return value, np.array([*slopes, parameters[-1] * float(np.trace(outer)) / 2.0])
+    by_width = [weight * float(outer @ slopes) for weight, (_, slopes) in zip(weights, pairs, strict=True)]
+    return value, np.array([*by_weight, *by_width, noise * trace / 2.0])
 
 
 def _matern(root: NDArray[np.float32], width: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -17,7 +17,7 @@ OF_THE_CROSS_PROPERTY_PAPER = (
 
 def test_the_twelve_of_the_cross_property_paper_are_offered_and_others() -> None:
     others = {"svr-linear", "svr-rbf", "kernel-ridge", "nystroem-svr", "gradient-boosting", "mlp", "elemnet"}
-    others |= {"ir-net", "ir-net-17", "gaussian-process", "hist-gradient-boosting"}
+    others |= {"ir-net", "ir-net-17", "gaussian-process", "hist-gradient-boosting", "hurdle"}
     assert set(MODELS) == {*OF_THE_CROSS_PROPERTY_PAPER, *others}
     assert all(name == model.name for name, model in MODELS.items())
     assert set(AUTO_MODELS) < set(MODELS)
