@@ -37,6 +37,7 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "fractions_baseline": asdict(card.fractions_baseline),
         "baselines": [found.document() for found in comparisons_of(card)],
         "verdict": verdict_document(card),
+        "recalibration": asdict(card.recalibration) if card.recalibration else None,
         "bounds": asdict(card.bounds) if card.bounds else None,
         "transform": card.transform,
         "kind": card.kind,

@@ -8,7 +8,7 @@ from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import HeadCard, parameter_text
 from matlake.regress.heads.class_report import search_error, shown_error, title_of
 from matlake.regress.heads.storage import PLOTS
-from matlake.regress.heads.verdict import ranking_text, verdict_lines
+from matlake.regress.heads.verdict import ranking_text, recalibration_lines, verdict_lines
 from matlake.regress.targets.kinds import Kind
 from matlake.text_tables import Column, TextTable
 
@@ -66,12 +66,14 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         first, *others = card.classes.lines()
         lines += [f"  label sets    {first}", *(f"                {line}" for line in others)]
     if card.calibration is not None:
-        interval, coverage = card.calibration.interval, card.calibration.coverage
+        done = card.recalibration
+        interval, coverage = done.former_interval if done else card.calibration.interval, card.calibration.coverage
         rows = interval.calibration_rows
         lines.append(
             f"  intervals     {interval.level:.0%}, calibrated on {rows:,} rows; hold {coverage:.1%} of the test rows"
         )
         lines += [f"                {line}" for line in calibration_lines(card.calibration, card.unit)]
+        lines += [f"  recalibrated  {line}" for line in recalibration_lines(card)]
     if card.domain is not None:
         lines += [
             f"  reference     {card.domain.reference_rows:,} training rows",

@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 from matlake.extras import is_installed
 from matlake.plots.error_by_distance import SHOWN_ROWS, error_by_distance_plot
 from matlake.plots.files import figure_files
-from matlake.plots.parity import parity_plot
+from matlake.plots.parity import ParityExtras, parity_plot
 from matlake.plots.reliability import reliability_plot
 from matlake.plots.style import BLUE, GREY, labelled, new_figure
 from matlake.progress import Progress
 from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.heads.card import CurvePoint, HeadCard
 from matlake.regress.heads.train_result import HeldOutRows
+from matlake.regress.heads.verdict import comparisons_of
 from matlake.regress.targets.kinds import Kind
+from matlake.regress.targets.transforms import Transform
 
 
 def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: Progress) -> dict[str, bytes]:
@@ -46,7 +48,23 @@ def _predicted_against_true(
 ) -> dict[str, bytes]:
     if card.kind is Kind.YES_NO:
         return reliability_plot("reliability", test.y, test.predicted, quantity=about["quantity"])
-    return parity_plot("parity", test.y[shown], test.predicted[shown], **about)
+    extras = _beside(card, test, shown)
+    return parity_plot("parity", test.y[shown], test.predicted[shown], extras=extras, **about)
+
+
+def _beside(card: HeadCard, test: HeldOutRows, shown: NDArray[np.intp]) -> ParityExtras:
+    """Return what the parity plot shows besides the points: errors of the head and of baselines, intervals."""
+    metrics, numbers = card.evaluation.metrics, card.kind is Kind.NUMBER
+    same_rows = [found for found in comparisons_of(card) if found.rows in (None, card.evaluation.n_test)]
+    return ParityExtras(
+        mae=metrics.mae,
+        r2=metrics.r2,
+        rows=card.evaluation.n_test,
+        baselines={found.baseline: found.error for found in same_rows} if numbers else {},
+        lower=test.lower[shown] if card.interval else None,
+        upper=test.upper[shown] if card.interval else None,
+        log=card.transform is Transform.LOG,
+    )
 
 
 def _learning_curve(curve: Sequence[CurvePoint], baseline_mae: float, label: str) -> dict[str, bytes]:
