@@ -115,7 +115,8 @@ def _fit_block(
     """Return an opinion, and what it is of the rows when each fold of either kind is left out."""
     from sklearn.decomposition import PCA
 
-    matrix: NDArray[np.float64] = PCA(min(COMPONENTS, *z.shape), random_state=0).fit(z).components_.T.copy()
+    components = PCA(min(COMPONENTS, *z.shape), random_state=0).fit(z).components_
+    matrix: NDArray[np.float64] = np.array(components.T, dtype=np.float64)
     points = z @ matrix
     matrix /= float(np.sqrt(np.mean(np.einsum("ij,ij->i", points, points)))) or 1.0
     points = z @ matrix
