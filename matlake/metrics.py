@@ -59,6 +59,9 @@ class Metrics:
     balanced_accuracy: float | None = None
 
 
+CLASS_METRICS: Final = ("roc_auc", "log_loss", "brier", "balanced_accuracy")
+"""Those that only probabilities have."""
+
 Measure: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float64]], Metrics]
 """From true values float64 [n] and predictions float64 [n] to errors."""
 
@@ -124,7 +127,8 @@ def roc_auc(y: NDArray[np.float64], scores: NDArray[np.float64]) -> float | None
 def calibration_error(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
     """Return the expected calibration error: how far shares of yes are from the probabilities that were given.
 
-    The mean over ten bins of equal width, weighted by their rows (Naeini, Cooper and Hauskrecht, Proc. AAAI 2015, 2901).
+    The mean over ten bins of equal width, weighted by their rows (Naeini, Cooper and Hauskrecht, Proc. AAAI 2015,
+    2901).
 
     Args:
         y: float64 [n], 0 or 1.

@@ -226,10 +226,10 @@ def read_shared_rows(
         )
     common = [*uncounted, *((one.row, one.feature, one.reason) for one in lacking)]
     left_out = tuple(
-        ids.missing([*own, *((row, *why) for row, *why in common if np.isfinite(label[row]))])
+        ids.missing([*own, *(one for one in common if np.isfinite(label[one[0]]))])
         for own, label in zip(unlabelled, labels.T, strict=True)
     )
-    kept = np.isfinite(labels).any(axis=1)
+    kept: NDArray[np.bool_] = np.any(np.isfinite(labels), axis=1)
     kept[[row for row, *_ in common]] = False
     text = {name: keys[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
     matrix = Matrix(

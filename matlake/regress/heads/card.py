@@ -33,6 +33,9 @@ FORMAT_VERSION: Final = 5
 
 _SEALED: Final = 4  # first format with a digest
 
+_NOTICED: Final = 0.005
+"""A gain below it is not worth a number."""
+
 NO_RANKING: Final = 0.1
 """Rank correlation with the error up to which a score says nothing on errors."""
 
@@ -115,6 +118,7 @@ class Search:
         fits: Models fitted; None for format 1.
         budget: What was allowed; None for format 1.
         stopped_by: The limit that ended the search; None if all there is was tried.
+        expected_gain: Share by which as many fits again would lower the error, as estimated; None where it is not.
     """
 
     candidates: tuple[Candidate, ...]
@@ -123,6 +127,15 @@ class Search:
     fits: int | None = None
     budget: Budget | None = None
     stopped_by: Limit | None = None
+    expected_gain: float | None = None
+
+    @property
+    def outlook(self) -> str | None:
+        """What more fits would gain, for people; None where it is not known."""
+        if self.expected_gain is None or self.budget is None:
+            return None
+        gain = f"about {self.expected_gain:.1%}" if self.expected_gain >= _NOTICED else "less than 0.5 %"
+        return f"another {self.budget.fits} fits would lower the cross-validated error by {gain}"
 
     @property
     def cut_short(self) -> str | None:
@@ -426,8 +439,11 @@ def parameter_text(parameters: dict[str, Any]) -> str:
             f"{member['weight']:.2g} {member['model']}({parameter_text(member['parameters'])})"
             for member in parameters["members"]
         )
-    return ", ".join(
-        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in parameters.items()
-        if not key.endswith("sha256")
-    )
+    return ", ".join(f"{key}={_value_text(value)}" for key, value in parameters.items() if not key.endswith("sha256"))
+
+
+def _value_text(value: Any) -> str:
+    """Return a parameter in words; a model that is a part of another one with its own parameters."""
+    if isinstance(value, dict) and "model" in value:
+        return f"{value['model']}({parameter_text(value['parameters'])})"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

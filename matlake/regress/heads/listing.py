@@ -105,10 +105,10 @@ def _error_lines(card: HeadCard) -> list[str]:
     found = card.evaluation
     if card.kind is Kind.YES_NO:
         between = _between(found.intervals.get("brier"))
+        area, accuracy = (_or_unknown(each) for each in (found.metrics.roc_auc, found.metrics.balanced_accuracy))
         return [
             f"  test Brier    {found.metrics.brier:.4g}{between}; share of yes {found.baseline.brier:.4g}",
-            f"  test ROC-AUC  {_or_unknown(found.metrics.roc_auc)}; balanced accuracy "
-            f"{_or_unknown(found.metrics.balanced_accuracy)}; log loss {found.metrics.log_loss:.4g}",
+            f"  test ROC-AUC  {area}; balanced accuracy {accuracy}; log loss {found.metrics.log_loss:.4g}",
         ]
     mae, floor = _with_unit(found.metrics.mae, card), _with_unit(found.baseline.mae, card)
     return [f"  test MAE      {mae}{_between(found.intervals.get('mae'))}; mean of the training rows {floor}"]

@@ -10,6 +10,7 @@ from matlake.extras import is_installed
 from matlake.plots.error_by_distance import SHOWN_ROWS, error_by_distance_plot
 from matlake.plots.files import figure_files
 from matlake.plots.parity import ParityExtras, parity_plot
+from matlake.plots.reliability import reliability_plot
 from matlake.plots.style import BLUE, GREY, labelled, new_figure
 from matlake.progress import Progress
 from matlake.regress.finetuning.plots import history_plots
@@ -37,9 +38,18 @@ def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: P
     return (
         error_by_distance_plot("error_by_distance", test.scores, test.errors, **about)
         | _learning_curve(card.full_curve, card.evaluation.baseline.mae, labelled(**about))
-        | parity_plot("parity", test.y[shown], test.predicted[shown], extras=_beside(card, test, shown), **about)
+        | _predicted_against_true(card, test, shown, about)
         | history_plots(regressor)
     )
+
+
+def _predicted_against_true(
+    card: HeadCard, test: HeldOutRows, shown: NDArray[np.intp], about: dict[str, Any]
+) -> dict[str, bytes]:
+    if card.kind is Kind.YES_NO:
+        return reliability_plot("reliability", test.y, test.predicted, quantity=about["quantity"])
+    extras = _beside(card, test, shown)
+    return parity_plot("parity", test.y[shown], test.predicted[shown], extras=extras, **about)
 
 
 def _beside(card: HeadCard, test: HeldOutRows, shown: NDArray[np.intp]) -> ParityExtras:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.session import onnx_runtime
+from matlake.errors import TrainingError
 from matlake.extras import require_extra
 from matlake.progress import SILENT, Progress
 from matlake.regress.classification.calibration import calibrated_fit
@@ -103,6 +104,8 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     targets = resolve_targets(lake, request.targets, request.dataset, scaled=scaled)
     for target in targets:
         check_scale(request, target)
+    if len(targets) > 1 and request.uncertainty is not None:
+        raise TrainingError("one uncertainty is given for several targets", "train one head a target")
     name = request.name or default_name(request, targets)
     check_name(name)
     by_crystals = any(target.is_column and any_takes_crystals(lake, target.name) for target in targets)

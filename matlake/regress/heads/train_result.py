@@ -226,7 +226,7 @@ def _search_lines(search: Search, card: HeadCard) -> list[Line]:
         f"cross-validated {search_error(card)} {best.mae:.4g}{spread} {card.unit}".rstrip()
         + f" ({folds} of {search.rows:,} training rows)"
     )
-    return [line, search.cut_short] if search.cut_short else [line]
+    return [line, *filter(None, (search.cut_short, search.outlook))]
 
 
 def _rows_of(found: Evaluation, model: str, prefix: str = "") -> list[tuple[str, Metrics, Intervals]]:
