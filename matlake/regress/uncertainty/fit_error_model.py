@@ -16,18 +16,20 @@ WARNED: Final = 0.2
 
 _FAR_WEIGHT: Final = 0.25
 """Of an error with the row's clusters left out, against one of a random fold. With equal weights, errors of materials
-like the training rows were overestimated, those of measured formation enthalpies by 1.4."""
+like the training rows were overestimated, those of measured formation enthalpies by 1.4.
+"""
 
 _RIDGE: Final = 0.02
 _FEW_RIDGE: Final = 2.0
-"""Penalty for the mean error of n rows: a constant, and a part that falls as 1/n, so that a few errors decide little."""
+"""Penalty for the mean error of n rows: a constant, and a part that falls as 1/n: few errors decide little."""
 
 _SMALLEST, _LARGEST = np.exp(-7.0), np.exp(3.0)
 """Of the terms of the sum, in units of the mean error."""
 
 _NEGLIGIBLE: Final = 0.1
-"""Of the mean error: a smaller one counts as that much, and so does the constant at least. Bounds make errors of exactly 0,
-such as of metals among insulators, which would promise no error at all to what resembles them."""
+"""Of the mean error: a smaller one counts as that much, and so does the constant at least. Bounds make errors of 0, such
+as of metals among insulators, which would promise no error at all to what resembles them.
+"""
 
 _MOST_EXPONENT: Final = 5.0
 _FOLDS: Final = 5
