@@ -1,9 +1,13 @@
 """What the card of a head says of its recalibration."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from matlake.regress.uncertainty.error_model import ErrorModel
 from matlake.regress.uncertainty.intervals import Interval
+
+_DOUBTFUL: Final = 4.0
+"""Times the expected errors: of real changes of origin none was above 3; of energies with another reference, 11."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,10 @@ class Recalibration:
         p_value = f"p = {self.shift_p_value:.2g}"
         shift = f"values stay: their mean error may be chance ({p_value})"
         if self.shift:
-            shift = (
-                f"values are shifted by the mean error of these rows, {self.shift:.3g} on the fitted scale ({p_value}): "
-                f"MAE {before.mae:.3g} {unit}".rstrip()
-                + f" before, {after.mae:.3g} now"
-            )
+            errors = f"MAE {before.mae:.3g} {unit}".rstrip() + f" before, {after.mae:.3g} now"
+            amount = f"{self.shift:.3g} on the fitted scale"
+            shift = f"values are shifted by the mean error of these rows, {amount} ({p_value}): {errors}"
+        doubt = "these errors are so large that the labels may be of another quantity, unit or reference: check them"
         return [
             f"calibrated on {self.rows:,} rows of {self.compositions:,} compositions, selected by {self.where}",
             f"{self.former_interval.level:.0%} intervals held {before.coverage:.1%} of these rows, mean width "
@@ -79,4 +82,5 @@ class Recalibration:
             f"{after.mean_width:.3g} {unit}".rstrip(),
             f"errors were {before.error_ratio:.2g} times the expected ones, and are {after.error_ratio:.2g} times now",
             shift,
+            *([doubt] if before.error_ratio > _DOUBTFUL else []),
         ]

@@ -1,14 +1,25 @@
 """Encoders that predict a head's very property: found by quantity and unit, beside the head on its test rows."""
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from samples import CRYSTAL_ENCODER
+from samples import CRYSTAL_ENCODER, ELASTIC
 
 import matlake
 from matlake.encoders.registry import find_encoder
 from matlake.encoders.training_contents import random_parts
 from matlake.materials.formula import parse_formula
-from matlake.regress.heads.encoder_predictions import compared_rows, predicting_encoders
+from matlake.regress.features.feature import resolve_features
+from matlake.regress.features.matrix import read_matrix
+from matlake.regress.heads.encoder_predictions import (
+    any_takes_crystals,
+    compared_rows,
+    predict_rows,
+    predicting_encoders,
+)
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.heads.verdict import FOREST, Outcome, comparisons_of, verdict_lines
@@ -64,6 +75,30 @@ def test_rows_outside_the_training_of_an_encoder_are_preferred() -> None:
     assert rows.all()
     assert exposed == 20
     assert remark == "up to 20 of the 20 compositions may have been in its training"
+
+
+def test_encoders_of_crystals_predict_crystals_and_leave_out_the_others(tmp_path: Path) -> None:
+    table = pq.read_table(ELASTIC).slice(0, 8)
+    (structures,) = [name for name in table.column_names if name in ("structure", "cif", "poscar")]
+    pq.write_table(
+        pa.table({structures: table[structures], "formation_energy_eV_per_atom": np.arange(8.0)}),
+        tmp_path / "c.parquet",
+    )
+    pq.write_table(
+        pa.table({"formula": ["NaCl", "MgO"], "formation_energy_eV_per_atom": [1.0, 2.0]}), tmp_path / "f.parquet"
+    )
+    lake = matlake.open_lake(tmp_path / "lake", create=True)
+    matlake.import_table(lake, tmp_path / "c.parquet", "c")
+    matlake.import_table(lake, tmp_path / "f.parquet", "f")
+    target = "formation_energy_eV_per_atom"
+    assert any_takes_crystals(lake, target)
+    matrix = read_matrix(lake, target, resolve_features(lake, ["fractions"]), crystals=True, training=False)
+    registered = lake.find_encoder(CRYSTAL_ENCODER)
+    predicted = predict_rows(registered, target, matrix, np.arange(10), seed=0)
+    assert np.isfinite(predicted).tolist() == [True] * 8 + [False] * 2
+    assert matrix.crystals is not None
+    expected = matlake.open_encoder(registered.folder).encode(matrix.crystals.take(np.arange(8)), "prediction")[:, 0]
+    assert predicted[:8] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_head_that_does_not_win_names_what_to_try(embedded: matlake.Lake) -> None:

@@ -1,5 +1,6 @@
 """Recalibration on labels of another origin: measured formation energies for a head trained on calculated ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,8 +122,11 @@ def test_a_mean_error_that_may_be_chance_shifts_nothing(done: RecalibrationResul
     before, after = held_before(labels, interval, errors, space), held_after(labels, interval, errors, space, 0)
     assert before.coverage < 0.6
     assert after.coverage >= 0.85
-    assert "values stay" in " ".join(
-        Recalibration(
-            "x", 60, 60, {}, 0.0, found.shift_p_value, found.error_factor, before, after, interval, errors, ""
-        ).lines("eV", 0.9)
+    record = Recalibration(
+        "x", 60, 60, {}, 0.0, found.shift_p_value, found.error_factor, before, after, interval, errors, ""
     )
+    text = " ".join(record.lines("eV", 0.9))
+    assert "values stay" in text
+    assert "may be of another quantity, unit or reference" not in text
+    far = replace(record, before=replace(before, error_ratio=11.0))
+    assert "may be of another quantity, unit or reference" in " ".join(far.lines("eV", 0.9))
