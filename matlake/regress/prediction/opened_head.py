@@ -105,7 +105,7 @@ class OpenedHead:
             predicted.reasons[row] = reason
             if reason is None:
                 rows.append(row)
-        predicted.fill(rows, x, [compositions[row] for row in rows], self.head)
+        predicted.fill(rows, x, [compositions[row].elements for row in rows], self.head)
 
     def _features(self, materials: Materials) -> tuple[NDArray[np.float32], list[str | None]]:
         """Run each encoder once for all of its layers; encoders that take the same inputs share them.

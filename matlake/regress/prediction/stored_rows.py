@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from matlake.encoders.card import InputKind
 from matlake.errors import HeadError, embed_first
-from matlake.materials.formula import parse_formula
 from matlake.regress.features.columns import read_compositions, read_crystals
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.feature_reader import NOT_EMBEDDED, FeatureReader, Lacking
@@ -103,10 +102,10 @@ class StoredRows:
                 lasting.add(one.row)
         predicted = PredictionColumns.empty(reasons, self.head)
         rows = np.flatnonzero([reason is None for reason in reasons])
-        formulas = materials["formula"].to_pylist()
+        elements = compositions.elements()
         for start in range(0, len(rows), CHUNK_ROWS):
             some = rows[start : start + CHUNK_ROWS]
-            predicted.fill(some.tolist(), x[some], [parse_formula(formulas[row]) for row in some.tolist()], self.head)
+            predicted.fill(some.tolist(), x[some], [elements[row] for row in some.tolist()], self.head)
         return Block(materials, predicted, frozenset(one.row for one in lacking) - lasting)
 
 
