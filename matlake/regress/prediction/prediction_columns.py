@@ -13,7 +13,6 @@ from matlake.regress.classification.label_sets import LabelSets, labels
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
 from matlake.regress.uncertainty.applicability import (
-    FARTHEST,
     disagreement,
     elements_outside_training,
     low_confidence_reasons,
@@ -121,17 +120,11 @@ class PredictionColumns:
         self.coordinates[places] = coordinates
         nearby = (values, *around.label_ranges(self.reference.value))
         near = zip(*(column.tolist() for column in nearby), strict=True)
-        of_elements: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[str, ...]]] = {}
         for row, symbols, score, due, (value, low, high) in zip(
             rows, elements, around.scores.tolist(), causes, near, strict=True
         ):
-            key = tuple(symbols)
-            if key not in of_elements:  # few sets of elements stand for many materials
-                reasons = low_confidence_reasons(symbols, 0.0, domain.element_rows, domain.block_rows)
-                of_elements[key] = elements_outside_training(symbols, domain.element_rows), reasons
-            self.elements_outside_training[row], outside = of_elements[key]
-            if score > FARTHEST:
-                outside = low_confidence_reasons(symbols, score, domain.element_rows, domain.block_rows)
+            self.elements_outside_training[row] = elements_outside_training(symbols, domain.element_rows)
+            outside = low_confidence_reasons(symbols, score, domain.element_rows, domain.block_rows)
             if head.card.errors is None:
                 outside += disagreement(value, low, high, head.agreement_limit, head.card.unit)
             self.warnings[row] = outside + due
