@@ -151,8 +151,8 @@ def read_matrix(
 
     Args:
         lake: The lake; all is read at one moment of it.
-        target: Property column of numbers, or of true and false, or an SQL expression of columns with one value a row; rows in
-            which it is null are not selected.
+        target: Property column of numbers, or of true and false, or an SQL expression of columns with one value a row;
+            rows in which it is null are not selected.
         features: Embedded layers and descriptors, concatenated in this order. Descriptors are computed here.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.

@@ -134,11 +134,12 @@ def test_a_written_table_explains_every_row(embedded: matlake.Lake, tmp_path: Pa
     source.write_text("id,what\n1,TiO2\n2,Xx\n3,GaN\n4,a,b,c\n")
     report = predict_to_file(embedded, "gap", source, output, formula_column="what")
     table = pacsv.read_csv(output) if ending == "csv" else pq.read_table(output)
-    own = ["predicted_band_gap_eV", "prediction_failure", "lower_band_gap_eV", "upper_band_gap_eV", "ood_score"]
+    own = ["predicted_band_gap_eV", "prediction_failure", "lower_band_gap_eV", "upper_band_gap_eV", "expected_error"]
     assert table.column_names == [
         "id",
         "what",
         *own,
+        "ood_score",
         "novel_elements",
         "doubts",
         "warnings",
