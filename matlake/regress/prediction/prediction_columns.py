@@ -13,6 +13,8 @@ from matlake.regress.classification.label_sets import LabelSets, labels
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
 from matlake.regress.uncertainty.applicability import (
+    FEW,
+    UNKNOWN,
     disagreement,
     elements_outside_training,
     low_confidence_reasons,
@@ -91,12 +93,14 @@ class PredictionColumns:
         if not len(rows):
             return
         places = np.asarray(rows)
-        values, coordinates = head.predict(x)
-        finite = np.isfinite(values) if coordinates is None else np.isfinite(np.c_[values, coordinates]).all(axis=1)
+        values, coordinates, opinions = head.outputs(x)
+        finite = np.isfinite(np.c_[values, opinions]).all(axis=1)
+        if coordinates is not None:
+            finite &= np.isfinite(coordinates).all(axis=1)
         if not finite.all():
             for place in places[~finite]:
                 self.reasons[place] = NOT_FINITE
-            places, values = places[finite], values[finite]
+            places, values, opinions = places[finite], values[finite], opinions[finite]
             coordinates = None if coordinates is None else coordinates[finite]
             elements = [one for one, is_finite in zip(elements, finite, strict=True) if is_finite]
             rows = places.tolist()
@@ -109,7 +113,9 @@ class PredictionColumns:
         if interval is not None:
             counts = [[domain.element_rows.get(symbol, 0) for symbol in one] for one in elements]
             rarest, card = np.array([min(each) for each in counts]), head.card
-            found = estimate(values, around, self.reference, rarest, interval, card.errors, card.space, card.unit)
+            found = estimate(
+                values, opinions, around, self.reference, rarest, interval, card.errors, card.space, card.unit
+            )
             self.lower[places], self.upper[places] = found.lower, found.upper
             self.expected_errors[places], causes = found.expected_errors, found.causes
         elif self.sets is not None:
@@ -124,7 +130,8 @@ class PredictionColumns:
             rows, elements, around.scores.tolist(), causes, near, strict=True
         ):
             self.elements_outside_training[row] = elements_outside_training(symbols, domain.element_rows)
-            outside = low_confidence_reasons(symbols, score, domain.element_rows, domain.block_rows)
+            few = UNKNOWN if head.card.errors is not None and not due else FEW
+            outside = low_confidence_reasons(symbols, score, domain.element_rows, domain.block_rows, few)
             if head.card.errors is None:
                 outside += disagreement(value, low, high, head.agreement_limit, head.card.unit)
             self.warnings[row] = outside + due

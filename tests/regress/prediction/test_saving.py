@@ -186,7 +186,7 @@ def test_parts_are_compacted_checked_and_made_again(lake: matlake.Lake) -> None:
 
 
 STAGES = {
-    "while predicting": "import matlake.regress.heads.storage as s\ns.Head.predict = late(s.Head.predict)",
+    "while predicting": "import matlake.regress.heads.storage as s\ns.Head.outputs = late(s.Head.outputs)",
     "within the commit": "import matlake.store.delta as d\nd.commit = late(d.commit)",
     "after the commit": "import matlake.store.delta as d\nd.sync_log = late(d.sync_log)",
 }
