@@ -1,4 +1,4 @@
-"""The commands ``heads …``: list, show, delete and export trained heads."""
+"""The commands ``heads …``: list, show, compare, report on, recalibrate, delete and export trained heads."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.options import ANY_PATH, Command, option
+from matlake.cli.options import ANY_PATH, FILE, Command, option, seed_option
 from matlake.cli.output import Output
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group("heads")
 def heads_command() -> None:
-    """List, show, delete and export trained heads."""
+    """List, show, compare, report on, recalibrate, delete and export trained heads."""
 
 
 @heads_command.command("list", cls=Command)
@@ -104,3 +104,72 @@ def export_command(lake: Path, name: str, target: Path, output: Output) -> None:
     digests = {card.name: card.sha256 for card in cards}
     sha256 = cards[0].sha256 if len(cards) == 1 else digests
     output.document({"head": name, "output": str(target), "sha256": sha256}, [f"exported head {name} to {target}"])
+
+
+@heads_command.command("compare", cls=Command)
+@click.argument("first", metavar="HEAD")
+@click.argument("second", metavar="OTHER")
+@option(
+    "--where",
+    metavar="SQL",
+    help="Compare on labelled materials that satisfy this condition.  [default: those that both were tested on]",
+)
+@seed_option
+@json_option
+@click.pass_obj
+def compare_command(lake: Path, first: str, second: str, where: str | None, seed: int, output: Output) -> None:
+    """Compare two heads of one property on the same rows, with a paired test.
+
+    Rows of compositions that one of them was trained on are left out.
+    """
+    from matlake.regress.heads.compare import compare_heads
+    from matlake.store.lake import open_lake
+
+    found = compare_heads(open_lake(lake), first, second, where, seed)
+    output.document(found.document(), found.lines())
+
+
+@heads_command.command("report", cls=Command)
+@click.argument("name", metavar="HEAD")
+@option(
+    "--output",
+    "target",
+    type=FILE,
+    required=True,
+    help="Write this page: .html in one file with its plots, or .md with image files beside it.",
+)
+@json_option
+@click.pass_obj
+def report_command(lake: Path, name: str, target: Path, output: Output) -> None:
+    """Write all that is known of a head as one page, such as for the supplement of a paper."""
+    from matlake.regress.heads.report_files import write_report
+    from matlake.store.lake import open_lake
+
+    written = write_report(open_lake(lake), name, target)
+    output.document(
+        {"head": name, "files": [str(path) for path in written]}, [f"wrote {path}" for path in written]
+    )
+
+
+@heads_command.command("calibrate", cls=Command)
+@click.argument("name", metavar="HEAD")
+@option(
+    "--where",
+    required=True,
+    metavar="SQL",
+    former=["--rows"],
+    help="Calibrate on the labelled materials that satisfy this condition, such as \"dataset = 'mine'\".",
+)
+@seed_option
+@json_option
+@click.pass_obj
+def calibrate_command(lake: Path, name: str, where: str, seed: int, output: Output) -> None:
+    """Fit the intervals and expected errors of a head to 20 or more labels of a new domain.
+
+    The regressor stays. Rows of compositions that it was trained on are left out. See docs/heads.md.
+    """
+    from matlake.regress.heads.recalibrate_head import recalibrate_head
+    from matlake.store.lake import open_lake
+
+    done = recalibrate_head(open_lake(lake), name, where, seed)
+    output.document(done.document(), done.lines())

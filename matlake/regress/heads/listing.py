@@ -8,7 +8,7 @@ from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import HeadCard, parameter_text
 from matlake.regress.heads.class_report import search_error, shown_error, title_of
 from matlake.regress.heads.storage import PLOTS
-from matlake.regress.heads.verdict import ranking_text, verdict_lines
+from matlake.regress.heads.verdict import ranking_text, recalibration_lines, verdict_lines
 from matlake.regress.targets.kinds import Kind
 from matlake.text_tables import Column, TextTable
 
@@ -66,12 +66,14 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         first, *others = card.classes.lines()
         lines += [f"  label sets    {first}", *(f"                {line}" for line in others)]
     if card.calibration is not None:
-        interval, coverage = card.calibration.interval, card.calibration.coverage
+        done = card.recalibration
+        interval, coverage = done.former_interval if done else card.calibration.interval, card.calibration.coverage
         rows = interval.calibration_rows
         lines.append(
             f"  intervals     {interval.level:.0%}, calibrated on {rows:,} rows; hold {coverage:.1%} of the test rows"
         )
         lines += [f"                {line}" for line in calibration_lines(card.calibration, card.unit)]
+        lines += [f"  recalibrated  {line}" for line in recalibration_lines(card)]
     if card.domain is not None:
         lines += [
             f"  reference     {card.domain.reference_rows:,} training rows",
@@ -103,10 +105,10 @@ def _error_lines(card: HeadCard) -> list[str]:
     found = card.evaluation
     if card.kind is Kind.YES_NO:
         between = _between(found.intervals.get("brier"))
+        area, accuracy = (_or_unknown(each) for each in (found.metrics.roc_auc, found.metrics.balanced_accuracy))
         return [
             f"  test Brier    {found.metrics.brier:.4g}{between}; share of yes {found.baseline.brier:.4g}",
-            f"  test ROC-AUC  {_or_unknown(found.metrics.roc_auc)}; balanced accuracy "
-            f"{_or_unknown(found.metrics.balanced_accuracy)}; log loss {found.metrics.log_loss:.4g}",
+            f"  test ROC-AUC  {area}; balanced accuracy {accuracy}; log loss {found.metrics.log_loss:.4g}",
         ]
     mae, floor = _with_unit(found.metrics.mae, card), _with_unit(found.baseline.mae, card)
     return [f"  test MAE      {mae}{_between(found.intervals.get('mae'))}; mean of the training rows {floor}"]

@@ -89,7 +89,7 @@ class Head:
         except Exception as error:  # onnxruntime's exceptions share no public base class
             reason = " ".join(str(error).split())[:_SHOWN]
             raise HeadError(f"head {self.card.name} fails to run: {reason}", _AGAIN) from error
-        values = np.asarray(found[0], dtype=np.float64).reshape(len(x))
+        values = self.card.shifted(np.asarray(found[0], dtype=np.float64).reshape(len(x)))
         if self.reference is None:
             return values, None, np.empty((len(x), 0))
         if found[1].shape != (len(x), self.reference.coordinates.shape[1]):

@@ -91,7 +91,7 @@ def weighted(matrix: Matrix, held_out: HeldOut, space: TargetSpace, blocks: Bloc
     """
     weights = matrix.weights
     if matrix.uncertainty is not None:
-        weights = weights_of_uncertainty(matrix, held_out, space, blocks, seed)
+        weights = weights_of_uncertainty(matrix.uncertainty, matrix, held_out, space, blocks, seed)
     if weights is None:
         return matrix
     if not weights[held_out.train].any():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.feature_reader import NOT_EMBEDDED
 from matlake.regress.features.labels import Missing
+from matlake.regress.heads.baseline import Baseline
 from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
 from matlake.regress.heads.class_report import probability_table, search_error, title_of
@@ -175,6 +176,7 @@ class TrainResult:
         model = f"{card.model.kind} on {_features([feature.feature for feature in card.features])}"
         rows = _rows_of(card.evaluation, model)
         rows.insert(1, (f"{self.fractions_model} on element fractions", card.fractions_baseline, {}))
+        rows += [(_name_with_rows(one, card), one.metrics, {}) for one in card.more_baselines]
         if card.random_evaluation is not None:
             rows += _rows_of(card.random_evaluation, model, "random split: ")
         if card.kind is Kind.YES_NO:
@@ -224,7 +226,7 @@ def _search_lines(search: Search, card: HeadCard) -> list[Line]:
         f"cross-validated {search_error(card)} {best.mae:.4g}{spread} {card.unit}".rstrip()
         + f" ({folds} of {search.rows:,} training rows)"
     )
-    return [line, search.cut_short] if search.cut_short else [line]
+    return [line, *filter(None, (search.cut_short, search.outlook))]
 
 
 def _rows_of(found: Evaluation, model: str, prefix: str = "") -> list[tuple[str, Metrics, Intervals]]:
@@ -232,6 +234,10 @@ def _rows_of(found: Evaluation, model: str, prefix: str = "") -> list[tuple[str,
     if found.nearest_baseline is not None:
         rows.append((prefix + "nearest training material", found.nearest_baseline, {}))
     return [*rows, (prefix + "mean of the training rows", found.baseline, {})]
+
+
+def _name_with_rows(baseline: Baseline, card: HeadCard) -> str:
+    return baseline.name + ("" if baseline.rows == card.evaluation.n_test else f" ({baseline.rows:,} rows)")
 
 
 def _features(names: list[str]) -> str:

@@ -155,10 +155,5 @@ def _from_nodes(is_leaf: NDArray[np.bool_], nodes: tuple[NDArray[Any], ...], val
         return _Tree(nowhere, np.zeros(1), (always, always), (nowhere, nowhere), values[:1])
     place = np.where(is_leaf, np.cumsum(is_leaf), np.cumsum(~is_leaf)) - 1
     columns, thresholds, left, right = (of_nodes[~is_leaf] for of_nodes in nodes)
-    return _Tree(
-        columns.astype(np.intp),
-        thresholds,
-        (is_leaf[left], is_leaf[right]),
-        (place[left], place[right]),
-        values[is_leaf],
-    )
+    to_leaf, places = (is_leaf[left], is_leaf[right]), (place[left], place[right])
+    return _Tree(columns.astype(np.intp), thresholds, to_leaf, places, values[is_leaf])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import SourceError
+from matlake.regress.classification.label_sets import label_of
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction.opened_head import OpenedHead, open_heads
@@ -96,9 +97,12 @@ class Predictions:
             if p.warnings:
                 remarks.append(f"{p.input} is doubtful: {'; '.join(p.warnings)}")
             if p.nearest:
-                near = ", ".join(f"{n.formula} {n.value:.4g} ({n.distance:.2f})" for n in p.nearest)
+                near = ", ".join(f"{n.formula} {self._measured(n.value)} ({n.distance:.2f})" for n in p.nearest)
                 remarks.append(f"{p.input} is nearest to {near}")
         return [TextTable(columns, [self._row(p) for p in self.predictions]), *remarks]
+
+    def _measured(self, value: float) -> str:
+        return label_of(value) if self.kind is Kind.YES_NO else f"{value:.4g}"
 
     def _row(self, p: Prediction) -> tuple[str | None, ...]:
         if p.label is not None:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.classification.label_sets import LabelSets, labels
+from matlake.regress.classification.label_sets import LabelSets, labels, mixed_labels
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
 from matlake.regress.uncertainty.applicability import (
@@ -132,7 +132,9 @@ class PredictionColumns:
             self.elements_outside_training[row] = elements_outside_training(symbols, domain.element_rows)
             few = UNKNOWN if head.card.errors is not None and not due else FEW
             outside = low_confidence_reasons(symbols, score, domain.element_rows, domain.block_rows, few)
-            if head.card.errors is None:
+            if self.sets is not None:
+                outside += mixed_labels(low, high)
+            elif head.card.errors is None:
                 outside += disagreement(value, low, high, head.agreement_limit, head.card.unit)
             self.warnings[row] = outside + due
 

@@ -18,6 +18,7 @@ from matlake.regress.regressors.landmarks import (
     LANDMARKS,
     draw_landmarks,
     inverse_root,
+    landmark_features,
     solve_on_landmarks,
 )
 from matlake.regress.regressors.regressor import Model, Parameters, log_uniform
@@ -125,7 +126,7 @@ def _fit_nystroem(
     kernel = _kernel(parameters)
     points = draw_landmarks(z, int(parameters["landmarks"]), seed)
     root = inverse_root(kernel, points)
-    features = kernel.between(z, points.astype(np.float64)) @ root
+    features = landmark_features(kernel, points, root, z)
     svr = LinearSVR(C=parameters["C"], epsilon=parameters["epsilon"], max_iter=_MAX_SWEEPS, random_state=seed)
     svr.fit(features, y, sample_weight=weights)
     return expand(kernel, points, root @ svr.coef_, float(svr.intercept_[0]))

@@ -39,6 +39,16 @@ def inverse_root(kernel: DistanceKernel, points: NDArray[np.float32]) -> NDArray
     return root
 
 
+def landmark_features(
+    kernel: DistanceKernel, points: NDArray[np.float32], root: NDArray[np.float64], z: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the features [n, rank] of rows [n, d], with a root of ``inverse_root``."""
+    features, wide = np.empty((len(z), root.shape[1])), points.astype(np.float64)
+    for rows in _steps(len(z), len(points)):
+        features[rows] = kernel.between(z[rows], wide) @ root
+    return features
+
+
 def solve_on_landmarks(
     kernel: DistanceKernel,
     points: NDArray[np.float32],
@@ -59,15 +69,17 @@ def solve_on_landmarks(
     """
     from scipy.linalg import cho_factor, cho_solve
 
-    root = inverse_root(kernel, points)
-    normal, right = ridge * np.eye(root.shape[1]), np.zeros(root.shape[1])
+    normal, right = np.zeros((len(points), len(points))), np.zeros(len(points))
     wide = points.astype(np.float64)
     for rows in _steps(len(z), len(points)):
-        features = kernel.between(z[rows], wide) @ root
-        weighted = features if weights is None else features * weights[rows, None]
-        normal += features.T @ weighted
+        values = kernel.between(z[rows], wide)
+        weighted = values if weights is None else values * weights[rows, None]
+        normal += values.T @ weighted
         right += weighted.T @ y[rows]
-    found: NDArray[np.float64] = root @ cho_solve(cho_factor(normal, overwrite_a=True), right)
+    root = inverse_root(kernel, points)
+    inner = root.T @ normal @ root
+    inner.flat[:: len(inner) + 1] += ridge
+    found: NDArray[np.float64] = root @ cho_solve(cho_factor(inner, overwrite_a=True), root.T @ right)
     return found
 
 

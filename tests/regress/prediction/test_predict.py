@@ -35,7 +35,7 @@ def test_what_is_no_formula_is_explained_and_stops_nothing(embedded: matlake.Lak
     document = json.loads(json.dumps(answer.document(), allow_nan=False))
     assert (document["head"], document["unit"]) == ("gap", "eV")
     contract = {"input", "value", "lower", "upper", "ood_score", "novelties", "doubts", "warnings", "nearest"}
-    assert set(document["predictions"][0]) == contract
+    assert set(document["predictions"][0]) == contract | {"expected_error"}
     assert all(one["warnings"] == one["doubts"] for one in document["predictions"])
     assert set(document["predictions"][0]["nearest"][0]) == {"dataset", "material_id", "formula", "value", "distance"}
     assert any("GaN" in line and " eV  [" in line for line in plain_lines(answer.lines()))
