@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -48,6 +49,11 @@ class CompositionColumns:
         matrix[rows[kept], columns[kept]] = self.fractions[kept]
         return matrix
 
+    def elements(self) -> list[list[str]]:
+        """Return the symbols of each composition in alphabetical order, as ``Composition.elements`` does."""
+        symbols = [SYMBOLS[z - 1] for z in self.numbers.tolist()]
+        return [sorted(symbols[start:stop]) for start, stop in pairwise(self.offsets.tolist())]
+
     @classmethod
     def of(cls, compositions: Sequence[Composition]) -> Self:
         """Put compositions into columns."""
@@ -55,6 +61,13 @@ class CompositionColumns:
         fractions = [fraction for composition in compositions for fraction in composition.fractions]
         offsets = offsets_of([len(composition.amounts) for composition in compositions])
         return cls(offsets, np.array(numbers, dtype=np.int16), np.array(fractions, dtype=np.float64))
+
+    @classmethod
+    def from_matrix(cls, fractions: NDArray[np.float32]) -> Self:
+        """Put the fractions of all elements, float32 [n, 118] in the order of ``SYMBOLS``, into columns."""
+        rows, columns = np.nonzero(fractions)
+        offsets = offsets_of(np.bincount(rows, minlength=len(fractions)))
+        return cls(offsets, (columns + 1).astype(np.int16), fractions[rows, columns].astype(np.float64))
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> Self:

@@ -1,6 +1,6 @@
 """``finetune``: a saved IR-net is trained on rows of a target domain, and saved as a head of its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,13 +12,15 @@ from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.finetuning.result import FinetuneResult
-from matlake.regress.finetuning.source_head import Past, SourceRows, find_past, read_saved_network
+from matlake.regress.finetuning.source_head import read_saved_network
 from matlake.regress.finetuning.tuning import CAL_INPUTS, Labelled, Tuning, check_tuning, tune
-from matlake.regress.heads.baselines import compare_with_baselines, fractions_baseline
+from matlake.regress.heads.baselines import ComparedHead, compare_with_baselines, fractions_baseline, more_baselines
 from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRecord, TrainingRows, check_name
 from matlake.regress.heads.measure import learning_curve, made_now, measure_fitted
+from matlake.regress.heads.past import Past, SourceRows, find_past
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import check_encoder, save_head
+from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.regressors import Fitted, LabelledRows
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model
 from matlake.regress.regressors.training_settings import require_torch
@@ -131,6 +133,9 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
         bounds=card.bounds,
         transform=card.transform,
     )
+    compared = ComparedHead("" if card.is_expression else card.target, card.features, card.model.kind, measured.test)
+    new = replace(new, more_baselines=more_baselines(lake, compared, matrix, held_out, card.space, seed))
+    new = replace(new, suggestions=what_to_try(lake, new))
     plots = draw_plots(new, measured.test, fitted.regressor, progress)
     new = save_head(lake.path, new, measured.content, measured.reference, plots)
     return FinetuneResult(new, change, matrix.missing, measured.test)

@@ -6,18 +6,25 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from matlake.errors import HeadError
+from matlake.materials.units import quantity_of
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.classification.record import ClassRecord
 from matlake.regress.features.feature import Feature
+from matlake.regress.heads.baseline import Baseline
 from matlake.regress.heads.feature_choice import FeatureChoice
 from matlake.regress.targets.bounds import UNBOUNDED, Bounds
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
+from matlake.regress.targets.transform_choice import ScaleRecord
 from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.error_model import ErrorModel
 from matlake.regress.uncertainty.group_coverage import GroupCoverage
 from matlake.regress.uncertainty.intervals import Interval
+from matlake.regress.uncertainty.recalibration import Recalibration
 
 FORMAT_VERSION: Final = 5
 """1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice. 3 had no digest.
@@ -25,6 +32,9 @@ FORMAT_VERSION: Final = 5
 """
 
 _SEALED: Final = 4  # first format with a digest
+
+_NOTICED: Final = 0.005
+"""A gain below it is not worth a number."""
 
 NO_RANKING: Final = 0.1
 """Rank correlation with the error up to which a score says nothing on errors."""
@@ -108,6 +118,7 @@ class Search:
         fits: Models fitted; None for format 1.
         budget: What was allowed; None for format 1.
         stopped_by: The limit that ended the search; None if all there is was tried.
+        expected_gain: Share by which as many fits again would lower the error, as estimated; None where it is not.
     """
 
     candidates: tuple[Candidate, ...]
@@ -116,6 +127,15 @@ class Search:
     fits: int | None = None
     budget: Budget | None = None
     stopped_by: Limit | None = None
+    expected_gain: float | None = None
+
+    @property
+    def outlook(self) -> str | None:
+        """What more fits would gain, for people; None where it is not known."""
+        if self.expected_gain is None or self.budget is None:
+            return None
+        gain = f"about {self.expected_gain:.1%}" if self.expected_gain >= _NOTICED else "less than 0.5 %"
+        return f"another {self.budget.fits} fits would lower the cross-validated error by {gain}"
 
     @property
     def cut_short(self) -> str | None:
@@ -319,7 +339,13 @@ class HeadCard:
             baseline, by the name of the baseline (see ``verdict``); empty for a head older than them.
         bounds: That predictions and intervals keep to.
         transform: What was learned in place of the target.
+        scale: On which scale it was learned, and why; None for the property as it is.
+        is_expression: Whether the target is an SQL expression, not a column.
+        weighting: What says how much each row counts, in words; empty where all count alike.
         classes: Of a yes/no property, how probabilities and sets of labels are made; None for a number.
+        more_baselines: Besides the nearest material, element fractions and the mean; none for a head older than them.
+        suggestions: What to try where the head is not better than all baselines.
+        recalibration: On labels of a new domain; None if there was none.
         sha256: Digest of the ONNX file, hexadecimal.
         format_version: Version of the schema in which the card was written.
     """
@@ -341,13 +367,24 @@ class HeadCard:
     difference_intervals: dict[str, tuple[float, ...]] = field(default_factory=dict)
     bounds: Bounds = UNBOUNDED
     transform: Transform = Transform.NONE
+    scale: ScaleRecord | None = None
+    is_expression: bool = False
+    weighting: str = ""
     classes: ClassRecord | None = None
+    more_baselines: tuple[Baseline, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    recalibration: Recalibration | None = None
     sha256: str = ""
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
         """Read the transform from the text of a card."""
         object.__setattr__(self, "transform", Transform(self.transform))
+
+    @property
+    def quantity(self) -> str:
+        """What is predicted, for people."""
+        return self.target if self.is_expression else quantity_of(self.target)
 
     @property
     def space(self) -> TargetSpace:
@@ -364,6 +401,12 @@ class HeadCard:
     def interval(self) -> Interval | None:
         """How intervals are made; None for format 1, and for a yes/no property."""
         return self.calibration.interval if self.calibration else None
+
+    def shifted(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the graph predicts, float64 [n], with the shift of a recalibration."""
+        if self.errors is None or self.errors.shift == 0.0:
+            return values
+        return self.space.to_property(self.space.to_fit(values) + self.errors.shift)
 
     @property
     def errors(self) -> ErrorModel | None:
@@ -396,8 +439,11 @@ def parameter_text(parameters: dict[str, Any]) -> str:
             f"{member['weight']:.2g} {member['model']}({parameter_text(member['parameters'])})"
             for member in parameters["members"]
         )
-    return ", ".join(
-        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in parameters.items()
-        if not key.endswith("sha256")
-    )
+    return ", ".join(f"{key}={_value_text(value)}" for key, value in parameters.items() if not key.endswith("sha256"))
+
+
+def _value_text(value: Any) -> str:
+    """Return a parameter in words; a model that is a part of another one with its own parameters."""
+    if isinstance(value, dict) and "model" in value:
+        return f"{value['model']}({parameter_text(value['parameters'])})"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

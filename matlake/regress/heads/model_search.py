@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.card import Budget, Candidate, Limit, Search
+from matlake.regress.heads.search_gain import expected_gain
 from matlake.regress.regressors import (
     AUTO,
-    AUTO_MODELS,
-    AUTO_MODELS_OF_BLOCKS,
-    MODELS,
     Blocks,
     LabelledRows,
     Model,
     Parameters,
+    auto_models,
     find_model,
     fit_model,
 )
@@ -100,6 +99,29 @@ def search_model(
     Raises:
         TrainingError: Unknown model, or too many rows for it.
     """
+    validation = cross_validate(
+        name, labelled, seed, progress, budget=budget, space=space, blocks=blocks, learns_blocks=learns_blocks
+    )
+    candidates = tuple(validation.ranked())
+    best = candidates[0]
+    model = ensemble_model(best.parameters) if best.model == ENSEMBLE else validation.models[best.model]
+    folds, rows = len(validation.folds), sum(len(part) for part in validation.folds[0])
+    gain = validation.expected_gain()
+    return Choice(model, Search(candidates, folds, rows, validation.fits, budget, validation.stopped_by, gain))
+
+
+def cross_validate(
+    name: str | Model,
+    labelled: LabelledRows,
+    seed: int,
+    progress: Progress = SILENT,
+    *,
+    budget: Budget = _DEFAULT,
+    space: TargetSpace = PLAIN,
+    blocks: Blocks | None = None,
+    learns_blocks: bool = False,
+) -> "CrossValidation":
+    """Return all candidates of ``search_model``, which has the same arguments, with their held-out predictions."""
     lengths = blocks or (labelled.x.shape[1],)
     models = _models(name, labelled, space, learns_blocks=learns_blocks)
     rows = subsample(labelled.groups, MAX_ROWS, seed)
@@ -115,28 +137,37 @@ def search_model(
         grid = models[0].grid_of(lengths)
         validation.total = min(budget.fits, len(grid) * len(folds))
         validation.run_side_by_side([(models[0], parameters) for parameters in grid])
-    candidates = tuple(validation.ranked())
-    best = candidates[0]
-    model = ensemble_model(best.parameters) if best.model == ENSEMBLE else {m.name: m for m in models}[best.model]
-    return Choice(model, Search(candidates, len(folds), len(rows), validation.fits, budget, validation.stopped_by))
+    return validation
 
 
 @dataclass
-class _Run:
-    """A candidate on its way through the folds: for each of the first ones its error and its predictions."""
+class Run:
+    """A candidate on its way through the folds.
+
+    Attributes:
+        model: Its kind.
+        parameters: Its parameters.
+        drawn: Whether they were drawn at random.
+        errors: For each of the first folds its error.
+        predicted: For each of these its predictions.
+    """
 
     model: Model
     parameters: Parameters
+    drawn: bool = False
     errors: list[float] = field(default_factory=list)
     predicted: list[NDArray[np.float64]] = field(default_factory=list)
 
     def mae(self, folds: int) -> float:
+        """Return the mean error on the first folds."""
         return float(np.mean(self.errors[:folds]))
 
     def cut(self, folds: int) -> None:
+        """Forget all but the first folds."""
         del self.errors[folds:], self.predicted[folds:]
 
     def candidate(self) -> Candidate:
+        """Return what a card says of it."""
         folds = len(self.errors)
         return Candidate(self.model.name, self.parameters, self.mae(folds), float(np.std(self.errors)), folds)
 
@@ -167,7 +198,7 @@ class CrossValidation:
     fits: int = 0
     stopped_by: Limit | None = None
     _started: float = field(init=False)
-    _runs: list[_Run] = field(default_factory=list)
+    _runs: list[Run] = field(default_factory=list)
     _ensemble: list[Candidate] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -179,7 +210,7 @@ class CrossValidation:
 
         Where the budget ends among candidates of one fold, all are compared on the folds before it.
         """
-        going = [_Run(*proposal) for proposal in proposals]
+        going = [Run(*proposal) for proposal in proposals]
         for done in range(len(self.folds)):
             for run in going:
                 if self._is_over():
@@ -194,7 +225,7 @@ class CrossValidation:
     def run_one_by_one(self, proposals: Iterable[tuple[Model, Parameters]]) -> None:
         """Fit one candidate after the other to all folds, until the budget is spent."""
         for proposal in proposals:
-            run, best = _Run(*proposal), self._best()
+            run, best = Run(*proposal, drawn=True), self._best()
             while len(run.errors) < len(self.folds) and not self._is_over() and not _is_hopeless(run, best):
                 self._fit(run)
             self._keep([run], len(run.errors))
@@ -203,15 +234,10 @@ class CrossValidation:
 
     def average(self) -> None:
         """Add a weighted mean of candidates as one more, if it is worth what it costs."""
-        complete = [run for run in self._runs if len(run.errors) == len(self.folds)]
+        complete = self.complete()
         if not complete:
             return
-        predicted = np.array([np.concatenate(run.predicted) for run in complete])
-        measured = np.concatenate([self.labelled.y[held] for _, held in self.folds])
-        weights = choose_members(measured, predicted, MOST_MEMBERS, self.space.loss)
-        ends = np.cumsum([len(held) for _, held in self.folds])[:-1]
-        parts = zip(np.split(measured, ends), np.split(weights @ predicted, ends), strict=True)
-        maes = [self.space.loss(y, mean) for y, mean in parts]
+        weights, maes = self._best_mean(complete)
         if np.mean(maes) > WORTH_IT * self.ranked()[0].mae:
             return
         members = [(complete[i], float(weights[i])) for i in np.flatnonzero(weights)]
@@ -219,12 +245,49 @@ class CrossValidation:
         mae, spread = float(np.mean(maes)), float(np.std(maes))
         self._ensemble = [Candidate(ENSEMBLE, parameters, mae, spread, len(self.folds))]
 
+    def expected_gain(self) -> float | None:
+        """Estimate the share by which as many fits again would lower the error; None where nothing was drawn."""
+        drawn = [run for run in self._runs if run.drawn]
+        if self.stopped_by is not Limit.FITS or not drawn:
+            return None
+        complete = self.complete()
+        place = {id(run): number for number, run in enumerate(complete)}
+        times = 1.0 + self.budget.fits / sum(len(run.errors) for run in drawn)
+
+        def error(numbers: Sequence[int]) -> float:
+            return float(np.mean(self._best_mean([complete[number] for number in numbers])[1]))
+
+        defaults = [number for number, run in enumerate(complete) if not run.drawn]
+        return expected_gain(error, defaults, [place.get(id(run)) for run in drawn], times)
+
+    def _best_mean(self, runs: Sequence[Run]) -> tuple[NDArray[np.float64], list[float]]:
+        """Return the weights of the best mean of complete candidates, and its error on each fold."""
+        predicted, measured = self.held_out(runs)
+        weights = choose_members(measured, predicted, MOST_MEMBERS, self.space.loss)
+        ends = np.cumsum([len(held) for _, held in self.folds])[:-1]
+        parts = zip(np.split(measured, ends), np.split(weights @ predicted, ends), strict=True)
+        return weights, [self.space.loss(y, mean) for y, mean in parts]
+
+    def complete(self) -> list[Run]:
+        """Return the candidates that were fitted to all folds."""
+        return [run for run in self._runs if len(run.errors) == len(self.folds)]
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """The kinds that were tried, by name."""
+        return {run.model.name: run.model for run in self._runs}
+
+    def held_out(self, runs: Sequence[Run]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what complete candidates predict for the rows held out, float64 [k, n], and what was measured [n]."""
+        predicted = np.array([np.concatenate(run.predicted) for run in runs])
+        return predicted, np.concatenate([self.labelled.y[held] for _, held in self.folds])
+
     def ranked(self) -> list[Candidate]:
         """Return the candidates, best first; those that did not complete all folds come last."""
         candidates = [*(run.candidate() for run in self._runs), *self._ensemble]
         return sorted(candidates, key=lambda candidate: (-candidate.folds, candidate.mae))
 
-    def _fit(self, run: _Run) -> None:
+    def _fit(self, run: Run) -> None:
         """Fit a candidate to its next fold."""
         fit, held = self.folds[len(run.errors)]
         rows = self.labelled.take(fit)
@@ -234,16 +297,15 @@ class CrossValidation:
         self.fits += 1
         self.progress.track(self.fits, self.total)
 
-    def _keep(self, runs: list[_Run], folds: int) -> None:
+    def _keep(self, runs: list[Run], folds: int) -> None:
         """Keep what candidates did on so many folds; on the first fold, of those that it was begun with."""
         for run in runs:
             run.cut(max(folds, 1))
         self._runs += [run for run in runs if run.errors]
 
-    def _best(self) -> _Run | None:
+    def _best(self) -> Run | None:
         """Return the best of the candidates that completed all folds."""
-        complete = [run for run in self._runs if len(run.errors) == len(self.folds)]
-        return min(complete, key=lambda run: run.mae(len(self.folds)), default=None)
+        return min(self.complete(), key=lambda run: run.mae(len(self.folds)), default=None)
 
     def _is_over(self) -> bool:
         seconds = self.budget.seconds
@@ -254,7 +316,7 @@ class CrossValidation:
         return self.fits > 0 and self.stopped_by is not None
 
 
-def _is_hopeless(run: _Run, best: _Run | None) -> bool:
+def _is_hopeless(run: Run, best: Run | None) -> bool:
     folds = len(run.errors)
     return bool(folds) and best is not None and run.mae(folds) > HOPELESS * best.mae(folds)
 
@@ -263,14 +325,10 @@ def _models(name: str | Model, labelled: LabelledRows, space: TargetSpace, *, le
     n_rows, weighted = len(labelled), labelled.weights is not None
     if name != AUTO:
         return [find_model(name, n_rows)]
-    models = [MODELS[each] for each in (AUTO_MODELS_OF_BLOCKS if learns_blocks else AUTO_MODELS)]
+    models = auto_models(n_rows, learns_blocks=learns_blocks)
     if space.kind is Kind.NUMBER and repeated_share(labelled.y) > REPEATED:
         models.append(HURDLE)
-    return [
-        model
-        for model in models
-        if (model.max_rows is None or n_rows <= model.max_rows) and (model.weighted or not weighted)
-    ]
+    return [model for model in models if model.weighted or not weighted]
 
 
 def _search(validation: CrossValidation, models: list[Model], blocks: Blocks) -> None:

@@ -1,19 +1,22 @@
 """What a training run found, for people and for scripts."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.metrics import Intervals, Metrics
-from matlake.regress.features.matrix import Missing
+from matlake.regress.features.feature_reader import NOT_EMBEDDED
+from matlake.regress.features.labels import Missing
+from matlake.regress.heads.baseline import Baseline
 from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
 from matlake.regress.heads.class_report import probability_table, search_error, title_of
 from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.verdict import ranking_text, verdict_lines
 from matlake.regress.targets.kinds import Kind
+from matlake.store.folders import MEMBER
 from matlake.text_tables import Column, Line, TextTable
 
 _WIDEST: Final = 60
@@ -24,7 +27,7 @@ _NOTABLE: Final = 0.03
 _SHARED_KEYS: Final = (
     *("target", "unit", "n_train", "n_test", "n_dropped", "metrics", "baseline", "fractions_baseline"),
     *("model", "parameters", "split", "split_description", "seed", "learning_curve", "baselines", "verdict", "bounds"),
-    *("kind", "classes"),
+    *("kind", "classes", "transform", "scale", "weighting"),
 )
 
 
@@ -79,15 +82,22 @@ class TrainResult:
 
     Attributes:
         card: The head's card.
-        missing: Rows left out because they lack an embedding.
+        missing: Rows left out because they lack an embedding, a weight, or a value on the scale of the target.
         test: The test rows.
         fractions_model: The model on element fractions; another than the head's if that one is fine-tuned.
+        others: Of a head with several targets, the results of all after the first.
     """
 
     card: HeadCard
     missing: tuple[Missing, ...]
     test: HeldOutRows
     fractions_model: str
+    others: tuple["TrainResult", ...] = ()
+
+    @property
+    def results(self) -> tuple["TrainResult", ...]:
+        """One result for each target."""
+        return (replace(self, others=()), *self.others)
 
     @property
     def metrics(self) -> Metrics:
@@ -101,11 +111,17 @@ class TrainResult:
 
     @property
     def left_out(self) -> int:
-        """Number of rows that lack an embedding of one feature or several."""
+        """Number of rows that lack something."""
         return len({(row.dataset, row.material_id) for row in self.missing})
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document of the contract."""
+        """Return the JSON document of the contract; of several targets one for each under ``results``."""
+        if self.others:
+            return {
+                "head": self.card.name.partition(MEMBER)[0],
+                "targets": [result.card.target for result in self.results],
+                "results": [result.document() for result in self.results],
+            }
         flat = flat_document(self.card)
         return {
             "head": self.card.name,
@@ -125,7 +141,10 @@ class TrainResult:
         }
 
     def lines(self) -> list[Line]:
-        """Return the text for people."""
+        """Return the text for people; of several targets one after the other."""
+        if self.others:
+            several = [[*result.lines(), ""] for result in self.results]
+            return [line for lines in several for line in lines][:-1]
         card, training, rows = self.card, self.card.training, self.card.evaluation
         settings = parameter_text(card.model.parameters)
         dropped = f", {training.n_dropped:,} in neither set" if training.n_dropped else ""
@@ -134,6 +153,8 @@ class TrainResult:
             f"trained on {rows.n_train:,} rows, tested on {rows.n_test:,} others{dropped}; seed {training.seed}",
             f"split {training.split}: {training.split_description}",
             f"model {card.model.kind}{f' ({settings})' if settings else ''}",
+            *(card.scale.lines(card.target, card.unit) if card.scale else []),
+            *([card.weighting] if card.weighting else []),
             *(card.model.features.lines(card.unit) if card.model.features else []),
             *(_search_lines(card.model.search, card) if card.model.search else []),
             "",
@@ -145,7 +166,9 @@ class TrainResult:
         if self.missing:
             first = self.missing[0]
             example = f"{first.material_id} of {first.dataset} has no {first.feature} ({first.reason}) …"
-            lines += ["", f"{self.left_out:,} rows left out: {example}", "see the view failures, or embed again"]
+            lines += ["", f"{self.left_out:,} rows left out: {example}"]
+            if any(row.reason == NOT_EMBEDDED for row in self.missing):
+                lines.append("see the view failures, or embed again")
         return lines
 
     def _table(self) -> TextTable:
@@ -153,6 +176,7 @@ class TrainResult:
         model = f"{card.model.kind} on {_features([feature.feature for feature in card.features])}"
         rows = _rows_of(card.evaluation, model)
         rows.insert(1, (f"{self.fractions_model} on element fractions", card.fractions_baseline, {}))
+        rows += [(_name_with_rows(one, card), one.metrics, {}) for one in card.more_baselines]
         if card.random_evaluation is not None:
             rows += _rows_of(card.random_evaluation, model, "random split: ")
         if card.kind is Kind.YES_NO:
@@ -202,7 +226,7 @@ def _search_lines(search: Search, card: HeadCard) -> list[Line]:
         f"cross-validated {search_error(card)} {best.mae:.4g}{spread} {card.unit}".rstrip()
         + f" ({folds} of {search.rows:,} training rows)"
     )
-    return [line, search.cut_short] if search.cut_short else [line]
+    return [line, *filter(None, (search.cut_short, search.outlook))]
 
 
 def _rows_of(found: Evaluation, model: str, prefix: str = "") -> list[tuple[str, Metrics, Intervals]]:
@@ -210,6 +234,10 @@ def _rows_of(found: Evaluation, model: str, prefix: str = "") -> list[tuple[str,
     if found.nearest_baseline is not None:
         rows.append((prefix + "nearest training material", found.nearest_baseline, {}))
     return [*rows, (prefix + "mean of the training rows", found.baseline, {})]
+
+
+def _name_with_rows(baseline: Baseline, card: HeadCard) -> str:
+    return baseline.name + ("" if baseline.rows == card.evaluation.n_test else f" ({baseline.rows:,} rows)")
 
 
 def _features(names: list[str]) -> str:

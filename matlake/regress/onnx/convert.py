@@ -136,10 +136,9 @@ def _to_property(fitted: Var, space: TargetSpace) -> Var:
 
 def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: int) -> Var:
     """Return a regressor's prediction of the standardised target, float64 [n, 1]."""
-    if isinstance(regressor, WeightedMean):
-        return _weighted_mean(regressor, features, n_features)
-    if isinstance(regressor, Hurdle):
-        return _hurdle(regressor, features, n_features)
+    if isinstance(regressor, WeightedMean | Hurdle):
+        combine = _weighted_mean if isinstance(regressor, WeightedMean) else _hurdle
+        return combine(regressor, features, n_features)
     kind = type(regressor).__name__
     if kind in TREE_GRAPHS and scaler is None:
         return TREE_GRAPHS[kind](op.cast(features, to=np.float64), regressor)

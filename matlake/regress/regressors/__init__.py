@@ -5,6 +5,7 @@ from matlake.regress.regressors.catalogue import (
     AUTO_MODELS,
     AUTO_MODELS_OF_BLOCKS,
     MODELS,
+    auto_models,
     find_model,
     named_model,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Parameters",
     "Regressor",
     "Weights",
+    "auto_models",
     "find_model",
     "fit_model",
     "fit_of",

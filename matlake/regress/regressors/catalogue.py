@@ -22,20 +22,24 @@ from matlake.regress.regressors.trees import (
     DECISION_TREE,
     EXTRA_TREES,
     GRADIENT_BOOSTING,
+    HIST_GRADIENT_BOOSTING,
     RANDOM_FOREST,
 )
 
 AUTO: Final = "auto"
-AUTO_MODELS: Final = ("svr", "mlp", "kernel-ridge", "adaboost", "extra-trees", "nystroem-svr")
-"""What ``auto`` chooses from: one of each kind that leads on a property in docs/models.md, and one for many rows."""
+AUTO_MODELS: Final = ("svr", "kernel-ridge", "mlp", "adaboost", "extra-trees", "hist-gradient-boosting")
+"""What ``auto`` chooses from: one of each kind that leads on a property in docs/models.md."""
 
-AUTO_MODELS_OF_BLOCKS: Final = tuple("gaussian-process" if name == "kernel-ridge" else name for name in AUTO_MODELS)
+AUTO_MODELS_OF_BLOCKS: Final = ("gaussian-process", *AUTO_MODELS)
 """The same for several features, with the kernel that learns what each is worth."""
+
+FOR_MANY_ROWS: Final = {"svr": "nystroem-svr"}
+"""What takes the place of a model that is meant for fewer rows."""
 
 MODELS: Final[dict[str, Model]] = {model.name: model for model in (
     ADABOOST, ELASTIC_NET, LINEAR, SGD, RIDGE, SVR, SVR_LINEAR, SVR_RBF, KNN, DECISION_TREE, EXTRA_TREES, BAGGING,
-    LASSO, RANDOM_FOREST, KERNEL_RIDGE, NYSTROEM_SVR, GAUSSIAN_PROCESS, GRADIENT_BOOSTING, HURDLE, MLP, ELEMNET,
-    IR_NET, IR_NET_17,
+    LASSO, RANDOM_FOREST, KERNEL_RIDGE, NYSTROEM_SVR, GAUSSIAN_PROCESS, GRADIENT_BOOSTING, HIST_GRADIENT_BOOSTING,
+    HURDLE, MLP, ELEMNET, IR_NET, IR_NET_17,
 )}  # fmt: skip
 
 
@@ -49,6 +53,20 @@ def named_model(name: str) -> Model:
         methods = ", ".join(f"{method}:ENCODER" for method in TransferMethod)
         raise TrainingError(f"unknown model {name!r}", f"models: {', '.join(MODELS)}, {methods}, {AUTO}")
     return MODELS[name]
+
+
+def auto_models(n_rows: int, *, learns_blocks: bool) -> list[Model]:
+    """Return what ``auto`` chooses from for a number of training rows.
+
+    Args:
+        n_rows: Number of them.
+        learns_blocks: Whether the kernel that learns what each feature is worth takes part.
+    """
+    models = [MODELS[name] for name in (AUTO_MODELS_OF_BLOCKS if learns_blocks else AUTO_MODELS)]
+    return [
+        MODELS[FOR_MANY_ROWS[model.name]] if model.max_rows is not None and n_rows > model.max_rows else model
+        for model in models
+    ]
 
 
 def find_model(model: str | Model, n_rows: int) -> Model:

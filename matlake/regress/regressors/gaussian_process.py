@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from matlake.regress.regressors.kernels import KernelExpansion, gram_of
 from matlake.regress.regressors.labelled_rows import Weights
+from matlake.regress.regressors.landmarks import EXACT_ROWS, LANDMARKS, draw_landmarks, solve_on_landmarks
 from matlake.regress.regressors.regressor import Model, Parameters, log_uniform
-
-MAX_ROWS: Final = 10_000
-"""The kernel matrix takes 800 MB then."""
 
 _LEARNED_ROWS: Final = 400
 """Rows that weights and widths are learned from; each step inverts a matrix of them."""
@@ -82,29 +80,45 @@ def _squares(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return squares
 
 
-def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int, weights: Weights) -> KernelExpansion:  # noqa: ARG001 - the signature of ``Model.fit``
-    """Learn the kernel from some rows, choose the ridge by leave-one-out, and fit all rows."""
+def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int, weights: Weights) -> KernelExpansion:
+    """Learn the kernel from some rows, choose the ridge by leave-one-out, and fit all rows.
+
+    Beyond ``EXACT_ROWS`` the process is that of landmarks, fitted to all rows. The variance of a row's noise is divided
+    by its weight.
+    """
     from scipy.linalg import cho_factor, cho_solve
     from threadpoolctl import threadpool_limits
 
     blocks = tuple(parameters.get("blocks", (z.shape[1],)))
-    points, order = z.astype(np.float32), np.random.default_rng(seed).permutation(len(z))
-    drawn = np.sort(order[:_LEARNED_ROWS])
+    order = np.random.default_rng(seed).permutation(len(z))
+    drawn, some = np.sort(order[:_LEARNED_ROWS]), np.sort(order[:_RIDGE_ROWS])
     with threadpool_limits(1, "blas"):  # thirty steps amplify how a product over threads is rounded
-        kernel, noise = learn(points[drawn], y[drawn], blocks, parameters["precision"])
-    some = np.sort(order[:_RIDGE_ROWS])
-    ridge = _best_ridge(gram_of(kernel, points[some], np.float64), y[some], noise)
+        kernel, noise = learn(z[drawn].astype(np.float32), y[drawn], blocks, parameters["precision"], _of(weights, drawn))
+    gram = gram_of(kernel, z[some].astype(np.float32), np.float64)
+    ridge = _best_ridge(gram, y[some], noise, _of(weights, some))
+    flat = np.zeros(z.shape[1])
+    if len(z) > EXACT_ROWS:
+        points = draw_landmarks(z, LANDMARKS, seed)
+        return KernelExpansion(points, solve_on_landmarks(kernel, points, z, y, ridge, weights), kernel, flat, 0.0)
+    points = z.astype(np.float32)
     gram = gram_of(kernel, points, np.float64)
-    gram.flat[:: len(gram) + 1] += ridge
+    gram.flat[:: len(gram) + 1] += ridge / (1.0 if weights is None else weights)
     solved = cho_solve(cho_factor(gram.T, overwrite_a=True, check_finite=False), y, check_finite=False)
-    return KernelExpansion(points, solved, kernel, np.zeros(z.shape[1]), 0.0)
+    return KernelExpansion(points, solved, kernel, flat, 0.0)
 
 
-def _best_ridge(gram: _Wide, y: _Wide, noise: float) -> float:
+def _of(weights: Weights, rows: NDArray[np.intp]) -> Weights:
+    return None if weights is None else weights[rows]
+
+
+def _best_ridge(gram: _Wide, y: _Wide, noise: float, weights: Weights = None) -> float:
     """Return the multiple of the noise with the smallest error of leave-one-out, wᵢ / (A⁻¹)ᵢᵢ with A = K + ridge·I.
 
-    Rasmussen and Williams, equation 5.12.
+    Rasmussen and Williams, equation 5.12. With weights of rows, all is multiplied by their roots: K on both sides.
     """
+    roots = np.ones(len(y)) if weights is None else np.sqrt(weights)
+    if weights is not None:
+        gram, y = gram * roots * roots[:, None], y * roots
     from scipy.linalg import eigh
 
     values, vectors = eigh(gram, overwrite_a=True, check_finite=False, driver="evr")
@@ -112,12 +126,16 @@ def _best_ridge(gram: _Wide, y: _Wide, noise: float) -> float:
     errors = {}
     for ridge in (noise * factor for factor in _FACTORS):
         inverse = 1.0 / (np.maximum(values, 0.0) + ridge)
-        errors[ridge] = float(np.abs((vectors @ (along * inverse)) / (squares @ inverse)).mean())
+        errors[ridge] = float(np.abs((vectors @ (along * inverse)) / (squares @ inverse)) @ roots / (roots @ roots))
     return min(errors, key=lambda ridge: errors[ridge])
 
 
 def learn(
-    points: NDArray[np.float32], y: _Wide, blocks: tuple[int, ...], precision: float = _PRECISION
+    points: NDArray[np.float32],
+    y: _Wide,
+    blocks: tuple[int, ...],
+    precision: float = _PRECISION,
+    weights: Weights = None,
 ) -> tuple[MaternBlocks, float]:
     """Maximise the marginal likelihood times a normal prior of all logarithms around equal blocks.
 
@@ -128,6 +146,7 @@ def learn(
         y: float64 [n].
         blocks: Lengths of the blocks.
         precision: Of the prior: 0.1 is a standard deviation of a factor of 24.
+        weights: float64 [n]: the variance of a row's noise is divided by its weight.
 
     Returns:
         The kernel, and the variance of the noise; both for ``y`` as it is.
@@ -136,14 +155,16 @@ def learn(
 
     count, ends = len(blocks), np.cumsum(blocks).tolist()
     parts = [points[:, end - length : end] for length, end in zip(blocks, ends, strict=True)]
-    roots = [np.sqrt(_squares(part, part) / np.float32(part.shape[1])) for part in parts]
+    lower = np.tril_indices(len(y), -1)
+    roots = [np.sqrt(_squares(part, part)[lower] / np.float32(part.shape[1])) for part in parts]
     variance = float(y.var()) or 1.0
     unit = (y - y.mean()) / np.sqrt(variance)
+    shares = np.ones(len(y)) if weights is None else 1.0 / weights
     start = np.log([*[1.0 / count] * count, *[_WIDTH] * count, _NOISE])
     bounds = [_BOUNDS["weight"]] * count + [_BOUNDS["width"]] * count + [_BOUNDS["noise"]]
 
     def loss(logs: _Wide) -> tuple[float, _Wide]:
-        value, slope = _negative_likelihood(roots, unit, logs)
+        value, slope = _negative_likelihood(roots, unit, logs, shares)
         apart = logs - start
         return value + 0.5 * precision * float(apart @ apart), slope + precision * apart
 
@@ -152,32 +173,45 @@ def learn(
     return MaternBlocks(blocks, tuple(weights), tuple(widths)), variance * float(found[-1])
 
 
-def _negative_likelihood(roots: _Distances, target: _Wide, logs: _Wide) -> tuple[float, _Wide]:
-    """Return -log p(target) without its constant, and its slopes by the logarithms of weights, widths and noise."""
+def _negative_likelihood(
+    roots: _Distances, target: _Wide, logs: _Wide, shares: _Wide | None = None
+) -> tuple[float, _Wide]:
+    """Return -log p(target) without its constant, and its slopes by the logarithms of weights, widths and noise.
+
+    Kernels are one on the diagonal and symmetric: of each, only what is below the diagonal is computed.
+
+    Args:
+        roots: For each block √(|a - b|²/d) of all pairs of rows below the diagonal, float32 [n(n - 1)/2].
+        target: float64 [n].
+        logs: Of weights, widths and noise.
+        shares: float64 [n], by what the noise of each row is multiplied; 1 by default.
+    """
     from scipy.linalg import LinAlgError, cho_solve, cholesky
     from scipy.linalg.lapack import dpotri
 
     parameters, rows = np.exp(logs), len(target)
-    weights, widths = parameters[: len(roots)], parameters[len(roots) : -1]
+    weights, widths, noise = parameters[: len(roots)], parameters[len(roots) : -1], parameters[-1]
     pairs = [_matern(root, width) for root, width in zip(roots, widths, strict=True)]
+    below = np.tril_indices(rows, -1)
     total = np.zeros((rows, rows))
-    for weight, (values, _) in zip(weights, pairs, strict=True):
-        total += np.float32(weight) * values
-    total.flat[:: rows + 1] += parameters[-1]
+    total[below] = sum(np.float32(weight) * values for weight, (values, _) in zip(weights, pairs, strict=True))
+    noises = noise * (np.ones(rows) if shares is None else shares)
+    total.flat[:: rows + 1] = weights.sum() + noises
     try:
         factor = cholesky(total, lower=True, overwrite_a=True, check_finite=False)
     except LinAlgError:
         return _REFUSED, np.zeros_like(logs)
     solved = cho_solve((factor, True), target, check_finite=False)
     value = 0.5 * float(target @ solved) + float(np.log(np.diag(factor)).sum())
-    lower = np.tril(dpotri(factor, lower=1)[0])
-    outer = (lower + np.tril(lower, -1).T - np.outer(solved, solved)).astype(np.float32)
-    slopes = [
-        weight * float(np.vdot(outer, part)) / 2.0
-        for which in (0, 1)
-        for weight, part in zip(weights, [pair[which] for pair in pairs], strict=True)
+    inverse = dpotri(factor, lower=1)[0]
+    outer = (inverse[below] - solved[below[0]] * solved[below[1]]).astype(np.float32)
+    diagonal = np.diagonal(inverse) - solved**2
+    trace = float(diagonal.sum())
+    by_weight = [
+        weight * (float(outer @ values) + trace / 2.0) for weight, (values, _) in zip(weights, pairs, strict=True)
     ]
-    return value, np.array([*slopes, parameters[-1] * float(np.trace(outer)) / 2.0])
+    by_width = [weight * float(outer @ slopes) for weight, (_, slopes) in zip(weights, pairs, strict=True)]
+    return value, np.array([*by_weight, *by_width, float(diagonal @ noises) / 2.0])
 
 
 def _matern(root: NDArray[np.float32], width: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -194,6 +228,6 @@ GAUSSIAN_PROCESS: Final = Model(
     _fit,
     lambda _: [{"precision": _PRECISION}],
     lambda rng, _: {"precision": log_uniform(rng, 0.01, 1.0)},
-    max_rows=MAX_ROWS,
     in_blocks=True,
+    weighted=True,
 )

@@ -11,6 +11,8 @@ from matlake.regress.regressors.regressor import FitRegressor, Model, Parameters
 
 MAX_LEAVES: Final = 4096
 
+_BINS: Final = 64
+
 
 def _fit_tree(
     parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int, weights: Weights
@@ -49,6 +51,18 @@ def _ensemble_of(trees: Parameters | None, name: str, **constants: Any) -> FitRe
     return fit
 
 
+def _fit_histogram_boosting(
+    parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int, weights: Weights
+) -> Regressor:
+    """Boost trees on features cut into a few bins each: time grows with rows, not with their logarithm as well."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    boosting: Regressor = HistGradientBoostingRegressor(
+        **parameters, max_bins=_BINS, early_stopping=False, random_state=seed
+    ).fit(x, y, sample_weight=weights)
+    return boosting
+
+
 def _draw_forest(rng: np.random.Generator, n_features: int) -> Parameters:
     few = min(0.5, 1.0 / np.sqrt(n_features))
     return {
@@ -73,6 +87,23 @@ def _draw_gradient_boosting(rng: np.random.Generator, n_features: int) -> Parame
         "max_depth": int(rng.integers(3, 9)),
         "min_samples_leaf": int(rng.choice([1, 3, 5])),
     }
+
+
+def _histogram_parameters(rate: float, leaves: int, share: float) -> Parameters:
+    return {
+        "learning_rate": rate,
+        "max_iter": 300,
+        "max_leaf_nodes": leaves,
+        "min_samples_leaf": 5,
+        "l2_regularization": 1.0,
+        "max_features": share,
+    }
+
+
+def _draw_histogram_boosting(rng: np.random.Generator, n_features: int) -> Parameters:  # noqa: ARG001 - one signature for all
+    return _histogram_parameters(
+        log_uniform(rng, 0.02, 0.15), int(rng.choice([7, 15, 31])), float(rng.choice([0.05, 0.2, 0.5]))
+    )
 
 
 _FOREST_GRID: Final = fixed_grid(
@@ -130,6 +161,14 @@ GRADIENT_BOOSTING: Final = Model(
     _ensemble_of(None, "GradientBoostingRegressor", subsample=0.5, max_features="sqrt"),
     fixed_grid([{"n_estimators": 300, "learning_rate": 0.05, "max_depth": depth} for depth in (6, 3)]),
     _draw_gradient_boosting,
+    scaled=False,
+    weighted=True,
+)
+HIST_GRADIENT_BOOSTING: Final = Model(
+    "hist-gradient-boosting",
+    _fit_histogram_boosting,
+    fixed_grid([_histogram_parameters(0.05, leaves, 0.2) for leaves in (15, 31)]),
+    _draw_histogram_boosting,
     scaled=False,
     weighted=True,
 )

@@ -27,6 +27,8 @@ class ErrorModel:
         scale: From half the spread that the expected error makes in the property's unit to the mean error there.
         limit: A prediction with a larger expected error carries a warning, in the property's unit: the 80th percentile
             of training rows that were predicted by fits without their composition.
+        shift: Of a recalibration: added to predictions on the fitted scale. Signals are those without it, as labels
+            and second opinions are.
     """
 
     constant: float
@@ -35,6 +37,7 @@ class ErrorModel:
     typical: dict[str, float]
     scale: float
     limit: float
+    shift: float = 0.0
 
     def fitted_errors(self, signals: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return expected absolute errors on the fitted scale, float64 [n], of signals float64 [n, signals]."""

@@ -61,7 +61,7 @@ def estimate(
         ends = interval.ends(values, around, space.bounds)
         return Estimates(*ends, np.full(len(values), np.nan), [()] * len(values))
     predicted, labels = space.to_fit(values), space.to_fit(reference.value)
-    signals = signals_of(predicted, opinions, around, labels, rarest)
+    signals = signals_of(predicted - errors.shift, opinions, around, labels, rarest)
     fitted_errors = errors.fitted_errors(signals)
     expected = errors.errors(predicted, fitted_errors, space)
     causes: list[tuple[str, ...]] = [()] * len(values)

@@ -197,9 +197,9 @@ def test_auto_leaves_out_models_that_cannot_take_so_many_rows() -> None:
     choice = search_model(
         "auto", LabelledRows(x, x[:, 0].astype(np.float64), np.arange(len(x)).astype(str)), seed=0, budget=budget
     )
-    assert {candidate.model for candidate in choice.search.candidates} - {ENSEMBLE} <= {
-        name for name in AUTO_MODELS if MODELS[name].max_rows is None
-    }
+    tried = {candidate.model for candidate in choice.search.candidates} - {ENSEMBLE}
+    assert "nystroem-svr" in tried
+    assert all(MODELS[name].max_rows is None for name in tried)
     assert choice.search.rows == 2000
 
 

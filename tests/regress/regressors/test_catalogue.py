@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from quick_models import QUICK
 
 from matlake.errors import TrainingError
-from matlake.regress.regressors import AUTO_MODELS, AUTO_MODELS_OF_BLOCKS, MODELS, find_model, fit_model
+from matlake.regress.regressors import AUTO_MODELS, AUTO_MODELS_OF_BLOCKS, MODELS, auto_models, find_model, fit_model
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 
@@ -15,14 +15,19 @@ OF_THE_CROSS_PROPERTY_PAPER = (
 )
 
 
-def test_the_twelve_of_the_cross_property_paper_are_offered_and_ten_more() -> None:
+def test_the_twelve_of_the_cross_property_paper_are_offered_and_others() -> None:
     others = {"svr-linear", "svr-rbf", "kernel-ridge", "nystroem-svr", "gradient-boosting", "mlp", "elemnet"}
-    others |= {"ir-net", "ir-net-17", "gaussian-process"}
+    others |= {"ir-net", "ir-net-17", "gaussian-process", "hist-gradient-boosting", "hurdle"}
     assert set(MODELS) == {*OF_THE_CROSS_PROPERTY_PAPER, *others}
     assert all(name == model.name for name, model in MODELS.items())
     assert set(AUTO_MODELS) < set(MODELS)
     assert set(AUTO_MODELS_OF_BLOCKS) - set(AUTO_MODELS) == {"gaussian-process"}
-    assert len(AUTO_MODELS_OF_BLOCKS) == len(AUTO_MODELS)
+
+
+def test_auto_takes_landmarks_where_a_model_is_meant_for_fewer_rows() -> None:
+    few, many = ([model.name for model in auto_models(rows, learns_blocks=True)] for rows in (10_000, 10_001))
+    assert few == [*AUTO_MODELS_OF_BLOCKS]
+    assert many == [{"svr": "nystroem-svr"}.get(name, name) for name in few]
 
 
 def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
@@ -35,7 +40,7 @@ def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
 
 
 def test_models_that_keep_their_rows_refuse_more_than_they_can_take() -> None:
-    limited = ("svr", "svr-linear", "svr-rbf", "kernel-ridge", "gaussian-process", "knn")
+    limited = ("svr", "svr-linear", "svr-rbf", "knn")
     assert all(find_model(name, 10_000).max_rows == 10_000 for name in limited)
     with pytest.raises(TrainingError, match="svr is limited to 10,000 training rows, and there are 10,001") as caught:
         find_model("svr", 10_001)
