@@ -89,6 +89,7 @@ class Calculations:
     """
 
     def __init__(self) -> None:
+        """Read the three databases."""
         jarvis = pq.read_table(DATA / "jarvis_targets.parquet")
         optb88 = jarvis.filter(pc.equal(jarvis["property"], "optb88vdw_bandgap"))
         oqmd = pq.read_table(DATA / "oqmd.parquet", columns=["formula", "band_gap_eV"])
