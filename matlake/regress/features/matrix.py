@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import duckdb
@@ -25,6 +26,7 @@ from matlake.regress.features.columns import column_kinds, not_numbers, read_col
 from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
+from matlake.regress.targets.kinds import Kind, check_classes, kind_of
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
@@ -38,6 +40,8 @@ BATCH_BYTES: Final = 16 << 20
 _MIN_BATCH_ROWS: Final = 2048
 _NUMERIC: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)")
 """Types of numbers as DuckDB writes them."""
+
+_BOOLEAN: Final = "BOOLEAN"
 
 _NOT_EMBEDDED: Final = "not embedded"
 
@@ -76,6 +80,7 @@ class Matrix:
         columns: [n] each, the columns asked for: numbers (NaN where null), times (NaT) or text (None).
         crystals: The n crystals, if asked for; one without atoms where a material has no crystal structure.
         weights: float64 [n], how much each row counts; None where all count alike.
+        boolean: Whether the target is true or false in the lake: 1 and 0 here.
     """
 
     x: NDArray[np.float32]
@@ -90,6 +95,12 @@ class Matrix:
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     crystals: CrystalColumns | None = None
     weights: Weights = None
+    boolean: bool = False
+
+    @cached_property
+    def kind(self) -> Kind:
+        """Whether the target is a number, or yes or no."""
+        return kind_of(self.y)
 
     def labelled(self, rows: NDArray[Any]) -> LabelledRows:
         """Return some of the rows as a fit takes them."""
@@ -111,7 +122,7 @@ def read_matrix(
 
     Args:
         lake: The lake; all is read at one moment of it.
-        target: Numeric property column; rows in which it is null are not selected.
+        target: Property column of numbers, or of true and false; rows in which it is null are not selected.
         features: Embedded layers and descriptors, concatenated in this order. Descriptors are computed here.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
@@ -119,8 +130,9 @@ def read_matrix(
         crystals: A split needs the crystals.
 
     Raises:
-        TrainingError: The target is unknown, not numeric, not finite or constant; a feature is not embedded;
-            a column is unknown; fewer than ``MIN_ROWS`` rows.
+        TrainingError: The target is unknown, not numeric, not finite or constant, or yes or no with fewer than
+            ``MIN_CLASS_ROWS`` rows of a class; a feature is not embedded; a column is unknown; fewer than ``MIN_ROWS``
+            rows.
         QueryError: ``where`` is not a predicate over ``materials``.
         LakeError: The dataset cannot be read.
     """
@@ -136,6 +148,7 @@ def read_matrix(
         _check_target(connection, target, view)
         sql = _selection_sql(connection, target, dataset, where)
         keys = _select(connection, sql, target, where)
+        boolean = str(connection.sql(sql).types[-1]) == _BOOLEAN
         y = keys["target"].to_numpy().astype(np.float64)
         _check_values(y, keys, target)
         datasets, material_ids = keys["dataset"].to_pylist(), keys["material_id"].to_pylist()
@@ -180,6 +193,7 @@ def read_matrix(
         sql=sql,
         columns=asked,
         crystals=cells if crystals else None,
+        boolean=boolean,
         **text,
     )
 
@@ -200,7 +214,7 @@ def _check_target(connection: duckdb.DuckDBPyConnection, target: str, dataset: s
     hint = f"property columns: {', '.join(_properties(kinds)) or 'none: import a table with columns of numbers'}"
     if target not in kinds:
         raise TrainingError(f"{f'dataset {dataset}' if dataset else 'the lake'} has no column {target!r}", hint)
-    if not _NUMERIC.fullmatch(kinds[target]):
+    if kinds[target] != _BOOLEAN and not _NUMERIC.fullmatch(kinds[target]):
         raise TrainingError(not_numbers(connection, target, kinds[target], dataset), hint)
 
 
@@ -261,6 +275,8 @@ def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -
         raise TrainingError(
             f"{target} is {y[0]:g} in all {len(y):,} rows: nothing to learn", "select rows in which it varies"
         )
+    if kind_of(y) is Kind.YES_NO:
+        check_classes(y, target)
 
 
 def _read_or_describe(

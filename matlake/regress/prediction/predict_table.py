@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
@@ -114,8 +115,8 @@ def predict_to_file(
         head_name: Name of the head.
         path: CSV or Parquet file, or anything else that can be imported.
         output: CSV or Parquet file by its ending; appears when it is complete. It holds the input's columns, structures
-            left out; ``predicted_TARGET``, or ``prediction_failure`` where there is none; and, for a head that has
-            them, the ends of the interval as ``lower_TARGET`` and ``upper_TARGET``, ``ood_score``, ``novel_elements``
+            left out; ``predicted_TARGET``, or ``prediction_failure`` where there is none; for a yes/no property
+            ``label_TARGET`` and ``label_set_TARGET``; and, for a head that has them, the ends of the interval as ``lower_TARGET`` and ``upper_TARGET``, ``ood_score``, ``novel_elements``
             joined by hyphens, ``warnings`` joined by semicolons (and as ``doubts``, as they were called before), and
             ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
@@ -177,6 +178,8 @@ def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:
         f"predicted_{target}": pa.array(predicted.values, from_pandas=True),
         REASON_COLUMN: pa.array(predicted.reasons, pa.string()),
     }
+    for name, column in zip(("label", "label_set"), predicted.labels(predicted.values), strict=False):
+        added[f"{name}_{target}"] = pa.array(column, pa.string(), mask=np.isnan(predicted.values))
     if predicted.reference is not None:
         warnings = pa.array(["; ".join(reasons) or None for reasons in predicted.warnings], pa.string())
         nearest = [predicted.neighbours_json(row) for row in range(len(predicted.values))]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.formula import Composition
+from matlake.regress.classification.label_sets import LabelSets, labels
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
 from matlake.regress.uncertainty.applicability import (
@@ -38,6 +39,7 @@ class PredictionColumns:
         distances: float32 [n, ``SHOWN``], to them; infinite where there are no more, or no prediction.
         coordinates: float32 [n, p], where the inputs lie among the training rows; None where the head remembers none.
         reference: The training rows.
+        sets: Of a yes/no property, how sets of labels are made; None for a number.
     """
 
     values: NDArray[np.float64]
@@ -51,6 +53,7 @@ class PredictionColumns:
     distances: NDArray[np.float32]
     coordinates: NDArray[np.float32] | None
     reference: Reference | None
+    sets: LabelSets | None = None
 
     @staticmethod
     def empty(reasons: list[str | None], head: Head) -> "PredictionColumns":
@@ -70,6 +73,7 @@ class PredictionColumns:
             if reference is None
             else np.full((n, reference.coordinates.shape[1]), np.nan, dtype=np.float32),
             reference=reference,
+            sets=head.card.classes.sets if head.card.classes else None,
         )
 
     def fill(
@@ -97,10 +101,11 @@ class PredictionColumns:
             rows = places.tolist()
         self.values[places] = values
         interval, domain = head.card.interval, head.card.domain
-        if self.reference is None or self.coordinates is None or coordinates is None or not (interval and domain):
+        if self.reference is None or self.coordinates is None or coordinates is None or domain is None:
             return
         around = self.reference.nearest(coordinates)
-        self.lower[places], self.upper[places] = interval.ends(values, around, head.card.bounds)
+        if interval is not None:
+            self.lower[places], self.upper[places] = interval.ends(values, around, head.card.bounds)
         self.ood_scores[places] = around.scores
         self.near[places] = around.rows[:, :SHOWN]
         self.distances[places] = around.distances[:, :SHOWN]
@@ -145,7 +150,12 @@ class PredictionColumns:
             self.elements_outside_training[row],
             self.warnings[row],
             self.neighbours(row),
+            *(str(column[0]) for column in self.labels(self.values[row : row + 1])),
         )
+
+    def labels(self, values: NDArray[np.float64]) -> tuple[NDArray[np.str_], ...]:
+        """Return the label and the set of labels of probabilities float64 [n], [n] each; nothing for a number."""
+        return () if self.sets is None else (labels(values), self.sets.names(values))
 
     def neighbours(self, row: int) -> tuple[TrainingNeighbour, ...]:
         """Return the training materials nearest to an input."""

@@ -38,6 +38,8 @@ class Prediction:
         warnings: Low-confidence reasons, in words; empty where the rule of ``applicability`` finds none, and for a head
             older than scores.
         nearest: The nearest training materials, nearest first.
+        label: Of a yes/no property, ``yes`` or ``no``: the more probable one; the value is the probability of yes.
+        label_set: Of a yes/no property, ``yes``, ``no`` or ``yes or no``: what cannot be excluded.
     """
 
     input: str
@@ -48,12 +50,16 @@ class Prediction:
     elements_outside_training: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     nearest: tuple[TrainingNeighbour, ...] = ()
+    label: str | None = None
+    label_set: str | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract; ``doubts`` is what ``warnings`` was called before."""
+        labels = {} if self.label is None else {"label": self.label, "label_set": self.label_set}
         return {
             "input": self.input,
             "value": self.value,
+            **labels,
             "lower": self.lower,
             "upper": self.upper,
             "ood_score": self.ood_score,
