@@ -8,11 +8,32 @@ from matlake.quickstart.steps import DATA, Sample, Steps
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
 from matlake.regress.prediction.predict import predict
+from matlake.store.quoting import literal
 
-FEATURE: Final = "elemnet-oqmd-formation-energy@2"
-SAMPLE: Final = Sample(DATA / "expt_gap.parquet", "expt_gap", "materials", [FEATURE], "band_gap_eV", "expt-gap")
-NEW: Final = {"GaN": 3.4, "ZnO": 3.3, "BaZrS3": 1.8}
-"""Well-known semiconductors that the sample lacks, with the gap that the literature gives, in eV."""
+LAYER: Final = "elemnet-oqmd-formation-energy@2"
+"""What is searched and mapped."""
+
+PREDICTIONS: Final = [
+    f"elemnet-oqmd-{source}@prediction" for source in ("formation-energy", "band-gap", "volume", "total-energy")
+]
+"""With attributes and fractions, the features that docs/transfer.md recommends for compositions."""
+
+WITHHELD: Final = {"GaN": 3.4, "ZnO": 3.4, "SiO2": 8.9, "MgO": 7.8}
+"""Well-known compounds that the sample has and the head does not learn from, with their gap in the literature, in eV."""
+
+NEW: Final = WITHHELD | {"BaZrS3": 1.8}
+"""What is predicted; the sample lacks the last."""
+
+SAMPLE: Final = Sample(
+    DATA / "expt_gap.parquet",
+    "expt_gap",
+    "materials",
+    [LAYER, *PREDICTIONS],
+    ["magpie", "fractions", *PREDICTIONS],
+    "band_gap_eV",
+    "expt-gap",
+    f"formula NOT IN ({', '.join(map(literal, WITHHELD))})",
+)
 
 FAMILIES: Final = f"""\
 SELECT CASE WHEN list_contains(elements, 'F') THEN 'fluorides'
@@ -28,8 +49,8 @@ FROM {SAMPLE.dataset} GROUP BY family ORDER BY median_gap_eV DESC"""
 
 NEIGHBOURS: Final = f"""\
 SELECT m.formula, m.{SAMPLE.target}, round(array_distance(e.vector, q.vector), 2) AS distance
-FROM embed."{FEATURE}" AS e JOIN {SAMPLE.dataset} AS m USING (material_id),
-     (SELECT vector FROM embed."{FEATURE}" JOIN {SAMPLE.dataset} USING (material_id) WHERE formula = 'GaP' LIMIT 1) AS q
+FROM embed."{LAYER}" AS e JOIN {SAMPLE.dataset} AS m USING (material_id),
+     (SELECT vector FROM embed."{LAYER}" JOIN {SAMPLE.dataset} USING (material_id) WHERE formula = 'GaP' LIMIT 1) AS q
 WHERE NOT list_contains(m.elements, 'Ga') ORDER BY distance LIMIT 6"""
 
 
@@ -39,7 +60,7 @@ def compositions(steps: Steps) -> dict[str, Any]:
     say(f"1. import {SAMPLE.file.name}: measured band gaps, Zhuo et al., J. Phys. Chem. Lett. 9, 1668 (2018)")
     materials = steps.import_sample()
 
-    say(f"2. embed with {FEATURE} (ONNX Runtime, CPU)")
+    say("2. embed with a hidden layer of ElemNet, for search and map, and with the predictions of four ElemNets")
     embedded = steps.embed()
 
     say("3. SQL: which families are metals, and how wide are the gaps of the others?")
@@ -47,10 +68,14 @@ def compositions(steps: Steps) -> dict[str, Any]:
     say("   SQL on embeddings: which materials without gallium are nearest to GaP?")
     neighbours = steps.query(NEIGHBOURS)
 
-    say("4. train a regressor on the embedding; cross-validation chooses the model")
+    say(
+        "4. train a regressor on attributes (magpie), element fractions and these predictions; cross-validation chooses "
+        "the model\n"
+        f"   {', '.join(WITHHELD)} are withheld: the head learns from rows WHERE {SAMPLE.where}"
+    )
     training = steps.train()
 
-    say("5. predict compositions that the sample lacks")
+    say("5. predict these four and a compound that the sample lacks")
     answer = predict(lake, SAMPLE.head, list(NEW))
     for p in answer.predictions:
         steps.show_prediction(p.input, p, answer, f"literature: about {NEW[p.input]:.1f} eV")
@@ -58,7 +83,7 @@ def compositions(steps: Steps) -> dict[str, Any]:
     predictions = [p.document() | {"literature_eV": NEW[p.input]} for p in answer.predictions]
 
     say("6. plot predictions against measured values, and a map of the embedding coloured by the gap")
-    matrix = read_matrix(lake, SAMPLE.target, resolve_features(lake, [FEATURE]), dataset=SAMPLE.dataset)
+    matrix = read_matrix(lake, SAMPLE.target, resolve_features(lake, [LAYER]), dataset=SAMPLE.dataset)
     held = training.test
     drawn = parity_plot("parity", held.y, held.predicted, quantity="band gap", unit="eV")
     drawn |= embedding_map("map", matrix.x, matrix.y, quantity="measured band gap", unit="eV")

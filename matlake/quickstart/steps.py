@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from matlake.encoders.layer_ref import LayerRef
 from matlake.interrupts import release
 from matlake.plots.files import save_files
 from matlake.progress import Progress
@@ -38,17 +37,21 @@ class Sample:
         file: The table.
         dataset: Name of the dataset.
         rows: What its rows are, for people.
+        layers: What is embedded.
         features: What the head is trained on: layers, and descriptors, which need no embedding.
         target: Property that is learned.
         head: Name of the head.
+        where: Predicate of the rows that are learned from; all without.
     """
 
     file: Path
     dataset: str
     rows: str
+    layers: list[str]
     features: list[str]
     target: str
     head: str
+    where: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,9 @@ class Steps:
 
     def embed(self) -> int:
         """Embed the dataset and return the number of new vectors."""
-        dataset = self.sample.dataset
-        cards = {
-            feature: self.lake.find_encoder(LayerRef.parse(feature).encoder).card for feature in self.sample.features
-        }
-        layers = [feature for feature, card in cards.items() if not card.is_descriptor]
+        sample = self.sample
         with self.progress("embedding", "rows") as progress:
-            report = embed(self.lake, layers, dataset=dataset, workers=self.workers, progress=progress)
+            report = embed(self.lake, sample.layers, dataset=sample.dataset, workers=self.workers, progress=progress)
         self._below([f"{report.embedded:,} vectors in {report.seconds:.1f} s; {report.skipped:,} rows needed none"])
         return report.embedded
 
@@ -101,7 +100,14 @@ class Steps:
         sample = self.sample
         training = train(
             self.lake,
-            TrainRequest(sample.target, sample.features, dataset=sample.dataset, name=sample.head, budget=BUDGET),
+            TrainRequest(
+                sample.target,
+                sample.features,
+                dataset=sample.dataset,
+                where=sample.where,
+                name=sample.head,
+                budget=BUDGET,
+            ),
         )
         release()
         self._below(plain_lines(training.lines()))
