@@ -1,17 +1,17 @@
-"""The commands ``heads …``: list, show, delete and export trained heads."""
+"""The commands ``heads …``: list, show, compare, report on, recalibrate, delete and export trained heads."""
 
 from pathlib import Path
 
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.options import ANY_PATH, Command, option
+from matlake.cli.options import ANY_PATH, FILE, Command, option, seed_option
 from matlake.cli.output import Output
 
 
 @click.group("heads")
 def heads_command() -> None:
-    """List, show, delete and export trained heads."""
+    """List, show, compare, report on, recalibrate, delete and export trained heads."""
 
 
 @heads_command.command("list", cls=Command)
@@ -41,11 +41,20 @@ def show_command(lake: Path, name: str, output: Output) -> None:
     from matlake.regress.heads.listing import card_lines
     from matlake.regress.heads.storage import find_head
     from matlake.store.lake import open_lake
+    from matlake.store.predictions import head_digest, saved_predictions
 
-    folder = find_head(open_lake(lake).path, name)
+    opened = open_lake(lake)
+    folder = find_head(opened.path, name)
     card = read_card(folder / CARD_FILE)
-    document = {**flat_document(card), "folder": str(folder), "notes": list(card.notes)}
-    output.document(document, card_lines(card, folder))
+    saved = [one for one in saved_predictions(opened) if one.head == name]
+    document = {
+        **flat_document(card),
+        "folder": str(folder),
+        "head_digest": head_digest(folder),
+        "predictions": [one.document() for one in saved],
+        "notes": list(card.notes),
+    }
+    output.document(document, [*card_lines(card, folder), *(f"  {'predictions':<14}{one.text}" for one in saved)])
 
 
 @heads_command.command("delete", cls=Command)
@@ -79,3 +88,48 @@ def export_command(lake: Path, name: str, target: Path, output: Output) -> None:
 
     card = export_head(open_lake(lake).path, name, target)
     output.document({"head": name, "output": str(target), "sha256": card.sha256}, [f"exported head {name} to {target}"])
+
+
+@heads_command.command("compare", cls=Command)
+@click.argument("first", metavar="HEAD")
+@click.argument("second", metavar="OTHER")
+@option(
+    "--where",
+    metavar="SQL",
+    help="Compare on labelled materials that satisfy this condition.  [default: those that both were tested on]",
+)
+@seed_option
+@json_option
+@click.pass_obj
+def compare_command(lake: Path, first: str, second: str, where: str | None, seed: int, output: Output) -> None:
+    """Compare two heads of one property on the same rows, with a paired test.
+
+    Rows of compositions that one of them was trained on are left out.
+    """
+    from matlake.regress.heads.compare import compare_heads
+    from matlake.store.lake import open_lake
+
+    found = compare_heads(open_lake(lake), first, second, where, seed)
+    output.document(found.document(), found.lines())
+
+
+@heads_command.command("report", cls=Command)
+@click.argument("name", metavar="HEAD")
+@option(
+    "--output",
+    "target",
+    type=FILE,
+    required=True,
+    help="Write this page: .html in one file with its plots, or .md with image files beside it.",
+)
+@json_option
+@click.pass_obj
+def report_command(lake: Path, name: str, target: Path, output: Output) -> None:
+    """Write all that is known of a head as one page, such as for the supplement of a paper."""
+    from matlake.regress.heads.report_files import write_report
+    from matlake.store.lake import open_lake
+
+    written = write_report(open_lake(lake), name, target)
+    output.document(
+        {"head": name, "files": [str(path) for path in written]}, [f"wrote {path}" for path in written]
+    )

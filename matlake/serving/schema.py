@@ -90,6 +90,7 @@ class PredictedValue(BaseModel):
     ] = None
     lower: Annotated[float | None, Field(description="Lower end of the interval.")] = None
     upper: Annotated[float | None, Field(description="Upper end of the interval.")] = None
+    expected_error: Annotated[float | None, Field(description="Expected absolute error, in the unit.")] = None
     ood_score: Annotated[
         float | None,
         Field(description="Distance to the training materials; 1 is the 95th percentile of those themselves."),

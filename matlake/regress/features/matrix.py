@@ -16,24 +16,27 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matlake.encoders.base import Encoder
-from matlake.encoders.card import InputKind
-from matlake.errors import Hint, TrainingError, embed_first
-from matlake.materials.compositions import CompositionColumns
+from matlake.errors import Hint, TrainingError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.periodic_table import SYMBOLS
-from matlake.regress.features.columns import column_kinds, not_numbers, read_columns, read_crystals
-from matlake.regress.features.descriptors import describe, open_descriptor
+from matlake.regress.features.columns import (
+    column_kinds,
+    not_numbers,
+    read_columns,
+    read_compositions,
+    read_crystals,
+)
 from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature_reader import FeatureReader
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.targets.kinds import Kind, check_classes, kind_of
+from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import reads_what_is_sound, verify_parts
-from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier, literal
 from matlake.store.sql import not_a_predicate
-from matlake.store.views import CONTENT_KEYS, MATERIAL_COLUMNS, readable_view
+from matlake.store.views import MATERIAL_COLUMNS, readable_view
 
 MIN_ROWS: Final = 10
 BATCH_BYTES: Final = 16 << 20
@@ -153,30 +156,16 @@ def read_matrix(
         _check_values(y, keys, target)
         datasets, material_ids = keys["dataset"].to_pylist(), keys["material_id"].to_pylist()
         asked = read_columns(connection, columns, view)
-        opened = [open_descriptor(lake, feature) for feature in features]
-        described = [one is not None and one.input is InputKind.CRYSTAL for one in opened]
-        cells = read_crystals(connection) if crystals or any(described) else None
-        compositions = connection.sql(
-            "SELECT c.atomic_numbers, c.fractions FROM selection AS s JOIN internal.compositions AS c "
-            "USING (dataset, material_id) ORDER BY s.row"
-        ).to_arrow_table()
-        x = np.empty((len(y), sum(feature.dim for feature in features)), dtype=np.float32)
-        kept = np.ones(len(y), dtype=bool)
-        missing: list[Missing] = []
-        start = 0
-        for feature, descriptor in zip(features, opened, strict=True):
-            vectors = x[:, start : start + feature.dim]
-            start += feature.dim
-            if descriptor is None:
-                reasons = _read_vectors(connection, feature, keys, vectors)
-            elif feature.input is InputKind.CRYSTAL and cells is not None:
-                reasons = _read_or_describe(connection, descriptor, feature, keys, cells, vectors)
-            else:
-                reasons = describe(descriptor, feature.layer, CompositionColumns.from_arrow(compositions), vectors)
-            for row, reason in enumerate(reasons):
-                if reason is not None:
-                    kept[row] = False
-                    missing.append(Missing(datasets[row], material_ids[row], feature.feature, reason))
+        reader = FeatureReader.open(lake, features)
+        reader.check(connection, "selection", TrainingError)
+        cells = read_crystals(connection) if crystals else None
+        compositions = read_compositions(connection)
+        x, lacking = reader.read(
+            connection, keys, compositions, lambda: read_crystals(connection) if cells is None else cells
+        )
+    kept = np.ones(len(y), dtype=bool)
+    kept[[one.row for one in lacking]] = False
+    missing = [Missing(datasets[one.row], material_ids[one.row], one.feature, one.reason) for one in lacking]
     if not kept.all():
         rows = np.flatnonzero(kept)
         x, y, keys, compositions = x[rows], y[rows], keys.take(rows), compositions.take(rows)
@@ -187,7 +176,7 @@ def read_matrix(
     return Matrix(
         x=x,
         y=y,
-        fractions=CompositionColumns.from_arrow(compositions).matrix(SYMBOLS),
+        fractions=compositions.matrix(SYMBOLS),
         groups=keys["composition_hash"].to_numpy().astype(np.str_),
         missing=tuple(missing),
         sql=sql,
@@ -277,81 +266,3 @@ def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -
         )
     if kind_of(y) is Kind.YES_NO:
         check_classes(y, target)
-
-
-def _read_or_describe(
-    connection: duckdb.DuckDBPyConnection,
-    descriptor: Encoder,
-    feature: Feature,
-    keys: pa.Table,
-    crystals: CrystalColumns,
-    vectors: NDArray[np.float32],
-) -> list[str | None]:
-    """Read a descriptor of crystals where it is embedded, which is faster, and compute the rest; see ``describe``."""
-    _check_crystals(keys, feature)
-    reasons: list[str | None] = [_NOT_EMBEDDED] * len(keys)
-    if _is_embedded(connection, feature):
-        reasons = _read_vectors(connection, feature, keys, vectors)
-    rows = np.flatnonzero([reason is not None for reason in reasons])
-    computed = np.empty((len(rows), feature.dim), dtype=np.float32)
-    for row, reason in zip(rows, describe(descriptor, feature.layer, crystals.take(rows), computed), strict=True):
-        reasons[row] = reason
-    vectors[rows] = computed
-    return reasons
-
-
-def _check_crystals(keys: pa.Table, feature: Feature) -> None:
-    key = CONTENT_KEYS[feature.input]
-    if len(keys) and keys[key].null_count == len(keys):
-        raise TrainingError(
-            f"none of the {len(keys):,} rows has a crystal structure, which {feature.feature} needs",
-            "import structures, or name features of compositions",
-        )
-
-
-def _is_embedded(connection: duckdb.DuckDBPyConnection, feature: Feature) -> bool:
-    views = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'embed' AND view_name = ?"
-    return bool(connection.execute(views, [feature.feature]).fetchall()[0][0])
-
-
-def _read_vectors(
-    connection: duckdb.DuckDBPyConnection, feature: Feature, keys: pa.Table, x: NDArray[np.float32]
-) -> list[str | None]:
-    """Write a feature's vectors into the columns ``x`` [n, d] and return why a row has none, or None where it has.
-
-    Vectors stream past in the order of the files and are placed by content hash here: a join in DuckDB copies every
-    vector once more.
-    """
-    key = CONTENT_KEYS[feature.input]
-    _check_crystals(keys, feature)
-    if not _is_embedded(connection, feature):
-        raise TrainingError(f"nothing is embedded with {feature.feature}", embed_first(feature.feature))
-    if not len(x):
-        return []
-    found = np.zeros(len(x), dtype=bool)
-    vectors = f"internal.{identifier(feature.feature)}"
-    (stored,) = connection.execute(f"SELECT count(*) FROM {vectors}").fetchall()[0]
-    some = f"SEMI JOIN selection AS s ON s.{key} = e.content_hash" if 2 * len(x) < stored else ""
-    reader: Any = connection.sql(f"SELECT e.content_hash, e.vector FROM {vectors} AS e {some}").to_arrow_reader(
-        max(_MIN_BATCH_ROWS, BATCH_BYTES // (4 * feature.dim))
-    )
-    hashes = keys[key].to_pylist()
-    wanted = np.array([content or "" for content in hashes], dtype=np.bytes_)
-    order = np.argsort(wanted, kind="stable")
-    wanted = wanted[order]
-    for batch in reader:
-        given = np.array(batch.column(0).to_pylist(), dtype=np.bytes_)
-        places = np.minimum(np.searchsorted(wanted, given), len(wanted) - 1)
-        hit = np.flatnonzero(wanted[places] == given)
-        rows = order[places[hit]]
-        block = batch.column(1).flatten().to_numpy().reshape(-1, feature.dim)
-        x[rows] = block if len(hit) == len(given) else block[hit]
-        found[rows] = True
-    first = order[np.searchsorted(wanted, wanted)]  # equal contents share the vector of the first
-    repeated = first != order
-    x[order[repeated]] = x[first[repeated]]
-    found[order[repeated]] = found[first[repeated]]
-    return [
-        None if one else NO_CRYSTAL if content is None else _NOT_EMBEDDED
-        for one, content in zip(found.tolist(), hashes, strict=True)
-    ]

@@ -15,6 +15,8 @@ from matlake.regress.targets.bounds import UNBOUNDED, Bounds
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.targets.transforms import Transform
+from matlake.regress.uncertainty.error_model import ErrorModel
+from matlake.regress.uncertainty.group_coverage import GroupCoverage
 from matlake.regress.uncertainty.intervals import Interval
 
 FORMAT_VERSION: Final = 5
@@ -180,6 +182,29 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """What a head is compared with, besides what every head is.
+
+    Attributes:
+        name: What it is, such as ``random forest on magpie`` or ``NAME@prediction``.
+        rows: Test rows that both are measured on.
+        metrics: Its errors on these rows.
+        head_metrics: Errors of the head on the same rows.
+        interval: Ends of the 95 % bootstrap interval of the head's error minus its own (see ``difference_intervals``).
+        remark: What limits the comparison, in words, such as what an encoder was trained on; empty if nothing does.
+        encoder: Name of the encoder whose prediction it is; empty if it is none.
+    """
+
+    name: str
+    rows: int
+    metrics: Metrics
+    head_metrics: Metrics
+    interval: tuple[float, ...]
+    remark: str = ""
+    encoder: str = ""
+
+
+@dataclass(frozen=True)
 class CurvePoint:
     """A point of a learning curve.
 
@@ -228,11 +253,27 @@ class Calibration:
         interval: How intervals are made.
         coverage: Share of measured values in their interval.
         mean_width: In the target's unit.
+        errors: How expected errors are made; None in cards older than them.
+        below: Share of measured values below their interval; None in cards older than it, as all that follows.
+        above: Share of measured values above it.
+        error_correlation: Rank correlation of expected and real absolute error; None also if one does not vary.
+        warned: Share of test rows whose prediction carries a warning.
+        far_coverage: Share of measured values in their interval, of training rows predicted by fits that had their
+            clusters of compositions left out; None also if there were too few compositions.
+        worst_groups: Groups of materials whose intervals hold least, of training rows predicted by fits without their
+            composition.
     """
 
     interval: Interval
     coverage: float
     mean_width: float
+    errors: ErrorModel | None = None
+    below: float | None = None
+    above: float | None = None
+    error_correlation: float | None = None
+    warned: float | None = None
+    far_coverage: float | None = None
+    worst_groups: tuple[GroupCoverage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -302,6 +343,8 @@ class HeadCard:
         bounds: That predictions and intervals keep to.
         transform: What was learned in place of the target.
         classes: Of a yes/no property, how probabilities and sets of labels are made; None for a number.
+        more_baselines: Besides the nearest material, element fractions and the mean; none for a head older than them.
+        suggestions: What to try where the head is not better than all baselines.
         sha256: Digest of the ONNX file, hexadecimal.
         format_version: Version of the schema in which the card was written.
     """
@@ -324,6 +367,8 @@ class HeadCard:
     bounds: Bounds = UNBOUNDED
     transform: Transform = Transform.NONE
     classes: ClassRecord | None = None
+    more_baselines: tuple[Baseline, ...] = ()
+    suggestions: tuple[str, ...] = ()
     sha256: str = ""
     format_version: int = FORMAT_VERSION
 
@@ -346,6 +391,11 @@ class HeadCard:
     def interval(self) -> Interval | None:
         """How intervals are made; None for format 1, and for a yes/no property."""
         return self.calibration.interval if self.calibration else None
+
+    @property
+    def errors(self) -> ErrorModel | None:
+        """How expected errors are made; None for heads older than them, and for a yes/no property."""
+        return self.calibration.errors if self.calibration else None
 
     @property
     def notes(self) -> tuple[str, ...]:

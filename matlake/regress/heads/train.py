@@ -15,8 +15,15 @@ from matlake.progress import SILENT, Progress
 from matlake.regress.classification.calibration import calibrated_fit
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
-from matlake.regress.heads.baselines import compare_with_baselines, compared_model, fractions_baseline
+from matlake.regress.heads.baselines import (
+    ComparedHead,
+    compare_with_baselines,
+    compared_model,
+    fractions_baseline,
+    more_baselines,
+)
 from matlake.regress.heads.card import Evaluation, HeadCard, ModelRecord, TrainingRows, check_name
+from matlake.regress.heads.encoder_predictions import any_takes_crystals, predicting_encoders
 from matlake.regress.heads.feature_search import choose_features, with_features
 from matlake.regress.heads.measure import evaluate, learning_curve, made_now, measure_fitted, measure_of
 from matlake.regress.heads.model_search import search_model
@@ -24,6 +31,7 @@ from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.request import RANDOM, TrainRequest
 from matlake.regress.heads.storage import save_head
+from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.regressors import AUTO, Fit, LabelledRows, Model, Parameters, fit_of
 from matlake.regress.splits import parse_split
@@ -31,8 +39,8 @@ from matlake.regress.splits.training_dates import describe_training_dates
 from matlake.regress.targets.bounds import find_bounds
 from matlake.regress.targets.kinds import Kind, check_classes
 from matlake.regress.targets.target_space import TargetSpace
-from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS, residuals_of
 from matlake.regress.uncertainty.fit_reference import choose_reference
+from matlake.regress.uncertainty.out_of_fold import FOLDS, SLOW_FOLDS, OutOfFold, predict_out_of_fold
 from matlake.store.lake import Lake
 
 
@@ -72,7 +80,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         dataset=request.dataset,
         where=request.where,
         columns=split.columns,
-        crystals=split.needs_crystals,
+        crystals=split.needs_crystals or any_takes_crystals(predicting_encoders(lake, request.target)),
     )
     held_out = split.hold_out(matrix, seed)
     budget, chosen = request.budget, None
@@ -101,12 +109,11 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     )
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
-    folds = SLOW_FOLDS if model.slow else FOLDS
-    fit, residuals = _fit_and_residuals(model, best.parameters, labelled, seed, space, folds)
+    fit, out_of_fold = _fit_and_out_of_fold(model, best.parameters, labelled, matrix.fractions[rows], seed, space)
     fitted = fit(labelled)
     progress.note("calibrating on held-out folds of the training rows")
-    measured = measure_fitted(matrix, held_out, fitted, residuals, seed)
-    progress.note("comparing with fewer rows, with element fractions and with a random split")
+    measured = measure_fitted(matrix, held_out, fitted, out_of_fold, seed)
+    progress.note("comparing with fewer rows, with baselines and with a random split")
     on_fractions = fractions_baseline(model, matrix, held_out, seed, space)
     card = HeadCard(
         name=name,
@@ -130,6 +137,9 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         transform=space.transform,
         classes=measured.classes and replace(measured.classes, numeric=not matrix.boolean),
     )
+    compared = ComparedHead(card.target, features, best.model, measured.test)
+    card = replace(card, more_baselines=more_baselines(lake, compared, matrix, held_out, space, seed))
+    card = replace(card, suggestions=what_to_try(lake, card))
     plots = draw_plots(card, measured.test, fitted.regressor, progress)
     card = save_head(lake.path, card, measured.content, measured.reference, plots)
     return TrainResult(card, matrix.missing, measured.test, compared_model(model).name)
@@ -155,15 +165,21 @@ def _space_of(request: TrainRequest, kind: Kind, labels: NDArray[np.float64], sp
     return TargetSpace(kind=kind)
 
 
-def _fit_and_residuals(
-    model: Model, parameters: Parameters, labelled: LabelledRows, seed: int, space: TargetSpace, folds: int
-) -> tuple[Fit, Callable[[], NDArray[np.float64]]]:
-    """Return a fit, and what gives absolute errors of it on held-out folds of the training rows."""
+def _fit_and_out_of_fold(
+    model: Model,
+    parameters: Parameters,
+    labelled: LabelledRows,
+    fractions: NDArray[np.float32],
+    seed: int,
+    space: TargetSpace,
+) -> tuple[Fit, Callable[[], OutOfFold]]:
+    """Return a fit, and what gives predictions for the training rows by fits without them."""
     if space.kind is Kind.YES_NO:
-        fit, off = calibrated_fit(model, parameters, labelled, seed, space, folds)
-        return fit, lambda: off
+        folds = SLOW_FOLDS if model.slow else FOLDS
+        fit, out_of_fold = calibrated_fit(model, parameters, labelled, seed, space, folds)
+        return fit, lambda: out_of_fold
     fit = fit_of(model, parameters, seed, space)
-    return fit, lambda: residuals_of(fit, labelled, folds, seed)
+    return fit, lambda: predict_out_of_fold(fit, labelled, fractions, seed, slow=model.slow)
 
 
 def _random_evaluation(fit: Fit, matrix: Matrix, seed: int) -> Evaluation:

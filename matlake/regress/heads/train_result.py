@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.matrix import Missing
-from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
-from matlake.regress.heads.flat_card import flat_document
+from matlake.regress.heads.card import Baseline, Evaluation, HeadCard, Search, parameter_text
 from matlake.regress.heads.class_report import probability_table, search_error, title_of
+from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.verdict import ranking_text, verdict_lines
 from matlake.regress.targets.kinds import Kind
 from matlake.text_tables import Column, Line, TextTable
@@ -41,6 +41,7 @@ class HeldOutRows:
         lower: float64 [m], lower ends of the intervals.
         upper: float64 [m], upper ends.
         nearest: float64 [m], values of the nearest training materials.
+        expected_errors: float64 [m], expected absolute errors; NaN for a yes/no property.
     """
 
     material_id: NDArray[np.str_]
@@ -52,6 +53,7 @@ class HeldOutRows:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     nearest: NDArray[np.float64]
+    expected_errors: NDArray[np.float64]
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -148,6 +150,7 @@ class TrainResult:
         model = f"{card.model.kind} on {_features([feature.feature for feature in card.features])}"
         rows = _rows_of(card.evaluation, model)
         rows.insert(1, (f"{self.fractions_model} on element fractions", card.fractions_baseline, {}))
+        rows += [(_name_with_rows(one, card), one.metrics, {}) for one in card.more_baselines]
         if card.random_evaluation is not None:
             rows += _rows_of(card.random_evaluation, model, "random split: ")
         if card.kind is Kind.YES_NO:
@@ -205,6 +208,10 @@ def _rows_of(found: Evaluation, model: str, prefix: str = "") -> list[tuple[str,
     if found.nearest_baseline is not None:
         rows.append((prefix + "nearest training material", found.nearest_baseline, {}))
     return [*rows, (prefix + "mean of the training rows", found.baseline, {})]
+
+
+def _name_with_rows(baseline: Baseline, card: HeadCard) -> str:
+    return baseline.name + ("" if baseline.rows == card.evaluation.n_test else f" ({baseline.rows:,} rows)")
 
 
 def _features(names: list[str]) -> str:

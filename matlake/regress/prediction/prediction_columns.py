@@ -18,6 +18,7 @@ from matlake.regress.uncertainty.applicability import (
     elements_outside_training,
     low_confidence_reasons,
 )
+from matlake.regress.uncertainty.estimates import estimate
 from matlake.regress.uncertainty.reference_set import SHOWN, Reference
 
 NOT_FINITE: Final = "the head returned a value that is not finite: its file is damaged, or the model diverged"
@@ -32,6 +33,7 @@ class PredictionColumns:
         reasons: n reasons, or None.
         lower: float64 [n], lower end of the interval; NaN where there is none.
         upper: float64 [n], upper end.
+        expected_errors: float64 [n], expected absolute errors, in the head's unit; NaN where there is none.
         ood_scores: float64 [n], out-of-distribution scores; NaN where there is none.
         elements_outside_training: For each input the elements that few training rows hold.
         warnings: For each input the reasons for low confidence.
@@ -46,6 +48,7 @@ class PredictionColumns:
     reasons: list[str | None]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    expected_errors: NDArray[np.float64]
     ood_scores: NDArray[np.float64]
     elements_outside_training: list[tuple[str, ...]]
     warnings: list[tuple[str, ...]]
@@ -64,6 +67,7 @@ class PredictionColumns:
             reasons=reasons,
             lower=np.full(n, np.nan),
             upper=np.full(n, np.nan),
+            expected_errors=np.full(n, np.nan),
             ood_scores=np.full(n, np.nan),
             elements_outside_training=[()] * n,
             warnings=[()] * n,
@@ -104,21 +108,29 @@ class PredictionColumns:
         if self.reference is None or self.coordinates is None or coordinates is None or domain is None:
             return
         around = self.reference.nearest(coordinates)
+        causes: list[tuple[str, ...]] = [()] * len(rows)
         if interval is not None:
-            self.lower[places], self.upper[places] = interval.ends(values, around, head.card.bounds)
+            counts = [[domain.element_rows.get(symbol, 0) for symbol in one.elements] for one in compositions]
+            rarest, card = np.array([min(each) for each in counts]), head.card
+            found = estimate(values, around, self.reference, rarest, interval, card.errors, card.space, card.unit)
+            self.lower[places], self.upper[places] = found.lower, found.upper
+            self.expected_errors[places], causes = found.expected_errors, found.causes
+        elif self.sets is not None:
+            self.expected_errors[places] = np.minimum(values, 1.0 - values)
         self.ood_scores[places] = around.scores
         self.near[places] = around.rows[:, :SHOWN]
         self.distances[places] = around.distances[:, :SHOWN]
         self.coordinates[places] = coordinates
         nearby = (values, *around.label_ranges(self.reference.value))
         near = zip(*(column.tolist() for column in nearby), strict=True)
-        for row, composition, score, (value, low, high) in zip(
-            rows, compositions, around.scores.tolist(), near, strict=True
+        for row, composition, score, due, (value, low, high) in zip(
+            rows, compositions, around.scores.tolist(), causes, near, strict=True
         ):
             self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
-            self.warnings[row] = low_confidence_reasons(
-                composition.elements, score, domain.element_rows, domain.block_rows
-            ) + disagreement(value, low, high, head.agreement_limit, head.card.unit)
+            outside = low_confidence_reasons(composition.elements, score, domain.element_rows, domain.block_rows)
+            if head.card.errors is None:
+                outside += disagreement(value, low, high, head.agreement_limit, head.card.unit)
+            self.warnings[row] = outside + due
 
     def results(self, names: Iterable[str | None], start: int = 0) -> Iterator[Prediction | Failure]:
         """Yield what ``result`` returns for each input.
@@ -141,6 +153,7 @@ class PredictionColumns:
         reason = self.reasons[row]
         if reason is not None:
             return Failure(row if place is None else place, name, reason)
+        labelled = self.labels(self.values[row : row + 1])
         return Prediction(
             name or "",
             float(self.values[row]),
@@ -150,7 +163,8 @@ class PredictionColumns:
             self.elements_outside_training[row],
             self.warnings[row],
             self.neighbours(row),
-            *(str(column[0]) for column in self.labels(self.values[row : row + 1])),
+            expected_error=_number(self.expected_errors[row]),
+            **{name: str(column[0]) for name, column in zip(("label", "label_set"), labelled, strict=False)},
         )
 
     def labels(self, values: NDArray[np.float64]) -> tuple[NDArray[np.str_], ...]:
