@@ -31,11 +31,12 @@ def calibrated_fit(
     Returns:
         The fit; and the probability of each row by a model that was fitted without its composition.
     """
-    scores = predictions_of(fit_of(model, parameters, seed, space), labelled, folds, seed)
+    held_out = predictions_of(fit_of(model, parameters, seed, space), labelled, folds, seed)
+    scores = held_out.predicted
     known = np.isfinite(scores)
     weights = None if labelled.weights is None else labelled.weights[known]
     link = fit_link(scores[known], labelled.y[known], weights)
-    out_of_fold = OutOfFold.of_random(link.probabilities(scores))
+    out_of_fold = replace(held_out, predicted=link.probabilities(scores))
     return fit_of(model, parameters, seed, replace(space, link=link)), out_of_fold
 
 

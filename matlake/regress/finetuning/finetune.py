@@ -94,7 +94,12 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     progress.note("calibrating intervals on held-out folds of these rows")
     fractions = matrix.fractions[rows]
     measured = measure_fitted(
-        matrix, held_out, fitted, lambda: predict_out_of_fold(fit, labelled, fractions, seed, slow=True), seed
+        matrix,
+        held_out,
+        fitted,
+        card.features,
+        lambda: predict_out_of_fold(fit, labelled, fractions, seed, slow=True),
+        seed,
     )
     progress.note("comparing with fewer rows and with element fractions")
     before = measure(matrix.y[test_rows], saved.fitted.predict(matrix.x[test_rows]))

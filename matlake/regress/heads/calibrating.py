@@ -17,6 +17,7 @@ from matlake.regress.uncertainty.conformal import Calibrated, CalibrationRows, c
 from matlake.regress.uncertainty.estimates import estimate
 from matlake.regress.uncertainty.fit_reference import ReferenceRows
 from matlake.regress.uncertainty.group_coverage import GroupCoverage, worst_groups
+from matlake.regress.uncertainty.opinions import FoldOpinions
 from matlake.regress.uncertainty.out_of_fold import OutOfFold
 from matlake.regress.uncertainty.reference_set import Reference, Surroundings
 from matlake.regress.uncertainty.signals import rarest_elements
@@ -27,6 +28,7 @@ def calibrate_on(
     held_out: HeldOut,
     chosen: ReferenceRows,
     out_of_fold: OutOfFold,
+    opinions: FoldOpinions,
     reference: Reference,
     around: Surroundings,
     test: HeldOutRows,
@@ -40,6 +42,7 @@ def calibrate_on(
         held_out: Which of them are trained and tested on.
         chosen: The reference rows.
         out_of_fold: Predictions for these.
+        opinions: Second opinions on these.
         reference: What the head keeps of them.
         around: The reference rows around the test rows.
         test: The test rows, without intervals.
@@ -52,9 +55,13 @@ def calibrate_on(
     fractions, tested = matrix.fractions[held_out.train], matrix.fractions[held_out.test]
     own = matrix.fractions[chosen.rows]
     labels = space.to_fit(reference.value)
-    found = calibrate(CalibrationRows(chosen.coordinates, chosen.groups, own, labels, out_of_fold), space, seed)
+    found = calibrate(
+        CalibrationRows(chosen.coordinates, chosen.groups, own, labels, out_of_fold, opinions), space, seed
+    )
     rarest = rarest_elements(tested, np.count_nonzero(fractions, axis=0))
-    estimates = estimate(test.predicted, around, reference, rarest, found.interval, found.errors, space, "")
+    z = chosen.projection.scaler.transform(matrix.x[held_out.test])
+    second = np.stack([one.predict(z) for one in opinions.fitted], axis=1)
+    estimates = estimate(test.predicted, second, around, reference, rarest, found.interval, found.errors, space, "")
     test = replace(test, lower=estimates.lower, upper=estimates.upper, expected_errors=estimates.expected_errors)
     motifs = np.bincount(block_sets(fractions), minlength=1 << len(BLOCKS))[block_sets(tested)]
     warned = (test.expected_errors > found.errors.limit) | (test.scores > FARTHEST) | (rarest < FEW) | (motifs < FEW)

@@ -1,7 +1,7 @@
 """What a fitted model becomes: an ONNX file, its errors beside baselines, intervals, reference rows."""
 
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -19,6 +19,7 @@ from matlake.metrics import (
 )
 from matlake.regress.classification.calibration import class_record
 from matlake.regress.classification.record import ClassRecord
+from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.calibrating import calibrate_on
 from matlake.regress.heads.card import ApplicabilityDomain, Calibration, CurvePoint, Evaluation, Provenance
@@ -28,6 +29,7 @@ from matlake.regress.splits import HeldOut, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.uncertainty.applicability import FARTHEST, block_rows, element_rows
 from matlake.regress.uncertainty.fit_reference import ReferenceRows, choose_reference, make_reference
+from matlake.regress.uncertainty.opinions import encoder_blocks, fit_opinions
 from matlake.regress.uncertainty.out_of_fold import OutOfFold
 from matlake.regress.uncertainty.reference_set import Reference
 
@@ -67,7 +69,12 @@ class Measured:
 
 
 def measure_fitted(
-    matrix: Matrix, held_out: HeldOut, fitted: Fitted, out_of_fold: Callable[[], OutOfFold], seed: int
+    matrix: Matrix,
+    held_out: HeldOut,
+    fitted: Fitted,
+    features: Sequence[Feature],
+    out_of_fold: Callable[[], OutOfFold],
+    seed: int,
 ) -> Measured:
     """Convert a fitted model, and measure and calibrate what comes of it.
 
@@ -75,6 +82,7 @@ def measure_fitted(
         matrix: All rows.
         held_out: Which of them it was fitted to, and which are its test rows.
         fitted: The model.
+        features: In the order of the matrix.
         out_of_fold: Gives predictions for the training rows by fits without them.
         seed: Of the bootstrap, of the reference rows, and of folds.
 
@@ -85,12 +93,17 @@ def measure_fitted(
 
     rows, test_rows, space = held_out.train, held_out.test, fitted.space
     chosen = choose_reference(matrix, rows, seed)
-    content = convert(fitted, matrix.x.shape[1], chosen.projection)
+    known = out_of_fold().take(np.searchsorted(rows, chosen.rows))
+    opinions = None
+    if space.link is None:
+        labels, folds = space.to_fit(matrix.y[chosen.rows]), (known.fold, known.cluster_fold)
+        x, blocks = matrix.x[chosen.rows], encoder_blocks(features)
+        opinions = fit_opinions(chosen.projection, x, labels, blocks, folds, seed)
+    content = convert(fitted, matrix.x.shape[1], chosen.projection, opinions.fitted if opinions else ())
     checked = np.concatenate([test_rows[:_PARITY_ROWS], rows[:_PARITY_ROWS]])
     parity = check_parity(content, fitted, matrix.x[checked])
     predicted = run_graph(content, matrix.x[test_rows])
     evaluation = evaluate(matrix, held_out, predicted, chosen, seed)
-    known = out_of_fold().take(np.searchsorted(rows, chosen.rows))
     reference = make_reference(matrix, chosen, known.predicted, space)
     around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))
     test = HeldOutRows(
@@ -113,8 +126,10 @@ def measure_fitted(
         beyond=float(np.mean(test.scores > FARTHEST)),
     )
     calibration = classes = None
-    if space.link is None:
-        calibration, test = calibrate_on(matrix, held_out, chosen, known, reference, around, test, space, seed)
+    if opinions is not None:
+        calibration, test = calibrate_on(
+            matrix, held_out, chosen, known, opinions, reference, around, test, space, seed
+        )
         domain = replace(domain, width_correlation=rank_correlation(test.widths, test.errors))
     else:
         held = np.isfinite(known.predicted)

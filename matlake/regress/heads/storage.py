@@ -35,6 +35,7 @@ PLOTS: Final = "plots"
 _FEATURES: Final = "features"
 _VALUE: Final = "value"
 _COORDINATES: Final = "coordinates"
+OPINIONS: Final = "opinions"
 _AGAIN: Final = "train the head again"
 _SHOWN: Final = 300  # characters of what ONNX Runtime says
 
@@ -72,7 +73,16 @@ class Head:
         Raises:
             HeadError: The graph fails: its file is not what a head should be.
         """
+        values, coordinates, _ = self.outputs(x)
+        return values, coordinates
+
+    def outputs(
+        self, x: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None, NDArray[np.float64]]:
+        """Return what ``predict`` does, and second opinions float64 [n, k] on the fitted scale; k may be 0."""
         names = [_VALUE] if self.reference is None else [_VALUE, _COORDINATES]
+        if self.has_opinions:
+            names.append(OPINIONS)
         try:
             found = self.session.run(names, {_FEATURES: x})
         except Exception as error:  # onnxruntime's exceptions share no public base class
@@ -80,10 +90,16 @@ class Head:
             raise HeadError(f"head {self.card.name} fails to run: {reason}", _AGAIN) from error
         values = np.asarray(found[0], dtype=np.float64).reshape(len(x))
         if self.reference is None:
-            return values, None
+            return values, None, np.empty((len(x), 0))
         if found[1].shape != (len(x), self.reference.coordinates.shape[1]):
             raise HeadError(f"the coordinates of head {self.card.name} are not those of its reference rows", _AGAIN)
-        return values, found[1]
+        opinions = np.asarray(found[2], dtype=np.float64) if self.has_opinions else np.empty((len(x), 0))
+        return values, found[1], opinions
+
+    @cached_property
+    def has_opinions(self) -> bool:
+        """Whether its graph gives second opinions."""
+        return any(output.name == OPINIONS for output in self.session.get_outputs())
 
 
 def save_head(

@@ -112,7 +112,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     fit, out_of_fold = _fit_and_out_of_fold(model, best.parameters, labelled, matrix.fractions[rows], seed, space)
     fitted = fit(labelled)
     progress.note("calibrating on held-out folds of the training rows")
-    measured = measure_fitted(matrix, held_out, fitted, out_of_fold, seed)
+    measured = measure_fitted(matrix, held_out, fitted, features, out_of_fold, seed)
     progress.note("comparing with fewer rows, with baselines and with a random split")
     on_fractions = fractions_baseline(model, matrix, held_out, seed, space)
     card = HeadCard(

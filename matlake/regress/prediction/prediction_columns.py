@@ -94,12 +94,14 @@ class PredictionColumns:
         if not len(rows):
             return
         places = np.asarray(rows)
-        values, coordinates = head.predict(x)
-        finite = np.isfinite(values) if coordinates is None else np.isfinite(np.c_[values, coordinates]).all(axis=1)
+        values, coordinates, opinions = head.outputs(x)
+        finite = np.isfinite(np.c_[values, opinions]).all(axis=1)
+        if coordinates is not None:
+            finite &= np.isfinite(coordinates).all(axis=1)
         if not finite.all():
             for place in places[~finite]:
                 self.reasons[place] = NOT_FINITE
-            places, values = places[finite], values[finite]
+            places, values, opinions = places[finite], values[finite], opinions[finite]
             coordinates = None if coordinates is None else coordinates[finite]
             compositions = [one for one, is_finite in zip(compositions, finite, strict=True) if is_finite]
             rows = places.tolist()
@@ -112,7 +114,9 @@ class PredictionColumns:
         if interval is not None:
             counts = [[domain.element_rows.get(symbol, 0) for symbol in one.elements] for one in compositions]
             rarest, card = np.array([min(each) for each in counts]), head.card
-            found = estimate(values, around, self.reference, rarest, interval, card.errors, card.space, card.unit)
+            found = estimate(
+                values, opinions, around, self.reference, rarest, interval, card.errors, card.space, card.unit
+            )
             self.lower[places], self.upper[places] = found.lower, found.upper
             self.expected_errors[places], causes = found.expected_errors, found.causes
         elif self.sets is not None:

@@ -14,6 +14,7 @@ from matlake.regress.targets.target_space import PLAIN, TargetSpace
 from matlake.regress.uncertainty.error_model import ErrorModel
 from matlake.regress.uncertainty.fit_error_model import KnownErrors, cross_fitted, fit_error_model
 from matlake.regress.uncertainty.intervals import Interval
+from matlake.regress.uncertainty.opinions import FoldOpinions
 from matlake.regress.uncertainty.out_of_fold import OutOfFold
 from matlake.regress.uncertainty.reference_set import LOCAL, NEAREST, Surroundings, scores
 from matlake.regress.uncertainty.signals import rarest_elements, signals_of
@@ -21,9 +22,6 @@ from matlake.store.searching.nearest import nearest_rows
 
 LEVEL: Final = 0.9
 """Share of measured values that intervals are to hold; less if calibration rows are too few for it."""
-
-_FLOOR: Final = 0.25
-"""Share of the mean residual that is added to every local one."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,7 @@ class CalibrationRows:
         fractions: float32 [m, elements].
         labels: float64 [m], on the fitted scale.
         out_of_fold: Predictions for them, in the target's unit.
+        opinions: Second opinions on them.
     """
 
     coordinates: NDArray[np.float32]
@@ -43,6 +42,7 @@ class CalibrationRows:
     fractions: NDArray[np.float32]
     labels: NDArray[np.float64]
     out_of_fold: OutOfFold
+    opinions: FoldOpinions
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,14 @@ def calibrate(rows: CalibrationRows, space: TargetSpace = PLAIN, seed: int = 0) 
     fold = rows.out_of_fold
     errors = rows.labels - space.to_fit(fold.predicted)
     residuals = np.abs(errors).astype(np.float32)
-    floor = _FLOOR * float(np.nanmean(residuals)) or float(np.finfo(np.float32).tiny)
     near_rows, far_rows = np.flatnonzero(np.isfinite(fold.predicted)), np.flatnonzero(np.isfinite(fold.far))
-    near = _known(rows, near_rows, fold.predicted, residuals, rows.groups, floor, space)
-    far = _known(rows, far_rows, fold.far, residuals, fold.cluster_fold, floor, space)
+    near = _known(rows, near_rows, (fold.predicted, rows.opinions.near), residuals, rows.groups, space)
+    far = _known(rows, far_rows, (fold.far, rows.opinions.far), residuals, fold.cluster_fold, space)
     expected = cross_fitted(near, far, seed)
     level, below, above = signed_quantiles(near.errors / expected)
     widest = max(float(np.ptp(rows.labels)), float(np.abs(near.errors).max()))
-    interval = Interval(level, (below + above) / 2.0, floor, len(near_rows), widest, below, above)
-    return Calibrated(interval, fit_error_model(near, far, floor, space), near, near_rows, expected, far, far_rows)
+    interval = Interval(level, (below + above) / 2.0, 0.0, len(near_rows), widest, below, above)
+    return Calibrated(interval, fit_error_model(near, far, space), near, near_rows, expected, far, far_rows)
 
 
 def signed_quantiles(scores: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float, float]:
@@ -139,18 +138,20 @@ def distance_scale(coordinates: NDArray[np.float32], groups: NDArray[np.intp]) -
 def _known(
     rows: CalibrationRows,
     held: NDArray[np.intp],
-    predicted: NDArray[np.float64],
+    predictions: tuple[NDArray[np.float64], NDArray[np.float64]],
     residuals: NDArray[np.float32],
     apart: NDArray[np.intp],
-    floor: float,
     space: TargetSpace,
 ) -> KnownErrors:
-    """Return the errors of some rows, with signals from reference rows that have another number in ``apart`` [m]."""
+    """Return the errors of some rows, with signals from reference rows that have another number in ``apart`` [m].
+
+    Predictions are those of the head, float64 [m], and second opinions, float64 [m, k].
+    """
     distances, near = nearest_rows(rows.coordinates[held], rows.coordinates, LOCAL, (apart[held], apart))
     around = Surroundings(distances, near, residuals)
-    fitted = space.to_fit(predicted[held])
+    fitted, opinions = space.to_fit(predictions[0][held]), predictions[1][held]
     return KnownErrors(
-        signals_of(fitted, around, rows.labels, _rarest_elsewhere(rows.fractions, held, apart), floor),
+        signals_of(fitted, opinions, around, rows.labels, _rarest_elsewhere(rows.fractions, held, apart)),
         fitted,
         rows.labels[held] - fitted,
         rows.groups[held],

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.targets.target_space import TargetSpace
-from matlake.regress.uncertainty.applicability import value_range
+from matlake.regress.uncertainty.applicability import FARTHEST, value_range
 from matlake.regress.uncertainty.error_model import ErrorModel, half_spread
 from matlake.regress.uncertainty.intervals import Interval
 from matlake.regress.uncertainty.reference_set import Reference, Surroundings
@@ -35,6 +35,7 @@ class Estimates:
 
 def estimate(
     values: NDArray[np.float64],
+    opinions: NDArray[np.float64],
     around: Surroundings,
     reference: Reference,
     rarest: NDArray[np.int64],
@@ -47,6 +48,7 @@ def estimate(
 
     Args:
         values: float64 [n], predictions in the target's unit.
+        opinions: float64 [n, k], second opinions on the fitted scale.
         around: The reference rows around them.
         reference: The reference rows.
         rarest: int64 [n], number of training rows that hold the rarest element of each.
@@ -59,14 +61,16 @@ def estimate(
         ends = interval.ends(values, around, space.bounds)
         return Estimates(*ends, np.full(len(values), np.nan), [()] * len(values))
     predicted, labels = space.to_fit(values), space.to_fit(reference.value)
-    signals = signals_of(predicted, around, labels, rarest, errors.floor)
+    signals = signals_of(predicted, opinions, around, labels, rarest)
     fitted_errors = errors.fitted_errors(signals)
     expected = errors.errors(predicted, fitted_errors, space)
     causes: list[tuple[str, ...]] = [()] * len(values)
     large = np.flatnonzero(expected > errors.limit)
     if len(large):
-        texts = _Texts(around.take(large), reference, predicted[large], rarest[large], space, unit)
+        texts = _Texts(around.take(large), reference, predicted[large], opinions[large], rarest[large], space, unit)
         for place, (row, drivers) in enumerate(zip(large.tolist(), errors.drivers(signals[large]), strict=True)):
+            if around.scores[row] > FARTHEST and Signal.SCORE in drivers:
+                drivers.remove(Signal.SCORE)  # a reason by itself
             first = f"the expected error of {_in(expected[row], unit)} is above {_in(errors.limit, unit)}"
             causes[row] = (first, *(texts.of(driver, place) for driver in drivers[:_SHOWN]))
     return Estimates(*interval.ends_by(predicted, fitted_errors, space), expected, causes)
@@ -80,6 +84,7 @@ class _Texts:
         around: Surroundings,
         reference: Reference,
         predicted: NDArray[np.float64],
+        opinions: NDArray[np.float64],
         rarest: NDArray[np.int64],
         space: TargetSpace,
         unit: str,
@@ -88,6 +93,7 @@ class _Texts:
         self._low, self._high = around.label_ranges(reference.value)
         mean, _ = blend(around, space.to_fit(reference.value))
         self._blend = space.to_property(mean)
+        self._opinions = space.to_property(np.sort(opinions, axis=1))
         self._residuals = half_spread(predicted, around.local_residuals, space)
 
     def of(self, driver: Signal, row: int) -> str:
@@ -95,6 +101,9 @@ class _Texts:
         match driver:
             case Signal.RESIDUALS:
                 return f"materials like it were predicted with a mean error of {_in(self._residuals[row], self._unit)}"
+            case Signal.OPINIONS:
+                ends = value_range(self._opinions[row, 0], self._opinions[row, -1], self._unit)
+                return f"regressors of single encoders give other values: {ends}"
             case Signal.SCORE:
                 return f"few training materials are near: the out-of-distribution score is {self._scores[row]:.2f}"
             case Signal.SPREAD:

@@ -1,6 +1,6 @@
 """The fit of the expected absolute error to out-of-fold errors of the training rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -9,20 +9,23 @@ from numpy.typing import NDArray
 from matlake.regress.splits import grouped_folds
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.uncertainty.error_model import ErrorModel, half_spread
-from matlake.regress.uncertainty.signals import Signal
+from matlake.regress.uncertainty.signals import AMOUNTS, FACTORS, Signal
 
 WARNED: Final = 0.2
 """Share of materials like those of the training rows whose expected error is above the limit."""
 
 _FAR_WEIGHT: Final = 0.25
-"""Of an error with the row's clusters left out, against one of a random fold: with more, errors of materials like the
-training rows were overestimated; with none, errors elsewhere were taken for those of materials at hand."""
+"""Of an error with the row's clusters left out, against one of a random fold. With more, errors of materials like the
+training rows were overestimated (measured formation enthalpies: by 1.4); without, the model knows no others."""
 
 _RIDGE: Final = 0.02
 _FEW_RIDGE: Final = 2.0
-"""Penalty of the slopes for the mean error of n rows: a constant, and a part that falls as 1/n, so that a few errors
-cannot make large slopes."""
+"""Penalty for the mean error of n rows: a constant, and a part that falls as 1/n, so that a few errors decide little."""
 
+_SMALLEST, _LARGEST = np.exp(-7.0), np.exp(3.0)
+"""Of the terms of the sum, in units of the mean error."""
+
+_MOST_EXPONENT: Final = 5.0
 _FOLDS: Final = 5
 
 
@@ -47,31 +50,23 @@ class KnownErrors:
         return KnownErrors(self.signals[rows], self.predicted[rows], self.errors[rows], self.groups[rows])
 
 
-def fit_error_model(near: KnownErrors, far: KnownErrors, floor: float, space: TargetSpace) -> ErrorModel:
+def fit_error_model(near: KnownErrors, far: KnownErrors, space: TargetSpace) -> ErrorModel:
     """Fit the expected error.
 
     Errors are taken to follow a Laplace distribution whose scale is the expected error: its likelihood is largest where
-    the mean of |error| / expected is 1. The slopes have a penalty, and none is negative.
+    the mean of |error| / expected is 1. Penalties draw all terms of the sum to an equal share, and exponents to 0.
 
     Args:
         near: Of random folds: in the end these decide scale and limit.
         far: Of folds of clusters.
-        floor: That signals were made with.
         space: Of the target.
     """
-    intercept, slopes = _fit(near, far)
-    fitted = np.exp(intercept + near.signals @ slopes)
-    spread = half_spread(near.predicted, fitted, space)
+    model = _fit(near, far)
+    spread = half_spread(near.predicted, model.fitted_errors(near.signals), space)
     inverse = space.transform.inverse
-    scale = float(np.abs(inverse(near.predicted + near.errors) - inverse(near.predicted)).mean() / spread.mean())
-    return ErrorModel(
-        intercept=intercept,
-        slopes=dict(zip(Signal, slopes.tolist(), strict=True)),
-        typical=dict(zip(Signal, near.signals.mean(axis=0).tolist(), strict=True)),
-        floor=floor,
-        scale=scale,
-        limit=float(np.quantile(scale * spread, 1.0 - WARNED)),
-    )
+    errors = np.abs(inverse(near.predicted + near.errors) - inverse(near.predicted))
+    scale = float(errors.mean() / spread.mean())
+    return replace(model, scale=scale, limit=float(np.quantile(scale * spread, 1.0 - WARNED)))
 
 
 def cross_fitted(near: KnownErrors, far: KnownErrors, seed: int = 0) -> NDArray[np.float64]:
@@ -82,33 +77,51 @@ def cross_fitted(near: KnownErrors, far: KnownErrors, seed: int = 0) -> NDArray[
     expected = np.empty(len(near.errors))
     folds = min(_FOLDS, len(np.unique(near.groups)))
     for rows, held in grouped_folds(near.groups, folds, seed):
-        intercept, slopes = _fit(near.take(rows), far.take(~np.isin(far.groups, near.groups[held])))
-        expected[held] = np.exp(intercept + near.signals[held] @ slopes)
+        model = _fit(near.take(rows), far.take(~np.isin(far.groups, near.groups[held])))
+        expected[held] = model.fitted_errors(near.signals[held])
     return expected
 
 
-def _fit(near: KnownErrors, far: KnownErrors) -> tuple[float, NDArray[np.float64]]:
-    """Return the intercept and the slopes, float64 [signals]."""
+def _fit(near: KnownErrors, far: KnownErrors) -> ErrorModel:
+    """Return a model of the error on the fitted scale, without scale and limit in the unit."""
     from scipy.optimize import minimize
 
     signals = np.concatenate([near.signals, far.signals])
-    errors = np.abs(np.concatenate([near.errors, far.errors]))
     weights = np.concatenate([np.ones(len(near.errors)), np.full(len(far.errors), _FAR_WEIGHT)])
     weights /= weights.sum()
-    mean, deviation = signals.mean(axis=0), signals.std(axis=0)
-    z = (signals - mean) / np.where(deviation > 0.0, deviation, 1.0)
+    errors = np.abs(np.concatenate([near.errors, far.errors]))
     average = float(weights @ errors) or float(np.finfo(np.float32).tiny)
+    n = len(AMOUNTS)
+    size = signals[:, :n].mean(axis=0)
+    size[size <= 0.0] = 1.0
+    amounts = np.column_stack([np.ones(len(errors)), signals[:, :n] / size])
+    middle, deviation = signals[:, n:].mean(axis=0), signals[:, n:].std(axis=0)
+    deviation[deviation <= 0.0] = 1.0
+    factors = (signals[:, n:] - middle) / deviation
     ratios, penalty = errors / average, _RIDGE + _FEW_RIDGE / len(near.errors)
+    equal = -float(np.log(n + 1))
 
     def loss(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        logarithm = x[0] + z @ x[1:]
+        terms, exponents = amounts * np.exp(x[: n + 1]), x[n + 1 :]
+        total = terms.sum(axis=1)
+        logarithm = np.log(total) + factors @ exponents
         relative = ratios * np.exp(-logarithm)
         slope = weights * (1.0 - relative)
-        value = float(weights @ (logarithm + relative)) + 0.5 * penalty * float(x[1:] @ x[1:])
-        return value, np.concatenate([[slope.sum()], z.T @ slope + penalty * x[1:]])
+        off = x[: n + 1] - equal
+        value = weights @ (logarithm + relative) + 0.5 * penalty * (0.5 * off @ off + exponents @ exponents)
+        of_terms = (slope / total) @ terms + 0.5 * penalty * off
+        return float(value), np.concatenate([of_terms, factors.T @ slope + penalty * exponents])
 
-    start = np.concatenate([[0.0], np.full(z.shape[1], 0.1)])
-    limits = [(-20.0, 20.0), *[(0.0, 5.0)] * z.shape[1]]
+    start = np.concatenate([np.full(n + 1, equal), np.full(len(FACTORS), 0.1)])
+    limits = [(np.log(_SMALLEST), np.log(_LARGEST))] * (n + 1) + [(0.0, _MOST_EXPONENT)] * len(FACTORS)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits).x
-    slopes = np.where(deviation > 0.0, found[1:] / np.where(deviation > 0.0, deviation, 1.0), 0.0)
-    return float(found[0] + np.log(average) - mean @ slopes), slopes
+    exponents = found[n + 1 :] / deviation
+    terms = average * np.exp(found[: n + 1] - middle @ exponents)
+    return ErrorModel(
+        constant=float(terms[0]),
+        parts=dict(zip(AMOUNTS, (terms[1:] / size).tolist(), strict=True)),
+        exponents=dict(zip(FACTORS, exponents.tolist(), strict=True)),
+        typical=dict(zip(Signal, near.signals.mean(axis=0).tolist(), strict=True)),
+        scale=1.0,
+        limit=np.inf,
+    )

@@ -31,7 +31,7 @@ class Interval:
     Attributes:
         level: Share of measured values that they hold, on data exchangeable with the training rows.
         quantile: Half a width, in units of the difficulty; of intervals with two quantiles their mean.
-        floor: Added to local residuals, on the scale of the residuals.
+        floor: Added to local residuals, in the target's unit, for a head older than the expected error; else 0.
         calibration_rows: Rows whose residuals it rests on.
         widest: Largest distance of an end from the prediction, on the scale of the residuals: the range of the training
             labels, or the largest residual if that is more. None for a head older than it.

@@ -5,7 +5,7 @@ are off for materials like those of the training rows only. How errors grow outs
 clusters of compositions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -40,21 +40,23 @@ class OutOfFold:
     Attributes:
         predicted: float64 [n], in the target's unit, of random folds; NaN if the row was in no fold that was held out.
         far: float64 [n], with the row's clusters left out; NaN likewise.
-        cluster_fold: int [n], number of the fold of clusters that a row is in; -1 for all where there are none.
+        fold: int [n], number of the random fold that a row is held out in; -1 if in none.
+        cluster_fold: int [n], number of the fold of clusters; -1 for all rows where there are none.
     """
 
     predicted: NDArray[np.float64]
     far: NDArray[np.float64]
+    fold: NDArray[np.intp]
     cluster_fold: NDArray[np.intp]
 
     @staticmethod
-    def of_random(predicted: NDArray[np.float64]) -> "OutOfFold":
-        """Return predictions float64 [n] of random folds alone."""
-        return OutOfFold(predicted, np.full(len(predicted), np.nan), np.full(len(predicted), _NONE))
+    def of_random(predicted: NDArray[np.float64], fold: NDArray[np.intp]) -> "OutOfFold":
+        """Return predictions float64 [n] of random folds alone, with the numbers of these [n]."""
+        return OutOfFold(predicted, np.full(len(predicted), np.nan), fold, np.full(len(predicted), _NONE))
 
     def take(self, rows: NDArray[np.intp]) -> "OutOfFold":
         """Return those of some rows."""
-        return OutOfFold(self.predicted[rows], self.far[rows], self.cluster_fold[rows])
+        return OutOfFold(*(column[rows] for column in vars(self).values()))
 
 
 def predict_out_of_fold(
@@ -69,7 +71,7 @@ def predict_out_of_fold(
         seed: Decides the random folds.
         slow: Whether a fit takes minutes: fewer folds are held out.
     """
-    predicted = predictions_of(fit, labelled, SLOW_FOLDS if slow else FOLDS, seed)
+    near = predictions_of(fit, labelled, SLOW_FOLDS if slow else FOLDS, seed)
     far, cluster_fold = np.full(len(labelled), np.nan), np.full(len(labelled), _NONE)
     if len(np.unique(labelled.groups)) >= 2 * CLUSTERS:
         cluster_fold = composition_clusters(fractions, CLUSTERS) % CLUSTER_FOLDS
@@ -79,10 +81,10 @@ def predict_out_of_fold(
             rest = np.flatnonzero((cluster_fold != number) & ~np.isin(labelled.groups, labelled.groups[held]))
             if len(held) and np.ptp(labelled.y[rest]) > 0.0:
                 far[held] = fit(labelled.take(rest)).predict(labelled.x[held])
-    return OutOfFold(predicted, far, cluster_fold)
+    return replace(near, far=far, cluster_fold=cluster_fold)
 
 
-def predictions_of(fit: Fit, labelled: LabelledRows, folds: int, seed: int) -> NDArray[np.float64]:
+def predictions_of(fit: Fit, labelled: LabelledRows, folds: int, seed: int) -> OutOfFold:
     """Return what fits predict for rows held out from them, whole compositions at a time.
 
     Args:
@@ -90,13 +92,10 @@ def predictions_of(fit: Fit, labelled: LabelledRows, folds: int, seed: int) -> N
         labelled: The n training rows.
         folds: Number of folds; fewer if there are fewer compositions.
         seed: Decides the folds.
-
-    Returns:
-        float64 [n]; NaN if the row was in no fold that was held out.
     """
-    predicted = np.full(len(labelled), np.nan)
+    predicted, fold = np.full(len(labelled), np.nan), np.full(len(labelled), _NONE)
     count = min(folds, len(np.unique(labelled.groups)))
     cut = grouped_folds(labelled.groups, count, seed, strata_of(labelled.y))
-    for rows, held in cut if len(labelled) <= ALL_FOLDS_ROWS else cut[:1]:
-        predicted[held] = fit(labelled.take(rows)).predict(labelled.x[held])
-    return predicted
+    for number, (rows, held) in enumerate(cut if len(labelled) <= ALL_FOLDS_ROWS else cut[:1]):
+        predicted[held], fold[held] = fit(labelled.take(rows)).predict(labelled.x[held]), number
+    return OutOfFold.of_random(predicted, fold)

@@ -1,6 +1,6 @@
-"""What tells beforehand how far a prediction may be off: signals that grow with the error.
+"""What tells beforehand how far a prediction may be off.
 
-Each is a logarithm, so that a sum of them is a product of factors. All are on the scale on which the target is fitted.
+Amounts have the dimension of the target, on the scale on which it is fitted, and add up; factors multiply their sum.
 """
 
 from enum import StrEnum
@@ -22,50 +22,56 @@ _CLOSE: Final = 0.05
 
 
 class Signal(StrEnum):
-    """Signals, in the order of the columns of ``signals_of``.
+    """Signals, in the order of the columns of ``signals_of``: amounts, then the logarithms of factors.
 
     Attributes:
         RESIDUALS: Mean absolute out-of-fold error of the nearest training rows.
-        SCORE: Out-of-distribution score.
         SPREAD: Standard deviation of the labels of the nearest training rows: metals among insulators have a large one.
-        ESTIMATE: Difference between the prediction and the mean label of the nearest training rows.
+        ESTIMATE: Distance of the prediction from the mean label of the nearest training rows.
+        OPINIONS: Standard deviation of the prediction and second opinions (see ``opinions``).
+        SCORE: Out-of-distribution score and a half.
         ELEMENTS: How few training rows hold the rarest element.
     """
 
     RESIDUALS = "residuals"
-    SCORE = "score"
     SPREAD = "spread"
     ESTIMATE = "estimate"
+    OPINIONS = "opinions"
+    SCORE = "score"
     ELEMENTS = "elements"
+
+
+AMOUNTS: Final = (Signal.RESIDUALS, Signal.SPREAD, Signal.ESTIMATE, Signal.OPINIONS)
+FACTORS: Final = (Signal.SCORE, Signal.ELEMENTS)
 
 
 def signals_of(
     predicted: NDArray[np.float64],
+    opinions: NDArray[np.float64],
     around: Surroundings,
     labels: NDArray[np.float64],
     rarest: NDArray[np.int64],
-    floor: float,
 ) -> NDArray[np.float64]:
     """Return the signals of n predictions, float64 [n, signals].
 
     Args:
         predicted: float64 [n], on the fitted scale.
+        opinions: float64 [n, k], second opinions on them; k may be 0.
         around: The reference rows around the n points.
         labels: float64 [m], of the reference rows, on the fitted scale.
         rarest: int64 [n], number of training rows that hold the rarest element.
-        floor: Added to what has the dimension of the target: small numbers of a few neighbours may be luck.
     """
     mean, spread = blend(around, labels)
-    return np.stack(
-        [
-            np.log(around.local_residuals + floor),
-            np.log(around.scores + _BASE),
-            np.log(spread + floor),
-            np.log(np.abs(predicted - mean) + floor),
-            -np.log1p(rarest),
-        ],
-        axis=1,
-    )
+    together = np.column_stack([predicted, opinions])
+    columns = {
+        Signal.RESIDUALS: around.local_residuals,
+        Signal.SPREAD: spread,
+        Signal.ESTIMATE: np.abs(predicted - mean),
+        Signal.OPINIONS: together.std(axis=1),
+        Signal.SCORE: np.log(around.scores + _BASE),
+        Signal.ELEMENTS: -np.log1p(rarest),
+    }
+    return np.stack([columns[signal] for signal in Signal], axis=1)
 
 
 def blend(around: Surroundings, labels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
