@@ -51,7 +51,7 @@ class Comparison:
     remark: str = ""
 
     @property
-    def headerror_of(self) -> float:
+    def head_error(self) -> float:
         """Error of the head on the same rows."""
         return self.error + self.difference
 
