@@ -33,6 +33,7 @@ SAMPLE: Final = Sample(
     "band_gap_eV",
     "expt-gap",
     f"formula NOT IN ({', '.join(map(literal, WITHHELD))})",
+    "hurdle",  # half of the gaps are zero
 )
 
 FAMILIES: Final = f"""\
@@ -69,9 +70,8 @@ def compositions(steps: Steps) -> dict[str, Any]:
     neighbours = steps.query(NEIGHBOURS)
 
     say(
-        "4. train a regressor on attributes (magpie), element fractions and these predictions; cross-validation chooses "
-        "the model\n"
-        f"   {', '.join(WITHHELD)} are withheld: the head learns from rows WHERE {SAMPLE.where}"
+        "4. train a hurdle model (metal or not, then how wide the gap is) on attributes (magpie), element fractions and "
+        f"these predictions\n   withheld, to be predicted below: it learns from rows WHERE {SAMPLE.where}"
     )
     training = steps.train()
 

@@ -16,7 +16,7 @@ from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import Predictions, interval_text, trust_text
 from matlake.regress.prediction.results import Prediction
-from matlake.regress.regressors import AUTO_MODELS
+from matlake.regress.regressors import AUTO, AUTO_MODELS
 from matlake.store.embedding.embedder import embed
 from matlake.store.importing.importer import import_table
 from matlake.store.lake import Lake
@@ -42,6 +42,7 @@ class Sample:
         target: Property that is learned.
         head: Name of the head.
         where: Predicate of the rows that are learned from; all without.
+        model: Its kind of model.
     """
 
     file: Path
@@ -52,6 +53,7 @@ class Sample:
     target: str
     head: str
     where: str | None = None
+    model: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Steps:
             TrainRequest(
                 sample.target,
                 sample.features,
+                sample.model,
                 dataset=sample.dataset,
                 where=sample.where,
                 name=sample.head,
