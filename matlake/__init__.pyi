@@ -16,6 +16,7 @@ from .regress.heads.request import TrainRequest as TrainRequest
 from .regress.heads.train import train as train
 from .regress.prediction.predict import predict as predict
 from .regress.prediction.predict import predict_structures as predict_structures
+from .regress.prediction.predict_dataset import predict_dataset as predict_dataset
 from .regress.prediction.predict_table import predict_table as predict_table
 from .regress.prediction.predict_table import predict_to_file as predict_to_file
 from .store.embedding.embedder import embed as embed
@@ -63,6 +64,7 @@ __all__ = [
     "parse_formula",
     "parse_structure",
     "predict",
+    "predict_dataset",
     "predict_structures",
     "predict_table",
     "predict_to_file",

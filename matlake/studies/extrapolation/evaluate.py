@@ -20,7 +20,7 @@ from matlake.regress.features.feature import resolve_features
 from matlake.regress.splits import Split
 from matlake.store.lake import Lake
 from matlake.studies.extrapolation.end_to_end_networks import contents_of_tables, networks_by_name
-from matlake.studies.extrapolation.leakage import Exposure, expose
+from matlake.encoders.leakage import Exposure, expose
 from matlake.studies.extrapolation.measuring import SCHEMA, MethodRunner
 from matlake.studies.extrapolation.methods import (
     FINE_TUNE,

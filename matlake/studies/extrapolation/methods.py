@@ -16,7 +16,7 @@ from matlake.regress.regressors import named_model
 from matlake.regress.splits import Split, parse_split
 from matlake.regress.uncertainty.applicability import FEW
 from matlake.sequences import as_list
-from matlake.studies.extrapolation.leakage import LABELS, POLICIES
+from matlake.encoders.leakage import LABELS, POLICIES
 
 MEAN: Final = "mean"
 NEAREST: Final = "nearest"

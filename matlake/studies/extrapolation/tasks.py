@@ -21,7 +21,7 @@ from matlake.regress.splits import HeldOut, Split
 from matlake.regress.splits.training_dates import describe_training_dates
 from matlake.regress.uncertainty.applicability import FEW, block_sets
 from matlake.store.lake import Lake
-from matlake.studies.extrapolation.leakage import check_disjoint
+from matlake.encoders.leakage import check_disjoint
 from matlake.studies.extrapolation.methods import ExtrapolationRequest
 from matlake.studies.rows import StudyRows
 

@@ -11,7 +11,7 @@ from matlake.encoders.training_contents import TrainingContents, random_parts
 from matlake.encoders.training_record import TrainingRecord, TrainingScope
 from matlake.errors import LeakageError
 from matlake.materials.formula import parse_formula
-from matlake.studies.extrapolation.leakage import (
+from matlake.encoders.leakage import (
     CONTENTS,
     FROM_CARD,
     FROM_SCOPE,
