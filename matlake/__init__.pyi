@@ -12,7 +12,7 @@ from .materials.structure_files.sniff import parse_structure as parse_structure
 from .progress import Progress as Progress
 from .regress.finetuning.finetune import FinetuneRequest as FinetuneRequest
 from .regress.finetuning.finetune import finetune as finetune
-from .regress.heads.train import TrainRequest as TrainRequest
+from .regress.heads.request import TrainRequest as TrainRequest
 from .regress.heads.train import train as train
 from .regress.prediction.predict import predict as predict
 from .regress.prediction.predict import predict_structures as predict_structures

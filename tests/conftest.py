@@ -16,7 +16,8 @@ from matlake.encoders.reference import SAMPLE
 from matlake.encoders.registry import find_encoder
 from matlake.materials.compositions import element_fractions
 from matlake.materials.formula import parse_formula
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.request import TrainRequest
+from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 
 ENCODER = "elemnet-oqmd-formation-energy"

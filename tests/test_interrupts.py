@@ -15,8 +15,9 @@ from conftest import FEATURE
 
 import matlake
 from matlake.interrupts import not_swallowed
+from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import list_heads
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 
 KILL = "import os, signal; me = lambda *_: os.kill(os.getpid(), signal.{})"

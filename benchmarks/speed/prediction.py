@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 import matlake
 from benchmarks.helpers.common import ENCODER, OQMD, in_child, needs_oqmd, peak_mb, report
 from matlake.encoders.reference import SAMPLE
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.request import TrainRequest
+from matlake.regress.heads.train import train
 from matlake.regress.prediction.predict_table import predict_to_file
 
 ROWS: Final = (100_000, 1_000_000)

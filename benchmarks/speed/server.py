@@ -29,7 +29,8 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.request import TrainRequest
+from matlake.regress.heads.train import train
 from matlake.regress.prediction.opened_head import open_head
 
 DATA: Final = ROOT / "matlake" / "data"

@@ -14,7 +14,7 @@ from benchmarks.helpers.common import results_of, write_results
 from benchmarks.studies.transfer import DATASET, PAPER, SOURCES, prepare
 from matlake.regress.heads.card import parameter_text
 from matlake.regress.heads.model_search import search_model
-from matlake.regress.regressors import AUTO, MODELS, fit_model
+from matlake.regress.regressors import AUTO, MODELS, LabelledRows, fit_model
 from matlake.regress.regressors.ensemble import ENSEMBLE
 from matlake.studies.transfer.configurations import TransferRequest
 from matlake.studies.transfer.target_rows import FeatureReader, read_target
@@ -46,7 +46,7 @@ def main() -> None:
         target = read_target(lake, name, TransferRequest(dataset=DATASET, split_column="split"))
         rows, test = target.pool, target.test
         x, y = reader.read(target, FEATURES, rows), target.y[rows]
-        choice = search_model(AUTO, x, y, target.groups[rows], seed=0)
+        choice = search_model(AUTO, LabelledRows(x, y, target.groups[rows]), seed=0)
         single = next(candidate for candidate in choice.search.candidates if candidate.model != ENSEMBLE)
         fits = {"single": fit_model(MODELS[single.model], single.parameters, x, y, 0)}
         fits["auto"] = fit_model(choice.model, choice.best.parameters, x, y, 0)

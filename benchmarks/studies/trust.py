@@ -24,8 +24,9 @@ from benchmarks.helpers.common import DATA, ENCODER, needs_oqmd, report, results
 from matlake.materials.units import quantity_of, unit_of
 from matlake.metrics import rank_correlation
 from matlake.plots.style import BLUE, GREY, STYLE
+from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import load_head
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 
 COMPOSITIONS: Final = f"{ENCODER}@2"

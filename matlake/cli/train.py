@@ -71,7 +71,8 @@ def train_command(
 ) -> None:
     """Train a regressor on embeddings, compare it with baselines, calibrate its intervals, and save it as a head."""
     from matlake.regress.heads.card import Budget
-    from matlake.regress.heads.train import TrainRequest, train
+    from matlake.regress.heads.request import TrainRequest
+    from matlake.regress.heads.train import train
     from matlake.store.lake import open_lake
 
     usual = Budget()

@@ -12,7 +12,8 @@ from matlake.plots.files import save_files
 from matlake.progress import Progress
 from matlake.regress.heads.card import Budget
 from matlake.regress.heads.model_search import FOLDS
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.request import TrainRequest
+from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import Predictions, interval_text, trust_text
 from matlake.regress.prediction.results import Prediction

@@ -10,7 +10,8 @@ from running_server import Running, serving
 from samples import CRYSTAL_ENCODER, ELASTIC, ENCODER
 
 import matlake
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.request import TrainRequest
+from matlake.regress.heads.train import train
 
 GAP_FEATURE = f"{ENCODER}@13"
 

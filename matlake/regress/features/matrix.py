@@ -24,6 +24,7 @@ from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.columns import column_kinds, not_numbers, read_columns, read_crystals
 from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
+from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
@@ -74,6 +75,7 @@ class Matrix:
         sql: The query that selects the rows.
         columns: [n] each, the columns asked for: numbers (NaN where null), times (NaT) or text (None).
         crystals: The n crystals, if asked for; one without atoms where a material has no crystal structure.
+        weights: float64 [n], how much each row counts; None where all count alike.
     """
 
     x: NDArray[np.float32]
@@ -87,6 +89,11 @@ class Matrix:
     sql: str
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     crystals: CrystalColumns | None = None
+    weights: Weights = None
+
+    def labelled(self, rows: NDArray[Any]) -> LabelledRows:
+        """Return some of the rows as a fit takes them."""
+        return LabelledRows(self.x, self.y, self.groups, self.weights).take(rows)
 
 
 @reads_what_is_sound

@@ -14,17 +14,17 @@ from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.finetuning.result import FinetuneResult
 from matlake.regress.finetuning.source_head import Past, SourceRows, find_past, read_saved_network
 from matlake.regress.finetuning.tuning import CAL_INPUTS, Labelled, Tuning, check_tuning, tune
+from matlake.regress.heads.baselines import compare_with_baselines, fractions_baseline
 from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRecord, TrainingRows, check_name
 from matlake.regress.heads.measure import learning_curve, made_now, measure_fitted
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import check_encoder, save_head
-from matlake.regress.heads.train import compare_with_baselines, fractions_baseline
-from matlake.regress.regressors import Fitted
+from matlake.regress.regressors import Fitted, LabelledRows
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model
 from matlake.regress.regressors.training_settings import require_torch
 from matlake.regress.splits import HeldOut, hold_out_groups
 from matlake.regress.splits.split import MIN_COMPOSITIONS, find_trouble
-from matlake.regress.uncertainty.bounds import check_labels
+from matlake.regress.targets.bounds import check_labels
 from matlake.regress.uncertainty.conformal import SLOW_FOLDS, residuals_of
 from matlake.store.lake import Lake
 
@@ -82,19 +82,19 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     tuning, seed = Tuning(request.method, dropout=saved.dropout), request.seed
     own = _labelled(past.rows) if past.rows and request.method == CAL_INPUTS else None
 
-    def fit(x: NDArray[np.float32], y: NDArray[np.float64]) -> Fitted:
-        return tune(saved.fitted, tuning, (x, y), own, seed).kept
+    def fit(labelled: LabelledRows) -> Fitted:
+        return tune(saved.fitted, tuning, (labelled.x, labelled.y), own, seed).kept
 
     card, rows, test_rows = saved.card, held_out.train, held_out.test
-    x, y, groups = matrix.x[rows], matrix.y[rows], matrix.groups[rows]
-    check_labels(y, card.bounds, card.target)
+    labelled = matrix.labelled(rows)
+    check_labels(labelled.y, card.bounds, card.target)
     progress.note(f"fine-tuning {card.name} on {len(rows):,} rows")
-    fitted = fit(x, y)
+    fitted = fit(labelled)
     progress.note("calibrating intervals on held-out folds of these rows")
-    measured = measure_fitted(matrix, held_out, fitted, lambda: residuals_of(fit, x, y, groups, SLOW_FOLDS, seed), seed)
+    measured = measure_fitted(matrix, held_out, fitted, lambda: residuals_of(fit, labelled, SLOW_FOLDS, seed), seed)
     progress.note("comparing with fewer rows and with element fractions")
     before = measure(matrix.y[test_rows], saved.fitted.predict(matrix.x[test_rows]))
-    change = FineTuning(before, _forgetting(saved.fitted, fitted, past.rows, groups) if past.rows else None)
+    change = FineTuning(before, _forgetting(saved.fitted, fitted, past.rows, labelled.groups) if past.rows else None)
     from_scratch = ir_net_model(IR_NETS[card.model.kind], saved.widths)
     parameters = {
         "widths": list(saved.widths),
@@ -103,7 +103,7 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
         "from_sha256": card.sha256,
         "target_rows": request.target_rows,
     }
-    on_fractions = fractions_baseline(from_scratch, matrix, held_out, seed, card.bounds)
+    on_fractions = fractions_baseline(from_scratch, matrix, held_out, seed, card.space)
     new = HeadCard(
         name=name,
         target=card.target,
@@ -119,8 +119,9 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
         calibration=measured.calibration,
         domain=measured.domain,
         provenance=made_now(),
-        difference_intervals=compare_with_baselines(measured.test, on_fractions, float(y.mean()), seed),
+        difference_intervals=compare_with_baselines(measured.test, on_fractions, float(labelled.y.mean()), seed),
         bounds=card.bounds,
+        transform=card.transform,
     )
     plots = draw_plots(new, measured.test, fitted.regressor, progress)
     new = save_head(lake.path, new, measured.content, measured.reference, plots)

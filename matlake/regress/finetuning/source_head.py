@@ -64,7 +64,7 @@ def read_saved_network(lake: Path, name: str) -> SavedNetwork:
     if found is None:
         raise HeadError(f"{folder / MODEL_FILE} is not the graph of an IR-net", "train the head again")
     fitted, network = found
-    return SavedNetwork(card, replace(fitted, bounds=card.bounds), network)
+    return SavedNetwork(card, replace(fitted, space=card.space), network)
 
 
 @dataclass(frozen=True)

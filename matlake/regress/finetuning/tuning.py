@@ -129,4 +129,4 @@ def tune(start: Fitted, tuning: Tuning, target: Labelled, own: Labelled | None, 
 
 def _standard(start: Fitted, rows: Labelled) -> Rows:
     x, y = rows
-    return (start.scaler.transform(x) if start.scaler else x), (y - start.mean) / start.std
+    return (start.scaler.transform(x) if start.scaler else x), (start.space.to_fit(y) - start.mean) / start.std

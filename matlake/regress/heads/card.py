@@ -10,11 +10,14 @@ from matlake.errors import HeadError
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.feature import Feature
 from matlake.regress.heads.feature_choice import FeatureChoice
-from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
+from matlake.regress.targets.bounds import UNBOUNDED, Bounds
+from matlake.regress.targets.target_space import TargetSpace
+from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.intervals import Interval
 
-FORMAT_VERSION: Final = 4
+FORMAT_VERSION: Final = 5
 """1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice. 3 had no digest.
+4 knew properties as they are only: no transforms.
 """
 
 _SEALED: Final = 4  # first format with a digest
@@ -295,6 +298,7 @@ class HeadCard:
         difference_intervals: Ends of the 95 % bootstrap interval of the head's mean absolute error minus that of a
             baseline, by the name of the baseline (see ``verdict``); empty for a head older than them.
         bounds: That predictions and intervals keep to.
+        transform: What was learned in place of the target.
         sha256: Digest of the ONNX file, hexadecimal.
         format_version: Version of the schema in which the card was written.
     """
@@ -315,8 +319,18 @@ class HeadCard:
     provenance: Provenance
     difference_intervals: dict[str, tuple[float, ...]] = field(default_factory=dict)
     bounds: Bounds = UNBOUNDED
+    transform: Transform = Transform.NONE
     sha256: str = ""
     format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        """Read the transform from the text of a card."""
+        object.__setattr__(self, "transform", Transform(self.transform))
+
+    @property
+    def space(self) -> TargetSpace:
+        """The scale on which the target was fitted, and its bounds."""
+        return TargetSpace(self.transform, self.bounds)
 
     @property
     def interval(self) -> Interval | None:

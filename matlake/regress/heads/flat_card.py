@@ -34,6 +34,7 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "baselines": [found.document() for found in comparisons_of(card)],
         "verdict": verdict_document(card),
         "bounds": asdict(card.bounds) if card.bounds else None,
+        "transform": card.transform,
         "evaluation": evaluation | (asdict(card.fine_tuning) if card.fine_tuning else {}),
         "random_evaluation": asdict(card.random_evaluation) if card.random_evaluation else None,
         "learning_curve": [asdict(point) for point in card.full_curve],

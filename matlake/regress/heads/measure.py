@@ -82,7 +82,7 @@ def measure_fitted(
     reference = make_reference(matrix, chosen, errors)
     interval = calibrate(chosen.coordinates, errors, chosen.groups, reference.value)
     around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))
-    lower, upper = interval.ends(predicted, around, fitted.bounds)
+    lower, upper = interval.ends(predicted, around, fitted.space.bounds)
     test = HeldOutRows(
         material_id=matrix.material_id[test_rows],
         formula=matrix.formula[test_rows],
@@ -148,7 +148,7 @@ def learning_curve(fit: Fit, matrix: Matrix, held_out: HeldOut, seed: int) -> tu
     """Measure fits to parts of the training rows, each part holding the one before.
 
     Args:
-        fit: From features and target of some rows to what is fitted to them.
+        fit: From some rows to what is fitted to them.
         matrix: All rows.
         held_out: Which of them to draw from, whole compositions at a time, and which to measure on.
         seed: Decides what is drawn.
@@ -161,6 +161,6 @@ def learning_curve(fit: Fit, matrix: Matrix, held_out: HeldOut, seed: int) -> tu
         drawn = subsample(matrix.groups[held_out.train], round(share * len(held_out.train)), seed)
         if len(drawn) >= _FEWEST_ROWS:
             rows = held_out.train[drawn]
-            predicted = fit(matrix.x[rows], matrix.y[rows]).predict(matrix.x[held_out.test])
+            predicted = fit(matrix.labelled(rows)).predict(matrix.x[held_out.test])
             points.append(CurvePoint(len(rows), measure(matrix.y[held_out.test], predicted).mae))
     return tuple(points)

@@ -17,14 +17,15 @@ from matlake.regress.regressors import (
     AUTO_MODELS_OF_BLOCKS,
     MODELS,
     Blocks,
+    LabelledRows,
     Model,
     Parameters,
     find_model,
-    fit_model,
+    fit_of,
 )
 from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members, ensemble_model, ensemble_parameters
 from matlake.regress.splits import Rows, grouped_folds, subsample
-from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
+from matlake.regress.targets.target_space import PLAIN, TargetSpace
 
 FOLDS: Final = 3
 SLOW_FOLDS: Final = 1
@@ -65,14 +66,12 @@ class Choice:
 
 def search_model(
     name: str | Model,
-    x: NDArray[np.float32],
-    y: NDArray[np.float64],
-    groups: NDArray[np.str_],
+    labelled: LabelledRows,
     seed: int,
     progress: Progress = SILENT,
     *,
     budget: Budget = _DEFAULT,
-    bounds: Bounds = UNBOUNDED,
+    space: TargetSpace = PLAIN,
     blocks: Blocks | None = None,
     learns_blocks: bool = False,
 ) -> Choice:
@@ -89,27 +88,25 @@ def search_model(
 
     Args:
         name: A model, its name, or ``auto``.
-        x: float32 [n, d], training rows.
-        y: float64 [n], target.
-        groups: [n], composition of each row; no composition is both fitted and validated on.
+        labelled: The training rows.
         seed: Decides folds, the subsample, the parameters drawn, and what models draw.
         progress: Hears what is being tried, and the number of fits done.
         budget: Bounds the search; one model is fitted in any case.
-        bounds: That predictions keep to.
-        blocks: Lengths of the features that make up ``x``, in order; default: one feature.
+        space: The scale on which the target is fitted, and its bounds.
+        blocks: Lengths of the features that make up a row, in order; default: one feature.
         learns_blocks: Whether ``auto`` may choose the kernel that learns what each feature is worth.
 
     Raises:
         TrainingError: Unknown model, or too many rows for it.
     """
-    lengths = blocks or (x.shape[1],)
-    models = _models(name, len(y), learns_blocks=learns_blocks)
-    rows = subsample(groups, MAX_ROWS, seed)
-    folds = [(rows[fit], rows[held]) for fit, held in grouped_folds(groups[rows], FOLDS, seed)]
+    lengths = blocks or (labelled.x.shape[1],)
+    models = _models(name, labelled, learns_blocks=learns_blocks)
+    rows = subsample(labelled.groups, MAX_ROWS, seed)
+    folds = [(rows[fit], rows[held]) for fit, held in grouped_folds(labelled.groups[rows], FOLDS, seed)]
     if all(model.slow for model in models):
         folds = folds[:SLOW_FOLDS]
     progress.note(f"cross-validating {', '.join(model.name for model in models)} on {len(rows):,} training rows")
-    validation = CrossValidation(x, y, folds, seed, budget, budget.fits, progress, bounds)
+    validation = CrossValidation(labelled, folds, seed, budget, budget.fits, progress, space)
     if name == AUTO:
         _search(validation, models, lengths)
     else:
@@ -147,26 +144,24 @@ class CrossValidation:
     """Candidates, fitted fold by fold until the budget is spent; those far behind are dropped early.
 
     Attributes:
-        x: float32 [n, d].
-        y: float64 [n].
+        labelled: The rows.
         folds: For each fold the rows to fit and the rows to validate on.
         seed: Of what models draw.
         budget: Bounds the search; one model is fitted in any case.
         total: Fits expected, for ``progress``.
         progress: Hears the number of fits done.
-        bounds: That predictions keep to.
+        space: The scale on which the target is fitted, and its bounds.
         fits: Models fitted.
         stopped_by: The limit that was reached; None so far.
     """
 
-    x: NDArray[np.float32]
-    y: NDArray[np.float64]
+    labelled: LabelledRows
     folds: list[tuple[Rows, Rows]]
     seed: int
     budget: Budget
     total: int
     progress: Progress
-    bounds: Bounds = UNBOUNDED
+    space: TargetSpace = PLAIN
     fits: int = 0
     stopped_by: Limit | None = None
     _started: float = field(init=False)
@@ -210,9 +205,9 @@ class CrossValidation:
         if not complete:
             return
         predicted = np.array([np.concatenate(run.predicted) for run in complete])
-        measured = np.concatenate([self.y[held] for _, held in self.folds])
+        measured = np.concatenate([self.labelled.y[held] for _, held in self.folds])
         weights = choose_members(measured, predicted, MOST_MEMBERS)
-        errors = np.abs(self.bounds.limit(weights @ predicted) - measured)
+        errors = np.abs(weights @ predicted - measured)
         maes = [part.mean() for part in np.split(errors, np.cumsum([len(held) for _, held in self.folds])[:-1])]
         if np.mean(maes) > WORTH_IT * self.ranked()[0].mae:
             return
@@ -229,9 +224,9 @@ class CrossValidation:
     def _fit(self, run: _Run) -> None:
         """Fit a candidate to its next fold."""
         fit, held = self.folds[len(run.errors)]
-        fitted = fit_model(run.model, run.parameters, self.x[fit], self.y[fit], self.seed)
-        run.predicted.append(fitted.predict(self.x[held]))
-        run.errors.append(measure(self.y[held], self.bounds.limit(run.predicted[-1])).mae)
+        fitted = fit_of(run.model, run.parameters, self.seed, self.space)(self.labelled.take(fit))
+        run.predicted.append(fitted.predict(self.labelled.x[held]))
+        run.errors.append(measure(self.labelled.y[held], run.predicted[-1]).mae)
         self.fits += 1
         self.progress.track(self.fits, self.total)
 
@@ -260,11 +255,16 @@ def _is_hopeless(run: _Run, best: _Run | None) -> bool:
     return bool(folds) and best is not None and run.mae(folds) > HOPELESS * best.mae(folds)
 
 
-def _models(name: str | Model, n_rows: int, *, learns_blocks: bool) -> list[Model]:
+def _models(name: str | Model, labelled: LabelledRows, *, learns_blocks: bool) -> list[Model]:
+    n_rows, weighted = len(labelled), labelled.weights is not None
     if name != AUTO:
         return [find_model(name, n_rows)]
     models = [MODELS[each] for each in (AUTO_MODELS_OF_BLOCKS if learns_blocks else AUTO_MODELS)]
-    return [model for model in models if model.max_rows is None or n_rows <= model.max_rows]
+    return [
+        model
+        for model in models
+        if (model.max_rows is None or n_rows <= model.max_rows) and (model.weighted or not weighted)
+    ]
 
 
 def _search(validation: CrossValidation, models: list[Model], blocks: Blocks) -> None:

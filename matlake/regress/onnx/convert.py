@@ -31,6 +31,8 @@ from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.kernels import KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
 from matlake.regress.regressors.scaling import Scaler
+from matlake.regress.targets.target_space import TargetSpace
+from matlake.regress.targets.transforms import LARGEST_LOG, Transform
 from matlake.regress.uncertainty.projection import Projection
 
 VALUE: Final = "value"
@@ -60,11 +62,7 @@ def convert(fitted: Fitted, n_features: int, projection: Projection | None = Non
     features = features_input(n_features)
     standardised = op.reshape(_predict(fitted.regressor, fitted.scaler, features, n_features), op.const([-1]))
     value = op.add(op.mul(standardised, op.const(fitted.std)), op.const(fitted.mean))
-    if fitted.bounds:
-        value = op.clip(
-            value, *(None if b is None else op.const(b) for b in (fitted.bounds.minimum, fitted.bounds.maximum))
-        )
-    outputs = {VALUE: value}
+    outputs = {VALUE: _to_property(value, fitted.space)}
     if projection is not None:
         z = standardise(projection.scaler, features)
         outputs[COORDINATES] = op.cast(op.matmul(z, op.const(projection.matrix)), to=np.float32)
@@ -80,12 +78,13 @@ def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> floa
         x: float32 [n, d], real rows.
 
     Returns:
-        The largest error, relative to the target's standard deviation.
+        The largest error on the scale on which the target is fitted, relative to the standard deviation there.
 
     Raises:
         HeadError: It is above ``PARITY_TOLERANCE``.
     """
-    error = float(np.max(np.abs(run_graph(content, x) - fitted.predict(x)))) / fitted.std
+    forward = fitted.space.transform.forward
+    error = float(np.max(np.abs(forward(run_graph(content, x)) - forward(fitted.predict(x))))) / fitted.std
     if not error <= PARITY_TOLERANCE:
         raise HeadError(
             f"the ONNX head differs from the fitted model by {error:.1e} of the target's standard deviation, "
@@ -108,6 +107,19 @@ def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
     session = onnx_runtime().InferenceSession(content, providers=["CPUExecutionProvider"])
     (values,) = session.run([VALUE], {INPUT: x})
     return np.asarray(values, dtype=np.float64)
+
+
+def _to_property(fitted: Var, space: TargetSpace) -> Var:
+    """Return ``TargetSpace.to_property`` of float64 [n]."""
+    value, bounds = fitted, space.bounds
+    if space.transform is Transform.LOG:
+        value = op.exp(op.min([value, op.const(LARGEST_LOG)]))
+    elif space.transform is Transform.SQRT:
+        root = op.max([value, op.const(0.0)])
+        value = op.mul(root, root)
+    if bounds:
+        value = op.clip(value, *(None if b is None else op.const(b) for b in (bounds.minimum, bounds.maximum)))
+    return value
 
 
 def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: int) -> Var:

@@ -8,7 +8,8 @@ from matlake.regress.regressors.catalogue import (
     find_model,
     named_model,
 )
-from matlake.regress.regressors.fitting import Fit, Fitted, fit_model
+from matlake.regress.regressors.fitting import Fit, Fitted, fit_model, fit_of
+from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.regressors.regressor import Blocks, Model, Parameters, Regressor
 
 __all__ = [
@@ -19,10 +20,13 @@ __all__ = [
     "Blocks",
     "Fit",
     "Fitted",
+    "LabelledRows",
     "Model",
     "Parameters",
     "Regressor",
+    "Weights",
     "find_model",
     "fit_model",
+    "fit_of",
     "named_model",
 ]

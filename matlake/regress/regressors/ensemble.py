@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from matlake.regress.regressors.catalogue import MODELS
 from matlake.regress.regressors.fitting import Fitted, fit_model
+from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.regressor import Model, Parameters
 
 ENSEMBLE: Final = "ensemble"
@@ -43,13 +44,20 @@ def ensemble_model(parameters: Parameters) -> Model:
 
     It is made from what a search has found, so it has no name in ``MODELS``.
     """
-    return Model(ENSEMBLE, _fit_ensemble, lambda _: [parameters], lambda _, __: parameters, scaled=False)
+    weighted = all(MODELS[member["model"]].weighted for member in parameters["members"])
+    return Model(
+        ENSEMBLE, _fit_ensemble, lambda _: [parameters], lambda _, __: parameters, scaled=False, weighted=weighted
+    )
 
 
-def _fit_ensemble(parameters: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int) -> WeightedMean:
+def _fit_ensemble(
+    parameters: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int, weights: Weights
+) -> WeightedMean:
     members = parameters["members"]
     return WeightedMean(
-        tuple(fit_model(MODELS[member["model"]], member["parameters"], x, y, seed) for member in members),
+        tuple(
+            fit_model(MODELS[member["model"]], member["parameters"], x, y, seed, weights=weights) for member in members
+        ),
         np.array([member["weight"] for member in members]),
     )
 

@@ -10,9 +10,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from matlake.errors import TrainingError
 from matlake.interrupts import not_swallowed
+from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor, ValidatedFit, log_uniform
 from matlake.regress.regressors.scaling import Scaler, fit_scaler
-from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
+from matlake.regress.targets.target_space import PLAIN, TargetSpace
 
 _VALIDATED: Final = 0.1
 """Share of the rows that are held out to end a training, unless rows are given for it."""
@@ -20,30 +21,30 @@ _VALIDATED: Final = 0.1
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model fitted to a standardised target, and the scaling of the target.
+    """A model fitted to a standardised target, and what makes values of the property of its predictions.
 
     Attributes:
         scaler: Of the features; None if they are used unscaled.
         regressor: What was fitted.
-        mean: Of the target, in its unit.
-        std: Of the target, in its unit.
-        bounds: That predictions keep to, in the target's unit.
+        mean: Of the target on the scale on which it is fitted.
+        std: Of the same.
+        space: That scale, and the bounds of the property.
     """
 
     scaler: Scaler | None
     regressor: Regressor | Any
     mean: float
     std: float
-    bounds: Bounds = UNBOUNDED
+    space: TargetSpace = PLAIN
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return predictions float64 [n] in the target's unit for features float32 [n, d]."""
+        """Return predictions float64 [n] in the property's unit for features float32 [n, d]."""
         scaled = self.regressor.predict(self.scaler.transform(x) if self.scaler else x)
-        return self.bounds.limit(np.asarray(scaled, dtype=np.float64) * self.std + self.mean)
+        return self.space.to_property(np.asarray(scaled, dtype=np.float64) * self.std + self.mean)
 
 
-Fit: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float64]], Fitted]
-"""From features [n, d] and target [n] of some rows to what is fitted to them."""
+Fit: TypeAlias = Callable[[LabelledRows], Fitted]
+"""From some rows to what is fitted to them."""
 
 
 def fit_model(
@@ -52,7 +53,8 @@ def fit_model(
     x: NDArray[np.float32],
     y: NDArray[np.float64],
     seed: int,
-    bounds: Bounds = UNBOUNDED,
+    space: TargetSpace = PLAIN,
+    weights: Weights = None,
 ) -> Fitted:
     """Fit scaler and model.
 
@@ -62,21 +64,31 @@ def fit_model(
         x: float32 [n, d], training rows only.
         y: float64 [n], target in its unit.
         seed: Of models that draw random numbers.
-        bounds: That predictions keep to.
+        space: The scale on which the target is fitted, and its bounds.
+        weights: float64 [n], how much each row counts; the scalers of features and target do not depend on them.
 
     Raises:
+        TrainingError: There are weights, and the model takes none.
         KeyboardInterrupt: The fit was interrupted, whether or not what fits returned a model nevertheless.
     """
     from sklearn.exceptions import ConvergenceWarning
 
-    mean, std = float(y.mean()), float(y.std()) or 1.0  # a fold's target may be constant
+    if weights is not None and not model.weighted:
+        raise TrainingError(f"{model.name} takes no weights of rows", "use another model, or leave the weights out")
+    target = space.to_fit(y)
+    mean, std = float(target.mean()), float(target.std()) or 1.0  # a fold's target may be constant
     scaler, features = fit_scaler(x) if model.scaled else (None, x)
     with not_swallowed(), warnings.catch_warnings():
         # An unfinished iteration is still a model, and cross-validation measures it as such.
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "Training interrupted", UserWarning)  # it is raised, see ``not_swallowed``
-        regressor = model.fit(parameters, features, (y - mean) / std, seed)
-    return Fitted(scaler, regressor, mean, std, bounds)
+        regressor = model.fit(parameters, features, (target - mean) / std, seed, weights)
+    return Fitted(scaler, regressor, mean, std, space)
+
+
+def fit_of(model: Model, parameters: Parameters, seed: int, space: TargetSpace = PLAIN) -> Fit:
+    """Return ``fit_model`` of one model with parameters, as a function of rows."""
+    return lambda rows: fit_model(model, parameters, rows.x, rows.y, seed, space, rows.weights)
 
 
 def fit_deep(
@@ -136,7 +148,7 @@ def deep_model(
         compared: Precision in which rows with equal features are found, see ``split_off``; default: theirs.
     """
 
-    def fit(chosen: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int) -> Regressor:
+    def fit(chosen: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int, weights: Weights) -> Regressor:  # noqa: ARG001 - the signature of ``Model.fit``
         rows, held_out = split_off(np.asarray(x, dtype=compared), seed)
         return fit_validated(chosen, (x[rows], y[rows]), (x[held_out], y[held_out]), seed)
 

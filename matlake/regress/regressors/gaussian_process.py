@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.regressors.kernels import KernelExpansion, gram_of
+from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.regressor import Model, Parameters, log_uniform
 
 MAX_ROWS: Final = 10_000
@@ -81,7 +82,7 @@ def _squares(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return squares
 
 
-def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int) -> KernelExpansion:
+def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int, weights: Weights) -> KernelExpansion:  # noqa: ARG001 - the signature of ``Model.fit``
     """Learn the kernel from some rows, choose the ridge by leave-one-out, and fit all rows."""
     from scipy.linalg import cho_factor, cho_solve
     from threadpoolctl import threadpool_limits
@@ -95,8 +96,8 @@ def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int) -> KernelExpansi
     ridge = _best_ridge(gram_of(kernel, points[some], np.float64), y[some], noise)
     gram = gram_of(kernel, points, np.float64)
     gram.flat[:: len(gram) + 1] += ridge
-    weights = cho_solve(cho_factor(gram.T, overwrite_a=True, check_finite=False), y, check_finite=False)
-    return KernelExpansion(points, weights, kernel, np.zeros(z.shape[1]), 0.0)
+    solved = cho_solve(cho_factor(gram.T, overwrite_a=True, check_finite=False), y, check_finite=False)
+    return KernelExpansion(points, solved, kernel, np.zeros(z.shape[1]), 0.0)
 
 
 def _best_ridge(gram: _Wide, y: _Wide, noise: float) -> float:

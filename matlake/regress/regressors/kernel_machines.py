@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.regressors.kernels import Kernel, KernelExpansion, expand
+from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.regressor import Model, Parameters, log_uniform
 
 MAX_ROWS: Final = 10_000
@@ -28,7 +29,13 @@ _MAX_SWEEPS: Final = 300
 _RANK_TOLERANCE: Final = 1e-9
 
 
-def _fit_svr(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> KernelExpansion:
+def _fit_svr(
+    parameters: Parameters,
+    z: NDArray[np.float64],
+    y: NDArray[np.float64],
+    seed: int,
+    weights: Weights,  # noqa: ARG001 - one signature
+) -> KernelExpansion:
     """Solve the dual for some rows, add those that are outside the tube, and again, until there are none.
 
     Rows inside the tube have no part in the solution, so it is that of all rows (Osuna, Freund and Girosi, IEEE
@@ -76,6 +83,7 @@ def _fit_kernel_ridge(
     z: NDArray[np.float64],
     y: NDArray[np.float64],
     seed: int,  # noqa: ARG001 - one signature
+    weights: Weights,  # noqa: ARG001 - likewise
 ) -> KernelExpansion:
     """Solve (K + alpha) w = y by Cholesky's factorisation, in the memory of K."""
     from scipy.linalg import cho_factor, cho_solve
@@ -83,11 +91,17 @@ def _fit_kernel_ridge(
     kernel, points = _kernel(parameters), z.astype(np.float32)
     gram = kernel.gram(points, np.float64)
     gram.flat[:: len(gram) + 1] += parameters["alpha"]
-    weights = cho_solve(cho_factor(gram.T, overwrite_a=True, check_finite=False), y, check_finite=False)
-    return expand(kernel, points, weights, 0.0)
+    solved = cho_solve(cho_factor(gram.T, overwrite_a=True, check_finite=False), y, check_finite=False)
+    return expand(kernel, points, solved, 0.0)
 
 
-def _fit_nystroem(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> KernelExpansion:
+def _fit_nystroem(
+    parameters: Parameters,
+    z: NDArray[np.float64],
+    y: NDArray[np.float64],
+    seed: int,
+    weights: Weights,  # noqa: ARG001 - one signature
+) -> KernelExpansion:
     """Fit a linear SVR to the features K(x, p)·K(p, p)^(-1/2) of some training rows p.
 
     Williams and Seeger, Adv. Neural Inf. Process. Syst. 13, 682 (2001).

@@ -5,6 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.regressor import FitRegressor, Model, Parameters, Regressor, fixed_grid, log_uniform
 
 _MAX_SWEEPS: Final = 2000
@@ -19,13 +20,15 @@ def _linear(name: str, **constants: Any) -> FitRegressor:
         constants: Its parameters that no search varies.
     """
 
-    def fit(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:
+    def fit(
+        parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int, weights: Weights
+    ) -> Regressor:
         from sklearn import linear_model
 
         estimator = getattr(linear_model, name)(**parameters, **constants)
         if "random_state" in estimator.get_params():
             estimator.set_params(random_state=seed)
-        regressor: Regressor = estimator.fit(z, y)
+        regressor: Regressor = estimator.fit(z, y, sample_weight=weights)
         return regressor
 
     return fit
@@ -51,18 +54,23 @@ RIDGE: Final = Model(
     _linear("Ridge", copy_X=False),
     fixed_grid([{"alpha": alpha} for alpha in (100.0, 10.0, 1000.0)]),
     lambda rng, _: {"alpha": log_uniform(rng, 1e-1, 1e4)},
+    weighted=True,
 )
-LINEAR: Final = Model("linear", _linear("LinearRegression", copy_X=False), fixed_grid([{}]), lambda _rng, _: {})
+LINEAR: Final = Model(
+    "linear", _linear("LinearRegression", copy_X=False), fixed_grid([{}]), lambda _rng, _: {}, weighted=True
+)
 LASSO: Final = Model(
     "lasso",
     _linear("Lasso", max_iter=_MAX_SWEEPS, precompute=True),
     fixed_grid([{"alpha": alpha} for alpha in (0.01, 0.003, 0.03)]),
     lambda rng, _: {"alpha": log_uniform(rng, 1e-3, 1e-1)},
+    weighted=True,
 )
 ELASTIC_NET: Final = Model(
     "elastic-net",
     _linear("ElasticNet", max_iter=_MAX_SWEEPS, precompute=True),
     fixed_grid([{"alpha": alpha, "l1_ratio": 0.5} for alpha in (0.01, 0.003, 0.03)]),
     lambda rng, _: {"alpha": log_uniform(rng, 1e-3, 1e-1), "l1_ratio": float(rng.choice([0.1, 0.3, 0.5, 0.7, 0.9]))},
+    weighted=True,
 )
-SGD: Final = Model("sgd", _linear("SGDRegressor", max_iter=_MAX_EPOCHS, tol=1e-4), _sgd_grid, _draw_sgd)
+SGD: Final = Model("sgd", _linear("SGDRegressor", max_iter=_MAX_EPOCHS, tol=1e-4), _sgd_grid, _draw_sgd, weighted=True)

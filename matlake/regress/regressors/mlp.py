@@ -5,12 +5,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor, fixed_grid, log_uniform
 
 _BATCH: Final = 64
 
 
-def _fit_network(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Regressor:
+def _fit_network(
+    parameters: Parameters,
+    z: NDArray[np.float64],
+    y: NDArray[np.float64],
+    seed: int,
+    weights: Weights,  # noqa: ARG001 - one signature for all
+) -> Regressor:
     """Train in float32, on one thread: batches are too small to share. What is kept computes in float64."""
     from sklearn.neural_network import MLPRegressor
     from threadpoolctl import threadpool_limits

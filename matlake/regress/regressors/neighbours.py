@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.regressor import Model, Parameters, fixed_grid
 
 MAX_ROWS: Final = 10_000
@@ -42,7 +43,13 @@ class Neighbours:
         return predicted
 
 
-def _fit_neighbours(parameters: Parameters, z: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Neighbours:  # noqa: ARG001 - one signature for all
+def _fit_neighbours(
+    parameters: Parameters,
+    z: NDArray[np.float64],
+    y: NDArray[np.float64],
+    seed: int,  # noqa: ARG001 - one signature for all
+    weights: Weights,  # noqa: ARG001 - likewise
+) -> Neighbours:
     """Keep each distinct point once, with the mean of its targets.
 
     Of equal points, such as polymorphs to an encoder of compositions, the order of a sum would decide which is nearer.

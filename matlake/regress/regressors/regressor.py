@@ -7,6 +7,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.regressors.labelled_rows import Weights
+
 Parameters: TypeAlias = dict[str, Any]
 Blocks: TypeAlias = tuple[int, ...]
 """Lengths of the features that make up a matrix, in order: each feature is a block of columns."""
@@ -21,8 +23,8 @@ class Regressor(Protocol):
         """Return predictions [n] for features [n, d], prepared as those it was fitted to."""
 
 
-FitRegressor: TypeAlias = Callable[[Parameters, NDArray[Any], NDArray[np.float64], int], Regressor]
-"""From parameters, features [n, d], standardised target float64 [n] and a seed to a fitted regressor."""
+FitRegressor: TypeAlias = Callable[[Parameters, NDArray[Any], NDArray[np.float64], int, Weights], Regressor]
+"""From parameters, features [n, d], standardised target float64 [n], seed and weights of rows to a fitted regressor."""
 
 ValidatedFit: TypeAlias = Callable[[Parameters, Rows, Rows, int], Regressor]
 """From parameters, rows to fit, rows to validate on and a seed to the network of the epoch that is best on the latter.
@@ -46,6 +48,7 @@ class Model:
         fit_validated: Of deep networks: fits with given rows that end the training. ``fit`` holds out some of its rows
             for that.
         in_blocks: Whether its kernel can be the mean over blocks: it takes the parameter ``blocks``.
+        weighted: Whether its fit takes weights of rows; others get None.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Model:
     scaled: bool = True
     fit_validated: ValidatedFit | None = None
     in_blocks: bool = False
+    weighted: bool = False
 
     @property
     def slow(self) -> bool:

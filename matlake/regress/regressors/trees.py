@@ -6,15 +6,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.regressor import FitRegressor, Model, Parameters, Regressor, fixed_grid, log_uniform
 
 MAX_LEAVES: Final = 4096
 
 
-def _fit_tree(parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int) -> Regressor:
+def _fit_tree(
+    parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int, weights: Weights
+) -> Regressor:
     from sklearn.tree import DecisionTreeRegressor
 
-    tree: Regressor = DecisionTreeRegressor(**parameters, max_leaf_nodes=MAX_LEAVES, random_state=seed).fit(x, y)
+    estimator = DecisionTreeRegressor(**parameters, max_leaf_nodes=MAX_LEAVES, random_state=seed)
+    tree: Regressor = estimator.fit(x, y, sample_weight=weights)
     return tree
 
 
@@ -29,7 +33,9 @@ def _ensemble_of(trees: Parameters | None, name: str, **constants: Any) -> FitRe
         constants: Its parameters that no search varies.
     """
 
-    def fit(parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int) -> Regressor:
+    def fit(
+        parameters: Parameters, x: NDArray[np.float32], y: NDArray[np.float64], seed: int, weights: Weights
+    ) -> Regressor:
         from joblib import parallel_config
         from sklearn import ensemble
         from sklearn.tree import DecisionTreeRegressor
@@ -37,7 +43,7 @@ def _ensemble_of(trees: Parameters | None, name: str, **constants: Any) -> FitRe
         tree = [] if trees is None else [DecisionTreeRegressor(**trees, max_leaf_nodes=MAX_LEAVES)]
         estimator = getattr(ensemble, name)(*tree, **parameters, **constants, random_state=seed)
         with parallel_config(backend="threading", n_jobs=os.cpu_count()):
-            regressor: Regressor = estimator.fit(x, y)
+            regressor: Regressor = estimator.fit(x, y, sample_weight=weights)
         return regressor
 
     return fit
@@ -79,6 +85,7 @@ DECISION_TREE: Final = Model(
     fixed_grid([{"min_samples_leaf": leaf} for leaf in (5, 2, 10)]),
     lambda rng, _: {"min_samples_leaf": int(rng.integers(1, 20))},
     scaled=False,
+    weighted=True,
 )
 RANDOM_FOREST: Final = Model(
     "random-forest",
@@ -86,6 +93,7 @@ RANDOM_FOREST: Final = Model(
     _FOREST_GRID,
     _draw_forest,
     scaled=False,
+    weighted=True,
 )
 EXTRA_TREES: Final = Model(
     "extra-trees",
@@ -94,6 +102,7 @@ EXTRA_TREES: Final = Model(
     lambda d: [*_FOREST_GRID(d), {"n_estimators": 100, "max_features": 0.33, "min_samples_leaf": 1}],
     _draw_forest,
     scaled=False,
+    weighted=True,
 )
 BAGGING: Final = Model(
     "bagging",
@@ -101,6 +110,7 @@ BAGGING: Final = Model(
     fixed_grid([{"n_estimators": 50, "max_features": share} for share in (0.3, 1.0)]),
     lambda rng, _: {"n_estimators": 50, "max_features": float(rng.choice([0.1, 0.2, 0.3, 0.5, 0.7, 1.0]))},
     scaled=False,
+    weighted=True,
 )
 ADABOOST: Final = Model(
     "adaboost",
@@ -113,6 +123,7 @@ ADABOOST: Final = Model(
     ),
     _draw_adaboost,
     scaled=False,
+    weighted=True,
 )
 GRADIENT_BOOSTING: Final = Model(
     "gradient-boosting",
@@ -120,4 +131,5 @@ GRADIENT_BOOSTING: Final = Model(
     fixed_grid([{"n_estimators": 300, "learning_rate": 0.05, "max_depth": depth} for depth in (6, 3)]),
     _draw_gradient_boosting,
     scaled=False,
+    weighted=True,
 )

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors import Fit
+from matlake.regress.regressors import Fit, LabelledRows
 from matlake.regress.splits import grouped_folds
 from matlake.regress.uncertainty.intervals import Interval, difficulty
 from matlake.regress.uncertainty.reference_set import LOCAL, NEAREST, Surroundings, scores
@@ -29,26 +29,22 @@ _FLOOR: Final = 0.25
 """Share of the mean residual that is added to every local one."""
 
 
-def residuals_of(
-    fit: Fit, x: NDArray[np.float32], y: NDArray[np.float64], groups: NDArray[np.str_], folds: int, seed: int
-) -> NDArray[np.float64]:
+def residuals_of(fit: Fit, labelled: LabelledRows, folds: int, seed: int) -> NDArray[np.float64]:
     """Return the errors of fits on rows held out from them, whole compositions at a time.
 
     Args:
-        fit: From features and target of some rows to what is fitted to them.
-        x: float32 [n, d], training rows.
-        y: float64 [n].
-        groups: [n], composition of each row.
+        fit: From some rows to what is fitted to them.
+        labelled: The n training rows.
         folds: Number of folds; fewer if there are fewer compositions.
         seed: Decides the folds.
 
     Returns:
         float64 [n], absolute errors; NaN if the row was in no fold that was held out.
     """
-    residuals = np.full(len(y), np.nan)
-    cut = grouped_folds(groups, min(folds, len(np.unique(groups))), seed)
-    for rows, held in cut if len(y) <= ALL_FOLDS_ROWS else cut[:1]:
-        residuals[held] = np.abs(fit(x[rows], y[rows]).predict(x[held]) - y[held])
+    residuals = np.full(len(labelled), np.nan)
+    cut = grouped_folds(labelled.groups, min(folds, len(np.unique(labelled.groups))), seed)
+    for rows, held in cut if len(labelled) <= ALL_FOLDS_ROWS else cut[:1]:
+        residuals[held] = np.abs(fit(labelled.take(rows)).predict(labelled.x[held]) - labelled.y[held])
     return residuals
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.uncertainty.bounds import UNBOUNDED, Bounds
+from matlake.regress.targets.bounds import UNBOUNDED, Bounds
 from matlake.regress.uncertainty.reference_set import Surroundings
 
 _BASE: Final = 0.5

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.heads.model_search import search_model
-from matlake.regress.regressors import Blocks, Model, fit_model, named_model
+from matlake.regress.regressors import Blocks, Model, fit_of, named_model
 from matlake.regress.splits import grouped_folds, subsample
 from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.studies.extrapolation.methods import DEFAULT, HEAD, MEAN, NEAREST, Method, Network
@@ -102,9 +102,9 @@ class MethodRunner:
         rows = task.held.train
         if model.max_rows is not None:
             rows = rows[subsample(matrix.groups[rows], model.max_rows, task.seed)]
-        x, y = matrix.x[rows], matrix.y[rows]
-        best = search_model(model, x, y, matrix.groups[rows], task.seed, blocks=self._blocks(method)).best
-        predicted = fit_model(model, best.parameters, x, y, task.seed).predict(matrix.x[task.held.test])
+        labelled = matrix.labelled(rows)
+        best = search_model(model, labelled, task.seed, blocks=self._blocks(method)).best
+        predicted = fit_of(model, best.parameters, task.seed)(labelled).predict(matrix.x[task.held.test])
         about = replace(blank, parameters=best.parameters, fit_rows=len(rows), validation_mae=best.mae)
         return self._tested(task, about, predicted)
 

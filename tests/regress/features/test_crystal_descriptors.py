@@ -103,7 +103,8 @@ def test_embedding_lists_one_failure_for_each_crystal_that_cannot_be_described(l
 
 
 def test_a_head_is_trained_and_predicts_structures_without_embedding(lake, table, tmp_path) -> None:
-    from matlake.regress.heads.train import TrainRequest, train
+    from matlake.regress.heads.request import TrainRequest
+    from matlake.regress.heads.train import train
     from matlake.regress.prediction.predict import predict_structures
 
     train(lake, TrainRequest(TARGET, ["geometry", "magpie"], "ridge", name="modulus", where="dataset = 'elastic'"))

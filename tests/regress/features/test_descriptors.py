@@ -71,7 +71,8 @@ def test_polymorphs_share_a_descriptor(tmp_path: Path, write_table: Callable) ->
 
 
 def test_a_head_on_descriptors_is_trained_and_used_without_embedding(lake) -> None:
-    from matlake.regress.heads.train import TrainRequest, train
+    from matlake.regress.heads.request import TrainRequest
+    from matlake.regress.heads.train import train
     from matlake.regress.prediction.predict import predict
 
     train(lake, TrainRequest(TARGET, ["magpie", "fractions"], "ridge", name="gap"))

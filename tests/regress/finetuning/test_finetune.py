@@ -16,8 +16,9 @@ from matlake.regress.finetuning.finetune import FinetuneRequest, finetune
 from matlake.regress.finetuning.result import FinetuneResult
 from matlake.regress.finetuning.source_head import read_saved_network
 from matlake.regress.finetuning.tuning import Tuning
+from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import find_head, load_head
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.train import train
 from matlake.regress.prediction.predict import predict
 from matlake.regress.regressors.ir_net import IR_NET_KIND
 from matlake.regress.regressors.training_settings import TrainingSettings

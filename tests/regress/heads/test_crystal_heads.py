@@ -22,8 +22,9 @@ from matlake.materials.formula import parse_formula
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
+from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import load_head
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.train import train
 from matlake.regress.prediction.predict import predict, predict_structures
 from matlake.regress.prediction.predict_table import predict_table, predict_to_file
 

@@ -14,8 +14,9 @@ from matlake.regress.heads.card import Budget
 from matlake.regress.heads.feature_choice import FeatureChoice
 from matlake.regress.heads.feature_search import MIN_ROWS, SetErrors, choose_features, with_features
 from matlake.regress.heads.listing import card_lines
+from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import load_head
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.train import train
 from matlake.regress.splits import HeldOut
 from matlake.text_tables import plain_lines
 

@@ -13,7 +13,7 @@ from matlake.regress.heads.card import Budget, Limit
 from matlake.regress.heads.listing import card_lines
 from matlake.regress.heads.model_search import Choice, search_model
 from matlake.regress.heads.train_result import TrainResult
-from matlake.regress.regressors import AUTO_MODELS, MODELS, Fitted, Model
+from matlake.regress.regressors import AUTO_MODELS, MODELS, Fitted, LabelledRows, Model
 from matlake.regress.regressors.ensemble import ENSEMBLE
 from matlake.text_tables import plain_lines
 
@@ -42,7 +42,7 @@ def test_a_search_does_as_many_fits_as_its_budget_allows(
     monkeypatch.setattr(model_search, "fit_model", counted)
     (x, y), reports = vectors, []
     heard = Progress(track=lambda at, of: reports.append((at, of)))
-    choice = search_model("auto", x, y, groups_of(y), 0, heard, budget=Budget(fits, 600.0))
+    choice = search_model("auto", LabelledRows(x, y, groups_of(y)), 0, heard, budget=Budget(fits, 600.0))
     assert len(done) == choice.search.fits == fits == folds_of(choice)
     assert choice.search.stopped_by == "fits"
     assert reports == [(at, fits) for at in range(1, fits + 1)]
@@ -50,7 +50,7 @@ def test_a_search_does_as_many_fits_as_its_budget_allows(
 
 def test_auto_tries_models_of_several_kinds_and_takes_the_best_twice_the_same(vectors: Vectors) -> None:
     x, y = vectors[0][:150], vectors[1][:150]
-    first, again = (search_model("auto", x, y, groups_of(y), seed=3) for _ in range(2))
+    first, again = (search_model("auto", LabelledRows(x, y, groups_of(y)), seed=3) for _ in range(2))
     assert json.dumps(first.search.document()) == json.dumps(again.search.document())
     assert {candidate.model for candidate in first.search.candidates} - {ENSEMBLE} == set(AUTO_MODELS)
     assert len(first.search.candidates) > len(AUTO_MODELS) + 5
@@ -62,7 +62,9 @@ def test_auto_tries_models_of_several_kinds_and_takes_the_best_twice_the_same(ve
 def test_another_seed_searches_elsewhere(vectors: Vectors) -> None:
     x, y = vectors[0][:100], vectors[1][:100]
     budget = Budget(3 * len(AUTO_MODELS) + 6, 600.0)
-    found = [search_model("auto", x, y, groups_of(y), seed, budget=budget).search.candidates for seed in (0, 1)]
+    found = [
+        search_model("auto", LabelledRows(x, y, groups_of(y)), seed, budget=budget).search.candidates for seed in (0, 1)
+    ]
     parameters = [{json.dumps(candidate.parameters) for candidate in candidates} for candidates in found]
     assert parameters[0] - parameters[1]
 
@@ -92,7 +94,7 @@ def test_a_slow_machine_makes_the_same_choice(vectors: Vectors, monkeypatch: pyt
     for seconds in (0.001, 1000.0):
         with monkeypatch.context() as patched:
             Clock(patched, seconds)
-            documents.append(json.dumps(search_model("auto", x, y, groups_of(y), 0).search.document()))
+            documents.append(json.dumps(search_model("auto", LabelledRows(x, y, groups_of(y)), 0).search.document()))
     assert documents[0] == documents[1]
     assert "cut_short" not in json.loads(documents[0])
     assert json.loads(documents[0])["budget"] == {"fits": 45, "seconds": None}
@@ -105,7 +107,7 @@ def test_a_search_that_runs_out_of_time_compares_equal_folds_and_says_so(
     x, y = vectors[0][:120], vectors[1][:120]
     monkeypatch.setattr(model_search, "HOPELESS", np.inf)  # so that none is dropped
     clock = Clock(monkeypatch, 1.0)
-    search = search_model("auto", x, y, groups_of(y), 0, budget=Budget(10**6, fits)).search
+    search = search_model("auto", LabelledRows(x, y, groups_of(y)), 0, budget=Budget(10**6, fits)).search
     assert clock.fitted == [*AUTO_MODELS * 3][:fits]
     assert (search.stopped_by, search.fits) == ("seconds", fits)
     full = max(1, fits // len(AUTO_MODELS))
@@ -124,29 +126,29 @@ def test_candidates_that_were_cut_off_have_the_error_of_the_folds_that_they_are_
     Clock(monkeypatch, 1.0)
     errors = []
     for fits in (len(AUTO_MODELS), 2 * len(AUTO_MODELS) - 1):
-        candidates = search_model("auto", x, y, groups_of(y), 0, budget=Budget(fits)).search.candidates
+        candidates = search_model("auto", LabelledRows(x, y, groups_of(y)), 0, budget=Budget(fits)).search.candidates
         errors.append({candidate.model: candidate.mae for candidate in candidates})
     assert errors[0] == errors[1]
 
 
 def test_a_grid_that_the_budget_cuts_short_says_so(vectors: Vectors) -> None:
     x, y = vectors
-    search = search_model("ridge", x, y, groups_of(y), 0, budget=Budget(4)).search
+    search = search_model("ridge", LabelledRows(x, y, groups_of(y)), 0, budget=Budget(4)).search
     assert search.cut_short == (
         "model search cut short by the limit of 4 fits: candidates were compared on 1 of 3 folds, or not at all"
     )
-    assert search_model("ridge", x, y, groups_of(y), 0).search.cut_short is None
+    assert search_model("ridge", LabelledRows(x, y, groups_of(y)), 0).search.cut_short is None
 
 
 def test_no_time_at_all_is_enough_for_one_fit(vectors: Vectors) -> None:
     x, y = vectors
-    choice = search_model("ridge", x, y, groups_of(y), 0, budget=Budget(9, 1e-9))
+    choice = search_model("ridge", LabelledRows(x, y, groups_of(y)), 0, budget=Budget(9, 1e-9))
     assert (choice.search.fits, choice.search.stopped_by, choice.best.folds) == (1, "seconds", 1)
 
 
 def test_a_named_model_tries_its_grid_and_nothing_else(vectors: Vectors) -> None:
     x, y = vectors
-    choice = search_model("ridge", x, y, groups_of(y), 0)
+    choice = search_model("ridge", LabelledRows(x, y, groups_of(y)), 0)
     assert choice.search.stopped_by is None
     assert choice.search.fits == 9
     assert sorted(c.parameters["alpha"] for c in choice.search.candidates) == [10.0, 100.0, 1000.0]
@@ -158,14 +160,16 @@ def test_a_candidate_far_behind_is_dropped_before_its_last_fold(
     x, y = vectors
     hopeless = replace(MODELS["lasso"], grid=lambda _: [{"alpha": 0.01}, {"alpha": 100.0}])
     monkeypatch.setitem(MODELS, "lasso", hopeless)
-    choice = search_model("lasso", x, y, groups_of(y), 0)
+    choice = search_model("lasso", LabelledRows(x, y, groups_of(y)), 0)
     assert [(c.parameters["alpha"], c.folds) for c in choice.search.candidates] == [(0.01, 3), (100.0, 1)]
     assert choice.search.fits == 4
 
 
 def test_the_search_is_reported_with_its_budget_in_json(vectors: Vectors) -> None:
     x, y = vectors
-    document = json.loads(json.dumps(search_model("knn", x, y, groups_of(y), 0).search.document(), allow_nan=False))
+    document = json.loads(
+        json.dumps(search_model("knn", LabelledRows(x, y, groups_of(y)), 0).search.document(), allow_nan=False)
+    )
     assert {"mae", "mae_std", "folds", "rows", "candidates", "fits", "budget", "stopped_by"} <= set(document)
     assert document["budget"] == {"fits": 45, "seconds": None}
     assert document["candidates"][0]["mae"] == document["mae"]
@@ -177,20 +181,22 @@ def test_auto_takes_a_mean_of_models_that_err_differently(monkeypatch: pytest.Mo
     x = rng.uniform(-1.0, 1.0, (300, 6)).astype(np.float32)
     y = 2.0 * x @ rng.normal(size=6) + 2.0 * np.sign(x[:, 0] * x[:, 1]) + rng.normal(size=300)
     budget = Budget(3 * len(AUTO_MODELS), 600.0)
-    choice = search_model("auto", x, y, groups_of(y), 0, budget=budget)
+    choice = search_model("auto", LabelledRows(x, y, groups_of(y)), 0, budget=budget)
     assert choice.best.model == choice.model.name == ENSEMBLE
     members = choice.best.parameters["members"]
     assert 2 <= len(members) <= model_search.MOST_MEMBERS
     assert sum(member["weight"] for member in members) == pytest.approx(1.0)
     assert choice.best.mae <= model_search.WORTH_IT * choice.search.candidates[1].mae
     monkeypatch.setattr(model_search, "WORTH_IT", 0.0)
-    assert search_model("auto", x, y, groups_of(y), 0, budget=budget).best == choice.search.candidates[1]
+    assert search_model("auto", LabelledRows(x, y, groups_of(y)), 0, budget=budget).best == choice.search.candidates[1]
 
 
 def test_auto_leaves_out_models_that_cannot_take_so_many_rows() -> None:
     x = np.random.default_rng(0).normal(size=(10_500, 2)).astype(np.float32)
     budget = Budget(2 * len(AUTO_MODELS), 600.0)
-    choice = search_model("auto", x, x[:, 0].astype(np.float64), np.arange(len(x)).astype(str), seed=0, budget=budget)
+    choice = search_model(
+        "auto", LabelledRows(x, x[:, 0].astype(np.float64), np.arange(len(x)).astype(str)), seed=0, budget=budget
+    )
     assert {candidate.model for candidate in choice.search.candidates} - {ENSEMBLE} <= {
         name for name in AUTO_MODELS if MODELS[name].max_rows is None
     }
@@ -202,7 +208,7 @@ def test_a_fold_without_variation_does_not_stop_the_choice() -> None:
     y = np.zeros(12)
     y[0] = 1.0
     for name in ("ridge", "auto"):
-        assert np.isfinite(search_model(name, x, y, np.arange(12).astype(str), seed=0).best.mae)
+        assert np.isfinite(search_model(name, LabelledRows(x, y, np.arange(12).astype(str)), seed=0).best.mae)
 
 
 def test_reports_show_that_a_search_was_cut_short(trained: TrainResult, tmp_path: Path) -> None:

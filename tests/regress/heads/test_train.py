@@ -8,7 +8,8 @@ from matlake import extras
 from matlake.errors import EncoderError, HeadError, MissingExtraError, TrainingError
 from matlake.metrics import measure
 from matlake.progress import Progress
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.request import TrainRequest
+from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
 from matlake.regress.regressors import elemnet

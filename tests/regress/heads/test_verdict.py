@@ -11,7 +11,8 @@ import matlake
 from matlake.regress.heads.card import ApplicabilityDomain, HeadCard
 from matlake.regress.heads.card_files import CARD_FILE, read_card
 from matlake.regress.heads.listing import card_lines
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.request import TrainRequest
+from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.heads.verdict import (
     FRACTIONS,

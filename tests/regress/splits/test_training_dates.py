@@ -15,8 +15,8 @@ import matlake
 from matlake.encoders.registry import find_encoder
 from matlake.encoders.training_record import TrainingRecord, TrainingScope
 from matlake.regress.heads.listing import card_lines
+from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import load_head
-from matlake.regress.heads.train import TrainRequest
 from matlake.regress.splits import parse_split
 from matlake.regress.splits.training_dates import describe_training_dates
 from matlake.text_tables import plain_lines

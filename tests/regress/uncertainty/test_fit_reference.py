@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -12,11 +11,12 @@ import matlake
 from matlake.errors import HeadError
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import load_head
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
-from matlake.regress.regressors import MODELS, fit_model
+from matlake.regress.regressors import MODELS, LabelledRows, fit_of
 from matlake.regress.uncertainty.conformal import ALL_FOLDS_ROWS, FOLDS, calibrate, residuals_of
 from matlake.regress.uncertainty.fit_reference import choose_reference, make_reference
 from matlake.regress.uncertainty.projection import fit_projection
@@ -26,7 +26,7 @@ from matlake.text_tables import plain_lines
 FEATURE = "elemnet-oqmd-formation-energy@13"
 
 
-fit_ridge = partial(fit_model, MODELS["ridge"], {"alpha": 100.0}, seed=0)
+fit_ridge = fit_of(MODELS["ridge"], {"alpha": 100.0}, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +48,15 @@ def test_one_is_the_95th_percentile_of_what_training_rows_would_score_as_strange
 def test_residuals_are_those_of_models_that_did_not_see_the_composition(matrix: Matrix) -> None:
     y, twice = np.tile(matrix.y, 2), np.tile(matrix.x, (2, 1))
     groups = np.tile(matrix.groups, 2)
-    fit = partial(fit_model, MODELS["knn"], {"n_neighbors": 1}, seed=0)
-    residuals = residuals_of(fit, twice, y, groups, FOLDS, 0)
+    fit = fit_of(MODELS["knn"], {"n_neighbors": 1}, seed=0)
+    residuals = residuals_of(fit, LabelledRows(twice, y, groups), FOLDS, 0)
     assert np.isfinite(residuals).all()
     assert residuals.mean() > 0.3  # a copy of a row on the other side would make it zero
 
 
 def test_a_large_set_is_calibrated_on_one_fold(matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matlake.regress.uncertainty.conformal.ALL_FOLDS_ROWS", 100)
-    residuals = residuals_of(fit_ridge, matrix.x, matrix.y, matrix.groups, FOLDS, 0)
+    residuals = residuals_of(fit_ridge, matrix.labelled(np.arange(len(matrix.y))), FOLDS, 0)
     assert 0.1 < np.isfinite(residuals).mean() < 0.3
     remembered = choose_reference(matrix, np.arange(len(matrix.y)), 0)
     interval = calibrate(remembered.coordinates, residuals, remembered.groups, matrix.y)
@@ -73,14 +73,14 @@ def test_intervals_hold_what_they_promise_on_exchangeable_rows(vectors: tuple[ND
         order = np.random.default_rng(seed).permutation(len(y))
         fit, test = order[: len(y) // 2], order[len(y) // 2 :]
         groups = np.array([str(row) for row in fit])
-        residuals = residuals_of(fit_ridge, x[fit], y[fit], groups, FOLDS, seed)
+        residuals = residuals_of(fit_ridge, LabelledRows(x[fit], y[fit], groups), FOLDS, seed)
         projection = fit_projection(x[fit], seed)
         numbers = np.arange(len(fit))
         interval = calibrate(projection.apply(x[fit]), residuals, numbers, y[fit])
         text = np.array([""] * len(fit))
         reference = Reference(text, text, text, y[fit], residuals.astype(np.float32), projection.apply(x[fit]))
         half = interval.half_widths(reference.nearest(projection.apply(x[test])))
-        error = np.abs(fit_ridge(x[fit], y[fit]).predict(x[test]) - y[test])
+        error = np.abs(fit_ridge(LabelledRows(x[fit], y[fit], groups)).predict(x[test]) - y[test])
         held.append(np.mean(error <= half))
         widths.append(half)
         errors.append(error)

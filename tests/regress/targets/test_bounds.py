@@ -13,12 +13,13 @@ import pytest
 import matlake
 from matlake.errors import TrainingError
 from matlake.regress.finetuning.finetune import FinetuneRequest, finetune
+from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import load_head
-from matlake.regress.heads.train import TrainRequest, train
+from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
 from matlake.regress.prediction.predict_table import predict_to_file
-from matlake.regress.uncertainty.bounds import Bounds, find_bounds
+from matlake.regress.targets.bounds import Bounds, find_bounds
 from matlake.text_tables import plain_lines
 
 FEATURE = "elemnet-oqmd-formation-energy@13"
