@@ -61,6 +61,11 @@ class LakeFolders:
         return self.path / "extrapolations"
 
     @property
+    def benchmarks(self) -> Path:
+        """The Delta table of measurements of public benchmarks."""
+        return self.path / "benchmarks"
+
+    @property
     def unfinished(self) -> Path:
         """The folder of trainings that an evaluation was stopped in."""
         return self.path / "unfinished"
