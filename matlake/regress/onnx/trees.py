@@ -156,5 +156,9 @@ def _from_nodes(is_leaf: NDArray[np.bool_], nodes: tuple[NDArray[Any], ...], val
     place = np.where(is_leaf, np.cumsum(is_leaf), np.cumsum(~is_leaf)) - 1
     columns, thresholds, left, right = (of_nodes[~is_leaf] for of_nodes in nodes)
     return _Tree(
-        columns.astype(np.intp), thresholds, (is_leaf[left], is_leaf[right]), (place[left], place[right]), values[is_leaf]
+        columns.astype(np.intp),
+        thresholds,
+        (is_leaf[left], is_leaf[right]),
+        (place[left], place[right]),
+        values[is_leaf],
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.layer_ref import LayerRef
+from matlake.encoders.leakage import Exposure, expose
 from matlake.encoders.session import onnx_runtime
 from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import TrainingError
@@ -20,7 +21,6 @@ from matlake.regress.features.feature import resolve_features
 from matlake.regress.splits import Split
 from matlake.store.lake import Lake
 from matlake.studies.extrapolation.end_to_end_networks import contents_of_tables, networks_by_name
-from matlake.encoders.leakage import Exposure, expose
 from matlake.studies.extrapolation.measuring import SCHEMA, MethodRunner
 from matlake.studies.extrapolation.methods import (
     FINE_TUNE,
@@ -142,7 +142,7 @@ def evaluate_extrapolation(
     cells = []
     with open_runner(lake, SCHEMA, request.name, request.seconds, notify) as runner:
         by_name = {network.name: network for network in trained}
-        measuring = MethodRunner(runner, rows, by_name, request.parameters, lake.unfinished)
+        measuring = MethodRunner(runner, rows, by_name, request.parameters, request.transform, lake.unfinished)
         for task, method in order:
             refusal = refused.get((task.digest, method), "")
             make = not method.is_network or request.network_seeds is None or task.seed < request.network_seeds
