@@ -233,8 +233,6 @@ def bootstrap(
     return {name: [*percentile_interval(values)] for name, values in columns.items() if None not in values}
 
 
-def mean_baseline(
-    y_train: NDArray[np.float64], y_test: NDArray[np.float64], measured: Measure = measure
-) -> Metrics:
+def mean_baseline(y_train: NDArray[np.float64], y_test: NDArray[np.float64], measured: Measure = measure) -> Metrics:
     """Return the errors of predicting the mean of the training rows [n] for every test row [m], all float64."""
     return measured(y_test, np.full_like(y_test, y_train.mean()))

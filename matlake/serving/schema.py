@@ -84,7 +84,9 @@ class PredictedValue(BaseModel):
 
     input: str
     value: Annotated[float, Field(description="In the head's unit; of a yes/no property the probability of yes.")]
-    label: Annotated[str | None, Field(description="Of a yes/no property: `yes` or `no`, the more probable one.")] = None
+    label: Annotated[str | None, Field(description="Of a yes/no property: `yes` or `no`, the more probable one.")] = (
+        None
+    )
     label_set: Annotated[
         str | None, Field(description="Of a yes/no property: `yes`, `no` or `yes or no`, what cannot be excluded.")
     ] = None

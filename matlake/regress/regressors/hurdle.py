@@ -61,9 +61,7 @@ def repeated_share(y: NDArray[np.float64]) -> float:
     return float(np.unique(y, return_counts=True)[1].max() / len(y))
 
 
-def _fit_hurdle(
-    parameters: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int, weights: Weights
-) -> Hurdle:
+def _fit_hurdle(parameters: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int, weights: Weights) -> Hurdle:
     values, counts = np.unique(y, return_counts=True)
     repeated = float(values[np.argmax(counts)])
     is_repeated = y == repeated

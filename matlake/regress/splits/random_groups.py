@@ -28,9 +28,7 @@ def group_split(text: str, groups: Callable[[Matrix], NDArray[Any]], rule: str) 
         yield Proposal("a fifth", rule, np.isin(np.arange(len(matrix.y)), rows))
 
     def every(matrix: Matrix, seed: int) -> Iterator[Proposal]:
-        for number, (_, rows) in enumerate(
-            grouped_folds(groups(matrix), FOLDS, seed, strata_of(matrix.y)), start=1
-        ):
+        for number, (_, rows) in enumerate(grouped_folds(groups(matrix), FOLDS, seed, strata_of(matrix.y)), start=1):
             yield Proposal(f"fold {number} of {FOLDS}", rule, np.isin(np.arange(len(matrix.y)), rows))
 
     return Split(text, preferred, every)
@@ -41,9 +39,7 @@ def random_split(argument: str | None) -> Split:  # noqa: ARG001 - as the makers
     return group_split("random", lambda matrix: matrix.groups, "belong to compositions drawn at random")
 
 
-def hold_out_groups(
-    groups: NDArray[Any], seed: int, strata: NDArray[np.float64] | None = None
-) -> tuple[Rows, Rows]:
+def hold_out_groups(groups: NDArray[Any], seed: int, strata: NDArray[np.float64] | None = None) -> tuple[Rows, Rows]:
     """Hold out a fifth of the groups, drawn at random.
 
     Args:
