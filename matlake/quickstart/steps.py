@@ -79,7 +79,7 @@ class Steps:
         with self.progress("importing", "rows") as progress:
             imported = import_table(self.lake, self.sample.file, self.sample.dataset, progress=progress)
         release()
-        self._below([f"{imported.rows:,} {self.sample.rows} in the dataset {self.sample.dataset}"])
+        self.show([f"{imported.rows:,} {self.sample.rows} in the dataset {self.sample.dataset}"])
         return imported.rows
 
     def embed(self) -> int:
@@ -87,13 +87,13 @@ class Steps:
         sample = self.sample
         with self.progress("embedding", "rows") as progress:
             report = embed(self.lake, sample.layers, dataset=sample.dataset, workers=self.workers, progress=progress)
-        self._below([f"{report.embedded:,} vectors in {report.seconds:.1f} s; {report.skipped:,} rows needed none"])
+        self.show([f"{report.embedded:,} vectors in {report.seconds:.1f} s; {report.skipped:,} rows needed none"])
         return report.embedded
 
     def query(self, statement: str) -> list[dict[str, Any]]:
         """Run a query and return its rows."""
         found = self.lake.query(statement)
-        self._below(result_table(found).lines())
+        self.show(result_table(found).lines())
         rows: list[dict[str, Any]] = found.to_pylist()
         return rows
 
@@ -113,7 +113,7 @@ class Steps:
             ),
         )
         release()
-        self._below(plain_lines(training.lines()))
+        self.show(plain_lines(training.lines()))
         return training
 
     def show_prediction(self, name: str, prediction: Prediction, answer: Predictions, literature: str) -> None:
@@ -129,20 +129,20 @@ class Steps:
         score_ranks = bool(answer.score_ranks_errors)
         beside = trust_text(p, mae, unit, score_ranks=score_ranks)
         text = f"{name}: {rounded(p.value, mae)} {unit} {interval_text(p, mae)}, {literature}"
-        self._below([f"{text}; {'score' if score_ranks else 'interval width'} {beside}"])
-        self._below([f"  doubtful: {warning}" for warning in p.warnings])
+        self.show([f"{text}; {'score' if score_ranks else 'interval width'} {beside}"])
+        self.show([f"  doubtful: {warning}" for warning in p.warnings])
 
     def show_notes(self, answer: Predictions) -> None:
         """Print what a reader of the predictions has to know about the head."""
-        self._below([f"note: {note}" for note in answer.notes])
+        self.show([f"note: {note}" for note in answer.notes])
 
     def save_plots(self, drawn: Mapping[str, bytes]) -> list[str]:
         """Save plots, and print and return their paths."""
         plots = [str(plot) for plot in save_files(self.lake.plots, drawn)]
-        self._below(plots)
+        self.show(plots)
         return plots
 
-    def _below(self, lines: Sequence[str]) -> None:
+    def show(self, lines: Sequence[str]) -> None:
         """Print lines below a heading."""
         if lines:
             self.say("\n".join(f"   {line}".rstrip() for line in lines))
