@@ -89,7 +89,7 @@ def test_quickstart_head_on_crystals_beats_fractions_and_tells_polymorphs_apart(
 
 
 def errors_of(report: dict[str, Any], gaps: dict[str, float]) -> list[float]:
-    """Absolute errors (eV) of the quickstart's predictions for some compounds, none of which its head has learned from."""
+    """Absolute errors (eV) of the quickstart's predictions for compounds that its head has not learned from."""
     learned = compositions_of(report["lake"], "expt-gap")
     predicted = {parse_formula(p["input"]): p["value"] for p in report["predictions"]}
     assert not learned & {parse_formula(formula) for formula in gaps}

@@ -82,7 +82,7 @@ def well_known_lines(predictions: Sequence[Prediction], known: Mapping[str, floa
     worst = sorted(zip(errors, predictions, strict=True), key=lambda pair: -pair[0])[:5]
     mean, middle = errors.mean(), np.median(errors)
     return [
-        f"all {len(predictions)} of them: mean error {mean:.2f} eV, median {middle:.2f} eV; 90 % intervals hold {held:.0%}",
+        f"all {len(predictions)} of them: mean error {mean:.2f} eV, median {middle:.2f} eV; {held:.0%} in the interval",
         f"{len(large)} are off by more than {FEW_EV:g} eV; {sum(large)} of these carry a warning",
         "worst: " + ", ".join(f"{p.input} {p.value:.1f} (measured {known[p.input]:.1f})" for _, p in worst),
     ]
