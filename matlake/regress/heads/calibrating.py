@@ -12,7 +12,7 @@ from matlake.regress.heads.card import Calibration
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.splits import HeldOut
 from matlake.regress.targets.target_space import TargetSpace
-from matlake.regress.uncertainty.applicability import FARTHEST, FEW, block_sets
+from matlake.regress.uncertainty.applicability import FARTHEST, UNKNOWN, block_sets
 from matlake.regress.uncertainty.conformal import Calibrated, CalibrationRows, calibrate
 from matlake.regress.uncertainty.estimates import estimate
 from matlake.regress.uncertainty.fit_reference import ReferenceRows
@@ -64,7 +64,9 @@ def calibrate_on(
     estimates = estimate(test.predicted, second, around, reference, rarest, found.interval, found.errors, space, "")
     test = replace(test, lower=estimates.lower, upper=estimates.upper, expected_errors=estimates.expected_errors)
     motifs = np.bincount(block_sets(fractions), minlength=1 << len(BLOCKS))[block_sets(tested)]
-    warned = (test.expected_errors > found.errors.limit) | (test.scores > FARTHEST) | (rarest < FEW) | (motifs < FEW)
+    warned = (
+        (test.expected_errors > found.errors.limit) | (test.scores > FARTHEST) | (rarest < UNKNOWN) | (motifs < UNKNOWN)
+    )
     calibration = Calibration(
         found.interval,
         test.coverage,

@@ -1,11 +1,13 @@
 """The flat layout of a head's card: that of files of formats 1 and 2, and of ``heads show --json``."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from matlake.documents import from_document
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.verdict import comparisons_of, verdict_document
+
+_CHECKED: Final = ("coverage", "mean_width", "below", "above", "error_correlation", "warned", "far_coverage")
 
 
 def flat_document(card: HeadCard) -> dict[str, Any]:
@@ -41,7 +43,9 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "random_evaluation": asdict(card.random_evaluation) if card.random_evaluation else None,
         "learning_curve": [asdict(point) for point in card.full_curve],
         "interval": asdict(calibration.interval) if calibration else None,
-        "interval_check": _named(calibration, "coverage", "mean_width"),
+        "interval_check": _named(calibration, *_CHECKED),
+        "expected_error": asdict(calibration.errors) if calibration and calibration.errors else None,
+        "coverage_by_group": [asdict(group) for group in calibration.worst_groups] if calibration else [],
         "ood_check": _named(domain, "rank_correlation", "beyond", "width_correlation"),
         "element_rows": domain.element_rows if domain else {},
         "block_rows": domain.block_rows if domain else {},

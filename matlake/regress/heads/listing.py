@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import HeadCard, parameter_text
 from matlake.regress.heads.class_report import search_error, shown_error, title_of
 from matlake.regress.heads.storage import PLOTS
@@ -69,6 +70,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         lines.append(
             f"  intervals     {interval.level:.0%}, calibrated on {rows:,} rows; hold {coverage:.1%} of the test rows"
         )
+        lines += [f"                {line}" for line in calibration_lines(card.calibration, card.unit)]
     if card.domain is not None:
         lines += [
             f"  reference     {card.domain.reference_rows:,} training rows",

@@ -131,7 +131,7 @@ def measure_fitted(
             matrix, held_out, chosen, known, opinions, reference, around, test, space, seed
         )
         domain = replace(domain, width_correlation=rank_correlation(test.widths, test.errors))
-    else:
+    if space.link is not None:
         held = np.isfinite(known.predicted)
         calibrating = known.predicted[held], reference.value[held]
         classes = class_record(space.link, calibrating, (predicted, test.y), float(matrix.y[rows].mean()))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.matrix import Missing
+from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import Baseline, Evaluation, HeadCard, Search, parameter_text
 from matlake.regress.heads.class_report import probability_table, search_error, title_of
 from matlake.regress.heads.flat_card import flat_document
@@ -116,6 +117,8 @@ class TrainResult:
             "feature_choice": flat["feature_choice"],
             "cv": flat["cross_validation"],
             "interval": flat["interval"] | flat["interval_check"] if flat["interval"] else None,
+            "expected_error": flat["expected_error"],
+            "coverage_by_group": flat["coverage_by_group"],
             "ood": flat["ood_check"],
             "left_out": self.left_out,
             "left_out_rows": [asdict(row) for row in self.missing],
@@ -179,7 +182,7 @@ class TrainResult:
                 line += f": {100 * (level - coverage):.0f} points short"
                 if self.card.training.split != "random":
                     line += ", as the test rows are not like the training rows"
-            lines.append(line)
+            lines += [line, *calibration_lines(calibration, unit)]
         if domain is not None and domain.beyond is not None:
             lines += [
                 f"{domain.beyond:.0%} of the test rows have an out-of-distribution score above 1",

@@ -77,7 +77,7 @@ class Predictions:
         last = "out-of-distribution score" if ranked else "interval width"
         yes_no = self.kind is Kind.YES_NO
         value, ends = ("label, probability of yes", "set of labels") if yes_no else ("value", "interval")
-        columns = (Column("input"), Column(value, "right"), Column(ends), Column(last))
+        columns = (Column("input"), Column(value, "right"), Column(ends), Column("expected error"), Column(last))
         remarks: list[Line] = []
         for p in self.predictions:
             if p.warnings:
@@ -90,10 +90,12 @@ class Predictions:
     def _row(self, p: Prediction) -> tuple[str | None, ...]:
         if p.label is not None:
             score = None if p.ood_score is None else f"{p.ood_score:.2f}, {place(p.ood_score)}"
-            return p.input, f"{p.label}, {p.value:.2f}", p.label_set, score
+            wrong = None if p.expected_error is None else f"{p.expected_error:.2f}"
+            return p.input, f"{p.label}, {p.value:.2f}", p.label_set, wrong, score
         value = f"{rounded(p.value, self.mae)} {self.unit}".rstrip()
-        interval = interval_text(p, self.mae)
-        return p.input, value, interval, trust_text(p, self.mae, self.unit, score_ranks=bool(self.score_ranks_errors))
+        error = None if p.expected_error is None else f"{rounded(p.expected_error, self.mae)} {self.unit}".rstrip()
+        beside = trust_text(p, self.mae, self.unit, score_ranks=bool(self.score_ranks_errors))
+        return p.input, value, interval_text(p, self.mae), error, beside
 
 
 def interval_text(p: Prediction, mae: float) -> str | None:

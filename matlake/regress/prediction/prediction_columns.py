@@ -14,6 +14,8 @@ from matlake.regress.classification.label_sets import LabelSets, labels
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
 from matlake.regress.uncertainty.applicability import (
+    FEW,
+    UNKNOWN,
     disagreement,
     elements_outside_training,
     low_confidence_reasons,
@@ -131,7 +133,8 @@ class PredictionColumns:
             rows, compositions, around.scores.tolist(), causes, near, strict=True
         ):
             self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
-            outside = low_confidence_reasons(composition.elements, score, domain.element_rows, domain.block_rows)
+            few = UNKNOWN if head.card.errors is not None and not due else FEW
+            outside = low_confidence_reasons(composition.elements, score, domain.element_rows, domain.block_rows, few)
             if head.card.errors is None:
                 outside += disagreement(value, low, high, head.agreement_limit, head.card.unit)
             self.warnings[row] = outside + due

@@ -106,7 +106,7 @@ def signed_quantiles(scores: NDArray[np.float64], level: float = LEVEL) -> tuple
         level, 1.0 - 2.02 / (len(scores) + 1)
     )  # the k-th of n errors cannot bound more than k / (n + 1) of them
     side = (1.0 + level) / 2.0
-    return level, *(max(0.0, conformal_quantile(sign * scores, side)) for sign in (-1.0, 1.0))
+    return level, max(0.0, conformal_quantile(-scores, side)), max(0.0, conformal_quantile(scores, side))
 
 
 def conformal_quantile(scores: NDArray[np.float64], level: float) -> float:

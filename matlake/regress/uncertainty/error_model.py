@@ -81,10 +81,11 @@ class ErrorModel:
 def half_spread(predicted: NDArray[np.float64], errors: NDArray[np.float64], space: TargetSpace) -> NDArray[np.float64]:
     """Return half the distance between values an error above and below, in the property's unit, float64 [n].
 
+    Values keep to the bounds: a prediction of 0 can only be too low.
+
     Args:
         predicted: float64 [n], on the fitted scale.
         errors: float64 [n], absolute, there.
         space: Of the target.
     """
-    inverse = space.transform.inverse
-    return (inverse(predicted + errors) - inverse(predicted - errors)) / 2.0
+    return (space.to_property(predicted + errors) - space.to_property(predicted - errors)) / 2.0

@@ -67,9 +67,10 @@ def estimate(
     causes: list[tuple[str, ...]] = [()] * len(values)
     large = np.flatnonzero(expected > errors.limit)
     if len(large):
+        scores = around.scores[large]
         texts = _Texts(around.take(large), reference, predicted[large], opinions[large], rarest[large], space, unit)
         for place, (row, drivers) in enumerate(zip(large.tolist(), errors.drivers(signals[large]), strict=True)):
-            if around.scores[row] > FARTHEST and Signal.SCORE in drivers:
+            if scores[place] > FARTHEST and Signal.SCORE in drivers:
                 drivers.remove(Signal.SCORE)  # a reason by itself
             first = f"the expected error of {_in(expected[row], unit)} is above {_in(errors.limit, unit)}"
             causes[row] = (first, *(texts.of(driver, place) for driver in drivers[:_SHOWN]))

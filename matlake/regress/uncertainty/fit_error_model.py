@@ -15,15 +15,21 @@ WARNED: Final = 0.2
 """Share of materials like those of the training rows whose expected error is above the limit."""
 
 _FAR_WEIGHT: Final = 0.25
-"""Of an error with the row's clusters left out, against one of a random fold. With more, errors of materials like the
-training rows were overestimated (measured formation enthalpies: by 1.4); without, the model knows no others."""
+"""Of an error with the row's clusters left out, against one of a random fold. With equal weights, errors of materials
+like the training rows were overestimated, those of measured formation enthalpies by 1.4.
+"""
 
 _RIDGE: Final = 0.02
 _FEW_RIDGE: Final = 2.0
-"""Penalty for the mean error of n rows: a constant, and a part that falls as 1/n, so that a few errors decide little."""
+"""Penalty for the mean error of n rows: a constant, and a part that falls as 1/n: few errors decide little."""
 
 _SMALLEST, _LARGEST = np.exp(-7.0), np.exp(3.0)
 """Of the terms of the sum, in units of the mean error."""
+
+_NEGLIGIBLE: Final = 0.1
+"""Of the mean error: a smaller one counts as that much, and so does the constant at least. Bounds make errors of 0, such
+as of metals among insulators, which would promise no error at all to what resembles them.
+"""
 
 _MOST_EXPONENT: Final = 5.0
 _FOLDS: Final = 5
@@ -98,7 +104,7 @@ def _fit(near: KnownErrors, far: KnownErrors) -> ErrorModel:
     middle, deviation = signals[:, n:].mean(axis=0), signals[:, n:].std(axis=0)
     deviation[deviation <= 0.0] = 1.0
     factors = (signals[:, n:] - middle) / deviation
-    ratios, penalty = errors / average, _RIDGE + _FEW_RIDGE / len(near.errors)
+    ratios, penalty = np.maximum(errors / average, _NEGLIGIBLE), _RIDGE + _FEW_RIDGE / len(near.errors)
     equal = -float(np.log(n + 1))
 
     def loss(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -113,7 +119,8 @@ def _fit(near: KnownErrors, far: KnownErrors) -> ErrorModel:
         return float(value), np.concatenate([of_terms, factors.T @ slope + penalty * exponents])
 
     start = np.concatenate([np.full(n + 1, equal), np.full(len(FACTORS), 0.1)])
-    limits = [(np.log(_SMALLEST), np.log(_LARGEST))] * (n + 1) + [(0.0, _MOST_EXPONENT)] * len(FACTORS)
+    least = [np.log(_NEGLIGIBLE), *[np.log(_SMALLEST)] * n]
+    limits = [(one, np.log(_LARGEST)) for one in least] + [(0.0, _MOST_EXPONENT)] * len(FACTORS)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits).x
     exponents = found[n + 1 :] / deviation
     terms = average * np.exp(found[: n + 1] - middle @ exponents)

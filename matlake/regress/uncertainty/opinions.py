@@ -101,8 +101,8 @@ def fit_opinions(
     z = projection.scaler.transform(x)
     drawn = np.sort(np.random.default_rng(seed).permutation(len(x))[:LANDMARKS])
     found = [_fit_block(z[:, columns], labels, columns, drawn, folds) for columns in blocks]
-    near, far = (np.stack([one[place] for one in found], axis=1) for place in (1, 2))
-    return FoldOpinions(tuple(one[0] for one in found), near, far)
+    near, far = np.stack([near for _, near, _ in found], axis=1), np.stack([far for _, _, far in found], axis=1)
+    return FoldOpinions(tuple(opinion for opinion, _, _ in found), near, far)
 
 
 def _fit_block(
@@ -115,9 +115,10 @@ def _fit_block(
     """Return an opinion, and what it is of the rows when each fold of either kind is left out."""
     from sklearn.decomposition import PCA
 
-    matrix = PCA(min(COMPONENTS, *z.shape), random_state=0).fit(z).components_.T
+    components = PCA(min(COMPONENTS, *z.shape), random_state=0).fit(z).components_
+    matrix: NDArray[np.float64] = np.array(components.T, dtype=np.float64)
     points = z @ matrix
-    matrix = matrix / (np.sqrt(np.mean(np.einsum("ij,ij->i", points, points))) or 1.0)
+    matrix /= float(np.sqrt(np.mean(np.einsum("ij,ij->i", points, points)))) or 1.0
     points = z @ matrix
     landmarks = points[drawn].astype(np.float32)
     kernel = Kernel(_GAMMA, 0.0)
