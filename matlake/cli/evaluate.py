@@ -9,6 +9,7 @@ import click
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.options import (
     AT_LEAST_ONE,
+    FILE,
     FOLDER,
     POSITIVE,
     Command,
@@ -32,15 +33,19 @@ _STARTS: Final = ("scratch", "fine-tune")
 _NOT_NEGATIVE: Final = click.IntRange(min=0)
 
 
-def study_options(name: str) -> Callable[[Function], Function]:
+def study_options(name: str | None) -> Callable[[Function], Function]:
     """Add the options that all studies have.
 
     Args:
-        name: Usual name of an evaluation.
+        name: Usual name of an evaluation; None where it is that of a task.
     """
     options = [
-        row_options,
-        option("--name", default=name, show_default=True, help="Name the evaluation; the same name resumes it."),
+        option(
+            "--name",
+            default=name,
+            show_default=name or "that of the task",
+            help="Name the evaluation; the same name resumes it.",
+        ),
         option(
             "--max-seconds",
             "seconds",
@@ -136,6 +141,7 @@ def evaluate_command() -> None:
     show_default=True,
     help="Refuse where an encoder may know the tested values, the tested compositions, or never.",
 )
+@row_options
 @study_options("extrapolation")
 @click.pass_obj
 def extrapolation_command(lake: Path, /, folder: Path | None, output: Output, **options: Any) -> int | None:
@@ -174,6 +180,7 @@ def extrapolation_command(lake: Path, /, folder: Path | None, output: Output, **
 @option("--folds", type=_NOT_NEGATIVE, help="Cross-validate what was chosen in so many folds; 0: not.")
 @option("--curves/--no-curves", default=True, show_default=True, help="Measure learning curves of the best.")
 @seed_option
+@row_options
 @study_options("transfer")
 @click.pass_obj
 def transfer_command(lake: Path, /, folder: Path | None, output: Output, **options: Any) -> int | None:
@@ -191,6 +198,40 @@ def transfer_command(lake: Path, /, folder: Path | None, output: Output, **optio
         result = evaluate_transfer(open_lake(lake), request, reporter)
     _show(result, folder, output)
     return EXIT_SOME_ROWS_FAILED if result.skipped else None
+
+
+@evaluate_command.command("matbench", cls=Command)
+@click.argument("task")
+@option("--data", type=FILE, required=True, help="Read the task's rows from this file, in its order.")
+@option("--folds", type=FILE, help="Take the folds from the benchmark's validation file.  [default: its recipe]")
+@option("--features", type=names, help="Features, comma-separated, as for train.  [default: those recommended]")
+@option("--model", default="auto", show_default=True, help="Model, as for train.")
+@option(
+    "--splits",
+    type=names,
+    help="Folds, comma-separated: public, clusters, or splits as for train.  [default: public,clusters and what the "
+    "task names]",
+)
+@option("--max-fits", "fits", type=AT_LEAST_ONE, help="Stop the model search of a fold after this many fits.")
+@seed_option
+@study_options(None)
+@click.pass_obj
+def matbench_command(lake: Path, /, folder: Path | None, output: Output, **options: Any) -> int | None:
+    """Train and test heads on the folds of a public benchmark, beside the published results.
+
+    TASK is one of Matbench (matbench_phonons, matbench_expt_gap, ...) or a set of the Materials Project
+    (mp_bulk_modulus, ...). Its file becomes a dataset of the lake. Each fold is trained as by train and kept in the
+    table "benchmarks" of the lake: a run that was stopped resumes where it stopped.
+    """
+    from matlake.store.lake import open_lake
+    from matlake.studies.matbench.evaluate import evaluate_matbench
+    from matlake.studies.matbench.request import MatbenchRequest
+
+    request = _request(MatbenchRequest, options, folder)
+    with progress("evaluating", "folds") as reporter:
+        result = evaluate_matbench(open_lake(lake, create=True), request, reporter)
+    _show(result, folder, output)
+    return EXIT_SOME_ROWS_FAILED if result.report.failed else None
 
 
 def _request(kind: Callable[..., R], options: Mapping[str, Any], folder: Path | None) -> R:

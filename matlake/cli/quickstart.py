@@ -16,7 +16,7 @@ from matlake.cli.output import JsonOutput, Output, note, progress
 def quickstart_command(lake: Path, output: Output) -> None:
     """Go from import to plots on sample data in about two minutes.
 
-    The data are 4,604 measured band gaps and the bulk moduli of 1,181 crystals; both come with matlake.
+    The data are 4,720 measured band gaps and the bulk moduli of 1,181 crystals; both come with matlake.
     """
     from matlake.quickstart import quickstart
 

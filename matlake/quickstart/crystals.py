@@ -12,6 +12,7 @@ SAMPLE: Final = Sample(
     DATA / "mp_elasticity.parquet",
     "elasticity",
     "crystals",
+    ["chgnet-mptrj@all"],
     ["chgnet-mptrj@all", "geometry", "magpie"],
     "bulk_modulus_VRH_GPa",
     "bulk-modulus",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from matlake.encoders.layer_ref import LayerRef
 from matlake.interrupts import release
 from matlake.plots.files import save_files
 from matlake.progress import Progress
@@ -17,7 +16,7 @@ from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import Predictions, interval_text, trust_text
 from matlake.regress.prediction.results import Prediction
-from matlake.regress.regressors import AUTO_MODELS
+from matlake.regress.regressors import AUTO, AUTO_MODELS
 from matlake.store.embedding.embedder import embed
 from matlake.store.importing.importer import import_table
 from matlake.store.lake import Lake
@@ -38,17 +37,23 @@ class Sample:
         file: The table.
         dataset: Name of the dataset.
         rows: What its rows are, for people.
+        layers: What is embedded.
         features: What the head is trained on: layers, and descriptors, which need no embedding.
         target: Property that is learned.
         head: Name of the head.
+        where: Predicate of the rows that are learned from; all without.
+        model: Its kind of model.
     """
 
     file: Path
     dataset: str
     rows: str
+    layers: list[str]
     features: list[str]
     target: str
     head: str
+    where: str | None = None
+    model: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -74,25 +79,21 @@ class Steps:
         with self.progress("importing", "rows") as progress:
             imported = import_table(self.lake, self.sample.file, self.sample.dataset, progress=progress)
         release()
-        self._below([f"{imported.rows:,} {self.sample.rows} in the dataset {self.sample.dataset}"])
+        self.show([f"{imported.rows:,} {self.sample.rows} in the dataset {self.sample.dataset}"])
         return imported.rows
 
     def embed(self) -> int:
         """Embed the dataset and return the number of new vectors."""
-        dataset = self.sample.dataset
-        cards = {
-            feature: self.lake.find_encoder(LayerRef.parse(feature).encoder).card for feature in self.sample.features
-        }
-        layers = [feature for feature, card in cards.items() if not card.is_descriptor]
+        sample = self.sample
         with self.progress("embedding", "rows") as progress:
-            report = embed(self.lake, layers, dataset=dataset, workers=self.workers, progress=progress)
-        self._below([f"{report.embedded:,} vectors in {report.seconds:.1f} s; {report.skipped:,} rows needed none"])
+            report = embed(self.lake, sample.layers, dataset=sample.dataset, workers=self.workers, progress=progress)
+        self.show([f"{report.embedded:,} vectors in {report.seconds:.1f} s; {report.skipped:,} rows needed none"])
         return report.embedded
 
     def query(self, statement: str) -> list[dict[str, Any]]:
         """Run a query and return its rows."""
         found = self.lake.query(statement)
-        self._below(result_table(found).lines())
+        self.show(result_table(found).lines())
         rows: list[dict[str, Any]] = found.to_pylist()
         return rows
 
@@ -101,10 +102,18 @@ class Steps:
         sample = self.sample
         training = train(
             self.lake,
-            TrainRequest(sample.target, sample.features, dataset=sample.dataset, name=sample.head, budget=BUDGET),
+            TrainRequest(
+                sample.target,
+                sample.features,
+                sample.model,
+                dataset=sample.dataset,
+                where=sample.where,
+                name=sample.head,
+                budget=BUDGET,
+            ),
         )
         release()
-        self._below(plain_lines(training.lines()))
+        self.show(plain_lines(training.lines()))
         return training
 
     def show_prediction(self, name: str, prediction: Prediction, answer: Predictions, literature: str) -> None:
@@ -120,20 +129,20 @@ class Steps:
         score_ranks = bool(answer.score_ranks_errors)
         beside = trust_text(p, mae, unit, score_ranks=score_ranks)
         text = f"{name}: {rounded(p.value, mae)} {unit} {interval_text(p, mae)}, {literature}"
-        self._below([f"{text}; {'score' if score_ranks else 'interval width'} {beside}"])
-        self._below([f"  doubtful: {warning}" for warning in p.warnings])
+        self.show([f"{text}; {'score' if score_ranks else 'interval width'} {beside}"])
+        self.show([f"  doubtful: {warning}" for warning in p.warnings])
 
     def show_notes(self, answer: Predictions) -> None:
         """Print what a reader of the predictions has to know about the head."""
-        self._below([f"note: {note}" for note in answer.notes])
+        self.show([f"note: {note}" for note in answer.notes])
 
     def save_plots(self, drawn: Mapping[str, bytes]) -> list[str]:
         """Save plots, and print and return their paths."""
         plots = [str(plot) for plot in save_files(self.lake.plots, drawn)]
-        self._below(plots)
+        self.show(plots)
         return plots
 
-    def _below(self, lines: Sequence[str]) -> None:
+    def show(self, lines: Sequence[str]) -> None:
         """Print lines below a heading."""
         if lines:
             self.say("\n".join(f"   {line}".rstrip() for line in lines))

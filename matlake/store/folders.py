@@ -78,6 +78,23 @@ class LakeFolders:
         return self.path / "extrapolations"
 
     @property
+    def benchmarks(self) -> Path:
+        """The Delta table of measurements of public benchmarks."""
+        return self.path / "benchmarks"
+
+    @property
+    def shared_tables(self) -> tuple[Path, ...]:
+        """The Delta tables that are not of one dataset."""
+        return (
+            self.embeddings,
+            self.failures,
+            self.predictions,
+            self.evaluations,
+            self.extrapolations,
+            self.benchmarks,
+        )
+
+    @property
     def unfinished(self) -> Path:
         """The folder of trainings that an evaluation was stopped in."""
         return self.path / "unfinished"

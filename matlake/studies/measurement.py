@@ -61,6 +61,10 @@ class Measurement:
         seconds: What it took.
         error: Why it failed; empty where it did not.
         predictions: float [tested_rows], in the order of the tested rows; empty where they are not kept.
+        lower: float [tested_rows], lower ends of intervals; empty where they are not kept, as are the following.
+        upper: Likewise, upper ends.
+        scores: Likewise, out-of-distribution scores.
+        material_ids: Likewise, ids of the tested rows.
     """
 
     key: str
@@ -84,6 +88,10 @@ class Measurement:
     seconds: float = 0.0
     error: str = ""
     predictions: tuple[float, ...] = ()
+    lower: tuple[float, ...] = ()
+    upper: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
+    material_ids: tuple[str, ...] = ()
 
     @property
     def is_measured(self) -> bool:

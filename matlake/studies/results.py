@@ -27,9 +27,12 @@ _TYPES: Final[dict[str, pa.DataType]] = {
     **dict.fromkeys(("seed", "fit_rows", "tested_rows"), pa.int64()),
     "round": pa.int32(),
     **dict.fromkeys(("mae", "rmse", "q95", "mae_std", "outside_mae", "validation_mae", "seconds"), pa.float64()),
-    "predictions": pa.list_(pa.float32()),
+    **dict.fromkeys(("predictions", "lower", "upper", "scores"), pa.list_(pa.float32())),
+    "material_ids": pa.list_(pa.string()),
 }
 """Field of a measurement -> how a table stores it."""
+
+_LISTS: Final = frozenset(name for name, kind in _TYPES.items() if pa.types.is_list(kind))
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ class Schema:
         for row in table.select(list(self.columns)).to_pylist():
             row["features"] = tuple(row["features"].split(",")) if row["features"] else ()
             row["parameters"] = json.loads(row["parameters"])
-            row["predictions"] = tuple(row["predictions"] or ())
-            found.append(Measurement(**{field: row[column] for column, field in self.columns.items()}))
+            known = {field: row[column] for column, field in self.columns.items()}
+            found.append(Measurement(**known | {name: tuple(known[name] or ()) for name in _LISTS & known.keys()}))
         return found
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from matlake.errors import TrainingError
 from matlake.regress.features.row_counts import RowCounts
 from matlake.regress.heads.card import Budget
+from matlake.regress.splits import Split
 from matlake.regress.targets.transforms import Transform
 from matlake.sequences import as_list
 
@@ -26,7 +27,7 @@ class TrainRequest:
         model: A model of ``models.MODELS``, such as ``fine-tune:ENCODER`` (see ``resolve_model``), or ``auto``.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
-        split: A method of ``splits``, with its argument.
+        split: A method of ``splits``, with its argument, or a split that was made by hand.
         name: Name of the head; by default the target and the model.
         seed: Decides split, folds and what models draw.
         budget: Bounds the search for model and parameters.
@@ -47,7 +48,7 @@ class TrainRequest:
     model: str = "auto"
     dataset: str | None = None
     where: str | None = None
-    split: str = RANDOM
+    split: str | Split = RANDOM
     name: str | None = None
     seed: int = 0
     budget: Budget = field(default_factory=Budget)

@@ -47,13 +47,15 @@ SPLITS: Final[dict[str, Method]] = {
 """Name -> split. One composition is one group in every split, so ``formula`` is another name for ``random``."""
 
 
-def parse_split(text: str) -> Split:
-    """Read a split as users type it, such as ``element:O``.
+def parse_split(text: str | Split) -> Split:
+    """Read a split as users type it, such as ``element:O``; one that has been made is returned as it is.
 
     Raises:
         TrainingError: Unknown split, or its argument is not valid.
         MissingExtraError: A package that it needs is not installed.
     """
+    if isinstance(text, Split):
+        return text
     name, colon, argument = text.strip().partition(":")
     method = SPLITS.get(name.strip().lower().replace("_", "-"))
     hint = f"splits: {', '.join(method.usage for method in SPLITS.values())}"

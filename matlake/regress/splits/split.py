@@ -54,7 +54,8 @@ class Proposal:
         test: bool [n].
         unknown: bool [n], rows that the scheme cannot place; by default none.
         reason: What those rows lack, completing ``rows without …``.
-        shared: The side that keeps a composition found on both; its rows on the other side are dropped.
+        shared: The side that keeps a composition found on both; its rows on the other side are dropped. ``both``
+            drops nothing, as published folds do not.
     """
 
     label: str
@@ -62,7 +63,7 @@ class Proposal:
     test: NDArray[np.bool_]
     unknown: NDArray[np.bool_] | np.bool_ = np.False_
     reason: str = ""
-    shared: Literal["test", "train"] = "test"
+    shared: Literal["test", "train", "both"] = "test"
 
 
 Proposer: TypeAlias = Callable[[Matrix, int], Iterable[Proposal]]
@@ -141,18 +142,22 @@ def settle(matrix: Matrix, proposal: Proposal) -> HeldOut:
     _, group = np.unique(matrix.groups, return_inverse=True)
     test, train = proposal.test & ~proposal.unknown, ~proposal.test & ~proposal.unknown
     shared = np.intersect1d(group[test], group[train])
-    losing = train if proposal.shared == "test" else test
-    repeated = losing & np.isin(group, shared)
-    losing &= ~repeated
-    left_out = []
+    left_out, kept = [], ""
     if proposal.unknown.any():
         left_out.append(f"{proposal.unknown.sum():,} without {proposal.reason}")
-    if repeated.any():
-        other = "tested" if proposal.shared == "test" else "trained on"
-        left_out.append(f"{repeated.sum():,} whose composition is {other}")
+    if proposal.shared == "both":
+        kept = f"; the compositions of {np.isin(group[test], shared).sum():,} tested rows are trained on, too"
+    else:
+        losing = train if proposal.shared == "test" else test
+        repeated = losing & np.isin(group, shared)
+        losing &= ~repeated
+        if repeated.any():
+            other = "tested" if proposal.shared == "test" else "trained on"
+            left_out.append(f"{repeated.sum():,} whose composition is {other}")
     description = (
         f"tests {test.sum():,} of {len(test):,} rows, those that {proposal.rule}, and trains on {train.sum():,}"
         + (f"; leaves out {' and '.join(left_out)}" if left_out else "")
+        + kept
     )
     return HeldOut(
         proposal.label, np.flatnonzero(train), np.flatnonzero(test), np.flatnonzero(~(test | train)), description

@@ -58,7 +58,7 @@ def remove_leftovers(lake: LakeFolders, retention_hours: int) -> tuple[int, int]
 
 def _in_tables(lake: LakeFolders, retention_hours: int, before: float) -> Iterator[Path]:
     roots = [root for root in lake.datasets.glob("*") if root.is_dir()]
-    roots += [lake.embeddings, lake.failures, lake.predictions, lake.evaluations, lake.extrapolations]
+    roots += lake.shared_tables
     for root in roots:
         if not root.is_dir():
             continue

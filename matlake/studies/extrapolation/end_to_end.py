@@ -149,7 +149,7 @@ class EndToEnd:
 
         Args:
             crystals: n crystals.
-            y: float64 [n], target in its unit.
+            y: float64 [n], target as it is learned: in its unit, or transformed.
             fit: Rows to fit to.
             stop: Validation rows: they choose the epoch and end the training.
             test: Rows to predict for [m].
@@ -189,7 +189,6 @@ class EndToEnd:
         trained = load_best(network.cpu(), load_checkpoint(folder / BEST_FILE))
         return NetworkFit(
             predicted=predictions(trained, examples(test))[:, 0],
-            validation_mae=best.val_mae,
             settings={**asdict(config), "epochs_run": len(history), "best_epoch": best.epoch},
         )
 
@@ -226,7 +225,7 @@ class EndToEnd:
 
 def end_to_end_networks(
     encoders: Sequence[RegisteredEncoder],
-    target: str,
+    target: str | None,
     *,
     starts: Sequence[str] = NETWORKS,
     epochs: int | None = None,
@@ -236,7 +235,8 @@ def end_to_end_networks(
 
     Args:
         encoders: Of crystals; each gives its network, and its weights to fine-tune from.
-        target: Column that will be predicted: an encoder of the very property keeps its output layer.
+        target: Column that will be predicted as it is: an encoder of the very property keeps its output layer. None
+            where the target is transformed.
         starts: ``SCRATCH``, ``FINE_TUNE`` or both.
         epochs: Most epochs, whatever the start; by default ``EPOCHS``.
         device: A torch device.
@@ -279,7 +279,7 @@ def end_to_end_networks(
     return methods
 
 
-def _predicts(card: EncoderCard, target: str) -> bool:
+def _predicts(card: EncoderCard, target: str | None) -> bool:
     return card.target is not None and card.target.name == target and card.layer(PREDICTION).dim == 1
 
 

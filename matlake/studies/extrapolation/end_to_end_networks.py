@@ -10,6 +10,7 @@ from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import EncoderError, TrainingError
 from matlake.extras import require_extra
 from matlake.networks.architectures import GRAPH_NETWORKS
+from matlake.regress.targets.transforms import Transform
 from matlake.store.lake import Lake
 from matlake.studies.extrapolation.methods import NETWORKS, ExtrapolationRequest, Network
 
@@ -38,7 +39,8 @@ def networks_by_name(lake: Lake, request: ExtrapolationRequest, features: Sequen
     from matlake.studies.extrapolation.end_to_end import end_to_end_networks
 
     about: dict[str, Any] = {"starts": request.starts, "epochs": request.epochs, "device": request.device}
-    return list(end_to_end_networks(list(encoders.values()), request.target, **about))
+    target = request.target if request.transform is Transform.NONE else None
+    return list(end_to_end_networks(list(encoders.values()), target, **about))
 
 
 def contents_of_tables(

@@ -1,7 +1,7 @@
 """Measuring the methods of an extrapolation study: fitted to the training rows of a task, tested on its test rows."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -9,11 +9,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.metrics import measure
+from matlake.regress.heads.card import Candidate
 from matlake.regress.heads.model_search import search_model
-from matlake.regress.regressors import Blocks, Model, fit_of, named_model
+from matlake.regress.regressors import Blocks, LabelledRows, Model, fit_of, named_model
+from matlake.regress.regressors.ensemble import ensemble_model, ensemble_parameters
 from matlake.regress.splits import grouped_folds, subsample
+from matlake.regress.targets.target_space import TargetSpace
+from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.fit_reference import choose_reference
-from matlake.studies.extrapolation.methods import DEFAULT, HEAD, MEAN, NEAREST, Method, Network
+from matlake.studies.extrapolation.methods import DEFAULT, HEAD, MEAN, NEAREST, TOGETHER, Method, Network
 from matlake.studies.extrapolation.tasks import Task
 from matlake.studies.measurement import Measurement, with_errors
 from matlake.studies.results import Schema
@@ -40,6 +45,7 @@ class MethodRunner:
         rows: The rows.
         networks: By name.
         parameters: ``CHOSEN`` or ``DEFAULT``.
+        transform: What heads and networks learn in place of the target.
         unfinished: Folder of trainings that were stopped.
     """
 
@@ -47,6 +53,7 @@ class MethodRunner:
     rows: StudyRows
     networks: Mapping[str, Network]
     parameters: str
+    transform: Transform
     unfinished: Path
 
     def measure(self, task: Task, method: Method, *, make: bool = True) -> Measurement | None:
@@ -80,7 +87,10 @@ class MethodRunner:
         if method.is_network:
             parts.append(self.networks[method.model].identity())
         elif method.kind == HEAD:
-            parts += [method.model, self.parameters, self._model(method).grid_of(self._blocks(method))]
+            grids = [model.grid_of(self._blocks(method)) for model in self._models(method)]
+            parts += [method.model, self.parameters, grids[0] if len(grids) == 1 else grids]
+        if self.transform is not Transform.NONE and method.is_fitted:
+            parts.append(self.transform)
         return key_of(parts)
 
     def _blocks(self, method: Method) -> Blocks:
@@ -98,13 +108,13 @@ class MethodRunner:
 
     def _head(self, task: Task, method: Method, blank: Measurement) -> Measurement:
         """Fit a regressor to the training rows, or to as many compositions of them as it is meant for."""
-        matrix, model = self.rows.part(method.features), self._model(method)
+        matrix, models = self.rows.part(method.features), self._models(method)
         rows = task.held.train
-        if model.max_rows is not None:
-            rows = rows[subsample(matrix.groups[rows], model.max_rows, task.seed)]
-        labelled = matrix.labelled(rows)
-        best = search_model(model, labelled, task.seed, blocks=self._blocks(method)).best
-        predicted = fit_of(model, best.parameters, task.seed)(labelled).predict(matrix.x[task.held.test])
+        most = min((model.max_rows for model in models if model.max_rows is not None), default=len(rows))
+        rows = rows[subsample(matrix.groups[rows], most, task.seed)]
+        labelled, space = matrix.labelled(rows), TargetSpace(self.transform)
+        model, best = self._search(method, models, labelled, task.seed, space)
+        predicted = fit_of(model, best.parameters, task.seed, space)(labelled).predict(matrix.x[task.held.test])
         about = replace(blank, parameters=best.parameters, fit_rows=len(rows), validation_mae=best.mae)
         return self._tested(task, about, predicted)
 
@@ -113,21 +123,36 @@ class MethodRunner:
         fit, stop = (rows[part] for part in grouped_folds(matrix.groups[rows], VALIDATED, task.seed)[0])
         done = self.networks[method.model].fit_predict(
             self.rows.crystals(),
-            matrix.y,
+            self.transform.forward(matrix.y),
             fit,
             stop,
-            task.held.test,
+            np.concatenate([stop, task.held.test]),
             seed=task.seed,
             folder=self.unfinished / blank.key,
             check=self.runner.check,
         )
-        about = replace(blank, parameters=done.settings, fit_rows=len(fit), validation_mae=done.validation_mae)
-        return self._tested(task, about, done.predicted)
+        validated, predicted = np.split(self.transform.inverse(done.predicted), [len(stop)])
+        mae = measure(matrix.y[stop], validated).mae
+        about = replace(blank, parameters=done.settings, fit_rows=len(fit), validation_mae=mae)
+        return self._tested(task, about, predicted)
 
     def _tested(self, task: Task, blank: Measurement, predicted: NDArray[np.float64]) -> Measurement:
         """Return the errors of predictions as they are kept, in single precision."""
         return with_errors(blank, self.rows.matrix.y[task.held.test], predicted.astype(np.float32), ("mae", "rmse"))
 
-    def _model(self, method: Method) -> Model:
-        model = named_model(method.model)
-        return replace(model, grid=lambda width: model.grid(width)[:1]) if self.parameters == DEFAULT else model
+    def _search(
+        self, method: Method, models: Sequence[Model], labelled: LabelledRows, seed: int, space: TargetSpace
+    ) -> tuple[Model, Candidate]:
+        """Choose parameters of one regressor, or of each of several whose mean is then validated, too."""
+        found = [search_model(model, labelled, seed, space=space, blocks=self._blocks(method)).best for model in models]
+        if len(models) == 1:
+            return models[0], found[0]
+        members = [(each.model, each.parameters, 1.0 / len(found)) for each in found]
+        mean = ensemble_model(ensemble_parameters(members))
+        return mean, search_model(mean, labelled, seed, space=space).best
+
+    def _models(self, method: Method) -> list[Model]:
+        models = [named_model(name) for name in method.model.split(TOGETHER)]
+        if self.parameters != DEFAULT:
+            return models
+        return [replace(model, grid=lambda width, model=model: model.grid(width)[:1]) for model in models]

@@ -15,6 +15,7 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.regress.heads.card import check_name
 from matlake.regress.regressors import named_model
 from matlake.regress.splits import Split, parse_split
+from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.applicability import FEW
 from matlake.sequences import as_list
 
@@ -28,6 +29,9 @@ NETWORKS: Final = (SCRATCH, FINE_TUNE)
 DEFAULT_MODELS: Final = ("svr-linear", "svr-rbf", "svr", "ridge", "kernel-ridge", "random-forest")
 """Regressors of the decoupled-transfer study, and ``svr``, whose kernel is a sum of both."""
 
+TOGETHER: Final = "+"
+"""Between the names of regressors whose predictions are averaged."""
+
 CHOSEN: Final = "chosen"
 """Parameters of a head are the best of the catalogue's grid in cross-validation on the training rows."""
 
@@ -40,13 +44,11 @@ class NetworkFit:
     """A trained network's predictions.
 
     Attributes:
-        predicted: float64 [m], in the target's unit.
-        validation_mae: On the validation rows, in the target's unit.
+        predicted: float64 [m], of the rows asked for, as the target was given.
         settings: How it was trained.
     """
 
     predicted: NDArray[np.float64]
-    validation_mae: float
     settings: dict[str, Any]
 
 
@@ -113,6 +115,11 @@ class Method:
         """Whether it is a network trained end to end."""
         return self.kind in NETWORKS
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether something is fitted to the target, which then may be transformed."""
+        return self.is_network or self.kind == HEAD
+
 
 @dataclass(frozen=True)
 class ExtrapolationRequest:
@@ -122,7 +129,7 @@ class ExtrapolationRequest:
         target: Numeric property column.
         splits: As typed for ``train --split``.
         features: Sets of ``NAME`` or ``NAME@LAYER``; each set side by side is what heads are fitted to.
-        models: Regressors of the catalogue.
+        models: Regressors of the catalogue; ``NAME+NAME`` is the mean of several.
         networks: Networks to train end to end: ``cgcnn``, ``schnet``, ``dimenet++``, or encoders of crystals.
         starts: Whether networks start from ``scratch``, from the encoder's weights (``fine-tune``), or both.
         epochs: Most epochs of a network; None for the usual ones.
@@ -132,6 +139,7 @@ class ExtrapolationRequest:
         where: Only rows of ``materials`` that this SQL predicate selects.
         seeds: How many seeds, from 0.
         network_seeds: With how many of them networks are trained; None for all. What was measured with others is shown.
+        transform: What heads and networks learn in place of the target; all errors are in its unit.
         parameters: ``CHOSEN`` by cross-validation on training rows, or the catalogue's ``DEFAULT``.
         few: Training rows from which an element or motif counts as known.
         policy: What is refused as leakage, one of ``leakage.POLICIES``.
@@ -152,6 +160,7 @@ class ExtrapolationRequest:
     where: str | None = None
     seeds: int = 3
     network_seeds: int | None = None
+    transform: Transform = Transform.NONE
     parameters: str = CHOSEN
     few: int = FEW
     policy: str = LABELS
@@ -182,5 +191,6 @@ class ExtrapolationRequest:
         if self.seeds < 1:
             raise TrainingError("at least one seed is needed", "ask for 3 seeds")
         for model in self.models:
-            named_model(model)
+            for name in model.split(TOGETHER):
+                named_model(name)
         return list({split.text: split for split in map(parse_split, self.splits)}.values())
