@@ -16,8 +16,12 @@ from .regress.heads.request import TrainRequest as TrainRequest
 from .regress.heads.train import train as train
 from .regress.prediction.predict import predict as predict
 from .regress.prediction.predict import predict_structures as predict_structures
+from .regress.prediction.predict_dataset import predict_dataset as predict_dataset
 from .regress.prediction.predict_table import predict_table as predict_table
 from .regress.prediction.predict_table import predict_to_file as predict_to_file
+from .regress.suggesting.acquisition import Goal as Goal
+from .regress.suggesting.suggest import SuggestRequest as SuggestRequest
+from .regress.suggesting.suggest import suggest as suggest
 from .store.embedding.embedder import embed as embed
 from .store.importing.importer import import_table as import_table
 from .store.lake import Lake as Lake
@@ -41,11 +45,13 @@ __all__ = [
     "Encoder",
     "ExtrapolationRequest",
     "FinetuneRequest",
+    "Goal",
     "Index",
     "Lake",
     "MatlakeError",
     "Progress",
     "SearchRequest",
+    "SuggestRequest",
     "TrainRequest",
     "TransferRequest",
     "check",
@@ -63,11 +69,13 @@ __all__ = [
     "parse_formula",
     "parse_structure",
     "predict",
+    "predict_dataset",
     "predict_structures",
     "predict_table",
     "predict_to_file",
     "search",
     "status",
+    "suggest",
     "train",
     "verify_encoder",
 ]

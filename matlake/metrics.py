@@ -1,9 +1,9 @@
 """Errors of predictions, their bootstrap intervals, and the baseline that any model has to beat."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ _RESAMPLED_ROWS: Final = 4_000_000
 """Rows drawn over all resamples at most: intervals on that many rows hardly move."""
 
 _FEWEST_RESAMPLES: Final = 200
+_BINS: Final = 10
+_LEAST_PROBABILITY: Final = 1e-12
+"""A class that was called impossible and is found costs a finite loss."""
 
 Intervals = dict[str, list[float]]
 """The two ends of the bootstrap interval of each metric, by its name."""
@@ -32,6 +35,12 @@ class Metrics:
         r2: Coefficient of determination; None if the true values do not vary.
         q95: 95th percentile of the absolute errors, in the target's unit; None in heads of format 1.
         spearman: Rank correlation of predicted and true values; None if one of them does not vary.
+        roc_auc: Of probabilities of yes: that of a yes is above that of a no with this probability (area under the
+            receiver operating characteristic); None for numbers, and where there is one class only.
+        log_loss: Of probabilities: mean of minus the natural logarithm of that of the right class.
+        brier: Of probabilities: mean squared difference from 1 for yes and 0 for no.
+        balanced_accuracy: Of the more probable class: mean over both classes of the share that is right; None where
+            there is one class only.
     """
 
     mae: float
@@ -39,6 +48,14 @@ class Metrics:
     r2: float | None
     q95: float | None
     spearman: float | None
+    roc_auc: float | None = None
+    log_loss: float | None = None
+    brier: float | None = None
+    balanced_accuracy: float | None = None
+
+
+Measure: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float64]], Metrics]
+"""From true values float64 [n] and predictions float64 [n] to errors."""
 
 
 def measure(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> Metrics:
@@ -53,6 +70,70 @@ def measure(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> Metrics:
         q95=float(np.quantile(error, 0.95)),
         spearman=rank_correlation(y, predicted),
     )
+
+
+def measure_probabilities(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> Metrics:
+    """Compare probabilities of yes float64 [n] with what was found, ``y`` float64 [n] of 0 and 1."""
+    return replace(
+        measure(y, predicted),
+        roc_auc=roc_auc(y, predicted),
+        log_loss=log_loss(y, predicted),
+        brier=float(np.mean((predicted - y) ** 2)),
+        balanced_accuracy=_balanced_accuracy(y, predicted),
+    )
+
+
+def log_loss(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
+    """Return the mean of minus the natural logarithm of the probability that the right class was given.
+
+    Args:
+        y: float64 [n], 0 or 1.
+        predicted: float64 [n], probabilities of 1.
+    """
+    right = np.where(y > 0.0, predicted, 1.0 - predicted)
+    return float(-np.mean(np.log(np.maximum(right, _LEAST_PROBABILITY))))
+
+
+def roc_auc(y: NDArray[np.float64], scores: NDArray[np.float64]) -> float | None:
+    """Return the share of pairs of a yes and a no in which the yes has the higher score, equal ones counting half.
+
+    Hanley and McNeil, Radiology 143, 29 (1982).
+
+    Args:
+        y: float64 [n], 0 or 1.
+        scores: float64 [n].
+
+    Returns:
+        None if there is one class only.
+    """
+    from scipy.stats import rankdata
+
+    yes = y > 0.0
+    n_yes, n_no = int(yes.sum()), int((~yes).sum())
+    if not n_yes or not n_no:
+        return None
+    above = float(rankdata(scores)[yes].sum()) - n_yes * (n_yes + 1) / 2.0
+    return above / (n_yes * n_no)
+
+
+def calibration_error(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
+    """Return the expected calibration error: how far shares of yes are from the probabilities that were given.
+
+    The mean over ten bins of equal width, weighted by their rows (Naeini, Cooper and Hauskrecht, Proc. AAAI 2015, 2901).
+
+    Args:
+        y: float64 [n], 0 or 1.
+        predicted: float64 [n], probabilities of 1.
+    """
+    bins = np.minimum((predicted * _BINS).astype(np.intp), _BINS - 1)
+    return float(np.abs(np.bincount(bins, weights=predicted - y)).sum() / len(y))
+
+
+def _balanced_accuracy(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float | None:
+    yes, said_yes = y > 0.0, predicted >= 0.5  # noqa: PLR2004 - the more probable class
+    if yes.all() or not yes.any():
+        return None
+    return float(said_yes[yes].mean() + (~said_yes[~yes]).mean()) / 2.0
 
 
 def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
@@ -127,7 +208,13 @@ def enough_resamples(rows: int) -> int:
     return int(np.clip(_RESAMPLED_ROWS // rows, _FEWEST_RESAMPLES, RESAMPLES))
 
 
-def bootstrap(y: NDArray[np.float64], predicted: NDArray[np.float64], groups: NDArray[np.str_], seed: int) -> Intervals:
+def bootstrap(
+    y: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    groups: NDArray[np.str_],
+    seed: int,
+    measured: Measure = measure,
+) -> Intervals:
     """Return how much the metrics would vary with other test materials.
 
     Args:
@@ -135,16 +222,17 @@ def bootstrap(y: NDArray[np.float64], predicted: NDArray[np.float64], groups: ND
         predicted: float64 [n].
         groups: [n], composition of each row.
         seed: Of the draws.
+        measured: Gives the metrics.
 
     Returns:
         The interval of each metric that has a value in all resamples.
     """
     resamples = enough_resamples(len(y))
-    found = [asdict(measure(y[rows], predicted[rows])) for rows in GroupBootstrap(groups, seed, resamples).rows()]
+    found = [asdict(measured(y[rows], predicted[rows])) for rows in GroupBootstrap(groups, seed, resamples).rows()]
     columns = {name: [one[name] for one in found] for name in found[0]}
     return {name: [*percentile_interval(values)] for name, values in columns.items() if None not in values}
 
 
-def mean_baseline(y_train: NDArray[np.float64], y_test: NDArray[np.float64]) -> Metrics:
+def mean_baseline(y_train: NDArray[np.float64], y_test: NDArray[np.float64], measured: Measure = measure) -> Metrics:
     """Return the errors of predicting the mean of the training rows [n] for every test row [m], all float64."""
-    return measure(y_test, np.full_like(y_test, y_train.mean()))
+    return measured(y_test, np.full_like(y_test, y_train.mean()))

@@ -41,7 +41,10 @@ def study_options(name: str | None) -> Callable[[Function], Function]:
     """
     options = [
         option(
-            "--name", default=name, show_default=name or "that of the task", help="Name the evaluation; the same name resumes it."
+            "--name",
+            default=name,
+            show_default=name or "that of the task",
+            help="Name the evaluation; the same name resumes it.",
         ),
         option(
             "--max-seconds",

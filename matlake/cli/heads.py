@@ -41,11 +41,20 @@ def show_command(lake: Path, name: str, output: Output) -> None:
     from matlake.regress.heads.listing import card_lines
     from matlake.regress.heads.storage import find_head
     from matlake.store.lake import open_lake
+    from matlake.store.predictions import head_digest, saved_predictions
 
-    folder = find_head(open_lake(lake).path, name)
+    opened = open_lake(lake)
+    folder = find_head(opened.path, name)
     card = read_card(folder / CARD_FILE)
-    document = {**flat_document(card), "folder": str(folder), "notes": list(card.notes)}
-    output.document(document, card_lines(card, folder))
+    saved = [one for one in saved_predictions(opened) if one.head == name]
+    document = {
+        **flat_document(card),
+        "folder": str(folder),
+        "head_digest": head_digest(folder),
+        "predictions": [one.document() for one in saved],
+        "notes": list(card.notes),
+    }
+    output.document(document, [*card_lines(card, folder), *(f"  {'predictions':<14}{one.text}" for one in saved)])
 
 
 @heads_command.command("delete", cls=Command)

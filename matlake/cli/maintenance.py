@@ -36,7 +36,9 @@ def check_command(lake: Path, /, *, repair: bool, retention_hours: int, output: 
 
 
 @click.command("compact", cls=Command)
-@option("--drop-unused", is_flag=True, help="Drop vectors and failures of contents that are in no dataset.")
+@option(
+    "--drop-unused", is_flag=True, help="Drop what belongs to contents that are in no dataset, and stale predictions."
+)
 @_retention_option
 @json_option
 @click.pass_obj

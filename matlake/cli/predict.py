@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
-from matlake.cli.options import ANY_PATH, FILE, Command, column_options, section
+from matlake.cli.options import ANY_PATH, FILE, Command, column_options, option, row_options, section
 from matlake.cli.output import Output, progress
 
 if TYPE_CHECKING:
     from matlake.regress.prediction.predict import Predictions
     from matlake.regress.prediction.predict_table import WrittenPredictions
+    from matlake.regress.prediction.saving import SavedReport
 
 _predicted = section("Predict for")
-_with_input = section("With --input")
+_of_the_lake = section("Rows")
 
 
 @click.command("predict", cls=Command)
@@ -29,8 +30,12 @@ _with_input = section("With --input")
     type=ANY_PATH,
     help="A table (CSV, Parquet) of formulas or structures, or a file or folder of structures.",
 )
+@row_options
+@_of_the_lake(
+    "--save", is_flag=True, help="Keep the predictions in the lake: the view predictions has them. New ones are added."
+)
 @column_options("With --input")
-@_with_input(
+@option(
     "--output",
     "target",
     type=FILE,
@@ -41,24 +46,43 @@ _with_input = section("With --input")
 def predict_command(
     lake: Path,
     /,
+    *,
     head: str,
     formulas: tuple[str, ...],
     structures: tuple[Path, ...],
     table: Path | None,
+    dataset: str | None,
+    where: str | None,
+    save: bool,
     target: Path | None,
     output: Output,
     **columns: Any,
 ) -> int:
-    """Predict a property of compositions or crystals with a trained head."""
+    """Predict a property of compositions or crystals with a trained head.
+
+    For materials of the lake (--dataset, --where), it uses the vectors that are stored.
+    """
     from matlake.regress.prediction.predict import predict, predict_structures
     from matlake.store.lake import open_lake
 
-    if bool(formulas) + bool(structures) + (table is not None) != 1:
-        raise click.UsageError("give one of --formula, --structure and --input")
-    if table is None and {target, *columns.values()} != {None}:
-        raise click.UsageError("--output, --formula-column and --structure-column go with --input")
-    report: Predictions | WrittenPredictions
-    if formulas:
+    stored = dataset is not None or where is not None
+    if bool(formulas) + bool(structures) + (table is not None) + stored != 1:
+        raise click.UsageError("give one of --formula, --structure, --input, --dataset and --where")
+    if table is None and {*columns.values()} != {None}:
+        raise click.UsageError("--formula-column and --structure-column go with --input")
+    if target is not None and table is None and not stored:
+        raise click.UsageError("--output goes with --input, --dataset and --where")
+    if save and not stored:
+        raise click.UsageError("--save goes with --dataset and --where")
+    report: Predictions | WrittenPredictions | SavedReport
+    if stored:
+        from matlake.regress.prediction.predict_dataset import predict_dataset
+
+        with progress("predicting", "rows") as reporter:
+            report = predict_dataset(
+                open_lake(lake), head, dataset=dataset, where=where, save=save, output=target, progress=reporter
+            )
+    elif formulas:
         report = predict(open_lake(lake), head, formulas)
     elif table is None:
         report = predict_structures(open_lake(lake), head, structures)

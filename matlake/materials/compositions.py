@@ -57,6 +57,13 @@ class CompositionColumns:
         return cls(offsets, np.array(numbers, dtype=np.int16), np.array(fractions, dtype=np.float64))
 
     @classmethod
+    def from_matrix(cls, fractions: NDArray[np.float32]) -> Self:
+        """Put the fractions of all elements, float32 [n, 118] in the order of ``SYMBOLS``, into columns."""
+        rows, columns = np.nonzero(fractions)
+        offsets = offsets_of(np.bincount(rows, minlength=len(fractions)))
+        return cls(offsets, (columns + 1).astype(np.int16), fractions[rows, columns].astype(np.float64))
+
+    @classmethod
     def from_arrow(cls, table: pa.Table) -> Self:
         """Read the columns ``atomic_numbers`` and ``fractions`` of a dataset, none of them null."""
         numbers, fractions = (table[name].combine_chunks() for name in ("atomic_numbers", "fractions"))

@@ -83,9 +83,16 @@ class PredictedValue(BaseModel):
     """A prediction."""
 
     input: str
-    value: float
+    value: Annotated[float, Field(description="In the head's unit; of a yes/no property the probability of yes.")]
+    label: Annotated[str | None, Field(description="Of a yes/no property: `yes` or `no`, the more probable one.")] = (
+        None
+    )
+    label_set: Annotated[
+        str | None, Field(description="Of a yes/no property: `yes`, `no` or `yes or no`, what cannot be excluded.")
+    ] = None
     lower: Annotated[float | None, Field(description="Lower end of the interval.")] = None
     upper: Annotated[float | None, Field(description="Upper end of the interval.")] = None
+    expected_error: Annotated[float | None, Field(description="Expected absolute error, in the unit.")] = None
     ood_score: Annotated[
         float | None,
         Field(description="Distance to the training materials; 1 is the 95th percentile of those themselves."),
@@ -114,10 +121,12 @@ class PredictResponse(BaseModel):
     head: str
     target: str
     unit: str
+    kind: Annotated[str, Field(description="`number`, or `yes/no`: then values are probabilities of yes.")]
     level: Annotated[
         float | None,
         Field(
-            description="Share of intervals that hold the measured value, over many materials like those in training."
+            description="Share of intervals, or sets of labels, that hold the measured value, over many materials like "
+            "those in training."
         ),
     ]
     mae: Annotated[float, Field(description="Mean absolute error of the head on its test rows.")]

@@ -29,9 +29,8 @@ _OF_THE_STATEMENT: Final = (
 
 def tables(lake: LakeFolders) -> list[Path]:
     """Return the folders of all Delta tables that a lake has."""
-    shared = (lake.embeddings, lake.failures, lake.evaluations, lake.extrapolations, lake.benchmarks)
     datasets = [lake.datasets / name for name in lake.dataset_names()]
-    return [*datasets, *(root for root in shared if delta.is_table(root))]
+    return [*datasets, *(root for root in lake.shared_tables if delta.is_table(root))]
 
 
 def list_damage(lake: LakeFolders, *, verify: bool = False) -> Iterator[tuple[Path, str]]:

@@ -188,6 +188,8 @@ def rename_dataset(lake: LakeFolders, name: str, new_name: str) -> None:
     """
     lake.check_dataset(name)
     target = lake.dataset(new_name)
+    if new_name.lower() != name.lower():
+        lake.check_new_dataset(new_name)
     taken = [other for other in lake.dataset_names() if other != name and other.lower() == new_name.lower()]
     if taken or new_name == name:
         raise LakeError(f"there is a dataset {(taken or [name])[0]!r} already", "choose another name")

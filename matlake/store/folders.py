@@ -5,12 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from matlake.encoders.card import CARD_FILE
 from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders
 from matlake.errors import LakeError
 
 MARKER: Final = "lake.json"
 DATASET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 RESERVED_NAMES: Final = frozenset({"materials", "embeddings", "failures", "embed", "internal", "main"})
+LATER_VIEWS: Final = frozenset({"unread_cells", "predictions"})
+"""Views that came after 0.1.0. A dataset of such a name in an old lake takes the view's place; no new one gets it."""
+
+HEADS_BEING_SAVED: Final = ".saving"
+"""Folder, among the heads, of those that are not complete yet."""
+
+HEADS_REPLACED: Final = ".replaced"
+"""Folder, among the heads, of those that another of the same name is about to replace."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,11 @@ class LakeFolders:
         return self.path / "failures"
 
     @property
+    def predictions(self) -> Path:
+        """The Delta table of predictions, partitioned by head and digest; not there before one was saved."""
+        return self.path / "predictions"
+
+    @property
     def encoders(self) -> Path:
         """The folder of the encoders used in this lake."""
         return self.path / "encoders"
@@ -64,6 +78,18 @@ class LakeFolders:
     def benchmarks(self) -> Path:
         """The Delta table of measurements of public benchmarks."""
         return self.path / "benchmarks"
+
+    @property
+    def shared_tables(self) -> tuple[Path, ...]:
+        """The Delta tables that are not of one dataset."""
+        return (
+            self.embeddings,
+            self.failures,
+            self.predictions,
+            self.evaluations,
+            self.extrapolations,
+            self.benchmarks,
+        )
 
     @property
     def unfinished(self) -> Path:
@@ -107,13 +133,18 @@ class LakeFolders:
         return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
 
     def check_new_dataset(self, name: str) -> None:
-        """Raise LakeError where a name differs from a dataset's in capitals alone: SQL does not tell them apart."""
+        """Raise LakeError where a new name is a view's, or differs from a dataset's in capitals alone.
+
+        SQL does not tell capitals apart.
+        """
         same = [other for other in self.dataset_names() if other.lower() == name.lower()]
         if same and name not in same:
             raise LakeError(
                 f"there is a dataset {same[0]!r} already, and names in SQL do not tell {name!r} from it",
                 f"use the name {same[0]!r} to replace it, or another name",
             )
+        if not same and name.lower() in LATER_VIEWS:
+            raise LakeError(f"{name!r} cannot name a new dataset: it is a view of the lake", "use another name")
 
     def check_dataset(self, name: str) -> None:
         """Raise LakeError unless there is a dataset of that name."""
@@ -121,6 +152,16 @@ class LakeFolders:
         if name not in names:
             near = next((f"do you mean {other!r}? " for other in names if other.lower() == name.lower()), "")
             raise LakeError(f"there is no dataset {name!r}", f"{near}datasets: {', '.join(names) or 'none yet'}")
+
+    def head_names(self) -> list[str]:
+        """Return the names of all heads."""
+        patterns = ("*", f"{HEADS_REPLACED}/*")
+        return sorted({card.parent.name for one in patterns for card in self.heads.glob(f"{one}/{CARD_FILE}")})
+
+    def head_folder(self, name: str) -> Path | None:
+        """Return the folder of a head, or None; while one is being replaced, that is where it was put meanwhile."""
+        folders = (self.heads / name, self.heads / HEADS_REPLACED / name)
+        return next((folder for folder in folders if (folder / CARD_FILE).exists()), None)
 
     def find_encoder(self, name: str) -> RegisteredEncoder:
         """Find an encoder by name: the lake's own first, then those shipped with the package."""

@@ -255,7 +255,7 @@ def _is_begun(lake: Lake) -> bool:
     complete = all((table / _LOG).is_dir() for table in tables)
     known = {lake.datasets, lake.encoders, lake.heads, *tables}
     if complete:
-        known |= {lake.evaluations, lake.extrapolations, lake.benchmarks, lake.unfinished, lake.plots, lake.structures}
+        known |= {*lake.shared_tables, lake.unfinished, lake.plots, lake.structures}
     for entry in lake.path.iterdir():
         if entry.name.startswith(f".{MARKER}."):
             continue

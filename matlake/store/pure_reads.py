@@ -6,6 +6,7 @@ may be a COPY or an INSERT, and some functions write, read files, or run text as
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 import duckdb
@@ -40,6 +41,17 @@ _REFUSED_FUNCTIONS: Final = frozenset(
     }
 )
 """Functions of values that write, or read what is not the lake."""
+
+_ROW_CLASSES: Final = frozenset(
+    ("COLUMN_REF", "CONSTANT", "FUNCTION", "OPERATOR", "COMPARISON", "CONJUNCTION", "CASE", "CAST", "TYPE", "BETWEEN")
+)
+"""Classes of expressions that have one value for each row."""
+
+_ROW_REFUSED: Final = {"SUBQUERY": "a query inside", "STAR": "*", "LAMBDA": "a lambda", "PARAMETER": "a parameter"}
+"""Other classes, in words."""
+
+_ROW_MACROS: Final = frozenset(("if", "nullif", "fdiv"))
+"""Functions of a row that DuckDB has as macros."""
 
 _BLANK: Final = r"(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*+\*/)*+"
 _OPTION: Final = r"(?:ANALYZE|FORMAT\s+'?[a-z_]+'?)"
@@ -86,16 +98,82 @@ def check_predicate(connection: duckdb.DuckDBPyConnection, where: str | None) ->
         QueryError: See the summary.
         duckdb.Error: It is not SQL.
     """
-    if where is None:
-        return
-    # by itself and in brackets: neither brackets of its own nor further clauses get past both
-    for query in (f"SELECT 1 WHERE {where}\n", f"SELECT 1 WHERE ({where}\n)"):
+    if where is not None:
+        _check_enclosed(connection, "SELECT 1 WHERE ", where, "predicate")
+
+
+def check_expression(connection: duckdb.DuckDBPyConnection, expression: str) -> dict[str, Any]:
+    """Return the tree of an expression that has one value for each row of a table, as DuckDB writes it in JSON.
+
+    It holds columns, constants, operators, and functions that give the same value for the same row at any time: no
+    aggregate, no window, no query, nothing random, no clock.
+
+    Args:
+        connection: Parses the expression; nothing is executed.
+        expression: SQL.
+
+    Raises:
+        QueryError: It is more, or something else.
+        duckdb.Error: It is not SQL.
+    """
+    document = _check_enclosed(connection, "SELECT ", expression, "expression")
+    query = document["statements"][0]["node"]
+    columns: list[dict[str, Any]] = query["select_list"]
+    if len(columns) != 1 or query["from_table"]["type"] != "EMPTY":
+        raise QueryError(f"{expression!r} is not one SQL expression")
+    functions = {name for name, kind in _functions(connection) if kind == "CONSISTENT"}
+    aggregates = {name for name, kind in _functions(connection) if kind == "aggregate"}
+    for node in tree_nodes(columns[0]):
+        if "class" not in node:
+            continue
+        what, name = str(node["class"]), str(node.get("function_name", "")).lower()
+        if what == "WINDOW" or name in aggregates:
+            raise QueryError(f"{expression!r} has {name}, a value of many rows: give an expression of one row")
+        if what not in _ROW_CLASSES:
+            raise QueryError(f"{expression!r} has {_ROW_REFUSED.get(what, what)}: give an expression of one row")
+        if what == "FUNCTION" and name not in functions and name not in _ROW_MACROS:
+            raise QueryError(
+                f"{expression!r} has {name}, which is no function of a row alone",
+                "use arithmetic, functions of numbers, and CASE",
+            )
+    return columns[0]
+
+
+def tree_nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield all objects of a tree of JSON."""
+    pending = [tree]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            yield value
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+
+
+def _functions(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Return the functions of values by name: of one row with their stability, others with ``aggregate``."""
+    return connection.execute(
+        "SELECT DISTINCT lower(function_name), if(function_type = 'scalar', stability, function_type) "
+        "FROM duckdb_functions() WHERE function_type IN ('scalar', 'aggregate')"
+    ).fetchall()
+
+
+def _check_enclosed(connection: duckdb.DuckDBPyConnection, start: str, text: str, kind: str) -> dict[str, Any]:
+    """Check a part of a query, and return the tree of the query that it makes.
+
+    By itself and in brackets: neither brackets of its own nor further clauses get past both.
+    """
+    document: dict[str, Any] = {}
+    for query in (f"{start}{text}\n", f"{start}({text}\n)"):
         if len(connection.extract_statements(query)) != 1:
-            raise QueryError(f"{where!r} is not one SQL predicate")
-        _check(connection, query, where)
+            raise QueryError(f"{text!r} is not one SQL {kind}")
+        document = _check(connection, query, text)
+    return document
 
 
-def _check(connection: duckdb.DuckDBPyConnection, query: str, statement: str) -> None:
+def _check(connection: duckdb.DuckDBPyConnection, query: str, statement: str) -> dict[str, Any]:
+    """Return the tree of a query, as DuckDB writes it in JSON, if all that it can do is read the views."""
     ((text,),) = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
     try:
         document: dict[str, Any] = json.loads(text)
@@ -105,14 +183,9 @@ def _check(connection: duckdb.DuckDBPyConnection, query: str, statement: str) ->
         raise _no_query(connection, statement, str(document.get("error_message", "")))
     if len(document["statements"]) != 1:
         raise QueryError(f"{len(document['statements'])} statements given, one expected")
-    pending: list[Any] = document["statements"]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            _check_node(value)
-            pending += value.values()
-        elif isinstance(value, list):
-            pending += value
+    for node in tree_nodes(document["statements"]):
+        _check_node(node)
+    return document
 
 
 def _check_node(node: dict[str, Any]) -> None:

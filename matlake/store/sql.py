@@ -32,9 +32,10 @@ def connect(lake: LakeFolders) -> duckdb.DuckDBPyConnection:
     It takes a quarter of the memory and half of the free disk at most. Who runs SQL of others in it checks that first
     (``pure_reads``): DuckDB can be told which files are open to it, not that they are open for reading alone.
 
-    Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``,
-    ``composition_hash``, ``crystal_hash``, ``atomic_numbers``, ``fractions``) and ``internal."NAME@LAYER"``
-    (``content_hash``, ``vector``) for readers of contents. ``crystal_hash`` is null where a dataset has no structures.
+    Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``, ``source_row``,
+    ``formula``, ``composition_hash``, ``crystal_hash``, ``atomic_numbers``, ``fractions``) and
+    ``internal."NAME@LAYER"`` (``content_hash``, ``vector``) for readers of contents, and ``internal.predictions``.
+    ``crystal_hash`` is null where a dataset has no structures.
     """
     connection = _open(lake, default_memory())
     try:
@@ -97,7 +98,7 @@ def _open(lake: LakeFolders, memory: int) -> duckdb.DuckDBPyConnection:
 
 def _close_and_fill(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
     """Close the connection to everything but the lake's tables, and make the views."""
-    tables = (lake.datasets, lake.embeddings, lake.failures)
+    tables = (lake.datasets, lake.embeddings, lake.failures, lake.predictions)
     paths = [f"{path}/" for table in tables for path in {table.absolute(), table.resolve()}]
     allowed = ", ".join(literal(path) for path in sorted({*paths, *map(without_wildcards, paths)}))
     for setting in (

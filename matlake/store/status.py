@@ -11,6 +11,7 @@ from matlake.store import delta
 from matlake.store.damage import list_damage, reads_what_is_sound
 from matlake.store.lake import Lake
 from matlake.store.parts import without_warnings
+from matlake.store.predictions import SavedPredictions, saved_predictions
 from matlake.store.quoting import dataset_rows, identifier
 from matlake.store.views import MATERIAL_COLUMNS, UNREAD_CELLS, embedding_partition, property_columns, readable_views
 from matlake.text_tables import Column, Line, TextTable
@@ -24,6 +25,8 @@ class Status:
         datasets: ``name``, ``materials``, ``properties`` of each dataset, and ``view`` where that has another name.
         encoders: ``name``, ``layer``, ``vectors``, ``bytes`` of each embedded layer.
         heads: Names of trained heads.
+        predictions: ``head``, ``head_digest``, ``rows``, ``bytes``, ``stale`` of what is saved; stale is what was
+            predicted by a head that is another by now, or gone.
         failures: Rows in the view ``failures``.
         unread_cells: ``dataset``, ``property``, ``cells``: how many cells are null because their table held another
             kind of value there.
@@ -35,6 +38,7 @@ class Status:
     datasets: list[dict[str, Any]]
     encoders: list[dict[str, Any]]
     heads: list[str]
+    predictions: list[SavedPredictions]
     failures: int
     unread_cells: list[dict[str, Any]]
     text_read_as_null: list[dict[str, Any]]
@@ -42,7 +46,7 @@ class Status:
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
-        return dict(vars(self))
+        return {**vars(self), "predictions": [saved.document() for saved in self.predictions]}
 
     def lines(self) -> list[Line]:
         """Return the text for people."""
@@ -61,6 +65,7 @@ class Status:
             ),
             "",
             f"heads: {', '.join(self.heads) or 'none'}",
+            *(f"predictions of {saved.head}: {saved.text}" for saved in self.predictions),
             f"failures: {self.failures:,} rows",
             *(
                 f"unread cells: {some['cells']:,} of {some['property']} in {some['dataset']} (view unread_cells)"
@@ -82,9 +87,9 @@ def status(lake: Lake) -> Status:
     with without_warnings():
         datasets, unread, lost, failures = _count(lake)
         layers = _embedded_layers(lake)
-    heads = sorted(card.parent.name for card in lake.heads.glob("*/card.json"))
+        predictions = saved_predictions(lake)
     damaged = [{"path": str(path), "problem": problem} for path, problem in list_damage(lake)]
-    return Status(datasets, layers, heads, failures, unread, lost, damaged)
+    return Status(datasets, layers, lake.head_names(), predictions, failures, unread, lost, damaged)
 
 
 def _count(lake: Lake) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], int]:

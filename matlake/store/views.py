@@ -4,12 +4,14 @@ from collections.abc import Iterable
 
 import duckdb
 
-from matlake.encoders.card import EncoderCard, InputKind
+from matlake.encoders.card import EncoderCard
 from matlake.errors import REPAIR, LakeError
 from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
+from matlake.store.content_keys import CONTENT_KEYS, row_key
 from matlake.store.folders import LakeFolders
 from matlake.store.parts import LivePart
+from matlake.store.predictions import VIEW, create_prediction_views, prediction_selects
 from matlake.store.property_columns import PropertyColumns, property_kinds
 from matlake.store.quoting import dataset_rows, identifier, literal, read_parquet
 
@@ -18,8 +20,9 @@ _NO_MATERIALS = (
     "NULL::VARCHAR[] AS elements, NULL::INTEGER AS nelements, NULL::INTEGER AS nsites WHERE false"
 )
 _NO_COMPOSITIONS = (
-    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS composition_hash, "
-    "NULL::VARCHAR AS crystal_hash, NULL::SMALLINT[] AS atomic_numbers, NULL::DOUBLE[] AS fractions WHERE false"
+    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
+    "NULL::VARCHAR AS formula, NULL::VARCHAR AS composition_hash, NULL::VARCHAR AS crystal_hash, "
+    "NULL::SMALLINT[] AS atomic_numbers, NULL::DOUBLE[] AS fractions WHERE false"
 )
 _NO_EMBEDDINGS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS encoder, "
@@ -27,7 +30,8 @@ _NO_EMBEDDINGS = (
 )
 _NO_FAILURES = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
-    "NULL::VARCHAR AS formula, NULL::VARCHAR AS stage, NULL::VARCHAR AS encoder, NULL::VARCHAR AS reason WHERE false"
+    "NULL::VARCHAR AS formula, NULL::VARCHAR AS stage, NULL::VARCHAR AS encoder, NULL::VARCHAR AS head, "
+    "NULL::VARCHAR AS reason WHERE false"
 )
 _NO_UNREAD_CELLS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
@@ -40,9 +44,6 @@ MATERIAL_COLUMNS = frozenset(
     {"dataset", "material_id", "formula", "elements", "nelements", "nsites", *GEOMETRY_COLUMNS},
 )
 """Columns of ``materials`` and of the datasets that are no properties."""
-
-CONTENT_KEYS = {InputKind.COMPOSITION: "composition_hash", InputKind.CRYSTAL: "crystal_hash"}
-"""What an encoder sees of a material, by the encoder's kind of input; null where there is nothing to see."""
 
 _CRYSTAL_TYPES = {
     "crystal_hash": "VARCHAR",
@@ -83,8 +84,8 @@ def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> No
         [
             _NO_COMPOSITIONS,
             *(
-                f"SELECT {literal(name)} AS dataset, material_id, composition_hash, crystal_hash, atomic_numbers, "
-                f"fractions FROM {dataset_rows(name)} WHERE import_error IS NULL"
+                f"SELECT {literal(name)} AS dataset, material_id, source_row, formula, composition_hash, "
+                f"crystal_hash, atomic_numbers, fractions FROM {dataset_rows(name)} WHERE import_error IS NULL"
                 for name in names
             ),
         ],
@@ -95,8 +96,11 @@ def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> No
         connection.execute(f"CREATE VIEW main.{identifier(views[name])} AS {_shown(name, hidden)}")
     cards = [registered.card for registered in lake.list_encoders()]
     _embedding_views(lake, connection, cards)
-    _failure_view(lake, connection, names, cards)
-    if UNREAD_CELLS not in (name.lower() for name in names):
+    predictions, failed = prediction_selects(lake)
+    _failure_view(lake, connection, names, cards, failed)
+    lower = [name.lower() for name in names]
+    create_prediction_views(connection, predictions, shown=VIEW not in lower)
+    if UNREAD_CELLS not in lower:
         _unread_view(connection, names)
 
 
@@ -220,23 +224,14 @@ def failure_partition(card: EncoderCard) -> dict[str, str]:
     return {"encoder": card.name, "encoder_sha256": card.sha256}
 
 
-def failure_key(kind: InputKind, dataset: str) -> str:
-    """Return the expression over a dataset's rows that the keys of the failures table are compared with.
-
-    It is the content; or the row itself where it has none, as one without a crystal has for an encoder of crystals.
-
-    Args:
-        kind: The encoder's kind of input.
-        dataset: Name of the dataset.
-    """
-    column = CONTENT_KEYS[kind]
-    return column if kind is InputKind.COMPOSITION else f"coalesce({column}, {literal(dataset + '/')} || material_id)"
-
-
 def _failure_view(
-    lake: LakeFolders, connection: duckdb.DuckDBPyConnection, names: list[str], cards: list[EncoderCard]
+    lake: LakeFolders,
+    connection: duckdb.DuckDBPyConnection,
+    names: list[str],
+    cards: list[EncoderCard],
+    predicted: list[str],
 ) -> None:
-    selects = [_NO_FAILURES]
+    selects = [_NO_FAILURES, *predicted]
     selects += [
         f"SELECT {literal(name)} AS dataset, material_id, source_row, formula, 'import' AS stage, "
         f"NULL AS encoder, import_error AS reason FROM {dataset_rows(name)} WHERE import_error IS NOT NULL"
@@ -249,7 +244,7 @@ def _failure_view(
         selects += [
             f"SELECT {literal(name)} AS dataset, m.material_id, m.source_row, m.formula, 'embed' AS stage, "
             f"{literal(card.name)} AS encoder, e.reason FROM {dataset_rows(name)} AS m "
-            f"JOIN {read_parquet(files)} AS e ON {failure_key(card.input, name)} = e.content_hash "
+            f"JOIN {read_parquet(files)} AS e ON {row_key(card.input, literal(name))} = e.content_hash "
             "WHERE m.import_error IS NULL"
             for name in names
             if files

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matlake.errors import TrainingError
+from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
 from matlake.store.quoting import dataset_rows, identifier, literal
 from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS
@@ -81,6 +82,20 @@ def read_columns(
         ).to_arrow_table()["value"]
         found[name] = (column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column).to_numpy()
     return found
+
+
+def read_compositions(connection: duckdb.DuckDBPyConnection) -> CompositionColumns:
+    """Read the compositions of the selected rows, in their order.
+
+    Args:
+        connection: Holds the table ``selection``.
+    """
+    return CompositionColumns.from_arrow(
+        connection.sql(
+            "SELECT c.atomic_numbers, c.fractions FROM selection AS s JOIN internal.compositions AS c "
+            "USING (dataset, material_id) ORDER BY s.row"
+        ).to_arrow_table()
+    )
 
 
 def read_crystals(connection: duckdb.DuckDBPyConnection) -> CrystalColumns:

@@ -6,8 +6,9 @@ the order of a join is not stable and a second copy of the vectors would double 
 
 import re
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 import duckdb
@@ -15,48 +16,36 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matlake.encoders.base import Encoder
-from matlake.encoders.card import InputKind
-from matlake.errors import Hint, TrainingError, embed_first
-from matlake.materials.compositions import CompositionColumns
+from matlake.errors import TrainingError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.periodic_table import SYMBOLS
-from matlake.regress.features.columns import column_kinds, not_numbers, read_columns, read_crystals
-from matlake.regress.features.descriptors import describe, open_descriptor
+from matlake.regress.features.columns import (
+    column_kinds,
+    not_numbers,
+    read_columns,
+    read_compositions,
+    read_crystals,
+)
 from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature_reader import FeatureReader
+from matlake.regress.features.labels import Missing, RowIds, read_labels, target_column
+from matlake.regress.features.row_counts import ALIKE, RowCounts
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
+from matlake.regress.targets.expressions import Columns, Target, find_target, find_targets
+from matlake.regress.targets.kinds import Kind, check_classes, kind_of
+from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import reads_what_is_sound, verify_parts
-from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier, literal
 from matlake.store.sql import not_a_predicate
-from matlake.store.views import CONTENT_KEYS, MATERIAL_COLUMNS, readable_view
+from matlake.store.views import MATERIAL_COLUMNS, readable_view
 
 MIN_ROWS: Final = 10
-BATCH_BYTES: Final = 16 << 20
-_MIN_BATCH_ROWS: Final = 2048
+_ALL: Final = "materials"
+_BOOLEAN: Final = "BOOLEAN"
 _NUMERIC: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)")
 """Types of numbers as DuckDB writes them."""
-
-_NOT_EMBEDDED: Final = "not embedded"
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A selected row that has a target but lacks a feature.
-
-    Attributes:
-        dataset: Its dataset.
-        material_id: Its id.
-        feature: What it lacks.
-        reason: ``not embedded``, or why it cannot be.
-    """
-
-    dataset: str
-    material_id: str
-    feature: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -76,6 +65,8 @@ class Matrix:
         columns: [n] each, the columns asked for: numbers (NaN where null), times (NaT) or text (None).
         crystals: The n crystals, if asked for; one without atoms where a material has no crystal structure.
         weights: float64 [n], how much each row counts; None where all count alike.
+        uncertainty: float64 [n], standard uncertainties of the target in its unit; None where none are given.
+        boolean: Whether the target is true or false in the lake: 1 and 0 here.
     """
 
     x: NDArray[np.float32]
@@ -90,39 +81,113 @@ class Matrix:
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     crystals: CrystalColumns | None = None
     weights: Weights = None
+    uncertainty: NDArray[np.float64] | None = None
+    boolean: bool = False
+
+    @cached_property
+    def kind(self) -> Kind:
+        """Whether the target is a number, or yes or no."""
+        return kind_of(self.y)
 
     def labelled(self, rows: NDArray[Any]) -> LabelledRows:
         """Return some of the rows as a fit takes them."""
         return LabelledRows(self.x, self.y, self.groups, self.weights).take(rows)
 
+    def take(self, rows: NDArray[Any]) -> "Matrix":
+        """Return some of the rows as a matrix."""
+        arrays = ("x", "y", "fractions", "dataset", "material_id", "formula", "groups", "weights", "uncertainty")
+        taken = {name: getattr(self, name)[rows] for name in arrays if getattr(self, name) is not None}
+        return replace(
+            self,
+            **taken,
+            columns={name: values[rows] for name, values in self.columns.items()},
+            crystals=self.crystals.take(rows) if self.crystals is not None else None,
+        )
 
-@reads_what_is_sound
+
+@dataclass(frozen=True)
+class SharedRows:
+    """Rows with the same features and several targets, of which each row has one at least.
+
+    Attributes:
+        matrix: All rows; ``y`` is the first target, NaN where a row lacks it.
+        targets: k targets.
+        labels: float64 [n, k], NaN where a row lacks a target.
+        booleans: For each target whether it is true or false in the lake.
+        left_out: For each target the rows that have it and cannot be used.
+    """
+
+    matrix: Matrix
+    targets: tuple[Target, ...]
+    labels: NDArray[np.float64]
+    booleans: tuple[bool, ...]
+    left_out: tuple[tuple[Missing, ...], ...]
+
+    def of(self, place: int) -> tuple[Matrix, NDArray[np.intp]]:
+        """Return the rows of one target, and which of all they are.
+
+        Raises:
+            TrainingError: They are fewer than ``MIN_ROWS``, or the target does not vary.
+        """
+        label = self.labels[:, place]
+        rows = np.flatnonzero(np.isfinite(label))
+        matrix = self.matrix if len(rows) == len(label) else self.matrix.take(rows)
+        _check_enough(label[rows], self.targets[place].name, list(self.left_out[place]))
+        return replace(matrix, y=label[rows], missing=self.left_out[place], boolean=self.booleans[place]), rows
+
+
 def read_matrix(
     lake: Lake,
-    target: str,
+    target: str | Target,
     features: tuple[Feature, ...],
     *,
     dataset: str | None = None,
     where: str | None = None,
     columns: tuple[str, ...] = (),
     crystals: bool = False,
+    counts: RowCounts = ALIKE,
 ) -> Matrix:
     """Read features and target of all materials that have both.
 
     Args:
         lake: The lake; all is read at one moment of it.
-        target: Numeric property column; rows in which it is null are not selected.
+        target: Property column of numbers, or of true and false, or an SQL expression of columns with one value a row; rows in
+            which it is null are not selected.
         features: Embedded layers and descriptors, concatenated in this order. Descriptors are computed here.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         columns: Columns of ``materials`` that a split needs.
         crystals: A split needs the crystals.
+        counts: What says how much each row counts.
 
     Raises:
-        TrainingError: The target is unknown, not numeric, not finite or constant; a feature is not embedded;
-            a column is unknown; fewer than ``MIN_ROWS`` rows.
+        TrainingError: The target is unknown, not numeric, not finite or constant, or yes or no with fewer than
+            ``MIN_CLASS_ROWS`` rows of a class; a feature is not embedded; a column is unknown; fewer than ``MIN_ROWS``
+            rows; or weights cannot be used.
         QueryError: ``where`` is not a predicate over ``materials``.
         LakeError: The dataset cannot be read.
+    """
+    read = read_shared_rows(
+        lake, (target,), features, dataset=dataset, where=where, columns=columns, crystals=crystals, counts=counts
+    )
+    return read.of(0)[0]
+
+
+@reads_what_is_sound
+def read_shared_rows(
+    lake: Lake,
+    targets: Sequence[str | Target],
+    features: tuple[Feature, ...],
+    *,
+    dataset: str | None = None,
+    where: str | None = None,
+    columns: tuple[str, ...] = (),
+    crystals: bool = False,
+    counts: RowCounts = ALIKE,
+) -> SharedRows:
+    """Read features of all materials that have one of several targets, at one moment of the lake.
+
+    Arguments and errors are those of ``read_matrix``.
     """
     if dataset is not None and dataset not in lake.dataset_names():
         raise TrainingError(
@@ -133,55 +198,72 @@ def read_matrix(
     )
     with lake.connect() as connection:
         view = None if dataset is None else readable_view(lake, connection, dataset)
-        _check_target(connection, target, view)
-        sql = _selection_sql(connection, target, dataset, where)
-        keys = _select(connection, sql, target, where)
-        y = keys["target"].to_numpy().astype(np.float64)
-        _check_values(y, keys, target)
-        datasets, material_ids = keys["dataset"].to_pylist(), keys["material_id"].to_pylist()
+        known = target_columns(connection, view)
+        found = tuple(
+            target if isinstance(target, Target) else find_target(connection, target, known, scaled=False)
+            for target in targets
+        )
+        booleans = tuple(_check_target(connection, target, view) == _BOOLEAN for target in found)
+        sql = _selection_sql(connection, found, dataset, where, counts.select(connection, known))
+        keys = _select(connection, sql, found, where, counts.names)
+        labels, unlabelled = read_labels(keys, found)
+        weights, uncertainty, uncounted = counts.read(keys)
+        ids = RowIds.of(keys)
         asked = read_columns(connection, columns, view)
-        opened = [open_descriptor(lake, feature) for feature in features]
-        described = [one is not None and one.input is InputKind.CRYSTAL for one in opened]
-        cells = read_crystals(connection) if crystals or any(described) else None
-        compositions = connection.sql(
-            "SELECT c.atomic_numbers, c.fractions FROM selection AS s JOIN internal.compositions AS c "
-            "USING (dataset, material_id) ORDER BY s.row"
-        ).to_arrow_table()
-        x = np.empty((len(y), sum(feature.dim for feature in features)), dtype=np.float32)
-        kept = np.ones(len(y), dtype=bool)
-        missing: list[Missing] = []
-        start = 0
-        for feature, descriptor in zip(features, opened, strict=True):
-            vectors = x[:, start : start + feature.dim]
-            start += feature.dim
-            if descriptor is None:
-                reasons = _read_vectors(connection, feature, keys, vectors)
-            elif feature.input is InputKind.CRYSTAL and cells is not None:
-                reasons = _read_or_describe(connection, descriptor, feature, keys, cells, vectors)
-            else:
-                reasons = describe(descriptor, feature.layer, CompositionColumns.from_arrow(compositions), vectors)
-            for row, reason in enumerate(reasons):
-                if reason is not None:
-                    kept[row] = False
-                    missing.append(Missing(datasets[row], material_ids[row], feature.feature, reason))
-    if not kept.all():
-        rows = np.flatnonzero(kept)
-        x, y, keys, compositions = x[rows], y[rows], keys.take(rows), compositions.take(rows)
-        asked = {name: values[rows] for name, values in asked.items()}
-        cells = cells.take(rows) if cells is not None else None
-    _check_enough(y, target, missing)
+        reader = FeatureReader.open(lake, features)
+        reader.check(connection, "selection", TrainingError)
+        cells = read_crystals(connection) if crystals else None
+        compositions = read_compositions(connection)
+        x, lacking = reader.read(
+            connection, keys, compositions, lambda: read_crystals(connection) if cells is None else cells
+        )
+    common = [*uncounted, *((one.row, one.feature, one.reason) for one in lacking)]
+    left_out = tuple(
+        ids.missing([*own, *((row, *why) for row, *why in common if np.isfinite(label[row]))])
+        for own, label in zip(unlabelled, labels.T, strict=True)
+    )
+    kept = np.isfinite(labels).any(axis=1)
+    kept[[row for row, *_ in common]] = False
     text = {name: keys[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
-    return Matrix(
+    matrix = Matrix(
         x=x,
-        y=y,
-        fractions=CompositionColumns.from_arrow(compositions).matrix(SYMBOLS),
+        y=labels[:, 0],
+        fractions=compositions.matrix(SYMBOLS),
         groups=keys["composition_hash"].to_numpy().astype(np.str_),
-        missing=tuple(missing),
+        missing=(),
         sql=sql,
         columns=asked,
         crystals=cells if crystals else None,
+        weights=weights,
+        uncertainty=uncertainty,
         **text,
     )
+    rows = np.flatnonzero(kept)
+    return SharedRows(matrix if kept.all() else matrix.take(rows), found, labels[rows], booleans, left_out)
+
+
+@reads_what_is_sound
+def resolve_targets(
+    lake: Lake, given: Sequence[str], dataset: str | None = None, *, scaled: bool = True
+) -> list[Target]:
+    """Return the targets that texts mean; see ``find_targets``.
+
+    Raises:
+        TrainingError: One is neither a column nor an expression of one row.
+        LakeError: The dataset cannot be read.
+    """
+    with lake.connect() as connection:
+        view = None
+        if dataset is not None and dataset in lake.dataset_names():
+            view = readable_view(lake, connection, dataset)
+        return find_targets(connection, given, target_columns(connection, view), scaled=scaled)
+
+
+def target_columns(connection: duckdb.DuckDBPyConnection, dataset: str | None) -> Columns:
+    """Return what a target can be made of: the columns of ``materials``, or of a dataset's own view."""
+    kinds = column_kinds(connection, dataset)
+    hint = f"property columns: {', '.join(_properties(kinds)) or 'none: import a table with columns of numbers'}"
+    return Columns(kinds, f"dataset {dataset}" if dataset else "the lake", hint)
 
 
 @reads_what_is_sound
@@ -195,23 +277,40 @@ def _properties(kinds: dict[str, str]) -> list[str]:
     return [name for name, kind in kinds.items() if name not in MATERIAL_COLUMNS and _NUMERIC.fullmatch(kind)]
 
 
-def _check_target(connection: duckdb.DuckDBPyConnection, target: str, dataset: str | None) -> None:
-    kinds = column_kinds(connection, dataset)
-    hint = f"property columns: {', '.join(_properties(kinds)) or 'none: import a table with columns of numbers'}"
-    if target not in kinds:
-        raise TrainingError(f"{f'dataset {dataset}' if dataset else 'the lake'} has no column {target!r}", hint)
-    if not _NUMERIC.fullmatch(kinds[target]):
-        raise TrainingError(not_numbers(connection, target, kinds[target], dataset), hint)
+def _check_target(connection: duckdb.DuckDBPyConnection, target: Target, dataset: str | None) -> str:
+    """Return the type of a target, which is one of numbers, or true and false."""
+    columns = target_columns(connection, dataset)
+    if target.is_column:
+        kind = columns.kinds[target.name]
+    else:
+        try:
+            kind = str(connection.sql(f"SELECT {target.sql} FROM main.{identifier(dataset or _ALL)}").types[0])
+        except duckdb.Error as error:
+            reason = str(error).partition("\n")[0]
+            raise TrainingError(f"cannot compute the target {target.name}: {reason}", columns.hint) from error
+    if kind == _BOOLEAN or _NUMERIC.fullmatch(kind):
+        return kind
+    if not target.is_column:
+        raise TrainingError(f"the target {target.name} is {kind}, not a number", columns.hint)
+    raise TrainingError(not_numbers(connection, target.name, kind, dataset), columns.hint)
 
 
-def _selection_sql(connection: duckdb.DuckDBPyConnection, target: str, dataset: str | None, where: str | None) -> str:
-    conditions = [f"{identifier(target)} IS NOT NULL"]
+def _selection_sql(
+    connection: duckdb.DuckDBPyConnection,
+    targets: Sequence[Target],
+    dataset: str | None,
+    where: str | None,
+    counted: Sequence[str],
+) -> str:
+    labelled = " OR ".join(target.selected for target in targets)
+    conditions = [labelled if len(targets) == 1 else f"({labelled})"]
     if dataset is not None:
         conditions.append(f"dataset = {literal(dataset)}")
     if where is not None:
         conditions.append(f"({where}\n)")
+    values = [one.sql if one.is_column else f"{one.sql} AS {identifier(one.name)}" for one in targets]
     sql = (
-        f"SELECT dataset, material_id, formula, {identifier(target)} FROM materials "
+        f"SELECT dataset, material_id, formula, {', '.join([*counted, *values])} FROM materials "
         f"WHERE {' AND '.join(conditions)} ORDER BY dataset, material_id"
     )
     try:
@@ -221,31 +320,28 @@ def _selection_sql(connection: duckdb.DuckDBPyConnection, target: str, dataset: 
     return sql
 
 
-def _select(connection: duckdb.DuckDBPyConnection, sql: str, target: str, where: str | None) -> pa.Table:
+def _select(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    targets: Sequence[Target],
+    where: str | None,
+    counted: Sequence[str],
+) -> pa.Table:
     """Number the selected rows in the temporary table ``selection`` and return it in order."""
+    columns = [
+        *(f"s.{identifier(one.name)}::DOUBLE AS {target_column(place)}" for place, one in enumerate(targets)),
+        *(f"s.{identifier(name)}::DOUBLE AS {identifier(name)}" for name in counted),
+        *(f"c.{key}" for key in CONTENT_KEYS.values()),
+    ]
     try:
         connection.execute(
             "CREATE TEMP TABLE selection AS SELECT row_number() OVER (ORDER BY s.dataset, s.material_id) - 1 AS row, "
-            f"s.dataset, s.material_id, s.formula, s.{identifier(target)}::DOUBLE AS target, "
-            f"{', '.join(f'c.{key}' for key in CONTENT_KEYS.values())} "
+            f"s.dataset, s.material_id, s.formula, {', '.join(columns)} "
             f"FROM ({sql}) AS s JOIN internal.compositions AS c USING (dataset, material_id)"
         )
     except duckdb.Error as error:
         raise not_a_predicate(where, error) from error
     return connection.sql("SELECT * FROM selection ORDER BY row").to_arrow_table()
-
-
-def _check_values(y: NDArray[np.float64], keys: pa.Table, target: str) -> None:
-    bad = np.flatnonzero(~np.isfinite(y))
-    if len(bad):
-        first = keys.slice(int(bad[0]), 1).to_pylist()[0]
-        raise TrainingError(
-            f"{target} is not finite in {len(bad):,} rows, first in {first['material_id']} of {first['dataset']}",
-            Hint(
-                f"leave them out: where='isfinite({identifier(target)})'",
-                cli=f"leave them out: --where 'isfinite({identifier(target)})'",
-            ),
-        )
 
 
 def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -> None:
@@ -261,81 +357,5 @@ def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -
         raise TrainingError(
             f"{target} is {y[0]:g} in all {len(y):,} rows: nothing to learn", "select rows in which it varies"
         )
-
-
-def _read_or_describe(
-    connection: duckdb.DuckDBPyConnection,
-    descriptor: Encoder,
-    feature: Feature,
-    keys: pa.Table,
-    crystals: CrystalColumns,
-    vectors: NDArray[np.float32],
-) -> list[str | None]:
-    """Read a descriptor of crystals where it is embedded, which is faster, and compute the rest; see ``describe``."""
-    _check_crystals(keys, feature)
-    reasons: list[str | None] = [_NOT_EMBEDDED] * len(keys)
-    if _is_embedded(connection, feature):
-        reasons = _read_vectors(connection, feature, keys, vectors)
-    rows = np.flatnonzero([reason is not None for reason in reasons])
-    computed = np.empty((len(rows), feature.dim), dtype=np.float32)
-    for row, reason in zip(rows, describe(descriptor, feature.layer, crystals.take(rows), computed), strict=True):
-        reasons[row] = reason
-    vectors[rows] = computed
-    return reasons
-
-
-def _check_crystals(keys: pa.Table, feature: Feature) -> None:
-    key = CONTENT_KEYS[feature.input]
-    if len(keys) and keys[key].null_count == len(keys):
-        raise TrainingError(
-            f"none of the {len(keys):,} rows has a crystal structure, which {feature.feature} needs",
-            "import structures, or name features of compositions",
-        )
-
-
-def _is_embedded(connection: duckdb.DuckDBPyConnection, feature: Feature) -> bool:
-    views = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'embed' AND view_name = ?"
-    return bool(connection.execute(views, [feature.feature]).fetchall()[0][0])
-
-
-def _read_vectors(
-    connection: duckdb.DuckDBPyConnection, feature: Feature, keys: pa.Table, x: NDArray[np.float32]
-) -> list[str | None]:
-    """Write a feature's vectors into the columns ``x`` [n, d] and return why a row has none, or None where it has.
-
-    Vectors stream past in the order of the files and are placed by content hash here: a join in DuckDB copies every
-    vector once more.
-    """
-    key = CONTENT_KEYS[feature.input]
-    _check_crystals(keys, feature)
-    if not _is_embedded(connection, feature):
-        raise TrainingError(f"nothing is embedded with {feature.feature}", embed_first(feature.feature))
-    if not len(x):
-        return []
-    found = np.zeros(len(x), dtype=bool)
-    vectors = f"internal.{identifier(feature.feature)}"
-    (stored,) = connection.execute(f"SELECT count(*) FROM {vectors}").fetchall()[0]
-    some = f"SEMI JOIN selection AS s ON s.{key} = e.content_hash" if 2 * len(x) < stored else ""
-    reader: Any = connection.sql(f"SELECT e.content_hash, e.vector FROM {vectors} AS e {some}").to_arrow_reader(
-        max(_MIN_BATCH_ROWS, BATCH_BYTES // (4 * feature.dim))
-    )
-    hashes = keys[key].to_pylist()
-    wanted = np.array([content or "" for content in hashes], dtype=np.bytes_)
-    order = np.argsort(wanted, kind="stable")
-    wanted = wanted[order]
-    for batch in reader:
-        given = np.array(batch.column(0).to_pylist(), dtype=np.bytes_)
-        places = np.minimum(np.searchsorted(wanted, given), len(wanted) - 1)
-        hit = np.flatnonzero(wanted[places] == given)
-        rows = order[places[hit]]
-        block = batch.column(1).flatten().to_numpy().reshape(-1, feature.dim)
-        x[rows] = block if len(hit) == len(given) else block[hit]
-        found[rows] = True
-    first = order[np.searchsorted(wanted, wanted)]  # equal contents share the vector of the first
-    repeated = first != order
-    x[order[repeated]] = x[first[repeated]]
-    found[order[repeated]] = found[first[repeated]]
-    return [
-        None if one else NO_CRYSTAL if content is None else _NOT_EMBEDDED
-        for one, content in zip(found.tolist(), hashes, strict=True)
-    ]
+    if kind_of(y) is Kind.YES_NO:
+        check_classes(y, target)

@@ -12,11 +12,12 @@ from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.finetuning.result import FinetuneResult
-from matlake.regress.finetuning.source_head import Past, SourceRows, find_past, read_saved_network
+from matlake.regress.finetuning.source_head import read_saved_network
 from matlake.regress.finetuning.tuning import CAL_INPUTS, Labelled, Tuning, check_tuning, tune
 from matlake.regress.heads.baselines import compare_with_baselines, fractions_baseline
 from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRecord, TrainingRows, check_name
 from matlake.regress.heads.measure import learning_curve, made_now, measure_fitted
+from matlake.regress.heads.past import Past, SourceRows, find_past
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import check_encoder, save_head
 from matlake.regress.regressors import Fitted, LabelledRows

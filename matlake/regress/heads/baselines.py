@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.classification.calibration import calibrated_fit
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.train_result import HeldOutRows
@@ -13,7 +14,9 @@ from matlake.regress.regressors import MODELS, Model, Parameters, fit_of
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut
+from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import PLAIN, TargetSpace
+from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS
 
 
 def compared_model(model: Model) -> Model:
@@ -41,13 +44,17 @@ def fractions_baseline(
     if model.name == ENSEMBLE:
         # Parameters that suit the head's features, such as the width of a kernel, would be a handicap here.
         members = model.grid(width)[0]["members"]
-        parameters = {name: chosen(MODELS[name]) for name in {member["model"] for member in members}}
-        kind = ensemble_model(ensemble_parameters([(m["model"], parameters[m["model"]], m["weight"]) for m in members]))
-    return fit_of(kind, chosen(kind), seed, space)(labelled).predict(matrix.fractions[test_rows])
+        own = {name: chosen(MODELS[name]) for name in {member["model"] for member in members}}
+        kind = ensemble_model(ensemble_parameters([(m["model"], own[m["model"]], m["weight"]) for m in members]))
+    parameters = chosen(kind)
+    fit = fit_of(kind, parameters, seed, space)
+    if space.kind is Kind.YES_NO:
+        fit, _ = calibrated_fit(kind, parameters, labelled, seed, space, SLOW_FOLDS if kind.slow else FOLDS)
+    return fit(labelled).predict(matrix.fractions[test_rows])
 
 
 def compare_with_baselines(
-    test: HeldOutRows, on_fractions: NDArray[np.float64], mean: float, seed: int
+    test: HeldOutRows, on_fractions: NDArray[np.float64], mean: float, seed: int, kind: Kind = Kind.NUMBER
 ) -> dict[str, tuple[float, ...]]:
     """Compare a head with the nearest training material, with element fractions and with the mean of the training rows.
 
@@ -56,6 +63,7 @@ def compare_with_baselines(
         on_fractions: float64 [m], predictions of the same model on element fractions.
         mean: Of the training rows.
         seed: Of the bootstrap.
+        kind: Of the property.
     """
     baselines = {NEAREST: test.nearest, FRACTIONS: on_fractions, MEAN: np.full(len(test.y), mean)}
-    return difference_intervals(test.y, test.predicted, baselines, test.groups, seed)
+    return difference_intervals(test.y, test.predicted, baselines, test.groups, seed, kind)

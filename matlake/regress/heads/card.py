@@ -8,16 +8,18 @@ from typing import Any, Final, Self
 
 from matlake.errors import HeadError
 from matlake.metrics import Intervals, Metrics
+from matlake.regress.classification.record import ClassRecord
 from matlake.regress.features.feature import Feature
 from matlake.regress.heads.feature_choice import FeatureChoice
 from matlake.regress.targets.bounds import UNBOUNDED, Bounds
+from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.intervals import Interval
 
 FORMAT_VERSION: Final = 5
 """1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice. 3 had no digest.
-4 knew properties as they are only: no transforms.
+4 knew properties as they are only: no transforms, no yes or no.
 """
 
 _SEALED: Final = 4  # first format with a digest
@@ -81,7 +83,7 @@ class Candidate:
     Attributes:
         model: Name of the model; ``ensemble`` for a weighted mean of others.
         parameters: Its parameters.
-        mae: Mean over folds of the mean absolute error, in the target's unit.
+        mae: Mean over folds of the mean absolute error, in the target's unit; of a yes/no property, of the log loss.
         mae_std: Standard deviation over folds.
         folds: Folds that its error is the mean over: fewer than all if it was dropped, or if the budget was spent.
     """
@@ -175,6 +177,29 @@ class Evaluation:
     intervals: Intervals
     baseline: Metrics
     nearest_baseline: Metrics | None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a head is compared with, besides what every head is.
+
+    Attributes:
+        name: What it is, such as ``random forest on magpie`` or ``NAME@prediction``.
+        rows: Test rows that both are measured on.
+        metrics: Its errors on these rows.
+        head_mae: Mean absolute error of the head on the same rows, in the target's unit.
+        interval: Ends of the 95 % bootstrap interval of the head's mean absolute error minus its own.
+        remark: What limits the comparison, in words, such as what an encoder was trained on; empty if nothing does.
+        encoder: Name of the encoder whose prediction it is; empty if it is none.
+    """
+
+    name: str
+    rows: int
+    metrics: Metrics
+    head_mae: float
+    interval: tuple[float, ...]
+    remark: str = ""
+    encoder: str = ""
 
 
 @dataclass(frozen=True)
@@ -292,13 +317,16 @@ class HeadCard:
         random_evaluation: The same model fitted and measured on a random split; None if the split is random.
         learning_curve: The same model fitted to parts of the training rows, ascending.
         fine_tuning: What fine-tuning changed; None for a head trained from scratch.
-        calibration: Its intervals; None for format 1.
+        calibration: Its intervals; None for format 1, and for a yes/no property.
         domain: Its applicability domain; None for format 1.
         provenance: Its making.
         difference_intervals: Ends of the 95 % bootstrap interval of the head's mean absolute error minus that of a
             baseline, by the name of the baseline (see ``verdict``); empty for a head older than them.
         bounds: That predictions and intervals keep to.
         transform: What was learned in place of the target.
+        classes: Of a yes/no property, how probabilities and sets of labels are made; None for a number.
+        more_baselines: Besides the nearest material, element fractions and the mean; none for a head older than them.
+        suggestions: What to try where the head is not better than all baselines.
         sha256: Digest of the ONNX file, hexadecimal.
         format_version: Version of the schema in which the card was written.
     """
@@ -320,6 +348,9 @@ class HeadCard:
     difference_intervals: dict[str, tuple[float, ...]] = field(default_factory=dict)
     bounds: Bounds = UNBOUNDED
     transform: Transform = Transform.NONE
+    classes: ClassRecord | None = None
+    more_baselines: tuple[Baseline, ...] = ()
+    suggestions: tuple[str, ...] = ()
     sha256: str = ""
     format_version: int = FORMAT_VERSION
 
@@ -330,11 +361,17 @@ class HeadCard:
     @property
     def space(self) -> TargetSpace:
         """The scale on which the target was fitted, and its bounds."""
-        return TargetSpace(self.transform, self.bounds)
+        link = self.classes.link if self.classes else None
+        return TargetSpace(self.transform, self.bounds, self.kind, link)
+
+    @property
+    def kind(self) -> Kind:
+        """Whether the head predicts a number, or the probability of yes."""
+        return Kind.YES_NO if self.classes else Kind.NUMBER
 
     @property
     def interval(self) -> Interval | None:
-        """How intervals are made; None for format 1."""
+        """How intervals are made; None for format 1, and for a yes/no property."""
         return self.calibration.interval if self.calibration else None
 
     @property

@@ -35,6 +35,8 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "verdict": verdict_document(card),
         "bounds": asdict(card.bounds) if card.bounds else None,
         "transform": card.transform,
+        "kind": card.kind,
+        "classes": asdict(card.classes) if card.classes else None,
         "evaluation": evaluation | (asdict(card.fine_tuning) if card.fine_tuning else {}),
         "random_evaluation": asdict(card.random_evaluation) if card.random_evaluation else None,
         "learning_curve": [asdict(point) for point in card.full_curve],

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from matlake.regress.heads.card import HeadCard, parameter_text
+from matlake.regress.heads.class_report import search_error, shown_error, title_of
 from matlake.regress.heads.storage import PLOTS
 from matlake.regress.heads.verdict import ranking_text, verdict_lines
+from matlake.regress.targets.kinds import Kind
 from matlake.text_tables import Column, TextTable
 
 
@@ -20,6 +22,7 @@ def head_summary(card: HeadCard) -> dict[str, Any]:
         "features": [feature.feature for feature in card.features],
         "split": card.training.split,
         "n_train": card.evaluation.n_train,
+        "kind": card.kind,
         "mae": card.evaluation.metrics.mae,
         "sha256": card.sha256,
         "created": card.provenance.created,
@@ -29,14 +32,14 @@ def head_summary(card: HeadCard) -> dict[str, Any]:
 
 def head_table(cards: Sequence[HeadCard]) -> TextTable:
     """Return a table of heads."""
-    columns = (Column("head"), Column("target"), Column("model"), Column("features"), Column("MAE", "right"))
+    columns = (Column("head"), Column("target"), Column("model"), Column("features"), Column("test error", "right"))
     rows = [
         (
             card.name,
             card.target,
             card.model.kind,
             " + ".join(feature.feature for feature in card.features),
-            _with_unit(card.evaluation.metrics.mae, card),
+            shown_error(card),
         )
         for card in cards
     ]
@@ -45,11 +48,8 @@ def head_table(cards: Sequence[HeadCard]) -> TextTable:
 
 def card_lines(card: HeadCard, folder: Path) -> list[str]:
     """Return the card of a head in a folder as lines of text."""
-    ends = card.evaluation.intervals.get("mae")
-    between = " [{:.4g}, {:.4g}]".format(*ends) if ends else ""
-    mae, floor = _with_unit(card.evaluation.metrics.mae, card), _with_unit(card.evaluation.baseline.mae, card)
     lines = [
-        f"{card.name}: {card.target} in {card.unit or 'no unit'}",
+        f"{card.name}: {title_of(card)}",
         f"  model         {card.model.kind}, {parameter_text(card.model.parameters) or 'no parameters'}",
         *_search_lines(card),
         "  features      " + "\n                ".join(f"{f.feature} ({f.sha256[:12]})" for f in card.features),
@@ -57,14 +57,20 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         f"  trained on    {card.evaluation.n_train:,} rows: {card.training.sql}",
         f"  tested on     {card.evaluation.n_test:,} rows, split {card.training.split}, seed {card.training.seed}",
         *([f"                {card.training.split_description}"] if card.training.split_description else []),
-        f"  test MAE      {mae}{between}; mean of the training rows {floor}",
+        *_error_lines(card),
         *_verdict(card),
     ]
-    if card.calibration is not None and card.domain is not None:
+    if card.classes is not None:
+        first, *others = card.classes.lines()
+        lines += [f"  label sets    {first}", *(f"                {line}" for line in others)]
+    if card.calibration is not None:
         interval, coverage = card.calibration.interval, card.calibration.coverage
         rows = interval.calibration_rows
+        lines.append(
+            f"  intervals     {interval.level:.0%}, calibrated on {rows:,} rows; hold {coverage:.1%} of the test rows"
+        )
+    if card.domain is not None:
         lines += [
-            f"  intervals     {interval.level:.0%}, calibrated on {rows:,} rows; hold {coverage:.1%} of the test rows",
             f"  reference     {card.domain.reference_rows:,} training rows",
             f"                {ranking_text(card)}",
         ]
@@ -83,6 +89,28 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
     ]
 
 
+def _error_lines(card: HeadCard) -> list[str]:
+    """Return the errors on the test rows, with their interval, beside those of the mean."""
+    found = card.evaluation
+    if card.kind is Kind.YES_NO:
+        between = _between(found.intervals.get("brier"))
+        return [
+            f"  test Brier    {found.metrics.brier:.4g}{between}; share of yes {found.baseline.brier:.4g}",
+            f"  test ROC-AUC  {_or_unknown(found.metrics.roc_auc)}; balanced accuracy "
+            f"{_or_unknown(found.metrics.balanced_accuracy)}; log loss {found.metrics.log_loss:.4g}",
+        ]
+    mae, floor = _with_unit(found.metrics.mae, card), _with_unit(found.baseline.mae, card)
+    return [f"  test MAE      {mae}{_between(found.intervals.get('mae'))}; mean of the training rows {floor}"]
+
+
+def _between(ends: Sequence[float] | None) -> str:
+    return " [{:.4g}, {:.4g}]".format(*ends) if ends else ""
+
+
+def _or_unknown(value: float | None) -> str:
+    return "unknown: one class only" if value is None else f"{value:.3f}"
+
+
 def _verdict(card: HeadCard) -> list[str]:
     first, *others = verdict_lines(card)
     return [f"  verdict       {first.removeprefix('verdict: ')}", *(f"                {line}" for line in others)]
@@ -93,7 +121,7 @@ def _search_lines(card: HeadCard) -> list[str]:
     if search is None:
         return []
     best = search.candidates[0]
-    mae = f"cross-validated MAE {_with_unit(best.mae, card)} on {best.folds} of {search.folds} folds"
+    mae = f"cross-validated {search_error(card)} {_with_unit(best.mae, card)} on {best.folds} of {search.folds} folds"
     tried = f"  chosen from   {len(search.candidates)} candidates, {mae}"
     return [tried, f"                {search.cut_short}"] if search.cut_short else [tried]
 

@@ -9,12 +9,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.metrics import bootstrap, mean_baseline, measure, rank_correlation
+from matlake.metrics import (
+    Measure,
+    bootstrap,
+    mean_baseline,
+    measure,
+    measure_probabilities,
+    rank_correlation,
+)
+from matlake.regress.classification.calibration import class_record
+from matlake.regress.classification.record import ClassRecord
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.card import ApplicabilityDomain, Calibration, CurvePoint, Evaluation, Provenance
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.regressors import Fit, Fitted
 from matlake.regress.splits import HeldOut, subsample
+from matlake.regress.targets.kinds import Kind
 from matlake.regress.uncertainty.applicability import FARTHEST, block_rows, element_rows
 from matlake.regress.uncertainty.conformal import calibrate
 from matlake.regress.uncertainty.fit_reference import ReferenceRows, choose_reference, make_reference
@@ -38,7 +48,8 @@ class Measured:
         content: The ONNX file.
         parity: Largest difference from what was fitted, relative to the target's standard deviation.
         evaluation: Errors of the file on the test rows.
-        calibration: Its intervals.
+        calibration: Its intervals; None for a yes/no property.
+        classes: Its sets of labels; None for a number.
         domain: Its applicability domain.
         reference: The training rows that it keeps.
         test: The test rows with its answers.
@@ -47,7 +58,8 @@ class Measured:
     content: bytes
     parity: float
     evaluation: Evaluation
-    calibration: Calibration
+    calibration: Calibration | None
+    classes: ClassRecord | None
     domain: ApplicabilityDomain
     reference: Reference
     test: HeldOutRows
@@ -80,9 +92,17 @@ def measure_fitted(
     evaluation = evaluate(matrix, held_out, predicted, chosen, seed)
     errors = residuals()[np.searchsorted(rows, chosen.rows)]
     reference = make_reference(matrix, chosen, errors)
-    interval = calibrate(chosen.coordinates, errors, chosen.groups, reference.value)
     around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))
-    lower, upper = interval.ends(predicted, around, fitted.space.bounds)
+    interval = classes = None
+    lower = upper = np.full(len(test_rows), np.nan)
+    if fitted.space.link is None:
+        interval = calibrate(chosen.coordinates, errors, chosen.groups, reference.value)
+        lower, upper = interval.ends(predicted, around, fitted.space.bounds)
+    else:
+        known, labels = np.isfinite(errors), reference.value
+        calibrating = (np.abs(labels - errors)[known], labels[known])  # the probability, from how far it is off
+        tested = (predicted, matrix.y[test_rows])
+        classes = class_record(fitted.space.link, calibrating, tested, float(matrix.y[rows].mean()))
     test = HeldOutRows(
         material_id=matrix.material_id[test_rows],
         formula=matrix.formula[test_rows],
@@ -92,24 +112,30 @@ def measure_fitted(
         scores=around.scores,
         lower=lower,
         upper=upper,
-        nearest=reference.value[around.rows[:, 0]],
+        nearest=chosen.as_prediction(matrix, reference.value[around.rows[:, 0]]),
     )
     fractions = matrix.fractions[rows]
     return Measured(
         content,
         parity,
         evaluation,
-        Calibration(interval, test.coverage, float(test.widths.mean())),
+        Calibration(interval, test.coverage, float(test.widths.mean())) if interval else None,
+        classes,
         ApplicabilityDomain(
             element_rows=element_rows(fractions),
             block_rows=block_rows(fractions),
             rank_correlation=rank_correlation(test.scores, test.errors),
             beyond=float(np.mean(test.scores > FARTHEST)),
-            width_correlation=rank_correlation(test.widths, test.errors),
+            width_correlation=rank_correlation(test.widths, test.errors) if interval else None,
         ),
         reference,
         test,
     )
+
+
+def measure_of(kind: Kind) -> Measure:
+    """Return what measures predictions of a property: numbers, or probabilities of yes."""
+    return measure_probabilities if kind is Kind.YES_NO else measure
 
 
 def made_now() -> Provenance:
@@ -133,14 +159,14 @@ def evaluate(
         seed: Of the bootstrap.
     """
     rows, test_rows = held_out.train, held_out.test
-    y = matrix.y[test_rows]
+    y, measured = matrix.y[test_rows], measure_of(matrix.kind)
     return Evaluation(
         n_train=len(rows),
         n_test=len(test_rows),
-        metrics=measure(y, predicted),
-        intervals=bootstrap(y, predicted, matrix.groups[test_rows], seed),
-        baseline=mean_baseline(matrix.y[rows], y),
-        nearest_baseline=measure(y, reference_rows.nearest_values(matrix, test_rows)),
+        metrics=measured(y, predicted),
+        intervals=bootstrap(y, predicted, matrix.groups[test_rows], seed, measured),
+        baseline=mean_baseline(matrix.y[rows], y, measured),
+        nearest_baseline=measured(y, reference_rows.nearest_values(matrix, test_rows)),
     )
 
 

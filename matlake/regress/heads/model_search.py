@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.metrics import measure
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.card import Budget, Candidate, Limit, Search
 from matlake.regress.regressors import (
@@ -21,10 +20,12 @@ from matlake.regress.regressors import (
     Model,
     Parameters,
     find_model,
-    fit_of,
+    fit_model,
 )
 from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members, ensemble_model, ensemble_parameters
+from matlake.regress.regressors.hurdle import HURDLE, REPEATED, repeated_share
 from matlake.regress.splits import Rows, grouped_folds, subsample
+from matlake.regress.targets.kinds import Kind, strata_of
 from matlake.regress.targets.target_space import PLAIN, TargetSpace
 
 FOLDS: Final = 3
@@ -100,9 +101,10 @@ def search_model(
         TrainingError: Unknown model, or too many rows for it.
     """
     lengths = blocks or (labelled.x.shape[1],)
-    models = _models(name, labelled, learns_blocks=learns_blocks)
+    models = _models(name, labelled, space, learns_blocks=learns_blocks)
     rows = subsample(labelled.groups, MAX_ROWS, seed)
-    folds = [(rows[fit], rows[held]) for fit, held in grouped_folds(labelled.groups[rows], FOLDS, seed)]
+    cut = grouped_folds(labelled.groups[rows], FOLDS, seed, strata_of(labelled.y[rows]))
+    folds = [(rows[fit], rows[held]) for fit, held in cut]
     if all(model.slow for model in models):
         folds = folds[:SLOW_FOLDS]
     progress.note(f"cross-validating {', '.join(model.name for model in models)} on {len(rows):,} training rows")
@@ -206,9 +208,10 @@ class CrossValidation:
             return
         predicted = np.array([np.concatenate(run.predicted) for run in complete])
         measured = np.concatenate([self.labelled.y[held] for _, held in self.folds])
-        weights = choose_members(measured, predicted, MOST_MEMBERS)
-        errors = np.abs(weights @ predicted - measured)
-        maes = [part.mean() for part in np.split(errors, np.cumsum([len(held) for _, held in self.folds])[:-1])]
+        weights = choose_members(measured, predicted, MOST_MEMBERS, self.space.loss)
+        ends = np.cumsum([len(held) for _, held in self.folds])[:-1]
+        parts = zip(np.split(measured, ends), np.split(weights @ predicted, ends), strict=True)
+        maes = [self.space.loss(y, mean) for y, mean in parts]
         if np.mean(maes) > WORTH_IT * self.ranked()[0].mae:
             return
         members = [(complete[i], float(weights[i])) for i in np.flatnonzero(weights)]
@@ -224,9 +227,10 @@ class CrossValidation:
     def _fit(self, run: _Run) -> None:
         """Fit a candidate to its next fold."""
         fit, held = self.folds[len(run.errors)]
-        fitted = fit_of(run.model, run.parameters, self.seed, self.space)(self.labelled.take(fit))
+        rows = self.labelled.take(fit)
+        fitted = fit_model(run.model, run.parameters, rows.x, rows.y, self.seed, self.space, rows.weights)
         run.predicted.append(fitted.predict(self.labelled.x[held]))
-        run.errors.append(measure(self.labelled.y[held], run.predicted[-1]).mae)
+        run.errors.append(self.space.loss(self.labelled.y[held], run.predicted[-1]))
         self.fits += 1
         self.progress.track(self.fits, self.total)
 
@@ -255,11 +259,13 @@ def _is_hopeless(run: _Run, best: _Run | None) -> bool:
     return bool(folds) and best is not None and run.mae(folds) > HOPELESS * best.mae(folds)
 
 
-def _models(name: str | Model, labelled: LabelledRows, *, learns_blocks: bool) -> list[Model]:
+def _models(name: str | Model, labelled: LabelledRows, space: TargetSpace, *, learns_blocks: bool) -> list[Model]:
     n_rows, weighted = len(labelled), labelled.weights is not None
     if name != AUTO:
         return [find_model(name, n_rows)]
     models = [MODELS[each] for each in (AUTO_MODELS_OF_BLOCKS if learns_blocks else AUTO_MODELS)]
+    if space.kind is Kind.NUMBER and repeated_share(labelled.y) > REPEATED:
+        models.append(HURDLE)
     return [
         model
         for model in models

@@ -15,7 +15,8 @@ class TrainRequest:
     """What to train.
 
     Attributes:
-        target: Numeric property column.
+        target: Property column of numbers; or of true and false, or of 0 and 1 only: then the head gives the probability
+            of yes.
         features: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``, each layer embedded in the lake.
         model: A model of ``models.MODELS``, such as ``fine-tune:ENCODER`` (see ``resolve_model``), or ``auto``.
         dataset: Only this dataset.

@@ -28,7 +28,7 @@ from matlake.regress.heads.card_files import CARD_FILE, read_card, write_card
 from matlake.regress.uncertainty.applicability import agreement_limit
 from matlake.regress.uncertainty.reference_set import FILE as REFERENCE_FILE
 from matlake.regress.uncertainty.reference_set import Reference
-from matlake.store.folders import LakeFolders
+from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, LakeFolders
 
 MODEL_FILE: Final = "head.onnx"
 PLOTS: Final = "plots"
@@ -37,8 +37,6 @@ _VALUE: Final = "value"
 _COORDINATES: Final = "coordinates"
 _AGAIN: Final = "train the head again"
 _SHOWN: Final = 300  # characters of what ONNX Runtime says
-_SAVING: Final = ".saving"
-_REPLACED: Final = ".replaced"
 
 
 @dataclass(frozen=True)
@@ -120,11 +118,11 @@ def save_head(
         card = replace(card, domain=domain)
     files |= {f"{PLOTS}/{name}": plot for name, plot in (plots or {}).items()}
     heads = LakeFolders(lake).heads
-    new = heads / _SAVING / f"{card.name}.{os.getpid()}"
+    new = heads / HEADS_BEING_SAVED / f"{card.name}.{os.getpid()}"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    (heads / _REPLACED).mkdir(exist_ok=True)
-    replaced = heads / _REPLACED / card.name
+    (heads / HEADS_REPLACED).mkdir(exist_ok=True)
+    replaced = heads / HEADS_REPLACED / card.name
     try:
         for name, data in files.items():
             (new / name).parent.mkdir(exist_ok=True)
@@ -201,17 +199,18 @@ def find_head(lake: Path, name: str) -> Path:
         HeadError: There is none of that name.
     """
     check_name(name)
-    folder = _folder(lake, name)
+    folders = LakeFolders(lake)
+    folder = folders.head_folder(name)
     if folder is None:
-        known = ", ".join(_names(lake)) or "none yet: train one"
+        known = ", ".join(folders.head_names()) or "none yet: train one"
         raise HeadError(f"there is no head {name!r} in {lake}", f"heads: {known}")
     return folder
 
 
 def list_heads(lake: Path) -> list[HeadCard]:
     """Return the cards of all heads by name; one that is damaged or edited is left out, with a ``DamageWarning``."""
-    cards = []
-    for folder in filter(None, (_folder(lake, name) for name in _names(lake))):
+    cards, folders = [], LakeFolders(lake)
+    for folder in filter(None, map(folders.head_folder, folders.head_names())):
         try:
             cards.append(read_card(folder / CARD_FILE))
         except HeadError as error:
@@ -226,10 +225,11 @@ def delete_head(lake: Path, name: str) -> None:
         HeadError: There is none of that name, or it cannot be deleted.
     """
     find_head(lake, name)
-    going = LakeFolders(lake).heads / _SAVING / f"{name}.{os.getpid()}.deleted"
+    folders = LakeFolders(lake)
+    going = folders.heads / HEADS_BEING_SAVED / f"{name}.{os.getpid()}.deleted"
     going.parent.mkdir(exist_ok=True)
     try:
-        while (folder := _folder(lake, name)) is not None:  # a replaced one would come forward
+        while (folder := folders.head_folder(name)) is not None:  # a replaced one would come forward
             folder.rename(going)
             fsync_folder(folder.parent)
             shutil.rmtree(going)
@@ -271,15 +271,3 @@ def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> Non
         )
     if encoder.layer(feature.layer).dim != feature.dim:
         raise HeadError(f"head {card.name} takes {feature.dim} numbers of {feature.feature}, which has another", _AGAIN)
-
-
-def _names(lake: Path) -> list[str]:
-    heads = LakeFolders(lake).heads
-    return sorted(
-        {card.parent.name for pattern in ("*", f"{_REPLACED}/*") for card in heads.glob(f"{pattern}/{CARD_FILE}")}
-    )
-
-
-def _folder(lake: Path, name: str) -> Path | None:
-    heads = LakeFolders(lake).heads
-    return next((f for f in (heads / name, heads / _REPLACED / name) if (f / CARD_FILE).exists()), None)

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.matrix import Missing
 from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
+from matlake.regress.heads.class_report import probability_table, search_error, title_of
 from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.verdict import ranking_text, verdict_lines
+from matlake.regress.targets.kinds import Kind
 from matlake.text_tables import Column, Line, TextTable
 
 _WIDEST: Final = 60
@@ -21,6 +23,7 @@ _NOTABLE: Final = 0.03
 _SHARED_KEYS: Final = (
     *("target", "unit", "n_train", "n_test", "n_dropped", "metrics", "baseline", "fractions_baseline"),
     *("model", "parameters", "split", "split_description", "seed", "learning_curve", "baselines", "verdict", "bounds"),
+    *("kind", "classes"),
 )
 
 
@@ -122,12 +125,12 @@ class TrainResult:
         settings = parameter_text(card.model.parameters)
         dropped = f", {training.n_dropped:,} in neither set" if training.n_dropped else ""
         lines: list[Line] = [
-            f"head {card.name}: {card.target} in {card.unit or 'no unit'}",
+            f"head {card.name}: {title_of(card)}",
             f"trained on {rows.n_train:,} rows, tested on {rows.n_test:,} others{dropped}; seed {training.seed}",
             f"split {training.split}: {training.split_description}",
             f"model {card.model.kind}{f' ({settings})' if settings else ''}",
             *(card.model.features.lines(card.unit) if card.model.features else []),
-            *(_search_lines(card.model.search, card.unit) if card.model.search else []),
+            *(_search_lines(card.model.search, card) if card.model.search else []),
             "",
             self._table(),
             "",
@@ -147,6 +150,8 @@ class TrainResult:
         rows.insert(1, (f"{self.fractions_model} on element fractions", card.fractions_baseline, {}))
         if card.random_evaluation is not None:
             rows += _rows_of(card.random_evaluation, model, "random split: ")
+        if card.kind is Kind.YES_NO:
+            return probability_table(rows)
         columns = (
             Column("errors on the test rows"),
             Column("MAE", "right", ".4g", card.unit),
@@ -160,7 +165,7 @@ class TrainResult:
 
     def _trust_lines(self) -> list[str]:
         unit, calibration, domain = self.card.unit, self.card.calibration, self.card.domain
-        lines = []
+        lines = self.card.classes.lines() if self.card.classes else []
         if calibration is not None:
             coverage, level = calibration.coverage, calibration.interval.level
             line = (
@@ -180,15 +185,17 @@ class TrainResult:
         if self.card.bounds:
             lines.append(f"predictions and intervals are {self.card.bounds.text(unit)}")
         curve = ", ".join(f"{point.mae:.3g} at {point.rows:,}" for point in self.card.full_curve)
-        return [*lines, f"learning curve, MAE {unit}".rstrip() + f" by training rows: {curve}"]
+        error = "mean absolute error of the probability" if self.card.classes else f"MAE {unit}".rstrip()
+        return [*lines, f"learning curve, {error} by training rows: {curve}"]
 
 
-def _search_lines(search: Search, unit: str) -> list[Line]:
+def _search_lines(search: Search, card: HeadCard) -> list[Line]:
     best, several = search.candidates[0], search.folds > 1
     spread = f" ± {best.mae_std:.2g}" if best.folds > 1 else ""
     folds = f"{best.folds} folds" if several else "one fold"
     line = (
-        f"cross-validated MAE {best.mae:.4g}{spread} {unit}".rstrip() + f" ({folds} of {search.rows:,} training rows)"
+        f"cross-validated {search_error(card)} {best.mae:.4g}{spread} {card.unit}".rstrip()
+        + f" ({folds} of {search.rows:,} training rows)"
     )
     return [line, search.cut_short] if search.cut_short else [line]
 

@@ -1,15 +1,16 @@
 """Whether a head is worth using: better or worse than what needs no training, on the same test rows."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.metrics import GroupBootstrap, enough_resamples, percentile_interval
+from matlake.metrics import GroupBootstrap, Metrics, enough_resamples, percentile_interval
 from matlake.regress.heads.card import HeadCard
+from matlake.regress.targets.kinds import Kind
 from matlake.text_tables import rounded
 
 NEAREST: Final = "nearest training material"
@@ -31,16 +32,18 @@ class Comparison:
 
     Attributes:
         baseline: What it is compared with.
-        mae: Mean absolute error of the baseline, in the target's unit.
-        difference: Mean absolute error of the head minus that of the baseline.
+        error: Mean absolute error of the baseline, in the target's unit; of a yes/no property its Brier score.
+        difference: Error of the head minus that of the baseline.
         interval: Ends of the 95 % bootstrap interval of the difference, over whole compositions; empty where it is not
             known, as for heads older than it.
+        kind: Of the property.
     """
 
     baseline: str
-    mae: float
+    error: float
     difference: float
     interval: tuple[float, ...] = ()
+    kind: Kind = Kind.NUMBER
 
     @property
     def outcome(self) -> Outcome:
@@ -50,9 +53,17 @@ class Comparison:
 
     def document(self) -> dict[str, Any]:
         """Return what JSON says of it."""
-        return {**asdict(self), "outcome": self.outcome}
+        return {
+            "baseline": self.baseline,
+            _KEYS[self.kind]: self.error,
+            "difference": self.difference,
+            "interval": self.interval,
+            "outcome": self.outcome,
+        }
 
 
+_KEYS: Final = {Kind.NUMBER: "mae", Kind.YES_NO: "brier"}
+_NAMES: Final = {Kind.NUMBER: "MAE", Kind.YES_NO: "Brier score"}
 _ORDER: Final = (Outcome.WORSE, Outcome.UNDECIDED, Outcome.BETTER)
 
 
@@ -62,6 +73,7 @@ def difference_intervals(
     baselines: Mapping[str, NDArray[np.float64]],
     groups: NDArray[np.str_],
     seed: int,
+    kind: Kind = Kind.NUMBER,
 ) -> dict[str, tuple[float, ...]]:
     """Return how the errors of a head and of baselines differ, pair by pair over the same resamples of test rows.
 
@@ -71,12 +83,14 @@ def difference_intervals(
         baselines: Predictions float64 [m] by name.
         groups: [m], composition of each row.
         seed: Of the bootstrap.
+        kind: Of the property: errors are absolute, and squared for probabilities.
 
     Returns:
         The ends of the interval of each difference, by name.
     """
-    own = np.abs(predicted - y)
-    differences = np.stack([own - np.abs(values - y) for values in baselines.values()])
+    power = 2.0 if kind is Kind.YES_NO else 1.0
+    own = np.abs(predicted - y) ** power
+    differences = np.stack([own - np.abs(values - y) ** power for values in baselines.values()])
     resampled = GroupBootstrap(groups, seed, enough_resamples(len(y))).means_of_all(differences)
     return {name: percentile_interval(means) for name, means in zip(baselines, resampled.T, strict=True)}
 
@@ -85,11 +99,21 @@ def comparisons_of(card: HeadCard) -> tuple[Comparison, ...]:
     """Return how a head compares with each baseline that its card has errors of."""
     found = card.evaluation
     baselines = {NEAREST: found.nearest_baseline, FRACTIONS: card.fractions_baseline, MEAN: found.baseline}
+    own = _error(found.metrics, card.kind)
+    errors = {name: _error(metrics, card.kind) for name, metrics in baselines.items() if metrics is not None}
     return tuple(
-        Comparison(name, metrics.mae, found.metrics.mae - metrics.mae, card.difference_intervals.get(name, ()))
-        for name, metrics in baselines.items()
-        if metrics is not None
+        Comparison(name, error, own - error, card.difference_intervals.get(name, ()), card.kind)
+        for name, error in errors.items()
     )
+
+
+def error_text(card: HeadCard) -> str:
+    """Return what the errors of a verdict are: ``MAE``, or of a yes/no property ``Brier score``."""
+    return _NAMES[card.kind]
+
+
+def _error(metrics: Metrics, kind: Kind) -> float:
+    return metrics.brier if kind is Kind.YES_NO and metrics.brier is not None else metrics.mae
 
 
 def overall(card: HeadCard) -> Outcome:
@@ -100,12 +124,13 @@ def overall(card: HeadCard) -> Outcome:
 
 def verdict_text(card: HeadCard) -> str:
     """Say how a head compares with baselines, worst first: ``worse than the … (MAE 0.66 against 0.45 eV); …``."""
-    mae, unit = card.evaluation.metrics.mae, card.unit
-    digits = mae / 10.0
+    error, unit = _error(card.evaluation.metrics, card.kind), card.unit
+    digits = error / 10.0
     parts = []
     for outcome in _ORDER:
         names = [
-            f"the {found.baseline} (MAE {rounded(mae, digits)} against {rounded(found.mae, digits)} {unit}".rstrip()
+            f"the {found.baseline} ({_NAMES[card.kind]} {rounded(error, digits)} against "
+            f"{rounded(found.error, digits)} {unit}".rstrip()
             + ")"
             for found in comparisons_of(card)
             if found.outcome is outcome

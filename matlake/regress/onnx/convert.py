@@ -27,6 +27,7 @@ from matlake.regress.onnx.trees import TREE_GRAPHS
 from matlake.regress.regressors import MODELS, Fitted
 from matlake.regress.regressors.elemnet_numpy import ReluNetwork
 from matlake.regress.regressors.ensemble import WeightedMean
+from matlake.regress.regressors.hurdle import Hurdle
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.kernels import KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
@@ -112,6 +113,8 @@ def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
 def _to_property(fitted: Var, space: TargetSpace) -> Var:
     """Return ``TargetSpace.to_property`` of float64 [n]."""
     value, bounds = fitted, space.bounds
+    if space.link is not None:
+        return op.sigmoid(op.add(op.mul(value, op.const(space.link.slope)), op.const(space.link.intercept)))
     if space.transform is Transform.LOG:
         value = op.exp(op.min([value, op.const(LARGEST_LOG)]))
     elif space.transform is Transform.SQRT:
@@ -126,6 +129,8 @@ def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: i
     """Return a regressor's prediction of the standardised target, float64 [n, 1]."""
     if isinstance(regressor, WeightedMean):
         return _weighted_mean(regressor, features, n_features)
+    if isinstance(regressor, Hurdle):
+        return _hurdle(regressor, features, n_features)
     kind = type(regressor).__name__
     if kind in TREE_GRAPHS and scaler is None:
         return TREE_GRAPHS[kind](op.cast(features, to=np.float64), regressor)
@@ -159,6 +164,25 @@ def _weighted_mean(mean: WeightedMean, features: Var, n_features: int) -> Var:
     members = [_predict(member.regressor, member.scaler, features, n_features) for member in mean.members]
     spreads, centres = (np.array([getattr(m, name) for m in mean.members]) for name in ("std", "mean"))
     return linear(op.concat(members, axis=1), mean.weights * spreads, mean.weights @ centres)
+
+
+def _hurdle(hurdle: Hurdle, features: Var, n_features: int) -> Var:
+    p = _repeated_probability(hurdle, features, n_features)
+    none, half, one = (op.const(each) for each in (0.0, 0.5, 1.0))
+    odds = op.div(op.max([op.sub(one, op.mul(p, op.const(2.0))), none]), op.max([op.sub(one, p), half]))
+    others, repeated = _part(hurdle.others, features, n_features), op.const(hurdle.repeated)
+    distance = op.mul(op.sub(others, repeated), op.pow(odds, op.const(hurdle.spread)))
+    return op.add(repeated, distance)
+
+
+def _repeated_probability(hurdle: Hurdle, features: Var, n_features: int) -> Var:
+    return op.clip(_part(hurdle.probability, features, n_features), op.const(0.0), op.const(1.0))
+
+
+def _part(fitted: Fitted, features: Var, n_features: int) -> Var:
+    """Return the prediction of a part of a regressor, float64 [n, 1], on the scale of the part's own target."""
+    value = _predict(fitted.regressor, fitted.scaler, features, n_features)
+    return op.add(op.mul(value, op.const(fitted.std)), op.const(fitted.mean))
 
 
 def _convert_by_skl2onnx(regressor: Any, x: Var, n_features: int) -> Var:

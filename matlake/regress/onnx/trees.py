@@ -58,6 +58,12 @@ def _gradient_boosting(x: Var, regressor: Any) -> Var:
     return op.add(_add_up(x, trees), op.const(regressor.init_.constant_.reshape(1)))
 
 
+def _histogram_boosting(x: Var, regressor: Any) -> Var:
+    """Add up trees whose leaves hold the learning rate already; scikit-learn keeps them where nobody is to look."""
+    trees = [_flatten_histogram(predictor.nodes) for (predictor,) in regressor._predictors]  # noqa: SLF001
+    return op.add(_add_up(x, trees), op.const(regressor._baseline_prediction.reshape(1)))  # noqa: SLF001
+
+
 def _adaboost(x: Var, regressor: Any) -> Var:
     """Take the weighted median of the trees: the least vote at which half of the weight is reached."""
     trees = [_flatten(tree.tree_) for tree in regressor.estimators_]
@@ -75,6 +81,7 @@ TREE_GRAPHS: Final[dict[str, Callable[[Var, Any], Var]]] = {
     "ExtraTreesRegressor": _forest,
     "BaggingRegressor": _bagging,
     "GradientBoostingRegressor": _gradient_boosting,
+    "HistGradientBoostingRegressor": _histogram_boosting,
     "AdaBoostRegressor": _adaboost,
 }
 """From features float64 [n, d] and a fitted regressor, by its class, to its prediction float64 [n, 1]."""
@@ -124,17 +131,34 @@ def _flatten(tree: Any, weight: float = 1.0, columns: NDArray[np.intp] | None = 
         columns: The features that the tree's own numbers stand for; None for all of them in order.
     """
     is_leaf = tree.children_left == _LEAF
-    leaves = tree.value[is_leaf, 0, 0] * weight
+    compared = tree.feature if columns is None else columns[np.maximum(tree.feature, 0)]
+    nodes = (compared, tree.threshold, tree.children_left, tree.children_right)
+    return _from_nodes(is_leaf, nodes, tree.value[:, 0, 0] * weight)
+
+
+def _flatten_histogram(nodes: NDArray[Any]) -> _Tree:
+    """Return a tree of histogram gradient boosting as arrays, from its structured array of nodes."""
+    columns = (nodes["feature_idx"], nodes["num_threshold"], nodes["left"], nodes["right"])
+    return _from_nodes(nodes["is_leaf"].astype(bool), columns, nodes["value"])
+
+
+def _from_nodes(is_leaf: NDArray[np.bool_], nodes: tuple[NDArray[Any], ...], values: NDArray[np.float64]) -> _Tree:
+    """Part branches from leaves.
+
+    Args:
+        is_leaf: [nodes], the first the root.
+        nodes: For each node the feature compared, its threshold, the left and the right child.
+        values: float64 [nodes].
+    """
     if is_leaf[0]:  # the format knows no tree without a branch
         nowhere, always = np.zeros(1, dtype=np.intp), np.ones(1, dtype=bool)
-        return _Tree(nowhere, np.zeros(1), (always, always), (nowhere, nowhere), leaves)
+        return _Tree(nowhere, np.zeros(1), (always, always), (nowhere, nowhere), values[:1])
     place = np.where(is_leaf, np.cumsum(is_leaf), np.cumsum(~is_leaf)) - 1
-    left, right = tree.children_left[~is_leaf], tree.children_right[~is_leaf]
-    compared = tree.feature[~is_leaf]
+    columns, thresholds, left, right = (of_nodes[~is_leaf] for of_nodes in nodes)
     return _Tree(
-        compared if columns is None else columns[compared],
-        tree.threshold[~is_leaf],
+        columns.astype(np.intp),
+        thresholds,
         (is_leaf[left], is_leaf[right]),
         (place[left], place[right]),
-        leaves,
+        values[is_leaf],
     )

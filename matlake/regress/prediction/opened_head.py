@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from matlake.encoders.base import Encoder, Inputs
 from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import open_encoder
+from matlake.encoders.registry import RegisteredEncoder
 from matlake.encoders.rejections import Materials
 from matlake.errors import EncoderError, FormulaError, HeadError, Hint, StructureError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition, parse_formula
+from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.storage import Head, check_encoder, load_head
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.lake import Lake
@@ -153,16 +155,27 @@ def open_head(lake: Lake, head_name: str, *, threads: int | None = None) -> Open
     threads = threads or os.cpu_count() or 1
     head = load_head(lake.path, head_name, threads=threads)
     opened: dict[str, Encoder] = {}
-    for feature in head.card.features:
-        try:
-            registered = lake.find_encoder(feature.encoder)
-        except EncoderError as error:
-            raise EncoderError(f"head {head_name} needs encoder {feature.encoder}: {error}", error.hint) from error
-        check_encoder(head.card, feature, registered.card)
-        if feature.encoder not in opened:
-            layers = [one.layer for one in head.card.features if one.encoder == feature.encoder]
-            opened[feature.encoder] = open_encoder(registered.folder, threads=threads, layers=layers)
+    for name, registered in find_encoders(lake, head.card).items():
+        layers = [feature.layer for feature in head.card.features if feature.encoder == name]
+        opened[name] = open_encoder(registered.folder, threads=threads, layers=layers)
     return OpenedHead(head, opened)
+
+
+def find_encoders(lake: Lake, card: HeadCard) -> dict[str, RegisteredEncoder]:
+    """Find the encoders of a head, by name, after checking that they are those it was trained on.
+
+    Raises:
+        HeadError: There is another encoder under the same name.
+        EncoderError: An encoder is missing.
+    """
+    found: dict[str, RegisteredEncoder] = {}
+    for feature in card.features:
+        try:
+            found[feature.encoder] = lake.find_encoder(feature.encoder)
+        except EncoderError as error:
+            raise EncoderError(f"head {card.name} needs encoder {feature.encoder}: {error}", error.hint) from error
+        check_encoder(card, feature, found[feature.encoder].card)
+    return found
 
 
 def _chunks(crystals: dict[int, Crystal]) -> Iterator[list[int]]:

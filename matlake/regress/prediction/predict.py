@@ -11,6 +11,7 @@ from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction.opened_head import OpenedHead, open_head
 from matlake.regress.prediction.results import Failure, Prediction
+from matlake.regress.targets.kinds import Kind
 from matlake.regress.uncertainty.applicability import FARTHEST
 from matlake.sequences import as_list
 from matlake.store.lake import Lake
@@ -28,7 +29,9 @@ class Predictions:
         head: Name of the head.
         target: Property predicted.
         unit: Unit of the values.
-        level: Share of measured values that intervals are to hold; None for a head older than intervals.
+        kind: ``number``, or ``yes/no``: then values are probabilities of yes.
+        level: Share of measured values that intervals, or sets of labels, are to hold; None for a head older than
+            intervals.
         mae: Mean absolute error of the head on its test rows, in the unit.
         score_ranks_errors: Whether larger out-of-distribution scores went with larger errors on the test rows; None for
             a head older than scores.
@@ -40,6 +43,7 @@ class Predictions:
     head: str
     target: str
     unit: str
+    kind: Kind
     level: float | None
     mae: float
     score_ranks_errors: bool | None
@@ -58,7 +62,9 @@ class Predictions:
     def lines(self) -> list[Line]:
         """Return the text for people."""
         heading = f"{self.target} by head {self.head}, in {self.unit or 'no unit'}"
-        if self.level is not None:
+        if self.kind is Kind.YES_NO:
+            heading = f"{self.target} by head {self.head}: probability of yes, with {self.level:.0%} sets of labels"
+        elif self.level is not None:
             heading += f", with {self.level:.0%} intervals"
         notes = [f"note: {note}" for note in self.notes if self.predictions]
         return [heading, *self._prediction_lines(), *notes, *failure_lines(self.failed, len(self.failed))]
@@ -67,8 +73,11 @@ class Predictions:
         """Return a table of the predictions; below it low-confidence reasons, and the nearest training materials."""
         if not self.predictions:
             return []
-        last = "out-of-distribution score" if self.score_ranks_errors else "interval width"
-        columns = (Column("input"), Column("value", "right"), Column("interval"), Column(last))
+        ranked = self.score_ranks_errors or self.kind is Kind.YES_NO
+        last = "out-of-distribution score" if ranked else "interval width"
+        yes_no = self.kind is Kind.YES_NO
+        value, ends = ("label, probability of yes", "set of labels") if yes_no else ("value", "interval")
+        columns = (Column("input"), Column(value, "right"), Column(ends), Column(last))
         remarks: list[Line] = []
         for p in self.predictions:
             if p.warnings:
@@ -79,6 +88,9 @@ class Predictions:
         return [TextTable(columns, [self._row(p) for p in self.predictions]), *remarks]
 
     def _row(self, p: Prediction) -> tuple[str | None, ...]:
+        if p.label is not None:
+            score = None if p.ood_score is None else f"{p.ood_score:.2f}, {place(p.ood_score)}"
+            return p.input, f"{p.label}, {p.value:.2f}", p.label_set, score
         value = f"{rounded(p.value, self.mae)} {self.unit}".rstrip()
         interval = interval_text(p, self.mae)
         return p.input, value, interval, trust_text(p, self.mae, self.unit, score_ranks=bool(self.score_ranks_errors))
@@ -204,11 +216,14 @@ def collect(head: OpenedHead, results: Iterable[Prediction | Failure]) -> Predic
 
 def prediction_header(card: HeadCard) -> dict[str, Any]:
     """Return what stands before the predictions of a head, in the document and in the server's answers."""
+    calibrated = card.classes.sets if card.classes else card.interval
+    level = None if calibrated is None else calibrated.level
     return {
         "head": card.name,
         "target": card.target,
         "unit": card.unit,
-        "level": None if card.interval is None else card.interval.level,
+        "kind": card.kind,
+        "level": level,
         "mae": card.evaluation.metrics.mae,
         "score_ranks_errors": None if card.domain is None else card.domain.score_ranks_errors,
         "notes": head_notes(card),

@@ -1,10 +1,12 @@
 """Prediction for tables of any length: batches stream in, predictions stream out."""
 
 import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
@@ -18,13 +20,12 @@ from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction.opened_head import open_head
 from matlake.regress.prediction.predict import Predictions, collect, failure_lines
 from matlake.regress.prediction.prediction_columns import PredictionColumns
-from matlake.regress.prediction.results import Failure, Prediction
+from matlake.regress.prediction.results import LISTED, Failure, Prediction
 from matlake.regress.prediction.sources import open_table_source
 from matlake.store.importing.readers import Source
 from matlake.store.lake import Lake
 
 REASON_COLUMN: Final = "prediction_failure"
-_LISTED: Final = 100
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,10 @@ def predict_to_file(
         head_name: Name of the head.
         path: CSV or Parquet file, or anything else that can be imported.
         output: CSV or Parquet file by its ending; appears when it is complete. It holds the input's columns, structures
-            left out; ``predicted_TARGET``, or ``prediction_failure`` where there is none; and, for a head that has
-            them, the ends of the interval as ``lower_TARGET`` and ``upper_TARGET``, ``ood_score``, ``novel_elements``
-            joined by hyphens, ``warnings`` joined by semicolons (and as ``doubts``, as they were called before), and
+            left out; ``predicted_TARGET``, or ``prediction_failure`` where there is none; for a yes/no property
+            ``label_TARGET`` and ``label_set_TARGET``; and, for a head that has them, the ends of the interval as
+            ``lower_TARGET`` and ``upper_TARGET``, ``expected_error``, ``ood_score``, ``novel_elements`` joined by
+            hyphens, ``warnings`` joined by semicolons (and as ``doubts``, as they were called before), and
             ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
@@ -132,33 +134,12 @@ def predict_to_file(
     card = head.head.card
     materials = open_table_source(head, Path(path), formula_column, structure_column)
     source = materials.source
-    schema = _output_schema(source, head.head)
-    part = output.with_name(f".{output.name}.part")
-    rows = n_failed = 0
-    listed: list[Failure] = []
-    try:
-        with naming(output), _open_writer(part, output, schema) as writer:
-            for batch, names, predicted in materials.predict(head):
-                arrays = [*batch.columns, *_added(predicted, card.target).values()]
-                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-                failures = [
-                    Failure(row, name, reason)
-                    for row, (name, reason) in enumerate(zip(names, predicted.reasons, strict=True), start=rows)
-                    if reason is not None
-                ]
-                rows += batch.num_rows
-                n_failed += len(failures)
-                listed += failures[: _LISTED - len(listed)]
-                progress.track(rows, max(rows, source.rows))
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        hold()
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
-    fsync_folder(output.parent)
+    schema = output_schema(source.schema, head.head, str(source.path))
+    rows, n_failed, listed = write_predictions(
+        output, schema, materials.predict(head), card.target, lambda done: progress.track(done, max(done, source.rows))
+    )
     bad = _bad_lines(source, rows)
-    listed += bad[: _LISTED - len(listed)]
+    listed += bad[: LISTED - len(listed)]
     return WrittenPredictions(
         head=card.name,
         target=card.target,
@@ -171,18 +152,70 @@ def predict_to_file(
     )
 
 
+def write_predictions(
+    output: Path,
+    schema: pa.Schema,
+    batches: Iterable[tuple[pa.RecordBatch | pa.Table, Sequence[str | None], PredictionColumns]],
+    target: str,
+    track: Callable[[int], None],
+) -> tuple[int, int, list[Failure]]:
+    """Write predictions beside what they are for, as a file that arrives whole.
+
+    Args:
+        output: CSV or Parquet file by its ending.
+        schema: Of ``output_schema``.
+        batches: Columns, what each row is called, and its predictions.
+        target: Property predicted.
+        track: Takes the number of rows done.
+
+    Returns:
+        Rows; how many have no prediction; the first of those.
+
+    Raises:
+        SourceError: The ending is not known.
+    """
+    part = output.with_name(f".{output.name}.part")
+    rows = n_failed = 0
+    listed: list[Failure] = []
+    try:
+        with naming(output), _open_writer(part, output, schema) as writer:
+            for columns, names, predicted in batches:
+                arrays = [*columns.columns, *_added(predicted, target).values()]
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+                failures = [
+                    Failure(row, name, reason)
+                    for row, (name, reason) in enumerate(zip(names, predicted.reasons, strict=True), start=rows)
+                    if reason is not None
+                ]
+                rows += columns.num_rows
+                n_failed += len(failures)
+                listed += failures[: LISTED - len(listed)]
+                track(rows)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        hold()
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    fsync_folder(output.parent)
+    return rows, n_failed, listed
+
+
 def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:
     """Return the columns that stand beside those of the input; NaN becomes null."""
     added = {
         f"predicted_{target}": pa.array(predicted.values, from_pandas=True),
         REASON_COLUMN: pa.array(predicted.reasons, pa.string()),
     }
+    for name, column in zip(("label", "label_set"), predicted.labels(predicted.values), strict=False):
+        added[f"{name}_{target}"] = pa.array(column, pa.string(), mask=np.isnan(predicted.values))
     if predicted.reference is not None:
         warnings = pa.array(["; ".join(reasons) or None for reasons in predicted.warnings], pa.string())
         nearest = [predicted.neighbours_json(row) for row in range(len(predicted.values))]
         added |= {
             f"lower_{target}": pa.array(predicted.lower, from_pandas=True),
             f"upper_{target}": pa.array(predicted.upper, from_pandas=True),
+            "expected_error": pa.array(predicted.expected_errors, from_pandas=True),
             "ood_score": pa.array(predicted.ood_scores, from_pandas=True),
             "novel_elements": pa.array(
                 ["-".join(new) or None for new in predicted.elements_outside_training], pa.string()
@@ -194,11 +227,20 @@ def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:
     return added
 
 
-def _output_schema(source: Source, head: Head) -> pa.Schema:
-    schema = source.schema
+def output_schema(schema: pa.Schema, head: Head, source: str) -> pa.Schema:
+    """Return the columns of a file of predictions.
+
+    Args:
+        schema: Of the columns that predictions stand beside.
+        head: The head.
+        source: Where they are from, for messages.
+
+    Raises:
+        SourceError: A column has the name of one that is added.
+    """
     for name, column in _added(PredictionColumns.empty([], head), head.card.target).items():
         if name in schema.names:
-            raise SourceError(f"{source.path} has a column {name} already", "rename it, so that it is not mixed up")
+            raise SourceError(f"{source} has a column {name} already", "rename it, so that it is not mixed up")
         schema = schema.append(pa.field(name, column.type))
     return schema
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.formula import Composition
+from matlake.regress.classification.label_sets import LabelSets, labels
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
 from matlake.regress.uncertainty.applicability import (
@@ -31,6 +32,7 @@ class PredictionColumns:
         reasons: n reasons, or None.
         lower: float64 [n], lower end of the interval; NaN where there is none.
         upper: float64 [n], upper end.
+        expected_errors: float64 [n], expected absolute errors, in the head's unit; NaN where there is none.
         ood_scores: float64 [n], out-of-distribution scores; NaN where there is none.
         elements_outside_training: For each input the elements that few training rows hold.
         warnings: For each input the reasons for low confidence.
@@ -38,12 +40,14 @@ class PredictionColumns:
         distances: float32 [n, ``SHOWN``], to them; infinite where there are no more, or no prediction.
         coordinates: float32 [n, p], where the inputs lie among the training rows; None where the head remembers none.
         reference: The training rows.
+        sets: Of a yes/no property, how sets of labels are made; None for a number.
     """
 
     values: NDArray[np.float64]
     reasons: list[str | None]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    expected_errors: NDArray[np.float64]
     ood_scores: NDArray[np.float64]
     elements_outside_training: list[tuple[str, ...]]
     warnings: list[tuple[str, ...]]
@@ -51,6 +55,7 @@ class PredictionColumns:
     distances: NDArray[np.float32]
     coordinates: NDArray[np.float32] | None
     reference: Reference | None
+    sets: LabelSets | None = None
 
     @staticmethod
     def empty(reasons: list[str | None], head: Head) -> "PredictionColumns":
@@ -61,6 +66,7 @@ class PredictionColumns:
             reasons=reasons,
             lower=np.full(n, np.nan),
             upper=np.full(n, np.nan),
+            expected_errors=np.full(n, np.nan),
             ood_scores=np.full(n, np.nan),
             elements_outside_training=[()] * n,
             warnings=[()] * n,
@@ -70,6 +76,7 @@ class PredictionColumns:
             if reference is None
             else np.full((n, reference.coordinates.shape[1]), np.nan, dtype=np.float32),
             reference=reference,
+            sets=head.card.classes.sets if head.card.classes else None,
         )
 
     def fill(
@@ -97,10 +104,11 @@ class PredictionColumns:
             rows = places.tolist()
         self.values[places] = values
         interval, domain = head.card.interval, head.card.domain
-        if self.reference is None or self.coordinates is None or coordinates is None or not (interval and domain):
+        if self.reference is None or self.coordinates is None or coordinates is None or domain is None:
             return
         around = self.reference.nearest(coordinates)
-        self.lower[places], self.upper[places] = interval.ends(values, around, head.card.bounds)
+        if interval is not None:
+            self.lower[places], self.upper[places] = interval.ends(values, around, head.card.bounds)
         self.ood_scores[places] = around.scores
         self.near[places] = around.rows[:, :SHOWN]
         self.distances[places] = around.distances[:, :SHOWN]
@@ -136,6 +144,7 @@ class PredictionColumns:
         reason = self.reasons[row]
         if reason is not None:
             return Failure(row if place is None else place, name, reason)
+        labelled = self.labels(self.values[row : row + 1])
         return Prediction(
             name or "",
             float(self.values[row]),
@@ -145,7 +154,13 @@ class PredictionColumns:
             self.elements_outside_training[row],
             self.warnings[row],
             self.neighbours(row),
+            expected_error=_number(self.expected_errors[row]),
+            **{name: str(column[0]) for name, column in zip(("label", "label_set"), labelled, strict=False)},
         )
+
+    def labels(self, values: NDArray[np.float64]) -> tuple[NDArray[np.str_], ...]:
+        """Return the label and the set of labels of probabilities float64 [n], [n] each; nothing for a number."""
+        return () if self.sets is None else (labels(values), self.sets.names(values))
 
     def neighbours(self, row: int) -> tuple[TrainingNeighbour, ...]:
         """Return the training materials nearest to an input."""

@@ -1,7 +1,10 @@
 """The prediction for one material: a value, how far it can be trusted, what it rests on; or why there is none."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+LISTED: Final = 100
+"""Inputs without a prediction that reports on large tables list."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Prediction:
         warnings: Low-confidence reasons, in words; empty where the rule of ``applicability`` finds none, and for a head
             older than scores.
         nearest: The nearest training materials, nearest first.
+        label: Of a yes/no property, ``yes`` or ``no``: the more probable one; the value is the probability of yes.
+        label_set: Of a yes/no property, ``yes``, ``no`` or ``yes or no``: what cannot be excluded.
+        expected_error: Expected absolute error, in the head's unit; None for a head that has none.
+        dataset: Dataset of a material of the lake, whose id is ``input``; None for anything else.
+        formula: Its formula.
     """
 
     input: str
@@ -48,14 +56,24 @@ class Prediction:
     elements_outside_training: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     nearest: tuple[TrainingNeighbour, ...] = ()
+    expected_error: float | None = None
+    dataset: str | None = None
+    formula: str | None = None
+    label: str | None = None
+    label_set: str | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract; ``doubts`` is what ``warnings`` was called before."""
+        material = {} if self.dataset is None else {"dataset": self.dataset, "formula": self.formula}
+        labels = {} if self.label is None else {"label": self.label, "label_set": self.label_set}
         return {
             "input": self.input,
+            **material,
             "value": self.value,
+            **labels,
             "lower": self.lower,
             "upper": self.upper,
+            "expected_error": self.expected_error,
             "ood_score": self.ood_score,
             "novelties": self.elements_outside_training,
             "doubts": self.warnings,

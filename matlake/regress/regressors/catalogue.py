@@ -9,6 +9,7 @@ from typing import Final
 from matlake.errors import TrainingError
 from matlake.regress.regressors.elemnet import ELEMNET, TransferMethod
 from matlake.regress.regressors.gaussian_process import GAUSSIAN_PROCESS
+from matlake.regress.regressors.hurdle import HURDLE
 from matlake.regress.regressors.ir_net import IR_NET, IR_NET_17
 from matlake.regress.regressors.kernel_machines import KERNEL_RIDGE, NYSTROEM_SVR, SVR, SVR_LINEAR, SVR_RBF
 from matlake.regress.regressors.linear import ELASTIC_NET, LASSO, LINEAR, RIDGE, SGD
@@ -33,8 +34,8 @@ AUTO_MODELS_OF_BLOCKS: Final = tuple("gaussian-process" if name == "kernel-ridge
 
 MODELS: Final[dict[str, Model]] = {model.name: model for model in (
     ADABOOST, ELASTIC_NET, LINEAR, SGD, RIDGE, SVR, SVR_LINEAR, SVR_RBF, KNN, DECISION_TREE, EXTRA_TREES, BAGGING,
-    LASSO, RANDOM_FOREST, KERNEL_RIDGE, NYSTROEM_SVR, GAUSSIAN_PROCESS, GRADIENT_BOOSTING, MLP, ELEMNET, IR_NET,
-    IR_NET_17,
+    LASSO, RANDOM_FOREST, KERNEL_RIDGE, NYSTROEM_SVR, GAUSSIAN_PROCESS, GRADIENT_BOOSTING, HURDLE, MLP, ELEMNET,
+    IR_NET, IR_NET_17,
 )}  # fmt: skip
 
 

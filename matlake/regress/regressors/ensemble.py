@@ -1,5 +1,6 @@
 """Weighted means of several regressors, each with its own parameters and preparation of the features."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from matlake.regress.regressors.catalogue import MODELS
 from matlake.regress.regressors.fitting import Fitted, fit_model
 from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.regressor import Model, Parameters
+from matlake.regress.targets.target_space import PLAIN
 
 ENSEMBLE: Final = "ensemble"
 
@@ -63,9 +65,12 @@ def _fit_ensemble(
 
 
 def choose_members(
-    y: NDArray[np.float64], predictions: NDArray[np.float64], most_members: int | None = None
+    y: NDArray[np.float64],
+    predictions: NDArray[np.float64],
+    most_members: int | None = None,
+    loss: Callable[[NDArray[np.float64], NDArray[np.float64]], float] = PLAIN.loss,
 ) -> NDArray[np.float64]:
-    """Return weights that make the mean absolute error of a weighted mean small.
+    """Return weights that make the error of a weighted mean small.
 
     Members are added one at a time, each time the one that helps most, also again, as long as one helps (Caruana et
     al., Proc. ICML 2004, 18): weights are counts, so that few rows cannot fit them closely.
@@ -74,6 +79,7 @@ def choose_members(
         y: float64 [n], measured.
         predictions: float64 [k, n], of k fits for the same rows.
         most_members: How many may get a weight; None for no limit.
+        loss: Of what was measured and a mean, float64 [n] each; by default the mean absolute error.
 
     Returns:
         float64 [k], not negative, with sum 1.
@@ -82,7 +88,7 @@ def choose_members(
     total = np.zeros(len(y))
     error = np.inf
     for picks in range(1, MOST_PICKS + 1):
-        errors = np.abs((total + predictions) / picks - y).mean(axis=1)
+        errors = np.array([loss(y, (total + each) / picks) for each in predictions])
         if most_members is not None and np.count_nonzero(counts) >= most_members:
             errors[counts == 0.0] = np.inf
         best = int(np.argmin(errors))

@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 
 from matlake.regress.regressors.kernels import Kernel, KernelExpansion, expand
 from matlake.regress.regressors.labelled_rows import Weights
+from matlake.regress.regressors.landmarks import (
+    EXACT_ROWS,
+    LANDMARKS,
+    draw_landmarks,
+    inverse_root,
+    solve_on_landmarks,
+)
 from matlake.regress.regressors.regressor import Model, Parameters, log_uniform
 
 MAX_ROWS: Final = 10_000
 """The kernel matrix takes 800 MB then, and the head 40 MB with 1,024 features."""
 
-LANDMARKS: Final = 500
+SVR_LANDMARKS: Final = 500
 
 _FIRST_ROWS: Final = 1500
 _MOST_SHARE: Final = 0.7
@@ -26,7 +33,6 @@ _SLACK: Final = 2e-3
 _MAX_STEPS: Final = 300_000
 _CACHE_MB: Final = 200
 _MAX_SWEEPS: Final = 300
-_RANK_TOLERANCE: Final = 1e-9
 
 
 def _fit_svr(
@@ -82,13 +88,17 @@ def _fit_kernel_ridge(
     parameters: Parameters,
     z: NDArray[np.float64],
     y: NDArray[np.float64],
-    seed: int,  # noqa: ARG001 - one signature
-    weights: Weights,  # noqa: ARG001 - likewise
+    seed: int,
+    weights: Weights,
 ) -> KernelExpansion:
-    """Solve (K + alpha) w = y by Cholesky's factorisation, in the memory of K."""
+    """Solve (K + alpha) w = y by Cholesky's factorisation, in the memory of K; beyond ``EXACT_ROWS``, on landmarks."""
     from scipy.linalg import cho_factor, cho_solve
 
-    kernel, points = _kernel(parameters), z.astype(np.float32)
+    kernel = _kernel(parameters)
+    if len(z) > EXACT_ROWS:
+        points = draw_landmarks(z, LANDMARKS, seed)
+        return expand(kernel, points, solve_on_landmarks(kernel, points, z, y, parameters["alpha"], weights), 0.0)
+    points = z.astype(np.float32)
     gram = kernel.gram(points, np.float64)
     gram.flat[:: len(gram) + 1] += parameters["alpha"]
     solved = cho_solve(cho_factor(gram.T, overwrite_a=True, check_finite=False), y, check_finite=False)
@@ -109,11 +119,8 @@ def _fit_nystroem(
     from sklearn.svm import LinearSVR
 
     kernel = _kernel(parameters)
-    drawn = np.random.default_rng(seed).permutation(len(z))[: int(parameters["landmarks"])]
-    points = z[np.sort(drawn)].astype(np.float32)
-    size, vectors = np.linalg.eigh(kernel.gram(points, np.float64))
-    kept = size > _RANK_TOLERANCE * size[-1]
-    root = vectors[:, kept] / np.sqrt(size[kept])
+    points = draw_landmarks(z, int(parameters["landmarks"]), seed)
+    root = inverse_root(kernel, points)
     features = kernel.between(z, points.astype(np.float64)) @ root
     svr = LinearSVR(C=parameters["C"], epsilon=parameters["epsilon"], max_iter=_MAX_SWEEPS, random_state=seed)
     svr.fit(features, y)
@@ -188,13 +195,12 @@ KERNEL_RIDGE: Final = Model(
         *({"alpha": alpha, "gamma": gamma, "linear": 0.3} for alpha, gamma in ((0.03, 0.5), (0.1, 2.0), (0.3, 0.5)))
     ),
     _draw(alpha=(0.003, 3.0), gamma=_GAMMA, linear=_LINEAR),
-    max_rows=MAX_ROWS,
     in_blocks=True,
 )
 NYSTROEM_SVR: Final = Model(
     "nystroem-svr",
     _fit_nystroem,
-    _of_features(*({**setting, "linear": 0.3, "landmarks": LANDMARKS} for setting in _SVR_SETTINGS[:3])),
-    _draw(C=_C, gamma=_GAMMA, linear=_LINEAR, epsilon=_EPSILON, landmarks=LANDMARKS),
+    _of_features(*({**setting, "linear": 0.3, "landmarks": SVR_LANDMARKS} for setting in _SVR_SETTINGS[:3])),
+    _draw(C=_C, gamma=_GAMMA, linear=_LINEAR, epsilon=_EPSILON, landmarks=SVR_LANDMARKS),
     in_blocks=True,
 )

@@ -26,6 +26,12 @@ class Transform(StrEnum):
             return np.log(values)
         return np.sqrt(values) if self is Transform.SQRT else values
 
+    def allows(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Say which values of the property it has a value for, bool [n]."""
+        if self is Transform.LOG:
+            return values > 0.0
+        return values >= 0.0 if self is Transform.SQRT else np.ones(len(values), dtype=bool)
+
     def inverse(self, fitted: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return values of the property, float64 [n], for what was fitted; a negative root counts as zero."""
         if self is Transform.LOG:

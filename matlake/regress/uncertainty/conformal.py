@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matlake.regress.regressors import Fit, LabelledRows
 from matlake.regress.splits import grouped_folds
+from matlake.regress.targets.kinds import strata_of
 from matlake.regress.uncertainty.intervals import Interval, difficulty
 from matlake.regress.uncertainty.reference_set import LOCAL, NEAREST, Surroundings, scores
 from matlake.store.searching.nearest import nearest_rows
@@ -29,8 +30,8 @@ _FLOOR: Final = 0.25
 """Share of the mean residual that is added to every local one."""
 
 
-def residuals_of(fit: Fit, labelled: LabelledRows, folds: int, seed: int) -> NDArray[np.float64]:
-    """Return the errors of fits on rows held out from them, whole compositions at a time.
+def predictions_of(fit: Fit, labelled: LabelledRows, folds: int, seed: int) -> NDArray[np.float64]:
+    """Return what fits predict for rows held out from them, whole compositions at a time.
 
     Args:
         fit: From some rows to what is fitted to them.
@@ -39,13 +40,20 @@ def residuals_of(fit: Fit, labelled: LabelledRows, folds: int, seed: int) -> NDA
         seed: Decides the folds.
 
     Returns:
-        float64 [n], absolute errors; NaN if the row was in no fold that was held out.
+        float64 [n]; NaN if the row was in no fold that was held out.
     """
-    residuals = np.full(len(labelled), np.nan)
-    cut = grouped_folds(labelled.groups, min(folds, len(np.unique(labelled.groups))), seed)
+    predicted = np.full(len(labelled), np.nan)
+    count = min(folds, len(np.unique(labelled.groups)))
+    cut = grouped_folds(labelled.groups, count, seed, strata_of(labelled.y))
     for rows, held in cut if len(labelled) <= ALL_FOLDS_ROWS else cut[:1]:
-        residuals[held] = np.abs(fit(labelled.take(rows)).predict(labelled.x[held]) - labelled.y[held])
-    return residuals
+        predicted[held] = fit(labelled.take(rows)).predict(labelled.x[held])
+    return predicted
+
+
+def residuals_of(fit: Fit, labelled: LabelledRows, folds: int, seed: int) -> NDArray[np.float64]:
+    """Return the absolute errors of what ``predictions_of`` predicts, float64 [n]."""
+    errors: NDArray[np.float64] = np.abs(predictions_of(fit, labelled, folds, seed) - labelled.y)
+    return errors
 
 
 def distance_scale(coordinates: NDArray[np.float32], groups: NDArray[np.intp]) -> float:

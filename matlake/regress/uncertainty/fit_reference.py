@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits import Rows, subsample
+from matlake.regress.targets.kinds import Kind
 from matlake.regress.uncertainty.conformal import distance_scale
 from matlake.regress.uncertainty.projection import Projection, fit_projection
 from matlake.regress.uncertainty.reference_set import MAX_ROWS, Reference
@@ -32,8 +33,22 @@ class ReferenceRows:
     def nearest_values(self, matrix: Matrix, rows: Rows) -> NDArray[np.float64]:
         """Return for rows of the matrix the value of the nearest reference row, float64 [n]."""
         _, nearest = nearest_rows(self.projection.apply(matrix.x[rows]), self.coordinates, 1)
-        values: NDArray[np.float64] = matrix.y[self.rows[nearest[:, 0]]]
-        return values
+        return self.as_prediction(matrix, matrix.y[self.rows[nearest[:, 0]]])
+
+    def as_prediction(self, matrix: Matrix, labels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the labels float64 [n] of the nearest reference rows predict: themselves.
+
+        Where they are yes or no, it is the share of yes among the reference rows whose nearest row of another
+        composition has that label: a label is no probability.
+        """
+        if matrix.kind is Kind.NUMBER:
+            return labels
+        own = matrix.y[self.rows]
+        _, nearest = nearest_rows(self.coordinates, self.coordinates, 1, (self.groups, self.groups))
+        beside = own[nearest[:, 0]]
+        shares = np.array([(own[beside == label].sum() + 1.0) / ((beside == label).sum() + 2.0) for label in (0, 1)])
+        probabilities: NDArray[np.float64] = shares[labels.astype(np.intp)]
+        return probabilities
 
 
 def choose_reference(matrix: Matrix, train_rows: Rows, seed: int) -> ReferenceRows:

@@ -10,12 +10,13 @@ import pyarrow.compute as pc
 
 from matlake.encoders.card import InputKind
 from matlake.store import delta
+from matlake.store.content_keys import CONTENT_KEYS, row_key
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import literal, read_parquet
 from matlake.store.sql import not_a_predicate
-from matlake.store.views import CONTENT_KEYS, failure_key, property_columns
+from matlake.store.views import property_columns
 
 NO_CRYSTAL: Final = "no crystal structure"
 
@@ -93,7 +94,7 @@ class Pending:
         Raises:
             QueryError: ``where`` is not a predicate over ``materials``.
         """
-        keys = ", ".join(f"{failure_key(kind, dataset)} AS {kind}" for kind in CONTENT_KEYS)
+        keys = ", ".join(f"{row_key(kind, literal(dataset))} AS {kind}" for kind in CONTENT_KEYS)
         rows = (
             f"(SELECT {literal(dataset)} AS dataset, * {self._properties.replacements(dataset)} "
             f"FROM {read_parquet([file])} WHERE import_error IS NULL "

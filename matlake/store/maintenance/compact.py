@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 from matlake.errors import REPAIR, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
+from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import tables
 from matlake.store.lake import Lake
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, remove_leftovers
 from matlake.store.parts import LivePart, split_damaged, without_warnings
-from matlake.store.views import CONTENT_KEYS
+from matlake.store.predictions import current_digests, is_stale
 
 PART_BYTES: Final = 128 << 20
 """Size that small parts are merged to: large enough that a million vectors of 128 numbers are five files."""
@@ -40,7 +41,8 @@ class CompactReport:
         written: Parts that took their place.
         removed: Files that nobody read and that were removed.
         removed_bytes: Their size.
-        dropped: Vectors and failures dropped because no dataset holds their content.
+        dropped: Vectors, failures and predictions dropped because no dataset holds their content; and predictions of
+            heads that are others by now, or gone.
         notes: What was left as it is, and why.
         seconds: Wall time.
     """
@@ -59,10 +61,10 @@ class CompactReport:
 
     def lines(self) -> list[str]:
         """Return the text for people."""
-        dropped = [f"dropped {self.dropped:,} vectors and failures of contents in no dataset"] if self.dropped else []
+        dropped = [f"dropped {self.dropped:,} rows of contents in no dataset, or of stale predictions"]
         return [
             f"merged {self.merged:,} parts into {self.written:,} in {self.seconds:.1f} s",
-            *dropped,
+            *(dropped if self.dropped else []),
             f"removed {self.removed:,} files that nobody read, {self.removed_bytes / 1e6:,.1f} MB",
             *(f"note: {note}" for note in self.notes),
         ]
@@ -83,8 +85,8 @@ def compact(
 
     Args:
         lake: The lake.
-        drop_unused: Drop vectors and failures whose content is in no dataset. They are kept otherwise, because a
-            content that comes back then costs nothing.
+        drop_unused: Drop vectors, failures and predictions whose content is in no dataset, which are kept otherwise,
+            because a content that comes back then costs nothing; and stale predictions.
         retention_hours: Age from which files that nobody reads are removed, in hours. Processes that read or write
             for longer would miss them.
         part_bytes: Size that parts are merged to; parts of half of it or more stay.
@@ -97,10 +99,12 @@ def compact(
     started = time.monotonic()
     report = CompactReport()
     used = _used_contents(lake) if drop_unused else None
+    digests = current_digests(lake)
     partitions = list(_partitions(lake, report))
     for done, (root, partition, parts) in enumerate(partitions):
         progress.track(done, len(partitions))
-        keyed = root in (lake.embeddings, lake.failures)
+        keyed = root in (lake.embeddings, lake.failures, lake.predictions)
+        stale = root == lake.predictions and is_stale(partition, digests)
         try:
             _compact_partition(
                 root,
@@ -109,7 +113,7 @@ def compact(
                 report,
                 part_bytes=part_bytes,
                 vectors=_VECTORS if root == lake.embeddings else (),
-                used=used if keyed else None,
+                used=None if used is None or not keyed else used.slice(0, 0) if stale else used,
             )
         except LakeError as error:
             report.notes.append(_left(root.joinpath(*partition.values()), error))

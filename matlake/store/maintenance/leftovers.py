@@ -11,14 +11,11 @@ from deltalake import DeltaTable
 
 from matlake.encoders.card import CARD_FILE
 from matlake.store import delta
-from matlake.store.folders import LakeFolders
+from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, LakeFolders
 from matlake.store.maintenance.logs import LOG
 
 RETENTION_HOURS: Final = 24
 """Readers of older snapshots, and writers that have not committed, are taken to be done after this."""
-
-_HEADS_BEING_SAVED: Final = ".saving"
-_HEADS_REPLACED: Final = ".replaced"
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def remove_leftovers(lake: LakeFolders, retention_hours: int) -> tuple[int, int]
 
 def _in_tables(lake: LakeFolders, retention_hours: int, before: float) -> Iterator[Path]:
     roots = [root for root in lake.datasets.glob("*") if root.is_dir()]
-    roots += [lake.embeddings, lake.failures, lake.evaluations, lake.extrapolations, lake.benchmarks]
+    roots += lake.shared_tables
     for root in roots:
         if not root.is_dir():
             continue
@@ -107,10 +104,10 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[Path]:
     for folder in lake.encoders.glob("*"):
         if folder.is_dir() and not (folder / CARD_FILE).exists() and _is_older(folder, before):
             yield folder
-    for folder in (lake.heads / _HEADS_BEING_SAVED).glob("*"):
+    for folder in (lake.heads / HEADS_BEING_SAVED).glob("*"):
         if _is_older(folder, before):
             yield folder
-    for folder in (lake.heads / _HEADS_REPLACED).glob("*"):
+    for folder in (lake.heads / HEADS_REPLACED).glob("*"):
         if (lake.heads / folder.name).exists() and _is_older(folder, before):
             yield folder
 

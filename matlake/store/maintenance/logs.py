@@ -92,6 +92,8 @@ def remake(lake: LakeFolders, root: Path, partition: dict[str, str]) -> str:
     if root in (lake.embeddings, lake.failures):
         layer = f"@{partition['layer']}" if "layer" in partition else ""
         return f"run `matlake embed --encoder {partition.get('encoder', 'NAME')}{layer}` to make its rows again"
+    if root == lake.predictions:
+        return f"run `matlake predict {partition.get('head', 'HEAD')} --dataset NAME --save` to make its rows again"
     return "run the evaluation again to measure what it held"
 
 

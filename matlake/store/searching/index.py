@@ -15,13 +15,14 @@ from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import LakeError, embed_first
 from matlake.materials.ragged import ranges
 from matlake.store import delta
+from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier
 from matlake.store.searching.nearest import nearest_candidates
 from matlake.store.sql import not_a_predicate
-from matlake.store.views import CONTENT_KEYS, embedding_partition
+from matlake.store.views import embedding_partition
 
 _BATCH_BYTES: Final = 16 << 20
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.leakage import LABELS, POLICIES
 from matlake.errors import TrainingError
 from matlake.materials.crystal import CrystalColumns
 from matlake.regress.heads.card import check_name
@@ -17,7 +18,6 @@ from matlake.regress.splits import Split, parse_split
 from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.applicability import FEW
 from matlake.sequences import as_list
-from matlake.studies.extrapolation.leakage import LABELS, POLICIES
 
 MEAN: Final = "mean"
 NEAREST: Final = "nearest"

@@ -14,7 +14,7 @@ from matlake.encoders.encoder import open_encoder
 from matlake.errors import TrainingError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.structure_files.sniff import parse_structure
-from matlake.regress.features import matrix as matrix_module
+from matlake.regress.features import feature_reader
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
 
@@ -70,13 +70,13 @@ def test_embedded_vectors_are_read_and_only_the_others_computed(lake, monkeypatc
     (embedded,) = lake.query("SELECT count(*) AS n FROM embeddings")["n"].to_pylist()
     computed = []
 
-    original = matrix_module.describe
+    original = feature_reader.describe
 
     def describe(*arguments: Any) -> list[str | None]:
         computed.append(len(arguments[2]))
         return original(*arguments)
 
-    monkeypatch.setattr(matrix_module, "describe", describe)
+    monkeypatch.setattr(feature_reader, "describe", describe)
     found = read(lake, "geometry")
     assert np.array_equal(found.x, expected.x)
     assert {(one.material_id, one.reason) for one in found.missing} == {

@@ -1,0 +1,1 @@
+"""How the samples that come with the package are made."""

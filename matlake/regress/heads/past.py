@@ -1,0 +1,74 @@
+"""The rows that a head was trained and tested on, found again by its query, split and seed."""
+
+from dataclasses import dataclass
+
+from matlake.errors import MatlakeError
+from matlake.materials.formula import readings
+from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.regress.heads.card import HeadCard
+from matlake.regress.heads.storage import load_head
+from matlake.regress.splits import HeldOut, parse_split
+from matlake.regress.uncertainty.reference_set import Reference
+from matlake.store.lake import Lake
+
+
+@dataclass(frozen=True)
+class SourceRows:
+    """Rows of a head.
+
+    Attributes:
+        matrix: All rows that were selected for it.
+        held_out: Which of them it was trained on, and which it was tested on.
+    """
+
+    matrix: Matrix
+    held_out: HeldOut
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is known of the rows that a head was trained on.
+
+    Attributes:
+        rows: The rows; None if the lake has changed since, so that they cannot be found.
+        compositions: Hashes of the compositions trained on; if the rows are not known, those of its reference rows.
+    """
+
+    rows: SourceRows | None
+    compositions: frozenset[str]
+
+
+def find_past(lake: Lake, card: HeadCard) -> Past:
+    """Find a head's rows by its query, split and seed.
+
+    Raises:
+        HeadError: The head cannot be loaded.
+    """
+    reference = load_head(lake.path, card.name).reference
+    rows = _find_rows(lake, card, reference)
+    if rows is not None:
+        return Past(rows, frozenset(rows.matrix.groups[rows.held_out.train].tolist()))
+    formulas = reference.formula.tolist() if reference else []
+    return Past(None, frozenset(one.content_hash for formula in formulas for one in readings(formula)))
+
+
+def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> SourceRows | None:
+    """Select and split again; None unless that gives as many rows, and the head's reference rows are among them."""
+    try:
+        split = parse_split(card.training.split)
+        matrix = read_matrix(
+            lake,
+            card.target,
+            card.features,
+            where=f"(dataset, material_id) IN (SELECT (s.dataset, s.material_id) FROM ({card.training.sql}) AS s)",
+            columns=split.columns,
+            crystals=split.needs_crystals,
+        )
+        held = split.hold_out(matrix, card.training.seed)
+    except MatlakeError:
+        return None
+    if (len(held.train), len(held.test)) != (card.evaluation.n_train, card.evaluation.n_test) or reference is None:
+        return None
+    trained = set(zip(matrix.dataset[held.train].tolist(), matrix.material_id[held.train].tolist(), strict=True))
+    kept = zip(reference.dataset.tolist(), reference.material_id.tolist(), strict=True)
+    return SourceRows(matrix, held) if trained.issuperset(kept) else None

@@ -1,0 +1,132 @@
+"""Prediction for materials of the lake, from the vectors that it holds: nothing is parsed or encoded again."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matlake.errors import HeadError
+from matlake.progress import SILENT, Progress
+from matlake.regress.heads.storage import Head, load_head
+from matlake.regress.heads.verdict import head_notes
+from matlake.regress.prediction import saving
+from matlake.regress.prediction.opened_head import OpenedHead, find_encoders
+from matlake.regress.prediction.predict import Predictions, collect
+from matlake.regress.prediction.results import Failure, Prediction
+from matlake.regress.prediction.saving import SavedReport
+from matlake.regress.prediction.stored_rows import StoredRows, open_rows
+from matlake.store.lake import Lake
+from matlake.store.predictions import current_digests, stale_note
+
+if TYPE_CHECKING:
+    from matlake.regress.prediction.predict_table import WrittenPredictions
+
+_MATERIAL = ("dataset", "material_id", "formula")
+
+
+def predict_dataset(
+    lake: Lake,
+    head_name: str,
+    *,
+    dataset: str | None = None,
+    where: str | None = None,
+    save: bool = False,
+    output: str | Path | None = None,
+    progress: Progress = SILENT,
+) -> "Predictions | WrittenPredictions | SavedReport":
+    """Predict for a dataset, or for the materials that a predicate selects.
+
+    Vectors are read as training reads them. Descriptors such as ``magpie`` are computed where they are not embedded.
+
+    Args:
+        lake: The lake.
+        head_name: Name of the head.
+        dataset: Only this dataset; all by default.
+        where: Only rows of ``materials`` that this SQL predicate selects.
+        save: Keep the predictions in the lake, where the view ``predictions`` has them, instead of returning them.
+            What is there already is not predicted again.
+        output: Write them to this file (.csv, .parquet), as ``predict_to_file`` does, instead of returning them:
+            ``dataset``, ``material_id`` and ``formula`` beside the columns of predictions.
+        progress: Takes the number of rows done.
+
+    Returns:
+        All predictions; or what was saved or written, in memory that does not grow with the number of rows.
+
+    Raises:
+        LakeError: There is no such dataset, or the file would be in the lake.
+        SourceError: The ending of the file is not known.
+        QueryError: ``where`` is not a predicate over ``materials``.
+        HeadError: See ``open_head``; or no row has a crystal, and the head needs them; or none is embedded.
+        EncoderError: See ``open_head``.
+        MissingExtraError: See ``open_head``.
+    """
+    if output is not None:
+        lake.check_output(Path(output))
+    head, digest = load_current_head(lake, head_name)
+    with open_rows(lake, head, dataset, where) as rows:
+        if save:
+            report = saving.save(lake, rows, digest, progress)
+            if output is None:
+                return report
+        if output is not None:
+            return _write(lake, rows, Path(output), progress)
+        results = list(_results(rows, progress))
+    found = collect(OpenedHead(head, {}), results)
+    return replace(found, notes=(*found.notes, *stale_note(lake, head_name)))
+
+
+def load_current_head(lake: Lake, name: str) -> tuple[Head, str]:
+    """Open a head whose encoders are those of the lake, with its digest.
+
+    Raises:
+        HeadError: See ``open_head``; or another process is replacing the head.
+        EncoderError: See ``open_head``.
+        MissingExtraError: See ``open_head``.
+    """
+    digest = current_digests(lake).get(name)
+    head = load_head(lake.path, name, threads=os.cpu_count() or 1)
+    find_encoders(lake, head.card)
+    if digest is None or current_digests(lake).get(name) != digest:
+        raise HeadError(f"head {name} is being replaced by another process", "run the same command again")
+    return head, digest
+
+
+def _results(rows: StoredRows, progress: Progress) -> Iterator[Prediction | Failure]:
+    done, total = 0, rows.count()
+    for block in rows.blocks():
+        dataset, names, formulas = (block.materials[name].to_pylist() for name in _MATERIAL)
+        results = block.predicted.results(names, done)
+        for own, formula, result in zip(dataset, formulas, results, strict=True):
+            yield result if isinstance(result, Failure) else replace(result, dataset=own, formula=formula)
+        done += block.materials.num_rows
+        progress.track(done, total)
+
+
+def _write(lake: Lake, rows: StoredRows, output: Path, progress: Progress) -> "WrittenPredictions":
+    from matlake.regress.prediction.predict_table import (  # readers of tables take a second to import
+        WrittenPredictions,
+        output_schema,
+        write_predictions,
+    )
+
+    card, total = rows.head.card, rows.count()
+    batches = (
+        (block.materials.select(_MATERIAL), block.materials["material_id"].to_pylist(), block.predicted)
+        for block in rows.blocks()
+    )
+    columns = rows.connection.sql("SELECT dataset, material_id, formula FROM chosen LIMIT 0").to_arrow_table().schema
+    schema = output_schema(columns, rows.head, f"the lake at {lake.path}")
+    done, n_failed, failed = write_predictions(
+        output, schema, batches, card.target, lambda number: progress.track(number, total)
+    )
+    return WrittenPredictions(
+        head=card.name,
+        target=card.target,
+        unit=card.unit,
+        output=output,
+        rows=done - n_failed,
+        n_failed=n_failed,
+        notes=(*head_notes(card), *stale_note(lake, card.name)),
+        failed=failed,
+    )

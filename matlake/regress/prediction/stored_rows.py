@@ -1,0 +1,181 @@
+"""Rows of the lake as a head predicts them: from stored vectors, in blocks of bounded size."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from matlake.encoders.card import InputKind
+from matlake.errors import HeadError, embed_first
+from matlake.materials.formula import parse_formula
+from matlake.regress.features.columns import read_compositions, read_crystals
+from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature_reader import NOT_EMBEDDED, FeatureReader, Lacking
+from matlake.regress.heads.storage import Head
+from matlake.regress.prediction.opened_head import CHUNK_ROWS
+from matlake.regress.prediction.prediction_columns import PredictionColumns
+from matlake.store.content_keys import CONTENT_KEYS
+from matlake.store.damage import verify_parts
+from matlake.store.lake import Lake
+from matlake.store.pure_reads import check_predicate
+from matlake.store.quoting import identifier, literal
+from matlake.store.sql import not_a_predicate
+
+CHOSEN: Final = "chosen"
+"""Temporary table of the selected rows: ``row`` from 0, ``dataset``, ``material_id``, ``formula``, content hashes."""
+
+BLOCK_BYTES: Final = 128 << 20
+"""Features of a block."""
+
+MOST_ROWS: Final = 65_536
+FEWEST_ROWS: Final = 4096
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows that were predicted together.
+
+    Attributes:
+        materials: The n rows, as ``CHOSEN`` holds them.
+        predicted: What the head predicts for them.
+        embeddable: Places of rows that lack nothing but an embedding.
+    """
+
+    materials: pa.Table
+    predicted: PredictionColumns
+    embeddable: frozenset[int]
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """Selected rows of the lake, and the head that predicts them.
+
+    Attributes:
+        connection: Holds the views of the lake, and the table ``CHOSEN``.
+        head: The head.
+        features: Reads its features.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    head: Head
+    features: FeatureReader
+
+    def count(self, table: str = CHOSEN) -> int:
+        """Return the number of rows of a table."""
+        return int(self.connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
+
+    def blocks(self, table: str = CHOSEN, seed: int | None = None) -> Iterator[Block]:
+        """Predict the rows of a table, block by block. Memory does not grow with their number.
+
+        Args:
+            table: Table like ``CHOSEN``. Rows that are deleted from it before their block comes are left out.
+            seed: Take the blocks in random order, so that two processes rarely do the same; by default in order.
+        """
+        (last,) = self.connection.execute(f"SELECT coalesce(max(row) + 1, 0) FROM {table}").fetchall()[0]
+        size = min(MOST_ROWS, max(FEWEST_ROWS, BLOCK_BYTES // (4 * self.features.dim)))
+        starts = np.arange(0, last, size)
+        for start in starts if seed is None else np.random.default_rng(seed).permutation(starts):
+            self.connection.execute(
+                "CREATE OR REPLACE TEMP TABLE selection AS "
+                f"SELECT row_number() OVER (ORDER BY row) - 1 AS row, * EXCLUDE (row) FROM {table} "
+                f"WHERE row >= {start} AND row < {start + size}"
+            )
+            materials = self.connection.sql("SELECT * FROM selection ORDER BY row").to_arrow_table()
+            if materials.num_rows:
+                yield self._predict(materials)
+
+    def _predict(self, materials: pa.Table) -> Block:
+        """Predict the rows of the table ``selection``."""
+        compositions = read_compositions(self.connection)
+        x, lacking = self.features.read(
+            self.connection, materials, compositions, lambda: read_crystals(self.connection)
+        )
+        reasons: list[str | None] = [None] * materials.num_rows
+        lasting: set[int] = set()
+        for one in lacking:
+            reasons[one.row] = reasons[one.row] or _reason(one)
+            if one.reason != NOT_EMBEDDED:
+                reasons[one.row] = one.reason
+                lasting.add(one.row)
+        predicted = PredictionColumns.empty(reasons, self.head)
+        rows = np.flatnonzero([reason is None for reason in reasons])
+        formulas = materials["formula"].to_pylist()
+        for start in range(0, len(rows), CHUNK_ROWS):
+            some = rows[start : start + CHUNK_ROWS]
+            predicted.fill(some.tolist(), x[some], [parse_formula(formulas[row]) for row in some.tolist()], self.head)
+        return Block(materials, predicted, frozenset(one.row for one in lacking) - lasting)
+
+
+def _reason(lacking: Lacking) -> str:
+    return f"not embedded with {lacking.feature}" if lacking.reason == NOT_EMBEDDED else lacking.reason
+
+
+@contextmanager
+def open_rows(lake: Lake, head: Head, dataset: str | None, where: str | None) -> Iterator[StoredRows]:
+    """Select rows of the lake as it is at one moment.
+
+    Args:
+        lake: The lake.
+        head: The head; its encoders were compared with those of the lake.
+        dataset: Only this dataset.
+        where: Only rows of ``materials`` that this SQL predicate selects.
+
+    Raises:
+        LakeError: There is no such dataset.
+        QueryError: ``where`` is not a predicate over ``materials``.
+        HeadError: No row has a crystal, and the head needs them; or none is embedded.
+    """
+    if dataset is not None:
+        lake.check_dataset(dataset)
+    features = head.card.features
+    datasets = lake.dataset_names() if dataset is None else [dataset]
+    verify_parts(lake, datasets, [feature.partition for feature in features])
+    with lake.connect() as connection:
+        _choose(connection, dataset, where)
+        rows = StoredRows(connection, head, FeatureReader.open(lake, features))
+        rows.features.check(connection, CHOSEN, HeadError)
+        for feature, descriptor in zip(features, rows.features.descriptors, strict=True):
+            if descriptor is None:
+                _check_embedded(rows, feature)
+        yield rows
+
+
+def _choose(connection: duckdb.DuckDBPyConnection, dataset: str | None, where: str | None) -> None:
+    conditions = [*([] if dataset is None else [f"dataset = {literal(dataset)}"]), f"({where or 'true'}\n)"]
+    try:
+        check_predicate(connection, where)
+        connection.execute(
+            f"CREATE TEMP TABLE {CHOSEN} AS "
+            "SELECT row_number() OVER (ORDER BY c.dataset, c.material_id) - 1 AS row, "
+            f"c.dataset, c.material_id, c.formula, {', '.join(f'c.{key}' for key in CONTENT_KEYS.values())} "
+            f"FROM (SELECT dataset, material_id FROM materials WHERE {' AND '.join(conditions)}) "
+            "JOIN internal.compositions AS c USING (dataset, material_id)"
+        )
+    except duckdb.Error as error:
+        raise not_a_predicate(where, error) from error
+
+
+def _check_embedded(rows: StoredRows, feature: Feature) -> None:
+    """Raise HeadError where no selected row has a vector that it could have."""
+    key = CONTENT_KEYS[feature.input]
+    ((embedded, embeddable),) = rows.connection.execute(
+        f"SELECT EXISTS (SELECT 1 FROM {CHOSEN} AS s JOIN internal.{identifier(feature.feature)} AS e "
+        f"ON s.{key} = e.content_hash), EXISTS (SELECT 1 FROM {CHOSEN} AS s WHERE s.{key} IS NOT NULL AND NOT EXISTS "
+        "(SELECT 1 FROM failures AS f WHERE f.dataset = s.dataset AND f.material_id = s.material_id "
+        f"AND f.encoder = {literal(feature.encoder)} AND f.stage = 'embed'))"
+    ).fetchall()
+    if embeddable and not embedded:
+        raise HeadError(
+            f"none of the {rows.count():,} rows is embedded with {feature.feature}, which head "
+            f"{rows.head.card.name} needs",
+            embed_first(feature.feature),
+        )
+
+
+def needs_crystals(head: Head) -> bool:
+    """Say whether one of a head's features sees crystals."""
+    return any(feature.input is InputKind.CRYSTAL for feature in head.card.features)

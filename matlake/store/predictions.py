@@ -1,0 +1,206 @@
+"""The table of predictions: what heads predict for contents, whatever the dataset that holds them.
+
+It is keyed as embeddings are. A partition belongs to one head as it was at one moment, which its digest tells; a row
+belongs to a content, as far as the head's features see it, and to a target. A material that gets another crystal has
+another content, so its former prediction is not its own any more. A head that is trained again has another digest, and
+what it predicted before is stale.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from matlake.encoders.card import CARD_FILE, InputKind
+from matlake.errors import LakeError
+from matlake.store import delta
+from matlake.store.content_keys import row_key
+from matlake.store.folders import LakeFolders
+from matlake.store.parts import LivePart
+from matlake.store.quoting import literal, read_parquet
+
+KEY: Final = "content_hash"
+STAGE: Final = "predict"
+"""Stage of a failure that a prediction has recorded."""
+
+ROWS_SCHEMA: Final = pa.schema(
+    [
+        (KEY, pa.string()),
+        ("target", pa.string()),
+        ("unit", pa.string()),
+        ("value", pa.float64()),
+        ("lower", pa.float64()),
+        ("upper", pa.float64()),
+        ("expected_error", pa.float64()),
+        ("ood_score", pa.float64()),
+        ("warnings", pa.list_(pa.string())),
+        ("reason", pa.string()),
+    ]
+)
+"""Columns of a part; ``reason`` says why there is no value, and is null where there is one."""
+
+_PARTITION_COLUMNS: Final = ("head", "head_digest", "input")
+PREDICTIONS_SCHEMA: Final = pa.schema([*((name, pa.string()) for name in _PARTITION_COLUMNS), *ROWS_SCHEMA])
+
+NO_PREDICTIONS: Final = (
+    "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS head, "
+    "NULL::VARCHAR AS head_digest, NULL::VARCHAR AS target, NULL::VARCHAR AS unit, NULL::DOUBLE AS value, "
+    "NULL::DOUBLE AS lower, NULL::DOUBLE AS upper, NULL::DOUBLE AS expected_error, NULL::DOUBLE AS ood_score, "
+    "NULL::VARCHAR[] AS warnings, NULL::BOOLEAN AS stale WHERE false"
+)
+VIEW: Final = "predictions"
+"""The view; a dataset of that name, which earlier versions allowed, takes its place, and ``internal.predictions`` has
+the same rows."""
+
+_SHOWN: Final = "e.target, e.unit, e.value, e.lower, e.upper, e.expected_error, e.ood_score, e.warnings"
+
+
+@dataclass(frozen=True)
+class SavedPredictions:
+    """What the table holds of a head as it was at one moment.
+
+    Attributes:
+        head: Its name.
+        head_digest: Its digest.
+        rows: Rows, failures among them.
+        bytes: Of the parts.
+        stale: Whether the head is another one by now, or gone.
+    """
+
+    head: str
+    head_digest: str
+    rows: int
+    bytes: int
+    stale: bool
+
+    @property
+    def text(self) -> str:
+        """What is saved, for people."""
+        remedy = ", stale: `matlake compact --drop-unused` drops them" if self.stale else ""
+        return f"{self.rows:,} saved by the head of digest {self.head_digest[:12]}{remedy}"
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        return dict(vars(self))
+
+
+def make_predictions_table(lake: LakeFolders) -> None:
+    """Create the table where there is none: lakes have it from the first prediction that is saved."""
+    delta.create_table(lake.predictions, PREDICTIONS_SCHEMA, list(_PARTITION_COLUMNS))
+
+
+def prediction_partition(head: str, head_digest: str, kind: InputKind) -> dict[str, str]:
+    """Return the partition that holds what a head predicts.
+
+    Args:
+        head: Name of the head.
+        head_digest: See ``head_digest``.
+        kind: What the head's features see: crystals if one of them does.
+    """
+    return {"head": head, "head_digest": head_digest, "input": str(kind)}
+
+
+def head_digest(folder: Path) -> str:
+    """Return the digest of a head: of its card, and of those of its members, which hold the digests of all its files.
+
+    Whatever changes a prediction (training again, calibration, another ONNX file) changes a card.
+
+    Raises:
+        LakeError: A card cannot be read.
+    """
+    digest = hashlib.sha256()
+    for card in sorted(folder.rglob(CARD_FILE)):
+        try:
+            digest.update(card.read_bytes())
+        except OSError as error:
+            raise LakeError(f"cannot read {card}: {error.strerror}", "train the head again") from error
+    return digest.hexdigest()
+
+
+def current_digests(lake: LakeFolders) -> dict[str, str]:
+    """Return the digest of each head of the lake, by name."""
+    folders = {name: lake.head_folder(name) for name in lake.head_names()}
+    return {name: head_digest(folder) for name, folder in folders.items() if folder is not None}
+
+
+def is_stale(partition: Mapping[str, str], digests: Mapping[str, str]) -> bool:
+    """Say whether a partition's head is another one by now, or gone.
+
+    Args:
+        partition: The partition.
+        digests: Of ``current_digests``.
+    """
+    return digests.get(partition["head"]) != partition["head_digest"]
+
+
+def saved_predictions(lake: LakeFolders) -> list[SavedPredictions]:
+    """Count what is saved, by head and digest; what is current comes first."""
+    if not delta.is_table(lake.predictions):
+        return []
+    rows: Counter[tuple[str, str]] = Counter()
+    sizes: Counter[tuple[str, str]] = Counter()
+    digests = current_digests(lake)
+    for part in delta.sound_parts(delta.open_or_warn(lake.predictions)):
+        key = part.partition["head"], part.partition["head_digest"]
+        rows[key] += part.rows
+        sizes[key] += part.size
+    found = [
+        SavedPredictions(head, digest, rows[head, digest], sizes[head, digest], digests.get(head) != digest)
+        for head, digest in rows
+    ]
+    return sorted(found, key=lambda one: (one.head, one.stale, one.head_digest))
+
+
+def stale_rows(lake: LakeFolders, head: str) -> int:
+    """Return how many rows are saved of a head as it was before."""
+    return sum(saved.rows for saved in saved_predictions(lake) if saved.head == head and saved.stale)
+
+
+def stale_note(lake: LakeFolders, head: str) -> list[str]:
+    """Return a line on predictions that are saved of a head as it was before; none where there are none."""
+    rows = stale_rows(lake, head)
+    if not rows:
+        return []
+    remedy = "`matlake compact --drop-unused` drops them"
+    return [f"{rows:,} saved predictions are stale, as head {head} has changed since; {remedy}"]
+
+
+def prediction_selects(lake: LakeFolders) -> tuple[list[str], list[str]]:
+    """Return the queries that make up the view of predictions, and those that add to the view of failures."""
+    if not delta.is_table(lake.predictions):
+        return [], []
+    digests = current_digests(lake)
+    partitions: dict[tuple[str, ...], list[LivePart]] = {}
+    for part in delta.sound_parts(delta.open_or_warn(lake.predictions), verify=lake.verify):
+        partitions.setdefault(tuple(part.partition[name] for name in _PARTITION_COLUMNS), []).append(part)
+    predictions, failures = [], []
+    for values, parts in partitions.items():
+        partition = dict(zip(_PARTITION_COLUMNS, values, strict=True))
+        stale = is_stale(partition, digests)
+        rows = read_parquet(sorted(str(part.path) for part in parts))
+        key = row_key(InputKind(partition["input"]), "c.dataset", "c.")
+        predictions.append(
+            f"SELECT c.dataset, c.material_id, {literal(partition['head'])} AS head, "
+            f"{literal(partition['head_digest'])} AS head_digest, {_SHOWN}, {stale} AS stale "
+            f"FROM internal.compositions AS c JOIN {rows} AS e ON {key} = e.{KEY} WHERE e.reason IS NULL"
+        )
+        if not stale:
+            failures.append(
+                f"SELECT DISTINCT c.dataset, c.material_id, c.source_row, c.formula, {literal(STAGE)} AS stage, "
+                f"{literal(partition['head'])} AS head, e.reason "
+                f"FROM internal.compositions AS c JOIN {rows} AS e ON {key} = e.{KEY} WHERE e.reason IS NOT NULL"
+            )
+    return predictions, failures
+
+
+def create_prediction_views(connection: duckdb.DuckDBPyConnection, selects: list[str], *, shown: bool) -> None:
+    """Make the view ``internal.predictions``, and the one that people use unless a dataset has its name."""
+    union = " UNION ALL BY NAME ".join(f"({select})" for select in [NO_PREDICTIONS, *selects])
+    connection.execute(f"CREATE VIEW internal.{VIEW} AS {union}")
+    if shown:
+        connection.execute(f"CREATE VIEW main.{VIEW} AS FROM internal.{VIEW}")
