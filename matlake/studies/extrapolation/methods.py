@@ -139,7 +139,8 @@ class ExtrapolationRequest:
         where: Only rows of ``materials`` that this SQL predicate selects.
         seeds: How many seeds, from 0.
         network_seeds: With how many of them networks are trained; None for all. What was measured with others is shown.
-        transform: What heads and networks learn in place of the target; all errors are in its unit.
+        transform: ``none``, ``log`` or ``sqrt``: what heads and networks learn in place of the target. Errors are in
+            its unit all the same.
         parameters: ``CHOSEN`` by cross-validation on training rows, or the catalogue's ``DEFAULT``.
         few: Training rows from which an element or motif counts as known.
         policy: What is refused as leakage, one of ``leakage.POLICIES``.
@@ -168,7 +169,14 @@ class ExtrapolationRequest:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        """Take one name as text, or one path, for a tuple of one."""
+        """Take one name as text, or one path, for a tuple of one; and the name of a transform for itself.
+
+        Raises:
+            TrainingError: Unknown transform.
+        """
+        if self.transform not in [*Transform]:
+            raise TrainingError(f"unknown transform {self.transform!r}", f"transforms: {', '.join(Transform)}")
+        object.__setattr__(self, "transform", Transform(self.transform))
         for name in ("splits", "models", "networks", "starts", "training_tables"):
             object.__setattr__(self, name, tuple(as_list(getattr(self, name))))
         object.__setattr__(self, "features", tuple(tuple(as_list(one)) for one in as_list(self.features)))

@@ -27,7 +27,11 @@ def gaps_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     formulas, gaps = table["formula"][::12], table["band_gap_eV"][::12]
     formulas[BROKEN], formulas[40] = "Xx2", formulas[41]
     columns = {"composition": formulas, GAP: gaps}
-    content = {"index": list(range(ROWS)), "columns": [*columns], "data": [*map(list, zip(*columns.values()))]}
+    content = {
+        "index": list(range(ROWS)),
+        "columns": [*columns],
+        "data": [*map(list, zip(*columns.values(), strict=True))],
+    }
     path = tmp_path_factory.mktemp("matbench") / "matbench_expt_gap.json.gz"
     path.write_bytes(gzip.compress(json.dumps(content).encode()))
     return path

@@ -87,7 +87,7 @@ def test_the_whole_file_stands_among_the_published_results(gaps: TaskRows, resul
     report = summarise(whole, (), MatbenchRequest("expt_gap", Path("file")), folds, found)
     assert report.public is not None
     assert report.public.score == pytest.approx(0.3)
-    assert (report.place, [one.model for one in report.published][0]) == (2, "Darwin")
+    assert (report.place, report.published[0].model) == (2, "Darwin")
     unfinished = summarise(whole, (), MatbenchRequest("expt_gap", Path("file")), folds, found[:4])
     assert (unfinished.public, unfinished.place) == (None, None)
     text = replace(result, report=report).markdown()
