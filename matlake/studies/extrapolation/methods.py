@@ -161,7 +161,7 @@ class ExtrapolationRequest:
     where: str | None = None
     seeds: int = 3
     network_seeds: int | None = None
-    transform: Transform = Transform.NONE
+    transform: str = Transform.NONE.value
     parameters: str = CHOSEN
     few: int = FEW
     policy: str = LABELS
@@ -169,14 +169,7 @@ class ExtrapolationRequest:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        """Take one name as text, or one path, for a tuple of one; and the name of a transform for itself.
-
-        Raises:
-            TrainingError: Unknown transform.
-        """
-        if self.transform not in [*Transform]:
-            raise TrainingError(f"unknown transform {self.transform!r}", f"transforms: {', '.join(Transform)}")
-        object.__setattr__(self, "transform", Transform(self.transform))
+        """Take one name as text, or one path, for a tuple of one."""
         for name in ("splits", "models", "networks", "starts", "training_tables"):
             object.__setattr__(self, name, tuple(as_list(getattr(self, name))))
         object.__setattr__(self, "features", tuple(tuple(as_list(one)) for one in as_list(self.features)))
@@ -196,6 +189,8 @@ class ExtrapolationRequest:
             raise TrainingError(f"unknown leakage policy {self.policy!r}", f"policies: {', '.join(POLICIES)}")
         if self.parameters not in (CHOSEN, DEFAULT):
             raise TrainingError(f"parameters are {CHOSEN!r} or {DEFAULT!r}, not {self.parameters!r}")
+        if self.transform not in [*Transform]:
+            raise TrainingError(f"unknown transform {self.transform!r}", f"transforms: {', '.join(Transform)}")
         if self.seeds < 1:
             raise TrainingError("at least one seed is needed", "ask for 3 seeds")
         for model in self.models:

@@ -112,9 +112,9 @@ def read_rows(
     matrix = read_matrix(
         lake, target, features, dataset=request.dataset, where=request.where, columns=columns, crystals=crystals
     )
-    refused = int(np.count_nonzero(~np.isfinite(_forward(request.transform, matrix.y))))
+    refused = int(np.count_nonzero(~np.isfinite(_forward(Transform(request.transform), matrix.y))))
     if refused:
-        predicate = f'"{target}" {">" if request.transform is Transform.LOG else ">="} 0'
+        predicate = f'"{target}" {">" if request.transform == Transform.LOG else ">="} 0'
         raise TrainingError(
             f"{target} has no {request.transform} in {refused:,} of {len(matrix.y):,} rows",
             Hint(f"leave them out: where='{predicate}'", cli=f"leave them out: --where '{predicate}'"),
