@@ -14,7 +14,14 @@ _model = section("Model")
 
 
 @click.command("train", cls=Command)
-@_data("--target", required=True, help="Learn this numeric property, such as band_gap_eV.")
+@_data(
+    "--target",
+    required=True,
+    metavar="PROPERTY[,…]",
+    help="Learn this property: a column, such as band_gap_eV, or an SQL expression of columns. log10(…), ln(…) or "
+    "sqrt(…) around it is the scale on which it is learned; predictions are in its own unit. Several, with commas, "
+    "make one head.",
+)
 @_data(
     "--features",
     required=True,
@@ -24,6 +31,18 @@ _model = section("Model")
     "hidden ones). Embed them first, except for the descriptors fractions, magpie and geometry.",
 )
 @row_options
+@_data("--weights", metavar="EXPRESSION", help="Let rows count by this column or SQL expression; only ratios matter.")
+@_data(
+    "--uncertainty",
+    metavar="EXPRESSION",
+    help="Let rows count by this column or SQL expression of standard uncertainties, in the target's unit.",
+)
+@_model(
+    "--transform",
+    type=click.Choice(["none", "log", "sqrt", "auto"]),
+    default="auto",
+    help="Learn a positive property as its logarithm or its square root. auto decides by cross-validation.",
+)
 @_model(
     "--model",
     default="auto",
@@ -52,10 +71,16 @@ _model = section("Model")
 @option(
     "--minimum",
     type=float,
+    former=["--min"],
     help="Keep predictions and intervals at or above this value, in the target's unit; -inf for no bound.  "
     "[default: 0 where the training labels are plain about it]",
 )
-@option("--maximum", type=float, help="Keep predictions and intervals at or below this value.")
+@option(
+    "--maximum",
+    type=float,
+    former=["--max"],
+    help="Keep predictions and intervals at or below this value.",
+)
 @option("--name", help="Name the head. An existing one of that name is replaced.  [default: TARGET-MODEL]")
 @seed_option
 @json_option

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal
-from matlake.materials.units import quantity_of
 from matlake.regress.heads.verdict import verdict_document
 from matlake.regress.prediction.opened_head import OpenedHead
 from matlake.regress.prediction.predict import prediction_header
@@ -58,7 +57,7 @@ class ServedHead:
         card = self.card
         return {
             **self.start,
-            "quantity": quantity_of(card.target),
+            "quantity": card.quantity,
             "input": "structures" if self.predictor.needs_crystals else "formulas",
             "features": [feature.feature for feature in card.features],
             "model": card.model.kind,

@@ -18,6 +18,9 @@ LATER_VIEWS: Final = frozenset({"unread_cells", "predictions"})
 HEADS_BEING_SAVED: Final = ".saving"
 """Folder, among the heads, of those that are not complete yet."""
 
+MEMBER: Final = ":"
+"""Between the name of a head of several targets and that of the member for one of them."""
+
 HEADS_REPLACED: Final = ".replaced"
 """Folder, among the heads, of those that another of the same name is about to replace."""
 
@@ -154,14 +157,22 @@ class LakeFolders:
             raise LakeError(f"there is no dataset {name!r}", f"{near}datasets: {', '.join(names) or 'none yet'}")
 
     def head_names(self) -> list[str]:
-        """Return the names of all heads."""
+        """Return the names of all heads; of one with several targets those of its members, ``NAME:TARGET``."""
         patterns = ("*", f"{HEADS_REPLACED}/*")
-        return sorted({card.parent.name for one in patterns for card in self.heads.glob(f"{one}/{CARD_FILE}")})
+        names = {card.parent.name for one in patterns for card in self.heads.glob(f"{one}/{CARD_FILE}")}
+        return [member for name in sorted(names) for member in self.member_names(name) or [name]]
 
     def head_folder(self, name: str) -> Path | None:
         """Return the folder of a head, or None; while one is being replaced, that is where it was put meanwhile."""
-        folders = (self.heads / name, self.heads / HEADS_REPLACED / name)
+        name, _, member = name.partition(MEMBER)
+        folders = (self.heads / name / member, self.heads / HEADS_REPLACED / name / member)
         return next((folder for folder in folders if (folder / CARD_FILE).exists()), None)
+
+    def member_names(self, name: str) -> list[str]:
+        """Return the names of the heads that make up one of several targets; none for a head of one target."""
+        folder = self.head_folder(name)
+        cards = [] if folder is None else folder.glob(f"*/{CARD_FILE}")
+        return sorted(f"{name}{MEMBER}{card.parent.name}" for card in cards)
 
     def find_encoder(self, name: str) -> RegisteredEncoder:
         """Find an encoder by name: the lake's own first, then those shipped with the package."""

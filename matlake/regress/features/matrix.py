@@ -151,8 +151,8 @@ def read_matrix(
 
     Args:
         lake: The lake; all is read at one moment of it.
-        target: Property column of numbers, or of true and false, or an SQL expression of columns with one value a row; rows in
-            which it is null are not selected.
+        target: Property column of numbers, or of true and false, or an SQL expression of columns with one value a row;
+            rows in which it is null are not selected.
         features: Embedded layers and descriptors, concatenated in this order. Descriptors are computed here.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
@@ -219,10 +219,10 @@ def read_shared_rows(
         )
     common = [*uncounted, *((one.row, one.feature, one.reason) for one in lacking)]
     left_out = tuple(
-        ids.missing([*own, *((row, *why) for row, *why in common if np.isfinite(label[row]))])
+        ids.missing([*own, *(one for one in common if np.isfinite(label[one[0]]))])
         for own, label in zip(unlabelled, labels.T, strict=True)
     )
-    kept = np.isfinite(labels).any(axis=1)
+    kept: NDArray[np.bool_] = np.any(np.isfinite(labels), axis=1)
     kept[[row for row, *_ in common]] = False
     text = {name: keys[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
     matrix = Matrix(

@@ -37,6 +37,13 @@ class RowCounts:
             raise TrainingError("weights and uncertainties of the rows are both given", "give one of them")
 
     @property
+    def text(self) -> str:
+        """What they are, for people; empty where all rows count alike."""
+        if self.weights is not None:
+            return f"rows are weighted by {self.weights}"
+        return "" if self.uncertainty is None else f"rows are weighted by their uncertainty {self.uncertainty}"
+
+    @property
     def names(self) -> list[str]:
         """Columns of the selection that hold them."""
         return [
@@ -91,6 +98,7 @@ def _check(values: _Values, null: NDArray[np.bool_], what: str, ids: RowIds) -> 
         raise TrainingError(f"the weight is {'null' if all_null else 'zero'} in all rows", "give some rows a weight")
 
 
-def normalised(weights: _Values) -> _Values:
-    """Return weights float64 [n] with mean 1: only their ratios mean something."""
-    return weights / weights.mean()
+def normalised(weights: _Values, rows: NDArray[np.intp]) -> _Values:
+    """Return weights float64 [n] with mean 1 over some rows: only their ratios mean something."""
+    shares: _Values = weights / weights[rows].mean()
+    return shares

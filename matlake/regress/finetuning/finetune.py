@@ -26,7 +26,7 @@ from matlake.regress.regressors.training_settings import require_torch
 from matlake.regress.splits import HeldOut, hold_out_groups
 from matlake.regress.splits.split import MIN_COMPOSITIONS, find_trouble
 from matlake.regress.targets.bounds import check_labels
-from matlake.regress.uncertainty.conformal import SLOW_FOLDS, residuals_of
+from matlake.regress.uncertainty.out_of_fold import predict_out_of_fold
 from matlake.store.lake import Lake
 
 _SPLIT: Final = "random"
@@ -92,7 +92,10 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     progress.note(f"fine-tuning {card.name} on {len(rows):,} rows")
     fitted = fit(labelled)
     progress.note("calibrating intervals on held-out folds of these rows")
-    measured = measure_fitted(matrix, held_out, fitted, lambda: residuals_of(fit, labelled, SLOW_FOLDS, seed), seed)
+    fractions = matrix.fractions[rows]
+    measured = measure_fitted(
+        matrix, held_out, fitted, lambda: predict_out_of_fold(fit, labelled, fractions, seed, slow=True), seed
+    )
     progress.note("comparing with fewer rows and with element fractions")
     before = measure(matrix.y[test_rows], saved.fitted.predict(matrix.x[test_rows]))
     change = FineTuning(before, _forgetting(saved.fitted, fitted, past.rows, labelled.groups) if past.rows else None)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from matlake.metrics import Metrics
-from matlake.regress.features.matrix import Missing
+from matlake.regress.features.labels import Missing
 from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, parameter_text
 from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.train_result import HeldOutRows

@@ -16,7 +16,7 @@ from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemb
 from matlake.regress.splits import HeldOut
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import PLAIN, TargetSpace
-from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS
+from matlake.regress.uncertainty.out_of_fold import FOLDS, SLOW_FOLDS
 
 
 def compared_model(model: Model) -> Model:

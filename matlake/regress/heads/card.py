@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from matlake.errors import HeadError
+from matlake.materials.units import quantity_of
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.classification.record import ClassRecord
 from matlake.regress.features.feature import Feature
@@ -14,7 +15,10 @@ from matlake.regress.heads.feature_choice import FeatureChoice
 from matlake.regress.targets.bounds import UNBOUNDED, Bounds
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
+from matlake.regress.targets.transform_choice import ScaleRecord
 from matlake.regress.targets.transforms import Transform
+from matlake.regress.uncertainty.error_model import ErrorModel
+from matlake.regress.uncertainty.group_coverage import GroupCoverage
 from matlake.regress.uncertainty.intervals import Interval
 
 FORMAT_VERSION: Final = 5
@@ -251,11 +255,27 @@ class Calibration:
         interval: How intervals are made.
         coverage: Share of measured values in their interval.
         mean_width: In the target's unit.
+        errors: How expected errors are made; None in cards older than them.
+        below: Share of measured values below their interval; None in cards older than it, as all that follows.
+        above: Share of measured values above it.
+        error_correlation: Rank correlation of expected and real absolute error; None also if one does not vary.
+        warned: Share of test rows whose prediction carries a warning.
+        far_coverage: Share of measured values in their interval, of training rows predicted by fits that had their
+            clusters of compositions left out; None also if there were too few compositions.
+        worst_groups: Groups of materials whose intervals hold least, of training rows predicted by fits without their
+            composition.
     """
 
     interval: Interval
     coverage: float
     mean_width: float
+    errors: ErrorModel | None = None
+    below: float | None = None
+    above: float | None = None
+    error_correlation: float | None = None
+    warned: float | None = None
+    far_coverage: float | None = None
+    worst_groups: tuple[GroupCoverage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -324,6 +344,9 @@ class HeadCard:
             baseline, by the name of the baseline (see ``verdict``); empty for a head older than them.
         bounds: That predictions and intervals keep to.
         transform: What was learned in place of the target.
+        scale: On which scale it was learned, and why; None for the property as it is.
+        is_expression: Whether the target is an SQL expression, not a column.
+        weighting: What says how much each row counts, in words; empty where all count alike.
         classes: Of a yes/no property, how probabilities and sets of labels are made; None for a number.
         more_baselines: Besides the nearest material, element fractions and the mean; none for a head older than them.
         suggestions: What to try where the head is not better than all baselines.
@@ -348,6 +371,9 @@ class HeadCard:
     difference_intervals: dict[str, tuple[float, ...]] = field(default_factory=dict)
     bounds: Bounds = UNBOUNDED
     transform: Transform = Transform.NONE
+    scale: ScaleRecord | None = None
+    is_expression: bool = False
+    weighting: str = ""
     classes: ClassRecord | None = None
     more_baselines: tuple[Baseline, ...] = ()
     suggestions: tuple[str, ...] = ()
@@ -357,6 +383,11 @@ class HeadCard:
     def __post_init__(self) -> None:
         """Read the transform from the text of a card."""
         object.__setattr__(self, "transform", Transform(self.transform))
+
+    @property
+    def quantity(self) -> str:
+        """What is predicted, for people."""
+        return self.target if self.is_expression else quantity_of(self.target)
 
     @property
     def space(self) -> TargetSpace:
@@ -373,6 +404,11 @@ class HeadCard:
     def interval(self) -> Interval | None:
         """How intervals are made; None for format 1, and for a yes/no property."""
         return self.calibration.interval if self.calibration else None
+
+    @property
+    def errors(self) -> ErrorModel | None:
+        """How expected errors are made; None for heads older than them, and for a yes/no property."""
+        return self.calibration.errors if self.calibration else None
 
     @property
     def notes(self) -> tuple[str, ...]:

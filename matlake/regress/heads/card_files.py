@@ -57,6 +57,11 @@ def _check_numbers(card: HeadCard) -> None:
         raise ValueError("an interval is not finite")
 
 
+def card_bytes(card: HeadCard) -> bytes:
+    """Return the file of a card in this format."""
+    return sealed_json(asdict(replace(card, format_version=FORMAT_VERSION)))
+
+
 def write_card(card: HeadCard, path: Path) -> None:
     """Write a card in this format, whole or not at all."""
-    write_whole(path, sealed_json(asdict(replace(card, format_version=FORMAT_VERSION))))
+    write_whole(path, card_bytes(card))

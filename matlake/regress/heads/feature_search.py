@@ -23,6 +23,7 @@ from matlake.regress.regressors.kernels import rational_quadratic
 from matlake.regress.regressors.scaling import fit_scaler
 from matlake.regress.splits import HeldOut, grouped_folds, subsample
 from matlake.regress.splits.composition_clusters import composition_clusters
+from matlake.regress.targets.target_space import PLAIN, TargetSpace
 
 MAX_ROWS: Final = 1000
 """Rows used: an inverse of so many takes a tenth of a second."""
@@ -39,8 +40,8 @@ CLUSTERS: Final = 5
 WORTH_IT: Final = 0.99
 """The error on random folds must fall below that share of the error of all features."""
 
-_GAMMAS: Final = (0.25, 1.0)
-_RIDGES: Final = (0.003, 0.03, 0.3)
+GAMMAS: Final = (0.25, 1.0)
+RIDGES: Final = (0.003, 0.03, 0.3)
 
 _Set: TypeAlias = tuple[int, ...]
 Folds: TypeAlias = list[NDArray[np.intp]]
@@ -48,7 +49,12 @@ Folds: TypeAlias = list[NDArray[np.intp]]
 
 
 def choose_features(
-    matrix: Matrix, held_out: HeldOut, features: Sequence[Feature], seed: int, seconds: float | None = None
+    matrix: Matrix,
+    held_out: HeldOut,
+    features: Sequence[Feature],
+    seed: int,
+    seconds: float | None = None,
+    space: TargetSpace = PLAIN,
 ) -> FeatureChoice | None:
     """Choose among features by leaving out what does not help.
 
@@ -61,6 +67,7 @@ def choose_features(
         features: In the order of the matrix.
         seed: Decides the random folds and the subsample.
         seconds: Time after which no further set is measured; None for no limit.
+        space: The scale on which the target is fitted, and its bounds.
 
     Returns:
         The choice; None where there is none: one feature, fewer than ``MIN_ROWS`` rows, or too few compositions to
@@ -74,7 +81,7 @@ def choose_features(
         return None
     random = [held for _, held in grouped_folds(matrix.groups[rows], FOLDS, seed)]
     clusters = cluster_folds(matrix.fractions[rows])
-    measured = SetErrors(matrix.x[rows], matrix.y[rows], [feature.dim for feature in features], random, clusters)
+    measured = SetErrors(matrix.x[rows], matrix.y[rows], [feature.dim for feature in features], random, clusters, space)
 
     def is_over() -> bool:
         late = seconds is not None and time.monotonic() - started >= seconds
@@ -141,6 +148,49 @@ def _smaller(current: _Set, encoders: Sequence[str]) -> Iterator[_Set]:
             yield tuple(place for place in current if encoders[place] != name)
 
 
+@dataclass(frozen=True)
+class BlockDistances:
+    """Mean squared differences [n, n] of n rows within each of several blocks of features, standardised."""
+
+    blocks: list[NDArray[np.float32]]
+
+    @staticmethod
+    def of(x: NDArray[np.float32], lengths: Sequence[int]) -> "BlockDistances":
+        """Measure them for rows float32 [n, d] of blocks with these lengths."""
+        _, z = fit_scaler(x)
+        ends = zip(np.cumsum(lengths), lengths, strict=True)
+        return BlockDistances([_mean_squares(z[:, end - length : end].astype(np.float32)) for end, length in ends])
+
+    def inverse(self, one: _Set, gamma: float, ridge: float) -> NDArray[np.float64]:
+        """Return the inverse [n, n] of the kernel of some blocks, with a constant and a ridge."""
+        squares = np.array([self.blocks[place] * np.float32(gamma) for place in one])
+        together = rational_quadratic(squares.mean(axis=0))
+        alone = rational_quadratic(squares).mean(axis=0)
+        gram = ((alone + together) / 2.0).astype(np.float64)
+        gram += 1.0  # a constant
+        gram.flat[:: len(gram) + 1] += ridge
+        return _inverse(gram)
+
+
+def held_out_values(inverse: NDArray[np.float64], values: NDArray[np.float64], folds: Folds) -> NDArray[np.float64]:
+    """Return what kernel ridge regression predicts for rows of folds, each from the other rows; NaN in no fold.
+
+    With w = A⁻¹y the residuals of rows F, had they been left out, are ((A⁻¹)_FF)⁻¹ w_F (Pahikkala, Boberg and
+    Salakoski, Proc. SCAI 2006, 83).
+
+    Args:
+        inverse: A⁻¹, float64 [n, n], of the kernel with its ridge.
+        values: y, float64 [n], on the scale on which it is fitted.
+        folds: The rows held out by each.
+    """
+    mean, spread = float(values.mean()), float(values.std()) or 1.0
+    weights = inverse @ ((values - mean) / spread)
+    predicted = np.full(len(values), np.nan)
+    for held in folds:
+        predicted[held] = values[held] - spread * np.linalg.solve(inverse[np.ix_(held, held)], weights[held])
+    return predicted
+
+
 @dataclass
 class SetErrors:
     """Errors of sets of features, each measured once.
@@ -151,6 +201,7 @@ class SetErrors:
         lengths: Of the features.
         random: Folds.
         clusters: Folds.
+        space: The scale on which the target is fitted, and its bounds.
         errors: Mean absolute errors on both, by set, in the target's unit.
         setting: Gamma of the kernels and ridge.
     """
@@ -160,19 +211,16 @@ class SetErrors:
     lengths: Sequence[int]
     random: Folds
     clusters: Folds
+    space: TargetSpace = PLAIN
     errors: dict[_Set, tuple[float, float]] = field(default_factory=dict)
     setting: tuple[float, float] = field(init=False)
 
     def __post_init__(self) -> None:
         """Measure distances within each feature, and find a width and a ridge that suit all of them together."""
-        ends = np.cumsum(self.lengths)
-        _, z = fit_scaler(self.x)
-        blocks = [z[:, end - length : end] for end, length in zip(ends, self.lengths, strict=True)]
-        self._distances = [_mean_squares(block.astype(np.float32)) for block in blocks]
-        self._spread = float(self.y.std()) or 1.0
-        self._target = (self.y - self.y.mean()) / self._spread
+        self._distances = BlockDistances.of(self.x, self.lengths)
+        self._target = self.space.to_fit(self.y)
         everything = tuple(range(len(self.lengths)))
-        found = {(gamma, ridge): self._errors(everything, gamma, ridge) for gamma in _GAMMAS for ridge in _RIDGES}
+        found = {(gamma, ridge): self._errors(everything, gamma, ridge) for gamma in GAMMAS for ridge in RIDGES}
         self.setting = min(found, key=lambda setting: found[setting][0])
         self.errors[everything] = found[self.setting]
 
@@ -198,7 +246,7 @@ class SetErrors:
         total = 0.0
         for held in self.clusters:
             fit = np.setdiff1d(np.arange(len(x)), held)
-            fitted = fit_model(GAUSSIAN_PROCESS, parameters, x[fit], self.y[fit], seed)
+            fitted = fit_model(GAUSSIAN_PROCESS, parameters, x[fit], self.y[fit], seed, self.space)
             total += float(np.abs(fitted.predict(x[held]) - self.y[held]).sum())
         return total / len(x)
 
@@ -210,26 +258,13 @@ class SetErrors:
 
     def _errors(self, one: _Set, gamma: float, ridge: float) -> tuple[float, float]:
         """Return the errors of kernel ridge regression on both kinds of folds."""
-        squares = np.array([self._distances[place] * np.float32(gamma) for place in one])
-        together = rational_quadratic(squares.mean(axis=0))
-        alone = rational_quadratic(squares).mean(axis=0)
-        gram = ((alone + together) / 2.0).astype(np.float64)
-        gram += 1.0  # a constant
-        gram.flat[:: len(gram) + 1] += ridge
-        inverse = _inverse(gram)
-        weights = inverse @ self._target
-        return self._mae(inverse, weights, self.random), self._mae(inverse, weights, self.clusters)
+        inverse = self._distances.inverse(one, gamma, ridge)
+        return self._mae(inverse, self.random), self._mae(inverse, self.clusters)
 
-    def _mae(self, inverse: NDArray[np.float64], weights: NDArray[np.float64], folds: Folds) -> float:
-        """Return the mean absolute error of all rows, each predicted from the folds that it is not in.
-
-        With w = A⁻¹y the residuals of rows F, had they been left out, are ((A⁻¹)_FF)⁻¹ w_F (Pahikkala, Boberg and
-        Salakoski, Proc. SCAI 2006, 83).
-        """
-        total = 0.0
-        for held in folds:
-            total += float(np.abs(np.linalg.solve(inverse[np.ix_(held, held)], weights[held])).sum())
-        return total / len(weights) * self._spread
+    def _mae(self, inverse: NDArray[np.float64], folds: Folds) -> float:
+        """Return the mean absolute error of all rows, each predicted from the folds that it is not in."""
+        predicted = self.space.to_property(held_out_values(inverse, self._target, folds))
+        return float(np.abs(predicted - self.y).mean())
 
 
 def _mean_squares(block: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -37,6 +37,8 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "transform": card.transform,
         "kind": card.kind,
         "classes": asdict(card.classes) if card.classes else None,
+        "scale": asdict(card.scale) if card.scale else None,
+        "weighting": card.weighting,
         "evaluation": evaluation | (asdict(card.fine_tuning) if card.fine_tuning else {}),
         "random_evaluation": asdict(card.random_evaluation) if card.random_evaluation else None,
         "learning_curve": [asdict(point) for point in card.full_curve],

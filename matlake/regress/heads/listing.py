@@ -52,6 +52,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         f"{card.name}: {title_of(card)}",
         f"  model         {card.model.kind}, {parameter_text(card.model.parameters) or 'no parameters'}",
         *_search_lines(card),
+        *_scale_lines(card),
         "  features      " + "\n                ".join(f"{f.feature} ({f.sha256[:12]})" for f in card.features),
         *_choice_lines(card),
         f"  trained on    {card.evaluation.n_train:,} rows: {card.training.sql}",
@@ -87,6 +88,12 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         *([f"  plots         {', '.join(plots)}"] if plots else []),
         *(f"  note          {note}" for note in card.notes),
     ]
+
+
+def _scale_lines(card: HeadCard) -> list[str]:
+    lines = card.scale.lines(card.target, card.unit) if card.scale else []
+    lines = [*lines, card.weighting] if card.weighting else lines
+    return [f"  {'scale' if place == 0 else '':<14}{line}" for place, line in enumerate(lines)]
 
 
 def _error_lines(card: HeadCard) -> list[str]:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from matlake.extras import is_installed
-from matlake.materials.units import quantity_of
 from matlake.plots.error_by_distance import SHOWN_ROWS, error_by_distance_plot
 from matlake.plots.files import figure_files
 from matlake.plots.parity import parity_plot
@@ -29,7 +28,7 @@ def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: P
     if not is_installed("matplotlib"):
         progress.note("plots are left out: they need pip install 'matlake[plots]'")
         return {}
-    about: dict[str, Any] = {"quantity": quantity_of(card.target), "unit": card.unit}
+    about: dict[str, Any] = {"quantity": card.quantity, "unit": card.unit}
     shown = np.sort(np.random.default_rng(0).permutation(len(test.y))[:SHOWN_ROWS])
     return (
         error_by_distance_plot("error_by_distance", test.scores, test.errors, **about)

@@ -3,11 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from matlake.errors import TrainingError
+from matlake.regress.features.row_counts import RowCounts
 from matlake.regress.heads.card import Budget
 from matlake.regress.splits import Split
+from matlake.regress.targets.transforms import Transform
 from matlake.sequences import as_list
 
 RANDOM: Final = "random"
+AUTO_TRANSFORM: Final = "auto"
 
 
 @dataclass(frozen=True)
@@ -15,8 +19,10 @@ class TrainRequest:
     """What to train.
 
     Attributes:
-        target: Property column of numbers; or of true and false, or of 0 and 1 only: then the head gives the probability
-            of yes.
+        target: Property column of numbers, or an SQL expression over ``materials`` with one value a row; or one of true
+            and false, or of 0 and 1 only: then the head gives the probability of yes. A logarithm (``log10``, ``log``,
+            ``log2``, ``ln``) or ``sqrt`` around all of it says on which scale the property is learned. Several, with
+            commas or as a list, make one head that predicts all of them.
         features: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``, each layer embedded in the lake.
         model: A model of ``models.MODELS``, such as ``fine-tune:ENCODER`` (see ``resolve_model``), or ``auto``.
         dataset: Only this dataset.
@@ -29,9 +35,15 @@ class TrainRequest:
         minimum: Smallest value that the target can have, in its unit: predictions and intervals keep to it. Default: 0
             if the training labels are plain about it (see ``find_bounds``); minus infinity for none.
         maximum: Largest value; default: none.
+        transform: ``log`` or ``sqrt``: what is learned in place of a positive property; ``none``; or ``auto``, which
+            decides by cross-validation (see ``choose_transform``). With ``none``, a logarithm in the target is a part
+            of the property.
+        weights: Column or SQL expression: how much each row counts. Only ratios matter.
+        uncertainty: Column or SQL expression: standard uncertainty of the target, in its unit (see
+            ``weights_of_uncertainty``).
     """
 
-    target: str
+    target: str | list[str]
     features: list[str]
     model: str = "auto"
     dataset: str | None = None
@@ -43,7 +55,27 @@ class TrainRequest:
     adversarial: str | None = None
     minimum: float | None = None
     maximum: float | None = None
+    transform: str = AUTO_TRANSFORM
+    weights: str | None = None
+    uncertainty: str | None = None
 
     def __post_init__(self) -> None:
-        """Take one feature as text for a list of one."""
+        """Take one feature as text for a list of one.
+
+        Raises:
+            TrainingError: Unknown transform.
+        """
         object.__setattr__(self, "features", as_list(self.features))
+        known = [*Transform, AUTO_TRANSFORM]
+        if self.transform not in known:
+            raise TrainingError(f"unknown transform {self.transform!r}", f"transforms: {', '.join(known)}")
+
+    @property
+    def targets(self) -> list[str]:
+        """What the user wrote as targets."""
+        return as_list(self.target)
+
+    @property
+    def counts(self) -> RowCounts:
+        """What says how much each row counts."""
+        return RowCounts(self.weights, self.uncertainty)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.documents import opened, read_json
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.session import open_session, read_audited
 from matlake.errors import DamageWarning, HeadError
@@ -24,11 +25,11 @@ from matlake.files import fsync_folder, write_whole
 from matlake.interrupts import hold
 from matlake.regress.features.feature import Feature
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard, check_name
-from matlake.regress.heads.card_files import CARD_FILE, read_card, write_card
+from matlake.regress.heads.card_files import CARD_FILE, card_bytes, read_card
 from matlake.regress.uncertainty.applicability import agreement_limit
 from matlake.regress.uncertainty.reference_set import FILE as REFERENCE_FILE
 from matlake.regress.uncertainty.reference_set import Reference
-from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, LakeFolders
+from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, MEMBER, LakeFolders
 
 MODEL_FILE: Final = "head.onnx"
 PLOTS: Final = "plots"
@@ -108,41 +109,68 @@ def save_head(
         HeadError: The name is not valid, or another process is replacing the same head.
         KeyboardInterrupt: The command was interrupted, and a library has swallowed that.
     """
-    check_name(card.name)
-    card = replace(card, sha256=hashlib.sha256(content).hexdigest(), format_version=FORMAT_VERSION)
-    files = {MODEL_FILE: content}
-    if reference is not None and card.domain is not None:
-        files[REFERENCE_FILE] = reference.to_bytes()
+    card, files = files_of(HeadFiles(card, content, reference, plots or {}))
+    save_files(lake, card.name, files)
+    return card
+
+
+@dataclass(frozen=True)
+class HeadFiles:
+    """What a head on disk is made of.
+
+    Attributes:
+        card: The card.
+        content: The ONNX file.
+        reference: Its reference rows; None for a head of format 1.
+        plots: Files for the folder ``plots``, by name.
+    """
+
+    card: HeadCard
+    content: bytes
+    reference: Reference | None
+    plots: Mapping[str, bytes]
+
+
+def files_of(head: HeadFiles) -> tuple[HeadCard, dict[str, bytes]]:
+    """Return the card of a head with its digests, and its files by their paths, the card among them."""
+    card = replace(head.card, sha256=hashlib.sha256(head.content).hexdigest(), format_version=FORMAT_VERSION)
+    files = {MODEL_FILE: head.content}
+    if head.reference is not None and card.domain is not None:
+        files[REFERENCE_FILE] = head.reference.to_bytes()
         digest = hashlib.sha256(files[REFERENCE_FILE]).hexdigest()
-        domain = replace(card.domain, reference_sha256=digest, reference_rows=len(reference.value))
+        domain = replace(card.domain, reference_sha256=digest, reference_rows=len(head.reference.value))
         card = replace(card, domain=domain)
-    files |= {f"{PLOTS}/{name}": plot for name, plot in (plots or {}).items()}
+    files |= {f"{PLOTS}/{name}": plot for name, plot in head.plots.items()}
+    return card, files | {CARD_FILE: card_bytes(card)}
+
+
+def save_files(lake: Path, name: str, files: Mapping[str, bytes]) -> None:
+    """Save the folder of a head, in place of one of the same name; see ``save_head``."""
+    check_name(name)
     heads = LakeFolders(lake).heads
-    new = heads / HEADS_BEING_SAVED / f"{card.name}.{os.getpid()}"
+    new = heads / HEADS_BEING_SAVED / f"{name}.{os.getpid()}"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     (heads / HEADS_REPLACED).mkdir(exist_ok=True)
-    replaced = heads / HEADS_REPLACED / card.name
+    replaced = heads / HEADS_REPLACED / name
     try:
-        for name, data in files.items():
-            (new / name).parent.mkdir(exist_ok=True)
-            write_whole(new / name, data)
-        write_card(card, new / CARD_FILE)
+        for path, data in files.items():
+            (new / path).parent.mkdir(parents=True, exist_ok=True)
+            write_whole(new / path, data)
         hold()  # an interrupt from here on would leave a head that nobody knows about
-        if (heads / card.name).exists():
+        if (heads / name).exists():
             shutil.rmtree(replaced, ignore_errors=True)
-            (heads / card.name).rename(replaced)
+            (heads / name).rename(replaced)
             fsync_folder(replaced.parent)
-        new.rename(heads / card.name)
+        new.rename(heads / name)
     except OSError as error:
         raise HeadError(
-            f"cannot save head {card.name}: {error}", "check the disk, and that no other process saves this head"
+            f"cannot save head {name}: {error}", "check the disk, and that no other process saves this head"
         ) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
     fsync_folder(heads)
     shutil.rmtree(replaced, ignore_errors=True)
-    return card
 
 
 def load_head(lake: Path, name: str, *, threads: int = 1) -> Head:
@@ -193,18 +221,52 @@ def _read_reference(folder: Path, card: HeadCard) -> Reference | None:
 
 
 def find_head(lake: Path, name: str) -> Path:
-    """Return the folder of a head.
+    """Return the folder of a head of one target, or of a member of one with several.
+
+    Raises:
+        HeadError: There is none of that name, or it has several targets.
+    """
+    folder, members = find_folder(lake, name), LakeFolders(lake).member_names(name)
+    if members:
+        raise HeadError(f"head {name} predicts several targets, and one is needed", f"heads: {', '.join(members)}")
+    return folder
+
+
+def find_folder(lake: Path, name: str) -> Path:
+    """Return the folder of a head, of one target or several.
 
     Raises:
         HeadError: There is none of that name.
     """
-    check_name(name)
+    for part in name.split(MEMBER, 1):
+        check_name(part)
     folders = LakeFolders(lake)
     folder = folders.head_folder(name)
     if folder is None:
         known = ", ".join(folders.head_names()) or "none yet: train one"
         raise HeadError(f"there is no head {name!r} in {lake}", f"heads: {known}")
     return folder
+
+
+def member_names(lake: Path, name: str) -> list[str]:
+    """Return the names of the heads of one target that make up a head: its members as they were given, or itself.
+
+    Raises:
+        HeadError: There is none of that name, or its card is damaged.
+    """
+    folder, known = find_folder(lake, name), LakeFolders(lake).member_names(name)
+    if not known:
+        return [name]
+    path = folder / CARD_FILE
+    try:
+        named = [f"{name}{MEMBER}{member.partition(MEMBER)[2]}" for member in opened(read_json(path))["members"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HeadError(f"{path} is not the card of a head of several targets: {error}", _AGAIN) from error
+    if set(named) != set(known):
+        raise HeadError(
+            f"head {name} has the members {', '.join(known)}, and its card names {', '.join(named)}", _AGAIN
+        )
+    return named
 
 
 def list_heads(lake: Path) -> list[HeadCard]:
@@ -224,7 +286,7 @@ def delete_head(lake: Path, name: str) -> None:
     Raises:
         HeadError: There is none of that name, or it cannot be deleted.
     """
-    find_head(lake, name)
+    _check_whole(lake, name)
     folders = LakeFolders(lake)
     going = folders.heads / HEADS_BEING_SAVED / f"{name}.{os.getpid()}.deleted"
     going.parent.mkdir(exist_ok=True)
@@ -237,24 +299,36 @@ def delete_head(lake: Path, name: str) -> None:
         raise HeadError(f"cannot delete head {name}: {error}", "check the disk and its permissions") from error
 
 
-def export_head(lake: Path, name: str, target: Path) -> HeadCard:
+def export_head(lake: Path, name: str, target: Path) -> list[HeadCard]:
     """Copy a head, after checking it, into the folder ``target``, which must not exist.
+
+    Returns:
+        Its card; those of its members if it has several targets.
 
     Raises:
         HeadError: See ``load_head``; or the folder exists or cannot be written.
     """
-    card = load_head(lake, name).card
+    _check_whole(lake, name)
+    cards = [load_head(lake, member).card for member in member_names(lake, name)]
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if target.exists():
             raise HeadError(f"{target} exists", "name a new folder")
-        shutil.copytree(find_head(lake, name), part)
+        shutil.copytree(find_folder(lake, name), part)
         part.rename(target)
     except OSError as error:
         raise HeadError(f"cannot write {target}: {error}", "check the path and the disk") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return card
+    return cards
+
+
+def _check_whole(lake: Path, name: str) -> None:
+    """Refuse a member of a head of several targets, which goes where the others go."""
+    find_folder(lake, name)
+    whole, is_member, _ = name.partition(MEMBER)
+    if is_member:
+        raise HeadError(f"{name} is a part of head {whole}", f"name head {whole}")
 
 
 def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> None:

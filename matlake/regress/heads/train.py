@@ -1,8 +1,9 @@
 """Training: read, split, choose, fit, measure beside the baselines, calibrate, save."""
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,30 +11,57 @@ from numpy.typing import NDArray
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import TrainingError
 from matlake.extras import require_extra
-from matlake.materials.units import unit_of
 from matlake.progress import SILENT, Progress
 from matlake.regress.classification.calibration import calibrated_fit
-from matlake.regress.features.feature import resolve_features
-from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.regress.features.feature import Feature, resolve_features
+from matlake.regress.features.labels import Missing
+from matlake.regress.features.matrix import Matrix, read_shared_rows, resolve_targets
 from matlake.regress.heads.baselines import compare_with_baselines, compared_model, fractions_baseline
 from matlake.regress.heads.card import Evaluation, HeadCard, ModelRecord, TrainingRows, check_name
 from matlake.regress.heads.feature_search import choose_features, with_features
+from matlake.regress.heads.group import divide, save_group
 from matlake.regress.heads.measure import evaluate, learning_curve, made_now, measure_fitted, measure_of
 from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.request import RANDOM, TrainRequest
-from matlake.regress.heads.storage import save_head
-from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.heads.storage import HeadFiles, save_head
+from matlake.regress.heads.target_settings import check_scale, settle_target, weighted
+from matlake.regress.heads.train_result import HeldOutRows, TrainResult
 from matlake.regress.regressors import AUTO, Fit, LabelledRows, Model, Parameters, fit_of
-from matlake.regress.splits import parse_split
+from matlake.regress.regressors.fitting import no_weights
+from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.splits.training_dates import describe_training_dates
-from matlake.regress.targets.bounds import find_bounds
-from matlake.regress.targets.kinds import Kind, check_classes
+from matlake.regress.targets.expressions import Target
+from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
-from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS, residuals_of
+from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.fit_reference import choose_reference
+from matlake.regress.uncertainty.out_of_fold import FOLDS, SLOW_FOLDS, OutOfFold, predict_out_of_fold
 from matlake.store.lake import Lake
+
+_LONGEST_NAME: Final = 100
+
+
+@dataclass(frozen=True)
+class UnsavedHead:
+    """A head that is trained and not saved.
+
+    Attributes:
+        files: What is saved.
+        missing: Rows left out.
+        test: The test rows.
+        fractions_model: See ``TrainResult``.
+    """
+
+    files: HeadFiles
+    missing: tuple[Missing, ...]
+    test: HeldOutRows
+    fractions_model: str
+
+    def result(self, card: HeadCard) -> TrainResult:
+        """Return the result, with the card as it was saved."""
+        return TrainResult(card, self.missing, self.test, self.fractions_model)
 
 
 def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
@@ -60,26 +88,77 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     wanted: str | Model = AUTO
     if request.model != AUTO or request.adversarial:
         wanted = resolve_model(lake, request.model, features, request.adversarial)
+    if isinstance(wanted, Model) and not wanted.weighted and request.counts.names:
+        raise no_weights(wanted)
     require_extra("heads", "training a head")
-    named = filter(None, (request.target, request.model, request.adversarial))
-    name = request.name or "-".join(named).replace(":", "-")
-    check_name(name)
     progress.note("reading features and target")
-    matrix = read_matrix(
+    scaled = request.transform != Transform.NONE
+    targets = resolve_targets(lake, request.targets, request.dataset, scaled=scaled)
+    for target in targets:
+        check_scale(request, target)
+    if len(targets) > 1 and request.uncertainty is not None:
+        raise TrainingError("one uncertainty is given for several targets", "train one head a target")
+    name = request.name or default_name(request, targets)
+    check_name(name)
+    shared = read_shared_rows(
         lake,
-        request.target,
+        targets,
         features,
         dataset=request.dataset,
         where=request.where,
         columns=split.columns,
         crystals=split.needs_crystals,
+        counts=request.counts,
     )
+    if len(targets) > 1:
+        trained = [
+            train_rows(
+                lake, replace(request, name=f"{name}:{member}"), target, matrix, held_out, features, wanted, progress
+            )
+            for member, target, matrix, held_out in divide(shared, split, seed)
+        ]
+        cards = save_group(lake.path, name, [one.files for one in trained])
+        first, *others = (one.result(card) for one, card in zip(trained, cards, strict=True))
+        return replace(first, others=tuple(others))
+    matrix, _ = shared.of(0)
     held_out = split.hold_out(matrix, seed)
+    one = train_rows(lake, replace(request, name=name), targets[0], matrix, held_out, features, wanted, progress)
+    files = one.files
+    return one.result(save_head(lake.path, files.card, files.content, files.reference, files.plots))
+
+
+def train_rows(
+    lake: Lake,
+    request: TrainRequest,
+    target: Target,
+    matrix: Matrix,
+    held_out: HeldOut,
+    features: tuple[Feature, ...],
+    wanted: str | Model,
+    progress: Progress,
+) -> UnsavedHead:
+    """Train a head of one target on rows that have been read, and measure it.
+
+    Args:
+        lake: The lake.
+        request: What to train, with the name of the head.
+        target: The target.
+        matrix: The rows that have it.
+        held_out: Which of them are trained on, and which are tested.
+        features: Those of the rows, in order.
+        wanted: The model, or ``auto``.
+        progress: Hears what is being done.
+    """
+    seed, split, name = request.seed, parse_split(request.split), request.name or ""
     budget, chosen = request.budget, None
+    blocks = tuple(feature.dim for feature in features)
+    settings = settle_target(request, target, matrix, held_out, blocks)
+    space = settings.space
+    matrix = weighted(matrix, held_out, space, blocks, seed)
     if wanted == AUTO and len(features) > 1:
         progress.note("choosing features")
         started = time.monotonic()
-        chosen = choose_features(matrix, held_out, features, seed, budget.seconds)
+        chosen = choose_features(matrix, held_out, features, seed, budget.seconds, space)
         budget = budget.after(started)
     if chosen is not None:
         matrix, features = with_features(matrix, features, chosen.chosen.features)
@@ -87,8 +166,6 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     held_out = describe_training_dates(held_out, split, matrix, cards)
     rows = held_out.train
     labelled = matrix.labelled(rows)
-    space = _space_of(request, matrix.kind, labelled.y, held_out.description)
-    blocks = tuple(feature.dim for feature in features)
     choice = search_model(
         wanted,
         labelled,
@@ -96,22 +173,21 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         progress,
         budget=budget,
         space=space,
-        blocks=blocks,
+        blocks=tuple(feature.dim for feature in features),
         learns_blocks=chosen is not None and chosen.learns_blocks,
     )
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
-    folds = SLOW_FOLDS if model.slow else FOLDS
-    fit, residuals = _fit_and_residuals(model, best.parameters, labelled, seed, space, folds)
+    fit, out_of_fold = _fit_and_out_of_fold(model, best.parameters, labelled, matrix.fractions[rows], seed, space)
     fitted = fit(labelled)
     progress.note("calibrating on held-out folds of the training rows")
-    measured = measure_fitted(matrix, held_out, fitted, residuals, seed)
+    measured = measure_fitted(matrix, held_out, fitted, out_of_fold, seed)
     progress.note("comparing with fewer rows, with element fractions and with a random split")
     on_fractions = fractions_baseline(model, matrix, held_out, seed, space)
     card = HeadCard(
         name=name,
-        target=request.target,
-        unit=unit_of(request.target),
+        target=target.name,
+        unit=target.unit,
         features=features,
         training=TrainingRows(matrix.sql, split.text, held_out.description, len(held_out.dropped), seed),
         model=ModelRecord(best.model, best.parameters, choice.search, measured.parity, chosen),
@@ -128,42 +204,37 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         ),
         bounds=space.bounds,
         transform=space.transform,
+        scale=settings.record(target, measured.test),
+        is_expression=not target.is_column,
+        weighting=request.counts.text,
         classes=measured.classes and replace(measured.classes, numeric=not matrix.boolean),
     )
     plots = draw_plots(card, measured.test, fitted.regressor, progress)
-    card = save_head(lake.path, card, measured.content, measured.reference, plots)
-    return TrainResult(card, matrix.missing, measured.test, compared_model(model).name)
+    files = HeadFiles(card, measured.content, measured.reference, plots)
+    return UnsavedHead(files, matrix.missing, measured.test, compared_model(model).name)
 
 
-def _space_of(request: TrainRequest, kind: Kind, labels: NDArray[np.float64], split: str) -> TargetSpace:
-    """Return what a fit has to know of the target.
-
-    Args:
-        request: What to train.
-        kind: Of the target.
-        labels: float64 [n], of the training rows.
-        split: What held out the others, in words.
-
-    Raises:
-        TrainingError: The labels break the bounds, or hold too few of a class.
-    """
-    if kind is Kind.NUMBER:
-        return TargetSpace(bounds=find_bounds(request.target, labels, request.minimum, request.maximum))
-    if request.minimum is not None or request.maximum is not None:
-        raise TrainingError(f"{request.target} is yes or no: it has no minimum and no maximum", "leave them out")
-    check_classes(labels, request.target, f"training rows (the split {split})")
-    return TargetSpace(kind=kind)
+def default_name(request: TrainRequest, targets: Sequence[Target]) -> str:
+    """Return the name of a head for which none is given: its targets and its model."""
+    words = [*(target.head_name for target in targets), request.model, request.adversarial]
+    return "-".join(filter(None, words)).replace(":", "-")[:_LONGEST_NAME]
 
 
-def _fit_and_residuals(
-    model: Model, parameters: Parameters, labelled: LabelledRows, seed: int, space: TargetSpace, folds: int
-) -> tuple[Fit, Callable[[], NDArray[np.float64]]]:
-    """Return a fit, and what gives absolute errors of it on held-out folds of the training rows."""
+def _fit_and_out_of_fold(
+    model: Model,
+    parameters: Parameters,
+    labelled: LabelledRows,
+    fractions: NDArray[np.float32],
+    seed: int,
+    space: TargetSpace,
+) -> tuple[Fit, Callable[[], OutOfFold]]:
+    """Return a fit, and what gives predictions for the training rows by fits without them."""
     if space.kind is Kind.YES_NO:
-        fit, off = calibrated_fit(model, parameters, labelled, seed, space, folds)
-        return fit, lambda: off
+        folds = SLOW_FOLDS if model.slow else FOLDS
+        fit, out_of_fold = calibrated_fit(model, parameters, labelled, seed, space, folds)
+        return fit, lambda: out_of_fold
     fit = fit_of(model, parameters, seed, space)
-    return fit, lambda: residuals_of(fit, labelled, folds, seed)
+    return fit, lambda: predict_out_of_fold(fit, labelled, fractions, seed, slow=model.slow)
 
 
 def _random_evaluation(fit: Fit, matrix: Matrix, seed: int) -> Evaluation:

@@ -1,18 +1,20 @@
 """What a training run found, for people and for scripts."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.metrics import Intervals, Metrics
-from matlake.regress.features.matrix import Missing
+from matlake.regress.features.feature_reader import NOT_EMBEDDED
+from matlake.regress.features.labels import Missing
 from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
 from matlake.regress.heads.class_report import probability_table, search_error, title_of
 from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.verdict import ranking_text, verdict_lines
 from matlake.regress.targets.kinds import Kind
+from matlake.store.folders import MEMBER
 from matlake.text_tables import Column, Line, TextTable
 
 _WIDEST: Final = 60
@@ -23,7 +25,7 @@ _NOTABLE: Final = 0.03
 _SHARED_KEYS: Final = (
     *("target", "unit", "n_train", "n_test", "n_dropped", "metrics", "baseline", "fractions_baseline"),
     *("model", "parameters", "split", "split_description", "seed", "learning_curve", "baselines", "verdict", "bounds"),
-    *("kind", "classes"),
+    *("kind", "classes", "transform", "scale", "weighting"),
 )
 
 
@@ -41,6 +43,7 @@ class HeldOutRows:
         lower: float64 [m], lower ends of the intervals.
         upper: float64 [m], upper ends.
         nearest: float64 [m], values of the nearest training materials.
+        expected_errors: float64 [m], expected absolute errors; NaN for a yes/no property.
     """
 
     material_id: NDArray[np.str_]
@@ -52,6 +55,7 @@ class HeldOutRows:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     nearest: NDArray[np.float64]
+    expected_errors: NDArray[np.float64]
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -76,15 +80,22 @@ class TrainResult:
 
     Attributes:
         card: The head's card.
-        missing: Rows left out because they lack an embedding.
+        missing: Rows left out because they lack an embedding, a weight, or a value on the scale of the target.
         test: The test rows.
         fractions_model: The model on element fractions; another than the head's if that one is fine-tuned.
+        others: Of a head with several targets, the results of all after the first.
     """
 
     card: HeadCard
     missing: tuple[Missing, ...]
     test: HeldOutRows
     fractions_model: str
+    others: tuple["TrainResult", ...] = ()
+
+    @property
+    def results(self) -> tuple["TrainResult", ...]:
+        """One result for each target."""
+        return (replace(self, others=()), *self.others)
 
     @property
     def metrics(self) -> Metrics:
@@ -98,11 +109,17 @@ class TrainResult:
 
     @property
     def left_out(self) -> int:
-        """Number of rows that lack an embedding of one feature or several."""
+        """Number of rows that lack something."""
         return len({(row.dataset, row.material_id) for row in self.missing})
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document of the contract."""
+        """Return the JSON document of the contract; of several targets one for each under ``results``."""
+        if self.others:
+            return {
+                "head": self.card.name.partition(MEMBER)[0],
+                "targets": [result.card.target for result in self.results],
+                "results": [result.document() for result in self.results],
+            }
         flat = flat_document(self.card)
         return {
             "head": self.card.name,
@@ -120,7 +137,10 @@ class TrainResult:
         }
 
     def lines(self) -> list[Line]:
-        """Return the text for people."""
+        """Return the text for people; of several targets one after the other."""
+        if self.others:
+            several = [[*result.lines(), ""] for result in self.results]
+            return [line for lines in several for line in lines][:-1]
         card, training, rows = self.card, self.card.training, self.card.evaluation
         settings = parameter_text(card.model.parameters)
         dropped = f", {training.n_dropped:,} in neither set" if training.n_dropped else ""
@@ -129,6 +149,8 @@ class TrainResult:
             f"trained on {rows.n_train:,} rows, tested on {rows.n_test:,} others{dropped}; seed {training.seed}",
             f"split {training.split}: {training.split_description}",
             f"model {card.model.kind}{f' ({settings})' if settings else ''}",
+            *(card.scale.lines(card.target, card.unit) if card.scale else []),
+            *([card.weighting] if card.weighting else []),
             *(card.model.features.lines(card.unit) if card.model.features else []),
             *(_search_lines(card.model.search, card) if card.model.search else []),
             "",
@@ -140,7 +162,9 @@ class TrainResult:
         if self.missing:
             first = self.missing[0]
             example = f"{first.material_id} of {first.dataset} has no {first.feature} ({first.reason}) …"
-            lines += ["", f"{self.left_out:,} rows left out: {example}", "see the view failures, or embed again"]
+            lines += ["", f"{self.left_out:,} rows left out: {example}"]
+            if any(row.reason == NOT_EMBEDDED for row in self.missing):
+                lines.append("see the view failures, or embed again")
         return lines
 
     def _table(self) -> TextTable:

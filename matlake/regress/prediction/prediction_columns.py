@@ -18,6 +18,7 @@ from matlake.regress.uncertainty.applicability import (
     elements_outside_training,
     low_confidence_reasons,
 )
+from matlake.regress.uncertainty.estimates import estimate
 from matlake.regress.uncertainty.reference_set import SHOWN, Reference
 
 NOT_FINITE: Final = "the head returned a value that is not finite: its file is damaged, or the model diverged"
@@ -107,21 +108,29 @@ class PredictionColumns:
         if self.reference is None or self.coordinates is None or coordinates is None or domain is None:
             return
         around = self.reference.nearest(coordinates)
+        causes: list[tuple[str, ...]] = [()] * len(rows)
         if interval is not None:
-            self.lower[places], self.upper[places] = interval.ends(values, around, head.card.bounds)
+            counts = [[domain.element_rows.get(symbol, 0) for symbol in one.elements] for one in compositions]
+            rarest, card = np.array([min(each) for each in counts]), head.card
+            found = estimate(values, around, self.reference, rarest, interval, card.errors, card.space, card.unit)
+            self.lower[places], self.upper[places] = found.lower, found.upper
+            self.expected_errors[places], causes = found.expected_errors, found.causes
+        elif self.sets is not None:
+            self.expected_errors[places] = np.minimum(values, 1.0 - values)
         self.ood_scores[places] = around.scores
         self.near[places] = around.rows[:, :SHOWN]
         self.distances[places] = around.distances[:, :SHOWN]
         self.coordinates[places] = coordinates
         nearby = (values, *around.label_ranges(self.reference.value))
         near = zip(*(column.tolist() for column in nearby), strict=True)
-        for row, composition, score, (value, low, high) in zip(
-            rows, compositions, around.scores.tolist(), near, strict=True
+        for row, composition, score, due, (value, low, high) in zip(
+            rows, compositions, around.scores.tolist(), causes, near, strict=True
         ):
             self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
-            self.warnings[row] = low_confidence_reasons(
-                composition.elements, score, domain.element_rows, domain.block_rows
-            ) + disagreement(value, low, high, head.agreement_limit, head.card.unit)
+            outside = low_confidence_reasons(composition.elements, score, domain.element_rows, domain.block_rows)
+            if head.card.errors is None:
+                outside += disagreement(value, low, high, head.agreement_limit, head.card.unit)
+            self.warnings[row] = outside + due
 
     def results(self, names: Iterable[str | None], start: int = 0) -> Iterator[Prediction | Failure]:
         """Yield what ``result`` returns for each input.

@@ -74,7 +74,10 @@ def fit_model(
     from sklearn.exceptions import ConvergenceWarning
 
     if weights is not None and not model.weighted:
-        raise TrainingError(f"{model.name} takes no weights of rows", "use another model, or leave the weights out")
+        raise no_weights(model)
+    if weights is not None and not weights.all():  # a row of weight zero is no row
+        counted = weights > 0.0
+        x, y, weights = x[counted], y[counted], weights[counted]
     target = space.to_fit(y)
     mean, std = float(target.mean()), float(target.std()) or 1.0  # a fold's target may be constant
     scaler, features = fit_scaler(x) if model.scaled else (None, x)
@@ -84,6 +87,11 @@ def fit_model(
         warnings.filterwarnings("ignore", "Training interrupted", UserWarning)  # it is raised, see ``not_swallowed``
         regressor = model.fit(parameters, features, (target - mean) / std, seed, weights)
     return Fitted(scaler, regressor, mean, std, space)
+
+
+def no_weights(model: Model) -> TrainingError:
+    """Return the error for a model that takes no weights, and is given some."""
+    return TrainingError(f"{model.name} takes no weights of rows", "use another model, or leave the weights out")
 
 
 def fit_of(model: Model, parameters: Parameters, seed: int, space: TargetSpace = PLAIN) -> Fit:

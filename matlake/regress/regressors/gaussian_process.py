@@ -82,7 +82,7 @@ def _squares(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return squares
 
 
-def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int, weights: Weights) -> KernelExpansion:  # noqa: ARG001 - the signature of ``Model.fit``
+def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int, weights: Weights) -> KernelExpansion:
     """Learn the kernel from some rows, choose the ridge by leave-one-out, and fit all rows."""
     from scipy.linalg import cho_factor, cho_solve
     from threadpoolctl import threadpool_limits
@@ -91,20 +91,26 @@ def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int, weights: Weights
     points, order = z.astype(np.float32), np.random.default_rng(seed).permutation(len(z))
     drawn = np.sort(order[:_LEARNED_ROWS])
     with threadpool_limits(1, "blas"):  # thirty steps amplify how a product over threads is rounded
-        kernel, noise = learn(points[drawn], y[drawn], blocks, parameters["precision"])
+        kernel, noise = learn(points[drawn], y[drawn], blocks, parameters["precision"], _of(weights, drawn))
     some = np.sort(order[:_RIDGE_ROWS])
-    ridge = _best_ridge(gram_of(kernel, points[some], np.float64), y[some], noise)
+    ridge = _best_ridge(gram_of(kernel, points[some], np.float64), y[some], noise, _of(weights, some))
     gram = gram_of(kernel, points, np.float64)
-    gram.flat[:: len(gram) + 1] += ridge
+    gram.flat[:: len(gram) + 1] += ridge / (1.0 if weights is None else weights)
     solved = cho_solve(cho_factor(gram.T, overwrite_a=True, check_finite=False), y, check_finite=False)
     return KernelExpansion(points, solved, kernel, np.zeros(z.shape[1]), 0.0)
 
 
-def _best_ridge(gram: _Wide, y: _Wide, noise: float) -> float:
+def _of(weights: Weights, rows: NDArray[np.intp]) -> Weights:
+    return None if weights is None else weights[rows]
+
+
+def _best_ridge(gram: _Wide, y: _Wide, noise: float, weights: Weights = None) -> float:
     """Return the multiple of the noise with the smallest error of leave-one-out, wᵢ / (A⁻¹)ᵢᵢ with A = K + ridge·I.
 
-    Rasmussen and Williams, equation 5.12.
+    Rasmussen and Williams, equation 5.12. With weights of rows, all is multiplied by their roots: K on both sides.
     """
+    roots = np.ones(len(y)) if weights is None else np.sqrt(weights)
+    gram, y = gram * roots * roots[:, None], y * roots
     from scipy.linalg import eigh
 
     values, vectors = eigh(gram, overwrite_a=True, check_finite=False, driver="evr")
@@ -112,12 +118,16 @@ def _best_ridge(gram: _Wide, y: _Wide, noise: float) -> float:
     errors = {}
     for ridge in (noise * factor for factor in _FACTORS):
         inverse = 1.0 / (np.maximum(values, 0.0) + ridge)
-        errors[ridge] = float(np.abs((vectors @ (along * inverse)) / (squares @ inverse)).mean())
+        errors[ridge] = float(np.abs((vectors @ (along * inverse)) / (squares @ inverse)) @ roots / (roots @ roots))
     return min(errors, key=lambda ridge: errors[ridge])
 
 
 def learn(
-    points: NDArray[np.float32], y: _Wide, blocks: tuple[int, ...], precision: float = _PRECISION
+    points: NDArray[np.float32],
+    y: _Wide,
+    blocks: tuple[int, ...],
+    precision: float = _PRECISION,
+    weights: Weights = None,
 ) -> tuple[MaternBlocks, float]:
     """Maximise the marginal likelihood times a normal prior of all logarithms around equal blocks.
 
@@ -128,6 +138,7 @@ def learn(
         y: float64 [n].
         blocks: Lengths of the blocks.
         precision: Of the prior: 0.1 is a standard deviation of a factor of 24.
+        weights: float64 [n]: the variance of a row's noise is divided by its weight.
 
     Returns:
         The kernel, and the variance of the noise; both for ``y`` as it is.
@@ -139,11 +150,12 @@ def learn(
     roots = [np.sqrt(_squares(part, part) / np.float32(part.shape[1])) for part in parts]
     variance = float(y.var()) or 1.0
     unit = (y - y.mean()) / np.sqrt(variance)
+    shares = 1.0 if weights is None else 1.0 / weights
     start = np.log([*[1.0 / count] * count, *[_WIDTH] * count, _NOISE])
     bounds = [_BOUNDS["weight"]] * count + [_BOUNDS["width"]] * count + [_BOUNDS["noise"]]
 
     def loss(logs: _Wide) -> tuple[float, _Wide]:
-        value, slope = _negative_likelihood(roots, unit, logs)
+        value, slope = _negative_likelihood(roots, unit, logs, shares)
         apart = logs - start
         return value + 0.5 * precision * float(apart @ apart), slope + precision * apart
 
@@ -152,7 +164,9 @@ def learn(
     return MaternBlocks(blocks, tuple(weights), tuple(widths)), variance * float(found[-1])
 
 
-def _negative_likelihood(roots: _Distances, target: _Wide, logs: _Wide) -> tuple[float, _Wide]:
+def _negative_likelihood(
+    roots: _Distances, target: _Wide, logs: _Wide, shares: _Wide | float = 1.0
+) -> tuple[float, _Wide]:
     """Return -log p(target) without its constant, and its slopes by the logarithms of weights, widths and noise."""
     from scipy.linalg import LinAlgError, cho_solve, cholesky
     from scipy.linalg.lapack import dpotri
@@ -163,7 +177,7 @@ def _negative_likelihood(roots: _Distances, target: _Wide, logs: _Wide) -> tuple
     total = np.zeros((rows, rows))
     for weight, (values, _) in zip(weights, pairs, strict=True):
         total += np.float32(weight) * values
-    total.flat[:: rows + 1] += parameters[-1]
+    total.flat[:: rows + 1] += parameters[-1] * shares
     try:
         factor = cholesky(total, lower=True, overwrite_a=True, check_finite=False)
     except LinAlgError:
@@ -177,7 +191,7 @@ def _negative_likelihood(roots: _Distances, target: _Wide, logs: _Wide) -> tuple
         for which in (0, 1)
         for weight, part in zip(weights, [pair[which] for pair in pairs], strict=True)
     ]
-    return value, np.array([*slopes, parameters[-1] * float(np.trace(outer)) / 2.0])
+    return value, np.array([*slopes, parameters[-1] * float((np.diagonal(outer) * shares).sum()) / 2.0])
 
 
 def _matern(root: NDArray[np.float32], width: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -196,4 +210,5 @@ GAUSSIAN_PROCESS: Final = Model(
     lambda rng, _: {"precision": log_uniform(rng, 0.01, 1.0)},
     max_rows=MAX_ROWS,
     in_blocks=True,
+    weighted=True,
 )

@@ -2,6 +2,16 @@
 
 from matlake.regress.splits.catalogue import SPLITS, parse_split
 from matlake.regress.splits.random_groups import grouped_folds, hold_out_groups, subsample
-from matlake.regress.splits.split import HeldOut, Rows, Split
+from matlake.regress.splits.split import HeldOut, Rows, Split, find_trouble
 
-__all__ = ["SPLITS", "HeldOut", "Rows", "Split", "grouped_folds", "hold_out_groups", "parse_split", "subsample"]
+__all__ = [
+    "SPLITS",
+    "HeldOut",
+    "Rows",
+    "Split",
+    "find_trouble",
+    "grouped_folds",
+    "hold_out_groups",
+    "parse_split",
+    "subsample",
+]

@@ -93,7 +93,7 @@ def read_candidates(rows: StoredRows, digest: str, measured: Measured) -> Candid
         digest: Of the head.
         measured: What is known already.
     """
-    connection, card = rows.connection, rows.head.card
+    connection = rows.connection
     kind = InputKind.CRYSTAL if needs_crystals(rows.head) else InputKind.COMPOSITION
     connection.register("known", pa.table({"composition_hash": measured.compositions}))
     connection.execute(f"CREATE TEMP TABLE {_MEASURED} AS SELECT DISTINCT composition_hash FROM known")
@@ -106,8 +106,7 @@ def read_candidates(rows: StoredRows, digest: str, measured: Measured) -> Candid
     saved = connection.sql(
         f"SELECT s.row, {', '.join(f'p.{name}' for name in _NUMBERS)} FROM {_CANDIDATES} AS s "
         "JOIN internal.predictions AS p USING (dataset, material_id) "
-        f"WHERE p.head = {literal(card.name)} AND p.head_digest = {literal(digest)} "
-        f"AND p.target = {literal(card.target)} ORDER BY s.row"
+        f"WHERE p.head_digest = {literal(digest)} ORDER BY s.row"
     ).to_arrow_table()
     connection.register("saved_now", saved)
     connection.execute(

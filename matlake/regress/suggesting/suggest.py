@@ -65,13 +65,13 @@ class SuggestRequest:
 
     head: str
     n: int = 20
-    purpose: Purpose = Purpose.VALUE
+    purpose: str = "value"
     goal: Goal = HIGHEST_VALUES
     dataset: str | None = None
     where: str | None = None
 
     def __post_init__(self) -> None:
-        """Take the purpose as text, too."""
+        """Make the text a purpose."""
         object.__setattr__(self, "purpose", Purpose(self.purpose))
 
 
@@ -189,12 +189,12 @@ def suggest(lake: Lake, request: SuggestRequest) -> Suggestions:
         chooser = _Chooser(head, request, measured)
         finalists = found.rows[chooser.finalists(found)]
         suggestions = chooser.choose(predict_finalists(rows, finalists))
-    goal = chooser.goal_text if request.purpose is Purpose.VALUE else None
+    goal = chooser.goal_text if request.purpose == Purpose.VALUE else None
     return Suggestions(
         head=card.name,
         target=card.target,
         unit=card.unit,
-        purpose=request.purpose,
+        purpose=Purpose(request.purpose),
         goal=goal,
         best_measured=None if goal is None else chooser.best,
         candidates=len(found.rows),
@@ -227,7 +227,7 @@ class _Chooser:
         self._head, self._request = head, request
         self._goal = request.goal if head.card.interval is not None else request.goal.of_classes()
         self.best = self._goal.best(measured.values)
-        if request.purpose is Purpose.VALUE:
+        if request.purpose == Purpose.VALUE:
             self._goal = self._goal.within(head.card.bounds, self.best)
 
     @property
@@ -245,12 +245,12 @@ class _Chooser:
     def finalists(self, found: Candidates) -> NDArray[np.int64]:
         """Return places of the candidates that are worth most by themselves."""
         numbers = found.numbers
-        if self._request.purpose is Purpose.DIVERSITY:
+        if self._request.purpose == Purpose.DIVERSITY:
             worth = numbers["ood_score"]  # the mean distance to five is no less than that to the nearest
         else:
             spreads = self._spreads(numbers["value"], numbers["lower"], numbers["upper"], numbers["expected_error"])
             worth = spreads
-            if self._request.purpose is Purpose.VALUE:
+            if self._request.purpose == Purpose.VALUE:
                 worth = self._goal.worth(numbers["value"], spreads, self.best)
         most = max(FINALISTS, 10 * self._request.n)
         order: NDArray[np.int64] = np.argsort(-worth, kind="stable")[:most]
@@ -266,9 +266,9 @@ class _Chooser:
             for name in ("values", "lower", "upper", "expected_errors", "coordinates")
         )
         spreads = self._spreads(values, lower, upper, errors)
-        if self._request.purpose is Purpose.DIVERSITY:
+        if self._request.purpose == Purpose.DIVERSITY:
             places, scores = farthest(coordinates, reference.coordinates, n)
-        elif self._request.purpose is Purpose.UNCERTAINTY:
+        elif self._request.purpose == Purpose.UNCERTAINTY:
             places, scores = largest_errors(spreads, coordinates, n)
         else:
             places, scores = best_values(self._goal, values, spreads, coordinates, self.best, n)
@@ -300,10 +300,10 @@ class _Chooser:
         card = self._head.card
         nearest = next(iter(prediction.nearest), None)
         near = "" if nearest is None else f"; nearest training material {nearest.formula} ({nearest.distance:.2g})"
-        if self._request.purpose is Purpose.DIVERSITY:
+        if self._request.purpose == Purpose.DIVERSITY:
             return f"{score:.2g} from what was measured and from those above, where 1 is far{near}"
         expected = f"expected error {rounded(error, card.evaluation.metrics.mae)} {card.unit}".rstrip()
-        if self._request.purpose is Purpose.UNCERTAINTY:
+        if self._request.purpose == Purpose.UNCERTAINTY:
             return f"{expected}, {error / card.evaluation.metrics.mae:.2g} times that of the test rows{near}"
         return f"{chance:.0%} {_CHANCES[self._goal.wanted]}, {expected}{near}"
 

@@ -128,12 +128,17 @@ def disagreement(value: float, low: float, high: float, limit: float, unit: str)
         limit: Of ``agreement_limit``.
         unit: Of all of them.
     """
-    ends = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
     if high - low > limit:
-        return (f"the nearest training materials differ: {ends} {unit}".rstrip(),)
+        return (f"the nearest training materials differ: {value_range(low, high, unit)}",)
     if not low - OUTSIDE_NEIGHBOURS * limit <= value <= high + OUTSIDE_NEIGHBOURS * limit:
-        return (f"the value is far from those of the nearest training materials: {ends} {unit}".rstrip(),)
+        return (f"the value is far from those of the nearest training materials: {value_range(low, high, unit)}",)
     return ()
+
+
+def value_range(low: float, high: float, unit: str) -> str:
+    """Return two values of a unit as a range, or the one that both are."""
+    ends = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+    return f"{ends} {unit}".rstrip()
 
 
 def _materials(rows: int) -> str:

@@ -112,7 +112,7 @@ def read_rows(
     matrix = read_matrix(
         lake, target, features, dataset=request.dataset, where=request.where, columns=columns, crystals=crystals
     )
-    refused = int(np.count_nonzero(~np.isfinite(_forward(Transform(request.transform), matrix.y))))
+    refused = int(np.count_nonzero(~Transform(request.transform).allows(matrix.y)))
     if refused:
         predicate = f'"{target}" {">" if request.transform == Transform.LOG else ">="} 0'
         raise TrainingError(
@@ -129,11 +129,6 @@ def read_rows(
     if networks:
         rows.crystals()
     return rows
-
-
-def _forward(transform: Transform, y: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return transform.forward(y)
 
 
 def make_task(rows: StudyRows, split: Split, seed: int, few: int, undated: Sequence[EncoderCard] = ()) -> Task:
