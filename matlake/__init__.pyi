@@ -35,6 +35,8 @@ from .store.searching.search import search as search
 from .store.status import status as status
 from .studies.extrapolation.evaluate import evaluate_extrapolation as evaluate_extrapolation
 from .studies.extrapolation.methods import ExtrapolationRequest as ExtrapolationRequest
+from .studies.matbench.evaluate import evaluate_matbench as evaluate_matbench
+from .studies.matbench.request import MatbenchRequest as MatbenchRequest
 from .studies.transfer.configurations import TransferRequest as TransferRequest
 from .studies.transfer.evaluate import evaluate_transfer as evaluate_transfer
 
@@ -48,6 +50,7 @@ __all__ = [
     "Goal",
     "Index",
     "Lake",
+    "MatbenchRequest",
     "MatlakeError",
     "Progress",
     "SearchRequest",
@@ -59,6 +62,7 @@ __all__ = [
     "doctor",
     "embed",
     "evaluate_extrapolation",
+    "evaluate_matbench",
     "evaluate_transfer",
     "finetune",
     "import_table",

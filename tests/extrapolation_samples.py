@@ -24,6 +24,7 @@ class QuickNetwork:
     counterpart: str = CRYSTAL_ENCODER
     encoder: str | None = None
     epochs: list[int] = field(default_factory=list)
+    learned: NDArray[np.float64] | None = None
 
     def identity(self) -> dict[str, Any]:
         return {"name": self.name}
@@ -33,7 +34,7 @@ class QuickNetwork:
         crystals: CrystalColumns,
         y: NDArray[np.float64],
         fit: NDArray[np.intp],
-        stop: NDArray[np.intp],
+        stop: NDArray[np.intp],  # noqa: ARG002 - the signature of a network
         test: NDArray[np.intp],
         *,
         seed: int,
@@ -47,7 +48,8 @@ class QuickNetwork:
             done.write_text(str(epoch + 1))
             self.epochs.append(epoch)
             check()
+        self.learned = y
         sizes = crystals.sizes
         slope = np.polyfit(sizes[fit], y[fit], 1)
         predicted = np.polyval(slope, sizes[test]) + seed
-        return NetworkFit(predicted, float(np.abs(np.polyval(slope, sizes[stop]) - y[stop]).mean()), {"epochs_run": 3})
+        return NetworkFit(predicted, {"epochs_run": 3})

@@ -12,9 +12,17 @@ from matlake.metrics import rank_correlation
 from matlake.studies.extrapolation.error_analysis import Group
 from matlake.studies.extrapolation.evaluate import ExtrapolationResult
 from matlake.studies.extrapolation.methods import FINE_TUNE, HEAD, MEAN, NEAREST, NETWORKS, SCRATCH
-from matlake.studies.extrapolation.report import ExtrapolationReport, Ratio, SplitReport, decoupled_head
+from matlake.studies.extrapolation.report import (
+    Errors,
+    ExtrapolationReport,
+    Ratio,
+    SplitReport,
+    decoupled_head,
+    ratio_of,
+)
 from matlake.studies.measurement import State
 from matlake.studies.report import ABSENT, Table, interval_text, number
+from matlake.studies.statistics import Resamples
 
 HELD_OUT: Final = {
     "group": "an element group",
@@ -45,6 +53,60 @@ def kinds(reports: Sequence[ExtrapolationReport]) -> dict[str, list[tuple[Extrap
             if split.decoupled:
                 found[held_out(split)].append((report, split))
     return {name: splits for name, splits in found.items() if splits}
+
+
+def _first_measured(report: ExtrapolationReport) -> str:
+    """Return the letter of the first set of features with a head measured; others may be refused as leakage."""
+    ways = [way for split in report.splits for way in split.methods]
+    return min((way.letter for way in ways if way.kind == HEAD and way.rmse), default="")
+
+
+def against_features(results: Sequence[ExtrapolationResult], architecture: str) -> str:
+    """Return the RMSE of networks over that of the best validated head on each set of features."""
+    letters = list(dict.fromkeys(letter for result in results for letter in result.report.letters))
+    names = dict(zip(letters, _features([result.report for result in results]), strict=True))
+    columns = kinds([result.report for result in results])
+    rows = []
+    for start, words in STARTS.items():
+        for letter in letters:
+            found: dict[str, list[Ratio]] = {kind: [] for kind in columns}
+            for result in results:
+                for split in result.report.splits:
+                    ratio = _against(result, split, start, architecture, letter)
+                    if ratio is not None:
+                        found[held_out(split)].append(ratio)
+            beyond = [ratio for kind, own in found.items() if kind != HELD_OUT["random"] for ratio in own]
+            if beyond:
+                cells = [spread([ratio.rmse for ratio in own]) for own in found.values()]
+                plainly = sum(ratio.rmse_interval[0] > 1 for ratio in beyond)
+                worse = sum(ratio.rmse_interval[1] < 1 for ratio in beyond)
+                counts = f"{len(beyond)}: {sum(ratio.rmse > 1 for ratio in beyond)} (plainly {plainly}, worse {worse})"
+                rows.append([words, names[letter], *cells, spread([ratio.rmse for ratio in beyond]), counts])
+    return table(["network", "head on", *columns, "all but at random", "of them head better"], rows)
+
+
+def _against(
+    result: ExtrapolationResult, split: SplitReport, start: str, architecture: str, letter: str
+) -> Ratio | None:
+    """Return the ratio of an architecture's network to the best validated head on a set of features."""
+    head = decoupled_head(tuple(way for way in split.methods if way.letter == letter))
+    network = next(
+        (way.method for way in split.methods if way.kind == start and architecture in way.model and way.rmse), None
+    )
+    if head is None or network is None:
+        return None
+    y = result.rows.matrix.y
+    cells = [cell for cell in result.cells if cell.task.split == split.split]
+    errors: dict[str, Errors] = {
+        name: {
+            cell.task.seed: found
+            for cell in cells
+            if cell.method.name == name and (found := cell.errors(y)) is not None
+        }
+        for name in (network, head.method)
+    }
+    tested = {cell.task.seed: cell.task.held.test for cell in cells}
+    return ratio_of(network, errors[network], errors[head.method], Resamples(tested, result.rows.matrix.groups))
 
 
 def ratios(split: SplitReport, start: str, architecture: str) -> Iterable[Ratio]:
@@ -103,7 +165,7 @@ def cost_table(reports: Sequence[ExtrapolationReport]) -> str:
 
 
 def feature_table(reports: Sequence[ExtrapolationReport]) -> str:
-    """Return the RMSE of the best validated head on each set of features over that on all encoders side by side."""
+    """Return the RMSE of the best validated head on each set of features over that on the first."""
     letters = list(dict.fromkeys(letter for report in reports for letter in report.letters))
 
     def errors(split: SplitReport) -> dict[str, float]:
@@ -113,14 +175,14 @@ def feature_table(reports: Sequence[ExtrapolationReport]) -> str:
         return {letter: head.rmse for letter, head in heads.items() if head and head.rmse}
 
     names = dict(zip(letters, _features(reports), strict=True))
-    return _relative(reports, "features", errors, letters[-1], names)
+    return _relative(reports, "features", errors, letters[0], names)
 
 
 def model_table(reports: Sequence[ExtrapolationReport]) -> str:
-    """Return the RMSE of each regressor over that of ``svr``, all encoders side by side."""
+    """Return the RMSE of each regressor over that of ``svr``, on the first set of features that was measured."""
 
     def errors(split: SplitReport) -> dict[str, float]:
-        letter = max(way.letter for way in split.methods)
+        letter = min(way.letter for way in split.methods if way.kind == HEAD and way.rmse)
         return {
             way.model or way.kind: way.rmse
             for way in split.methods
@@ -151,7 +213,10 @@ def _relative(
 
 
 def _features(reports: Sequence[ExtrapolationReport]) -> list[str]:
-    return [", ".join(feature.partition("-mp-")[0] for feature in own) for own in reports[0].letters.values()]
+    return [
+        ", ".join(dict.fromkeys(feature.partition("@")[0].partition("-mp-")[0] for feature in own))
+        for own in reports[0].letters.values()
+    ]
 
 
 def rule_table(reports: Sequence[ExtrapolationReport]) -> str:
@@ -192,9 +257,9 @@ def high_table(results: Sequence[ExtrapolationResult]) -> str:
     header += ["predicted above all of them", "rank correlation of values and predictions"]
     found: dict[str, list[tuple[float, ...]]] = {}
     for result in results:
-        last = max(result.report.letters)
+        first = _first_measured(result.report)
         for cell in result.cells:
-            shown = cell.method.kind in NETWORKS or (cell.method.kind == HEAD and cell.method.letter == last)
+            shown = cell.method.kind in NETWORKS or (cell.method.kind == HEAD and cell.method.letter == first)
             if cell.task.split == HIGH and cell.measurement is not None and shown:
                 y = result.rows.matrix.y
                 high = _high(y[cell.task.held.train], y[cell.task.held.test], cell.measurement.predictions)

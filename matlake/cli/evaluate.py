@@ -95,7 +95,18 @@ def evaluate_command() -> None:
     help="Embedded encoders or layers (NAME@1+2, NAME@all: several), comma-separated and then side by side; separate "
     "several sets by ';'.",
 )
-@option("--models", type=names, help="Regressors.  [default: those of the decoupled-transfer study]")
+@option(
+    "--models",
+    type=names,
+    help="Regressors; NAME+NAME is the mean of several.  [default: those of the decoupled-transfer study]",
+)
+@option(
+    "--transform",
+    type=click.Choice(["none", "log", "sqrt"]),
+    default="none",
+    show_default=True,
+    help="Let heads and networks learn this function of the target; errors are in its unit.",
+)
 @option(
     "--networks",
     type=names,

@@ -39,7 +39,7 @@ def networks_by_name(lake: Lake, request: ExtrapolationRequest, features: Sequen
     from matlake.studies.extrapolation.end_to_end import end_to_end_networks
 
     about: dict[str, Any] = {"starts": request.starts, "epochs": request.epochs, "device": request.device}
-    target = request.target if request.transform is Transform.NONE else None
+    target = request.target if request.transform == Transform.NONE else None
     return list(end_to_end_networks(list(encoders.values()), target, **about))
 
 

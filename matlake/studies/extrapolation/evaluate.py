@@ -19,6 +19,7 @@ from matlake.extras import require_extra
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.splits import Split
+from matlake.regress.targets.transforms import Transform
 from matlake.store.lake import Lake
 from matlake.studies.extrapolation.end_to_end_networks import contents_of_tables, networks_by_name
 from matlake.studies.extrapolation.measuring import SCHEMA, MethodRunner
@@ -142,7 +143,7 @@ def evaluate_extrapolation(
     cells = []
     with open_runner(lake, SCHEMA, request.name, request.seconds, notify) as runner:
         by_name = {network.name: network for network in trained}
-        measuring = MethodRunner(runner, rows, by_name, request.parameters, request.transform, lake.unfinished)
+        measuring = MethodRunner(runner, rows, by_name, request.parameters, Transform(request.transform), lake.unfinished)
         for task, method in order:
             refusal = refused.get((task.digest, method), "")
             make = not method.is_network or request.network_seeds is None or task.seed < request.network_seeds

@@ -139,7 +139,8 @@ class ExtrapolationRequest:
         where: Only rows of ``materials`` that this SQL predicate selects.
         seeds: How many seeds, from 0.
         network_seeds: With how many of them networks are trained; None for all. What was measured with others is shown.
-        transform: What heads and networks learn in place of the target; all errors are in its unit.
+        transform: ``none``, ``log`` or ``sqrt``: what heads and networks learn in place of the target. Errors are in
+            its unit all the same.
         parameters: ``CHOSEN`` by cross-validation on training rows, or the catalogue's ``DEFAULT``.
         few: Training rows from which an element or motif counts as known.
         policy: What is refused as leakage, one of ``leakage.POLICIES``.
@@ -160,7 +161,7 @@ class ExtrapolationRequest:
     where: str | None = None
     seeds: int = 3
     network_seeds: int | None = None
-    transform: Transform = Transform.NONE
+    transform: str = Transform.NONE.value
     parameters: str = CHOSEN
     few: int = FEW
     policy: str = LABELS
@@ -188,6 +189,8 @@ class ExtrapolationRequest:
             raise TrainingError(f"unknown leakage policy {self.policy!r}", f"policies: {', '.join(POLICIES)}")
         if self.parameters not in (CHOSEN, DEFAULT):
             raise TrainingError(f"parameters are {CHOSEN!r} or {DEFAULT!r}, not {self.parameters!r}")
+        if self.transform not in [*Transform]:
+            raise TrainingError(f"unknown transform {self.transform!r}", f"transforms: {', '.join(Transform)}")
         if self.seeds < 1:
             raise TrainingError("at least one seed is needed", "ask for 3 seeds")
         for model in self.models:

@@ -284,7 +284,7 @@ class Summary:
         heads = [one for one in methods if one.kind == HEAD and one.rmse is not None]
         hindsight = min(heads, key=lambda one: one.rmse or 0.0, default=None)
         networks = [name for name, of_method in own.items() if of_method[0].method.is_network]
-        ratios = [_ratio(name, errors[name], errors[head.method], resamples) for name in networks] if head else []
+        ratios = [ratio_of(name, errors[name], errors[head.method], resamples) for name in networks] if head else []
         parts = {
             name: pooled([self._tested_rows(cell) for cell in of_method if cell.task.seed in errors[name]])
             for name, of_method in own.items()
@@ -358,7 +358,15 @@ class Summary:
         )
 
 
-def _ratio(name: str, network: Errors, head: Errors, resamples: Resamples) -> Ratio | None:
+def ratio_of(name: str, network: Errors, head: Errors, resamples: Resamples) -> Ratio | None:
+    """Return the errors of one method over those of another on the seeds that both have; None where there are none.
+
+    Args:
+        name: Of the first, a network.
+        network: Its errors.
+        head: Those of the second.
+        resamples: Of the rows that both test.
+    """
     common = [seed for seed in network if seed in head]
     if not common:
         return None

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.leakage import check_disjoint
+from matlake.errors import Hint, TrainingError
 from matlake.materials.periodic_table import BLOCKS, SYMBOLS
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import read_matrix
 from matlake.regress.splits import HeldOut, Split
 from matlake.regress.splits.training_dates import describe_training_dates
+from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.applicability import FEW, block_sets
 from matlake.store.lake import Lake
 from matlake.studies.extrapolation.methods import ExtrapolationRequest
@@ -100,7 +102,7 @@ def read_rows(
         networks: Whether networks are trained, which take crystals.
 
     Raises:
-        TrainingError: See ``read_matrix``; or a network is trained and a row has no crystal.
+        TrainingError: See ``read_matrix``; a network is trained and a row has no crystal; or a value has no transform.
         QueryError: ``where`` is not a predicate over ``materials``.
     """
     target = request.target
@@ -110,6 +112,13 @@ def read_rows(
     matrix = read_matrix(
         lake, target, features, dataset=request.dataset, where=request.where, columns=columns, crystals=crystals
     )
+    refused = int(np.count_nonzero(~Transform(request.transform).allows(matrix.y)))
+    if refused:
+        predicate = f'"{target}" {">" if request.transform == Transform.LOG else ">="} 0'
+        raise TrainingError(
+            f"{target} has no {request.transform} in {refused:,} of {len(matrix.y):,} rows",
+            Hint(f"leave them out: where='{predicate}'", cli=f"leave them out: --where '{predicate}'"),
+        )
     hashes = None
     if matrix.crystals is not None and (matrix.crystals.sizes > 0).all():
         hashes = tuple(matrix.crystals[row].content_hash for row in range(len(matrix.y)))

@@ -1,6 +1,6 @@
 """What an evaluation on a task is asked for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +47,7 @@ class MatbenchRequest:
     features: tuple[str, ...] = ()
     model: str = AUTO
     splits: tuple[str, ...] = ()
-    fits: int = field(default_factory=lambda: Budget().fits)
+    fits: int = Budget.fits
     seed: int = 0
     name: str | None = None
     seconds: float | None = None

@@ -22,6 +22,7 @@ def elastic(tmp_path_factory: pytest.TempPathFactory) -> matlake.Lake:
     table = pq.read_table(ELASTIC)
     table = table.take(np.sort(np.random.default_rng(0).permutation(len(table))[:150]))
     table = table.append_column("formation_energy_eV_per_atom", table["shear_modulus_VRH_GPa"])
+    table = table.append_column("shifted_modulus_GPa", pa.array(np.array(table["shear_modulus_VRH_GPa"]) - 50.0))
     table = table.append_column("reported", pa.array(range(1880, 1880 + len(table))))
     pq.write_table(table, folder / "elastic.parquet")
     lake = matlake.open_lake(folder / "lake", create=True)

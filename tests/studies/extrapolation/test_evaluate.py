@@ -269,3 +269,40 @@ def test_published_weights_are_refused_where_they_learned_the_label(evaluated: E
     result = evaluated(name="contents", policy="contents", **about)
     assert result.report.splits[0].method("ridge on A").state == State.REFUSED
     assert any("training data: Materials Project up to 2022-09" in line for line in result.lines())
+
+
+def test_heads_and_networks_learn_the_same_transform_and_err_in_the_targets_unit(evaluated: Evaluate) -> None:
+    network = QuickNetwork()
+    about: dict[str, Any] = {"splits": ("value:high",), "seeds": 1, "features": ((FIRST,),)}
+    result = evaluated([network], transform="log", **about)
+    y = result.rows.matrix.y
+    assert network.learned is not None
+    np.testing.assert_allclose(network.learned, np.log(y))
+    found = {cell.method.name: cell.measurement for cell in result.cells if cell.measurement}
+    held = result.cells[0].task.held
+    for name in ("ridge on A", "scratch:cgcnn"):
+        predicted = np.array(found[name].predictions)
+        assert (predicted > 0).all()
+        assert found[name].mae == pytest.approx(np.abs(predicted - y[held.test]).mean(), rel=1e-5)
+    plain = {one.key for one in _numbers(evaluated([QuickNetwork()], **about)).values()}
+    assert {name for name, one in found.items() if one.key in plain} == {"mean", "nearest on A"}
+
+
+def test_a_transform_that_values_or_the_catalogue_lack_is_refused(evaluated: Evaluate) -> None:
+    with pytest.raises(TrainingError, match=r"shifted_modulus_GPa has no log in \d+ of 150 rows") as caught:
+        evaluated(target="shifted_modulus_GPa", transform="log")
+    assert "> 0" in caught.value.hint
+    with pytest.raises(TrainingError, match="unknown transform 'cube'"):
+        evaluated(transform="cube")
+
+
+def test_the_mean_of_two_regressors_is_a_method(evaluated: Evaluate) -> None:
+    result = evaluated(models=("ridge", "svr-linear", "ridge+svr-linear"), splits=("value:high",), seeds=1)
+    found = {cell.method.name: cell.measurement for cell in result.cells if cell.measurement}
+    ridge, svr, both = (
+        np.array(found[f"{name} on A"].predictions) for name in ("ridge", "svr-linear", "ridge+svr-linear")
+    )
+    np.testing.assert_allclose(both, (ridge + svr) / 2, rtol=1e-4)
+    assert found["ridge+svr-linear on A"].validation_mae is not None
+    with pytest.raises(TrainingError, match="unknown model 'oracle'"):
+        evaluated(models=("ridge+oracle",))

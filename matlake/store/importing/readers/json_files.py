@@ -2,7 +2,8 @@
 
 Layouts: a structure; a list of structures or records; lines of them; an object of them by id; pandas' ``split`` layout
 ``{"columns": […], "data": [[…], …]}``, with or without ``index``, as Matbench has it. A record is an object with a
-structure in one of its fields (a computed entry is one); its other fields are properties.
+structure in one of its fields (a computed entry is one); its other fields are properties. Where no record has a
+structure, and one of the fields is a formula, the records are compositions.
 """
 
 import io
@@ -56,16 +57,16 @@ def _record(found: object, structure_column: str | None, max_atoms: int | None) 
     from matlake.materials.structure_files.pymatgen_json import is_structure
 
     if isinstance(found, StructureError):
-        return Record({}, found)
+        return Record({}, found, has_structure=False)
     if not isinstance(found, Mapping):
-        return Record({}, StructureError(f"no record: {str(found)[:40]!r}"))
+        return Record({}, StructureError(f"no record: {str(found)[:40]!r}"), has_structure=False)
     if is_structure(found):
         own = {_ID: found[_ID]} if isinstance(found.get(_ID), str) else {}
         return Record(own, None if max_atoms is None else _crystal(found, max_atoms))
     name = structure_column or _structure_field(found)
     properties = {key: value for key, value in found.items() if key != name and not key.startswith("@")}
     if max_atoms is None:
-        return Record(properties, None)
+        return Record(properties, None, has_structure=name is not None)
     return Record(properties, _crystal(found.get(name) if name else None, max_atoms))
 
 

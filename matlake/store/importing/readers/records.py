@@ -1,4 +1,4 @@
-"""Sources of records, each a structure with any number of properties: JSON, extended XYZ, ASE databases.
+"""Sources of records, each a structure or a formula with any number of properties: JSON, extended XYZ, ASE databases.
 
 Nothing says beforehand which properties there are and of which type, so that a source is gone through twice.
 """
@@ -16,6 +16,7 @@ from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
 from matlake.store.importing.readers.cells import number_of, stands_for_nothing
 from matlake.store.importing.readers.source import (
+    FORMULA_COLUMNS,
     NO_NAMES,
     Batch,
     KeyColumns,
@@ -24,6 +25,7 @@ from matlake.store.importing.readers.source import (
     bounded,
     key_columns,
     refuse_double_names,
+    usual_column,
 )
 
 MOST_PROPERTIES: Final = 1000
@@ -38,10 +40,12 @@ class Record:
     Attributes:
         properties: Name and value; those that are neither number nor truth value nor text are left out.
         crystal: Its structure, or what is wrong with it; None where structures were not asked for.
+        has_structure: Whether it has a place for one.
     """
 
     properties: Mapping[str, Any]
     crystal: Crystal | StructureError | None
+    has_structure: bool = True
 
 
 @dataclass
@@ -90,9 +94,10 @@ def open_records(path: Path, read: Callable[[bool], Iterator[Record]], named: Ke
     """
     found: dict[str, _Values] = {}
     left_out: dict[str, None] = {}
-    rows = 0
+    rows, structures = 0, False
     for record in read(False):
         rows += 1
+        structures |= record.has_structure
         for name, value in record.properties.items():
             if isinstance(value, bool | int | float | str):
                 found.setdefault(name, _Values()).add(value)
@@ -105,7 +110,9 @@ def open_records(path: Path, read: Callable[[bool], Iterator[Record]], named: Ke
     refuse_double_names(path, list(found))
     written = key_columns(list(found), named)
     kinds = {name: pa.string() if name in written else values.kind() for name, values in found.items()}
-    source = Source(path, pa.schema(kinds.items()), rows, partial(_batches, kinds, written, read))
+    structures |= usual_column(list(found), FORMULA_COLUMNS) is None and named.formula is None
+    batches = partial(_batches, kinds, written, read, structures=structures)
+    source = Source(path, pa.schema(kinds.items()), rows, batches, has_structures=structures)
     if left_out:
         names = ", ".join(list(left_out)[:_NAMES_SHOWN]) + (", …" if len(left_out) > _NAMES_SHOWN else "")
         source.notes.append(f"properties left out because they are not single values: {names}")
@@ -113,9 +120,13 @@ def open_records(path: Path, read: Callable[[bool], Iterator[Record]], named: Ke
 
 
 def _batches(
-    kinds: Mapping[str, pa.DataType], written: KeyColumns, read: Callable[[bool], Iterator[Record]]
+    kinds: Mapping[str, pa.DataType],
+    written: KeyColumns,
+    read: Callable[[bool], Iterator[Record]],
+    *,
+    structures: bool,
 ) -> Iterator[Batch]:
-    rows = ((record.properties, record.crystal or StructureError("no structure")) for record in read(True))
+    rows = ((record.properties, record.crystal or StructureError("no structure")) for record in read(structures))
     for properties, crystals in bounded(rows):
         columns: list[pa.Array] = []
         unread: list[UnreadCell] = []
@@ -129,7 +140,8 @@ def _batches(
                 for row, value in enumerate(given)
                 if values[row] is None and _is_filled(value)
             ]
-        yield Batch(pa.RecordBatch.from_arrays(columns, schema=pa.schema(kinds.items())), crystals, unread)
+        rows_read = pa.RecordBatch.from_arrays(columns, schema=pa.schema(kinds.items()))
+        yield Batch(rows_read, crystals if structures else None, unread)
 
 
 def _is_filled(value: object) -> bool:
