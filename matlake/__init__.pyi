@@ -19,6 +19,9 @@ from .regress.prediction.predict import predict_structures as predict_structures
 from .regress.prediction.predict_dataset import predict_dataset as predict_dataset
 from .regress.prediction.predict_table import predict_table as predict_table
 from .regress.prediction.predict_table import predict_to_file as predict_to_file
+from .regress.suggesting.acquisition import Goal as Goal
+from .regress.suggesting.suggest import SuggestRequest as SuggestRequest
+from .regress.suggesting.suggest import suggest as suggest
 from .store.embedding.embedder import embed as embed
 from .store.importing.importer import import_table as import_table
 from .store.lake import Lake as Lake
@@ -42,11 +45,13 @@ __all__ = [
     "Encoder",
     "ExtrapolationRequest",
     "FinetuneRequest",
+    "Goal",
     "Index",
     "Lake",
     "MatlakeError",
     "Progress",
     "SearchRequest",
+    "SuggestRequest",
     "TrainRequest",
     "TransferRequest",
     "check",
@@ -70,6 +75,7 @@ __all__ = [
     "predict_to_file",
     "search",
     "status",
+    "suggest",
     "train",
     "verify_encoder",
 ]

@@ -17,6 +17,11 @@ _RESAMPLED_ROWS: Final = 4_000_000
 """Rows drawn over all resamples at most: intervals on that many rows hardly move."""
 
 _FEWEST_RESAMPLES: Final = 200
+
+FLIPS: Final = 10_000
+"""Random flips of signs in a test: p-values end at one in so many."""
+
+_BLOCK: Final = 500  # random signs drawn at once: bounds the memory
 _BINS: Final = 10
 _LEAST_PROBABILITY: Final = 1e-12
 """A class that was called impossible and is found costs a finite loss."""
@@ -53,6 +58,9 @@ class Metrics:
     brier: float | None = None
     balanced_accuracy: float | None = None
 
+
+CLASS_METRICS: Final = ("roc_auc", "log_loss", "brier", "balanced_accuracy")
+"""Those that only probabilities have."""
 
 Measure: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float64]], Metrics]
 """From true values float64 [n] and predictions float64 [n] to errors."""
@@ -119,7 +127,8 @@ def roc_auc(y: NDArray[np.float64], scores: NDArray[np.float64]) -> float | None
 def calibration_error(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
     """Return the expected calibration error: how far shares of yes are from the probabilities that were given.
 
-    The mean over ten bins of equal width, weighted by their rows (Naeini, Cooper and Hauskrecht, Proc. AAAI 2015, 2901).
+    The mean over ten bins of equal width, weighted by their rows (Naeini, Cooper and Hauskrecht, Proc. AAAI 2015,
+    2901).
 
     Args:
         y: float64 [n], 0 or 1.
@@ -231,6 +240,27 @@ def bootstrap(
     found = [asdict(measured(y[rows], predicted[rows])) for rows in GroupBootstrap(groups, seed, resamples).rows()]
     columns = {name: [one[name] for one in found] for name in found[0]}
     return {name: [*percentile_interval(values)] for name, values in columns.items() if None not in values}
+
+
+def sign_flip_test(differences: NDArray[np.float64], groups: NDArray[np.str_], seed: int) -> float:
+    """Return the two-sided p-value of paired differences whose mean is zero and whose signs are exchangeable.
+
+    All rows of a group change their sign together. Fisher's randomisation test for pairs (The Design of Experiments,
+    1935, section 21) with random flips, counted as by Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9, 39 (2010).
+
+    Args:
+        differences: float64 [n], of paired errors.
+        groups: [n], composition of each row.
+        seed: Of the flips.
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    sums = np.bincount(group, weights=differences)
+    observed = abs(float(sums.sum())) * (1.0 - 1e-12)  # sums in another order differ in the last digit
+    generator, extreme = np.random.default_rng(seed), 0
+    for _ in range(FLIPS // _BLOCK):
+        signs = generator.integers(2, size=(_BLOCK, len(sums))) * 2 - 1
+        extreme += int(np.count_nonzero(np.abs(signs @ sums) >= observed))
+    return (extreme + 1) / (FLIPS + 1)
 
 
 def mean_baseline(y_train: NDArray[np.float64], y_test: NDArray[np.float64], measured: Measure = measure) -> Metrics:

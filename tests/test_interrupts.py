@@ -92,10 +92,10 @@ def test_a_command_that_is_interrupted_in_the_perceptron_saves_nothing(small: Pa
 @pytest.mark.parametrize(
     ("place", "swallowed"),
     [
-        ("matlake.regress.heads.train.read_matrix", True),
+        ("matlake.regress.heads.train.read_shared_rows", True),
         ("matlake.regress.heads.train.measure_fitted", False),
-        ("matlake.regress.heads.storage.write_card", False),
-        ("matlake.regress.heads.storage.write_card", True),
+        ("matlake.regress.heads.storage.write_whole", False),
+        ("matlake.regress.heads.storage.write_whole", True),
     ],
 )
 def test_an_interrupt_anywhere_in_training_saves_nothing(small: Path, place: str, swallowed: bool) -> None:

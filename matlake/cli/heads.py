@@ -1,17 +1,21 @@
-"""The commands ``heads …``: list, show, delete and export trained heads."""
+"""The commands ``heads …``: list, show, compare, report on, recalibrate, delete and export trained heads."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.options import ANY_PATH, Command, option
+from matlake.cli.options import ANY_PATH, FILE, Command, option, seed_option
 from matlake.cli.output import Output
+
+if TYPE_CHECKING:
+    from matlake.store.lake import Lake
 
 
 @click.group("heads")
 def heads_command() -> None:
-    """List, show, delete and export trained heads."""
+    """List, show, compare, report on, recalibrate, delete and export trained heads."""
 
 
 @heads_command.command("list", cls=Command)
@@ -36,17 +40,27 @@ def list_command(lake: Path, output: Output) -> None:
 @click.pass_obj
 def show_command(lake: Path, name: str, output: Output) -> None:
     """Show the card of a head: what it was trained on, its errors, its intervals, its plots."""
+    from matlake.regress.heads.storage import member_names
+    from matlake.store.lake import open_lake
+
+    opened = open_lake(lake)
+    members = member_names(opened.path, name)
+    documents, lines = zip(*(_shown(opened, member) for member in members), strict=True)
+    document = documents[0] if members == [name] else {"name": name, "members": list(documents)}
+    output.document(document, [line for shown in lines for line in [*shown, ""]][:-1])
+
+
+def _shown(lake: "Lake", name: str) -> tuple[dict[str, Any], list[str]]:
+    """Return what is known of a head of one target, for scripts and for people."""
     from matlake.regress.heads.card_files import CARD_FILE, read_card
     from matlake.regress.heads.flat_card import flat_document
     from matlake.regress.heads.listing import card_lines
     from matlake.regress.heads.storage import find_head
-    from matlake.store.lake import open_lake
-    from matlake.store.predictions import head_digest, saved_predictions
+    from matlake.store.predictions import head_digest, saved_predictions, shown_name
 
-    opened = open_lake(lake)
-    folder = find_head(opened.path, name)
+    folder = find_head(lake.path, name)
     card = read_card(folder / CARD_FILE)
-    saved = [one for one in saved_predictions(opened) if one.head == name]
+    saved = [one for one in saved_predictions(lake) if one.head == shown_name(name)]
     document = {
         **flat_document(card),
         "folder": str(folder),
@@ -54,7 +68,7 @@ def show_command(lake: Path, name: str, output: Output) -> None:
         "predictions": [one.document() for one in saved],
         "notes": list(card.notes),
     }
-    output.document(document, [*card_lines(card, folder), *(f"  {'predictions':<14}{one.text}" for one in saved)])
+    return document, [*card_lines(card, folder), *(f"  {'predictions':<14}{one.text}" for one in saved)]
 
 
 @heads_command.command("delete", cls=Command)
@@ -86,5 +100,74 @@ def export_command(lake: Path, name: str, target: Path, output: Output) -> None:
     from matlake.regress.heads.storage import export_head
     from matlake.store.lake import open_lake
 
-    card = export_head(open_lake(lake).path, name, target)
-    output.document({"head": name, "output": str(target), "sha256": card.sha256}, [f"exported head {name} to {target}"])
+    cards = export_head(open_lake(lake).path, name, target)
+    digests = {card.name: card.sha256 for card in cards}
+    sha256 = cards[0].sha256 if len(cards) == 1 else digests
+    output.document({"head": name, "output": str(target), "sha256": sha256}, [f"exported head {name} to {target}"])
+
+
+@heads_command.command("compare", cls=Command)
+@click.argument("first", metavar="HEAD")
+@click.argument("second", metavar="OTHER")
+@option(
+    "--where",
+    metavar="SQL",
+    help="Compare on labelled materials that satisfy this condition.  [default: those that both were tested on]",
+)
+@seed_option
+@json_option
+@click.pass_obj
+def compare_command(lake: Path, first: str, second: str, where: str | None, seed: int, output: Output) -> None:
+    """Compare two heads of one property on the same rows, with a paired test.
+
+    Rows of compositions that one of them was trained on are left out.
+    """
+    from matlake.regress.heads.compare import compare_heads
+    from matlake.store.lake import open_lake
+
+    found = compare_heads(open_lake(lake), first, second, where, seed)
+    output.document(found.document(), found.lines())
+
+
+@heads_command.command("report", cls=Command)
+@click.argument("name", metavar="HEAD")
+@option(
+    "--output",
+    "target",
+    type=FILE,
+    required=True,
+    help="Write this page: .html in one file with its plots, or .md with image files beside it.",
+)
+@json_option
+@click.pass_obj
+def report_command(lake: Path, name: str, target: Path, output: Output) -> None:
+    """Write all that is known of a head as one page, such as for the supplement of a paper."""
+    from matlake.regress.heads.report_files import write_report
+    from matlake.store.lake import open_lake
+
+    written = write_report(open_lake(lake), name, target)
+    output.document({"head": name, "files": [str(path) for path in written]}, [f"wrote {path}" for path in written])
+
+
+@heads_command.command("calibrate", cls=Command)
+@click.argument("name", metavar="HEAD")
+@option(
+    "--where",
+    required=True,
+    metavar="SQL",
+    former=["--rows"],
+    help="Calibrate on the labelled materials that satisfy this condition, such as \"dataset = 'mine'\".",
+)
+@seed_option
+@json_option
+@click.pass_obj
+def calibrate_command(lake: Path, name: str, where: str, seed: int, output: Output) -> None:
+    """Fit the intervals and expected errors of a head to 20 or more labels of a new domain.
+
+    The regressor stays. Rows of compositions that it was trained on are left out. See docs/heads.md.
+    """
+    from matlake.regress.heads.recalibrate_head import recalibrate_head
+    from matlake.store.lake import open_lake
+
+    done = recalibrate_head(open_lake(lake), name, where, seed)
+    output.document(done.document(), done.lines())

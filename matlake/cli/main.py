@@ -35,6 +35,7 @@ COMMANDS = {
     "finetune": "train",
     "evaluate": "evaluate",
     "predict": "predict",
+    "suggest": "suggest",
     "heads": "heads",
     "serve": "serve",
     "doctor": "doctor",

@@ -19,7 +19,8 @@ _model = section("Model")
     required=True,
     metavar="PROPERTY[,…]",
     help="Learn this property: a column, such as band_gap_eV, or an SQL expression of columns. log10(…), ln(…) or "
-    "sqrt(…) around it is the scale on which it is learned; predictions are in its own unit. Several, with commas, make "
+    "sqrt(…) around it is the scale on which it is learned; predictions are in its own unit. Of a condition, such as "
+    "'band_gap_eV = 0', or a column of true and false, the head predicts the probability. Several, with commas, make "
     "one head.",
 )
 @_data(

@@ -12,8 +12,8 @@ from typing import Final
 from matlake.materials.units import quantity_of, unit_of
 
 _IGNORED: Final = frozenset(
-    "per atom peratom fu dft pbe gga pbesol scan r2scan hse mbj optb88vdw final corrected uncorrected calculated computed "
-    "measured experimental expt exp mp oqmd jarvis".split()
+    "per atom peratom fu dft pbe gga pbesol scan r2scan hse mbj optb88vdw final corrected uncorrected calculated "
+    "computed measured experimental expt exp mp oqmd jarvis".split()
 )
 """Words that say how, where or in what measure a quantity was obtained."""
 

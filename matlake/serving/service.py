@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal
+from matlake.regress.heads.storage import member_names
 from matlake.regress.prediction.opened_head import open_head
 from matlake.serving.assets import Asset
 from matlake.serving.errors import RequestError
@@ -45,7 +46,8 @@ class Service:
         self.limits = settings.limits
         self.metrics = Metrics()
         self.is_stopping = False
-        predictors = [open_head(lake, name, threads=threads_of_a_run()) for name in dict.fromkeys(settings.heads)]
+        members = [member for name in settings.heads for member in member_names(lake.path, name)]
+        predictors = [open_head(lake, name, threads=threads_of_a_run()) for name in dict.fromkeys(members)]
         self.heads = {
             predictor.head.card.name: ServedHead(predictor, self.limits, self.metrics) for predictor in predictors
         }

@@ -6,23 +6,25 @@ another content, so its former prediction is not its own any more. A head that i
 what it predicted before is stale.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import duckdb
 import pyarrow as pa
 
 from matlake.encoders.card import CARD_FILE, InputKind
 from matlake.errors import LakeError
+from matlake.files import sha256_of
 from matlake.store import delta
 from matlake.store.content_keys import row_key
 from matlake.store.folders import LakeFolders
 from matlake.store.parts import LivePart
 from matlake.store.quoting import literal, read_parquet
+
+if TYPE_CHECKING:
+    import duckdb
 
 KEY: Final = "content_hash"
 STAGE: Final = "predict"
@@ -53,6 +55,9 @@ NO_PREDICTIONS: Final = (
     "NULL::DOUBLE AS lower, NULL::DOUBLE AS upper, NULL::DOUBLE AS expected_error, NULL::DOUBLE AS ood_score, "
     "NULL::VARCHAR[] AS warnings, NULL::BOOLEAN AS stale WHERE false"
 )
+MEMBER: Final = ":"
+"""Between the name of a head of several targets and that of the member for one of them."""
+
 VIEW: Final = "predictions"
 """The view; a dataset of that name, which earlier versions allowed, takes its place, and ``internal.predictions`` has
 the same rows."""
@@ -98,44 +103,57 @@ def prediction_partition(head: str, head_digest: str, kind: InputKind) -> dict[s
     """Return the partition that holds what a head predicts.
 
     Args:
-        head: Name of the head.
+        head: Name of the head, or of a member.
         head_digest: See ``head_digest``.
         kind: What the head's features see: crystals if one of them does.
     """
-    return {"head": head, "head_digest": head_digest, "input": str(kind)}
+    return {"head": shown_name(head), "head_digest": head_digest, "input": str(kind)}
 
 
 def head_digest(folder: Path) -> str:
-    """Return the digest of a head: of its card, and of those of its members, which hold the digests of all its files.
+    """Return the digest of a head: that of its card, which holds the digests of all its files.
 
     Whatever changes a prediction (training again, calibration, another ONNX file) changes a card.
 
     Raises:
         LakeError: A card cannot be read.
     """
-    digest = hashlib.sha256()
-    for card in sorted(folder.rglob(CARD_FILE)):
-        try:
-            digest.update(card.read_bytes())
-        except OSError as error:
-            raise LakeError(f"cannot read {card}: {error.strerror}", "train the head again") from error
-    return digest.hexdigest()
+    card = folder / CARD_FILE
+    try:
+        return sha256_of(card)
+    except OSError as error:
+        raise LakeError(f"cannot read {card}: {error.strerror}", "train the head again") from error
 
 
-def current_digests(lake: LakeFolders) -> dict[str, str]:
-    """Return the digest of each head of the lake, by name."""
-    folders = {name: lake.head_folder(name) for name in lake.head_names()}
-    return {name: head_digest(folder) for name, folder in folders.items() if folder is not None}
+def digest_of_head(lake: LakeFolders, name: str) -> str | None:
+    """Return the digest of a head of the lake, or of a member of one with several targets; None where there is none."""
+    folder = lake.head_folder(name)
+    return None if folder is None else head_digest(folder)
 
 
-def is_stale(partition: Mapping[str, str], digests: Mapping[str, str]) -> bool:
+def current_digests(lake: LakeFolders) -> dict[str, set[str]]:
+    """Return the digests of each head of the lake, by name: one, or those of its members."""
+    found: dict[str, set[str]] = {}
+    for name in lake.head_names():
+        digest = digest_of_head(lake, name)
+        if digest is not None:
+            found.setdefault(shown_name(name), set()).add(digest)
+    return found
+
+
+def shown_name(name: str) -> str:
+    """Return the name under which predictions of a head are: that of the whole head for a member of one."""
+    return name.partition(MEMBER)[0]
+
+
+def is_stale(partition: Mapping[str, str], digests: Mapping[str, set[str]]) -> bool:
     """Say whether a partition's head is another one by now, or gone.
 
     Args:
         partition: The partition.
         digests: Of ``current_digests``.
     """
-    return digests.get(partition["head"]) != partition["head_digest"]
+    return partition["head_digest"] not in digests.get(partition["head"], ())
 
 
 def saved_predictions(lake: LakeFolders) -> list[SavedPredictions]:
@@ -150,7 +168,7 @@ def saved_predictions(lake: LakeFolders) -> list[SavedPredictions]:
         rows[key] += part.rows
         sizes[key] += part.size
     found = [
-        SavedPredictions(head, digest, rows[head, digest], sizes[head, digest], digests.get(head) != digest)
+        SavedPredictions(head, digest, rows[head, digest], sizes[head, digest], digest not in digests.get(head, ()))
         for head, digest in rows
     ]
     return sorted(found, key=lambda one: (one.head, one.stale, one.head_digest))
@@ -163,7 +181,7 @@ def stale_rows(lake: LakeFolders, head: str) -> int:
 
 def stale_note(lake: LakeFolders, head: str) -> list[str]:
     """Return a line on predictions that are saved of a head as it was before; none where there are none."""
-    rows = stale_rows(lake, head)
+    rows = stale_rows(lake, shown_name(head))
     if not rows:
         return []
     remedy = "`matlake compact --drop-unused` drops them"
@@ -198,7 +216,7 @@ def prediction_selects(lake: LakeFolders) -> tuple[list[str], list[str]]:
     return predictions, failures
 
 
-def create_prediction_views(connection: duckdb.DuckDBPyConnection, selects: list[str], *, shown: bool) -> None:
+def create_prediction_views(connection: "duckdb.DuckDBPyConnection", selects: list[str], *, shown: bool) -> None:
     """Make the view ``internal.predictions``, and the one that people use unless a dataset has its name."""
     union = " UNION ALL BY NAME ".join(f"({select})" for select in [NO_PREDICTIONS, *selects])
     connection.execute(f"CREATE VIEW internal.{VIEW} AS {union}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from matlake.encoders.label_kinds import label_kind
+from matlake.encoders.label_kinds import label_kind, same_property
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,35 @@ def test_derivatives_are_other_labels() -> None:
 def test_units_and_capitals_do_not_matter() -> None:
     assert label_kind("Band_Gap_eV") == label_kind("band_gap_meV")
     assert label_kind("magmoms_muB") == label_kind("total_magnetization_muB_per_fu")
+
+
+@pytest.mark.parametrize(
+    ("column", "other"),
+    [
+        ("formation_energy_eV_per_atom", "expt_formation_enthalpy_eV_per_atom"),
+        ("formation_energy_eV_per_atom", "Heat of formation [eV/atom]"),
+        ("band_gap_eV", "measured_bandgap_eV"),
+        ("band_gap_eV", "mbj_gap_eV"),
+        ("volume_A3_per_atom", "volume_A3_per_atom"),
+    ],
+)
+def test_one_property_has_many_names(column: str, other: str) -> None:
+    assert same_property(column, other)
+
+
+@pytest.mark.parametrize(
+    ("column", "other"),
+    [
+        ("formation_energy_eV_per_atom", "total_energy_eV_per_atom"),
+        ("formation_energy_eV_per_atom", "energy_above_hull_eV_per_atom"),
+        ("formation_energy_eV_per_atom", "formation_energy_meV_per_atom"),
+        ("formation_energy_eV_per_atom", "formation_enthalpy_kJ_per_mol"),
+        ("formation_energy_eV_per_atom", "vacancy_formation_energy_eV"),
+        ("energy_eV_per_atom", "formation_energy_eV_per_atom"),
+        ("band_gap_eV", "direct_gap_eV"),
+        ("band_gap_eV", "band_gap"),
+        ("bandgap", "band_gap"),
+    ],
+)
+def test_another_quantity_or_unit_is_another_property(column: str, other: str) -> None:
+    assert not same_property(column, other)

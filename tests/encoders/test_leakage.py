@@ -6,11 +6,6 @@ import numpy as np
 import pytest
 from samples import CRYSTAL_ENCODER
 
-from matlake.encoders.registry import find_encoder
-from matlake.encoders.training_contents import TrainingContents, random_parts
-from matlake.encoders.training_record import TrainingRecord, TrainingScope
-from matlake.errors import LeakageError
-from matlake.materials.formula import parse_formula
 from matlake.encoders.leakage import (
     CONTENTS,
     FROM_CARD,
@@ -23,6 +18,11 @@ from matlake.encoders.leakage import (
     check_disjoint,
     expose,
 )
+from matlake.encoders.registry import find_encoder
+from matlake.encoders.training_contents import TrainingContents, random_parts
+from matlake.encoders.training_record import TrainingRecord, TrainingScope
+from matlake.errors import LeakageError
+from matlake.materials.formula import parse_formula
 
 CARD = find_encoder(CRYSTAL_ENCODER).card
 TESTED = [parse_formula(f"{a}{n}O{m}").content_hash for a in ("Fe", "Ti", "Mg") for n in (1, 2, 3) for m in (1, 4, 5)]

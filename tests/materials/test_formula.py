@@ -268,3 +268,8 @@ def test_formulas_are_written_in_the_order_of_pymatgen(formula: str) -> None:
 def test_any_text_is_a_composition_or_a_formula_error(text: str) -> None:
     with contextlib.suppress(FormulaError):
         assert parse_formula(text).amounts
+
+
+@pytest.mark.parametrize(("amounts", "short"), [("B1C1I1", "B1C1I1"), ("C1I1O2", "CIO2")])
+def test_carbon_beside_iodine_has_a_short_formula(amounts: str, short: str) -> None:
+    assert parse_formula(amounts).reduced_formula == short

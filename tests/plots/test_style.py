@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from matlake.plots.embedding_map import embedding_map
 from matlake.plots.error_by_distance import error_by_distance_plot
 from matlake.plots.files import save_files
-from matlake.plots.parity import parity_plot
+from matlake.plots.parity import READABLE_INTERVALS, ParityExtras, parity_plot
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 
@@ -47,3 +47,26 @@ def test_values_that_do_not_vary_can_be_drawn(tmp_path: Path, vectors: Vectors, 
     assert all(path.exists() for path in save_files(tmp_path, parity_plot("parity", same, same, quantity="x", unit="")))
     x = vectors[0][:12]
     assert all(path.exists() for path in save_files(tmp_path, embedding_map("map", x, same, quantity="x", unit="")))
+
+
+def test_a_parity_plot_says_errors_of_baselines_and_shows_readable_intervals() -> None:
+    y = np.linspace(1.0, 100.0, READABLE_INTERVALS)
+    extras = ParityExtras(
+        mae=0.31, r2=0.872, rows=1234, baselines={"nearest training material": 0.44}, lower=y - 1.0, upper=y + 2.0
+    )
+    svg = parity_plot("parity", y, y + 0.5, quantity="band gap", unit="eV", extras=extras)["parity.svg"].decode()
+    for text in (
+        "MAE 0.31 eV",
+        "R² 0.872",
+        "1,234 test rows",
+        "MAE of baselines (eV)",
+        "0.44  nearest training material",
+    ):
+        assert text in svg
+    assert "LineCollection" in svg
+    many = np.linspace(1.0, 100.0, READABLE_INTERVALS + 1)
+    extras = ParityExtras(lower=many - 1.0, upper=many + 2.0, log=True)
+    svg = parity_plot("parity", many, many + 0.5, quantity="modulus", unit="GPa", extras=extras)["parity.svg"].decode()
+    assert "LineCollection" not in svg
+    assert "10^{1}" in svg or "$\\mathdefault{10^{1}}$" in svg
+    assert parity_plot("parity", many - 50.0, many, quantity="x", unit="", extras=extras), "zero has no logarithm"

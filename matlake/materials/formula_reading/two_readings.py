@@ -190,7 +190,8 @@ def _makes_sense(other: str, amounts: Amounts, capitals: bool) -> bool:
     if is_balanced(amounts_of(other, other), mixed_valence=capitals):
         return True
     # an intermetallic or a boride: NB3SN, HFB2
-    return capitals and _in_usual_order(symbols) and not (is_balanced(amounts) or _in_usual_order([*other.upper()]))
+    as_capitals = other.upper().replace("CL", "CI")  # see ``_with_small_letters``
+    return capitals and _in_usual_order(symbols) and not (is_balanced(amounts) or _in_usual_order([*as_capitals]))
 
 
 def _is_intermetallic(other: str, symbols: list[str], amounts: Amounts) -> bool:

@@ -11,12 +11,13 @@ from matlake.regress.classification.record import ClassRecord
 from matlake.regress.regressors import Fit, LabelledRows, Model, Parameters, fit_of
 from matlake.regress.targets.link import Link, fit_link
 from matlake.regress.targets.target_space import TargetSpace
-from matlake.regress.uncertainty.conformal import LEVEL, conformal_quantile, predictions_of
+from matlake.regress.uncertainty.conformal import LEVEL, conformal_quantile
+from matlake.regress.uncertainty.out_of_fold import OutOfFold, predictions_of
 
 
 def calibrated_fit(
     model: Model, parameters: Parameters, labelled: LabelledRows, seed: int, space: TargetSpace, folds: int
-) -> tuple[Fit, NDArray[np.float64]]:
+) -> tuple[Fit, OutOfFold]:
     """Return a fit whose predictions are calibrated probabilities.
 
     Args:
@@ -28,15 +29,15 @@ def calibrated_fit(
         folds: On which scores are held out.
 
     Returns:
-        The fit; and float64 [n], by how much the probability of each row is off, of a model that was fitted without
-        its composition; NaN if there is none.
+        The fit; and the probability of each row by a model that was fitted without its composition.
     """
-    scores = predictions_of(fit_of(model, parameters, seed, space), labelled, folds, seed)
+    held_out = predictions_of(fit_of(model, parameters, seed, space), labelled, folds, seed)
+    scores = held_out.predicted
     known = np.isfinite(scores)
     weights = None if labelled.weights is None else labelled.weights[known]
     link = fit_link(scores[known], labelled.y[known], weights)
-    off: NDArray[np.float64] = np.abs(link.probabilities(scores) - labelled.y)
-    return fit_of(model, parameters, seed, replace(space, link=link)), off
+    out_of_fold = replace(held_out, predicted=link.probabilities(scores))
+    return fit_of(model, parameters, seed, replace(space, link=link)), out_of_fold
 
 
 def class_record(

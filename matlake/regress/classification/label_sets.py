@@ -54,3 +54,13 @@ class LabelSets:
 def labels(probabilities: NDArray[np.float64]) -> NDArray[np.str_]:
     """Return the more probable label of each of n probabilities of yes, [n]."""
     return np.where(probabilities >= THRESHOLD, YES, NO)
+
+
+def label_of(value: float) -> str:
+    """Return the label of a measured value, 1 or 0."""
+    return YES if value > 0.0 else NO
+
+
+def mixed_labels(low: float, high: float) -> tuple[str, ...]:
+    """Return that the nearest training materials disagree, if their smallest and largest value do."""
+    return ("of the nearest training materials some are yes and some no",) if low != high else ()

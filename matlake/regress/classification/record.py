@@ -35,8 +35,8 @@ class ClassRecord:
         of_yes, of_no = (
             "unknown" if share is None else f"{share:.0%}" for share in (self.yes_coverage, self.no_coverage)
         )
+        held = f"hold yes for {of_yes} of the test rows that are yes, and no for {of_no} of those that are no"
         return [
-            f"{self.sets.level:.0%} label sets hold yes for {of_yes} of the test rows that are yes, and no for {of_no} of "
-            f"those that are no; {self.single:.0%} are one label",
+            f"{self.sets.level:.0%} label sets {held}; {self.single:.0%} are one label",
             f"probabilities are off by {self.calibration_error:.3f} on average (expected calibration error)",
         ]

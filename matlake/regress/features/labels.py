@@ -116,9 +116,9 @@ def _mostly_out(
     shown: str, target: Target, out: NDArray[np.intp], count: int, values: NDArray[np.float64], keys: pa.Table
 ) -> TrainingError:
     first = int(out[0])
-    condition = (
-        f"{target.sql} {'>=' if target.scale == 'sqrt' else '>'} 0" if target.scale else f"isfinite({target.sql})"
-    )
+    value = target.sql if target.is_column else f"({target.name})"
+    sign = ">=" if target.scale == "sqrt" else ">"
+    condition = f"{value} {sign} 0" if target.scale else f"isfinite{value}"
     return TrainingError(
         f"{shown} has no value in {len(out):,} of {count:,} rows, first in {_id(keys, first)} "
         f"({_reason(target, values[first])}); up to {FEW:.0%} would be left out",

@@ -123,8 +123,12 @@ class SharedRows:
     booleans: tuple[bool, ...]
     left_out: tuple[tuple[Missing, ...], ...]
 
-    def of(self, place: int) -> tuple[Matrix, NDArray[np.intp]]:
+    def of(self, place: int, *, training: bool = True) -> tuple[Matrix, NDArray[np.intp]]:
         """Return the rows of one target, and which of all they are.
+
+        Args:
+            place: Number of the target.
+            training: They are trained on: they have to be enough, and to vary.
 
         Raises:
             TrainingError: They are fewer than ``MIN_ROWS``, or the target does not vary.
@@ -132,7 +136,8 @@ class SharedRows:
         label = self.labels[:, place]
         rows = np.flatnonzero(np.isfinite(label))
         matrix = self.matrix if len(rows) == len(label) else self.matrix.take(rows)
-        _check_enough(label[rows], self.targets[place].name, list(self.left_out[place]))
+        if training:
+            _check_enough(label[rows], self.targets[place].name, list(self.left_out[place]))
         return replace(matrix, y=label[rows], missing=self.left_out[place], boolean=self.booleans[place]), rows
 
 
@@ -146,6 +151,7 @@ def read_matrix(
     columns: tuple[str, ...] = (),
     crystals: bool = False,
     counts: RowCounts = ALIKE,
+    training: bool = True,
 ) -> Matrix:
     """Read features and target of all materials that have both.
 
@@ -159,6 +165,7 @@ def read_matrix(
         columns: Columns of ``materials`` that a split needs.
         crystals: A split needs the crystals.
         counts: What says how much each row counts.
+        training: The rows are trained on: they have to be enough, and to vary.
 
     Raises:
         TrainingError: The target is unknown, not numeric, not finite or constant, or yes or no with fewer than
@@ -170,7 +177,7 @@ def read_matrix(
     read = read_shared_rows(
         lake, (target,), features, dataset=dataset, where=where, columns=columns, crystals=crystals, counts=counts
     )
-    return read.of(0)[0]
+    return read.of(0, training=training)[0]
 
 
 @reads_what_is_sound
@@ -219,10 +226,10 @@ def read_shared_rows(
         )
     common = [*uncounted, *((one.row, one.feature, one.reason) for one in lacking)]
     left_out = tuple(
-        ids.missing([*own, *((row, *why) for row, *why in common if np.isfinite(label[row]))])
+        ids.missing([*own, *(one for one in common if np.isfinite(label[one[0]]))])
         for own, label in zip(unlabelled, labels.T, strict=True)
     )
-    kept = np.isfinite(labels).any(axis=1)
+    kept: NDArray[np.bool_] = np.any(np.isfinite(labels), axis=1)
     kept[[row for row, *_ in common]] = False
     text = {name: keys[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
     matrix = Matrix(

@@ -100,4 +100,5 @@ def _check(values: _Values, null: NDArray[np.bool_], what: str, ids: RowIds) -> 
 
 def normalised(weights: _Values, rows: NDArray[np.intp]) -> _Values:
     """Return weights float64 [n] with mean 1 over some rows: only their ratios mean something."""
-    return weights / weights[rows].mean()
+    shares: _Values = weights / weights[rows].mean()
+    return shares

@@ -1,6 +1,6 @@
 """``finetune``: a saved IR-net is trained on rows of a target domain, and saved as a head of its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,19 +14,21 @@ from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.finetuning.result import FinetuneResult
 from matlake.regress.finetuning.source_head import read_saved_network
 from matlake.regress.finetuning.tuning import CAL_INPUTS, Labelled, Tuning, check_tuning, tune
-from matlake.regress.heads.baselines import compare_with_baselines, fractions_baseline
+from matlake.regress.heads.baselines import ComparedHead, compare_with_baselines, fractions_baseline, more_baselines
 from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRecord, TrainingRows, check_name
 from matlake.regress.heads.measure import learning_curve, made_now, measure_fitted
-from matlake.regress.heads.past import Past, SourceRows, find_past
+from matlake.regress.heads.past import Past, SourceRows, find_past, target_of
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import check_encoder, save_head
+from matlake.regress.heads.suggestions import what_to_try
+from matlake.regress.heads.target_settings import TargetSettings
 from matlake.regress.regressors import Fitted, LabelledRows
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model
 from matlake.regress.regressors.training_settings import require_torch
 from matlake.regress.splits import HeldOut, hold_out_groups
 from matlake.regress.splits.split import MIN_COMPOSITIONS, find_trouble
 from matlake.regress.targets.bounds import check_labels
-from matlake.regress.uncertainty.conformal import SLOW_FOLDS, residuals_of
+from matlake.regress.uncertainty.out_of_fold import predict_out_of_fold
 from matlake.store.lake import Lake
 
 _SPLIT: Final = "random"
@@ -92,7 +94,15 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     progress.note(f"fine-tuning {card.name} on {len(rows):,} rows")
     fitted = fit(labelled)
     progress.note("calibrating intervals on held-out folds of these rows")
-    measured = measure_fitted(matrix, held_out, fitted, lambda: residuals_of(fit, labelled, SLOW_FOLDS, seed), seed)
+    fractions = matrix.fractions[rows]
+    measured = measure_fitted(
+        matrix,
+        held_out,
+        fitted,
+        card.features,
+        lambda: predict_out_of_fold(fit, labelled, fractions, seed, slow=True),
+        seed,
+    )
     progress.note("comparing with fewer rows and with element fractions")
     before = measure(matrix.y[test_rows], saved.fitted.predict(matrix.x[test_rows]))
     change = FineTuning(before, _forgetting(saved.fitted, fitted, past.rows, labelled.groups) if past.rows else None)
@@ -123,7 +133,12 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
         difference_intervals=compare_with_baselines(measured.test, on_fractions, float(labelled.y.mean()), seed),
         bounds=card.bounds,
         transform=card.transform,
+        scale=TargetSettings(card.space, None).record(target_of(lake, card), measured.test),
+        is_expression=card.is_expression,
     )
+    compared = ComparedHead("" if card.is_expression else card.target, card.features, card.model.kind, measured.test)
+    new = replace(new, more_baselines=more_baselines(lake, compared, matrix, held_out, card.space, seed))
+    new = replace(new, suggestions=what_to_try(lake, new))
     plots = draw_plots(new, measured.test, fitted.regressor, progress)
     new = save_head(lake.path, new, measured.content, measured.reference, plots)
     return FinetuneResult(new, change, matrix.missing, measured.test)
@@ -146,7 +161,7 @@ def _check_names(name: str, head: str) -> None:
 
 def _read_target(lake: Lake, card: HeadCard, where: str) -> Matrix:
     try:
-        return read_matrix(lake, card.target, card.features, where=where)
+        return read_matrix(lake, target_of(lake, card), card.features, where=where)
     except TrainingError as error:
         raise TrainingError(
             f"target rows {where!r}: {error}",

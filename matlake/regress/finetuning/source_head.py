@@ -12,6 +12,7 @@ from matlake.regress.onnx.read_back import read_ir_net
 from matlake.regress.regressors import Fitted
 from matlake.regress.regressors.ir_net import IR_NETS
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
+from matlake.regress.targets.kinds import Kind
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ def read_saved_network(lake: Path, name: str) -> SavedNetwork:
     """
     folder = find_head(lake, name)
     card = read_card(folder / CARD_FILE)
+    if card.kind is Kind.YES_NO:
+        raise HeadError(
+            f"head {name} predicts yes or no, and only heads of numbers can be fine-tuned", "train a new head"
+        )
     if card.model.kind not in IR_NETS:
         raise HeadError(
             f"head {name} is {card.model.kind}, not an IR-net: it has no weights that could be trained on",

@@ -1,22 +1,60 @@
 """What a head is compared with on its test rows."""
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.card import PREDICTION
+from matlake.encoders.encoder import Encoder, open_encoder
+from matlake.errors import MatlakeError
+from matlake.materials.compositions import CompositionColumns
 from matlake.regress.classification.calibration import calibrated_fit
+from matlake.regress.features.descriptors import describe
+from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import Matrix
+from matlake.regress.heads.baseline import Baseline
+from matlake.regress.heads.encoder_predictions import compared_rows, predict_rows, predicting_encoders
+from matlake.regress.heads.measure import measure_of
 from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.train_result import HeldOutRows
-from matlake.regress.heads.verdict import FRACTIONS, MEAN, NEAREST, difference_intervals
-from matlake.regress.regressors import MODELS, Model, Parameters, fit_of
+from matlake.regress.heads.verdict import FOREST, FRACTIONS, MEAN, NEAREST, difference_intervals
+from matlake.regress.regressors import MODELS, Fitted, LabelledRows, Model, Parameters, fit_of
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
-from matlake.regress.splits import HeldOut
+from matlake.regress.splits import HeldOut, Rows, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import PLAIN, TargetSpace
-from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS
+from matlake.regress.uncertainty.out_of_fold import FOLDS, SLOW_FOLDS
+from matlake.store.lake import Lake
+
+FOREST_ROWS: Final = 20_000
+"""Training rows that the random forest is fitted to at most: it takes seconds."""
+
+FEWEST_ROWS: Final = 10
+"""Test rows with a prediction of an encoder: fewer say nothing."""
+
+_MAGPIE: Final = "magpie"
+_FOREST_MODEL: Final = "random-forest"
+
+
+@dataclass(frozen=True)
+class ComparedHead:
+    """A head that is compared with baselines.
+
+    Attributes:
+        target: Column of the property; empty for an expression, which no encoder predicts.
+        features: Its features.
+        model: Name of its model.
+        test: Its test rows.
+    """
+
+    target: str
+    features: Sequence[Feature]
+    model: str
+    test: HeldOutRows
 
 
 def compared_model(model: Model) -> Model:
@@ -47,10 +85,14 @@ def fractions_baseline(
         own = {name: chosen(MODELS[name]) for name in {member["model"] for member in members}}
         kind = ensemble_model(ensemble_parameters([(m["model"], own[m["model"]], m["weight"]) for m in members]))
     parameters = chosen(kind)
-    fit = fit_of(kind, parameters, seed, space)
+    return _fitted(kind, parameters, labelled, seed, space).predict(matrix.fractions[test_rows])
+
+
+def _fitted(kind: Model, parameters: Parameters, labelled: LabelledRows, seed: int, space: TargetSpace) -> Fitted:
     if space.kind is Kind.YES_NO:
         fit, _ = calibrated_fit(kind, parameters, labelled, seed, space, SLOW_FOLDS if kind.slow else FOLDS)
-    return fit(labelled).predict(matrix.fractions[test_rows])
+        return fit(labelled)
+    return fit_of(kind, parameters, seed, space)(labelled)
 
 
 def compare_with_baselines(
@@ -67,3 +109,82 @@ def compare_with_baselines(
     """
     baselines = {NEAREST: test.nearest, FRACTIONS: on_fractions, MEAN: np.full(len(test.y), mean)}
     return difference_intervals(test.y, test.predicted, baselines, test.groups, seed, kind)
+
+
+def more_baselines(
+    lake: Lake, head: ComparedHead, matrix: Matrix, held_out: HeldOut, space: TargetSpace, seed: int
+) -> tuple[Baseline, ...]:
+    """Compare a head with a random forest on ``magpie``, and with encoders that predict the very property.
+
+    Args:
+        lake: Whose registry holds the encoders.
+        head: The head and its test rows.
+        matrix: All rows, with crystals where an encoder of ``predicting_encoders`` takes them.
+        held_out: Which of them the head was fitted to, and which are its test rows.
+        space: Of the target.
+        seed: Of forest, draws and bootstrap.
+    """
+    return (
+        *_forest_baseline(lake, head, matrix, held_out, space, seed),
+        *(_encoder_baselines(lake, head, matrix, held_out, seed) if space.kind is Kind.NUMBER else ()),
+    )
+
+
+def _forest_baseline(
+    lake: Lake, head: ComparedHead, matrix: Matrix, held_out: HeldOut, space: TargetSpace, seed: int
+) -> Iterator[Baseline]:
+    """Fit a random forest to ``magpie``, which needs formulas alone; nothing where the head is one."""
+    if head.model == _FOREST_MODEL and [feature.encoder for feature in head.features] == [_MAGPIE]:
+        return
+    rows = held_out.train[subsample(matrix.groups[held_out.train], FOREST_ROWS, seed)]
+    encoder = open_encoder(lake.find_encoder(_MAGPIE).folder)
+    trained, tested = (_described(encoder, matrix, some) for some in (rows, held_out.test))
+    labelled = replace(matrix.labelled(rows), x=trained)
+    forest = MODELS[_FOREST_MODEL]
+    predicted = _fitted(forest, forest.grid(trained.shape[1])[0], labelled, seed, space).predict(tested)
+    remark = f"fitted to {len(rows):,} of {len(held_out.train):,} rows" if len(rows) < len(held_out.train) else ""
+    everything = np.ones(len(held_out.test), dtype=bool)
+    yield _compared(FOREST, head.test, predicted, everything, space.kind, seed, remark)
+
+
+def _described(encoder: Encoder, matrix: Matrix, rows: Rows) -> NDArray[np.float32]:
+    """Return the attributes of rows, float32 [n, d]; zeros where they are not known."""
+    x = np.zeros((len(rows), encoder.card.layer(None).dim), dtype=np.float32)
+    describe(encoder, encoder.card.default_layer, CompositionColumns.from_matrix(matrix.fractions[rows]), x)
+    return x
+
+
+def _encoder_baselines(
+    lake: Lake, head: ComparedHead, matrix: Matrix, held_out: HeldOut, seed: int
+) -> Iterator[Baseline]:
+    """Compare with the predictions of encoders, on rows outside their training where enough of these are known."""
+    test = head.test
+    for registered in predicting_encoders(lake, head.target):
+        try:
+            predicted = predict_rows(registered, head.target, matrix, held_out.test, seed)
+        except MatlakeError:  # a baseline that cannot be computed costs nobody a head
+            continue
+        known = np.isfinite(predicted)
+        if np.count_nonzero(known) < FEWEST_ROWS:
+            continue
+        outside, exposed, remark = compared_rows(registered.card, head.target, test.groups[known])
+        rows = known.copy()
+        rows[known] = outside
+        name = registered.card.name
+        compared = _compared(f"{name}@{PREDICTION}", test, predicted, rows, Kind.NUMBER, seed, remark)
+        yield replace(compared, encoder=name, exposed=exposed)
+
+
+def _compared(
+    name: str,
+    test: HeldOutRows,
+    predicted: NDArray[np.float64],
+    rows: NDArray[np.bool_],
+    kind: Kind,
+    seed: int,
+    remark: str,
+) -> Baseline:
+    y, own, other, groups = test.y[rows], test.predicted[rows], predicted[rows], test.groups[rows]
+    measured = measure_of(kind)
+    interval = difference_intervals(y, own, {name: other}, groups, seed, kind)[name]
+    return Baseline(name, len(y), measured(y, other), measured(y, own), interval, remark)

@@ -6,18 +6,25 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from matlake.errors import HeadError
 from matlake.materials.units import quantity_of
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.classification.record import ClassRecord
 from matlake.regress.features.feature import Feature
+from matlake.regress.heads.baseline import Baseline
 from matlake.regress.heads.feature_choice import FeatureChoice
 from matlake.regress.targets.bounds import UNBOUNDED, Bounds
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.targets.transform_choice import ScaleRecord
 from matlake.regress.targets.transforms import Transform
+from matlake.regress.uncertainty.error_model import ErrorModel
+from matlake.regress.uncertainty.group_coverage import GroupCoverage
 from matlake.regress.uncertainty.intervals import Interval
+from matlake.regress.uncertainty.recalibration import Recalibration
 
 FORMAT_VERSION: Final = 5
 """1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice. 3 had no digest.
@@ -195,29 +202,6 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """What a head is compared with, besides what every head is.
-
-    Attributes:
-        name: What it is, such as ``random forest on magpie`` or ``NAME@prediction``.
-        rows: Test rows that both are measured on.
-        metrics: Its errors on these rows.
-        head_mae: Mean absolute error of the head on the same rows, in the target's unit.
-        interval: Ends of the 95 % bootstrap interval of the head's mean absolute error minus its own.
-        remark: What limits the comparison, in words, such as what an encoder was trained on; empty if nothing does.
-        encoder: Name of the encoder whose prediction it is; empty if it is none.
-    """
-
-    name: str
-    rows: int
-    metrics: Metrics
-    head_mae: float
-    interval: tuple[float, ...]
-    remark: str = ""
-    encoder: str = ""
-
-
-@dataclass(frozen=True)
 class CurvePoint:
     """A point of a learning curve.
 
@@ -266,11 +250,27 @@ class Calibration:
         interval: How intervals are made.
         coverage: Share of measured values in their interval.
         mean_width: In the target's unit.
+        errors: How expected errors are made; None in cards older than them.
+        below: Share of measured values below their interval; None in cards older than it, as all that follows.
+        above: Share of measured values above it.
+        error_correlation: Rank correlation of expected and real absolute error; None also if one does not vary.
+        warned: Share of test rows whose prediction carries a warning.
+        far_coverage: Share of measured values in their interval, of training rows predicted by fits that had their
+            clusters of compositions left out; None also if there were too few compositions.
+        worst_groups: Groups of materials whose intervals hold least, of training rows predicted by fits without their
+            composition.
     """
 
     interval: Interval
     coverage: float
     mean_width: float
+    errors: ErrorModel | None = None
+    below: float | None = None
+    above: float | None = None
+    error_correlation: float | None = None
+    warned: float | None = None
+    far_coverage: float | None = None
+    worst_groups: tuple[GroupCoverage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -345,6 +345,7 @@ class HeadCard:
         classes: Of a yes/no property, how probabilities and sets of labels are made; None for a number.
         more_baselines: Besides the nearest material, element fractions and the mean; none for a head older than them.
         suggestions: What to try where the head is not better than all baselines.
+        recalibration: On labels of a new domain; None if there was none.
         sha256: Digest of the ONNX file, hexadecimal.
         format_version: Version of the schema in which the card was written.
     """
@@ -372,6 +373,7 @@ class HeadCard:
     classes: ClassRecord | None = None
     more_baselines: tuple[Baseline, ...] = ()
     suggestions: tuple[str, ...] = ()
+    recalibration: Recalibration | None = None
     sha256: str = ""
     format_version: int = FORMAT_VERSION
 
@@ -400,6 +402,17 @@ class HeadCard:
         """How intervals are made; None for format 1, and for a yes/no property."""
         return self.calibration.interval if self.calibration else None
 
+    def shifted(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the graph predicts, float64 [n], with the shift of a recalibration."""
+        if self.errors is None or self.errors.shift == 0.0:
+            return values
+        return self.space.to_property(self.space.to_fit(values) + self.errors.shift)
+
+    @property
+    def errors(self) -> ErrorModel | None:
+        """How expected errors are made; None for heads older than them, and for a yes/no property."""
+        return self.calibration.errors if self.calibration else None
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know of a card of an older format."""
@@ -426,8 +439,11 @@ def parameter_text(parameters: dict[str, Any]) -> str:
             f"{member['weight']:.2g} {member['model']}({parameter_text(member['parameters'])})"
             for member in parameters["members"]
         )
-    return ", ".join(
-        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in parameters.items()
-        if not key.endswith("sha256")
-    )
+    return ", ".join(f"{key}={_value_text(value)}" for key, value in parameters.items() if not key.endswith("sha256"))
+
+
+def _value_text(value: Any) -> str:
+    """Return a parameter in words; a model that is a part of another one with its own parameters."""
+    if isinstance(value, dict) and "model" in value:
+        return f"{value['model']}({parameter_text(value['parameters'])})"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

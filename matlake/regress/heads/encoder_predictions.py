@@ -1,6 +1,5 @@
 """Encoders whose prediction is a head's very property: what they say of its test rows, without a label of them."""
 
-import os
 from typing import Final
 
 import numpy as np
@@ -17,8 +16,8 @@ from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits import Rows, subsample
 from matlake.store.lake import Lake
 
-MOST_CRYSTALS: Final = 1000
-"""Test rows that an encoder of crystals predicts at most: enough to compare with, and seconds to minutes."""
+MOST_CRYSTALS: Final = 500
+"""Test rows that an encoder of crystals predicts at most: enough to compare with, and seconds."""
 
 FEWEST_OUTSIDE: Final = 30
 """So many test rows outside an encoder's training are enough to compare on these alone."""
@@ -32,6 +31,11 @@ def predicting_encoders(lake: Lake, target: str) -> list[RegisteredEncoder]:
     known = [one for one in list_encoders(lake.encoders) if _place(one.card, target) is not None]
     exact = {_training(one.card) for one in known if one.card.precision is not Precision.INT8}
     return [one for one in known if one.card.precision is not Precision.INT8 or _training(one.card) not in exact]
+
+
+def any_takes_crystals(lake: Lake, target: str) -> bool:
+    """Return whether one of the encoders that predict the quantity of a column takes crystals."""
+    return any(one.card.input is InputKind.CRYSTAL for one in predicting_encoders(lake, target))
 
 
 def _training(card: EncoderCard) -> tuple[str, tuple[str, ...], str]:
@@ -71,7 +75,7 @@ def predict_rows(
         if matrix.crystals is None or not matrix.crystals.sizes[rows].any():
             return predicted
         drawn = subsample(matrix.groups[rows], MOST_CRYSTALS, seed)
-    encoder = open_encoder(registered.folder, threads=os.cpu_count() or 1, layers=[PREDICTION])
+    encoder = open_encoder(registered.folder, layers=[PREDICTION])
     vectors = np.full((len(drawn), card.layer(PREDICTION).dim), np.nan, dtype=np.float32)
     if card.input is InputKind.CRYSTAL and matrix.crystals is not None:
         describe(encoder, PREDICTION, matrix.crystals.take(rows[drawn]), vectors)
@@ -81,7 +85,7 @@ def predict_rows(
     return predicted
 
 
-def compared_rows(card: EncoderCard, target: str, groups: NDArray[np.str_]) -> tuple[NDArray[np.bool_], str]:
+def compared_rows(card: EncoderCard, target: str, groups: NDArray[np.str_]) -> tuple[NDArray[np.bool_], int, str]:
     """Choose the test rows to compare an encoder on: outside its training where enough of them surely are.
 
     Args:
@@ -90,14 +94,14 @@ def compared_rows(card: EncoderCard, target: str, groups: NDArray[np.str_]) -> t
         groups: Hashes of the compositions of m test rows.
 
     Returns:
-        bool [m], the rows; and what is known of its training, in words.
+        bool [m], the rows; how many of these may have been in its training; and that in words.
     """
     exposure, met = expose(card, target, groups.tolist(), None, None)
     outside = int(np.count_nonzero(~met))
     if outside == len(groups):
-        return ~met, "" if card.is_descriptor else "none of these rows was in its training"
+        return ~met, 0, "none of these rows was in its training"
     if outside >= FEWEST_OUTSIDE:
-        return ~met, f"on {outside:,} of {len(groups):,} test rows, whose compositions were not in its training"
-    return np.ones(len(groups), dtype=bool), (
-        f"up to {exposure.compositions:,} of the {len(groups):,} compositions may have been in its training"
-    )
+        return ~met, 0, f"on {outside:,} of {len(groups):,} test rows, whose compositions were not in its training"
+    exposed = exposure.compositions
+    text = f"up to {exposed:,} of the {len(groups):,} compositions may have been in its training"
+    return np.ones(len(groups), dtype=bool), exposed, text

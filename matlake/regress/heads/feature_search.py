@@ -22,6 +22,7 @@ from matlake.regress.regressors.gaussian_process import GAUSSIAN_PROCESS
 from matlake.regress.regressors.kernels import rational_quadratic
 from matlake.regress.regressors.scaling import fit_scaler
 from matlake.regress.splits import HeldOut, grouped_folds, subsample
+from matlake.regress.splits.composition_clusters import composition_clusters
 from matlake.regress.targets.target_space import PLAIN, TargetSpace
 
 MAX_ROWS: Final = 1000
@@ -39,7 +40,6 @@ CLUSTERS: Final = 5
 WORTH_IT: Final = 0.99
 """The error on random folds must fall below that share of the error of all features."""
 
-_STARTS: Final = 3
 GAMMAS: Final = (0.25, 1.0)
 RIDGES: Final = (0.003, 0.03, 0.3)
 
@@ -117,16 +117,8 @@ def with_features(
 
 
 def cluster_folds(fractions: NDArray[np.float32]) -> Folds:
-    """Return the rows of each of ``CLUSTERS`` clusters of compositions, found by k-means on fractions [n, elements].
-
-    Leave-one-cluster-out: Meredig et al., Mol. Syst. Des. Eng. 3, 819 (2018).
-    """
-    from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
-
-    present = fractions[:, fractions.any(axis=0)].astype(np.float64)
-    with threadpool_limits(1, "openmp"):  # sums over threads are rounded in the order in which threads end
-        labels = KMeans(CLUSTERS, n_init=_STARTS, random_state=0).fit_predict(present)
+    """Return the rows of each of ``CLUSTERS`` clusters of compositions, by their fractions [n, elements]."""
+    labels = composition_clusters(fractions, CLUSTERS)
     return [np.flatnonzero(labels == label) for label in range(CLUSTERS)]
 
 

@@ -1,17 +1,21 @@
 """The flat layout of a head's card: that of files of formats 1 and 2, and of ``heads show --json``."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from matlake.documents import from_document
+from matlake.metrics import CLASS_METRICS
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.verdict import comparisons_of, verdict_document
+from matlake.regress.targets.kinds import Kind
+
+_CHECKED: Final = ("coverage", "mean_width", "below", "above", "error_correlation", "warned", "far_coverage")
 
 
 def flat_document(card: HeadCard) -> dict[str, Any]:
     """Return everything that a card says, on one level; metrics appear under ``evaluation``, too."""
     evaluation, calibration, domain = asdict(card.evaluation), card.calibration, card.domain
-    return {
+    document = {
         "name": card.name,
         "target": card.target,
         "unit": card.unit,
@@ -33,6 +37,7 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "fractions_baseline": asdict(card.fractions_baseline),
         "baselines": [found.document() for found in comparisons_of(card)],
         "verdict": verdict_document(card),
+        "recalibration": asdict(card.recalibration) if card.recalibration else None,
         "bounds": asdict(card.bounds) if card.bounds else None,
         "transform": card.transform,
         "kind": card.kind,
@@ -43,7 +48,9 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "random_evaluation": asdict(card.random_evaluation) if card.random_evaluation else None,
         "learning_curve": [asdict(point) for point in card.full_curve],
         "interval": asdict(calibration.interval) if calibration else None,
-        "interval_check": _named(calibration, "coverage", "mean_width"),
+        "interval_check": _named(calibration, *_CHECKED),
+        "expected_error": asdict(calibration.errors) if calibration and calibration.errors else None,
+        "coverage_by_group": [asdict(group) for group in calibration.worst_groups] if calibration else [],
         "ood_check": _named(domain, "rank_correlation", "beyond", "width_correlation"),
         "element_rows": domain.element_rows if domain else {},
         "block_rows": domain.block_rows if domain else {},
@@ -54,6 +61,14 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "sha256": card.sha256,
         "format_version": card.format_version,
     }
+    return document if card.kind is Kind.YES_NO else _without_class_metrics(document)
+
+
+def _without_class_metrics(value: Any) -> Any:
+    """Return a document on numbers without what only probabilities have."""
+    if isinstance(value, dict):
+        return {key: _without_class_metrics(each) for key, each in value.items() if key not in CLASS_METRICS}
+    return [_without_class_metrics(each) for each in value] if isinstance(value, list) else value
 
 
 def _named(part: object, *names: str) -> dict[str, Any]:

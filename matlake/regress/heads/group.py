@@ -14,7 +14,8 @@ from matlake.documents import sealed_json
 from matlake.errors import TrainingError
 from matlake.regress.features.matrix import Matrix, SharedRows
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard
-from matlake.regress.heads.storage import CARD_FILE, HeadFiles, files_of, save_files
+from matlake.regress.heads.card_files import CARD_FILE
+from matlake.regress.heads.storage import HeadFiles, files_of, save_files
 from matlake.regress.splits import HeldOut, Split, find_trouble
 from matlake.regress.targets.expressions import Target
 from matlake.store.folders import MEMBER

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import HeadCard, parameter_text
 from matlake.regress.heads.class_report import search_error, shown_error, title_of
 from matlake.regress.heads.storage import PLOTS
-from matlake.regress.heads.verdict import ranking_text, verdict_lines
+from matlake.regress.heads.verdict import ranking_text, recalibration_lines, verdict_lines
 from matlake.regress.targets.kinds import Kind
 from matlake.text_tables import Column, TextTable
 
@@ -52,6 +53,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         f"{card.name}: {title_of(card)}",
         f"  model         {card.model.kind}, {parameter_text(card.model.parameters) or 'no parameters'}",
         *_search_lines(card),
+        *_scale_lines(card),
         "  features      " + "\n                ".join(f"{f.feature} ({f.sha256[:12]})" for f in card.features),
         *_choice_lines(card),
         f"  trained on    {card.evaluation.n_train:,} rows: {card.training.sql}",
@@ -64,11 +66,14 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         first, *others = card.classes.lines()
         lines += [f"  label sets    {first}", *(f"                {line}" for line in others)]
     if card.calibration is not None:
-        interval, coverage = card.calibration.interval, card.calibration.coverage
+        done = card.recalibration
+        interval, coverage = done.former_interval if done else card.calibration.interval, card.calibration.coverage
         rows = interval.calibration_rows
         lines.append(
             f"  intervals     {interval.level:.0%}, calibrated on {rows:,} rows; hold {coverage:.1%} of the test rows"
         )
+        lines += [f"                {line}" for line in calibration_lines(card.calibration, card.unit)]
+        lines += [f"  recalibrated  {line}" for line in recalibration_lines(card)]
     if card.domain is not None:
         lines += [
             f"  reference     {card.domain.reference_rows:,} training rows",
@@ -89,15 +94,21 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
     ]
 
 
+def _scale_lines(card: HeadCard) -> list[str]:
+    lines = card.scale.lines(card.target, card.unit) if card.scale else []
+    lines = [*lines, card.weighting] if card.weighting else lines
+    return [f"  {'scale' if place == 0 else '':<14}{line}" for place, line in enumerate(lines)]
+
+
 def _error_lines(card: HeadCard) -> list[str]:
     """Return the errors on the test rows, with their interval, beside those of the mean."""
     found = card.evaluation
     if card.kind is Kind.YES_NO:
         between = _between(found.intervals.get("brier"))
+        area, accuracy = (_or_unknown(each) for each in (found.metrics.roc_auc, found.metrics.balanced_accuracy))
         return [
             f"  test Brier    {found.metrics.brier:.4g}{between}; share of yes {found.baseline.brier:.4g}",
-            f"  test ROC-AUC  {_or_unknown(found.metrics.roc_auc)}; balanced accuracy "
-            f"{_or_unknown(found.metrics.balanced_accuracy)}; log loss {found.metrics.log_loss:.4g}",
+            f"  test ROC-AUC  {area}; balanced accuracy {accuracy}; log loss {found.metrics.log_loss:.4g}",
         ]
     mae, floor = _with_unit(found.metrics.mae, card), _with_unit(found.baseline.mae, card)
     return [f"  test MAE      {mae}{_between(found.intervals.get('mae'))}; mean of the training rows {floor}"]

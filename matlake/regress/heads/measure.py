@@ -1,8 +1,8 @@
 """What a fitted model becomes: an ONNX file, its errors beside baselines, intervals, reference rows."""
 
 import importlib.metadata
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,15 +19,18 @@ from matlake.metrics import (
 )
 from matlake.regress.classification.calibration import class_record
 from matlake.regress.classification.record import ClassRecord
+from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import Matrix
+from matlake.regress.heads.calibrating import calibrate_on
 from matlake.regress.heads.card import ApplicabilityDomain, Calibration, CurvePoint, Evaluation, Provenance
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.regressors import Fit, Fitted
 from matlake.regress.splits import HeldOut, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.uncertainty.applicability import FARTHEST, block_rows, element_rows
-from matlake.regress.uncertainty.conformal import calibrate
 from matlake.regress.uncertainty.fit_reference import ReferenceRows, choose_reference, make_reference
+from matlake.regress.uncertainty.opinions import encoder_blocks, fit_opinions
+from matlake.regress.uncertainty.out_of_fold import OutOfFold
 from matlake.regress.uncertainty.reference_set import Reference
 
 _PARITY_ROWS: Final = 500
@@ -66,7 +69,12 @@ class Measured:
 
 
 def measure_fitted(
-    matrix: Matrix, held_out: HeldOut, fitted: Fitted, residuals: Callable[[], NDArray[np.float64]], seed: int
+    matrix: Matrix,
+    held_out: HeldOut,
+    fitted: Fitted,
+    features: Sequence[Feature],
+    out_of_fold: Callable[[], OutOfFold],
+    seed: int,
 ) -> Measured:
     """Convert a fitted model, and measure and calibrate what comes of it.
 
@@ -74,35 +82,30 @@ def measure_fitted(
         matrix: All rows.
         held_out: Which of them it was fitted to, and which are its test rows.
         fitted: The model.
-        residuals: Gives absolute errors float64 [n] for the training rows, each of a model that was fitted
-            without its composition; NaN if there is none.
-        seed: Of the bootstrap, and of the reference rows.
+        features: In the order of the matrix.
+        out_of_fold: Gives predictions for the training rows by fits without them.
+        seed: Of the bootstrap, of the reference rows, and of folds.
 
     Raises:
         HeadError: The model does not survive the conversion to ONNX.
     """
     from matlake.regress.onnx.convert import check_parity, convert, run_graph  # needs spox, of the extra 'heads'
 
-    rows, test_rows = held_out.train, held_out.test
+    rows, test_rows, space = held_out.train, held_out.test, fitted.space
     chosen = choose_reference(matrix, rows, seed)
-    content = convert(fitted, matrix.x.shape[1], chosen.projection)
+    known = out_of_fold().take(np.searchsorted(rows, chosen.rows))
+    opinions = None
+    if space.link is None:
+        labels, folds = space.to_fit(matrix.y[chosen.rows]), (known.fold, known.cluster_fold)
+        x, blocks = matrix.x[chosen.rows], encoder_blocks(features)
+        opinions = fit_opinions(chosen.projection, x, labels, blocks, folds, seed)
+    content = convert(fitted, matrix.x.shape[1], chosen.projection, opinions.fitted if opinions else ())
     checked = np.concatenate([test_rows[:_PARITY_ROWS], rows[:_PARITY_ROWS]])
     parity = check_parity(content, fitted, matrix.x[checked])
     predicted = run_graph(content, matrix.x[test_rows])
     evaluation = evaluate(matrix, held_out, predicted, chosen, seed)
-    errors = residuals()[np.searchsorted(rows, chosen.rows)]
-    reference = make_reference(matrix, chosen, errors)
+    reference = make_reference(matrix, chosen, known.predicted, space)
     around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))
-    interval = classes = None
-    lower = upper = np.full(len(test_rows), np.nan)
-    if fitted.space.link is None:
-        interval = calibrate(chosen.coordinates, errors, chosen.groups, reference.value)
-        lower, upper = interval.ends(predicted, around, fitted.space.bounds)
-    else:
-        known, labels = np.isfinite(errors), reference.value
-        calibrating = (np.abs(labels - errors)[known], labels[known])  # the probability, from how far it is off
-        tested = (predicted, matrix.y[test_rows])
-        classes = class_record(fitted.space.link, calibrating, tested, float(matrix.y[rows].mean()))
     test = HeldOutRows(
         material_id=matrix.material_id[test_rows],
         formula=matrix.formula[test_rows],
@@ -110,27 +113,29 @@ def measure_fitted(
         y=matrix.y[test_rows],
         predicted=predicted,
         scores=around.scores,
-        lower=lower,
-        upper=upper,
+        lower=np.full(len(test_rows), np.nan),
+        upper=np.full(len(test_rows), np.nan),
         nearest=chosen.as_prediction(matrix, reference.value[around.rows[:, 0]]),
+        expected_errors=np.full(len(test_rows), np.nan),
     )
     fractions = matrix.fractions[rows]
-    return Measured(
-        content,
-        parity,
-        evaluation,
-        Calibration(interval, test.coverage, float(test.widths.mean())) if interval else None,
-        classes,
-        ApplicabilityDomain(
-            element_rows=element_rows(fractions),
-            block_rows=block_rows(fractions),
-            rank_correlation=rank_correlation(test.scores, test.errors),
-            beyond=float(np.mean(test.scores > FARTHEST)),
-            width_correlation=rank_correlation(test.widths, test.errors) if interval else None,
-        ),
-        reference,
-        test,
+    domain = ApplicabilityDomain(
+        element_rows=element_rows(fractions),
+        block_rows=block_rows(fractions),
+        rank_correlation=rank_correlation(test.scores, test.errors),
+        beyond=float(np.mean(test.scores > FARTHEST)),
     )
+    calibration = classes = None
+    if opinions is not None:
+        calibration, test = calibrate_on(
+            matrix, held_out, chosen, known, opinions, reference, around, test, space, seed
+        )
+        domain = replace(domain, width_correlation=rank_correlation(test.widths, test.errors))
+    if space.link is not None:
+        held = np.isfinite(known.predicted)
+        calibrating = known.predicted[held], reference.value[held]
+        classes = class_record(space.link, calibrating, (predicted, test.y), float(matrix.y[rows].mean()))
+    return Measured(content, parity, evaluation, calibration, classes, domain, reference, test)
 
 
 def measure_of(kind: Kind) -> Measure:

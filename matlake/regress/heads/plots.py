@@ -4,16 +4,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matlake.extras import is_installed
 from matlake.plots.error_by_distance import SHOWN_ROWS, error_by_distance_plot
 from matlake.plots.files import figure_files
-from matlake.plots.parity import parity_plot
+from matlake.plots.parity import ParityExtras, parity_plot
+from matlake.plots.reliability import reliability_plot
 from matlake.plots.style import BLUE, GREY, labelled, new_figure
 from matlake.progress import Progress
 from matlake.regress.finetuning.plots import history_plots
 from matlake.regress.heads.card import CurvePoint, HeadCard
 from matlake.regress.heads.train_result import HeldOutRows
+from matlake.regress.heads.verdict import comparisons_of
+from matlake.regress.targets.kinds import Kind
+from matlake.regress.targets.transforms import Transform
 
 
 def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: Progress) -> dict[str, bytes]:
@@ -33,8 +38,32 @@ def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: P
     return (
         error_by_distance_plot("error_by_distance", test.scores, test.errors, **about)
         | _learning_curve(card.full_curve, card.evaluation.baseline.mae, labelled(**about))
-        | parity_plot("parity", test.y[shown], test.predicted[shown], **about)
+        | _predicted_against_true(card, test, shown, about)
         | history_plots(regressor)
+    )
+
+
+def _predicted_against_true(
+    card: HeadCard, test: HeldOutRows, shown: NDArray[np.intp], about: dict[str, Any]
+) -> dict[str, bytes]:
+    if card.kind is Kind.YES_NO:
+        return reliability_plot("reliability", test.y, test.predicted, quantity=about["quantity"])
+    extras = _beside(card, test, shown)
+    return parity_plot("parity", test.y[shown], test.predicted[shown], extras=extras, **about)
+
+
+def _beside(card: HeadCard, test: HeldOutRows, shown: NDArray[np.intp]) -> ParityExtras:
+    """Return what the parity plot shows besides the points: errors of the head and of baselines, intervals."""
+    metrics, numbers = card.evaluation.metrics, card.kind is Kind.NUMBER
+    same_rows = [found for found in comparisons_of(card) if found.rows in (None, card.evaluation.n_test)]
+    return ParityExtras(
+        mae=metrics.mae,
+        r2=metrics.r2,
+        rows=card.evaluation.n_test,
+        baselines={found.baseline: found.error for found in same_rows} if numbers else {},
+        lower=test.lower[shown] if card.interval else None,
+        upper=test.upper[shown] if card.interval else None,
+        log=card.transform is Transform.LOG,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.documents import opened, read_json
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.session import open_session, read_audited
 from matlake.errors import DamageWarning, HeadError
@@ -35,6 +36,7 @@ PLOTS: Final = "plots"
 _FEATURES: Final = "features"
 _VALUE: Final = "value"
 _COORDINATES: Final = "coordinates"
+OPINIONS: Final = "opinions"
 _AGAIN: Final = "train the head again"
 _SHOWN: Final = 300  # characters of what ONNX Runtime says
 
@@ -72,18 +74,33 @@ class Head:
         Raises:
             HeadError: The graph fails: its file is not what a head should be.
         """
+        values, coordinates, _ = self.outputs(x)
+        return values, coordinates
+
+    def outputs(
+        self, x: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None, NDArray[np.float64]]:
+        """Return what ``predict`` does, and second opinions float64 [n, k] on the fitted scale; k may be 0."""
         names = [_VALUE] if self.reference is None else [_VALUE, _COORDINATES]
+        if self.has_opinions:
+            names.append(OPINIONS)
         try:
             found = self.session.run(names, {_FEATURES: x})
         except Exception as error:  # onnxruntime's exceptions share no public base class
             reason = " ".join(str(error).split())[:_SHOWN]
             raise HeadError(f"head {self.card.name} fails to run: {reason}", _AGAIN) from error
-        values = np.asarray(found[0], dtype=np.float64).reshape(len(x))
+        values = self.card.shifted(np.asarray(found[0], dtype=np.float64).reshape(len(x)))
         if self.reference is None:
-            return values, None
+            return values, None, np.empty((len(x), 0))
         if found[1].shape != (len(x), self.reference.coordinates.shape[1]):
             raise HeadError(f"the coordinates of head {self.card.name} are not those of its reference rows", _AGAIN)
-        return values, found[1]
+        opinions = np.asarray(found[2], dtype=np.float64) if self.has_opinions else np.empty((len(x), 0))
+        return values, found[1], opinions
+
+    @cached_property
+    def has_opinions(self) -> bool:
+        """Whether its graph gives second opinions."""
+        return any(output.name == OPINIONS for output in self.session.get_outputs())
 
 
 def save_head(
@@ -248,13 +265,24 @@ def find_folder(lake: Path, name: str) -> Path:
 
 
 def member_names(lake: Path, name: str) -> list[str]:
-    """Return the names of the heads of one target that make up a head: its members, or itself.
+    """Return the names of the heads of one target that make up a head: its members as they were given, or itself.
 
     Raises:
-        HeadError: There is none of that name.
+        HeadError: There is none of that name, or its card is damaged.
     """
-    find_folder(lake, name)
-    return LakeFolders(lake).member_names(name) or [name]
+    folder, known = find_folder(lake, name), LakeFolders(lake).member_names(name)
+    if not known:
+        return [name]
+    path = folder / CARD_FILE
+    try:
+        named = [f"{name}{MEMBER}{member.partition(MEMBER)[2]}" for member in opened(read_json(path))["members"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HeadError(f"{path} is not the card of a head of several targets: {error}", _AGAIN) from error
+    if set(named) != set(known):
+        raise HeadError(
+            f"head {name} has the members {', '.join(known)}, and its card names {', '.join(named)}", _AGAIN
+        )
+    return named
 
 
 def list_heads(lake: Path) -> list[HeadCard]:

@@ -57,7 +57,7 @@ def settle_target(
     labelled = matrix.labelled(held_out.train)
     if matrix.kind is Kind.YES_NO:
         return TargetSettings(_yes_no(request, target, labelled.y, held_out.description), None)
-    bounds = find_bounds(target.name, labelled.y, request.minimum, request.maximum)
+    bounds = find_bounds(target.name, labelled.y, request.minimum, request.maximum, is_column=target.is_column)
     transform, choice = Transform.NONE, None
     if target.scale is not None:
         transform = target.scale.transform
@@ -91,7 +91,7 @@ def weighted(matrix: Matrix, held_out: HeldOut, space: TargetSpace, blocks: Bloc
     """
     weights = matrix.weights
     if matrix.uncertainty is not None:
-        weights = weights_of_uncertainty(matrix, held_out, space, blocks, seed)
+        weights = weights_of_uncertainty(matrix.uncertainty, matrix, held_out, space, blocks, seed)
     if weights is None:
         return matrix
     if not weights[held_out.train].any():

@@ -9,14 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.session import onnx_runtime
+from matlake.errors import TrainingError
 from matlake.extras import require_extra
 from matlake.progress import SILENT, Progress
 from matlake.regress.classification.calibration import calibrated_fit
 from matlake.regress.features.feature import Feature, resolve_features
 from matlake.regress.features.labels import Missing
 from matlake.regress.features.matrix import Matrix, read_shared_rows, resolve_targets
-from matlake.regress.heads.baselines import compare_with_baselines, compared_model, fractions_baseline
+from matlake.regress.heads.baselines import (
+    ComparedHead,
+    compare_with_baselines,
+    compared_model,
+    fractions_baseline,
+    more_baselines,
+)
 from matlake.regress.heads.card import Evaluation, HeadCard, ModelRecord, TrainingRows, check_name
+from matlake.regress.heads.encoder_predictions import any_takes_crystals
 from matlake.regress.heads.feature_search import choose_features, with_features
 from matlake.regress.heads.group import divide, save_group
 from matlake.regress.heads.measure import evaluate, learning_curve, made_now, measure_fitted, measure_of
@@ -25,6 +33,7 @@ from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.request import RANDOM, TrainRequest
 from matlake.regress.heads.storage import HeadFiles, save_head
+from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.target_settings import check_scale, settle_target, weighted
 from matlake.regress.heads.train_result import HeldOutRows, TrainResult
 from matlake.regress.regressors import AUTO, Fit, LabelledRows, Model, Parameters, fit_of
@@ -35,8 +44,8 @@ from matlake.regress.targets.expressions import Target
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.targets.transforms import Transform
-from matlake.regress.uncertainty.conformal import FOLDS, SLOW_FOLDS, residuals_of
 from matlake.regress.uncertainty.fit_reference import choose_reference
+from matlake.regress.uncertainty.out_of_fold import FOLDS, SLOW_FOLDS, OutOfFold, predict_out_of_fold
 from matlake.store.lake import Lake
 
 _LONGEST_NAME: Final = 100
@@ -95,8 +104,11 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     targets = resolve_targets(lake, request.targets, request.dataset, scaled=scaled)
     for target in targets:
         check_scale(request, target)
+    if len(targets) > 1 and request.uncertainty is not None:
+        raise TrainingError("one uncertainty is given for several targets", "train one head a target")
     name = request.name or default_name(request, targets)
     check_name(name)
+    by_crystals = any(target.is_column and any_takes_crystals(lake, target.name) for target in targets)
     shared = read_shared_rows(
         lake,
         targets,
@@ -104,7 +116,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         dataset=request.dataset,
         where=request.where,
         columns=split.columns,
-        crystals=split.needs_crystals,
+        crystals=split.needs_crystals or by_crystals,
         counts=request.counts,
     )
     if len(targets) > 1:
@@ -175,12 +187,11 @@ def train_rows(
     )
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
-    folds = SLOW_FOLDS if model.slow else FOLDS
-    fit, residuals = _fit_and_residuals(model, best.parameters, labelled, seed, space, folds)
+    fit, out_of_fold = _fit_and_out_of_fold(model, best.parameters, labelled, matrix.fractions[rows], seed, space)
     fitted = fit(labelled)
     progress.note("calibrating on held-out folds of the training rows")
-    measured = measure_fitted(matrix, held_out, fitted, residuals, seed)
-    progress.note("comparing with fewer rows, with element fractions and with a random split")
+    measured = measure_fitted(matrix, held_out, fitted, features, out_of_fold, seed)
+    progress.note("comparing with fewer rows, with baselines and with a random split")
     on_fractions = fractions_baseline(model, matrix, held_out, seed, space)
     card = HeadCard(
         name=name,
@@ -207,6 +218,9 @@ def train_rows(
         weighting=request.counts.text,
         classes=measured.classes and replace(measured.classes, numeric=not matrix.boolean),
     )
+    compared = ComparedHead(target.name if target.is_column else "", features, best.model, measured.test)
+    card = replace(card, more_baselines=more_baselines(lake, compared, matrix, held_out, space, seed))
+    card = replace(card, suggestions=what_to_try(lake, card))
     plots = draw_plots(card, measured.test, fitted.regressor, progress)
     files = HeadFiles(card, measured.content, measured.reference, plots)
     return UnsavedHead(files, matrix.missing, measured.test, compared_model(model).name)
@@ -218,15 +232,21 @@ def default_name(request: TrainRequest, targets: Sequence[Target]) -> str:
     return "-".join(filter(None, words)).replace(":", "-")[:_LONGEST_NAME]
 
 
-def _fit_and_residuals(
-    model: Model, parameters: Parameters, labelled: LabelledRows, seed: int, space: TargetSpace, folds: int
-) -> tuple[Fit, Callable[[], NDArray[np.float64]]]:
-    """Return a fit, and what gives absolute errors of it on held-out folds of the training rows."""
+def _fit_and_out_of_fold(
+    model: Model,
+    parameters: Parameters,
+    labelled: LabelledRows,
+    fractions: NDArray[np.float32],
+    seed: int,
+    space: TargetSpace,
+) -> tuple[Fit, Callable[[], OutOfFold]]:
+    """Return a fit, and what gives predictions for the training rows by fits without them."""
     if space.kind is Kind.YES_NO:
-        fit, off = calibrated_fit(model, parameters, labelled, seed, space, folds)
-        return fit, lambda: off
+        folds = SLOW_FOLDS if model.slow else FOLDS
+        fit, out_of_fold = calibrated_fit(model, parameters, labelled, seed, space, folds)
+        return fit, lambda: out_of_fold
     fit = fit_of(model, parameters, seed, space)
-    return fit, lambda: residuals_of(fit, labelled, folds, seed)
+    return fit, lambda: predict_out_of_fold(fit, labelled, fractions, seed, slow=model.slow)
 
 
 def _random_evaluation(fit: Fit, matrix: Matrix, seed: int) -> Evaluation:

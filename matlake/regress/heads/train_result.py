@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.feature_reader import NOT_EMBEDDED
 from matlake.regress.features.labels import Missing
+from matlake.regress.heads.baseline import Baseline
+from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
 from matlake.regress.heads.class_report import probability_table, search_error, title_of
 from matlake.regress.heads.flat_card import flat_document
@@ -43,6 +45,7 @@ class HeldOutRows:
         lower: float64 [m], lower ends of the intervals.
         upper: float64 [m], upper ends.
         nearest: float64 [m], values of the nearest training materials.
+        expected_errors: float64 [m], expected absolute errors; NaN for a yes/no property.
     """
 
     material_id: NDArray[np.str_]
@@ -54,6 +57,7 @@ class HeldOutRows:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     nearest: NDArray[np.float64]
+    expected_errors: NDArray[np.float64]
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -129,6 +133,8 @@ class TrainResult:
             "feature_choice": flat["feature_choice"],
             "cv": flat["cross_validation"],
             "interval": flat["interval"] | flat["interval_check"] if flat["interval"] else None,
+            "expected_error": flat["expected_error"],
+            "coverage_by_group": flat["coverage_by_group"],
             "ood": flat["ood_check"],
             "left_out": self.left_out,
             "left_out_rows": [asdict(row) for row in self.missing],
@@ -170,6 +176,7 @@ class TrainResult:
         model = f"{card.model.kind} on {_features([feature.feature for feature in card.features])}"
         rows = _rows_of(card.evaluation, model)
         rows.insert(1, (f"{self.fractions_model} on element fractions", card.fractions_baseline, {}))
+        rows += [(_name_with_rows(one, card), one.metrics, {}) for one in card.more_baselines]
         if card.random_evaluation is not None:
             rows += _rows_of(card.random_evaluation, model, "random split: ")
         if card.kind is Kind.YES_NO:
@@ -198,7 +205,7 @@ class TrainResult:
                 line += f": {100 * (level - coverage):.0f} points short"
                 if self.card.training.split != "random":
                     line += ", as the test rows are not like the training rows"
-            lines.append(line)
+            lines += [line, *calibration_lines(calibration, unit)]
         if domain is not None and domain.beyond is not None:
             lines += [
                 f"{domain.beyond:.0%} of the test rows have an out-of-distribution score above 1",
@@ -227,6 +234,10 @@ def _rows_of(found: Evaluation, model: str, prefix: str = "") -> list[tuple[str,
     if found.nearest_baseline is not None:
         rows.append((prefix + "nearest training material", found.nearest_baseline, {}))
     return [*rows, (prefix + "mean of the training rows", found.baseline, {})]
+
+
+def _name_with_rows(baseline: Baseline, card: HeadCard) -> str:
+    return baseline.name + ("" if baseline.rows == card.evaluation.n_test else f" ({baseline.rows:,} rows)")
 
 
 def _features(names: list[str]) -> str:

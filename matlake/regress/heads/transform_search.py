@@ -25,8 +25,9 @@ SKEWED: Final = 0.3
 of bulk moduli, the least skewed property that gained, 0.46."""
 
 WORTH_IT: Final = 0.98
-"""A transform must have an error below that share of the error without: of 20 properties and their folds, those that it
-did not help on test rows had 0.988 and more, those that it helped 0.975 and less."""
+"""A root must have an error below that share of the error without it, and a logarithm, which makes more of the smallest
+labels, below that share of the root's. On 13 positive properties, and for three kinds of regressors, what was chosen so
+raised the error on test rows by 1 % at most; the smallest error alone chose logarithms that raised it by up to 7 %."""
 
 
 def choose_transform(labelled: LabelledRows, blocks: Blocks, seed: int) -> TransformChoice | None:
@@ -56,8 +57,10 @@ def choose_transform(labelled: LabelledRows, blocks: Blocks, seed: int) -> Trans
             for transform in Transform:
                 predicted = transform.inverse(held_out_values(inverse, transform.forward(rows.y), folds))
                 errors[transform] = min(errors[transform], float(np.abs(predicted - rows.y).mean()))
-    best = min(errors, key=lambda transform: errors[transform])
-    chosen = best if errors[best] < WORTH_IT * errors[Transform.NONE] else Transform.NONE
+    chosen = Transform.NONE
+    for stronger in (Transform.SQRT, Transform.LOG):
+        if errors[stronger] < WORTH_IT * errors[chosen]:
+            chosen = stronger
     return TransformChoice({str(name): error for name, error in errors.items()}, chosen, len(rows))
 
 

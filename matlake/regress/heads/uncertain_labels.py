@@ -17,17 +17,23 @@ _LEAST: Final = 0.05
 
 
 def weights_of_uncertainty(
-    matrix: Matrix, held_out: HeldOut, space: TargetSpace, blocks: Blocks, seed: int
+    uncertainty: NDArray[np.float64],
+    matrix: Matrix,
+    held_out: HeldOut,
+    space: TargetSpace,
+    blocks: Blocks,
+    seed: int,
 ) -> NDArray[np.float64]:
     """Return weights 1 / (u² + s²) of labels with standard uncertainties u, where s² is the variance of the model.
 
     A label differs from what the model can know by its own error and by the model's. So s² is the mean squared held-out
     residual r² less the mean u²: the method of moments of meta-analysis (DerSimonian and Laird, Control. Clin. Trials
-    7, 177, 1986). Residuals are those of kernel ridge regression on the training rows. On a logarithmic scale u counts as
-    u/y, on that of roots as u/(2√y) (first order; JCGM 100:2008, 5.1.2).
+    7, 177, 1986). Residuals are those of kernel ridge regression on the training rows. On a logarithmic scale u counts
+    as u/y, on that of roots as u/(2√y) (first order; JCGM 100:2008, 5.1.2).
 
     Args:
-        matrix: All rows, with uncertainties.
+        uncertainty: u, float64 [n], in the unit of the target.
+        matrix: All rows.
         held_out: Which are trained on.
         space: The scale of the target.
         blocks: Lengths of the features.
@@ -36,7 +42,7 @@ def weights_of_uncertainty(
     Returns:
         float64 [n].
     """
-    squares = (_slope(space.transform, matrix.y) * matrix.uncertainty) ** 2
+    squares = (_slope(space.transform, matrix.y) * uncertainty) ** 2
     rows = held_out.train[subsample(matrix.groups[held_out.train], MAX_ROWS, seed)]
     values = space.to_fit(matrix.y[rows])
     folds = [held for _, held in grouped_folds(matrix.groups[rows], FOLDS, seed)]

@@ -1,5 +1,6 @@
 """From a fitted model to one ONNX graph that predicts in the target's unit."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from matlake.regress.onnx.graphs import (
     kernel_machine,
     linear,
     nearest_neighbours,
+    opinion_of,
     perceptron,
     relu_network,
     residual_network,
@@ -34,10 +36,12 @@ from matlake.regress.regressors.neighbours import Neighbours
 from matlake.regress.regressors.scaling import Scaler
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.targets.transforms import LARGEST_LOG, Transform
+from matlake.regress.uncertainty.opinions import Opinion
 from matlake.regress.uncertainty.projection import Projection
 
 VALUE: Final = "value"
 COORDINATES: Final = "coordinates"
+OPINIONS: Final = "opinions"
 PARITY_TOLERANCE: Final = 1e-4
 """Largest error allowed against the fitted model, relative to the target's standard deviation."""
 
@@ -45,13 +49,16 @@ _ML_OPSET: Final = 3
 _LINEAR_KINDS: Final = frozenset({"Ridge", "LinearRegression", "Lasso", "ElasticNet", "SGDRegressor"})
 
 
-def convert(fitted: Fitted, n_features: int, projection: Projection | None = None) -> bytes:
+def convert(
+    fitted: Fitted, n_features: int, projection: Projection | None = None, opinions: Sequence[Opinion] = ()
+) -> bytes:
     """Convert a fitted model and fold the target's scaling in.
 
     Args:
         fitted: Scaler and regressor, fitted to a standardised target.
         n_features: Number of columns.
         projection: Adds the output ``coordinates`` float32 [n, p], computed in float64.
+        opinions: Adds, with a projection, the output ``opinions`` float64 [n, k], on the fitted scale.
 
     Returns:
         An ONNX file with the input ``features`` float32 [n, d] and the output ``value`` float64 [n]. The last step is
@@ -67,6 +74,8 @@ def convert(fitted: Fitted, n_features: int, projection: Projection | None = Non
     if projection is not None:
         z = standardise(projection.scaler, features)
         outputs[COORDINATES] = op.cast(op.matmul(z, op.const(projection.matrix)), to=np.float32)
+        if opinions:
+            outputs[OPINIONS] = op.concat([opinion_of(z, one) for one in opinions], axis=1)
     return bytes(build_model(features, outputs).SerializeToString())
 
 
@@ -127,10 +136,8 @@ def _to_property(fitted: Var, space: TargetSpace) -> Var:
 
 def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: int) -> Var:
     """Return a regressor's prediction of the standardised target, float64 [n, 1]."""
-    if isinstance(regressor, WeightedMean):
-        return _weighted_mean(regressor, features, n_features)
-    if isinstance(regressor, Hurdle):
-        return _hurdle(regressor, features, n_features)
+    if isinstance(regressor, WeightedMean | Hurdle):
+        return _of_parts(regressor, features, n_features)
     kind = type(regressor).__name__
     if kind in TREE_GRAPHS and scaler is None:
         return TREE_GRAPHS[kind](op.cast(features, to=np.float64), regressor)
@@ -158,6 +165,12 @@ def _predict_standardised(regressor: Any, z: Var) -> Var | None:
         layers = list(zip(regressor.coefs_, regressor.intercepts_, strict=True))
         return perceptron(z, layers, regressor.activation)
     return None
+
+
+def _of_parts(regressor: WeightedMean | Hurdle, features: Var, n_features: int) -> Var:
+    if isinstance(regressor, Hurdle):
+        return _hurdle(regressor, features, n_features)
+    return _weighted_mean(regressor, features, n_features)
 
 
 def _weighted_mean(mean: WeightedMean, features: Var, n_features: int) -> Var:

@@ -23,6 +23,7 @@ from matlake.regress.regressors.ir_net_numpy import EPSILON, ResidualNetwork
 from matlake.regress.regressors.kernels import DistanceKernel, Kernel, KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
 from matlake.regress.regressors.scaling import LIMIT, Scaler
+from matlake.regress.uncertainty.opinions import Opinion
 
 OPSET: Final = 20
 IR_VERSION: Final = 10
@@ -90,6 +91,12 @@ def kernel_machine(z: Var, machine: KernelExpansion) -> Var:
     values = _kernel(z, machine.points, machine.kernel)
     together = op.add(op.matmul(values, _column(machine.weights)), op.matmul(z, _column(machine.slopes)))
     return op.add(together, op.const([machine.intercept]))
+
+
+def opinion_of(z: Var, opinion: Opinion) -> Var:
+    """Return a second opinion, on the fitted scale."""
+    points = op.matmul(_cut(z, opinion.columns, axis=1), op.const(opinion.matrix))
+    return kernel_machine(points, opinion.machine)
 
 
 def nearest_neighbours(z: Var, neighbours: Neighbours) -> Var:

@@ -17,8 +17,9 @@ from matlake.errors import EncoderError, FormulaError, HeadError, Hint, Structur
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition, parse_formula
+from matlake.regress.features.feature import Feature
 from matlake.regress.heads.card import HeadCard
-from matlake.regress.heads.storage import Head, check_encoder, load_head
+from matlake.regress.heads.storage import Head, check_encoder, load_head, member_names
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.lake import Lake
 
@@ -34,12 +35,24 @@ class OpenedHead:
     """A head with the encoders that it was trained on.
 
     Attributes:
-        head: The head.
-        encoders: Those of the card's features, by name.
+        head: The head; of one with several targets the member of the first.
+        encoders: Those of all features, by name.
+        others: Of a head with several targets, the members of the others.
     """
 
     head: Head
     encoders: dict[str, Encoder]
+    others: tuple[Head, ...] = ()
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """One head for each target."""
+        return (self.head, *self.others)
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What the encoders make, once for all targets."""
+        return tuple(dict.fromkeys(feature for head in self.heads for feature in head.card.features))
 
     @property
     def needs_crystals(self) -> bool:
@@ -47,32 +60,40 @@ class OpenedHead:
         return any(encoder.input is InputKind.CRYSTAL for encoder in self.encoders.values())
 
     def predict(self, formulas: Sequence[object]) -> PredictionColumns:
-        """Predict for formulas; one that cannot be read does not stop the others.
+        """Predict the first target for formulas; see ``predict_all``."""
+        return self.predict_all(formulas)[0]
+
+    def predict_crystals(self, found: Sequence[Crystal | StructureError]) -> PredictionColumns:
+        """Predict the first target for crystals; see ``predict_all_of_crystals``."""
+        return self.predict_all_of_crystals(found)[0]
+
+    def predict_all(self, formulas: Sequence[object]) -> list[PredictionColumns]:
+        """Predict each target for formulas; one that cannot be read does not stop the others.
 
         Raises:
             HeadError: The head needs crystals.
         """
         if self.needs_crystals:
             raise self.no_structures("formulas")
-        predicted = PredictionColumns.empty([None] * len(formulas), self.head)
+        predicted = self._empty([None] * len(formulas))
         for start in range(0, len(formulas), CHUNK_ROWS):
             compositions: dict[int, Composition] = {}
             for row, formula in enumerate(formulas[start : start + CHUNK_ROWS], start=start):
                 try:
                     compositions[row] = parse_formula(formula)
                 except FormulaError as error:
-                    predicted.reasons[row] = error.reason
+                    _enter(predicted, row, error.reason)
             self._fill(predicted, compositions, CompositionColumns.of([*compositions.values()]))
         return predicted
 
-    def predict_crystals(self, found: Sequence[Crystal | StructureError]) -> PredictionColumns:
-        """Predict for crystals; one that is not valid, or has elements that an encoder lacks, stops no other.
+    def predict_all_of_crystals(self, found: Sequence[Crystal | StructureError]) -> list[PredictionColumns]:
+        """Predict each target for crystals; one that is not valid, or that an encoder does not take, stops no other.
 
         Args:
             found: n crystals, or why there is none.
         """
         reasons = [str(one) if isinstance(one, StructureError) else None for one in found]
-        predicted = PredictionColumns.empty(reasons, self.head)
+        predicted = self._empty(reasons)
         crystals = {row: one for row, one in enumerate(found) if isinstance(one, Crystal)}
         for rows in _chunks(crystals):
             compositions = {row: crystals[row].composition for row in rows}
@@ -82,7 +103,7 @@ class OpenedHead:
     def no_structures(self, given: str) -> HeadError:
         """Return the error for inputs that are not crystals, which the head needs."""
         card = self.head.card
-        features = ", ".join(feature.feature for feature in card.features)
+        features = ", ".join(feature.feature for feature in self.features)
         return HeadError(
             f"head {card.name} needs crystal structures, not {given}: it was trained on {features}",
             Hint(
@@ -91,21 +112,36 @@ class OpenedHead:
             ),
         )
 
-    def _fill(self, predicted: PredictionColumns, compositions: dict[int, Composition], materials: Materials) -> None:
+    def _empty(self, reasons: list[str | None]) -> list[PredictionColumns]:
+        return [PredictionColumns.empty(list(reasons), head) for head in self.heads]
+
+    def _fill(
+        self, predicted: list[PredictionColumns], compositions: dict[int, Composition], materials: Materials
+    ) -> None:
         """Predict for some rows, or enter why it cannot be done.
 
         Args:
-            predicted: Receives predictions and reasons.
+            predicted: For each head what receives predictions and reasons.
             compositions: By row.
             materials: The same rows, in that order.
         """
         x, reasons = self._features(materials)
         rows = []
         for row, reason in zip(compositions, reasons, strict=True):
-            predicted.reasons[row] = reason
+            _enter(predicted, row, reason)
             if reason is None:
                 rows.append(row)
-        predicted.fill(rows, x, [compositions[row] for row in rows], self.head)
+        known = [compositions[row] for row in rows]
+        for head, columns in zip(self.heads, predicted, strict=True):
+            columns.fill(rows, self._own(x, head), known, head)
+
+    def _own(self, x: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
+        """Return the features of one head, of all [m, d] side by side."""
+        if head.card.features == self.features:
+            return x
+        ends = dict(zip(self.features, np.cumsum([feature.dim for feature in self.features]).tolist(), strict=True))
+        blocks = [x[:, ends[feature] - feature.dim : ends[feature]] for feature in head.card.features]
+        return np.concatenate(blocks, axis=1)
 
     def _features(self, materials: Materials) -> tuple[NDArray[np.float32], list[str | None]]:
         """Run each encoder once for all of its layers; encoders that take the same inputs share them.
@@ -121,7 +157,7 @@ class OpenedHead:
         taken = [row for row, reason in enumerate(reasons) if reason is None]
         if len(taken) < len(materials):
             materials = materials.take(taken)
-        features = self.head.card.features
+        features = self.features
         ends = np.cumsum([feature.dim for feature in features]).tolist()
         x = np.empty((len(taken), ends[-1]), dtype=np.float32)
         inputs: dict[Hashable, Inputs] = {}
@@ -139,8 +175,18 @@ class OpenedHead:
         return x if all(finite) else x[finite], reasons
 
 
+def _enter(predicted: list[PredictionColumns], row: int, reason: str | None) -> None:
+    for columns in predicted:
+        columns.reasons[row] = reason
+
+
+def open_heads(lake: Lake, head_name: str, *, threads: int | None = None) -> OpenedHead:
+    """Open a head of one target or several; see ``open_head``."""
+    return _open(lake, member_names(lake.path, head_name), threads or os.cpu_count() or 1)
+
+
 def open_head(lake: Lake, head_name: str, *, threads: int | None = None) -> OpenedHead:
-    """Open a head and its encoders, after checking that they are those it was trained on.
+    """Open a head of one target and its encoders, after checking that they are those it was trained on.
 
     Args:
         lake: The lake.
@@ -148,17 +194,21 @@ def open_head(lake: Lake, head_name: str, *, threads: int | None = None) -> Open
         threads: Threads inside one operator; default: one a core.
 
     Raises:
-        HeadError: No such head, a damaged one, or another encoder under the same name.
+        HeadError: No such head, a damaged one, one of several targets, or another encoder under the same name.
         EncoderError: An encoder is missing or damaged.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    threads = threads or os.cpu_count() or 1
-    head = load_head(lake.path, head_name, threads=threads)
-    opened: dict[str, Encoder] = {}
-    for name, registered in find_encoders(lake, head.card).items():
-        layers = [feature.layer for feature in head.card.features if feature.encoder == name]
-        opened[name] = open_encoder(registered.folder, threads=threads, layers=layers)
-    return OpenedHead(head, opened)
+    return _open(lake, [head_name], threads or os.cpu_count() or 1)
+
+
+def _open(lake: Lake, names: Sequence[str], threads: int) -> OpenedHead:
+    first, *others = (load_head(lake.path, name, threads=threads) for name in names)
+    head = OpenedHead(first, {}, tuple(others))
+    registered = {name: one for each in head.heads for name, one in find_encoders(lake, each.card).items()}
+    for name, encoder in registered.items():
+        layers = [feature.layer for feature in head.features if feature.encoder == name]
+        head.encoders[name] = open_encoder(encoder.folder, threads=threads, layers=layers)
+    return head
 
 
 def find_encoders(lake: Lake, card: HeadCard) -> dict[str, RegisteredEncoder]:

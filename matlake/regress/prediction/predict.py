@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import SourceError
+from matlake.regress.classification.label_sets import label_of
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.verdict import head_notes
-from matlake.regress.prediction.opened_head import OpenedHead, open_head
+from matlake.regress.prediction.opened_head import OpenedHead, open_heads
 from matlake.regress.prediction.results import Failure, Prediction
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.uncertainty.applicability import FARTHEST
 from matlake.sequences import as_list
+from matlake.store.folders import MEMBER
 from matlake.store.lake import Lake
 from matlake.text_tables import Column, Line, TextTable, rounded
 
@@ -38,6 +40,7 @@ class Predictions:
         notes: What a reader has to know about the head, in words.
         predictions: In the order of the inputs.
         failed: Inputs without a prediction.
+        others: Of a head with several targets, the predictions of all after the first.
     """
 
     head: str
@@ -50,17 +53,28 @@ class Predictions:
     notes: tuple[str, ...]
     predictions: list[Prediction]
     failed: list[Failure]
+    others: tuple["Predictions", ...] = ()
+
+    @property
+    def results(self) -> tuple["Predictions", ...]:
+        """One for each target."""
+        return (replace(self, others=()), *self.others)
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document of the contract."""
+        """Return the JSON document of the contract; that of several targets has one entry for each input and target."""
+        if self.others:
+            return _long_document(self)
         return {
-            **vars(self),
+            **{name: value for name, value in vars(self).items() if name != "others"},
             "predictions": [prediction.document() for prediction in self.predictions],
             "failed": [vars(failure) for failure in self.failed],
         }
 
     def lines(self) -> list[Line]:
-        """Return the text for people."""
+        """Return the text for people; of several targets one after the other."""
+        if self.others:
+            blocks = [[*one.lines(), ""] for one in self.results]
+            return [line for block in blocks for line in block][:-1]
         heading = f"{self.target} by head {self.head}, in {self.unit or 'no unit'}"
         if self.kind is Kind.YES_NO:
             heading = f"{self.target} by head {self.head}: probability of yes, with {self.level:.0%} sets of labels"
@@ -77,23 +91,45 @@ class Predictions:
         last = "out-of-distribution score" if ranked else "interval width"
         yes_no = self.kind is Kind.YES_NO
         value, ends = ("label, probability of yes", "set of labels") if yes_no else ("value", "interval")
-        columns = (Column("input"), Column(value, "right"), Column(ends), Column(last))
+        columns = (Column("input"), Column(value, "right"), Column(ends), Column("expected error"), Column(last))
         remarks: list[Line] = []
         for p in self.predictions:
             if p.warnings:
                 remarks.append(f"{p.input} is doubtful: {'; '.join(p.warnings)}")
             if p.nearest:
-                near = ", ".join(f"{n.formula} {n.value:.4g} ({n.distance:.2f})" for n in p.nearest)
+                near = ", ".join(f"{n.formula} {self._measured(n.value)} ({n.distance:.2f})" for n in p.nearest)
                 remarks.append(f"{p.input} is nearest to {near}")
         return [TextTable(columns, [self._row(p) for p in self.predictions]), *remarks]
+
+    def _measured(self, value: float) -> str:
+        return label_of(value) if self.kind is Kind.YES_NO else f"{value:.4g}"
 
     def _row(self, p: Prediction) -> tuple[str | None, ...]:
         if p.label is not None:
             score = None if p.ood_score is None else f"{p.ood_score:.2f}, {place(p.ood_score)}"
-            return p.input, f"{p.label}, {p.value:.2f}", p.label_set, score
+            wrong = None if p.expected_error is None else f"{p.expected_error:.2f}"
+            return p.input, f"{p.label}, {p.value:.2f}", p.label_set, wrong, score
         value = f"{rounded(p.value, self.mae)} {self.unit}".rstrip()
-        interval = interval_text(p, self.mae)
-        return p.input, value, interval, trust_text(p, self.mae, self.unit, score_ranks=bool(self.score_ranks_errors))
+        error = None if p.expected_error is None else f"{rounded(p.expected_error, self.mae)} {self.unit}".rstrip()
+        beside = trust_text(p, self.mae, self.unit, score_ranks=bool(self.score_ranks_errors))
+        return p.input, value, interval_text(p, self.mae), error, beside
+
+
+def _long_document(first: Predictions) -> dict[str, Any]:
+    """Return the document of several targets: what is known of each, and one entry for each input and target."""
+    own = {"predictions", "failed", "others"}
+    failed = {(failure.row, failure.reason): vars(failure) for one in first.results for failure in one.failed}
+    entries: dict[int, list[dict[str, Any]]] = {}
+    for one in first.results:
+        for place, prediction in enumerate(one.predictions):
+            entry = {"target": one.target, "unit": one.unit, **prediction.document()}
+            entries.setdefault(place, []).append(entry)
+    return {
+        "head": first.head.partition(MEMBER)[0],
+        "targets": [{name: value for name, value in vars(one).items() if name not in own} for one in first.results],
+        "predictions": [entry for place in sorted(entries) for entry in entries[place]],
+        "failed": list(failed.values()),
+    }
 
 
 def interval_text(p: Prediction, mae: float) -> str | None:
@@ -149,8 +185,8 @@ def predict(lake: Lake, head_name: str, formulas: str | Iterable[str]) -> Predic
         MissingExtraError: Likewise.
     """
     given = as_list(formulas)
-    head = open_head(lake, head_name)
-    return collect(head, head.predict(given).results(_name(formula) for formula in given))
+    head = open_heads(lake, head_name)
+    return collect_all(head, [one.results(map(_name, given)) for one in head.predict_all(given)])
 
 
 def _name(given: object) -> str | None:
@@ -179,27 +215,40 @@ def predict_structures(
     )
 
     given = as_list(paths)
-    head = open_head(lake, head_name)
-    results: list[Prediction | Failure] = []
+    head = open_heads(lake, head_name)
+    found: list[list[Prediction | Failure]] = [[] for _ in head.heads]
     for one_path in given:
         if not isinstance(one_path, str | os.PathLike):
             reason = f"a path should be text, not {type(one_path).__name__}"
-            results.append(Failure(len(results), _name(one_path), reason))
+            _fail(found, _name(one_path), reason)
             continue
         path = Path(one_path)
         try:
-            batches = open_structure_source(path).predict(head)
-            own = [one for _, names, predicted in batches for one in predicted.results(names)]
+            batches = list(open_structure_source(path).predict(head))
         except SourceError as error:
-            results.append(Failure(len(results), str(path), str(error)))
+            _fail(found, str(path), str(error))
             continue
-        for one in own:
-            name = f"{path}: {one.input}" if len(own) > 1 else str(path)
-            if isinstance(one, Failure):
-                results.append(replace(one, row=len(results), input=name))
-            else:
-                results.append(replace(one, input=name))
-    return collect(head, results)
+        for place, results in enumerate(found):
+            own = [one for _, names, predicted in batches for one in predicted[place].results(names)]
+            for one in own:
+                name = f"{path}: {one.input}" if len(own) > 1 else str(path)
+                if isinstance(one, Failure):
+                    results.append(replace(one, row=len(results), input=name))
+                else:
+                    results.append(replace(one, input=name))
+    return collect_all(head, found)
+
+
+def _fail(found: list[list[Prediction | Failure]], name: str | None, reason: str) -> None:
+    for results in found:
+        results.append(Failure(len(results), name, reason))
+
+
+def collect_all(head: OpenedHead, found: Iterable[Iterable[Prediction | Failure]]) -> Predictions:
+    """Sort the results of each target of a head into predictions and failures."""
+    heads = [OpenedHead(one, head.encoders) for one in head.heads]
+    first, *others = (collect(one, results) for one, results in zip(heads, found, strict=True))
+    return replace(first, others=tuple(others))
 
 
 def collect(head: OpenedHead, results: Iterable[Prediction | Failure]) -> Predictions:

@@ -17,7 +17,7 @@ from matlake.regress.prediction.results import Failure, Prediction
 from matlake.regress.prediction.saving import SavedReport
 from matlake.regress.prediction.stored_rows import StoredRows, open_rows
 from matlake.store.lake import Lake
-from matlake.store.predictions import current_digests, stale_note
+from matlake.store.predictions import digest_of_head, stale_note
 
 if TYPE_CHECKING:
     from matlake.regress.prediction.predict_table import WrittenPredictions
@@ -84,10 +84,10 @@ def load_current_head(lake: Lake, name: str) -> tuple[Head, str]:
         EncoderError: See ``open_head``.
         MissingExtraError: See ``open_head``.
     """
-    digest = current_digests(lake).get(name)
+    digest = digest_of_head(lake, name)
     head = load_head(lake.path, name, threads=os.cpu_count() or 1)
     find_encoders(lake, head.card)
-    if digest is None or current_digests(lake).get(name) != digest:
+    if digest is None or digest_of_head(lake, name) != digest:
         raise HeadError(f"head {name} is being replaced by another process", "run the same command again")
     return head, digest
 
@@ -112,13 +112,13 @@ def _write(lake: Lake, rows: StoredRows, output: Path, progress: Progress) -> "W
 
     card, total = rows.head.card, rows.count()
     batches = (
-        (block.materials.select(_MATERIAL), block.materials["material_id"].to_pylist(), block.predicted)
+        (block.materials.select(_MATERIAL), block.materials["material_id"].to_pylist(), [block.predicted])
         for block in rows.blocks()
     )
     columns = rows.connection.sql("SELECT dataset, material_id, formula FROM chosen LIMIT 0").to_arrow_table().schema
-    schema = output_schema(columns, rows.head, f"the lake at {lake.path}")
+    schema = output_schema(columns, [rows.head], f"the lake at {lake.path}")
     done, n_failed, failed = write_predictions(
-        output, schema, batches, card.target, lambda number: progress.track(number, total)
+        output, schema, batches, [card.target], lambda number: progress.track(number, total)
     )
     return WrittenPredictions(
         head=card.name,

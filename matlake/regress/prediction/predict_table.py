@@ -17,8 +17,8 @@ from matlake.interrupts import hold
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
-from matlake.regress.prediction.opened_head import open_head
-from matlake.regress.prediction.predict import Predictions, collect, failure_lines
+from matlake.regress.prediction.opened_head import open_heads
+from matlake.regress.prediction.predict import Predictions, collect_all, failure_lines
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import LISTED, Failure, Prediction
 from matlake.regress.prediction.sources import open_table_source
@@ -89,13 +89,15 @@ def predict_table(
         SourceError: The file or its column of formulas or structures is not there.
         HeadError: See ``open_head``; or the head needs crystals, and there are none.
     """
-    head = open_head(lake, head_name)
+    head = open_heads(lake, head_name)
     materials = open_table_source(head, Path(path), formula_column, structure_column)
-    found: list[Prediction | Failure] = []
+    found: list[list[Prediction | Failure]] = [[] for _ in head.heads]
     for _, names, predicted in materials.predict(head):
-        found += predicted.results(names, len(found))
-        progress.track(len(found), max(len(found), materials.source.rows))
-    return collect(head, [*found, *_bad_lines(materials.source, len(found))])
+        for results, columns in zip(found, predicted, strict=True):
+            results.extend(columns.results(names, len(results)))
+        progress.track(len(found[0]), max(len(found[0]), materials.source.rows))
+    bad = _bad_lines(materials.source, len(found[0]))
+    return collect_all(head, [[*results, *bad] for results in found])
 
 
 def predict_to_file(
@@ -130,24 +132,25 @@ def predict_to_file(
     """
     output = Path(output)
     lake.check_output(output)
-    head = open_head(lake, head_name)
-    card = head.head.card
+    head = open_heads(lake, head_name)
+    cards = [one.card for one in head.heads]
     materials = open_table_source(head, Path(path), formula_column, structure_column)
     source = materials.source
-    schema = output_schema(source.schema, head.head, str(source.path))
+    schema = output_schema(source.schema, head.heads, str(source.path))
+    targets = [card.target for card in cards]
     rows, n_failed, listed = write_predictions(
-        output, schema, materials.predict(head), card.target, lambda done: progress.track(done, max(done, source.rows))
+        output, schema, materials.predict(head), targets, lambda done: progress.track(done, max(done, source.rows))
     )
     bad = _bad_lines(source, rows)
     listed += bad[: LISTED - len(listed)]
     return WrittenPredictions(
-        head=card.name,
-        target=card.target,
-        unit=card.unit,
+        head=head_name,
+        target=", ".join(targets),
+        unit=", ".join(card.unit or "no unit" for card in cards) if len(cards) > 1 else cards[0].unit,
         output=output,
         rows=rows - n_failed,
         n_failed=n_failed + len(bad),
-        notes=head_notes(card),
+        notes=tuple(dict.fromkeys(note for card in cards for note in head_notes(card))),
         failed=listed,
     )
 
@@ -155,8 +158,8 @@ def predict_to_file(
 def write_predictions(
     output: Path,
     schema: pa.Schema,
-    batches: Iterable[tuple[pa.RecordBatch | pa.Table, Sequence[str | None], PredictionColumns]],
-    target: str,
+    batches: Iterable[tuple[pa.RecordBatch | pa.Table, Sequence[str | None], Sequence[PredictionColumns]]],
+    targets: Sequence[str],
     track: Callable[[int], None],
 ) -> tuple[int, int, list[Failure]]:
     """Write predictions beside what they are for, as a file that arrives whole.
@@ -164,8 +167,8 @@ def write_predictions(
     Args:
         output: CSV or Parquet file by its ending.
         schema: Of ``output_schema``.
-        batches: Columns, what each row is called, and its predictions.
-        target: Property predicted.
+        batches: Columns, what each row is called, and its predictions for each target.
+        targets: Properties predicted.
         track: Takes the number of rows done.
 
     Returns:
@@ -180,11 +183,11 @@ def write_predictions(
     try:
         with naming(output), _open_writer(part, output, schema) as writer:
             for columns, names, predicted in batches:
-                arrays = [*columns.columns, *_added(predicted, target).values()]
+                arrays = [*columns.columns, *_added_of_all(predicted, targets).values()]
                 writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
                 failures = [
                     Failure(row, name, reason)
-                    for row, (name, reason) in enumerate(zip(names, predicted.reasons, strict=True), start=rows)
+                    for row, (name, reason) in enumerate(zip(names, predicted[0].reasons, strict=True), start=rows)
                     if reason is not None
                 ]
                 rows += columns.num_rows
@@ -199,6 +202,18 @@ def write_predictions(
         part.unlink(missing_ok=True)
     fsync_folder(output.parent)
     return rows, n_failed, listed
+
+
+def _added_of_all(predicted: Sequence[PredictionColumns], targets: Sequence[str]) -> dict[str, pa.Array]:
+    """Return the columns of all targets; with several, those that are not named after their target are, too."""
+    if len(targets) == 1:
+        return _added(predicted[0], targets[0])
+    added: dict[str, pa.Array] = {}
+    for columns, target in zip(predicted, targets, strict=True):
+        for name, column in _added(columns, target).items():
+            shared = name == REASON_COLUMN or name.endswith(f"_{target}")
+            added.setdefault(name if shared else f"{name}_{target}", column)
+    return added
 
 
 def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:
@@ -227,18 +242,19 @@ def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:
     return added
 
 
-def output_schema(schema: pa.Schema, head: Head, source: str) -> pa.Schema:
+def output_schema(schema: pa.Schema, heads: Sequence[Head], source: str) -> pa.Schema:
     """Return the columns of a file of predictions.
 
     Args:
         schema: Of the columns that predictions stand beside.
-        head: The head.
+        heads: A head, or the members of one with several targets.
         source: Where they are from, for messages.
 
     Raises:
         SourceError: A column has the name of one that is added.
     """
-    for name, column in _added(PredictionColumns.empty([], head), head.card.target).items():
+    empty = [PredictionColumns.empty([], head) for head in heads]
+    for name, column in _added_of_all(empty, [head.card.target for head in heads]).items():
         if name in schema.names:
             raise SourceError(f"{source} has a column {name} already", "rename it, so that it is not mixed up")
         schema = schema.append(pa.field(name, column.type))

@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.formula import Composition
-from matlake.regress.classification.label_sets import LabelSets, labels
+from matlake.regress.classification.label_sets import LabelSets, labels, mixed_labels
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
 from matlake.regress.uncertainty.applicability import (
+    FEW,
+    UNKNOWN,
     disagreement,
     elements_outside_training,
     low_confidence_reasons,
 )
+from matlake.regress.uncertainty.estimates import estimate
 from matlake.regress.uncertainty.reference_set import SHOWN, Reference
 
 NOT_FINITE: Final = "the head returned a value that is not finite: its file is damaged, or the model diverged"
@@ -93,12 +96,14 @@ class PredictionColumns:
         if not len(rows):
             return
         places = np.asarray(rows)
-        values, coordinates = head.predict(x)
-        finite = np.isfinite(values) if coordinates is None else np.isfinite(np.c_[values, coordinates]).all(axis=1)
+        values, coordinates, opinions = head.outputs(x)
+        finite = np.isfinite(np.c_[values, opinions]).all(axis=1)
+        if coordinates is not None:
+            finite &= np.isfinite(coordinates).all(axis=1)
         if not finite.all():
             for place in places[~finite]:
                 self.reasons[place] = NOT_FINITE
-            places, values = places[finite], values[finite]
+            places, values, opinions = places[finite], values[finite], opinions[finite]
             coordinates = None if coordinates is None else coordinates[finite]
             compositions = [one for one, is_finite in zip(compositions, finite, strict=True) if is_finite]
             rows = places.tolist()
@@ -107,21 +112,36 @@ class PredictionColumns:
         if self.reference is None or self.coordinates is None or coordinates is None or domain is None:
             return
         around = self.reference.nearest(coordinates)
+        causes: list[tuple[str, ...]] = [()] * len(rows)
         if interval is not None:
-            self.lower[places], self.upper[places] = interval.ends(values, around, head.card.bounds)
+            counts = [[domain.element_rows.get(symbol, 0) for symbol in one.elements] for one in compositions]
+            rarest, card = np.array([min(each) for each in counts]), head.card
+            found = estimate(
+                values, opinions, around, self.reference, rarest, interval, card.errors, card.space, card.unit
+            )
+            self.lower[places], self.upper[places] = found.lower, found.upper
+            self.expected_errors[places], causes = found.expected_errors, found.causes
+        elif self.sets is not None:
+            self.expected_errors[places] = np.minimum(values, 1.0 - values)
         self.ood_scores[places] = around.scores
         self.near[places] = around.rows[:, :SHOWN]
         self.distances[places] = around.distances[:, :SHOWN]
         self.coordinates[places] = coordinates
         nearby = (values, *around.label_ranges(self.reference.value))
         near = zip(*(column.tolist() for column in nearby), strict=True)
-        for row, composition, score, (value, low, high) in zip(
-            rows, compositions, around.scores.tolist(), near, strict=True
+        for row, composition, score, due, (value, low, high) in zip(
+            rows, compositions, around.scores.tolist(), causes, near, strict=True
         ):
             self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
-            self.warnings[row] = low_confidence_reasons(
-                composition.elements, score, domain.element_rows, domain.block_rows
-            ) + disagreement(value, low, high, head.agreement_limit, head.card.unit)
+            few = UNKNOWN if head.card.errors is not None and not due else FEW
+            outside = low_confidence_reasons(composition.elements, score, domain.element_rows, domain.block_rows, few)
+            self.warnings[row] = outside + self._neighbours_disagree(value, low, high, head) + due
+
+    def _neighbours_disagree(self, value: float, low: float, high: float, head: Head) -> tuple[str, ...]:
+        """Return that the nearest training materials disagree, unless what errors come from says so already."""
+        if self.sets is not None:
+            return mixed_labels(low, high)
+        return () if head.card.errors else disagreement(value, low, high, head.agreement_limit, head.card.unit)
 
     def results(self, names: Iterable[str | None], start: int = 0) -> Iterator[Prediction | Failure]:
         """Yield what ``result`` returns for each input.

@@ -30,19 +30,20 @@ class PredictionSource:
     source: Source
     formula_column: str | None
 
-    def predict(self, head: OpenedHead) -> Iterator[tuple[pa.RecordBatch, Names, PredictionColumns]]:
+    def predict(self, head: OpenedHead) -> Iterator[tuple[pa.RecordBatch, Names, list[PredictionColumns]]]:
         """Predict in batches of bounded size, in the order of the source.
 
         Yields:
             Rows, structures left out; what each is called: its formula, or for a structure its id, where it has one;
-            and their predictions.
+            and their predictions, for
+            each target of the head.
         """
         for batch in self.source.batches():
             if self.formula_column is None:
-                yield batch.columns, _names(batch), head.predict_crystals(batch.crystals or [])
+                yield batch.columns, _names(batch), head.predict_all_of_crystals(batch.crystals or [])
             else:
                 formulas = batch.columns.column(self.formula_column).to_pylist()
-                yield batch.columns, formulas, head.predict(formulas)
+                yield batch.columns, formulas, head.predict_all(formulas)
 
 
 def open_table_source(

@@ -75,6 +75,9 @@ def fit_model(
 
     if weights is not None and not model.weighted:
         raise no_weights(model)
+    if weights is not None and not weights.all():  # a row of weight zero is no row
+        counted = weights > 0.0
+        x, y, weights = x[counted], y[counted], weights[counted]
     target = space.to_fit(y)
     mean, std = float(target.mean()), float(target.std()) or 1.0  # a fold's target may be constant
     scaler, features = fit_scaler(x) if model.scaled else (None, x)

@@ -83,7 +83,8 @@ def _squares(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int, weights: Weights) -> KernelExpansion:
     """Learn the kernel from some rows, choose the ridge by leave-one-out, and fit all rows.
 
-    Beyond ``EXACT_ROWS`` the process is that of landmarks, fitted to all rows.
+    Beyond ``EXACT_ROWS`` the process is that of landmarks, fitted to all rows. The variance of a row's noise is divided
+    by its weight.
     """
     from scipy.linalg import cho_factor, cho_solve
     from threadpoolctl import threadpool_limits
@@ -92,24 +93,33 @@ def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int, weights: Weights
     order = np.random.default_rng(seed).permutation(len(z))
     drawn, some = np.sort(order[:_LEARNED_ROWS]), np.sort(order[:_RIDGE_ROWS])
     with threadpool_limits(1, "blas"):  # thirty steps amplify how a product over threads is rounded
-        kernel, noise = learn(z[drawn].astype(np.float32), y[drawn], blocks, parameters["precision"])
-    ridge = _best_ridge(gram_of(kernel, z[some].astype(np.float32), np.float64), y[some], noise)
+        own = _of(weights, drawn)
+        kernel, noise = learn(z[drawn].astype(np.float32), y[drawn], blocks, parameters["precision"], own)
+    gram = gram_of(kernel, z[some].astype(np.float32), np.float64)
+    ridge = _best_ridge(gram, y[some], noise, _of(weights, some))
     flat = np.zeros(z.shape[1])
     if len(z) > EXACT_ROWS:
         points = draw_landmarks(z, LANDMARKS, seed)
         return KernelExpansion(points, solve_on_landmarks(kernel, points, z, y, ridge, weights), kernel, flat, 0.0)
     points = z.astype(np.float32)
     gram = gram_of(kernel, points, np.float64)
-    gram.flat[:: len(gram) + 1] += ridge
+    gram.flat[:: len(gram) + 1] += ridge / (1.0 if weights is None else weights)
     solved = cho_solve(cho_factor(gram.T, overwrite_a=True, check_finite=False), y, check_finite=False)
     return KernelExpansion(points, solved, kernel, flat, 0.0)
 
 
-def _best_ridge(gram: _Wide, y: _Wide, noise: float) -> float:
+def _of(weights: Weights, rows: NDArray[np.intp]) -> Weights:
+    return None if weights is None else weights[rows]
+
+
+def _best_ridge(gram: _Wide, y: _Wide, noise: float, weights: Weights = None) -> float:
     """Return the multiple of the noise with the smallest error of leave-one-out, wᵢ / (A⁻¹)ᵢᵢ with A = K + ridge·I.
 
-    Rasmussen and Williams, equation 5.12.
+    Rasmussen and Williams, equation 5.12. With weights of rows, all is multiplied by their roots: K on both sides.
     """
+    roots = np.ones(len(y)) if weights is None else np.sqrt(weights)
+    if weights is not None:
+        gram, y = gram * roots * roots[:, None], y * roots
     from scipy.linalg import eigh
 
     values, vectors = eigh(gram, overwrite_a=True, check_finite=False, driver="evr")
@@ -117,12 +127,16 @@ def _best_ridge(gram: _Wide, y: _Wide, noise: float) -> float:
     errors = {}
     for ridge in (noise * factor for factor in _FACTORS):
         inverse = 1.0 / (np.maximum(values, 0.0) + ridge)
-        errors[ridge] = float(np.abs((vectors @ (along * inverse)) / (squares @ inverse)).mean())
+        errors[ridge] = float(np.abs((vectors @ (along * inverse)) / (squares @ inverse)) @ roots / (roots @ roots))
     return min(errors, key=lambda ridge: errors[ridge])
 
 
 def learn(
-    points: NDArray[np.float32], y: _Wide, blocks: tuple[int, ...], precision: float = _PRECISION
+    points: NDArray[np.float32],
+    y: _Wide,
+    blocks: tuple[int, ...],
+    precision: float = _PRECISION,
+    weights: Weights = None,
 ) -> tuple[MaternBlocks, float]:
     """Maximise the marginal likelihood times a normal prior of all logarithms around equal blocks.
 
@@ -133,6 +147,7 @@ def learn(
         y: float64 [n].
         blocks: Lengths of the blocks.
         precision: Of the prior: 0.1 is a standard deviation of a factor of 24.
+        weights: float64 [n]: the variance of a row's noise is divided by its weight.
 
     Returns:
         The kernel, and the variance of the noise; both for ``y`` as it is.
@@ -145,11 +160,12 @@ def learn(
     roots = [np.sqrt(_squares(part, part)[lower] / np.float32(part.shape[1])) for part in parts]
     variance = float(y.var()) or 1.0
     unit = (y - y.mean()) / np.sqrt(variance)
+    shares = np.ones(len(y)) if weights is None else 1.0 / weights
     start = np.log([*[1.0 / count] * count, *[_WIDTH] * count, _NOISE])
     bounds = [_BOUNDS["weight"]] * count + [_BOUNDS["width"]] * count + [_BOUNDS["noise"]]
 
     def loss(logs: _Wide) -> tuple[float, _Wide]:
-        value, slope = _negative_likelihood(roots, unit, logs)
+        value, slope = _negative_likelihood(roots, unit, logs, shares)
         apart = logs - start
         return value + 0.5 * precision * float(apart @ apart), slope + precision * apart
 
@@ -158,7 +174,9 @@ def learn(
     return MaternBlocks(blocks, tuple(weights), tuple(widths)), variance * float(found[-1])
 
 
-def _negative_likelihood(roots: _Distances, target: _Wide, logs: _Wide) -> tuple[float, _Wide]:
+def _negative_likelihood(
+    roots: _Distances, target: _Wide, logs: _Wide, shares: _Wide | None = None
+) -> tuple[float, _Wide]:
     """Return -log p(target) without its constant, and its slopes by the logarithms of weights, widths and noise.
 
     Kernels are one on the diagonal and symmetric: of each, only what is below the diagonal is computed.
@@ -167,6 +185,7 @@ def _negative_likelihood(roots: _Distances, target: _Wide, logs: _Wide) -> tuple
         roots: For each block √(|a - b|²/d) of all pairs of rows below the diagonal, float32 [n(n - 1)/2].
         target: float64 [n].
         logs: Of weights, widths and noise.
+        shares: float64 [n], by what the noise of each row is multiplied; 1 by default.
     """
     from scipy.linalg import LinAlgError, cho_solve, cholesky
     from scipy.linalg.lapack import dpotri
@@ -177,7 +196,8 @@ def _negative_likelihood(roots: _Distances, target: _Wide, logs: _Wide) -> tuple
     below = np.tril_indices(rows, -1)
     total = np.zeros((rows, rows))
     total[below] = sum(np.float32(weight) * values for weight, (values, _) in zip(weights, pairs, strict=True))
-    total.flat[:: rows + 1] = weights.sum() + noise
+    noises = noise * (np.ones(rows) if shares is None else shares)
+    total.flat[:: rows + 1] = weights.sum() + noises
     try:
         factor = cholesky(total, lower=True, overwrite_a=True, check_finite=False)
     except LinAlgError:
@@ -186,12 +206,13 @@ def _negative_likelihood(roots: _Distances, target: _Wide, logs: _Wide) -> tuple
     value = 0.5 * float(target @ solved) + float(np.log(np.diag(factor)).sum())
     inverse = dpotri(factor, lower=1)[0]
     outer = (inverse[below] - solved[below[0]] * solved[below[1]]).astype(np.float32)
-    trace = float(np.trace(inverse)) - float(solved @ solved)
+    diagonal = np.diagonal(inverse) - solved**2
+    trace = float(diagonal.sum())
     by_weight = [
         weight * (float(outer @ values) + trace / 2.0) for weight, (values, _) in zip(weights, pairs, strict=True)
     ]
     by_width = [weight * float(outer @ slopes) for weight, (_, slopes) in zip(weights, pairs, strict=True)]
-    return value, np.array([*by_weight, *by_width, noise * trace / 2.0])
+    return value, np.array([*by_weight, *by_width, float(diagonal @ noises) / 2.0])
 
 
 def _matern(root: NDArray[np.float32], width: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -209,4 +230,5 @@ GAUSSIAN_PROCESS: Final = Model(
     lambda _: [{"precision": _PRECISION}],
     lambda rng, _: {"precision": log_uniform(rng, 0.01, 1.0)},
     in_blocks=True,
+    weighted=True,
 )

@@ -41,12 +41,13 @@ def _fit_svr(
     z: NDArray[np.float64],
     y: NDArray[np.float64],
     seed: int,
-    weights: Weights,  # noqa: ARG001 - one signature
+    weights: Weights,
 ) -> KernelExpansion:
     """Solve the dual for some rows, add those that are outside the tube, and again, until there are none.
 
     Rows inside the tube have no part in the solution, so it is that of all rows (Osuna, Freund and Girosi, IEEE
     Workshop on Neural Networks for Signal Processing, 276, 1997). Where most rows have a part, all are taken at once.
+    A weight multiplies the bound C of its row.
     """
     kernel, points = _kernel(parameters), z.astype(np.float32)
     everything = np.arange(len(y))
@@ -54,7 +55,7 @@ def _fit_svr(
     if len(y) >= _FIRST_ROWS * 2:
         rows = np.sort(np.random.default_rng(seed).permutation(len(y))[:_FIRST_ROWS])
     while True:
-        machine = _solve_svr(parameters, kernel, points[rows], y[rows])
+        machine = _solve_svr(parameters, kernel, points[rows], y[rows], None if weights is None else weights[rows])
         if len(rows) == len(y):
             return machine
         inside = np.abs(machine.predict(z) - y) <= parameters["epsilon"] + _SLACK
@@ -67,7 +68,7 @@ def _fit_svr(
 
 
 def _solve_svr(
-    parameters: Parameters, kernel: Kernel, points: NDArray[np.float32], y: NDArray[np.float64]
+    parameters: Parameters, kernel: Kernel, points: NDArray[np.float32], y: NDArray[np.float64], weights: Weights
 ) -> KernelExpansion:
     """Solve the dual with libsvm, which keeps kernel values in float32 itself."""
     from sklearn import config_context
@@ -81,7 +82,7 @@ def _solve_svr(
         max_iter=_MAX_STEPS,
     )
     with config_context(assume_finite=True):
-        svr.fit(kernel.gram(points, np.float32), y)
+        svr.fit(kernel.gram(points, np.float32), y, sample_weight=weights)
     return expand(kernel, points[svr.support_], svr.dual_coef_[0].astype(np.float64), float(svr.intercept_[0]))
 
 
@@ -92,7 +93,10 @@ def _fit_kernel_ridge(
     seed: int,
     weights: Weights,
 ) -> KernelExpansion:
-    """Solve (K + alpha) w = y by Cholesky's factorisation, in the memory of K; beyond ``EXACT_ROWS``, on landmarks."""
+    """Solve (K + alpha) w = y by Cholesky's factorisation, in the memory of K; beyond ``EXACT_ROWS``, on landmarks.
+
+    The ridge of a row is divided by its weight, as the variance of a mean of so many rows is.
+    """
     from scipy.linalg import cho_factor, cho_solve
 
     kernel = _kernel(parameters)
@@ -101,7 +105,7 @@ def _fit_kernel_ridge(
         return expand(kernel, points, solve_on_landmarks(kernel, points, z, y, parameters["alpha"], weights), 0.0)
     points = z.astype(np.float32)
     gram = kernel.gram(points, np.float64)
-    gram.flat[:: len(gram) + 1] += parameters["alpha"]
+    gram.flat[:: len(gram) + 1] += parameters["alpha"] / (1.0 if weights is None else weights)
     solved = cho_solve(cho_factor(gram.T, overwrite_a=True, check_finite=False), y, check_finite=False)
     return expand(kernel, points, solved, 0.0)
 
@@ -111,7 +115,7 @@ def _fit_nystroem(
     z: NDArray[np.float64],
     y: NDArray[np.float64],
     seed: int,
-    weights: Weights,  # noqa: ARG001 - one signature
+    weights: Weights,
 ) -> KernelExpansion:
     """Fit a linear SVR to the features K(x, p)·K(p, p)^(-1/2) of some training rows p.
 
@@ -124,7 +128,7 @@ def _fit_nystroem(
     root = inverse_root(kernel, points)
     features = landmark_features(kernel, points, root, z)
     svr = LinearSVR(C=parameters["C"], epsilon=parameters["epsilon"], max_iter=_MAX_SWEEPS, random_state=seed)
-    svr.fit(features, y)
+    svr.fit(features, y, sample_weight=weights)
     return expand(kernel, points, root @ svr.coef_, float(svr.intercept_[0]))
 
 
@@ -173,6 +177,7 @@ SVR: Final = Model(
     _draw(C=_C, gamma=_GAMMA, linear=_LINEAR, epsilon=_EPSILON),
     max_rows=MAX_ROWS,
     in_blocks=True,
+    weighted=True,
 )
 SVR_LINEAR: Final = Model(
     "svr-linear",
@@ -180,6 +185,7 @@ SVR_LINEAR: Final = Model(
     _of_features(*({"C": c, "linear": 1.0, "epsilon": 0.05} for c in (1.0, 0.1, 10.0))),
     _draw(C=(0.03, 10.0), linear=1.0, epsilon=_EPSILON),
     max_rows=MAX_ROWS,
+    weighted=True,
 )
 SVR_RBF: Final = Model(
     "svr-rbf",
@@ -188,6 +194,7 @@ SVR_RBF: Final = Model(
     _draw(C=_C, gamma=_GAMMA, epsilon=_EPSILON),
     max_rows=MAX_ROWS,
     in_blocks=True,
+    weighted=True,
 )
 KERNEL_RIDGE: Final = Model(
     "kernel-ridge",
@@ -197,6 +204,7 @@ KERNEL_RIDGE: Final = Model(
     ),
     _draw(alpha=(0.003, 3.0), gamma=_GAMMA, linear=_LINEAR),
     in_blocks=True,
+    weighted=True,
 )
 NYSTROEM_SVR: Final = Model(
     "nystroem-svr",
@@ -204,4 +212,5 @@ NYSTROEM_SVR: Final = Model(
     _of_features(*({**setting, "linear": 0.3, "landmarks": SVR_LANDMARKS} for setting in _SVR_SETTINGS[:3])),
     _draw(C=_C, gamma=_GAMMA, linear=_LINEAR, epsilon=_EPSILON, landmarks=SVR_LANDMARKS),
     in_blocks=True,
+    weighted=True,
 )

@@ -64,7 +64,12 @@ UNBOUNDED: Final = Bounds()
 
 
 def find_bounds(
-    target: str, labels: NDArray[np.float64], minimum: float | None = None, maximum: float | None = None
+    target: str,
+    labels: NDArray[np.float64],
+    minimum: float | None = None,
+    maximum: float | None = None,
+    *,
+    is_column: bool = True,
 ) -> Bounds:
     """Return the bounds of a property: those given, or 0 from below where the training labels are plain about it.
 
@@ -76,12 +81,13 @@ def find_bounds(
         labels: float64 [n], of the training rows.
         minimum: Given by the user; minus infinity for none.
         maximum: Given by the user; infinity for none.
+        is_column: Whether the target is a column, not an expression: a difference of two moduli is no modulus.
 
     Raises:
         TrainingError: The two are in the wrong order, or a label is outside.
     """
     if minimum is None and maximum is None:
-        return _plain_bounds(target, labels)
+        return _plain_bounds(target if is_column else "", labels)
     least, most = (None if bound is None or math.isinf(bound) else bound for bound in (minimum, maximum))
     if least is not None and most is not None and not least < most:
         raise TrainingError(f"the minimum {least:g} is not below the maximum {most:g}", "exchange them")

@@ -44,6 +44,7 @@ def check_classes(y: NDArray[np.float64], target: str, where: str = "rows") -> N
     rare, count = ("yes", yes) if yes < len(y) - yes else ("no", len(y) - yes)
     if count < MIN_CLASS_ROWS:
         raise TrainingError(
-            f"{target} is {rare} in only {count} of {len(y):,} {where}; at least {MIN_CLASS_ROWS} of each class are needed",
+            f"{target} is {rare} in only {count} of {len(y):,} {where}; "
+            f"at least {MIN_CLASS_ROWS} of each class are needed",
             "select more rows of that class, or choose another split",
         )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits import Rows, subsample
 from matlake.regress.targets.kinds import Kind
+from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.uncertainty.conformal import distance_scale
 from matlake.regress.uncertainty.projection import Projection, fit_projection
 from matlake.regress.uncertainty.reference_set import MAX_ROWS, Reference
@@ -67,20 +68,25 @@ def choose_reference(matrix: Matrix, train_rows: Rows, seed: int) -> ReferenceRo
     return ReferenceRows(rows, projection, projection.apply(matrix.x[rows]), groups)
 
 
-def make_reference(matrix: Matrix, chosen: ReferenceRows, residuals: NDArray[np.float64]) -> Reference:
+def make_reference(
+    matrix: Matrix, chosen: ReferenceRows, predicted: NDArray[np.float64], space: TargetSpace
+) -> Reference:
     """Return the reference rows as the head keeps them.
 
     Args:
         matrix: The rows.
         chosen: Which of them.
-        residuals: float64 [m], of these rows; NaN if there is none.
+        predicted: float64 [m], in the target's unit, by fits without the row and its composition; NaN if there is none.
+        space: Of the target.
     """
     rows = chosen.rows
+    labels = matrix.y[rows]
     return Reference(
         matrix.dataset[rows],
         matrix.material_id[rows],
         matrix.formula[rows],
-        matrix.y[rows],
-        residuals.astype(np.float32),
+        labels,
+        np.abs(labels - predicted).astype(np.float32),
         chosen.coordinates,
+        (space.to_fit(labels) - space.to_fit(predicted)).astype(np.float32) if space.link is None else None,
     )

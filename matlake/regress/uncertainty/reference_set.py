@@ -39,6 +39,7 @@ MAX_ROWS: Final = 10_000
 _MOST_READ: Final = 100_000
 _MOST_LETTERS: Final = 100_000_000
 _TEXT: Final = ["dataset", "material_id", "formula"]
+_ERRORS: Final = ("residual", "error")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Reference:
         residual: float32 [m], absolute error of a model that was fitted without the row and its composition; NaN if
             there is none. In the target's unit.
         coordinates: float32 [m, p], in the unit of the out-of-distribution score.
+        error: float32 [m], measured value minus that prediction, on the scale on which the target is fitted; NaN
+            likewise. None for a head older than expected errors.
     """
 
     dataset: NDArray[np.str_]
@@ -61,6 +64,12 @@ class Reference:
     value: NDArray[np.float64]
     residual: NDArray[np.float32]
     coordinates: NDArray[np.float32]
+    error: NDArray[np.float32] | None = None
+
+    @property
+    def local(self) -> NDArray[np.float32]:
+        """Absolute errors float32 [m] that difficulty is estimated from."""
+        return self.residual if self.error is None else np.abs(self.error)
 
     def nearest(self, coordinates: NDArray[np.float32]) -> "Surroundings":
         """Find the reference rows around some points.
@@ -69,14 +78,15 @@ class Reference:
             coordinates: float32 [n, p].
         """
         distances, rows = nearest_rows(coordinates, self.coordinates, LOCAL)
-        return Surroundings(distances, rows, self.residual)
+        return Surroundings(distances, rows, self.local)
 
     def to_bytes(self) -> bytes:
         """Return the content of ``reference.parquet``."""
+        errors = {name: getattr(self, name) for name in _ERRORS if getattr(self, name) is not None}
         table = pa.table(
-            vars(self)
+            {name: column for name, column in vars(self).items() if name not in _ERRORS}
+            | {name: pa.array(column, from_pandas=True) for name, column in errors.items()}  # NaN becomes null
             | {
-                "residual": pa.array(self.residual, from_pandas=True),  # NaN becomes null
                 "coordinates": pa.FixedSizeListArray.from_arrays(
                     pa.array(self.coordinates.reshape(-1)), self.coordinates.shape[1]
                 ),
@@ -125,6 +135,7 @@ def _read(content: bytes) -> Reference:
         value=table["value"].to_numpy(),
         residual=table["residual"].to_numpy(),
         coordinates=coordinates,
+        error=table["error"].to_numpy() if "error" in table.column_names else None,
     )
     if not (np.isfinite(reference.value).all() and np.isfinite(coordinates).all()):
         raise ValueError("a value is not finite")
@@ -144,6 +155,10 @@ class Surroundings:
     distances: NDArray[np.float32]
     rows: NDArray[np.int32]
     residual: NDArray[np.float32]
+
+    def take(self, points: NDArray[np.intp]) -> "Surroundings":
+        """Return those of some of the points."""
+        return Surroundings(self.distances[points], self.rows[points], self.residual)
 
     @property
     def scores(self) -> NDArray[np.float64]:

@@ -42,26 +42,48 @@ export function short(value) {
   return written(value, Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))));
 }
 
+/** Whether a head gives the probability of yes. */
+export function isYesNo(head) {
+  return head.kind === "yes/no";
+}
+
+/** Write a measured value with its unit; of a yes/no property in words. */
+export function measuredWords(value, head) {
+  return isYesNo(head) ? (value > 0.5 ? "yes" : "no") : `${short(value)} ${head.unit}`.trim();
+}
+
 /** Show value and interval, and where they are among the training values. */
 export function showValue(prediction, head, histogram) {
   const { value, lower, upper } = prediction;
   const bounded = lower !== null && upper !== null;
-  const digits = digitsFor(head.metrics.mae);
+  const digits = isYesNo(head) ? 2 : digitsFor(head.metrics.mae);
   find("quantity").textContent = capital(head.quantity);
   find("material").replaceChildren(...formulaNodes(prediction.input));
   find("value").textContent = written(value, digits);
-  find("unit").textContent = head.unit;
-  find("interval").textContent = bounded
-    ? `between ${written(lower, digits)} and ${written(upper, digits)} ${head.unit}`
-    : "no interval: this head was trained before heads had them";
-  find("interval-words").textContent = bounded
-    ? `Made so that ${shareInWords(head.level)} intervals hold the measured value, over many materials drawn as those in training were. It may miss this one.`
-    : "";
+  find("unit").textContent = isYesNo(head) ? "probability of yes" : head.unit;
+  [find("interval").textContent, find("interval-words").textContent] = isYesNo(head)
+    ? setWords(prediction, head)
+    : intervalWords(bounded, `${written(lower ?? value, digits)} and ${written(upper ?? value, digits)} ${head.unit}`, head);
   const [same] = prediction.nearest;
   find("known").hidden = !(same?.distance < SAME);
   find("known").textContent =
-    same && `${head.input === "formulas" ? "This composition" : "This crystal"} is in the training set: ${short(same.value)} ${head.unit}.`;
+    same && `${head.input === "formulas" ? "This composition" : "This crystal"} is in the training set: ${measuredWords(same.value, head)}.`;
   find("range").replaceChildren(...(histogram ? [rangeDrawing(prediction, head, histogram)] : []));
+}
+
+function intervalWords(bounded, ends, head) {
+  if (!bounded) return ["no interval: this head was trained before heads had them", ""];
+  return [
+    `between ${ends}`,
+    `Made so that ${shareInWords(head.level)} intervals hold the measured value, over many materials drawn as those in training were. It may miss this one.`,
+  ];
+}
+
+function setWords({ label, label_set: set }, head) {
+  return [
+    set === label ? `${label}` : `${label} is more probable; ${set} is possible`,
+    `Made so that ${shareInWords(head.level)} materials that are yes keep yes as a possibility, and as many that are no keep no, over many materials drawn as those in training were.`,
+  ];
 }
 
 function capital(text) {
@@ -122,7 +144,7 @@ export function showTrust({ ood_score: score, lower, upper, doubts, warnings = d
   let shown = [kind, title];
   if (!known) shown = ["", "Not known"];
   else if (kind === "like" && doubtful) shown = ["edge", "Low confidence"];
-  else if (kind === "like" && !ranks) {
+  else if (kind === "like" && !ranks && lower !== null) {
     // being near goes with no smaller errors here: the width of the interval says more
     shown = ["", `Interval ${written(upper - lower, digitsFor(head.metrics.mae))} ${head.unit} wide`];
   }
@@ -144,7 +166,10 @@ export function showTrust({ ood_score: score, lower, upper, doubts, warnings = d
 }
 
 /** Say how large errors were on the test rows: nothing is known of the error of this one prediction. */
-function errorWords({ metrics, unit, n_test: rows }) {
+function errorWords({ kind, metrics, unit, n_test: rows }) {
+  if (kind === "yes/no") {
+    return `Whether this prediction is right is not known. On ${rows.toLocaleString("en")} test materials the Brier score was ${metrics.brier.toPrecision(2)}: the mean square of what probabilities were off by.`;
+  }
   const largest = typeof metrics.q95 === "number" ? `, and by more than ${metrics.q95.toPrecision(2)} ${unit} on one of 20` : "";
   return `The error of this prediction is not known. On ${rows.toLocaleString("en")} test materials the head was off by ${metrics.mae.toPrecision(2)} ${unit} on average${largest}.`;
 }
@@ -175,7 +200,7 @@ export function showNearest(neighbours, head) {
     const row = document.createElement("tr");
     const material = row.insertCell();
     material.append(...formulaNodes(neighbour.formula));
-    for (const text of [short(neighbour.value), neighbour.distance.toFixed(2)]) {
+    for (const text of [isYesNo(head) ? measuredWords(neighbour.value, head) : short(neighbour.value), neighbour.distance.toFixed(2)]) {
       const cell = row.insertCell();
       cell.className = "number";
       cell.textContent = text;

@@ -1,7 +1,7 @@
 // The page: reads the input and shows the answer.
 
 import { Gone, Refusal, send, useKey } from "./api.js";
-import { showNearest, showTrust, showValue } from "./answer.js";
+import { isYesNo, showNearest, showTrust, showValue } from "./answer.js";
 import { drawCrystal, drawMap } from "./plots.js";
 
 const LARGEST_FILE = 8e6; // bytes; the server has a limit of its own
@@ -94,11 +94,13 @@ async function chooseHead(name) {
   const head = state.heads.find((one) => one.head === name) ?? state.heads[0];
   state.head = head;
   const needsCrystals = head.input === "structures";
-  find("title").textContent = `Predict the ${head.quantity} of a material`;
+  find("title").textContent = isYesNo(head) ? `Predict ${head.quantity}: yes or no` : `Predict the ${head.quantity} of a material`;
   const error = head.metrics.mae;
   find("about").textContent =
     `Head “${head.head}” learned from ${head.n_train.toLocaleString("en")} materials` +
-    (typeof error === "number" ? ` and was off by ${error.toPrecision(2)} ${head.unit} on average on ${head.n_test.toLocaleString("en")} others (split: ${head.split}).` : ".");
+    (isYesNo(head)
+      ? ` and had a Brier score of ${head.metrics.brier.toPrecision(2)} on ${head.n_test.toLocaleString("en")} others (split: ${head.split}).`
+      : typeof error === "number" ? ` and was off by ${error.toPrecision(2)} ${head.unit} on average on ${head.n_test.toLocaleString("en")} others (split: ${head.split}).` : ".");
   find("form").hidden = find("or").hidden = needsCrystals;
   document.querySelector(".inputs").classList.toggle("only-crystals", needsCrystals);
   find("answer").hidden = find("problem").hidden = find("map-card").hidden = true;

@@ -1,6 +1,6 @@
 // The map of the training set and the crystal, drawn by plotly.
 
-import { formulaNodes, shape, short, written } from "./answer.js";
+import { formulaNodes, isYesNo, measuredWords, shape, short, written } from "./answer.js";
 
 const QUIET = { displayModeBar: false, responsive: true };
 const FONT = { family: "inherit", size: 14, color: "#17212b" };
@@ -41,7 +41,7 @@ export async function drawMap(map, head, prediction) {
       name: "training materials",
       x: rows.map((row) => map.x[row]),
       y: rows.map((row) => map.y[row]),
-      text: rows.map((row) => `${plain(map.formula[row])}: ${short(map.value[row])} ${head.unit}`),
+      text: rows.map((row) => `${plain(map.formula[row])}: ${measuredWords(map.value[row], head)}`),
       hovertemplate: "%{text}<extra></extra>",
       marker: {
         size: 6,
@@ -63,7 +63,7 @@ export async function drawMap(map, head, prediction) {
       name: "nearest",
       x: near.map((row) => map.x[row]),
       y: near.map((row) => map.y[row]),
-      text: near.map((row) => `${plain(map.formula[row])}: ${short(map.value[row])} ${head.unit}`),
+      text: near.map((row) => `${plain(map.formula[row])}: ${measuredWords(map.value[row], head)}`),
       hovertemplate: "%{text}<extra>nearest</extra>",
       marker: { size: 13, symbol: "circle-open", color: "#17212b", line: { width: 2 } },
     });
@@ -76,7 +76,7 @@ export async function drawMap(map, head, prediction) {
       text: [plain(prediction.input)],
       textposition: "top center",
       textfont: { size: 17, color: "#17212b", weight: 700, shadow: "auto" },
-      hovertemplate: `${short(prediction.value)} ${head.unit}<extra>this material</extra>`,
+      hovertemplate: `${isYesNo(head) ? `yes with probability ${prediction.value.toFixed(2)}` : `${short(prediction.value)} ${head.unit}`}<extra>this material</extra>`,
       marker: { size: 18, symbol: "star", color: NEW, line: { width: 1.5, color: "#ffffff" } },
     });
   }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.layer_ref import LayerRef
+from matlake.encoders.leakage import Exposure, expose
 from matlake.encoders.session import onnx_runtime
 from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import TrainingError
@@ -20,7 +21,6 @@ from matlake.regress.features.feature import resolve_features
 from matlake.regress.splits import Split
 from matlake.store.lake import Lake
 from matlake.studies.extrapolation.end_to_end_networks import contents_of_tables, networks_by_name
-from matlake.encoders.leakage import Exposure, expose
 from matlake.studies.extrapolation.measuring import SCHEMA, MethodRunner
 from matlake.studies.extrapolation.methods import (
     FINE_TUNE,

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.leakage import LABELS, POLICIES
 from matlake.errors import TrainingError
 from matlake.materials.crystal import CrystalColumns
 from matlake.regress.heads.card import check_name
@@ -16,7 +17,6 @@ from matlake.regress.regressors import named_model
 from matlake.regress.splits import Split, parse_split
 from matlake.regress.uncertainty.applicability import FEW
 from matlake.sequences import as_list
-from matlake.encoders.leakage import LABELS, POLICIES
 
 MEAN: Final = "mean"
 NEAREST: Final = "nearest"

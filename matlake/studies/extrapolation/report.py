@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.encoders.leakage import Exposure
 from matlake.materials.units import unit_of
 from matlake.metrics import percentile_interval
 from matlake.studies.extrapolation.error_analysis import FailureReport, RowErrors, failure_report, ood_scores, pooled
-from matlake.encoders.leakage import Exposure
 from matlake.studies.extrapolation.methods import HEAD, MEAN, NETWORKS, ExtrapolationRequest, Method
 from matlake.studies.extrapolation.tasks import Task
 from matlake.studies.measurement import Measurement, State

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from matlake.encoders.leakage import NOTHING, Exposure
 from matlake.materials.periodic_table import BLOCKS
 from matlake.regress.uncertainty.applicability import FARTHEST
 from matlake.studies.extrapolation.error_analysis import FailureReport, Group, bins_of
-from matlake.encoders.leakage import NOTHING, Exposure
 from matlake.studies.extrapolation.report import ExtrapolationReport, MethodReport, SplitReport
 from matlake.studies.measurement import State
 from matlake.studies.report import ABSENT, Notes, Table, as_markdown, as_text, formatted, interval_text, number

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard
+from matlake.encoders.leakage import check_disjoint
 from matlake.materials.periodic_table import BLOCKS, SYMBOLS
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import read_matrix
@@ -21,7 +22,6 @@ from matlake.regress.splits import HeldOut, Split
 from matlake.regress.splits.training_dates import describe_training_dates
 from matlake.regress.uncertainty.applicability import FEW, block_sets
 from matlake.store.lake import Lake
-from matlake.encoders.leakage import check_disjoint
 from matlake.studies.extrapolation.methods import ExtrapolationRequest
 from matlake.studies.rows import StudyRows
 

@@ -374,8 +374,8 @@ def test_coordinates_of_another_width_than_the_reference_rows_are_refused(home: 
 
 def test_a_newer_card_asks_for_an_update(home: Path) -> None:
     path = home / "heads" / "gap" / "card.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 5}))
-    with pytest.raises(HeadError, match="card format 5, newer than 4"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 6}))
+    with pytest.raises(HeadError, match="card format 6, newer than 5"):
         load_head(home, "gap")
 
 

@@ -15,6 +15,7 @@ from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.heads.verdict import (
+    FOREST,
     FRACTIONS,
     MEAN,
     NEAREST,
@@ -32,6 +33,7 @@ from matlake.text_tables import plain_lines
 
 NOISE = np.random.default_rng(1).normal(size=400)
 Y = np.random.default_rng(0).normal(size=400)
+GAPS = "elemnet-oqmd-band-gap"
 GROUPS = np.array([str(row // 2) for row in range(400)])
 
 
@@ -40,7 +42,12 @@ def with_errors(card: HeadCard, intervals: dict[str, tuple[float, float]], neare
     found = card.evaluation
     assert found.nearest_baseline is not None
     evaluation = replace(found, nearest_baseline=replace(found.nearest_baseline, mae=nearest))
-    return replace(card, evaluation=evaluation, difference_intervals=intervals)
+    return replace(alone(card), evaluation=evaluation, difference_intervals=intervals)
+
+
+def alone(card: HeadCard) -> HeadCard:
+    """Return a card that is compared with nothing but what every head is."""
+    return replace(card, more_baselines=(), suggestions=())
 
 
 def test_a_comparison_says_better_or_worse_only_if_other_test_rows_would_agree(trained: TrainResult) -> None:
@@ -48,7 +55,7 @@ def test_a_comparison_says_better_or_worse_only_if_other_test_rows_would_agree(t
     intervals = difference_intervals(Y, Y + 0.5 * NOISE, baselines, GROUPS, seed=0)
     low, high = intervals[NEAREST]
     assert low < -0.5 * np.abs(NOISE).mean() < high < 0.0
-    found = {one.baseline: one for one in comparisons_of(replace(trained.card, difference_intervals=intervals))}
+    found = {one.baseline: one for one in comparisons_of(replace(alone(trained.card), difference_intervals=intervals))}
     outcomes = {name: one.outcome for name, one in found.items()}
     assert outcomes == {NEAREST: Outcome.BETTER, FRACTIONS: Outcome.WORSE, MEAN: Outcome.UNDECIDED}
     metrics = trained.card.evaluation.metrics
@@ -81,11 +88,16 @@ def test_a_head_that_learns_nothing_says_so_everywhere(embedded: matlake.Lake) -
         embedded, TrainRequest("band_gap_eV", ["fractions"], "knn", where="nelements = 1 OR nelements > 3", name="poor")
     )
     document = json.loads(json.dumps(result.document()))
-    assert [one["baseline"] for one in document["baselines"]] == [NEAREST, FRACTIONS, MEAN]
+    names = [one["baseline"] for one in document["baselines"]]
+    assert names == [NEAREST, FRACTIONS, MEAN, FOREST, f"{GAPS}@prediction"]
     assert document["baseline"]["mae"] == pytest.approx(document["baselines"][2]["mae"])
     assert document["nearest_baseline"]["mae"] == pytest.approx(document["baselines"][0]["mae"])
     assert document["fractions_baseline"]["mae"] == pytest.approx(document["baselines"][1]["mae"])
-    assert document["verdict"] == {"outcome": overall(result.card), "text": verdict_text(result.card)}
+    assert document["verdict"] == {
+        "outcome": overall(result.card),
+        "text": verdict_text(result.card),
+        "try": list(result.card.suggestions),
+    }
     assert document["verdict"]["outcome"] != "better"
     assert f"verdict: {document['verdict']['text']}" in plain_lines(result.lines())
     saved = read_card(embedded.heads / "poor" / CARD_FILE)
@@ -96,7 +108,7 @@ def test_a_head_that_learns_nothing_says_so_everywhere(embedded: matlake.Lake) -
 
 
 def test_an_older_card_says_what_its_errors_say(trained: TrainResult) -> None:
-    older = replace(trained.card, difference_intervals={})
+    older = replace(alone(trained.card), difference_intervals={})
     found = comparisons_of(older)
     assert [one.baseline for one in found] == [NEAREST, FRACTIONS, MEAN]
     assert {one.interval for one in found} == {()}

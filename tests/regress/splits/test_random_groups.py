@@ -70,6 +70,18 @@ def test_each_row_is_validated_on_once_and_apart_from_its_group(groups: list[str
     assert sorted(held) == list(range(len(names)))
 
 
+def test_folds_hold_rare_classes_in_equal_shares_and_groups_whole() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.array([f"g{i}" for i in range(200)]), 2)
+    rare = np.repeat((np.arange(200) < 10).astype(np.float64), 2)[np.argsort(rng.uniform(size=400))]
+    mixed = rare.sum()
+    for fit, held in grouped_folds(groups, 5, 3, rare):
+        assert not set(groups[fit]) & set(groups[held])
+        assert rare[held].sum() == pytest.approx(mixed / 5, abs=2)
+    train, test = hold_out_groups(groups, 3, rare)
+    assert rare[test].mean() == pytest.approx(rare[train].mean(), abs=0.03)
+
+
 def test_a_subsample_holds_whole_groups() -> None:
     groups = np.repeat([f"g{i}" for i in range(50)], 4)
     rows = subsample(groups, 41, seed=0)

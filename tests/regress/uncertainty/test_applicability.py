@@ -6,12 +6,14 @@ import pytest
 from matrices import matrix_of
 
 import matlake
+from matlake.materials.formula import parse_formula
 from matlake.materials.periodic_table import block_of
 from matlake.regress.heads.storage import load_head
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
 from matlake.regress.uncertainty.applicability import (
     FEW,
+    UNKNOWN,
     agreement_limit,
     block_rows,
     blocks_of,
@@ -20,7 +22,6 @@ from matlake.regress.uncertainty.applicability import (
     elements_outside_training,
     low_confidence_reasons,
 )
-from matlake.studies.extrapolation.tasks import continuity
 from matlake.text_tables import plain_lines
 
 
@@ -81,11 +82,11 @@ def test_neighbours_may_differ_by_what_all_values_and_errors_do() -> None:
     assert agreement_limit(labels, 10.0 * residuals) == pytest.approx(8.0)
 
 
-def test_errors_are_larger_where_neighbours_disagree(embedded: matlake.Lake, trained: TrainResult) -> None:
+def test_errors_are_larger_where_they_are_expected_to_be(embedded: matlake.Lake, trained: TrainResult) -> None:
     """Measured band gaps, metals and insulators mixed."""
     held = trained.test
     found = predict(embedded, "gap", held.formula.tolist()).predictions
-    warned = np.array([any("nearest training" in why for why in one.warnings) for one in found])
+    warned = np.array([any("expected error" in why for why in one.warnings) for one in found])
     assert 0.1 < warned.mean() < 0.6
     assert held.errors[warned].mean() > 1.2 * held.errors[~warned].mean()
 
@@ -95,18 +96,24 @@ def test_a_card_without_blocks_leaves_that_part_out() -> None:
 
 
 @pytest.mark.usefixtures("trained")
-def test_predict_doubts_what_the_evaluation_doubts(embedded: matlake.Lake) -> None:
+def test_a_warning_stands_where_the_expected_error_is_large_or_the_material_is_unknown(embedded: matlake.Lake) -> None:
     rows = pq.read_table(embedded.heads / "gap" / "reference.parquet")
-    trained_on = rows["formula"].to_pylist()
-    answer = predict(embedded, "gap", [*trained_on[:100], "PuN", "CsAu", "XeF2"])
-    asked = [one.input for one in answer.predictions]
-    found = continuity(matrix_of(trained_on).fractions, matrix_of(asked).fractions)
-    scores = np.array([one.ood_score for one in answer.predictions])
-    doubted = found.discontinuous | (scores > 1.0)
-    of_domain = [[why for why in one.warnings if "nearest training" not in why] for one in answer.predictions]
-    assert [bool(found) for found in of_domain] == doubted.tolist()
-    assert 0 < doubted.sum() < len(asked)
-    domain = load_head(embedded.path, "gap").card.domain
+    answer = predict(embedded, "gap", [*rows["formula"].to_pylist()[:100], "PuN", "CsAu", "XeF2"])
+    card = load_head(embedded.path, "gap").card
+    domain, errors = card.domain, card.errors
     assert domain is not None
+    assert errors is not None
     assert domain.block_rows
+    for one in answer.predictions:
+        assert one.expected_error is not None
+        assert one.ood_score is not None
+        large = one.expected_error > errors.limit
+        assert any("the expected error of" in why for why in one.warnings) == large
+        if not large:
+            symbols = parse_formula(one.input).elements
+            outside = low_confidence_reasons(symbols, one.ood_score, domain.element_rows, domain.block_rows, UNKNOWN)
+            assert one.warnings == outside
+    warned = np.array([bool(one.warnings) for one in answer.predictions])
+    assert 0.05 < warned[:100].mean() < 0.45
+    assert warned[100]  # plutonium
     assert any("doubtful: " in line for line in plain_lines(answer.lines()))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from calibrations import calibration_of
 
 import matlake
 from matlake.errors import HeadError
@@ -17,9 +17,9 @@ from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
 from matlake.regress.regressors import MODELS, LabelledRows, fit_of
-from matlake.regress.uncertainty.conformal import ALL_FOLDS_ROWS, FOLDS, calibrate, residuals_of
-from matlake.regress.uncertainty.fit_reference import choose_reference, make_reference
-from matlake.regress.uncertainty.projection import fit_projection
+from matlake.regress.uncertainty.conformal import signed_quantiles
+from matlake.regress.uncertainty.fit_reference import choose_reference
+from matlake.regress.uncertainty.out_of_fold import ALL_FOLDS_ROWS, predict_out_of_fold
 from matlake.regress.uncertainty.reference_set import Reference, Surroundings
 from matlake.text_tables import plain_lines
 
@@ -45,56 +45,53 @@ def test_one_is_the_95th_percentile_of_what_training_rows_would_score_as_strange
     assert np.quantile(strangers, 0.95) == pytest.approx(1.0, rel=1e-3)
 
 
-def test_residuals_are_those_of_models_that_did_not_see_the_composition(matrix: Matrix) -> None:
+def test_predictions_out_of_fold_are_those_of_models_that_lack_the_composition(matrix: Matrix) -> None:
     y, twice = np.tile(matrix.y, 2), np.tile(matrix.x, (2, 1))
-    groups = np.tile(matrix.groups, 2)
+    groups, fractions = np.tile(matrix.groups, 2), np.tile(matrix.fractions, (2, 1))
     fit = fit_of(MODELS["knn"], {"n_neighbors": 1}, seed=0)
-    residuals = residuals_of(fit, LabelledRows(twice, y, groups), FOLDS, 0)
-    assert np.isfinite(residuals).all()
-    assert residuals.mean() > 0.3  # a copy of a row on the other side would make it zero
+    found = predict_out_of_fold(fit, LabelledRows(twice, y, groups), fractions, 0)
+    for predicted in (found.predicted, found.far):
+        assert np.isfinite(predicted).all()
+        assert np.abs(predicted - y).mean() > 0.3  # a copy of a row on the other side would make it zero
+    assert np.abs(found.far - y).mean() > np.abs(found.predicted - y).mean()  # whole clusters are further away
 
 
-def test_a_large_set_is_calibrated_on_one_fold(matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("matlake.regress.uncertainty.conformal.ALL_FOLDS_ROWS", 100)
-    residuals = residuals_of(fit_ridge, matrix.labelled(np.arange(len(matrix.y))), FOLDS, 0)
-    assert 0.1 < np.isfinite(residuals).mean() < 0.3
-    remembered = choose_reference(matrix, np.arange(len(matrix.y)), 0)
-    interval = calibrate(remembered.coordinates, residuals, remembered.groups, matrix.y)
-    assert interval.calibration_rows == np.isfinite(residuals).sum() < len(matrix.y) < ALL_FOLDS_ROWS
-    around = make_reference(matrix, remembered, residuals).nearest(remembered.coordinates[:50])
-    assert np.isfinite(interval.half_widths(around)).all()
+def test_a_large_set_is_calibrated_on_one_fold_of_either_kind(matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matlake.regress.uncertainty.out_of_fold.ALL_FOLDS_ROWS", 100)
+    rows = np.arange(len(matrix.y))
+    calibrated = calibration_of(matrix, rows, fit_ridge)
+    known = np.isfinite(calibrated.out_of_fold.predicted)
+    assert 0.1 < known.mean() < 0.3
+    assert 0.0 < np.isfinite(calibrated.out_of_fold.far).mean() < 0.8
+    assert calibrated.found.interval.calibration_rows == known.sum() < len(matrix.y) < ALL_FOLDS_ROWS
+    assert np.isfinite(calibrated.estimates(rows[:50]).expected_errors).all()
 
 
-def test_intervals_hold_what_they_promise_on_exchangeable_rows(vectors: tuple[NDArray[np.float32], ...]) -> None:
-    """Over thirty random halves of real band gaps, nine of ten measured values are in their interval."""
-    x, y = vectors
-    held, widths, errors = [], [], []
-    for seed in range(30):
-        order = np.random.default_rng(seed).permutation(len(y))
-        fit, test = order[: len(y) // 2], order[len(y) // 2 :]
-        groups = np.array([str(row) for row in fit])
-        residuals = residuals_of(fit_ridge, LabelledRows(x[fit], y[fit], groups), FOLDS, seed)
-        projection = fit_projection(x[fit], seed)
-        numbers = np.arange(len(fit))
-        interval = calibrate(projection.apply(x[fit]), residuals, numbers, y[fit])
-        text = np.array([""] * len(fit))
-        reference = Reference(text, text, text, y[fit], residuals.astype(np.float32), projection.apply(x[fit]))
-        half = interval.half_widths(reference.nearest(projection.apply(x[test])))
-        error = np.abs(fit_ridge(LabelledRows(x[fit], y[fit], groups)).predict(x[test]) - y[test])
-        held.append(np.mean(error <= half))
-        widths.append(half)
-        errors.append(error)
-    assert np.mean(held) == pytest.approx(0.9, abs=0.025)
-    wide = np.concatenate(widths) > np.median(np.concatenate(widths))
-    error = np.concatenate(errors)
-    assert error[wide].mean() > 1.2 * error[~wide].mean()  # wide where it is needed
+def test_intervals_hold_what_they_promise_on_exchangeable_rows(matrix: Matrix) -> None:
+    """Over random halves of real band gaps, nine of ten values are in their interval, as many below as above."""
+    below, above, expected, errors = [], [], [], []
+    for seed in range(8):
+        order = np.random.default_rng(seed).permutation(len(matrix.y))
+        rows, test = np.sort(order[: len(order) // 2]), order[len(order) // 2 :]
+        found = calibration_of(matrix, rows, fit_ridge, seed=seed).estimates(test)
+        y = matrix.y[test]
+        below.append(np.mean(y < found.lower))
+        above.append(np.mean(y > found.upper))
+        expected.append(found.expected_errors)
+        errors.append(np.abs(fit_ridge(matrix.labelled(rows)).predict(matrix.x[test]) - y))
+    assert np.mean(below) == pytest.approx(0.05, abs=0.025)
+    assert np.mean(above) == pytest.approx(0.05, abs=0.025)
+    predicted, error = np.concatenate(expected), np.concatenate(errors)
+    assert predicted.mean() == pytest.approx(error.mean(), rel=0.15)
+    large = predicted > np.quantile(predicted, 0.8)
+    assert error[large].mean() > 1.6 * error[~large].mean()
+    assert predicted[large].mean() == pytest.approx(error[large].mean(), rel=0.3)
 
 
 def test_few_rows_promise_less_rather_than_everything() -> None:
-    coordinates = np.arange(6, dtype=np.float32)[:, None]
-    interval = calibrate(coordinates, np.arange(1.0, 7.0), np.arange(6), np.arange(6.0))
-    assert interval.level < 0.9
-    assert np.isfinite(interval.quantile)
+    level, below, above = signed_quantiles(np.arange(-3.0, 3.0))
+    assert level < 0.9
+    assert (below, above) == (3.0, 2.0)
 
 
 def test_a_gap_without_residuals_falls_back_on_all_of_them() -> None:
@@ -116,6 +113,8 @@ def test_what_a_head_remembers_survives_the_round_trip(embedded: matlake.Lake, t
     with pytest.raises(HeadError, match=r"reference.parquet of head gap does not match"):
         Reference.from_bytes(content[:-1] + b"x", domain.reference_sha256, "gap")
     assert not np.isnan(reference.residual).any()
+    assert reference.error is not None
+    assert np.abs(reference.error) == pytest.approx(reference.residual)  # without a transform
 
 
 @pytest.mark.usefixtures("trained")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from calibrations import calibration_of
 from matrices import matrix_of
 from numpy.typing import NDArray
 
@@ -18,8 +19,11 @@ from matlake.regress.features.matrix import Matrix
 from matlake.regress.regressors import MODELS, fit_of
 from matlake.regress.regressors.scaling import LIMIT
 from matlake.regress.splits import Rows, grouped_folds
-from matlake.regress.uncertainty.conformal import FOLDS, calibrate, residuals_of
-from matlake.regress.uncertainty.fit_reference import choose_reference, make_reference
+from matlake.regress.targets.bounds import Bounds
+from matlake.regress.targets.target_space import TargetSpace
+from matlake.regress.targets.transforms import Transform
+from matlake.regress.uncertainty.fit_reference import choose_reference
+from matlake.regress.uncertainty.intervals import Interval
 from matlake.regress.uncertainty.reference_set import LARGEST_SCORE, Surroundings
 
 FIT = fit_of(MODELS["ridge"], {"alpha": 10.0}, seed=0)
@@ -73,16 +77,12 @@ def test_a_feature_that_hardly_varies_in_training_makes_nothing_endless(
     spread = wide[rows].std(axis=0)
     far = np.abs(wide[test] - wide[rows].mean(axis=0)) / np.where(spread > 0.0, spread, np.inf)
     assert far.max() > 10_000.0  # standard deviations: what made the trouble is here
-    chosen = choose_reference(matrix, rows, 0)
-    residuals = residuals_of(FIT, matrix.labelled(rows), FOLDS, 0)
-    reference = make_reference(matrix, chosen, residuals)
-    interval = calibrate(chosen.coordinates, residuals, chosen.groups, reference.value)
-    around = reference.nearest(chosen.projection.apply(matrix.x[test]))
-    predicted = FIT(matrix.labelled(rows)).predict(matrix.x[test])
-    lower, upper = interval.ends(predicted, around)
+    calibrated = calibration_of(matrix, rows, FIT)
+    around, found = calibrated.around(test), calibrated.estimates(test)
+    lower, upper = found.lower, found.upper
     span = float(np.ptp(matrix.y[rows]))
     assert around.scores.max() < HIGHEST_HERE
-    assert (upper - lower).max() <= 2.0 * max(span, np.nanmax(residuals)) * (1.0 + 1e-9)
+    assert (upper - lower).max() <= 2.0 * max(span, np.abs(calibrated.found.near.errors).max()) * (1.0 + 1e-9)
     assert np.mean(upper - lower) < span
     assert np.mean((lower <= matrix.y[test]) & (matrix.y[test] <= upper)) == pytest.approx(0.9, abs=0.05)
     flagged = around.scores > 1.0
@@ -111,17 +111,15 @@ def test_a_head_of_an_older_version_has_limits_too() -> None:
     assert around.scores.tolist() == [LARGEST_SCORE]
 
 
-def test_an_interval_is_no_wider_than_all_labels_on_both_sides_unless_errors_were() -> None:
-    coordinates = np.linspace(0.0, 1.0, 40, dtype=np.float32)[:, None]
-    labels, groups = np.linspace(2.0, 5.0, 40), np.arange(40)
-    for largest, expected in ((2.5, 3.0), (7.0, 7.0)):
-        residuals = np.full(40, 0.5)
-        residuals[-1] = largest
-        interval = calibrate(coordinates, residuals, groups, labels)
-        assert interval.widest == expected
-        far = Surroundings(
-            np.full((1, 25), 9.0, dtype=np.float32),
-            np.full((1, 25), 39, dtype=np.int32),
-            residuals.astype(np.float32),
-        )
-        assert interval.half_widths(far).tolist() == [expected]
+def test_an_end_is_no_further_away_than_all_labels_or_errors_are() -> None:
+    interval = Interval(0.9, 2.0, 0.0, 40, widest=3.0, below=1.0, above=4.0)
+    lower, upper = interval.ends_by(np.array([5.0, 5.0]), np.array([0.5, 2.0]))
+    assert (lower.tolist(), upper.tolist()) == ([4.5, 3.0], [7.0, 8.0])
+
+
+def test_an_interval_of_logarithms_is_a_factor() -> None:
+    interval = Interval(0.9, 1.0, 0.0, 40, widest=3.0, below=1.0, above=1.0)
+    space = TargetSpace(Transform.LOG, Bounds(0.0, 40.0, "given"))
+    lower, upper = interval.ends_by(np.log([10.0, 30.0]), np.log([2.0, 2.0]), space)
+    assert lower == pytest.approx([5.0, 15.0])
+    assert upper == pytest.approx([20.0, 40.0])  # and keeps to the bounds

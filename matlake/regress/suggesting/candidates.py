@@ -1,0 +1,162 @@
+"""Materials of the lake that may be measured next: not measured yet, and with the features that a head needs."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matlake.encoders.card import InputKind
+from matlake.errors import MatlakeError
+from matlake.materials.formula import parse_formula
+from matlake.regress.heads.card import HeadCard
+from matlake.regress.heads.storage import Head
+from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, needs_crystals
+from matlake.regress.suggesting.acquisition import Float
+from matlake.store.content_keys import row_key
+from matlake.store.lake import Lake
+from matlake.store.quoting import literal
+
+_CANDIDATES: Final = "candidates"
+_UNPREDICTED: Final = "unpredicted"
+_FINALISTS: Final = "finalists"
+_MEASURED: Final = "measured"
+_NUMBERS: Final = ("value", "lower", "upper", "expected_error", "ood_score")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known already.
+
+    Attributes:
+        values: float64 [m], measured values in the head's unit.
+        compositions: Content hashes of the compositions.
+        found: Whether the rows that the head was trained on are in this lake. Otherwise these are the rows that the
+            head keeps of them.
+    """
+
+    values: Float
+    compositions: pa.Array
+    found: bool
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """n materials with predictions, one for each content.
+
+    Attributes:
+        rows: int64 [n], rows of the table of candidates.
+        numbers: float64 [n] each: ``value``, ``lower``, ``upper``, ``expected_error``, ``ood_score``; NaN where a head
+            has none.
+        from_saved: How many of the predictions were saved before.
+        measured: Selected rows left out because their composition was measured.
+        lacking: Candidates left out because they lack a feature.
+    """
+
+    rows: NDArray[np.int64]
+    numbers: dict[str, Float]
+    from_saved: int
+    measured: int
+    lacking: int
+
+
+def read_measured(lake: Lake, head: Head) -> Measured:
+    """Return the rows that a head was trained and tested on, as the lake holds them, and those that the head keeps."""
+    card, reference = head.card, head.reference
+    values = [] if reference is None else [reference.value]
+    formulas = [] if reference is None else np.unique(reference.formula).tolist()
+    hashes = [pa.array([parse_formula(formula).content_hash for formula in formulas], pa.string())]
+    try:
+        labelled = lake.query(
+            f"SELECT c.composition_hash, r.{_label(card)} AS value FROM ({card.training.sql}) AS r "
+            "JOIN internal.compositions AS c USING (dataset, material_id)"
+        )
+    except MatlakeError:
+        labelled = None
+    if labelled is not None and labelled.num_rows:
+        values = [labelled["value"].to_numpy().astype(np.float64)]
+        hashes += labelled["composition_hash"].chunks
+    found = labelled is not None and labelled.num_rows > 0
+    return Measured(np.concatenate(values) if values else np.empty(0), pa.concat_arrays(hashes), found)
+
+
+def _label(card: HeadCard) -> str:
+    return '"' + card.target.replace('"', '""') + '"'
+
+
+def read_candidates(rows: StoredRows, digest: str, measured: Measured) -> Candidates:
+    """Predict the selected materials that were not measured; what is saved of the head as it is now is not predicted.
+
+    Args:
+        rows: The selected rows, and the head.
+        digest: Of the head.
+        measured: What is known already.
+    """
+    connection = rows.connection
+    kind = InputKind.CRYSTAL if needs_crystals(rows.head) else InputKind.COMPOSITION
+    connection.register("known", pa.table({"composition_hash": measured.compositions}))
+    connection.execute(f"CREATE TEMP TABLE {_MEASURED} AS SELECT DISTINCT composition_hash FROM known")
+    connection.unregister("known")
+    connection.execute(
+        f"CREATE TEMP TABLE {_CANDIDATES} AS SELECT row_number() OVER (ORDER BY s.row) - 1 AS row, s.* EXCLUDE (row) "
+        f"FROM (SELECT min(t.row) AS row FROM {CHOSEN} AS t ANTI JOIN {_MEASURED} USING (composition_hash) "
+        f"GROUP BY {row_key(kind, 't.dataset', 't.')}) JOIN {CHOSEN} AS s USING (row)"
+    )
+    saved = connection.sql(
+        f"SELECT s.row, {', '.join(f'p.{name}' for name in _NUMBERS)} FROM {_CANDIDATES} AS s "
+        "JOIN internal.predictions AS p USING (dataset, material_id) "
+        f"WHERE p.head_digest = {literal(digest)} ORDER BY s.row"
+    ).to_arrow_table()
+    connection.register("saved_now", saved)
+    connection.execute(
+        f"CREATE TEMP TABLE {_UNPREDICTED} AS SELECT row_number() OVER (ORDER BY s.row) - 1 AS row, "
+        f"s.* EXCLUDE (row), s.row AS place FROM {_CANDIDATES} AS s ANTI JOIN saved_now USING (row)"
+    )
+    connection.unregister("saved_now")
+    found = [_from_saved(saved), *(_from_block(block) for block in rows.blocks(_UNPREDICTED))]
+    places = np.concatenate([own for own, _ in found])
+    numbers = {name: np.concatenate([columns[name] for _, columns in found]) for name in _NUMBERS}
+    ((known,),) = connection.execute(
+        f"SELECT count(*) FROM {CHOSEN} SEMI JOIN {_MEASURED} USING (composition_hash)"
+    ).fetchall()
+    return Candidates(places, numbers, saved.num_rows, int(known), rows.count(_CANDIDATES) - len(places))
+
+
+def predict_finalists(rows: StoredRows, places: NDArray[np.int64]) -> list[Block]:
+    """Predict some of the candidates from their features, which tells where they lie and what is near them.
+
+    Args:
+        rows: As of ``read_candidates``, which was called before.
+        places: int64 [m], of ``Candidates.rows``.
+
+    Returns:
+        Blocks of the m rows, in order of ``places``.
+    """
+    wanted = pa.table({"place": places, "row": np.arange(len(places))})
+    rows.connection.register("wanted", wanted)
+    rows.connection.execute(
+        f"CREATE TEMP TABLE {_FINALISTS} AS SELECT w.row, s.* EXCLUDE (row) FROM wanted AS w "
+        f"JOIN {_CANDIDATES} AS s ON s.row = w.place"
+    )
+    rows.connection.unregister("wanted")
+    return list(rows.blocks(_FINALISTS))
+
+
+def _from_saved(saved: pa.Table) -> tuple[NDArray[np.int64], dict[str, Float]]:
+    numbers = {name: saved[name].to_numpy().astype(np.float64) for name in _NUMBERS}
+    return saved["row"].to_numpy().astype(np.int64), numbers
+
+
+def _from_block(block: Block) -> tuple[NDArray[np.int64], dict[str, Float]]:
+    predicted = block.predicted
+    there = np.flatnonzero([reason is None for reason in predicted.reasons])
+    columns = {
+        "value": predicted.values,
+        "lower": predicted.lower,
+        "upper": predicted.upper,
+        "expected_error": predicted.expected_errors,
+        "ood_score": predicted.ood_scores,
+    }
+    places = block.materials["place"].to_numpy().astype(np.int64)
+    return places[there], {name: column[there] for name, column in columns.items()}
