@@ -33,6 +33,7 @@ from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.conformal import CalibrationRows, calibrate
 from matlake.regress.uncertainty.estimates import estimate
 from matlake.regress.uncertainty.fit_reference import choose_reference, make_reference
+from matlake.regress.uncertainty.opinions import fit_opinions
 from matlake.regress.uncertainty.out_of_fold import predict_out_of_fold
 from matlake.regress.uncertainty.signals import rarest_elements
 
@@ -61,10 +62,12 @@ class Pool:
     Attributes:
         matrix: All n of them; a simulation looks at the values of those that are measured.
         top: bool [n], the highest 1 %.
+        blocks: Columns of each encoder.
     """
 
     matrix: Matrix
     top: NDArray[np.bool_]
+    blocks: tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,10 @@ def main() -> None:
 def pool_of(source: Source, features: FeatureBlocks) -> Pool:
     """Return the materials of a source that have features and a positive value."""
     place = [one.name for one in source.properties].index(PROPERTIES[source.name])
-    x, y = np.concatenate(features.blocks(source, FEATURES), axis=1), source.values[:, place]
+    parts = features.blocks(source, FEATURES)
+    x, y = np.concatenate(parts, axis=1), source.values[:, place]
+    ends = np.cumsum([part.shape[1] for part in parts]).tolist()
+    blocks = tuple(slice(end - part.shape[1], end) for part, end in zip(parts, ends, strict=True))
     usable = np.flatnonzero(np.isfinite(y) & (y > 0) & ~np.isnan(x).any(axis=1))
     names = np.array([str(row) for row in range(len(y))])
     formulas = source.formulas
@@ -142,7 +148,7 @@ def pool_of(source: Source, features: FeatureBlocks) -> Pool:
         sql="",
     ).take(usable)
     count = round(TOP * len(usable))
-    return Pool(matrix, np.argsort(np.argsort(-matrix.y, kind="stable")) < count)
+    return Pool(matrix, np.argsort(np.argsort(-matrix.y, kind="stable")) < count, blocks)
 
 
 def simulate(pool: Pool, strategy: str) -> dict[str, list[int]]:
@@ -190,13 +196,17 @@ def _round(pool: Pool, measured: Rows, left: Rows, seed: int) -> Round:
     out_of_fold = predict_out_of_fold(fit, known, fractions, seed)
     chosen = choose_reference(matrix, measured, seed)
     reference = make_reference(matrix, chosen, out_of_fold.predicted, space)
+    labels, folds = space.to_fit(known.y), (out_of_fold.fold, out_of_fold.cluster_fold)
+    opinions = fit_opinions(chosen.projection, known.x, labels, pool.blocks, folds, seed)
     calibrated = calibrate(
-        CalibrationRows(chosen.coordinates, chosen.groups, fractions, space.to_fit(known.y), out_of_fold), space, seed
+        CalibrationRows(chosen.coordinates, chosen.groups, fractions, labels, out_of_fold, opinions), space, seed
     )
     values, places = fit(known).predict(matrix.x[left]), chosen.projection.apply(matrix.x[left])
     rarest = rarest_elements(matrix.fractions[left], np.count_nonzero(fractions, axis=0))
     around = reference.nearest(places)
-    found = estimate(values, around, reference, rarest, calibrated.interval, calibrated.errors, space, "")
+    z = chosen.projection.scaler.transform(matrix.x[left])
+    others = np.stack([opinion.predict(z) for opinion in opinions.fitted], axis=1)
+    found = estimate(values, others, around, reference, rarest, calibrated.interval, calibrated.errors, space, "")
     spreads = spreads_of(values, found.lower, found.upper, found.expected_errors, calibrated.interval.level)
     return Round(values, spreads, places, chosen.coordinates, GOAL.best(known.y))
 

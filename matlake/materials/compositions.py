@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -47,6 +48,11 @@ class CompositionColumns:
         matrix = np.zeros((len(self), len(elements)), dtype=np.float32)
         matrix[rows[kept], columns[kept]] = self.fractions[kept]
         return matrix
+
+    def elements(self) -> list[list[str]]:
+        """Return the symbols of each composition in alphabetical order, as ``Composition.elements`` does."""
+        symbols = [SYMBOLS[z - 1] for z in self.numbers.tolist()]
+        return [sorted(symbols[start:stop]) for start, stop in pairwise(self.offsets.tolist())]
 
     @classmethod
     def of(cls, compositions: Sequence[Composition]) -> Self:

@@ -19,7 +19,7 @@ from matlake.errors import LakeError
 from matlake.files import sha256_of
 from matlake.store import delta
 from matlake.store.content_keys import row_key
-from matlake.store.folders import LakeFolders
+from matlake.store.folders import MEMBER, LakeFolders
 from matlake.store.parts import LivePart
 from matlake.store.quoting import literal, read_parquet
 
@@ -55,9 +55,6 @@ NO_PREDICTIONS: Final = (
     "NULL::DOUBLE AS lower, NULL::DOUBLE AS upper, NULL::DOUBLE AS expected_error, NULL::DOUBLE AS ood_score, "
     "NULL::VARCHAR[] AS warnings, NULL::BOOLEAN AS stale WHERE false"
 )
-MEMBER: Final = ":"
-"""Between the name of a head of several targets and that of the member for one of them."""
-
 VIEW: Final = "predictions"
 """The view; a dataset of that name, which earlier versions allowed, takes its place, and ``internal.predictions`` has
 the same rows."""

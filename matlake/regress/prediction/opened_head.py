@@ -131,11 +131,11 @@ class OpenedHead:
             _enter(predicted, row, reason)
             if reason is None:
                 rows.append(row)
-        known = [compositions[row] for row in rows]
+        known = [compositions[row].elements for row in rows]
         for head, columns in zip(self.heads, predicted, strict=True):
-            columns.fill(rows, self._own(x, head), known, head)
+            columns.fill(rows, self.own_features(x, head), known, head)
 
-    def _own(self, x: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
+    def own_features(self, x: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
         """Return the features of one head, of all [m, d] side by side."""
         if head.card.features == self.features:
             return x

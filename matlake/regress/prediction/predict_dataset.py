@@ -1,23 +1,23 @@
 """Prediction for materials of the lake, from the vectors that it holds: nothing is parsed or encoded again."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matlake.errors import HeadError
 from matlake.progress import SILENT, Progress
-from matlake.regress.heads.storage import Head, load_head
+from matlake.regress.heads.storage import load_head, member_names
 from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction import saving
 from matlake.regress.prediction.opened_head import OpenedHead, find_encoders
-from matlake.regress.prediction.predict import Predictions, collect
+from matlake.regress.prediction.predict import Predictions, collect_all
 from matlake.regress.prediction.results import Failure, Prediction
 from matlake.regress.prediction.saving import SavedReport
 from matlake.regress.prediction.stored_rows import StoredRows, open_rows
 from matlake.store.lake import Lake
-from matlake.store.predictions import digest_of_head, stale_note
+from matlake.store.predictions import digest_of_head, shown_name, stale_note
 
 if TYPE_CHECKING:
     from matlake.regress.prediction.predict_table import WrittenPredictions
@@ -63,44 +63,50 @@ def predict_dataset(
     """
     if output is not None:
         lake.check_output(Path(output))
-    head, digest = load_current_head(lake, head_name)
+    head, digests = load_current_heads(lake, member_names(lake.path, head_name))
     with open_rows(lake, head, dataset, where) as rows:
         if save:
-            report = saving.save(lake, rows, digest, progress)
+            report = saving.save(lake, rows, digests, progress)
             if output is None:
                 return report
         if output is not None:
             return _write(lake, rows, Path(output), progress)
-        results = list(_results(rows, progress))
-    found = collect(OpenedHead(head, {}), results)
+        found = collect_all(head, _results(rows, progress))
     return replace(found, notes=(*found.notes, *stale_note(lake, head_name)))
 
 
-def load_current_head(lake: Lake, name: str) -> tuple[Head, str]:
-    """Open a head whose encoders are those of the lake, with its digest.
+def load_current_heads(lake: Lake, names: Sequence[str]) -> tuple[OpenedHead, list[str]]:
+    """Open a head of one target, or the members of one with several, with the digest of each; its encoders stay closed.
 
     Raises:
         HeadError: See ``open_head``; or another process is replacing the head.
         EncoderError: See ``open_head``.
         MissingExtraError: See ``open_head``.
     """
-    digest = digest_of_head(lake, name)
-    head = load_head(lake.path, name, threads=os.cpu_count() or 1)
-    find_encoders(lake, head.card)
-    if digest is None or digest_of_head(lake, name) != digest:
-        raise HeadError(f"head {name} is being replaced by another process", "run the same command again")
-    return head, digest
+    heads, digests = [], []
+    for name in names:
+        digest = digest_of_head(lake, name)
+        heads.append(load_head(lake.path, name, threads=os.cpu_count() or 1))
+        find_encoders(lake, heads[-1].card)
+        if digest is None or digest_of_head(lake, name) != digest:
+            raise HeadError(f"head {name} is being replaced by another process", "run the same command again")
+        digests.append(digest)
+    return OpenedHead(heads[0], {}, tuple(heads[1:])), digests
 
 
-def _results(rows: StoredRows, progress: Progress) -> Iterator[Prediction | Failure]:
+def _results(rows: StoredRows, progress: Progress) -> list[list[Prediction | Failure]]:
+    """Return what is predicted for each target."""
+    found: list[list[Prediction | Failure]] = [[] for _ in rows.head.heads]
     done, total = 0, rows.count()
     for block in rows.blocks():
-        dataset, names, formulas = (block.materials[name].to_pylist() for name in _MATERIAL)
-        results = block.predicted.results(names, done)
-        for own, formula, result in zip(dataset, formulas, results, strict=True):
-            yield result if isinstance(result, Failure) else replace(result, dataset=own, formula=formula)
+        datasets, names, formulas = (block.materials[name].to_pylist() for name in _MATERIAL)
+        for results, columns in zip(found, block.predicted, strict=True):
+            for dataset, formula, result in zip(datasets, formulas, columns.results(names, done), strict=True):
+                known = isinstance(result, Prediction)
+                results.append(replace(result, dataset=dataset, formula=formula) if known else result)
         done += block.materials.num_rows
         progress.track(done, total)
+    return found
 
 
 def _write(lake: Lake, rows: StoredRows, output: Path, progress: Progress) -> "WrittenPredictions":
@@ -110,23 +116,24 @@ def _write(lake: Lake, rows: StoredRows, output: Path, progress: Progress) -> "W
         write_predictions,
     )
 
-    card, total = rows.head.card, rows.count()
+    cards, total = [head.card for head in rows.head.heads], rows.count()
     batches = (
-        (block.materials.select(_MATERIAL), block.materials["material_id"].to_pylist(), [block.predicted])
+        (block.materials.select(_MATERIAL), block.materials["material_id"].to_pylist(), block.predicted)
         for block in rows.blocks()
     )
     columns = rows.connection.sql("SELECT dataset, material_id, formula FROM chosen LIMIT 0").to_arrow_table().schema
-    schema = output_schema(columns, [rows.head], f"the lake at {lake.path}")
+    schema = output_schema(columns, rows.head.heads, f"the lake at {lake.path}")
     done, n_failed, failed = write_predictions(
-        output, schema, batches, [card.target], lambda number: progress.track(number, total)
+        output, schema, batches, [card.target for card in cards], lambda number: progress.track(number, total)
     )
+    name = shown_name(cards[0].name)
     return WrittenPredictions(
-        head=card.name,
-        target=card.target,
-        unit=card.unit,
+        head=name,
+        target=", ".join(card.target for card in cards),
+        unit=cards[0].unit if len(cards) == 1 else ", ".join(card.unit or "no unit" for card in cards),
         output=output,
         rows=done - n_failed,
         n_failed=n_failed,
-        notes=(*head_notes(card), *stale_note(lake, card.name)),
+        notes=(*dict.fromkeys(note for card in cards for note in head_notes(card)), *stale_note(lake, name)),
         failed=failed,
     )

@@ -226,7 +226,7 @@ def _added(predicted: PredictionColumns, target: str) -> dict[str, pa.Array]:
         added[f"{name}_{target}"] = pa.array(column, pa.string(), mask=np.isnan(predicted.values))
     if predicted.reference is not None:
         warnings = pa.array(["; ".join(reasons) or None for reasons in predicted.warnings], pa.string())
-        nearest = [predicted.neighbours_json(row) for row in range(len(predicted.values))]
+        nearest = predicted.neighbours_json()
         added |= {
             f"lower_{target}": pa.array(predicted.lower, from_pandas=True),
             f"upper_{target}": pa.array(predicted.upper, from_pandas=True),

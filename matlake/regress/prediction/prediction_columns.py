@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.materials.formula import Composition
 from matlake.regress.classification.label_sets import LabelSets, labels, mixed_labels
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
@@ -82,15 +81,13 @@ class PredictionColumns:
             sets=head.card.classes.sets if head.card.classes else None,
         )
 
-    def fill(
-        self, rows: Sequence[int], x: NDArray[np.float32], compositions: Sequence[Composition], head: Head
-    ) -> None:
+    def fill(self, rows: Sequence[int], x: NDArray[np.float32], elements: Sequence[Sequence[str]], head: Head) -> None:
         """Let the head predict for some of the inputs.
 
         Args:
             rows: Places of m inputs.
             x: float32 [m, d], their features.
-            compositions: Their m compositions.
+            elements: Symbols of the elements in each, in alphabetical order.
             head: The head.
         """
         if not len(rows):
@@ -105,7 +102,7 @@ class PredictionColumns:
                 self.reasons[place] = NOT_FINITE
             places, values, opinions = places[finite], values[finite], opinions[finite]
             coordinates = None if coordinates is None else coordinates[finite]
-            compositions = [one for one, is_finite in zip(compositions, finite, strict=True) if is_finite]
+            elements = [one for one, is_finite in zip(elements, finite, strict=True) if is_finite]
             rows = places.tolist()
         self.values[places] = values
         interval, domain = head.card.interval, head.card.domain
@@ -114,7 +111,7 @@ class PredictionColumns:
         around = self.reference.nearest(coordinates)
         causes: list[tuple[str, ...]] = [()] * len(rows)
         if interval is not None:
-            counts = [[domain.element_rows.get(symbol, 0) for symbol in one.elements] for one in compositions]
+            counts = [[domain.element_rows.get(symbol, 0) for symbol in one] for one in elements]
             rarest, card = np.array([min(each) for each in counts]), head.card
             found = estimate(
                 values, opinions, around, self.reference, rarest, interval, card.errors, card.space, card.unit
@@ -129,12 +126,12 @@ class PredictionColumns:
         self.coordinates[places] = coordinates
         nearby = (values, *around.label_ranges(self.reference.value))
         near = zip(*(column.tolist() for column in nearby), strict=True)
-        for row, composition, score, due, (value, low, high) in zip(
-            rows, compositions, around.scores.tolist(), causes, near, strict=True
+        for row, symbols, score, due, (value, low, high) in zip(
+            rows, elements, around.scores.tolist(), causes, near, strict=True
         ):
-            self.elements_outside_training[row] = elements_outside_training(composition.elements, domain.element_rows)
+            self.elements_outside_training[row] = elements_outside_training(symbols, domain.element_rows)
             few = UNKNOWN if head.card.errors is not None and not due else FEW
-            outside = low_confidence_reasons(composition.elements, score, domain.element_rows, domain.block_rows, few)
+            outside = low_confidence_reasons(symbols, score, domain.element_rows, domain.block_rows, few)
             if self.sets is not None:
                 outside += mixed_labels(low, high)
             elif head.card.errors is None:
@@ -191,10 +188,28 @@ class PredictionColumns:
             if math.isfinite(distance)
         )
 
-    def neighbours_json(self, row: int) -> str | None:
-        """Return them as a JSON array, as tables hold them; None where there are none."""
-        found = [vars(neighbour) for neighbour in self.neighbours(row)]
-        return json.dumps(found, ensure_ascii=False) if found else None
+    def neighbours_json(self) -> list[str | None]:
+        """Return those of each input as a JSON array, as tables hold them; None where there are none."""
+        r = self.reference
+        if r is None:
+            return [None] * len(self.values)
+        known = np.isfinite(self.distances)
+        starts = {  # each training row is written once, and its distance behind it
+            n: json.dumps(
+                vars(
+                    TrainingNeighbour(str(r.dataset[n]), str(r.material_id[n]), str(r.formula[n]), float(r.value[n]), 0)
+                ),
+                ensure_ascii=False,
+            )[:-2]
+            for n in np.unique(self.near[known]).tolist()
+        }
+        rows = zip(self.near.tolist(), self.distances.tolist(), known.sum(axis=1).tolist(), strict=True)
+        return [
+            f"[{', '.join([f'{starts[n]}{d!r}}}' for n, d in zip(near[:count], distances, strict=False)])}]"
+            if count
+            else None
+            for near, distances, count in rows
+        ]
 
 
 def _number(value: np.float64) -> float | None:

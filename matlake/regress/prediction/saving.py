@@ -5,7 +5,8 @@ head's partition. A killed run leaves whole parts; the next one predicts what is
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -13,12 +14,14 @@ import pyarrow as pa
 
 from matlake.encoders.card import InputKind
 from matlake.progress import Progress
+from matlake.regress.features.feature_reader import FeatureReader
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
+from matlake.regress.prediction.opened_head import OpenedHead
 from matlake.regress.prediction.predict import failure_lines
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import LISTED, Failure
-from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, needs_crystals
+from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, content_of
 from matlake.store import delta
 from matlake.store.appender import Appender
 from matlake.store.content_keys import row_key
@@ -28,6 +31,7 @@ from matlake.store.predictions import (
     ROWS_SCHEMA,
     make_predictions_table,
     prediction_partition,
+    shown_name,
     stale_note,
 )
 from matlake.store.quoting import read_parquet
@@ -43,12 +47,12 @@ class SavedReport:
 
     Attributes:
         head: Name of the head.
-        head_digest: Its digest, under which the predictions are.
-        target: Property predicted.
+        head_digest: Its digest, under which the predictions are; with several targets one for each.
+        target: Property predicted; several are joined by commas, as are units.
         unit: Unit of the values.
-        saved: Predictions added, one for each content.
-        skipped: Rows that needed none: their content has one already, or shares the one added.
-        n_failed: Rows without a prediction.
+        saved: Predictions added, one for each content and target.
+        skipped: Rows, for each target, that needed none: their content has one already, or shares the one added.
+        n_failed: Rows without a prediction, for each target.
         notes: What a reader has to know, in words.
         failed: The first hundred of the rows without one. What cannot be predicted is in the view ``failures``, too; a
             row that is not embedded is predicted by the next run after it was.
@@ -81,29 +85,51 @@ class SavedReport:
         ]
 
 
-def save(lake: Lake, rows: StoredRows, digest: str, progress: Progress) -> SavedReport:
+def save(lake: Lake, rows: StoredRows, digests: Sequence[str], progress: Progress) -> SavedReport:
     """Predict the selected rows that have no prediction of this head yet, and keep what comes of it.
 
     Args:
         lake: The lake.
         rows: The rows, and the head.
-        digest: Of the head.
+        digests: Of the head, or of its members, a target each.
         progress: Takes the number of contents done.
 
     Raises:
         LakeError: The table cannot be read or written.
         CommitUnknownError: It is not known whether a commit was recorded.
     """
+    reports = []
+    for head, digest in zip(rows.head.heads, digests, strict=True):
+        own = StoredRows(rows.connection, OpenedHead(head, {}), FeatureReader.open(lake, head.card.features))
+        reports.append(_save_one(lake, own, digest, progress))
+    first = reports[0]
+    if len(reports) == 1:
+        return first
+    return replace(
+        first,
+        head_digest=", ".join(report.head_digest for report in reports),
+        target=", ".join(report.target for report in reports),
+        unit=", ".join(report.unit or "no unit" for report in reports),
+        saved=sum(report.saved for report in reports),
+        skipped=sum(report.skipped for report in reports),
+        n_failed=sum(report.n_failed for report in reports),
+        notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        failed=[failure for report in reports for failure in report.failed][:LISTED],
+        seconds=sum(report.seconds for report in reports),
+    )
+
+
+def _save_one(lake: Lake, rows: StoredRows, digest: str, progress: Progress) -> SavedReport:
+    """Save the predictions of one target."""
     started = time.monotonic()
-    card = rows.head.card
-    kind = InputKind.CRYSTAL if needs_crystals(rows.head) else InputKind.COMPOSITION
+    card, kind = rows.head.head.card, content_of(rows.head)
     make_predictions_table(lake)
     appender = Appender(lake.predictions, prediction_partition(card.name, digest, kind), KEY, verify=lake.verify)
     _begin(rows, kind, appender)
     done = saved = 0
     pending = rows.count(_PENDING)
     for block in rows.blocks(_PENDING, seed=time.time_ns()):
-        lasting = appender.without_foreign(_lasting_rows(block, rows.head))
+        lasting = appender.without_foreign(_lasting_rows(block, rows.head.head))
         if lasting.num_rows:
             part = delta.write_part(appender.root, lasting, appender.partition)
             failures = lasting["reason"].length() - lasting["reason"].null_count
@@ -114,7 +140,7 @@ def save(lake: Lake, rows: StoredRows, digest: str, progress: Progress) -> Saved
         progress.track(done, pending)
     n_failed, failed = _failed(rows, appender, kind)
     return SavedReport(
-        head=card.name,
+        head=shown_name(card.name),
         head_digest=digest,
         target=card.target,
         unit=card.unit,
@@ -155,10 +181,10 @@ def prediction_rows(keys: pa.ChunkedArray, predicted: PredictionColumns, head: H
 def _begin(rows: StoredRows, kind: InputKind, appender: Appender) -> None:
     """Put down what the table has of the head, and what of the selected rows is pending: one row for each content."""
     _read_done(rows, appender)
-    rows.connection.execute(f"CREATE TEMP TABLE {_NOT_YET} ({KEY} VARCHAR, reason VARCHAR)")
+    rows.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_NOT_YET} ({KEY} VARCHAR, reason VARCHAR)")
     rows.connection.execute(
-        f"CREATE TEMP TABLE {_PENDING} AS SELECT row_number() OVER (ORDER BY s.row) - 1 AS row, s.* EXCLUDE (row), "
-        f"first.{KEY} FROM (SELECT {row_key(kind, 's.dataset', 's.')} AS {KEY}, min(s.row) AS row FROM {CHOSEN} AS s "
+        f"CREATE OR REPLACE TEMP TABLE {_PENDING} AS "
+        f"SELECT row_number() OVER (ORDER BY s.row) - 1 AS row, s.* EXCLUDE (row), first.{KEY} FROM (SELECT {row_key(kind, 's.dataset', 's.')} AS {KEY}, min(s.row) AS row FROM {CHOSEN} AS s "
         f"GROUP BY 1) AS first ANTI JOIN {_DONE} AS d USING ({KEY}) JOIN {CHOSEN} AS s USING (row)"
     )
 
@@ -171,7 +197,7 @@ def _read_done(rows: StoredRows, appender: Appender) -> None:
 
 def _lasting_rows(block: Block, head: Head) -> pa.Table:
     """Return what the table keeps of a block: all but rows that will have a prediction once they are embedded."""
-    table = prediction_rows(block.materials[KEY], block.predicted, head)
+    table = prediction_rows(block.materials[KEY], block.predicted[0], head)
     kept = np.ones(table.num_rows, dtype=bool)
     kept[list(block.embeddable)] = False
     return table.filter(pa.array(kept))
@@ -180,7 +206,7 @@ def _lasting_rows(block: Block, head: Head) -> pa.Table:
 def _note_not_embedded(rows: StoredRows, block: Block) -> None:
     places = sorted(block.embeddable)
     if places:
-        reasons = pa.array([block.predicted.reasons[place] for place in places], pa.string())
+        reasons = pa.array([block.predicted[0].reasons[place] for place in places], pa.string())
         lacking = pa.table({KEY: block.materials[KEY].take(places), "reason": reasons})
         rows.connection.register("lacking", lacking)
         rows.connection.execute(f"INSERT INTO {_NOT_YET} FROM lacking")

@@ -11,16 +11,15 @@ import pyarrow as pa
 
 from matlake.encoders.card import InputKind
 from matlake.errors import HeadError, embed_first
-from matlake.materials.formula import parse_formula
 from matlake.regress.features.columns import read_compositions, read_crystals
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.feature_reader import NOT_EMBEDDED, FeatureReader, Lacking
-from matlake.regress.heads.storage import Head
-from matlake.regress.prediction.opened_head import CHUNK_ROWS
+from matlake.regress.prediction.opened_head import CHUNK_ROWS, OpenedHead
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import verify_parts
 from matlake.store.lake import Lake
+from matlake.store.predictions import shown_name
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier, literal
 from matlake.store.sql import not_a_predicate
@@ -41,12 +40,12 @@ class Block:
 
     Attributes:
         materials: The n rows, as ``CHOSEN`` holds them.
-        predicted: What the head predicts for them.
+        predicted: What is predicted for them, for each target of the head.
         embeddable: Places of rows that lack nothing but an embedding.
     """
 
     materials: pa.Table
-    predicted: PredictionColumns
+    predicted: list[PredictionColumns]
     embeddable: frozenset[int]
 
 
@@ -56,12 +55,12 @@ class StoredRows:
 
     Attributes:
         connection: Holds the views of the lake, and the table ``CHOSEN``.
-        head: The head.
+        head: The head, whose encoders are not open.
         features: Reads its features.
     """
 
     connection: duckdb.DuckDBPyConnection
-    head: Head
+    head: OpenedHead
     features: FeatureReader
 
     def count(self, table: str = CHOSEN) -> int:
@@ -101,12 +100,14 @@ class StoredRows:
             if one.reason != NOT_EMBEDDED:
                 reasons[one.row] = one.reason
                 lasting.add(one.row)
-        predicted = PredictionColumns.empty(reasons, self.head)
+        predicted = [PredictionColumns.empty(list(reasons), head) for head in self.head.heads]
         rows = np.flatnonzero([reason is None for reason in reasons])
-        formulas = materials["formula"].to_pylist()
+        elements = compositions.elements()
         for start in range(0, len(rows), CHUNK_ROWS):
             some = rows[start : start + CHUNK_ROWS]
-            predicted.fill(some.tolist(), x[some], [parse_formula(formulas[row]) for row in some.tolist()], self.head)
+            known = [elements[row] for row in some.tolist()]
+            for head, columns in zip(self.head.heads, predicted, strict=True):
+                columns.fill(some.tolist(), self.head.own_features(x[some], head), known, head)
         return Block(materials, predicted, frozenset(one.row for one in lacking) - lasting)
 
 
@@ -115,7 +116,7 @@ def _reason(lacking: Lacking) -> str:
 
 
 @contextmanager
-def open_rows(lake: Lake, head: Head, dataset: str | None, where: str | None) -> Iterator[StoredRows]:
+def open_rows(lake: Lake, head: OpenedHead, dataset: str | None, where: str | None) -> Iterator[StoredRows]:
     """Select rows of the lake as it is at one moment.
 
     Args:
@@ -131,7 +132,7 @@ def open_rows(lake: Lake, head: Head, dataset: str | None, where: str | None) ->
     """
     if dataset is not None:
         lake.check_dataset(dataset)
-    features = head.card.features
+    features = head.features
     datasets = lake.dataset_names() if dataset is None else [dataset]
     verify_parts(lake, datasets, [feature.partition for feature in features])
     with lake.connect() as connection:
@@ -171,11 +172,12 @@ def _check_embedded(rows: StoredRows, feature: Feature) -> None:
     if embeddable and not embedded:
         raise HeadError(
             f"none of the {rows.count():,} rows is embedded with {feature.feature}, which head "
-            f"{rows.head.card.name} needs",
+            f"{shown_name(rows.head.head.card.name)} needs",
             embed_first(feature.feature),
         )
 
 
-def needs_crystals(head: Head) -> bool:
-    """Say whether one of a head's features sees crystals."""
-    return any(feature.input is InputKind.CRYSTAL for feature in head.card.features)
+def content_of(head: OpenedHead) -> InputKind:
+    """Return what a head's features see: crystals if one of them does."""
+    sees_crystals = any(feature.input is InputKind.CRYSTAL for feature in head.features)
+    return InputKind.CRYSTAL if sees_crystals else InputKind.COMPOSITION

@@ -7,12 +7,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matlake.encoders.card import InputKind
 from matlake.errors import MatlakeError
 from matlake.materials.formula import parse_formula
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.storage import Head
-from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, needs_crystals
+from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, content_of
 from matlake.regress.suggesting.acquisition import Float
 from matlake.store.content_keys import row_key
 from matlake.store.lake import Lake
@@ -93,8 +92,7 @@ def read_candidates(rows: StoredRows, digest: str, measured: Measured) -> Candid
         digest: Of the head.
         measured: What is known already.
     """
-    connection = rows.connection
-    kind = InputKind.CRYSTAL if needs_crystals(rows.head) else InputKind.COMPOSITION
+    connection, kind = rows.connection, content_of(rows.head)
     connection.register("known", pa.table({"composition_hash": measured.compositions}))
     connection.execute(f"CREATE TEMP TABLE {_MEASURED} AS SELECT DISTINCT composition_hash FROM known")
     connection.unregister("known")
@@ -149,7 +147,7 @@ def _from_saved(saved: pa.Table) -> tuple[NDArray[np.int64], dict[str, Float]]:
 
 
 def _from_block(block: Block) -> tuple[NDArray[np.int64], dict[str, Float]]:
-    predicted = block.predicted
+    (predicted,) = block.predicted
     there = np.flatnonzero([reason is None for reason in predicted.reasons])
     columns = {
         "value": predicted.values,

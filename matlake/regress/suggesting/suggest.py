@@ -11,7 +11,7 @@ from matlake.errors import HeadError
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
-from matlake.regress.prediction.predict_dataset import load_current_head
+from matlake.regress.prediction.predict_dataset import load_current_heads
 from matlake.regress.prediction.results import Prediction
 from matlake.regress.prediction.stored_rows import Block, open_rows
 from matlake.regress.suggesting.acquisition import ERROR_TO_SPREAD, HIGHEST_VALUES, Float, Goal, Wanted, spreads_of
@@ -174,12 +174,12 @@ def suggest(lake: Lake, request: SuggestRequest) -> Suggestions:
         QueryError: ``where`` is not a predicate over ``materials``.
         HeadError: See ``predict_dataset``; or the head has no intervals, or nothing is left to suggest.
     """
-    head, digest = load_current_head(lake, request.head)
-    card = head.card
+    opened, (digest,) = load_current_heads(lake, [request.head])
+    head, card = opened.head, opened.head.card
     if head.reference is None:
         raise HeadError(f"head {card.name} is older than intervals and distances", "train the head again")
     measured = read_measured(lake, head)
-    with open_rows(lake, head, request.dataset, request.where) as rows:
+    with open_rows(lake, opened, request.dataset, request.where) as rows:
         found = read_candidates(rows, digest, measured)
         if not len(found.rows):
             raise HeadError(
@@ -260,9 +260,9 @@ class _Chooser:
         """Choose a batch among candidates, each as if those before it had been measured."""
         reference, n = self._head.reference, self._request.n
         assert reference is not None  # noqa: S101 - looked at before
-        there = [(block, row) for block in blocks for row, why in enumerate(block.predicted.reasons) if why is None]
+        there = [(block, row) for block in blocks for row, why in enumerate(block.predicted[0].reasons) if why is None]
         values, lower, upper, errors, coordinates = (
-            np.stack([getattr(block.predicted, name)[row] for block, row in there])
+            np.stack([getattr(block.predicted[0], name)[row] for block, row in there])
             for name in ("values", "lower", "upper", "expected_errors", "coordinates")
         )
         spreads = self._spreads(values, lower, upper, errors)
@@ -311,6 +311,6 @@ class _Chooser:
 def _prediction(block: Block, row: int) -> Prediction:
     """Return the prediction for a material of a block."""
     dataset, name, formula = (block.materials[column][row].as_py() for column in ("dataset", "material_id", "formula"))
-    found = block.predicted.result(row, name)
+    found = block.predicted[0].result(row, name)
     assert isinstance(found, Prediction)  # noqa: S101 - rows that fail are left out
     return replace(found, dataset=dataset, formula=formula)

@@ -27,8 +27,8 @@ _SMALLEST, _LARGEST = np.exp(-7.0), np.exp(3.0)
 """Of the terms of the sum, in units of the mean error."""
 
 _NEGLIGIBLE: Final = 0.1
-"""Of the mean error: a smaller one counts as that much, and so does the constant at least. Bounds make errors of 0, such
-as of metals among insulators, which would promise no error at all to what resembles them.
+"""Of the mean error: a smaller one counts as that much, and so does the constant at least. Bounds make errors of 0,
+such as of metals among insulators, which would promise no error at all to what resembles them.
 """
 
 _MOST_EXPONENT: Final = 5.0

@@ -356,7 +356,7 @@ def test_rows_that_are_not_finite_fail_and_leave_the_others(home: Path) -> None:
     x = np.ones((4, 160), dtype=np.float32)
     x[[1, 3]] = -1.0  # of which there is no root
     predicted = PredictionColumns.empty([None] * 4, head)
-    predicted.fill(range(4), x, [parse_formula(one) for one in ("GaN", "GaAs", "InN", "InP")], head)
+    predicted.fill(range(4), x, [parse_formula(one).elements for one in ("GaN", "GaAs", "InN", "InP")], head)
     results = [predicted.result(row, "x") for row in range(4)]
     assert [isinstance(one, Prediction) for one in results] == [True, False, True, False]
     assert predicted.reasons[1] == NOT_FINITE

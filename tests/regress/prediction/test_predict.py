@@ -35,7 +35,7 @@ def test_what_is_no_formula_is_explained_and_stops_nothing(embedded: matlake.Lak
     document = json.loads(json.dumps(answer.document(), allow_nan=False))
     assert (document["head"], document["unit"]) == ("gap", "eV")
     contract = {"input", "value", "lower", "upper", "ood_score", "novelties", "doubts", "warnings", "nearest"}
-    assert set(document["predictions"][0]) == contract
+    assert set(document["predictions"][0]) == contract | {"expected_error"}
     assert all(one["warnings"] == one["doubts"] for one in document["predictions"])
     assert set(document["predictions"][0]["nearest"][0]) == {"dataset", "material_id", "formula", "value", "distance"}
     assert any("GaN" in line and " eV  [" in line for line in plain_lines(answer.lines()))
@@ -134,11 +134,12 @@ def test_a_written_table_explains_every_row(embedded: matlake.Lake, tmp_path: Pa
     source.write_text("id,what\n1,TiO2\n2,Xx\n3,GaN\n4,a,b,c\n")
     report = predict_to_file(embedded, "gap", source, output, formula_column="what")
     table = pacsv.read_csv(output) if ending == "csv" else pq.read_table(output)
-    own = ["predicted_band_gap_eV", "prediction_failure", "lower_band_gap_eV", "upper_band_gap_eV", "ood_score"]
+    own = ["predicted_band_gap_eV", "prediction_failure", "lower_band_gap_eV", "upper_band_gap_eV", "expected_error"]
     assert table.column_names == [
         "id",
         "what",
         *own,
+        "ood_score",
         "novel_elements",
         "doubts",
         "warnings",
