@@ -146,9 +146,7 @@ def report_command(lake: Path, name: str, target: Path, output: Output) -> None:
     from matlake.store.lake import open_lake
 
     written = write_report(open_lake(lake), name, target)
-    output.document(
-        {"head": name, "files": [str(path) for path in written]}, [f"wrote {path}" for path in written]
-    )
+    output.document({"head": name, "files": [str(path) for path in written]}, [f"wrote {path}" for path in written])
 
 
 @heads_command.command("calibrate", cls=Command)

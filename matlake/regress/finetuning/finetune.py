@@ -17,10 +17,11 @@ from matlake.regress.finetuning.tuning import CAL_INPUTS, Labelled, Tuning, chec
 from matlake.regress.heads.baselines import ComparedHead, compare_with_baselines, fractions_baseline, more_baselines
 from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRecord, TrainingRows, check_name
 from matlake.regress.heads.measure import learning_curve, made_now, measure_fitted
-from matlake.regress.heads.past import Past, SourceRows, find_past
+from matlake.regress.heads.past import Past, SourceRows, find_past, target_of
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.storage import check_encoder, save_head
 from matlake.regress.heads.suggestions import what_to_try
+from matlake.regress.heads.target_settings import TargetSettings
 from matlake.regress.regressors import Fitted, LabelledRows
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model
 from matlake.regress.regressors.training_settings import require_torch
@@ -132,6 +133,8 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
         difference_intervals=compare_with_baselines(measured.test, on_fractions, float(labelled.y.mean()), seed),
         bounds=card.bounds,
         transform=card.transform,
+        scale=TargetSettings(card.space, None).record(target_of(lake, card), measured.test),
+        is_expression=card.is_expression,
     )
     compared = ComparedHead("" if card.is_expression else card.target, card.features, card.model.kind, measured.test)
     new = replace(new, more_baselines=more_baselines(lake, compared, matrix, held_out, card.space, seed))
@@ -158,7 +161,7 @@ def _check_names(name: str, head: str) -> None:
 
 def _read_target(lake: Lake, card: HeadCard, where: str) -> Matrix:
     try:
-        return read_matrix(lake, card.target, card.features, where=where)
+        return read_matrix(lake, target_of(lake, card), card.features, where=where)
     except TrainingError as error:
         raise TrainingError(
             f"target rows {where!r}: {error}",

@@ -1,13 +1,14 @@
 """The rows that a head was trained and tested on, found again by its query, split and seed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matlake.errors import MatlakeError
 from matlake.materials.formula import readings
-from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.regress.features.matrix import Matrix, read_matrix, resolve_targets
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.storage import load_head
 from matlake.regress.splits import HeldOut, parse_split
+from matlake.regress.targets.expressions import Scale, Target
 from matlake.regress.uncertainty.reference_set import Reference
 from matlake.store.lake import Lake
 
@@ -38,6 +39,17 @@ class Past:
     compositions: frozenset[str]
 
 
+def target_of(lake: Lake, card: HeadCard) -> Target:
+    """Return the target of a head, with the scale on which it was learned.
+
+    Raises:
+        TrainingError: The lake has no such property any more.
+    """
+    (target,) = resolve_targets(lake, [card.target], scaled=False)
+    function = card.scale.function if card.scale else ""
+    return replace(target, scale=Scale(function)) if function else target
+
+
 def find_past(lake: Lake, card: HeadCard) -> Past:
     """Find a head's rows by its query, split and seed.
 
@@ -58,7 +70,7 @@ def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> Sourc
         split = parse_split(card.training.split)
         matrix = read_matrix(
             lake,
-            card.target,
+            target_of(lake, card),
             card.features,
             where=f"(dataset, material_id) IN (SELECT (s.dataset, s.material_id) FROM ({card.training.sql}) AS s)",
             columns=split.columns,

@@ -93,7 +93,8 @@ def _fit(parameters: Parameters, z: _Wide, y: _Wide, seed: int, weights: Weights
     order = np.random.default_rng(seed).permutation(len(z))
     drawn, some = np.sort(order[:_LEARNED_ROWS]), np.sort(order[:_RIDGE_ROWS])
     with threadpool_limits(1, "blas"):  # thirty steps amplify how a product over threads is rounded
-        kernel, noise = learn(z[drawn].astype(np.float32), y[drawn], blocks, parameters["precision"], _of(weights, drawn))
+        own = _of(weights, drawn)
+        kernel, noise = learn(z[drawn].astype(np.float32), y[drawn], blocks, parameters["precision"], own)
     gram = gram_of(kernel, z[some].astype(np.float32), np.float64)
     ridge = _best_ridge(gram, y[some], noise, _of(weights, some))
     flat = np.zeros(z.shape[1])
