@@ -94,9 +94,8 @@ class PredictionColumns:
             return
         places = np.asarray(rows)
         values, coordinates, opinions = head.outputs(x)
-        finite = np.isfinite(np.c_[values, opinions]).all(axis=1)
-        if coordinates is not None:
-            finite &= np.isfinite(coordinates).all(axis=1)
+        outputs = [values, opinions] if coordinates is None else [values, opinions, coordinates]
+        finite = np.isfinite(np.column_stack(outputs)).all(axis=1)
         if not finite.all():
             for place in places[~finite]:
                 self.reasons[place] = NOT_FINITE
