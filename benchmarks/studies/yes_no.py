@@ -19,7 +19,7 @@ from matlake.regress.classification.calibration import calibrate_sets, calibrate
 from matlake.regress.regressors import MODELS, LabelledRows
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
-from matlake.regress.uncertainty.conformal import FOLDS
+from matlake.regress.uncertainty.out_of_fold import FOLDS
 
 SEEDS: Final = (0, 1, 2)
 TRAINED: Final = 1500
@@ -43,8 +43,8 @@ SPACE: Final = TargetSpace(kind=Kind.YES_NO)
 def own(name: str, place: int, train: LabelledRows, x_test: np.ndarray, seed: int) -> tuple[np.ndarray, Any]:
     """Return probabilities of a regressor behind a link, and sets of labels."""
     model = MODELS[name]
-    fit, off = calibrated_fit(model, model.grid(train.x.shape[1])[place], train, seed, SPACE, FOLDS)
-    return fit(train).predict(x_test), calibrate_sets(np.abs(train.y - off), train.y)
+    fit, held_out = calibrated_fit(model, model.grid(train.x.shape[1])[place], train, seed, SPACE, FOLDS)
+    return fit(train).predict(x_test), calibrate_sets(held_out.predicted, train.y)
 
 
 def peers(seed: int) -> dict[str, Any]:
