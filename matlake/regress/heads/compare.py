@@ -12,7 +12,7 @@ from matlake.metrics import FLIPS, Metrics, sign_flip_test
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.measure import measure_of
-from matlake.regress.heads.past import Past, find_past
+from matlake.regress.heads.past import Past, find_past, target_of
 from matlake.regress.heads.storage import Head, check_encoder, load_head
 from matlake.regress.heads.verdict import Outcome, difference_intervals, error_name, error_of, row_errors
 from matlake.regress.targets.kinds import Kind
@@ -125,7 +125,7 @@ def compare_heads(lake: Lake, first: str, second: str, where: str | None = None,
         for feature in head.card.features:
             check_encoder(head.card, feature, lake.find_encoder(feature.encoder).card)
     card = heads[0].card
-    matrix = read_matrix(lake, card.target, features, where=where or _tested_sql(heads), training=False)
+    matrix = read_matrix(lake, target_of(lake, card), features, where=where or _tested_sql(heads), training=False)
     rows, left_out = _comparable(matrix, heads, pasts, tested=where is None)
     if len(rows) < FEWEST_ROWS:
         raise TrainingError(

@@ -12,7 +12,7 @@ from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.card_files import CARD_FILE, write_card
-from matlake.regress.heads.past import find_past
+from matlake.regress.heads.past import find_past, target_of
 from matlake.regress.heads.storage import Head, check_encoder, find_head, load_head
 from matlake.regress.uncertainty.recalibrate import FEWEST_ROWS, NewLabels, adjust, held_after, held_before
 from matlake.regress.uncertainty.recalibration import Recalibration
@@ -72,7 +72,7 @@ def recalibrate_head(lake: Lake, name: str, where: str, seed: int = 0) -> Recali
     for feature in head.card.features:
         check_encoder(head.card, feature, lake.find_encoder(feature.encoder).card)
     past = find_past(lake, head.card)
-    matrix = read_matrix(lake, head.card.target, head.card.features, where=where, training=False)
+    matrix = read_matrix(lake, target_of(lake, head.card), head.card.features, where=where, training=False)
     trained = np.isin(matrix.groups, sorted(past.compositions))
     unusable = _unusable(head.card, matrix.y)
     rows = np.flatnonzero(~trained & ~unusable)

@@ -288,7 +288,7 @@ def repeat_command(card: HeadCard) -> str:
         "--seed": str(card.training.seed),
         "--name": card.name,
     }
-    if card.transform is not Transform.NONE:
+    if card.kind is Kind.NUMBER:
         options["--transform"] = str(card.transform)
     for option, bound in (("--minimum", card.bounds.minimum), ("--maximum", card.bounds.maximum)):
         if bound is not None:

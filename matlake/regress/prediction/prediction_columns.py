@@ -94,9 +94,8 @@ class PredictionColumns:
             return
         places = np.asarray(rows)
         values, coordinates, opinions = head.outputs(x)
-        finite = np.isfinite(np.c_[values, opinions]).all(axis=1)
-        if coordinates is not None:
-            finite &= np.isfinite(coordinates).all(axis=1)
+        others = opinions if coordinates is None else np.c_[opinions, coordinates]
+        finite: NDArray[np.bool_] = np.isfinite(np.c_[values, others]).all(axis=1)
         if not finite.all():
             for place in places[~finite]:
                 self.reasons[place] = NOT_FINITE

@@ -184,8 +184,9 @@ def _begin(rows: StoredRows, kind: InputKind, appender: Appender) -> None:
     rows.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_NOT_YET} ({KEY} VARCHAR, reason VARCHAR)")
     rows.connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {_PENDING} AS "
-        f"SELECT row_number() OVER (ORDER BY s.row) - 1 AS row, s.* EXCLUDE (row), first.{KEY} FROM (SELECT {row_key(kind, 's.dataset', 's.')} AS {KEY}, min(s.row) AS row FROM {CHOSEN} AS s "
-        f"GROUP BY 1) AS first ANTI JOIN {_DONE} AS d USING ({KEY}) JOIN {CHOSEN} AS s USING (row)"
+        f"SELECT row_number() OVER (ORDER BY s.row) - 1 AS row, s.* EXCLUDE (row), first.{KEY} "
+        f"FROM (SELECT {row_key(kind, 's.dataset', 's.')} AS {KEY}, min(s.row) AS row FROM {CHOSEN} AS s GROUP BY 1) "
+        f"AS first ANTI JOIN {_DONE} AS d USING ({KEY}) JOIN {CHOSEN} AS s USING (row)"
     )
 
 

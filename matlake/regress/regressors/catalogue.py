@@ -27,7 +27,7 @@ from matlake.regress.regressors.trees import (
 )
 
 AUTO: Final = "auto"
-AUTO_MODELS: Final = ("svr", "kernel-ridge", "mlp", "adaboost", "extra-trees", "hist-gradient-boosting")
+AUTO_MODELS: Final = ("svr", "kernel-ridge", "mlp", "adaboost", "hist-gradient-boosting")
 """What ``auto`` chooses from: one of each kind that leads on a property in docs/models.md."""
 
 AUTO_MODELS_OF_BLOCKS: Final = ("gaussian-process", *AUTO_MODELS)

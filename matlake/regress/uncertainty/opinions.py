@@ -159,5 +159,4 @@ def _solve(
     mean = float(labels.mean())
     gram = values.T @ values + ridge * len(values) * own
     gram.flat[:: len(gram) + 1] += _JITTER * float(np.trace(gram)) / len(gram)
-    weights: NDArray[np.float64] = np.linalg.solve(gram, values.T @ (labels - mean))
-    return weights, mean
+    return np.linalg.solve(gram, values.T @ (labels - mean)).astype(np.float64), mean

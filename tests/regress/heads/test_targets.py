@@ -256,3 +256,17 @@ def test_several_targets_that_cannot_be_one_head_are_refused(head_of: Trainer) -
         head_of(f"{BULK},{SHEAR}", uncertainty="u_GPa")
     with pytest.raises(TrainingError, match="named twice"):
         head_of([BULK, BULK])
+
+
+def test_the_members_of_a_head_are_served(several: TrainResult, moduli: matlake.Lake) -> None:
+    pytest.importorskip("fastapi")
+    from matlake.serving.service import Service
+    from matlake.serving.settings import Settings
+
+    service = Service(moduli, Settings(("several",)))
+    try:
+        assert list(service.heads) == [result.card.name for result in several.results]
+        described = [head.describe() for head in service.heads.values()]
+        assert described[2]["quantity"] == several.results[2].card.target
+    finally:
+        service.close()

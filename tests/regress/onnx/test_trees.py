@@ -8,7 +8,15 @@ from matlake.regress.regressors.trees import MAX_LEAVES
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 
-TREES = ("decision-tree", "random-forest", "extra-trees", "bagging", "adaboost", "gradient-boosting", "hist-gradient-boosting")
+TREES = (
+    "decision-tree",
+    "random-forest",
+    "extra-trees",
+    "bagging",
+    "adaboost",
+    "gradient-boosting",
+    "hist-gradient-boosting",
+)
 
 
 def fit(name: str, x: NDArray[np.float32], y: NDArray[np.float64]) -> Fitted:
