@@ -25,7 +25,7 @@ def test_every_command_is_in_the_readme_and_has_help() -> None:
 
 
 def test_the_readme_example_runs(tmp_path: Path) -> None:
-    pacsv.write_csv(pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, 400), tmp_path / "band_gaps.csv")
+    pacsv.write_csv(pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, 150), tmp_path / "band_gaps.csv")
     block = README.partition("```console\n")[2].partition("```")[0]
     commands = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
     assert len(commands) >= 4
@@ -39,7 +39,7 @@ def test_the_readme_example_runs(tmp_path: Path) -> None:
 
 
 def test_the_readme_python_runs(tmp_path: Path) -> None:
-    pacsv.write_csv(pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, 200), tmp_path / "band_gaps.csv")
+    pacsv.write_csv(pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, 120), tmp_path / "band_gaps.csv")
     code = README.partition("```python\n")[2].partition("```")[0]
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
