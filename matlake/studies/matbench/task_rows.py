@@ -116,7 +116,8 @@ def _numbers(table: pa.Table, target: str, data: Path) -> NDArray[np.float64]:
 
 
 def _with_nan(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    return pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
+    filled: NDArray[np.float64] = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
+    return filled
 
 
 def _properties(table: pa.Table) -> list[str]:
