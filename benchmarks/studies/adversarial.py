@@ -6,7 +6,7 @@ of their attributes (covariate shift), a tenth of the rest at random. From what 
 and every method is fitted to the same ones and tested on all four sets. For the targeted part up to 256 rows of a
 shifted set get labels, a network fitted before is tuned on them, and the rest of the set is tested.
 
-Run it again to go on from where it stopped; every measurement is a line of the ledger. ``--report`` measures nothing
+Run it again to resume; every measurement is a line of the ledger. ``--report`` measures nothing
 and writes the page's tables, the figures and the plots. A method may carry changed constants, such as
 ``cal:share=1,cut=random``.
 """

@@ -4,9 +4,11 @@
 
 Crystals have ``geometry``, ``magpie`` and all layers of ``chgnet-mptrj``; compositions ``magpie`` and the predictions
 of the four ElemNets. Of every kind of folds the first is taken, with drawn training rows. A single model has its
-default parameters, as ``train`` starts from. The results also have test errors of the best single candidate, and of the
-mean of candidates with other weights, those of non-negative least squares; and, with ``--again``, what as many fits
-again gained beside what the search had expected.
+default parameters, as ``train`` starts from; so has ``extra-trees``, which ``auto`` does not try. The results also have
+test errors of the best single candidate, of the mean of candidates even where it is not worth its cost, and of the mean
+with other weights, those of non-negative least squares; the held-out error with a quarter, half and all of the draws,
+from which the share comes that a search expects of further fits; and, with ``--again``, what as many fits again gained
+beside what the search had expected.
 """
 
 import argparse
@@ -33,7 +35,12 @@ COMPOSITIONS: Final = (
     "magpie",
     *(f"elemnet-oqmd-{name}@prediction" for name in ("formation-energy", "total-energy", "volume", "band-gap")),
 )
-SINGLE, STACKED = "best single candidate", "non-negative least squares"
+BESIDE: Final = ("extra-trees",)
+"""Models beside those of ``auto``."""
+
+SINGLE, MEAN, STACKED = "best single candidate", "mean of candidates", "non-negative least squares"
+DRAWS: Final = 20
+"""Random parts of the draws over which a held-out error is averaged."""
 LEAST_SHARE: Final = 0.02
 """Weights of stacked candidates below it are dropped."""
 
@@ -99,11 +106,12 @@ def measure(
     seconds = time.process_time() - started
     ranked = search.ranked()
     best, single = ranked[0], next(each for each in ranked if each.model != ENSEMBLE)
-    stacked = stack(search)
+    mean, stacked = greedy(search), stack(search)
     mae = {AUTO: error(fit_of(_model(best.model, best.parameters), best.parameters, seed, space))}
     mae[SINGLE] = error(fit_of(MODELS[single.model], single.parameters, seed, space))
+    mae[MEAN] = mae[AUTO] if best.model == ENSEMBLE else error(fit_of(ensemble_model(mean), mean, seed, space))
     mae[STACKED] = error(fit_of(ensemble_model(stacked), stacked, seed, space))
-    for model in auto_models(len(labelled), learns_blocks=True):
+    for model in (*auto_models(len(labelled), learns_blocks=True), *(MODELS[name] for name in BESIDE)):
         mae[model.name] = error(fit_of(model, model.grid_of(lengths)[0], seed, space))
     twice = searched(2 * asked.fits).ranked()[0].mae if asked.again else None
     return {
@@ -115,8 +123,36 @@ def measure(
         "validation_mae": best.mae,
         "validation_mae_with_as_many_again": twice,
         "expected_gain": search.expected_gain(),
+        "validation_mae_by_draws": by_draws(search),
         "processor_s": seconds,
     }
+
+
+def greedy(search: CrossValidation) -> dict[str, Any]:
+    """Return the ensemble that ``auto`` considers, whether it takes it or not."""
+    runs = search.complete()
+    weights, _ = search.best_mean(runs)
+    return ensemble_parameters(
+        [(runs[i].model.name, runs[i].parameters, float(weights[i])) for i in np.flatnonzero(weights)]
+    )
+
+
+def by_draws(search: CrossValidation) -> list[float]:
+    """Return the error of the best mean on held-out rows, with random quarters, random halves and all of the draws."""
+    runs, drawn = search.complete(), search.drawn
+    predicted, measured = search.held_out(runs)
+    place = {id(run): number for number, run in enumerate(runs)}
+    rng, errors = np.random.default_rng(0), []
+    for parts in (4, 2, 1):
+        of_part = []
+        for _ in range(DRAWS):
+            picked = {id(drawn[i]) for i in rng.permutation(len(drawn))[: len(drawn) // parts]}
+            known = [run for run in runs if not run.drawn or id(run) in picked]
+            weights, _ = search.best_mean(known)
+            mean = weights @ predicted[[place[id(run)] for run in known]]
+            of_part.append(search.space.loss(measured, mean))
+        errors.append(float(np.mean(of_part)))
+    return errors
 
 
 def stack(search: CrossValidation) -> dict[str, Any]:
@@ -140,7 +176,7 @@ def _model(name: str, parameters: dict[str, Any]) -> Any:
 
 def ranks(found: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Return for each model its mean rank, and the geometric mean of its error beside that of ``auto``."""
-    names = [name for name in found[0]["mae"] if name not in (SINGLE, STACKED)]
+    names = [name for name in found[0]["mae"] if name not in (SINGLE, MEAN, STACKED)]
     errors = np.array([[row["mae"][name] for name in names] for row in found])
     places = 1 + (errors[:, :, None] > errors[:, None, :]).sum(axis=2)
     ratios = np.exp(np.log(errors / errors[:, :1]).mean(axis=0))

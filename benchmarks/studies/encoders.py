@@ -4,7 +4,7 @@
 
 Kernel ridge regression on blocks of features, the same for all; targets are learned as logarithms where the evaluation
 sets say so. Every learned encoder is compared with ``geometry`` and ``magpie``, which have learned nothing. What has
-been measured is kept in the cache: run it again to go on from where it stopped.
+been measured is kept in the cache: run it again to resume.
 """
 
 import argparse

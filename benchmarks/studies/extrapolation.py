@@ -2,7 +2,7 @@
 
 The claim of the decoupled-transfer study (arXiv 2602.18054) on seven properties of crystals, with element groups,
 symmetries, high values, sparse regions and later years held out. Crystals are imported into a lake and embedded; then
-``matlake evaluate extrapolation`` works on them. Run it again to go on from where it stopped; with ``--report`` it
+``matlake evaluate extrapolation`` works on them. Run it again to resume; with ``--report`` it
 measures nothing and writes tables, plots and figures from what there is. ``--tasks`` splits the work over processes.
 """
 

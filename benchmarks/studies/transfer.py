@@ -1,7 +1,7 @@
 """The cross-property study (Gupta et al., Nat. Commun. 12, 6595, 2021) on its 41 targets: from scratch or by transfer.
 
 The published table is one column of values with the name of the property beside; it is widened to a column a property
-and imported into a lake, on which ``matlake evaluate transfer`` works. Run it again to go on from where it stopped; run
+and imported into a lake, on which ``matlake evaluate transfer`` works. Run it again to resume; run
 it with ``--report`` to write the tables from what has been measured. ``--targets`` splits the work over processes.
 """
 

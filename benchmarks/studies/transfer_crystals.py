@@ -2,7 +2,7 @@
 
 Five properties of about a thousand crystals each, searched by ``matlake evaluate transfer`` without and with the
 embeddings of CGCNN, SchNet and DimeNet++ among what may stand side by side. A tenth of the compositions is tested, for
-each seed another. Run it again to go on from where it stopped.
+each seed another. Run it again to resume.
 """
 
 import argparse

@@ -159,7 +159,7 @@ def extrapolation_command(lake: Path, /, folder: Path | None, output: Output, **
     """Compare heads on frozen embeddings with networks trained end to end, outside of what they were trained on.
 
     All predict the same test rows of each split. Measurements go to the table "extrapolations" of the lake: a run that
-    was stopped resumes where it stopped.
+    was interrupted resumes.
     """
     from matlake.store.lake import open_lake
     from matlake.studies.extrapolation.evaluate import evaluate_extrapolation
@@ -198,7 +198,7 @@ def transfer_command(lake: Path, /, folder: Path | None, output: Output, **optio
     """Compare learning from scratch with transfer from pretrained encoders, property by property.
 
     Methods are searched on validation rows by successive halving; what wins there is tested. Measurements go to the
-    table "evaluations" of the lake: a run that was stopped resumes where it stopped.
+    table "evaluations" of the lake: a run that was interrupted resumes.
     """
     from matlake.store.lake import open_lake
     from matlake.studies.transfer.configurations import TransferRequest
@@ -232,7 +232,7 @@ def matbench_command(lake: Path, /, folder: Path | None, output: Output, **optio
 
     TASK is one of Matbench (matbench_phonons, matbench_expt_gap, ...) or a set of the Materials Project
     (mp_bulk_modulus, ...). Its file becomes a dataset of the lake. Each fold is trained as by train and kept in the
-    table "benchmarks" of the lake: a run that was stopped resumes where it stopped.
+    table "benchmarks" of the lake: a run that was interrupted resumes.
     """
     from matlake.store.lake import open_lake
     from matlake.studies.matbench.evaluate import evaluate_matbench

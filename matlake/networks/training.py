@@ -1,4 +1,4 @@
-"""The training of a network on examples, with checkpoints: killed at any time, it goes on where it stopped.
+"""The training of a network on examples, with checkpoints: killed at any time, it resumes.
 
 An epoch's order of rows depends on the seed and the epoch only, so an interrupted training and an uninterrupted one see
 the same batches.

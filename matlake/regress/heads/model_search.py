@@ -237,7 +237,7 @@ class CrossValidation:
         complete = self.complete()
         if not complete:
             return
-        weights, maes = self._best_mean(complete)
+        weights, maes = self.best_mean(complete)
         if np.mean(maes) > WORTH_IT * self.ranked()[0].mae:
             return
         members = [(complete[i], float(weights[i])) for i in np.flatnonzero(weights)]
@@ -247,7 +247,7 @@ class CrossValidation:
 
     def expected_gain(self) -> float | None:
         """Estimate the share by which as many fits again would lower the error; None where nothing was drawn."""
-        drawn = [run for run in self._runs if run.drawn]
+        drawn = self.drawn
         if self.stopped_by is not Limit.FITS or not drawn:
             return None
         complete = self.complete()
@@ -255,13 +255,13 @@ class CrossValidation:
         times = 1.0 + self.budget.fits / sum(len(run.errors) for run in drawn)
 
         def error(numbers: Sequence[int]) -> float:
-            return float(np.mean(self._best_mean([complete[number] for number in numbers])[1]))
+            return float(np.mean(self.best_mean([complete[number] for number in numbers])[1]))
 
         defaults = [number for number, run in enumerate(complete) if not run.drawn]
         return expected_gain(error, defaults, [place.get(id(run)) for run in drawn], times)
 
-    def _best_mean(self, runs: Sequence[Run]) -> tuple[NDArray[np.float64], list[float]]:
-        """Return the weights of the best mean of complete candidates, and its error on each fold."""
+    def best_mean(self, runs: Sequence[Run]) -> tuple[NDArray[np.float64], list[float]]:
+        """Return the weights of the best mean of complete candidates, float64 [k], and its error on each fold."""
         predicted, measured = self.held_out(runs)
         weights = choose_members(measured, predicted, MOST_MEMBERS, self.space.loss)
         ends = np.cumsum([len(held) for _, held in self.folds])[:-1]
@@ -271,6 +271,11 @@ class CrossValidation:
     def complete(self) -> list[Run]:
         """Return the candidates that were fitted to all folds."""
         return [run for run in self._runs if len(run.errors) == len(self.folds)]
+
+    @property
+    def drawn(self) -> list[Run]:
+        """The candidates with parameters drawn at random, in their order, with those that were dropped."""
+        return [run for run in self._runs if run.drawn]
 
     @property
     def models(self) -> dict[str, Model]:
