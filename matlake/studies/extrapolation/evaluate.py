@@ -143,7 +143,9 @@ def evaluate_extrapolation(
     cells = []
     with open_runner(lake, SCHEMA, request.name, request.seconds, notify) as runner:
         by_name = {network.name: network for network in trained}
-        measuring = MethodRunner(runner, rows, by_name, request.parameters, Transform(request.transform), lake.unfinished)
+        measuring = MethodRunner(
+            runner, rows, by_name, request.parameters, Transform(request.transform), lake.unfinished
+        )
         for task, method in order:
             refusal = refused.get((task.digest, method), "")
             make = not method.is_network or request.network_seeds is None or task.seed < request.network_seeds
