@@ -76,10 +76,10 @@ def lake(tmp_path: Path, band_gaps: Path) -> matlake.Lake:
 
 @pytest.fixture(scope="session")
 def gaps(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Each fifteenth measured band gap of the bundled sample: 307 rows, metals among them."""
+    """307 measured band gaps of the bundled sample, each fifteenth, metals among them."""
     path = tmp_path_factory.mktemp("gaps") / "gaps.parquet"
     table = pq.read_table(SAMPLE)
-    pq.write_table(table.take(list(range(0, len(table), 15))), path)
+    pq.write_table(table.take(list(range(0, len(table), 15))[:307]), path)
     return path
 
 

@@ -90,7 +90,8 @@ def block_sum(z: np.ndarray, lengths: tuple[int, ...], gamma: float, linear: flo
     alone = sum(1.0 / (1.0 + one) for one in squares) / len(blocks)
     together = 1.0 / (1.0 + sum(squares) / len(blocks))
     products = sum(linear_kernel(block) / block.shape[1] for block in blocks) / len(blocks)
-    return (alone + together) / 2.0 + linear * products
+    kernel: np.ndarray = (alone + together) / 2.0 + linear * products
+    return kernel
 
 
 if __name__ == "__main__":

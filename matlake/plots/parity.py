@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 READABLE_INTERVALS: Final = 250
-"""Rows up to which intervals can be told apart."""
+"""Rows up to which intervals can be distinguished."""
 
 
 @dataclass(frozen=True)

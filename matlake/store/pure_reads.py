@@ -133,7 +133,7 @@ def check_expression(connection: duckdb.DuckDBPyConnection, expression: str) -> 
             raise QueryError(f"{expression!r} has {_ROW_REFUSED.get(what, what)}: give an expression of one row")
         if what == "FUNCTION" and name not in functions and name not in _ROW_MACROS:
             raise QueryError(
-                f"{expression!r} has {name}, which is no function of a row alone",
+                f"{expression!r} has {name}, which is not a function of a row alone",
                 "use arithmetic, functions of numbers, and CASE",
             )
     return columns[0]

@@ -1,4 +1,4 @@
-"""Calibration of probabilities and of sets of labels, on training rows that a fit has not seen."""
+"""Calibration of probabilities and of sets of labels, on training rows held out from the fit."""
 
 from dataclasses import replace
 

@@ -75,7 +75,7 @@ def fit_model(
 
     if weights is not None and not model.weighted:
         raise no_weights(model)
-    if weights is not None and not weights.all():  # a row of weight zero is no row
+    if weights is not None and not weights.all():  # a row of weight zero does not count
         counted = weights > 0.0
         x, y, weights = x[counted], y[counted], weights[counted]
     target = space.to_fit(y)

@@ -81,7 +81,7 @@ def find_bounds(
         labels: float64 [n], of the training rows.
         minimum: Given by the user; minus infinity for none.
         maximum: Given by the user; infinity for none.
-        is_column: Whether the target is a column, not an expression: a difference of two moduli is no modulus.
+        is_column: Whether the target is a column, not an expression: a difference of two moduli is not a modulus.
 
     Raises:
         TrainingError: One is not a number, the two are in the wrong order, or a label is outside.

@@ -182,7 +182,9 @@ def _tree(connection: duckdb.DuckDBPyConnection, text: str, columns: Columns) ->
     except QueryError as error:
         raise TrainingError(f"the target is not one value a row: {error}", error.hint or columns.hint) from error
     except duckdb.Error as error:
-        reason = f", and that is no SQL expression: {_first_line(error)}" if _LOOKS_LIKE_SQL.search(text) else ""
+        reason = (
+            f", and that is not a valid SQL expression: {_first_line(error)}" if _LOOKS_LIKE_SQL.search(text) else ""
+        )
         raise TrainingError(f"{columns.place} has no column {text!r}{reason}", columns.hint) from error
     known = {name.lower() for name in columns.kinds}
     for node in tree_nodes(tree):

@@ -40,7 +40,7 @@ class ReferenceRows:
         """Return what the labels float64 [n] of the nearest reference rows predict: themselves.
 
         Where they are yes or no, it is the share of yes among the reference rows whose nearest row of another
-        composition has that label: a label is no probability.
+        composition has that label: a label is not a probability.
         """
         if matrix.kind is Kind.NUMBER:
             return labels

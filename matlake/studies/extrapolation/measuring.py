@@ -155,4 +155,9 @@ class MethodRunner:
         models = [named_model(name) for name in method.model.split(TOGETHER)]
         if self.parameters != DEFAULT:
             return models
-        return [replace(model, grid=lambda width, model=model: model.grid(width)[:1]) for model in models]
+        return [_with_default(model) for model in models]
+
+
+def _with_default(model: Model) -> Model:
+    """Return a model whose grid is its default alone."""
+    return replace(model, grid=lambda width: model.grid(width)[:1])

@@ -25,5 +25,4 @@ def parity_plot(rows: TaskRows, measurements: Sequence[Measurement]) -> dict[str
     places = {name: place for place, name in enumerate(rows.material_id.tolist())}
     y = rows.y[[places[name] for one in shown for name in one.material_ids]]
     predicted = np.concatenate([np.array(one.predictions) for one in shown])
-    about = {"quantity": quantity_of(rows.target), "unit": rows.task.unit}
-    return draw_parity("matbench_parity", y, predicted, **about)
+    return draw_parity("matbench_parity", y, predicted, quantity=quantity_of(rows.target), unit=rows.task.unit)

@@ -30,8 +30,8 @@ class TaskRows:
         material_id: str [n].
         y: float64 [n], the target in its unit; 0 and 1 of a class.
         valid: bool [n], whether the row is a material: the others are in ``failures``, but count in public folds.
-        composition: str [n], hash of the composition; ``""`` where the row is no material.
-        fractions: float32 [n, 118], fractions of the elements; zero where the row is no material.
+        composition: str [n], hash of the composition; ``""`` where the row is not a material.
+        fractions: float32 [n, 118], fractions of the elements; zero where the row is not a material.
     """
 
     task: MatbenchTask
@@ -116,7 +116,8 @@ def _numbers(table: pa.Table, target: str, data: Path) -> NDArray[np.float64]:
 
 
 def _with_nan(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    return pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
+    filled: NDArray[np.float64] = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
+    return filled
 
 
 def _properties(table: pa.Table) -> list[str]:

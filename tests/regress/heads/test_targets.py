@@ -103,7 +103,7 @@ def test_an_expression_is_learned_as_it_is(head_of: Trainer, moduli: matlake.Lak
     target = f"{BULK} / {SHEAR}"
     card = head_of(target, name="ratio", transform="none").card
     assert (card.target, card.unit, card.quantity, card.is_expression) == (target, "", target, True)
-    assert not card.bounds  # a ratio of moduli is no modulus
+    assert not card.bounds  # a ratio of moduli is not a modulus
     assert f"{BULK} / {SHEAR}" in card.training.sql
     assert head_of(f"{BULK} - {SHEAR}", transform="none").card.unit == "GPa"
     (tmp_path / "in.csv").write_text("formula\nMgO\n")

@@ -72,7 +72,7 @@ def test_several_targets_stand_between_commas(connection: duckdb.DuckDBPyConnect
         ("nope", "the lake has no column 'nope'$"),
         ("two words", "the lake has no column 'two words'$"),
         ("band_gap_eV / nope", "the lake has no column 'nope'$"),
-        ("band_gap_eV +", "that is no SQL expression: Parser Error"),
+        ("band_gap_eV +", "that is not a valid SQL expression: Parser Error"),
         ("current_date", "the lake has no column 'current_date'"),
         ("avg(band_gap_eV)", "not one value a row"),
         ("band_gap_eV,", "the lake has no column ''"),
