@@ -133,7 +133,7 @@ def test_the_command_line_withholds_compounds_as_well(report: dict[str, Any], tm
     gaps = gaps_in(WELL_KNOWN)
     matlake = Cli(Path(report["lake"]))
     where = f"formula NOT IN ({', '.join(repr(formula) for formula in gaps)})"
-    rows, model = ["--dataset", "expt_gap", "--where", where], ["--model", "ridge", "--max-fits", "1"]
+    rows, model = ["--where", where], ["--model", "ridge", "--max-fits", "1"]
     matlake("train", "--target", "band_gap_eV", "--features", RECIPE, *rows, *model, "--name", "unseen")
     assert not compositions_of(report["lake"], "unseen") & {parse_formula(formula) for formula in gaps}
     table = tmp_path / "compounds.csv"

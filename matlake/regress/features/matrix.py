@@ -137,7 +137,9 @@ class SharedRows:
         rows = np.flatnonzero(np.isfinite(label))
         matrix = self.matrix if len(rows) == len(label) else self.matrix.take(rows)
         if training:
-            _check_enough(label[rows], self.targets[place].name, list(self.left_out[place]))
+            _check_enough(
+                label[rows], self.targets[place].name, list(self.left_out[place]), boolean=self.booleans[place]
+            )
         return replace(matrix, y=label[rows], missing=self.left_out[place], boolean=self.booleans[place]), rows
 
 
@@ -211,7 +213,10 @@ def read_shared_rows(
             for target in targets
         )
         booleans = tuple(_check_target(connection, target, view) == _BOOLEAN for target in found)
-        sql = _selection_sql(connection, found, dataset, where, counts.select(connection, known))
+        counting = counts.find(connection, known)
+        for one in counting:
+            _check_target(connection, one, view)
+        sql = _selection_sql(connection, found, dataset, where, counts.select(counting))
         keys = _select(connection, sql, found, where, counts.names)
         labels, unlabelled = read_labels(keys, found)
         weights, uncertainty, uncounted = counts.read(keys)
@@ -294,11 +299,11 @@ def _check_target(connection: duckdb.DuckDBPyConnection, target: Target, dataset
             kind = str(connection.sql(f"SELECT {target.sql} FROM main.{identifier(dataset or _ALL)}").types[0])
         except duckdb.Error as error:
             reason = str(error).partition("\n")[0]
-            raise TrainingError(f"cannot compute the target {target.name}: {reason}", columns.hint) from error
+            raise TrainingError(f"cannot compute {target.name}: {reason}", columns.hint) from error
     if kind == _BOOLEAN or _NUMERIC.fullmatch(kind):
         return kind
     if not target.is_column:
-        raise TrainingError(f"the target {target.name} is {kind}, not a number", columns.hint)
+        raise TrainingError(f"{target.name} is {kind}, not a number", columns.hint)
     raise TrainingError(not_numbers(connection, target.name, kind, dataset), columns.hint)
 
 
@@ -351,7 +356,7 @@ def _select(
     return connection.sql("SELECT * FROM selection ORDER BY row").to_arrow_table()
 
 
-def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -> None:
+def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing], *, boolean: bool) -> None:
     if len(y) < MIN_ROWS:
         reasons = Counter({(row.dataset, row.material_id): row.reason for row in missing}.values())
         others = ", ".join(f"{count:,} more: {reason}" for reason, count in reasons.items())
@@ -361,8 +366,9 @@ def _check_enough(y: NDArray[np.float64], target: str, missing: list[Missing]) -
             "check the dataset or predicate, and embed rows that are not embedded yet",
         )
     if y.min() == y.max():
+        value = ("yes" if y[0] else "no") if boolean else f"{y[0]:g}"
         raise TrainingError(
-            f"{target} is {y[0]:g} in all {len(y):,} rows: nothing to learn", "select rows in which it varies"
+            f"{target} is {value} in all {len(y):,} rows: nothing to learn", "select rows in which it varies"
         )
     if kind_of(y) is Kind.YES_NO:
         check_classes(y, target)

@@ -1,5 +1,6 @@
 """How much each row counts: weights, or standard uncertainties of the target."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from matlake.errors import Hint, TrainingError
 from matlake.regress.features.labels import RowIds, Unusable
-from matlake.regress.targets.expressions import Columns, find_target
+from matlake.regress.targets.expressions import Columns, Target, find_target
 from matlake.store.quoting import identifier
 
 _WEIGHT: Final = "row weight"
@@ -50,14 +51,17 @@ class RowCounts:
             name for name, given in ((_WEIGHT, self.weights), (_UNCERTAINTY, self.uncertainty)) if given is not None
         ]
 
-    def select(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> list[str]:
-        """Return what selects them, in SQL.
+    def find(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> list[Target]:
+        """Return what they are, in the order of ``names``.
 
         Raises:
             TrainingError: One is neither a column nor an expression of one row.
         """
         given = [text for text in (self.weights, self.uncertainty) if text is not None]
-        found = [find_target(connection, text, columns, scaled=False) for text in given]
+        return [find_target(connection, text, columns, scaled=False) for text in given]
+
+    def select(self, found: Sequence[Target]) -> list[str]:
+        """Return what selects those that were found, in SQL."""
         return [f"{one.sql} AS {identifier(name)}" for one, name in zip(found, self.names, strict=True)]
 
     def read(self, keys: pa.Table) -> tuple[_Values | None, _Values | None, list[Unusable]]:
@@ -102,3 +106,11 @@ def normalised(weights: _Values, rows: NDArray[np.intp]) -> _Values:
     """Return weights float64 [n] with mean 1 over some rows: only their ratios mean something."""
     shares: _Values = weights / weights[rows].mean()
     return shares
+
+
+def counted_sql(sql: str) -> str:
+    """Return a query of training rows without those in which what they count by is null: they were left out."""
+    named = [name for name in map(identifier, (_WEIGHT, _UNCERTAINTY)) if f" AS {name}" in sql]
+    if not named:
+        return sql
+    return f"SELECT * FROM ({sql}) AS c WHERE {' AND '.join(f'c.{name} IS NOT NULL' for name in named)}"

@@ -4,12 +4,15 @@ from dataclasses import dataclass, replace
 
 from matlake.errors import MatlakeError
 from matlake.materials.formula import readings
-from matlake.regress.features.matrix import Matrix, read_matrix, resolve_targets
+from matlake.regress.features.matrix import Matrix, read_shared_rows, resolve_targets
+from matlake.regress.features.row_counts import counted_sql
 from matlake.regress.heads.card import HeadCard
-from matlake.regress.heads.storage import load_head
+from matlake.regress.heads.group import divide
+from matlake.regress.heads.storage import load_head, member_names
 from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.targets.expressions import Scale, Target
 from matlake.regress.uncertainty.reference_set import Reference
+from matlake.store.folders import MEMBER
 from matlake.store.lake import Lake
 
 
@@ -67,16 +70,7 @@ def find_past(lake: Lake, card: HeadCard) -> Past:
 def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> SourceRows | None:
     """Select and split again; None unless that gives as many rows, and the head's reference rows are among them."""
     try:
-        split = parse_split(card.training.split)
-        matrix = read_matrix(
-            lake,
-            target_of(lake, card),
-            card.features,
-            where=f"(dataset, material_id) IN (SELECT (s.dataset, s.material_id) FROM ({card.training.sql}) AS s)",
-            columns=split.columns,
-            crystals=split.needs_crystals,
-        )
-        held = split.hold_out(matrix, card.training.seed)
+        matrix, held = _split_again(lake, card)
     except MatlakeError:
         return None
     if (len(held.train), len(held.test)) != (card.evaluation.n_train, card.evaluation.n_test) or reference is None:
@@ -84,3 +78,24 @@ def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> Sourc
     trained = set(zip(matrix.dataset[held.train].tolist(), matrix.material_id[held.train].tolist(), strict=True))
     kept = zip(reference.dataset.tolist(), reference.material_id.tolist(), strict=True)
     return SourceRows(matrix, held) if trained.issuperset(kept) else None
+
+
+def _split_again(lake: Lake, card: HeadCard) -> tuple[Matrix, HeldOut]:
+    """Return the rows of a head and its split; those of a member were split together with the other targets' rows."""
+    split, seed = parse_split(card.training.split), card.training.seed
+    names = member_names(lake.path, card.name.partition(MEMBER)[0])
+    targets = [target_of(lake, card if name == card.name else load_head(lake.path, name).card) for name in names]
+    counted = counted_sql(card.training.sql)
+    shared = read_shared_rows(
+        lake,
+        targets,
+        card.features,
+        where=f"(dataset, material_id) IN (SELECT (s.dataset, s.material_id) FROM ({counted}) AS s)",
+        columns=split.columns,
+        crystals=split.needs_crystals,
+    )
+    if len(names) == 1:
+        matrix, _ = shared.of(0)
+        return matrix, split.hold_out(matrix, seed)
+    _, _, matrix, held_out = list(divide(shared, split, seed))[names.index(card.name)]
+    return matrix, held_out

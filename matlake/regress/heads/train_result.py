@@ -242,7 +242,7 @@ def _name_with_rows(baseline: Baseline, card: HeadCard) -> str:
 
 def _features(names: list[str]) -> str:
     together = " + ".join(names)
-    return together if len(together) <= _WIDEST else f"{len(names)} embeddings together"
+    return together if len(together) <= _WIDEST else f"{len(names)} features together"
 
 
 def _table_row(label: str, metrics: Metrics, intervals: Intervals) -> tuple[object, ...]:

@@ -78,6 +78,9 @@ class Comparison:
 
 _KEYS: Final = {Kind.NUMBER: "mae", Kind.YES_NO: "brier"}
 _NAMES: Final = {Kind.NUMBER: "MAE", Kind.YES_NO: "Brier score"}
+_ROUNDING: Final = 1e-9
+"""Errors that differ by less than this share of the head's mean error are equal."""
+
 _ORDER: Final = (Outcome.WORSE, Outcome.UNDECIDED, Outcome.BETTER)
 
 
@@ -104,6 +107,8 @@ def difference_intervals(
     """
     own = row_errors(y, predicted, kind)
     differences = np.stack([own - row_errors(y, values, kind) for values in baselines.values()])
+    # one model fitted twice differs by rounding alone, and that can have one sign in all rows
+    differences[np.abs(differences) < _ROUNDING * own.mean()] = 0.0
     resampled = GroupBootstrap(groups, seed, enough_resamples(len(y))).means_of_all(differences)
     return {name: percentile_interval(means) for name, means in zip(baselines, resampled.T, strict=True)}
 
@@ -224,4 +229,5 @@ def ranking_text(card: HeadCard) -> str:
         return f"the out-of-distribution score ranks errors on the test rows (rank correlation {score:.2f})"
     known = "it cannot be measured" if score is None else f"rank correlation {score:.2f}"
     beside = "" if width is None else f", that of the interval's width {width:.2f}"
-    return f"the out-of-distribution score does not rank errors on the test rows ({known}{beside}): see the interval"
+    see = "the probability" if card.kind is Kind.YES_NO else "the interval"
+    return f"the out-of-distribution score does not rank errors on the test rows ({known}{beside}): see {see}"

@@ -84,10 +84,12 @@ def find_bounds(
         is_column: Whether the target is a column, not an expression: a difference of two moduli is not a modulus.
 
     Raises:
-        TrainingError: The two are in the wrong order, or a label is outside.
+        TrainingError: One is not a number, the two are in the wrong order, or a label is outside.
     """
     if minimum is None and maximum is None:
         return _plain_bounds(target if is_column else "", labels)
+    if math.isnan(minimum or 0.0) or math.isnan(maximum or 0.0):
+        raise TrainingError("a minimum or maximum is not a number (nan)", "give a number, or leave it out")
     least, most = (None if bound is None or math.isinf(bound) else bound for bound in (minimum, maximum))
     if least is not None and most is not None and not least < most:
         raise TrainingError(f"the minimum {least:g} is not below the maximum {most:g}", "exchange them")

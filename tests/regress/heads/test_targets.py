@@ -13,6 +13,8 @@ import pytest
 import matlake
 from matlake.errors import HeadError, QueryError, TrainingError
 from matlake.regress.heads.card import Budget
+from matlake.regress.heads.compare import compare_heads
+from matlake.regress.heads.past import find_past
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import delete_head, export_head, list_heads, load_head, member_names
 from matlake.regress.heads.train import train
@@ -71,6 +73,16 @@ def head_of(moduli: matlake.Lake) -> Trainer:
 def several(head_of: Trainer) -> TrainResult:
     """A head ``several`` of three targets, one of which every second row lacks."""
     return head_of([BULK, "half_GPa", f"log10({SHEAR} / {BULK})"], name="several", transform="auto")
+
+
+def assert_found_again(lake: matlake.Lake, result: TrainResult) -> None:
+    """Assert that the test rows of a head, and the compositions that it was trained on, can be found by its card."""
+    past = find_past(lake, result.card)
+    assert past.rows is not None
+    tested = past.rows.held_out.test
+    np.testing.assert_array_equal(past.rows.matrix.formula[tested], result.test.formula)
+    np.testing.assert_array_equal(past.rows.matrix.y[tested], result.test.y)
+    assert not past.compositions & set(result.test.groups.tolist())
 
 
 def test_a_logarithm_around_a_target_is_its_scale(head_of: Trainer, moduli: matlake.Lake) -> None:
@@ -164,6 +176,8 @@ def test_weights_change_a_fit_and_uncertain_labels_count_less(head_of: Trainer) 
         ({"weights": "0 * n_measured"}, "the weight is zero in all rows"),
         ({"weights": "nope"}, "has no column 'nope'"),
         ({"weights": "sum(n_measured)"}, "not one value a row"),
+        ({"weights": "formula"}, "^column 'formula' holds VARCHAR, not numbers"),
+        ({"weights": "formula || '1'"}, r"^formula \|\| '1' is VARCHAR, not a number"),
         ({"weights": "n_measured", "uncertainty": "u_GPa"}, "both given"),
         ({"weights": "n_measured", "model": "knn"}, "knn takes no weights"),
         ({"uncertainty": "-u_GPa"}, "the uncertainty is negative or not finite"),
@@ -174,10 +188,11 @@ def test_weights_that_cannot_be_used_are_named(head_of: Trainer, settings: dict[
         head_of(BULK, **settings)
 
 
-def test_rows_without_a_weight_are_counted(head_of: Trainer) -> None:
+def test_rows_without_a_weight_are_counted(head_of: Trainer, moduli: matlake.Lake) -> None:
     result = head_of(BULK, weights="half_weight")
     assert result.left_out == len(result.missing) == 74
     assert {(row.feature, row.reason) for row in result.missing} == {("weight", "null")}
+    assert_found_again(moduli, result)
 
 
 def test_several_targets_share_one_split_and_each_has_its_own_model(several: TrainResult, moduli: matlake.Lake) -> None:
@@ -247,6 +262,13 @@ def test_a_head_of_several_targets_is_handled_as_a_whole(
         predict(other, "moved", ["MgO"])
     delete_head(other.path, "moved")
     assert list_heads(other.path) == []
+
+
+def test_the_rows_of_members_are_found_again(several: TrainResult, moduli: matlake.Lake) -> None:
+    for result in several.results:
+        assert_found_again(moduli, result)
+    member = several.results[0].card.name
+    assert compare_heads(moduli, member, member).rows == several.results[0].card.evaluation.n_test
 
 
 def test_several_targets_that_cannot_be_one_head_are_refused(head_of: Trainer) -> None:

@@ -107,6 +107,15 @@ def test_a_head_that_learns_nothing_says_so_everywhere(embedded: matlake.Lake) -
     assert any(line.startswith("note: verdict on this head: ") for line in plain_lines(answer.lines()))
 
 
+def test_the_same_model_twice_is_no_worse_by_rounding() -> None:
+    y = np.linspace(1.0, 9.0, 50)
+    predicted = y * 1.3
+    again = {"itself": predicted * (1.0 - 2e-15), "a worse one": y * 1.5}
+    intervals = difference_intervals(y, predicted, again, y.astype(str), 0)
+    assert intervals["itself"] == (0.0, 0.0)
+    assert intervals["a worse one"][1] < 0.0
+
+
 def test_an_older_card_says_what_its_errors_say(trained: TrainResult) -> None:
     older = replace(alone(trained.card), difference_intervals={})
     found = comparisons_of(older)

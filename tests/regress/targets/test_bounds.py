@@ -88,6 +88,11 @@ METALS = [a + b for a in ("Fe", "Cu", "Pt") for b in ("Ag", "Ni3", "Ru", "Zr")]
 """A linear model on ``magpie`` predicts negative gaps for most of them."""
 
 
+def test_a_bound_that_is_no_number_is_refused() -> None:
+    with pytest.raises(TrainingError, match="not a number"):
+        find_bounds("x", np.array([0.0, 1.0]), minimum=math.nan)
+
+
 def request(**others: Any) -> TrainRequest:
     return TrainRequest("band_gap_eV", ["magpie"], "ridge", **others)
 
