@@ -25,7 +25,7 @@ def _rows(vectors: tuple[NDArray[np.float32], NDArray[np.float64]], power: float
 def test_labels_over_decades_are_learned_as_logarithms(
     vectors: tuple[NDArray[np.float32], NDArray[np.float64]],
 ) -> None:
-    rows = _rows(vectors, 2.0)
+    rows = _rows(vectors, 4.0)
     choice = choose_transform(rows, (rows.x.shape[1],), 0)
     assert choice is not None
     assert choice.chosen is Transform.LOG
