@@ -242,7 +242,8 @@ def matbench_command(lake: Path, /, folder: Path | None, output: Output, **optio
     with progress("evaluating", "folds") as reporter:
         result = evaluate_matbench(open_lake(lake, create=True), request, reporter)
     _show(result, folder, output)
-    return EXIT_SOME_ROWS_FAILED if result.report.failed else None
+    unmeasured = any(kind.failures for kind in result.report.kinds)
+    return EXIT_SOME_ROWS_FAILED if result.report.failed or unmeasured else None
 
 
 def _request(kind: Callable[..., R], options: Mapping[str, Any], folder: Path | None) -> R:

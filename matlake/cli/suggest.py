@@ -54,6 +54,8 @@ def suggest_command(
 
     if maximise + minimise + (near is not None) + (between is not None) > 1:
         raise click.UsageError("give one of --maximise, --minimise, --near and --between")
+    if purpose != Purpose.VALUE and (maximise or minimise or near is not None or between is not None):
+        raise click.UsageError("--maximise, --minimise, --near and --between go with --for value")
     goal = Goal.of(minimise=minimise, near=near, between=between)
     report = suggest(open_lake(lake), SuggestRequest(head, n, Purpose(purpose), goal, dataset, where))
     output.document(report.document(), report.lines())

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
-from samples import ELASTIC
+from samples import ELASTIC, Cli
 
-from matlake.cli.main import cli
+from matlake.cli.main import EXIT_SOME_ROWS_FAILED, cli
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +56,11 @@ def test_what_is_wrong_is_one_line(run: Callable[..., Result], crystals: Path, t
         error = json.loads(done.stdout)
         assert message in error["error"]
         assert "\n" not in error["error"]
+
+
+def test_folds_that_were_not_measured_show_in_the_exit_code(tmp_path: Path) -> None:
+    pq.write_table(pq.read_table(ELASTIC).slice(100, 7), tmp_path / "few.parquet")
+    task = ("evaluate", "matbench", "mp_bulk_modulus", "--data", str(tmp_path / "few.parquet"))
+    options = ("--features", "fractions", "--model", "ridge", "--splits", "public")
+    found = Cli(tmp_path / "lake").run(*task, *options, code=EXIT_SOME_ROWS_FAILED).stdout
+    assert "at least 10 are needed" in found

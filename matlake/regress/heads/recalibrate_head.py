@@ -143,7 +143,10 @@ def labels_of(head: Head, matrix: Matrix, rows: NDArray[np.intp]) -> NewLabels:
 
 def _cannot_be(card: HeadCard) -> HeadError:
     reason = "predicts yes or no" if card.classes else "is older than expected errors"
-    return HeadError(f"head {card.name} {reason}: it has no intervals that could be recalibrated", "train it again")
+    return HeadError(
+        f"head {card.name} {reason}: it has no intervals that could be recalibrated",
+        "train a new head, on rows of the new domain as well",
+    )
 
 
 def _too_few(name: str, rows: int, left_out: dict[str, int]) -> TrainingError:

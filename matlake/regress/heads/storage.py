@@ -259,7 +259,8 @@ def find_folder(lake: Path, name: str) -> Path:
     folders = LakeFolders(lake)
     folder = folders.head_folder(name)
     if folder is None:
-        known = ", ".join(folders.head_names()) or "none yet: train one"
+        names = [one if MEMBER in name else one.partition(MEMBER)[0] for one in folders.head_names()]
+        known = ", ".join(dict.fromkeys(names)) or "none yet: train one"
         raise HeadError(f"there is no head {name!r} in {lake}", f"heads: {known}")
     return folder
 

@@ -19,6 +19,9 @@ FRACTIONS: Final = "same model on element fractions"
 MEAN: Final = "mean of the training rows"
 FOREST: Final = "random forest on magpie"
 
+_NEGLIGIBLE: Final = 1e-4
+"""Difference, relative to the error, that says nothing: the same model, fitted twice, differs by rounding."""
+
 
 class Outcome(StrEnum):
     """Of a comparison, from the side of the head."""
@@ -61,6 +64,8 @@ class Comparison:
     @property
     def outcome(self) -> Outcome:
         """Whether the head is better; undecided if other test rows might say otherwise."""
+        if abs(self.difference) < _NEGLIGIBLE * self.error:
+            return Outcome.UNDECIDED
         low, high = self.interval or (self.difference, self.difference)
         return Outcome.BETTER if high < 0.0 else Outcome.WORSE if low > 0.0 else Outcome.UNDECIDED
 

@@ -22,6 +22,8 @@ from matlake.text_tables import Column, Line, TextTable, rounded
 FAR_OUT: Final = 2.0
 """Out-of-distribution score from which a material is far outside the training materials."""
 
+_LONGEST_NAME: Final = 60  # characters of an input that a line on its failure shows
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -166,7 +168,10 @@ def failure_lines(failed: list[Failure], count: int) -> list[str]:
     """Return lines on inputs without a prediction, of which ``failed`` may be the first few."""
     if not count:
         return []
-    shown = [f"  row {failure.row}: {failure.reason}" for failure in failed]
+    shown = [
+        f"  row {failure.row}{f' ({failure.input[:_LONGEST_NAME]})' if failure.input else ''}: {failure.reason}"
+        for failure in failed
+    ]
     return [f"{count:,} without a prediction", *shown, *(["  …"] if len(failed) < count else [])]
 
 

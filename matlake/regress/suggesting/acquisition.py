@@ -65,6 +65,8 @@ class Goal:
                 Hint("give one of minimise, near and between", cli="give one of --minimise, --near and --between"),
             )
         if near is not None:
+            if not math.isfinite(near):
+                raise HeadError(f"no value is near {near:g}", "name a finite one")
             return Goal(Wanted.NEAR, near)
         if between is not None:
             if not between[0] < between[1]:

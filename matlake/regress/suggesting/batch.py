@@ -97,7 +97,7 @@ def _greedy(
     chosen: Places = []
     found: list[float] = []
     for _ in range(min(n, len(coordinates))):
-        scores = worth(np.sqrt(np.maximum(variance, 0.0)), chosen[-1] if chosen else None)
+        scores = worth(np.sqrt(np.maximum(variance, 0.0)), chosen[-1] if chosen else None).copy()  # may be the values
         scores[chosen] = -np.inf
         place = int(np.argmax(scores))
         factor = np.exp(-_distances(coordinates, place))

@@ -153,3 +153,10 @@ def test_predict_shows_the_width_where_the_score_ranks_no_errors(embedded: matla
         table = plain_lines(replace(answer, score_ranks_errors=ranks, notes=()).lines())
         assert heading in table[1]
         assert other not in table[1]
+
+
+def test_rounding_makes_no_head_worse(trained: TrainResult) -> None:
+    (first, *_) = comparisons_of(trained.card)
+    tiny = replace(first, difference=1e-6 * first.error, interval=(0.5e-6 * first.error, 2e-6 * first.error))
+    assert tiny.outcome is Outcome.UNDECIDED
+    assert replace(tiny, difference=0.1, interval=(0.05, 0.2)).outcome is Outcome.WORSE

@@ -20,6 +20,7 @@ from matlake.regress.prediction import stored_rows
 from matlake.regress.prediction.predict import Predictions
 from matlake.regress.prediction.predict_table import WrittenPredictions
 from matlake.regress.prediction.saving import SavedReport
+from matlake.text_tables import plain_lines
 
 MODULUS = "bulk_modulus_VRH_GPa"
 
@@ -103,6 +104,7 @@ def test_every_row_is_predicted_or_explained(crystals: Path) -> None:
     every = lake.query("SELECT material_id FROM materials")["material_id"].to_pylist()
     assert sorted([*by_id(found), *reasons]) == sorted(every)
     assert reasons["formulas-0"] == reasons["formulas-1"] == "no crystal structure"
+    assert any("(formulas-0): no crystal structure" in line for line in plain_lines(found.lines()))
     others = {reason for name, reason in reasons.items() if not name.startswith("formulas")}
     assert others == {f"not embedded with {CRYSTAL_ENCODER}@{lake.find_encoder(CRYSTAL_ENCODER).card.default_layer}"}
 

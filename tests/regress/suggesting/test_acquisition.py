@@ -89,3 +89,19 @@ def test_the_farthest_are_far_from_what_is_known_and_from_each_other() -> None:
     assert places[:2] == [3, 4]
     assert distances[:3] == [10.0, 4.0, 1.0]
     assert sorted(places) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("goal", [Goal(Wanted.LIKELY), Goal(Wanted.UNLIKELY)])
+def test_choosing_leaves_the_probabilities_as_they_are(goal: Goal) -> None:
+    values = np.array([0.2, 0.9, 0.5, 0.95])
+    given = values.copy()
+    chosen, worth = best_values(goal, values, np.ones(4), np.zeros((4, 2), dtype=np.float32), 1.0, 4)
+    assert np.array_equal(values, given)
+    assert sorted(chosen) == [0, 1, 2, 3]
+    assert np.allclose(worth, goal.worth(given, np.ones(4), 1.0)[chosen])
+
+
+@pytest.mark.parametrize("near", [np.nan, np.inf])
+def test_no_value_is_near_one_that_is_not_finite(near: float) -> None:
+    with pytest.raises(HeadError, match="no value is near"):
+        Goal.of(near=near)

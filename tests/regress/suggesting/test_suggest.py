@@ -107,3 +107,8 @@ def test_the_command_prints_reasons_and_json(lake: matlake.Lake) -> None:
 def test_nothing_left_is_said_in_one_line(lake: matlake.Lake) -> None:
     with pytest.raises(HeadError, match="no material is left to suggest"):
         matlake.suggest(lake, matlake.SuggestRequest("gap", dataset="gaps"))
+
+
+def test_the_command_takes_a_goal_for_values_only(lake: matlake.Lake) -> None:
+    error = Cli(lake.path).stderr("suggest", "--head", "gap", "--for", "uncertainty", "--near", "2", code=2)
+    assert "go with --for value" in error
