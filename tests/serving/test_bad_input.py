@@ -224,8 +224,8 @@ def test_a_value_that_is_not_finite_is_a_failed_row_and_never_in_the_json(
 
         class Damaged:
             def run(self, *arguments: Any) -> Any:
-                values, coordinates = session.run(*arguments)
-                return [np.r_[values[:1], value, values[2:]], coordinates]
+                values, *others = session.run(*arguments)
+                return [np.r_[values[:1], value, values[2:]], *others]
 
         object.__setattr__(head, "session", Damaged())
         answer = server.post("/v1/predict", {"formulas": ["TiO2", "GaN", "MgO"], "coordinates": True})

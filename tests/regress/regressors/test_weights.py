@@ -30,8 +30,9 @@ def test_integer_weights_are_repeated_rows(name: str, rows: tuple[NDArray[np.flo
     parameters = model.grid(z.shape[1])[0]
     weighted = model.fit(parameters, z.copy(), y, 0, counts.astype(np.float64)).predict(z)
     repeated = model.fit(parameters, np.repeat(z, counts, axis=0), np.repeat(y, counts), 0, None).predict(z)
-    np.testing.assert_allclose(weighted, repeated, atol=2e-3)
-    assert np.abs(weighted - model.fit(parameters, z.copy(), y, 0, None).predict(z)).max() > 2e-3
+    tolerance = 2e-2 if name.startswith("svr") else 2e-3  # libsvm ends within 1e-3 of the gradient
+    np.testing.assert_allclose(weighted, repeated, atol=tolerance)
+    assert np.abs(weighted - model.fit(parameters, z.copy(), y, 0, None).predict(z)).max() > tolerance
 
 
 @pytest.mark.parametrize("name", sorted(_WEIGHTED - {"hurdle"}))
@@ -51,7 +52,7 @@ def test_predictions_follow_the_rows_that_weigh_most(
     assert mean(high) > mean(~high) + 0.1
 
 
-def test_rows_of_weight_zero_are_no_rows(rows: tuple[NDArray[np.float64], NDArray[np.float64]]) -> None:
+def test_rows_of_weight_zero_do_not_count(rows: tuple[NDArray[np.float64], NDArray[np.float64]]) -> None:
     z, y = rows
     x, weights = z.astype(np.float32), np.arange(len(y)) % 2.0
     model = MODELS["kernel-ridge"]
