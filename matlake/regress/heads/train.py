@@ -46,6 +46,7 @@ from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.regress.uncertainty.out_of_fold import FOLDS, SLOW_FOLDS, OutOfFold, predict_out_of_fold
+from matlake.store.folders import MEMBER
 from matlake.store.lake import Lake
 
 _LONGEST_NAME: Final = 100
@@ -74,6 +75,26 @@ class UnsavedHead:
 
 def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
     """Train a head, measure it on held-out rows, calibrate its intervals, and save it.
+
+    Args:
+        lake: The lake, with the features embedded.
+        request: What to train.
+        progress: Hears what is being done, and the number of fits done in the search for model and parameters.
+
+    Raises:
+        MatlakeError: See ``train_unsaved`` and ``save_head``.
+    """
+    trained = train_unsaved(lake, request, progress)
+    files = trained[0].files
+    if len(trained) == 1:
+        return trained[0].result(save_head(lake.path, files.card, files.content, files.reference, files.plots))
+    cards = save_group(lake.path, files.card.name.partition(MEMBER)[0], [one.files for one in trained])
+    first, *others = (one.result(card) for one, card in zip(trained, cards, strict=True))
+    return replace(first, others=tuple(others))
+
+
+def train_unsaved(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> list[UnsavedHead]:
+    """Train and measure what ``train`` saves: one head for each target.
 
     The head is fitted to the training rows only, so that its metrics are those of the very file that is saved.
 
@@ -120,20 +141,22 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         counts=request.counts,
     )
     if len(targets) > 1:
-        trained = [
+        return [
             train_rows(
-                lake, replace(request, name=f"{name}:{member}"), target, matrix, held_out, features, wanted, progress
+                lake,
+                replace(request, name=f"{name}{MEMBER}{member}"),
+                target,
+                matrix,
+                held_out,
+                features,
+                wanted,
+                progress,
             )
             for member, target, matrix, held_out in divide(shared, split, seed)
         ]
-        cards = save_group(lake.path, name, [one.files for one in trained])
-        first, *others = (one.result(card) for one, card in zip(trained, cards, strict=True))
-        return replace(first, others=tuple(others))
     matrix, _ = shared.of(0)
     held_out = split.hold_out(matrix, seed)
-    one = train_rows(lake, replace(request, name=name), targets[0], matrix, held_out, features, wanted, progress)
-    files = one.files
-    return one.result(save_head(lake.path, files.card, files.content, files.reference, files.plots))
+    return [train_rows(lake, replace(request, name=name), targets[0], matrix, held_out, features, wanted, progress)]
 
 
 def train_rows(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matlake.encoders.session import onnx_runtime
 from matlake.extras import require_extra
@@ -15,8 +16,7 @@ from matlake.regress.features.feature import Feature, resolve_features
 from matlake.regress.heads.card import Budget
 from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.heads.request import TrainRequest
-from matlake.regress.heads.storage import delete_head
-from matlake.regress.heads.train import train
+from matlake.regress.heads.train import train_unsaved
 from matlake.regress.regressors import AUTO
 from matlake.store.embedding.embedder import embed
 from matlake.store.lake import Lake
@@ -82,8 +82,8 @@ class MatbenchResult:
 def evaluate_matbench(lake: Lake, request: MatbenchRequest, progress: Progress = SILENT) -> MatbenchResult:
     """Train and test on each fold of a task with what ``train`` does, and compare with the published results.
 
-    The file becomes the dataset of the task's name; what its features need is embedded. The heads of the folds are not
-    kept, their predictions are.
+    The file becomes the dataset of the task's name; what its features need is embedded. The heads of the folds are
+    never saved, their predictions are.
 
     Args:
         lake: The lake.
@@ -166,11 +166,10 @@ class _FoldTrainer:
         )
 
     def measure(self, blank: Measurement) -> Measurement:
-        """Train on the fold and test the head; it is deleted afterwards."""
+        """Train on the fold and test the head, which is not saved: a run that is killed leaves none behind."""
         rows, request = self.rows, self.request
         self.progress.note(f"{self.fold.split.text}: training")
-        head = f"{rows.task.name}-{blank.key[:12]}"
-        result = train(
+        (head,) = train_unsaved(
             self.lake,
             TrainRequest(
                 rows.target,
@@ -179,14 +178,13 @@ class _FoldTrainer:
                 dataset=rows.dataset,
                 where=rows.where,
                 split=self.fold.split,
-                name=head,
+                name=rows.task.name,
                 seed=request.seed,
                 budget=Budget(fits=request.fits),
             ),
             self.progress,
         )
-        delete_head(self.lake.path, head)
-        card, test = result.card, result.test
+        card, test = head.files.card, head.test
         return replace(
             blank,
             model=card.model.kind,
@@ -196,9 +194,14 @@ class _FoldTrainer:
             mae=card.evaluation.metrics.mae,
             rmse=card.evaluation.metrics.rmse,
             validation_mae=card.model.search.candidates[0].mae if card.model.search else None,
-            predictions=tuple(test.predicted.tolist()),
-            lower=tuple(test.lower.tolist()),
-            upper=tuple(test.upper.tolist()),
-            scores=tuple(test.scores.tolist()),
+            predictions=_as_kept(test.predicted),
+            lower=_as_kept(test.lower),
+            upper=_as_kept(test.upper),
+            scores=_as_kept(test.scores),
             material_ids=tuple(test.material_id.tolist()),
         )
+
+
+def _as_kept(values: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return values as the table of results keeps them, so that a run that resumes reports the same as one at once."""
+    return tuple(values.astype(np.float32).tolist())

@@ -10,6 +10,7 @@ import pytest
 
 import matlake
 from matlake.errors import EncoderError, TrainingError
+from matlake.regress.heads import train as training
 from matlake.regress.heads.storage import list_heads
 from matlake.studies.matbench import evaluate as evaluation
 from matlake.studies.matbench.evaluate import MatbenchResult, evaluate_matbench
@@ -73,6 +74,30 @@ def test_a_second_run_measures_nothing_and_finds_the_same(
     assert (late.out_of_time, late.report.kinds[0].measured) == (True, 0)
 
 
+def test_a_stopped_run_resumes_and_no_fold_saves_a_head(
+    lake: matlake.Lake,
+    result: MatbenchResult,
+    request_of: Callable[..., MatbenchRequest],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run that was killed between saving and deleting would leave a head that looks finished."""
+    monkeypatch.setattr(training, "save_head", None)
+    train, stops = training.train_unsaved, iter([False, True])
+
+    def stopped(*about: Any) -> list[training.UnsavedHead]:
+        if next(stops):
+            raise KeyboardInterrupt
+        return train(*about)
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(evaluation, "train_unsaved", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_matbench(lake, request_of(name="stopped"))
+    resumed = evaluate_matbench(lake, request_of(name="stopped"))
+    assert resumed.made == 1
+    assert resumed.report.kinds[0].scores == result.report.kinds[0].scores
+
+
 def test_a_sample_of_the_file_is_not_compared_with_published_results(result: MatbenchResult) -> None:
     assert (result.report.published, result.report.place) == ((), None)
     assert any("the benchmark's file has 4,604 rows" in str(line) for line in result.lines())
@@ -133,7 +158,7 @@ def test_what_is_wrong_is_said_before_anything_is_trained(
     error: type[Exception],
     message: str,
 ) -> None:
-    monkeypatch.setattr(evaluation, "train", None)
+    monkeypatch.setattr(evaluation, "train_unsaved", None)
     with pytest.raises(error, match=message):
         evaluate_matbench(lake, request_of(**about))
 
