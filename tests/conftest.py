@@ -8,11 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
-from samples import BUNDLED, SHARED
+from samples import GAPS, SHARED
 
 import matlake
 from matlake.encoders.encoder import open_encoder
-from matlake.encoders.reference import SAMPLE
 from matlake.encoders.registry import find_encoder
 from matlake.materials.compositions import element_fractions
 from matlake.materials.formula import parse_formula
@@ -60,9 +59,9 @@ def write_table(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def band_gaps(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first 300 measured band gaps of the bundled sample."""
+    """The first 300 measured band gaps."""
     path = tmp_path_factory.mktemp("sample") / "gaps.parquet"
-    pq.write_table(pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, 300), path)
+    pq.write_table(pq.read_table(GAPS).slice(0, 300), path)
     return path
 
 
@@ -76,10 +75,10 @@ def lake(tmp_path: Path, band_gaps: Path) -> matlake.Lake:
 
 @pytest.fixture(scope="session")
 def gaps(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """307 measured band gaps of the bundled sample, each fifteenth, metals among them."""
+    """Each fifteenth of the measured band gaps: 307 rows, metals among them."""
     path = tmp_path_factory.mktemp("gaps") / "gaps.parquet"
-    table = pq.read_table(SAMPLE)
-    pq.write_table(table.take(list(range(0, len(table), 15))[:307]), path)
+    table = pq.read_table(GAPS)
+    pq.write_table(table.take(list(range(0, len(table), 15))), path)
     return path
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from samples import BUNDLED, Cli
+from samples import GAPS, Cli
 
 import matlake
 
@@ -17,7 +17,7 @@ LITTLE = ("--configs", "Base,SC:ML(EF)", "--folds", "0", "--no-curves")
 def cli(tmp_path: Path) -> Cli:
     """A command line on a lake of 120 measured band gaps."""
     path = tmp_path / "gaps.parquet"
-    pq.write_table(pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, 120), path)
+    pq.write_table(pq.read_table(GAPS).slice(0, 120), path)
     matlake.import_table(matlake.open_lake(tmp_path / "lake", create=True), path, "gaps")
     return Cli(tmp_path / "lake")
 

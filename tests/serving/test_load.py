@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from running_server import Running
-from samples import BUNDLED
+from samples import GAPS
 
 import matlake
 from matlake.materials.structure_files.sniff import parse_structure
@@ -23,7 +23,7 @@ def test_answers_under_load_are_those_of_predict_alone(
 ) -> None:
     predictor = open_head(served_lake, head)
     if head == "gap":
-        kind, texts = "formulas", pq.read_table(BUNDLED / "expt_gap.parquet")["formula"].to_pylist()[1::15]
+        kind, texts = "formulas", pq.read_table(GAPS)["formula"].to_pylist()[1::15]
         alone = [predictor.predict([text]) for text in texts]
     else:
         kind, texts = "structures", elastic["poscar"].to_pylist()

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
-from samples import BUNDLED, LAKE_0_1_0, Cli
+from samples import BUNDLED, GAPS, LAKE_0_1_0, Cli
 
 from matlake import Lake, SearchRequest, TrainRequest, embed, import_table, open_lake, predict, search, status, train
 from matlake.errors import LakeError
@@ -41,7 +41,7 @@ EVERYTHING = """ü 5% a?b#c"d'e[f]g*h {i,j};k=l&m+n~o$p`q|r(s)t^u!v@w<x>y:z"""
 def formulas(folder: Path, rows: int = 40) -> Path:
     """Write a table of formulas into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, rows), folder / "gaps.parquet")
+    pq.write_table(pq.read_table(GAPS).slice(0, rows), folder / "gaps.parquet")
     return folder / "gaps.parquet"
 
 

@@ -1,16 +1,8 @@
-from pathlib import Path
-
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from quick_models import QUICK
 
-from matlake.encoders.encoder import open_encoder
-from matlake.encoders.registry import find_encoder
-from matlake.materials.compositions import CompositionColumns
-from matlake.materials.formula import parse_formula
-from matlake.metrics import rank_correlation
 from matlake.regress.regressors import MODELS, fit_model
 from matlake.regress.regressors.scaling import LIMIT, fit_scaler
 
@@ -64,20 +56,9 @@ def test_a_constant_target_is_predicted_as_it_is(vectors: Vectors) -> None:
         assert fitted.predict(x) == pytest.approx(2.5, abs=0.2)
 
 
-@pytest.fixture(scope="module")
-def attributes(gaps: Path) -> Vectors:
-    """Attributes [307, 145] and band gaps [307]."""
-    table = pq.read_table(gaps)
-    compositions = [parse_formula(formula) for formula in table["formula"].to_pylist()]
-    encoder = open_encoder(find_encoder("magpie").folder)
-    return encoder.encode(CompositionColumns.of(compositions)), table["band_gap_eV"].to_numpy()
-
-
 @pytest.mark.parametrize("name", QUICK)
-def test_every_model_ranks_rows_that_are_held_out(name: str, attributes: Vectors) -> None:
-    x, y = attributes
-    held = np.arange(len(y)) % 5 == 0  # the rows are sorted by formula
-    fitted = fit_model(MODELS[name], MODELS[name].grid(x.shape[1])[0], x[~held], y[~held], seed=0)
-    found = rank_correlation(fitted.predict(x[held]), y[held])
-    assert found is not None
-    assert found > 0.4
+def test_every_model_beats_the_mean_on_rows_it_has_not_seen(name: str, vectors: Vectors) -> None:
+    x, y = vectors
+    fitted = fit_model(MODELS[name], MODELS[name].grid(x.shape[1])[0], x[:240], y[:240], seed=0)
+    error = np.abs(fitted.predict(x[240:]) - y[240:]).mean()
+    assert error < 0.9 * np.abs(y[:240].mean() - y[240:]).mean()

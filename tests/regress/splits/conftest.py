@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from matrices import matrix_of
-from samples import BUNDLED, ELASTIC
+from samples import ELASTIC, GAPS
 
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.structure_files.sniff import parse_structure
@@ -15,7 +15,7 @@ from matlake.regress.features.matrix import Matrix
 @pytest.fixture(scope="session")
 def gaps() -> Matrix:
     """Each fourth measured band gap of the bundled sample, with element fractions as features."""
-    table = pq.read_table(BUNDLED / "expt_gap.parquet")
+    table = pq.read_table(GAPS)
     some = table.take(list(range(0, len(table), 4)))
     return matrix_of(some["formula"].to_pylist(), some["band_gap_eV"].to_numpy())
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from samples import BUNDLED, ENCODER, Cli
+from samples import ENCODER, GAPS, Cli
 
 import matlake
 from matlake.errors import HeadError
@@ -23,7 +23,7 @@ def lake(embedded: matlake.Lake, trained: TrainResult, tmp_path_factory: pytest.
     assert trained.card.name == "gap"
     folder = tmp_path_factory.mktemp("suggest")
     opened = matlake.open_lake(shutil.copytree(embedded.path, folder / "lake"))
-    formulas = pq.read_table(BUNDLED / "expt_gap.parquet", columns=["formula"])["formula"].slice(0, 499).to_pylist()
+    formulas = pq.read_table(GAPS, columns=["formula"])["formula"].slice(0, 499).to_pylist()
     pq.write_table(pa.table({"formula": [*formulas, "HeO"]}), folder / "new.parquet")
     matlake.import_table(opened, folder / "new.parquet", "new")
     matlake.embed(opened, [f"{ENCODER}@13", f"{ENCODER}@16"])

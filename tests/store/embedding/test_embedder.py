@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from samples import BUNDLED, ENCODER
+from samples import ENCODER, GAPS
 
 from matlake import Lake, embed, import_table, open_encoder, open_lake, parse_formula
 from matlake.errors import EncoderError, LakeError, QueryError
@@ -137,7 +137,7 @@ print(embed(open_lake(Path({str(lake)!r})), [{FEATURE!r}]))
 
 def bundled_lake(path: Path) -> Lake:
     lake = open_lake(path, create=True)
-    import_table(lake, BUNDLED / "expt_gap.parquet", "gaps")
+    import_table(lake, GAPS, "gaps")
     return lake
 
 

@@ -8,7 +8,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 from damaged_lakes import FEATURE, ROWS
-from samples import BUNDLED
+from samples import GAPS
 
 import matlake
 
@@ -18,7 +18,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with datasets ``a`` and ``b``; both tables that they share have a part for each."""
     folder = tmp_path_factory.mktemp("whole")
     lake = matlake.open_lake(folder / "lake", create=True)
-    table = pq.read_table(BUNDLED / "expt_gap.parquet")
+    table = pq.read_table(GAPS)
     for place, name in enumerate("ab"):
         rows = table.slice(place * 400, ROWS)
         noble = pa.table({"formula": ["HeLi" if name == "a" else "NeLi"], "band_gap_eV": [1.0]})

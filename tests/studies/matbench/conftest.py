@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from samples import BUNDLED
+from samples import GAPS
 
 import matlake
 from matlake.studies.matbench.task_rows import TaskRows, import_task
@@ -23,7 +23,7 @@ BROKEN = 7
 @pytest.fixture(scope="session")
 def gaps_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rows of the bundled gaps, in the layout of Matbench's files, one formula broken and one there twice."""
-    table = pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, 12 * ROWS).to_pydict()
+    table = pq.read_table(GAPS).slice(0, 12 * ROWS).to_pydict()
     formulas, gaps = table["formula"][::12], table["band_gap_eV"][::12]
     formulas[BROKEN], formulas[40] = "Xx2", formulas[41]
     columns = {"composition": formulas, GAP: gaps}

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from samples import BUNDLED
+from samples import GAPS
 
 import matlake
 from matlake.regress.regressors import Parameters
@@ -25,7 +25,7 @@ ROWS = 160
 @pytest.fixture
 def small_lake(tmp_path: Any) -> matlake.Lake:
     """A lake of 160 measured band gaps, every eighth of which is to be tested on."""
-    table = pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, ROWS)
+    table = pq.read_table(GAPS).slice(0, ROWS)
     split = pa.array(["test" if row % 8 == 0 else "train" for row in range(ROWS)])
     path = tmp_path / "gaps.parquet"
     pq.write_table(table.append_column("split", split), path)
