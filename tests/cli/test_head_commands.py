@@ -67,9 +67,9 @@ def test_people_read_units_and_baselines(cli: Cli) -> None:
         (("train", "--target", "band_gap_eV", "--features", FEATURE, "--model", "oracle"), 1, "unknown model 'oracle'"),
         (("train", "--target", "band_gap_eV"), 2, "Missing option '--features'"),
         (("predict", "gap", "--formula", "TiO2"), 1, "no head 'gap'"),
-        (("predict", "gap"), 2, "give one of --formula, --structure and --input"),
+        (("predict", "gap"), 2, "give one of --formula, --structure, --input, --dataset"),
         (("predict", "gap", "--formula", "TiO2", "--structure", "x.cif"), 2, "give one of"),
-        (("predict", "gap", "--formula", "TiO2", "--output", "x.csv"), 2, "go with --input"),
+        (("predict", "gap", "--formula", "TiO2", "--output", "x.csv"), 2, "goes with --input"),
         (("predict", "gap", "--structure", "x.cif", "--structure-column", "cif"), 2, "go with --input"),
     ],
 )

@@ -157,7 +157,8 @@ def test_views_reach_no_further_than_statements(place: Path) -> None:
     assert views
     for view in views:
         for word in view["sql"].split("'")[1::2]:
-            assert not word.startswith("/") or word in files, f"{view['view_name']} reads {word}"
+            is_path = word.startswith("/") and word != "/"  # which stands between a dataset and an id
+            assert not is_path or word in files, f"{view['view_name']} reads {word}"
 
 
 def test_duckdb_may_open_the_tables_and_no_other_folder(place: Path) -> None:
