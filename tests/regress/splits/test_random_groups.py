@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matrices import matrix_of
 
@@ -49,6 +49,7 @@ def test_few_compositions_are_refused_however_many_rows_there_are() -> None:
         parse_split("random").hold_out(matrix_of(["Fe", "Co", "Ni"] * 100), 0)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(groups=GROUPS, seed=st.integers(0, 1000))
 def test_no_group_is_on_both_sides_and_every_row_is_on_one(groups: list[str], seed: int) -> None:
     names = np.array(groups)
