@@ -43,7 +43,7 @@ SPACE: Final = TargetSpace(kind=Kind.YES_NO)
 def own(name: str, place: int, train: LabelledRows, x_test: np.ndarray, seed: int) -> tuple[np.ndarray, Any]:
     """Return probabilities of a regressor behind a link, and sets of labels."""
     model = MODELS[name]
-    fit, out_of_fold = calibrated_fit(model, model.grid(train.x.shape[1])[place], train, seed, SPACE, FOLDS)
+    fit, out_of_fold = calibrated_fit(model, model.grid(train.x.shape[1])[place], train, seed, SPACE)
     return fit(train).predict(x_test), calibrate_sets(out_of_fold.predicted, train.y)
 
 

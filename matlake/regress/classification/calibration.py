@@ -12,11 +12,11 @@ from matlake.regress.regressors import Fit, LabelledRows, Model, Parameters, fit
 from matlake.regress.targets.link import Link, fit_link
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.uncertainty.conformal import LEVEL, conformal_quantile
-from matlake.regress.uncertainty.out_of_fold import OutOfFold, predictions_of
+from matlake.regress.uncertainty.out_of_fold import FOLDS, SLOW_FOLDS, OutOfFold, predictions_of
 
 
 def calibrated_fit(
-    model: Model, parameters: Parameters, labelled: LabelledRows, seed: int, space: TargetSpace, folds: int
+    model: Model, parameters: Parameters, labelled: LabelledRows, seed: int, space: TargetSpace
 ) -> tuple[Fit, OutOfFold]:
     """Return a fit whose predictions are calibrated probabilities.
 
@@ -26,11 +26,11 @@ def calibrated_fit(
         labelled: The n training rows.
         seed: Of folds and model.
         space: Of a yes/no property, without a link.
-        folds: On which scores are held out.
 
     Returns:
         The fit; and the probability of each row by a model that was fitted without its composition.
     """
+    folds = SLOW_FOLDS if model.slow else FOLDS
     held_out = predictions_of(fit_of(model, parameters, seed, space), labelled, folds, seed)
     scores = held_out.predicted
     known = np.isfinite(scores)

@@ -36,6 +36,11 @@ class Missing:
     reason: str
 
 
+def count_rows(missing: Iterable[Missing]) -> int:
+    """Return the number of rows that are left out; one may lack several things."""
+    return len({(row.dataset, row.material_id) for row in missing})
+
+
 @dataclass(frozen=True)
 class RowIds:
     """Datasets and ids of the selected rows, in their order."""

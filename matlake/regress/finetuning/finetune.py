@@ -19,7 +19,7 @@ from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRe
 from matlake.regress.heads.measure import learning_curve, made_now, measure_fitted
 from matlake.regress.heads.past import Past, SourceRows, find_past, target_of
 from matlake.regress.heads.plots import draw_plots
-from matlake.regress.heads.storage import check_encoder, save_head
+from matlake.regress.heads.storage import find_encoders, save_head
 from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.target_settings import TargetSettings
 from matlake.regress.regressors import Fitted, LabelledRows
@@ -76,8 +76,7 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     saved = read_saved_network(lake.path, request.head)
     name = request.name or f"{request.head}-{request.method}"
     _check_names(name, request.head)
-    for feature in saved.card.features:
-        check_encoder(saved.card, feature, lake.find_encoder(feature.encoder).card)
+    find_encoders(lake, saved.card)
     progress.note("reading the rows of the target domain, and those that the head was trained on")
     matrix = _read_target(lake, saved.card, request.target_rows)
     past = find_past(lake, saved.card)

@@ -27,7 +27,6 @@ from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemb
 from matlake.regress.splits import HeldOut, Rows, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import PLAIN, TargetSpace
-from matlake.regress.uncertainty.out_of_fold import FOLDS, SLOW_FOLDS
 from matlake.store.lake import Lake
 
 FOREST_ROWS: Final = 20_000
@@ -90,7 +89,7 @@ def fractions_baseline(
 
 def _fitted(kind: Model, parameters: Parameters, labelled: LabelledRows, seed: int, space: TargetSpace) -> Fitted:
     if space.kind is Kind.YES_NO:
-        fit, _ = calibrated_fit(kind, parameters, labelled, seed, space, SLOW_FOLDS if kind.slow else FOLDS)
+        fit, _ = calibrated_fit(kind, parameters, labelled, seed, space)
         return fit(labelled)
     return fit_of(kind, parameters, seed, space)(labelled)
 

@@ -10,10 +10,11 @@ from matlake.encoders.session import onnx_runtime
 from matlake.errors import HeadError, Hint, TrainingError
 from matlake.metrics import FLIPS, Metrics, sign_flip_test
 from matlake.regress.features.feature import Feature
+from matlake.regress.features.labels import count_rows
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.measure import measure_of
 from matlake.regress.heads.past import Past, find_past, target_of
-from matlake.regress.heads.storage import Head, check_encoder, load_head
+from matlake.regress.heads.storage import Head, find_encoders, load_head
 from matlake.regress.heads.verdict import Outcome, difference_intervals, error_name, error_of, row_errors
 from matlake.regress.targets.kinds import Kind
 from matlake.store.lake import Lake
@@ -122,8 +123,7 @@ def compare_heads(lake: Lake, first: str, second: str, where: str | None = None,
     pasts = [find_past(lake, head.card) for head in heads]
     features = tuple(dict.fromkeys(feature for head in heads for feature in head.card.features))
     for head in heads:
-        for feature in head.card.features:
-            check_encoder(head.card, feature, lake.find_encoder(feature.encoder).card)
+        find_encoders(lake, head.card)
     card = heads[0].card
     matrix = read_matrix(lake, target_of(lake, card), features, where=where or _tested_sql(heads), training=False)
     rows, left_out = _comparable(matrix, heads, pasts, tested=where is None)
@@ -185,7 +185,7 @@ def _comparable(
         tested: Whether only rows that both were tested on count.
     """
     kept = np.ones(len(matrix.y), dtype=bool)
-    left_out = {"lack a feature": len({(row.dataset, row.material_id) for row in matrix.missing})}
+    left_out = {"lack a feature": count_rows(matrix.missing)}
     for head, past in zip(heads, pasts, strict=True):
         trained = np.isin(matrix.groups, sorted(past.compositions))
         left_out[f"of compositions that {head.card.name} was trained on"] = int(np.count_nonzero(kept & trained))

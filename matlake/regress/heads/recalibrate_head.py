@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from matlake.errors import HeadError, Hint, TrainingError
 from matlake.materials.periodic_table import SYMBOLS
+from matlake.regress.features.labels import count_rows
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.card_files import CARD_FILE, write_card
 from matlake.regress.heads.past import find_past, target_of
-from matlake.regress.heads.storage import Head, check_encoder, find_head, load_head
+from matlake.regress.heads.storage import Head, find_encoders, find_head, load_head
 from matlake.regress.uncertainty.recalibrate import FEWEST_ROWS, NewLabels, adjust, held_after, held_before
 from matlake.regress.uncertainty.recalibration import Recalibration
 from matlake.regress.uncertainty.signals import rarest_elements, signals_of
@@ -69,8 +70,7 @@ def recalibrate_head(lake: Lake, name: str, where: str, seed: int = 0) -> Recali
     interval, errors = head.card.interval, head.card.errors
     if interval is None or errors is None:
         raise _cannot_be(head.card)
-    for feature in head.card.features:
-        check_encoder(head.card, feature, lake.find_encoder(feature.encoder).card)
+    find_encoders(lake, head.card)
     past = find_past(lake, head.card)
     matrix = read_matrix(lake, target_of(lake, head.card), head.card.features, where=where, training=False)
     trained = np.isin(matrix.groups, sorted(past.compositions))
@@ -79,7 +79,7 @@ def recalibrate_head(lake: Lake, name: str, where: str, seed: int = 0) -> Recali
     left_out = {
         "of compositions that it was trained on": int(trained.sum()),
         "outside of the bounds or the scale of the head": int(np.count_nonzero(unusable & ~trained)),
-        "that lack a feature": len({(row.dataset, row.material_id) for row in matrix.missing}),
+        "that lack a feature": count_rows(matrix.missing),
     }
     if len(rows) < FEWEST_ROWS:
         raise _too_few(name, len(rows), left_out)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from matlake.documents import opened, read_json
 from matlake.encoders.card import EncoderCard
+from matlake.encoders.registry import RegisteredEncoder
 from matlake.encoders.session import open_session, read_audited
-from matlake.errors import DamageWarning, HeadError
+from matlake.errors import DamageWarning, EncoderError, HeadError
 from matlake.files import fsync_folder, write_whole
 from matlake.interrupts import hold
 from matlake.regress.features.feature import Feature
@@ -346,6 +347,23 @@ def _check_whole(lake: Path, name: str) -> None:
     whole, is_member, _ = name.partition(MEMBER)
     if is_member:
         raise HeadError(f"{name} is a part of head {whole}", f"name head {whole}")
+
+
+def find_encoders(lake: LakeFolders, card: HeadCard) -> dict[str, RegisteredEncoder]:
+    """Find the encoders of a head, by name, after checking that they are those it was trained on.
+
+    Raises:
+        HeadError: There is another encoder under the same name.
+        EncoderError: An encoder is missing.
+    """
+    found: dict[str, RegisteredEncoder] = {}
+    for feature in card.features:
+        try:
+            found[feature.encoder] = lake.find_encoder(feature.encoder)
+        except EncoderError as error:
+            raise EncoderError(f"head {card.name} needs encoder {feature.encoder}: {error}", error.hint) from error
+        check_encoder(card, feature, found[feature.encoder].card)
+    return found
 
 
 def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> None:

@@ -45,7 +45,7 @@ from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.fit_reference import choose_reference
-from matlake.regress.uncertainty.out_of_fold import FOLDS, SLOW_FOLDS, OutOfFold, predict_out_of_fold
+from matlake.regress.uncertainty.out_of_fold import OutOfFold, predict_out_of_fold
 from matlake.store.folders import MEMBER
 from matlake.store.lake import Lake
 
@@ -265,8 +265,7 @@ def _fit_and_out_of_fold(
 ) -> tuple[Fit, Callable[[], OutOfFold]]:
     """Return a fit, and what gives predictions for the training rows by fits without them."""
     if space.kind is Kind.YES_NO:
-        folds = SLOW_FOLDS if model.slow else FOLDS
-        fit, out_of_fold = calibrated_fit(model, parameters, labelled, seed, space, folds)
+        fit, out_of_fold = calibrated_fit(model, parameters, labelled, seed, space)
         return fit, lambda: out_of_fold
     fit = fit_of(model, parameters, seed, space)
     return fit, lambda: predict_out_of_fold(fit, labelled, fractions, seed, slow=model.slow)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.features.feature_reader import NOT_EMBEDDED
-from matlake.regress.features.labels import Missing
+from matlake.regress.features.labels import Missing, count_rows
 from matlake.regress.heads.baseline import Baseline
 from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import Evaluation, HeadCard, Search, parameter_text
@@ -112,7 +112,7 @@ class TrainResult:
     @property
     def left_out(self) -> int:
         """Number of rows that lack something."""
-        return len({(row.dataset, row.material_id) for row in self.missing})
+        return count_rows(self.missing)
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract; of several targets one for each under ``results``."""

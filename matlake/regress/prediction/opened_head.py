@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from matlake.encoders.base import Encoder, Inputs
 from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import open_encoder
-from matlake.encoders.registry import RegisteredEncoder
 from matlake.encoders.rejections import Materials
-from matlake.errors import EncoderError, FormulaError, HeadError, Hint, StructureError
+from matlake.errors import FormulaError, HeadError, Hint, StructureError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition, parse_formula
 from matlake.regress.features.feature import Feature
-from matlake.regress.heads.card import HeadCard
-from matlake.regress.heads.storage import Head, check_encoder, load_head, member_names
+from matlake.regress.heads.storage import Head, find_encoders, load_head, member_names
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.lake import Lake
 
@@ -209,23 +207,6 @@ def _open(lake: Lake, names: Sequence[str], threads: int) -> OpenedHead:
         layers = [feature.layer for feature in head.features if feature.encoder == name]
         head.encoders[name] = open_encoder(encoder.folder, threads=threads, layers=layers)
     return head
-
-
-def find_encoders(lake: Lake, card: HeadCard) -> dict[str, RegisteredEncoder]:
-    """Find the encoders of a head, by name, after checking that they are those it was trained on.
-
-    Raises:
-        HeadError: There is another encoder under the same name.
-        EncoderError: An encoder is missing.
-    """
-    found: dict[str, RegisteredEncoder] = {}
-    for feature in card.features:
-        try:
-            found[feature.encoder] = lake.find_encoder(feature.encoder)
-        except EncoderError as error:
-            raise EncoderError(f"head {card.name} needs encoder {feature.encoder}: {error}", error.hint) from error
-        check_encoder(card, feature, found[feature.encoder].card)
-    return found
 
 
 def _chunks(crystals: dict[int, Crystal]) -> Iterator[list[int]]:

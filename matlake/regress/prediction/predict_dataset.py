@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from matlake.errors import HeadError
 from matlake.progress import SILENT, Progress
-from matlake.regress.heads.storage import load_head, member_names
+from matlake.regress.heads.storage import find_encoders, load_head, member_names
 from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction import saving
-from matlake.regress.prediction.opened_head import OpenedHead, find_encoders
+from matlake.regress.prediction.opened_head import OpenedHead
 from matlake.regress.prediction.predict import Predictions, collect_all
 from matlake.regress.prediction.results import Failure, Prediction
 from matlake.regress.prediction.saving import SavedReport

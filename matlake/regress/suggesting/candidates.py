@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from matlake.errors import MatlakeError
 from matlake.materials.formula import parse_formula
-from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, content_of
 from matlake.regress.suggesting.acquisition import Float
 from matlake.store.content_keys import row_key
 from matlake.store.lake import Lake
-from matlake.store.quoting import literal
+from matlake.store.quoting import identifier, literal
 
 _CANDIDATES: Final = "candidates"
 _UNPREDICTED: Final = "unpredicted"
@@ -68,7 +67,7 @@ def read_measured(lake: Lake, head: Head) -> Measured:
     hashes = [pa.array([parse_formula(formula).content_hash for formula in formulas], pa.string())]
     try:
         labelled = lake.query(
-            f"SELECT c.composition_hash, r.{_label(card)} AS value FROM ({card.training.sql}) AS r "
+            f"SELECT c.composition_hash, r.{identifier(card.target)} AS value FROM ({card.training.sql}) AS r "
             "JOIN internal.compositions AS c USING (dataset, material_id)"
         )
     except MatlakeError:
@@ -78,10 +77,6 @@ def read_measured(lake: Lake, head: Head) -> Measured:
         hashes += labelled["composition_hash"].chunks
     found = labelled is not None and labelled.num_rows > 0
     return Measured(np.concatenate(values) if values else np.empty(0), pa.concat_arrays(hashes), found)
-
-
-def _label(card: HeadCard) -> str:
-    return '"' + card.target.replace('"', '""') + '"'
 
 
 def read_candidates(rows: StoredRows, digest: str, measured: Measured) -> Candidates:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from matlake.encoders.leakage import Exposure
 from matlake.materials.units import unit_of
 from matlake.metrics import percentile_interval
+from matlake.regress.features.labels import count_rows
 from matlake.studies.extrapolation.error_analysis import FailureReport, RowErrors, failure_report, ood_scores, pooled
 from matlake.studies.extrapolation.methods import HEAD, MEAN, NETWORKS, ExtrapolationRequest, Method
 from matlake.studies.extrapolation.tasks import Task
@@ -259,7 +260,7 @@ class Summary:
             target=self.rows.target,
             unit=unit_of(self.rows.target),
             rows=len(self.rows.matrix.y),
-            left_out=len({(row.dataset, row.material_id) for row in self.rows.matrix.missing}),
+            left_out=count_rows(self.rows.matrix.missing),
             letters=dict(self.letters),
             seeds=tuple(range(self.request.seeds)),
             few=self.request.few,
