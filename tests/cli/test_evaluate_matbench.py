@@ -45,17 +45,16 @@ def test_a_task_is_evaluated_and_its_record_is_written(
     assert (tmp_path / "out" / "matbench_parity.svg").exists()
 
 
-def test_what_is_wrong_is_one_line(run: Callable[..., Result], crystals: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_is_one_line(crystals: Path, tmp_path: Path) -> None:
     for task, data, message in (
         ("phonon", crystals, "unknown task 'phonon'"),
         ("phonons", crystals, "has no column 'last phdos peak' or 'last_phdos_peak_per_cm'"),
         ("phonons", tmp_path / "nowhere.json.gz", "no file"),
     ):
-        done = run(task, data)
-        assert done.exit_code == 1
-        error = json.loads(done.stdout)
-        assert message in error["error"]
-        assert "\n" not in error["error"]
+        found = Cli(tmp_path / "lake").json("evaluate", "matbench", task, "--data", str(data), code=1)
+        error = str(found["error"])
+        assert message in error
+        assert "\n" not in error
 
 
 def test_folds_that_were_not_measured_show_in_the_exit_code(tmp_path: Path) -> None:
