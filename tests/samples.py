@@ -1,9 +1,10 @@
 """What several tests share: names of real samples, and a way to run the command line."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
+
+import forked
 
 import matlake
 
@@ -30,13 +31,8 @@ class Cli:
     def stderr(self, *arguments: str, code: int = 0) -> str:
         return self.run(*arguments, code=code).stderr
 
-    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "matlake", "--lake", str(self.lake), *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def run(self, *arguments: str, code: int = 0) -> CompletedProcess[str]:
+        done = forked.run(["--lake", str(self.lake), *arguments])
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done

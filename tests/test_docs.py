@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import click
+import forked
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+import pytest
 from samples import BUNDLED
 
 from matlake.cli.main import COMMANDS, cli
@@ -24,7 +26,8 @@ def test_every_command_is_in_the_readme_and_has_help() -> None:
         assert f"`{name}" in README
 
 
-def test_the_readme_example_runs(tmp_path: Path) -> None:
+def test_the_readme_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     pacsv.write_csv(pq.read_table(BUNDLED / "expt_gap.parquet").slice(0, 150), tmp_path / "band_gaps.csv")
     block = README.partition("```console\n")[2].partition("```")[0]
     commands = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
@@ -32,9 +35,7 @@ def test_the_readme_example_runs(tmp_path: Path) -> None:
     for command in commands:
         name, *arguments = shlex.split(command)
         assert name == "matlake"
-        done = subprocess.run(
-            [sys.executable, "-m", "matlake", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        done = forked.run(arguments)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
