@@ -6,14 +6,13 @@ what to construct, are not followed.
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.crystal import MAX_ATOMS, Crystal, make_crystal
+from matlake.materials.disorder import disorder_of, is_ordered
 from matlake.materials.structure_files.species import atomic_number
 from matlake.materials.structure_files.text import check_length
-
-_WHOLE: Final = 1e-3  # occupancies this close to one are one
 
 
 def parse_pymatgen_json(text: str, *, max_atoms: int = MAX_ATOMS) -> Crystal:
@@ -47,7 +46,8 @@ def crystal_of(found: object, *, max_atoms: int = MAX_ATOMS) -> Crystal:
         max_atoms: Largest cell allowed.
 
     Raises:
-        StructureError: It is not a structure, is disordered, or is not periodic in all directions.
+        DisorderedError: A site holds several elements, or is vacant in part.
+        StructureError: It is not a structure, or is not periodic in all directions.
     """
     if isinstance(found, Mapping) and not is_structure(found) and is_structure(found.get("structure")):
         found = found["structure"]
@@ -71,15 +71,22 @@ def _crystal(found: Mapping[str, Any], max_atoms: int) -> Crystal:
     lattice = found["lattice"]
     if not all(lattice.get("pbc") or (True,)):
         raise StructureError("not periodic in all three directions", "slabs and molecules have no crystal embedding")
-    numbers = [_number(site["species"]) for site in sites]
+    species = [_species(site["species"]) for site in sites]
+    if not all(map(is_ordered, species)):
+        raise disorder_of(species)
+    numbers = [z for one in species for z in one]
     if all("abc" in site for site in sites):
         return make_crystal(numbers, lattice["matrix"], [site["abc"] for site in sites], max_atoms=max_atoms)
     positions = [site["xyz"] for site in sites]
     return make_crystal(numbers, lattice["matrix"], positions, cartesian=True, max_atoms=max_atoms)
 
 
-def _number(species: list[dict[str, Any]]) -> int:
-    if len(species) != 1 or abs(species[0].get("occu", 1.0) - 1.0) > _WHOLE:
-        shares = ", ".join(f"{one['element']} {one.get('occu', 1.0):g}" for one in species[:4])
-        raise StructureError(f"disordered: a site holds {shares or 'nothing'}", "encoders need one element on a site")
-    return atomic_number(species[0]["element"])
+def _species(species: list[dict[str, Any]]) -> dict[int, float]:
+    """Return the occupancies of a site by atomic number; species of one element, such as Fe2+ and Fe3+, are one."""
+    if len(species) == 1:
+        return {atomic_number(species[0]["element"]): species[0].get("occu", 1.0)}
+    shares: dict[int, float] = {}
+    for one in species:
+        z = atomic_number(one["element"])
+        shares[z] = shares.get(z, 0.0) + one.get("occu", 1.0)
+    return shares
