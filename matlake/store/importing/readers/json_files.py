@@ -50,7 +50,7 @@ def open_json(path: Path, structure_column: str | None, max_atoms: int, named: K
         for found in _lines(path) if lines else _values(path):
             yield _record(found, structure_column, max_atoms if structures else None)
 
-    return open_records(str(path), read, named)
+    return open_records(path, read, named)
 
 
 def _record(found: object, structure_column: str | None, max_atoms: int | None) -> Record:
