@@ -71,7 +71,9 @@ class _Table:
         start = 0
         for others in self.untyped.batches():
             batch = self._stated(start, others.columns.num_rows)
-            columns = {name: side.columns.column(name) for side in (batch, others) for name in side.columns.schema.names}
+            columns = {
+                name: side.columns.column(name) for side in (batch, others) for name in side.columns.schema.names
+            }
             rows = pa.RecordBatch.from_arrays([columns[name] for name in self.schema.names], schema=self.schema)
             yield Batch(rows, unread=[*batch.unread, *others.unread])
             start += rows.num_rows
@@ -114,7 +116,7 @@ def open_columns(columns: Columns, structure_column: str | None, max_atoms: int,
     arrow = open_arrow_table(columns.name, stored.schema, rows, partial(stored.to_batches, BATCH_ROWS), named)
     untyped = _open_untyped(columns.name, others, rows, named) if others else None
     fields = {field.name: field for side in (arrow, untyped) if side is not None for field in side.schema}
-    schema = pa.schema([fields[name] for name in (*found, *fields) if name in fields and name != _ROW])
+    schema = pa.schema([fields[name] for name in dict.fromkeys((*found, *fields)) if name in fields and name != _ROW])
     whole = _Table(schema, stored, arrow, untyped, held, max_atoms)
     notes = [*columns.notes, *notes, *arrow.notes, *(untyped.notes if untyped else ())]
     return Source(columns.name, schema, rows, whole.batches, held is not None, notes)
