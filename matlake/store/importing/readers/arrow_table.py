@@ -49,9 +49,12 @@ class ArrowTable:
 
     def raw_batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the columns that are kept, with the types of the table."""
-        for batch in self.stored():
-            columns = [_plain(batch.column(place)) for place in self.places]
-            yield pa.RecordBatch.from_arrays(columns, names=self.schema.names)
+        yield from map(self.kept, self.stored())
+
+    def kept(self, stored: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the columns that are kept of some rows of the table."""
+        columns = [_plain(stored.column(place)) for place in self.places]
+        return pa.RecordBatch.from_arrays(columns, names=self.schema.names)
 
     def read(self, raw: pa.RecordBatch) -> Batch:
         """Return rows with the types of the schema; they may lack some of its columns."""
@@ -160,6 +163,6 @@ def _texts_of_numbers(table: ArrowTable) -> list[str]:
         tally.add(pc.cast(first.column(name).slice(0, _LOOKED_AT), pa.string()))
         if tally.kind(decimal_comma=False) not in (pa.string(), pa.bool_()):
             notes.append(
-                f"column {name} is text in {table.name} and stays text, although it holds numbers: convert it there"
+                f"column {name} is text and stays text, although it holds numbers: convert it before"
             )
     return notes
