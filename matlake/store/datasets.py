@@ -173,9 +173,9 @@ def delete_dataset(lake: LakeFolders, name: str) -> None:
         LakeError: There is no such dataset, or its folder cannot be renamed.
     """
     lake.check_dataset(name)
-    for left in lake.datasets.glob(f"{_DELETED}*"):
+    for left in lake.datasets_folder.glob(f"{_DELETED}*"):
         shutil.rmtree(left, ignore_errors=True)
-    hidden = lake.datasets / f"{_DELETED}{name}-{uuid.uuid4().hex}"
+    hidden = lake.datasets_folder / f"{_DELETED}{name}-{uuid.uuid4().hex}"
     _move(lake, lake.dataset(name), hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
@@ -280,7 +280,7 @@ def _move(lake: LakeFolders, folder: Path, target: Path) -> None:
         folder.rename(target)
     except OSError as error:
         raise LakeError(f"cannot rename {folder} to {target.name}: {error.strerror}") from error
-    fsync_folder(lake.datasets)
+    fsync_folder(lake.datasets_folder)
 
 
 def _exported(reader: pa.RecordBatchReader, *, structures: bool) -> Iterator[pa.Table]:

@@ -103,7 +103,7 @@ def compact(
     partitions = list(_partitions(lake, report))
     for done, (root, partition, parts) in enumerate(partitions):
         progress.track(done, len(partitions))
-        keyed = root in (lake.embeddings, lake.failures, lake.predictions)
+        keyed = root in (lake.embeddings, lake.failures_table, lake.predictions)
         stale = root == lake.predictions and is_stale(partition, digests)
         try:
             _compact_partition(
