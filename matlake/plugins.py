@@ -5,18 +5,21 @@ uses none of them pays nothing, and one that is broken harms nobody who does not
 how one is written.
 """
 
-import importlib.metadata
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from matlake.errors import MatlakeError, PluginError
+from matlake.errors import Hint, MatlakeError, PluginError
 from matlake.text_tables import in_a_line
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9+._-]{0,99}")
 """What a plug-in may be called: it stands before a colon, between commas, and as the name of a folder."""
 
+_PREFIX: Final = "matlake."
 _LONGEST_REASON: Final = 300
 
 T = TypeVar("T")
@@ -27,14 +30,12 @@ class Plugin(Generic[T]):
     """An entry point of an installed package, and what it stands for.
 
     Attributes:
-        group: Its group, such as ``matlake.regressors``.
         name: Its name.
         package: Name and version of the distribution that it belongs to.
         value: What it adds; None if it cannot be used, or adds something of another kind.
         fault: Why it cannot be used; empty if it can.
     """
 
-    group: str
     name: str
     package: str
     value: T | None = None
@@ -60,11 +61,12 @@ class PluginKind(Generic[T]):
 
     def names(self) -> list[str]:
         """Return the names of all entry points of the group; nothing is loaded."""
-        return sorted({entry.name for entry in _entries(self.group)})
+        return list(dict.fromkeys(entry.name for entry in installed(self.group)))
 
     def load(self) -> list[Plugin[T]]:
         """Load all of them; those that cannot be used are there with the reason."""
-        return [self._load(entry, rivals) for entry, rivals in self._with_rivals()]
+        entries = installed(self.group)
+        return [self._load(entry, entries) for entry in entries]
 
     def usable(self) -> Iterator[tuple[str, T]]:
         """Yield name and value of those that can be used."""
@@ -78,43 +80,57 @@ class PluginKind(Generic[T]):
         Raises:
             PluginError: There is one, and it cannot be used.
         """
-        for entry, rivals in self._with_rivals():
-            if entry.name == name:
-                plugin = self._load(entry, rivals)
-                if plugin.fault:
-                    raise PluginError(
-                        f"the {self.noun} {name!r} of the package {plugin.package} cannot be used: {plugin.fault}",
-                        f"update or uninstall {plugin.package.partition(' ')[0]}; `matlake doctor` lists all plug-ins",
-                    )
-                return plugin.value
-        return None
+        entries = installed(self.group)
+        entry = next((one for one in entries if one.name == name), None)
+        if entry is None:
+            return None
+        plugin = self._load(entry, entries)
+        if plugin.fault:
+            update = f"update or uninstall {plugin.package.partition(' ')[0]}"
+            raise PluginError(
+                f"the {self.noun} {name!r} of the package {plugin.package} cannot be used: {plugin.fault}",
+                Hint(f"{update}; matlake.doctor() lists plug-ins", cli=f"{update}; `matlake doctor` lists plug-ins"),
+            )
+        return plugin.value
 
-    def _with_rivals(self) -> list[tuple[importlib.metadata.EntryPoint, list[str]]]:
-        """Return the entry points by name, each with the packages that add others of its name."""
-        entries = sorted(_entries(self.group), key=lambda entry: (entry.name, _package(entry)))
-        return [
-            (entry, [_package(other) for other in entries if other.name == entry.name and other is not entry])
-            for entry in entries
-        ]
-
-    def _load(self, entry: importlib.metadata.EntryPoint, rivals: list[str]) -> Plugin[T]:
+    def _load(self, entry: "EntryPoint", entries: "Sequence[EntryPoint]") -> Plugin[T]:
         value, fault = None, ""
         try:
-            value = self._accepted(entry, rivals)
+            self._check_name(entry, entries)
+            value = self.accept(entry.name, entry.load())
         except MatlakeError as error:
             fault = str(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever another package does must not stop matlake
             fault = f"{type(error).__name__}: {error}"
-        return Plugin(self.group, entry.name, _package(entry), value, in_a_line(fault)[:_LONGEST_REASON])
+        return Plugin(entry.name, package_of(entry), value, in_a_line(fault)[:_LONGEST_REASON])
 
-    def _accepted(self, entry: importlib.metadata.EntryPoint, rivals: list[str]) -> T | None:
+    def _check_name(self, entry: "EntryPoint", entries: "Sequence[EntryPoint]") -> None:
         if not NAME.fullmatch(entry.name):
             raise PluginError("its name is not of lower-case letters, digits, '.', '_', '+' and '-'")
         if entry.name in self.built_in():
             raise PluginError(f"matlake has a {self.noun} of this name")
+        rivals = [package_of(other) for other in entries if other.name == entry.name and other is not entry]
         if rivals:
             raise PluginError(f"{' and '.join(rivals)} adds one of this name, too")
-        return self.accept(entry.name, entry.load())
+
+
+def groups() -> list[str]:
+    """Return the groups of entry points that are meant for matlake, whether it has them or not."""
+    import importlib.metadata  # takes as long to import as the rest of a light command
+
+    return sorted(group for group in importlib.metadata.entry_points().groups if group.startswith(_PREFIX))
+
+
+def installed(group: str) -> "list[EntryPoint]":
+    """Return the entry points of a group; nothing is loaded."""
+    import importlib.metadata
+
+    return sorted(importlib.metadata.entry_points(group=group), key=lambda entry: (entry.name, package_of(entry)))
+
+
+def package_of(entry: "EntryPoint") -> str:
+    """Return name and version of the distribution that an entry point belongs to."""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
 
 
 def check_kind(value: object, kind: type, written: str) -> None:
@@ -126,18 +142,10 @@ def check_kind(value: object, kind: type, written: str) -> None:
         written: Where authors of plug-ins import the class from.
     """
     if not isinstance(value, kind):
-        raise PluginError(f"it is a {type(value).__name__}, not a {written}")
+        raise PluginError(f"it is of type {type(value).__name__}, not {written}")
 
 
 def check_same_name(name: str, own: str) -> None:
     """Raise PluginError unless an object has the name of its entry point."""
     if own != name:
         raise PluginError(f"it calls itself {own!r}, its entry point {name!r}")
-
-
-def _entries(group: str) -> importlib.metadata.EntryPoints:
-    return importlib.metadata.entry_points(group=group)
-
-
-def _package(entry: importlib.metadata.EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"

@@ -33,7 +33,7 @@ ROOMS = {
     "serving": {"materials", "encoders", "store", "plots", "regress"},
     "studies": {"materials", "encoders", "networks", "plots", "export", "store", "regress"},
     "quickstart": {"materials", "encoders", "store", "plots", "regress"},
-    "diagnosis": {"materials", "encoders", "store"},
+    "diagnosis": {"materials", "encoders", "networks", "store", "plots", "regress"},
     "sklearn": {"materials", "encoders", "store", "plots", "regress"},
     "testing": {"materials", "encoders", "store", "plots", "regress"},
 }

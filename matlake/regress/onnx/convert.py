@@ -155,13 +155,17 @@ def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: i
     if isinstance(regressor, OwnGraph):
         return _own_graph(regressor, features if z is None else z)
     x = features if z is None else op.cast(z, to=np.float32)
-    if isinstance(regressor, ReluNetwork | ResidualNetwork):
-        return (
-            residual_network(x, regressor)
-            if isinstance(regressor, ResidualNetwork)
-            else relu_network(x, regressor.layers)
-        )
-    return _convert_by_skl2onnx(regressor, x, n_features)
+    network = _predict_by_network(regressor, x)
+    return _convert_by_skl2onnx(regressor, x, n_features) if network is None else network
+
+
+def _predict_by_network(regressor: Any, x: Var) -> Var | None:
+    """Return the prediction of a deep network, computed in float32; None for any other."""
+    if isinstance(regressor, ReluNetwork):
+        return relu_network(x, regressor.layers)
+    if isinstance(regressor, ResidualNetwork):
+        return residual_network(x, regressor)
+    return None
 
 
 def _predict_standardised(regressor: Any, z: Var) -> Var | None:
