@@ -8,6 +8,8 @@ from matlake.diagnosis.checks import Check, State, caught, joined
 from matlake.plugins import Plugin, PluginKind, groups, installed, package_of
 
 _KINDS: Final = {
+    "matlake.readers": ("matlake.store.importing.readers.plugin_readers:READER_PLUGINS",),
+    "matlake.sources": ("matlake.store.importing.sources.catalogue:SOURCE_PLUGINS",),
     "matlake.encoders": ("matlake.encoders.registry:ENCODER_PLUGINS",),
     "matlake.regressors": ("matlake.regress.regressors.catalogue:REGRESSOR_PLUGINS",),
     "matlake.splits": ("matlake.regress.splits.catalogue:SPLIT_PLUGINS",),

@@ -5,7 +5,9 @@ cannot be read is handed over as such.
 """
 
 from matlake.store.importing.readers.opening import open_source
+from matlake.store.importing.readers.plugin_readers import Reader
+from matlake.store.importing.readers.records import Record
 from matlake.store.importing.readers.source import BadLine, Batch, Source, UnreadCell
 from matlake.store.importing.readers.table import is_table, open_table
 
-__all__ = ["BadLine", "Batch", "Source", "UnreadCell", "is_table", "open_source", "open_table"]
+__all__ = ["BadLine", "Batch", "Reader", "Record", "Source", "UnreadCell", "is_table", "open_source", "open_table"]

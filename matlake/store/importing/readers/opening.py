@@ -8,6 +8,7 @@ from matlake.materials.crystal import MAX_ATOMS
 from matlake.store.importing.readers.ase_database import is_ase_database, open_ase_database
 from matlake.store.importing.readers.containers import is_archive
 from matlake.store.importing.readers.json_files import is_json, open_json
+from matlake.store.importing.readers.plugin_readers import open_by_plugin, plugin_endings
 from matlake.store.importing.readers.source import KeyColumns, Source
 from matlake.store.importing.readers.streams import open_bytes
 from matlake.store.importing.readers.structure_files import is_structure_file, open_files
@@ -65,7 +66,16 @@ def open_source(
         return open_ase_database(path, max_atoms, named)
     if is_table(path):
         return open_structure_table(path, structure_column, max_atoms, named, mixed_as_text=mixed_as_text)
-    raise SourceError(f"cannot tell from its name what {path} is", f"endings read: {_ENDINGS}")
+    return _open_otherwise(path, max_atoms, named)
+
+
+def _open_otherwise(path: Path, max_atoms: int, named: KeyColumns) -> Source:
+    """Ask the plug-ins for what matlake itself does not read."""
+    added = open_by_plugin(path, max_atoms, named)
+    if added is None:
+        endings = "; ".join(filter(None, [_ENDINGS, plugin_endings()]))
+        raise SourceError(f"cannot tell from its name what {path} is", f"endings read: {endings}")
+    return added
 
 
 def _holds_a_structure(path: Path) -> bool:
