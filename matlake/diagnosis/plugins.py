@@ -1,10 +1,12 @@
 """What other packages add to matlake, and which of it cannot be used."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pkgutil import resolve_name
 from typing import Any, Final
 
 from matlake.diagnosis.checks import Check, State, caught, joined
+from matlake.errors import EncoderError
 from matlake.plugins import Plugin, PluginKind, groups, installed, package_of
 
 _KINDS: Final = {
@@ -32,12 +34,27 @@ def _unknown(group: str) -> Iterator[Check]:
         yield Check(f"plug-in {entry.name}", State.WARNING, text, f"groups: {joined(_KINDS)}")
 
 
+def _verified(plugin: Plugin[Any]) -> Plugin[Any]:
+    """Compare the file of an encoder with the digest on its card, and audit it."""
+    from matlake.encoders.card import MODEL_FILE
+    from matlake.encoders.registry import RegisteredEncoder
+    from matlake.encoders.session import read_audited
+
+    found = plugin.value
+    if isinstance(found, RegisteredEncoder):
+        try:
+            read_audited(found.folder / MODEL_FILE, found.card.sha256, EncoderError)
+        except EncoderError as error:
+            return replace(plugin, value=None, fault=str(error))
+    return plugin
+
+
 def _known(group: str) -> Iterator[Check]:
     """Yield a finding for each plug-in of a group. One that a catalogue leaves to the other is found there."""
     found: dict[tuple[str, str], tuple[PluginKind[Any], Plugin[Any]]] = {}
     for place in _KINDS[group]:
         kind = resolve_name(place)
-        for plugin in kind.load():
+        for plugin in map(_verified, kind.load()):
             if plugin.value is not None or plugin.fault:
                 found[plugin.name, plugin.package] = kind, plugin
     for kind, plugin in found.values():

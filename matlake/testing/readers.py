@@ -61,7 +61,7 @@ def _contents(reader: Reader, path: Path) -> list[bytes]:
 
 
 def _check_file(reader: Reader, content: bytes) -> list[Record]:
-    first, second = (list(reader.read(content, MAX_ATOMS)) for _ in range(2))
+    first, second = (_read_or_refuse(reader, content, MAX_ATOMS) for _ in range(2))
     require([_key(one) for one in first] == [_key(one) for one in second], "it reads one file twice in two manners")
     for record in first:
         kinds = f"a {type(record.crystal).__name__}"

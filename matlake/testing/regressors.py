@@ -94,7 +94,12 @@ def _fit(
             return model.fit(*arguments)  # type: ignore[arg-type]
 
     watched = Model(
-        model.name, fit, model.grid, model.draw, scaled=model.scaled, weighted=model.weighted  # type: ignore[arg-type]
+        model.name,
+        fit,
+        model.grid,
+        model.draw,
+        scaled=model.scaled,
+        weighted=model.weighted,  # type: ignore[arg-type]
     )
     return fit_model(watched, parameters, x, y, _SEED, weights=weights)
 

@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from matlake.errors import SourceError
-from matlake.store.importing.readers import Record
-from matlake.store.importing.readers.records import open_records
+from matlake.store.importing.readers import File, Record, open_records, records_of
 from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered
-
 from matlake_example.res_files import READER
 
 _NEWEST = "newest_ns"
@@ -47,7 +45,7 @@ class AirssFolder:
         def read(structures: bool) -> Iterator[Record]:  # noqa: ARG001 - a file is read whole
             for done, path in enumerate(new, start=1):
                 fetch.progress.track(done, len(new))
-                yield from READER.read(path.read_bytes(), fetch.max_atoms)
+                yield from records_of(READER, File(path.name, path.read_bytes()), path.stem, fetch.max_atoms)
 
         newest = max(times.values())
         date = datetime.fromtimestamp(newest / 1e9, UTC).date().isoformat()

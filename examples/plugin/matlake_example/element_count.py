@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+
 from matlake.errors import TrainingError
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits import Method, Proposal, Split

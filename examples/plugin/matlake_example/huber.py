@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from matlake.regress.regressors import Model, Parameters, Weights
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from matlake.regress.regressors import Model, Parameters, Weights
 
 _STEPS = 50
 _CONVERGED = 1e-10

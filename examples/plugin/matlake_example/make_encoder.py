@@ -2,6 +2,9 @@
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
 from matlake.encoders.card import NOTHING, EncoderCard, InputKind, InputParameters, Layer, Precision
 from matlake.encoders.composition_encoder import FRACTIONS
 from matlake.encoders.encoder import Encoder
@@ -11,9 +14,6 @@ from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
 from matlake.materials.geometry.elements import MASSES_U
 from matlake.materials.periodic_table import ATOMIC_NUMBER, ELEMNET_ELEMENTS
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-
 from matlake_example import MEAN_MASS
 
 LAYER = Layer("means", "element_means", 2)

@@ -9,11 +9,12 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
+
 from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal, make_crystal
 from matlake.materials.periodic_table import ATOMIC_NUMBER
 from matlake.store.importing.readers import Reader, Record
-from numpy.typing import NDArray
 
 _TITLE = ("material_id", "pressure_GPa", "volume_A3", "enthalpy_eV")
 _NO_ATOMS = frozenset("ZERR REM END FVAR UNIT WGHT HKLF PLAN L.S. BOND FMAP ACTA CONF TEMP SIZE".split())

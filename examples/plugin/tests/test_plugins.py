@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-from matlake.errors import StructureError
-from matlake.testing import check_encoder, check_reader, check_regressor, check_source, check_split
 from matlake_example import MEAN_MASS
 from matlake_example.airss_folder import open_airss
 from matlake_example.element_count import ELEMENT_COUNT
 from matlake_example.huber import HUBER
 from matlake_example.res_files import READER
+
+from matlake.errors import StructureError
+from matlake.testing import check_encoder, check_reader, check_regressor, check_source, check_split
 
 DATA = Path(__file__).with_name("data")
 

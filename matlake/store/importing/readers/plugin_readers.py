@@ -89,7 +89,7 @@ def open_with(readers: Iterable[Reader], path: Path, max_atoms: int, named: KeyC
 
     def read(structures: bool) -> Iterator[Record]:  # noqa: ARG001 - a reader gives both or neither
         for file in files(path, wanted, content=True):
-            yield from _records(takers[ending_of(file.name) or ""], file, ids[file.name], max_atoms)
+            yield from records_of(takers[ending_of(file.name) or ""], file, ids[file.name], max_atoms)
 
     return open_records(path, read, named)
 
@@ -102,8 +102,15 @@ def plugin_endings() -> str:
     return "; ".join([*endings, *faults])
 
 
-def _records(reader: Reader, file: File, identifier: str, max_atoms: int) -> Iterator[Record]:
-    """Yield the records of a file, each with an id."""
+def records_of(reader: Reader, file: File, identifier: str, max_atoms: int) -> Iterator[Record]:
+    """Yield the records of a file, each with an id; a file that cannot be read is a record that says why.
+
+    Args:
+        reader: Of its format.
+        file: The file, plain or compressed with gzip.
+        identifier: Id of a record that has none itself; of several, it is numbered.
+        max_atoms: Largest cell that is read.
+    """
     nothing = Record({}, StructureError(f"{file.name} holds nothing that the reader {reader.name!r} reads"))
     found = list(_read(reader, file, max_atoms)) or [nothing]
     for number, record in enumerate(found, start=1):
