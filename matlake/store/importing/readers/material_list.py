@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import Hint, SourceError
-from matlake.materials.objects import has_composition
+from matlake.materials.objects import has_composition, has_structure
 from matlake.store.importing.readers.json_records import read_record
 from matlake.store.importing.readers.memory_cells import crystals_of, formula_text, holds_structure, plain_value
 from matlake.store.importing.readers.records import Record, open_records
@@ -45,7 +44,7 @@ def open_materials(
         raise SourceError(f"{name} is empty")
     if structure_field is not None and not any(map(_is_dictionary, given)):
         raise SourceError(f"{name} has no columns", Hint("leave structure out", cli="leave --structure-column out"))
-    return open_records(Path(name), partial(_records, given, beside, structure_field, max_atoms), named)
+    return open_records(name, partial(_records, given, beside, structure_field, max_atoms), named)
 
 
 def _records(
@@ -65,11 +64,8 @@ def _records(
 
 def _record(one: Any, structure_field: str | None, max_atoms: int | None) -> Record:
     if _is_dictionary(one):
-        row = {
-            str(key): value if isinstance(value, dict) else formula_text(plain_value(value))
-            for key, value in one.items()
-        }
-        return read_record(row, structure_field, max_atoms)
+        plain = {str(key): plain_value(value) for key, value in one.items()}
+        return read_record(plain, structure_field, max_atoms)
     is_structure = holds_structure(one)
     properties = {} if isinstance(one, str) else _properties(one)
     if not is_structure and (isinstance(one, str) or has_composition(one)):
@@ -79,8 +75,8 @@ def _record(one: Any, structure_field: str | None, max_atoms: int | None) -> Rec
 
 
 def _is_dictionary(one: Any) -> bool:
-    """Tell whether something is a row by names, not a composition."""
-    return isinstance(one, dict) and not has_composition(one)
+    """Tell whether something is a row by names, not a structure or a composition."""
+    return isinstance(one, dict) and not has_structure(one) and not has_composition(one)
 
 
 def _properties(one: Any) -> dict[str, Any]:
@@ -90,7 +86,7 @@ def _properties(one: Any) -> dict[str, Any]:
         more = getattr(one, beside, None)
         if isinstance(more, Mapping):
             found |= more
-    if not hasattr(one, "sites") and (hasattr(one, "structure") or hasattr(one, "composition")):
+    if hasattr(one, "structure") or (hasattr(one, "composition") and not hasattr(one, "sites")):
         found |= {name: value for name, value in _fields(one) if value is not None}
     results = getattr(getattr(one, "calc", None), "results", None)
     if isinstance(results, Mapping):

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -133,7 +132,7 @@ def _open_untyped(source: str, columns: dict[str, list[Any]], rows: int, named: 
                 values[formulas] = formula_text(values[formulas])
             yield Record(values, None, has_structure=False)
 
-    return open_records(Path(source), read, named)
+    return open_records(source, read, named)
 
 
 def _structure_column(source: str, found: dict[str, Column], named: str | None) -> str | None:
