@@ -17,11 +17,11 @@ from matlake.interrupts import hold
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
-from matlake.regress.prediction.opened_head import open_heads
+from matlake.regress.prediction.opened_head import OpenedHead, open_heads
 from matlake.regress.prediction.predict import FAILURES_SHOWN, Predictions, collect_all, failure_lines
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import LISTED, Failure, Prediction
-from matlake.regress.prediction.sources import open_table_source
+from matlake.regress.prediction.sources import PredictionSource, open_table_source
 from matlake.reports import Report
 from matlake.store.importing.readers import Source
 from matlake.store.lake import Lake
@@ -92,6 +92,11 @@ def predict_table(
     """
     head = open_heads(lake, head_name)
     materials = open_table_source(head, Path(path), formula_column, structure_column)
+    return predict_source(head, materials, progress)
+
+
+def predict_source(head: OpenedHead, materials: PredictionSource, progress: Progress = SILENT) -> Predictions:
+    """Predict for all rows of an opened source."""
     found: list[list[Prediction | Failure]] = [[] for _ in head.heads]
     for _, names, predicted in materials.predict(head):
         for results, columns in zip(found, predicted, strict=True):

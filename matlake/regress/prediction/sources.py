@@ -65,23 +65,35 @@ def open_table_source(
         HeadError: The head needs crystals, and there are none.
     """
     source = open_source(path, structure_column=structure_column, formula_column=formula_column, mixed_as_text=True)
+    chosen = choose_column(head, source, formula_column, structure_column)
+    if chosen.formula_column is not None and source.has_structures and is_table(path):
+        source = open_table(
+            path, KeyColumns(formula_column), mixed_as_text=True
+        )  # structures that nobody needs are not parsed
+    return PredictionSource(source, chosen.formula_column)
+
+
+def choose_column(
+    head: OpenedHead, source: Source, formula_column: str | None = None, structure_column: str | None = None
+) -> PredictionSource:
+    """Decide which column of an opened source the head predicts from; see ``open_table_source``.
+
+    Raises:
+        SourceError: One of the columns is not there.
+        HeadError: The head needs crystals, and there are none.
+    """
     if head.needs_crystals:
         if formula_column is not None or not source.has_structures:
-            raise head.no_structures(f"formulas as in {path}")
+            raise head.no_structures(f"formulas as in {source.name}")
         return PredictionSource(source, None)
     if source.has_structures and structure_column is not None:
         return PredictionSource(source, None)
     try:
-        formula = find_formula_column(source, formula_column)
+        return PredictionSource(source, find_formula_column(source, formula_column))
     except SourceError:
         if formula_column is not None or not source.has_structures:
             raise
         return PredictionSource(source, None)
-    if source.has_structures and is_table(path):
-        source = open_table(
-            path, KeyColumns(formula_column), mixed_as_text=True
-        )  # structures that nobody needs are not parsed
-    return PredictionSource(source, formula)
 
 
 def open_structure_source(path: Path) -> PredictionSource:
