@@ -1,6 +1,7 @@
 """The prediction for one material: a value, how far it can be trusted, what it rests on; or why there is none."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 LISTED: Final = 100
@@ -43,6 +44,7 @@ class Prediction:
         nearest: The nearest training materials, nearest first.
         label: Of a yes/no property, ``yes`` or ``no``: the more probable one; the value is the probability of yes.
         label_set: Of a yes/no property, ``yes``, ``no`` or ``yes or no``: what cannot be excluded.
+        columns: Values of the columns among the head's features.
         expected_error: Expected absolute error, in the head's unit; None for a head that has none.
         dataset: Dataset of a material of the lake, whose id is ``input``; None for anything else.
         formula: Its formula.
@@ -61,6 +63,12 @@ class Prediction:
     formula: str | None = None
     label: str | None = None
     label_set: str | None = None
+    columns: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> str:
+        """The input with its columns, for people."""
+        return ", ".join([self.input, *(f"{name} {value:g}" for name, value in self.columns.items())])
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract; ``doubts`` is what ``warnings`` was called before."""
@@ -69,6 +77,7 @@ class Prediction:
         return {
             "input": self.input,
             **material,
+            **({"columns": dict(self.columns)} if self.columns else {}),
             "value": self.value,
             **labels,
             "lower": self.lower,
