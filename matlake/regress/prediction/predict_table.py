@@ -144,7 +144,7 @@ def predict_to_file(
     cards = [one.card for one in head.heads]
     materials = open_table_source(head, Path(path), formula_column, structure_column)
     source = materials.source
-    schema = output_schema(source.schema, head.heads, str(source.path))
+    schema = output_schema(source.schema, head.heads, source.name)
     targets = [card.target for card in cards]
     rows, n_failed, listed = write_predictions(
         output, schema, materials.predict(head, columns or NOTHING_SET), targets, lambda done: progress.track(done, max(done, source.rows))

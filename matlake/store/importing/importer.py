@@ -163,7 +163,6 @@ def import_table(
         LakeError: The name cannot be a dataset's, or the commit was refused.
     """
     started = time.monotonic()
-    root = lake.dataset(dataset)
     lake.check_new_dataset(dataset)
     source = open_source(
         path,
@@ -172,6 +171,45 @@ def import_table(
         id_column=id_column,
         max_atoms=max_atoms,
     )
+    return import_source(
+        lake,
+        source,
+        dataset,
+        formula_column=formula_column,
+        id_column=id_column,
+        started=started,
+        progress=progress,
+    )
+
+
+def import_source(
+    lake: Lake,
+    source: Source,
+    dataset: str,
+    *,
+    formula_column: str | None = None,
+    id_column: str | None = None,
+    started: float | None = None,
+    progress: Progress = SILENT,
+) -> ImportReport:
+    """Import an opened source as a dataset, in one commit, replacing one of the same name.
+
+    Args:
+        lake: Where to.
+        source: What to import.
+        dataset: Name of the dataset.
+        formula_column: Column of formulas; by default one by a usual name.
+        id_column: Column of unique ids, likewise.
+        started: When the import began, by ``time.monotonic``; by default now.
+        progress: Hears the number of rows done.
+
+    Raises:
+        SourceError: One of the columns is not there, or no row is a material.
+        LakeError: The name cannot be a dataset's, or the commit was refused.
+    """
+    started = time.monotonic() if started is None else started
+    root = lake.dataset(dataset)
+    lake.check_new_dataset(dataset)
     roles = _choose_columns(source, formula_column, id_column)
     builder = RowBuilder(dataset, roles, _schema(source, roles))
     replaced, before = dataset in lake.dataset_names(), read_summary(lake, dataset)
@@ -187,7 +225,7 @@ def import_table(
         written.discard()
         raise _nothing(source, roles, written)
     hold()
-    delta.replace_all(root, builder.schema, written.parts, {SOURCE_NOTE: str(path)})
+    delta.replace_all(root, builder.schema, written.parts, {SOURCE_NOTE: source.name})
     return ImportReport(
         dataset,
         written.rows - written.failed,
@@ -210,19 +248,19 @@ def find_formula_column(source: Source, named: str | None) -> str:
     formula = _column(source, named, FORMULA_COLUMNS)
     if formula is None and looks_like_data(source.schema.names):
         raise SourceError(
-            f"the first line of {source.path} is not a header: {', '.join(source.schema.names)[:_HEADER_SHOWN]}",
+            f"the first line of {source.name} is not a header: {', '.join(source.schema.names)[:_HEADER_SHOWN]}",
             "add a line with the names of the columns, such as formula,band_gap_eV",
         )
     if formula is None:
         raise SourceError(
-            f"{source.path} has no column of formulas by a usual name; its columns: {', '.join(source.schema.names)}",
+            f"{source.name} has no column of formulas by a usual name; its columns: {', '.join(source.schema.names)}",
             Hint(
                 "name it with formula_column, or a column of structures with structure_column",
                 cli="name it with --formula-column, or a column of structures with --structure-column",
             ),
         )
     if source.schema.field(formula).type != pa.string():
-        raise SourceError(f"column {formula!r} of {source.path} holds {source.schema.field(formula).type}, no formulas")
+        raise SourceError(f"column {formula!r} of {source.name} holds {source.schema.field(formula).type}, no formulas")
     return formula
 
 
@@ -254,7 +292,7 @@ def _column(source: Source, named: str | None, usual: Sequence[str]) -> str | No
     names = source.schema.names
     if named is not None:
         if named not in names:
-            raise SourceError(f"{source.path} has no column {named!r}", f"its columns: {', '.join(names)}")
+            raise SourceError(f"{source.name} has no column {named!r}", f"its columns: {', '.join(names)}")
         return named
     return usual_column(names, usual)
 
@@ -278,4 +316,4 @@ def _nothing(source: Source, roles: ColumnRoles, written: _Written) -> SourceErr
     if not source.has_structures:
         read = f"column {roles.formula!r} was read as formulas"
         hint = Hint(f"{read}; formula_column names another", cli=f"{read}; --formula-column names another")
-    return SourceError(f"none of the {written.rows:,} rows of {source.path} is a material{first}", hint)
+    return SourceError(f"none of the {written.rows:,} rows of {source.name} is a material{first}", hint)

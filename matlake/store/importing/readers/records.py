@@ -112,7 +112,7 @@ def open_records(path: Path, read: Callable[[bool], Iterator[Record]], named: Ke
     kinds = {name: pa.string() if name in written else values.kind() for name, values in found.items()}
     structures |= usual_column(list(found), FORMULA_COLUMNS) is None and named.formula is None
     batches = partial(_batches, kinds, written, read, structures=structures)
-    source = Source(path, pa.schema(kinds.items()), rows, batches, has_structures=structures)
+    source = Source(str(path), pa.schema(kinds.items()), rows, batches, has_structures=structures)
     if left_out:
         names = ", ".join(list(left_out)[:_NAMES_SHOWN]) + (", …" if len(left_out) > _NAMES_SHOWN else "")
         source.notes.append(f"properties left out because they are not single values: {names}")

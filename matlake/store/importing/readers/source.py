@@ -101,7 +101,7 @@ class Source:
     """Something to import.
 
     Attributes:
-        path: Where it is.
+        name: What messages and ``datasets show`` call it: a path, "a DataFrame".
         schema: Names and types of the columns as they will be stored: int64, float64, bool, string or timestamp.
         rows: Number of rows, bad lines not counted; a file may turn out to hold several crystals.
         batches: Yields the rows in order, in batches of bounded size; NaN and infinity are null.
@@ -110,7 +110,7 @@ class Source:
         bad_lines: Lines that are no rows; filled while the source is read.
     """
 
-    path: Path
+    name: str
     schema: pa.Schema
     rows: int
     batches: Callable[[], Iterator[Batch]]

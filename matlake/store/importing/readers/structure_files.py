@@ -65,7 +65,7 @@ def open_files(path: Path, max_atoms: int) -> Source:
     ids = _ids(list(dict.fromkeys(runs.values())))
     if path.is_dir() and "POSCAR" in ids and len(ids) == 1:
         ids["POSCAR"] = path.resolve().name
-    source = Source(path, _SCHEMA, len(ids), partial(_batches, path, runs, ids, max_atoms))
+    source = Source(str(path), _SCHEMA, len(ids), partial(_batches, path, runs, ids, max_atoms))
     several = sum(count > 1 for count in Counter(runs.values()).values())
     if several:
         source.notes.append(

@@ -117,7 +117,7 @@ def _open(path: Path, named: KeyColumns, *, mixed_as_text: bool) -> Table:
 def _source(path: Path, table: Table) -> Source:
     bad_lines = table.bad_lines if isinstance(table, CsvTable) else []
     batches = partial(_batches, table)
-    return Source(path, table.schema, table.rows, batches, False, table.notes, bad_lines)
+    return Source(str(path), table.schema, table.rows, batches, False, table.notes, bad_lines)
 
 
 def _batches(table: Table) -> Iterator[Batch]:
