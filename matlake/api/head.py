@@ -1,5 +1,6 @@
 """A trained head, as a thing to hold and ask."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -72,6 +73,7 @@ class Head(Report):
         *,
         formula: str | None = None,
         structure: str | None = None,
+        columns: Mapping[str, Any] | None = None,
         output: None = None,
         progress: bool | Progress = True,
     ) -> "Predictions": ...
@@ -82,6 +84,7 @@ class Head(Report):
         *,
         formula: str | None = None,
         structure: str | None = None,
+        columns: Mapping[str, Any] | None = None,
         output: str | Path,
         progress: bool | Progress = True,
     ) -> "WrittenPredictions": ...
@@ -91,6 +94,7 @@ class Head(Report):
         *,
         formula: str | None = None,
         structure: str | None = None,
+        columns: Mapping[str, Any] | None = None,
         output: str | Path | None = None,
         progress: bool | Progress = True,
     ) -> "Predictions | WrittenPredictions":
@@ -101,6 +105,8 @@ class Head(Report):
                 DataFrame or an Arrow table; a file or folder of structures, or a table's path.
             formula: Of a table, its column of formulas; by default one by a usual name.
             structure: Of a table, its column of structures; likewise.
+            columns: Values of columns among the head's features, such as ``{"temperature_K": 300}``: one, or one for
+                each input. A table has its own.
             output: Write the table with predictions to this file (.csv, .parquet), in memory that does not grow, for a
                 path.
             progress: Whether a terminal or a notebook shows how far it is; or what to report to.
@@ -111,12 +117,13 @@ class Head(Report):
             EncoderError: An encoder of the head is missing or another.
             MissingExtraError: ONNX Runtime is not installed.
         """
-        from matlake.api.predicting import predict, predict_to
+        from matlake.api.predicting import TableColumns, predict, predict_to
 
+        table, given = TableColumns(formula, structure), columns or {}
         with watched(progress, "predicting", "rows") as reporter:
             if output is not None:
-                return predict_to(self.lake, self.name, what, formula, structure, Path(output), reporter)
-            return predict(self.lake, self._open(), self.name, what, formula, structure, reporter)
+                return predict_to(self.lake, self.name, what, Path(output), table, given, reporter)
+            return predict(self.lake, self.name, self._open(), what, table, given, reporter)
 
     @overload
     def predict_dataset(

@@ -1,76 +1,86 @@
 """Prediction for what a notebook holds: formulas, structures, files, DataFrames."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from matlake.errors import FormulaError, MatlakeError, SourceError
+from matlake.errors import FormulaError, MatlakeError, SourceError, StructureError
 from matlake.materials.crystal import Crystal
-from matlake.materials.formula import Composition, parse_formula
+from matlake.materials.formula import parse_formula
 from matlake.materials.objects import as_composition, as_crystal, has_composition, has_structure
 from matlake.progress import Progress
-from matlake.regress.prediction.opened_head import OpenedHead
-from matlake.regress.prediction.predict import Predictions, collect_all, predict_structures
-from matlake.regress.prediction.predict_table import WrittenPredictions, predict_source, predict_table, predict_to_file
-from matlake.regress.prediction.prediction_columns import PredictionColumns
-from matlake.regress.prediction.sources import choose_column
+from matlake.regress.prediction.opened_head import ColumnValues, OpenedHead
+from matlake.regress.prediction.predict import Predictions, collect_all, predict_structures, spread
+from matlake.regress.prediction.predict_table import WrittenPredictions, predict_source, predict_to_file
+from matlake.regress.prediction.sources import choose_column, open_table_source
 from matlake.sequences import as_list
 from matlake.store.importing.readers.in_memory import is_frame, open_frame
 from matlake.store.lake import Lake
 
-_NO_TABLE: Final = "formula and structure name columns of a table"
+
+@dataclass(frozen=True)
+class TableColumns:
+    """Which columns of a table hold what.
+
+    Attributes:
+        formula: Formulas; None for one by a usual name.
+        structure: Structures; None likewise.
+    """
+
+    formula: str | None = None
+    structure: str | None = None
 
 
 def predict(
     lake: Lake,
+    head_name: str,
     head: OpenedHead,
-    name: str,
     what: Any,
-    *,
-    formula: str | None,
-    structure: str | None,
+    table: TableColumns,
+    columns: Mapping[str, Any],
     progress: Progress,
 ) -> Predictions:
     """Predict for anything that ``Head.predict`` takes.
 
     Args:
         lake: The lake of the head.
+        head_name: Its name.
         head: The head.
-        name: Its name.
         what: See there.
-        formula: Column of formulas of a table.
-        structure: Column of structures of a table.
+        table: Columns of a table.
+        columns: Values of columns among the features.
         progress: Hears the number of rows done.
 
     Raises:
         MatlakeError: See there.
     """
     if is_frame(what):
-        source = open_frame(what, formula_column=formula, structure_column=structure)
-        return predict_source(head, choose_column(head, source, formula, structure), progress)
+        source = open_frame(what, formula_column=table.formula, structure_column=table.structure)
+        return predict_source(head, choose_column(head, source, table.formula, table.structure), columns, progress)
     if is_path(what):
-        return predict_table(
-            lake, name, Path(what), formula_column=formula, structure_column=structure, progress=progress
-        )
-    if formula is not None or structure is not None:
-        raise SourceError(f"{_NO_TABLE}, and a {type(what).__name__} is none", "leave them out")
+        return predict_source(head, open_table_source(head, Path(what), table.formula, table.structure), columns, progress)
+    if table != TableColumns():
+        raise SourceError(f"a {type(what).__name__} has no columns", "leave out formula and structure")
     given = [what] if has_structure(what) or has_composition(what) else as_list(what)
     if given and is_path(given[0]):
-        return predict_structures(lake, name, given)
+        return predict_structures(lake, head_name, given, columns=columns)
+    values = spread(columns, len(given))
     if all(one is None or isinstance(one, str) for one in given):
-        return collect_all(head, [each.results(given) for each in head.predict_all(given)])
-    return _predict_objects(head, given)
+        return collect_all(head, [each.results(given) for each in head.predict_all(given, values)])
+    if head.needs_crystals:
+        return _predict_crystals(head, given, values)
+    return _predict_compositions(head, given, values)
 
 
 def predict_to(
     lake: Lake,
-    name: str,
+    head_name: str,
     what: Any,
     output: Path,
-    *,
-    formula: str | None,
-    structure: str | None,
+    table: TableColumns,
+    columns: Mapping[str, Any],
     progress: Progress,
 ) -> WrittenPredictions:
     """Predict for a file, and write a table; see ``predict``.
@@ -84,7 +94,14 @@ def predict_to(
             "name a file, or write what predict returns: head.predict(…).to_pandas().to_csv(…)",
         )
     return predict_to_file(
-        lake, name, Path(what), output, formula_column=formula, structure_column=structure, progress=progress
+        lake,
+        head_name,
+        Path(what),
+        output,
+        formula_column=table.formula,
+        structure_column=table.structure,
+        columns=columns,
+        progress=progress,
     )
 
 
@@ -101,24 +118,30 @@ def is_path(what: object) -> bool:
     return False
 
 
-def _predict_objects(head: OpenedHead, given: Sequence[object]) -> Predictions:
-    """Predict for structures, or for compositions, where the head takes those; each has its formula for a name."""
-    read = as_crystal if head.needs_crystals else as_composition
-    materials: list[Crystal | Composition | MatlakeError] = []
+def _predict_crystals(head: OpenedHead, given: Sequence[object], columns: ColumnValues) -> Predictions:
+    """Predict for structures; each is called by its formula."""
+    found: list[Crystal | StructureError] = []
     for one in given:
         try:
-            materials.append(read(one))
+            found.append(as_crystal(one))
+        except StructureError as error:
+            found.append(error)
+    names = [one.composition.reduced_formula if isinstance(one, Crystal) else None for one in found]
+    return collect_all(head, [each.results(names) for each in head.predict_all_of_crystals(found, columns)])
+
+
+def _predict_compositions(head: OpenedHead, given: Sequence[object], columns: ColumnValues) -> Predictions:
+    """Predict for compositions of whatever has one; each is called by its formula."""
+    formulas: list[str | None] = []
+    reasons: dict[int, str] = {}
+    for place, one in enumerate(given):
+        try:
+            formulas.append(as_composition(one).reduced_formula)
         except MatlakeError as error:
-            materials.append(error)
-    predicted = _predict_crystals(head, materials) if head.needs_crystals else _predict_compositions(head, materials)
-    names = [_name(one) for one in materials]
-    return collect_all(head, [each.results(names) for each in predicted])
-
-
-def _name(material: Crystal | Composition | MatlakeError) -> str | None:
-    match material:
-        case Crystal():
-            return material.composition.reduced_formula
-        case Composition():
-            return material.reduced_formula
-    return None
+            formulas.append(one if isinstance(one, str) else None)
+            reasons[place] = str(error)
+    predicted = head.predict_all(formulas, columns)
+    for each in predicted:
+        for place, reason in reasons.items():
+            each.reasons[place] = reason
+    return collect_all(head, [each.results(formulas) for each in predicted])
