@@ -16,7 +16,18 @@ import matlake
 ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "matlake"
 
-SHARED = {"documents", "errors", "extras", "files", "interrupts", "metrics", "progress", "reports", "sequences", "text_tables"}
+SHARED = {
+    "documents",
+    "errors",
+    "extras",
+    "files",
+    "interrupts",
+    "metrics",
+    "progress",
+    "reports",
+    "sequences",
+    "text_tables",
+}
 """Small files at the top of the house that every room may use, and that use none of the rooms."""
 
 ROOMS = {
@@ -31,6 +42,10 @@ ROOMS = {
     "studies": {"materials", "encoders", "networks", "plots", "export", "store", "regress"},
     "quickstart": {"materials", "encoders", "store", "plots", "regress"},
     "diagnosis": {"materials", "encoders", "store"},
+    "api": {
+        *("materials", "encoders", "networks", "plots", "export", "store", "regress"),
+        *("serving", "studies", "quickstart", "diagnosis"),
+    },
     "sklearn": {"materials", "encoders", "store", "plots", "regress"},
     "testing": {"materials", "encoders", "store", "plots", "regress"},
 }

@@ -117,10 +117,10 @@ class Head(Report):
             EncoderError: An encoder of the head is missing or another.
             MissingExtraError: ONNX Runtime is not installed.
         """
-        from matlake.api.predicting import TableColumns, predict, predict_to
+        from matlake.api.predicting import TableColumns, is_long, predict, predict_to
 
         table, given = TableColumns(formula, structure), columns or {}
-        with watched(progress, "predicting", "rows") as reporter:
+        with watched(progress if is_long(what) else False, "predicting", "rows") as reporter:
             if output is not None:
                 return predict_to(self.lake, self.name, what, Path(output), table, given, reporter)
             return predict(self.lake, self.name, self._open(), what, table, given, reporter)
@@ -195,7 +195,7 @@ class Head(Report):
 
         Args:
             n: Number of materials, to be measured together.
-            purpose: ``value``: find wanted values, the highest unless told otherwise; ``uncertainty``: improve the head;
+            purpose: ``value``: find wanted values, by default the highest; ``uncertainty``: improve the head;
                 ``diversity``: cover what is far from all that was measured.
             minimise: Find the lowest values.
             near: Find values near this one, in the target's unit.

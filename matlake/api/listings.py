@@ -1,7 +1,7 @@
 """The datasets, heads and encoders of a lake: listed, and asked for by name, as ``matlake datasets …`` does."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -43,7 +43,7 @@ class Listing(TableReport, Generic[Shown]):
         self.lake = lake
 
     @abstractmethod
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """Return all names."""
 
     @abstractmethod
@@ -70,11 +70,11 @@ class Listing(TableReport, Generic[Shown]):
 class Datasets(Listing[DatasetDetails]):
     """The datasets of a lake."""
 
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """Return the names of all datasets."""
         return self.lake.dataset_names()
 
-    def list(self) -> list[DatasetSummary]:
+    def list(self) -> Sequence[DatasetSummary]:
         """Return all datasets: materials, failures, properties, when and from where imported."""
         return self.lake.list_datasets()
 
@@ -106,9 +106,11 @@ class Datasets(Listing[DatasetDetails]):
         """Write the materials of a dataset to a table; return their number. See ``Lake.export_dataset``."""
         return self.lake.export_dataset(name, output, structures=structures)
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> Sequence[Line]:
         """Return a table of them."""
-        return [dataset_table(found)] if (found := self.list()) else ["no datasets yet: lake.add(…, dataset=…) makes one"]
+        return (
+            [dataset_table(found)] if (found := self.list()) else ["no datasets yet: lake.add(…, dataset=…) makes one"]
+        )
 
     def to_arrow(self) -> pa.Table:
         """Return a row for each: name, materials, failures, crystals, properties, when and from where imported."""
@@ -118,11 +120,11 @@ class Datasets(Listing[DatasetDetails]):
 class Heads(Listing[Head]):
     """The trained heads of a lake."""
 
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """Return the names of all heads."""
-        return list(dict.fromkeys(name.partition(MEMBER)[0] for name in self.lake.head_names()))
+        return [*dict.fromkeys(name.partition(MEMBER)[0] for name in self.lake.head_names())]
 
-    def list(self) -> list[Head]:
+    def list(self) -> Sequence[Head]:
         """Return all heads."""
         return [Head(self.lake, name) for name in self.names()]
 
@@ -142,7 +144,7 @@ class Heads(Listing[Head]):
         """Check a head and copy its files to a new folder."""
         return self.show(name).export(output)
 
-    def report(self, name: str, output: str | Path) -> list[Path]:
+    def report(self, name: str, output: str | Path) -> Sequence[Path]:
         """Write all that is known of a head as one page; see ``Head.report``."""
         return self.show(name).report(output)
 
@@ -154,13 +156,13 @@ class Heads(Listing[Head]):
         """Fit the intervals of a head to labels of a new domain; see ``Head.calibrate``."""
         return self.show(name).calibrate(where, seed=seed)
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> Sequence[Line]:
         """Return a table of them."""
         cards = list_heads(self.lake.path)
         return [head_table(cards)] if cards else ["no heads yet: lake.train(…) makes one"]
 
     def to_arrow(self) -> pa.Table:
-        """Return a row for each, and for each target: name, target, unit, model, features, error, …"""
+        """Return a row for each and for each target: name, target, unit, model, features, error, digest."""
         return pa.Table.from_pylist([head_summary(card) for card in list_heads(self.lake.path)])
 
 
@@ -184,7 +186,7 @@ class ShownEncoder(Report):
         """Where its files lie."""
         return self.registered.folder
 
-    def lines(self) -> list[str]:
+    def lines(self) -> Sequence[str]:
         """Return its card for people."""
         return card_lines(self.registered)
 
@@ -192,11 +194,11 @@ class ShownEncoder(Report):
 class Encoders(Listing[ShownEncoder]):
     """The encoders that a lake can use: those that ship with matlake, and its own."""
 
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """Return the names of all encoders."""
         return [one.card.name for one in self.lake.list_encoders()]
 
-    def list(self) -> list[ShownEncoder]:
+    def list(self) -> Sequence[ShownEncoder]:
         """Return all encoders."""
         return [ShownEncoder(one) for one in self.lake.list_encoders()]
 
@@ -244,8 +246,8 @@ class Encoders(Listing[ShownEncoder]):
         from matlake.api.making_encoders import export
 
         folder = self.lake.encoders_folder / name if output is None else Path(output)
-        request = {"architecture": architecture, "checkpoint": Path(checkpoint), "name": name, "folder": folder}
-        return export(self.lake.path, data=data, dataset=dataset, **request, **settings)
+        settings |= {"architecture": architecture, "checkpoint": Path(checkpoint), "name": name, "folder": folder}
+        return export(self.lake.path, data=data, dataset=dataset, **settings)
 
     def pretrain(
         self,
@@ -282,7 +284,7 @@ class Encoders(Listing[ShownEncoder]):
                 self.lake.path, architecture, Path(output), reporter, data=data, dataset=dataset, **settings
             )
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> Sequence[Line]:
         """Return a table of them."""
         return [encoder_table(self.lake.list_encoders())]
 
@@ -297,7 +299,7 @@ class Encoders(Listing[ShownEncoder]):
                 "default_layer": [card.default_layer for card in cards],
                 "layers": [[layer.name for layer in card.layers] for card in cards],
                 "architecture": [card.architecture for card in cards],
-                "trained_on": [list(card.trained_on) for card in cards],
+                "trained_on": [[*card.trained_on] for card in cards],
                 "licence": [card.licence for card in cards],
             }
         )

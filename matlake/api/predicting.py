@@ -16,7 +16,6 @@ from matlake.regress.prediction.predict import Predictions, collect_all, predict
 from matlake.regress.prediction.predict_table import WrittenPredictions, predict_source, predict_to_file
 from matlake.regress.prediction.sources import choose_column, open_table_source
 from matlake.sequences import as_list
-from matlake.store.importing.readers.in_memory import is_frame, open_frame
 from matlake.store.lake import Lake
 
 
@@ -57,10 +56,14 @@ def predict(
         MatlakeError: See there.
     """
     if is_frame(what):
+        from matlake.store.importing.readers.in_memory import open_frame
+
         source = open_frame(what, formula_column=table.formula, structure_column=table.structure)
         return predict_source(head, choose_column(head, source, table.formula, table.structure), columns, progress)
     if is_path(what):
-        return predict_source(head, open_table_source(head, Path(what), table.formula, table.structure), columns, progress)
+        return predict_source(
+            head, open_table_source(head, Path(what), table.formula, table.structure), columns, progress
+        )
     if table != TableColumns():
         raise SourceError(f"a {type(what).__name__} has no columns", "leave out formula and structure")
     given = [what] if has_structure(what) or has_composition(what) else as_list(what)
@@ -103,6 +106,16 @@ def predict_to(
         columns=columns,
         progress=progress,
     )
+
+
+def is_frame(what: object) -> bool:
+    """Say whether something is a DataFrame or an Arrow table."""
+    return hasattr(what, "columns")
+
+
+def is_long(what: object) -> bool:
+    """Say whether something may have many rows: a table or a file."""
+    return is_frame(what) or is_path(what)
 
 
 def is_path(what: object) -> bool:

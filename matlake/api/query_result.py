@@ -39,10 +39,10 @@ class QueryResult(TableReport):
             MissingExtraError: polars is not installed.
         """
         try:
-            import polars
+            import polars as pl
         except ModuleNotFoundError as error:
             raise missing_package("polars", error) from error
-        return polars.from_arrow(self.table)
+        return pl.from_arrow(self.table)
 
     def arrow(self) -> pa.Table:
         """Return the Arrow table."""
@@ -97,7 +97,7 @@ def _vectors(column: pa.ChunkedArray) -> NDArray[Any]:
         return ragged
     width = lengths[0] if lengths else getattr(column.type, "list_size", 0)
     matrix = np.full((len(column), width), np.nan, dtype=column.type.value_type.to_pandas_dtype())
-    matrix[column.is_valid().to_numpy()] = present.flatten().to_numpy(zero_copy_only=False).reshape(-1, width or 1)[
-        :, :width
-    ]
+    matrix[column.is_valid().to_numpy()] = (
+        present.flatten().to_numpy(zero_copy_only=False).reshape(-1, width or 1)[:, :width]
+    )
     return matrix

@@ -155,7 +155,11 @@ def predict_to_file(
     schema = output_schema(source.schema, head.heads, source.name)
     targets = [card.target for card in cards]
     rows, n_failed, listed = write_predictions(
-        output, schema, materials.predict(head, columns or NOTHING_SET), targets, lambda done: progress.track(done, max(done, source.rows))
+        output,
+        schema,
+        materials.predict(head, columns or NOTHING_SET),
+        targets,
+        lambda done: progress.track(done, max(done, source.rows)),
     )
     bad = _bad_lines(source, rows)
     listed += bad[: LISTED - len(listed)]

@@ -118,9 +118,9 @@ def predictions_to_arrow(predictions: Sequence[Prediction], failed: Sequence[Fai
         failed: The inputs between them that have none; their columns are null but ``input`` and ``failure``.
 
     Returns:
-        ``input``; ``dataset`` and ``formula`` for materials of a lake; columns among the features; ``value``, ``label`` and ``label_set`` for a
-        yes/no property, ``lower``, ``upper``, ``expected_error``, ``ood_score``; ``elements_outside_training`` and
-        ``warnings``, a list each; ``failure``, the reason where there is no prediction.
+        ``input``; ``dataset`` and ``formula`` for materials of a lake; columns among the features; ``value``, ``label``
+        and ``label_set`` for a yes/no property, ``lower``, ``upper``, ``expected_error``, ``ood_score``;
+        ``elements_outside_training`` and ``warnings``, a list each; ``failure``, why there is no prediction.
     """
     places = {failure.row for failure in failed}
     order = sorted(set(range(len(predictions) + len(failed))) - places)[: len(predictions)]
