@@ -124,8 +124,9 @@ def predictions_to_arrow(predictions: Sequence[Prediction], failed: Sequence[Fai
     """
     places = {failure.row for failure in failed}
     order = sorted(set(range(len(predictions) + len(failed))) - places)[: len(predictions)]
-    rows = [*zip(order, predictions, strict=True), *((failure.row, failure) for failure in failed)]
-    inputs: list[Prediction | Failure] = [one for _, one in sorted(rows, key=lambda each: each[0])]
+    by_row: dict[int, Prediction | Failure] = dict(zip(order, predictions, strict=True))
+    by_row |= {failure.row: failure for failure in failed}
+    inputs = [by_row[row] for row in sorted(by_row)]
     columns = {"input": _column(inputs, "input", pa.string())}
     for name in ("dataset", "formula"):
         if any(one.dataset is not None for one in predictions):
