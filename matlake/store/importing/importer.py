@@ -23,7 +23,12 @@ from matlake.store import delta
 from matlake.store.datasets import SOURCE_NOTE, DatasetSummary, read_summary
 from matlake.store.importing.readers import Source, open_source
 from matlake.store.importing.readers.csv_layout import looks_like_data
-from matlake.store.importing.readers.source import FORMULA_COLUMNS, ID_COLUMNS, usual_column
+from matlake.store.importing.readers.source import (
+    FORMULA_COLUMNS,
+    ID_COLUMNS,
+    SPELLED_FORMULA_COLUMNS,
+    usual_column,
+)
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA, ColumnRoles, RowBuilder
 from matlake.store.lake import Lake
 
@@ -271,7 +276,7 @@ def _choose_columns(source: Source, formula_column: str | None, id_column: str |
     if formula_column is not None or not source.has_structures:
         formula = find_formula_column(source, formula_column)
     else:
-        usual = _column(source, None, FORMULA_COLUMNS)
+        usual = _column(source, None, SPELLED_FORMULA_COLUMNS)
         if usual is not None and source.schema.field(usual).type == pa.string():
             formula = usual
     identifier = _column(source, id_column, ID_COLUMNS)
