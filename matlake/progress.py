@@ -99,6 +99,7 @@ def _notebook_display() -> Any:
 
 def _notebook_bar(display: Any, label: str, unit: str) -> Progress:
     """Return a line below the cell that follows what is done; the last note stands before the numbers."""
+
     def content(text: str, bar: str = "") -> dict[str, str]:
         return {"text/html": f"{bar} {escape(text)}", "text/plain": text}
 

@@ -63,7 +63,9 @@ class Head(Report):
 
     def lines(self) -> list[Line]:
         """Return what its cards say."""
-        blocks: list[list[Line]] = [[*card_lines(card, find_head(self.lake.path, card.name)), ""] for card in self._cards]
+        blocks: list[list[Line]] = [
+            [*card_lines(card, find_head(self.lake.path, card.name)), ""] for card in self._cards
+        ]
         return [line for block in blocks for line in block][:-1]
 
     @overload

@@ -12,6 +12,7 @@ from matlake.api.head import Head
 from matlake.api.listings import Datasets, Encoders, Heads
 from matlake.api.query_result import QueryResult
 from matlake.errors import LakeError
+from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import Progress, watched
 from matlake.sequences import as_list
 from matlake.store import lake as store
@@ -79,6 +80,7 @@ class Lake(store.Lake):
         formula: str | None = None,
         structure: str | None = None,
         id: str | None = None,  # noqa: A002 - the word of the command line
+        max_atoms: int = MAX_ATOMS,
         progress: bool | Progress = True,
     ) -> "ImportReport":
         """Add materials as a dataset, in place of one of that name. It is what ``matlake import`` does.
@@ -90,6 +92,7 @@ class Lake(store.Lake):
             formula: Column of formulas; by default one by a usual name.
             structure: Column of structures; likewise.
             id: Column of unique ids; likewise, else they are made up.
+            max_atoms: Cells with more atoms become failures.
             progress: Whether a terminal or a notebook shows how far it is; or what to report to.
 
         Raises:
@@ -99,7 +102,16 @@ class Lake(store.Lake):
         from matlake.api.adding import add
 
         with watched(progress, "importing", "rows") as reporter:
-            return add(self, what, dataset, formula=formula, structure=structure, id=id, progress=reporter)
+            return add(
+                self,
+                what,
+                dataset,
+                formula=formula,
+                structure=structure,
+                id=id,
+                max_atoms=max_atoms,
+                progress=reporter,
+            )
 
     def embed(
         self,

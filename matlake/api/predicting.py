@@ -16,6 +16,8 @@ from matlake.regress.prediction.predict import Predictions, collect_all, predict
 from matlake.regress.prediction.predict_table import WrittenPredictions, predict_source, predict_to_file
 from matlake.regress.prediction.sources import choose_column, open_table_source
 from matlake.sequences import as_list
+from matlake.store.importing.readers.frames import is_frame
+from matlake.store.importing.readers.in_memory import open_in_memory
 from matlake.store.lake import Lake
 
 
@@ -55,10 +57,8 @@ def predict(
     Raises:
         MatlakeError: See there.
     """
-    if is_frame(what):
-        from matlake.store.importing.readers.in_memory import open_frame
-
-        source = open_frame(what, formula_column=table.formula, structure_column=table.structure)
+    if is_table(what):
+        source = open_in_memory(what, formula_column=table.formula, structure_column=table.structure)
         return predict_source(head, choose_column(head, source, table.formula, table.structure), columns, progress)
     if is_path(what):
         return predict_source(
@@ -108,14 +108,15 @@ def predict_to(
     )
 
 
-def is_frame(what: object) -> bool:
-    """Say whether something is a DataFrame or an Arrow table."""
-    return hasattr(what, "columns")
+def is_table(what: object) -> bool:
+    """Say whether something is a DataFrame, an Arrow table, or a dictionary of columns."""
+    is_columns = isinstance(what, Mapping) and not has_structure(what) and not has_composition(what)
+    return is_columns or is_frame(what)
 
 
 def is_long(what: object) -> bool:
     """Say whether something may have many rows: a table or a file."""
-    return is_frame(what) or is_path(what)
+    return is_table(what) or is_path(what)
 
 
 def is_path(what: object) -> bool:

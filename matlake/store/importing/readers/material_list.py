@@ -44,9 +44,7 @@ def open_materials(
     if not given:
         raise SourceError(f"{name} is empty")
     if structure_field is not None and not any(map(_is_dictionary, given)):
-        raise SourceError(
-            f"{name} has no columns", Hint("leave structure out", cli="leave --structure-column out")
-        )
+        raise SourceError(f"{name} has no columns", Hint("leave structure out", cli="leave --structure-column out"))
     return open_records(Path(name), partial(_records, given, beside, structure_field, max_atoms), named)
 
 

@@ -71,7 +71,9 @@ class _Table:
         start = 0
         for others in self.untyped.batches():
             batch = self._stated(start, others.columns.num_rows)
-            columns = {name: side.columns.column(name) for side in (batch, others) for name in side.columns.schema.names}
+            columns = {
+                name: side.columns.column(name) for side in (batch, others) for name in side.columns.schema.names
+            }
             rows = pa.RecordBatch.from_arrays([columns[name] for name in self.schema.names], schema=self.schema)
             yield Batch(rows, unread=[*batch.unread, *others.unread])
             start += rows.num_rows
