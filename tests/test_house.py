@@ -17,15 +17,7 @@ ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "matlake"
 
 SHARED = {
-    "documents",
-    "errors",
-    "extras",
-    "files",
-    "interrupts",
-    "metrics",
-    "progress",
-    "reports",
-    "sequences",
+    *("documents", "errors", "extras", "files", "interrupts", "metrics", "plugins", "progress", "reports", "sequences"),
     "text_tables",
 }
 """Small files at the top of the house that every room may use, and that use none of the rooms."""
@@ -41,7 +33,7 @@ ROOMS = {
     "serving": {"materials", "encoders", "store", "plots", "regress"},
     "studies": {"materials", "encoders", "networks", "plots", "export", "store", "regress"},
     "quickstart": {"materials", "encoders", "store", "plots", "regress"},
-    "diagnosis": {"materials", "encoders", "store"},
+    "diagnosis": {"materials", "encoders", "networks", "store", "plots", "regress"},
     "api": {
         *("materials", "encoders", "networks", "plots", "export", "store", "regress"),
         *("serving", "studies", "quickstart", "diagnosis"),

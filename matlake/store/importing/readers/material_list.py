@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import Hint, SourceError
@@ -45,7 +44,7 @@ def open_materials(
         raise SourceError(f"{name} is empty")
     if structure_field is not None and not any(map(_is_dictionary, given)):
         raise SourceError(f"{name} has no columns", Hint("leave structure out", cli="leave --structure-column out"))
-    return open_records(Path(name), partial(_records, given, beside, structure_field, max_atoms), named)
+    return open_records(name, partial(_records, given, beside, structure_field, max_atoms), named)
 
 
 def _records(

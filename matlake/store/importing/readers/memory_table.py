@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -116,7 +115,7 @@ def open_columns(columns: Columns, structure_column: str | None, max_atoms: int,
     arrow = open_arrow_table(columns.name, stored.schema, rows, partial(stored.to_batches, BATCH_ROWS), named)
     untyped = _open_untyped(columns.name, others, rows, named) if others else None
     fields = {field.name: field for side in (arrow, untyped) if side is not None for field in side.schema}
-    schema = pa.schema([fields[name] for name in (*found, *fields) if name in fields and name != _ROW])
+    schema = pa.schema([fields[name] for name in dict.fromkeys((*found, *fields)) if name in fields and name != _ROW])
     whole = _Table(schema, stored, arrow, untyped, held, max_atoms)
     notes = [*columns.notes, *notes, *arrow.notes, *(untyped.notes if untyped else ())]
     return Source(columns.name, schema, rows, whole.batches, held is not None, notes)
@@ -133,7 +132,7 @@ def _open_untyped(source: str, columns: dict[str, list[Any]], rows: int, named: 
                 values[formulas] = formula_text(values[formulas])
             yield Record(values, None, has_structure=False)
 
-    return open_records(Path(source), read, named)
+    return open_records(source, read, named)
 
 
 def _structure_column(source: str, found: dict[str, Column], named: str | None) -> str | None:
