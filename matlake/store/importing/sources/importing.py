@@ -17,6 +17,7 @@ from matlake.files import fsync_folder
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
 from matlake.store.datasets import SOURCE_NOTE, import_commit, read_summary
+from matlake.store.folders import UNFINISHED_IMPORT
 from matlake.store.importing.importer import ImportReport, import_source, import_table
 from matlake.store.importing.merging import Update
 from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
@@ -170,7 +171,7 @@ def _folder(lake: Lake, dataset: str, source: NamedSource, before: Remembered | 
     """Yield the folder of an import, for this process alone; it is there again when the same import is taken up."""
     marks = {} if before is None else dict(before.marks)
     key = json.dumps([dataset, source.origin, marks], sort_keys=True).encode()
-    folder = lake.unfinished / f"import-{dataset}-{hashlib.sha256(key).hexdigest()[:_NAME_CHARACTERS]}"
+    folder = lake.unfinished / f"{UNFINISHED_IMPORT}{dataset}-{hashlib.sha256(key).hexdigest()[:_NAME_CHARACTERS]}"
     descriptor = _lock(folder, f"{source.origin} into {dataset}")
     try:
         yield folder
