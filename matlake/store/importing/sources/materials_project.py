@@ -4,10 +4,11 @@ Parameters are the interface's own; https://api.materialsproject.org/docs lists 
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -17,10 +18,10 @@ from matlake.store.importing.sources.columns import with_units
 from matlake.store.importing.sources.http import RUN_AGAIN, AnswerError, Client, Credential
 from matlake.store.importing.sources.materials_project_documents import CITATION, ID, KEEP, UNITS, by_licence
 from matlake.store.importing.sources.materials_project_tables import TABLES, keeps_by_nc, open_tables
-from matlake.store.importing.sources.pages import Ask, Pages, date_of, parts
 from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered
 from matlake.store.importing.sources.published import CC_BY
 from matlake.store.importing.sources.published_files import is_path
+from matlake.store.importing.sources.spool import Page, Spool
 
 _INTERFACE: Final = "https://api.materialsproject.org"
 _INTERFACE_VARIABLE: Final = "MP_API_ENDPOINT"
@@ -80,25 +81,24 @@ class MaterialsProject:
         key = _key()
         client = work.client(Credential(urlsplit(interface).hostname or "", "X-API-KEY", key), work.progress.note)
         address = f"{interface.rstrip('/')}/materials/{self.endpoint}/"
+        since = work.before.marks.get(_UPDATED, "") if work.before and self.most is None else ""
         with _hiding(key):
-            pages = Pages(work.folder, work.progress, _UPDATED)
-            newest = work.before.marks.get(_UPDATED) if work.before and self.most is None else None
-            if newest:
-                wanted = self._updated(client, address, newest)
+            spool = Spool(work.folder, ID)
+            read = self._reader(client, address, spool)
+            if since:
+                wanted = self._updated(client, address, since)
                 if not wanted:
                     return None
-                ask = self._asking_for(client, address, wanted)
-                pages.read(ask, _IDS_AT_ONCE, f"{self.origin} after {newest}")
-            else:
-                ask = self._asking(client, address, {**self.parameters, **self._fields, **self._order})
-                pages.read(ask, _PAGE, self.origin, self.first, self.most)
-        if not pages.received:
+                read = self._reader_of(client, address, wanted, spool)
+            spool.fill("0", read, work.progress)
+        if not spool.rows:
             raise SourceError(f"the Materials Project has no documents for {self.origin}", "check the query")
-        source = with_units(open_source(pages.path, max_atoms=work.max_atoms), UNITS)
+        source = with_units(open_source(spool.path, max_atoms=work.max_atoms), UNITS)
         source = by_licence(source, keep=self.keep_by_nc)
-        source.notes.append(f"{self.origin}: cite {CITATION}")
-        marks = {_UPDATED: max(pages.newest, newest or "")} if pages.newest else {}
-        return Fetched(source, Remembered(self.origin, pages.newest[:_DAY], CC_BY, marks), ID, complete=not newest)
+        source.notes.extend((*spool.notes, f"{self.origin}: cite {CITATION}"))
+        newest = max(since, spool.kept.get(_UPDATED, ""))
+        remembered = Remembered(self.origin, newest[:_DAY], CC_BY, {_UPDATED: newest} if newest else {})
+        return Fetched(source, remembered, ID, complete=not since)
 
     @property
     def _fields(self) -> dict[str, str]:
@@ -112,34 +112,79 @@ class MaterialsProject:
         """Pages of a query that is sorted do not overlap; only summaries can be sorted."""
         return {"_sort_fields": ID} if self.endpoint == _SORTABLE and "_sort_fields" not in self.parameters else {}
 
-    def _asking(self, client: Client, address: str, query: Mapping[str, str]) -> Ask:
-        return lambda skip, limit: client.json(address, {**query, "_skip": str(skip), "_limit": str(limit)})
+    def _reader(self, client: Client, address: str, spool: Spool) -> Callable[[str], Page]:
+        """Return the function that receives the page of a cursor: documents to skip, and how many were announced."""
+        query = {**self.parameters, **self._fields, **self._order}
 
-    def _asking_for(self, client: Client, address: str, ids: list[str]) -> Ask:
-        """Return a function that asks for some of the materials with these ids."""
+        def read(cursor: str) -> Page:
+            place, _, announced = cursor.partition("/")
+            skip = int(place)
+            limit = _PAGE if self.most is None else min(_PAGE, self.most - skip)
+            documents, total = _parts(client.json(address, {**query, **_window(self.first + skip, limit)}))
+            total = max(total - self.first, 0)
+            total = total if self.most is None else min(total, self.most)
+            if announced and int(announced) != total:
+                raise AnswerError("the database has changed while it was read", RUN_AGAIN, HTTPStatus.GONE)
+            if not documents and skip < total:
+                raise SourceError(f"{total:,} documents were announced and {skip:,} were sent", RUN_AGAIN)
+            return _page(documents, skip + len(documents), total, spool)
 
-        def ask(skip: int, limit: int) -> Any:
-            some = ids[skip : skip + limit]
+        return read
+
+    def _reader_of(self, client: Client, address: str, ids: Sequence[str], spool: Spool) -> Callable[[str], Page]:
+        """Return the function that receives the page of a cursor: materials with some of these ids."""
+
+        def read(cursor: str) -> Page:
+            start = int(cursor.partition("/")[0])
+            some = ids[start : start + _IDS_AT_ONCE]
             query = {"material_ids": ",".join(some), **self._fields, "_limit": str(len(some))}
-            documents, _ = parts(client.json(address, query))
-            if len(documents) != len(some):
-                raise SourceError("the database changes while it is read", RUN_AGAIN)
-            return {"data": documents, "meta": {"total_doc": len(ids)}}
+            documents, _ = _parts(client.json(address, query))
+            return _page(documents, start + len(some), len(ids), spool)
 
-        return ask
+        return read
 
     def _updated(self, client: Client, address: str, newest: str) -> list[str]:
         """Return the ids of documents that were updated after a date."""
         query = {**self.parameters, **self._order, "_fields": f"{ID},{_UPDATED}"}
-        ask = self._asking(client, address, query)
-        wanted, met, total = [], self.first, None
-        while total is None or met < total:
-            documents, total = parts(ask(met, _PAGE_OF_IDS))
+        wanted, met, total = [], self.first, -1
+        while total < 0 or met < total:
+            documents, total = _parts(client.json(address, {**query, **_window(met, _PAGE_OF_IDS)}))
             if not documents:
                 break
-            wanted += [str(one[ID]) for one in documents if ID in one and date_of(one, _UPDATED) > newest]
+            wanted += [str(one[ID]) for one in documents if ID in one and _date(one) > newest]
             met += len(documents)
         return wanted
+
+
+def _window(skip: int, limit: int) -> dict[str, str]:
+    return {"_skip": str(skip), "_limit": str(limit)}
+
+
+def _page(documents: Sequence[Mapping[str, Any]], after: int, total: int, spool: Spool) -> Page:
+    spool.kept[_UPDATED] = max([spool.kept.get(_UPDATED, ""), *map(_date, documents)])
+    return Page(documents, f"{after}/{total}" if after < total else None, total)
+
+
+def _parts(answer: Any) -> tuple[list[Mapping[str, Any]], int]:
+    """Return the documents of an answer, ``{"data": […], "meta": {"total_doc": N}}``, and how many there are in all.
+
+    Raises:
+        SourceError: It is no such answer.
+    """
+    meta = answer.get("meta") if isinstance(answer, dict) else None
+    documents = answer.get("data") if isinstance(answer, dict) else None
+    total = meta.get("total_doc") if isinstance(meta, dict) else None
+    if not isinstance(documents, list) or not isinstance(total, int) or not all(isinstance(d, dict) for d in documents):
+        raise SourceError("the answer does not hold the documents that the interface promises", RUN_AGAIN)
+    return documents, total
+
+
+def _date(document: Mapping[str, Any]) -> str:
+    """Return when a document was updated, as it is written; ``""`` where it does not say."""
+    value = document.get(_UPDATED)
+    if isinstance(value, Mapping):
+        value = value.get("$date")
+    return value if isinstance(value, str) else ""
 
 
 def open_materials_project(rest: str) -> NamedSource:
@@ -185,7 +230,7 @@ def _hiding(key: str) -> Iterator[None]:
     try:
         yield
     except AnswerError as error:
-        if error.status in (401, 403):
+        if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise SourceError(
                 f"the Materials Project refuses the key in ${_KEY_VARIABLE} ({error.status})",
                 f"check it at {_KEY_PAGE}; a key of the former interface is not valid here",
