@@ -135,7 +135,7 @@ def export_command(
     from matlake.export.packaging import ExportRequest, export_encoder
     from matlake.store.folders import LakeFolders
 
-    folder = folder or LakeFolders(lake).encoders / name
+    folder = folder or LakeFolders(lake).encoders_folder / name
     card = export_encoder(
         ExportRequest(name=name, folder=folder, data=_training_table(lake, data, dataset), **settings)
     )

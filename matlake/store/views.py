@@ -242,7 +242,7 @@ def _failure_view(
         f"NULL AS encoder, import_error AS reason FROM {dataset_rows(name)} WHERE import_error IS NOT NULL"
         for name in names
     ]
-    parts = delta.sound_parts(delta.open_shared_or_warn(lake.failures), verify=lake.verify)
+    parts = delta.sound_parts(delta.open_shared_or_warn(lake.failures_table), verify=lake.verify)
     for card in cards:
         partition = failure_partition(card)
         files = _files(part for part in parts if part.partition == partition)

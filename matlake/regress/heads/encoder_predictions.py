@@ -28,7 +28,7 @@ def predicting_encoders(lake: Lake, target: str) -> list[RegisteredEncoder]:
 
     Of several that were trained alike, those stored less exactly are left out.
     """
-    known = [one for one in list_encoders(lake.encoders) if _place(one.card, target) is not None]
+    known = [one for one in list_encoders(lake.encoders_folder) if _place(one.card, target) is not None]
     exact = {_training(one.card) for one in known if one.card.precision is not Precision.INT8}
     return [one for one in known if one.card.precision is not Precision.INT8 or _training(one.card) not in exact]
 

@@ -164,7 +164,7 @@ def files_of(head: HeadFiles) -> tuple[HeadCard, dict[str, bytes]]:
 def save_files(lake: Path, name: str, files: Mapping[str, bytes]) -> None:
     """Save the folder of a head, in place of one of the same name; see ``save_head``."""
     check_name(name)
-    heads = LakeFolders(lake).heads
+    heads = LakeFolders(lake).heads_folder
     new = heads / HEADS_BEING_SAVED / f"{name}.{os.getpid()}"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
@@ -306,7 +306,7 @@ def delete_head(lake: Path, name: str) -> None:
     """
     _check_whole(lake, name)
     folders = LakeFolders(lake)
-    going = folders.heads / HEADS_BEING_SAVED / f"{name}.{os.getpid()}.deleted"
+    going = folders.heads_folder / HEADS_BEING_SAVED / f"{name}.{os.getpid()}.deleted"
     going.parent.mkdir(exist_ok=True)
     try:
         while (folder := folders.head_folder(name)) is not None:  # a replaced one would come forward

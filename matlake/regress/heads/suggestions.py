@@ -57,7 +57,7 @@ def _unused(lake: Lake, card: HeadCard) -> list[RegisteredEncoder]:
     kinds = {InputKind.COMPOSITION, InputKind.CRYSTAL} if _have_crystals(lake, card) else {InputKind.COMPOSITION}
     found = [
         one
-        for one in list_encoders(lake.encoders)
+        for one in list_encoders(lake.encoders_folder)
         if one.card.input in kinds
         and one.card.name not in used | {_FRACTIONS}
         and one.card.precision is not Precision.INT8

@@ -18,6 +18,7 @@ from matlake.errors import Hint, SourceError
 from matlake.interrupts import hold
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
+from matlake.reports import Report
 from matlake.store import delta
 from matlake.store.datasets import SOURCE_NOTE, DatasetSummary, read_summary
 from matlake.store.importing.merging import Update, merge_rows
@@ -70,8 +71,8 @@ class Replacement:
         return "; ".join(parts)
 
 
-@dataclass(frozen=True)
-class ImportReport:
+@dataclass(frozen=True, repr=False)
+class ImportReport(Report):
     """What an import did.
 
     Attributes:

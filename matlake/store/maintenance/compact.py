@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from matlake.errors import REPAIR, LakeError
 from matlake.progress import SILENT, Progress
+from matlake.reports import Report
 from matlake.store import delta
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import tables
@@ -32,8 +33,8 @@ _KEY: Final = "content_hash"
 _VECTORS: Final = ("vector",)
 
 
-@dataclass
-class CompactReport:
+@dataclass(repr=False)
+class CompactReport(Report):
     """What ``compact`` did.
 
     Attributes:
@@ -103,7 +104,7 @@ def compact(
     partitions = list(_partitions(lake, report))
     for done, (root, partition, parts) in enumerate(partitions):
         progress.track(done, len(partitions))
-        keyed = root in (lake.embeddings, lake.failures, lake.predictions)
+        keyed = root in (lake.embeddings, lake.failures_table, lake.predictions)
         stale = root == lake.predictions and is_stale(partition, digests)
         try:
             _compact_partition(

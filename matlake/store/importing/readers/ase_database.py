@@ -59,7 +59,7 @@ def open_ase_database(path: Path, max_atoms: int, named: KeyColumns = NO_NAMES) 
         except sqlite3.Error as error:
             raise SourceError(f"{path} is not a valid ASE database, or is damaged: {error}") from error
 
-    return open_records(path, read, named)
+    return open_records(str(path), read, named)
 
 
 def _record(row: tuple[Any, ...], max_atoms: int | None) -> Record:

@@ -100,8 +100,8 @@ def open_csv_table(path: Path, named: KeyColumns, *, mixed_as_text: bool = False
         SourceError: Its encoding is not known, it has too many columns, or one without a name; no line is a row.
     """
     layout = look_at_csv(path)
-    refuse_too_many_columns(path, len(layout.names))
-    distinct, notes = distinct_names(path, [name or f"\0{place}" for place, name in enumerate(layout.names)])
+    refuse_too_many_columns(str(path), len(layout.names))
+    distinct, notes = distinct_names(str(path), [name or f"\0{place}" for place, name in enumerate(layout.names)])
     keys = key_columns(distinct, named)
     tallies = [Tally() for _ in distinct]
     rows = 0

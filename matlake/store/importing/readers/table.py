@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
+from matlake.store.importing.readers.arrow_table import ArrowTable, open_parquet_table
 from matlake.store.importing.readers.csv_table import CsvTable, open_csv_table
-from matlake.store.importing.readers.parquet_table import ParquetTable, open_parquet_table
 from matlake.store.importing.readers.source import NO_NAMES, STRUCTURE_COLUMNS, Batch, KeyColumns, Source, bounded
 
-Table: TypeAlias = CsvTable | ParquetTable
+Table: TypeAlias = CsvTable | ArrowTable
 
 _CSV: Final = (".csv", ".tsv", ".txt")
 _PARQUET: Final = (".parquet", ".pq")

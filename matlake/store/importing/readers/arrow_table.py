@@ -1,7 +1,8 @@
-"""Parquet as a stream of Arrow batches with the types of a dataset: the file's types are kept, text stays text."""
+"""Arrow tables, in Parquet files or in memory, with the types of a dataset: stated types are kept, text stays text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,31 +26,32 @@ _INDEX: Final = "__index_level_"
 
 
 @dataclass
-class ParquetTable:
-    """A Parquet file.
+class ArrowTable:
+    """A table whose columns state their types.
 
     Attributes:
-        path: The file.
+        name: What messages call it.
         schema: Names and types of the columns that are kept.
-        places: Where each of them stands in the file.
+        places: Where each of them stands in the table.
         as_written: Those that hold formulas or ids.
         rows: Number of rows.
+        stored: Yields the table as it is.
         notes: Remarks for the user.
     """
 
-    path: Path
+    name: str
     schema: pa.Schema
     places: list[int]
     as_written: KeyColumns
     rows: int
+    stored: Callable[[], Iterator[pa.RecordBatch]]
     notes: list[str]
 
     def raw_batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the columns that are kept, with the types of the file."""
-        with pq.ParquetFile(self.path) as file:
-            for batch in file.iter_batches(batch_size=BATCH_ROWS):
-                columns = [_plain(batch.column(place)) for place in self.places]
-                yield pa.RecordBatch.from_arrays(columns, names=self.schema.names)
+        """Yield the columns that are kept, with the types of the table."""
+        for batch in self.stored():
+            columns = [_plain(batch.column(place)) for place in self.places]
+            yield pa.RecordBatch.from_arrays(columns, names=self.schema.names)
 
     def read(self, raw: pa.RecordBatch) -> Batch:
         """Return rows with the types of the schema; they may lack some of its columns."""
@@ -71,7 +73,7 @@ class ParquetTable:
         return Batch(pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields)), unread=unread)
 
 
-def open_parquet_table(path: Path, named: KeyColumns) -> ParquetTable:
+def open_parquet_table(path: Path, named: KeyColumns) -> ArrowTable:
     """Look at a Parquet file: names and types of its columns.
 
     Args:
@@ -82,23 +84,46 @@ def open_parquet_table(path: Path, named: KeyColumns) -> ParquetTable:
         SourceError: It has too many columns, or two that may hold the formulas.
     """
     with pq.ParquetFile(path) as file:
-        found = file.schema_arrow
-        refuse_too_many_columns(path, len(found))
-        names, notes = distinct_names(path, [name.strip() or "unnamed" for name in found.names])
-        written = key_columns(names, named)
-        fields, places = [], []
-        for place, (name, kind) in enumerate(zip(names, found.types, strict=True)):
-            stored = _storable(kind)
-            if stored is None:
-                notes.append(f"column {name} of type {kind} left out")
-            elif name.startswith(_INDEX) and pa.types.is_integer(kind):
-                notes.append(f"column {name} left out: it is the index of a pandas table")
-            else:
-                fields.append(pa.field(name, pa.string() if name == written.id else stored))
-                places.append(place)
-        table = ParquetTable(path, pa.schema(fields), places, written, file.metadata.num_rows, notes)
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+    return open_arrow_table(str(path), schema, rows, partial(_parquet_batches, path), named)
+
+
+def open_arrow_table(
+    name: str, stored: pa.Schema, rows: int, batches: Callable[[], Iterator[pa.RecordBatch]], named: KeyColumns
+) -> ArrowTable:
+    """Look at a table of Arrow: names and types of its columns.
+
+    Args:
+        name: What messages call it.
+        stored: Its schema.
+        rows: Number of rows.
+        batches: Yields the table in batches of bounded size.
+        named: Columns of formulas or ids, besides those by usual names.
+
+    Raises:
+        SourceError: It has too many columns, or two that may hold the formulas.
+    """
+    refuse_too_many_columns(name, len(stored))
+    names, notes = distinct_names(name, [column.strip() or "unnamed" for column in stored.names])
+    written = key_columns(names, named)
+    fields, places = [], []
+    for place, (column, kind) in enumerate(zip(names, stored.types, strict=True)):
+        kept = _storable(kind)
+        if kept is None:
+            notes.append(f"column {column} of type {kind} left out")
+        elif column.startswith(_INDEX) and pa.types.is_integer(kind):
+            notes.append(f"column {column} left out: it is the index of a pandas table")
+        else:
+            fields.append(pa.field(column, pa.string() if column == written.id else kept))
+            places.append(place)
+    table = ArrowTable(name, pa.schema(fields), places, written, rows, batches, notes)
     notes += _texts_of_numbers(table)
     return table
+
+
+def _parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=BATCH_ROWS)
 
 
 def _storable(kind: pa.DataType) -> pa.DataType | None:
@@ -120,8 +145,8 @@ def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
-def _texts_of_numbers(table: ParquetTable) -> list[str]:
-    """Return remarks on columns that the file types as text, although their first cells are numbers."""
+def _texts_of_numbers(table: ArrowTable) -> list[str]:
+    """Return remarks on columns that the table types as text, although their first cells are numbers."""
     texts = [
         name
         for name, kind in zip(table.schema.names, table.schema.types, strict=True)
@@ -135,6 +160,6 @@ def _texts_of_numbers(table: ParquetTable) -> list[str]:
         tally.add(pc.cast(first.column(name).slice(0, _LOOKED_AT), pa.string()))
         if tally.kind(decimal_comma=False) not in (pa.string(), pa.bool_()):
             notes.append(
-                f"column {name} is text in the file and stays text, although it holds numbers: convert it there"
+                f"column {name} is text in {table.name} and stays text, although it holds numbers: convert it there"
             )
     return notes
