@@ -89,7 +89,9 @@ def by_licence(source: Source, *, keep: bool) -> Source:
             shown = ", ".join(str(name) for name in left_out[:_IDS_SHOWN])
             more = ", …" if len(left_out) > _IDS_SHOWN else ""
             notes.append(
-                f"{len(left_out):,} documents of the licence {_BY_NC} left out: {shown}{more}; {KEEP}=true keeps them"
+                f"documents with licence {_BY_NC} left out: {len(left_out):,} ({shown}{more}); {KEEP}=true keeps them"
+            )
+                f"{len(left_out):,} documents with licence {_BY_NC} left out: {shown}{more}; {KEEP}=true keeps them"
             )
 
     return replace(source, schema=schema, batches=rows, notes=notes)

@@ -32,6 +32,8 @@ _LOG: Final = "_delta_log"
 _COLLECTION: Final = "collection"
 _COLLECTIONS: Final = ("summary", "materials", "thermo", "elasticity", "dielectric", "piezoelectric", "magnetism")
 _STRUCTURE: Final = "structure"
+_AVERAGED: Final = ("bulk_modulus", "shear_modulus")
+_AVERAGES: Final = ("voigt", "reuss", "vrh")
 _OF_DATABASE: Final = "version"
 _BATCH_ROWS: Final = 2000
 
@@ -116,32 +118,47 @@ def _copied(rows: Any, folder: Path) -> Path:
 
     columns = {}
     for field in rows.schema:
-        if field.name == _STRUCTURE or not pa.types.is_nested(field.type):
+        if field.name in (_STRUCTURE, *_AVERAGED) or not pa.types.is_nested(field.type):
             columns[field.name] = dataset.field(field.name)
         elif pa.types.is_struct(field.type):
             for inner in field.type:
                 if not pa.types.is_nested(inner.type):
                     columns[f"{field.name}_{inner.name}"] = dataset.field(field.name, inner.name)
     newest = None
-    if _OF_DATABASE in rows.schema.names:
+    if columns.pop(_OF_DATABASE, None) is not None:
         versions = rows.to_table(columns=[_OF_DATABASE])[_OF_DATABASE]
         newest = dataset.field(_OF_DATABASE) == pc.max(versions)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "documents.parquet"
-    batches = rows.to_batches(columns=columns, filter=newest, batch_size=_BATCH_ROWS)
     with whole_file(path) as file:
         writer = None
-        for batch in map(_with_texts, batches):
-            writer = writer or pq.ParquetWriter(file, batch.schema)
-            writer.write_batch(batch)
+        for batch in rows.to_batches(columns=columns, filter=newest, batch_size=_BATCH_ROWS):
+            plain = _plain(batch)
+            writer = writer or pq.ParquetWriter(file, plain.schema)
+            writer.write_batch(plain)
         if writer is not None:
             writer.close()
     return path
 
 
-def _with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Turn structures that are groups of values into JSON text."""
-    if _STRUCTURE not in batch.schema.names or not pa.types.is_struct(batch.schema.field(_STRUCTURE).type):
-        return batch
-    texts = pa.array([None if one is None else json.dumps(one) for one in batch.column(_STRUCTURE).to_pylist()])
-    return batch.set_column(batch.schema.get_field_index(_STRUCTURE), _STRUCTURE, texts)
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return documents with structures as JSON text, and averages of moduli as single values."""
+    columns = {}
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        if name == _STRUCTURE and pa.types.is_nested(values.type):
+            found = values.to_pylist(maps_as_pydicts="strict")
+            columns[name] = pa.array([None if one is None else json.dumps(_filled(one)) for one in found], pa.string())
+        elif pa.types.is_map(values.type):
+            columns |= {f"{name}_{one}": pc.map_lookup(values, one, "first") for one in _AVERAGES}
+        elif pa.types.is_struct(values.type):
+            columns |= {f"{name}_{field.name}": values.field(field.name) for field in values.type}
+        else:
+            columns[name] = values
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def _filled(value: Any) -> Any:
+    """Return a value without the keys that a table must have and a document has not."""
+    if isinstance(value, dict):
+        return {key: _filled(one) for key, one in value.items() if one is not None}
+    return [_filled(one) for one in value] if isinstance(value, list) else value

@@ -177,4 +177,4 @@ def _opened(
     known = f"version {found.version}, " if found.version else ""
     source.notes.append(f"{found.spec}: {known}licence {found.licence}; cite {found.citation}")
     version = found.version or datetime.now(UTC).date().isoformat()
-    return Fetched(source, Remembered(named.origin, version, found.licence, marks))
+    return Fetched(source, Remembered(named.origin, version, found.licence, marks), total=source.rows)

@@ -27,6 +27,12 @@ def server() -> Iterator[WebServer]:
         yield running
 
 
+def in_order(*answers: Answers) -> Answers:
+    """Answer with one after the other."""
+    left = list(answers)
+    return lambda asked: left.pop(0)(asked)
+
+
 def published(content: bytes, etag: str = '"v1"', *, ranges: bool = True, cut: int | None = None) -> Answers:
     """Answer as servers of files do: by Range where they can, with 304 for what is still the same."""
 
@@ -93,8 +99,7 @@ def test_a_file_without_checksum_is_sent_only_if_it_changed(download: Downloadin
 
 def test_a_download_that_is_cut_off_goes_on_by_range(download: Downloading) -> None:
     whole, half = published(CONTENT), published(CONTENT, cut=len(CONTENT) // 2)
-    answers = iter([half, whole])
-    download.server.answers = lambda asked: next(answers)(asked)
+    download.server.answers = in_order(half, whole)
     assert download(SHA256).read_bytes() == CONTENT
     assert download.server.asked[1].headers["range"] == f"bytes={len(CONTENT) // 2}-"
 
@@ -112,20 +117,17 @@ def test_the_next_run_goes_on_where_this_one_was_cut_off(download: Downloading) 
 
 
 def test_a_server_without_range_sends_all_of_it_anew(download: Downloading) -> None:
-    answers = iter([published(CONTENT, ranges=False, cut=1000), published(CONTENT, ranges=False)])
-    download.server.answers = lambda asked: next(answers)(asked)
+    download.server.answers = in_order(published(CONTENT, ranges=False, cut=1000), published(CONTENT, ranges=False))
     assert download(SHA256).read_bytes() == CONTENT
 
 
 def test_pieces_of_two_versions_are_not_put_together(download: Downloading) -> None:
-    answers = iter([published(CONTENT, cut=1000), published(b"other" * 1000, '"v2"')])
-    download.server.answers = lambda asked: next(answers)(asked)
+    download.server.answers = in_order(published(CONTENT, cut=1000), published(b"other" * 1000, '"v2"'))
     assert download().read_bytes() == b"other" * 1000
 
 
 def test_a_server_without_tags_is_not_asked_for_pieces(download: Downloading) -> None:
-    answers = iter([published(CONTENT, "", cut=1000), published(CONTENT, "")])
-    download.server.answers = lambda asked: next(answers)(asked)
+    download.server.answers = in_order(published(CONTENT, "", cut=1000), published(CONTENT, ""))
     assert download().read_bytes() == CONTENT
     assert "range" not in download.server.asked[1].headers
 
@@ -185,8 +187,8 @@ def test_a_full_disk_names_the_file_and_the_next_run_goes_on(
     download.server.answers = published(CONTENT)
     save = downloads._save
 
-    def full(chunk: bytes, answer: Any, target: Any, *others: Any) -> None:
-        target.write(chunk[:1000])
+    def full(*arguments: Any) -> None:
+        arguments[2].write(arguments[0][:1000])
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(downloads, "_save", full)

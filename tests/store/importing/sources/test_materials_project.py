@@ -119,7 +119,7 @@ def test_documents_of_licence_by_nc_are_left_out_and_counted(server: WebServer, 
     fetched = fetch(tmp_path)
     assert rows(fetched)["material_id"].to_pylist() == ["mp-0", "mp-2", "mp-4"]
     assert fetched is not None
-    assert "3 documents of licence BY-NC left out: mp-1, mp-3, mp-5; include_by_nc=true keeps them" in (
+    assert "documents with licence BY-NC left out: 3 (mp-1, mp-3, mp-5); include_by_nc=true keeps them" in (
         fetched.source.notes
     )
 

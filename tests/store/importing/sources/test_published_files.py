@@ -16,9 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 from web_server import Asked, Reply, Waits, WebServer, web_server
 
+import matlake
 from matlake.errors import SourceError
+from matlake.store import delta
+from matlake.store.importing.importer import ImportReport
 from matlake.store.importing.sources import alexandria, jarvis, lemat, matbench
 from matlake.store.importing.sources.catalogue import named_source
+from matlake.store.importing.sources.importing import import_named
 from matlake.store.importing.sources.protocol import Fetch, Fetched, Remembered
 from matlake.store.importing.sources.published import PublishedSet, RemoteFile
 
@@ -184,7 +188,9 @@ def test_jarvis_is_checked_by_what_figshare_lists(
     server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = jarvis_zip()
-    put(monkeypatch, jarvis.SETS, "dft_3d", url=f"{server.url}/files/64391379", listing=f"{server.url}/articles/1/files")
+    put(
+        monkeypatch, jarvis.SETS, "dft_3d", url=f"{server.url}/files/64391379", listing=f"{server.url}/articles/1/files"
+    )
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     listed = [{"id": 1, "computed_md5": "0" * 32}, {"id": 64391379, "computed_md5": md5}]
     serve(server, {"/files/64391379": content, "/articles/1/files": listed})
@@ -247,7 +253,9 @@ def test_a_copy_with_another_checksum_is_refused(tmp_path: Path) -> None:
 def test_alexandria_takes_all_numbered_files_of_the_newest_version(server: WebServer, tmp_path: Path) -> None:
     old, new = "/data/pbe/2024.12.15", "/data/pbe/2025.07.02"
     index = '<a href="../">../</a><a href="2024.12.15/">2024</a><a href="2025.07.02/">2025</a><a href="x.dat">x</a>'
-    files = '<a href="alexandria_000.json.bz2">0</a><a href="alexandria_001.json.bz2">1</a><a href="convex_hull.json.bz2">'
+    files = (
+        '<a href="alexandria_000.json.bz2">0</a><a href="alexandria_001.json.bz2">1</a><a href="convex_hull.json.bz2">'
+    )
     pages = {"/data/pbe/": index.encode(), f"{new}/": files.encode(), f"{old}/": files[:45].encode()}
     content = {f"{new}/alexandria_{number:03d}.json.bz2": alexandria_bz2(10 * number) for number in (0, 1)}
     serve(server, {**pages, **content, f"{old}/alexandria_000.json.bz2": alexandria_bz2(90)})
@@ -314,9 +322,7 @@ def test_lemat_refuses_energies_of_two_functionals(server: WebServer, tmp_path: 
         ("jarvis:./nothing.json.zip", "no file of jarvis", "dft_3d"),
     ],
 )
-def test_a_name_that_does_not_exist_suggests_near_ones(
-    server: WebServer, spec: str, message: str, hint: str
-) -> None:
+def test_a_name_that_does_not_exist_suggests_near_ones(server: WebServer, spec: str, message: str, hint: str) -> None:
     with pytest.raises(SourceError, match=message) as caught:
         named_source(spec)
     assert hint in caught.value.hint
@@ -338,3 +344,60 @@ def test_units_are_read_from_the_names_of_columns() -> None:
 
     named = [new for units in (jarvis.UNITS, alexandria.UNITS, lemat.UNITS) for new in units.values()]
     assert [name for name in named if not unit_of(name)] == []
+
+
+@pytest.fixture
+def empty_lake(tmp_path: Path) -> matlake.Lake:
+    return matlake.open_lake(tmp_path / "lake", create=True)
+
+
+def import_again(lake: matlake.Lake, spec: str) -> ImportReport:
+    return import_named(lake, spec, "mine", client=Waits().client)
+
+
+def test_an_import_says_of_each_row_where_it_is_from(
+    server: WebServer, empty_lake: matlake.Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(monkeypatch, jarvis.SETS, "dft_3d", url=f"{server.url}/file", listing="")
+    serve(server, {"/file": jarvis_zip()})
+    report = import_again(empty_lake, "jarvis:dft_3d")
+    assert (report.rows, report.failed) == (3, 0)
+    found = empty_lake.query(
+        "SELECT material_id, source, source_id, source_version, source_licence FROM mine ORDER BY 1"
+    )
+    assert found.to_pylist()[0] == {
+        "material_id": "JVASP-0",
+        "source": "jarvis:dft_3d",
+        "source_id": "JVASP-0",
+        "source_version": "2025-09-24",
+        "source_licence": "CC BY 4.0",
+    }
+
+
+def test_the_same_file_leaves_the_dataset_alone_and_another_is_merged(
+    server: WebServer, empty_lake: matlake.Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(monkeypatch, jarvis.SETS, "dft_3d", url=f"{server.url}/file", listing="")
+    serve(server, {"/file": jarvis_zip()})
+    import_again(empty_lake, "jarvis:dft_3d")
+    table = delta.open_table(empty_lake.dataset("mine"))
+    assert table is not None
+    again = import_again(empty_lake, "jarvis:dft_3d")
+    table.update_incremental()
+    assert (table.version(), again.rows) == (0, 0)
+    serve(server, {"/file": jarvis_zip(gap=5.0)})
+    changed = import_again(empty_lake, "jarvis:dft_3d").update
+    assert changed is not None
+    assert (changed.new, changed.changed, changed.unchanged) == (0, 1, 2)
+    gaps = empty_lake.query("SELECT optb88vdw_bandgap_eV AS gap FROM mine ORDER BY material_id")
+    assert gaps["gap"].to_pylist() == [4.0, 5.0, 4.0]
+
+
+def test_a_wrong_checksum_leaves_the_lake_as_it_was(
+    server: WebServer, empty_lake: matlake.Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(monkeypatch, matbench.SETS, "matbench_phonons", url=f"{server.url}/phonons.json.gz")
+    serve(server, {"/phonons.json.gz": matbench_json()})
+    with pytest.raises(SourceError, match="does not have the published checksum"):
+        import_again(empty_lake, "matbench:phonons")
+    assert empty_lake.dataset_names() == []
