@@ -91,8 +91,6 @@ def by_licence(source: Source, *, keep: bool) -> Source:
             notes.append(
                 f"documents with licence {_BY_NC} left out: {len(left_out):,} ({shown}{more}); {KEEP}=true keeps them"
             )
-                f"{len(left_out):,} documents with licence {_BY_NC} left out: {shown}{more}; {KEEP}=true keeps them"
-            )
 
     return replace(source, schema=schema, batches=rows, notes=notes)
 

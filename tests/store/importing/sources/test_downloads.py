@@ -29,8 +29,12 @@ def server() -> Iterator[WebServer]:
 
 def in_order(*answers: Answers) -> Answers:
     """Answer with one after the other."""
-    left = list(answers)
-    return lambda asked: left.pop(0)(asked)
+    left = iter(answers)
+
+    def answer(asked: Asked) -> Reply:
+        return next(left)(asked)
+
+    return answer
 
 
 def published(content: bytes, etag: str = '"v1"', *, ranges: bool = True, cut: int | None = None) -> Answers:

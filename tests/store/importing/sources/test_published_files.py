@@ -227,7 +227,7 @@ def test_a_truncated_zip_is_one_line_and_is_not_kept(
 ) -> None:
     put(monkeypatch, jarvis.SETS, "dft_3d", url=f"{server.url}/file", listing="")
     serve(server, {"/file": jarvis_zip()[:200]})
-    with pytest.raises(SourceError, match="damaged.*; the downloaded copy was removed"):
+    with pytest.raises(SourceError, match=r"damaged.*; the downloaded copy was removed"):
         fetch(tmp_path, "jarvis:dft_3d")
     assert not list((tmp_path / "cache").rglob("*jdft*"))
 
