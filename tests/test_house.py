@@ -16,18 +16,7 @@ import matlake
 ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "matlake"
 
-SHARED = {
-    "documents",
-    "errors",
-    "extras",
-    "files",
-    "interrupts",
-    "metrics",
-    "progress",
-    "reports",
-    "sequences",
-    "text_tables",
-}
+SHARED = {"documents", "errors", "extras", "files", "interrupts", "metrics", "progress", "reports", "sequences", "text_tables"}
 """Small files at the top of the house that every room may use, and that use none of the rooms."""
 
 ROOMS = {
