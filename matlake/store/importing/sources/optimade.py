@@ -28,8 +28,8 @@ _NOT_IN_ADDRESSES: Final = re.compile(r'[\s"<>]')
 _NAME: Final = re.compile(r"[a-z0-9_.-]+(/[A-Za-z0-9_.-]+)?")
 _FIELD: Final = re.compile(r"[a-z_][a-z_0-9]*")
 
-_PAGE_LIMITS: Final = ("500", "100", "")
-"""Rows a page, the next where a database refuses one as too large; empty for its default."""
+_PAGE_LIMITS: Final = ("500", "100", "10")
+"""Rows a page; the next where a database refuses one as too large."""
 
 _HEAD: Final = json.dumps({"x-optimade": {"meta": {"api_version": "1.1.0"}}})
 """First line of a dump, by which readers know one."""
@@ -324,7 +324,7 @@ def _marks(kept: Mapping[str, str]) -> dict[str, str]:
 
 
 def _text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
 
 
 def _repeated(spool: Spool) -> list[str]:

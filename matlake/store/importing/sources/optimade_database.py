@@ -1,7 +1,7 @@
 """What an OPTIMADE database says of itself: its version, licence, and the properties that its structures have."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ STRUCTURE_FIELDS: Final = (
 """Properties of the specification that make a crystal."""
 
 _VERSIONED: Final = re.compile(r"/v(\d+)(\.\d+){0,2}$")
+_OWN: Final = re.compile(r"_[a-z_0-9]+")
 _LONGEST_LIST: Final = 4000
 """Characters of a list of properties: servers take addresses of 8,000."""
 
@@ -116,19 +117,32 @@ def _licence(info: Mapping[str, Any]) -> str:
 def _all_fields(client: Client, base: str) -> tuple[str, ...]:
     """Return what makes a crystal and the database's own properties, but lists, which are no properties of a material.
 
-    It is empty where the database does not say what it has, or has more than an address can name.
+    Own properties are those that it lists, and those of a structure, because lists are not always complete. The result
+    is empty, which asks for all that there is, where an address could not name them.
     """
-    try:
-        document = client.json(f"{base}/info/structures")
-    except AnswerError:
-        return ()
-    data = document.get("data") if isinstance(document, Mapping) else None
-    properties = data.get("properties") if isinstance(data, Mapping) else None
-    if not isinstance(properties, Mapping):
-        return ()
-    own = [name for name, stated in properties.items() if str(name).startswith("_") and not _is_list(stated)]
-    fields = (*STRUCTURE_FIELDS, *own)
+    listed = _own(_attributes(client, f"{base}/info/structures", "properties"), _is_list)
+    shown_by_one = _own(_attributes(client, f"{base}/structures?page_limit=1", "attributes"), _is_list_value)
+    fields = (*STRUCTURE_FIELDS, *dict.fromkeys([*listed, *shown_by_one]))
     return fields if len(",".join(fields)) <= _LONGEST_LIST else ()
+
+
+def _attributes(client: Client, address: str, name: str) -> Mapping[str, Any]:
+    try:
+        document = client.json(address)
+    except AnswerError:
+        return {}
+    data = document.get("data") if isinstance(document, Mapping) else None
+    first = data[0] if isinstance(data, list) and data else data
+    found = first.get(name) if isinstance(first, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _own(properties: Mapping[str, Any], is_list: Callable[[Any], bool]) -> list[str]:
+    return [name for name, stated in properties.items() if _OWN.fullmatch(name) and not is_list(stated)]
+
+
+def _is_list_value(value: Any) -> bool:
+    return isinstance(value, list)
 
 
 def _is_list(stated: Any) -> bool:
