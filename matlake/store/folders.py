@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from matlake.encoders.card import CARD_FILE
-from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders
+from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders, registered_encoders
 from matlake.errors import LakeError
 
 MARKER: Final = "lake.json"
@@ -175,9 +175,13 @@ class LakeFolders:
         return sorted(f"{name}{MEMBER}{card.parent.name}" for card in cards)
 
     def find_encoder(self, name: str) -> RegisteredEncoder:
-        """Find an encoder by name: the lake's own first, then those shipped with the package."""
+        """Find an encoder by name: the lake's own first, then those shipped with the package, then plug-ins."""
         return find_encoder(name, self.encoders_folder)
 
     def list_encoders(self) -> list[RegisteredEncoder]:
         """Return all encoders that this lake can use."""
         return list_encoders(self.encoders_folder)
+
+    def registered_encoders(self) -> list[RegisteredEncoder]:
+        """Return the encoders in this lake and those shipped with the package: all that it may have vectors of."""
+        return registered_encoders(self.encoders_folder)

@@ -140,7 +140,7 @@ def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:
         sizes[key] += part.size
     return [
         {"name": registered.card.name, "layer": layer.name, "vectors": vectors[key], "bytes": sizes[key]}
-        for registered in lake.list_encoders()
+        for registered in lake.registered_encoders()
         for layer in registered.card.layers
         if (key := tuple(embedding_partition(registered.card, layer.name).values())) in vectors
     ]

@@ -100,7 +100,7 @@ def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> No
     for name, has_geometry in datasets.items():
         hidden = _INTERNAL_COLUMNS if has_geometry else (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)
         connection.execute(f"CREATE VIEW main.{identifier(views[name])} AS {_shown(name, hidden)}")
-    cards = [registered.card for registered in lake.list_encoders()]
+    cards = [registered.card for registered in lake.registered_encoders()]
     _embedding_views(lake, connection, cards)
     predictions, failed = prediction_selects(lake)
     _failure_view(lake, connection, names, cards, failed)

@@ -22,8 +22,9 @@ from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.heads.verdict import FOREST, FRACTIONS, MEAN, NEAREST, difference_intervals
 from matlake.regress.regressors import MODELS, Fitted, LabelledRows, Model, Parameters, fit_of
+from matlake.regress.regressors.catalogue import ENSEMBLE
 from matlake.regress.regressors.elemnet import ELEMNET
-from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
+from matlake.regress.regressors.ensemble import ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut, Rows, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import PLAIN, TargetSpace

@@ -1,13 +1,16 @@
 """From a fitted model to one ONNX graph that predicts in the target's unit."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
+from onnx import helper
 from spox import Var, inline
 
+from matlake.encoders.audit import audit
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import HeadError
 from matlake.regress.onnx.graphs import (
@@ -33,11 +36,13 @@ from matlake.regress.regressors.hurdle import Hurdle
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.kernels import KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
+from matlake.regress.regressors.regressor import OwnGraph
 from matlake.regress.regressors.scaling import Scaler
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.targets.transforms import LARGEST_LOG, Transform
 from matlake.regress.uncertainty.opinions import Opinion
 from matlake.regress.uncertainty.projection import Projection
+from matlake.text_tables import in_a_line
 
 VALUE: Final = "value"
 COORDINATES: Final = "coordinates"
@@ -46,6 +51,8 @@ PARITY_TOLERANCE: Final = 1e-4
 """Largest error allowed against the fitted model, relative to the target's standard deviation."""
 
 _ML_OPSET: Final = 3
+_SHOWN: Final = 300  # characters of what other packages say
+_TELL_THE_AUTHORS: Final = "tell the authors of the plug-in: matlake.testing.check_regressor shows it"
 _LINEAR_KINDS: Final = frozenset({"Ridge", "LinearRegression", "Lasso", "ElasticNet", "SGDRegressor"})
 
 
@@ -80,7 +87,7 @@ def convert(
 
 
 def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> float:
-    """Compare a converted head with what it was converted from.
+    """Compare a converted head with what it was converted from; what cannot be loaded again is not saved either.
 
     Args:
         content: The ONNX file.
@@ -91,8 +98,9 @@ def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> floa
         The largest error on the scale on which the target is fitted, relative to the standard deviation there.
 
     Raises:
-        HeadError: It is above ``PARITY_TOLERANCE``.
+        HeadError: It is above ``PARITY_TOLERANCE``, or the audit refuses the file.
     """
+    audit(content, Path("head.onnx"), HeadError, {INPUT: x.shape[1], VALUE: 1})
     forward = fitted.space.transform.forward
     error = float(np.max(np.abs(forward(run_graph(content, x)) - forward(fitted.predict(x))))) / fitted.std
     if not error <= PARITY_TOLERANCE:
@@ -144,12 +152,20 @@ def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: i
     z = standardise(scaler, features) if scaler else None
     if z is not None and (own := _predict_standardised(regressor, z)) is not None:
         return own
+    if isinstance(regressor, OwnGraph):
+        return _own_graph(regressor, features if z is None else z)
     x = features if z is None else op.cast(z, to=np.float32)
+    network = _predict_by_network(regressor, x)
+    return _convert_by_skl2onnx(regressor, x, n_features) if network is None else network
+
+
+def _predict_by_network(regressor: Any, x: Var) -> Var | None:
+    """Return the prediction of a deep network, computed in float32; None for any other."""
     if isinstance(regressor, ReluNetwork):
         return relu_network(x, regressor.layers)
     if isinstance(regressor, ResidualNetwork):
         return residual_network(x, regressor)
-    return _convert_by_skl2onnx(regressor, x, n_features)
+    return None
 
 
 def _predict_standardised(regressor: Any, z: Var) -> Var | None:
@@ -196,6 +212,21 @@ def _part(fitted: Fitted, features: Var, n_features: int) -> Var:
     """Return the prediction of a part of a regressor, float64 [n, 1], on the scale of the part's own target."""
     value = _predict(fitted.regressor, fitted.scaler, features, n_features)
     return op.add(op.mul(value, op.const(fitted.std)), op.const(fitted.mean))
+
+
+def _own_graph(regressor: OwnGraph, x: Var) -> Var:
+    """Return the graph that a regressor brings, with its input cast to the type that it takes."""
+    model = regressor.onnx_graph()
+    kind = type(regressor).__name__
+    if (len(model.graph.input), len(model.graph.output)) != (1, 1):
+        raise HeadError(f"the ONNX graph of {kind} must have one input and one output", _TELL_THE_AUTHORS)
+    taken = helper.tensor_dtype_to_np_dtype(model.graph.input[0].type.tensor_type.elem_type)
+    try:
+        (value,) = inline(model)(op.cast(x, to=taken)).values()
+        return op.reshape(op.cast(value, to=np.float64), op.const([-1, 1]))
+    except Exception as error:  # spox hands on what onnx and NumPy raise
+        reason = in_a_line(f"{type(error).__name__}: {error}")[:_SHOWN]
+        raise HeadError(f"the ONNX graph of {kind} cannot be used: {reason}", _TELL_THE_AUTHORS) from error
 
 
 def _convert_by_skl2onnx(regressor: Any, x: Var, n_features: int) -> Var:

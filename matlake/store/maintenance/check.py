@@ -9,7 +9,7 @@ import duckdb
 from matlake.documents import DIGEST, opened, read_json
 from matlake.encoders.card import CARD_FILE, MODEL_FILE, read_card
 from matlake.encoders.registry import copy_files, find_encoder
-from matlake.errors import EncoderError, LakeError
+from matlake.errors import EncoderError, LakeError, PluginError
 from matlake.files import fsync_folder, sha256_of
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
@@ -155,7 +155,7 @@ def _installed(folder: Path) -> Path | None:
     """Return the folder of the same encoder in the installed package: what is left of it says that it is the same."""
     try:
         shipped = find_encoder(folder.name)
-    except EncoderError:
+    except (EncoderError, PluginError):
         return None
     try:
         sha256 = read_card(folder).sha256

@@ -143,7 +143,7 @@ def evaluate_transfer(
 
 
 def _all_sources(lake: Lake) -> list[str]:
-    cards = [registered.card for registered in lake.list_encoders()]
+    cards = [registered.card for registered in lake.registered_encoders()]
     return [card.name for card in cards if card.architecture in COMPOSITION_NETWORKS and not card.name.endswith("int8")]
 
 

@@ -31,6 +31,7 @@ from matlake.store.importing.readers.source import (
     key_columns,
     refuse_too_many_columns,
 )
+from matlake.store.importing.readers.streams import is_compressed, open_bytes
 
 BATCH_ROWS: Final = 65_536
 
@@ -145,7 +146,7 @@ def _lines(path: Path, layout: CsvLayout, bad_lines: list[BadLine]) -> Iterator[
 
     numbers = [str(place) for place in range(len(layout.names))]
     with pacsv.open_csv(
-        path,
+        open_bytes(path) if is_compressed(path) else path,
         read_options=pacsv.ReadOptions(
             use_threads=False,
             block_size=HEAD_BYTES,

@@ -29,6 +29,10 @@ _SCHEMA: Final = pa.schema([("material_id", pa.string())])
 _KINDS_SHOWN: Final = 5
 
 
+class NoFilesError(SourceError):
+    """A folder or archive holds no file of a known format."""
+
+
 def is_structure_file(name: str) -> bool:
     """Tell by its name whether a file is a CIF, a POSCAR or a vasprun.xml."""
     last = name.rpartition("/")[2]
@@ -59,7 +63,7 @@ def open_files(path: Path, max_atoms: int) -> Source:
 
     names = [file.name for file in files(path, wanted, content=False)]
     if not names:
-        raise SourceError(
+        raise NoFilesError(
             f"no CIF or POSCAR file in {path}",
             "endings read: .cif .vasp .poscar .contcar (.gz .bz2 .xz .zst), names POSCAR… CONTCAR… vasprun.xml",
         )
