@@ -16,14 +16,17 @@ from matlake.errors import MatlakeError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import MAX_ATOMS, Crystal, make_crystal
 from matlake.materials.disorder import DisorderedError, disorder_of, is_ordered
 from matlake.materials.formula import Composition, composition_of_amounts, parse_formula
-from matlake.materials.structure_files.pymatgen_json import crystal_of, is_structure
+from matlake.materials.periodic_table import SYMBOLS
+from matlake.materials.structure_files.dictionaries import crystal_of, form_of
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.materials.structure_files.species import atomic_number
+from matlake.materials.structure_files.text import NOT_PERIODIC
 
 Material: TypeAlias = Crystal | Composition
 
 _NAMES_OF_MISSING: Final = ("NAType", "NaTType")  # pandas' NA and NaT, which refuse to be compared
 _SHOWN: Final = 200
+_Z: Final = range(1, len(SYMBOLS) + 1)
 
 Read = TypeVar("Read", Crystal, Composition, Material)
 
@@ -85,9 +88,12 @@ def is_missing(given: object) -> bool:
 
 
 def has_structure(given: object) -> bool:
-    """Tell whether an object, which is not text, has a place for a crystal, be it valid or not."""
+    """Tell whether an object, which is not text, stands for a crystal, be it valid or not.
+
+    A dictionary does if it is a structure itself; one that holds a structure is a row of a table.
+    """
     if isinstance(given, dict):
-        return is_structure(given) or is_structure(given.get("structure"))
+        return bool(form_of(given))
     return isinstance(given, Crystal) or _is_sites(given) or _is_atoms(given) or _inner(given) is not None
 
 
@@ -159,14 +165,23 @@ def _is_atoms(given: object) -> bool:
 def _inner(given: object) -> object | None:
     """Return the structure of an entry or a document."""
     inner = getattr(given, "structure", None)
-    return inner if inner is not None and (_is_sites(inner) or is_structure(inner)) else None
+    return inner if inner is not None and (_is_sites(inner) or form_of(inner)) else None
 
 
 def _is_amounts(given: object) -> bool:
     """Tell whether something is a dictionary of elements and amounts."""
     if not isinstance(given, Mapping) or not given:
         return False
-    return all(isinstance(amount, int | float | np.number) for amount in given.values())
+    if not all(isinstance(amount, int | float | np.number) for amount in given.values()):
+        return False
+    return all(_is_element(key) if isinstance(key, str) else hasattr(key, "symbol") or key in _Z for key in given)
+
+
+def _is_element(symbol: str) -> bool:
+    try:
+        return bool(atomic_number(symbol))
+    except StructureError:
+        return False
 
 
 def _amounts_of_entry(given: object) -> Mapping[Any, Any] | None:
@@ -215,7 +230,7 @@ def _of_atoms(given: Any, max_atoms: int) -> Crystal:
 
 def _check_periodic(directions: Iterable[Any]) -> None:
     if not all(directions):
-        raise StructureError("not periodic in all three directions", "slabs and molecules have no crystal embedding")
+        raise StructureError(*NOT_PERIODIC)
 
 
 def _check_occupancies(given: Any) -> None:

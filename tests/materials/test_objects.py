@@ -18,7 +18,7 @@ from pymatgen.core import DummySpecies, Lattice, Molecule, Species, Structure
 from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEntry
 from pymatgen_referee import difference
 from sample_crystals import caesium_chloride, rock_salt
-from structures import CSCL, POSCAR
+from structures import CSCL, POSCAR, pymatgen_dict
 
 from matlake.errors import FormulaError, MatlakeError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal
@@ -121,7 +121,7 @@ def test_a_disordered_cif_that_ase_read_is_disordered(tmp_path: Any) -> None:
         (pd.NA, "no structure"),
         (pd.NaT, "no structure"),
         ("", "no structure"),
-        ("CsCl", "neither CIF nor POSCAR nor pymatgen JSON: 'CsCl'"),
+        ("CsCl", "neither CIF nor POSCAR nor JSON of a structure: 'CsCl'"),
         ({"Cs": 1, "Cl": 1}, "a composition, not a crystal structure"),
         (caesium_chloride_of(DummySpecies("X"), "Cl"), "unknown species 'X'"),
         (Structure(Lattice(np.eye(3) * EDGE, pbc=(True, True, False)), ["Cs"], [[0, 0, 0]]), "not periodic"),
@@ -160,10 +160,21 @@ def test_cells_above_the_limit_are_refused_before_they_are_read() -> None:
 
 
 def test_objects_are_told_apart_by_what_they_have() -> None:
-    structures = [caesium_chloride_of("Cs", "Cl"), bulk("Cu"), entry(), entry().as_dict(), caesium_chloride()]
+    structures = [caesium_chloride_of("Cs", "Cl"), bulk("Cu"), entry(), pymatgen_dict(), caesium_chloride()]
     compositions = [PymatgenComposition("Fe2O3"), ComputedEntry("Fe4O6", -20.0), parse_formula("Fe2O3"), {"Fe": 2}]
-    others = [None, pd.NA, 3.5, [], {}, {"formula": "CsCl"}, np.zeros(3), Molecule(["O"], [[0, 0, 0]])]
-    assert [has_structure(one) for one in structures + compositions + others] == [True] * 5 + [False] * 12
+    others = [
+        {"a": 1.0},
+        None,
+        pd.NA,
+        3.5,
+        [],
+        {},
+        entry().as_dict(),
+        {"formula": "CsCl"},
+        np.zeros(3),
+        Molecule(["O"], [[0, 0, 0]]),
+    ]
+    assert [has_structure(one) for one in structures + compositions + others] == [True] * 5 + [False] * 14
     assert [has_composition(one) for one in structures + compositions + others] == [False] * 5 + [True] * 4 + [
         False
     ] * 8

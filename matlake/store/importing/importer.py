@@ -275,7 +275,7 @@ def find_formula_column(source: Source, named: str | None) -> str:
         raise SourceError(
             f"{source.name} has no column of formulas by a usual name; its columns: {', '.join(source.schema.names)}",
             Hint(
-                "name it with formula_column, or a column of structures with structure_column",
+                "name it with formula (of import_table: formula_column), or a column of structures with structure",
                 cli="name it with --formula-column, or a column of structures with --structure-column",
             ),
         )
@@ -335,5 +335,8 @@ def _nothing(source: Source, roles: ColumnRoles, written: _Written) -> SourceErr
     hint = "each row must hold the structure of a crystal"
     if not source.has_structures:
         read = f"column {roles.formula!r} was read as formulas"
-        hint = Hint(f"{read}; formula_column names another", cli=f"{read}; --formula-column names another")
+        hint = Hint(
+            f"{read}; formula (of import_table: formula_column) names another",
+            cli=f"{read}; --formula-column names another",
+        )
     return SourceError(f"none of the {written.rows:,} rows of {source.name} is a material{first}", hint)

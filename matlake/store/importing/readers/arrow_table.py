@@ -189,5 +189,5 @@ def _texts_of_numbers(table: ArrowTable) -> list[str]:
         tally = Tally()
         tally.add(pc.cast(first.column(name).slice(0, _LOOKED_AT), pa.string()))
         if tally.kind(decimal_comma=False) not in (pa.string(), pa.bool_()):
-            notes.append(f"column {name} is text and stays text, although it holds numbers: convert it before")
+            notes.append(f"column {name} is text and stays text, although it holds numbers: convert it first")
     return notes

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from matlake.errors import SourceError
-from matlake.materials.objects import is_missing
+from matlake.materials.objects import has_structure, is_missing
 from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
 
 Column: TypeAlias = pa.ChunkedArray | list[Any]
@@ -174,7 +174,7 @@ def _of_any(name: str, column: Any) -> Column:
         return series_values(column)
     if isinstance(column, np.ndarray) and column.ndim == 1:
         return list(column) if column.dtype == object else pa.chunked_array([pa.array(column)])
-    if isinstance(column, Sequence) and not isinstance(column, str | bytes):
+    if isinstance(column, Sequence) and not isinstance(column, str | bytes) and not has_structure(column):
         return list(column)
     raise SourceError(
         f"{name!r} of the dictionary is a {type(column).__name__}, not a column",

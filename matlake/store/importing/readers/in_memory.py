@@ -1,4 +1,4 @@
-"""From what a notebook holds to a source: DataFrames, Arrow data, Series, lists of materials, dictionaries of columns."""
+"""From what a notebook holds to a source: DataFrames, Arrow data, Series, lists of materials, columns by name."""
 
 from collections.abc import Mapping
 from typing import Any

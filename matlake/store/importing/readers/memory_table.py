@@ -115,7 +115,7 @@ def open_columns(columns: Columns, structure_column: str | None, max_atoms: int,
     arrow = open_arrow_table(columns.name, stored.schema, rows, partial(stored.to_batches, BATCH_ROWS), named)
     untyped = _open_untyped(columns.name, others, rows, named) if others else None
     fields = {field.name: field for side in (arrow, untyped) if side is not None for field in side.schema}
-    schema = pa.schema([fields[name] for name in (*found, *fields) if name in fields and name != _ROW])
+    schema = pa.schema([fields[name] for name in dict.fromkeys((*found, *fields)) if name in fields and name != _ROW])
     whole = _Table(schema, stored, arrow, untyped, held, max_atoms)
     notes = [*columns.notes, *notes, *arrow.notes, *(untyped.notes if untyped else ())]
     return Source(columns.name, schema, rows, whole.batches, held is not None, notes)
