@@ -3,7 +3,7 @@
 The public tables are read without a key, from where the Materials Project's client 0.46 reads them.
 """
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 
 from matlake.errors import SourceError
 from matlake.files import whole_file
-from matlake.store.delta import first_line
 from matlake.store.importing.readers import open_source
 from matlake.store.importing.sources.columns import with_units
 from matlake.store.importing.sources.materials_project_documents import CITATION, ID, KEEP, UNITS, by_licence
@@ -31,11 +30,12 @@ _OPTIONS: Final = {"AWS_SKIP_SIGNATURE": "true", "AWS_REGION": "us-east-1"}
 _LOG: Final = "_delta_log"
 _COLLECTION: Final = "collection"
 _COLLECTIONS: Final = ("summary", "materials", "thermo", "elasticity", "dielectric", "piezoelectric", "magnetism")
-_STRUCTURE: Final = "structure"
 _AVERAGED: Final = ("bulk_modulus", "shear_modulus")
 _AVERAGES: Final = ("voigt", "reuss", "vrh")
 _OF_DATABASE: Final = "version"
 _BATCH_ROWS: Final = 2000
+_COLOURS: Final = re.compile("\x1b\\[[0-9;]*m")
+_LONGEST_ERROR: Final = 300
 
 
 def open_tables(rest: str) -> NamedSource:
@@ -104,7 +104,7 @@ class Tables:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # of this machine: a full disk
             raise SourceError(
-                f"the tables of {self.origin} cannot be read: {first_line(error)}", "check the folder or the network"
+                f"the tables of {self.origin} cannot be read: {_in_one_line(error)}", "check the folder or the network"
             ) from error
         source = with_units(open_source(path, max_atoms=work.max_atoms), UNITS)
         source = by_licence(source, keep=self.keep_by_nc)
@@ -112,27 +112,26 @@ class Tables:
         return Fetched(source, Remembered(self.origin, f"table version {version}", CC_BY, marks), ID)
 
 
+def _in_one_line(error: BaseException) -> str:
+    """Return what an error of delta-rs says: lines with colours and arrows."""
+    return " ".join(_COLOURS.sub(" ", str(error)).replace("↳", " ").split())[:_LONGEST_ERROR]
+
+
 def _copied(rows: Any, folder: Path) -> Path:
-    """Copy the single values of a table, with one level of groups flattened, and the structures as JSON text."""
+    """Copy the documents of the database's newest version, without lists, with averages of moduli as single values."""
     from pyarrow import dataset
 
-    columns = {}
-    for field in rows.schema:
-        if field.name in (_STRUCTURE, *_AVERAGED) or not pa.types.is_nested(field.type):
-            columns[field.name] = dataset.field(field.name)
-        elif pa.types.is_struct(field.type):
-            for inner in field.type:
-                if not pa.types.is_nested(inner.type):
-                    columns[f"{field.name}_{inner.name}"] = dataset.field(field.name, inner.name)
+    names = [field.name for field in rows.schema if field.name in _AVERAGED or not _is_collection(field.type)]
     newest = None
-    if columns.pop(_OF_DATABASE, None) is not None:
+    if _OF_DATABASE in names:
         versions = rows.to_table(columns=[_OF_DATABASE])[_OF_DATABASE]
         newest = dataset.field(_OF_DATABASE) == pc.max(versions)
+        names.remove(_OF_DATABASE)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "documents.parquet"
     with whole_file(path) as file:
         writer = None
-        for batch in rows.to_batches(columns=columns, filter=newest, batch_size=_BATCH_ROWS):
+        for batch in rows.to_batches(columns=names, filter=newest, batch_size=_BATCH_ROWS):
             plain = _plain(batch)
             writer = writer or pq.ParquetWriter(file, plain.schema)
             writer.write_batch(plain)
@@ -141,24 +140,15 @@ def _copied(rows: Any, folder: Path) -> Path:
     return path
 
 
+def _is_collection(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind)
+
+
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return documents with structures as JSON text, and averages of moduli as single values."""
     columns = {}
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
-        if name == _STRUCTURE and pa.types.is_nested(values.type):
-            found = values.to_pylist(maps_as_pydicts="strict")
-            columns[name] = pa.array([None if one is None else json.dumps(_filled(one)) for one in found], pa.string())
-        elif pa.types.is_map(values.type):
+        if pa.types.is_map(values.type):
             columns |= {f"{name}_{one}": pc.map_lookup(values, one, "first") for one in _AVERAGES}
-        elif pa.types.is_struct(values.type):
-            columns |= {f"{name}_{field.name}": values.field(field.name) for field in values.type}
         else:
             columns[name] = values
     return pa.RecordBatch.from_pydict(columns)
-
-
-def _filled(value: Any) -> Any:
-    """Return a value without the keys that a table must have and a document has not."""
-    if isinstance(value, dict):
-        return {key: _filled(one) for key, one in value.items() if one is not None}
-    return [_filled(one) for one in value] if isinstance(value, list) else value
