@@ -73,7 +73,7 @@ def _listed(client: Client, found: PublishedSet, version: str = "") -> Published
     """Return the data set with the files that its folder lists, of the version asked for or the newest."""
     folder = f"{ROOT}/{found.name}/"
     names = _links(client, folder)
-    versions = sorted(name.strip("/") for name in names if _VERSION.fullmatch(name.strip("/")))
+    versions = sorted(name for name in names if _VERSION.fullmatch(name))
     if version and version not in versions:
         raise SourceError(f"alexandria:{found.name} has no version {version}", f"versions: {', '.join(versions)}")
     if versions:
@@ -92,4 +92,5 @@ def _listed(client: Client, found: PublishedSet, version: str = "") -> Published
 
 
 def _links(client: Client, folder: str) -> list[str]:
-    return _LINK.findall(client.text(folder))
+    """Return the names of the files and folders that a folder links to."""
+    return [link.rstrip("/").rpartition("/")[2] for link in _LINK.findall(client.text(folder))]

@@ -4,9 +4,12 @@ A file of the cache has a note beside it, ``.NAME.json``, of where it came from 
 apart, so that a file that is still the same is not sent again.
 """
 
+import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Self
@@ -51,10 +54,25 @@ def fetch(client: Client, file: RemoteFile, folder: Path, progress: Progress) ->
         OSError: The disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / file.name
+    with _alone(folder):
+        return _fetched(client, file, folder / file.name, progress)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process downloads into a folder, and keep others waiting."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _fetched(client: Client, file: RemoteFile, path: Path, progress: Progress) -> Path:
     known = _Note.read(path) if path.is_file() else None
-    if known is not None and file.checksum:
-        if known.checksum == file.checksum or verified(path, file.checksum):
+    if path.is_file() and file.checksum:
+        if (known and known.checksum == file.checksum) or verified(path, file.checksum):
             return path
         known = None  # another file is published
     part = path.with_name(f".{path.name}.part")
@@ -74,7 +92,7 @@ def fetch(client: Client, file: RemoteFile, folder: Path, progress: Progress) ->
     part.replace(path)
     note.write(path)
     _beside(part).unlink(missing_ok=True)
-    fsync_folder(folder)
+    fsync_folder(path.parent)
     return path
 
 

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,15 @@ def test_a_file_with_a_published_checksum_is_not_asked_for_again(download: Downl
     assert len(download.server.asked) == 1
 
 
+def test_a_copy_put_into_the_cache_by_hand_is_taken_if_its_checksum_is_right(download: Downloading) -> None:
+    download.server.answers = published(CONTENT)
+    (download.folder / "data.json.gz").write_bytes(CONTENT)
+    assert download(SHA256).read_bytes() == CONTENT
+    assert not download.server.asked
+    (download.folder / "data.json.gz").write_bytes(b"another file")
+    assert download(SHA256).read_bytes() == CONTENT
+
+
 def test_a_file_without_checksum_is_sent_only_if_it_changed(download: Downloading) -> None:
     download.server.answers = published(CONTENT)
     download()
@@ -142,6 +152,14 @@ def test_a_part_longer_than_the_file_is_thrown_away(download: Downloading) -> No
         download()
     download.server.answers = published(b"short")
     assert download().read_bytes() == b"short"
+
+
+def test_two_imports_at_once_download_once(download: Downloading) -> None:
+    download.server.answers = published(CONTENT)
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(download, SHA256) for _ in range(2)]
+    assert [one.result().read_bytes() for one in found] == [CONTENT, CONTENT]
+    assert len(download.server.asked) == 1
 
 
 def test_a_wrong_checksum_leaves_nothing_behind(download: Downloading) -> None:
