@@ -1,0 +1,96 @@
+"""``alexandria:NAME``: the numbered files of the Alexandria database, as its folders list them.
+
+Folders and names of files are those of https://alexandria.icams.rub.de; units are those that its OPTIMADE interface
+states.
+"""
+
+import re
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urljoin
+
+from matlake.errors import SourceError
+from matlake.store.importing.sources.http import Client, shown
+from matlake.store.importing.sources.protocol import NamedSource
+from matlake.store.importing.sources.published import CC_BY, PublishedSet, RemoteFile, choose
+from matlake.store.importing.sources.published_files import PublishedFiles, is_path, open_published
+
+ROOT: Final = "https://alexandria.icams.rub.de/data"
+
+_CITATION: Final = "J. Schmidt et al., Adv. Mater. 35, 2210788 (2023), doi:10.1002/adma.202210788"
+_VERSION: Final = re.compile(r"\d{4}\.\d{2}\.\d{2}")
+_LINK: Final = re.compile(r"""href=["']([^"'?#]+)["']""", re.IGNORECASE)
+_FILE: Final = re.compile(r"alexandria_(?:[a-z0-9]+_)?\d+\.json\.bz2")
+
+UNITS: Final = {
+    "e_form": "formation_energy_eV_per_atom",
+    "e_above_hull": "energy_above_hull_eV_per_atom",
+    "e_phase_separation": "phase_separation_energy_eV_per_atom",
+    "band_gap_ind": "band_gap_ind_eV",
+    "band_gap_dir": "band_gap_dir_eV",
+    "energy_total": "energy_total_eV",
+    "energy_corrected": "energy_corrected_eV",
+    "energy": "energy_eV",
+    "total_mag": "total_mag_muB",
+}
+"""Columns of Alexandria with their units."""
+
+
+def _functional(name: str, holds: str) -> PublishedSet:
+    return PublishedSet("alexandria", name, holds, "", CC_BY, _CITATION, (), UNITS)
+
+
+SETS: Final[dict[str, PublishedSet]] = {
+    one.name: one
+    for one in (
+        _functional("pbe", "bulk crystals, PBE"),
+        _functional("pbe_2d", "two-dimensional crystals, PBE"),
+        _functional("pbe_1d", "one-dimensional crystals, PBE"),
+        _functional("pbesol", "bulk crystals, PBEsol"),
+        _functional("scan", "bulk crystals, SCAN"),
+    )
+}
+
+_UNKNOWN: Final = _functional("", "")
+
+
+def open_alexandria(rest: str) -> NamedSource:
+    """Return the files of a functional, ``pbe`` or ``pbe@2024.12.15``, or local copies of some.
+
+    Raises:
+        SourceError: There is no such functional.
+    """
+    name, _, version = rest.partition("@")
+    if not version or is_path(name):
+        return open_published(_UNKNOWN, SETS, rest, _listed)
+    if not _VERSION.fullmatch(version):
+        raise SourceError(f"alexandria: {version!r} is not a version", "write it as in alexandria:pbe@2024.12.15")
+    chosen = choose(SETS, "alexandria", name)
+    return PublishedFiles(f"{chosen.spec}@{version}", lambda client: _listed(client, chosen, version))
+
+
+def _listed(client: Client, found: PublishedSet, version: str = "") -> PublishedSet:
+    """Return the data set with the files that its folder lists, of the version asked for or the newest."""
+    folder = f"{ROOT}/{found.name}/"
+    names = _links(client, folder)
+    versions = sorted(name for name in names if _VERSION.fullmatch(name))
+    if version and version not in versions:
+        raise SourceError(f"alexandria:{found.name} has no version {version}", f"versions: {', '.join(versions)}")
+    if versions:
+        version = version or versions[-1]
+        folder = f"{folder}{version}/"
+        names = _links(client, folder)
+    files = sorted(name for name in names if _FILE.fullmatch(name))
+    if not files:
+        raise SourceError(
+            f"{shown(folder)} lists no files of Alexandria",
+            "its folders may have moved: download the files and name their folder, alexandria:./FOLDER",
+        )
+    prefix = f"{version}-" if version else ""
+    remote = tuple(RemoteFile(urljoin(folder, name), f"{prefix}{name}") for name in files)
+    return replace(found, version=version, files=remote)
+
+
+def _links(client: Client, folder: str) -> list[str]:
+    """Return the names of the files and folders that a folder links to."""
+    return [link.rstrip("/").rpartition("/")[2] for link in _LINK.findall(client.text(folder))]
