@@ -257,11 +257,21 @@ def _summary(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str
 
 def _imported(lake: LakeFolders, name: str) -> tuple[datetime | None, str | None]:
     """Return when a dataset was imported and from where, as its log tells; compaction does not count."""
+    commit = import_commit(lake, name)
+    stamp = commit.get("timestamp")
+    return (datetime.fromtimestamp(stamp / 1000, UTC) if stamp else None), commit.get(SOURCE_NOTE)
+
+
+def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:
+    """Return what the log keeps of the last import of a dataset; empty where it does not tell.
+
+    Compaction writes, too. Imports since 0.2.0 are told from it by what they note; earlier ones have created the table.
+    """
     table = delta.open_table(lake.dataset(name))
-    for commit in table.history() if table is not None else ():
-        if commit.get("operation") in _IMPORTS and commit.get("timestamp"):
-            return datetime.fromtimestamp(commit["timestamp"] / 1000, UTC), commit.get(SOURCE_NOTE)
-    return None, None
+    commits = table.history() if table is not None else []
+    noted = [commit for commit in commits if SOURCE_NOTE in commit]
+    others = [commit for commit in commits if commit.get("operation") in _IMPORTS]
+    return (noted or others or [{}])[0]
 
 
 def _column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str) -> PropertyColumn:

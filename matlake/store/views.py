@@ -51,11 +51,17 @@ _CRYSTAL_TYPES = {
     "lattice_A": "DOUBLE[]",
     "fractional_positions": "DOUBLE[]",
 }
-_UNREAD_CELLS_TYPE = "STRUCT(property VARCHAR, text VARCHAR)[]"
+_LATER_TYPES = {
+    "crystal_error": "VARCHAR",
+    "unread_cells": "STRUCT(property VARCHAR, text VARCHAR)[]",
+}
+"""Columns that datasets of earlier versions, or those of compositions, lack."""
+
 _INTERNAL_COLUMNS = (
     "source_row",
     "composition_hash",
     "crystal_hash",
+    "crystal_error",
     "atomic_numbers",
     "fractions",
     "import_error",
@@ -161,8 +167,7 @@ def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> 
             present = {column.name for column in table.schema().fields}
             absent = [f"NULL::{kind} AS {column}" for column, kind in _CRYSTAL_TYPES.items() if column not in present]
             has_geometry = not absent
-            if UNREAD_CELLS not in present:
-                absent.append(f"NULL::{_UNREAD_CELLS_TYPE} AS {UNREAD_CELLS}")
+            absent += [f"NULL::{kind} AS {column}" for column, kind in _LATER_TYPES.items() if column not in present]
             connection.execute(
                 f"CREATE VIEW {dataset_rows(name)} AS SELECT {', '.join(['*', *absent])} FROM {read_parquet(files)}"
             )

@@ -199,9 +199,9 @@ def _read_vectors(
 def _with_failures(
     connection: duckdb.DuckDBPyConnection, feature: Feature, reasons: Sequence[str | None]
 ) -> list[str | None]:
-    """Replace ``not embedded`` by what the encoder rejects a row for, where it has."""
+    """Replace reasons by what the encoder rejects a row for, such as its disorder, where it has."""
     known = list(reasons)
-    if NOT_EMBEDDED not in known:
+    if not any(known):
         return known
     rejected = connection.execute(
         "SELECT s.row, f.reason FROM selection AS s JOIN failures AS f USING (dataset, material_id) "

@@ -4,17 +4,19 @@ Nothing says beforehand which properties there are and of which type, so that a 
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
-from matlake.store.importing.readers.cells import number_of, stands_for_nothing
+from matlake.materials.periodic_table import ATOMIC_NUMBER
+from matlake.store.importing.readers.cells import is_missing_text, number_of, stands_for_nothing
 from matlake.store.importing.readers.source import (
     FORMULA_COLUMNS,
     NO_NAMES,
@@ -29,6 +31,9 @@ from matlake.store.importing.readers.source import (
 )
 
 MOST_PROPERTIES: Final = 1000
+Place: TypeAlias = tuple[str] | tuple[str, str]
+
+_MOST_NESTED: Final = 100  # fields of an object; one with more has ids for names
 _LARGEST_INTEGER: Final = 2**63
 _NAMES_SHOWN: Final = 8
 
@@ -81,8 +86,113 @@ class _Values:
         return pa.bool_() if self.truths > both + self.texts else pa.string()
 
 
+@dataclass(frozen=True)
+class _Column:
+    """A column that records become.
+
+    Attributes:
+        name: Its name.
+        place: The property, or the property and the field in it.
+        kind: Its type.
+        written: Whether it holds formulas or ids, which stay as written.
+    """
+
+    name: str
+    place: Place
+    kind: pa.DataType
+    written: bool
+
+    def given(self, properties: Mapping[str, Any]) -> Any:
+        """Return what a record has there."""
+        value = properties.get(self.place[0])
+        if len(self.place) == 1:
+            return _plain(value)
+        return value.get(self.place[1]) if isinstance(value, Mapping) else None
+
+    def read(self, value: Any) -> Any:
+        """Return the value as the column's type has it; None where it has none."""
+        if value is None:
+            return None
+        return _text(value) if self.written else _READERS[self.kind](value)
+
+
+@dataclass
+class _Survey:
+    """What the properties of all records are.
+
+    Attributes:
+        found: Place -> its values.
+        left_out: Properties that are not single values.
+    """
+
+    found: dict[Place, _Values] = field(default_factory=dict)
+    left_out: dict[str, None] = field(default_factory=dict)
+    _nested: Counter[str] = field(default_factory=Counter)
+
+    def add(self, properties: Mapping[str, Any]) -> None:
+        """Take note of a record; fields of an object are properties of their own."""
+        for name, given in properties.items():
+            value = _plain(given)
+            if isinstance(value, bool | int | float | str):
+                self._add((name,), value)
+            elif isinstance(value, Mapping) and not is_amounts(value):
+                for inner, single in value.items():
+                    self._add_nested(name, inner, single)
+            elif value is not None:
+                self.left_out[name] = None
+
+    def _add(self, place: Place, value: float | str) -> None:
+        if (values := self.found.get(place)) is None:
+            values = self.found[place] = _Values()
+        values.add(value)
+
+    def _add_nested(self, name: str, inner: str, value: Any) -> None:
+        if isinstance(value, bool | int | float | str) and self._nested[name] <= _MOST_NESTED:
+            if (name, inner) not in self.found:
+                self._nested[name] += 1
+                if self._nested[name] > _MOST_NESTED:
+                    self._leave_out(name)
+                    return
+            self._add((name, inner), value)
+        elif value is not None:
+            self.left_out[f"{name}_{inner}" if self._nested[name] <= _MOST_NESTED else name] = None
+
+    def _leave_out(self, name: str) -> None:
+        """Leave out an object that has other fields in every record."""
+        self.found = {place: values for place, values in self.found.items() if place[0] != name or len(place) == 1}
+        self.left_out[name] = None
+
+    def columns(self, path: Path, named: KeyColumns) -> tuple[list[_Column], list[str]]:
+        """Return the columns, and remarks on names."""
+        single = [place[0] for place in self.found if len(place) == 1]
+        refuse_double_names(path, single)
+        taken = {name.lower() for name in single}
+        names, notes = {(name,): name for name in single}, []
+        for place in self.found:
+            if len(place) == 1:
+                continue
+            name, number = "_".join(place), 1
+            while name.lower() in taken:
+                number += 1
+                name = f"{'_'.join(place)}_{number}"
+            if number > 1:
+                notes.append(f"field {place[1]} of {place[0]} renamed to {name}: there is another {'_'.join(place)}")
+            taken.add(name.lower())
+            names[place] = name
+        keys = key_columns(list(names.values()), named)
+        columns = [
+            _Column(name, place, pa.string() if name in keys else self.found[place].kind(), name in keys)
+            for place in self.found
+            if (name := names[place])
+        ]
+        return columns, notes
+
+
 def open_records(path: Path, read: Callable[[bool], Iterator[Record]], named: KeyColumns = NO_NAMES) -> Source:
     """Go through records once, to find their number, their properties and the types of those.
+
+    A property that is an object gives a column for each of its fields, ``symmetry_number`` for ``number`` in
+    ``symmetry``. Objects within it are left out, and so are lists.
 
     Args:
         path: The file.
@@ -92,56 +202,69 @@ def open_records(path: Path, read: Callable[[bool], Iterator[Record]], named: Ke
     Raises:
         SourceError: There are none, or more than ``MOST_PROPERTIES`` properties, or two that SQL cannot tell apart.
     """
-    found: dict[str, _Values] = {}
-    left_out: dict[str, None] = {}
+    survey = _Survey()
     rows, structures = 0, False
     for record in read(False):
         rows += 1
         structures |= record.has_structure
-        for name, value in record.properties.items():
-            if isinstance(value, bool | int | float | str):
-                found.setdefault(name, _Values()).add(value)
-            elif value is not None:
-                left_out[name] = None
-        if len(found) + len(left_out) > MOST_PROPERTIES:
+        survey.add(record.properties)
+        if len(survey.found) + len(survey.left_out) > MOST_PROPERTIES:
             raise SourceError(f"{path} has more than {MOST_PROPERTIES:,} different properties", "make a table of it")
     if not rows:
         raise SourceError(f"{path} holds no structures")
-    refuse_double_names(path, list(found))
-    written = key_columns(list(found), named)
-    kinds = {name: pa.string() if name in written else values.kind() for name, values in found.items()}
-    structures |= usual_column(list(found), FORMULA_COLUMNS) is None and named.formula is None
-    batches = partial(_batches, kinds, written, read, structures=structures)
-    source = Source(str(path), pa.schema(kinds.items()), rows, batches, has_structures=structures)
-    if left_out:
-        names = ", ".join(list(left_out)[:_NAMES_SHOWN]) + (", …" if len(left_out) > _NAMES_SHOWN else "")
-        source.notes.append(f"properties left out because they are not single values: {names}")
+    columns, notes = survey.columns(path, named)
+    names = [column.name for column in columns]
+    structures |= usual_column(names, FORMULA_COLUMNS) is None and named.formula is None
+    schema = pa.schema([(column.name, column.kind) for column in columns])
+    batches = partial(_batches, columns, schema, read, structures=structures)
+    source = Source(str(path), schema, rows, batches, has_structures=structures, notes=notes)
+    if survey.left_out:
+        shown = list(survey.left_out)
+        listed = ", ".join(shown[:_NAMES_SHOWN]) + (", …" if len(shown) > _NAMES_SHOWN else "")
+        source.notes.append(f"properties left out because they are not single values: {listed}")
     return source
 
 
+def is_amounts(value: Mapping[str, Any]) -> bool:
+    """Tell whether an object holds amounts of elements, as a composition of pymatgen does."""
+    return bool(value) and all(element in ATOMIC_NUMBER for element in value)
+
+
+def amounts_text(value: Mapping[str, Any]) -> str:
+    """Return amounts of elements as a formula, ``""`` where they are not."""
+    if not is_amounts(value) or not all(isinstance(amount, int | float) for amount in value.values()):
+        return ""
+    return "".join(f"{element}{amount:.10g}" for element, amount in value.items())
+
+
+def _plain(value: Any) -> Any:
+    """Return the value in an object such as ``{"$date": …}``, by which MongoDB writes types."""
+    if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)).startswith("$"):
+        return next(iter(value.values()))
+    return value
+
+
 def _batches(
-    kinds: Mapping[str, pa.DataType],
-    written: KeyColumns,
+    columns: Sequence[_Column],
+    schema: pa.Schema,
     read: Callable[[bool], Iterator[Record]],
     *,
     structures: bool,
 ) -> Iterator[Batch]:
     rows = ((record.properties, record.crystal or StructureError("no structure")) for record in read(structures))
     for properties, crystals in bounded(rows):
-        columns: list[pa.Array] = []
+        arrays: list[pa.Array] = []
         unread: list[UnreadCell] = []
-        for name, kind in kinds.items():
-            given = [values.get(name) for values in properties]
-            read_as = _text if name in written else _READERS[kind]
-            values = [None if value is None else read_as(value) for value in given]
-            columns.append(pa.array(values, kind))
+        for column in columns:
+            given = [column.given(values) for values in properties]
+            values = [column.read(value) for value in given]
+            arrays.append(pa.array(values, column.kind))
             unread += [
-                UnreadCell(row, name, str(value))
+                UnreadCell(row, column.name, str(value))
                 for row, value in enumerate(given)
                 if values[row] is None and _is_filled(value)
             ]
-        rows_read = pa.RecordBatch.from_arrays(columns, schema=pa.schema(kinds.items()))
-        yield Batch(rows_read, crystals if structures else None, unread)
+        yield Batch(pa.RecordBatch.from_arrays(arrays, schema=schema), crystals if structures else None, unread)
 
 
 def _is_filled(value: object) -> bool:
@@ -169,6 +292,10 @@ def _truth(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def _property_text(value: object) -> str | None:
+    return None if isinstance(value, str) and is_missing_text(value) else _text(value)
+
+
 def _text(value: object) -> str | None:
     """Return formulas, ids and texts as written: 12.0 of a program that knows no integers is ``12``."""
     if isinstance(value, float):
@@ -180,5 +307,5 @@ _READERS: Final[dict[pa.DataType, Callable[[object], Any]]] = {
     pa.float64(): _number,
     pa.int64(): _integer,
     pa.bool_(): _truth,
-    pa.string(): _text,
+    pa.string(): _property_text,
 }

@@ -10,13 +10,16 @@ import pyarrow as pa
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
 
-STRUCTURE_COLUMNS: Final = ("structure", "cif", "poscar", "contcar", "crystal", "cif_string", "structure_json")
+STRUCTURE_COLUMNS: Final = ("structure", "cif", "poscar", "contcar", "crystal", "cif_string", "structure_json", "atoms")
 """Usual names of a column of structures, in order of preference; capitals aside."""
 
-FORMULA_COLUMNS: Final = ("formula", "composition", "pretty_formula", "formula_pretty", "reduced_formula")
-"""Usual names of a column of formulas, in order of preference; capitals aside."""
+SPELLED_FORMULA_COLUMNS: Final = ("formula", "composition", "pretty_formula", "formula_pretty", "reduced_formula")
+"""Usual names of a column of formulas as chemists write them, in order of preference; capitals aside."""
 
-ID_COLUMNS: Final = ("material_id", "id")
+FORMULA_COLUMNS: Final = (*SPELLED_FORMULA_COLUMNS, "chemical_formula_reduced")
+"""The same with OPTIMADE's, whose elements stand in alphabetical order: it is taken where there is no structure."""
+
+ID_COLUMNS: Final = ("material_id", "id", "jid", "mat_id", "immutable_id", "entry_id")
 """Usual names of a column of ids, in order of preference; capitals aside."""
 
 MOST_COLUMNS: Final = 5000

@@ -69,6 +69,7 @@ class Fetched:
         id_column: Column of the ids; None for one by a usual name.
         formula_column: Column of the formulas, likewise.
         complete: Whether the rows are all that the source has, not only those that are new or changed since.
+        total: Number of rows that the source has now, as far as it says.
     """
 
     source: Source
@@ -76,6 +77,7 @@ class Fetched:
     id_column: str | None = None
     formula_column: str | None = None
     complete: bool = True
+    total: int | None = None
 
 
 class NamedSource(Protocol):
