@@ -104,7 +104,7 @@ class Target:
     unit: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EncoderCard:
     """Everything known about an encoder apart from its weights.
 
@@ -148,6 +148,10 @@ class EncoderCard:
     citation: tuple[str, ...] = ()
     tool_versions: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    def __repr__(self) -> str:
+        """Say in a line which encoder it is of."""
+        return f"<card of encoder {self.name}, which takes {self.input}s: {len(self.layers)} layers>"
 
     @property
     def is_descriptor(self) -> bool:

@@ -5,7 +5,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from matlake.errors import Hint, LakeError, MatlakeError
 from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
+from matlake.reports import TableReport, rows_to_arrow
 from matlake.store import delta
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import LakeFolders
@@ -93,8 +94,8 @@ class PropertyColumn:
     maximum: Any
 
 
-@dataclass(frozen=True)
-class DatasetDetails:
+@dataclass(frozen=True, repr=False)
+class DatasetDetails(TableReport):
     """A dataset with its columns.
 
     Attributes:
@@ -124,6 +125,11 @@ class DatasetDetails:
             *([f"view in SQL: {identifier(found.view)}"] if found.view != found.name else []),
             *(["", TextTable(headings, rows)] if rows else ["no properties"]),
         ]
+
+    def to_arrow(self) -> pa.Table:
+        """Return the property columns: name, type, unit, missing values, and ends of the range as text."""
+        rows = [replace(c, minimum=_shown(c.minimum), maximum=_shown(c.maximum)) for c in self.columns]
+        return rows_to_arrow(PropertyColumn, rows)
 
 
 @reads_what_is_sound

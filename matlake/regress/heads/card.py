@@ -316,7 +316,7 @@ class Provenance:
     tool_versions: dict[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HeadCard:
     """Everything known about a head apart from its weights and its reference rows.
 
@@ -380,6 +380,11 @@ class HeadCard:
     def __post_init__(self) -> None:
         """Read the transform from the text of a card."""
         object.__setattr__(self, "transform", Transform(self.transform))
+
+    def __repr__(self) -> str:
+        """Say in a line which head it is of."""
+        features = " + ".join(feature.feature for feature in self.features)
+        return f"<card of head {self.name}: {self.target}, {self.model.kind} on {features}>"
 
     @property
     def quantity(self) -> str:

@@ -1,19 +1,22 @@
 """Prediction for a few formulas or structure files."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+
+import pyarrow as pa
 
 from matlake.errors import SourceError
 from matlake.regress.classification.label_sets import label_of
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction.opened_head import OpenedHead, open_heads
-from matlake.regress.prediction.results import Failure, Prediction
+from matlake.regress.prediction.results import Failure, Prediction, predictions_to_arrow
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.uncertainty.applicability import FARTHEST
+from matlake.reports import SHOWN_ROWS, TableReport
 from matlake.sequences import as_list
 from matlake.store.folders import MEMBER
 from matlake.store.lake import Lake
@@ -22,11 +25,12 @@ from matlake.text_tables import Column, Line, TextTable, rounded
 FAR_OUT: Final = 2.0
 """Out-of-distribution score from which a material is far outside the training materials."""
 
+FAILURES_SHOWN: Final = 5
 _LONGEST_NAME: Final = 60  # characters of an input that a line on its failure shows
 
 
-@dataclass(frozen=True)
-class Predictions:
+@dataclass(frozen=True, repr=False)
+class Predictions(TableReport):
     """What a head predicts.
 
     Attributes:
@@ -77,31 +81,61 @@ class Predictions:
         if self.others:
             blocks = [[*one.lines(), ""] for one in self.results]
             return [line for block in blocks for line in block][:-1]
-        heading = f"{self.target} by head {self.head}, in {self.unit or 'no unit'}"
-        if self.kind is Kind.YES_NO:
-            heading = f"{self.target} by head {self.head}: probability of yes, with {self.level:.0%} sets of labels"
-        elif self.level is not None:
-            heading += f", with {self.level:.0%} intervals"
-        notes = [f"note: {note}" for note in self.notes if self.predictions]
-        return [heading, *self._prediction_lines(), *notes, *failure_lines(self.failed, len(self.failed))]
+        table, remarks = self._table(self.predictions), self._remarks(self.predictions)
+        return [self._heading, *table, *remarks, *self._notes, *failure_lines(self.failed, len(self.failed))]
 
-    def _prediction_lines(self) -> list[Line]:
-        """Return a table of the predictions; below it low-confidence reasons, and the nearest training materials."""
-        if not self.predictions:
+    def shown(self) -> list[Line]:
+        """Return the first predictions, and what is known of the head before remarks on single ones."""
+        if self.others:
+            blocks = [[*one.shown(), ""] for one in self.results]
+            return [line for block in blocks for line in block][:-1]
+        left = len(self.predictions) - SHOWN_ROWS
+        more = [f"… {left:,} more predictions"] if left > 0 else []
+        failures = failure_lines(self.failed[:FAILURES_SHOWN], len(self.failed))
+        first = self.predictions[:SHOWN_ROWS]
+        return [self._heading, *self._table(first), *more, *self._notes, *failures, *self._remarks(first)]
+
+    def to_arrow(self) -> pa.Table:
+        """Return a row for each input, as ``predictions_to_arrow`` does; of several targets one after the other."""
+        if not self.others:
+            return predictions_to_arrow(self.predictions, self.failed)
+        tables = []
+        for one in self.results:
+            found = one.to_arrow()
+            tables.append(found.add_column(0, "target", pa.array([one.target] * found.num_rows, pa.string())))
+        return pa.concat_tables(tables, promote_options="default")
+
+    @property
+    def _heading(self) -> str:
+        if self.kind is Kind.YES_NO:
+            return f"{self.target} by head {self.head}: probability of yes, with {self.level:.0%} sets of labels"
+        heading = f"{self.target} by head {self.head}, in {self.unit or 'no unit'}"
+        return heading if self.level is None else f"{heading}, with {self.level:.0%} intervals"
+
+    @property
+    def _notes(self) -> list[str]:
+        return [f"note: {note}" for note in self.notes if self.predictions]
+
+    def _table(self, predictions: Sequence[Prediction]) -> list[Line]:
+        if not predictions:
             return []
         ranked = self.score_ranks_errors or self.kind is Kind.YES_NO
         last = "out-of-distribution score" if ranked else "interval width"
         yes_no = self.kind is Kind.YES_NO
         value, ends = ("label, probability of yes", "set of labels") if yes_no else ("value", "interval")
         columns = (Column("input"), Column(value, "right"), Column(ends), Column("expected error"), Column(last))
+        return [TextTable(columns, [self._row(p) for p in predictions])]
+
+    def _remarks(self, predictions: Sequence[Prediction]) -> list[Line]:
+        """Return low-confidence reasons, and the nearest training materials."""
         remarks: list[Line] = []
-        for p in self.predictions:
+        for p in predictions:
             if p.warnings:
                 remarks.append(f"{p.input} is doubtful: {'; '.join(p.warnings)}")
             if p.nearest:
                 near = ", ".join(f"{n.formula} {self._measured(n.value)} ({n.distance:.2f})" for n in p.nearest)
                 remarks.append(f"{p.input} is nearest to {near}")
-        return [TextTable(columns, [self._row(p) for p in self.predictions]), *remarks]
+        return remarks
 
     def _measured(self, value: float) -> str:
         return label_of(value) if self.kind is Kind.YES_NO else f"{value:.4g}"

@@ -18,18 +18,19 @@ from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction.opened_head import open_heads
-from matlake.regress.prediction.predict import Predictions, collect_all, failure_lines
+from matlake.regress.prediction.predict import FAILURES_SHOWN, Predictions, collect_all, failure_lines
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import LISTED, Failure, Prediction
 from matlake.regress.prediction.sources import open_table_source
+from matlake.reports import Report
 from matlake.store.importing.readers import Source
 from matlake.store.lake import Lake
 
 REASON_COLUMN: Final = "prediction_failure"
 
 
-@dataclass(frozen=True)
-class WrittenPredictions:
+@dataclass(frozen=True, repr=False)
+class WrittenPredictions(Report):
     """Predictions that went to a file.
 
     Attributes:
@@ -62,7 +63,7 @@ class WrittenPredictions:
         return [
             f"wrote {self.rows:,} predictions of {self.target} in {self.unit or 'no unit'} to {self.output}",
             *(f"note: {note}" for note in self.notes),
-            *failure_lines(self.failed[:5], self.n_failed),
+            *failure_lines(self.failed[:FAILURES_SHOWN], self.n_failed),
         ]
 
 

@@ -1,7 +1,12 @@
 """The prediction for one material: a value, how far it can be trusted, what it rests on; or why there is none."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+import pyarrow as pa
+
+_NUMBERS: Final = ("value", "lower", "upper", "expected_error", "ood_score")
 
 LISTED: Final = 100
 """Inputs without a prediction that reports on large tables list."""
@@ -95,3 +100,37 @@ class Failure:
     row: int
     input: str | None
     reason: str
+
+
+def predictions_to_arrow(predictions: Sequence[Prediction], failed: Sequence[Failure]) -> pa.Table:
+    """Return predictions and failures as one table, a row for each input, in their order.
+
+    Args:
+        predictions: In the order of their inputs.
+        failed: The inputs between them that have none; their columns are null but ``input`` and ``failure``.
+
+    Returns:
+        ``input``; ``dataset`` and ``formula`` for materials of a lake; ``value``, ``label`` and ``label_set`` for a
+        yes/no property, ``lower``, ``upper``, ``expected_error``, ``ood_score``; ``elements_outside_training`` and
+        ``warnings``, a list each; ``failure``, the reason where there is no prediction.
+    """
+    places = {failure.row for failure in failed}
+    order = sorted(set(range(len(predictions) + len(failed))) - places)[: len(predictions)]
+    rows = [*zip(order, predictions, strict=True), *((failure.row, failure) for failure in failed)]
+    inputs: list[Prediction | Failure] = [one for _, one in sorted(rows, key=lambda each: each[0])]
+    columns = {"input": _column(inputs, "input", pa.string())}
+    for name in ("dataset", "formula"):
+        if any(one.dataset is not None for one in predictions):
+            columns[name] = _column(inputs, name, pa.string())
+    for name in _NUMBERS:
+        columns[name] = _column(inputs, name, pa.float64())
+        if name == "value" and any(one.label is not None for one in predictions):
+            columns |= {label: _column(inputs, label, pa.string()) for label in ("label", "label_set")}
+    for name in ("elements_outside_training", "warnings"):
+        columns[name] = _column(inputs, name, pa.list_(pa.string()))
+    columns["failure"] = _column(inputs, "reason", pa.string())
+    return pa.table(columns)
+
+
+def _column(inputs: Sequence[Prediction | Failure], name: str, kind: pa.DataType) -> pa.Array:
+    return pa.array([getattr(one, name, None) for one in inputs], kind)

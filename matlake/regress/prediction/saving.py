@@ -18,10 +18,11 @@ from matlake.regress.features.feature_reader import FeatureReader
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction.opened_head import OpenedHead
-from matlake.regress.prediction.predict import failure_lines
+from matlake.regress.prediction.predict import FAILURES_SHOWN, failure_lines
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import LISTED, Failure
 from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, content_of
+from matlake.reports import Report
 from matlake.store import delta
 from matlake.store.appender import Appender
 from matlake.store.content_keys import row_key
@@ -41,8 +42,8 @@ _NOT_YET: Final = "not_yet"
 _DONE: Final = "done"
 
 
-@dataclass(frozen=True)
-class SavedReport:
+@dataclass(frozen=True, repr=False)
+class SavedReport(Report):
     """What a run has saved.
 
     Attributes:
@@ -81,7 +82,7 @@ class SavedReport:
             f"saved {self.saved:,} predictions of {property_text} by head {self.head}, in {self.seconds:.1f} s",
             f"{self.skipped:,} were there already, or are those of equal materials",
             *(f"note: {note}" for note in self.notes),
-            *failure_lines(self.failed[:5], self.n_failed),
+            *failure_lines(self.failed[:FAILURES_SHOWN], self.n_failed),
         ]
 
 

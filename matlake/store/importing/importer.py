@@ -18,6 +18,7 @@ from matlake.errors import Hint, SourceError
 from matlake.interrupts import hold
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
+from matlake.reports import Report
 from matlake.store import delta
 from matlake.store.datasets import SOURCE_NOTE, DatasetSummary, read_summary
 from matlake.store.importing.merging import Update, merge_rows
@@ -70,8 +71,8 @@ class Replacement:
         return "; ".join(parts)
 
 
-@dataclass(frozen=True)
-class ImportReport:
+@dataclass(frozen=True, repr=False)
+class ImportReport(Report):
     """What an import did.
 
     Attributes:
@@ -274,7 +275,7 @@ def find_formula_column(source: Source, named: str | None) -> str:
         raise SourceError(
             f"{source.name} has no column of formulas by a usual name; its columns: {', '.join(source.schema.names)}",
             Hint(
-                "name it with formula_column, or a column of structures with structure_column",
+                "name it with formula (of import_table: formula_column), or a column of structures with structure",
                 cli="name it with --formula-column, or a column of structures with --structure-column",
             ),
         )
@@ -334,5 +335,8 @@ def _nothing(source: Source, roles: ColumnRoles, written: _Written) -> SourceErr
     hint = "each row must hold the structure of a crystal"
     if not source.has_structures:
         read = f"column {roles.formula!r} was read as formulas"
-        hint = Hint(f"{read}; formula_column names another", cli=f"{read}; --formula-column names another")
+        hint = Hint(
+            f"{read}; formula (of import_table: formula_column) names another",
+            cli=f"{read}; --formula-column names another",
+        )
     return SourceError(f"none of the {written.rows:,} rows of {source.name} is a material{first}", hint)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from matlake.errors import REPAIR, LakeError
 from matlake.progress import SILENT, Progress
+from matlake.reports import Report
 from matlake.store import delta
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import tables
@@ -32,8 +33,8 @@ _KEY: Final = "content_hash"
 _VECTORS: Final = ("vector",)
 
 
-@dataclass
-class CompactReport:
+@dataclass(repr=False)
+class CompactReport(Report):
     """What ``compact`` did.
 
     Attributes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from matlake.encoders.card import InputKind
@@ -23,6 +24,7 @@ from matlake.errors import (
 )
 from matlake.materials.crystal import Crystal
 from matlake.materials.formula import Composition, parse_formula
+from matlake.reports import TableReport, rows_to_arrow
 from matlake.store.lake import Lake
 from matlake.store.quoting import literal
 from matlake.store.searching.index import Index, Neighbour, open_index
@@ -52,8 +54,8 @@ class SearchRequest:
     where: str | None = None
 
 
-@dataclass(frozen=True)
-class SearchResult:
+@dataclass(frozen=True, repr=False)
+class SearchResult(TableReport):
     """The nearest materials.
 
     Attributes:
@@ -73,6 +75,10 @@ class SearchResult:
         rows = [(n.distance, n.formula, f"{n.dataset}/{n.material_id}") for n in self.neighbours]
         columns = (Column("distance", "right", ".4g"), Column("formula"), Column("material"))
         return [f"{len(self.neighbours):,} nearest by {self.feature}", TextTable(columns, rows)]
+
+    def to_arrow(self) -> pa.Table:
+        """Return the neighbours: ``dataset``, ``material_id``, ``formula``, ``distance``."""
+        return rows_to_arrow(Neighbour, self.neighbours)
 
 
 def search(lake: Lake, request: SearchRequest) -> SearchResult:

@@ -20,6 +20,7 @@ from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.splits import Split
 from matlake.regress.targets.transforms import Transform
+from matlake.reports import Report
 from matlake.store.lake import Lake
 from matlake.studies.extrapolation.end_to_end_networks import contents_of_tables, networks_by_name
 from matlake.studies.extrapolation.measuring import SCHEMA, MethodRunner
@@ -43,8 +44,8 @@ from matlake.studies.rows import StudyRows
 from matlake.studies.runner import OUT_OF_TIME, open_runner
 
 
-@dataclass(frozen=True)
-class ExtrapolationResult:
+@dataclass(frozen=True, repr=False)
+class ExtrapolationResult(Report):
     """What a study found.
 
     Attributes:

@@ -18,6 +18,7 @@ from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.train import train_unsaved
 from matlake.regress.regressors import AUTO
+from matlake.reports import Report
 from matlake.store.embedding.embedder import embed
 from matlake.store.lake import Lake
 from matlake.studies.matbench.folds import Fold, folds_of
@@ -38,8 +39,8 @@ SCHEMA: Final = Schema(
 )
 
 
-@dataclass(frozen=True)
-class MatbenchResult:
+@dataclass(frozen=True, repr=False)
+class MatbenchResult(Report):
     """What an evaluation found.
 
     Attributes:

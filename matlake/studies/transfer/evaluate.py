@@ -15,6 +15,7 @@ from matlake.progress import SILENT, Progress
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import numeric_columns
 from matlake.regress.heads.card import check_name
+from matlake.reports import Report
 from matlake.store.lake import Lake
 from matlake.studies.measurement import Measurement
 from matlake.studies.runner import OUT_OF_TIME, open_runner
@@ -29,8 +30,8 @@ from matlake.studies.transfer.target_rows import FeatureReader, TargetRows, read
 from matlake.studies.transfer.trials import Fitter, TrialRunner
 
 
-@dataclass(frozen=True)
-class TransferResult:
+@dataclass(frozen=True, repr=False)
+class TransferResult(Report):
     """What a study found.
 
     Attributes:

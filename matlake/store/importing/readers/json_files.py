@@ -53,7 +53,7 @@ def open_json(path: Path, structure_column: str | None, max_atoms: int, named: K
             else:
                 yield read_record(found, structure_column, max_atoms if structures else None)
 
-    source = open_records(path, read, named)
+    source = open_records(str(path), read, named)
     others.pop(_HEADER, None)
     if others:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common())

@@ -84,28 +84,25 @@ def _of_entry(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _structure_field(found: Mapping[str, Any]) -> str | None:
     """Return the field of the structure: one by a usual name, or else the only one that holds a structure."""
+    from matlake.materials.objects import has_structure
     from matlake.materials.structure_files import recognised
-    from matlake.materials.structure_files.dictionaries import form_of
 
     lower = {key.lower(): key for key in found}
     present = [lower[name] for name in STRUCTURE_COLUMNS if name in lower]
     for key in present:
         value = found[key]
-        if isinstance(value, Mapping) or (isinstance(value, str) and recognised(value)):
+        if isinstance(value, Mapping) or (recognised(value) if isinstance(value, str) else has_structure(value)):
             return key
-    holding = [key for key, value in found.items() if isinstance(value, Mapping) and form_of(value)]
+    holding = [key for key, value in found.items() if has_structure(value)]
     if len(holding) == 1:
         return holding[0]
     return next((key for key in present if key.lower() not in _MANY), None)
 
 
 def _crystal(found: object, max_atoms: int) -> Crystal | StructureError:
-    from matlake.materials.structure_files import parse_structure
-    from matlake.materials.structure_files.dictionaries import crystal_of
+    from matlake.materials.objects import as_crystal
 
     try:
-        if isinstance(found, str):
-            return parse_structure(found, max_atoms=max_atoms)
-        return crystal_of(found, max_atoms=max_atoms)
+        return as_crystal(found, max_atoms=max_atoms)
     except StructureError as error:
         return error

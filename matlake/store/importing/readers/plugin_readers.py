@@ -16,7 +16,7 @@ from matlake.plugins import PluginKind, check_kind, check_same_name
 from matlake.store.importing.readers.containers import File, files, is_archive
 from matlake.store.importing.readers.records import Record, open_records
 from matlake.store.importing.readers.source import ID_COLUMNS, NO_NAMES, KeyColumns, Source, usual_column
-from matlake.store.importing.readers.streams import gunzip
+from matlake.store.importing.readers.streams import plain_name, unpack
 from matlake.text_tables import in_a_line
 
 ReadRecords: TypeAlias = Callable[[bytes, int], Iterable[Record]]
@@ -75,7 +75,7 @@ def open_with(readers: Iterable[Reader], path: Path, max_atoms: int, named: KeyC
     takers = {ending: reader for reader in readers for ending in reader.endings}
 
     def ending_of(name: str) -> str | None:
-        plain = name.lower().removesuffix(".gz")
+        plain = plain_name(name)
         return next((ending for ending in takers if plain.endswith(ending)), None)
 
     def wanted(name: str) -> bool:
@@ -91,7 +91,7 @@ def open_with(readers: Iterable[Reader], path: Path, max_atoms: int, named: KeyC
         for file in files(path, wanted, content=True):
             yield from records_of(takers[ending_of(file.name) or ""], file, ids[file.name], max_atoms)
 
-    return open_records(path, read, named)
+    return open_records(str(path), read, named)
 
 
 def plugin_endings() -> str:
@@ -107,7 +107,7 @@ def records_of(reader: Reader, file: File, identifier: str, max_atoms: int) -> I
 
     Args:
         reader: Of its format.
-        file: The file, plain or compressed with gzip.
+        file: The file, plain or compressed.
         identifier: Id of a record that has none itself; of several, it is numbered.
         max_atoms: Largest cell that is read.
     """
@@ -127,8 +127,7 @@ def _read(reader: Reader, file: File, max_atoms: int) -> Iterator[Record]:
         yield Record({}, file.content)
         return
     try:
-        content = gunzip(file.content) if file.name.lower().endswith(".gz") else file.content
-        for record in reader.read(content, max_atoms):
+        for record in reader.read(unpack(file.content), max_atoms):
             yield _checked(record, max_atoms)
     except StructureError as error:
         yield Record({}, error)
@@ -146,7 +145,8 @@ def _checked(record: Record, max_atoms: int) -> Record:
 
 def _ids(endings: dict[str, str]) -> dict[str, str]:
     """Give each file its name without ending, with its path where that alone would not be unique."""
-    plain = {name: name.lower().removesuffix(".gz").removesuffix(ending) for name, ending in endings.items()}
-    paths = {name: name[: len(cut)] for name, cut in plain.items()}
+    folders = {name: name[: len(name) - len(PurePosixPath(name).name)] for name in endings}
+    lasts = {name: plain_name(name).removesuffix(ending) for name, ending in endings.items()}
+    paths = {name: folders[name] + name[len(folders[name]) :][: len(last)] for name, last in lasts.items()}
     stems = Counter(PurePosixPath(cut).name for cut in paths.values())
     return {name: stem if stems[stem := PurePosixPath(cut).name] == 1 else cut for name, cut in paths.items()}

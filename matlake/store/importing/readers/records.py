@@ -3,12 +3,10 @@
 Nothing says beforehand which properties there are and of which type, so that a source is gone through twice.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
@@ -16,7 +14,6 @@ import pyarrow as pa
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
 from matlake.materials.periodic_table import ATOMIC_NUMBER
-from matlake.store.importing.readers.cells import is_missing_text, number_of, stands_for_nothing
 from matlake.store.importing.readers.source import (
     FORMULA_COLUMNS,
     NO_NAMES,
@@ -29,12 +26,12 @@ from matlake.store.importing.readers.source import (
     refuse_double_names,
     usual_column,
 )
+from matlake.store.importing.readers.values import Values, read_values
 
 MOST_PROPERTIES: Final = 1000
 Place: TypeAlias = tuple[str] | tuple[str, str]
 
 _MOST_NESTED: Final = 100  # fields of an object; one with more has ids for names
-_LARGEST_INTEGER: Final = 2**63
 _NAMES_SHOWN: Final = 8
 
 
@@ -51,39 +48,6 @@ class Record:
     properties: Mapping[str, Any]
     crystal: Crystal | StructureError | None
     has_structure: bool = True
-
-
-@dataclass
-class _Values:
-    """How many values of a property are of which kind."""
-
-    truths: int = 0
-    integers: int = 0
-    floats: int = 0
-    numbers_as_text: int = 0
-    texts: int = 0
-
-    def add(self, value: float | str) -> None:
-        if isinstance(value, bool):
-            self.truths += 1
-        elif isinstance(value, int) and -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
-            self.integers += 1
-        elif isinstance(value, int | float):
-            self.floats += 1
-        elif number_of(value) is not None:
-            self.numbers_as_text += 1
-        elif not stands_for_nothing(value):
-            self.texts += 1
-
-    def kind(self) -> pa.DataType:
-        """Return the type of more than half of the values; text alone stays text, whatever it says."""
-        numbers = self.integers + self.floats
-        if not numbers and not self.truths:
-            return pa.string()
-        both = numbers + self.numbers_as_text
-        if both > self.truths + self.texts:
-            return pa.int64() if both == self.integers else pa.float64()
-        return pa.bool_() if self.truths > both + self.texts else pa.string()
 
 
 @dataclass(frozen=True)
@@ -109,12 +73,6 @@ class _Column:
             return _plain(value)
         return value.get(self.place[1]) if isinstance(value, Mapping) else None
 
-    def read(self, value: Any) -> Any:
-        """Return the value as the column's type has it; None where it has none."""
-        if value is None:
-            return None
-        return _text(value) if self.written else _READERS[self.kind](value)
-
 
 @dataclass
 class _Survey:
@@ -125,7 +83,7 @@ class _Survey:
         left_out: Properties that are not single values.
     """
 
-    found: dict[Place, _Values] = field(default_factory=dict)
+    found: dict[Place, Values] = field(default_factory=dict)
     left_out: dict[str, None] = field(default_factory=dict)
     _nested: Counter[str] = field(default_factory=Counter)
 
@@ -143,7 +101,7 @@ class _Survey:
 
     def _add(self, place: Place, value: float | str) -> None:
         if (values := self.found.get(place)) is None:
-            values = self.found[place] = _Values()
+            values = self.found[place] = Values()
         values.add(value)
 
     def _add_nested(self, name: str, inner: str, value: Any) -> None:
@@ -162,10 +120,10 @@ class _Survey:
         self.found = {place: values for place, values in self.found.items() if place[0] != name or len(place) == 1}
         self.left_out[name] = None
 
-    def columns(self, path: Path, named: KeyColumns) -> tuple[list[_Column], list[str]]:
+    def columns(self, source: str, named: KeyColumns) -> tuple[list[_Column], list[str]]:
         """Return the columns, and remarks on names."""
         single = [place[0] for place in self.found if len(place) == 1]
-        refuse_double_names(path, single)
+        refuse_double_names(source, single)
         taken = {name.lower() for name in single}
         names, notes = {(name,): name for name in single}, []
         for place in self.found:
@@ -188,14 +146,14 @@ class _Survey:
         return columns, notes
 
 
-def open_records(path: Path, read: Callable[[bool], Iterator[Record]], named: KeyColumns = NO_NAMES) -> Source:
+def open_records(name: str, read: Callable[[bool], Iterator[Record]], named: KeyColumns = NO_NAMES) -> Source:
     """Go through records once, to find their number, their properties and the types of those.
 
     A property that is an object gives a column for each of its fields, ``symmetry_number`` for ``number`` in
     ``symmetry``. Objects within it are left out, and so are lists.
 
     Args:
-        path: The file.
+        name: What messages call the source.
         read: Yields its records; takes whether structures are wanted.
         named: Properties that are formulas or ids, besides those by usual names: they are kept as written.
 
@@ -209,15 +167,15 @@ def open_records(path: Path, read: Callable[[bool], Iterator[Record]], named: Ke
         structures |= record.has_structure
         survey.add(record.properties)
         if len(survey.found) + len(survey.left_out) > MOST_PROPERTIES:
-            raise SourceError(f"{path} has more than {MOST_PROPERTIES:,} different properties", "make a table of it")
+            raise SourceError(f"{name} has more than {MOST_PROPERTIES:,} different properties", "make a table of it")
     if not rows:
-        raise SourceError(f"{path} holds no structures")
-    columns, notes = survey.columns(path, named)
+        raise SourceError(f"{name} holds no structures")
+    columns, notes = survey.columns(name, named)
     names = [column.name for column in columns]
     structures |= usual_column(names, FORMULA_COLUMNS) is None and named.formula is None
     schema = pa.schema([(column.name, column.kind) for column in columns])
     batches = partial(_batches, columns, schema, read, structures=structures)
-    source = Source(str(path), schema, rows, batches, has_structures=structures, notes=notes)
+    source = Source(name, schema, rows, batches, has_structures=structures, notes=notes)
     if survey.left_out:
         shown = list(survey.left_out)
         listed = ", ".join(shown[:_NAMES_SHOWN]) + (", …" if len(shown) > _NAMES_SHOWN else "")
@@ -257,55 +215,7 @@ def _batches(
         unread: list[UnreadCell] = []
         for column in columns:
             given = [column.given(values) for values in properties]
-            values = [column.read(value) for value in given]
-            arrays.append(pa.array(values, column.kind))
-            unread += [
-                UnreadCell(row, column.name, str(value))
-                for row, value in enumerate(given)
-                if values[row] is None and _is_filled(value)
-            ]
+            array, places = read_values(given, column.kind, as_written=column.written)
+            arrays.append(array)
+            unread += [UnreadCell(row, column.name, str(given[row])) for row in places]
         yield Batch(pa.RecordBatch.from_arrays(arrays, schema=schema), crystals if structures else None, unread)
-
-
-def _is_filled(value: object) -> bool:
-    if isinstance(value, str):
-        return not stands_for_nothing(value)
-    return isinstance(value, int | float) and value == value  # NaN is a missing value  # noqa: PLR0124
-
-
-def _number(value: object) -> float | None:
-    """Return a finite number, also from a text that is one; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    number = number_of(value) if isinstance(value, str) else value
-    try:
-        return float(number) if isinstance(number, int | float) and math.isfinite(number) else None
-    except OverflowError:  # a whole number beyond all floats
-        return None
-
-
-def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _truth(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _property_text(value: object) -> str | None:
-    return None if isinstance(value, str) and is_missing_text(value) else _text(value)
-
-
-def _text(value: object) -> str | None:
-    """Return formulas, ids and texts as written: 12.0 of a program that knows no integers is ``12``."""
-    if isinstance(value, float):
-        return None if math.isnan(value) else str(int(value) if value.is_integer() else value)
-    return str(value).strip() or None if isinstance(value, str | int) else None
-
-
-_READERS: Final[dict[pa.DataType, Callable[[object], Any]]] = {
-    pa.float64(): _number,
-    pa.int64(): _integer,
-    pa.bool_(): _truth,
-    pa.string(): _property_text,
-}

@@ -36,7 +36,7 @@ def open_xyz(path: Path, max_atoms: int, named: KeyColumns = NO_NAMES) -> Source
         with open_bytes(path) as stream:
             yield from _frames(_lines(path, stream), max_atoms if structures else None)
 
-    return open_records(path, read, named)
+    return open_records(str(path), read, named)
 
 
 def _frames(lines: Iterator[tuple[int, str]], max_atoms: int | None) -> Iterator[Record]:
