@@ -86,11 +86,11 @@ def test_a_head_of_its_regressor_predicts_and_is_served_without_the_package(site
         card = train(lake, request).card
         assert (card.model.kind, card.training.split) == ("huber", "element-count:3")
         assert "are of 3 elements" in card.training.split_description
-        before = matlake.predict(lake, "robust", FORMULAS)
+        before = [one.value for one in matlake.predict(lake, "robust", FORMULAS).predictions]
     with pytest.raises(TrainingError, match="unknown model 'huber'"):
         named_model("huber")
     after = matlake.predict(lake, "robust", FORMULAS)
-    assert [one.value for one in after] == [one.value for one in before]
+    assert [one.value for one in after.predictions] == before
     with serving(lake, "robust") as (server, _):
         answer = server.post("/v1/predict", {"head": "robust", "formulas": FORMULAS}).document
-        assert [one["value"] for one in answer["predictions"]] == pytest.approx([one.value for one in before])
+        assert [one["value"] for one in answer["predictions"]] == pytest.approx(before)
