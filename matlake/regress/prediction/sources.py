@@ -69,7 +69,7 @@ class PredictionSource:
             name = column if column in rows.schema.names else spelled.get(column.lower())
             if name is not None and column in given:
                 raise SourceError(
-                    f"{self.source.path} has a column {name}, and another value of it is given", "leave one of them out"
+                    f"{self.source.name} has a column {name}, and another value of it is given", "leave one of them out"
                 )
             if name is not None:
                 found[column] = rows.column(name).to_pylist()
