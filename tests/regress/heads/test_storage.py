@@ -16,7 +16,7 @@ import matlake
 from matlake.errors import DamageWarning, HeadError
 from matlake.files import sha256_of
 from matlake.materials.formula import parse_formula
-from matlake.regress.heads.card import HeadCard
+from matlake.regress.heads.card import FORMAT_VERSION, HeadCard
 from matlake.regress.heads.card_files import read_card, write_card
 from matlake.regress.heads.listing import card_lines, head_summary, head_table
 from matlake.regress.heads.storage import (
