@@ -86,7 +86,8 @@ function setWords({ label, label_set: set }, head) {
   ];
 }
 
-function capital(text) {
+/** Write a text with a capital letter first. */
+export function capital(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
