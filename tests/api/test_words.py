@@ -24,7 +24,7 @@ def commands(group: click.Group, context: click.Context) -> Iterator[tuple[str, 
             yield (name,)
 
 
-@pytest.mark.parametrize("words", commands(cli, click.Context(cli)), ids=" ".join)
+@pytest.mark.parametrize("words", [*commands(cli, click.Context(cli))], ids=" ".join)
 def test_each_command_is_a_method_of_the_same_words(embedded: matlake.Lake, words: tuple[str, ...]) -> None:
     found: object = matlake if words[0] in OF_MATLAKE else embedded
     for word in words:
