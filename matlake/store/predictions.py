@@ -100,9 +100,7 @@ def make_predictions_table(lake: LakeFolders) -> None:
     delta.create_table(lake.predictions, PREDICTIONS_SCHEMA, list(_PARTITION_COLUMNS))
 
 
-def prediction_partition(
-    head: str, head_digest: str, kind: InputKind, columns: Sequence[str] = ()
-) -> dict[str, str]:
+def prediction_partition(head: str, head_digest: str, kind: InputKind, columns: Sequence[str] = ()) -> dict[str, str]:
     """Return the partition that holds what a head predicts.
 
     Args:
@@ -198,9 +196,7 @@ def stale_note(lake: LakeFolders, head: str) -> list[str]:
     return [f"{rows:,} saved predictions are stale, as head {head} has changed since; {remedy}"]
 
 
-def prediction_selects(
-    lake: LakeFolders, connection: "duckdb.DuckDBPyConnection"
-) -> tuple[list[str], list[str]]:
+def prediction_selects(lake: LakeFolders, connection: "duckdb.DuckDBPyConnection") -> tuple[list[str], list[str]]:
     """Return the queries that make up the view of predictions, and those that add to the view of failures.
 
     Args:

@@ -147,9 +147,7 @@ def _check_values(
 ) -> None:
     n, values = connection.execute(f"SELECT count(*), count({identifier(feature.feature)}) FROM {rows}").fetchall()[0]
     if n and not values:
-        raise error(
-            f"none of the {n:,} rows has a value of {with_unit(feature.column)}", "select rows that have one"
-        )
+        raise error(f"none of the {n:,} rows has a value of {with_unit(feature.column)}", "select rows that have one")
 
 
 def _is_embedded(connection: duckdb.DuckDBPyConnection, feature: Feature) -> bool:

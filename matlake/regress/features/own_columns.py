@@ -125,9 +125,7 @@ def numbers_of(values: Sequence[object], column: str) -> tuple[NDArray[np.float3
     with np.errstate(over="ignore"):
         numbers = np.array([_number(value) for value in values], dtype=np.float64).astype(np.float32)
     finite = np.isfinite(numbers).tolist()
-    return numbers, [
-        None if known else _reason(value, column) for known, value in zip(finite, values, strict=True)
-    ]
+    return numbers, [None if known else _reason(value, column) for known, value in zip(finite, values, strict=True)]
 
 
 def _reason(value: object, column: str) -> str:

@@ -204,9 +204,7 @@ def _features(card: HeadCard, encoders: dict[str, EncoderCard | None]) -> Iterat
         yield from card.model.features.lines(card.unit)
 
 
-def _feature_row(
-    feature: Feature, card: HeadCard, encoders: Mapping[str, EncoderCard | None]
-) -> tuple[object, ...]:
+def _feature_row(feature: Feature, card: HeadCard, encoders: Mapping[str, EncoderCard | None]) -> tuple[object, ...]:
     if feature.column:
         values = card.domain.range_of(feature.column) if card.domain else None
         return feature.feature, feature.dim, None, None, f"a column: {values} in the training rows"

@@ -191,7 +191,9 @@ class OpenedHead:
         blocks = [x[:, ends[feature] - feature.dim : ends[feature]] for feature in head.card.features]
         return np.concatenate(blocks, axis=1)
 
-    def _features(self, materials: Materials, numbers: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[str | None]]:
+    def _features(
+        self, materials: Materials, numbers: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], list[str | None]]:
         """Run each encoder once for all of its layers; encoders that take the same inputs share them.
 
         Args:

@@ -97,8 +97,8 @@ def predict_table(
     materials = open_table_source(head, Path(path), formula_column, structure_column)
     found: list[list[Prediction | Failure]] = [[] for _ in head.heads]
     for _, names, predicted in materials.predict(head, columns or NOTHING_SET):
-        for results, columns in zip(found, predicted, strict=True):
-            results.extend(columns.results(names, len(results)))
+        for results, own in zip(found, predicted, strict=True):
+            results.extend(own.results(names, len(results)))
         progress.track(len(found[0]), max(len(found[0]), materials.source.rows))
     bad = _bad_lines(materials.source, len(found[0]))
     return collect_all(head, [[*results, *bad] for results in found])
@@ -147,7 +147,11 @@ def predict_to_file(
     schema = output_schema(source.schema, head.heads, source.name)
     targets = [card.target for card in cards]
     rows, n_failed, listed = write_predictions(
-        output, schema, materials.predict(head, columns or NOTHING_SET), targets, lambda done: progress.track(done, max(done, source.rows))
+        output,
+        schema,
+        materials.predict(head, columns or NOTHING_SET),
+        targets,
+        lambda done: progress.track(done, max(done, source.rows)),
     )
     bad = _bad_lines(source, rows)
     listed += bad[: LISTED - len(listed)]

@@ -149,9 +149,7 @@ def open_rows(lake: Lake, head: OpenedHead, dataset: str | None, where: str | No
         yield rows
 
 
-def _choose(
-    connection: duckdb.DuckDBPyConnection, dataset: str | None, where: str | None, own: Sequence[str]
-) -> None:
+def _choose(connection: duckdb.DuckDBPyConnection, dataset: str | None, where: str | None, own: Sequence[str]) -> None:
     beside = "JOIN main.materials AS m USING (dataset, material_id)" if own else ""
     contents = [f"c.{key}" for key in CONTENT_KEYS.values()]
     conditions = [*([] if dataset is None else [f"dataset = {literal(dataset)}"]), f"({where or 'true'}\n)"]

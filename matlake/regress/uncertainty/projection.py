@@ -52,9 +52,7 @@ def fit_projection(x: NDArray[np.float32], seed: int, own: Sequence[int] = ()) -
     return Projection(scaler, components_beside(standardised, own, DIMENSIONS, seed))
 
 
-def components_beside(
-    z: NDArray[np.float64], own: Sequence[int], count: int, seed: int
-) -> NDArray[np.float64]:
+def components_beside(z: NDArray[np.float64], own: Sequence[int], count: int, seed: int) -> NDArray[np.float64]:
     """Return a map float64 [d, p] to principal components of features, with columns beside these.
 
     Args:
