@@ -136,7 +136,7 @@ def more_baselines(
 def _forest_baseline(
     lake: Lake, head: ComparedHead, matrix: Matrix, held_out: HeldOut, space: TargetSpace, seed: int
 ) -> Iterator[Baseline]:
-    """Fit a random forest to ``magpie`` and the user's own columns, which needs formulas alone; not if it is the head."""
+    """Fit a random forest to ``magpie`` and the user's own columns: formulas are enough. Not if it is the head."""
     if head.model == _FOREST_MODEL and [feature.encoder for feature in layers_of(head.features)] == [_MAGPIE]:
         return
     rows = held_out.train[subsample(matrix.groups[held_out.train], FOREST_ROWS, seed)]

@@ -156,8 +156,9 @@ def test_the_nearest_training_material_has_the_nearest_temperature(series: matla
     head = load_head(series.path, "gap_of_T")
     reference = head.reference
     assert reference is not None
+    rows = zip(reference.formula, reference.value, reference.material_id, strict=True)
+    ids = {(str(formula), float(value)): str(material) for formula, value, material in rows}
     formula = str(reference.formula[0])
-    ids = {(str(f), float(v)): str(m) for f, v, m in zip(reference.formula, reference.value, reference.material_id)}
     found = matlake.predict(series, "gap_of_T", [formula] * 4, columns={"temperature_K": [100, 300, 600, 3000]})
     nearest = [one.nearest[0] for one in found.predictions]
     assert [one.formula for one in nearest] == [formula] * 4
