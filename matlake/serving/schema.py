@@ -24,9 +24,9 @@ Structures = Annotated[
 Columns = Annotated[
     dict[str, Annotated[list[float | bool | None], Field(fail_fast=True)] | float | bool | None] | None,
     Field(
-        description="Values of the columns among the head's features, such as `{\"temperature_K\": [300, 600]}`: one for "
-        "each material, or one for all. `/v1/heads` lists the columns of each head. A material without a value is in "
-        "`failed`.",
+        description="Values of the columns among the head's features, "
+        'such as `{"temperature_K": [300, 600]}`: one for each material, or one for all. '
+        "`/v1/heads` lists the columns of each head. A material without a value is in `failed`.",
     ),
 ]
 EncoderName = Annotated[

@@ -47,13 +47,17 @@ class ServedHead:
         self.card = predictor.head.card
         self.start = prediction_header(self.card)
         self.start_json = dumps(self.start)
-        runs: dict[str, tuple[_Predict, Capacity]] = {
-            "structures": (predictor.predict_crystals, limits.atom_capacity)
-        }
+        runs: dict[str, tuple[_Predict, Capacity]] = {"structures": (predictor.predict_crystals, limits.atom_capacity)}
         if not predictor.needs_crystals:
             runs["formulas"] = predictor.predict, limits.row_capacity
         self._queues: dict[str, Batcher[_Input, RowJson]] = {
-            kind: Batcher(f"head {self.card.name}, {kind}", partial(_answers, predict, predictor.columns), _weigh, capacity, metrics)
+            kind: Batcher(
+                f"head {self.card.name}, {kind}",
+                partial(_answers, predict, predictor.columns),
+                _weigh,
+                capacity,
+                metrics,
+            )
             for kind, (predict, capacity) in runs.items()
         }
 

@@ -90,12 +90,12 @@ function showColumns(columns) {
   const fields = columns.map(({ name, quantity, unit, minimum, maximum }) => {
     const label = document.createElement("label");
     const field = document.createElement("input");
-    Object.assign(field, { type: "number", step: "any", name, placeholder: `${short(minimum)} to ${short(maximum)}` });
+    Object.assign(field, { type: "number", step: "any", name });
     field.setAttribute("form", "form"); // Enter predicts
     field.addEventListener("change", () => {
       if (state.material) predict(state.material);
     });
-    label.append(capital(unit ? `${quantity}, ${unit}` : quantity), field);
+    label.append(`${capital(quantity)}${unit && `, ${unit}`} (${short(minimum)} to ${short(maximum)} in training)`, field);
     return label;
   });
   find("columns").replaceChildren(...fields);

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -155,8 +156,9 @@ def test_the_nearest_training_material_has_the_nearest_temperature(series: matla
     head = load_head(series.path, "gap_of_T")
     reference = head.reference
     assert reference is not None
+    rows = zip(reference.formula, reference.value, reference.material_id, strict=True)
+    ids = {(str(formula), float(value)): str(material) for formula, value, material in rows}
     formula = str(reference.formula[0])
-    ids = {(str(f), float(v)): str(m) for f, v, m in zip(reference.formula, reference.value, reference.material_id)}
     found = matlake.predict(series, "gap_of_T", [formula] * 4, columns={"temperature_K": [100, 300, 600, 3000]})
     nearest = [one.nearest[0] for one in found.predictions]
     assert [one.formula for one in nearest] == [formula] * 4
@@ -241,13 +243,18 @@ def test_a_column_counts_in_distances_as_much_as_all_other_features() -> None:
     assert alone.shape == (5, 3)
 
 
-@pytest.mark.parametrize("study", ["transfer", "extrapolation", "matbench"])
+STUDIES: dict[str, Callable[[matlake.Lake, list[str]], object]] = {
+    "transfer": lambda lake, named: matlake.evaluate_transfer(lake, matlake.TransferRequest(features=tuple(named))),
+    "extrapolation": lambda lake, named: matlake.evaluate_extrapolation(
+        lake, matlake.ExtrapolationRequest("band_gap_eV", ("random",), (tuple(named),))
+    ),
+    "matbench": lambda lake, named: matlake.evaluate_matbench(
+        lake, matlake.MatbenchRequest("expt_gap", Path("none"), features=tuple(named))
+    ),
+}
+
+
+@pytest.mark.parametrize("study", STUDIES)
 def test_studies_of_encoders_refuse_columns(series: matlake.Lake, study: str) -> None:
-    features = ["column:temperature_K"]
     with pytest.raises(TrainingError, match=f"evaluate {study} compares encoders and descriptors"):
-        if study == "transfer":
-            matlake.evaluate_transfer(series, matlake.TransferRequest(features=features))
-        elif study == "extrapolation":
-            matlake.evaluate_extrapolation(series, matlake.ExtrapolationRequest("band_gap_eV", ("random",), (features,)))
-        else:
-            matlake.evaluate_matbench(series, matlake.MatbenchRequest("expt_gap", Path("none"), features=features))
+        STUDIES[study](series, ["column:temperature_K"])

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-
 import matlake
 from matlake.errors import HeadError, MatlakeError, SourceError
 from matlake.regress.prediction.predict import Predictions
@@ -69,9 +68,7 @@ def test_a_structure_has_its_values_too(series: matlake.Lake, tmp_path: Path) ->
     assert [one.reason for one in found.failed] == [LACKING]
 
 
-def test_a_table_has_values_row_by_row(
-    series: matlake.Lake, tmp_path: Path, write_table: Callable[..., Path]
-) -> None:
+def test_a_table_has_values_row_by_row(series: matlake.Lake, tmp_path: Path, write_table: Callable[..., Path]) -> None:
     table = tmp_path / "t.csv"
     table.write_text("formula,Temperature_K\nGaN,300\nGaN,600\nGaN,\nZnO,300\n")
     found = matlake.predict_table(series, "gap_of_T", table)
@@ -125,7 +122,7 @@ def test_a_lake_that_lost_the_column_opens_and_says_so(copied: matlake.Lake, wri
     assert save(copied, "series")[0] == copied.query("SELECT count(*) AS n FROM series").to_pylist()[0]["n"]
     matlake.import_table(copied, write_table(formula=["GaN"]), "series")
     assert copied.query("FROM predictions").num_rows == 0
-    with pytest.raises(HeadError, match="no column 'temperature_K' .* and head gap_of_T needs it"):
+    with pytest.raises(HeadError, match=r"no column 'temperature_K' .* and head gap_of_T needs it"):
         matlake.predict_dataset(copied, "gap_of_T")
 
 
