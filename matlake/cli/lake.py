@@ -8,7 +8,6 @@ import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.options import (
-    ANY_PATH,
     AT_LEAST_ONE,
     Command,
     column_options,
@@ -24,8 +23,12 @@ _column = section("Columns")
 
 
 @click.command("import", cls=Command)
-@click.argument("source", type=ANY_PATH)
-@option("--dataset", required=True, help="Name the dataset. An existing one of that name is replaced.")
+@click.argument("source")
+@option(
+    "--dataset",
+    required=True,
+    help="Name the dataset. One that came from the same source by name is updated, any other replaced.",
+)
 @column_options("Columns")
 @_column(
     "--id-column",
@@ -35,20 +38,22 @@ _column = section("Columns")
 @json_option
 @click.pass_obj
 def import_command(
-    lake: Path, /, source: Path, dataset: str, max_atoms: int | None, output: Output, **columns: Any
+    lake: Path, /, source: str, dataset: str, max_atoms: int | None, output: Output, **columns: Any
 ) -> int:
     """Import formulas or crystal structures with their properties.
 
     SOURCE is a table (CSV, Parquet) with a column of formulas, CIF, POSCAR or pymatgen JSON; a CIF or POSCAR file, or a
-    folder or archive (zip, tar) of them; pymatgen JSON or JSON lines; extended XYZ; or an ASE database.
+    folder or archive (zip, tar) of them; pymatgen JSON or JSON lines; extended XYZ; or an ASE database. It is also a
+    source by name, such as 'optimade:mp?filter=elements HAS "O" AND nelements=2', which is downloaded; after an
+    interruption, run it again to go on, and later to bring what is new or changed.
     """
     from matlake.materials.crystal import MAX_ATOMS
-    from matlake.store.importing.importer import import_table
+    from matlake.store.importing.sources.importing import import_from
     from matlake.store.lake import open_lake
 
     with progress("importing", "rows") as reporter:
         made = open_lake(lake, create=True)
-        report = import_table(made, source, dataset, **columns, max_atoms=max_atoms or MAX_ATOMS, progress=reporter)
+        report = import_from(made, source, dataset, **columns, max_atoms=max_atoms or MAX_ATOMS, progress=reporter)
     for remark in report.notes:
         note(f"note: {remark}")
     output.document(report.document(), report.lines())

@@ -26,7 +26,7 @@ _PARAMETERS: Final = ("filter", "response_fields", "page_limit")
 _PARAMETER: Final = re.compile(rf"(?:^|&)({'|'.join(_PARAMETERS)})=")
 _NOT_IN_ADDRESSES: Final = re.compile(r'[\s"<>]')
 _NAME: Final = re.compile(r"[a-z0-9_.-]+(/[A-Za-z0-9_.-]+)?")
-_FIELD: Final = re.compile(r"[a-z_][a-z_0-9]*")
+_FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 _PAGE_LIMITS: Final = ("500", "100", "10")
 """Rows a page; the next where a database refuses one as too large."""
