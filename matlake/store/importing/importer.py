@@ -285,7 +285,6 @@ def find_formula_column(source: Source, named: str | None) -> str:
 
 
 def _choose_columns(source: Source, formula_column: str | None, id_column: str | None) -> ColumnRoles:
-    names = source.schema.names
     formula = None
     if formula_column is not None or not source.has_structures:
         formula = find_formula_column(source, formula_column)

@@ -140,7 +140,7 @@ def join_source(
     stored = pa.unify_schemas([pq.read_schema(part.path).remove_metadata() for part in live], promote_options="default")
     given = _read(source, _id_column(source, id_column), {name.lower(): name for name in stored.names})
     materials = _material_ids(live)
-    failures = _failures(source, given, materials)
+    failures = _failures(given, materials)
     matched = [row for row in range(len(given.ids)) if row not in failures]
     if not matched:
         first = next(iter(failures.values()), "")
@@ -245,7 +245,7 @@ def _material_ids(live: Sequence[LivePart]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _failures(source: Source, given: _Given, materials: frozenset[str]) -> dict[int, str]:
+def _failures(given: _Given, materials: frozenset[str]) -> dict[int, str]:
     """Return why rows of the table are not joined."""
     failures: dict[int, str] = {}
     seen: set[str] = set()
