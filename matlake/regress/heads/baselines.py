@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import PREDICTION
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.errors import MatlakeError
+from matlake.errors import MatlakeError, TrainingError
 from matlake.materials.compositions import CompositionColumns
 from matlake.regress.classification.calibration import calibrated_fit
 from matlake.regress.features.descriptors import describe
@@ -21,7 +21,7 @@ from matlake.regress.heads.measure import measure_of
 from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.heads.verdict import FOREST, FRACTIONS, MEAN, NEAREST, difference_intervals
-from matlake.regress.regressors import MODELS, Fitted, LabelledRows, Model, Parameters, fit_of
+from matlake.regress.regressors import MODELS, Fitted, LabelledRows, Model, Parameters, fit_of, settled
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut, Rows, subsample
@@ -66,9 +66,25 @@ def fractions_baseline(
 ) -> NDArray[np.float64]:
     """Choose parameters for the same kind of model on element fractions, fit it, and predict the test rows.
 
+    An estimator that needs more features than there are elements, such as 200 principal components, gets zeros for the
+    rest.
+
     Returns:
         float64 [m], in the target's unit.
     """
+    lacking = matrix.x.shape[1] - matrix.fractions.shape[1]
+    try:
+        return _on_fractions(model, matrix, held_out, seed, space)
+    except TrainingError:
+        if not model.in_unit or lacking <= 0:
+            raise
+        wider = replace(matrix, fractions=np.pad(matrix.fractions, ((0, 0), (0, lacking))))
+        return _on_fractions(model, wider, held_out, seed, space)
+
+
+def _on_fractions(
+    model: Model, matrix: Matrix, held_out: HeldOut, seed: int, space: TargetSpace
+) -> NDArray[np.float64]:
     rows, test_rows = held_out.train, held_out.test
     labelled = replace(matrix.labelled(rows), x=matrix.fractions[rows])
     width = labelled.x.shape[1]
@@ -77,7 +93,7 @@ def fractions_baseline(
         grid = kind.grid(width)
         return grid[0] if len(grid) == 1 else search_model(kind, labelled, seed, space=space).best.parameters
 
-    kind = compared_model(model)
+    kind = settled(compared_model(model), labelled, seed, space)
     if model.name == ENSEMBLE:
         # Parameters that suit the head's features, such as the width of a kernel, would be a handicap here.
         members = model.grid(width)[0]["members"]
