@@ -29,8 +29,8 @@ def resolve_model(
         adversarial: Method by which it is to learn from adversarial samples too; only for an IR-net.
 
     Raises:
-        TrainingError: Unknown model, or no regressor or classifier; the features are not those that the encoder takes; adversarial learning of
-            another model than an IR-net, or by an unknown method.
+        TrainingError: Unknown model, or no regressor or classifier; the features are not those that the encoder takes;
+            adversarial learning of another model than an IR-net, or by an unknown method.
         EncoderError: No such encoder, or its weights cannot be trained on.
         MissingExtraError: The model is a deep network, and torch is not installed.
     """

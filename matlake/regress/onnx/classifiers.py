@@ -1,6 +1,6 @@
 """ONNX graphs of scikit-learn's classifiers of yes and no, as log odds of yes: own graphs where there is one.
 
-skl2onnx writes most classifiers with operators whose shapes no audit can follow, so that the usual ones are written here.
+skl2onnx writes most classifiers with operators whose shapes no audit can follow: the usual ones are written here.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from spox import Var
 from matlake.regress.onnx.estimators import by_skl2onnx, last_step, shares, support_vectors, uniform_neighbours, wide
 from matlake.regress.onnx.graphs import ACTIVATIONS, linear, perceptron
 from matlake.regress.onnx.trees import CLASSIFYING_TREES, TREE_GRAPHS, boosted_odds
-from matlake.regress.regressors.sklearn_model import LARGEST_LOG_ODDS, FittedClassifier
+from matlake.regress.regressors.sklearn_model import LEAST_PROBABILITY, FittedClassifier
 
 _YES: Final = 1  # its place among the classes 0 and 1
 _LOGISTIC: Final = frozenset({"LinearDiscriminantAnalysis", "LogisticRegression", "LogisticRegressionCV"})
@@ -22,7 +22,7 @@ _LINEAR_DECISION: Final = frozenset({"LinearSVC", "RidgeClassifier", "RidgeClass
 
 
 def classifier_graph(classifier: FittedClassifier, x: Var, n_features: int) -> Var:
-    """Return the log odds of yes, float64 [n, 1], within ``LARGEST_LOG_ODDS``.
+    """Return the log odds of yes, float64 [n, 1], of probabilities that are ``LEAST_PROBABILITY`` at least.
 
     Args:
         classifier: Fitted to 0 and 1.
@@ -32,8 +32,8 @@ def classifier_graph(classifier: FittedClassifier, x: Var, n_features: int) -> V
     Raises:
         HeadError: There is no conversion for it.
     """
-    odds = _log_odds(classifier.estimator, x, n_features)
-    return op.clip(odds, op.const(-LARGEST_LOG_ODDS), op.const(LARGEST_LOG_ODDS))
+    most = float(np.log((1.0 - LEAST_PROBABILITY) / LEAST_PROBABILITY))
+    return op.clip(_log_odds(classifier.estimator, x, n_features), op.const(-most), op.const(most))
 
 
 def _log_odds(estimator: Any, x: Var, n_features: int) -> Var:
@@ -43,7 +43,7 @@ def _log_odds(estimator: Any, x: Var, n_features: int) -> Var:
         return odds
     if type(estimator).__name__ == "StackingClassifier":
         return _stacking(estimator, x, n_features)
-    p = _probability(estimator, x, n_features)
+    p = op.clip(_probability(estimator, x, n_features), op.const(LEAST_PROBABILITY), op.const(1.0 - LEAST_PROBABILITY))
     return op.sub(op.log(p), op.log(op.sub(op.const(1.0), p)))
 
 

@@ -127,7 +127,9 @@ def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
         session = onnx_runtime().InferenceSession(content, options, providers=["CPUExecutionProvider"])
         (values,) = session.run([VALUE], {INPUT: x})
     except Exception as error:  # onnxruntime's exceptions share no public base class
-        raise HeadError(f"the ONNX head fails to run: {in_a_line(str(error))[:_SHOWN]}", "train another model") from error
+        raise HeadError(
+            f"the ONNX head fails to run: {in_a_line(str(error))[:_SHOWN]}", "train another model"
+        ) from error
     return np.asarray(values, dtype=np.float64)
 
 
@@ -159,7 +161,9 @@ def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: i
         return _of_estimator(regressor, features, n_features)
     if isinstance(regressor, ReluNetwork | ResidualNetwork):
         x = features if z is None else op.cast(z, to=np.float32)
-        return relu_network(x, regressor.layers) if isinstance(regressor, ReluNetwork) else residual_network(x, regressor)
+        return (
+            relu_network(x, regressor.layers) if isinstance(regressor, ReluNetwork) else residual_network(x, regressor)
+        )
     return estimator_graph(regressor, features if z is None else z, n_features)
 
 

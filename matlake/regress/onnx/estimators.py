@@ -114,7 +114,7 @@ def _kernel_ridge(z: Var, ridge: Any) -> Var | None:
 
 
 def uniform_neighbours(z: Var, knn: Any) -> Var | None:
-    """Return the mean target of the nearest rows, float64 [n, 1]; None where distances weigh, or are of another kind."""
+    """Return the mean target of the nearest rows, float64 [n, 1]; None where distances weigh or are not Euclidean."""
     if knn.weights != "uniform" or knn.effective_metric_ != "euclidean":
         return None
     known = np.asarray(knn._fit_X), np.ravel(knn._y).astype(np.float64)  # noqa: SLF001 - the model is these rows
@@ -177,7 +177,7 @@ def wide(x: Var) -> Var:
 
 
 def by_skl2onnx(estimator: Any, x: Var, n_features: int, **options: Any) -> list[Var]:
-    """Return what skl2onnx makes of an estimator, computed in float64 if that runs and passes the audit, else in float32.
+    """Return what skl2onnx makes of an estimator, in float64 if that runs and passes the audit, else in float32.
 
     Args:
         estimator: What is converted.
@@ -228,4 +228,3 @@ def _try_to_open(model: onnx.ModelProto) -> None:
     options = runtime.SessionOptions()
     options.log_severity_level = SILENT
     runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-

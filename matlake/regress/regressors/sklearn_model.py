@@ -8,6 +8,7 @@ classifier's log odds are the score of a yes/no property. What it becomes has to
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,10 +20,11 @@ from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor, fixed_grid
 from matlake.regress.targets.kinds import Kind
 
-LARGEST_LOG_ODDS: Final = float(np.log(999.0))
+LEAST_PROBABILITY: Final = 0.001
 """Probabilities count as 0.001 to 0.999: those of trees are 0 and 1, which have no log odds."""
 
 _LONGEST_REASON: Final = 300
+_MOST_VALUES: Final = 100
 _SEED: Final = "random_state"
 _JOBS: Final = "n_jobs"
 
@@ -34,7 +36,7 @@ class Estimator(Protocol):
     def fit(self, X: Any, y: Any) -> Any:  # noqa: N803 - its own names
         """Fit it to features [n, d] and a target [n]."""
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - its own signature
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return its parameters."""
 
 
@@ -74,8 +76,9 @@ class FittedClassifier:
             TrainingError: Its probabilities are not finite.
         """
         p = _checked(self.estimator, self.estimator.predict_proba(x.astype(np.float64))[:, -1], len(x))
-        with np.errstate(divide="ignore"):
-            return np.clip(np.log(p) - np.log1p(-p), -LARGEST_LOG_ODDS, LARGEST_LOG_ODDS)
+        p = np.clip(p, LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)
+        odds: NDArray[np.float64] = np.log(p / (1.0 - p))
+        return odds
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def model_of_estimator(estimator: Any, name: str = "") -> Model:
     template, kind = _template(estimator)
     weights = _weights_parameter(template)
 
-    def fit(parameters: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int, weighting: Weights) -> Regressor:  # noqa: ARG001 - they are the estimator's own
+    def fit(_: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int, weighting: Weights) -> Regressor:
         counts = {} if weighting is None else {weights: weighting}
         return _fit(template, x, y, seed, counts, kind)
 
@@ -143,10 +146,6 @@ def _template(estimator: Any) -> tuple[Any, Kind]:
         raise TrainingError(f"{called} is not an estimator that can be cloned: {_reason(error)}", what) from error
     if kind is None:
         raise TrainingError(f"{called} is neither a regressor nor a classifier", what)
-    if kind is Kind.YES_NO and not hasattr(template, "predict_proba"):
-        raise TrainingError(
-            f"{called} gives no probabilities: it has no predict_proba", f"model=CalibratedClassifierCV({called}(...))"
-        )
     return template, kind
 
 
@@ -171,6 +170,12 @@ def _fit(
         return Constant()
     fitted = _fitted(_seeded(template, seed), x, labels, counts)
     if kind is Kind.YES_NO:
+        if not hasattr(fitted, "predict_proba"):
+            called = type(fitted).__name__
+            raise TrainingError(
+                f"{called} gives no probabilities: it has no predict_proba",
+                f"give CalibratedClassifierCV({called}(...))",
+            )
         return FittedClassifier(fitted)
     return FittedEstimator(fitted)
 
@@ -207,6 +212,8 @@ def _seeded(template: Any, seed: int) -> Any:
 
 def _chosen_by(search: Any, kind: Kind, rows: LabelledRows, target: NDArray[np.float64], seed: int) -> Model:
     """Run a search on training rows, and return the estimator with the parameters that it chose."""
+    from sklearn.base import clone
+
     called = type(search).__name__
     parameter = _weights_parameter(search)
     settings: dict[str, Any] = {parameter: rows.weights} if parameter and rows.weights is not None else {}
@@ -216,10 +223,11 @@ def _chosen_by(search: Any, kind: Kind, rows: LabelledRows, target: NDArray[np.f
     found = _fitted(_seeded(search, seed), rows.x, labels, settings)
     if not hasattr(found, "best_estimator_"):
         raise TrainingError(f"{called} keeps no best estimator", f"give {called}(..., refit=True)")
-    model = model_of_estimator(found.best_estimator_)
+    chosen = clone(search.estimator).set_params(**found.best_params_)
+    model = model_of_estimator(chosen)
     chosen_by = {"chosen_by": f"{called} from {len(found.cv_results_['params']):,} candidates"}
     again = model_of_estimator(search).settle
-    return replace(model, grid=fixed_grid([{**describe(found.best_estimator_), **chosen_by}]), settle=again)
+    return replace(model, grid=fixed_grid([{**describe(chosen), **chosen_by}]), settle=again)
 
 
 def _is_search(estimator: Any) -> bool:
@@ -265,10 +273,8 @@ def _are_named_steps(value: Any) -> bool:
 def _described(value: Any) -> Any:
     if hasattr(value, "get_params") and not isinstance(value, type):
         return {"model": type(value).__name__, "parameters": describe(value)}
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist() if value.size <= _MOST_VALUES else f"array of {value.shape}"
     if isinstance(value, Mapping):
         return {str(key): _described(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -279,9 +285,9 @@ def _described(value: Any) -> Any:
 
 
 def _class_name(estimator: Any) -> str:
-    """Return its class with the module that it is imported from: private ones are left out."""
-    module = [part for part in type(estimator).__module__.split(".") if not part.startswith("_")]
-    return ".".join([*module, type(estimator).__name__])
+    """Return its class with the package that it is imported from, above all private modules."""
+    public = takewhile(lambda part: not part.startswith("_"), type(estimator).__module__.split("."))
+    return ".".join([*public, type(estimator).__name__])
 
 
 def _checked(estimator: Any, predicted: Any, rows: int) -> NDArray[np.float64]:
