@@ -88,6 +88,10 @@ class MissingExtraError(MatlakeError):
     """An optional dependency is needed that is not installed."""
 
 
+class PluginError(MatlakeError):
+    """What another package adds was asked for by name, and cannot be used."""
+
+
 class EncoderError(MatlakeError):
     """An encoder is unknown, damaged, refused by the audit, or fails its own contract."""
 

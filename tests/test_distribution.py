@@ -83,9 +83,9 @@ def test_a_lake_takes_the_licence_with_the_encoder(tmp_path: Path) -> None:
     (source / CITATION_FILE).write_text("@article{}")
     encoder = find_encoder("fractions", source.parent)
     first = matlake.open_lake(tmp_path / "first", create=True)
-    copied = copy_to_lake(encoder, first.encoders)
+    copied = copy_to_lake(encoder, first.encoders_folder)
     second = matlake.open_lake(tmp_path / "second", create=True)
-    again = copy_to_lake(copied, second.encoders)
+    again = copy_to_lake(copied, second.encoders_folder)
     assert (again.folder / LICENCE_FILE).read_text() == "as is"
     assert (again.folder / CITATION_FILE).read_text() == "@article{}"
     assert not matlake.check(second).damaged
@@ -93,7 +93,7 @@ def test_a_lake_takes_the_licence_with_the_encoder(tmp_path: Path) -> None:
 
 def test_a_repair_brings_the_licence_back(tmp_path: Path) -> None:
     lake = matlake.open_lake(tmp_path / "lake", create=True)
-    copied = copy_to_lake(find_encoder(WITH_TEXT), lake.encoders)
+    copied = copy_to_lake(find_encoder(WITH_TEXT), lake.encoders_folder)
     for name in (MODEL_FILE, LICENCE_FILE):
         (copied.folder / name).write_bytes(b"")
     matlake.check(lake, repair=True)

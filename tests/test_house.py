@@ -16,7 +16,10 @@ import matlake
 ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "matlake"
 
-SHARED = {"documents", "errors", "extras", "files", "interrupts", "metrics", "progress", "sequences", "text_tables"}
+SHARED = {
+    *("documents", "errors", "extras", "files", "interrupts", "metrics", "plugins", "progress", "reports", "sequences"),
+    "text_tables",
+}
 """Small files at the top of the house that every room may use, and that use none of the rooms."""
 
 ROOMS = {
@@ -30,7 +33,11 @@ ROOMS = {
     "serving": {"materials", "encoders", "store", "plots", "regress"},
     "studies": {"materials", "encoders", "networks", "plots", "export", "store", "regress"},
     "quickstart": {"materials", "encoders", "store", "plots", "regress"},
-    "diagnosis": {"materials", "encoders", "store"},
+    "diagnosis": {"materials", "encoders", "networks", "store", "plots", "regress"},
+    "api": {
+        *("materials", "encoders", "networks", "plots", "export", "store", "regress"),
+        *("serving", "studies", "quickstart", "diagnosis"),
+    },
     "sklearn": {"materials", "encoders", "store", "plots", "regress"},
     "testing": {"materials", "encoders", "store", "plots", "regress"},
 }

@@ -26,7 +26,8 @@ from benchmarks.helpers.folds import CLUSTER, PUBLISHED_APART, RANDOM, TIME, Fol
 from matlake.regress.heads.card import Budget
 from matlake.regress.heads.model_search import CrossValidation, cross_validate
 from matlake.regress.regressors import AUTO, MODELS, Fit, LabelledRows, auto_models, fit_of
-from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
+from matlake.regress.regressors.catalogue import ENSEMBLE
+from matlake.regress.regressors.ensemble import ensemble_model, ensemble_parameters
 from matlake.regress.targets.target_space import PLAIN, TargetSpace
 from matlake.regress.targets.transforms import Transform
 

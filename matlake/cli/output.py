@@ -11,7 +11,7 @@ import click
 
 from matlake.files import naming
 from matlake.interrupts import hold
-from matlake.progress import Progress
+from matlake.progress import Progress, terminal_bar
 from matlake.text_tables import printable
 
 if TYPE_CHECKING:
@@ -99,25 +99,5 @@ def progress(label: str, unit: str) -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield Progress(note)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=Console(stderr=True, no_color=_without_color() or None)) as bar:
-        task = bar.add_task(label, total=None, rate="")
-
-        def track(done: int, total: int) -> None:
-            elapsed = bar.tasks[0].elapsed or 0.0
-            rate = f"{done / elapsed:,.0f} {unit}/s" if elapsed else ""
-            bar.update(task, completed=done, total=total, rate=rate)
-
-        yield Progress(
-            lambda message: bar.console.print(printable(message), markup=False, highlight=False, soft_wrap=True), track
-        )
+    with terminal_bar(label, unit, no_color=_without_color() or None) as bar:
+        yield bar

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from matlake.errors import MatlakeError
+from matlake.reports import Report
 from matlake.text_tables import Line, in_a_line
 
 
@@ -39,15 +40,15 @@ class Check:
     hint: str = ""
 
 
-@dataclass(frozen=True)
-class DoctorReport:
+@dataclass(frozen=True, repr=False)
+class DoctorReport(Report):
     """What this machine can run.
 
     Attributes:
         checks: All findings.
     """
 
-    checks: tuple[Check, ...] = field(repr=False)
+    checks: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:

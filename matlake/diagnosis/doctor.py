@@ -4,11 +4,12 @@ from pathlib import Path
 
 from matlake.diagnosis.checks import DoctorReport, State, caught
 from matlake.diagnosis.machine import check_machine
+from matlake.diagnosis.plugins import check_plugins
 from matlake.diagnosis.software import check_software
 
 
 def doctor(path: str | Path = "lake") -> DoctorReport:
-    """Check what this machine can run: Python, packages, ONNX Runtime, memory, limits, and the place of a lake.
+    """Check what this machine can run: Python, packages, ONNX Runtime, plug-ins, memory, limits, and a lake's place.
 
     Args:
         path: Folder of the lake, whether there is one or not.
@@ -16,7 +17,7 @@ def doctor(path: str | Path = "lake") -> DoctorReport:
     Returns:
         All findings. A check that fails is a finding, never an error.
     """
-    found = [*check_software(), *check_machine()]
+    found = [*check_software(), *check_plugins(), *check_machine()]
     with caught(found, "lake", State.BROKEN, "install the packages that are missing"):
         from matlake.diagnosis.place import check_place  # needs packages that may be missing
 

@@ -26,8 +26,12 @@ FORMAT_VERSION: Final = 2
 DESCRIPTORS: Final = frozenset({"fractions", "geometry", "magpie"})
 """Architectures of descriptors: encoders that have learned nothing, such as the element fractions themselves.
 
-They are so cheap that a head may name them as features without their being embedded before.
+They are so cheap that a head may name them as features without their being embedded before. Those of plug-ins say so
+on their cards.
 """
+
+NOTHING: Final = "nothing"
+"""What the card of a descriptor says that it has learned."""
 
 PREDICTION: Final = "prediction"
 """The layer that predicts the property which an encoder was trained on."""
@@ -100,7 +104,7 @@ class Target:
     unit: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EncoderCard:
     """Everything known about an encoder apart from its weights.
 
@@ -145,10 +149,14 @@ class EncoderCard:
     tool_versions: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
+    def __repr__(self) -> str:
+        """Say in a line which encoder it is of."""
+        return f"<card of encoder {self.name}, which takes {self.input}s: {len(self.layers)} layers>"
+
     @property
     def is_descriptor(self) -> bool:
         """Whether the encoder has learned nothing."""
-        return self.architecture in DESCRIPTORS
+        return self.architecture in DESCRIPTORS or self.training.learned == NOTHING
 
     @property
     def trained_on(self) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ def encoder_summary(encoder: RegisteredEncoder) -> dict[str, Any]:
         "trained_on": list(card.trained_on),
         "licence": card.licence,
         "shipped": encoder.shipped,
+        "plugin": encoder.plugin,
         "notes": list(card.notes),
     }
 
@@ -57,7 +58,7 @@ def encoder_table(encoders: Sequence[RegisteredEncoder]) -> TextTable:
     rows = []
     for encoder in encoders:
         card, default = encoder.card, encoder.card.layer(None)
-        place = "shipped" if encoder.shipped else "lake"
+        place = "shipped" if encoder.shipped else "plug-in" if encoder.plugin else "lake"
         rows.append((card.name, card.input, _learned(card), len(card.layers), default.name, default.dim, place))
     return TextTable(columns, rows)
 

@@ -1,9 +1,10 @@
-"""The registry: encoders shipped with the package, and those of a lake."""
+"""The registry: encoders shipped with the package, those of a lake, and those of plug-ins."""
 
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from matlake.encoders.card import (
     CARD_FILE,
@@ -16,6 +17,7 @@ from matlake.encoders.card import (
 )
 from matlake.errors import DamageWarning, EncoderError
 from matlake.files import write_whole
+from matlake.plugins import PluginKind, check_same_name
 
 SHIPPED: Final = Path(__file__).with_name("shipped")
 
@@ -27,19 +29,37 @@ class RegisteredEncoder:
     Attributes:
         card: What it is.
         folder: Where its files lie.
-        shipped: Whether it came with the package rather than from a lake.
+        shipped: Whether it came with the package.
+        plugin: Whether another package adds it. An encoder that is neither is of a lake.
     """
 
     card: EncoderCard
     folder: Path
     shipped: bool
+    plugin: bool = False
+
+
+def _accept(name: str, found: Any) -> RegisteredEncoder | None:
+    """Return what an entry point adds, if it is the folder of an encoder of its name; None if it is not a folder."""
+    if not isinstance(found, str | os.PathLike):
+        return None
+    folder = Path(found)
+    card = read_card(folder)
+    check_same_name(name, card.name)
+    return RegisteredEncoder(card, folder, shipped=False, plugin=True)
+
+
+ENCODER_PLUGINS: Final = PluginKind(
+    "matlake.encoders", "encoder", _accept, lambda: {card.parent.name for card in SHIPPED.glob(f"*/{CARD_FILE}")}
+)
+"""Encoders of other packages: folders with ``card.json`` and ``encoder.onnx``."""
 
 
 def find_encoder(name: str, lake_encoders: Path | None = None) -> RegisteredEncoder:
     """Find an encoder by name.
 
-    A lake's own copy wins over the package's: vectors made in one lake come from one file, whatever version
-    of the package is installed later.
+    A lake's own copy wins over a package's: vectors made in one lake come from one file, whatever version
+    of the package is installed later, or none.
 
     Args:
         name: Encoder name without a layer.
@@ -47,17 +67,31 @@ def find_encoder(name: str, lake_encoders: Path | None = None) -> RegisteredEnco
 
     Raises:
         EncoderError: No such encoder.
+        PluginError: A plug-in has an encoder of this name, and it cannot be used.
     """
     check_name(name)
     for root in (lake_encoders, SHIPPED):
         if root is not None and (root / name / CARD_FILE).exists():
             return RegisteredEncoder(read_card(root / name), root / name, root == SHIPPED)
+    added = ENCODER_PLUGINS.find(name)
+    if added is not None:
+        return added
     known = ", ".join(e.card.name for e in list_encoders(lake_encoders)) or "none"
     raise EncoderError(f"no encoder named {name!r}", f"known encoders: {known}")
 
 
 def list_encoders(lake_encoders: Path | None = None) -> list[RegisteredEncoder]:
-    """Return all encoders by name; one that a lake holds hides the package's of the same name.
+    """Return all encoders by name, those of plug-ins included; one that a lake holds hides others of the same name.
+
+    A card of the lake that is damaged is left out, with a ``DamageWarning``; so is a plug-in that cannot be used, which
+    ``doctor`` names.
+    """
+    found = dict(ENCODER_PLUGINS.usable()) | {one.card.name: one for one in registered_encoders(lake_encoders)}
+    return [found[name] for name in sorted(found)]
+
+
+def registered_encoders(lake_encoders: Path | None = None) -> list[RegisteredEncoder]:
+    """Return the encoders of the package and of a lake, without loading a plug-in.
 
     A card of the lake that is damaged is left out, with a ``DamageWarning``.
     """

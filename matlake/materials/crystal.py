@@ -42,7 +42,7 @@ COLUMNS: Final = pa.schema(
 """Geometry as a dataset stores it: n atoms, 9 numbers (rows are the cell vectors), 3n numbers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Crystal:
     """A periodic arrangement of atoms.
 
@@ -55,6 +55,10 @@ class Crystal:
     numbers: NDArray[np.int16]
     lattice: NDArray[np.float64]
     positions: NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        """Say in a line what it is."""
+        return f"<crystal of {self.composition.reduced_formula}: {len(self.numbers):,} atoms, {self.volume:.1f} Å³>"
 
     @cached_property
     def content_hash(self) -> str:

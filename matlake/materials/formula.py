@@ -7,7 +7,9 @@ tests hold the two against each other), and not needed to run.
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 from matlake.errors import FormulaError
@@ -21,6 +23,8 @@ MAX_LENGTH = 1000
 """Longest formula read; far above any real one, and it bounds the work on hostile input."""
 
 _LARGEST_RATIO = 10**12
+_SIMPLE = 1000  # largest denominator of a simple fraction
+_DECIMALS = 9
 _WRITTEN = {z: value for z, value in enumerate(ELECTRONEGATIVITY, start=1) if math.isfinite(value)}
 
 
@@ -106,6 +110,38 @@ def parse_formula(text: object) -> Composition:
         for z, amount in amounts.items():
             total[z] = total.get(z, 0) + amount
     return _composition(total, text)
+
+
+def composition_of_amounts(amounts: Mapping[int, float]) -> Composition:
+    """Return the composition of amounts in binary floating point, such as sums of occupancies.
+
+    Each is taken for the simple fraction that it stands for (0.333333333 for 1/3, 0.1 + 0.2 for 3/10), else for its
+    first nine decimals.
+
+    Args:
+        amounts: Atomic number -> amount; elements of amount zero are left out.
+
+    Raises:
+        FormulaError: An amount is negative or not finite, or nothing is left.
+    """
+    exact: Amounts = {}
+    for z, amount in amounts.items():
+        if not math.isfinite(amount) or amount < 0:
+            raise FormulaError(f"amount {amount:g} of {SYMBOLS[z - 1]}", "amounts are positive numbers")
+        if fraction := _fraction(amount):
+            exact[z] = fraction
+    if not exact:
+        raise FormulaError("no atoms")
+    return _composition(exact, " ".join(f"{SYMBOLS[z - 1]}{amount:g}" for z, amount in amounts.items()))
+
+
+def _fraction(amount: float) -> int | Fraction:
+    if amount == int(amount):
+        return int(amount)
+    simple = Fraction(amount).limit_denominator(_SIMPLE)
+    return (
+        simple if abs(simple - Fraction(amount)) < Fraction(1, 10**_DECIMALS) else Fraction(f"{amount:.{_DECIMALS}f}")
+    )
 
 
 def _empty() -> FormulaError:

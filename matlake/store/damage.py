@@ -29,7 +29,7 @@ _OF_THE_STATEMENT: Final = (
 
 def tables(lake: LakeFolders) -> list[Path]:
     """Return the folders of all Delta tables that a lake has."""
-    datasets = [lake.datasets / name for name in lake.dataset_names()]
+    datasets = [lake.datasets_folder / name for name in lake.dataset_names()]
     return [*datasets, *(root for root in lake.shared_tables if delta.is_table(root))]
 
 
@@ -40,7 +40,7 @@ def list_damage(lake: LakeFolders, *, verify: bool = False) -> Iterator[tuple[Pa
         lake: The lake.
         verify: See ``parts.find_damage``.
     """
-    for root in (lake.embeddings, lake.failures):
+    for root in (lake.embeddings, lake.failures_table):
         if not delta.is_table(root):
             yield root, f"{root} is missing"
     for root in tables(lake):
@@ -66,7 +66,7 @@ def verify_parts(lake: LakeFolders, datasets: Iterable[str], layers: Collection[
         layers: Partitions of the embeddings table.
     """
     for name in datasets:
-        delta.sound_parts(delta.open_or_warn(lake.datasets / name), verify=True)
+        delta.sound_parts(delta.open_or_warn(lake.datasets_folder / name), verify=True)
     table = delta.open_or_warn(lake.embeddings)
     for partition in layers:
         delta.sound_parts(table, partition, verify=True)

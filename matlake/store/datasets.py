@@ -3,9 +3,9 @@
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from matlake.errors import Hint, LakeError, MatlakeError
 from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
+from matlake.reports import TableReport, rows_to_arrow
 from matlake.store import delta
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import LakeFolders
@@ -93,8 +94,8 @@ class PropertyColumn:
     maximum: Any
 
 
-@dataclass(frozen=True)
-class DatasetDetails:
+@dataclass(frozen=True, repr=False)
+class DatasetDetails(TableReport):
     """A dataset with its columns.
 
     Attributes:
@@ -125,6 +126,11 @@ class DatasetDetails:
             *(["", TextTable(headings, rows)] if rows else ["no properties"]),
         ]
 
+    def to_arrow(self) -> pa.Table:
+        """Return the property columns: name, type, unit, missing values, and ends of the range as text."""
+        rows = [replace(c, minimum=_shown(c.minimum), maximum=_shown(c.maximum)) for c in self.columns]
+        return rows_to_arrow(PropertyColumn, rows)
+
 
 @reads_what_is_sound
 def list_datasets(lake: LakeFolders) -> list[DatasetSummary]:
@@ -133,7 +139,7 @@ def list_datasets(lake: LakeFolders) -> list[DatasetSummary]:
         return [_summary(lake, connection, name, view) for name, view in readable_views(lake, connection).items()]
 
 
-def dataset_table(datasets: list[DatasetSummary]) -> TextTable:
+def dataset_table(datasets: Sequence[DatasetSummary]) -> TextTable:
     """Return datasets as a table for people."""
     headings = (
         Column("dataset"),
@@ -173,9 +179,9 @@ def delete_dataset(lake: LakeFolders, name: str) -> None:
         LakeError: There is no such dataset, or its folder cannot be renamed.
     """
     lake.check_dataset(name)
-    for left in lake.datasets.glob(f"{_DELETED}*"):
+    for left in lake.datasets_folder.glob(f"{_DELETED}*"):
         shutil.rmtree(left, ignore_errors=True)
-    hidden = lake.datasets / f"{_DELETED}{name}-{uuid.uuid4().hex}"
+    hidden = lake.datasets_folder / f"{_DELETED}{name}-{uuid.uuid4().hex}"
     _move(lake, lake.dataset(name), hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
@@ -257,11 +263,21 @@ def _summary(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str
 
 def _imported(lake: LakeFolders, name: str) -> tuple[datetime | None, str | None]:
     """Return when a dataset was imported and from where, as its log tells; compaction does not count."""
+    commit = import_commit(lake, name)
+    stamp = commit.get("timestamp")
+    return (datetime.fromtimestamp(stamp / 1000, UTC) if stamp else None), commit.get(SOURCE_NOTE)
+
+
+def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:
+    """Return what the log keeps of the last import of a dataset; empty where it does not tell.
+
+    Compaction writes, too. Imports since 0.2.0 are told from it by what they note; earlier ones have created the table.
+    """
     table = delta.open_table(lake.dataset(name))
-    for commit in table.history() if table is not None else ():
-        if commit.get("operation") in _IMPORTS and commit.get("timestamp"):
-            return datetime.fromtimestamp(commit["timestamp"] / 1000, UTC), commit.get(SOURCE_NOTE)
-    return None, None
+    commits = table.history() if table is not None else []
+    noted = [commit for commit in commits if SOURCE_NOTE in commit]
+    others = [commit for commit in commits if commit.get("operation") in _IMPORTS]
+    return (noted or others or [{}])[0]
 
 
 def _column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: str) -> PropertyColumn:
@@ -280,7 +296,7 @@ def _move(lake: LakeFolders, folder: Path, target: Path) -> None:
         folder.rename(target)
     except OSError as error:
         raise LakeError(f"cannot rename {folder} to {target.name}: {error.strerror}") from error
-    fsync_folder(lake.datasets)
+    fsync_folder(lake.datasets_folder)
 
 
 def _exported(reader: pa.RecordBatchReader, *, structures: bool) -> Iterator[pa.Table]:

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -350,6 +350,9 @@ def commit(
     application: str,
     hint: str,
     partition: dict[str, str] | None = None,
+    *,
+    schema: pa.Schema | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> bool:
     """Try one commit under the next transaction number of an application; return False if another writer had it first.
 
@@ -361,6 +364,8 @@ def commit(
         application: Of two commits with the same number of one application, Delta lets only one pass.
         hint: What to do if the outcome is not known.
         partition: The partition to replace; None or empty for the whole table.
+        schema: The columns from now on, where the whole table is replaced; by default as they are.
+        notes: What the log keeps of the commit besides.
 
     Raises:
         CommitUnknownError: It is not known whether the commit was recorded.
@@ -370,9 +375,10 @@ def commit(
         table.create_write_transaction(
             [part.action() for part in parts],
             mode,
-            table.schema(),
+            table.schema() if schema is None else Schema.from_arrow(schema),
             partition_filters=[(key, "=", value) for key, value in (partition or {}).items()] or None,
             commit_properties=CommitProperties(
+                custom_metadata=dict(notes or {}),
                 max_commit_retries=0,
                 app_transactions=[Transaction(application, 0 if number is None else number + 1)],
             ),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from matlake.encoders.card import CARD_FILE
-from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders
+from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders, registered_encoders
 from matlake.errors import LakeError
 
 MARKER: Final = "lake.json"
@@ -38,7 +38,7 @@ class LakeFolders:
     verify: bool = False
 
     @property
-    def datasets(self) -> Path:
+    def datasets_folder(self) -> Path:
         """The folder of the datasets, a Delta table each."""
         return self.path / "datasets"
 
@@ -48,7 +48,7 @@ class LakeFolders:
         return self.path / "embeddings"
 
     @property
-    def failures(self) -> Path:
+    def failures_table(self) -> Path:
         """The Delta table of contents that an encoder rejects, partitioned by encoder and digest."""
         return self.path / "failures"
 
@@ -58,12 +58,12 @@ class LakeFolders:
         return self.path / "predictions"
 
     @property
-    def encoders(self) -> Path:
+    def encoders_folder(self) -> Path:
         """The folder of the encoders used in this lake."""
         return self.path / "encoders"
 
     @property
-    def heads(self) -> Path:
+    def heads_folder(self) -> Path:
         """The folder of the trained heads."""
         return self.path / "heads"
 
@@ -87,7 +87,7 @@ class LakeFolders:
         """The Delta tables that are not of one dataset."""
         return (
             self.embeddings,
-            self.failures,
+            self.failures_table,
             self.predictions,
             self.evaluations,
             self.extrapolations,
@@ -120,7 +120,7 @@ class LakeFolders:
                 f"{name!r} cannot name a dataset",
                 f"use letters, digits, '_' and '-', start with a letter; not {', '.join(sorted(RESERVED_NAMES))}",
             )
-        return self.datasets / name
+        return self.datasets_folder / name
 
     def check_output(self, output: Path) -> None:
         """Raise LakeError where a file that a user wants written would be one of the lake's own."""
@@ -132,7 +132,7 @@ class LakeFolders:
 
     def dataset_names(self) -> list[str]:
         """Return the names of all datasets."""
-        logs = self.datasets.glob("*/_delta_log")
+        logs = self.datasets_folder.glob("*/_delta_log")
         return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
 
     def check_new_dataset(self, name: str) -> None:
@@ -159,13 +159,13 @@ class LakeFolders:
     def head_names(self) -> list[str]:
         """Return the names of all heads; of one with several targets those of its members, ``NAME:TARGET``."""
         patterns = ("*", f"{HEADS_REPLACED}/*")
-        names = {card.parent.name for one in patterns for card in self.heads.glob(f"{one}/{CARD_FILE}")}
+        names = {card.parent.name for one in patterns for card in self.heads_folder.glob(f"{one}/{CARD_FILE}")}
         return [member for name in sorted(names) for member in self.member_names(name) or [name]]
 
     def head_folder(self, name: str) -> Path | None:
         """Return the folder of a head, or None; while one is being replaced, that is where it was put meanwhile."""
         name, _, member = name.partition(MEMBER)
-        folders = (self.heads / name / member, self.heads / HEADS_REPLACED / name / member)
+        folders = (self.heads_folder / name / member, self.heads_folder / HEADS_REPLACED / name / member)
         return next((folder for folder in folders if (folder / CARD_FILE).exists()), None)
 
     def member_names(self, name: str) -> list[str]:
@@ -175,9 +175,13 @@ class LakeFolders:
         return sorted(f"{name}{MEMBER}{card.parent.name}" for card in cards)
 
     def find_encoder(self, name: str) -> RegisteredEncoder:
-        """Find an encoder by name: the lake's own first, then those shipped with the package."""
-        return find_encoder(name, self.encoders)
+        """Find an encoder by name: the lake's own first, then those shipped with the package, then plug-ins."""
+        return find_encoder(name, self.encoders_folder)
 
     def list_encoders(self) -> list[RegisteredEncoder]:
         """Return all encoders that this lake can use."""
-        return list_encoders(self.encoders)
+        return list_encoders(self.encoders_folder)
+
+    def registered_encoders(self) -> list[RegisteredEncoder]:
+        """Return the encoders in this lake and those shipped with the package: all that it may have vectors of."""
+        return registered_encoders(self.encoders_folder)

@@ -205,7 +205,7 @@ def make_tables(lake: LakeFolders) -> None:
         LakeError: They cannot be created.
     """
     delta.create_table(lake.embeddings, EMBEDDINGS_SCHEMA, ["encoder", "encoder_sha256", "layer"])
-    delta.create_table(lake.failures, FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
+    delta.create_table(lake.failures_table, FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
 
 
 def _check_format(marker: Path) -> None:
@@ -235,7 +235,13 @@ def _create(lake: Lake) -> None:
         lake.path.mkdir(parents=True, exist_ok=True)
         if not _is_begun(lake) and not (lake.path / MARKER).exists():  # another process may have made it by now
             raise LakeError(f"{lake.path} holds other files and no lake", "name a new or an empty folder")
-        for folder in (lake.datasets, lake.embeddings, lake.failures, lake.encoders, lake.heads):
+        for folder in (
+            lake.datasets_folder,
+            lake.embeddings,
+            lake.failures_table,
+            lake.encoders_folder,
+            lake.heads_folder,
+        ):
             folder.mkdir(exist_ok=True)
         make_tables(lake)
         write_whole(lake.path / MARKER, json.dumps({"format_version": FORMAT_VERSION}).encode())
@@ -251,9 +257,9 @@ def _is_begun(lake: Lake) -> bool:
     That is also a lake whose marker was lost, and a folder that so far has only received exported encoders. A
     stranger's folder is never taken for one: what has our names must hold nothing, the log of a table, or encoders.
     """
-    tables = {lake.embeddings, lake.failures}
+    tables = {lake.embeddings, lake.failures_table}
     complete = all((table / _LOG).is_dir() for table in tables)
-    known = {lake.datasets, lake.encoders, lake.heads, *tables}
+    known = {lake.datasets_folder, lake.encoders_folder, lake.heads_folder, *tables}
     if complete:
         known |= {*lake.shared_tables, lake.unfinished, lake.plots, lake.structures}
     for entry in lake.path.iterdir():
@@ -263,7 +269,7 @@ def _is_begun(lake: Lake) -> bool:
             return False
         inside = set(entry.iterdir())
         is_log = entry in tables and inside == {entry / _LOG}
-        are_encoders = entry == lake.encoders and all((one / CARD_FILE).is_file() for one in inside)
+        are_encoders = entry == lake.encoders_folder and all((one / CARD_FILE).is_file() for one in inside)
         if inside and not (complete or is_log or are_encoders):
             return False
     return True

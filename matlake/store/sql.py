@@ -98,7 +98,7 @@ def _open(lake: LakeFolders, memory: int) -> duckdb.DuckDBPyConnection:
 
 def _close_and_fill(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
     """Close the connection to everything but the lake's tables, and make the views."""
-    tables = (lake.datasets, lake.embeddings, lake.failures, lake.predictions)
+    tables = (lake.datasets_folder, lake.embeddings, lake.failures_table, lake.predictions)
     paths = [f"{path}/" for table in tables for path in {table.absolute(), table.resolve()}]
     allowed = ", ".join(literal(path) for path in sorted({*paths, *map(without_wildcards, paths)}))
     for setting in (

@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 
 from matlake.encoders.layer_ref import LayerRef
+from matlake.reports import Report
 from matlake.store import delta
 from matlake.store.damage import list_damage, reads_what_is_sound
 from matlake.store.lake import Lake
@@ -17,8 +18,8 @@ from matlake.store.views import MATERIAL_COLUMNS, UNREAD_CELLS, embedding_partit
 from matlake.text_tables import Column, Line, TextTable
 
 
-@dataclass(frozen=True)
-class Status:
+@dataclass(frozen=True, repr=False)
+class Status(Report):
     """Counts of a moment.
 
     Attributes:
@@ -139,7 +140,7 @@ def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:
         sizes[key] += part.size
     return [
         {"name": registered.card.name, "layer": layer.name, "vectors": vectors[key], "bytes": sizes[key]}
-        for registered in lake.list_encoders()
+        for registered in lake.registered_encoders()
         for layer in registered.card.layers
         if (key := tuple(embedding_partition(registered.card, layer.name).values())) in vectors
     ]

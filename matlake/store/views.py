@@ -51,11 +51,17 @@ _CRYSTAL_TYPES = {
     "lattice_A": "DOUBLE[]",
     "fractional_positions": "DOUBLE[]",
 }
-_UNREAD_CELLS_TYPE = "STRUCT(property VARCHAR, text VARCHAR)[]"
+_LATER_TYPES = {
+    "crystal_error": "VARCHAR",
+    "unread_cells": "STRUCT(property VARCHAR, text VARCHAR)[]",
+}
+"""Columns that datasets of earlier versions, or those of compositions, lack."""
+
 _INTERNAL_COLUMNS = (
     "source_row",
     "composition_hash",
     "crystal_hash",
+    "crystal_error",
     "atomic_numbers",
     "fractions",
     "import_error",
@@ -94,9 +100,9 @@ def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> No
     for name, has_geometry in datasets.items():
         hidden = _INTERNAL_COLUMNS if has_geometry else (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)
         connection.execute(f"CREATE VIEW main.{identifier(views[name])} AS {_shown(name, hidden)}")
-    cards = [registered.card for registered in lake.list_encoders()]
+    cards = [registered.card for registered in lake.registered_encoders()]
     _embedding_views(lake, connection, cards)
-    predictions, failed = prediction_selects(lake)
+    predictions, failed = prediction_selects(lake, connection)
     _failure_view(lake, connection, names, cards, failed)
     lower = [name.lower() for name in names]
     create_prediction_views(connection, predictions, shown=VIEW not in lower)
@@ -161,8 +167,7 @@ def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> 
             present = {column.name for column in table.schema().fields}
             absent = [f"NULL::{kind} AS {column}" for column, kind in _CRYSTAL_TYPES.items() if column not in present]
             has_geometry = not absent
-            if UNREAD_CELLS not in present:
-                absent.append(f"NULL::{_UNREAD_CELLS_TYPE} AS {UNREAD_CELLS}")
+            absent += [f"NULL::{kind} AS {column}" for column, kind in _LATER_TYPES.items() if column not in present]
             connection.execute(
                 f"CREATE VIEW {dataset_rows(name)} AS SELECT {', '.join(['*', *absent])} FROM {read_parquet(files)}"
             )
@@ -237,7 +242,7 @@ def _failure_view(
         f"NULL AS encoder, import_error AS reason FROM {dataset_rows(name)} WHERE import_error IS NOT NULL"
         for name in names
     ]
-    parts = delta.sound_parts(delta.open_shared_or_warn(lake.failures), verify=lake.verify)
+    parts = delta.sound_parts(delta.open_shared_or_warn(lake.failures_table), verify=lake.verify)
     for card in cards:
         partition = failure_partition(card)
         files = _files(part for part in parts if part.partition == partition)

@@ -146,7 +146,7 @@ def test_a_dataset_of_the_lake_tells_what_an_encoder_trained_on_it_saw(
     run: Callable[..., Result], lake: matlake.Lake
 ) -> None:
     pytest.importorskip("torch", reason="needs the extra 'train'")
-    shipped, folder = lake.find_encoder(CRYSTAL_ENCODER), lake.encoders / "own"
+    shipped, folder = lake.find_encoder(CRYSTAL_ENCODER), lake.encoders_folder / "own"
     shutil.copytree(shipped.folder, folder)
     training = shipped.card.training
     sha256, _ = lake.read_dataset("elastic")

@@ -16,7 +16,7 @@ from matlake.regress.features.feature import resolve_features
 
 def test_a_lake_keeps_the_default_layer_that_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = matlake.open_lake(tmp_path / "lake", create=True)
-    copy_to_lake(find_encoder(CRYSTAL_ENCODER), lake.encoders)
+    copy_to_lake(find_encoder(CRYSTAL_ENCODER), lake.encoders_folder)
     newer = tmp_path / "shipped"
     shutil.copytree(SHIPPED / CRYSTAL_ENCODER, newer / CRYSTAL_ENCODER)
     card = find_encoder(CRYSTAL_ENCODER).card

@@ -58,7 +58,7 @@ def test_a_head_on_compositions_takes_structures_too(server: Running) -> None:
 
 def test_a_head_older_than_trust_answers_what_it_can(tmp_path: Path) -> None:
     lake = matlake.open_lake(tmp_path / "lake", create=True)
-    shutil.copytree(HEAD_V1, lake.heads / HEAD_V1.name)
+    shutil.copytree(HEAD_V1, lake.heads_folder / HEAD_V1.name)
     with serving(lake, HEAD_V1.name) as (server, _):
         (head,) = server.get("/v1/heads").document["heads"]
         assert (head["level"], head["map"]) == (None, False)

@@ -81,7 +81,7 @@ def test_delete_takes_the_dataset_and_leaves_embeddings(mixed: Lake) -> None:
     assert mixed.query("SELECT count(*) AS n FROM materials WHERE dataset = 'gaps'").to_pylist() == [{"n": 0}]
     with pytest.raises(LakeError):
         mixed.delete_dataset("gaps")
-    assert sorted(path.name for path in mixed.datasets.iterdir()) == ["crystals", "types"]
+    assert sorted(path.name for path in mixed.datasets_folder.iterdir()) == ["crystals", "types"]
 
 
 def test_a_deletion_that_is_killed_leaves_the_dataset_or_nothing_of_it(
@@ -104,7 +104,7 @@ def test_a_deletion_that_is_killed_leaves_the_dataset_or_nothing_of_it(
     assert status(mixed).document()["failures"] == 1
     import_table(mixed, band_gaps, "gaps")
     mixed.delete_dataset("types")
-    assert sorted(path.name for path in mixed.datasets.iterdir()) == ["crystals", "gaps"]
+    assert sorted(path.name for path in mixed.datasets_folder.iterdir()) == ["crystals", "gaps"]
 
 
 def test_rename_keeps_everything_and_checks_the_name(mixed: Lake) -> None:
@@ -175,7 +175,7 @@ def test_an_export_holds_one_batch_at_a_time(
 
 
 def test_an_export_never_overwrites_the_lake_and_names_the_known_endings(mixed: Lake, tmp_path: Path) -> None:
-    for target in (mixed.path / "lake.json", mixed.datasets / "x.csv", mixed.heads / "x.json"):
+    for target in (mixed.path / "lake.json", mixed.datasets_folder / "x.csv", mixed.heads_folder / "x.json"):
         with pytest.raises(LakeError):
             mixed.export_dataset("gaps", target)
     with pytest.raises(SourceError) as caught:

@@ -121,7 +121,7 @@ def test_a_relative_path_and_a_link_lead_to_the_lake(tmp_path: Path, monkeypatch
         assert lake.query("SELECT count(*) > 0 AS some FROM embeddings").to_pylist() == [{"some": True}]
         assert predict(lake, "gap-ridge", ["GaN"]).predictions
     train(lake, TrainRequest("band_gap_eV", ["magpie"], "ridge", dataset="gaps", name="again"))
-    assert (lake.heads / "again" / "card.json").is_file()
+    assert (lake.heads_folder / "again" / "card.json").is_file()
 
 
 @pytest.mark.parametrize("name", ["a\\b", "a%20b", "a%2Fb", "a%25b", "a\nb", "a\tb", "a\x7fb", "a\udce4b"])

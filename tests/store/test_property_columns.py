@@ -154,5 +154,5 @@ def test_a_dataset_named_like_the_view_takes_its_place(
 ) -> None:
     lake = lake_of([1.5])
     import_table(lake, write_table(formula=["Si"], gap_eV=[1.1]), "named")
-    lake.dataset("named").rename(lake.datasets / "Unread_Cells")  # as 0.1.0 let it be called
+    lake.dataset("named").rename(lake.datasets_folder / "Unread_Cells")  # as 0.1.0 let it be called
     assert lake.query("SELECT gap_eV FROM unread_cells")["gap_eV"].to_pylist() == [1.1]

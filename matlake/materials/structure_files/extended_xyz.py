@@ -13,6 +13,7 @@ import numpy as np
 from matlake.errors import StructureError
 from matlake.materials.crystal import MAX_ATOMS, Crystal, make_crystal
 from matlake.materials.structure_files.species import atomic_number
+from matlake.materials.structure_files.text import NOT_PERIODIC
 
 Scalar = bool | int | float | str
 
@@ -66,7 +67,7 @@ def crystal_of_frame(pairs: Mapping[str, str], atoms: Sequence[str], *, max_atom
         raise StructureError("no Lattice in the second line: not a periodic cell")
     periodic = [_TRUTH.get(word, word != "0") for word in lower.get("pbc", "T T T").replace(",", " ").split()]
     if not all(periodic):
-        raise StructureError("not periodic in all three directions", "slabs and molecules have no crystal embedding")
+        raise StructureError(*NOT_PERIODIC)
     cell = _floats(lower["lattice"].replace(",", " ").split(), "Lattice")
     if len(cell) != 9:  # noqa: PLR2004 - three vectors
         raise StructureError(f"Lattice of {len(cell)} numbers, not nine")

@@ -6,8 +6,8 @@ from typing import Final
 from matlake.errors import StructureError
 from matlake.materials.crystal import MAX_ATOMS, Crystal
 from matlake.materials.structure_files.cif import parse_cif
+from matlake.materials.structure_files.dictionaries import looks_like_structure, parse_structure_json
 from matlake.materials.structure_files.poscar import parse_poscar
-from matlake.materials.structure_files.pymatgen_json import parse_pymatgen_json
 
 _HEAD: Final = 1 << 16
 _CIF: Final = re.compile(r"^[ \t]*(?:data_\S*|loop_|_cell[_.]length_a\b)", re.MULTILINE | re.IGNORECASE)
@@ -16,10 +16,10 @@ _LATTICE_LINES: Final = slice(2, 5)  # of a POSCAR
 
 
 def recognised(text: str) -> str:
-    """Return ``cif``, ``poscar`` or ``pymatgen`` by the look of a text, ``""`` if it is none of them."""
+    """Return ``cif``, ``poscar`` or the form of a JSON object by the look of a text, ``""`` if it is none of them."""
     head = text[:_HEAD]
     if head.lstrip("\ufeff \t\r\n").startswith("{"):
-        return "pymatgen" if '"lattice"' in text and '"sites"' in text else ""
+        return looks_like_structure(text)
     if _CIF.search(head):
         return "cif"
     vectors = head.split("\n", _LATTICE_LINES.stop)[_LATTICE_LINES]
@@ -28,7 +28,7 @@ def recognised(text: str) -> str:
 
 
 def parse_structure(text: str | None, *, max_atoms: int = MAX_ATOMS) -> Crystal:
-    """Read one crystal from text in any of the formats: CIF, POSCAR, pymatgen's JSON.
+    """Read one crystal from text in any of the formats: CIF, POSCAR, JSON of pymatgen, JARVIS, OPTIMADE or OQMD.
 
     Args:
         text: The text; None or blank where a table has no value.
@@ -45,5 +45,5 @@ def parse_structure(text: str | None, *, max_atoms: int = MAX_ATOMS) -> Crystal:
     if kind == "poscar":
         return parse_poscar(text, max_atoms=max_atoms)
     if text.lstrip().startswith("{"):
-        return parse_pymatgen_json(text, max_atoms=max_atoms)
-    raise StructureError(f"neither CIF nor POSCAR nor pymatgen JSON: {text.strip()[:40]!r}")
+        return parse_structure_json(text, max_atoms=max_atoms)
+    raise StructureError(f"neither CIF nor POSCAR nor JSON of a structure: {text.strip()[:40]!r}")

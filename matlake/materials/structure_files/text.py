@@ -2,10 +2,13 @@
 
 from typing import Final
 
-from matlake.errors import StructureError
+from matlake.errors import StructureError, TooManyAtomsError
 
 MAX_BYTES: Final = 32 << 20
 """Longest text of one structure that is read: the files of 10,000 atoms have about 2 MB, reflections included 20."""
+
+NOT_PERIODIC: Final = ("not periodic in all three directions", "slabs and molecules have no crystal embedding")
+"""What is said of molecules, chains and slabs, with the hint."""
 
 
 def decode(data: bytes) -> str:
@@ -37,3 +40,13 @@ def check_length(length: int) -> None:
     """
     if length > MAX_BYTES:
         raise StructureError(f"{length / 1e6:,.0f} MB of text for one structure, more than {MAX_BYTES / 1e6:.0f} MB")
+
+
+def check_atoms(atoms: int, max_atoms: int) -> None:
+    """Refuse a cell of too many atoms before any of them is read.
+
+    Raises:
+        TooManyAtomsError: It has more.
+    """
+    if atoms > max_atoms:
+        raise TooManyAtomsError.of(atoms, max_atoms)

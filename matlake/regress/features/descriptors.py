@@ -27,7 +27,7 @@ def open_descriptor(lake: Lake, feature: Feature) -> Encoder | None:
     registered = lake.find_encoder(feature.encoder)
     if not registered.card.is_descriptor:
         return None
-    return open_encoder(copy_to_lake(registered, lake.encoders).folder)
+    return open_encoder(copy_to_lake(registered, lake.encoders_folder).folder)
 
 
 def describe(descriptor: Encoder, layer: str, materials: Materials, vectors: NDArray[np.float32]) -> list[str | None]:

@@ -3,12 +3,15 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+import pyarrow as pa
+
 from matlake.metrics import Metrics
 from matlake.regress.features.labels import Missing
 from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, parameter_text
 from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.heads.verdict import verdict_lines
+from matlake.reports import TableReport
 
 _SHARED_KEYS: Final = (
     *("target", "unit", "n_train", "n_test", "split_description", "baseline", "fractions_baseline", "baselines"),
@@ -17,8 +20,8 @@ _SHARED_KEYS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class FinetuneResult:
+@dataclass(frozen=True, repr=False)
+class FinetuneResult(TableReport):
     """A saved head, and what its fine-tuning changed.
 
     Attributes:
@@ -65,6 +68,10 @@ class FinetuneResult:
             "ood": flat["ood_check"],
             "left_out_rows": [asdict(row) for row in self.missing],
         }
+
+    def to_arrow(self) -> pa.Table:
+        """Return the target rows that were held out, with their predictions."""
+        return self.test.to_arrow()
 
     def lines(self) -> list[str]:
         """Return the text for people."""

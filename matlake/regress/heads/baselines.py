@@ -13,7 +13,7 @@ from matlake.errors import MatlakeError, TrainingError
 from matlake.materials.compositions import CompositionColumns
 from matlake.regress.classification.calibration import calibrated_fit
 from matlake.regress.features.descriptors import describe
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.baseline import Baseline
 from matlake.regress.heads.encoder_predictions import compared_rows, predict_rows, predicting_encoders
@@ -22,8 +22,9 @@ from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.heads.verdict import FOREST, FRACTIONS, MEAN, NEAREST, difference_intervals
 from matlake.regress.regressors import MODELS, Fitted, LabelledRows, Model, Parameters, fit_of, settled
+from matlake.regress.regressors.catalogue import ENSEMBLE
 from matlake.regress.regressors.elemnet import ELEMNET
-from matlake.regress.regressors.ensemble import ENSEMBLE, ensemble_model, ensemble_parameters
+from matlake.regress.regressors.ensemble import ensemble_model, ensemble_parameters
 from matlake.regress.splits import HeldOut, Rows, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import PLAIN, TargetSpace
@@ -66,13 +67,14 @@ def fractions_baseline(
 ) -> NDArray[np.float64]:
     """Choose parameters for the same kind of model on element fractions, fit it, and predict the test rows.
 
-    An estimator that needs more features than there are elements, such as 200 principal components, gets zeros for the
-    rest.
+    Columns of the user's own stand beside the fractions: the head is to be better by what its encoders know.
+    An estimator that needs more features than these, such as 200 principal components, gets zeros for the rest.
 
     Returns:
         float64 [m], in the target's unit.
     """
-    lacking = matrix.x.shape[1] - matrix.fractions.shape[1]
+    everything = np.arange(len(matrix.y))
+    lacking = matrix.x.shape[1] - matrix.beside_own(matrix.fractions, everything).shape[1]
     try:
         return _on_fractions(model, matrix, held_out, seed, space)
     except TrainingError:
@@ -86,7 +88,8 @@ def _on_fractions(
     model: Model, matrix: Matrix, held_out: HeldOut, seed: int, space: TargetSpace
 ) -> NDArray[np.float64]:
     rows, test_rows = held_out.train, held_out.test
-    labelled = replace(matrix.labelled(rows), x=matrix.fractions[rows])
+    trained, tested = (matrix.beside_own(matrix.fractions[some], some) for some in (rows, test_rows))
+    labelled = replace(matrix.labelled(rows), x=trained)
     width = labelled.x.shape[1]
 
     def chosen(kind: Model) -> Parameters:
@@ -100,7 +103,7 @@ def _on_fractions(
         own = {name: chosen(MODELS[name]) for name in {member["model"] for member in members}}
         kind = ensemble_model(ensemble_parameters([(m["model"], own[m["model"]], m["weight"]) for m in members]))
     parameters = chosen(kind)
-    return _fitted(kind, parameters, labelled, seed, space).predict(matrix.fractions[test_rows])
+    return _fitted(kind, parameters, labelled, seed, space).predict(tested)
 
 
 def _fitted(kind: Model, parameters: Parameters, labelled: LabelledRows, seed: int, space: TargetSpace) -> Fitted:
@@ -148,12 +151,12 @@ def more_baselines(
 def _forest_baseline(
     lake: Lake, head: ComparedHead, matrix: Matrix, held_out: HeldOut, space: TargetSpace, seed: int
 ) -> Iterator[Baseline]:
-    """Fit a random forest to ``magpie``, which needs formulas alone; nothing where the head is one."""
-    if head.model == _FOREST_MODEL and [feature.encoder for feature in head.features] == [_MAGPIE]:
+    """Fit a random forest to ``magpie``, which needs formulas alone, and the user's own columns; not if the head is one."""
+    if head.model == _FOREST_MODEL and [feature.encoder for feature in layers_of(head.features)] == [_MAGPIE]:
         return
     rows = held_out.train[subsample(matrix.groups[held_out.train], FOREST_ROWS, seed)]
     encoder = open_encoder(lake.find_encoder(_MAGPIE).folder)
-    trained, tested = (_described(encoder, matrix, some) for some in (rows, held_out.test))
+    trained, tested = (matrix.beside_own(_described(encoder, matrix, some), some) for some in (rows, held_out.test))
     labelled = replace(matrix.labelled(rows), x=trained)
     forest = MODELS[_FOREST_MODEL]
     predicted = _fitted(forest, forest.grid(trained.shape[1])[0], labelled, seed, space).predict(tested)

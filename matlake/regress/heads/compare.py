@@ -17,6 +17,7 @@ from matlake.regress.heads.past import Past, find_past, target_of
 from matlake.regress.heads.storage import Head, find_encoders, load_head
 from matlake.regress.heads.verdict import Outcome, difference_intervals, error_name, error_of, row_errors
 from matlake.regress.targets.kinds import Kind
+from matlake.reports import Report
 from matlake.store.lake import Lake
 from matlake.text_tables import Column, Line, TextTable
 
@@ -24,8 +25,8 @@ FEWEST_ROWS: Final = 20
 """Rows to compare on: of fewer, nearly every difference is chance."""
 
 
-@dataclass(frozen=True)
-class HeadComparison:
+@dataclass(frozen=True, repr=False)
+class HeadComparison(Report):
     """Two heads on the same rows.
 
     Attributes:

@@ -21,7 +21,8 @@ from matlake.regress.regressors import (
     find_model,
     fit_model,
 )
-from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members, ensemble_model, ensemble_parameters
+from matlake.regress.regressors.catalogue import ENSEMBLE
+from matlake.regress.regressors.ensemble import choose_members, ensemble_model, ensemble_parameters
 from matlake.regress.regressors.hurdle import HURDLE, REPEATED, repeated_share
 from matlake.regress.splits import Rows, grouped_folds, subsample
 from matlake.regress.targets.kinds import Kind, strata_of

@@ -18,11 +18,12 @@ from matlake.regress.heads.storage import Head, find_encoders, find_head, load_h
 from matlake.regress.uncertainty.recalibrate import FEWEST_ROWS, NewLabels, adjust, held_after, held_before
 from matlake.regress.uncertainty.recalibration import Recalibration
 from matlake.regress.uncertainty.signals import rarest_elements, signals_of
+from matlake.reports import Report
 from matlake.store.lake import Lake
 
 
-@dataclass(frozen=True)
-class RecalibrationResult:
+@dataclass(frozen=True, repr=False)
+class RecalibrationResult(Report):
     """A head with new intervals.
 
     Attributes:

@@ -24,7 +24,7 @@ from matlake.encoders.session import open_session, read_audited
 from matlake.errors import DamageWarning, EncoderError, HeadError
 from matlake.files import fsync_folder, write_whole
 from matlake.interrupts import hold
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard, check_name
 from matlake.regress.heads.card_files import CARD_FILE, card_bytes, read_card
 from matlake.regress.uncertainty.applicability import agreement_limit
@@ -164,7 +164,7 @@ def files_of(head: HeadFiles) -> tuple[HeadCard, dict[str, bytes]]:
 def save_files(lake: Path, name: str, files: Mapping[str, bytes]) -> None:
     """Save the folder of a head, in place of one of the same name; see ``save_head``."""
     check_name(name)
-    heads = LakeFolders(lake).heads
+    heads = LakeFolders(lake).heads_folder
     new = heads / HEADS_BEING_SAVED / f"{name}.{os.getpid()}"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
@@ -306,7 +306,7 @@ def delete_head(lake: Path, name: str) -> None:
     """
     _check_whole(lake, name)
     folders = LakeFolders(lake)
-    going = folders.heads / HEADS_BEING_SAVED / f"{name}.{os.getpid()}.deleted"
+    going = folders.heads_folder / HEADS_BEING_SAVED / f"{name}.{os.getpid()}.deleted"
     going.parent.mkdir(exist_ok=True)
     try:
         while (folder := folders.head_folder(name)) is not None:  # a replaced one would come forward
@@ -357,7 +357,7 @@ def find_encoders(lake: LakeFolders, card: HeadCard) -> dict[str, RegisteredEnco
         EncoderError: An encoder is missing.
     """
     found: dict[str, RegisteredEncoder] = {}
-    for feature in card.features:
+    for feature in layers_of(card.features):
         try:
             found[feature.encoder] = lake.find_encoder(feature.encoder)
         except EncoderError as error:

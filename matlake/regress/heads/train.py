@@ -13,7 +13,7 @@ from matlake.errors import TrainingError
 from matlake.extras import require_extra
 from matlake.progress import SILENT, Progress
 from matlake.regress.classification.calibration import calibrated_fit
-from matlake.regress.features.feature import Feature, resolve_features
+from matlake.regress.features.feature import Feature, layers_of, resolve_features
 from matlake.regress.features.labels import Missing
 from matlake.regress.features.matrix import Matrix, read_shared_rows, resolve_targets
 from matlake.regress.heads.baselines import (
@@ -36,7 +36,7 @@ from matlake.regress.heads.storage import HeadFiles, save_head
 from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.target_settings import check_scale, settle_target, weighted
 from matlake.regress.heads.train_result import HeldOutRows, TrainResult
-from matlake.regress.regressors import AUTO, Fit, LabelledRows, Model, Parameters, check_kind, fit_of, settled
+from matlake.regress.regressors import AUTO, Fit, LabelledRows, Model, Parameters, check_suits, fit_of, settled
 from matlake.regress.regressors.fitting import no_weights
 from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.splits.training_dates import describe_training_dates
@@ -185,7 +185,7 @@ def train_rows(
     budget, chosen = request.budget, None
     blocks = tuple(feature.dim for feature in features)
     if isinstance(wanted, Model):
-        check_kind(wanted, matrix.kind, target.name)
+        check_suits(wanted, matrix.kind, target.name)
         if wanted.in_unit and request.transform == AUTO_TRANSFORM:
             request = replace(request, transform=Transform.NONE)
     settings = settle_target(request, target, matrix, held_out, blocks)
@@ -198,7 +198,7 @@ def train_rows(
         budget = budget.after(started)
     if chosen is not None:
         matrix, features = with_features(matrix, features, chosen.chosen.features)
-    cards = [lake.find_encoder(name).card for name in dict.fromkeys(feature.encoder for feature in features)]
+    cards = [lake.find_encoder(name).card for name in dict.fromkeys(one.encoder for one in layers_of(features))]
     held_out = describe_training_dates(held_out, split, matrix, cards)
     rows = held_out.train
     labelled = matrix.labelled(rows)

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from matlake.metrics import Intervals, Metrics
@@ -16,6 +17,7 @@ from matlake.regress.heads.class_report import probability_table, search_error, 
 from matlake.regress.heads.flat_card import flat_document
 from matlake.regress.heads.verdict import ranking_text, verdict_lines
 from matlake.regress.targets.kinds import Kind
+from matlake.reports import TableReport
 from matlake.store.folders import MEMBER
 from matlake.text_tables import Column, Line, TextTable
 
@@ -59,6 +61,21 @@ class HeldOutRows:
     nearest: NDArray[np.float64]
     expected_errors: NDArray[np.float64]
 
+    def to_arrow(self) -> pa.Table:
+        """Return a row for each: ``material_id``, ``formula``, ``measured``, ``predicted``, and what it rests on."""
+        return pa.table(
+            {
+                "material_id": self.material_id,
+                "formula": self.formula,
+                "measured": self.y,
+                "predicted": self.predicted,
+                "lower": self.lower,
+                "upper": self.upper,
+                "expected_error": self.expected_errors,
+                "ood_score": self.scores,
+            }
+        )
+
     @property
     def errors(self) -> NDArray[np.float64]:
         """Absolute errors, float64 [m]."""
@@ -76,8 +93,8 @@ class HeldOutRows:
         return self.upper - self.lower
 
 
-@dataclass(frozen=True)
-class TrainResult:
+@dataclass(frozen=True, repr=False)
+class TrainResult(TableReport):
     """A saved head and how good it is.
 
     Attributes:
@@ -139,6 +156,10 @@ class TrainResult:
             "left_out": self.left_out,
             "left_out_rows": [asdict(row) for row in self.missing],
         }
+
+    def to_arrow(self) -> pa.Table:
+        """Return the test rows with their predictions; of several targets those of the first."""
+        return self.test.to_arrow()
 
     def lines(self) -> list[Line]:
         """Return the text for people; of several targets one after the other."""

@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
-from spox import Var
+from onnx import helper
+from spox import Var, inline
 
 from matlake.encoders.audit import audit
 from matlake.encoders.session import onnx_runtime
@@ -33,6 +34,7 @@ from matlake.regress.regressors.hurdle import Hurdle
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.kernels import KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
+from matlake.regress.regressors.regressor import OwnGraph
 from matlake.regress.regressors.scaling import Scaler
 from matlake.regress.regressors.sklearn_model import FittedClassifier, FittedEstimator
 from matlake.regress.targets.target_space import TargetSpace
@@ -47,7 +49,8 @@ OPINIONS: Final = "opinions"
 PARITY_TOLERANCE: Final = 1e-4
 """Largest error allowed against the fitted model, relative to the target's standard deviation."""
 
-_SHOWN: Final = 300
+_SHOWN: Final = 300  # characters of what other packages say
+_TELL_THE_AUTHORS: Final = "tell the authors of the plug-in: matlake.testing.check_regressor shows it"
 
 
 def convert(
@@ -80,7 +83,7 @@ def convert(
 
 
 def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> float:
-    """Compare a converted head with what it was converted from.
+    """Compare a converted head with what it was converted from; what cannot be loaded again is not saved either.
 
     Args:
         content: The ONNX file.
@@ -91,7 +94,7 @@ def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> floa
         The largest error on the scale on which the target is fitted, relative to the standard deviation there.
 
     Raises:
-        HeadError: It is above ``PARITY_TOLERANCE``; or the file fails to run, or holds what no head may hold.
+        HeadError: It is above ``PARITY_TOLERANCE``, the audit refuses the file, or it fails to run.
     """
     forward = fitted.space.transform.forward
     error = float(np.max(np.abs(forward(run_graph(content, x)) - forward(fitted.predict(x))))) / fitted.std
@@ -102,7 +105,7 @@ def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> floa
             f"train another model: {', '.join(MODELS)}",
         )
     try:
-        audit(content, Path("head.onnx"), HeadError)
+        audit(content, Path("head.onnx"), HeadError, {INPUT: x.shape[1], VALUE: 1})
     except HeadError as refusal:
         raise HeadError(f"the model cannot be a head: {refusal}", f"models that can: {', '.join(MODELS)}") from refusal
     return error
@@ -152,25 +155,32 @@ def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: i
     """Return a regressor's prediction of the standardised target, float64 [n, 1]."""
     if isinstance(regressor, WeightedMean | Hurdle):
         return _of_parts(regressor, features, n_features)
-    z = standardise(scaler, features) if scaler else None
-    if z is not None and isinstance(regressor, KernelExpansion):
-        return kernel_machine(z, regressor)
-    if z is not None and isinstance(regressor, Neighbours):
-        return nearest_neighbours(z, regressor)
     if isinstance(regressor, FittedEstimator | FittedClassifier):
         return _of_estimator(regressor, features, n_features)
-    if isinstance(regressor, ReluNetwork | ResidualNetwork):
-        x = features if z is None else op.cast(z, to=np.float32)
-        return (
-            relu_network(x, regressor.layers) if isinstance(regressor, ReluNetwork) else residual_network(x, regressor)
-        )
-    return estimator_graph(regressor, features if z is None else z, n_features)
+    x = standardise(scaler, features) if scaler else features
+    own = _of_own_class(regressor, x)
+    return estimator_graph(regressor, x, n_features) if own is None else own
+
+
+def _of_own_class(regressor: Any, x: Var) -> Var | None:
+    """Return the prediction of a regressor that is not scikit-learn's; None for one that is."""
+    if isinstance(regressor, KernelExpansion):
+        return kernel_machine(x, regressor)
+    if isinstance(regressor, Neighbours):
+        return nearest_neighbours(x, regressor)
+    if isinstance(regressor, ReluNetwork):
+        return relu_network(op.cast(x, to=np.float32), regressor.layers)
+    if isinstance(regressor, ResidualNetwork):
+        return residual_network(op.cast(x, to=np.float32), regressor)
+    return _own_graph(regressor, x) if isinstance(regressor, OwnGraph) else None
 
 
 def _of_estimator(fitted: FittedEstimator | FittedClassifier, features: Var, n_features: int) -> Var:
     try:
         if isinstance(fitted, FittedClassifier):
             return classifier_graph(fitted, features, n_features)
+        if isinstance(fitted.estimator, OwnGraph):
+            return _own_graph(fitted.estimator, features)
         return estimator_graph(fitted.estimator, features, n_features)
     except MatlakeError:
         raise
@@ -212,3 +222,18 @@ def _part(fitted: Fitted, features: Var, n_features: int) -> Var:
     if fitted.in_unit:
         return value
     return op.add(op.mul(value, op.const(fitted.std)), op.const(fitted.mean))
+
+
+def _own_graph(regressor: OwnGraph, x: Var) -> Var:
+    """Return the graph that a regressor brings, with its input cast to the type that it takes."""
+    model = regressor.onnx_graph()
+    kind = type(regressor).__name__
+    if (len(model.graph.input), len(model.graph.output)) != (1, 1):
+        raise HeadError(f"the ONNX graph of {kind} must have one input and one output", _TELL_THE_AUTHORS)
+    taken = helper.tensor_dtype_to_np_dtype(model.graph.input[0].type.tensor_type.elem_type)
+    try:
+        (value,) = inline(model)(op.cast(x, to=taken)).values()
+        return op.reshape(op.cast(value, to=np.float64), op.const([-1, 1]))
+    except Exception as error:  # spox hands on what onnx and NumPy raise
+        reason = in_a_line(f"{type(error).__name__}: {error}")[:_SHOWN]
+        raise HeadError(f"the ONNX graph of {kind} cannot be used: {reason}", _TELL_THE_AUTHORS) from error

@@ -12,7 +12,7 @@ from matlake.regress.regressors.catalogue import (
 from matlake.regress.regressors.fitting import Fit, Fitted, fit_model, fit_of, settled
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.regressors.regressor import Blocks, Model, Parameters, Regressor
-from matlake.regress.regressors.sklearn_model import Estimator, check_kind, model_of_estimator
+from matlake.regress.regressors.sklearn_model import Estimator, check_suits, model_of_estimator
 
 __all__ = [
     "AUTO",
@@ -29,7 +29,7 @@ __all__ = [
     "Regressor",
     "Weights",
     "auto_models",
-    "check_kind",
+    "check_suits",
     "find_model",
     "fit_model",
     "fit_of",

@@ -4,13 +4,14 @@ All but trees are fitted to standardised features, all to a standardised target,
 See docs/models.md for what each is and for their errors on real properties.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from matlake.errors import TrainingError
+from matlake.plugins import PluginKind, check_kind, check_same_name
 from matlake.regress.regressors.elemnet import ELEMNET, TransferMethod
 from matlake.regress.regressors.gaussian_process import GAUSSIAN_PROCESS
 from matlake.regress.regressors.hurdle import HURDLE
-from matlake.regress.regressors.ir_net import IR_NET, IR_NET_17
+from matlake.regress.regressors.ir_net import IR_NET, IR_NET_17, IR_NETS
 from matlake.regress.regressors.kernel_machines import KERNEL_RIDGE, NYSTROEM_SVR, SVR, SVR_LINEAR, SVR_RBF
 from matlake.regress.regressors.linear import ELASTIC_NET, LASSO, LINEAR, RIDGE, SGD
 from matlake.regress.regressors.mlp import MLP
@@ -27,6 +28,7 @@ from matlake.regress.regressors.trees import (
 )
 
 AUTO: Final = "auto"
+ENSEMBLE: Final = "ensemble"
 AUTO_MODELS: Final = ("svr", "kernel-ridge", "mlp", "adaboost", "hist-gradient-boosting")
 """What ``auto`` chooses from: one of each kind that leads on a property in docs/models.md."""
 
@@ -43,16 +45,34 @@ MODELS: Final[dict[str, Model]] = {model.name: model for model in (
 )}  # fmt: skip
 
 
+def _accept(name: str, found: Any) -> Model:
+    """Return what an entry point adds, if it is a model of its name."""
+    check_kind(found, Model, "matlake.regress.regressors.Model")
+    model: Model = found
+    check_same_name(name, model.name)
+    return model
+
+
+REGRESSOR_PLUGINS: Final = PluginKind(
+    "matlake.regressors", "regressor", _accept, lambda: {*MODELS, *IR_NETS, *TransferMethod, AUTO, ENSEMBLE}
+)
+"""Models of other packages. ``auto`` does not choose from them."""
+
+
 def named_model(name: str) -> Model:
-    """Return the model of a name.
+    """Return the model of a name, of matlake or of a plug-in.
 
     Raises:
         TrainingError: Unknown model.
+        PluginError: A plug-in has a model of this name, and it cannot be used.
     """
-    if name not in MODELS:
-        methods = ", ".join(f"{method}:ENCODER" for method in TransferMethod)
-        raise TrainingError(f"unknown model {name!r}", f"models: {', '.join(MODELS)}, {methods}, {AUTO}")
-    return MODELS[name]
+    model = MODELS.get(name) or REGRESSOR_PLUGINS.find(name)
+    if model is None:
+        methods = (f"{method}:ENCODER" for method in TransferMethod)
+        raise TrainingError(
+            f"unknown model {name!r}", f"models: {', '.join([*MODELS, *REGRESSOR_PLUGINS.names(), *methods, AUTO])}"
+        )
+    return model
 
 
 def auto_models(n_rows: int, *, learns_blocks: bool) -> list[Model]:

@@ -7,13 +7,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.catalogue import MODELS
+from matlake.regress.regressors.catalogue import ENSEMBLE, MODELS
 from matlake.regress.regressors.fitting import Fitted, fit_model
 from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.regressor import Model, Parameters
 from matlake.regress.targets.target_space import PLAIN
-
-ENSEMBLE: Final = "ensemble"
 
 MOST_PICKS: Final = 10
 

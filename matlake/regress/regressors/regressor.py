@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.targets.kinds import Kind
+
+if TYPE_CHECKING:
+    import onnx
 
 Parameters: TypeAlias = dict[str, Any]
 Blocks: TypeAlias = tuple[int, ...]
@@ -22,6 +25,17 @@ class Regressor(Protocol):
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return predictions [n] for features [n, d], prepared as those it was fitted to."""
+
+
+@runtime_checkable
+class OwnGraph(Protocol):
+    """A fitted regressor that brings its own ONNX graph, as those of plug-ins do that skl2onnx does not know."""
+
+    def onnx_graph(self) -> "onnx.ModelProto":
+        """Return a model of one input, [n, d] in float64 or float32, and one output, [n] or [n, 1], as ``predict``.
+
+        It has standard operators only, none with graphs of their own.
+        """
 
 
 FitRegressor: TypeAlias = Callable[[Parameters, NDArray[Any], NDArray[np.float64], int, Weights], Regressor]

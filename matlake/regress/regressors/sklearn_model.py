@@ -149,7 +149,7 @@ def _template(estimator: Any) -> tuple[Any, Kind]:
     return template, kind
 
 
-def check_kind(model: Model, kind: Kind, target: str) -> None:
+def check_suits(model: Model, kind: Kind, target: str) -> None:
     """Refuse a model that is meant for the other kind of property.
 
     Raises:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from matlake.errors import TrainingError
+from matlake.plugins import PluginKind, check_kind, check_same_name
 from matlake.regress.splits.by_column import column_split
 from matlake.regress.splits.chemistry import chemical_system_split, element_split, group_element_split, period_split
 from matlake.regress.splits.density_and_clusters import cluster_split, sparse_split
@@ -27,6 +28,11 @@ class Method:
     usage: str
     make: Callable[[str | None], Split]
 
+    @property
+    def name(self) -> str:
+        """What stands before the colon."""
+        return self.usage.partition("[")[0].partition(":")[0]
+
 
 SPLITS: Final[dict[str, Method]] = {
     "random": Method("random", random_split),
@@ -47,20 +53,34 @@ SPLITS: Final[dict[str, Method]] = {
 """Name -> split. One composition is one group in every split, so ``formula`` is another name for ``random``."""
 
 
+def _accept(name: str, found: Any) -> Method:
+    """Return what an entry point adds, if it is a split of its name."""
+    check_kind(found, Method, "matlake.regress.splits.Method")
+    method: Method = found
+    check_same_name(name, method.name)
+    return method
+
+
+SPLIT_PLUGINS: Final = PluginKind("matlake.splits", "split", _accept, lambda: SPLITS)
+"""Splits of other packages."""
+
+
 def parse_split(text: str | Split) -> Split:
     """Read a split as users type it, such as ``element:O``; one that has been made is returned as it is.
 
     Raises:
         TrainingError: Unknown split, or its argument is not valid.
         MissingExtraError: A package that it needs is not installed.
+        PluginError: A plug-in has a split of this name, and it cannot be used.
     """
     if isinstance(text, Split):
         return text
-    name, colon, argument = text.strip().partition(":")
-    method = SPLITS.get(name.strip().lower().replace("_", "-"))
-    hint = f"splits: {', '.join(method.usage for method in SPLITS.values())}"
+    typed, colon, argument = text.strip().partition(":")
+    name = typed.strip().lower().replace("_", "-")
+    method = SPLITS.get(name) or SPLIT_PLUGINS.find(name)
     if method is None:
-        raise TrainingError(f"unknown split {text!r}", hint)
+        usages = [*(method.usage for method in SPLITS.values()), *SPLIT_PLUGINS.names()]
+        raise TrainingError(f"unknown split {text!r}", f"splits: {', '.join(usages)}")
     argument = argument.strip()
     required = "[" not in method.usage.partition(":")[0] and ":" in method.usage
     if not argument and (colon or required):

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from matlake.errors import HeadError
@@ -12,7 +13,7 @@ from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction.predict_dataset import load_current_heads
-from matlake.regress.prediction.results import Prediction
+from matlake.regress.prediction.results import Prediction, predictions_to_arrow
 from matlake.regress.prediction.stored_rows import Block, open_rows
 from matlake.regress.suggesting.acquisition import ERROR_TO_SPREAD, HIGHEST_VALUES, Float, Goal, Wanted, spreads_of
 from matlake.regress.suggesting.batch import best_values, farthest, largest_errors
@@ -23,6 +24,7 @@ from matlake.regress.suggesting.candidates import (
     read_candidates,
     read_measured,
 )
+from matlake.reports import TableReport
 from matlake.store.lake import Lake
 from matlake.store.predictions import stale_note
 from matlake.text_tables import Column, Line, TextTable, rounded
@@ -101,8 +103,8 @@ class Suggestion:
         }
 
 
-@dataclass(frozen=True)
-class Suggestions:
+@dataclass(frozen=True, repr=False)
+class Suggestions(TableReport):
     """A batch of materials to measure.
 
     Attributes:
@@ -142,7 +144,7 @@ class Suggestions:
         best = "" if self.best_measured is None else f"; best measured: {self._with_unit(self.best_measured)}"
         columns = (Column("material"), Column("formula"), Column("value", "right"), Column("why"))
         rows = [
-            (f"{p.dataset}/{p.input}", p.formula, self._with_unit(p.value), one.reason)
+            (f"{p.dataset}/{p.shown}", p.formula, self._with_unit(p.value), one.reason)
             for one in self.suggestions
             for p in (one.prediction,)
         ]
@@ -158,6 +160,13 @@ class Suggestions:
             *doubts,
             *(f"note: {note}" for note in self.notes),
         ]
+
+    def to_arrow(self) -> pa.Table:
+        """Return the suggestions, best first: what their predictions hold, ``score`` and ``reason``."""
+        found = predictions_to_arrow([one.prediction for one in self.suggestions], []).drop_columns(["failure"])
+        found = found.rename_columns({"input": "material_id"})
+        found = found.append_column("score", pa.array([one.score for one in self.suggestions], pa.float64()))
+        return found.append_column("reason", pa.array([one.reason for one in self.suggestions], pa.string()))
 
     def _with_unit(self, value: float) -> str:
         return f"{rounded(value, self.mae)} {self.unit}".rstrip()

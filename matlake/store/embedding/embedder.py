@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from matlake.encoders.card import InputKind
 from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
+from matlake.reports import Report
 from matlake.sequences import as_list
 from matlake.store import delta
 from matlake.store.damage import reads_what_is_sound
@@ -36,8 +37,8 @@ _ENCODERS_A_MAKER: Final = 4
 or longer."""
 
 
-@dataclass(frozen=True)
-class EmbedReport:
+@dataclass(frozen=True, repr=False)
+class EmbedReport(Report):
     """What a run did, over all features.
 
     Attributes:

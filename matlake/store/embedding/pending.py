@@ -99,10 +99,12 @@ class Pending:
             f"(SELECT {literal(dataset)} AS dataset, * {self._properties.replacements(dataset)} "
             f"FROM {read_parquet([file])} WHERE import_error IS NULL "
             "UNION ALL BY NAME SELECT * FROM every_column "
-            "UNION ALL BY NAME SELECT NULL::VARCHAR AS crystal_hash WHERE false)"  # files of compositions lack it
+            # files of compositions lack them
+            "UNION ALL BY NAME SELECT NULL::VARCHAR AS crystal_hash, NULL::VARCHAR AS crystal_error WHERE false)"
         )
         statement = (
-            f"SELECT source_row, {keys}, crystal_hash IS NOT NULL AS is_crystal FROM {rows} WHERE ({where or 'true'}\n)"
+            f"SELECT source_row, {keys}, crystal_hash IS NOT NULL AS is_crystal, crystal_error FROM {rows} "
+            f"WHERE ({where or 'true'}\n)"
         )
         try:
             check_predicate(self._connection, where)
@@ -139,9 +141,10 @@ class Pending:
         for model, rejected in self._rejected.items():
             if model.kind is InputKind.CRYSTAL:
                 keys = self._connection.sql(
-                    f"SELECT crystal FROM selected WHERE NOT is_crystal AND crystal NOT IN (FROM {rejected})"
+                    f"SELECT crystal, coalesce(crystal_error, {literal(NO_CRYSTAL)}) AS reason FROM selected "
+                    f"WHERE NOT is_crystal AND crystal NOT IN (FROM {rejected})"
                 ).to_arrow_table()
-                self.reject(model, keys["crystal"], pa.array([NO_CRYSTAL] * keys.num_rows, pa.string()))
+                self.reject(model, keys["crystal"], keys["reason"].combine_chunks())
 
     def _take(self, kind: InputKind) -> pa.Table:
         """Return what is pending of the selected rows for one kind of input, and count it as done."""

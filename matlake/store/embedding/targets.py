@@ -80,8 +80,8 @@ def open_targets(lake: Lake, features: Sequence[str], device: str) -> list[Targe
     }
     models = {}
     for name, encoder in encoders.items():
-        copy_to_lake(registered[name], lake.encoders)
-        failures = Appender(lake.failures, failure_partition(encoder.card), KEY, verify=lake.verify)
+        copy_to_lake(registered[name], lake.encoders_folder)
+        failures = Appender(lake.failures_table, failure_partition(encoder.card), KEY, verify=lake.verify)
         models[name] = Model(encoder, failures)
     return [
         Target(

@@ -6,7 +6,7 @@ exactly one of the two, whenever one looks.
 """
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -18,11 +18,18 @@ from matlake.errors import Hint, SourceError
 from matlake.interrupts import hold
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
+from matlake.reports import Report
 from matlake.store import delta
 from matlake.store.datasets import SOURCE_NOTE, DatasetSummary, read_summary
+from matlake.store.importing.merging import Update, merge_rows
 from matlake.store.importing.readers import Source, open_source
 from matlake.store.importing.readers.csv_layout import looks_like_data
-from matlake.store.importing.readers.source import FORMULA_COLUMNS, ID_COLUMNS, usual_column
+from matlake.store.importing.readers.source import (
+    FORMULA_COLUMNS,
+    ID_COLUMNS,
+    SPELLED_FORMULA_COLUMNS,
+    usual_column,
+)
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA, ColumnRoles, RowBuilder
 from matlake.store.lake import Lake
 
@@ -64,8 +71,8 @@ class Replacement:
         return "; ".join(parts)
 
 
-@dataclass(frozen=True)
-class ImportReport:
+@dataclass(frozen=True, repr=False)
+class ImportReport(Report):
     """What an import did.
 
     Attributes:
@@ -79,6 +86,7 @@ class ImportReport:
         seconds: Wall time.
         unread_cells: Cells that read as missing because they hold something else than their column; the view
             ``unread_cells`` lists them.
+        update: What became of the rows of a dataset that was updated, not replaced; None for one that was.
     """
 
     dataset: str
@@ -90,17 +98,19 @@ class ImportReport:
     notes: list[str]
     seconds: float
     unread_cells: int
+    update: Update | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
         document = {name: value for name, value in vars(self).items() if name != "examples"}
-        return {**document, "replacement": None if self.replacement is None else vars(self.replacement)}
+        nested = {"replacement": self.replacement, "update": self.update}
+        return document | {name: None if part is None else vars(part) for name, part in nested.items()}
 
     def lines(self) -> list[str]:
         """Return the text for people."""
-        done = "replaced" if self.replaced else "imported"
+        done = "updated" if self.update else "replaced" if self.replaced else "imported"
         lines = [f"{done} dataset {self.dataset}: {self.rows:,} materials in {self.seconds:.1f} s"]
-        lines += [self.replacement.line()] if self.replacement else []
+        lines += [part.line() for part in (self.update, self.replacement) if part]
         if self.failed:
             lines.append(f"{self.failed:,} rows are not valid materials (see the view failures), such as")
             lines += [f"  row {row}: {reason}" for row, reason in self.examples]
@@ -191,8 +201,10 @@ def import_source(
     id_column: str | None = None,
     started: float | None = None,
     progress: Progress = SILENT,
+    notes: Mapping[str, str] | None = None,
+    update: bool = False,
 ) -> ImportReport:
-    """Import an opened source as a dataset, in one commit, replacing one of the same name.
+    """Import an opened source as a dataset, in one commit, replacing one of the same name or updating it.
 
     Args:
         lake: Where to.
@@ -202,6 +214,8 @@ def import_source(
         id_column: Column of unique ids, likewise.
         started: When the import began, by ``time.monotonic``; by default now.
         progress: Hears the number of rows done.
+        notes: What the log keeps of the commit besides.
+        update: Merge the rows by id into the dataset, which is there; the report is of the rows that came.
 
     Raises:
         SourceError: One of the columns is not there, or no row is a material.
@@ -221,21 +235,27 @@ def import_source(
     except BaseException:
         written.discard()
         raise
-    if written.rows == written.failed:
+    if written.rows == written.failed and not update:
         written.discard()
         raise _nothing(source, roles, written)
-    hold()
-    delta.replace_all(root, builder.schema, written.parts, {SOURCE_NOTE: source.name})
+    notes = {SOURCE_NOTE: source.name, **(notes or {})}
+    merged = None
+    if update:
+        merged = merge_rows(lake, dataset, builder.schema, written.parts, notes)
+    else:
+        hold()
+        delta.replace_all(root, builder.schema, written.parts, notes)
     return ImportReport(
         dataset,
         written.rows - written.failed,
         written.failed,
         replaced,
-        None if before is None else Replacement.of(before, list(roles.properties.values())),
+        None if before is None or update else Replacement.of(before, list(roles.properties.values())),
         written.examples,
         source.notes + builder.notes(),
         round(time.monotonic() - started, 3),
         builder.unread.total(),
+        merged,
     )
 
 
@@ -255,7 +275,7 @@ def find_formula_column(source: Source, named: str | None) -> str:
         raise SourceError(
             f"{source.name} has no column of formulas by a usual name; its columns: {', '.join(source.schema.names)}",
             Hint(
-                "name it with formula_column, or a column of structures with structure_column",
+                "name it with formula (of import_table: formula_column), or a column of structures with structure",
                 cli="name it with --formula-column, or a column of structures with --structure-column",
             ),
         )
@@ -270,7 +290,7 @@ def _choose_columns(source: Source, formula_column: str | None, id_column: str |
     if formula_column is not None or not source.has_structures:
         formula = find_formula_column(source, formula_column)
     else:
-        usual = _column(source, None, FORMULA_COLUMNS)
+        usual = _column(source, None, SPELLED_FORMULA_COLUMNS)
         if usual is not None and source.schema.field(usual).type == pa.string():
             formula = usual
     identifier = _column(source, id_column, ID_COLUMNS)
@@ -315,5 +335,8 @@ def _nothing(source: Source, roles: ColumnRoles, written: _Written) -> SourceErr
     hint = "each row must hold the structure of a crystal"
     if not source.has_structures:
         read = f"column {roles.formula!r} was read as formulas"
-        hint = Hint(f"{read}; formula_column names another", cli=f"{read}; --formula-column names another")
+        hint = Hint(
+            f"{read}; formula (of import_table: formula_column) names another",
+            cli=f"{read}; --formula-column names another",
+        )
     return SourceError(f"none of the {written.rows:,} rows of {source.name} is a material{first}", hint)

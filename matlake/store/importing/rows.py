@@ -1,7 +1,7 @@
 """From a batch of a source to rows of a dataset: materials, and rows that are none with the reason."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from matlake.errors import FormulaError, StructureError
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
+from matlake.materials.disorder import DisorderedError
 from matlake.materials.formula import Composition, parse_formula, readings
 from matlake.store.importing.readers import BadLine, Batch, UnreadCell
 
@@ -30,8 +31,8 @@ CORE_SCHEMA: Final = pa.schema(
 """Columns of every dataset; ``fractions`` are those of the elements in ``atomic_numbers`` and sum to one, and
 ``unread_cells`` holds what stood in cells that are null because it is not of the column's type."""
 
-CRYSTAL_SCHEMA: Final = pa.schema([("crystal_hash", pa.string()), *COLUMNS])
-"""Further columns of a dataset of crystals."""
+CRYSTAL_SCHEMA: Final = pa.schema([("crystal_hash", pa.string()), ("crystal_error", pa.string()), *COLUMNS])
+"""Further columns of a dataset of crystals; ``crystal_error`` says why a material has a composition alone."""
 
 _LONGEST_TEXT: Final = 1000
 _SHOWN_TEXT: Final = 40
@@ -70,11 +71,13 @@ class RowBuilder:
     _first_unread: dict[str, str] = field(default_factory=dict)
     _mismatches: int = 0
     _first_mismatch: str = ""
+    _disordered: int = 0
+    _first_disordered: str = ""
     _ids: set[str] = field(default_factory=set)
     _row: int = 0
 
     def notes(self) -> list[str]:
-        """Return remarks on formulas that are not those of their structures, and on cells that were not read."""
+        """Return remarks on cells that were not read, on formulas that are not their structures', and on disorder."""
         notes = [
             f"cells of {name} that hold another kind of value and read as missing: {count:,}, such as "
             f"{self._first_unread[name]}; the view unread_cells lists them"
@@ -83,6 +86,9 @@ class RowBuilder:
         if self._mismatches:
             taken = "rows have a formula that is not their structure's; the structure's was taken"
             notes.append(f"{self._mismatches:,} {taken}: {self._first_mismatch}")
+        if self._disordered:
+            taken = "materials are disordered: they have a composition, without vacancies, and no crystal"
+            notes.append(f"{self._disordered:,} {taken}, such as {self._first_disordered}")
         return notes
 
     def rows(self, batch: Batch) -> pa.Table:
@@ -155,7 +161,10 @@ class RowBuilder:
     ) -> dict[str, Any]:
         from matlake.materials.overlaps import find_overlaps
 
-        errors = [str(one) if isinstance(one, StructureError) else None for one in found]
+        mixed = {row: one for row, one in enumerate(found) if isinstance(one, DisorderedError)}
+        errors = [
+            str(one) if isinstance(one, StructureError) and row not in mixed else None for row, one in enumerate(found)
+        ]
         good = {row: one for row, one in enumerate(found) if isinstance(one, Crystal)}
         rows = list(good)
         columns = CrystalColumns.of(list(good.values()))
@@ -163,7 +172,10 @@ class RowBuilder:
             errors[rows[overlap.crystal]] = overlap.describe(columns)
         self._check_ids(names, errors)
         good = {row: one for row, one in good.items() if errors[row] is None}
-        compositions = [good[row].composition if row in good else None for row in range(len(found))]
+        mixed = {row: one for row, one in mixed.items() if errors[row] is None}
+        self._count_disordered(mixed, names)
+        whole: dict[int, Crystal | DisorderedError] = {**good, **mixed}
+        compositions = [whole[row].composition if row in whole else None for row in range(len(found))]
         place = {row: at for at, row in enumerate(rows) if row in good}
         geometry = columns.to_arrow().take(pa.array([place.get(row) for row in range(len(found))], pa.int64()))
         return {
@@ -174,9 +186,16 @@ class RowBuilder:
             "nsites": [len(good[row].numbers) if row in good else None for row in range(len(found))],
             **_composition_columns(compositions),
             "crystal_hash": [good[row].content_hash if row in good else None for row in range(len(found))],
+            "crystal_error": [str(mixed[row]) if row in mixed else None for row in range(len(found))],
             **{name: geometry[name].combine_chunks() for name in COLUMNS.names},
             "import_error": errors,
         }
+
+    def _count_disordered(self, mixed: Mapping[int, DisorderedError], names: Sequence[str | None]) -> None:
+        if mixed and not self._disordered:
+            row, first = next(iter(mixed.items()))
+            self._first_disordered = f"{names[row]}: {first}"
+        self._disordered += len(mixed)
 
     def _of_formulas(self, names: Sequence[str | None], formulas: Sequence[str | None]) -> dict[str, Any]:
         compositions: list[Composition | None] = [None] * len(formulas)

@@ -9,7 +9,7 @@ import duckdb
 from matlake.documents import DIGEST, opened, read_json
 from matlake.encoders.card import CARD_FILE, MODEL_FILE, read_card
 from matlake.encoders.registry import copy_files, find_encoder
-from matlake.errors import EncoderError, LakeError
+from matlake.errors import EncoderError, LakeError, PluginError
 from matlake.files import fsync_folder, sha256_of
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
@@ -51,7 +51,7 @@ def check(
     started = time.monotonic()
     forget_comparisons()
     report = CheckReport()
-    for root in (lake.embeddings, lake.failures):
+    for root in (lake.embeddings, lake.failures_table):
         if not delta.is_table(root):
             _missing_table(lake, root, report, repair=repair)
     opened = [(root, check_log(lake, root, report, repair=repair)) for root in tables(lake)]
@@ -80,7 +80,7 @@ def _check_parts(lake: Lake, root: Path, parts: list[LivePart], report: CheckRep
     report.parts += len(parts)
     report.bytes += sum(part.size for part in parts)
     partitions = {tuple(part.partition.items()): part.partition for part in parts}.values()
-    if damaged and root.parent == lake.datasets:
+    if damaged and root.parent == lake.datasets_folder:
         left, rows = (sum(part.rows for part in some) for some in (sound, parts))
         remedy = f"import the dataset {root.name} again; {left:,} of its {rows:,} rows can still be read"
         report.damaged += [Problem(damage.part.path, damage.problem, remedy) for damage in damaged]
@@ -123,7 +123,7 @@ def _give_digests(root: Path, partition: dict[str, str], parts: list[LivePart], 
 
 
 def _check_encoders(lake: Lake, report: CheckReport, *, repair: bool) -> None:
-    for folder in sorted(card.parent for card in lake.encoders.glob(f"*/{CARD_FILE}")):
+    for folder in sorted(card.parent for card in lake.encoders_folder.glob(f"*/{CARD_FILE}")):
         problem = _encoder_problem(folder)
         if problem is None:
             continue
@@ -155,7 +155,7 @@ def _installed(folder: Path) -> Path | None:
     """Return the folder of the same encoder in the installed package: what is left of it says that it is the same."""
     try:
         shipped = find_encoder(folder.name)
-    except EncoderError:
+    except (EncoderError, PluginError):
         return None
     try:
         sha256 = read_card(folder).sha256
@@ -165,7 +165,9 @@ def _installed(folder: Path) -> Path | None:
 
 
 def _check_heads(lake: Lake, report: CheckReport) -> None:
-    for folder in sorted(path for path in lake.heads.glob("*") if path.is_dir() and not path.name.startswith(".")):
+    for folder in sorted(
+        path for path in lake.heads_folder.glob("*") if path.is_dir() and not path.name.startswith(".")
+    ):
         card = folder / CARD_FILE
         try:
             digests = _digests(read_json(card))

@@ -57,7 +57,7 @@ def remove_leftovers(lake: LakeFolders, retention_hours: int) -> tuple[int, int]
 
 
 def _in_tables(lake: LakeFolders, retention_hours: int, before: float) -> Iterator[Path]:
-    roots = [root for root in lake.datasets.glob("*") if root.is_dir()]
+    roots = [root for root in lake.datasets_folder.glob("*") if root.is_dir()]
     roots += lake.shared_tables
     for root in roots:
         if not root.is_dir():
@@ -98,17 +98,17 @@ def _replaced(table: DeltaTable, retention_hours: int) -> set[str]:
 
 def _in_folders(lake: LakeFolders, before: float) -> Iterator[Path]:
     """Yield what writers of encoders, heads and other small files have left."""
-    for root in (lake.path, lake.encoders, lake.heads):
+    for root in (lake.path, lake.encoders_folder, lake.heads_folder):
         for depth in ("", "*/"):
             yield from (path for path in root.glob(f"{depth}.*.part") if path.is_file() and _is_older(path, before))
-    for folder in lake.encoders.glob("*"):
+    for folder in lake.encoders_folder.glob("*"):
         if folder.is_dir() and not (folder / CARD_FILE).exists() and _is_older(folder, before):
             yield folder
-    for folder in (lake.heads / HEADS_BEING_SAVED).glob("*"):
+    for folder in (lake.heads_folder / HEADS_BEING_SAVED).glob("*"):
         if _is_older(folder, before):
             yield folder
-    for folder in (lake.heads / HEADS_REPLACED).glob("*"):
-        if (lake.heads / folder.name).exists() and _is_older(folder, before):
+    for folder in (lake.heads_folder / HEADS_REPLACED).glob("*"):
+        if (lake.heads_folder / folder.name).exists() and _is_older(folder, before):
             yield folder
 
 

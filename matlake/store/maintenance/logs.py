@@ -79,7 +79,7 @@ def move_away(lake: LakeFolders, root: Path, problem: str, report: CheckReport) 
     fsync_folder(root.parent)
     fsync_folder(target.parent)
     make_tables(lake)
-    if root.parent == lake.datasets:
+    if root.parent == lake.datasets_folder:
         remedy = f"import the dataset {root.name} again"
         report.damaged.append(Problem(root, f"{problem}; it was moved to {target}", remedy))
         return None
@@ -89,7 +89,7 @@ def move_away(lake: LakeFolders, root: Path, problem: str, report: CheckReport) 
 
 def remake(lake: LakeFolders, root: Path, partition: dict[str, str]) -> str:
     """Say how the rows of a table other than a dataset are made again."""
-    if root in (lake.embeddings, lake.failures):
+    if root in (lake.embeddings, lake.failures_table):
         layer = f"@{partition['layer']}" if "layer" in partition else ""
         return f"run `matlake embed --encoder {partition.get('encoder', 'NAME')}{layer}` to make its rows again"
     if root == lake.predictions:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from matlake.reports import Report
 from matlake.text_tables import Line
 
 
@@ -26,8 +27,8 @@ class Problem:
         return f"{self.path} {self.problem}: {self.remedy}"
 
 
-@dataclass
-class CheckReport:
+@dataclass(repr=False)
+class CheckReport(Report):
     """What ``check`` found.
 
     Attributes:

@@ -47,7 +47,7 @@ class Neighbour:
     distance: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Index:
     """Embeddings held in memory, with the materials that have them. Safe to use from several threads.
 
@@ -82,6 +82,11 @@ class Index:
     contents: NDArray[np.int64]
     by_content: NDArray[np.int64]
     starts: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        """Say in a line what it holds."""
+        (n, d), materials = self.vectors.shape, len(self.contents)
+        return f"<index of {self.feature}: {n:,} vectors of {d:,} numbers, for {materials:,} materials>"
 
     @property
     def feature(self) -> str:

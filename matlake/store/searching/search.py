@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from matlake.encoders.card import InputKind
@@ -23,6 +24,7 @@ from matlake.errors import (
 )
 from matlake.materials.crystal import Crystal
 from matlake.materials.formula import Composition, parse_formula
+from matlake.reports import TableReport, rows_to_arrow
 from matlake.store.lake import Lake
 from matlake.store.quoting import literal
 from matlake.store.searching.index import Index, Neighbour, open_index
@@ -38,7 +40,7 @@ class SearchRequest:
         k: Neighbours wanted.
         material_id: Id of a material of the lake, which is not a neighbour of itself.
         formula: A chemical formula.
-        structure: A file that holds one structure.
+        structure: A crystal, or a file that holds one.
         dataset: Only neighbours of this dataset. Where several datasets hold the id, it also says which one is meant.
         where: Only neighbours that this SQL predicate over ``materials`` selects.
     """
@@ -47,13 +49,13 @@ class SearchRequest:
     k: int = 10
     material_id: str | None = None
     formula: str | None = None
-    structure: str | Path | None = None
+    structure: Crystal | str | Path | None = None
     dataset: str | None = None
     where: str | None = None
 
 
-@dataclass(frozen=True)
-class SearchResult:
+@dataclass(frozen=True, repr=False)
+class SearchResult(TableReport):
     """The nearest materials.
 
     Attributes:
@@ -73,6 +75,10 @@ class SearchResult:
         rows = [(n.distance, n.formula, f"{n.dataset}/{n.material_id}") for n in self.neighbours]
         columns = (Column("distance", "right", ".4g"), Column("formula"), Column("material"))
         return [f"{len(self.neighbours):,} nearest by {self.feature}", TextTable(columns, rows)]
+
+    def to_arrow(self) -> pa.Table:
+        """Return the neighbours: ``dataset``, ``material_id``, ``formula``, ``distance``."""
+        return rows_to_arrow(Neighbour, self.neighbours)
 
 
 def search(lake: Lake, request: SearchRequest) -> SearchResult:
@@ -121,14 +127,18 @@ def formula_vector(encoder: Encoder, layers: Sequence[str], formula: str) -> NDA
     return _encode_one(encoder, layers, parse_formula(formula), FormulaError)
 
 
-def structure_vector(encoder: Encoder, layers: Sequence[str], path: str | Path) -> NDArray[np.float32]:
-    """Return the vector of the structure in a file, float32 [1, d]; of its composition where the encoder takes those.
+def structure_vector(encoder: Encoder, layers: Sequence[str], given: Crystal | str | Path) -> NDArray[np.float32]:
+    """Return the vector of a crystal, or of that in a file, float32 [1, d].
+
+    An encoder of compositions encodes its composition.
 
     Raises:
         SourceError: The file cannot be read, or does not hold exactly one structure.
         StructureError: The structure is not valid, or holds an element that the encoder does not take.
     """
-    return _encode_one(encoder, layers, _read_one(path), lambda reason: StructureError(f"{path}: {reason}"))
+    if isinstance(given, Crystal):
+        return _encode_one(encoder, layers, given, StructureError)
+    return _encode_one(encoder, layers, _read_one(given), lambda reason: StructureError(f"{given}: {reason}"))
 
 
 def _encode_one(

@@ -76,7 +76,7 @@ def _encoder(lake: Lake, name: str, features: Sequence[str]) -> RegisteredEncode
     """Return the encoder that a name, or an architecture, means."""
     if name not in GRAPH_NETWORKS:
         return lake.find_encoder(name)
-    registered = {one.card.name: one for one in lake.list_encoders() if one.card.architecture == name}
+    registered = {one.card.name: one for one in lake.registered_encoders() if one.card.architecture == name}
     used = [found for feature in features if (found := registered.get(LayerRef.parse(feature).encoder))]
     if not used and len(registered) != 1:
         known = ", ".join(registered) or "none"

@@ -12,9 +12,10 @@ from matlake.extras import require_extra
 from matlake.materials.units import unit_of
 from matlake.networks.architectures import COMPOSITION_NETWORKS
 from matlake.progress import SILENT, Progress
-from matlake.regress.features.feature import resolve_features
+from matlake.regress.features.feature import refuse_columns, resolve_features
 from matlake.regress.features.matrix import numeric_columns
 from matlake.regress.heads.card import check_name
+from matlake.reports import Report
 from matlake.store.lake import Lake
 from matlake.studies.measurement import Measurement
 from matlake.studies.runner import OUT_OF_TIME, open_runner
@@ -29,8 +30,8 @@ from matlake.studies.transfer.target_rows import FeatureReader, TargetRows, read
 from matlake.studies.transfer.trials import Fitter, TrialRunner
 
 
-@dataclass(frozen=True)
-class TransferResult:
+@dataclass(frozen=True, repr=False)
+class TransferResult(Report):
     """What a study found.
 
     Attributes:
@@ -104,6 +105,7 @@ def evaluate_transfer(
         MissingExtraError: ONNX Runtime or scikit-learn is not installed; or torch, for networks.
     """
     check_name(request.name)
+    refuse_columns(request.features, "evaluate transfer")
     onnx_runtime()
     require_extra("heads", "comparing models")
     reader, fitter = FeatureReader(lake), Fitter(lake)
@@ -142,7 +144,7 @@ def evaluate_transfer(
 
 
 def _all_sources(lake: Lake) -> list[str]:
-    cards = [registered.card for registered in lake.list_encoders()]
+    cards = [registered.card for registered in lake.registered_encoders()]
     return [card.name for card in cards if card.architecture in COMPOSITION_NETWORKS and not card.name.endswith("int8")]
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.regressors import Fitted, Model, Parameters, fit_model
-from matlake.regress.regressors.ensemble import ENSEMBLE, choose_members
+from matlake.regress.regressors.catalogue import ENSEMBLE
+from matlake.regress.regressors.ensemble import choose_members
 from matlake.regress.regressors.fitting import fit_deep
 from matlake.regress.splits import Rows, grouped_folds, subsample
 from matlake.store.lake import Lake

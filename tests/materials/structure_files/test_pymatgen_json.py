@@ -9,7 +9,7 @@ import pytest
 from pymatgen_referee import difference, from_pymatgen
 
 from matlake.errors import StructureError
-from matlake.materials.structure_files.pymatgen_json import crystal_of, parse_pymatgen_json
+from matlake.materials.structure_files.dictionaries import crystal_of, parse_structure_json
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_real_crystals_agree_with_pymatgen(development_data: Callable[[str], Any
 
     texts = pq.read_table(development_data("matbench_phonons.parquet"))["structure"].to_pylist()[::25]
     theirs = [from_pymatgen(Structure.from_dict(json.loads(text))) for text in texts]
-    mine = [parse_pymatgen_json(text) for text in texts]
+    mine = [parse_structure_json(text) for text in texts]
     assert [difference(one, other) for one, other in zip(mine, theirs, strict=True)] == [""] * len(texts)
 
 
@@ -74,7 +74,7 @@ def broken(document: dict[str, Any], *path: Any, value: Any) -> str:
 )
 def test_what_is_wrong_is_said(halite: dict[str, Any], path: tuple[Any, ...], value: Any, reason: str) -> None:
     with pytest.raises(StructureError, match=reason):
-        parse_pymatgen_json(broken(halite, *path, value=value))
+        parse_structure_json(broken(halite, *path, value=value))
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_what_is_wrong_is_said(halite: dict[str, Any], path: tuple[Any, ...], va
 )
 def test_other_json_is_refused(text: str, reason: str) -> None:
     with pytest.raises(StructureError, match=reason):
-        parse_pymatgen_json(text)
+        parse_structure_json(text)

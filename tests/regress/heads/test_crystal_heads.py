@@ -72,7 +72,7 @@ def test_a_card_says_what_its_features_encode_and_older_cards_meant_compositions
     assert [feature.sha256 for feature in features] == [
         lake.find_encoder(feature.encoder).card.sha256 for feature in features
     ]
-    edit_card(lake.heads / "compositions" / "card.json", lambda card: card["features"][0].pop("input"))
+    edit_card(lake.heads_folder / "compositions" / "card.json", lambda card: card["features"][0].pop("input"))
     assert load_head(lake.path, "compositions").card.features[0].input == "composition"
 
 

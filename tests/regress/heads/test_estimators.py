@@ -54,7 +54,7 @@ from matlake.regress.heads.storage import find_head
 from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.onnx.convert import check_parity, convert
-from matlake.regress.regressors import LabelledRows, check_kind, fit_model, model_of_estimator, settled
+from matlake.regress.regressors import LabelledRows, check_suits, fit_model, model_of_estimator, settled
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.link import Link
 from matlake.regress.targets.target_space import TargetSpace
@@ -106,7 +106,7 @@ def refused(estimator: Any, vectors: Vectors, kind: Kind = Kind.NUMBER) -> Matla
 
     def make() -> None:
         model = model_of_estimator(estimator)
-        check_kind(model, kind, "band_gap_eV")
+        check_suits(model, kind, "band_gap_eV")
         fitted = fit_model(model, {}, x[:150], y[:150], 0)
         check_parity(convert(fitted, x.shape[1]), fitted, x[150:])
 

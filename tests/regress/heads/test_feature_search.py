@@ -142,7 +142,7 @@ def test_a_head_needs_only_the_features_that_were_chosen(embedded: matlake.Lake)
     assert saved.model.features == choice
     assert result.document()["feature_choice"] == asdict(choice)
     assert "on left-out clusters of compositions" in "\n".join(plain_lines(result.lines()))
-    assert "on left-out clusters of compositions" in "\n".join(card_lines(saved, embedded.heads / "chosen"))
+    assert "on left-out clusters of compositions" in "\n".join(card_lines(saved, embedded.heads_folder / "chosen"))
     answer = matlake.predict(embedded, "chosen", result.test.formula.tolist()[:20])
     assert [p.value for p in answer.predictions] == pytest.approx(result.test.predicted[:20].tolist(), abs=1e-4)
 

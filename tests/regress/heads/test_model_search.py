@@ -14,7 +14,7 @@ from matlake.regress.heads.listing import card_lines
 from matlake.regress.heads.model_search import Choice, search_model
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.regressors import AUTO_MODELS, MODELS, Fitted, LabelledRows, Model
-from matlake.regress.regressors.ensemble import ENSEMBLE
+from matlake.regress.regressors.catalogue import ENSEMBLE
 from matlake.text_tables import plain_lines
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]

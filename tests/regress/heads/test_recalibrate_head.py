@@ -70,10 +70,10 @@ def test_coverage_comes_back_and_says_so_honestly(done: RecalibrationResult) -> 
 def test_the_head_predicts_with_the_new_calibration(
     lake: matlake.Lake, done: RecalibrationResult, tmp_path: Path
 ) -> None:
-    card = read_card(lake.heads / "head" / CARD_FILE)
+    card = read_card(lake.heads_folder / "head" / CARD_FILE)
     assert card.recalibration == done.recalibration
     assert card.interval == done.card.interval
-    assert (lake.heads / "head" / "plots" / "parity.png").exists()
+    assert (lake.heads_folder / "head" / "plots" / "parity.png").exists()
     answer = predict(lake, "head", ["TiO2", "GaN"])
     assert any("intervals are those of materials like the" in note for note in answer.notes)
     lines = "\n".join(card_lines(card, tmp_path))

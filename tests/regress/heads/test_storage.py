@@ -38,7 +38,7 @@ from matlake.regress.prediction.results import Prediction
 @pytest.fixture
 def home(tmp_path: Path, embedded: matlake.Lake, trained: TrainResult) -> Path:
     """A folder with a copy of the trained head."""
-    shutil.copytree(embedded.heads / trained.card.name, tmp_path / "heads" / trained.card.name)
+    shutil.copytree(embedded.heads_folder / trained.card.name, tmp_path / "heads" / trained.card.name)
     return tmp_path
 
 
@@ -160,7 +160,7 @@ def test_weights_in_another_file_and_custom_operators_are_refused_although_the_d
 
 def test_a_head_of_format_1_opens_for_ever(tmp_path: Path, embedded: matlake.Lake) -> None:
     lake = matlake.Lake(shutil.copytree(embedded.path, tmp_path / "lake"))
-    shutil.copytree(OLD, lake.heads / OLD.name)
+    shutil.copytree(OLD, lake.heads_folder / OLD.name)
     answer = predict(lake, "gap-v1", ["TiO2", "GaN", "NaCl"])
     values = [prediction.value for prediction in answer.predictions]
     assert values == pytest.approx([3.2054165, 0.7142412, 2.1122653], abs=1e-4)

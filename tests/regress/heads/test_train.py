@@ -59,7 +59,7 @@ def test_people_see_the_unit_and_both_baselines(trained: TrainResult) -> None:
 
 
 def test_plots_are_kept_with_the_head(embedded: matlake.Lake, trained: TrainResult) -> None:
-    plots = embedded.heads / trained.card.name / "plots"
+    plots = embedded.heads_folder / trained.card.name / "plots"
     names = ("error_by_distance", "learning_curve", "parity")
     expected = [f"{name}.{ending}" for name in names for ending in ("png", "svg")]
     assert sorted(path.name for path in plots.iterdir()) == expected

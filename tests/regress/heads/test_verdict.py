@@ -100,7 +100,7 @@ def test_a_head_that_learns_nothing_says_so_everywhere(embedded: matlake.Lake) -
     }
     assert document["verdict"]["outcome"] != "better"
     assert f"verdict: {document['verdict']['text']}" in plain_lines(result.lines())
-    saved = read_card(embedded.heads / "poor" / CARD_FILE)
+    saved = read_card(embedded.heads_folder / "poor" / CARD_FILE)
     assert saved.difference_intervals == result.card.difference_intervals
     answer = predict(embedded, "poor", ["TiO2"])
     assert answer.document()["notes"][0].startswith("verdict on this head: ")

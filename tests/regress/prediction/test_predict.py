@@ -108,7 +108,7 @@ def test_a_prediction_does_not_depend_on_the_company(
 
 def test_a_head_refuses_another_encoder(embedded: matlake.Lake, tmp_path: Path) -> None:
     copy = matlake.Lake(shutil.copytree(embedded.path, tmp_path / "copy"))
-    edit_card(copy.encoders / ENCODER / "card.json", lambda card: card.update(sha256="0" * 64))
+    edit_card(copy.encoders_folder / ENCODER / "card.json", lambda card: card.update(sha256="0" * 64))
     with pytest.raises(HeadError, match="but the encoder of that name here has sha256 0000"):
         predict(copy, "gap", ["TiO2"])
 

@@ -49,7 +49,7 @@ def contents(lake: matlake.Lake) -> int:
 
 def train_again(lake: matlake.Lake) -> None:
     """Put another head in the place of ``gap``, as training again would: another card."""
-    card = lake.heads / "gap" / "card.json"
+    card = lake.heads_folder / "gap" / "card.json"
     document = json.loads(card.read_text())
     document.pop("digest")
     document["provenance"]["created"] = "2030-01-01T00:00:00+00:00"
@@ -264,6 +264,6 @@ def test_a_dataset_of_the_name_of_the_view_keeps_it(lake: matlake.Lake) -> None:
     with pytest.raises(matlake.MatlakeError, match="it is a view of the lake"):
         lake.rename_dataset("gaps", "predictions")
     save(lake)
-    (lake.datasets / "gaps").rename(lake.datasets / "predictions")
+    (lake.datasets_folder / "gaps").rename(lake.datasets_folder / "predictions")
     assert lake.query("SELECT count(band_gap_eV) AS n FROM predictions").to_pylist() == [{"n": 307}]
     assert lake.query("SELECT count(value) AS n FROM internal.predictions").to_pylist() == [{"n": 307}]

@@ -136,7 +136,7 @@ def test_vectors_are_those_of_the_encoder(crystals: Lake) -> None:
 def test_several_layers_come_from_one_run_and_equal_graph_parameters_share_graphs(
     crystals: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    twin = shutil.copytree(crystals.find_encoder(CRYSTAL_ENCODER).folder, crystals.encoders / "twin")
+    twin = shutil.copytree(crystals.find_encoder(CRYSTAL_ENCODER).folder, crystals.encoders_folder / "twin")
     edit_card(twin / "card.json", lambda card: card.update(name="twin"))
     calls: list[object] = []
 

@@ -50,7 +50,7 @@ def test_layouts_of_json(empty: Lake, tmp_path: Path, name: str, compressed: boo
 
 
 def test_json_is_read_piece_by_piece(empty: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("matlake.store.importing.readers.json_files._CHUNK", 7)
+    monkeypatch.setattr("matlake.store.importing.readers.json_pieces.CHUNK", 7)
     for name, (text, expected) in layouts().items():
         if name.endswith(".json"):
             (tmp_path / name).write_text(text)
@@ -78,14 +78,14 @@ def test_properties_of_records_keep_the_narrowest_type(empty: Lake, tmp_path: Pa
 
 def test_bad_records_are_failures(empty: Lake, tmp_path: Path) -> None:
     good = json.dumps({"structure": pymatgen_dict()})
-    disordered = good.replace('"occu": 1', '"occu": 0.5')
-    lines = [good, "{", disordered, '{"structure": null}', "7", "", good]
+    unknown = good.replace('"element": "Cs"', '"element": "X"')
+    lines = [good, "{", unknown, '{"structure": null}', "7", "", good]
     (tmp_path / "r.jsonl").write_text("\n".join(lines))
     report = import_table(empty, tmp_path / "r.jsonl", "d")
     assert (report.rows, report.failed) == (2, 4)
     found = [row["reason"] for row in rows(empty, "SELECT reason FROM failures ORDER BY source_row")]
     assert found[0].startswith("line 2: not JSON")
-    assert [reason.split(":")[0] for reason in found[1:]] == ["disordered", "no structure", "no record"]
+    assert [reason.split(":")[0] for reason in found[1:]] == ["unknown species 'X'", "no structure", "no record"]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_a_table_of_texts_becomes_columns_of_geometry(
     assert crystal.numbers.tolist() == [55, 17]
     assert crystal.volume == pytest.approx(4.123**3)
     assert crystal.positions.tolist() == [[0, 0, 0], [0.5, 0.5, 0.5]]
-    (stored,) = pq.read_table(next((empty.datasets / "d").glob("*.parquet")))["crystal_hash"].to_pylist()
+    (stored,) = pq.read_table(next((empty.datasets_folder / "d").glob("*.parquet")))["crystal_hash"].to_pylist()
     assert stored == crystal.content_hash
 
 
@@ -158,7 +158,7 @@ def test_the_bundled_crystals_are_imported(empty: Lake) -> None:
 
 def test_a_dataset_from_before_structures_still_opens(empty: Lake, write_table: Callable[..., Path]) -> None:
     import_table(empty, write_table("f.parquet", formula=["Si"]), "old")
-    (part,) = (empty.datasets / "old").glob("*.parquet")
+    (part,) = (empty.datasets_folder / "old").glob("*.parquet")
     assert "crystal_hash" not in pq.read_schema(part).names
     import_table(empty, write_table("c.parquet", cif=[CSCL]), "new")
     assert len(empty.query("SELECT * FROM materials")) == 2

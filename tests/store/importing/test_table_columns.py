@@ -174,7 +174,7 @@ def test_parquet_keeps_its_types_and_infinity_is_no_value(empty: Lake, tmp_path:
     pq.write_table(table, tmp_path / "t.parquet")
     report = import_table(empty, tmp_path / "t.parquet", "d")
     assert report.unread_cells == 2
-    assert any("text is text in the file" in note for note in report.notes)
+    assert any("text is text and stays text" in note for note in report.notes)
     assert rows(empty, "SELECT formula, x, half, decimal, flag, text, nothing FROM d ORDER BY material_id") == [
         ("Si", 1.0, 1.5, 1.5, True, "1.5", None),
         ("Ge", None, None, None, None, "inf", None),

@@ -48,7 +48,7 @@ def test_a_sound_lake_is_found_sound_and_is_not_written_to(copied: matlake.Lake)
 
 
 def test_every_part_has_its_digest_in_its_name(copied: matlake.Lake) -> None:
-    for root in (copied.embeddings, copied.failures, copied.dataset("a")):
+    for root in (copied.embeddings, copied.failures_table, copied.dataset("a")):
         for part in parts(root):
             assert digest_in(part.path.name) == digest_of(part.path) == sha256_of(part.path)[:32]
 
@@ -124,7 +124,7 @@ def test_a_part_with_another_number_of_rows_than_recorded_is_damaged(copied: mat
 
 
 def test_a_part_that_cannot_be_taken_out_has_its_table_moved_away(whole: Path, copied: matlake.Lake) -> None:
-    entry = last_entry(copied.failures)  # delta-rs takes `, which no path of ours has, for %60
+    entry = last_entry(copied.failures_table)  # delta-rs takes `, which no path of ours has, for %60
     entry.write_text(entry.read_text().replace('"path":"encoder=elem', '"path":"encoder=ele`'))
     assert not matlake.check(copied).sound
     assert matlake.check(copied, repair=True).sound
@@ -209,7 +209,7 @@ def test_a_damaged_checkpoint_costs_nothing(whole: Path, copied: matlake.Lake, n
 def test_a_damaged_encoder_is_copied_again_from_the_package(
     whole: Path, copied: matlake.Lake, name: str, damage: str
 ) -> None:
-    path = copied.encoders / FEATURE.split("@")[0] / name
+    path = copied.encoders_folder / FEATURE.split("@")[0] / name
     content = path.read_bytes()
     LOUD[damage](path)
     if name == "card.json":
@@ -221,7 +221,7 @@ def test_a_damaged_encoder_is_copied_again_from_the_package(
 
 
 def test_a_damaged_encoder_that_did_not_come_with_the_package_is_named(copied: matlake.Lake) -> None:
-    card = copied.encoders / FEATURE.split("@")[0] / "card.json"
+    card = copied.encoders_folder / FEATURE.split("@")[0] / "card.json"
     SILENT["flip in the middle"](card.with_name("encoder.onnx"))
     LOUD["cut"](card)
     assert paths(matlake.check(copied, repair=True)) == [card]
@@ -230,7 +230,7 @@ def test_a_damaged_encoder_that_did_not_come_with_the_package_is_named(copied: m
 @pytest.mark.parametrize("name", ["head.onnx", "reference.parquet", "card.json"])
 @pytest.mark.parametrize("damage", [LOUD["cut"], LOUD["deleted"], LOUD["zeros"]])
 def test_a_damaged_head_is_named(old: matlake.Lake, name: str, damage: Callable[[Path], None]) -> None:
-    path = old.heads / "gap-ridge" / name
+    path = old.heads_folder / "gap-ridge" / name
     damage(path)
     report = matlake.check(old)
     assert paths(report) == [path]
@@ -238,7 +238,7 @@ def test_a_damaged_head_is_named(old: matlake.Lake, name: str, damage: Callable[
 
 
 def test_a_card_of_a_head_that_was_edited_is_named(old: matlake.Lake) -> None:
-    path = old.heads / "gap-ridge" / "card.json"
+    path = old.heads_folder / "gap-ridge" / "card.json"
     entries = {**json.loads(path.read_bytes()), "format_version": 4}
     path.write_bytes(sealed_json(entries))
     assert matlake.check(old).sound
@@ -261,7 +261,10 @@ def test_parts_get_digests_wherever_the_lake_is_named_from(
 
 
 def test_what_is_wrong_with_a_head_or_a_log_is_said_in_words(old: matlake.Lake) -> None:
-    network, log = old.heads / "gap-ridge" / "head.onnx", old.embeddings / "_delta_log" / "00000000000000000000.json"
+    network, log = (
+        old.heads_folder / "gap-ridge" / "head.onnx",
+        old.embeddings / "_delta_log" / "00000000000000000000.json",
+    )
     network.unlink()
     log.write_text("no JSON")
     said = [str(problem) for problem in matlake.check(old).damaged]

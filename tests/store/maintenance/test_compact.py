@@ -87,16 +87,16 @@ def test_what_kills_and_reimports_left_is_removed_when_it_is_old(lake: matlake.L
     partition = parts(lake.embeddings)[0].partition
     delta.write_part(lake.embeddings, table, partition)
     (lake.embeddings / ".part-x.parquet.tmp").write_bytes(b"half")
-    stopped = lake.datasets / "stopped"
+    stopped = lake.datasets_folder / "stopped"
     delta.write_part(stopped, table, {})
-    (lake.encoders / "half").mkdir()
-    (lake.encoders / "half" / "encoder.onnx").write_bytes(b"")
-    (lake.heads / ".saving" / "gap.1").mkdir(parents=True)
+    (lake.encoders_folder / "half").mkdir()
+    (lake.encoders_folder / "half" / "encoder.onnx").write_bytes(b"")
+    (lake.heads_folder / ".saving" / "gap.1").mkdir(parents=True)
     (lake.path / ".lake.json.1.part").write_bytes(b"")
     assert matlake.compact(lake).removed == 0
     assert "compact" in " ".join(matlake.check(lake, retention_hours=0).notes)
     make_older(lake, 25)
-    for folder in (lake.encoders / "half", lake.heads / ".saving" / "gap.1"):
+    for folder in (lake.encoders_folder / "half", lake.heads_folder / ".saving" / "gap.1"):
         os.utime(folder, (time.time() - 25 * HOUR,) * 2)
     assert matlake.compact(lake).removed == 6
     assert sorted(path for path in lake.path.rglob("*") if path.is_file() and "_delta_log" not in path.parts) == live
@@ -232,6 +232,10 @@ def test_a_compactor_that_is_killed_leaves_a_good_lake(lake: matlake.Lake, stage
     matlake.compact(lake, retention_hours=0)
     assert (lake.query(ALL), lake.query(VECTORS)) == before
     on_disk = {path.name for path in lake.path.rglob("*part-*") if path.is_file()}
-    live = [part.path.name for root in (lake.embeddings, lake.failures, lake.dataset("oxides")) for part in parts(root)]
+    live = [
+        part.path.name
+        for root in (lake.embeddings, lake.failures_table, lake.dataset("oxides"))
+        for part in parts(root)
+    ]
     assert on_disk == set(live)
     assert len(live) == 2

@@ -15,6 +15,7 @@ import numpy as np
 
 from matlake.errors import SourceError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal, make_crystal
+from matlake.materials.structure_files.text import NOT_PERIODIC
 from matlake.store.importing.readers.records import Record, open_records
 from matlake.store.importing.readers.source import NO_NAMES, KeyColumns, Source
 
@@ -58,7 +59,7 @@ def open_ase_database(path: Path, max_atoms: int, named: KeyColumns = NO_NAMES) 
         except sqlite3.Error as error:
             raise SourceError(f"{path} is not a valid ASE database, or is damaged: {error}") from error
 
-    return open_records(path, read, named)
+    return open_records(str(path), read, named)
 
 
 def _record(row: tuple[Any, ...], max_atoms: int | None) -> Record:
@@ -86,7 +87,7 @@ def _crystal(periodic: int, cell: bytes, length: int, numbers: bytes, positions:
     if length > _BYTES_OF_Z * max_atoms:
         raise TooManyAtomsError.of(length // _BYTES_OF_Z, max_atoms)
     if periodic & _ALL_DIRECTIONS != _ALL_DIRECTIONS:
-        raise StructureError("not periodic in all three directions", "slabs and molecules have no crystal embedding")
+        raise StructureError(*NOT_PERIODIC)
     return make_crystal(
         np.frombuffer(numbers, dtype="<i4"),
         np.frombuffer(cell, dtype="<f8").reshape(3, 3),

@@ -247,6 +247,11 @@ def stands_for_nothing(text: str) -> bool:
     return text.strip().lower() in _MISSING
 
 
+def is_missing_text(text: str) -> bool:
+    """Tell whether a cell of a column of text is empty, or says that its value is missing (``na``)."""
+    return text.strip() in _MISSING_TEXTS
+
+
 def _is_missing(stripped: pa.Array) -> pa.Array:
     return pc.or_(pc.is_null(stripped), pc.is_in(pc.utf8_lower(stripped), value_set=pa.array(_MISSING, pa.string())))
 

@@ -9,9 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
-
 from matlake.errors import SourceError
+from matlake.store.importing.readers.streams import open_bytes
 
 HEAD_BYTES: Final = 8 << 20
 
@@ -52,8 +51,8 @@ def look_at_csv(path: Path) -> CsvLayout:
     Raises:
         SourceError: It is neither UTF-8 nor UTF-16 with a byte order mark.
     """
-    with pa.input_stream(str(path), compression="detect") as stream:
-        head = bytes(stream.read(HEAD_BYTES))
+    with open_bytes(path) as stream:
+        head = stream.read(HEAD_BYTES)
     encoding, text = _decode(path, head)
     lines = io.StringIO(text, newline="").readlines()
     skipped, delimiter = 0, ""
@@ -76,8 +75,8 @@ def look_at_csv(path: Path) -> CsvLayout:
 def has_open_quote(path: Path, layout: CsvLayout) -> bool:
     """Tell whether a quote is never closed: their number is odd, so that the last field swallowed the rest."""
     quotes = 0
-    with pa.input_stream(str(path), compression="detect") as stream:
-        while block := bytes(stream.read(HEAD_BYTES)):
+    with open_bytes(path) as stream:
+        while block := stream.read(HEAD_BYTES):
             quotes += block.count(b'"')
     return layout.encoding == "utf-8" and quotes % 2 == 1
 

@@ -31,6 +31,7 @@ from matlake.store.importing.readers.source import (
     key_columns,
     refuse_too_many_columns,
 )
+from matlake.store.importing.readers.streams import is_compressed, open_bytes
 
 BATCH_ROWS: Final = 65_536
 
@@ -100,8 +101,8 @@ def open_csv_table(path: Path, named: KeyColumns, *, mixed_as_text: bool = False
         SourceError: Its encoding is not known, it has too many columns, or one without a name; no line is a row.
     """
     layout = look_at_csv(path)
-    refuse_too_many_columns(path, len(layout.names))
-    distinct, notes = distinct_names(path, [name or f"\0{place}" for place, name in enumerate(layout.names)])
+    refuse_too_many_columns(str(path), len(layout.names))
+    distinct, notes = distinct_names(str(path), [name or f"\0{place}" for place, name in enumerate(layout.names)])
     keys = key_columns(distinct, named)
     tallies = [Tally() for _ in distinct]
     rows = 0
@@ -145,7 +146,7 @@ def _lines(path: Path, layout: CsvLayout, bad_lines: list[BadLine]) -> Iterator[
 
     numbers = [str(place) for place in range(len(layout.names))]
     with pacsv.open_csv(
-        path,
+        open_bytes(path) if is_compressed(path) else path,
         read_options=pacsv.ReadOptions(
             use_threads=False,
             block_size=HEAD_BYTES,

@@ -8,9 +8,10 @@ from matlake.materials.crystal import MAX_ATOMS
 from matlake.store.importing.readers.ase_database import is_ase_database, open_ase_database
 from matlake.store.importing.readers.containers import is_archive
 from matlake.store.importing.readers.json_files import is_json, open_json
+from matlake.store.importing.readers.plugin_readers import open_by_plugin, plugin_endings
 from matlake.store.importing.readers.source import KeyColumns, Source
 from matlake.store.importing.readers.streams import open_bytes
-from matlake.store.importing.readers.structure_files import is_structure_file, open_files
+from matlake.store.importing.readers.structure_files import NoFilesError, is_structure_file, open_files
 from matlake.store.importing.readers.table import is_table, open_structure_table
 from matlake.store.importing.readers.xyz_files import is_xyz, open_xyz
 
@@ -50,7 +51,7 @@ def open_source(
             f"{path} has no columns", Hint("leave structure_column out", cli="leave --structure-column out")
         )
     if path.is_dir() or (path.is_file() and is_archive(path)):
-        return open_files(path, max_atoms)
+        return _open_folder(path, max_atoms, named)
     if not path.is_file():
         raise SourceError(f"no file at {path}", "name a table, a file of structures, or a folder or archive of them")
     if not path.stat().st_size:
@@ -65,7 +66,27 @@ def open_source(
         return open_ase_database(path, max_atoms, named)
     if is_table(path):
         return open_structure_table(path, structure_column, max_atoms, named, mixed_as_text=mixed_as_text)
-    raise SourceError(f"cannot tell from its name what {path} is", f"endings read: {_ENDINGS}")
+    return _open_otherwise(path, max_atoms, named)
+
+
+def _open_folder(path: Path, max_atoms: int, named: KeyColumns) -> Source:
+    """Open a folder or archive; the plug-ins are asked where it holds no file that matlake itself reads."""
+    try:
+        return open_files(path, max_atoms)
+    except NoFilesError:
+        added = open_by_plugin(path, max_atoms, named)
+        if added is None:
+            raise
+        return added
+
+
+def _open_otherwise(path: Path, max_atoms: int, named: KeyColumns) -> Source:
+    """Ask the plug-ins for what matlake itself does not read."""
+    added = open_by_plugin(path, max_atoms, named)
+    if added is None:
+        endings = "; ".join(filter(None, [_ENDINGS, plugin_endings()]))
+        raise SourceError(f"cannot tell from its name what {path} is", f"endings read: {endings}")
+    return added
 
 
 def _holds_a_structure(path: Path) -> bool:

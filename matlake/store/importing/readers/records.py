@@ -3,18 +3,17 @@
 Nothing says beforehand which properties there are and of which type, so that a source is gone through twice.
 """
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
-from matlake.store.importing.readers.cells import number_of, stands_for_nothing
+from matlake.materials.periodic_table import ATOMIC_NUMBER
 from matlake.store.importing.readers.source import (
     FORMULA_COLUMNS,
     NO_NAMES,
@@ -27,9 +26,12 @@ from matlake.store.importing.readers.source import (
     refuse_double_names,
     usual_column,
 )
+from matlake.store.importing.readers.values import Values, read_values
 
 MOST_PROPERTIES: Final = 1000
-_LARGEST_INTEGER: Final = 2**63
+Place: TypeAlias = tuple[str] | tuple[str, str]
+
+_MOST_NESTED: Final = 100  # fields of an object; one with more has ids for names
 _NAMES_SHOWN: Final = 8
 
 
@@ -48,137 +50,172 @@ class Record:
     has_structure: bool = True
 
 
+@dataclass(frozen=True)
+class _Column:
+    """A column that records become.
+
+    Attributes:
+        name: Its name.
+        place: The property, or the property and the field in it.
+        kind: Its type.
+        written: Whether it holds formulas or ids, which stay as written.
+    """
+
+    name: str
+    place: Place
+    kind: pa.DataType
+    written: bool
+
+    def given(self, properties: Mapping[str, Any]) -> Any:
+        """Return what a record has there."""
+        value = properties.get(self.place[0])
+        if len(self.place) == 1:
+            return _plain(value)
+        return value.get(self.place[1]) if isinstance(value, Mapping) else None
+
+
 @dataclass
-class _Values:
-    """How many values of a property are of which kind."""
+class _Survey:
+    """What the properties of all records are.
 
-    truths: int = 0
-    integers: int = 0
-    floats: int = 0
-    numbers_as_text: int = 0
-    texts: int = 0
+    Attributes:
+        found: Place -> its values.
+        left_out: Properties that are not single values.
+    """
 
-    def add(self, value: float | str) -> None:
-        if isinstance(value, bool):
-            self.truths += 1
-        elif isinstance(value, int) and -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
-            self.integers += 1
-        elif isinstance(value, int | float):
-            self.floats += 1
-        elif number_of(value) is not None:
-            self.numbers_as_text += 1
-        elif not stands_for_nothing(value):
-            self.texts += 1
+    found: dict[Place, Values] = field(default_factory=dict)
+    left_out: dict[str, None] = field(default_factory=dict)
+    _nested: Counter[str] = field(default_factory=Counter)
 
-    def kind(self) -> pa.DataType:
-        """Return the type of more than half of the values; text alone stays text, whatever it says."""
-        numbers = self.integers + self.floats
-        if not numbers and not self.truths:
-            return pa.string()
-        both = numbers + self.numbers_as_text
-        if both > self.truths + self.texts:
-            return pa.int64() if both == self.integers else pa.float64()
-        return pa.bool_() if self.truths > both + self.texts else pa.string()
+    def add(self, properties: Mapping[str, Any]) -> None:
+        """Take note of a record; fields of an object are properties of their own."""
+        for name, given in properties.items():
+            value = _plain(given)
+            if isinstance(value, bool | int | float | str):
+                self._add((name,), value)
+            elif isinstance(value, Mapping) and not is_amounts(value):
+                for inner, single in value.items():
+                    self._add_nested(name, inner, single)
+            elif value is not None:
+                self.left_out[name] = None
+
+    def _add(self, place: Place, value: float | str) -> None:
+        if (values := self.found.get(place)) is None:
+            values = self.found[place] = Values()
+        values.add(value)
+
+    def _add_nested(self, name: str, inner: str, value: Any) -> None:
+        if isinstance(value, bool | int | float | str) and self._nested[name] <= _MOST_NESTED:
+            if (name, inner) not in self.found:
+                self._nested[name] += 1
+                if self._nested[name] > _MOST_NESTED:
+                    self._leave_out(name)
+                    return
+            self._add((name, inner), value)
+        elif value is not None:
+            self.left_out[f"{name}_{inner}" if self._nested[name] <= _MOST_NESTED else name] = None
+
+    def _leave_out(self, name: str) -> None:
+        """Leave out an object that has other fields in every record."""
+        self.found = {place: values for place, values in self.found.items() if place[0] != name or len(place) == 1}
+        self.left_out[name] = None
+
+    def columns(self, source: str, named: KeyColumns) -> tuple[list[_Column], list[str]]:
+        """Return the columns, and remarks on names."""
+        single = [place[0] for place in self.found if len(place) == 1]
+        refuse_double_names(source, single)
+        taken = {name.lower() for name in single}
+        names, notes = {(name,): name for name in single}, []
+        for place in self.found:
+            if len(place) == 1:
+                continue
+            name, number = "_".join(place), 1
+            while name.lower() in taken:
+                number += 1
+                name = f"{'_'.join(place)}_{number}"
+            if number > 1:
+                notes.append(f"field {place[1]} of {place[0]} renamed to {name}: there is another {'_'.join(place)}")
+            taken.add(name.lower())
+            names[place] = name
+        keys = key_columns(list(names.values()), named)
+        columns = [
+            _Column(name, place, pa.string() if name in keys else self.found[place].kind(), name in keys)
+            for place in self.found
+            if (name := names[place])
+        ]
+        return columns, notes
 
 
-def open_records(path: Path, read: Callable[[bool], Iterator[Record]], named: KeyColumns = NO_NAMES) -> Source:
+def open_records(name: str, read: Callable[[bool], Iterator[Record]], named: KeyColumns = NO_NAMES) -> Source:
     """Go through records once, to find their number, their properties and the types of those.
 
+    A property that is an object gives a column for each of its fields, ``symmetry_number`` for ``number`` in
+    ``symmetry``. Objects within it are left out, and so are lists.
+
     Args:
-        path: The file.
+        name: What messages call the source.
         read: Yields its records; takes whether structures are wanted.
         named: Properties that are formulas or ids, besides those by usual names: they are kept as written.
 
     Raises:
         SourceError: There are none, or more than ``MOST_PROPERTIES`` properties, or two that SQL cannot tell apart.
     """
-    found: dict[str, _Values] = {}
-    left_out: dict[str, None] = {}
+    survey = _Survey()
     rows, structures = 0, False
     for record in read(False):
         rows += 1
         structures |= record.has_structure
-        for name, value in record.properties.items():
-            if isinstance(value, bool | int | float | str):
-                found.setdefault(name, _Values()).add(value)
-            elif value is not None:
-                left_out[name] = None
-        if len(found) + len(left_out) > MOST_PROPERTIES:
-            raise SourceError(f"{path} has more than {MOST_PROPERTIES:,} different properties", "make a table of it")
+        survey.add(record.properties)
+        if len(survey.found) + len(survey.left_out) > MOST_PROPERTIES:
+            raise SourceError(f"{name} has more than {MOST_PROPERTIES:,} different properties", "make a table of it")
     if not rows:
-        raise SourceError(f"{path} holds no structures")
-    refuse_double_names(path, list(found))
-    written = key_columns(list(found), named)
-    kinds = {name: pa.string() if name in written else values.kind() for name, values in found.items()}
-    structures |= usual_column(list(found), FORMULA_COLUMNS) is None and named.formula is None
-    batches = partial(_batches, kinds, written, read, structures=structures)
-    source = Source(str(path), pa.schema(kinds.items()), rows, batches, has_structures=structures)
-    if left_out:
-        names = ", ".join(list(left_out)[:_NAMES_SHOWN]) + (", …" if len(left_out) > _NAMES_SHOWN else "")
-        source.notes.append(f"properties left out because they are not single values: {names}")
+        raise SourceError(f"{name} holds no structures")
+    columns, notes = survey.columns(name, named)
+    names = [column.name for column in columns]
+    structures |= usual_column(names, FORMULA_COLUMNS) is None and named.formula is None
+    schema = pa.schema([(column.name, column.kind) for column in columns])
+    batches = partial(_batches, columns, schema, read, structures=structures)
+    source = Source(name, schema, rows, batches, has_structures=structures, notes=notes)
+    if survey.left_out:
+        shown = list(survey.left_out)
+        listed = ", ".join(shown[:_NAMES_SHOWN]) + (", …" if len(shown) > _NAMES_SHOWN else "")
+        source.notes.append(f"properties left out because they are not single values: {listed}")
     return source
 
 
+def is_amounts(value: Mapping[str, Any]) -> bool:
+    """Tell whether an object holds amounts of elements, as a composition of pymatgen does."""
+    return bool(value) and all(element in ATOMIC_NUMBER for element in value)
+
+
+def amounts_text(value: Mapping[str, Any]) -> str:
+    """Return amounts of elements as a formula, ``""`` where they are not."""
+    if not is_amounts(value) or not all(isinstance(amount, int | float) for amount in value.values()):
+        return ""
+    return "".join(f"{element}{amount:.10g}" for element, amount in value.items())
+
+
+def _plain(value: Any) -> Any:
+    """Return the value in an object such as ``{"$date": …}``, by which MongoDB writes types."""
+    if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)).startswith("$"):
+        return next(iter(value.values()))
+    return value
+
+
 def _batches(
-    kinds: Mapping[str, pa.DataType],
-    written: KeyColumns,
+    columns: Sequence[_Column],
+    schema: pa.Schema,
     read: Callable[[bool], Iterator[Record]],
     *,
     structures: bool,
 ) -> Iterator[Batch]:
     rows = ((record.properties, record.crystal or StructureError("no structure")) for record in read(structures))
     for properties, crystals in bounded(rows):
-        columns: list[pa.Array] = []
+        arrays: list[pa.Array] = []
         unread: list[UnreadCell] = []
-        for name, kind in kinds.items():
-            given = [values.get(name) for values in properties]
-            read_as = _text if name in written else _READERS[kind]
-            values = [None if value is None else read_as(value) for value in given]
-            columns.append(pa.array(values, kind))
-            unread += [
-                UnreadCell(row, name, str(value))
-                for row, value in enumerate(given)
-                if values[row] is None and _is_filled(value)
-            ]
-        rows_read = pa.RecordBatch.from_arrays(columns, schema=pa.schema(kinds.items()))
-        yield Batch(rows_read, crystals if structures else None, unread)
-
-
-def _is_filled(value: object) -> bool:
-    if isinstance(value, str):
-        return not stands_for_nothing(value)
-    return isinstance(value, int | float) and value == value  # NaN is a missing value  # noqa: PLR0124
-
-
-def _number(value: object) -> float | None:
-    """Return a finite number, also from a text that is one; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    number = number_of(value) if isinstance(value, str) else value
-    try:
-        return float(number) if isinstance(number, int | float) and math.isfinite(number) else None
-    except OverflowError:  # a whole number beyond all floats
-        return None
-
-
-def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _truth(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _text(value: object) -> str | None:
-    """Return formulas, ids and texts as written: 12.0 of a program that knows no integers is ``12``."""
-    if isinstance(value, float):
-        return None if math.isnan(value) else str(int(value) if value.is_integer() else value)
-    return str(value).strip() or None if isinstance(value, str | int) else None
-
-
-_READERS: Final[dict[pa.DataType, Callable[[object], Any]]] = {
-    pa.float64(): _number,
-    pa.int64(): _integer,
-    pa.bool_(): _truth,
-    pa.string(): _text,
-}
+        for column in columns:
+            given = [column.given(values) for values in properties]
+            array, places = read_values(given, column.kind, as_written=column.written)
+            arrays.append(array)
+            unread += [UnreadCell(row, column.name, str(given[row])) for row in places]
+        yield Batch(pa.RecordBatch.from_arrays(arrays, schema=schema), crystals if structures else None, unread)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final, TypeVar
 
 import pyarrow as pa
@@ -10,13 +9,16 @@ import pyarrow as pa
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
 
-STRUCTURE_COLUMNS: Final = ("structure", "cif", "poscar", "contcar", "crystal", "cif_string", "structure_json")
+STRUCTURE_COLUMNS: Final = ("structure", "cif", "poscar", "contcar", "crystal", "cif_string", "structure_json", "atoms")
 """Usual names of a column of structures, in order of preference; capitals aside."""
 
-FORMULA_COLUMNS: Final = ("formula", "composition", "pretty_formula", "formula_pretty", "reduced_formula")
-"""Usual names of a column of formulas, in order of preference; capitals aside."""
+SPELLED_FORMULA_COLUMNS: Final = ("formula", "composition", "pretty_formula", "formula_pretty", "reduced_formula")
+"""Usual names of a column of formulas as chemists write them, in order of preference; capitals aside."""
 
-ID_COLUMNS: Final = ("material_id", "id")
+FORMULA_COLUMNS: Final = (*SPELLED_FORMULA_COLUMNS, "chemical_formula_reduced")
+"""The same with OPTIMADE's, whose elements stand in alphabetical order: it is taken where there is no structure."""
+
+ID_COLUMNS: Final = ("material_id", "id", "jid", "mat_id", "immutable_id", "entry_id")
 """Usual names of a column of ids, in order of preference; capitals aside."""
 
 MOST_COLUMNS: Final = 5000
@@ -155,7 +157,7 @@ def key_columns(names: Sequence[str], named: KeyColumns) -> KeyColumns:
     return KeyColumns(formula if formula in names else None, identifier if identifier in names else None)
 
 
-def refuse_too_many_columns(path: Path, count: int) -> None:
+def refuse_too_many_columns(source: str, count: int) -> None:
     """Refuse a table that is wider than ``MOST_COLUMNS``.
 
     Raises:
@@ -163,12 +165,12 @@ def refuse_too_many_columns(path: Path, count: int) -> None:
     """
     if count > MOST_COLUMNS:
         raise SourceError(
-            f"{path} has {count:,} columns, more than {MOST_COLUMNS:,}",
+            f"{source} has {count:,} columns, more than {MOST_COLUMNS:,}",
             "leave out columns that are not properties; features belong to an encoder",
         )
 
 
-def refuse_double_names(path: Path, names: Sequence[str]) -> None:
+def refuse_double_names(source: str, names: Sequence[str]) -> None:
     """Refuse columns that SQL would not tell apart, such as ``Formula`` and ``formula``.
 
     Raises:
@@ -177,15 +179,15 @@ def refuse_double_names(path: Path, names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name.lower() in seen:
-            raise SourceError(f"{path} has two columns named {name!r}, capitals aside", "rename one of them")
+            raise SourceError(f"{source} has two columns named {name!r}, capitals aside", "rename one of them")
         seen.add(name.lower())
 
 
-def distinct_names(path: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
+def distinct_names(source: str, names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Give each column of a table a name of its own in SQL: the second ``gap_eV`` becomes ``gap_eV_2``.
 
     Args:
-        path: The table.
+        source: What messages call the table.
         names: Its columns.
 
     Returns:
@@ -195,7 +197,7 @@ def distinct_names(path: Path, names: Sequence[str]) -> tuple[list[str], list[st
         SourceError: Two columns may hold the formulas, ids or structures.
     """
     roles = {*FORMULA_COLUMNS, *ID_COLUMNS, *STRUCTURE_COLUMNS}
-    refuse_double_names(path, [name for name in names if name.lower() in roles])
+    refuse_double_names(source, [name for name in names if name.lower() in roles])
     taken = {name.lower() for name in names}
     seen: set[str] = set()
     distinct, notes = [], []

@@ -13,18 +13,24 @@ from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
 from matlake.store.importing.readers.containers import File, files
 from matlake.store.importing.readers.source import Batch, Source, bounded
-from matlake.store.importing.readers.streams import gunzip
+from matlake.store.importing.readers.streams import COMPRESSED_FORM, plain_name, unpack
 from matlake.store.importing.readers.vasp_runs import Found, is_vasprun, one_each, runs_of
 
-_SUFFIX: Final = re.compile(r"\.(?:cif|vasp|poscar|contcar)(?:\.gz)?$", re.IGNORECASE)
+_SUFFIX: Final = re.compile(rf"\.(?:cif|vasp|poscar|contcar){COMPRESSED_FORM}$", re.IGNORECASE)
 _VASP_NAME: Final = re.compile(r"(?:POSCAR|CONTCAR)(?:$|[._-])", re.IGNORECASE)
 _OTHER_SUFFIX: Final = re.compile(
-    r"\.(?:csv|tsv|parquet|pq|feather|xlsx?|json|jsonl|ndjson|md|log|py|pdf|png|svg|jpe?g)(?:\.gz)?$", re.IGNORECASE
+    r"\.(?:csv|tsv|parquet|pq|feather|arrow|ipc|xlsx?|ods|db|sqlite3?|json|jsonl|ndjson|md|log|py|pdf|png|svg|jpe?g)"
+    rf"{COMPRESSED_FORM}$",
+    re.IGNORECASE,
 )
 """An ending that says more than the name before it: ``POSCAR_list.tsv`` is a table."""
 
 _SCHEMA: Final = pa.schema([("material_id", pa.string())])
 _KINDS_SHOWN: Final = 5
+
+
+class NoFilesError(SourceError):
+    """A folder or archive holds no file of a known format."""
 
 
 def is_structure_file(name: str) -> bool:
@@ -57,9 +63,9 @@ def open_files(path: Path, max_atoms: int) -> Source:
 
     names = [file.name for file in files(path, wanted, content=False)]
     if not names:
-        raise SourceError(
+        raise NoFilesError(
             f"no CIF or POSCAR file in {path}",
-            "endings read: .cif .vasp .poscar .contcar (.gz), names POSCAR… CONTCAR… vasprun.xml",
+            "endings read: .cif .vasp .poscar .contcar (.gz .bz2 .xz .zst), names POSCAR… CONTCAR… vasprun.xml",
         )
     runs = runs_of(names)
     ids = _ids(list(dict.fromkeys(runs.values())))
@@ -124,7 +130,7 @@ def _without_ending(name: str) -> str:
 
 def _stem(name: str) -> str:
     folder, _, last = name.rpartition("/")
-    if folder and last.removesuffix(".gz").upper() in ("POSCAR", "CONTCAR", "VASPRUN.XML"):
+    if folder and plain_name(last).upper() in ("POSCAR", "CONTCAR", "VASPRUN.XML"):
         last = folder.rpartition("/")[2]
     return _without_ending(last)
 
@@ -138,14 +144,13 @@ def _read(file: File, max_atoms: int) -> Found:
     try:
         if isinstance(file.content, StructureError):
             raise file.content
-        compressed = file.name.lower().endswith(".gz")
-        content = gunzip(file.content) if compressed else file.content
+        content = unpack(file.content)
         if not content.strip():
             return []
         if is_vasprun(file.name):
             return [("", parse_vasprun(content, max_atoms=max_atoms))]
         text = decode(content)
-        if file.name.lower().removesuffix(".gz").endswith(".cif"):
+        if plain_name(file.name).endswith(".cif"):
             return read_cif(text, max_atoms=max_atoms)
         return [("", parse_poscar(text, max_atoms=max_atoms))]
     except StructureError as error:

@@ -1,4 +1,4 @@
-"""CSV and Parquet tables, of formulas or of structures in one of their columns."""
+"""Tables of CSV, Parquet, Arrow and Delta, of formulas or of structures in some of their columns."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,22 +11,30 @@ import pyarrow.compute as pc
 
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
+from matlake.store.importing.readers.arrow_files import (
+    IPC,
+    PARQUET,
+    is_delta,
+    open_delta_table,
+    open_ipc_table,
+    open_parquet_table,
+)
+from matlake.store.importing.readers.arrow_table import ArrowTable
 from matlake.store.importing.readers.csv_table import CsvTable, open_csv_table
-from matlake.store.importing.readers.parquet_table import ParquetTable, open_parquet_table
 from matlake.store.importing.readers.source import NO_NAMES, STRUCTURE_COLUMNS, Batch, KeyColumns, Source, bounded
+from matlake.store.importing.readers.streams import plain_name
 
-Table: TypeAlias = CsvTable | ParquetTable
+Table: TypeAlias = CsvTable | ArrowTable
 
 _CSV: Final = (".csv", ".tsv", ".txt")
-_PARQUET: Final = (".parquet", ".pq")
 _LOOKED_AT: Final = 100  # rows, for the kind of a column
 _TEXTS_AT_ONCE: Final = 1024
 
 
 def open_table(path: Path, named: KeyColumns = NO_NAMES, *, mixed_as_text: bool = False) -> Source:
-    """Look at a CSV (``.csv``, ``.tsv``, ``.txt``, also ``.gz``) or Parquet file and decide on column types.
+    """Look at a table and decide on column types: CSV, plain or compressed; Parquet; Arrow; the folder of a Delta table.
 
-    A CSV column has the type of more than half of its cells; see ``readers.cells``. Parquet states its types.
+    A CSV column has the type of more than half of its cells; see ``readers.cells``. The others state their types.
 
     Args:
         path: The file.
@@ -65,10 +73,12 @@ def open_structure_table(
     table = _open(path, named, mixed_as_text=mixed_as_text)
     names = table.schema.names
     text = {column.name.lower(): column.name for column in table.schema if column.type == pa.string()}
-    if structure_column is not None and structure_column not in names:
-        raise SourceError(f"{path} has no column {structure_column!r}", f"its columns: {', '.join(names)}")
     candidates = [structure_column] if structure_column else [text[name] for name in STRUCTURE_COLUMNS if name in text]
     source = _source(path, table)
+    if isinstance(table, ArrowTable) and table.structures and structure_column in (None, *table.structures.names):
+        return replace(source, batches=partial(table.crystal_batches, max_atoms), has_structures=True)
+    if structure_column is not None and structure_column not in names:
+        raise SourceError(f"{path} has no column {structure_column!r}", f"its columns: {', '.join(names)}")
     if not candidates:
         return source
     from matlake.materials.structure_files import recognised
@@ -84,30 +94,36 @@ def open_structure_table(
                 notes=[note for note in source.notes if not note.startswith(f"column {name} ")],
             )
     if structure_column is not None:
-        raise SourceError(f"column {structure_column!r} of {path} holds neither CIF nor POSCAR nor pymatgen JSON")
+        raise SourceError(f"column {structure_column!r} of {path} holds neither CIF nor POSCAR nor JSON of structures")
     return source
 
 
 def is_table(path: Path) -> bool:
-    """Tell by its name whether a file is CSV or Parquet."""
-    return _ending(path) in (*_CSV, *_PARQUET)
+    """Tell by its name whether a file is CSV, Parquet or Arrow, or whether a folder is a Delta table."""
+    return plain_name(path).endswith(_CSV) or path.name.lower().endswith((*PARQUET, *IPC)) or is_delta(path)
 
 
 def _open(path: Path, named: KeyColumns, *, mixed_as_text: bool) -> Table:
-    if not path.is_file():
+    if not path.exists():
         raise SourceError(f"no file at {path}", "name a CSV or Parquet file")
-    if not path.stat().st_size:
+    if path.is_file() and not path.stat().st_size:
         raise SourceError(f"{path} is empty")
     if not is_table(path):
         raise SourceError(
-            f"{path} is neither CSV nor Parquet by its name", "endings read: .csv .tsv .txt (.gz), .parquet"
+            f"{path} is neither CSV nor Parquet nor Arrow by its name",
+            "endings read: .csv .tsv .txt (also .gz .bz2 .xz .zst), .parquet .feather .arrow",
         )
+    name = path.name.lower()
     try:
-        if _ending(path) in _CSV:
-            table: Table = open_csv_table(path, named, mixed_as_text=mixed_as_text)
-        else:
+        if is_delta(path):
+            table: Table = open_delta_table(path, named)
+        elif name.endswith(PARQUET):
             table = open_parquet_table(path, named)
-    except (pa.ArrowInvalid, OSError) as error:
+        elif name.endswith(IPC):
+            table = open_ipc_table(path, named)
+        else:
+            table = open_csv_table(path, named, mixed_as_text=mixed_as_text)
+    except (pa.ArrowException, OSError) as error:
         raise SourceError(f"cannot read {path}: {error}", "write or download it again") from error
     if not table.rows:
         raise SourceError(f"{path} has a header but no rows")
@@ -142,7 +158,3 @@ def _crystals(texts: pa.Array, max_atoms: int) -> Iterator[tuple[int, Crystal | 
                 yield row, parse_structure(text, max_atoms=max_atoms)
             except StructureError as error:
                 yield row, error
-
-
-def _ending(path: Path) -> str:
-    return next((suffix for suffix in reversed([s.lower() for s in path.suffixes]) if suffix != ".gz"), "")

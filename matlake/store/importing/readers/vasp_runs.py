@@ -11,13 +11,14 @@ from typing import Final
 
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal
+from matlake.store.importing.readers.streams import COMPRESSED_FORM
 
 Found = list[tuple[str, Crystal | StructureError]]
 """The structures of a file, with the names of their blocks; none where the file is empty."""
 
 _NAME: Final = re.compile(
-    r"(?P<kind>POSCAR|CONTCAR)(?P<label>(?:[._-].*?)?)(?:\.vasp)?(?:\.gz)?"
-    r"|vasprun(?:\.xml(?P<behind>(?:[._-].*?)?)|(?P<before>[._-].*?)\.xml)(?:\.gz)?",
+    r"(?P<kind>POSCAR|CONTCAR)(?P<label>(?:[._-].*?)?)(?:\.vasp)?"
+    rf"{COMPRESSED_FORM}|vasprun(?:\.xml(?P<behind>(?:[._-].*?)?)|(?P<before>[._-].*?)\.xml){COMPRESSED_FORM}",
     re.IGNORECASE,
 )
 _VASPRUN: Final = 0

@@ -9,7 +9,7 @@ from matlake.errors import SourceError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal
 from matlake.store.importing.readers.records import Record, open_records
 from matlake.store.importing.readers.source import NO_NAMES, KeyColumns, Source
-from matlake.store.importing.readers.streams import open_bytes
+from matlake.store.importing.readers.streams import open_bytes, plain_name
 
 _LONGEST_LINE: Final = 1 << 20
 _DIGITS: Final = 12
@@ -17,7 +17,7 @@ _DIGITS: Final = 12
 
 def is_xyz(path: Path) -> bool:
     """Tell by its name whether a file is XYZ."""
-    return path.name.lower().removesuffix(".gz").endswith((".xyz", ".extxyz"))
+    return plain_name(path).endswith((".xyz", ".extxyz"))
 
 
 def open_xyz(path: Path, max_atoms: int, named: KeyColumns = NO_NAMES) -> Source:
@@ -36,7 +36,7 @@ def open_xyz(path: Path, max_atoms: int, named: KeyColumns = NO_NAMES) -> Source
         with open_bytes(path) as stream:
             yield from _frames(_lines(path, stream), max_atoms if structures else None)
 
-    return open_records(path, read, named)
+    return open_records(str(path), read, named)
 
 
 def _frames(lines: Iterator[tuple[int, str]], max_atoms: int | None) -> Iterator[Record]:

@@ -1,0 +1,276 @@
+"""Rows of a source merged into a dataset by id: those of the same id are replaced, new ones appended, others stay.
+
+A part of the dataset is written anew only where rows of it were replaced, or where its columns are no longer those of
+the dataset; the others stay as they are. All of it is one commit, which fails if somebody else wrote meanwhile.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+
+from matlake.errors import REPAIR, LakeError
+from matlake.interrupts import hold
+from matlake.store import delta
+from matlake.store.lake import Lake
+from matlake.store.parts import LivePart, part_name, split_damaged
+from matlake.store.quoting import identifier, read_parquet
+from matlake.store.sql import connect
+
+NOT_COMPARED: Final = frozenset({"source_row", "material_id", "source_version"})
+"""Columns in which a row may differ and still be unchanged: its place, and when it was imported or stamped."""
+
+_SQL_TYPES: Final = {
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOLEAN",
+    pa.string(): "VARCHAR",
+}
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a merge did to the rows of a dataset.
+
+    Attributes:
+        new: Rows of an id that the dataset had not.
+        changed: Rows that took the place of others of the same id.
+        unchanged: Rows that the dataset had already, in all columns.
+        others: Rows of the dataset that the source did not bring; they stay.
+    """
+
+    new: int
+    changed: int
+    unchanged: int
+    others: int
+
+    @property
+    def rows(self) -> int:
+        """Rows of the dataset after the merge, failures included."""
+        return self.new + self.changed + self.unchanged + self.others
+
+    def line(self) -> str:
+        """Return the text for people."""
+        return (
+            f"{self.new:,} rows new, {self.changed:,} changed, {self.unchanged:,} unchanged; "
+            f"{self.others:,} others of the dataset stay"
+        )
+
+
+def merge_rows(
+    lake: Lake, dataset: str, schema: pa.Schema, parts: Sequence[delta.Part], notes: Mapping[str, str]
+) -> Update:
+    """Merge rows into a dataset in one commit.
+
+    Args:
+        lake: The lake.
+        dataset: A dataset that is there.
+        schema: Columns of the rows.
+        parts: The rows, in parts of the dataset's folder that no commit names. They are removed.
+        notes: What the log keeps of the commit.
+
+    Raises:
+        LakeError: The dataset is damaged, or another process wrote to it meanwhile.
+        CommitUnknownError: It is not known whether the commit was recorded.
+    """
+    root, written = lake.dataset(dataset), list[delta.Part]()
+    table = delta.open_table(root)
+    if table is None:
+        delta.discard(root, parts)
+        raise LakeError(f"there is no dataset {dataset!r} any more", "run the import again")
+    try:
+        live = _sound(lake, dataset, table)
+        old_files, new_files = [str(part.path) for part in live], [str(root / part.path) for part in parts]
+        with connect(lake) as connection:
+            columns = _Columns.of(connection, old_files, new_files, schema)
+            places = _Places.of(connection, columns, old_files, new_files)
+        for part in live:
+            written += _kept(root, part, places, columns)
+        if places.new or places.changed:
+            written.append(delta.write_stream(root, columns.schema, _placed(new_files, places, columns), {}))
+        hold()
+    except BaseException:
+        delta.discard(root, written)
+        raise
+    finally:
+        delta.discard(root, parts)
+    _commit(root, table, written, columns.schema, notes)
+    others = sum(part.rows for part in live) - places.changed - places.unchanged
+    return Update(places.new, places.changed, places.unchanged, others)
+
+
+def _sound(lake: Lake, dataset: str, table: DeltaTable) -> list[LivePart]:
+    live, damaged = split_damaged(delta.live_parts(table), verify=lake.verify)
+    if damaged or not live:
+        raise LakeError(f"dataset {dataset!r} cannot be read whole{f': {damaged[0]}' if damaged else ''}", REPAIR)
+    return live
+
+
+def _commit(
+    root: Path, table: DeltaTable, parts: Sequence[delta.Part], schema: pa.Schema, notes: Mapping[str, str]
+) -> None:
+    hint = "run the import again"
+    if not delta.commit(root, table, parts, "overwrite", delta.MAINTENANCE, hint, schema=schema, notes=notes):
+        delta.discard(root, parts)
+        raise LakeError(f"another process wrote {root} at the same time", hint)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of a dataset and of the rows that come, united.
+
+    Attributes:
+        schema: Of the dataset after the merge.
+        old: Column -> its name in the dataset now.
+        new: Column -> its name in the rows that come, which may differ in capitals.
+    """
+
+    schema: pa.Schema
+    old: Mapping[str, str]
+    new: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls, connection: duckdb.DuckDBPyConnection, old_files: list[str], new_files: list[str], coming: pa.Schema
+    ) -> Self:
+        """Unite columns: numbers are real where one of both is; a column without values takes the other's type."""
+        now = pq.read_schema(old_files[0]).remove_metadata()
+        lower = {name.lower(): name for name in now.names}
+        new = {lower.get(name.lower(), name): name for name in coming.names}
+        fields = []
+        for name in (*now.names, *(name for name in new if name not in now.names)):
+            kinds = [coming.field(new[name]).type] if name in new else []
+            kinds += [now.field(name).type] if name in now.names else []
+            if len(set(kinds)) > 1 and kinds[0] in _SQL_TYPES:
+                filled = [
+                    kind
+                    for kind, files in zip(kinds, (new_files, old_files), strict=True)
+                    if _has_values(connection, files, name)
+                ]
+                kinds = [_common(filled or kinds[:1])]
+            fields.append(pa.field(name, kinds[0]))
+        return cls(pa.schema(fields), {name: name for name in now.names}, new)
+
+    def matches(self, old_files: list[str], new_files: list[str]) -> str:
+        """Return the query of each row that comes: its place, that of the row it meets, whether the two differ.
+
+        Rows of the same id more than once, which are failures but for the first, meet in their order.
+        """
+        differ = [
+            f"{self._value('n', self.new, field)} IS DISTINCT FROM {self._value('o', self.old, field)}"
+            for field in self.schema
+            if field.name not in NOT_COMPARED
+        ]
+        numbered = (
+            "SELECT *, row_number() OVER (PARTITION BY material_id ORDER BY import_error IS NOT NULL, source_row) "
+            "AS occurrence FROM "
+        )
+        return (
+            f"SELECT n.source_row AS came, o.source_row AS met, o.source_row IS NOT NULL AND ({' OR '.join(differ)}) "
+            f"AS differs FROM ({numbered}{read_parquet(new_files)}) AS n "
+            f"LEFT JOIN ({numbered}{read_parquet(old_files)}) AS o "
+            "ON n.material_id IS NOT DISTINCT FROM o.material_id AND n.occurrence = o.occurrence ORDER BY came"
+        )
+
+    def _value(self, table: str, names: Mapping[str, str], field: pa.Field) -> str:
+        if field.name not in names:
+            return "NULL"
+        column = f"{table}.{identifier(names[field.name])}"
+        return f"{column}::{_SQL_TYPES[field.type]}" if field.type in _SQL_TYPES else column
+
+    def recast(self, table: pa.Table, names: Mapping[str, str]) -> pa.Table:
+        """Return rows with the columns of the dataset; what they lack is null."""
+        columns = [
+            table[names[field.name]].cast(field.type) if field.name in names else pa.nulls(len(table), field.type)
+            for field in self.schema
+        ]
+        return pa.Table.from_arrays(columns, schema=self.schema)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the rows that come belong.
+
+    Attributes:
+        target: Row that comes -> its place in the dataset, -1 for one that is there already; int64, [rows].
+        replaced: Places of the rows that go; int64, sorted.
+        new: Number of rows of ids that the dataset had not.
+        unchanged: Number of rows that it had already.
+    """
+
+    target: npt.NDArray[np.int64]
+    replaced: pa.Array
+    new: int
+    unchanged: int
+
+    @classmethod
+    def of(
+        cls, connection: duckdb.DuckDBPyConnection, columns: _Columns, old_files: list[str], new_files: list[str]
+    ) -> Self:
+        """Find them: a row that changed takes the place of the other, new ones come after all others."""
+        last = connection.execute(f"SELECT max(source_row) FROM {read_parquet(old_files)}").fetchall()[0][0]
+        matches = connection.sql(columns.matches(old_files, new_files)).to_arrow_table()
+        came, met = (matches[name].combine_chunks() for name in ("came", "met"))
+        is_new, differs = pc.is_null(met).to_numpy(zero_copy_only=False), matches["differs"].to_numpy()
+        places = pc.fill_null(met, -1).to_numpy().copy()
+        places[~is_new & ~differs] = -1
+        places[is_new] = np.arange(last + 1, last + 1 + is_new.sum())
+        target = np.full(int(pc.max(came).as_py()) + 1, -1, np.int64)
+        target[came.to_numpy()] = places
+        replaced = met.filter(pa.array(differs))
+        return cls(target, replaced, int(is_new.sum()), int((~is_new & ~differs).sum()))
+
+    @property
+    def changed(self) -> int:
+        """Number of rows that take the place of others."""
+        return len(self.replaced)
+
+
+def _kept(root: Path, part: LivePart, places: _Places, columns: _Columns) -> Iterator[delta.Part]:
+    """Yield a part as it is, under a second name, or written anew without the rows that go; nothing if none is left."""
+    schema = pq.read_schema(part.path).remove_metadata()
+    rows = pq.read_table(part.path, columns=["source_row"], partitioning=None)["source_row"]
+    stays = pc.invert(pc.is_in(rows, places.replaced))
+    if schema.equals(columns.schema) and pc.all(stays).as_py():
+        yield delta.link_part(root, part, part_name(part.digest))
+    elif pc.any(stays).as_py():
+        names = {name: name for name in schema.names}
+        kept = (columns.recast(table, names) for table in _without(part.path, places.replaced))
+        yield delta.write_stream(root, columns.schema, kept, {})
+
+
+def _without(path: Path, places: pa.Array) -> Iterator[pa.Table]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            table = pa.Table.from_batches([batch])
+            yield table.filter(pc.invert(pc.is_in(table["source_row"], places)))
+
+
+def _placed(files: list[str], places: _Places, columns: _Columns) -> Iterator[pa.Table]:
+    """Yield the rows that come, without those that are there already, each with its place in the dataset."""
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                table = columns.recast(pa.Table.from_batches([batch]), columns.new)
+                target = places.target[table["source_row"].to_numpy()]
+                table = table.set_column(table.schema.get_field_index("source_row"), "source_row", pa.array(target))
+                yield table.filter(pa.array(target >= 0))
+
+
+def _has_values(connection: duckdb.DuckDBPyConnection, files: list[str], name: str) -> bool:
+    counted = connection.execute(f"SELECT count({identifier(name)}) FROM {read_parquet(files)}").fetchall()
+    return bool(counted[0][0])
+
+
+def _common(kinds: Sequence[pa.DataType]) -> pa.DataType:
+    if len(set(kinds)) == 1:
+        return kinds[0]
+    return pa.float64() if set(kinds) <= {pa.int64(), pa.float64()} else pa.string()

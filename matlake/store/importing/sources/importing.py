@@ -1,0 +1,169 @@
+"""Import from a source by name: fetch, then one commit; a later import brings what is new or changed only."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from matlake.errors import LakeError
+from matlake.files import fsync_folder
+from matlake.materials.crystal import MAX_ATOMS
+from matlake.progress import SILENT, Progress
+from matlake.store.datasets import SOURCE_NOTE, import_commit, read_summary
+from matlake.store.importing.importer import ImportReport, import_source
+from matlake.store.importing.merging import Update
+from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
+from matlake.store.importing.sources.catalogue import named_source
+from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered, make_client
+from matlake.store.importing.sources.provenance import with_provenance
+from matlake.store.lake import Lake
+
+REMEMBERED_NOTE: Final = "matlake.remembered"
+"""What the log of a dataset calls version, licence and marks of the source by name that it came from."""
+
+_NAME_CHARACTERS: Final = 16
+
+
+def import_named(
+    lake: Lake,
+    spec: str,
+    dataset: str,
+    *,
+    formula_column: str | None = None,
+    id_column: str | None = None,
+    max_atoms: int = MAX_ATOMS,
+    progress: Progress = SILENT,
+    client: Any = make_client,
+) -> ImportReport:
+    """Import a source by name as a dataset, or bring what is new or changed into a dataset that came from it.
+
+    What arrives is kept in the lake until all of it is there and committed: an interrupted import goes on when it is
+    called again. A dataset that came from somewhere else is replaced.
+
+    Args:
+        lake: Where to.
+        spec: ``NAME:REST``, such as ``optimade:mp?filter=nelements=2``.
+        dataset: Name of the dataset.
+        formula_column: Column of formulas; by default the source knows.
+        id_column: Column of unique ids, likewise.
+        max_atoms: Cells with more atoms become failures.
+        progress: Hears the number of rows.
+        client: Makes the client that asks the server.
+
+    Raises:
+        SourceError: There is no such source, it cannot be reached, refuses, or holds something else.
+        LakeError: The name cannot be a dataset's, another process imports the same, or the commit was refused.
+    """
+    started = time.monotonic()
+    source = named_source(spec)
+    lake.check_new_dataset(dataset)
+    before = remembered(lake, dataset)
+    before = before if before is not None and before.origin == source.origin else None
+    with _folder(lake, dataset, source, before) as folder:
+        fetched = source.fetch(Fetch(folder, before, max_atoms, progress, client))
+        if fetched is None:
+            report = _nothing_new(lake, dataset, started)
+        else:
+            fetched = replace(
+                fetched,
+                id_column=id_column or fetched.id_column,
+                formula_column=formula_column or fetched.formula_column,
+            )
+            report = _import(lake, dataset, fetched, started, progress, update=before is not None)
+        shutil.rmtree(folder, ignore_errors=True)
+    return report
+
+
+def remembered(lake: Lake, dataset: str) -> Remembered | None:
+    """Return what a dataset knows of the source by name that it came from; None where it came from elsewhere."""
+    commit = import_commit(lake, dataset)
+    try:
+        return Remembered(commit[SOURCE_NOTE], **json.loads(commit[REMEMBERED_NOTE]))
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def _import(
+    lake: Lake, dataset: str, fetched: Fetched, started: float, progress: Progress, *, update: bool
+) -> ImportReport:
+    identifier = fetched.id_column or usual_column(fetched.source.schema.names, ID_COLUMNS)
+    if update and identifier is None and not fetched.complete:
+        raise LakeError(
+            f"the rows of {fetched.remembered.origin} have no ids to merge them by", "name the column of ids"
+        )
+    report = import_source(
+        lake,
+        with_provenance(fetched),
+        dataset,
+        formula_column=fetched.formula_column,
+        id_column=fetched.id_column,
+        started=started,
+        progress=progress,
+        notes=_notes(fetched.remembered),
+        update=update and identifier is not None,
+    )
+    if report.update is not None and fetched.total is not None:
+        _compare(report, fetched.total)
+    return report
+
+
+def _compare(report: ImportReport, total: int) -> None:
+    """Note that a dataset has rows that its source has no longer, or lacks some that it has."""
+    rows = report.update.rows if report.update else total
+    if rows != total:
+        report.notes.append(
+            f"the source has {total:,} rows, the dataset {rows:,}: it does not say which were withdrawn; delete the "
+            "dataset and import again to have the same rows"
+        )
+
+
+def _notes(known: Remembered) -> Mapping[str, str]:
+    told = {"version": known.version, "licence": known.licence, "marks": dict(known.marks)}
+    return {REMEMBERED_NOTE: json.dumps(told)}
+
+
+def _nothing_new(lake: Lake, dataset: str, started: float) -> ImportReport:
+    found = read_summary(lake, dataset)
+    rows = 0 if found is None else found.materials + found.failures
+    seconds = round(time.monotonic() - started, 3)
+    return ImportReport(dataset, 0, 0, True, None, [], [], seconds, 0, Update(0, 0, 0, rows))
+
+
+@contextmanager
+def _folder(lake: Lake, dataset: str, source: NamedSource, before: Remembered | None) -> Iterator[Path]:
+    """Yield the folder of an import, for this process alone; it is there again when the same import is taken up."""
+    marks = {} if before is None else dict(before.marks)
+    key = json.dumps([dataset, source.origin, marks], sort_keys=True).encode()
+    folder = lake.unfinished / f"import-{dataset}-{hashlib.sha256(key).hexdigest()[:_NAME_CHARACTERS]}"
+    descriptor = _lock(folder, f"{source.origin} into {dataset}")
+    try:
+        yield folder
+    finally:
+        os.close(descriptor)
+
+
+def _lock(folder: Path, what: str) -> int:
+    """Lock a folder for as long as this process lives, and return its descriptor.
+
+    Raises:
+        LakeError: Another process has locked it.
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        fsync_folder(folder.parent)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise LakeError(f"another process is importing {what}", "wait until it has ended") from error
+        if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
+            return descriptor
+        os.close(descriptor)  # another process has just finished and removed it
