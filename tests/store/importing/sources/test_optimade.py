@@ -122,6 +122,11 @@ def test_what_cannot_be_right_is_refused_before_anything_is_asked(spec: str, sai
         named_source(spec)
 
 
+def test_providers_are_named_in_any_case() -> None:
+    assert named_source("optimade:MP").origin == "optimade:mp"
+    assert named_source("optimade:MCloud/MC3D").origin == "optimade:mcloud/MC3D"
+
+
 def test_addresses_end_before_the_endpoint() -> None:
     assert named_source("optimade:https://host/optimade/v1/structures/").origin == "optimade:https://host/optimade/v1"
     assert not is_named("C:\\data.csv")
