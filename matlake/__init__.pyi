@@ -1,3 +1,6 @@
+from .api.head import Head as Head
+from .api.lake import Lake as Lake
+from .api.lake import open_lake as open_lake
 from .diagnosis.doctor import doctor as doctor
 from .encoders.encoder import Encoder as Encoder
 from .encoders.encoder import open_encoder as open_encoder
@@ -24,8 +27,6 @@ from .regress.suggesting.suggest import SuggestRequest as SuggestRequest
 from .regress.suggesting.suggest import suggest as suggest
 from .store.embedding.embedder import embed as embed
 from .store.importing.importer import import_table as import_table
-from .store.lake import Lake as Lake
-from .store.lake import open_lake as open_lake
 from .store.maintenance.check import check as check
 from .store.maintenance.compact import compact as compact
 from .store.searching.index import Index as Index
@@ -48,6 +49,7 @@ __all__ = [
     "ExtrapolationRequest",
     "FinetuneRequest",
     "Goal",
+    "Head",
     "Index",
     "Lake",
     "MatbenchRequest",

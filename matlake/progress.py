@@ -99,21 +99,23 @@ def _notebook_display() -> Any:
 
 def _notebook_bar(display: Any, label: str, unit: str) -> Progress:
     """Return a line below the cell that follows what is done; the last note stands before the numbers."""
-    from IPython.display import HTML
 
-    handle = display(HTML(escape(label)), display_id=True)
+    def content(text: str, bar: str = "") -> dict[str, str]:
+        return {"text/html": f"{bar} {escape(text)}", "text/plain": text}
+
+    handle = display(content(label), raw=True, display_id=True)
     started, shown, text = time.monotonic(), [0.0], [label]
 
     def note(message: str) -> None:
         text[0] = printable(message)
-        handle.update(HTML(escape(text[0])))
+        handle.update(content(text[0]), raw=True)
 
     def track(done: int, total: int) -> None:
         now = time.monotonic()
         if done < total and now - shown[0] < _BETWEEN_S:
             return
         shown[0] = now
-        numbers = f"{done:,}/{total:,} {unit}, {rate_text(done, now - started, unit)}"
-        handle.update(HTML(f"<progress value='{done}' max='{total}'></progress> {escape(f'{text[0]}: {numbers}')}"))
+        numbers = f"{text[0]}: {done:,}/{total:,} {unit}, {rate_text(done, now - started, unit)}"
+        handle.update(content(numbers, f"<progress value='{done}' max='{total}'></progress>"), raw=True)
 
     return Progress(note, track)

@@ -4,10 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from matlake.errors import MissingExtraError
-from matlake.text_tables import Line, TextTable, plain_lines, printable
+from matlake.text_tables import Line, TextTable, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,6 +19,9 @@ SHOWN_ROWS: Final = 10
 _LINES: Final = 24
 _WIDTH: Final = 120
 _MORE: Final = "…"
+_INDENT: Final = 4 * " "
+
+Part = TypeVar("Part", bound=Line)
 
 
 class Report(ABC):
@@ -35,14 +39,13 @@ class Report(ABC):
         return self.lines()
 
     def __repr__(self) -> str:
-        """Show at most a screen: ``print("\\n".join(plain_lines(report.lines())))`` shows all."""
-        found = [line for text in plain_lines(_shortened(self.shown())) for line in text.splitlines() or [""]]
-        cut = [_cut(printable(line)) for line in found]
-        return "\n".join(cut if len(cut) <= _LINES else [*cut[: _LINES - 1], f"{_MORE} {len(cut) - _LINES + 1} more"])
+        """Show at most a screen of ``lines``."""
+        lines = [line for part in _shortened(self.shown()) for line in _fitted(part)]
+        return "\n".join(_first(lines))
 
     def _repr_html_(self) -> str:
         """Show the same in a notebook, tables as tables."""
-        return "".join(_html(part) for part in _shortened(self.shown()))
+        return "".join(_html(part) for part in _first(_shortened(self.shown())))
 
 
 class TableReport(Report):
@@ -98,8 +101,18 @@ def _shortened(parts: Sequence[Line]) -> list[Line]:
     return short
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + _MORE
+def _fitted(part: Line) -> list[str]:
+    """Return a part as lines that a screen holds: text goes on below, rows of a table are cut."""
+    if isinstance(part, TextTable):
+        return [line if len(line) <= _WIDTH else line[: _WIDTH - 1] + _MORE for line in part.lines()]
+    lines = printable(part).splitlines() or [""]
+    return [short for line in lines for short in wrap(line, _WIDTH, subsequent_indent=_INDENT) or [""]]
+
+
+def _first(parts: Sequence[Part]) -> list[Part | str]:
+    """Return as many as a screen holds, and how many more there are."""
+    left = len(parts) - _LINES
+    return [*parts] if left <= 0 else [*parts[: _LINES - 1], f"{_MORE} {left + 1:,} more lines"]
 
 
 def _html(part: Line) -> str:

@@ -34,6 +34,10 @@ ROOMS = {
     "studies": {"materials", "encoders", "networks", "plots", "export", "store", "regress"},
     "quickstart": {"materials", "encoders", "store", "plots", "regress"},
     "diagnosis": {"materials", "encoders", "networks", "store", "plots", "regress"},
+    "api": {
+        *("materials", "encoders", "networks", "plots", "export", "store", "regress"),
+        *("serving", "studies", "quickstart", "diagnosis"),
+    },
     "sklearn": {"materials", "encoders", "store", "plots", "regress"},
     "testing": {"materials", "encoders", "store", "plots", "regress"},
 }

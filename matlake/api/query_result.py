@@ -39,10 +39,10 @@ class QueryResult(TableReport):
             MissingExtraError: polars is not installed.
         """
         try:
-            import polars
+            import polars as pl
         except ModuleNotFoundError as error:
             raise missing_package("polars", error) from error
-        return polars.from_arrow(self.table)
+        return pl.from_arrow(self.table)
 
     def arrow(self) -> pa.Table:
         """Return the Arrow table."""

@@ -1,8 +1,7 @@
 """The commands ``encoders …``: the registry of encoders, and the making of encoders."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -10,9 +9,6 @@ from matlake.cli.main import EXIT_FAILED, json_option
 from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, FILE, FOLDER, POSITIVE, Command, device_option, option, section
 from matlake.cli.output import Output, progress
 from matlake.networks.architectures import EXPORTABLE, TRAINABLE
-
-if TYPE_CHECKING:
-    from matlake.export.pretraining.training_data import TrainingTable
 
 _card = section("Card")
 _graph = section("Graph (if the checkpoint does not specify it)")
@@ -66,16 +62,12 @@ def show_command(lake: Path, name: str, output: Output) -> None:
 @click.pass_obj
 def verify_command(lake: Path, name: str, output: Output) -> int:
     """Check an encoder against its contract. The exit code is 1 if a check fails."""
-    from matlake.encoders.verify import verify_encoder
+    from matlake.encoders.verify import VerifyReport, verify_encoder
     from matlake.store.folders import LakeFolders
 
-    checks = verify_encoder(LakeFolders(lake).find_encoder(name).folder)
-    passed = all(check.passed for check in checks)
-    output.document(
-        {"encoder": name, "passed": passed, "checks": [asdict(check) for check in checks]},
-        [f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}" for check in checks],
-    )
-    return 0 if passed else EXIT_FAILED
+    report = VerifyReport(name, tuple(verify_encoder(LakeFolders(lake).find_encoder(name).folder)))
+    output.document(report.document(), report.lines())
+    return 0 if report.passed else EXIT_FAILED
 
 
 @encoders_command.command("export", cls=Command)
@@ -128,17 +120,13 @@ def export_command(
     **settings: Any,
 ) -> None:
     """Export a trained network to ONNX, check that the two agree on real materials, and write its card."""
-    from matlake.extras import require_extra
-
-    require_extra("train", "making encoders")
+    from matlake.api.making_encoders import export
     from matlake.encoders.listing import export_lines
-    from matlake.export.packaging import ExportRequest, export_encoder
     from matlake.store.folders import LakeFolders
 
     folder = folder or LakeFolders(lake).encoders_folder / name
-    card = export_encoder(
-        ExportRequest(name=name, folder=folder, data=_training_table(lake, data, dataset), **settings)
-    )
+    _check_table(data, dataset)
+    card = export(lake, name=name, folder=folder, data=data, dataset=dataset, **settings)
     document = {
         "encoder": card.name,
         "folder": str(folder),
@@ -216,34 +204,20 @@ def pretrain_command(
 
     The defaults of sizes and training depend on the architecture: see docs/training-encoders.md.
     """
-    from matlake.extras import require_extra
+    from matlake.api.making_encoders import pretrain
 
-    require_extra("train", "making encoders")
-    from matlake.export.pretraining.report import account_lines, epoch_line, run_document, run_lines
-    from matlake.export.pretraining.run import pretrain_request, run_pretraining
-    from matlake.export.pretraining.training_data import TrainingData
-    from matlake.networks.training_history import EpochReport
-
-    table = _training_table(lake, data, dataset)
-    if table is None:
+    _check_table(data, dataset)
+    if data is None and dataset is None:
         raise click.UsageError("give --data FILE or --dataset NAME")
-    request = pretrain_request(architecture, table, folder, sizes=dict(sizes), **settings)
     with progress(f"training {architecture}", "epochs") as reporter:
+        record = pretrain(
+            lake, architecture, folder, reporter, data=data, dataset=dataset, sizes=dict(sizes), **settings
+        )
+    from matlake.export.pretraining.report import run_document, run_lines  # needs torch, which pretrain asks for
 
-        def on_data(data: TrainingData) -> None:
-            reporter.note("\n".join(account_lines(data.account)))
-
-        def on_epoch(history: list[EpochReport]) -> None:
-            reporter.track(len(history), request.config.epochs)
-            reporter.note(epoch_line(history, request.config, request.target_unit))
-
-        record = run_pretraining(request, on_data, on_epoch)
     output.document(run_document(record, folder), run_lines(record, folder))
 
 
-def _training_table(lake: Path, data: Path | None, dataset: str | None) -> "TrainingTable | None":
-    from matlake.studies.training_table import read_training_table
-
+def _check_table(data: Path | None, dataset: str | None) -> None:
     if data is not None and dataset is not None:
         raise click.UsageError("give --data or --dataset, not both")
-    return read_training_table(lake, data, dataset)

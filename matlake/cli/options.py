@@ -1,5 +1,6 @@
 """Options that several commands share, in sections of the help, with their former names kept working."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,15 +15,24 @@ FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 ANY_PATH: Final = click.Path(path_type=Path)
 POSITIVE: Final = click.FloatRange(min=0.0, min_open=True)
 AT_LEAST_ONE: Final = click.IntRange(min=1)
+_BETWEEN_COMMAS: Final = re.compile(r'(?:[^,"]|"[^"]*"?)+')
 SEED: Final = click.IntRange(min=0, max=2**32 - 1)
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Split names at the commas between them: the type of every option that takes a list."""
-    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    """Split names at the commas between them, not in quotes: the type of every option that takes a list."""
+    found = tuple(part.strip() for part in _BETWEEN_COMMAS.findall(text) if part.strip())
     if not found:
         raise click.BadParameter("it names nothing")
     return found
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """Split ``NAME=VALUE``: the type of an option that sets one value of many."""
+    name, equals, value = text.rpartition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE")
+    return name.strip(), value.strip()
 
 
 def _all_parts(_: click.Context, __: click.Parameter, parts: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:

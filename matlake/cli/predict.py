@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
-from matlake.cli.options import ANY_PATH, FILE, Command, column_options, option, row_options, section
+from matlake.cli.options import ANY_PATH, FILE, Command, assignment, column_options, option, row_options, section
 from matlake.cli.output import Output, progress
 
 if TYPE_CHECKING:
@@ -35,6 +35,15 @@ _of_the_lake = section("Rows")
     "--save", is_flag=True, help="Keep the predictions in the lake: the view predictions has them. New ones are added."
 )
 @column_options("With --input")
+@_predicted(
+    "--set",
+    "values",
+    type=assignment,
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="For a head with columns among its features: the value of a column for all inputs, such as "
+    "temperature_K=300; --input reads columns from the table. Repeatable.",
+)
 @option(
     "--output",
     "target",
@@ -56,6 +65,7 @@ def predict_command(
     save: bool,
     target: Path | None,
     output: Output,
+    values: tuple[tuple[str, str], ...],
     **columns: Any,
 ) -> int:
     """Predict a property of compositions or crystals with a trained head.
@@ -74,6 +84,8 @@ def predict_command(
         raise click.UsageError("--output goes with --input, --dataset and --where")
     if save and not stored:
         raise click.UsageError("--save goes with --dataset and --where")
+    if values and stored:
+        raise click.UsageError("--set does not go with --dataset and --where, whose rows have values of their own")
     report: Predictions | WrittenPredictions | SavedReport
     if stored:
         from matlake.regress.prediction.predict_dataset import predict_dataset
@@ -83,12 +95,13 @@ def predict_command(
                 open_lake(lake), head, dataset=dataset, where=where, save=save, output=target, progress=reporter
             )
     elif formulas:
-        report = predict(open_lake(lake), head, formulas)
+        report = predict(open_lake(lake), head, formulas, columns=dict(values))
     elif table is None:
-        report = predict_structures(open_lake(lake), head, structures)
+        report = predict_structures(open_lake(lake), head, structures, columns=dict(values))
     else:
         from matlake.regress.prediction.predict_table import predict_table, predict_to_file
 
+        columns["columns"] = dict(values)
         with progress("predicting", "rows") as reporter:
             if target is None:
                 report = predict_table(open_lake(lake), head, table, **columns, progress=reporter)

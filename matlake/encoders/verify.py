@@ -1,10 +1,10 @@
 """The contract of an encoder, checked on the file itself, without the framework that made it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from matlake.encoders.rejections import Materials
 from matlake.errors import EncoderError
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import parse_formula
+from matlake.reports import Report
 
 FORBIDDEN_OPERATORS: Final = ("Scatter", "Atan", "Acos", "Asin", "NonZero", "Loop", "If", "Random")
 """Scatters are slow or lose updates with two threads; CUDA has no inverse trigonometry; the rest is not a function."""
@@ -55,6 +56,32 @@ class Check:
     name: str
     passed: bool
     detail: str
+
+
+@dataclass(frozen=True, repr=False)
+class VerifyReport(Report):
+    """How an encoder keeps its contract.
+
+    Attributes:
+        encoder: Its name.
+        checks: All clauses.
+    """
+
+    encoder: str
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every clause holds."""
+        return all(check.passed for check in self.checks)
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of the contract."""
+        return {"encoder": self.encoder, "passed": self.passed, "checks": [asdict(check) for check in self.checks]}
+
+    def lines(self) -> list[str]:
+        """Return the text for people."""
+        return [f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}" for check in self.checks]
 
 
 def verify_encoder(folder: Path) -> list[Check]:

@@ -3,7 +3,7 @@
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -139,7 +139,7 @@ def list_datasets(lake: LakeFolders) -> list[DatasetSummary]:
         return [_summary(lake, connection, name, view) for name, view in readable_views(lake, connection).items()]
 
 
-def dataset_table(datasets: list[DatasetSummary]) -> TextTable:
+def dataset_table(datasets: Sequence[DatasetSummary]) -> TextTable:
     """Return datasets as a table for people."""
     headings = (
         Column("dataset"),

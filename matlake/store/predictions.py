@@ -3,11 +3,13 @@
 It is keyed as embeddings are. A partition belongs to one head as it was at one moment, which its digest tells; a row
 belongs to a content, as far as the head's features see it, and to a target. A material that gets another crystal has
 another content, so its former prediction is not its own any more. A head that is trained again has another digest, and
-what it predicted before is stale.
+what it predicted before is stale. A head that takes columns of the datasets beside its encoders has one row for each
+content and set of their values.
 """
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +20,7 @@ from matlake.encoders.card import CARD_FILE, InputKind
 from matlake.errors import LakeError
 from matlake.files import sha256_of
 from matlake.store import delta
-from matlake.store.content_keys import row_key
+from matlake.store.content_keys import column_number, row_key
 from matlake.store.folders import MEMBER, LakeFolders
 from matlake.store.parts import LivePart
 from matlake.store.quoting import literal, read_parquet
@@ -59,6 +61,8 @@ VIEW: Final = "predictions"
 """The view; a dataset of that name, which earlier versions allowed, takes its place, and ``internal.predictions`` has
 the same rows."""
 
+_COLUMNS_AFTER: Final = "+"
+_MARK: Final = 8
 _SHOWN: Final = "e.target, e.unit, e.value, e.lower, e.upper, e.expected_error, e.ood_score, e.warnings"
 
 
@@ -96,15 +100,22 @@ def make_predictions_table(lake: LakeFolders) -> None:
     delta.create_table(lake.predictions, PREDICTIONS_SCHEMA, list(_PARTITION_COLUMNS))
 
 
-def prediction_partition(head: str, head_digest: str, kind: InputKind) -> dict[str, str]:
+def prediction_partition(head: str, head_digest: str, kind: InputKind, columns: Sequence[str] = ()) -> dict[str, str]:
     """Return the partition that holds what a head predicts.
 
     Args:
         head: Name of the head, or of a member.
         head_digest: See ``head_digest``.
         kind: What the head's features see: crystals if one of them does.
+        columns: Columns of the datasets among its features. The folder is named after their digests, since not every
+            name is that of a folder.
     """
-    return {"head": shown_name(head), "head_digest": head_digest, "input": str(kind)}
+    taken = _COLUMNS_AFTER.join([str(kind), *map(_mark, columns)])
+    return {"head": shown_name(head), "head_digest": head_digest, "input": taken}
+
+
+def _mark(column: str) -> str:
+    return hashlib.sha256(column.lower().encode()).hexdigest()[:_MARK]
 
 
 def head_digest(folder: Path) -> str:
@@ -185,8 +196,13 @@ def stale_note(lake: LakeFolders, head: str) -> list[str]:
     return [f"{rows:,} saved predictions are stale, as head {head} has changed since; {remedy}"]
 
 
-def prediction_selects(lake: LakeFolders) -> tuple[list[str], list[str]]:
-    """Return the queries that make up the view of predictions, and those that add to the view of failures."""
+def prediction_selects(lake: LakeFolders, connection: "duckdb.DuckDBPyConnection") -> tuple[list[str], list[str]]:
+    """Return the queries that make up the view of predictions, and those that add to the view of failures.
+
+    Args:
+        lake: The lake.
+        connection: Holds the view ``materials``.
+    """
     if not delta.is_table(lake.predictions):
         return [], []
     digests = current_digests(lake)
@@ -198,19 +214,41 @@ def prediction_selects(lake: LakeFolders) -> tuple[list[str], list[str]]:
         partition = dict(zip(_PARTITION_COLUMNS, values, strict=True))
         stale = is_stale(partition, digests)
         rows = read_parquet(sorted(str(part.path) for part in parts))
-        key = row_key(InputKind(partition["input"]), "c.dataset", "c.")
+        keyed = _keyed_rows(partition["input"], connection)
+        if keyed is None:
+            continue
+        contents, key = keyed
         predictions.append(
             f"SELECT c.dataset, c.material_id, {literal(partition['head'])} AS head, "
             f"{literal(partition['head_digest'])} AS head_digest, {_SHOWN}, {stale} AS stale "
-            f"FROM internal.compositions AS c JOIN {rows} AS e ON {key} = e.{KEY} WHERE e.reason IS NULL"
+            f"FROM {contents} JOIN {rows} AS e ON {key} = e.{KEY} WHERE e.reason IS NULL"
         )
         if not stale:
             failures.append(
                 f"SELECT DISTINCT c.dataset, c.material_id, c.source_row, c.formula, {literal(STAGE)} AS stage, "
                 f"{literal(partition['head'])} AS head, e.reason "
-                f"FROM internal.compositions AS c JOIN {rows} AS e ON {key} = e.{KEY} WHERE e.reason IS NOT NULL"
+                f"FROM {contents} JOIN {rows} AS e ON {key} = e.{KEY} WHERE e.reason IS NOT NULL"
             )
     return predictions, failures
+
+
+def _keyed_rows(taken: str, connection: "duckdb.DuckDBPyConnection") -> tuple[str, str] | None:
+    """Return the rows that predictions are joined to, and their key; None where the lake lost one of their columns.
+
+    Args:
+        taken: What the head takes, as the partition has it.
+        connection: Holds the view ``materials``.
+    """
+    kind, *marks = taken.split(_COLUMNS_AFTER)
+    contents, numbers = "internal.compositions AS c", []
+    if marks:
+        described = connection.execute("SELECT column_name FROM (DESCRIBE main.materials)").fetchall()
+        names = {_mark(name): name for (name,) in described}
+        if not names.keys() >= set(marks):
+            return None
+        numbers = [column_number(names[mark], "m.") for mark in marks]
+        contents += " JOIN main.materials AS m USING (dataset, material_id)"
+    return contents, row_key(InputKind(kind), "c.dataset", "c.", numbers)
 
 
 def create_prediction_views(connection: "duckdb.DuckDBPyConnection", selects: list[str], *, shown: bool) -> None:

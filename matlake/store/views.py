@@ -102,7 +102,7 @@ def create_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> No
         connection.execute(f"CREATE VIEW main.{identifier(views[name])} AS {_shown(name, hidden)}")
     cards = [registered.card for registered in lake.registered_encoders()]
     _embedding_views(lake, connection, cards)
-    predictions, failed = prediction_selects(lake)
+    predictions, failed = prediction_selects(lake, connection)
     _failure_view(lake, connection, names, cards, failed)
     lower = [name.lower() for name in names]
     create_prediction_views(connection, predictions, shown=VIEW not in lower)

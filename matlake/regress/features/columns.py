@@ -1,8 +1,9 @@
-"""What splits need of the selected rows besides features and target: columns and crystals.
+"""What is read of the selected rows besides layers and target: columns and crystals.
 
 They are read for the temporary table ``selection`` of ``matrix.read_matrix``.
 """
 
+import re
 from typing import Any, Final
 
 import duckdb
@@ -19,6 +20,19 @@ from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS
 _ALL: Final = "materials"
 _SHOWN: Final = 40
 _NESTED: Final = ("[", "STRUCT", "MAP", "UNION")
+BOOLEAN: Final = "BOOLEAN"
+_NUMERIC: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)")
+"""Types of numbers as DuckDB writes them."""
+
+
+def is_number(kind: str) -> bool:
+    """Return whether a type, as DuckDB writes it, is one of numbers."""
+    return _NUMERIC.fullmatch(kind) is not None
+
+
+def is_numeric(kind: str) -> bool:
+    """Return whether a type, as DuckDB writes it, is one of numbers, or true and false."""
+    return kind == BOOLEAN or is_number(kind)
 
 
 def column_kinds(connection: duckdb.DuckDBPyConnection, dataset: str | None = None) -> dict[str, str]:

@@ -1,24 +1,28 @@
-"""The embedded layers that make up a head's input."""
+"""What makes up a head's input: embedded layers, descriptors, columns of the user's own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.layer_ref import LayerRef
-from matlake.errors import TrainingError
+from matlake.errors import Hint, TrainingError
+from matlake.regress.features.own_columns import column_named, feature_name, find_column, is_column
+from matlake.store.damage import reads_what_is_sound
 from matlake.store.lake import Lake
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A layer of an encoder as part of a head's input.
+    """A layer of an encoder, or a column, as part of a head's input.
 
     Attributes:
-        feature: ``NAME@LAYER``.
-        encoder: Name of the encoder.
+        feature: ``NAME@LAYER``, or ``column:NAME``.
+        encoder: Name of the encoder; empty for a column, as are layer and digest.
         layer: Name of the layer.
         sha256: Digest of the encoder's ONNX file.
-        dim: Length of the vector.
+        dim: Length of the vector; 1 for a column.
         input: What the encoder encodes; cards of heads older than crystals lack it.
+        column: Name of the column of ``materials``; empty for a layer. Cards of formats 1 to 5 lack it.
     """
 
     feature: str
@@ -27,6 +31,7 @@ class Feature:
     sha256: str
     dim: int
     input: InputKind = InputKind.COMPOSITION
+    column: str = ""
 
     def __post_init__(self) -> None:
         """Read the input from the text of a card."""
@@ -38,23 +43,72 @@ class Feature:
         return {"encoder": self.encoder, "encoder_sha256": self.sha256, "layer": self.layer}
 
 
+def columns_of(features: Sequence[Feature]) -> tuple[str, ...]:
+    """Return the columns among some features."""
+    return tuple(feature.column for feature in features if feature.column)
+
+
+def layers_of(features: Sequence[Feature]) -> tuple[Feature, ...]:
+    """Return the layers of encoders among some features."""
+    return tuple(feature for feature in features if not feature.column)
+
+
+def places_of_columns(features: Sequence[Feature]) -> tuple[int, ...]:
+    """Return at which numbers of the features, side by side, the columns are."""
+    starts = [sum(other.dim for other in features[:place]) for place in range(len(features))]
+    return tuple(start for start, feature in zip(starts, features, strict=True) if feature.column)
+
+
+def refuse_columns(features: Sequence[str], study: str) -> None:
+    """Refuse columns where features of encoders are compared.
+
+    Raises:
+        TrainingError: One of the features is a column.
+    """
+    found = [feature for feature in features if is_column(feature)]
+    if found:
+        raise TrainingError(
+            f"{study} compares encoders and descriptors, and {found[0]} is a column",
+            Hint("train heads with and without it: matlake.train", cli="train heads with and without it"),
+        )
+
+
+@reads_what_is_sound
+def _resolve_columns(lake: Lake, features: Sequence[str]) -> dict[str, Feature]:
+    """Return the features that are columns by how they are written."""
+    with lake.connect() as connection:
+        names = {text: find_column(connection, column_named(text)) for text in features}
+    return {text: Feature(feature_name(name), "", "", "", 1, column=name) for text, name in names.items()}
+
+
 def resolve_features(lake: Lake, features: list[str]) -> tuple[Feature, ...]:
     """Find the encoders and layers that ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` and ``NAME@all`` mean.
 
+    ``column:NAME`` means a column of the datasets that holds numbers, or true and false as 1 and 0.
+
     Returns:
-        One feature for each layer.
+        One feature for each layer and column.
 
     Raises:
         EncoderError: No such encoder or layer.
-        TrainingError: A feature is named twice.
+        TrainingError: A feature is named twice; or there is no such column, or it holds no numbers.
     """
     resolved: list[Feature] = []
+    written = [text for text in features if is_column(text)]
+    columns = _resolve_columns(lake, written) if written else {}
     for text in features:
+        if text in columns:
+            _add(resolved, columns[text])
+            continue
         ref = LayerRef.parse(text)
         card = lake.find_encoder(ref.encoder).card
         for layer in card.named_layers(ref.layer):
-            feature = Feature(str(card.ref(layer.name)), card.name, layer.name, card.sha256, layer.dim, card.input)
-            if feature in resolved:
-                raise TrainingError(f"feature {feature.feature} is named twice", "name each layer once")
-            resolved.append(feature)
+            ref_of_layer = str(card.ref(layer.name))
+            _add(resolved, Feature(ref_of_layer, card.name, layer.name, card.sha256, layer.dim, card.input))
     return tuple(resolved)
+
+
+def _add(resolved: list[Feature], feature: Feature) -> None:
+    if feature in resolved:
+        raise TrainingError(f"feature {feature.feature} is named twice", "name each layer and column once")
+    resolved.append(feature)

@@ -1,6 +1,7 @@
-"""The features of selected rows: vectors that the lake holds, and descriptors, computed where they are not embedded.
+"""The features of selected rows: vectors that the lake holds, columns, and descriptors, computed if not embedded.
 
-Rows are those of a temporary table ``selection``: ``row``, ``dataset``, ``material_id``, and the content hashes.
+Rows are those of a temporary table ``selection``: ``row``, ``dataset``, ``material_id``, the content hashes, and the
+numbers of ``own_columns.selected_columns``.
 Vectors stream past in the order of the files and are placed by content hash here: the order of a join is not stable,
 and a join in DuckDB copies every vector once more.
 """
@@ -17,13 +18,14 @@ from numpy.typing import NDArray
 
 from matlake.encoders.base import Encoder
 from matlake.encoders.card import InputKind
+from matlake.encoders.rejections import NO_CRYSTAL
 from matlake.errors import MatlakeError, embed_first
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
 from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
+from matlake.regress.features.own_columns import stored_numbers, with_unit
 from matlake.store.content_keys import CONTENT_KEYS
-from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier, literal
 
@@ -54,7 +56,7 @@ class FeatureReader:
 
     Attributes:
         features: They stand side by side in this order.
-        descriptors: For each feature its encoder, where it need not be embedded; None where it must.
+        descriptors: For each feature its encoder, where it need not be embedded; None where it must, and for a column.
     """
 
     features: tuple[Feature, ...]
@@ -68,7 +70,9 @@ class FeatureReader:
             EncoderError: A file is refused.
             MissingExtraError: ONNX Runtime is not installed.
         """
-        return FeatureReader(features, tuple(open_descriptor(lake, feature) for feature in features))
+        return FeatureReader(
+            features, tuple(None if feature.column else open_descriptor(lake, feature) for feature in features)
+        )
 
     @property
     def dim(self) -> int:
@@ -84,9 +88,13 @@ class FeatureReader:
             error: Class of the error.
 
         Raises:
-            MatlakeError: No row has a crystal, and a feature needs one; or nothing is embedded with a feature.
+            MatlakeError: No row has a crystal, and a feature needs one; or nothing is embedded with a feature; or no
+                row has a value of a column.
         """
         for feature, descriptor in zip(self.features, self.descriptors, strict=True):
+            if feature.column:
+                _check_values(connection, rows, feature, error)
+                continue
             key = CONTENT_KEYS[feature.input]
             n, contents = connection.execute(f"SELECT count(*), count({key}) FROM {rows}").fetchall()[0]
             if n and not contents:
@@ -122,7 +130,9 @@ class FeatureReader:
         for feature, descriptor in zip(self.features, self.descriptors, strict=True):
             vectors = x[:, start : start + feature.dim]
             start += feature.dim
-            if descriptor is None:
+            if feature.column:
+                vectors[:, 0], reasons = stored_numbers(keys, feature.column)
+            elif descriptor is None:
                 reasons = _read_vectors(connection, feature, keys, vectors)
             elif feature.input is InputKind.CRYSTAL:
                 reasons = _read_or_describe(connection, descriptor, feature, keys, read_crystals, vectors)
@@ -130,6 +140,14 @@ class FeatureReader:
                 reasons = describe(descriptor, feature.layer, compositions, vectors)
             lacking += [Lacking(row, feature.feature, reason) for row, reason in enumerate(reasons) if reason]
         return x, lacking
+
+
+def _check_values(
+    connection: duckdb.DuckDBPyConnection, rows: str, feature: Feature, error: type[MatlakeError]
+) -> None:
+    n, values = connection.execute(f"SELECT count(*), count({identifier(feature.feature)}) FROM {rows}").fetchall()[0]
+    if n and not values:
+        raise error(f"none of the {n:,} rows has a value of {with_unit(feature.column)}", "select rows that have one")
 
 
 def _is_embedded(connection: duckdb.DuckDBPyConnection, feature: Feature) -> bool:

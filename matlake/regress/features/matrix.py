@@ -4,7 +4,6 @@ SQL gives keys, target and a row number; vectors stream in as Arrow batches and 
 the order of a join is not stable and a second copy of the vectors would double the memory.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,18 +19,22 @@ from matlake.errors import TrainingError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.columns import (
+    BOOLEAN,
     column_kinds,
+    is_number,
+    is_numeric,
     not_numbers,
     read_columns,
     read_compositions,
     read_crystals,
 )
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, columns_of, layers_of, places_of_columns
 from matlake.regress.features.feature_reader import FeatureReader
 from matlake.regress.features.labels import Missing, RowIds, read_labels, target_column
+from matlake.regress.features.own_columns import check_columns, feature_name, selected_columns
 from matlake.regress.features.row_counts import ALIKE, RowCounts
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
-from matlake.regress.targets.expressions import Columns, Target, find_target, find_targets
+from matlake.regress.targets.expressions import Columns, Target, columns_in, find_target, find_targets
 from matlake.regress.targets.kinds import Kind, check_classes, kind_of
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import reads_what_is_sound, verify_parts
@@ -43,9 +46,6 @@ from matlake.store.views import MATERIAL_COLUMNS, readable_view
 
 MIN_ROWS: Final = 10
 _ALL: Final = "materials"
-_BOOLEAN: Final = "BOOLEAN"
-_NUMERIC: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)")
-"""Types of numbers as DuckDB writes them."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Matrix:
         weights: float64 [n], how much each row counts; None where all count alike.
         uncertainty: float64 [n], standard uncertainties of the target in its unit; None where none are given.
         boolean: Whether the target is true or false in the lake: 1 and 0 here.
+        own: Places in ``x`` of columns of the user's own.
     """
 
     x: NDArray[np.float32]
@@ -83,11 +84,16 @@ class Matrix:
     weights: Weights = None
     uncertainty: NDArray[np.float64] | None = None
     boolean: bool = False
+    own: tuple[int, ...] = ()
 
     @cached_property
     def kind(self) -> Kind:
         """Whether the target is a number, or yes or no."""
         return kind_of(self.y)
+
+    def beside_own(self, x: NDArray[np.float32], rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Return features float32 [m, d] of m rows with the user's own columns of these rows beside them."""
+        return np.concatenate([x, self.x[rows][:, list(self.own)]], axis=1) if self.own else x
 
     def labelled(self, rows: NDArray[Any]) -> LabelledRows:
         """Return some of the rows as a fit takes them."""
@@ -161,7 +167,7 @@ def read_matrix(
         lake: The lake; all is read at one moment of it.
         target: Property column of numbers, or of true and false, or an SQL expression of columns with one value a row;
             rows in which it is null are not selected.
-        features: Embedded layers and descriptors, concatenated in this order. Descriptors are computed here.
+        features: Embedded layers, descriptors and columns, concatenated in this order. Descriptors are computed here.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         columns: Columns of ``materials`` that a split needs.
@@ -172,7 +178,7 @@ def read_matrix(
     Raises:
         TrainingError: The target is unknown, not numeric, not finite or constant, or yes or no with fewer than
             ``MIN_CLASS_ROWS`` rows of a class; a feature is not embedded; a column is unknown; fewer than ``MIN_ROWS``
-            rows; or weights cannot be used.
+            rows; weights cannot be used; or the target is made of a column among the features.
         QueryError: ``where`` is not a predicate over ``materials``.
         LakeError: The dataset cannot be read.
     """
@@ -203,7 +209,9 @@ def read_shared_rows(
             f"there is no dataset {dataset!r}", f"datasets: {', '.join(lake.dataset_names()) or 'none yet'}"
         )
     verify_parts(
-        lake, lake.dataset_names() if dataset is None else [dataset], [feature.partition for feature in features]
+        lake,
+        lake.dataset_names() if dataset is None else [dataset],
+        [feature.partition for feature in layers_of(features)],
     )
     with lake.connect() as connection:
         view = None if dataset is None else readable_view(lake, connection, dataset)
@@ -212,12 +220,16 @@ def read_shared_rows(
             target if isinstance(target, Target) else find_target(connection, target, known, scaled=False)
             for target in targets
         )
-        booleans = tuple(_check_target(connection, target, view) == _BOOLEAN for target in found)
+        booleans = tuple(_check_target(connection, target, view) == BOOLEAN for target in found)
+        own = columns_of(features)
+        check_columns(connection, own, TrainingError)
+        for target in found:
+            _check_not_a_feature(connection, target, own)
         counting = counts.find(connection, known)
         for one in counting:
             _check_target(connection, one, view)
         sql = _selection_sql(connection, found, dataset, where, counts.select(counting))
-        keys = _select(connection, sql, found, where, counts.names)
+        keys = _select(connection, sql, found, where, counts.names, own)
         labels, unlabelled = read_labels(keys, found)
         weights, uncertainty, uncounted = counts.read(keys)
         ids = RowIds.of(keys)
@@ -248,6 +260,7 @@ def read_shared_rows(
         crystals=cells if crystals else None,
         weights=weights,
         uncertainty=uncertainty,
+        own=places_of_columns(features),
         **text,
     )
     rows = np.flatnonzero(kept)
@@ -286,7 +299,7 @@ def numeric_columns(lake: Lake) -> list[str]:
 
 
 def _properties(kinds: dict[str, str]) -> list[str]:
-    return [name for name, kind in kinds.items() if name not in MATERIAL_COLUMNS and _NUMERIC.fullmatch(kind)]
+    return [name for name, kind in kinds.items() if name not in MATERIAL_COLUMNS and is_number(kind)]
 
 
 def _check_target(connection: duckdb.DuckDBPyConnection, target: Target, dataset: str | None) -> str:
@@ -300,11 +313,22 @@ def _check_target(connection: duckdb.DuckDBPyConnection, target: Target, dataset
         except duckdb.Error as error:
             reason = str(error).partition("\n")[0]
             raise TrainingError(f"cannot compute {target.name}: {reason}", columns.hint) from error
-    if kind == _BOOLEAN or _NUMERIC.fullmatch(kind):
+    if is_numeric(kind):
         return kind
     if not target.is_column:
         raise TrainingError(f"{target.name} is {kind}, not a number", columns.hint)
     raise TrainingError(not_numbers(connection, target.name, kind, dataset), columns.hint)
+
+
+def _check_not_a_feature(connection: duckdb.DuckDBPyConnection, target: Target, own: Sequence[str]) -> None:
+    """Refuse a target that is made of a column among the features: the head would be given what it is to predict."""
+    used = {target.name.lower()} if target.is_column else columns_in(connection, target.name)
+    for column in own:
+        if column.lower() in used:
+            raise TrainingError(
+                f"the target {target.name} is made of {column}, which is among the features: that is leakage",
+                f"leave {feature_name(column)} out of the features",
+            )
 
 
 def _selection_sql(
@@ -338,18 +362,21 @@ def _select(
     targets: Sequence[Target],
     where: str | None,
     counted: Sequence[str],
+    own: Sequence[str],
 ) -> pa.Table:
     """Number the selected rows in the temporary table ``selection`` and return it in order."""
     columns = [
         *(f"s.{identifier(one.name)}::DOUBLE AS {target_column(place)}" for place, one in enumerate(targets)),
         *(f"s.{identifier(name)}::DOUBLE AS {identifier(name)}" for name in counted),
         *(f"c.{key}" for key in CONTENT_KEYS.values()),
+        *selected_columns(own, "m."),
     ]
+    beside = "JOIN main.materials AS m USING (dataset, material_id)" if own else ""
     try:
         connection.execute(
             "CREATE TEMP TABLE selection AS SELECT row_number() OVER (ORDER BY s.dataset, s.material_id) - 1 AS row, "
             f"s.dataset, s.material_id, s.formula, {', '.join(columns)} "
-            f"FROM ({sql}) AS s JOIN internal.compositions AS c USING (dataset, material_id)"
+            f"FROM ({sql}) AS s JOIN internal.compositions AS c USING (dataset, material_id) {beside}"
         )
     except duckdb.Error as error:
         raise not_a_predicate(where, error) from error

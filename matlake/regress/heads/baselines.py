@@ -13,7 +13,7 @@ from matlake.errors import MatlakeError
 from matlake.materials.compositions import CompositionColumns
 from matlake.regress.classification.calibration import calibrated_fit
 from matlake.regress.features.descriptors import describe
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.baseline import Baseline
 from matlake.regress.heads.encoder_predictions import compared_rows, predict_rows, predicting_encoders
@@ -67,11 +67,14 @@ def fractions_baseline(
 ) -> NDArray[np.float64]:
     """Choose parameters for the same kind of model on element fractions, fit it, and predict the test rows.
 
+    Columns of the user's own stand beside the fractions: the head is to be better by what its encoders know.
+
     Returns:
         float64 [m], in the target's unit.
     """
     rows, test_rows = held_out.train, held_out.test
-    labelled = replace(matrix.labelled(rows), x=matrix.fractions[rows])
+    trained, tested = (matrix.beside_own(matrix.fractions[some], some) for some in (rows, test_rows))
+    labelled = replace(matrix.labelled(rows), x=trained)
     width = labelled.x.shape[1]
 
     def chosen(kind: Model) -> Parameters:
@@ -85,7 +88,7 @@ def fractions_baseline(
         own = {name: chosen(MODELS[name]) for name in {member["model"] for member in members}}
         kind = ensemble_model(ensemble_parameters([(m["model"], own[m["model"]], m["weight"]) for m in members]))
     parameters = chosen(kind)
-    return _fitted(kind, parameters, labelled, seed, space).predict(matrix.fractions[test_rows])
+    return _fitted(kind, parameters, labelled, seed, space).predict(tested)
 
 
 def _fitted(kind: Model, parameters: Parameters, labelled: LabelledRows, seed: int, space: TargetSpace) -> Fitted:
@@ -133,12 +136,12 @@ def more_baselines(
 def _forest_baseline(
     lake: Lake, head: ComparedHead, matrix: Matrix, held_out: HeldOut, space: TargetSpace, seed: int
 ) -> Iterator[Baseline]:
-    """Fit a random forest to ``magpie``, which needs formulas alone; nothing where the head is one."""
-    if head.model == _FOREST_MODEL and [feature.encoder for feature in head.features] == [_MAGPIE]:
+    """Fit a random forest to ``magpie``, which needs formulas alone, and the user's own columns; not if the head is one."""
+    if head.model == _FOREST_MODEL and [feature.encoder for feature in layers_of(head.features)] == [_MAGPIE]:
         return
     rows = held_out.train[subsample(matrix.groups[held_out.train], FOREST_ROWS, seed)]
     encoder = open_encoder(lake.find_encoder(_MAGPIE).folder)
-    trained, tested = (_described(encoder, matrix, some) for some in (rows, held_out.test))
+    trained, tested = (matrix.beside_own(_described(encoder, matrix, some), some) for some in (rows, held_out.test))
     labelled = replace(matrix.labelled(rows), x=trained)
     forest = MODELS[_FOREST_MODEL]
     predicted = _fitted(forest, forest.grid(trained.shape[1])[0], labelled, seed, space).predict(tested)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.errors import HeadError
-from matlake.materials.units import quantity_of
+from matlake.materials.units import quantity_of, unit_of
 from matlake.metrics import Intervals, Metrics
 from matlake.regress.classification.record import ClassRecord
 from matlake.regress.features.feature import Feature
@@ -26,9 +26,9 @@ from matlake.regress.uncertainty.group_coverage import GroupCoverage
 from matlake.regress.uncertainty.intervals import Interval
 from matlake.regress.uncertainty.recalibration import Recalibration
 
-FORMAT_VERSION: Final = 5
+FORMAT_VERSION: Final = 6
 """1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice. 3 had no digest.
-4 knew properties as they are only: no transforms, no yes or no.
+4 knew properties as they are only: no transforms, no yes or no. 5 knew layers of encoders as features only.
 """
 
 _SEALED: Final = 4  # first format with a digest
@@ -287,6 +287,7 @@ class ApplicabilityDomain:
             older than it.
         reference_sha256: Digest of the file of reference rows.
         reference_rows: Number of them.
+        column_ranges: Smallest, middle and largest value over training rows of each column among the features.
     """
 
     element_rows: dict[str, int]
@@ -296,6 +297,12 @@ class ApplicabilityDomain:
     width_correlation: float | None = None
     reference_sha256: str = ""
     reference_rows: int = 0
+    column_ranges: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def range_of(self, column: str) -> str:
+        """Return the values of a column in the training rows, for people."""
+        smallest, _, largest = self.column_ranges[column]
+        return f"{smallest:g} to {largest:g} {unit_of(column)}".rstrip()
 
     @property
     def score_ranks_errors(self) -> bool:
@@ -324,7 +331,7 @@ class HeadCard:
         name: Name in the lake.
         target: Property predicted.
         unit: Its unit; empty if the column's name states none.
-        features: Embedded layers that make up the input, in order, with the digests of their encoders.
+        features: Embedded layers, with the digests of their encoders, and columns that make up the input, in order.
         training: The rows.
         model: The regressor.
         evaluation: Errors of this very file on the test rows.

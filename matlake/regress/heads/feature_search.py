@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, places_of_columns
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.feature_choice import FeatureChoice, FeatureErrors
 from matlake.regress.regressors import fit_model
@@ -113,7 +113,8 @@ def with_features(
     if len(kept) == len(features):
         return matrix, tuple(features)
     x = np.concatenate([matrix.x[:, end - feature.dim : end] for feature, end in kept], axis=1)
-    return replace(matrix, x=x), tuple(feature for feature, _ in kept)
+    features = tuple(feature for feature, _ in kept)
+    return replace(matrix, x=x, own=places_of_columns(features)), features
 
 
 def cluster_folds(fractions: NDArray[np.float32]) -> Folds:

@@ -54,6 +54,7 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "ood_check": _named(domain, "rank_correlation", "beyond", "width_correlation"),
         "element_rows": domain.element_rows if domain else {},
         "block_rows": domain.block_rows if domain else {},
+        "column_ranges": domain.column_ranges if domain else {},
         "reference_sha256": domain.reference_sha256 if domain else "",
         "reference_rows": domain.reference_rows if domain else 0,
         "tool_versions": card.provenance.tool_versions,

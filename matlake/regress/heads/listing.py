@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matlake.regress.features.feature import Feature
 from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import HeadCard, parameter_text
 from matlake.regress.heads.class_report import search_error, shown_error, title_of
@@ -54,7 +55,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         f"  model         {card.model.kind}, {parameter_text(card.model.parameters) or 'no parameters'}",
         *_search_lines(card),
         *_scale_lines(card),
-        "  features      " + "\n                ".join(f"{f.feature} ({f.sha256[:12]})" for f in card.features),
+        "  features      " + "\n                ".join(_feature_line(one, card) for one in card.features),
         *_choice_lines(card),
         f"  trained on    {card.evaluation.n_train:,} rows: {card.training.sql}",
         f"  tested on     {card.evaluation.n_test:,} rows, split {card.training.split}, seed {card.training.seed}",
@@ -92,6 +93,12 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         *([f"  plots         {', '.join(plots)}"] if plots else []),
         *(f"  note          {note}" for note in card.notes),
     ]
+
+
+def _feature_line(feature: Feature, card: HeadCard) -> str:
+    if not feature.column:
+        return f"{feature.feature} ({feature.sha256[:12]})"
+    return f"{feature.feature} ({card.domain.range_of(feature.column)})" if card.domain else feature.feature
 
 
 def _scale_lines(card: HeadCard) -> list[str]:

@@ -19,7 +19,7 @@ from matlake.metrics import (
 )
 from matlake.regress.classification.calibration import class_record
 from matlake.regress.classification.record import ClassRecord
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, columns_of
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.calibrating import calibrate_on
 from matlake.regress.heads.card import ApplicabilityDomain, Calibration, CurvePoint, Evaluation, Provenance
@@ -124,6 +124,10 @@ def measure_fitted(
         block_rows=block_rows(fractions),
         rank_correlation=rank_correlation(test.scores, test.errors),
         beyond=float(np.mean(test.scores > FARTHEST)),
+        column_ranges={
+            column: (float(values.min()), float(np.median(values)), float(values.max()))
+            for column, values in zip(columns_of(features), matrix.x[rows][:, list(matrix.own)].T, strict=True)
+        },
     )
     calibration = classes = None
     if opinions is not None:

@@ -1,13 +1,13 @@
 """All that is known of a head, in sections: what ``heads report`` writes as one page."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from matlake.encoders.card import EncoderCard
 from matlake.errors import MatlakeError
 from matlake.metrics import Intervals, Metrics
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import HeadCard, parameter_text
 from matlake.regress.heads.class_report import title_of
@@ -85,7 +85,8 @@ def head_report(lake: Lake, card: HeadCard, plots: Sequence[str]) -> Report:
         card: Of the head.
         plots: Names of the head's plots, without their endings.
     """
-    encoders = {name: _encoder_card(lake, name) for name in dict.fromkeys(one.encoder for one in card.features)}
+    names = dict.fromkeys(one.encoder for one in layers_of(card.features))
+    encoders = {name: _encoder_card(lake, name) for name in names}
     found = {
         "Result": (*_result(card), *_plots(plots)),
         "Baselines": _baselines(card),
@@ -198,12 +199,16 @@ def _data(card: HeadCard) -> Iterator[Part]:
 def _features(card: HeadCard, encoders: dict[str, EncoderCard | None]) -> Iterator[Part]:
     columns = (Column("feature"), Column("numbers", "right", ","), Column("sha256 of the encoder"), Column("licence"),
                Column("trained on"))  # fmt: skip
-    yield TextTable(columns, [_feature_row(one, encoders[one.encoder]) for one in card.features])
+    yield TextTable(columns, [_feature_row(one, card, encoders) for one in card.features])
     if card.model.features is not None:
         yield from card.model.features.lines(card.unit)
 
 
-def _feature_row(feature: Feature, encoder: EncoderCard | None) -> tuple[object, ...]:
+def _feature_row(feature: Feature, card: HeadCard, encoders: Mapping[str, EncoderCard | None]) -> tuple[object, ...]:
+    if feature.column:
+        values = card.domain.range_of(feature.column) if card.domain else None
+        return feature.feature, feature.dim, None, None, f"a column: {values} in the training rows"
+    encoder = encoders[feature.encoder]
     if encoder is None or encoder.sha256 != feature.sha256:
         licence, trained = "not in this lake", None
     else:

@@ -24,7 +24,7 @@ from matlake.encoders.session import open_session, read_audited
 from matlake.errors import DamageWarning, EncoderError, HeadError
 from matlake.files import fsync_folder, write_whole
 from matlake.interrupts import hold
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard, check_name
 from matlake.regress.heads.card_files import CARD_FILE, card_bytes, read_card
 from matlake.regress.uncertainty.applicability import agreement_limit
@@ -357,7 +357,7 @@ def find_encoders(lake: LakeFolders, card: HeadCard) -> dict[str, RegisteredEnco
         EncoderError: An encoder is missing.
     """
     found: dict[str, RegisteredEncoder] = {}
-    for feature in card.features:
+    for feature in layers_of(card.features):
         try:
             found[feature.encoder] = lake.find_encoder(feature.encoder)
         except EncoderError as error:

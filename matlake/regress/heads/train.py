@@ -13,7 +13,7 @@ from matlake.errors import TrainingError
 from matlake.extras import require_extra
 from matlake.progress import SILENT, Progress
 from matlake.regress.classification.calibration import calibrated_fit
-from matlake.regress.features.feature import Feature, resolve_features
+from matlake.regress.features.feature import Feature, layers_of, resolve_features
 from matlake.regress.features.labels import Missing
 from matlake.regress.features.matrix import Matrix, read_shared_rows, resolve_targets
 from matlake.regress.heads.baselines import (
@@ -194,7 +194,7 @@ def train_rows(
         budget = budget.after(started)
     if chosen is not None:
         matrix, features = with_features(matrix, features, chosen.chosen.features)
-    cards = [lake.find_encoder(name).card for name in dict.fromkeys(feature.encoder for feature in features)]
+    cards = [lake.find_encoder(name).card for name in dict.fromkeys(one.encoder for one in layers_of(features))]
     held_out = describe_training_dates(held_out, split, matrix, cards)
     rows = held_out.train
     labelled = matrix.labelled(rows)

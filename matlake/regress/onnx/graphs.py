@@ -95,7 +95,8 @@ def kernel_machine(z: Var, machine: KernelExpansion) -> Var:
 
 def opinion_of(z: Var, opinion: Opinion) -> Var:
     """Return a second opinion, on the fitted scale."""
-    points = op.matmul(_cut(z, opinion.columns, axis=1), op.const(opinion.matrix))
+    parts = [_cut(z, columns, axis=1) for columns in opinion.columns]
+    points = op.matmul(parts[0] if len(parts) == 1 else op.concat(parts, axis=1), op.const(opinion.matrix))
     return kernel_machine(points, opinion.machine)
 
 

@@ -1,9 +1,9 @@
 """A head that is ready to predict, with its encoders. Needs no scikit-learn."""
 
 import os
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,19 @@ from matlake.errors import FormulaError, HeadError, Hint, StructureError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition, parse_formula
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, columns_of, places_of_columns
+from matlake.regress.features.own_columns import given_values, numbers_of
 from matlake.regress.heads.storage import Head, find_encoders, load_head, member_names
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.lake import Lake
 
 CHUNK_ROWS: Final = 4096
 """Compositions encoded at once: bounds the memory, whatever the number of formulas."""
+
+ColumnValues: TypeAlias = Mapping[str, Sequence[object]]
+"""Name of a column -> a value for each input: a number, true or false, text of a number, or None."""
+
+NO_COLUMNS: Final[ColumnValues] = {}
 
 CHUNK_ATOMS: Final = 16_384
 """Atoms of the crystals encoded at once; a larger crystal goes alone."""
@@ -49,53 +55,78 @@ class OpenedHead:
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """What the encoders make, once for all targets."""
+        """What the encoders make, and columns, once for all targets."""
         return tuple(dict.fromkeys(feature for head in self.heads for feature in head.card.features))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns among the features: each input needs a value of each."""
+        return columns_of(self.features)
 
     @property
     def needs_crystals(self) -> bool:
         """Whether formulas are not enough."""
         return any(encoder.input is InputKind.CRYSTAL for encoder in self.encoders.values())
 
-    def predict(self, formulas: Sequence[object]) -> PredictionColumns:
+    def predict(self, formulas: Sequence[object], columns: ColumnValues = NO_COLUMNS) -> PredictionColumns:
         """Predict the first target for formulas; see ``predict_all``."""
-        return self.predict_all(formulas)[0]
+        return self.predict_all(formulas, columns)[0]
 
-    def predict_crystals(self, found: Sequence[Crystal | StructureError]) -> PredictionColumns:
+    def predict_crystals(
+        self, found: Sequence[Crystal | StructureError], columns: ColumnValues = NO_COLUMNS
+    ) -> PredictionColumns:
         """Predict the first target for crystals; see ``predict_all_of_crystals``."""
-        return self.predict_all_of_crystals(found)[0]
+        return self.predict_all_of_crystals(found, columns)[0]
 
-    def predict_all(self, formulas: Sequence[object]) -> list[PredictionColumns]:
+    def predict_all(self, formulas: Sequence[object], columns: ColumnValues = NO_COLUMNS) -> list[PredictionColumns]:
         """Predict each target for formulas; one that cannot be read does not stop the others.
+
+        Args:
+            formulas: n formulas.
+            columns: n values of each column among the features. A formula without one is not predicted.
 
         Raises:
             HeadError: The head needs crystals.
+            MatlakeError: A column is given that the head does not take.
         """
         if self.needs_crystals:
             raise self.no_structures("formulas")
-        predicted = self._empty([None] * len(formulas))
+        numbers, lacking = self._numbers(columns, len(formulas))
+        predicted = self._empty(list(lacking))
         for start in range(0, len(formulas), CHUNK_ROWS):
             compositions: dict[int, Composition] = {}
             for row, formula in enumerate(formulas[start : start + CHUNK_ROWS], start=start):
                 try:
-                    compositions[row] = parse_formula(formula)
+                    composition = parse_formula(formula)
                 except FormulaError as error:
                     _enter(predicted, row, error.reason)
-            self._fill(predicted, compositions, CompositionColumns.of([*compositions.values()]))
+                    continue
+                if lacking[row] is None:
+                    compositions[row] = composition
+            self._fill(predicted, compositions, CompositionColumns.of([*compositions.values()]), numbers)
         return predicted
 
-    def predict_all_of_crystals(self, found: Sequence[Crystal | StructureError]) -> list[PredictionColumns]:
+    def predict_all_of_crystals(
+        self, found: Sequence[Crystal | StructureError], columns: ColumnValues = NO_COLUMNS
+    ) -> list[PredictionColumns]:
         """Predict each target for crystals; one that is not valid, or that an encoder does not take, stops no other.
 
         Args:
             found: n crystals, or why there is none.
+            columns: n values of each column among the features. A crystal without one is not predicted.
+
+        Raises:
+            MatlakeError: A column is given that the head does not take.
         """
-        reasons = [str(one) if isinstance(one, StructureError) else None for one in found]
+        numbers, lacking = self._numbers(columns, len(found))
+        reasons = [
+            str(one) if isinstance(one, StructureError) else why for one, why in zip(found, lacking, strict=True)
+        ]
         predicted = self._empty(reasons)
-        crystals = {row: one for row, one in enumerate(found) if isinstance(one, Crystal)}
+        crystals = {row: one for row, one in enumerate(found) if isinstance(one, Crystal) and reasons[row] is None}
         for rows in _chunks(crystals):
             compositions = {row: crystals[row].composition for row in rows}
-            self._fill(predicted, compositions, CrystalColumns.of([crystals[row] for row in rows]))
+            self._fill(predicted, compositions, CrystalColumns.of([crystals[row] for row in rows]), numbers)
         return predicted
 
     def no_structures(self, given: str) -> HeadError:
@@ -110,11 +141,29 @@ class OpenedHead:
             ),
         )
 
+    def _numbers(self, given: ColumnValues, count: int) -> tuple[NDArray[np.float32], list[str | None]]:
+        """Return the values of the k columns among the features.
+
+        Returns:
+            float32 [n, k]; and why an input has no value of one of them, or None.
+        """
+        values = given_values(self.columns, given, f"head {self.head.card.name}")
+        numbers = np.empty((count, len(self.columns)), dtype=np.float32)
+        reasons: list[str | None] = [None] * count
+        for place, column in enumerate(self.columns):
+            numbers[:, place], own = numbers_of(values.get(column, [None] * count), column)
+            reasons = [one or other for one, other in zip(reasons, own, strict=True)]
+        return numbers, reasons
+
     def _empty(self, reasons: list[str | None]) -> list[PredictionColumns]:
         return [PredictionColumns.empty(list(reasons), head) for head in self.heads]
 
     def _fill(
-        self, predicted: list[PredictionColumns], compositions: dict[int, Composition], materials: Materials
+        self,
+        predicted: list[PredictionColumns],
+        compositions: dict[int, Composition],
+        materials: Materials,
+        numbers: NDArray[np.float32],
     ) -> None:
         """Predict for some rows, or enter why it cannot be done.
 
@@ -122,8 +171,9 @@ class OpenedHead:
             predicted: For each head what receives predictions and reasons.
             compositions: By row.
             materials: The same rows, in that order.
+            numbers: float32 [n, k], values of the columns among the features, of all rows.
         """
-        x, reasons = self._features(materials)
+        x, reasons = self._features(materials, numbers[list(compositions)])
         rows = []
         for row, reason in zip(compositions, reasons, strict=True):
             _enter(predicted, row, reason)
@@ -141,8 +191,14 @@ class OpenedHead:
         blocks = [x[:, ends[feature] - feature.dim : ends[feature]] for feature in head.card.features]
         return np.concatenate(blocks, axis=1)
 
-    def _features(self, materials: Materials) -> tuple[NDArray[np.float32], list[str | None]]:
+    def _features(
+        self, materials: Materials, numbers: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], list[str | None]]:
         """Run each encoder once for all of its layers; encoders that take the same inputs share them.
+
+        Args:
+            materials: n materials.
+            numbers: float32 [n, k], values of the columns among the features.
 
         Returns:
             float32 [m, d]; and n reasons, None for the m materials that all encoders take.
@@ -158,6 +214,7 @@ class OpenedHead:
         features = self.features
         ends = np.cumsum([feature.dim for feature in features]).tolist()
         x = np.empty((len(taken), ends[-1]), dtype=np.float32)
+        x[:, list(places_of_columns(features))] = numbers[taken]
         inputs: dict[Hashable, Inputs] = {}
         for name, encoder in self.encoders.items():
             own = {feature.layer: end for feature, end in zip(features, ends, strict=True) if feature.encoder == name}

@@ -1,18 +1,19 @@
 """Prediction for a few formulas or structure files."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
-from matlake.errors import SourceError
+from matlake.errors import MatlakeError, SourceError
 from matlake.regress.classification.label_sets import label_of
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.verdict import head_notes
-from matlake.regress.prediction.opened_head import OpenedHead, open_heads
+from matlake.regress.prediction.opened_head import ColumnValues, OpenedHead, open_heads
 from matlake.regress.prediction.results import Failure, Prediction, predictions_to_arrow
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.uncertainty.applicability import FARTHEST
@@ -131,10 +132,10 @@ class Predictions(TableReport):
         remarks: list[Line] = []
         for p in predictions:
             if p.warnings:
-                remarks.append(f"{p.input} is doubtful: {'; '.join(p.warnings)}")
+                remarks.append(f"{p.shown} is doubtful: {'; '.join(p.warnings)}")
             if p.nearest:
                 near = ", ".join(f"{n.formula} {self._measured(n.value)} ({n.distance:.2f})" for n in p.nearest)
-                remarks.append(f"{p.input} is nearest to {near}")
+                remarks.append(f"{p.shown} is nearest to {near}")
         return remarks
 
     def _measured(self, value: float) -> str:
@@ -144,11 +145,11 @@ class Predictions(TableReport):
         if p.label is not None:
             score = None if p.ood_score is None else f"{p.ood_score:.2f}, {place(p.ood_score)}"
             wrong = None if p.expected_error is None else f"{p.expected_error:.2f}"
-            return p.input, f"{p.label}, {p.value:.2f}", p.label_set, wrong, score
+            return p.shown, f"{p.label}, {p.value:.2f}", p.label_set, wrong, score
         value = f"{rounded(p.value, self.mae)} {self.unit}".rstrip()
         error = None if p.expected_error is None else f"{rounded(p.expected_error, self.mae)} {self.unit}".rstrip()
         beside = trust_text(p, self.mae, self.unit, score_ranks=bool(self.score_ranks_errors))
-        return p.input, value, interval_text(p, self.mae), error, beside
+        return p.shown, value, interval_text(p, self.mae), error, beside
 
 
 def _long_document(first: Predictions) -> dict[str, Any]:
@@ -209,23 +210,50 @@ def failure_lines(failed: list[Failure], count: int) -> list[str]:
     return [f"{count:,} without a prediction", *shown, *(["  …"] if len(failed) < count else [])]
 
 
-def predict(lake: Lake, head_name: str, formulas: str | Iterable[str]) -> Predictions:
+def predict(
+    lake: Lake, head_name: str, formulas: str | Iterable[str], *, columns: Mapping[str, Any] | None = None
+) -> Predictions:
     """Predict for a few formulas; one that cannot be read does not stop the others.
 
     Args:
         lake: The lake.
         head_name: Name of the head.
         formulas: One formula, or several: a list, a Series, a generator.
+        columns: Values of the columns among the head's features, such as ``{"temperature_K": [300, 600]}``: one for
+            all formulas, or a list with one for each. A formula without a value is among the failures.
 
     Raises:
-        MatlakeError: A table or dictionary is given, not a list.
+        MatlakeError: A table or dictionary is given, not a list; or a column that the head does not take, or as many
+            values as there are no formulas.
         HeadError: See ``open_head``; or the head needs crystals.
         EncoderError: Likewise.
         MissingExtraError: Likewise.
     """
     given = as_list(formulas)
     head = open_heads(lake, head_name)
-    return collect_all(head, [one.results(map(_name, given)) for one in head.predict_all(given)])
+    values = spread(columns or {}, len(given))
+    return collect_all(head, [one.results(map(_name, given)) for one in head.predict_all(given, values)])
+
+
+def spread(columns: Mapping[str, Any], count: int) -> ColumnValues:
+    """Return a list of values for each column: that which is given, or one value for all inputs.
+
+    Args:
+        columns: One value by column, or a sequence of them.
+        count: Number of inputs.
+
+    Raises:
+        MatlakeError: A sequence has another number of values.
+    """
+    found = {}
+    for name, value in columns.items():
+        values = [value] * count if value is None or np.ndim(value) == 0 else as_list(value)
+        if len(values) != count:
+            raise MatlakeError(
+                f"{len(values):,} values of {name} for {count:,} inputs", "give one value, or one for each input"
+            )
+        found[name] = values
+    return found
 
 
 def _name(given: object) -> str | None:
@@ -233,7 +261,11 @@ def _name(given: object) -> str | None:
 
 
 def predict_structures(
-    lake: Lake, head_name: str, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+    lake: Lake,
+    head_name: str,
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    columns: Mapping[str, Any] | None = None,
 ) -> Predictions:
     """Predict for structure files; one that cannot be read does not stop the others.
 
@@ -242,9 +274,11 @@ def predict_structures(
         head_name: Name of the head.
         paths: One path, or several: CIF or POSCAR files, or anything else with structures that can be imported. A
             structure is called by the path of its file, followed by its id where the file holds several.
+        columns: Values of the columns among the head's features: one for all files, or a list with one for each. A file
+            that has such a column, as extended XYZ may, needs none.
 
     Raises:
-        MatlakeError: A table or dictionary is given, not a list.
+        MatlakeError: A table or dictionary is given, not a list; or see ``predict``.
         HeadError: See ``open_head``.
         EncoderError: Likewise.
         MissingExtraError: Likewise.
@@ -255,22 +289,24 @@ def predict_structures(
 
     given = as_list(paths)
     head = open_heads(lake, head_name)
+    values = spread(columns or {}, len(given))
     found: list[list[Prediction | Failure]] = [[] for _ in head.heads]
-    for one_path in given:
+    for number, one_path in enumerate(given):
         if not isinstance(one_path, str | os.PathLike):
             reason = f"a path should be text, not {type(one_path).__name__}"
             _fail(found, _name(one_path), reason)
             continue
         path = Path(one_path)
         try:
-            batches = list(open_structure_source(path).predict(head))
+            own = {name: column[number] for name, column in values.items()}
+            batches = list(open_structure_source(path).predict(head, own))
         except SourceError as error:
             _fail(found, str(path), str(error))
             continue
         for place, results in enumerate(found):
-            own = [one for _, names, predicted in batches for one in predicted[place].results(names)]
-            for one in own:
-                name = f"{path}: {one.input}" if len(own) > 1 else str(path)
+            listed = [one for _, names, predicted in batches for one in predicted[place].results(names)]
+            for one in listed:
+                name = f"{path}: {one.input}" if len(listed) > 1 else str(path)
                 if isinstance(one, Failure):
                     results.append(replace(one, row=len(results), input=name))
                 else:

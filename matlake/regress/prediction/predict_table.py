@@ -1,7 +1,7 @@
 """Prediction for tables of any length: batches stream in, predictions stream out."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +17,11 @@ from matlake.interrupts import hold
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
-from matlake.regress.prediction.opened_head import open_heads
+from matlake.regress.prediction.opened_head import OpenedHead, open_heads
 from matlake.regress.prediction.predict import FAILURES_SHOWN, Predictions, collect_all, failure_lines
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import LISTED, Failure, Prediction
-from matlake.regress.prediction.sources import open_table_source
+from matlake.regress.prediction.sources import NOTHING_SET, PredictionSource, open_table_source
 from matlake.reports import Report
 from matlake.store.importing.readers import Source
 from matlake.store.lake import Lake
@@ -74,6 +74,7 @@ def predict_table(
     *,
     formula_column: str | None = None,
     structure_column: str | None = None,
+    columns: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> Predictions:
     """Predict for a table and return all predictions; ``predict_to_file`` is for tables of any length.
@@ -84,18 +85,28 @@ def predict_table(
         path: CSV or Parquet file, or anything else that can be imported.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
+        columns: Values for all rows of columns among the head's features that the table does not have, such as
+            ``{"temperature_K": 300}``. A row without a value is among the failures.
         progress: Takes the number of rows done.
 
     Raises:
-        SourceError: The file or its column of formulas or structures is not there.
+        SourceError: The file or its column of formulas or structures is not there; or it has one of ``columns``.
+        MatlakeError: The head does not take one of ``columns``.
         HeadError: See ``open_head``; or the head needs crystals, and there are none.
     """
     head = open_heads(lake, head_name)
     materials = open_table_source(head, Path(path), formula_column, structure_column)
+    return predict_source(head, materials, columns or NOTHING_SET, progress)
+
+
+def predict_source(
+    head: OpenedHead, materials: PredictionSource, columns: Mapping[str, Any], progress: Progress
+) -> Predictions:
+    """Predict for all rows of an opened source; see ``predict_table``."""
     found: list[list[Prediction | Failure]] = [[] for _ in head.heads]
-    for _, names, predicted in materials.predict(head):
-        for results, columns in zip(found, predicted, strict=True):
-            results.extend(columns.results(names, len(results)))
+    for _, names, predicted in materials.predict(head, columns):
+        for results, each in zip(found, predicted, strict=True):
+            results.extend(each.results(names, len(results)))
         progress.track(len(found[0]), max(len(found[0]), materials.source.rows))
     bad = _bad_lines(materials.source, len(found[0]))
     return collect_all(head, [[*results, *bad] for results in found])
@@ -109,6 +120,7 @@ def predict_to_file(
     *,
     formula_column: str | None = None,
     structure_column: str | None = None,
+    columns: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> WrittenPredictions:
     """Predict for a table and write a table, in memory that does not grow with the number of rows.
@@ -125,10 +137,13 @@ def predict_to_file(
             ``nearest_training_materials``, a JSON array.
         formula_column: Column of formulas; by default ``formula``, ``composition``, … .
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
+        columns: As of ``predict_table``.
         progress: Takes the number of rows done.
 
     Raises:
-        SourceError: The file or its column of formulas or structures is not there, or the output's ending is unknown.
+        SourceError: The file or its column of formulas or structures is not there, or the output's ending is unknown;
+            or it has one of ``columns``.
+        MatlakeError: The head does not take one of ``columns``.
         HeadError: See ``open_head``; or the head needs crystals, and there are none.
     """
     output = Path(output)
@@ -140,7 +155,11 @@ def predict_to_file(
     schema = output_schema(source.schema, head.heads, source.name)
     targets = [card.target for card in cards]
     rows, n_failed, listed = write_predictions(
-        output, schema, materials.predict(head), targets, lambda done: progress.track(done, max(done, source.rows))
+        output,
+        schema,
+        materials.predict(head, columns or NOTHING_SET),
+        targets,
+        lambda done: progress.track(done, max(done, source.rows)),
     )
     bad = _bad_lines(source, rows)
     listed += bad[: LISTED - len(listed)]

@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.classification.label_sets import LabelSets, labels, mixed_labels
+from matlake.regress.features.feature import columns_of, places_of_columns
 from matlake.regress.heads.storage import Head
 from matlake.regress.prediction.results import Failure, Prediction, TrainingNeighbour
 from matlake.regress.uncertainty.applicability import (
@@ -18,6 +19,7 @@ from matlake.regress.uncertainty.applicability import (
     disagreement,
     elements_outside_training,
     low_confidence_reasons,
+    outside_ranges,
 )
 from matlake.regress.uncertainty.estimates import estimate
 from matlake.regress.uncertainty.reference_set import SHOWN, Reference
@@ -43,6 +45,7 @@ class PredictionColumns:
         coordinates: float32 [n, p], where the inputs lie among the training rows; None where the head remembers none.
         reference: The training rows.
         sets: Of a yes/no property, how sets of labels are made; None for a number.
+        columns: float32 [n] each, values of the columns among the head's features; NaN where there is no prediction.
     """
 
     values: NDArray[np.float64]
@@ -58,6 +61,7 @@ class PredictionColumns:
     coordinates: NDArray[np.float32] | None
     reference: Reference | None
     sets: LabelSets | None = None
+    columns: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @staticmethod
     def empty(reasons: list[str | None], head: Head) -> "PredictionColumns":
@@ -79,6 +83,7 @@ class PredictionColumns:
             else np.full((n, reference.coordinates.shape[1]), np.nan, dtype=np.float32),
             reference=reference,
             sets=head.card.classes.sets if head.card.classes else None,
+            columns={column: np.full(n, np.nan, dtype=np.float32) for column in columns_of(head.card.features)},
         )
 
     def fill(self, rows: Sequence[int], x: NDArray[np.float32], elements: Sequence[Sequence[str]], head: Head) -> None:
@@ -99,11 +104,13 @@ class PredictionColumns:
         if not finite.all():
             for place in places[~finite]:
                 self.reasons[place] = NOT_FINITE
-            places, values, opinions = places[finite], values[finite], opinions[finite]
+            places, values, opinions, x = places[finite], values[finite], opinions[finite], x[finite]
             coordinates = None if coordinates is None else coordinates[finite]
             elements = [one for one, is_finite in zip(elements, finite, strict=True) if is_finite]
             rows = places.tolist()
         self.values[places] = values
+        for place, column in zip(places_of_columns(head.card.features), self.columns.values(), strict=True):
+            column[places] = x[:, place]
         interval, domain = head.card.interval, head.card.domain
         if self.reference is None or self.coordinates is None or coordinates is None or domain is None:
             return
@@ -131,7 +138,12 @@ class PredictionColumns:
             self.elements_outside_training[row] = elements_outside_training(symbols, domain.element_rows)
             few = UNKNOWN if head.card.errors is not None and not due else FEW
             outside = low_confidence_reasons(symbols, score, domain.element_rows, domain.block_rows, few)
-            self.warnings[row] = outside + self._neighbours_disagree(value, low, high, head) + due
+            beyond = outside_ranges(self._own(row), domain.column_ranges)
+            self.warnings[row] = outside + beyond + self._neighbours_disagree(value, low, high, head) + due
+
+    def _own(self, row: int) -> dict[str, float]:
+        """Return the columns' values of an input with the digits that they have, which are those of float32."""
+        return {name: float(str(values[row])) for name, values in self.columns.items()}
 
     def _neighbours_disagree(self, value: float, low: float, high: float, head: Head) -> tuple[str, ...]:
         """Return that the nearest training materials disagree, unless what errors come from says so already."""
@@ -171,6 +183,7 @@ class PredictionColumns:
             self.warnings[row],
             self.neighbours(row),
             expected_error=_number(self.expected_errors[row]),
+            columns=self._own(row),
             **{name: str(column[0]) for name, column in zip(("label", "label_set"), labelled, strict=False)},
         )
 

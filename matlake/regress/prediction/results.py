@@ -1,7 +1,7 @@
 """The prediction for one material: a value, how far it can be trusted, what it rests on; or why there is none."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pyarrow as pa
@@ -48,6 +48,7 @@ class Prediction:
         nearest: The nearest training materials, nearest first.
         label: Of a yes/no property, ``yes`` or ``no``: the more probable one; the value is the probability of yes.
         label_set: Of a yes/no property, ``yes``, ``no`` or ``yes or no``: what cannot be excluded.
+        columns: Values of the columns among the head's features.
         expected_error: Expected absolute error, in the head's unit; None for a head that has none.
         dataset: Dataset of a material of the lake, whose id is ``input``; None for anything else.
         formula: Its formula.
@@ -66,6 +67,12 @@ class Prediction:
     formula: str | None = None
     label: str | None = None
     label_set: str | None = None
+    columns: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> str:
+        """The input with its columns, for people."""
+        return ", ".join([self.input, *(f"{name} {value:g}" for name, value in self.columns.items())])
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract; ``doubts`` is what ``warnings`` was called before."""
@@ -74,6 +81,7 @@ class Prediction:
         return {
             "input": self.input,
             **material,
+            **({"columns": dict(self.columns)} if self.columns else {}),
             "value": self.value,
             **labels,
             "lower": self.lower,
@@ -110,18 +118,21 @@ def predictions_to_arrow(predictions: Sequence[Prediction], failed: Sequence[Fai
         failed: The inputs between them that have none; their columns are null but ``input`` and ``failure``.
 
     Returns:
-        ``input``; ``dataset`` and ``formula`` for materials of a lake; ``value``, ``label`` and ``label_set`` for a
-        yes/no property, ``lower``, ``upper``, ``expected_error``, ``ood_score``; ``elements_outside_training`` and
-        ``warnings``, a list each; ``failure``, the reason where there is no prediction.
+        ``input``; ``dataset`` and ``formula`` for materials of a lake; columns among the features; ``value``, ``label``
+        and ``label_set`` for a yes/no property, ``lower``, ``upper``, ``expected_error``, ``ood_score``;
+        ``elements_outside_training`` and ``warnings``, a list each; ``failure``, why there is no prediction.
     """
     places = {failure.row for failure in failed}
     order = sorted(set(range(len(predictions) + len(failed))) - places)[: len(predictions)]
-    rows = [*zip(order, predictions, strict=True), *((failure.row, failure) for failure in failed)]
-    inputs: list[Prediction | Failure] = [one for _, one in sorted(rows, key=lambda each: each[0])]
+    by_row: dict[int, Prediction | Failure] = dict(zip(order, predictions, strict=True))
+    by_row |= {failure.row: failure for failure in failed}
+    inputs = [by_row[row] for row in sorted(by_row)]
     columns = {"input": _column(inputs, "input", pa.string())}
     for name in ("dataset", "formula"):
         if any(one.dataset is not None for one in predictions):
             columns[name] = _column(inputs, name, pa.string())
+    for name in dict.fromkeys(name for one in predictions for name in one.columns):
+        columns[name] = pa.array([getattr(one, "columns", {}).get(name) for one in inputs], pa.float64())
     for name in _NUMBERS:
         columns[name] = _column(inputs, name, pa.float64())
         if name == "value" and any(one.label is not None for one in predictions):

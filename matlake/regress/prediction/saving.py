@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from matlake.encoders.card import InputKind
 from matlake.progress import Progress
 from matlake.regress.features.feature_reader import FeatureReader
 from matlake.regress.heads.storage import Head
@@ -21,11 +20,10 @@ from matlake.regress.prediction.opened_head import OpenedHead
 from matlake.regress.prediction.predict import FAILURES_SHOWN, failure_lines
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import LISTED, Failure
-from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, content_of
+from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, content_key, content_of
 from matlake.reports import Report
 from matlake.store import delta
 from matlake.store.appender import Appender
-from matlake.store.content_keys import row_key
 from matlake.store.lake import Lake
 from matlake.store.predictions import (
     KEY,
@@ -123,10 +121,11 @@ def save(lake: Lake, rows: StoredRows, digests: Sequence[str], progress: Progres
 def _save_one(lake: Lake, rows: StoredRows, digest: str, progress: Progress) -> SavedReport:
     """Save the predictions of one target."""
     started = time.monotonic()
-    card, kind = rows.head.head.card, content_of(rows.head)
+    card = rows.head.head.card
     make_predictions_table(lake)
-    appender = Appender(lake.predictions, prediction_partition(card.name, digest, kind), KEY, verify=lake.verify)
-    _begin(rows, kind, appender)
+    partition = prediction_partition(card.name, digest, content_of(rows.head), rows.head.columns)
+    appender = Appender(lake.predictions, partition, KEY, verify=lake.verify)
+    _begin(rows, appender)
     done = saved = 0
     pending = rows.count(_PENDING)
     for block in rows.blocks(_PENDING, seed=time.time_ns()):
@@ -139,7 +138,7 @@ def _save_one(lake: Lake, rows: StoredRows, digest: str, progress: Progress) -> 
         _forget_foreign(rows, appender)
         done += block.materials.num_rows
         progress.track(done, pending)
-    n_failed, failed = _failed(rows, appender, kind)
+    n_failed, failed = _failed(rows, appender)
     return SavedReport(
         head=shown_name(card.name),
         head_digest=digest,
@@ -179,14 +178,14 @@ def prediction_rows(keys: pa.ChunkedArray, predicted: PredictionColumns, head: H
     return pa.table(columns, schema=ROWS_SCHEMA)
 
 
-def _begin(rows: StoredRows, kind: InputKind, appender: Appender) -> None:
+def _begin(rows: StoredRows, appender: Appender) -> None:
     """Put down what the table has of the head, and what of the selected rows is pending: one row for each content."""
     _read_done(rows, appender)
     rows.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_NOT_YET} ({KEY} VARCHAR, reason VARCHAR)")
     rows.connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {_PENDING} AS "
         f"SELECT row_number() OVER (ORDER BY s.row) - 1 AS row, s.* EXCLUDE (row), first.{KEY} "
-        f"FROM (SELECT {row_key(kind, 's.dataset', 's.')} AS {KEY}, min(s.row) AS row FROM {CHOSEN} AS s GROUP BY 1) "
+        f"FROM (SELECT {content_key(rows.head, 's.')} AS {KEY}, min(s.row) AS row FROM {CHOSEN} AS s GROUP BY 1) "
         f"AS first ANTI JOIN {_DONE} AS d USING ({KEY}) JOIN {CHOSEN} AS s USING (row)"
     )
 
@@ -224,13 +223,13 @@ def _forget_foreign(rows: StoredRows, appender: Appender) -> None:
         rows.connection.unregister("foreign_now")
 
 
-def _failed(rows: StoredRows, appender: Appender, kind: InputKind) -> tuple[int, list[Failure]]:
+def _failed(rows: StoredRows, appender: Appender) -> tuple[int, list[Failure]]:
     """Return how many of the selected rows have no prediction, and the first of them."""
     _read_done(rows, appender)
     failed = (
         f"FROM {CHOSEN} AS s JOIN (SELECT {KEY}, min(reason) AS reason FROM "
         f"(FROM {_DONE} WHERE reason IS NOT NULL UNION ALL FROM {_NOT_YET}) GROUP BY {KEY}) AS f "
-        f"ON {row_key(kind, 's.dataset', 's.')} = f.{KEY}"
+        f"ON {content_key(rows.head, 's.')} = f.{KEY}"
     )
     ((count,),) = rows.connection.execute(f"SELECT count(*) {failed}").fetchall()
     first = rows.connection.execute(

@@ -1,21 +1,23 @@
 """Where the materials to predict come from: a table of formulas, a table of structures, files of structures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 
 from matlake.errors import Hint, SourceError
 from matlake.materials.crystal import Crystal
-from matlake.regress.prediction.opened_head import OpenedHead
+from matlake.regress.features.own_columns import given_values
+from matlake.regress.prediction.opened_head import ColumnValues, OpenedHead
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.importing.importer import find_formula_column
 from matlake.store.importing.readers import Batch, Source, is_table, open_source, open_table
 from matlake.store.importing.readers.source import ID_COLUMNS, KeyColumns, usual_column
 
 Names: TypeAlias = list[str | None]
+NOTHING_SET: Final[Mapping[str, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -30,20 +32,50 @@ class PredictionSource:
     source: Source
     formula_column: str | None
 
-    def predict(self, head: OpenedHead) -> Iterator[tuple[pa.RecordBatch, Names, list[PredictionColumns]]]:
+    def predict(
+        self, head: OpenedHead, columns: Mapping[str, Any] = NOTHING_SET
+    ) -> Iterator[tuple[pa.RecordBatch, Names, list[PredictionColumns]]]:
         """Predict in batches of bounded size, in the order of the source.
+
+        Columns among the head's features are those of the source.
+
+        Args:
+            head: The head.
+            columns: Name -> value for all rows, of columns that the source does not have.
 
         Yields:
             Rows, structures left out; what each is called: its formula, or for a structure its id, where it has one;
             and their predictions, for
             each target of the head.
+
+        Raises:
+            MatlakeError: A column is given that the head does not take.
+            SourceError: One is given that the source has.
         """
+        given = given_values(head.columns, columns, f"head {head.head.card.name}")
         for batch in self.source.batches():
+            values = self._values(head, batch.columns, given)
             if self.formula_column is None:
-                yield batch.columns, _names(batch), head.predict_all_of_crystals(batch.crystals or [])
+                yield batch.columns, _names(batch), head.predict_all_of_crystals(batch.crystals or [], values)
             else:
                 formulas = batch.columns.column(self.formula_column).to_pylist()
-                yield batch.columns, formulas, head.predict_all(formulas)
+                yield batch.columns, formulas, head.predict_all(formulas, values)
+
+    def _values(self, head: OpenedHead, rows: pa.RecordBatch, given: Mapping[str, Any]) -> ColumnValues:
+        """Return the values of the head's columns in some rows: of the source, or as they are given."""
+        spelled = {name.lower(): name for name in rows.schema.names}
+        found = {}
+        for column in head.columns:
+            name = column if column in rows.schema.names else spelled.get(column.lower())
+            if name is not None and column in given:
+                raise SourceError(
+                    f"{self.source.name} has a column {name}, and another value of it is given", "leave one of them out"
+                )
+            if name is not None:
+                found[column] = rows.column(name).to_pylist()
+            elif column in given:
+                found[column] = [given[column]] * rows.num_rows
+        return found
 
 
 def open_table_source(
@@ -65,23 +97,35 @@ def open_table_source(
         HeadError: The head needs crystals, and there are none.
     """
     source = open_source(path, structure_column=structure_column, formula_column=formula_column, mixed_as_text=True)
+    chosen = choose_column(head, source, formula_column, structure_column)
+    if chosen.formula_column is not None and source.has_structures and is_table(path):
+        source = open_table(
+            path, KeyColumns(formula_column), mixed_as_text=True
+        )  # structures that nobody needs are not parsed
+    return PredictionSource(source, chosen.formula_column)
+
+
+def choose_column(
+    head: OpenedHead, source: Source, formula_column: str | None = None, structure_column: str | None = None
+) -> PredictionSource:
+    """Decide which column of an opened source the head predicts from; see ``open_table_source``.
+
+    Raises:
+        SourceError: One of the columns is not there.
+        HeadError: The head needs crystals, and there are none.
+    """
     if head.needs_crystals:
         if formula_column is not None or not source.has_structures:
-            raise head.no_structures(f"formulas as in {path}")
+            raise head.no_structures(f"formulas as in {source.name}")
         return PredictionSource(source, None)
     if source.has_structures and structure_column is not None:
         return PredictionSource(source, None)
     try:
-        formula = find_formula_column(source, formula_column)
+        return PredictionSource(source, find_formula_column(source, formula_column))
     except SourceError:
         if formula_column is not None or not source.has_structures:
             raise
         return PredictionSource(source, None)
-    if source.has_structures and is_table(path):
-        source = open_table(
-            path, KeyColumns(formula_column), mixed_as_text=True
-        )  # structures that nobody needs are not parsed
-    return PredictionSource(source, formula)
 
 
 def open_structure_source(path: Path) -> PredictionSource:

@@ -1,6 +1,6 @@
 """Rows of the lake as a head predicts them: from stored vectors, in blocks of bounded size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -12,11 +12,12 @@ import pyarrow as pa
 from matlake.encoders.card import InputKind
 from matlake.errors import HeadError, embed_first
 from matlake.regress.features.columns import read_compositions, read_crystals
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.features.feature_reader import NOT_EMBEDDED, FeatureReader, Lacking
+from matlake.regress.features.own_columns import check_columns, feature_name, selected_columns
 from matlake.regress.prediction.opened_head import CHUNK_ROWS, OpenedHead
 from matlake.regress.prediction.prediction_columns import PredictionColumns
-from matlake.store.content_keys import CONTENT_KEYS
+from matlake.store.content_keys import CONTENT_KEYS, row_key
 from matlake.store.damage import verify_parts
 from matlake.store.lake import Lake
 from matlake.store.predictions import shown_name
@@ -25,7 +26,8 @@ from matlake.store.quoting import identifier, literal
 from matlake.store.sql import not_a_predicate
 
 CHOSEN: Final = "chosen"
-"""Temporary table of the selected rows: ``row`` from 0, ``dataset``, ``material_id``, ``formula``, content hashes."""
+"""Temporary table of the selected rows: ``row`` from 0, ``dataset``, ``material_id``, ``formula``, content hashes, and
+the head's columns, each under its name as a feature."""
 
 BLOCK_BYTES: Final = 128 << 20
 """Features of a block."""
@@ -128,33 +130,37 @@ def open_rows(lake: Lake, head: OpenedHead, dataset: str | None, where: str | No
     Raises:
         LakeError: There is no such dataset.
         QueryError: ``where`` is not a predicate over ``materials``.
-        HeadError: No row has a crystal, and the head needs them; or none is embedded.
+        HeadError: No row has a crystal, and the head needs them; none is embedded; or none has a value of a column that
+            the head takes.
     """
     if dataset is not None:
         lake.check_dataset(dataset)
     features = head.features
     datasets = lake.dataset_names() if dataset is None else [dataset]
-    verify_parts(lake, datasets, [feature.partition for feature in features])
+    verify_parts(lake, datasets, [feature.partition for feature in layers_of(features)])
     with lake.connect() as connection:
-        _choose(connection, dataset, where)
+        check_columns(connection, head.columns, HeadError, shown_name(head.head.card.name))
+        _choose(connection, dataset, where, head.columns)
         rows = StoredRows(connection, head, FeatureReader.open(lake, features))
         rows.features.check(connection, CHOSEN, HeadError)
         for feature, descriptor in zip(features, rows.features.descriptors, strict=True):
-            if descriptor is None:
+            if descriptor is None and not feature.column:
                 _check_embedded(rows, feature)
         yield rows
 
 
-def _choose(connection: duckdb.DuckDBPyConnection, dataset: str | None, where: str | None) -> None:
+def _choose(connection: duckdb.DuckDBPyConnection, dataset: str | None, where: str | None, own: Sequence[str]) -> None:
+    beside = "JOIN main.materials AS m USING (dataset, material_id)" if own else ""
+    contents = [f"c.{key}" for key in CONTENT_KEYS.values()]
     conditions = [*([] if dataset is None else [f"dataset = {literal(dataset)}"]), f"({where or 'true'}\n)"]
     try:
         check_predicate(connection, where)
         connection.execute(
             f"CREATE TEMP TABLE {CHOSEN} AS "
             "SELECT row_number() OVER (ORDER BY c.dataset, c.material_id) - 1 AS row, "
-            f"c.dataset, c.material_id, c.formula, {', '.join(f'c.{key}' for key in CONTENT_KEYS.values())} "
+            f"c.dataset, c.material_id, c.formula, {', '.join([*contents, *selected_columns(own, 'm.')])} "
             f"FROM (SELECT dataset, material_id FROM materials WHERE {' AND '.join(conditions)}) "
-            "JOIN internal.compositions AS c USING (dataset, material_id)"
+            f"JOIN internal.compositions AS c USING (dataset, material_id) {beside}"
         )
     except duckdb.Error as error:
         raise not_a_predicate(where, error) from error
@@ -181,3 +187,14 @@ def content_of(head: OpenedHead) -> InputKind:
     """Return what a head's features see: crystals if one of them does."""
     sees_crystals = any(feature.input is InputKind.CRYSTAL for feature in head.features)
     return InputKind.CRYSTAL if sees_crystals else InputKind.COMPOSITION
+
+
+def content_key(head: OpenedHead, rows: str) -> str:
+    """Return the expression over rows of ``CHOSEN`` that a head's predictions are keyed by.
+
+    Args:
+        head: The head.
+        rows: Alias of the rows, with a dot.
+    """
+    numbers = [f"{rows}{identifier(feature_name(column))}" for column in head.columns]
+    return row_key(content_of(head), f"{rows}dataset", rows, numbers)

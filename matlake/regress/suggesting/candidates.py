@@ -7,12 +7,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from matlake.encoders.card import InputKind
 from matlake.errors import MatlakeError
 from matlake.materials.formula import parse_formula
+from matlake.regress.features.feature import columns_of
+from matlake.regress.features.own_columns import feature_name
 from matlake.regress.heads.storage import Head
-from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, content_of
+from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, content_key
 from matlake.regress.suggesting.acquisition import Float
-from matlake.store.content_keys import row_key
+from matlake.store.content_keys import column_number, row_key
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier, literal
 
@@ -20,6 +23,7 @@ _CANDIDATES: Final = "candidates"
 _UNPREDICTED: Final = "unpredicted"
 _FINALISTS: Final = "finalists"
 _MEASURED: Final = "measured"
+_KEY: Final = "measured_key"
 _NUMBERS: Final = ("value", "lower", "upper", "expected_error", "ood_score")
 
 
@@ -29,14 +33,21 @@ class Measured:
 
     Attributes:
         values: float64 [m], measured values in the head's unit.
-        compositions: Content hashes of the compositions.
+        keys: What tells apart what was measured: hashes of compositions, with the values of the head's columns.
+        columns: Those columns; none where the rows are not found.
         found: Whether the rows that the head was trained on are in this lake. Otherwise these are the rows that the
             head keeps of them.
     """
 
     values: Float
-    compositions: pa.Array
+    keys: pa.Array
+    columns: tuple[str, ...]
     found: bool
+
+    def key_of(self, rows: str) -> str:
+        """Return the expression over rows of ``CHOSEN`` that compares with ``keys``; ``rows`` is their alias and a dot."""
+        numbers = [f"{rows}{identifier(feature_name(column))}" for column in self.columns]
+        return row_key(InputKind.COMPOSITION, "", rows, numbers)
 
 
 @dataclass(frozen=True)
@@ -65,18 +76,24 @@ def read_measured(lake: Lake, head: Head) -> Measured:
     values = [] if reference is None else [reference.value]
     formulas = [] if reference is None else np.unique(reference.formula).tolist()
     hashes = [pa.array([parse_formula(formula).content_hash for formula in formulas], pa.string())]
+    columns = columns_of(card.features)
+    key = row_key(InputKind.COMPOSITION, "", "c.", [column_number(column, "m.") for column in columns])
+    beside = "JOIN materials AS m USING (dataset, material_id)" if columns else ""
     try:
         labelled = lake.query(
-            f"SELECT c.composition_hash, r.{identifier(card.target)} AS value FROM ({card.training.sql}) AS r "
-            "JOIN internal.compositions AS c USING (dataset, material_id)"
+            f"SELECT {key} AS {_KEY}, r.{identifier(card.target)} AS value FROM ({card.training.sql}) AS r "
+            f"JOIN internal.compositions AS c USING (dataset, material_id) {beside}"
         )
     except MatlakeError:
         labelled = None
-    if labelled is not None and labelled.num_rows:
-        values = [labelled["value"].to_numpy().astype(np.float64)]
-        hashes += labelled["composition_hash"].chunks
     found = labelled is not None and labelled.num_rows > 0
-    return Measured(np.concatenate(values) if values else np.empty(0), pa.concat_arrays(hashes), found)
+    if labelled is not None and found:
+        values = [labelled["value"].to_numpy().astype(np.float64)]
+        # at which temperature the rows that the head keeps were measured is known from the lake alone
+        hashes = [*([] if columns else hashes), *labelled[_KEY].chunks]
+    return Measured(
+        np.concatenate(values) if values else np.empty(0), pa.concat_arrays(hashes), columns if found else (), found
+    )
 
 
 def read_candidates(rows: StoredRows, digest: str, measured: Measured) -> Candidates:
@@ -87,14 +104,15 @@ def read_candidates(rows: StoredRows, digest: str, measured: Measured) -> Candid
         digest: Of the head.
         measured: What is known already.
     """
-    connection, kind = rows.connection, content_of(rows.head)
-    connection.register("known", pa.table({"composition_hash": measured.compositions}))
-    connection.execute(f"CREATE TEMP TABLE {_MEASURED} AS SELECT DISTINCT composition_hash FROM known")
+    connection = rows.connection
+    connection.register("known", pa.table({_KEY: measured.keys}))
+    connection.execute(f"CREATE TEMP TABLE {_MEASURED} AS SELECT DISTINCT {_KEY} FROM known")
+    known = f"(SELECT *, {measured.key_of('c.')} AS {_KEY} FROM {CHOSEN} AS c)"
     connection.unregister("known")
     connection.execute(
         f"CREATE TEMP TABLE {_CANDIDATES} AS SELECT row_number() OVER (ORDER BY s.row) - 1 AS row, s.* EXCLUDE (row) "
-        f"FROM (SELECT min(t.row) AS row FROM {CHOSEN} AS t ANTI JOIN {_MEASURED} USING (composition_hash) "
-        f"GROUP BY {row_key(kind, 't.dataset', 't.')}) JOIN {CHOSEN} AS s USING (row)"
+        f"FROM (SELECT min(t.row) AS row FROM {known} AS t ANTI JOIN {_MEASURED} USING ({_KEY}) "
+        f"GROUP BY {content_key(rows.head, 't.')}) JOIN {CHOSEN} AS s USING (row)"
     )
     saved = connection.sql(
         f"SELECT s.row, {', '.join(f'p.{name}' for name in _NUMBERS)} FROM {_CANDIDATES} AS s "
@@ -110,10 +128,8 @@ def read_candidates(rows: StoredRows, digest: str, measured: Measured) -> Candid
     found = [_from_saved(saved), *(_from_block(block) for block in rows.blocks(_UNPREDICTED))]
     places = np.concatenate([own for own, _ in found])
     numbers = {name: np.concatenate([columns[name] for _, columns in found]) for name in _NUMBERS}
-    ((known,),) = connection.execute(
-        f"SELECT count(*) FROM {CHOSEN} SEMI JOIN {_MEASURED} USING (composition_hash)"
-    ).fetchall()
-    return Candidates(places, numbers, saved.num_rows, int(known), rows.count(_CANDIDATES) - len(places))
+    ((count,),) = connection.execute(f"SELECT count(*) FROM {known} SEMI JOIN {_MEASURED} USING ({_KEY})").fetchall()
+    return Candidates(places, numbers, saved.num_rows, int(count), rows.count(_CANDIDATES) - len(places))
 
 
 def predict_finalists(rows: StoredRows, places: NDArray[np.int64]) -> list[Block]:

@@ -144,7 +144,7 @@ class Suggestions(TableReport):
         best = "" if self.best_measured is None else f"; best measured: {self._with_unit(self.best_measured)}"
         columns = (Column("material"), Column("formula"), Column("value", "right"), Column("why"))
         rows = [
-            (f"{p.dataset}/{p.input}", p.formula, self._with_unit(p.value), one.reason)
+            (f"{p.dataset}/{p.shown}", p.formula, self._with_unit(p.value), one.reason)
             for one in self.suggestions
             for p in (one.prediction,)
         ]

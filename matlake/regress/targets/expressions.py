@@ -171,6 +171,12 @@ def find_target(connection: duckdb.DuckDBPyConnection, text: str, columns: Colum
     )
 
 
+def columns_in(connection: duckdb.DuckDBPyConnection, text: str) -> set[str]:
+    """Return the columns that an expression is made of, in small letters."""
+    nodes = tree_nodes(check_expression(connection, text))
+    return {str(node["column_names"][-1]).lower() for node in nodes if node.get("class") == "COLUMN_REF"}
+
+
 def _column(name: str, scale: Scale | None) -> Target:
     quoted = identifier(name)
     return Target(name, quoted, f"{quoted} IS NOT NULL", unit_of(name), scale, is_column=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.materials.periodic_table import BLOCK_OF, BLOCKS, SYMBOLS
+from matlake.materials.units import unit_of
 
 FEW: Final = 10
 """An element, or a set of blocks, counts as outside the training set if fewer training rows hold it."""
@@ -118,6 +119,21 @@ def low_confidence_reasons(
     if ood_score > FARTHEST:
         found.append(f"the out-of-distribution score is above {FARTHEST:g}")
     return tuple(found)
+
+
+def outside_ranges(values: Mapping[str, float], ranges: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+    """Return which columns have a value below or above those of all training rows.
+
+    Args:
+        values: By column, of an input.
+        ranges: By column, smallest, middle and largest value of the training rows.
+    """
+    return tuple(
+        f"{column} is {value:g}; training rows have "
+        f"{value_range(ranges[column][0], ranges[column][-1], unit_of(column))}"
+        for column, value in values.items()
+        if not ranges[column][0] <= value <= ranges[column][-1]
+    )
 
 
 def agreement_limit(labels: NDArray[np.float64], residuals: NDArray[np.float32]) -> float:

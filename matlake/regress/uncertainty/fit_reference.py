@@ -62,7 +62,7 @@ def choose_reference(matrix: Matrix, train_rows: Rows, seed: int) -> ReferenceRo
     """
     rows = train_rows[subsample(matrix.groups[train_rows], MAX_ROWS, seed)]
     _, groups = np.unique(matrix.groups[rows], return_inverse=True)
-    projection = fit_projection(matrix.x[rows], seed)
+    projection = fit_projection(matrix.x[rows], seed, matrix.own)
     scale = distance_scale(projection.apply(matrix.x[rows]), groups)
     projection = replace(projection, matrix=projection.matrix / scale)
     return ReferenceRows(rows, projection, projection.apply(matrix.x[rows]), groups)

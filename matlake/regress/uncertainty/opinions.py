@@ -1,5 +1,7 @@
 """Second opinions on a prediction: a small kernel machine for each encoder of the features, on that encoder alone.
 
+Columns of the user's own are known to each of them: without its temperature no encoder has an opinion on a material.
+
 Where they disagree with the head and with each other, errors are large, also among materials unlike the training rows,
 of which errors of the nearest ones say little.
 """
@@ -11,9 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, columns_of
 from matlake.regress.regressors.kernels import Kernel, KernelExpansion
-from matlake.regress.uncertainty.projection import Projection
+from matlake.regress.uncertainty.projection import Projection, components_beside, root_mean_square
 
 COMPONENTS: Final = 24
 """Principal components of an encoder's features that an opinion rests on."""
@@ -33,18 +35,18 @@ class Opinion:
     """A regressor of one block of the features.
 
     Attributes:
-        columns: The block.
+        columns: The block: neighbouring features, and apart from them columns of the user's own.
         matrix: float64 [d, p], from its standardised features to points.
         machine: From points to the target on the fitted scale.
     """
 
-    columns: slice
+    columns: tuple[slice, ...]
     matrix: NDArray[np.float64]
     machine: KernelExpansion
 
     def predict(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return predictions float64 [n] on the fitted scale for standardised features float64 [n, d]."""
-        return self.machine.predict(z[:, self.columns] @ self.matrix)
+        return self.machine.predict(_cut(z, self.columns) @ self.matrix)
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,21 @@ class FoldOpinions:
     far: NDArray[np.float64]
 
 
-def encoder_blocks(features: Sequence[Feature]) -> tuple[slice, ...]:
-    """Return the columns of each encoder, of neighbouring layers of one encoder together."""
+@dataclass(frozen=True)
+class Block:
+    """Features that an opinion rests on.
+
+    Attributes:
+        columns: Where they are among all features; the user's own columns come last.
+        own: Number of these.
+    """
+
+    columns: tuple[slice, ...]
+    own: int = 0
+
+
+def encoder_blocks(features: Sequence[Feature]) -> tuple[Block, ...]:
+    """Return the blocks of encoders, neighbouring layers of one encoder together, each with the user's own columns."""
     blocks: list[slice] = []
     names: list[str] = []
     end = 0
@@ -71,17 +86,24 @@ def encoder_blocks(features: Sequence[Feature]) -> tuple[slice, ...]:
         start, end = end, end + feature.dim
         if names and names[-1] == feature.encoder:
             start = blocks.pop().start
-        else:
-            names.append(feature.encoder)
+            names.pop()
+        names.append(feature.encoder)
         blocks.append(slice(start, end))
-    return tuple(blocks)
+    own = tuple(block for block, name in zip(blocks, names, strict=True) if not name)
+    count = len(columns_of(features))
+    found = [Block((block, *own), count) for block, name in zip(blocks, names, strict=True) if name]
+    return tuple(found) or (Block(own, count),)
+
+
+def _cut(z: NDArray[np.float64], columns: tuple[slice, ...]) -> NDArray[np.float64]:
+    return z[:, columns[0]] if len(columns) == 1 else np.concatenate([z[:, one] for one in columns], axis=1)
 
 
 def fit_opinions(
     projection: Projection,
     x: NDArray[np.float32],
     labels: NDArray[np.float64],
-    blocks: Sequence[slice],
+    blocks: Sequence[Block],
     folds: tuple[NDArray[np.intp], NDArray[np.intp]],
     seed: int,
 ) -> FoldOpinions:
@@ -93,14 +115,14 @@ def fit_opinions(
         projection: With the scaler of the features.
         x: float32 [m, d], of the reference rows.
         labels: float64 [m], on the fitted scale.
-        blocks: Columns of the encoders.
+        blocks: Of the encoders.
         folds: Numbers of the random fold and of the fold of clusters of each row [m]; rows of a negative number are in
             none that was held out.
         seed: Decides which rows are landmarks.
     """
     z = projection.scaler.transform(x)
     drawn = np.sort(np.random.default_rng(seed).permutation(len(x))[:LANDMARKS])
-    found = [_fit_block(z[:, columns], labels, columns, drawn, folds) for columns in blocks]
+    found = [_fit_block(_cut(z, block.columns), labels, block, drawn, folds) for block in blocks]
     near, far = np.stack([near for _, near, _ in found], axis=1), np.stack([far for _, _, far in found], axis=1)
     return FoldOpinions(tuple(opinion for opinion, _, _ in found), near, far)
 
@@ -108,28 +130,25 @@ def fit_opinions(
 def _fit_block(
     z: NDArray[np.float64],
     labels: NDArray[np.float64],
-    columns: slice,
+    block: Block,
     drawn: NDArray[np.intp],
     folds: tuple[NDArray[np.intp], NDArray[np.intp]],
 ) -> tuple[Opinion, NDArray[np.float64], NDArray[np.float64]]:
     """Return an opinion, and what it is of the rows when each fold of either kind is left out."""
-    from sklearn.decomposition import PCA
-
-    components = PCA(min(COMPONENTS, *z.shape), random_state=0).fit(z).components_
-    matrix: NDArray[np.float64] = np.array(components.T, dtype=np.float64)
-    points = z @ matrix
-    matrix /= float(np.sqrt(np.mean(np.einsum("ij,ij->i", points, points)))) or 1.0
+    own = range(z.shape[1] - block.own, z.shape[1])
+    matrix = components_beside(z, own, COMPONENTS, seed=0)
+    matrix /= root_mean_square(z @ matrix)
     points = z @ matrix
     landmarks = points[drawn].astype(np.float32)
     kernel = Kernel(_GAMMA, 0.0)
     values = kernel.between(points, landmarks.astype(np.float64))
-    own = kernel.gram(landmarks, np.float64)
-    held = {ridge: _held_out(values, own, labels, folds[0], ridge) for ridge in _RIDGES}
+    gram = kernel.gram(landmarks, np.float64)
+    held = {ridge: _held_out(values, gram, labels, folds[0], ridge) for ridge in _RIDGES}
     known = folds[0] >= 0
     ridge = min(held, key=lambda one: float(np.abs(held[one] - labels)[known].mean()))
-    weights, mean = _solve(values, own, labels, ridge)
+    weights, mean = _solve(values, gram, labels, ridge)
     machine = KernelExpansion(landmarks, weights, kernel, np.zeros(matrix.shape[1]), mean)
-    return Opinion(columns, matrix, machine), held[ridge], _held_out(values, own, labels, folds[1], ridge)
+    return Opinion(block.columns, matrix, machine), held[ridge], _held_out(values, gram, labels, folds[1], ridge)
 
 
 def _held_out(

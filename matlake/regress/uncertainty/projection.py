@@ -1,9 +1,13 @@
 """The space in which a head measures distances: principal components of its standardised features.
 
+Columns of the user's own stand beside the components of the rest, and weigh as much as these together: among hundreds
+of numbers that describe a composition, a temperature would not count.
+
 It is a linear map of the features that regressors see, so it becomes a second output of the head's ONNX file, and a new
 material can be placed in it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,15 +40,43 @@ class Projection:
         return (self.scaler.transform(x) @ self.matrix).astype(np.float32)
 
 
-def fit_projection(x: NDArray[np.float32], seed: int) -> Projection:
+def fit_projection(x: NDArray[np.float32], seed: int, own: Sequence[int] = ()) -> Projection:
     """Fit the projection to training rows.
 
     Args:
         x: float32 [n, d].
         seed: Of the randomised decomposition.
+        own: Places of the user's own columns.
+    """
+    scaler, standardised = fit_scaler(x)
+    return Projection(scaler, components_beside(standardised, own, DIMENSIONS, seed))
+
+
+def components_beside(z: NDArray[np.float64], own: Sequence[int], count: int, seed: int) -> NDArray[np.float64]:
+    """Return a map float64 [d, p] to principal components of features, with columns beside these.
+
+    Args:
+        z: float64 [n, d], standardised.
+        own: Places of the columns; where there are others, both parts have a mean square of 1.
+        count: Components at most.
+        seed: Of the randomised decomposition.
     """
     from sklearn.decomposition import PCA
 
-    scaler, standardised = fit_scaler(x)
-    components = PCA(min(DIMENSIONS, *x.shape), random_state=seed).fit(standardised).components_
-    return Projection(scaler, components.T)
+    rest = np.setdiff1d(np.arange(z.shape[1]), own)
+    if not len(rest):
+        return np.eye(len(own))
+    others = z[:, rest] if own else z
+    fitted = PCA(min(count, *others.shape), random_state=seed).fit(others)
+    components = np.array(fitted.components_.T, dtype=np.float64)
+    if not own:
+        return components
+    matrix = np.zeros((z.shape[1], components.shape[1] + len(own)))
+    matrix[rest, : components.shape[1]] = components / root_mean_square(others @ components)
+    matrix[list(own), range(components.shape[1], matrix.shape[1])] = 1.0 / root_mean_square(z[:, list(own)])
+    return matrix
+
+
+def root_mean_square(points: NDArray[np.float64]) -> float:
+    """Return the root of the mean squared length of points float64 [n, p]; 1 where all are at the origin."""
+    return float(np.sqrt(np.mean(np.einsum("ij,ij->i", points, points)))) or 1.0

@@ -19,7 +19,7 @@ from matlake.errors import REPAIR, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
 from matlake.store import delta
-from matlake.store.content_keys import CONTENT_KEYS
+from matlake.store.content_keys import CONTENT_KEYS, KEY_SEPARATOR
 from matlake.store.damage import tables
 from matlake.store.lake import Lake
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, remove_leftovers
@@ -214,13 +214,19 @@ def _rows(parts: Iterable[LivePart], schema: pa.Schema, used: pa.Array | None) -
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group)
                 if used is not None:
-                    table = table.filter(pc.is_in(table[_KEY], value_set=used))
+                    table = table.filter(_are_used(table[_KEY], used))
                 yield pa.concat_tables([schema.empty_table(), table], promote_options="default")
 
 
 def _unused(part: LivePart, used: pa.Array) -> int:
     keys = pq.read_table(part.path, columns=[_KEY], partitioning=None)[_KEY]
-    return int(keys.length()) - int(pc.sum(pc.is_in(keys, value_set=used)).as_py() or 0)
+    return int(keys.length()) - int(pc.sum(_are_used(keys, used)).as_py() or 0)
+
+
+def _are_used(keys: pa.ChunkedArray, used: pa.Array) -> pa.ChunkedArray:
+    """Return which keys are of contents in use, whatever values of columns stand behind the content."""
+    contents = pc.list_element(pc.split_pattern(keys, KEY_SEPARATOR, max_splits=1), 0)
+    return pc.is_in(contents, value_set=used)
 
 
 def _used_contents(lake: Lake) -> pa.Array:

@@ -40,7 +40,7 @@ class SearchRequest:
         k: Neighbours wanted.
         material_id: Id of a material of the lake, which is not a neighbour of itself.
         formula: A chemical formula.
-        structure: A file that holds one structure.
+        structure: A crystal, or a file that holds one.
         dataset: Only neighbours of this dataset. Where several datasets hold the id, it also says which one is meant.
         where: Only neighbours that this SQL predicate over ``materials`` selects.
     """
@@ -49,7 +49,7 @@ class SearchRequest:
     k: int = 10
     material_id: str | None = None
     formula: str | None = None
-    structure: str | Path | None = None
+    structure: Crystal | str | Path | None = None
     dataset: str | None = None
     where: str | None = None
 
@@ -127,14 +127,18 @@ def formula_vector(encoder: Encoder, layers: Sequence[str], formula: str) -> NDA
     return _encode_one(encoder, layers, parse_formula(formula), FormulaError)
 
 
-def structure_vector(encoder: Encoder, layers: Sequence[str], path: str | Path) -> NDArray[np.float32]:
-    """Return the vector of the structure in a file, float32 [1, d]; of its composition where the encoder takes those.
+def structure_vector(encoder: Encoder, layers: Sequence[str], given: Crystal | str | Path) -> NDArray[np.float32]:
+    """Return the vector of a crystal, or of that in a file, float32 [1, d].
+
+    An encoder of compositions encodes its composition.
 
     Raises:
         SourceError: The file cannot be read, or does not hold exactly one structure.
         StructureError: The structure is not valid, or holds an element that the encoder does not take.
     """
-    return _encode_one(encoder, layers, _read_one(path), lambda reason: StructureError(f"{path}: {reason}"))
+    if isinstance(given, Crystal):
+        return _encode_one(encoder, layers, given, StructureError)
+    return _encode_one(encoder, layers, _read_one(given), lambda reason: StructureError(f"{given}: {reason}"))
 
 
 def _encode_one(

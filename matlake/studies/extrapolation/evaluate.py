@@ -17,7 +17,7 @@ from matlake.encoders.training_contents import TrainingContents
 from matlake.errors import TrainingError
 from matlake.extras import require_extra
 from matlake.progress import SILENT, Progress
-from matlake.regress.features.feature import resolve_features
+from matlake.regress.features.feature import refuse_columns, resolve_features
 from matlake.regress.splits import Split
 from matlake.regress.targets.transforms import Transform
 from matlake.reports import Report
@@ -115,6 +115,7 @@ def evaluate_extrapolation(
         MissingExtraError: ONNX Runtime or scikit-learn is not installed; or torch, for networks.
     """
     splits = request.checked_splits()
+    refuse_columns([feature for one in request.features for feature in one], "evaluate extrapolation")
     onnx_runtime()
     require_extra("heads", "comparing models")
     sets = [tuple(f.feature for f in resolve_features(lake, list(features))) for features in request.features]

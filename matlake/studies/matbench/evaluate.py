@@ -12,7 +12,7 @@ from matlake.encoders.session import onnx_runtime
 from matlake.extras import require_extra
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.descriptors import open_descriptor
-from matlake.regress.features.feature import Feature, resolve_features
+from matlake.regress.features.feature import Feature, refuse_columns, resolve_features
 from matlake.regress.heads.card import Budget
 from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.heads.request import TrainRequest
@@ -100,6 +100,7 @@ def evaluate_matbench(lake: Lake, request: MatbenchRequest, progress: Progress =
         MissingExtraError: ONNX Runtime or scikit-learn is not installed.
     """
     task = request.checked_task()
+    refuse_columns(request.features_of(task), "evaluate matbench")
     onnx_runtime()
     require_extra("heads", "a benchmark")
     features = resolve_features(lake, list(request.features_of(task)))

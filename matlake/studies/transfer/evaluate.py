@@ -12,7 +12,7 @@ from matlake.extras import require_extra
 from matlake.materials.units import unit_of
 from matlake.networks.architectures import COMPOSITION_NETWORKS
 from matlake.progress import SILENT, Progress
-from matlake.regress.features.feature import resolve_features
+from matlake.regress.features.feature import refuse_columns, resolve_features
 from matlake.regress.features.matrix import numeric_columns
 from matlake.regress.heads.card import check_name
 from matlake.reports import Report
@@ -105,6 +105,7 @@ def evaluate_transfer(
         MissingExtraError: ONNX Runtime or scikit-learn is not installed; or torch, for networks.
     """
     check_name(request.name)
+    refuse_columns(request.features, "evaluate transfer")
     onnx_runtime()
     require_extra("heads", "comparing models")
     reader, fitter = FeatureReader(lake), Fitter(lake)

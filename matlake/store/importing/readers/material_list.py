@@ -64,8 +64,7 @@ def _records(
 
 def _record(one: Any, structure_field: str | None, max_atoms: int | None) -> Record:
     if _is_dictionary(one):
-        plain = {str(key): plain_value(value) for key, value in one.items()}
-        return read_record(plain, structure_field, max_atoms)
+        return read_record({str(name): plain_value(value) for name, value in one.items()}, structure_field, max_atoms)
     is_structure = holds_structure(one)
     properties = {} if isinstance(one, str) else _properties(one)
     if not is_structure and (isinstance(one, str) or has_composition(one)):

@@ -30,12 +30,16 @@ def holds_structure(value: Any) -> bool:
 
 
 def plain_value(value: Any) -> Any:
-    """Return numbers, truth values and text as Python's own, None for a missing value; others as they are."""
+    """Return numbers, truth values and text as Python's own, compositions as formulas, None for a missing value."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
     if is_missing(value):
         return None
     if isinstance(value, np.generic):
         return value.item()
-    return float(value) if isinstance(value, Decimal) else value
+    if isinstance(value, dict):
+        return {str(name): one for name, one in value.items()}
+    return float(value) if isinstance(value, Decimal) else formula_text(value)
 
 
 def formula_text(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Columns in memory as a source: those of stated types as a file of them would be read, the others value by value."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from matlake.errors import Hint, SourceError
+from matlake.errors import Hint, SourceError, StructureError
+from matlake.materials.crystal import Crystal
 from matlake.materials.objects import is_missing
 from matlake.store.importing.readers.arrow_table import BATCH_ROWS, ArrowTable, open_arrow_table
 from matlake.store.importing.readers.frames import HEAD, Column, Columns, typed
@@ -24,6 +25,7 @@ from matlake.store.importing.readers.source import (
     key_columns,
     refuse_too_many_columns,
 )
+from matlake.store.importing.readers.structure_columns import StructureColumns
 
 _ROW: Final = "\0row"
 
@@ -37,27 +39,24 @@ class _Table:
         stored: The columns that state a type, as they are.
         stated: How they are read.
         untyped: The others; None where there are none.
-        structures: The column of structures; None for a table of compositions.
-        max_atoms: Largest cell that is read.
+        crystals: Yields the structures of some rows, by the first and their number, or what is wrong with each; None
+            for a table of compositions.
     """
 
     schema: pa.Schema
     stored: pa.Table
     stated: ArrowTable
     untyped: Source | None
-    structures: Column | None
-    max_atoms: int
+    crystals: Callable[[int, int], Iterator[Crystal | StructureError]] | None
 
     def batches(self) -> Iterator[Batch]:
         start = 0
         for batch in self._rows():
             count = batch.columns.num_rows
-            if self.structures is None:
+            if self.crystals is None:
                 yield batch
             else:
-                cells = self.structures[start : start + count]
-                values = cells if isinstance(cells, list) else cells.to_pylist()
-                for rows, crystals in bounded(enumerate(crystals_of(values, self.max_atoms))):
+                for rows, crystals in bounded(enumerate(self.crystals(start, count))):
                     yield batch.slice(rows[0], len(rows), crystals)
             start += count
 
@@ -116,9 +115,26 @@ def open_columns(columns: Columns, structure_column: str | None, max_atoms: int,
     untyped = _open_untyped(columns.name, others, rows, named) if others else None
     fields = {field.name: field for side in (arrow, untyped) if side is not None for field in side.schema}
     schema = pa.schema([fields[name] for name in dict.fromkeys((*found, *fields)) if name in fields and name != _ROW])
-    whole = _Table(schema, stored, arrow, untyped, held, max_atoms)
+    crystals = None
+    if held is not None:
+        crystals = partial(_of_column, held, max_atoms)
+    elif arrow.structures is not None:
+        crystals = partial(_of_columns, stored, arrow.structures, max_atoms)
+    whole = _Table(schema, stored, arrow, untyped, crystals)
     notes = [*columns.notes, *notes, *arrow.notes, *(untyped.notes if untyped else ())]
-    return Source(columns.name, schema, rows, whole.batches, held is not None, notes)
+    return Source(columns.name, schema, rows, whole.batches, crystals is not None, notes)
+
+
+def _of_column(column: Column, max_atoms: int, start: int, count: int) -> Iterator[Crystal | StructureError]:
+    cells = column[start : start + count]
+    yield from crystals_of(cells if isinstance(cells, list) else cells.to_pylist(), max_atoms)
+
+
+def _of_columns(
+    table: pa.Table, structures: StructureColumns, max_atoms: int, start: int, count: int
+) -> Iterator[Crystal | StructureError]:
+    (some,) = table.select(list(structures.names)).slice(start, count).combine_chunks().to_batches()
+    yield from structures.crystals(some, max_atoms)
 
 
 def _open_untyped(source: str, columns: dict[str, list[Any]], rows: int, named: KeyColumns) -> Source:
