@@ -1,8 +1,8 @@
 """Check that matlake installs and works beside packages of the field that pin what it needs.
 
-Run ``python tests/installed/check_beside.py`` in a checkout; it takes a minute and needs a package index. ``mp-api`` pins
-``deltalake<1.6`` and brings pymatgen; ``optimade[server]`` brings FastAPI. What the development environment has already
-(torch, chgnet, matminer) is used beside matlake in ``tests/test_beside.py``.
+Run ``python tests/installed/check_beside.py`` in a checkout; it takes a minute and needs a package index. ``mp-api``
+pins ``deltalake<1.6`` and brings pymatgen; ``optimade[server]`` brings FastAPI. What the development environment has
+already (torch, chgnet, matminer) is used beside matlake in ``tests/test_beside.py``.
 """
 
 import os
