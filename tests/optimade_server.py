@@ -72,7 +72,9 @@ class Database:
             }
             return Reply({"data": {"id": "/", "type": "info", "attributes": attributes}})
         if endpoint == "/info/structures":
-            properties = {"id": {"type": "string"}, "_db_gap_eV": {"type": "float"}, "_db_list": {"type": "list"}}
+            own = {key: value for one in self.entries for key, value in one.get("attributes", {}).items()}
+            kinds = {key: "list" if isinstance(value, list) else "float" for key, value in own.items()}
+            properties = {key: {"x-optimade-type": kind, "type": [kind, "null"]} for key, kind in kinds.items()}
             return Reply({"data": {"properties": properties}})
         return self.structures(asked) if endpoint == "/structures" else failure(404, "no such page")
 

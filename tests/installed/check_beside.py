@@ -11,22 +11,23 @@ import tempfile
 import time
 from pathlib import Path
 
+import check_optimade
 from environments import ROOT, make_quickly
 
-BESIDE = ("mp-api", "optimade[server]", "mongomock")
-SCRIPTS = ("beside.py",)
+BESIDE = ("mp-api", check_optimade.SERVER)
 
 
 def main() -> None:
-    """Install all together, and use them together."""
+    """Install all together, use them together, and import from the server."""
     with tempfile.TemporaryDirectory() as scratch:
         started = time.monotonic()
         python = make_quickly(Path(scratch) / "environment", f"{ROOT}[cpu]", *BESIDE)
         print(f"installed in {time.monotonic() - started:.0f} s", flush=True)
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        for script in SCRIPTS:
-            subprocess.run([python, Path(__file__).with_name(script)], check=True, cwd=scratch, env=environment)
-            print(f"{script} done after {time.monotonic() - started:.0f} s", flush=True)
+        subprocess.run([python, Path(__file__).with_name("beside.py")], check=True, cwd=scratch, env=environment)
+        print(f"used together after {time.monotonic() - started:.0f} s", flush=True)
+        check_optimade.check(python)
+        print(f"imported from the server after {time.monotonic() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
