@@ -12,7 +12,7 @@ from typing import Any, Final
 from matlake.errors import SourceError
 from matlake.store.importing.sources.http import Client
 from matlake.store.importing.sources.protocol import NamedSource
-from matlake.store.importing.sources.published import CC_BY, NOT_STATED, PublishedSet, RemoteFile
+from matlake.store.importing.sources.published import CC_BY, NOT_KNOWN, PublishedSet, RemoteFile
 from matlake.store.importing.sources.published_files import open_published
 
 _FILES: Final = "https://ndownloader.figshare.com/files"
@@ -63,7 +63,7 @@ def _own(name: str, holds: str, place: _Place, version: str, citation: str = _JA
 
 
 def _others(
-    name: str, holds: str, place: _Place, citation: str, *, licence: str = NOT_STATED, version: str = ""
+    name: str, holds: str, place: _Place, citation: str, *, licence: str = NOT_KNOWN, version: str = ""
 ) -> PublishedSet:
     """Return a data set of others, which keeps its columns as they are."""
     version = version or f"figshare file {place.number}"
@@ -193,7 +193,7 @@ _TABLE: Final = (
 
 SETS: Final[dict[str, PublishedSet]] = {one.name: one for one in _TABLE}
 
-_UNKNOWN: Final = PublishedSet("jarvis", "", "", "", NOT_STATED, _JARVIS, (), UNITS)
+_UNKNOWN: Final = PublishedSet("jarvis", "", "", "", NOT_KNOWN, _JARVIS, (), UNITS)
 
 
 def open_jarvis(rest: str) -> NamedSource:

@@ -61,9 +61,9 @@ def _listed(client: Client, found: PublishedSet) -> PublishedSet:
     hub = os.environ.get(_HUB_VARIABLE, _HUB).rstrip("/")
     place = f"{hub}/api/datasets/{_REPOSITORY}"
     about: Any = client.json(place)
-    revision = about.get("sha") if isinstance(about, dict) else None
+    revision = str(about.get("sha")) if isinstance(about, dict) else ""
     folder = f"compatible_{found.name}"
-    listed: Any = client.json(f"{place}/tree/{revision}/{folder}") if isinstance(revision, str) else None
+    listed: Any = client.json(f"{place}/tree/{revision}/{folder}")
     entries = listed if isinstance(listed, list) else []
     files = sorted((file for one in entries if (file := _file(hub, revision, one))), key=lambda file: file.name)
     if not files:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from matlake.store.importing.readers import Batch, Source
 from matlake.store.importing.sources.protocol import NamedSource
-from matlake.store.importing.sources.published import CC_BY, NOT_STATED, PublishedSet, RemoteFile
+from matlake.store.importing.sources.published import CC_BY, NOT_KNOWN, PublishedSet, RemoteFile
 from matlake.store.importing.sources.published_files import open_published
 
 _FILES: Final = "https://ml.materialsproject.org/projects"
@@ -24,7 +24,7 @@ _BENCHMARK: Final = "A. Dunn et al., npj Comput. Mater. 6, 138 (2020), doi:10.10
 
 
 def _task(
-    name: str, holds: str, sha256: str, citation: str, target: tuple[str, str] | None = None, licence: str = NOT_STATED
+    name: str, holds: str, sha256: str, citation: str, target: tuple[str, str] | None = None, licence: str = NOT_KNOWN
 ) -> PublishedSet:
     file = f"{name}.json.gz"
     units = dict([target]) if target else {}
@@ -139,7 +139,7 @@ _TABLE: Final = (
 
 SETS: Final[dict[str, PublishedSet]] = {one.name: one for one in _TABLE}
 
-_UNKNOWN: Final = PublishedSet("matbench", "", "", "", NOT_STATED, _BENCHMARK, ())
+_UNKNOWN: Final = PublishedSet("matbench", "", "", "", NOT_KNOWN, _BENCHMARK, ())
 _ID: Final = "material_id"
 
 

@@ -10,8 +10,8 @@ from matlake.errors import SourceError
 LOOKED_UP: Final = "2026-11-28"
 """When the addresses, checksums, licences and citations of the tables were looked up."""
 
-NOT_STATED: Final = "not stated by its owners"
-"""A licence that nobody states: ask the owners before you publish what rests on the data."""
+NOT_KNOWN: Final = "not known; ask its owners"
+"""The licence of a data set for which none was found."""
 
 CC_BY: Final = "CC BY 4.0"
 

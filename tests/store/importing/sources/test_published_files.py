@@ -262,6 +262,7 @@ def test_alexandria_takes_all_numbered_files_of_the_newest_version(server: WebSe
     fetched = fetch(tmp_path, "alexandria:pbe")
     assert fetched is not None
     assert crystals(fetched) == 6
+    assert "no checksum was found for 2025.07.02-alexandria_000.json.bz2, …" in fetched.source.notes
     assert fetched.remembered.version == "2025.07.02"
     row = rows(fetched)[3]
     assert "agm000010" in row.values()
@@ -337,6 +338,14 @@ def test_each_data_set_says_where_it_is_and_what_to_cite(found: PublishedSet) ->
     assert all(file.url.startswith("https://") and "/" not in file.name for file in found.files)
     if found.source == "matbench":
         assert all(len(file.checksum) == len("sha256:") + 64 for file in found.files)
+
+
+def test_the_benchmark_knows_the_columns_with_units() -> None:
+    from matlake.studies.matbench.tasks import TASKS
+
+    assert set(matbench.SETS) <= set(TASKS)
+    for found in matbench.SETS.values():
+        assert {*found.units, *found.units.values()} <= set(TASKS[found.name].columns)
 
 
 def test_units_are_read_from_the_names_of_columns() -> None:
