@@ -7,8 +7,9 @@ from typing import Any
 
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
-from matlake.store.importing.importer import ImportReport, import_source, import_table
+from matlake.store.importing.importer import ImportReport, import_source
 from matlake.store.importing.readers.in_memory import open_in_memory
+from matlake.store.importing.sources.importing import import_from
 from matlake.store.lake import Lake
 
 
@@ -23,7 +24,7 @@ def add(
     max_atoms: int = MAX_ATOMS,
     progress: Progress = SILENT,
 ) -> ImportReport:
-    """Import data as a dataset, replacing one of the same name.
+    """Import data as a dataset, replacing one of the same name or updating one that came from the same source by name.
 
     Rows that are no material are in ``failures`` with the reason. Embeddings belong to contents, not to datasets:
     adding again keeps all of those that still apply.
@@ -46,9 +47,9 @@ def add(
         LakeError: The name cannot be a dataset's, or the commit was refused.
     """
     if isinstance(what, str | os.PathLike):
-        return import_table(
+        return import_from(
             lake,
-            Path(what),
+            what if isinstance(what, str) else Path(what),
             dataset,
             formula_column=formula,
             structure_column=structure,

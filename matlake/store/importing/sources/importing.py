@@ -16,7 +16,7 @@ from matlake.errors import Hint, LakeError, SourceError
 from matlake.files import fsync_folder
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
-from matlake.store.datasets import SOURCE_NOTE, import_commit, read_summary
+from matlake.store.datasets import REMEMBERED_NOTE, SOURCE_NOTE, import_commit, read_summary, remembered_in
 from matlake.store.folders import UNFINISHED_IMPORT
 from matlake.store.importing.importer import ImportReport, import_source, import_table
 from matlake.store.importing.merging import Update
@@ -25,9 +25,6 @@ from matlake.store.importing.sources.catalogue import is_named, named_source
 from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered, make_client
 from matlake.store.importing.sources.provenance import with_provenance
 from matlake.store.lake import Lake
-
-REMEMBERED_NOTE: Final = "matlake.remembered"
-"""What the log of a dataset calls version, licence and marks of the source by name that it came from."""
 
 _NAME_CHARACTERS: Final = 16
 
@@ -114,10 +111,8 @@ def import_named(
 def remembered(lake: Lake, dataset: str) -> Remembered | None:
     """Return what a dataset knows of the source by name that it came from; None where it came from elsewhere."""
     commit = import_commit(lake, dataset)
-    try:
-        return Remembered(commit[SOURCE_NOTE], **json.loads(commit[REMEMBERED_NOTE]))
-    except (KeyError, ValueError, TypeError):
-        return None
+    known = remembered_in(commit)
+    return Remembered(commit[SOURCE_NOTE], **known) if known.keys() == {"version", "licence", "marks"} else None
 
 
 def _import(

@@ -41,7 +41,10 @@ def test_all_pages_arrive_with_properties_and_where_they_are_from(
     assert known.origin == f'optimade:{server.url}?filter=elements HAS "O"'
     assert known.version == "2026-03-01"
     assert not list(empty.unfinished.iterdir())
-    assert f'from optimade:{server.url}?filter=elements HAS "O"' in str(empty.show_dataset("d").lines()[1])
+    shown = empty.show_dataset("d")
+    assert f'from optimade:{server.url}?filter=elements HAS "O"' in str(shown.lines()[1])
+    assert shown.lines()[2] == "version: 2026-03-01, licence: CC-BY-4.0"
+    assert shown.document()["licence"] == "CC-BY-4.0"
 
 
 @pytest.mark.parametrize("next_link", ["text", "object", "relative", "other host", "http"])
