@@ -44,8 +44,9 @@ def import_command(
 
     SOURCE is a table (CSV, Parquet) with a column of formulas, CIF, POSCAR or pymatgen JSON; a CIF or POSCAR file, or a
     folder or archive (zip, tar) of them; pymatgen JSON or JSON lines; extended XYZ; or an ASE database. It is also a
-    source by name, such as 'optimade:mp?filter=elements HAS "O" AND nelements=2', which is downloaded; after an
-    interruption, run it again to go on, and later to bring what is new or changed.
+    source by name, which is downloaded: 'optimade:mp?filter=elements HAS "O" AND nelements=2', 'mp:?elements=Ga,N' (the
+    Materials Project), jarvis:dft_3d, matbench:phonons, alexandria:pbe, lemat:pbe; NAME: alone lists its data sets.
+    After an interruption, run it again to go on, and later to bring what is new or changed.
     """
     from matlake.materials.crystal import MAX_ATOMS
     from matlake.store.importing.sources.importing import import_from

@@ -20,7 +20,7 @@ _FILES: Final = "https://ml.materialsproject.org/projects"
 _MP: Final = "A. Jain et al., APL Mater. 1, 011002 (2013), doi:10.1063/1.4812323"
 _ELASTICITY: Final = "M. de Jong et al., Sci. Data 2, 150009 (2015), doi:10.1038/sdata.2015.9"
 _ZHUO: Final = "Y. Zhuo et al., J. Phys. Chem. Lett. 9, 1668 (2018), doi:10.1021/acs.jpclett.8b00124"
-_BENCHMARK: Final = "A. Dunn et al., npj Comput. Mater. 6, 138 (2020), doi:10.1038/s41524-020-00406-3"
+BENCHMARK: Final = "A. Dunn et al., npj Comput. Mater. 6, 138 (2020), doi:10.1038/s41524-020-00406-3"
 
 
 def _task(
@@ -34,7 +34,7 @@ def _task(
         holds,
         "0.1",
         licence,
-        f"{citation}; {_BENCHMARK}",
+        f"{citation}; {BENCHMARK}",
         (RemoteFile(f"{_FILES}/{file}", file, f"sha256:{sha256}"),),
         units,
     )
@@ -139,7 +139,7 @@ _TABLE: Final = (
 
 SETS: Final[dict[str, PublishedSet]] = {one.name: one for one in _TABLE}
 
-_UNKNOWN: Final = PublishedSet("matbench", "", "", "", NOT_KNOWN, _BENCHMARK, ())
+_UNKNOWN: Final = PublishedSet("matbench", "", "", "", NOT_KNOWN, BENCHMARK, ())
 _ID: Final = "material_id"
 
 

@@ -24,7 +24,7 @@ from matlake.store.importing.sources import alexandria, jarvis, lemat, matbench
 from matlake.store.importing.sources.catalogue import named_source
 from matlake.store.importing.sources.importing import import_named
 from matlake.store.importing.sources.protocol import Fetch, Fetched, Remembered
-from matlake.store.importing.sources.published import PublishedSet, RemoteFile
+from matlake.store.importing.sources.published import LOOKED_UP, PublishedSet, RemoteFile
 
 METALS = {"Mg": 4.21, "Ca": 4.81, "Ni": 4.19}
 
@@ -338,6 +338,16 @@ def test_each_data_set_says_where_it_is_and_what_to_cite(found: PublishedSet) ->
     assert all(file.url.startswith("https://") and "/" not in file.name for file in found.files)
     if found.source == "matbench":
         assert all(len(file.checksum) == len("sha256:") + 64 for file in found.files)
+
+
+@pytest.mark.parametrize("sets", [jarvis.SETS, matbench.SETS, alexandria.SETS, lemat.SETS], ids=lambda sets: len(sets))
+def test_the_page_states_licence_and_citation_of_each(sets: dict[str, PublishedSet]) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "sources.md").read_text("utf-8")
+    lines = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    for found in sets.values():
+        own = found.citation.removesuffix(f"; {matbench.BENCHMARK}")
+        assert f"| {found.licence} | {own} |" in lines[found.spec]
+    assert LOOKED_UP in page
 
 
 def test_the_benchmark_knows_the_columns_with_units() -> None:
