@@ -23,8 +23,9 @@ from matlake.store.importing.importer import ImportReport
 from matlake.store.importing.sources import alexandria, jarvis, lemat, matbench
 from matlake.store.importing.sources.catalogue import named_source
 from matlake.store.importing.sources.importing import import_named
+from matlake.store.importing.sources.materials_project_documents import UNITS
 from matlake.store.importing.sources.protocol import Fetch, Fetched, Remembered
-from matlake.store.importing.sources.published import LOOKED_UP, PublishedSet, RemoteFile
+from matlake.store.importing.sources.published import PublishedSet, RemoteFile, read_table
 
 METALS = {"Mg": 4.21, "Ca": 4.81, "Ni": 4.19}
 
@@ -340,14 +341,14 @@ def test_each_data_set_says_where_it_is_and_what_to_cite(found: PublishedSet) ->
         assert all(len(file.checksum) == len("sha256:") + 64 for file in found.files)
 
 
-@pytest.mark.parametrize("sets", [jarvis.SETS, matbench.SETS, alexandria.SETS, lemat.SETS], ids=lambda sets: len(sets))
+@pytest.mark.parametrize("sets", [jarvis.SETS, matbench.SETS, alexandria.SETS, lemat.SETS], ids=len)
 def test_the_page_states_licence_and_citation_of_each(sets: dict[str, PublishedSet]) -> None:
     page = (Path(__file__).parents[4] / "docs" / "sources.md").read_text("utf-8")
     lines = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
     for found in sets.values():
         own = found.citation.removesuffix(f"; {matbench.BENCHMARK}")
         assert f"| {found.licence} | {own} |" in lines[found.spec]
-    assert LOOKED_UP in page
+    assert read_table()["looked_up"] in page
 
 
 def test_the_benchmark_knows_the_columns_with_units() -> None:
@@ -361,7 +362,7 @@ def test_the_benchmark_knows_the_columns_with_units() -> None:
 def test_units_are_read_from_the_names_of_columns() -> None:
     from matlake.materials.units import unit_of
 
-    named = [new for units in (jarvis.UNITS, alexandria.UNITS, lemat.UNITS) for new in units.values()]
+    named = [new for units in (*read_table()["units"].values(), UNITS) for new in units.values()]
     assert [name for name in named if not unit_of(name)] == []
 
 
