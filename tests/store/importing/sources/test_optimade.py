@@ -19,6 +19,7 @@ from matlake.store.importing.sources.importing import import_from, import_named,
 from matlake.store.importing.sources.optimade_providers import KNOWN, find_base
 
 Import = Callable[..., ImportReport]
+DATA = Path(__file__).parents[3] / "data"
 
 
 def asked_for(server: WebServer) -> list[Asked]:
@@ -329,3 +330,16 @@ def test_a_file_needs_no_name(empty: Lake, tmp_path: Path) -> None:
     assert import_from(empty, str(path), "d").rows == 1
     with pytest.raises(SourceError, match="knows where its structures are"):
         import_from(empty, "optimade:mp", "d", structure_column="x")
+
+
+def test_the_answers_of_the_consortiums_own_server_are_read(empty: Lake, server: WebServer, waits: Waits) -> None:
+    """They were recorded with optimade-python-tools 1.5.0, by what tests/installed/check_optimade.py runs."""
+    recorded = json.loads((DATA / "optimade_server_1_5.json").read_text("utf-8").replace("SERVER", server.url))
+    answers = {(one["path"], json.dumps(one["query"])): Reply(one["body"], one["status"]) for one in recorded}
+    server.answers = lambda asked: answers[asked.path, json.dumps(asked.query)]
+    report = import_named(empty, f"optimade:{server.url}?page_limit=2", "d", client=waits.client)
+    assert (report.rows, report.failed) == (4, 0)
+    assert ids(empty) == ["db-0", "db-1", "db-10", "db-2"]
+    assert rows(empty, "SELECT _rs_gap FROM d ORDER BY material_id LIMIT 2") == [{"_rs_gap": 1.0}, {"_rs_gap": 2.0}]
+    with pytest.raises(SourceError, match="Unable to parse filter elements HAZ"):
+        import_named(empty, f"optimade:{server.url}?filter=elements HAZ", "e", client=waits.client)
