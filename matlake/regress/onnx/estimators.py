@@ -144,6 +144,8 @@ def _stacking(stacking: Any, x: Var, n_features: int) -> Var:
 
 def _of_transformed_target(whole: Any, x: Var, n_features: int) -> Var | None:
     value = estimator_graph(whole.regressor_, x, n_features)
+    if whole.transformer is None and whole.inverse_func is None:
+        return value
     if type(whole.transformer_).__name__ == "StandardScaler":
         start, step = np.ravel(whole.transformer_.inverse_transform([[0.0], [1.0]]))
         return op.add(op.mul(value, op.const(float(step - start))), op.const(float(start)))
