@@ -20,7 +20,7 @@ from matlake.regress.uncertainty.conformal import LEVEL, conformal_quantile
 _LARGEST_SEED = 2**31 - 1
 
 
-class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] - scikit-learn has no types
+class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """One of matlake's regressors on vectors: what a head is fitted by, for pipelines and searches of scikit-learn's.
 
     Features and target are standardised, and parameters chosen by cross-validation on the rows of ``fit``. Intervals

@@ -130,7 +130,8 @@ def shares(voting: Any) -> NDArray[np.float64]:
     """Return the weights of those members of a voting ensemble that are not dropped, float64 [k], with sum 1."""
     given = voting.weights if voting.weights is not None else np.ones(len(voting.estimators))
     kept = [weight for weight, (_, one) in zip(given, voting.estimators, strict=True) if one != "drop"]
-    return np.array(kept, dtype=np.float64) / np.sum(kept)
+    weights: NDArray[np.float64] = np.array(kept, dtype=np.float64) / np.sum(kept)
+    return weights
 
 
 def _stacking(stacking: Any, x: Var, n_features: int) -> Var:
