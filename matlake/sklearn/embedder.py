@@ -12,7 +12,7 @@ from matlake.sklearn.given import column_names, materials_of
 from matlake.store.importing.readers.frames import is_frame
 
 
-class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc] - scikit-learn has no types
+class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Turns formulas and crystal structures into vectors, in pipelines and searches of scikit-learn's.
 
     There is nothing to learn: ``fit`` checks what is given. Encoders are opened when they are used, so that a copy, a

@@ -1,5 +1,6 @@
 """The regressors of heads, with their searches and intervals, as one of scikit-learn's."""
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -19,7 +20,7 @@ from matlake.regress.uncertainty.conformal import LEVEL, conformal_quantile
 _LARGEST_SEED = 2**31 - 1
 
 
-class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] - scikit-learn has no types
+class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """One of matlake's regressors on vectors: what a head is fitted by, for pipelines and searches of scikit-learn's.
 
     Features and target are standardised, and parameters chosen by cross-validation on the rows of ``fit``. Intervals
@@ -60,7 +61,8 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] - scik
             MissingExtraError: The model is a deep network, and torch is not installed.
         """
         x, target = validate_data(self, X, y, dtype=np.float32, y_numeric=True, ensure_min_samples=2)
-        seed = check_random_state(self.random_state).randint(_LARGEST_SEED)
+        given = self.random_state
+        seed = int(given) if isinstance(given, Integral) else check_random_state(given).randint(_LARGEST_SEED)
         rows = LabelledRows(x, np.asarray(target, dtype=np.float64), _groups(x, groups), _weights(sample_weight, x))
         if self.model != AUTO and named_model(self.model).slow:
             require_torch()
@@ -88,7 +90,7 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] - scik
 
     def predict(
         self,
-        X: Any,
+        X: Any,  # noqa: N803 - likewise
         *,
         return_interval: bool = False,
     ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:

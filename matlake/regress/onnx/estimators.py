@@ -130,7 +130,8 @@ def shares(voting: Any) -> NDArray[np.float64]:
     """Return the weights of those members of a voting ensemble that are not dropped, float64 [k], with sum 1."""
     given = voting.weights if voting.weights is not None else np.ones(len(voting.estimators))
     kept = [weight for weight, (_, one) in zip(given, voting.estimators, strict=True) if one != "drop"]
-    return np.array(kept, dtype=np.float64) / np.sum(kept)
+    weights: NDArray[np.float64] = np.array(kept, dtype=np.float64) / np.sum(kept)
+    return weights
 
 
 def _stacking(stacking: Any, x: Var, n_features: int) -> Var:
@@ -144,6 +145,8 @@ def _stacking(stacking: Any, x: Var, n_features: int) -> Var:
 
 def _of_transformed_target(whole: Any, x: Var, n_features: int) -> Var | None:
     value = estimator_graph(whole.regressor_, x, n_features)
+    if whole.transformer is None and whole.inverse_func is None:
+        return value
     if type(whole.transformer_).__name__ == "StandardScaler":
         start, step = np.ravel(whole.transformer_.inverse_transform([[0.0], [1.0]]))
         return op.add(op.mul(value, op.const(float(step - start))), op.const(float(start)))

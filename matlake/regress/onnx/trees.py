@@ -88,6 +88,7 @@ TREE_GRAPHS: Final[dict[str, Callable[[Var, Any], Var]]] = {
 
 CLASSIFYING_TREES: Final[dict[str, Callable[[Var, Any], Var]]] = {
     "DecisionTreeClassifier": _single,
+    "ExtraTreeClassifier": _single,
     "RandomForestClassifier": _forest,
     "ExtraTreesClassifier": _forest,
     "BaggingClassifier": _bagging,

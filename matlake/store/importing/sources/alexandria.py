@@ -12,46 +12,16 @@ from urllib.parse import urljoin
 from matlake.errors import SourceError
 from matlake.store.importing.sources.http import Client, shown
 from matlake.store.importing.sources.protocol import NamedSource
-from matlake.store.importing.sources.published import CC_BY, PublishedSet, RemoteFile, choose
+from matlake.store.importing.sources.published import PublishedSet, RemoteFile, choose, published_sets, unnamed
 from matlake.store.importing.sources.published_files import PublishedFiles, is_path, open_published
 
 ROOT: Final = "https://alexandria.icams.rub.de/data"
 
-_CITATION: Final = "J. Schmidt et al., Adv. Mater. 35, 2210788 (2023), doi:10.1002/adma.202210788"
 _VERSION: Final = re.compile(r"\d{4}\.\d{2}\.\d{2}")
 _LINK: Final = re.compile(r"""href=["']([^"'?#]+)["']""", re.IGNORECASE)
 _FILE: Final = re.compile(r"alexandria_(?:[a-z0-9]+_)?\d+\.json\.bz2")
 
-UNITS: Final = {
-    "e_form": "formation_energy_eV_per_atom",
-    "e_above_hull": "energy_above_hull_eV_per_atom",
-    "e_phase_separation": "phase_separation_energy_eV_per_atom",
-    "band_gap_ind": "band_gap_ind_eV",
-    "band_gap_dir": "band_gap_dir_eV",
-    "energy_total": "energy_total_eV",
-    "energy_corrected": "energy_corrected_eV",
-    "energy": "energy_eV",
-    "total_mag": "total_mag_muB",
-}
-"""Columns of Alexandria with their units."""
-
-
-def _functional(name: str, holds: str) -> PublishedSet:
-    return PublishedSet("alexandria", name, holds, "", CC_BY, _CITATION, (), UNITS)
-
-
-SETS: Final[dict[str, PublishedSet]] = {
-    one.name: one
-    for one in (
-        _functional("pbe", "bulk crystals, PBE"),
-        _functional("pbe_2d", "two-dimensional crystals, PBE"),
-        _functional("pbe_1d", "one-dimensional crystals, PBE"),
-        _functional("pbesol", "bulk crystals, PBEsol"),
-        _functional("scan", "bulk crystals, SCAN"),
-    )
-}
-
-_UNKNOWN: Final = _functional("", "")
+SETS: Final = published_sets("alexandria")
 
 
 def open_alexandria(rest: str) -> NamedSource:
@@ -62,7 +32,7 @@ def open_alexandria(rest: str) -> NamedSource:
     """
     name, _, version = rest.partition("@")
     if not version or is_path(name):
-        return open_published(_UNKNOWN, SETS, rest, _listed)
+        return open_published(unnamed(SETS["pbe"]), SETS, rest, _listed)
     if not _VERSION.fullmatch(version):
         raise SourceError(f"alexandria: {version!r} is not a version", "write it as in alexandria:pbe@2024.12.15")
     chosen = choose(SETS, "alexandria", name)

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
@@ -25,9 +26,8 @@ from matlake.store.importing.sources.published import RemoteFile
 
 _CACHE_VARIABLE: Final = "MATLAKE_CACHE"
 _CHUNK: Final = 1 << 20
-_ATTEMPTS: Final = 5
+_ATTEMPTS, _PAUSE_S = 5, 1.0
 _TENTHS: Final = 10
-_PARTIAL, _NOT_MODIFIED, _OUT_OF_RANGE = 206, 304, 416
 _PAGE: Final = (b"<!doctype html", b"<html")
 
 
@@ -172,6 +172,7 @@ def _download(client: Client, file: RemoteFile, part: Path, known: _Note | None,
         except HTTPError as error:
             if not left:
                 raise SourceError(f"{shown(file.url)} cuts {file.name} off again and again", RUN_AGAIN) from error
+            client.interval_s = max(2 * client.interval_s, _PAUSE_S)
     raise AssertionError
 
 
@@ -182,34 +183,42 @@ def _piece(client: Client, file: RemoteFile, part: Path, known: _Note | None, pr
         HTTPError: The answer was cut off.
     """
     begun = _Note.read(part)
-    got = part.stat().st_size if begun is not None and begun.url == file.url and part.is_file() else 0
-    resumed = got and begun is not None and begun.version
-    headers = {"Accept-Encoding": "identity", **(known.unless_the_same() if known and known.url == file.url else {})}
-    if resumed:
-        headers = {"Accept-Encoding": "identity", "Range": f"bytes={got}-", "If-Range": begun.version}
+    headers = {"Accept-Encoding": "identity"}
+    got = 0
+    if begun is not None and begun.url == file.url and begun.version and part.is_file():
+        got = part.stat().st_size
+    if got and begun is not None:
+        headers |= {"Range": f"bytes={got}-", "If-Range": begun.version}
+    elif known is not None and known.url == file.url:
+        headers |= known.unless_the_same()
     try:
         with client.opened(file.url, headers) as answer:
-            if answer.status == _NOT_MODIFIED:
+            if answer.status == HTTPStatus.NOT_MODIFIED:
                 return None
             note = _Note.of(file, answer)
-            got = got if answer.status == _PARTIAL else 0
+            received = got if answer.status == HTTPStatus.PARTIAL_CONTENT else 0
             first = answer.read1(_CHUNK, decode_content=False)
-            if not got and first.lstrip()[: len(_PAGE[0])].lower().startswith(_PAGE):
+            if not received and (answer.status != HTTPStatus.OK or _is_page(first)):
+                sent = "a web page" if answer.status == HTTPStatus.OK else f"status {answer.status}"
                 raise SourceError(
-                    f"{shown(file.url)} sends a web page instead of {file.name}",
+                    f"{shown(file.url)} sends {sent} instead of {file.name}",
                     "try again later, or download the file in a browser and name that",
                 )
-            with naming(part), part.open("ab" if got else "wb") as target:
+            with naming(part), part.open("ab" if received else "wb") as target:
                 note.write(part)
-                _save(first, answer, target, file, got, progress)
+                _save(first, answer, target, file, received, progress)
                 target.flush()
                 os.fsync(target.fileno())
             return note
     except AnswerError as error:
-        if error.status != _OUT_OF_RANGE or not resumed:
+        if error.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not got:
             raise
     part.unlink()  # it is longer than the file: of another version
     return _piece(client, file, part, known, progress)
+
+
+def _is_page(start: bytes) -> bool:
+    return start.lstrip()[: len(_PAGE[0])].lower().startswith(_PAGE)
 
 
 def _save(

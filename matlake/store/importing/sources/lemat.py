@@ -14,37 +14,15 @@ from matlake.errors import SourceError
 from matlake.store.importing.readers import Batch, Source
 from matlake.store.importing.sources.http import Client, shown
 from matlake.store.importing.sources.protocol import NamedSource
-from matlake.store.importing.sources.published import CC_BY, PublishedSet, RemoteFile
+from matlake.store.importing.sources.published import PublishedSet, RemoteFile, published_sets, unnamed
 from matlake.store.importing.sources.published_files import open_published
 
 _HUB: Final = "https://huggingface.co"
 _HUB_VARIABLE: Final = "HF_ENDPOINT"
 _REPOSITORY: Final = "LeMaterial/LeMat-Bulk"
-_CITATION: Final = "LeMaterial, LeMat-Bulk (2024), doi:10.57967/hf/3762"
 _FUNCTIONAL: Final = "functional"
 
-UNITS: Final = {
-    "energy": "energy_eV",
-    "energy_corrected": "energy_corrected_eV",
-    "total_magnetization": "total_magnetization_muB",
-}
-"""Columns of LeMat-Bulk with their units."""
-
-
-def _functional(name: str, holds: str) -> PublishedSet:
-    return PublishedSet("lemat", name, holds, "", CC_BY, _CITATION, (), UNITS)
-
-
-SETS: Final[dict[str, PublishedSet]] = {
-    one.name: one
-    for one in (
-        _functional("pbe", "bulk crystals, PBE, calculations that can be compared"),
-        _functional("pbesol", "bulk crystals, PBEsol"),
-        _functional("scan", "bulk crystals, SCAN"),
-    )
-}
-
-_UNKNOWN: Final = _functional("", "")
+SETS: Final = published_sets("lemat")
 
 
 def open_lemat(rest: str) -> NamedSource:
@@ -53,7 +31,7 @@ def open_lemat(rest: str) -> NamedSource:
     Raises:
         SourceError: There is no such functional.
     """
-    return open_published(_UNKNOWN, SETS, rest.lower() if rest.lower() in SETS else rest, _listed, _one_functional)
+    return open_published(unnamed(SETS["pbe"]), SETS, rest, _listed, _one_functional)
 
 
 def _listed(client: Client, found: PublishedSet) -> PublishedSet:
@@ -61,9 +39,9 @@ def _listed(client: Client, found: PublishedSet) -> PublishedSet:
     hub = os.environ.get(_HUB_VARIABLE, _HUB).rstrip("/")
     place = f"{hub}/api/datasets/{_REPOSITORY}"
     about: Any = client.json(place)
-    revision = about.get("sha") if isinstance(about, dict) else None
+    revision = str(about.get("sha")) if isinstance(about, dict) else ""
     folder = f"compatible_{found.name}"
-    listed: Any = client.json(f"{place}/tree/{revision}/{folder}") if isinstance(revision, str) else None
+    listed: Any = client.json(f"{place}/tree/{revision}/{folder}")
     entries = listed if isinstance(listed, list) else []
     files = sorted((file for one in entries if (file := _file(hub, revision, one))), key=lambda file: file.name)
     if not files:

@@ -141,11 +141,11 @@ def _copied(rows: Any, folder: Path) -> Path:
 
 
 def _is_collection(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind)
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind))
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = {}
+    columns: dict[str, pa.Array] = {}
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
         if pa.types.is_map(values.type):
             columns |= {f"{name}_{one}": pc.map_lookup(values, one, "first") for one in _AVERAGES}

@@ -1,19 +1,21 @@
 """What is known of a data set that its owners publish as files: where it is, its version, licence and citation."""
 
+import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import Final
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
 
 from matlake.errors import SourceError
 
-LOOKED_UP: Final = "2026-11-28"
-"""When the addresses, checksums, licences and citations of the tables were looked up."""
-
-NOT_STATED: Final = "not stated by its owners"
-"""A licence that nobody states: ask the owners before you publish what rests on the data."""
-
 CC_BY: Final = "CC BY 4.0"
+
+NOT_KNOWN: Final = "not known; ask its owners"
+"""The licence of a data set for which none was found."""
+
+_TABLE: Final = Path(__file__).with_name("published.toml")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,40 @@ class PublishedSet:
     def spec(self) -> str:
         """How it is named in an import."""
         return f"{self.source}:{self.name}"
+
+
+@cache
+def read_table() -> dict[str, Any]:
+    """Return the table of published data sets: ``looked_up``, ``units`` and ``sets``."""
+    return tomllib.loads(_TABLE.read_text("utf-8"))
+
+
+def published_sets(source: str) -> dict[str, PublishedSet]:
+    """Return the data sets of a source, name -> data set."""
+    table = read_table()
+    return {row["name"]: _read(row, table) for row in table["sets"] if row["source"] == source}
+
+
+def unnamed(known: PublishedSet, **changes: Any) -> PublishedSet:
+    """Return what is known of a file that is none of the data sets, from what is known of one of them."""
+    return replace(known, **{"name": "", "holds": "", "version": "", "files": (), **changes})
+
+
+def _read(row: Mapping[str, Any], table: Mapping[str, Any]) -> PublishedSet:
+    files = ()
+    if "url" in row:
+        files = (RemoteFile(row["url"], row["file"], row.get("checksum", ""), row.get("listing", "")),)
+    units = row.get("units", {})
+    return PublishedSet(
+        row["source"],
+        row["name"],
+        row["holds"],
+        row.get("version", ""),
+        row.get("licence", NOT_KNOWN),
+        row["cite"],
+        files,
+        table["units"][units] if isinstance(units, str) else units,
+    )
 
 
 def choose(sets: Mapping[str, PublishedSet], source: str, name: str) -> PublishedSet:

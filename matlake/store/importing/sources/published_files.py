@@ -176,5 +176,9 @@ def _opened(
     source = named.finish(with_units(chained(named.origin, sources), found.units), found)
     known = f"version {found.version}, " if found.version else ""
     source.notes.append(f"{found.spec}: {known}licence {found.licence}; cite {found.citation}")
+    if unchecked:
+        source.notes.append(
+            f"no checksum was found for {', '.join(sorted(unchecked)[:1])}{', …' * (len(unchecked) > 1)}"
+        )
     version = found.version or datetime.now(UTC).date().isoformat()
     return Fetched(source, Remembered(named.origin, version, found.licence, marks), total=source.rows)

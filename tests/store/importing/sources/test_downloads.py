@@ -61,11 +61,13 @@ class Downloading:
     def __init__(self, server: WebServer, folder: Path) -> None:
         self.server, self.folder = server, folder
         self.notes: list[str] = []
+        self.waits = Waits()
         server.asked.clear()
 
     def __call__(self, checksum: str = "") -> Path:
         file = RemoteFile(f"{self.server.url}/data.json.gz", "data.json.gz", checksum)
-        return fetch(Waits().client(interval_s=0), file, self.folder, Progress(self.notes.append))
+        client = self.waits.client(interval_s=0, clock=lambda: 0.0)
+        return fetch(client, file, self.folder, Progress(self.notes.append))
 
     def left(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir())
@@ -123,6 +125,7 @@ def test_the_next_run_goes_on_where_this_one_was_cut_off(download: Downloading) 
     with pytest.raises(SourceError, match=r"cuts data\.json\.gz off again and again") as caught:
         download(SHA256)
     assert "run the same command again" in caught.value.hint
+    assert download.waits.seconds == [1.0, 2.0, 4.0]
     assert not (download.folder / "data.json.gz").exists()
     download.server.asked.clear()
     download.server.answers = published(CONTENT)
@@ -179,6 +182,13 @@ def test_an_md5_is_a_checksum_too(download: Downloading) -> None:
 def test_a_web_page_instead_of_a_file_is_refused(download: Downloading) -> None:
     download.server.answers = published(b"\n <!DOCTYPE html><html><body>Please accept cookies")
     with pytest.raises(SourceError, match=r"sends a web page instead of data\.json\.gz"):
+        download()
+    assert download.left() == []
+
+
+def test_an_answer_that_promises_a_file_for_later_is_none(download: Downloading) -> None:
+    download.server.answers = lambda _: Reply(b"", 202)
+    with pytest.raises(SourceError, match=r"sends status 202 instead of data\.json\.gz"):
         download()
     assert download.left() == []
 

@@ -23,8 +23,9 @@ from matlake.store.importing.importer import ImportReport
 from matlake.store.importing.sources import alexandria, jarvis, lemat, matbench
 from matlake.store.importing.sources.catalogue import named_source
 from matlake.store.importing.sources.importing import import_named
+from matlake.store.importing.sources.materials_project_documents import UNITS
 from matlake.store.importing.sources.protocol import Fetch, Fetched, Remembered
-from matlake.store.importing.sources.published import PublishedSet, RemoteFile
+from matlake.store.importing.sources.published import PublishedSet, RemoteFile, read_table
 
 METALS = {"Mg": 4.21, "Ca": 4.81, "Ni": 4.19}
 
@@ -262,6 +263,7 @@ def test_alexandria_takes_all_numbered_files_of_the_newest_version(server: WebSe
     fetched = fetch(tmp_path, "alexandria:pbe")
     assert fetched is not None
     assert crystals(fetched) == 6
+    assert "no checksum was found for 2025.07.02-alexandria_000.json.bz2, …" in fetched.source.notes
     assert fetched.remembered.version == "2025.07.02"
     row = rows(fetched)[3]
     assert "agm000010" in row.values()
@@ -339,10 +341,28 @@ def test_each_data_set_says_where_it_is_and_what_to_cite(found: PublishedSet) ->
         assert all(len(file.checksum) == len("sha256:") + 64 for file in found.files)
 
 
+@pytest.mark.parametrize("sets", [jarvis.SETS, matbench.SETS, alexandria.SETS, lemat.SETS], ids=len)
+def test_the_page_states_licence_and_citation_of_each(sets: dict[str, PublishedSet]) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "sources.md").read_text("utf-8")
+    lines = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    for found in sets.values():
+        own = found.citation.removesuffix(f"; {matbench.BENCHMARK}")
+        assert f"| {found.licence} | {own} |" in lines[found.spec]
+    assert read_table()["looked_up"] in page
+
+
+def test_the_benchmark_knows_the_columns_with_units() -> None:
+    from matlake.studies.matbench.tasks import TASKS
+
+    assert set(matbench.SETS) <= set(TASKS)
+    for found in matbench.SETS.values():
+        assert {*found.units, *found.units.values()} <= set(TASKS[found.name].columns)
+
+
 def test_units_are_read_from_the_names_of_columns() -> None:
     from matlake.materials.units import unit_of
 
-    named = [new for units in (jarvis.UNITS, alexandria.UNITS, lemat.UNITS) for new in units.values()]
+    named = [new for units in (*read_table()["units"].values(), UNITS) for new in units.values()]
     assert [name for name in named if not unit_of(name)] == []
 
 
