@@ -16,7 +16,7 @@ from matlake.errors import Hint, LakeError, SourceError
 from matlake.files import fsync_folder
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
-from matlake.store.datasets import REMEMBERED_NOTE, SOURCE_NOTE, import_commit, read_summary, remembered_in
+from matlake.store.datasets import REMEMBERED_NOTE, SOURCE_NOTE, columns_in, import_commit, read_summary, remembered_in
 from matlake.store.folders import UNFINISHED_IMPORT
 from matlake.store.importing.importer import ImportReport, import_source, import_table
 from matlake.store.importing.merging import Update
@@ -132,7 +132,7 @@ def _import(
         started=started,
         progress=progress,
         notes=_notes(fetched.remembered),
-        update=update and identifier is not None,
+        update=columns_in(import_commit(lake, dataset)) if update and identifier is not None else None,
     )
     if report.update is not None and fetched.total is not None:
         _compare(report, fetched.total)
