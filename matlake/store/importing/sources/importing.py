@@ -41,21 +41,29 @@ def import_from(
     progress: Progress = SILENT,
 ) -> ImportReport:
     """Import what a text names, a file, a folder or a source by name: see ``import_table`` and ``import_named``."""
-    columns = {"formula_column": formula_column, "id_column": id_column}
     if not isinstance(place, str) or not is_named(place):
         return import_table(
             lake,
             Path(place),
             dataset,
+            formula_column=formula_column,
             structure_column=structure_column,
+            id_column=id_column,
             max_atoms=max_atoms,
             progress=progress,
-            **columns,
         )
     if structure_column is not None:
         hint = Hint("leave structure_column out", cli="leave --structure-column out")
         raise SourceError(f"{place.partition(':')[0]}: knows where its structures are", hint)
-    return import_named(lake, place, dataset, max_atoms=max_atoms, progress=progress, **columns)
+    return import_named(
+        lake,
+        place,
+        dataset,
+        formula_column=formula_column,
+        id_column=id_column,
+        max_atoms=max_atoms,
+        progress=progress,
+    )
 
 
 def import_named(
