@@ -4,7 +4,7 @@ A message says what was wrong and where; ``hint`` says what to do about it, in P
 hint in its own words, and ``--json`` answers with ``{"error": ..., "hint": ...}``.
 """
 
-from typing import Final, Self
+from typing import Any, Final, Self
 
 
 class Hint(str):
@@ -108,6 +108,24 @@ class NotFiniteError(EncoderError):
         """Keep the rows, so that a caller can go on without them."""
         super().__init__(message, "leave these materials out, or use another encoder")
         self.rows = rows
+
+
+class NotEncodedError(EncoderError):
+    """Materials have no vector: they cannot be read, or an encoder does not take them.
+
+    Args:
+        message: How many, and the first ones.
+        failures: All of them, each with its ``row`` and its ``reason``.
+    """
+
+    def __init__(self, message: str, failures: list[Any]) -> None:
+        """Keep the failures, so that a caller can go on without them."""
+        super().__init__(message, "leave them out; or take rows of NaN: errors='nan', or return_failures=True")
+        self.failures = failures
+
+
+class NotEncodedWarning(UserWarning):
+    """Rows of a matrix are NaN, because their materials have no vector."""
 
 
 class LakeError(MatlakeError):

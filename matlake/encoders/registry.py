@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +13,11 @@ from matlake.encoders.card import (
     LICENCE_FILE,
     MODEL_FILE,
     EncoderCard,
+    Layer,
     check_name,
     read_card,
 )
+from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import DamageWarning, EncoderError
 from matlake.files import write_whole
 from matlake.plugins import PluginKind, check_same_name
@@ -109,6 +112,27 @@ def registered_encoders(lake_encoders: Path | None = None) -> list[RegisteredEnc
                 continue
             found[card.name] = RegisteredEncoder(card, path.parent, root == SHIPPED)
     return [found[name] for name in sorted(found)]
+
+
+def named_layers(
+    features: Iterable[str], find: Callable[[str], RegisteredEncoder]
+) -> Iterator[tuple[RegisteredEncoder, Layer]]:
+    """Yield the layers that features mean, in order, each encoder being looked for once.
+
+    Args:
+        features: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``, each.
+        find: Finds an encoder by its name.
+
+    Raises:
+        EncoderError: An encoder or layer is unknown.
+    """
+    found: dict[str, RegisteredEncoder] = {}
+    for feature in features:
+        ref = LayerRef.parse(feature)
+        if ref.encoder not in found:
+            found[ref.encoder] = find(ref.encoder)
+        for layer in found[ref.encoder].card.named_layers(ref.layer):
+            yield found[ref.encoder], layer
 
 
 def copy_to_lake(encoder: RegisteredEncoder, lake_encoders: Path) -> RegisteredEncoder:

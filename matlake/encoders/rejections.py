@@ -1,6 +1,6 @@
 """Whether an encoder takes a material, and if not, why: one rule for all that encode."""
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -9,6 +9,9 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.materials.periodic_table import SYMBOLS
 
 Materials: TypeAlias = CompositionColumns | CrystalColumns
+
+NO_CRYSTAL: Final = "no crystal structure"
+"""Why an encoder of crystals does not take a material that is a composition."""
 
 
 def rejections(materials: Materials, elements: tuple[str, ...], *, overlaps: bool = False) -> list[str | None]:

@@ -12,9 +12,10 @@ from sample_crystals import caesium_chloride, rock_salt
 from samples import ENCODER
 
 import matlake
-from matlake.errors import HeadError, MatlakeError, SourceError
+from matlake.errors import HeadError, SourceError
 from matlake.materials.crystal import Crystal
 from matlake.materials.structure_files.poscar_writer import poscar_text
+from matlake.regress.heads.train_result import TrainResult
 
 FEATURE = f"{ENCODER}@13"
 FORMULAS = ["GaN", "TiO2"]
@@ -44,19 +45,25 @@ def stiff(crystals: matlake.Lake) -> matlake.Head:
     return crystals.head("stiff")
 
 
-def test_training_returns_a_head_that_knows_its_training(crystals: matlake.Lake) -> None:
-    head = crystals.train(
-        "bulk_modulus_VRH_GPa", "magpie", model="ridge", name="short", transform="none", max_fits=6, progress=False
+def test_training_returns_a_head_that_is_compared_reported_exported_and_deleted(
+    embedded: matlake.Lake, gap: matlake.Head, tmp_path: Path
+) -> None:
+    head = embedded.train(
+        "band_gap_eV", "magpie", model="ridge", name="other", transform="none", max_fits=6, progress=False
     )
-    assert (head.name, head.card.model.kind) == ("short", "ridge")
-    assert isinstance(head.training, matlake.regress.heads.train_result.TrainResult)
+    assert (head.name, head.card.model.kind) == ("other", "ridge")
+    assert isinstance(head.training, TrainResult)
     assert head.metrics == head.training.metrics
     rows = head.training.to_pandas()
     assert np.abs(rows["predicted"] - rows["measured"]).mean() == pytest.approx(head.metrics.mae)
-    assert len(repr(head)) < 4000
-    assert crystals.head("short").training is None
-    head.delete()
-    assert "short" not in crystals.heads
+    assert embedded.head("other").training is None
+    assert gap.compare(head).better == embedded.heads.compare(gap.name, "other").better
+    assert head.report(tmp_path / "other.html") == [tmp_path / "other.html"]
+    assert (head.export(tmp_path / "exported") / "card.json").is_file()
+    embedded.heads.delete("other")
+    assert "other" not in embedded.heads
+    with pytest.raises(HeadError, match="there is no head 'other'"):
+        embedded.head("other")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +146,7 @@ def test_a_head_of_several_targets_predicts_all_of_them(crystals: matlake.Lake) 
     assert [card.target for card in head.cards] == targets
     frame = head.predict(["MgO", "NaCl"]).to_pandas()
     assert frame["target"].tolist() == [targets[0]] * 2 + [targets[1]] * 2
-    assert frame["value"].gt(0).all()
+    assert frame["value"].notna().all()
     assert "both" in crystals.heads
 
 
@@ -153,19 +160,6 @@ def test_predictions_for_a_dataset_are_returned_saved_or_written(
     saved = gap.predict_dataset(where="material_id < 'gaps-2'", save=True, progress=False)
     assert saved.saved == embedded.sql("SELECT * FROM predictions").df()["material_id"].nunique()
     assert gap.predict_dataset("gaps", output=tmp_path / "all.parquet").rows == 307
-
-
-def test_a_head_is_compared_reported_exported_and_deleted(embedded: matlake.Lake, tmp_path: Path) -> None:
-    one = embedded.train("band_gap_eV", [FEATURE], model="ridge", name="one", transform="none", progress=False)
-    other = embedded.train("band_gap_eV", ["magpie"], model="ridge", name="other", transform="none", progress=False)
-    assert one.compare(other).better == embedded.heads.compare("one", "other").better
-    assert one.report(tmp_path / "one.html") == [tmp_path / "one.html"]
-    assert (one.export(tmp_path / "exported") / "card.json").is_file()
-    embedded.heads.delete("one")
-    other.delete()
-    assert not {"one", "other"} & set(embedded.heads)
-    with pytest.raises(MatlakeError, match="there is no head 'one'"):
-        embedded.head("one")
 
 
 def test_a_head_suggests_what_to_measure(embedded: matlake.Lake, gap: matlake.Head, tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 import shutil
 from pathlib import Path
-from urllib.request import urlopen
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from running_server import Running
 from sample_crystals import rock_salt
 from samples import ENCODER
 
@@ -120,7 +120,6 @@ def test_status_check_and_compact_are_reports(embedded: matlake.Lake, tmp_path: 
 def test_a_server_runs_beside_the_notebook_until_it_is_stopped(embedded: matlake.Lake, gap: matlake.Head) -> None:
     pytest.importorskip("uvicorn", reason="needs the extra 'serve'")
     with embedded.serve(gap, port=0, log_level="error") as server:
-        with urlopen(f"{server.url}health", timeout=60) as answer:
-            assert answer.status == 200
+        assert Running(int(server.url.rstrip("/").rpartition(":")[2])).get("/healthz").status == 200
         assert "<serving gap at http://127.0.0.1:" in repr(server)
     assert "stopped" in repr(server)

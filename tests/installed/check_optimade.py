@@ -1,7 +1,8 @@
 """Import from the OPTIMADE consortium's own server: paging, a kill on the road, and what is new or changed.
 
 Run ``python tests/installed/check_optimade.py`` where matlake and its tests are installed; it takes about a minute and
-needs a package index. The server gets an environment of its own, because its pins are not ours.
+needs a package index. The server gets an environment of its own, because its pins are not ours; ``check_beside.py`` runs
+the same check with its environment, so that CI makes one.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from environments import ROOT
+from environments import ROOT, make_quickly
 
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -52,15 +53,6 @@ def stored(number: int, edge: float = 4.2, day: int = 1) -> dict[str, Any]:
         "chemical_formula_anonymous": "AB",
     }
     return found
-
-
-def install(folder: Path) -> Path:
-    """Install the server into an environment of its own, and return its interpreter."""
-    python = folder / "bin" / "python"
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "-q", "--python", sys.executable, folder], check=True)
-    subprocess.run([*uv, "pip", "install", "-q", "--python", python, SERVER], check=True)
-    return python
 
 
 @contextlib.contextmanager
@@ -142,10 +134,19 @@ def expect(what: str, found: object, wanted: object) -> None:
 
 
 def main() -> None:
-    """Install, serve, import, kill, go on, change, import again."""
+    """Install the server into an environment of its own, and check."""
+    with tempfile.TemporaryDirectory() as scratch:
+        check(make_quickly(Path(scratch) / "environment", SERVER))
+
+
+def check(python: Path) -> None:
+    """Serve, import, kill, go on, change, import again.
+
+    Args:
+        python: The interpreter of an environment that has the server.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        python = install(folder / "environment")
         entries = [stored(number) for number in range(ROWS)]
         lake, clean = (open_lake(folder / name, create=True) for name in ("lake", "clean"))
         port = free_port()

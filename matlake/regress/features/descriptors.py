@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.encoders.registry import copy_to_lake
-from matlake.encoders.rejections import Materials
+from matlake.encoders.rejections import NO_CRYSTAL, Materials
 from matlake.materials.crystal import CrystalColumns
 from matlake.regress.features.feature import Feature
-from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
 
 CHUNK_ROWS: Final = 16_384

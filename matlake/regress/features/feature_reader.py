@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.base import Encoder
 from matlake.encoders.card import InputKind
+from matlake.encoders.rejections import NO_CRYSTAL
 from matlake.errors import MatlakeError, embed_first
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
@@ -25,7 +26,6 @@ from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
 from matlake.regress.features.own_columns import stored_numbers, with_unit
 from matlake.store.content_keys import CONTENT_KEYS
-from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier, literal
 

@@ -8,10 +8,9 @@ flight; the next run finds what is missing. Memory is bounded by the shards in f
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.encoders.card import InputKind
+from matlake.encoders.pipeline import run_stages
 from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
@@ -31,10 +31,6 @@ from matlake.store.embedding.shards import Cutter, Shard, read_contents, split
 from matlake.store.embedding.targets import KEY, Target, open_targets
 from matlake.store.lake import Lake
 from matlake.store.parts import LivePart, split_damaged, warn_of
-
-_ENCODERS_A_MAKER: Final = 4
-"""Encoding threads that a thread of input makers keeps busy on a CPU: a network takes six times as long as its graph,
-or longer."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,11 +108,10 @@ def embed(
     targets, opened = _open(lake, as_list(features), device)
     with closing(opened) as pending:
         run = _Run(targets, pending, len(targets) * sum(file.part.rows for file in files), progress)
-        if device == "cpu":
-            makers, encoders = -(-workers // _ENCODERS_A_MAKER), workers
-        else:
-            makers, encoders = workers, 1
-        _work(run, run.shards(files, where), makers, encoders)
+        shards = run.shards(files, where)
+        with closing(run_stages(shards, prepare, encode, device=device, workers=workers)) as stages:
+            for encoded in stages:
+                run.commit(encoded)
     skipped = run.selected - run.embedded - run.failed
     return EmbedReport(run.embedded, skipped, run.failed, round(time.monotonic() - started, 3))
 
@@ -174,8 +169,12 @@ class _Run:
             for shard in cutter.rest():
                 yield from self._unless_foreign(shard)
 
-    def commit(self, encoded: Encoded) -> None:
+    def commit(self, shard: list[Encoded]) -> None:
         """Make what came of a shard part of the lake."""
+        for encoded in shard:
+            self._commit(encoded)
+
+    def _commit(self, encoded: Encoded) -> None:
         for target, part in encoded.parts:
             rows = part.rows
             self.embedded += target.vectors.append(part)
@@ -216,31 +215,3 @@ class _Run:
         self._advance(shard.vectors - sum(some.vectors for some in rest))
         for some in rest:
             yield from by_inputs(some)
-
-
-def _work(run: _Run, shards: Iterator[Shard], makers: int, encoders: int) -> None:
-    """Take shards through both stages; each encoding thread has a shard ready for when it is done with one."""
-    most = makers + 2 * encoders
-    making: list[Future[Any]] = []  # of (Shard, Inputs)
-    encoding: list[Future[Any]] = []  # of list[Encoded]
-    with (
-        ThreadPoolExecutor(makers, thread_name_prefix="make-inputs") as make_pool,
-        ThreadPoolExecutor(encoders, thread_name_prefix="encode") as encode_pool,
-    ):
-        try:
-            while True:
-                while len(making) + len(encoding) < most and (shard := next(shards, None)) is not None:
-                    making.append(make_pool.submit(prepare, shard))
-                if not making and not encoding:
-                    return
-                wait([*making, *encoding], return_when=FIRST_COMPLETED)
-                for made in [future for future in making if future.done()]:
-                    making.remove(made)
-                    encoding.append(encode_pool.submit(encode, *made.result()))
-                for ended in [future for future in encoding if future.done()]:
-                    encoding.remove(ended)
-                    for encoded in ended.result():
-                        run.commit(encoded)
-        finally:
-            for future in [*making, *encoding]:
-                future.cancel()

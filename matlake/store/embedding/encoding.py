@@ -47,8 +47,9 @@ def prepare(shard: Shard) -> tuple[Shard, Inputs]:
     return shard, encoder.inputs(encoder.read_columns(shard.contents), ahead=True)
 
 
-def encode(shard: Shard, inputs: Inputs) -> list[Encoded]:
+def encode(prepared: tuple[Shard, Inputs]) -> list[Encoded]:
     """Encode what ``prepare`` made and write its parts; each network is run once for all of its layers."""
+    shard, inputs = prepared
     layers: dict[Model, list[Target]] = {}
     for target in shard.targets:
         layers.setdefault(target.model, []).append(target)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from matlake.encoders.card import InputKind
+from matlake.encoders.rejections import NO_CRYSTAL
 from matlake.store import delta
 from matlake.store.content_keys import CONTENT_KEYS, row_key
 from matlake.store.embedding.targets import KEY, Model, Target
@@ -17,8 +18,6 @@ from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import literal, read_parquet
 from matlake.store.sql import not_a_predicate
 from matlake.store.views import property_columns
-
-NO_CRYSTAL: Final = "no crystal structure"
 
 
 @dataclass(frozen=True)

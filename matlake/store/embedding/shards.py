@@ -10,24 +10,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matlake.encoders.base import Encoder
 from matlake.encoders.card import InputKind
+from matlake.encoders.shard_sizes import most_contents, most_sites
 from matlake.materials.crystal import COLUMNS
-from matlake.store.embedding.targets import KEY, Target
-
-SHARD_BYTES: Final = 32 << 20
-"""Vectors of one encoder in a shard."""
-
-MOST_CONTENTS: Final = {
-    InputKind.COMPOSITION: {"cpu": 16_384, "cuda": 16_384},
-    InputKind.CRYSTAL: {"cpu": 1024, "cuda": 2048},
-}
-"""Contents in a shard: few enough that workers end together, and that little is lost when a run is killed."""
-
-FEWEST_CONTENTS: Final = 256
-"""Contents in a shard, however long the vectors."""
-
-INPUT_BYTES: Final = {"cpu": 96 << 20, "cuda": 192 << 20}
-"""Inputs of a shard if no cell had any symmetry; graphs of real crystals are several times smaller."""
+from matlake.store.embedding.targets import KEY, Model, Target
 
 INPUT_COLUMNS: Final = {
     InputKind.COMPOSITION: ("atomic_numbers", "fractions"),
@@ -138,13 +125,13 @@ class Cutter:
             yield from self._cut(targets, contents, last=True)
 
     def _cut(self, targets: tuple[Target, ...], contents: pa.Table, *, last: bool) -> Iterator[Shard]:
-        most = _most_contents(targets)
-        most_sites = _most_sites(targets)
+        encoders, dims = _models_and_dims(targets)
+        most, sites_a_shard = most_contents(encoders, dims), most_sites(encoders)
         sites = np.cumsum(pc.list_value_length(contents[INPUT_COLUMNS[targets[0].model.kind][0]]).to_numpy())
         start = 0
         while start < contents.num_rows:
             before = sites[start - 1] if start else 0
-            stop = min(start + most, max(start + 1, int(np.searchsorted(sites, before + most_sites, side="right"))))
+            stop = min(start + most, max(start + 1, int(np.searchsorted(sites, before + sites_a_shard, side="right"))))
             if stop >= contents.num_rows and not last:
                 self._waiting[targets] = contents.slice(start)
                 return
@@ -152,16 +139,9 @@ class Cutter:
             start = stop
 
 
-def _most_contents(targets: Sequence[Target]) -> int:
-    dims: dict[str, int] = {}
+def _models_and_dims(targets: Sequence[Target]) -> tuple[list[Encoder], list[int]]:
+    """Return the encoders, and how many numbers the targets of each make of a content."""
+    dims: dict[Model, int] = {}
     for target in targets:
-        name = target.model.encoder.card.name
-        dims[name] = dims.get(name, 0) + target.dim
-    encoder = targets[0].model.encoder
-    most = MOST_CONTENTS[encoder.input][encoder.device]
-    return min(most, max(FEWEST_CONTENTS, SHARD_BYTES // (4 * max(dims.values()))))
-
-
-def _most_sites(targets: Sequence[Target]) -> int:
-    widest = max(target.model.encoder.bytes_a_site for target in targets)
-    return max(1, int(INPUT_BYTES[targets[0].model.encoder.device] / widest))
+        dims[target.model] = dims.get(target.model, 0) + target.dim
+    return [model.encoder for model in dims], list(dims.values())

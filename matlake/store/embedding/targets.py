@@ -6,8 +6,7 @@ from typing import Final
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.layer_ref import LayerRef
-from matlake.encoders.registry import RegisteredEncoder, copy_to_lake
+from matlake.encoders.registry import RegisteredEncoder, copy_to_lake, named_layers
 from matlake.store.appender import Appender
 from matlake.store.lake import Lake
 from matlake.store.views import embedding_partition, failure_partition
@@ -68,12 +67,9 @@ def open_targets(lake: Lake, features: Sequence[str], device: str) -> list[Targe
     """
     registered: dict[str, RegisteredEncoder] = {}
     layers: dict[tuple[str, str], None] = {}  # a set that keeps the order
-    for feature in features:
-        ref = LayerRef.parse(feature)
-        if ref.encoder not in registered:
-            registered[ref.encoder] = lake.find_encoder(ref.encoder)
-        for layer in registered[ref.encoder].card.named_layers(ref.layer):
-            layers[ref.encoder, layer.name] = None
+    for found, layer in named_layers(features, lake.find_encoder):
+        registered[found.card.name] = found
+        layers[found.card.name, layer.name] = None
     encoders = {
         name: open_encoder(found.folder, device=device, layers=[layer for owner, layer in layers if owner == name])
         for name, found in registered.items()

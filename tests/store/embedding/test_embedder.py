@@ -18,7 +18,7 @@ from matlake import Lake, embed, import_table, open_encoder, open_lake, parse_fo
 from matlake.errors import EncoderError, LakeError, QueryError
 from matlake.materials.compositions import element_fractions
 from matlake.store import delta
-from matlake.store.embedding import shards
+from matlake.encoders import shard_sizes
 
 FEATURE = f"{ENCODER}@16"  # the shortest vectors: 32 numbers
 
@@ -128,8 +128,8 @@ def run_embed(lake: Path) -> "subprocess.Popen[bytes]":
     code = f"""
 from pathlib import Path
 from matlake import embed, open_lake
-from matlake.store.embedding import shards
-shards.SHARD_BYTES = 0
+from matlake.encoders import shard_sizes
+shard_sizes.SHARD_BYTES = 0
 print(embed(open_lake(Path({str(lake)!r})), [{FEATURE!r}]))
 """
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
@@ -181,7 +181,7 @@ def test_two_processes_embed_each_content_once(tmp_path: Path) -> None:
 
 
 def test_a_failing_disk_loses_nothing_that_was_committed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "SHARD_BYTES", 0)
+    monkeypatch.setattr(shard_sizes, "SHARD_BYTES", 0)
     write_part, calls = delta.write_part, []
 
     def full(root: Path, table: pa.Table, partition: dict[str, str], vectors: tuple[str, ...] = ()) -> delta.Part:

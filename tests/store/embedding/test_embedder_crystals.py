@@ -30,7 +30,8 @@ from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.progress import Progress
 from matlake.store import delta
-from matlake.store.embedding import shards, targets
+from matlake.encoders import shard_sizes
+from matlake.store.embedding import targets
 from matlake.store.embedding.encoding import NOT_FINITE
 from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.status import status
@@ -256,7 +257,7 @@ def test_values_that_are_not_finite_fail_alone(few: Lake, monkeypatch: pytest.Mo
 def test_an_error_in_a_thread_ends_the_run_with_what_is_committed(
     crystals: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(shards.MOST_CONTENTS, InputKind.CRYSTAL, {"cpu": 20})
+    monkeypatch.setitem(shard_sizes.MOST_CONTENTS, InputKind.CRYSTAL, {"cpu": 20})
     write_part, calls = delta.write_part, []
 
     def full(root: Path, table: pa.Table, partition: dict[str, str], vectors: tuple[str, ...] = ()) -> delta.Part:
@@ -323,8 +324,8 @@ def run_embed(lake: Path) -> "subprocess.Popen[bytes]":
     code = f"""
 from pathlib import Path
 from matlake import embed, open_lake
-from matlake.store.embedding import shards
-shards.MOST_CONTENTS["crystal"] = {{"cpu": 10}}
+from matlake.encoders import shard_sizes
+shard_sizes.MOST_CONTENTS["crystal"] = {{"cpu": 10}}
 print(embed(open_lake(Path({str(lake)!r})), [{POOLED!r}, {FIRST!r}], workers=2))
 """
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)

@@ -11,6 +11,7 @@ from samples import CRYSTAL_ENCODER, ENCODER
 
 from matlake import Lake, open_lake
 from matlake.encoders.card import InputKind
+from matlake.encoders import shard_sizes
 from matlake.store.embedding import shards
 from matlake.store.embedding.encoding import by_inputs
 from matlake.store.embedding.shards import Cutter, read_contents, split
@@ -45,7 +46,7 @@ def sizes(found: list[shards.Shard]) -> list[list[int]]:
 def test_contents_wait_until_a_shard_is_full(
     targets: list[Target], contents: Callable[..., pa.Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(shards.MOST_CONTENTS, InputKind.CRYSTAL, {"cpu": 3})
+    monkeypatch.setitem(shard_sizes.MOST_CONTENTS, InputKind.CRYSTAL, {"cpu": 3})
     cutter = Cutter(targets)
     assert list(cutter.add(contents(1, 2), np.ones((2, 2), bool))) == []
     assert sizes(list(cutter.add(contents(3, 4, 5, 6), np.ones((4, 2), bool)))) == [[1, 2, 3]]
@@ -55,7 +56,7 @@ def test_contents_wait_until_a_shard_is_full(
 def test_atoms_bound_a_shard_but_each_holds_a_crystal(
     targets: list[Target], contents: Callable[..., pa.Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "INPUT_BYTES", {"cpu": 10 * 20 * 12})  # ten atoms with twelve neighbours each
+    monkeypatch.setattr(shard_sizes, "INPUT_BYTES", {"cpu": 10 * 20 * 12})  # ten atoms with twelve neighbours each
     cutter = Cutter(targets)
     atoms = (4, 6, 1, 30, 2, 8, 5)
     found = [*cutter.add(contents(*atoms), np.ones((len(atoms), 2), bool)), *cutter.rest()]
@@ -88,7 +89,7 @@ def test_long_vectors_make_small_shards(lake: Lake, monkeypatch: pytest.MonkeyPa
     assert rows(f"{ENCODER}@16") == 16_384
     assert rows(f"{ENCODER}@4") == 8192
     assert rows(f"{ENCODER}@4", f"{ENCODER}@3") == 4096
-    monkeypatch.setattr(shards, "SHARD_BYTES", 0)
+    monkeypatch.setattr(shard_sizes, "SHARD_BYTES", 0)
     assert rows(f"{ENCODER}@16") == 256
 
 
