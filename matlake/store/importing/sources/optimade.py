@@ -158,7 +158,7 @@ class OptimadeSource:
         if not spool.rows:
             return None
         source = open_source(spool.path, max_atoms=fetch.max_atoms)
-        source.notes.extend([*reading.notes, *spool.notes, *_repeated(spool)])
+        source.notes.extend([*reading.notes, *spool.remarks()])
         return Fetched(
             source,
             Remembered(self.origin, reading.date, database.licence, _marks(spool.kept)),
@@ -328,7 +328,3 @@ def _marks(kept: Mapping[str, str]) -> dict[str, str]:
 
 def _text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
-
-
-def _repeated(spool: Spool) -> list[str]:
-    return [f"{spool.repeated:,} rows came more than once and were left out"] if spool.repeated else []
