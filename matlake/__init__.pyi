@@ -2,6 +2,7 @@ from .api.head import Head as Head
 from .api.lake import Lake as Lake
 from .api.lake import open_lake as open_lake
 from .diagnosis.doctor import doctor as doctor
+from .encoders.encode import encode as encode
 from .encoders.encoder import Encoder as Encoder
 from .encoders.encoder import open_encoder as open_encoder
 from .encoders.registry import list_encoders as list_encoders
@@ -63,6 +64,7 @@ __all__ = [
     "compact",
     "doctor",
     "embed",
+    "encode",
     "evaluate_extrapolation",
     "evaluate_matbench",
     "evaluate_transfer",
