@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from matlake.errors import Hint, LakeError, SourceError
 from matlake.files import fsync_folder
@@ -22,7 +22,7 @@ from matlake.store.importing.importer import ImportReport, import_source, import
 from matlake.store.importing.merging import Update
 from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
 from matlake.store.importing.sources.catalogue import is_named, named_source
-from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered, make_client
+from matlake.store.importing.sources.protocol import ClientMaker, Fetch, Fetched, NamedSource, Remembered, make_client
 from matlake.store.importing.sources.provenance import with_provenance
 from matlake.store.lake import Lake
 
@@ -67,7 +67,7 @@ def import_named(
     id_column: str | None = None,
     max_atoms: int = MAX_ATOMS,
     progress: Progress = SILENT,
-    client: Any = make_client,
+    client: ClientMaker = make_client,
 ) -> ImportReport:
     """Import a source by name as a dataset, or bring what is new or changed into a dataset that came from it.
 

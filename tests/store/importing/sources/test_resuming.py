@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optimade_server import Database, entry, failure
@@ -39,9 +40,18 @@ def leftover(lake: Lake) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("cut", ["nothing", "half a record", "cursor", "records"])
+@pytest.fixture(scope="module")
+def clean(_server: WebServer, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What an import that was not interrupted brings."""
+    _server.answers = Database([entry(number) for number in range(25)])
+    lake = open_lake(tmp_path_factory.mktemp("clean") / "lake", create=True)
+    import_named(lake, f"optimade:{_server.url}", "d", client=Waits().client)
+    return rows(lake, EVERYTHING)
+
+
+@pytest.mark.parametrize("cut", ["half a record", "cursor", "records"])
 def test_an_interrupted_import_goes_on_and_equals_one_that_was_not(
-    bring: Import, server: WebServer, database: Database, empty: Lake, tmp_path: Path, cut: str
+    clean: list[dict[str, Any]], bring: Import, server: WebServer, database: Database, empty: Lake, cut: str
 ) -> None:
     server.answers = stops_at(database, "20")
     with pytest.raises(AnswerError, match="gone"):
@@ -62,14 +72,12 @@ def test_an_interrupted_import_goes_on_and_equals_one_that_was_not(
     offsets = [asked.query.get("page_offset") for asked in server.asked if asked.path == "/v1/structures"]
     assert offsets[-1] == "20"
     assert ("10" in offsets) == (cut in ("cursor", "records"))
-    clean = open_lake(tmp_path / "clean", create=True)
-    bring(lake=clean)
-    assert rows(empty, EVERYTHING) == rows(clean, EVERYTHING)
+    assert rows(empty, EVERYTHING) == clean
     assert not list(empty.unfinished.iterdir())
 
 
 def test_a_killed_import_goes_on_and_equals_one_that_was_not(
-    bring: Import, server: WebServer, database: Database, empty: Lake, tmp_path: Path, waits: Waits
+    clean: list[dict[str, Any]], server: WebServer, database: Database, empty: Lake, waits: Waits
 ) -> None:
     code = (
         "import sys; from matlake import open_lake\n"
@@ -95,9 +103,7 @@ def test_a_killed_import_goes_on_and_equals_one_that_was_not(
     assert (report.rows, report.failed) == (25, 0)
     assert notes == ["20 rows are there from before; the import goes on after them"]
     assert "10" not in {asked.query.get("page_offset") for asked in server.asked}
-    clean = open_lake(tmp_path / "clean", create=True)
-    bring(lake=clean)
-    assert rows(empty, EVERYTHING) == rows(clean, EVERYTHING)
+    assert rows(empty, EVERYTHING) == clean
 
 
 def test_an_import_that_fails_at_the_commit_asks_for_nothing_again(
