@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from matlake.errors import Hint, SourceError, StructureError
 from matlake.materials.crystal import Crystal
-from matlake.materials.objects import is_missing
+from matlake.materials.objects import crystal_or_error, is_missing
 from matlake.store.importing.readers.arrow_table import BATCH_ROWS, ArrowTable, open_arrow_table
 from matlake.store.importing.readers.frames import HEAD, Column, Columns, typed
-from matlake.store.importing.readers.memory_cells import crystals_of, formula_text, holds_structure, plain_value
+from matlake.store.importing.readers.memory_cells import formula_text, holds_structure, plain_value
 from matlake.store.importing.readers.records import Record, open_records
 from matlake.store.importing.readers.source import (
     STRUCTURE_COLUMNS,
@@ -127,7 +127,8 @@ def open_columns(columns: Columns, structure_column: str | None, max_atoms: int,
 
 def _of_column(column: Column, max_atoms: int, start: int, count: int) -> Iterator[Crystal | StructureError]:
     cells = column[start : start + count]
-    yield from crystals_of(cells if isinstance(cells, list) else cells.to_pylist(), max_atoms)
+    for cell in cells if isinstance(cells, list) else cells.to_pylist():
+        yield crystal_or_error(cell, max_atoms=max_atoms)
 
 
 def _of_columns(
