@@ -161,7 +161,7 @@ class OptimadeSource:
         if not spool.rows:
             return None
         source = open_source(spool.path, max_atoms=fetch.max_atoms)
-        source.notes.extend([*reading.notes, *spool.notes, *_counted(spool, reading.total if complete else None)])
+        source.notes.extend([*reading.notes, *spool.remarks(), *_missing(spool, reading.total if complete else None)])
         return Fetched(
             source,
             Remembered(self.origin, reading.date, database.licence, _marks(spool.kept)),
@@ -333,10 +333,9 @@ def _text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
 
 
-def _counted(spool: Spool, total: int | None) -> list[str]:
-    """Return remarks on rows that came more than once, and on those that did not come."""
-    notes = [f"{spool.repeated:,} rows came more than once and were left out"] if spool.repeated else []
-    if total is not None and total > spool.rows + spool.repeated:
-        lost = f"the database counts {total:,} rows, {spool.rows:,} came: it may have changed meanwhile"
-        notes.append(f"{lost}; delete the dataset and import again to have all")
-    return notes
+def _missing(spool: Spool, total: int | None) -> list[str]:
+    """Return a remark on rows that did not come."""
+    if total is None or total <= spool.rows + spool.repeated:
+        return []
+    lost = f"the database counts {total:,} rows, {spool.rows:,} came: it may have changed meanwhile"
+    return [f"{lost}; delete the dataset and import again to have all"]

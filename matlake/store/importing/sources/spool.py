@@ -80,6 +80,11 @@ class Spool:
         """The file of the records."""
         return self.folder / "records.jsonl"
 
+    def remarks(self) -> list[str]:
+        """Return what the user should know of how the records came."""
+        repeated = [f"{self.repeated:,} rows came more than once and were left out"] if self.repeated else []
+        return [*self.notes, *repeated]
+
     def fill(self, first: str, read: Callable[[str], Page], progress: Progress) -> None:
         """Receive all pages that are not there yet.
 
