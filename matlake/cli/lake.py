@@ -52,8 +52,9 @@ def import_command(
     SOURCE is a table (CSV, Parquet, Feather, Excel, SQLite, Delta) with a column of formulas or structures; a CIF or
     POSCAR file, or a folder or archive (zip, tar) of them; JSON of pymatgen, JARVIS, OPTIMADE, the Materials Project,
     Alexandria or OQMD; extended XYZ; or an ASE database. FILE::NAME is a sheet, or a table of a database. It is also a
-    source by name, such as 'optimade:mp?filter=elements HAS "O" AND nelements=2', which is downloaded; after an
-    interruption, run it again to go on, and later to bring what is new or changed.
+    source by name, which is downloaded: 'optimade:mp?filter=elements HAS "O" AND nelements=2', 'mp:?elements=Ga,N' (the
+    Materials Project), jarvis:dft_3d, matbench:phonons, alexandria:pbe, lemat:pbe; NAME: alone lists its data sets.
+    After an interruption, run it again to go on, and later to bring what is new or changed.
     """
     from matlake.materials.crystal import MAX_ATOMS
     from matlake.store.importing.joining import join_table

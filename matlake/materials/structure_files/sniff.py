@@ -5,7 +5,6 @@ from typing import Final
 
 from matlake.errors import StructureError
 from matlake.materials.crystal import MAX_ATOMS, Crystal
-from matlake.materials.structure_files.cif import parse_cif
 from matlake.materials.structure_files.dictionaries import looks_like_structure, parse_structure_json
 from matlake.materials.structure_files.poscar import parse_poscar
 
@@ -41,6 +40,8 @@ def parse_structure(text: str | None, *, max_atoms: int = MAX_ATOMS) -> Crystal:
         raise StructureError("no structure")
     kind = recognised(text)
     if kind == "cif":
+        from matlake.materials.structure_files.cif import parse_cif  # numba, for symmetry, takes a second to import
+
         return parse_cif(text, max_atoms=max_atoms)
     if kind == "poscar":
         return parse_poscar(text, max_atoms=max_atoms)

@@ -10,19 +10,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from matlake.errors import Hint, LakeError, SourceError
 from matlake.files import fsync_folder
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
-from matlake.store.datasets import REMEMBERED_NOTE, SOURCE_NOTE, import_commit, read_summary, remembered_in
+from matlake.store.datasets import REMEMBERED_NOTE, SOURCE_NOTE, columns_in, import_commit, read_summary, remembered_in
 from matlake.store.folders import UNFINISHED_IMPORT
 from matlake.store.importing.importer import ImportReport, import_source, import_table
 from matlake.store.importing.merging import Update
 from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
 from matlake.store.importing.sources.catalogue import is_named, named_source
-from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered, make_client
+from matlake.store.importing.sources.protocol import ClientMaker, Fetch, Fetched, NamedSource, Remembered, make_client
 from matlake.store.importing.sources.provenance import with_provenance
 from matlake.store.lake import Lake
 
@@ -41,21 +41,29 @@ def import_from(
     progress: Progress = SILENT,
 ) -> ImportReport:
     """Import what a text names, a file, a folder or a source by name: see ``import_table`` and ``import_named``."""
-    columns = {"formula_column": formula_column, "id_column": id_column}
     if not isinstance(place, str) or not is_named(place):
         return import_table(
             lake,
             Path(place),
             dataset,
+            formula_column=formula_column,
             structure_column=structure_column,
+            id_column=id_column,
             max_atoms=max_atoms,
             progress=progress,
-            **columns,
         )
     if structure_column is not None:
         hint = Hint("leave structure_column out", cli="leave --structure-column out")
         raise SourceError(f"{place.partition(':')[0]}: knows where its structures are", hint)
-    return import_named(lake, place, dataset, max_atoms=max_atoms, progress=progress, **columns)
+    return import_named(
+        lake,
+        place,
+        dataset,
+        formula_column=formula_column,
+        id_column=id_column,
+        max_atoms=max_atoms,
+        progress=progress,
+    )
 
 
 def import_named(
@@ -67,7 +75,7 @@ def import_named(
     id_column: str | None = None,
     max_atoms: int = MAX_ATOMS,
     progress: Progress = SILENT,
-    client: Any = make_client,
+    client: ClientMaker = make_client,
 ) -> ImportReport:
     """Import a source by name as a dataset, or bring what is new or changed into a dataset that came from it.
 
@@ -132,7 +140,7 @@ def _import(
         started=started,
         progress=progress,
         notes=_notes(fetched.remembered),
-        update=update and identifier is not None,
+        update=columns_in(import_commit(lake, dataset)) if update and identifier is not None else None,
     )
     if report.update is not None and fetched.total is not None:
         _compare(report, fetched.total)

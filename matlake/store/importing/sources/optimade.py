@@ -5,7 +5,7 @@ The specification is that of C. W. Andersen et al., Sci. Data 8, 217 (2021), and
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -25,7 +25,7 @@ from matlake.store.importing.sources.spool import Page, Spool
 _PARAMETERS: Final = ("filter", "response_fields", "page_limit")
 _PARAMETER: Final = re.compile(rf"(?:^|&)({'|'.join(_PARAMETERS)})=")
 _NOT_IN_ADDRESSES: Final = re.compile(r'[\s"<>]')
-_NAME: Final = re.compile(r"[a-z0-9_.-]+(/[A-Za-z0-9_.-]+)?")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?")
 _FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 _PAGE_LIMITS: Final = ("500", "100", "10")
@@ -34,6 +34,9 @@ _PAGE_LIMITS: Final = ("500", "100", "10")
 _HEAD: Final = json.dumps({"x-optimade": {"meta": {"api_version": "1.1.0"}}})
 """First line of a dump, by which readers know one."""
 
+_TOO_MANY_ROWS: Final = frozenset(
+    {HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.GATEWAY_TIMEOUT}
+)
 _NOT_UNDERSTOOD: Final = frozenset({400, 422, 500, 501})
 _SECOND: Final = timedelta(seconds=1)
 _LONGEST_DELAY_S: Final = 60.0  # between two requests, as a database may ask for
@@ -59,7 +62,10 @@ def open_optimade(rest: str) -> NamedSource:
     if "://" in place:
         check_address(place)
         place = place.rstrip("/").removesuffix("/structures").rstrip("/")
-    elif not _NAME.fullmatch(place):
+    elif _NAME.fullmatch(place):
+        provider, slash, database = place.partition("/")
+        place = f"{provider.lower()}{slash}{database}"
+    else:
         raise SourceError(
             f"{place!r} is neither a provider nor an address nor a file",
             "write optimade:mp?filter=…, optimade:https://host/optimade?filter=…, or the path of a JSONL dump",
@@ -155,12 +161,12 @@ class OptimadeSource:
         if not spool.rows:
             return None
         source = open_source(spool.path, max_atoms=fetch.max_atoms)
-        source.notes.extend([*reading.notes, *spool.notes, *_repeated(spool)])
+        source.notes.extend([*reading.notes, *spool.remarks(), *_missing(spool, reading.total if complete else None)])
         return Fetched(
             source,
             Remembered(self.origin, reading.date, database.licence, _marks(spool.kept)),
             complete=complete,
-            total=reading.total if complete else reading.count(self.filter),
+            total=spool.rows if complete else reading.count(self.filter),
         )
 
 
@@ -174,7 +180,7 @@ class _Reading:
         page_limit: Rows a page; empty for as many as the database allows.
         spool: Takes the pages.
         notes: Warnings of the database, and what else is worth a remark.
-        total: Number of structures for the filter, as far as the database has said.
+        total: Number of structures for the filter, as far as the last page has said.
     """
 
     client: Client
@@ -201,7 +207,7 @@ class _Reading:
         self.spool.fill(first, read, fetch.progress)
 
     def count(self, condition: str) -> int | None:
-        """Ask how many structures satisfy a filter; None where the database does not say."""
+        """Ask how many structures satisfy a filter; None where the database does not say, or counts those of a page."""
         query = {"filter": condition, "page_limit": "1", "response_fields": "id"}
         try:
             document = self._document(
@@ -209,7 +215,8 @@ class _Reading:
             )
         except SourceError:
             return None
-        return _total(document.get("meta"), strict=True)
+        found = _total(document.get("meta"), ("data_returned",))
+        return None if found == len(document["data"]) else found
 
     def _first(self, address: str, condition: str) -> Mapping[str, Any]:
         """Ask for the first page: with fewer rows where the database refuses so many, then without a list of fields."""
@@ -220,7 +227,7 @@ class _Reading:
             try:
                 return self._document(with_query(address, {name: value for name, value in query.items() if value}))
             except AnswerError as error:
-                if error.status == HTTPStatus.FORBIDDEN and len(limits) > 1:
+                if error.status in _TOO_MANY_ROWS and len(limits) > 1:
                     limits.pop(0)
                 elif error.status in _NOT_UNDERSTOOD and fields and not self.database.named:
                     fields = ""
@@ -262,8 +269,8 @@ class _Reading:
             newest = _moment(kept.get(_NEWEST))
             if changed is not None and (newest is None or changed > newest):
                 kept[_NEWEST] = record["attributes"]["last_modified"]
-        self.total = _total(meta) or self.total
-        return Page(records, _next(document, meta, address), self.total)
+        self.total = _total(meta, ("data_returned",)) or self.total
+        return Page(records, _next(document, meta, address), _total(meta))
 
 
 def _records(entries: list[Any]) -> Iterator[dict[str, Any]]:
@@ -286,7 +293,7 @@ def _next(document: Mapping[str, Any], meta: Mapping[str, Any], address: str) ->
     links = document.get("links")
     link = href(links.get("next")) if isinstance(links, Mapping) else ""
     more = meta.get("more_data_available")
-    if more is False or (not link and more is not True):
+    if more is False or (more is not True and not (link and document["data"])):
         return None
     if not link:
         raise SourceError(f"{shown(address)} has more rows and does not say where", "tell the owners of the database")
@@ -295,9 +302,8 @@ def _next(document: Mapping[str, Any], meta: Mapping[str, Any], address: str) ->
     return urlunsplit((here.scheme, here.netloc, path, there.query, ""))
 
 
-def _total(meta: Any, *, strict: bool = False) -> int | None:
-    """Return the number of structures for the filter; where that is not said, of all, unless strict."""
-    names = ("data_returned",) if strict else ("data_returned", "data_available")
+def _total(meta: Any, names: Sequence[str] = ("data_returned", "data_available")) -> int | None:
+    """Return the number of structures for the filter, or else of all, which is a bound."""
     counts = [meta.get(name) for name in names] if isinstance(meta, Mapping) else []
     return next((count for count in counts if isinstance(count, int) and not isinstance(count, bool)), None)
 
@@ -327,5 +333,9 @@ def _text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
 
 
-def _repeated(spool: Spool) -> list[str]:
-    return [f"{spool.repeated:,} rows came more than once and were left out"] if spool.repeated else []
+def _missing(spool: Spool, total: int | None) -> list[str]:
+    """Return a remark on rows that did not come."""
+    if total is None or total <= spool.rows + spool.repeated:
+        return []
+    lost = f"the database counts {total:,} rows, {spool.rows:,} came: it may have changed meanwhile"
+    return [f"{lost}; delete the dataset and import again to have all"]

@@ -9,7 +9,9 @@ from web_server import Waits, WebServer, web_server
 
 from matlake import Lake, open_lake
 from matlake.store.importing.importer import ImportReport
+from matlake.store.importing.sources.catalogue import named_source
 from matlake.store.importing.sources.importing import import_named
+from matlake.store.importing.sources.protocol import Fetch, Fetched
 
 
 @pytest.fixture
@@ -53,3 +55,15 @@ def bring(empty: Lake, server: WebServer, waits: Waits) -> Import:
         return import_named(lake, f"optimade:{server.url}{query}", "d", client=waits.client)
 
     return bring
+
+
+@pytest.fixture
+def fetch(tmp_path: Path, server: WebServer, waits: Waits) -> Callable[..., Fetched]:
+    """Fetch from the server, ``?…`` being what is asked, and import nothing."""
+
+    def fetch(query: str = "") -> Fetched:
+        found = named_source(f"optimade:{server.url}{query}").fetch(Fetch(tmp_path, client=waits.client))
+        assert found is not None
+        return found
+
+    return fetch

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optimade_server import Database, entry, failure
@@ -39,9 +40,18 @@ def leftover(lake: Lake) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("cut", ["nothing", "half a record", "cursor", "records"])
+@pytest.fixture(scope="module")
+def clean(_server: WebServer, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What an import that was not interrupted brings."""
+    _server.answers = Database([entry(number) for number in range(25)])
+    lake = open_lake(tmp_path_factory.mktemp("clean") / "lake", create=True)
+    import_named(lake, f"optimade:{_server.url}", "d", client=Waits().client)
+    return rows(lake, EVERYTHING)
+
+
+@pytest.mark.parametrize("cut", ["half a record", "cursor", "records"])
 def test_an_interrupted_import_goes_on_and_equals_one_that_was_not(
-    bring: Import, server: WebServer, database: Database, empty: Lake, tmp_path: Path, cut: str
+    clean: list[dict[str, Any]], bring: Import, server: WebServer, database: Database, empty: Lake, cut: str
 ) -> None:
     server.answers = stops_at(database, "20")
     with pytest.raises(AnswerError, match="gone"):
@@ -62,14 +72,12 @@ def test_an_interrupted_import_goes_on_and_equals_one_that_was_not(
     offsets = [asked.query.get("page_offset") for asked in server.asked if asked.path == "/v1/structures"]
     assert offsets[-1] == "20"
     assert ("10" in offsets) == (cut in ("cursor", "records"))
-    clean = open_lake(tmp_path / "clean", create=True)
-    bring(lake=clean)
-    assert rows(empty, EVERYTHING) == rows(clean, EVERYTHING)
+    assert rows(empty, EVERYTHING) == clean
     assert not list(empty.unfinished.iterdir())
 
 
 def test_a_killed_import_goes_on_and_equals_one_that_was_not(
-    bring: Import, server: WebServer, database: Database, empty: Lake, tmp_path: Path, waits: Waits
+    clean: list[dict[str, Any]], server: WebServer, database: Database, empty: Lake, waits: Waits
 ) -> None:
     code = (
         "import sys; from matlake import open_lake\n"
@@ -95,9 +103,7 @@ def test_a_killed_import_goes_on_and_equals_one_that_was_not(
     assert (report.rows, report.failed) == (25, 0)
     assert notes == ["20 rows are there from before; the import goes on after them"]
     assert "10" not in {asked.query.get("page_offset") for asked in server.asked}
-    clean = open_lake(tmp_path / "clean", create=True)
-    bring(lake=clean)
-    assert rows(empty, EVERYTHING) == rows(clean, EVERYTHING)
+    assert rows(empty, EVERYTHING) == clean
 
 
 def test_an_import_that_fails_at_the_commit_asks_for_nothing_again(
@@ -248,13 +254,13 @@ def test_a_merge_fails_if_somebody_else_wrote_meanwhile(
     database.entries.append(entry(30, modified="2026-02-03T00:00:00Z"))
     path = tmp_path / "table.csv"
     path.write_text("formula\nMgO\n")
-    real = merging._commit
+    real = merging.commit_whole
 
     def late(*arguments: object) -> None:
         import_table(empty, path, "d")
         real(*arguments)
 
-    monkeypatch.setattr(merging, "_commit", late)
+    monkeypatch.setattr(merging, "commit_whole", late)
     with pytest.raises(LakeError, match="another process wrote"):
         bring()
     assert len(ids(empty)) == 1
@@ -277,18 +283,15 @@ def test_a_spool_is_left_alone_for_a_month(empty: Lake, bring: Import, server: W
 def test_ids_that_are_no_text_and_odd_characters_survive(tmp_path: Path) -> None:
     pages = {
         "a": Page([{"id": 1, "x": "\ud800 \u2028"}, {"id": None}], "b", 3),
-        "b": Page([{"id": 1}, {"id": "ü\n"}], None),
+        "b": Page([{"id": 1}, {"id": None}, {"id": "ü\n"}], None),
     }
     spool = Spool(tmp_path)
     spool.fill("a", pages.__getitem__, Progress())
     again = Spool(tmp_path)
     again.fill("a", lambda _: pytest.fail("all is there"), Progress())
-    assert (again.rows, again.repeated, again.resumed) == (3, 1, True)
-    assert [json.loads(line).get("id") for line in again.path.read_text("utf-8").split("\n") if line] == [
-        1,
-        None,
-        "ü\n",
-    ]
+    assert (again.rows, again.repeated, again.resumed) == (4, 1, True)
+    lines = filter(None, again.path.read_text("utf-8").split("\n"))
+    assert [json.loads(line).get("id") for line in lines] == [1, None, None, "ü\n"]
 
 
 def test_a_page_that_is_no_page_stops_before_the_cursor_moves(
