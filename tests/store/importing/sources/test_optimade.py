@@ -115,6 +115,7 @@ def test_a_wrong_filter_is_answered_with_the_databases_own_words(fetch: Fetching
         ("optimade:mp?page_limit=many", "page_limit=many is not a number"),
         ("optimade:https://me:hush@host/", "holds a name or password"),
         ("nobody:mp", "there is no source 'nobody'"),
+        ("https://host/table.csv", "an address, https:…, is not imported by itself"),
     ],
 )
 def test_what_cannot_be_right_is_refused_before_anything_is_asked(spec: str, said: str) -> None:
@@ -131,6 +132,7 @@ def test_addresses_end_before_the_endpoint() -> None:
     assert named_source("optimade:https://host/optimade/v1/structures/").origin == "optimade:https://host/optimade/v1"
     assert not is_named("C:\\data.csv")
     assert not is_named("data.csv")
+    assert not is_named("archive::structures")
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/optimade/v1.1"])
