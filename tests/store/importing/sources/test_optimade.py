@@ -359,6 +359,7 @@ def test_a_dump_on_this_machine_is_read_once(empty: Lake, tmp_path: Path) -> Non
     lines = [{"x-optimade": {"meta": {"api_version": "1.1.0"}}}, *(entry(number) for number in range(3))]
     path.write_text("\n".join(map(json.dumps, lines)))
     assert import_from(empty, f"optimade:{path}", "d").rows == 3
+    assert rows(empty, "SELECT DISTINCT source_version AS v FROM d") == [{"v": "2026-01-01T00:00:00Z"}]
     again = import_from(empty, f"optimade:{path}", "d")
     assert again.update is not None
     assert (again.rows, again.update.others) == (0, 3)
