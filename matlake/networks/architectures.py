@@ -251,9 +251,7 @@ def _accept(name: str, found: Any) -> Architecture | None:
     architecture: Architecture = found
     check_same_name(name, architecture.name)
     if architecture.kind not in _BATCHES or not architecture.fast_code or architecture.published_as:
-        raise PluginError(
-            f"it is not a graph network to be trained: kind is one of {', '.join(_BATCHES)}, with fast_code"
-        )
+        raise PluginError(f"it is not a graph network with fast_code and a kind of {', '.join(_BATCHES)}")
     return architecture
 
 

@@ -48,15 +48,13 @@ def test_it_is_found_by_its_name_and_faults_are_named() -> None:
     assert find_architecture("cgcnn") is ARCHITECTURES["cgcnn"]
     with pytest.raises(TrainingError, match="unknown architecture 'yours'"):
         find_architecture("yours")
-    with pytest.raises(PluginError, match="it is not a graph network to be trained: kind is one of pairs, "):
+    with pytest.raises(PluginError, match="it is not a graph network with fast_code and a kind of pairs, "):
         find_architecture("of-compositions")
     found = {check.name: check for check in check_plugins()}
     assert found["plug-in mine"].state is State.OK
     assert found["plug-in mine"].found.startswith("architecture of networks-of-mine 1.0")
-    assert "matlake has a architecture of this name" in found["plug-in cgcnn"].found
-    assert (
-        "of type int, not matlake.networks.architectures.Architecture, nor the folder" in found["plug-in number"].found
-    )
+    assert "matlake itself has one of this name" in found["plug-in cgcnn"].found
+    assert "it is of type int, not matlake.networks.architectures.Architecture" in found["plug-in number"].found
     with pytest.raises(EncoderError, match="no encoder named 'mine'"):
         find_encoder("mine")
 
@@ -77,8 +75,6 @@ def test_it_is_pretrained_and_exported_by_the_commands(tmp_path: Path) -> None:
 
 
 def test_the_commands_refuse_other_names() -> None:
-    done = CliRunner().invoke(
-        cli, ["encoders", "pretrain", "yours", "--data", "x.csv", "--target", "y", "--output", "x"]
-    )
+    done = CliRunner().invoke(cli, ["encoders", "pretrain", "yours", "--data", "x", "--target", "y", "--output", "x"])
     assert done.exit_code == 2
     assert "'yours' is not one of" in done.output

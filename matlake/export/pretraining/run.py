@@ -167,9 +167,8 @@ def load_trained(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     try:
         identity = state["identity"]
         _check_identity(identity, path)
-        network = find_architecture(identity["architecture"]).network(
-            **identity["sizes"], targets=len(identity["targets"])
-        )
+        architecture = find_architecture(identity["architecture"])
+        network = architecture.network(**identity["sizes"], targets=len(identity["targets"]))
         load_best(network, state)
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise TrainingError(
