@@ -1,7 +1,9 @@
 """Errors of the Python face speak Python: no flags and no commands of the shell."""
 
 import ast
+import pickle
 import re
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,6 +58,14 @@ def test_a_common_error_speaks_python(embedded: matlake.Lake, tmp_path: Path, wh
         COMMON[what](embedded, tmp_path)
     assert str(caught.value)
     assert not OF_THE_SHELL.search(f"{caught.value} {caught.value.hint}")
+
+
+def test_a_traceback_shows_the_hint(embedded: matlake.Lake) -> None:
+    with pytest.raises(MatlakeError) as caught:
+        embedded.head("none")
+    assert f"hint: {caught.value.hint}" in "".join(traceback.format_exception(caught.value))
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+    assert (again.hint, again.__notes__) == (caught.value.hint, caught.value.__notes__)
 
 
 def told(path: Path) -> Iterator[tuple[int, str]]:

@@ -107,6 +107,10 @@ class ImportReport(Report):
         nested = {"replacement": self.replacement, "update": self.update}
         return document | {name: None if part is None else vars(part) for name, part in nested.items()}
 
+    def shown(self) -> list[str]:
+        """Return the text with the remarks, which the command line prints beside it."""
+        return [*self.lines(), *(f"note: {note}" for note in self.notes)]
+
     def lines(self) -> list[str]:
         """Return the text for people."""
         done = "updated" if self.update else "replaced" if self.replaced else "imported"
