@@ -28,7 +28,7 @@ EXIT_CODE: Final = 1
 _AGAIN_S: Final = 0.5
 """A second signal within this time is the same one: a terminal sends Ctrl-C to a wrapper and to what it runs."""
 
-HINT: Final = "run the same command again: embed and evaluate go on where they stopped"
+HINT: Final = "run the same command again: embed, evaluate and imports of sources by name go on after what is done"
 
 _MESSAGES: Final = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "terminated: the terminal was closed"}
 

@@ -11,7 +11,7 @@ from matlake.regress.targets.target_space import PLAIN, TargetSpace
 from matlake.regress.uncertainty.conformal import Calibrated, CalibrationRows, calibrate
 from matlake.regress.uncertainty.estimates import Estimates, estimate
 from matlake.regress.uncertainty.fit_reference import ReferenceRows, choose_reference, make_reference
-from matlake.regress.uncertainty.opinions import FoldOpinions, fit_opinions
+from matlake.regress.uncertainty.opinions import Block, FoldOpinions, fit_opinions
 from matlake.regress.uncertainty.out_of_fold import OutOfFold, predict_out_of_fold
 from matlake.regress.uncertainty.reference_set import Reference, Surroundings
 from matlake.regress.uncertainty.signals import rarest_elements
@@ -54,7 +54,7 @@ def calibration_of(matrix: Matrix, rows: Rows, fit: Fit, space: TargetSpace = PL
     known = predict_out_of_fold(fit, matrix.labelled(rows), matrix.fractions[rows], seed)
     known = known.take(np.searchsorted(rows, chosen.rows))
     labels = space.to_fit(matrix.y[chosen.rows])
-    blocks, folds = (slice(0, matrix.x.shape[1]),), (known.fold, known.cluster_fold)
+    blocks, folds = (Block((slice(0, matrix.x.shape[1]),)),), (known.fold, known.cluster_fold)
     opinions = fit_opinions(chosen.projection, matrix.x[chosen.rows], labels, blocks, folds, seed)
     calibrating = CalibrationRows(
         chosen.coordinates, chosen.groups, matrix.fractions[chosen.rows], labels, known, opinions

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
-from samples import GAPS, SHARED
+from samples import GAPS, SHARED, temperature_series
 
 import matlake
 from matlake.encoders.encoder import open_encoder
@@ -95,6 +95,21 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, gaps: Path) -> matlake.La
 def trained(embedded: matlake.Lake) -> TrainResult:
     """A ridge head named ``gap`` on two layers."""
     return train(embedded, TrainRequest("band_gap_eV", [FEATURE, f"{ENCODER}@16"], "ridge", name="gap"))
+
+
+@pytest.fixture(scope="session")
+def series(tmp_path_factory: pytest.TempPathFactory) -> matlake.Lake:
+    """Measured gaps of 46 materials, at three temperatures by Varshni's law, and a ridge head ``gap_of_T`` on them.
+
+    The dataset ``series`` has the column ``temperature_K`` beside the target. Tests read it only, or a copy of it.
+    """
+    folder = tmp_path_factory.mktemp("series")
+    pq.write_table(temperature_series(), folder / "series.parquet")
+    lake = matlake.open_lake(folder / "lake", create=True)
+    matlake.import_table(lake, folder / "series.parquet", "series")
+    features = ["fractions", "column:temperature_K"]
+    train(lake, TrainRequest("band_gap_eV", features, "ridge", name="gap_of_T", transform="none", minimum=-np.inf))
+    return lake
 
 
 @pytest.fixture(scope="session")

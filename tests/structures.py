@@ -9,7 +9,8 @@ from matlake import Lake
 AWKWARD = Path(__file__).parent / "data" / "awkward_cifs"
 CSCL = (AWKWARD / "no_symmetry.cif").read_text()
 HALITE = (AWKWARD / "name_only.cif").read_text()
-BROKEN = (AWKWARD / "partial_occupancy.cif").read_text()
+BROKEN = (AWKWARD / "dummy_species.cif").read_text()
+DISORDERED = (AWKWARD / "partial_occupancy.cif").read_text()
 POSCAR = "CsCl\n1.0\n4.123 0 0\n0 4.123 0\n0 0 4.123\nCs Cl\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n"
 
 

@@ -1,13 +1,16 @@
 """Documentation that cannot drift: commands are documented, and the README's example runs."""
 
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+import pytest
 from samples import BUNDLED
 
 from matlake.cli.main import COMMANDS, cli
@@ -36,6 +39,20 @@ def test_the_readme_example_runs(tmp_path: Path) -> None:
             [sys.executable, "-m", "matlake", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_the_page_for_notebooks_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(pq.read_table(BUNDLED / "mp_elasticity.parquet").slice(0, 60), "crystals.parquet")
+    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 8
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)  # noqa: S102 - our own page
+    assert names["ranked"]["value"].is_monotonic_decreasing
+    assert names["found"].to_pandas()["failure"].notna().tolist() == [False, False, False, True]
+    assert names["X"].shape == (names["lake"].status().encoders[0]["vectors"], 1024)
 
 
 def test_the_readme_python_runs(tmp_path: Path) -> None:

@@ -62,11 +62,13 @@ class WebServer:
         port: Where.
         asked: All requests so far.
         answers: What it answers; a test may change it.
+        faults: What went wrong in answering.
     """
 
     port: int
     answers: Answers
     asked: list[Asked] = field(default_factory=list)
+    faults: list[Exception] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -91,7 +93,11 @@ def web_server(answers: Answers) -> Iterator[WebServer]:
             query = {name: values[0] for name, values in parse_qs(place.query, keep_blank_values=True).items()}
             asked = Asked(place.path, query, {name.lower(): value for name, value in self.headers.items()})
             running.asked.append(asked)
-            reply = running.answers(asked)
+            try:
+                reply = running.answers(asked)
+            except Exception as fault:  # noqa: BLE001 - the test that runs the server shows it
+                running.faults.append(fault)
+                reply = Reply(b"", 418)
             content = reply.content()
             headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), **reply.headers}
             self.send_response(reply.status)
@@ -120,6 +126,8 @@ def web_server(answers: Answers) -> Iterator[WebServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+    if running.faults:
+        raise running.faults[0]
 
 
 @dataclass

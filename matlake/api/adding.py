@@ -7,8 +7,10 @@ from typing import Any
 
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
-from matlake.store.importing.importer import ImportReport, import_source, import_table
+from matlake.store.importing.importer import ImportReport, import_source
+from matlake.store.importing.joining import JoinReport, join_source, join_table
 from matlake.store.importing.readers.in_memory import open_in_memory
+from matlake.store.importing.sources.importing import import_from
 from matlake.store.lake import Lake
 
 
@@ -23,7 +25,7 @@ def add(
     max_atoms: int = MAX_ATOMS,
     progress: Progress = SILENT,
 ) -> ImportReport:
-    """Import data as a dataset, replacing one of the same name.
+    """Import data as a dataset, replacing one of the same name or updating one that came from the same source by name.
 
     Rows that are no material are in ``failures`` with the reason. Embeddings belong to contents, not to datasets:
     adding again keeps all of those that still apply.
@@ -46,9 +48,9 @@ def add(
         LakeError: The name cannot be a dataset's, or the commit was refused.
     """
     if isinstance(what, str | os.PathLike):
-        return import_table(
+        return import_from(
             lake,
-            Path(what),
+            what if isinstance(what, str) else Path(what),
             dataset,
             formula_column=formula,
             structure_column=structure,
@@ -62,3 +64,25 @@ def add(
     return import_source(
         lake, source, dataset, formula_column=formula, id_column=id, started=started, progress=progress
     )
+
+
+def join(lake: Lake, what: Any, dataset: str, *, id: str | None = None, progress: Progress = SILENT) -> JoinReport:  # noqa: A002
+    """Join the properties of a table to a dataset, by id, in one commit.
+
+    Args:
+        lake: Where to.
+        what: A path; or a DataFrame or another table in memory, as ``add`` takes it.
+        dataset: A dataset of the lake.
+        id: Column of ids; by default one by a usual name, such as ``material_id``.
+        progress: Hears the number of rows of the dataset that are written.
+
+    Raises:
+        SourceError: There is no column of ids, no property, or no id is one of the dataset.
+        LakeError: There is no such dataset, or another process wrote to it meanwhile.
+    """
+    if isinstance(what, str | os.PathLike):
+        return join_table(lake, Path(what), dataset, id_column=id, progress=progress)
+    started = time.monotonic()
+    lake.check_dataset(dataset)
+    source = open_in_memory(what, id_column=id)
+    return join_source(lake, source, dataset, id_column=id, started=started, progress=progress)

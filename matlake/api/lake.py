@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matlake.regress.suggesting.suggest import Suggestions
     from matlake.store.embedding.embedder import EmbedReport
     from matlake.store.importing.importer import ImportReport
+    from matlake.store.importing.joining import JoinReport
     from matlake.store.maintenance.compact import CompactReport
     from matlake.store.maintenance.report import CheckReport
     from matlake.store.searching.search import SearchResult
@@ -72,6 +73,7 @@ class Lake(store.Lake):
         """Rows that are no materials, and materials that an encoder or a head does not take, with the reasons."""
         return self.sql("SELECT * FROM failures")
 
+    @overload
     def add(
         self,
         what: Any,
@@ -82,13 +84,36 @@ class Lake(store.Lake):
         id: str | None = None,  # noqa: A002 - the word of the command line
         max_atoms: int = MAX_ATOMS,
         progress: bool | Progress = True,
-    ) -> "ImportReport":
+    ) -> "ImportReport": ...
+    @overload
+    def add(
+        self,
+        what: Any,
+        *,
+        join: str,
+        id: str | None = None,  # noqa: A002
+        progress: bool | Progress = True,
+    ) -> "JoinReport": ...
+    def add(
+        self,
+        what: Any,
+        dataset: str | None = None,
+        *,
+        join: str | None = None,
+        formula: str | None = None,
+        structure: str | None = None,
+        id: str | None = None,  # noqa: A002
+        max_atoms: int = MAX_ATOMS,
+        progress: bool | Progress = True,
+    ) -> "ImportReport | JoinReport":
         """Add materials as a dataset, in place of one of that name. It is what ``matlake import`` does.
 
         Args:
             what: A DataFrame, an Arrow table; a list of formulas, pymatgen ``Structure``s or ASE ``Atoms``; a table or
                 file of structures, or a folder of them, by its path; a source by its name.
             dataset: Name of the dataset, which is also its view in SQL.
+            join: Add nothing but properties, to the materials of this dataset that have the same ids; columns that it
+                had are replaced.
             formula: Column of formulas; by default one by a usual name.
             structure: Column of structures; likewise.
             id: Column of unique ids; likewise, else they are made up.
@@ -97,12 +122,16 @@ class Lake(store.Lake):
 
         Raises:
             SourceError: It cannot be read, a column is not there, or no row is a material.
-            LakeError: The name cannot be a dataset's.
+            LakeError: The name cannot be a dataset's; there is none to join to; or both are named, or neither is.
         """
-        from matlake.api.adding import add
+        if (dataset is None) == (join is None):
+            raise LakeError("name a dataset to add, or with join the one that gets the properties")
+        from matlake.api import adding
 
         with watched(progress, "importing", "rows") as reporter:
-            return add(
+            if dataset is None:
+                return adding.join(self, what, str(join), id=id, progress=reporter)
+            return adding.add(
                 self,
                 what,
                 dataset,

@@ -70,7 +70,7 @@ def predict(
     if given and is_path(given[0]):
         return predict_structures(lake, head_name, given, columns=columns)
     values = spread(columns, len(given))
-    if all(one is None or isinstance(one, str) for one in given):
+    if all(one is None or _is_line(one) for one in given):
         return collect_all(head, [each.results(given) for each in head.predict_all(given, values)])
     if head.needs_crystals:
         return _predict_crystals(head, given, values)
@@ -140,7 +140,10 @@ def _predict_crystals(head: OpenedHead, given: Sequence[object], columns: Column
             found.append(as_crystal(one))
         except StructureError as error:
             found.append(error)
-    names = [one.composition.reduced_formula if isinstance(one, Crystal) else None for one in found]
+    names = [
+        one.composition.reduced_formula if isinstance(one, Crystal) else _line(text)
+        for one, text in zip(found, given, strict=True)
+    ]
     return collect_all(head, [each.results(names) for each in head.predict_all_of_crystals(found, columns)])
 
 
@@ -152,10 +155,20 @@ def _predict_compositions(head: OpenedHead, given: Sequence[object], columns: Co
         try:
             formulas.append(as_composition(one).reduced_formula)
         except MatlakeError as error:
-            formulas.append(one if isinstance(one, str) else None)
+            formulas.append(_line(one))
             reasons[place] = str(error)
     predicted = head.predict_all(formulas, columns)
     for each in predicted:
         for place, reason in reasons.items():
             each.reasons[place] = reason
     return collect_all(head, [each.results(formulas) for each in predicted])
+
+
+def _is_line(given: object) -> bool:
+    """Say whether something is text that may be a formula, not that of a structure."""
+    return isinstance(given, str) and "\n" not in given and not given.lstrip().startswith("{")
+
+
+def _line(given: object) -> str | None:
+    """Return what an input that cannot be read is called: itself, where it is a line of text."""
+    return given if isinstance(given, str) and _is_line(given) else None

@@ -8,7 +8,6 @@ import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.options import (
-    ANY_PATH,
     AT_LEAST_ONE,
     Command,
     column_options,
@@ -24,8 +23,12 @@ _column = section("Columns")
 
 
 @click.command("import", cls=Command)
-@click.argument("source", type=ANY_PATH)
-@option("--dataset", required=True, help="Name the dataset. An existing one of that name is replaced.")
+@click.argument("source")
+@option(
+    "--dataset",
+    help="Name the dataset. One that came from the same source by name is updated, any other replaced.",
+)
+@option("--join", metavar="DATASET", help="Join the properties in SOURCE to the materials of this dataset, by id.")
 @column_options("Columns")
 @_column(
     "--id-column",
@@ -35,20 +38,40 @@ _column = section("Columns")
 @json_option
 @click.pass_obj
 def import_command(
-    lake: Path, /, source: Path, dataset: str, max_atoms: int | None, output: Output, **columns: Any
+    lake: Path,
+    /,
+    source: str,
+    dataset: str | None,
+    join: str | None,
+    max_atoms: int | None,
+    output: Output,
+    **columns: Any,
 ) -> int:
-    """Import formulas or crystal structures with their properties.
+    """Import formulas or crystal structures with their properties, or join properties to a dataset.
 
-    SOURCE is a table (CSV, Parquet) with a column of formulas, CIF, POSCAR or pymatgen JSON; a CIF or POSCAR file, or a
-    folder or archive (zip, tar) of them; pymatgen JSON or JSON lines; extended XYZ; or an ASE database.
+    SOURCE is a table (CSV, Parquet, Feather, Excel, SQLite, Delta) with a column of formulas or structures; a CIF or
+    POSCAR file, or a folder or archive (zip, tar) of them; JSON of pymatgen, JARVIS, OPTIMADE, the Materials Project,
+    Alexandria or OQMD; extended XYZ; or an ASE database. FILE::NAME is a sheet, or a table of a database. It is also a
+    source by name, which is downloaded: 'optimade:mp?filter=elements HAS "O" AND nelements=2', 'mp:?elements=Ga,N' (the
+    Materials Project), jarvis:dft_3d, matbench:phonons, alexandria:pbe, lemat:pbe; NAME: alone lists its data sets.
+    After an interruption, run it again to go on, and later to bring what is new or changed.
     """
     from matlake.materials.crystal import MAX_ATOMS
-    from matlake.store.importing.importer import import_table
+    from matlake.store.importing.joining import join_table
+    from matlake.store.importing.sources.importing import import_from
     from matlake.store.lake import open_lake
 
+    if (dataset is None) == (join is None):
+        raise click.UsageError("name a dataset with --dataset, or with --join the one that gets the properties")
+    report: Any
     with progress("importing", "rows") as reporter:
-        made = open_lake(lake, create=True)
-        report = import_table(made, source, dataset, **columns, max_atoms=max_atoms or MAX_ATOMS, progress=reporter)
+        made = open_lake(lake, create=join is None)
+        if dataset is None:
+            identifier = columns["id_column"]
+            report = join_table(made, Path(source), str(join), id_column=identifier, progress=reporter)
+        else:
+            atoms = max_atoms or MAX_ATOMS
+            report = import_from(made, source, dataset, **columns, max_atoms=atoms, progress=reporter)
     for remark in report.notes:
         note(f"note: {remark}")
     output.document(report.document(), report.lines())

@@ -29,8 +29,8 @@ _model = section("Model")
     type=names,
     metavar="NAME[@LAYER][,…]",
     help="Learn from the embeddings of these encoders or layers, side by side (NAME@1+2: several layers; NAME@all: all "
-    "hidden ones). Embed them first, except for the descriptors fractions, magpie and geometry. column:NAME is a column "
-    "of numbers, such as column:temperature_K; each prediction then needs a value of it.",
+    "hidden ones). Embed them first, except for the descriptors fractions, magpie and geometry. column:NAME is "
+    "a column of numbers, such as column:temperature_K; each prediction then needs a value of it.",
 )
 @row_options
 @_data("--weights", metavar="EXPRESSION", help="Let rows count by this column or SQL expression; only ratios matter.")

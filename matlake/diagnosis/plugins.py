@@ -9,7 +9,7 @@ from matlake.diagnosis.checks import Check, State, caught, joined
 from matlake.errors import EncoderError
 from matlake.plugins import Plugin, PluginKind, groups, installed, package_of
 
-_KINDS: Final = {
+KINDS: Final = {
     "matlake.readers": ("matlake.store.importing.readers.plugin_readers:READER_PLUGINS",),
     "matlake.sources": ("matlake.store.importing.sources.catalogue:SOURCE_PLUGINS",),
     "matlake.encoders": ("matlake.encoders.registry:ENCODER_PLUGINS",),
@@ -24,14 +24,14 @@ def check_plugins() -> list[Check]:
     found: list[Check] = []
     for group in groups():
         with caught(found, f"plug-ins {group}", State.WARNING, "install the packages that are missing"):
-            found += _known(group) if group in _KINDS else _unknown(group)
+            found += _known(group) if group in KINDS else _unknown(group)
     return found or [Check("plug-ins", State.OK, "none are installed")]
 
 
 def _unknown(group: str) -> Iterator[Check]:
     for entry in installed(group):
         text = f"{package_of(entry)} adds it to {group}, a group that this matlake does not have"
-        yield Check(f"plug-in {entry.name}", State.WARNING, text, f"groups: {joined(_KINDS)}")
+        yield Check(f"plug-in {entry.name}", State.WARNING, text, f"groups: {joined(KINDS)}")
 
 
 def _verified(plugin: Plugin[Any]) -> Plugin[Any]:
@@ -52,7 +52,7 @@ def _verified(plugin: Plugin[Any]) -> Plugin[Any]:
 def _known(group: str) -> Iterator[Check]:
     """Yield a finding for each plug-in of a group. One that a catalogue leaves to the other is found there."""
     found: dict[tuple[str, str], tuple[PluginKind[Any], Plugin[Any]]] = {}
-    for place in _KINDS[group]:
+    for place in KINDS[group]:
         kind = resolve_name(place)
         for plugin in map(_verified, kind.load()):
             if plugin.value is not None or plugin.fault:

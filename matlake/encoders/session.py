@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from matlake.encoders.audit import audit
 from matlake.errors import USE_CPU, Hint, MatlakeError, MissingExtraError
+from matlake.text_tables import in_a_line
 
 MAX_MODEL_BYTES: Final = 1 << 30
 DEVICES: Final = ("cpu", "cuda")
@@ -104,7 +105,7 @@ def onnx_runtime(device: str = "cpu") -> Any:
     build wins silently, so both together are refused.
 
     Raises:
-        MissingExtraError: It is not installed, installed twice, or lacks the device.
+        MissingExtraError: It is not installed, installed twice, damaged, or lacks the device.
     """
     if device not in DEVICES:
         raise MissingExtraError(f"unknown device {device!r}", f"devices: {', '.join(DEVICES)}")
@@ -116,13 +117,26 @@ def onnx_runtime(device: str = "cpu") -> Any:
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other",
             "pip uninstall -y onnxruntime onnxruntime-gpu, then install one: 'matlake[cpu]' or 'matlake[gpu]'",
         )
-    runtime = importlib.import_module("onnxruntime")
+    runtime = _import_runtime(installed[0])
     if device == "cuda" and "CUDAExecutionProvider" not in runtime.get_available_providers():
         install = "pip uninstall -y onnxruntime && pip install 'matlake[gpu]'"
         raise MissingExtraError(
             "device cuda was requested, but the installed ONNX Runtime is a CPU build",
             Hint(f"{install}, or {USE_CPU}", cli=f"{install}, or {USE_CPU.cli}"),
         )
+    return runtime
+
+
+def _import_runtime(distribution: str) -> Any:
+    """Import the module; the uninstallation of the other wheel takes files of it along."""
+    try:
+        runtime = importlib.import_module("onnxruntime")
+        runtime.InferenceSession  # noqa: B018 - what is left of it may be an empty folder
+    except (ImportError, AttributeError) as error:
+        raise MissingExtraError(
+            f"{distribution} is installed, and cannot be imported: {in_a_line(str(error))[:_SHOWN]}",
+            f"pip install --force-reinstall --no-deps {distribution}",
+        ) from error
     return runtime
 
 

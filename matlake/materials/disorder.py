@@ -16,6 +16,7 @@ WHOLE: Final = 1e-3
 """Occupancies this close to one are one."""
 
 _SIMPLE: Final = 100  # largest denominator of a fraction that 0.333333 or 0.166667 stands for
+_THIRD: Final = 5e-4  # thirds and sixths have no exact decimals: files give three digits or more
 _DECIMALS: Final = 10**6
 _LARGEST_AMOUNT: Final = 10**6  # of a formula that can be read again
 _SHOWN: Final = 4
@@ -68,7 +69,7 @@ def disorder_of(sites: Sequence[Mapping[int, float]], counts: Sequence[int] | No
 def composition_of_sites(sites: Sequence[Mapping[int, float]], counts: Sequence[int]) -> Composition:
     """Return the composition of sites that are occupied in part.
 
-    Occupancies are exact decimals of at most six digits, or the simple fraction that they round.
+    Occupancies are exact decimals of at most six digits, or the fraction that they round: 0.333 is a third.
 
     Args:
         sites: For each site, atomic number -> occupancy.
@@ -80,7 +81,7 @@ def composition_of_sites(sites: Sequence[Mapping[int, float]], counts: Sequence[
     amounts: dict[int, Fraction] = {}
     for site, count in zip(sites, counts, strict=True):
         for z, share in site.items():
-            amounts[z] = amounts.get(z, Fraction(0)) + count * _exact(share)
+            amounts[z] = amounts.get(z, Fraction(0)) + count * exact_occupancy(share)
     amounts = {z: amount for z, amount in amounts.items() if amount}
     if not amounts:
         raise StructureError("no atoms: all sites are vacant")
@@ -103,8 +104,12 @@ def _check(site: Mapping[int, float]) -> None:
         raise StructureError(f"a site holds {shares}: more than one atom")
 
 
-def _exact(share: float) -> Fraction:
+def exact_occupancy(share: float) -> Fraction:
+    """Return the number that an occupancy stands for: 1 for 0.9995, 1/3 for 0.333, else the decimal of six digits."""
     if abs(share - 1.0) <= WHOLE:
         return Fraction(1)
+    sixths = Fraction(round(share * 6), 6)
+    if sixths.denominator in (3, 6) and abs(float(sixths) - share) <= _THIRD:
+        return sixths
     simple = Fraction(share).limit_denominator(_SIMPLE)
     return simple if abs(float(simple) - share) < 1.0 / _DECIMALS else Fraction(round(share * _DECIMALS), _DECIMALS)

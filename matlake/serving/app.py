@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from matlake.errors import MatlakeError
+from matlake.regress.features.own_columns import with_unit
 from matlake.serving.errors import RequestError, error_body, internal_error, overloaded
 from matlake.serving.examples import RUTILE, example, material_example, prediction_example
 from matlake.serving.fast_routes import FastRoute, Reply
@@ -97,8 +98,7 @@ def _add_posts(app: FastAPI, service: Service) -> None:
         return await service.draw(request)
 
     head = next(iter(service.heads.values()))
-    feature = head.card.features[0]
-    about = material_example(crystals=feature.input == "crystal", encoder=feature.feature)
+    about = material_example(crystals=service.default_takes_crystals, encoder=service.default_feature)
     for path, endpoint, answer, shown in (
         ("/v1/predict", predict, PredictResponse, prediction_example(head)),
         ("/v1/embed", embed, EmbedResponse, about),
@@ -113,9 +113,20 @@ def _add_posts(app: FastAPI, service: Service) -> None:
                 response_model=answer,
                 responses=_PROBLEMS,
                 openapi_extra=shown,
+                description=_with_columns(endpoint.__doc__ or "", service) if endpoint is predict else None,
                 operation_id=path.rpartition("/")[2],
             )
         )
+
+
+def _with_columns(text: str, service: Service) -> str:
+    """Return a description with the columns that heads take."""
+    taken = [
+        f"Head `{name}` needs values of the columns {', '.join(map(with_unit, head.predictor.columns))}."
+        for name, head in service.heads.items()
+        if head.predictor.columns
+    ]
+    return "\n\n".join([text, *taken])
 
 
 def _add_gets(app: FastAPI, service: Service) -> None:

@@ -37,14 +37,19 @@ def example(request: dict[str, Any], response: dict[str, Any] | None = None) -> 
 def prediction_example(head: ServedHead) -> dict[str, Any]:
     """Predict with a head, and return request and answer."""
     crystals = [parse_structure(RUTILE)]
+    shown = {one["name"]: one["median"] for one in head.columns}
+    count = len(crystals) if head.predictor.needs_crystals else len(FORMULAS)
+    columns = {name: [value] * count for name, value in shown.items()}
     if head.predictor.needs_crystals:
-        request = {"head": head.card.name, "structures": [RUTILE]}
-        predicted = head.predictor.predict_crystals(crystals)
+        request: dict[str, Any] = {"head": head.card.name, "structures": [RUTILE]}
+        predicted = head.predictor.predict_crystals(crystals, columns)
         names = [crystal.composition.reduced_formula for crystal in crystals]
     else:
         request = {"head": head.card.name, "formulas": list(FORMULAS)}
-        predicted = head.predictor.predict(FORMULAS)
+        predicted = head.predictor.predict(FORMULAS, columns)
         names = list(FORMULAS)
+    if columns:
+        request["columns"] = columns
     answer = collect(head.predictor, predicted.results(names))
     return example(request, json.loads(json.dumps(answer.document())))
 

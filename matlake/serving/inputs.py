@@ -1,12 +1,15 @@
 """From the fields of a request to materials, within the limits."""
 
 import threading
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from matlake.errors import StructureError, TooManyAtomsError
+from matlake.errors import MatlakeError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal
 from matlake.materials.structure_files.sniff import parse_structure
+from matlake.regress.features.own_columns import given_values
+from matlake.regress.prediction.opened_head import OpenedHead
+from matlake.regress.prediction.predict import spread
 from matlake.serving.errors import RequestError
 from matlake.serving.settings import Limits
 
@@ -34,6 +37,24 @@ def choose(formulas: list[str] | None, structures: list[str] | None, limits: Lim
             "send several requests, or use `matlake predict HEAD --input FILE`",
         )
     return kind, texts
+
+
+def spread_columns(columns: Mapping[str, Any] | None, head: OpenedHead, count: int) -> list[dict[str, Any]]:
+    """Return the values of a head's columns for each of n materials; what is not given is left out.
+
+    Args:
+        columns: One value by column, or a list of n.
+        head: Takes them.
+        count: n.
+
+    Raises:
+        RequestError: The head takes no such column, or there are more or fewer values than materials (422).
+    """
+    try:
+        given = spread(given_values(head.columns, columns or {}, f"head {head.head.card.name}"), count)
+    except MatlakeError as error:
+        raise RequestError(422, str(error), error.hint) from error
+    return [{name: values[row] for name, values in given.items()} for row in range(count)]
 
 
 def read_crystals(texts: Sequence[str], limits: Limits, unwanted: threading.Event) -> list[Crystal | StructureError]:

@@ -21,6 +21,14 @@ Structures = Annotated[
         description="Texts of CIF or POSCAR files, or of pymatgen's JSON, one crystal each; give these or `formulas`.",
     ),
 ]
+Columns = Annotated[
+    dict[str, Annotated[list[float | bool | None], Field(fail_fast=True)] | float | bool | None] | None,
+    Field(
+        description="Values of the columns among the head's features, "
+        'such as `{"temperature_K": [300, 600]}`: one for each material, or one for all. '
+        "`/v1/heads` lists the columns of each head. A material without a value is in `failed`.",
+    ),
+]
 EncoderName = Annotated[
     str | None,
     Field(description="`NAME` or `NAME@LAYER`; default: the first feature of the first head."),
@@ -33,6 +41,7 @@ class PredictRequest(BaseModel, extra="forbid", strict=True):
     head: Annotated[str | None, Field(description="Name of a head; optional if one is served.")] = None
     formulas: Formulas = None
     structures: Structures = None
+    columns: Columns = None
     coordinates: Annotated[
         bool, Field(description="Also return where each material lies on the map of the training set.")
     ] = False
@@ -83,6 +92,9 @@ class PredictedValue(BaseModel):
     """A prediction."""
 
     input: str
+    columns: Annotated[
+        dict[str, float] | None, Field(description="Values of the columns among the head's features, if it has any.")
+    ] = None
     value: Annotated[float, Field(description="In the head's unit; of a yes/no property the probability of yes.")]
     label: Annotated[str | None, Field(description="Of a yes/no property: `yes` or `no`, the more probable one.")] = (
         None

@@ -1,21 +1,22 @@
 """A head that is served: predictions in micro-batches."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal
+from matlake.materials.units import quantity_of, unit_of
 from matlake.regress.heads.verdict import verdict_document
-from matlake.regress.prediction.opened_head import OpenedHead
+from matlake.regress.prediction.opened_head import ColumnValues, OpenedHead
 from matlake.regress.prediction.predict import prediction_header
 from matlake.regress.prediction.prediction_columns import NOT_FINITE, PredictionColumns
 from matlake.regress.prediction.results import Prediction
 from matlake.serving.batching import Batcher
 from matlake.serving.errors import RequestError
-from matlake.serving.inputs import Materials, weight_of
+from matlake.serving.inputs import Materials, spread_columns, weight_of
 from matlake.serving.metrics import Metrics
 from matlake.serving.row_json import RowJson, dumps
 from matlake.serving.settings import Capacity, Limits
@@ -24,13 +25,17 @@ MAP_AXES: Final = 2
 """Leading coordinates that are the axes of the map."""
 
 
+_Predict: TypeAlias = Callable[[list[Any], ColumnValues], PredictionColumns]
+
+
 @dataclass(frozen=True)
 class _Input:
-    """A formula or a crystal, or why it cannot be read, and what the answer must hold."""
+    """A formula or a crystal, or why it cannot be read, values of columns, and what the answer must hold."""
 
     material: str | Crystal | StructureError
     name: str | None
     coordinates: bool
+    columns: Mapping[str, Any]
 
 
 class ServedHead:
@@ -42,13 +47,17 @@ class ServedHead:
         self.card = predictor.head.card
         self.start = prediction_header(self.card)
         self.start_json = dumps(self.start)
-        runs: dict[str, tuple[Callable[[list[Any]], PredictionColumns], Capacity]] = {
-            "structures": (predictor.predict_crystals, limits.atom_capacity)
-        }
+        runs: dict[str, tuple[_Predict, Capacity]] = {"structures": (predictor.predict_crystals, limits.atom_capacity)}
         if not predictor.needs_crystals:
             runs["formulas"] = predictor.predict, limits.row_capacity
         self._queues: dict[str, Batcher[_Input, RowJson]] = {
-            kind: Batcher(f"head {self.card.name}, {kind}", partial(_answers, predict), _weigh, capacity, metrics)
+            kind: Batcher(
+                f"head {self.card.name}, {kind}",
+                partial(_answers, predict, predictor.columns),
+                _weigh,
+                capacity,
+                metrics,
+            )
             for kind, (predict, capacity) in runs.items()
         }
 
@@ -60,6 +69,7 @@ class ServedHead:
             "quantity": card.quantity,
             "input": "structures" if self.predictor.needs_crystals else "formulas",
             "features": [feature.feature for feature in card.features],
+            "columns": self.columns,
             "model": card.model.kind,
             "n_train": card.evaluation.n_train,
             "n_test": card.evaluation.n_test,
@@ -70,6 +80,20 @@ class ServedHead:
             "created": card.provenance.created,
             "map": self.predictor.head.reference is not None,
         }
+
+    @property
+    def columns(self) -> list[dict[str, Any]]:
+        """The columns among the features, with their units and their values over training rows."""
+        ranges = self.card.domain.column_ranges if self.card.domain else {}
+        return [
+            {
+                "name": column,
+                "quantity": quantity_of(column),
+                "unit": unit_of(column),
+                **dict(zip(("minimum", "median", "maximum"), ranges[column], strict=True)),
+            }
+            for column in self.predictor.columns
+        ]
 
     def check_takes(self, kind: str) -> None:
         """Refuse a kind of input that the head cannot use.
@@ -85,7 +109,13 @@ class ServedHead:
             )
 
     def predict(
-        self, kind: str, materials: Materials, names: Sequence[str | None], *, coordinates: bool
+        self,
+        kind: str,
+        materials: Materials,
+        names: Sequence[str | None],
+        columns: Mapping[str, Any] | None = None,
+        *,
+        coordinates: bool,
     ) -> "asyncio.Future[list[RowJson]]":
         """Queue a request; call it in the event loop.
 
@@ -93,12 +123,17 @@ class ServedHead:
             kind: ``formulas`` or ``structures``.
             materials: n formulas, or crystals.
             names: What they are called.
+            columns: Values of columns: one for all materials, or a list of n.
             coordinates: Whether their places on the map are wanted.
 
         Raises:
-            RequestError: The queue is full (503).
+            RequestError: The queue is full (503); or the values do not fit the head or the materials (422).
         """
-        inputs = [_Input(material, name, coordinates) for material, name in zip(materials, names, strict=True)]
+        values = spread_columns(columns, self.predictor, len(names))
+        inputs = [
+            _Input(material, name, coordinates, own)
+            for material, name, own in zip(materials, names, values, strict=True)
+        ]
         return self._queues[kind].submit(inputs)
 
     def close(self) -> None:
@@ -111,8 +146,9 @@ def _weigh(one: _Input) -> int:
     return weight_of(one.material)
 
 
-def _answers(predict: Callable[[list[Any]], PredictionColumns], inputs: list[_Input]) -> list[RowJson]:
-    predicted = predict([one.material for one in inputs])
+def _answers(predict: _Predict, columns: Sequence[str], inputs: list[_Input]) -> list[RowJson]:
+    values = {column: [one.columns.get(column) for one in inputs] for column in columns}
+    predicted = predict([one.material for one in inputs], values)
     return [_row_json(predicted, row, one) for row, one in enumerate(inputs)]
 
 

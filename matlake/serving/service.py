@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+from matlake.encoders.card import InputKind
 from matlake.errors import StructureError
 from matlake.materials.crystal import Crystal
+from matlake.regress.features.feature import layers_of
 from matlake.regress.heads.storage import member_names
 from matlake.regress.prediction.opened_head import open_head
 from matlake.serving.assets import Asset
@@ -26,6 +28,9 @@ from matlake.serving.settings import Settings, threads_of_a_run
 from matlake.serving.structure_view import draw
 from matlake.serving.training_map import training_map
 from matlake.store.lake import Lake
+
+_FRACTIONS: Final = "fractions"
+"""Encoder of a request that names none, where all heads take columns alone."""
 
 READERS: Final = 2
 """Threads that read structures and look into indexes."""
@@ -56,7 +61,9 @@ class Service:
                 log(logging.INFO, "note", head=predictor.head.card.name, note=note)
         self.encoders = EncoderPool(lake, self.limits, self.metrics)
         self.indexes = IndexPool(lake)
-        self.default_feature = predictors[0].head.card.features[0].feature
+        layers = [layer for predictor in predictors for layer in layers_of(predictor.head.card.features)]
+        self.default_feature = layers[0].feature if layers else _FRACTIONS
+        self.default_takes_crystals = bool(layers) and layers[0].input is InputKind.CRYSTAL
         self._workers = ThreadPoolExecutor(READERS, thread_name_prefix="structures")
         self._maps: dict[str, Asset] = {}
 
@@ -81,7 +88,7 @@ class Service:
         head = self.head(request.head)
         head.check_takes(kind)
         materials, names = await self._read(kind, texts)
-        rows = await head.predict(kind, materials, names, coordinates=request.coordinates)
+        rows = await head.predict(kind, materials, names, request.columns, coordinates=request.coordinates)
         return self._reply("/v1/predict", head.start_json, "predictions", names, rows)
 
     async def embed(self, request: EmbedRequest) -> Reply:

@@ -1,9 +1,10 @@
 """The datasets of a lake: list, show, delete, rename and export them."""
 
+import json
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +32,9 @@ from matlake.text_tables import Column, Line, TextTable
 SOURCE_NOTE: Final = "matlake.source"
 """What the log of a dataset calls the file or folder that it was imported from."""
 
+REMEMBERED_NOTE: Final = "matlake.remembered"
+"""What it calls the JSON document of version, licence and marks of the source by name that it came from."""
+
 _IMPORTS: Final = frozenset({"CREATE OR REPLACE TABLE", "CREATE TABLE", "WRITE"})
 _ORDERED: Final = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)|DATE|TIME.*")
 _WITH_NAN: Final = ("FLOAT", "DOUBLE")
@@ -50,7 +54,10 @@ class DatasetSummary:
         crystals: Materials with a crystal structure; the others are compositions.
         properties: Names of the property columns.
         imported: When it was imported, in UTC; None where the log does not tell.
-        source: The file or folder it was imported from; None for imports of 0.1.0, which did not record it.
+        source: The file, folder or source by name it was imported from; None for imports of 0.1.0, which did not
+            record it.
+        version: Version or date of a source by name; None for others.
+        licence: Licence of a source by name that states one; None for others.
     """
 
     name: str
@@ -61,6 +68,8 @@ class DatasetSummary:
     properties: list[str]
     imported: datetime | None
     source: str | None
+    version: str | None = None
+    licence: str | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
@@ -122,6 +131,7 @@ class DatasetDetails(TableReport):
         return [
             f"{found.name}: {found.materials:,} materials ({found.crystals:,} crystals), {found.failures:,} failures",
             f"imported: {found.imported_text or 'not known'}, from {found.source or 'a source that was not recorded'}",
+            *([f"version: {found.version}, licence: {found.licence or 'not stated'}"] if found.version else []),
             *([f"view in SQL: {identifier(found.view)}"] if found.view != found.name else []),
             *(["", TextTable(headings, rows)] if rows else ["no properties"]),
         ]
@@ -256,16 +266,24 @@ def _summary(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str
         f"count(crystal_hash) FILTER (WHERE import_error IS NULL) FROM {rows}"
     ).fetchall()
     columns = connection.sql(f"SELECT * FROM main.{identifier(view)} LIMIT 0").columns
-    imported, source = _imported(lake, name)
     properties = [column for column in columns if column not in MATERIAL_COLUMNS]
-    return DatasetSummary(name, view, materials, failures, crystals, properties, imported, source)
-
-
-def _imported(lake: LakeFolders, name: str) -> tuple[datetime | None, str | None]:
-    """Return when a dataset was imported and from where, as its log tells; compaction does not count."""
     commit = import_commit(lake, name)
     stamp = commit.get("timestamp")
-    return (datetime.fromtimestamp(stamp / 1000, UTC) if stamp else None), commit.get(SOURCE_NOTE)
+    imported = datetime.fromtimestamp(stamp / 1000, UTC) if stamp else None
+    known = remembered_in(commit)
+    told = [known.get(key) or None for key in ("version", "licence")]
+    return DatasetSummary(
+        name, view, materials, failures, crystals, properties, imported, commit.get(SOURCE_NOTE), *told
+    )
+
+
+def remembered_in(commit: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a commit notes of a source by name; empty where it notes nothing, or nothing that can be read."""
+    try:
+        known = json.loads(commit[REMEMBERED_NOTE])
+    except (KeyError, ValueError, TypeError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:

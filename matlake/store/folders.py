@@ -24,6 +24,9 @@ MEMBER: Final = ":"
 HEADS_REPLACED: Final = ".replaced"
 """Folder, among the heads, of those that another of the same name is about to replace."""
 
+UNFINISHED_IMPORT: Final = "import-"
+"""Beginning of the names of folders, among the unfinished, of what an import has received."""
+
 
 @dataclass(frozen=True)
 class LakeFolders:
@@ -96,7 +99,7 @@ class LakeFolders:
 
     @property
     def unfinished(self) -> Path:
-        """The folder of trainings that an evaluation was stopped in."""
+        """The folder of what was stopped: trainings of an evaluation, and imports of sources by name."""
         return self.path / "unfinished"
 
     @property

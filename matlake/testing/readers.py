@@ -18,13 +18,14 @@ _CUTS: Final = (0.3, 0.6, 0.9)
 def check_reader(reader: Reader, path: str | Path) -> None:
     """Check what ``import`` relies on, with files of the format.
 
-    Every file gives records, each with a crystal or the reason why there is none; their properties are single values;
-    ids differ; reading twice gives the same; a cell larger than allowed is a ``StructureError``; so is the only error
-    that a file which is cut off, empty or of another format may raise; and nothing is read from a network.
+    Every file gives records, each with a crystal or the reason why there is none, or with a formula alone
+    (``has_structure=False``); their properties are single values; ids differ; reading twice gives the same; a cell
+    larger than allowed is a ``StructureError``, and so is the only error that a file which is cut off, empty or of
+    another format may raise; and nothing is read from a network.
 
     Args:
         reader: What the entry point in ``matlake.readers`` stands for.
-        path: A file of the format, or a folder of them. At least one holds a crystal of two or more atoms.
+        path: A file of the format, or a folder of them. Of crystals, at least one has two or more atoms.
 
     Raises:
         AssertionError: One of these does not hold.
@@ -38,12 +39,11 @@ def check_reader(reader: Reader, path: str | Path) -> None:
     with no_network():
         contents = _contents(reader, Path(path))
         found = [record for content in contents for record in _check_file(reader, content)]
-        crystals = [record.crystal for record in found if isinstance(record.crystal, Crystal)]
-        require(crystals, f"none of the {len(found)} records at {path} has a crystal: there is nothing to check")
-        largest = max(len(crystal.numbers) for crystal in crystals)
-        require(largest > 1, "the largest crystal has one atom: give a file with two or more")
-        for content in contents:
-            _check_limit(reader, content, largest - 1)
+        if any(record.has_structure for record in found):
+            largest = max((len(one.crystal.numbers) for one in found if isinstance(one.crystal, Crystal)), default=0)
+            require(largest > 1, f"none of the {len(found)} records at {path} has a crystal of two or more atoms")
+            for content in contents:
+                _check_limit(reader, content, largest - 1)
         for content in (
             b"",
             _NOISE,
@@ -64,8 +64,8 @@ def _check_file(reader: Reader, content: bytes) -> list[Record]:
     first, second = (_read_or_refuse(reader, content, MAX_ATOMS) for _ in range(2))
     require([_key(one) for one in first] == [_key(one) for one in second], "it reads one file twice in two manners")
     for record in first:
-        kinds = f"a {type(record.crystal).__name__}"
-        require(isinstance(record.crystal, Crystal | StructureError), f"a record's crystal is {kinds}, no Crystal")
+        given = isinstance(record.crystal, Crystal | StructureError) or not record.has_structure
+        require(given, f"a record's crystal is a {type(record.crystal).__name__}, no Crystal")
         for name, value in record.properties.items():
             single = value is None or isinstance(value, bool | int | float | str)
             require(single, f"the property {name} is of type {type(value).__name__}: tables hold single values")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from optimade_server import entry
 from samples import ENCODER, Cli
 
 FEATURE = f"{ENCODER}@16"
@@ -26,6 +27,17 @@ def test_the_chain_answers_in_the_shapes_of_the_contract(cli: Cli, band_gaps: Pa
     target = tmp_path / "out.parquet"
     assert not cli("sql", "SELECT * FROM gaps", "--format", "parquet", "--output", str(target))
     assert pq.read_table(target).num_rows == 300
+
+
+def test_a_source_by_name_is_imported_and_brought_up_to_date(cli: Cli, tmp_path: Path) -> None:
+    dump = tmp_path / "dump.jsonl"
+    dump.write_text("\n".join(map(json.dumps, [{"x-optimade": {}}, *(entry(number) for number in range(3))])))
+    imported = cli.json("import", f"optimade:{dump}", "--dataset", "salts")
+    assert (imported["dataset"], imported["rows"], imported["failed"], imported["update"]) == ("salts", 3, 0, None)
+    again = cli.json("import", f"optimade:{dump}", "--dataset", "salts")
+    assert (again["rows"], again["update"]) == (0, {"new": 0, "changed": 0, "unchanged": 0, "others": 3})
+    document = cli.json("import", "optimad:mp", "--dataset", "d", code=1)
+    assert document["error"] == "there is no source 'optimad'"
 
 
 def test_rows_that_fail_give_exit_code_3(cli: Cli, tmp_path: Path) -> None:

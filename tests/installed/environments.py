@@ -21,6 +21,16 @@ def make_environment(folder: Path, *requirements: str) -> Path:
     return python
 
 
+def make_quickly(folder: Path, *requirements: str) -> Path:
+    """Do the same with uv, which resolves hundreds of packages in seconds."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "venv", "-q", "--python", sys.executable, folder], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([*uv, "pip", "install", "-q", "--python", python, *requirements], check=True, env=environment)
+    return python
+
+
 def installed_MB(python: Path) -> Counter[str]:  # noqa: N802 - a unit
     """Return what each folder or file of an environment's packages takes on the disk, in units of 2^20 bytes.
 

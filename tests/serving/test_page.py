@@ -227,6 +227,26 @@ def test_an_api_key_is_asked_for_and_used(browser: Chrome, served_lake: matlake.
     assert page.is_shown("again")
 
 
+def test_a_head_with_columns_has_a_field_for_each(browser: Chrome, series: matlake.Lake) -> None:
+    with serving(series, "gap_of_T") as (running, _):
+        page = Page(browser, running)
+        field = page.find("columns").find_element(By.TAG_NAME, "input")
+        assert page.text("columns") == "Temperature, K (100 to 600 in training)"
+        page.type("GaAs")
+        assert "no value of temperature_K (in K)" in page.problem()
+        shown = []
+        for kelvin in ("300", "600"):
+            field.clear()
+            field.send_keys(f"{kelvin}\n")
+            page.wait(lambda: page.is_shown("answer") and page.text("value") not in ("", *shown))
+            shown.append(page.text("value"))
+            assert not page.is_shown("problem")
+        assert float(shown[0]) > float(shown[1])
+        page.drop(RUTILE)
+        page.wait(lambda: page.text("material").replace("\n", "") == "TiO2, temperature 600 K")
+    browser.get("about:blank")
+
+
 def test_the_page_fits_a_telephone(page: Page) -> None:
     size = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": True}
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

@@ -50,7 +50,7 @@ class AirssFolder:
         newest = max(times.values())
         date = datetime.fromtimestamp(newest / 1e9, UTC).date().isoformat()
         remembered = Remembered(self.origin, date, self._licence(), {_NEWEST: str(newest)})
-        return Fetched(open_records(self.folder, read), remembered, complete=fetch.before is None)
+        return Fetched(open_records(str(self.folder), read), remembered, complete=fetch.before is None)
 
     def _licence(self) -> str:
         """Return the first line of the file LICENSE: results of one's own have the licence that one gives them."""

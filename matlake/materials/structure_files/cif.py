@@ -10,6 +10,7 @@ Rules, where the standard or other programs leave a choice:
 - Images of a site within ``MERGED_A`` are one atom, and so is a site listed twice with the same element.
 - D and T are hydrogen. ``.`` for a coordinate is 0 and for an angle 90°, as in the dictionary. Occupancies within 0.001
   of one are one; a site of occupancy 0 is left out, and so is a dummy.
+- Sites that are occupied in part make the block disordered: it has a composition and is no crystal.
 - Hydrogen that the file states and no site holds is an error: the crystal would be another.
 """
 
@@ -23,11 +24,12 @@ from numpy.typing import NDArray
 from matlake.errors import StructureError
 from matlake.materials.crystal import MAX_ATOMS, Crystal, check_lattice
 from matlake.materials.structure_files.cif_blocks import Block, read_blocks
+from matlake.materials.structure_files.cif_disorder import disorder_in_cif
 from matlake.materials.structure_files.cif_sites import CARTESIAN, FRACTIONAL, Sites, read_sites
 from matlake.materials.structure_files.cif_symmetry import Symmetry, read_symmetry
 from matlake.materials.structure_files.cif_values import UNKNOWN, number
 from matlake.materials.structure_files.stated import Content, Stated, check_volume, read_stated
-from matlake.materials.structure_files.symmetry import Operations, expand, one_crystal
+from matlake.materials.structure_files.symmetry import Operations, one_crystal, whole_cell
 
 _LENGTHS: Final = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
 _ANGLES: Final = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
@@ -46,7 +48,6 @@ _NOT_READ: Final = {
 _MOST_IMAGES: Final = 200_000  # of sites, in all readings of a file: half a minute at the very most
 _NONE: Final = UNKNOWN | {"0"}
 
-_THIRD: Final = 1e-4  # relative; coordinates this close to 1/3 or 2/3 are that, as in pymatgen
 _COSINES: Final = {60.0: 0.5, 90.0: 0.0, 120.0: -0.5}  # exact, so that zeros stay zeros
 
 _SETTLE: Final = "list the symmetry operations, or type symbols, in the file"
@@ -118,7 +119,10 @@ def _crystal(block: Block, max_atoms: int, *, unusual: bool) -> Crystal:
     check_volume(block, _volume(lattice))
     stated = read_stated(block)
     sites = read_sites(block, lattice, stated.elements, max_atoms)
-    numbers, positions = _settled(sites, read_symmetry(block), stated, lattice, max_atoms)
+    symmetry = read_symmetry(block)
+    if sites.is_disordered:
+        raise disorder_in_cif(sites, symmetry, stated, lattice, max_atoms)
+    numbers, positions = _settled(sites, symmetry, stated, lattice, max_atoms)
     return Crystal(numbers, lattice, positions)
 
 
@@ -161,7 +165,7 @@ def _agreeing(
         if not operations.fit(lattice):
             continue
         for species in sites.readings:
-            cell = _whole_cell(species, sites.positions, lattice, operations, max_atoms)
+            cell = whole_cell(species, sites.positions, lattice, operations, max_atoms)
             contradiction = stated.contradiction(Content(Counter(cell[0].tolist()), volume, len(operations)))
             if contradiction:
                 reason = reason or contradiction
@@ -199,16 +203,3 @@ def _lattice(lengths: list[float], angles: list[float]) -> NDArray[np.float64]:
 def _volume(lattice: NDArray[np.float64]) -> float:
     """Return the volume in Å³ of a cell that ``_lattice`` made: its vectors are triangular."""
     return float(lattice[0, 0] * lattice[1, 1] * lattice[2, 2])
-
-
-def _whole_cell(
-    species: NDArray[np.int16],
-    positions: NDArray[np.float64],
-    lattice: NDArray[np.float64],
-    operations: Operations,
-    max_atoms: int,
-) -> Cell:
-    if len(operations) > 1:
-        for third in (1 / 3, 2 / 3):
-            positions = np.where(np.abs(positions / third - 1.0) <= _THIRD, third, positions)
-    return expand(species, positions, lattice, operations, max_atoms)

@@ -6,6 +6,7 @@ loosely, so a text may have several readings, or none where an amount is left op
 
 import math
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -85,7 +86,7 @@ def elements_named(text: str) -> frozenset[int]:
     return frozenset() if 0 in numbers else numbers
 
 
-def formula_units(counts: dict[int, int], formula: Formula) -> tuple[float, float] | None:
+def formula_units(counts: Mapping[int, float], formula: Formula) -> tuple[float, float] | None:
     """Return how many formula units some atoms are, as an interval that decimals leave; None where they are not any.
 
     Args:
@@ -102,12 +103,12 @@ def formula_units(counts: dict[int, int], formula: Formula) -> tuple[float, floa
     return (least, most) if least <= most * (1.0 + _RELATIVE) else None
 
 
-def spelled(counts: dict[int, int]) -> str:
+def spelled(counts: Mapping[int, float]) -> str:
     """Write the simplest formula of some atoms in the order of a CIF: carbon, hydrogen, then the alphabet."""
-    divisor = math.gcd(*counts.values())
+    divisor = math.gcd(*map(int, counts.values())) if all(float(one).is_integer() for one in counts.values()) else 1
     first = {_CARBON: 0, 1: 1} if _CARBON in counts else {}
     order = sorted(counts, key=lambda z: (first.get(z, 2), SYMBOLS[z - 1]))
-    return " ".join(f"{SYMBOLS[z - 1]}{counts[z] // divisor if counts[z] > divisor else ''}" for z in order)
+    return " ".join(f"{SYMBOLS[z - 1]}{f'{counts[z] / divisor:.10g}' if counts[z] != divisor else ''}" for z in order)
 
 
 def _plain(text: str) -> Formula | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.errors import StructureError, TooManyAtomsError
+from matlake.materials.disorder import WHOLE
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.materials.structure_files.cif_blocks import Block
 from matlake.materials.structure_files.cif_values import UNKNOWN, number, optional_number
@@ -21,7 +22,6 @@ CARTESIAN: Final = ("_atom_site_Cartn_x", "_atom_site_Cartn_y", "_atom_site_Cart
 _TO_CARTESIAN: Final = [[f"_atom_sites_Cartn_tran_matrix_{row}{column}" for column in (1, 2, 3)] for row in (1, 2, 3)]
 _ORIGIN: Final = [f"_atom_sites_Cartn_tran_vector_{row}" for row in (1, 2, 3)]
 _FULL: Final = UNKNOWN | {"1", "1.", "1.0", "1.00", "1.000", "1.0000"}
-_WHOLE: Final = 1e-3  # occupancies this close to one are one
 _WITH_HYDROGEN: Final = re.compile(r"O[WH](?![A-Z])|O\d+W", re.IGNORECASE)
 _MOST_READINGS: Final = 64  # of labels that are ambiguous, all combinations
 _SKEWED: Final = 1e-6  # Å
@@ -35,11 +35,18 @@ class Sites:
         readings: int16 [s] each, the species; several where labels allow it, the most usual first.
         positions: float64 [s, 3], fractional.
         ambiguity: Why there are several readings.
+        occupancies: Of each site.
     """
 
     readings: list[NDArray[np.int16]]
     positions: NDArray[np.float64]
     ambiguity: str
+    occupancies: list[float]
+
+    @property
+    def is_disordered(self) -> bool:
+        """Whether a site is occupied in part."""
+        return any(abs(occupancy - 1.0) > WHOLE for occupancy in self.occupancies)
 
 
 @dataclass(frozen=True)
@@ -72,22 +79,23 @@ def read_sites(block: Block, lattice: NDArray[np.float64], elements: frozenset[i
         max_atoms: Largest number of sites.
 
     Raises:
-        StructureError: A site has no place or no element, is disordered, or has hydrogen that is not listed.
+        StructureError: A site has no place or no element, or has hydrogen that is not listed; or sites of full
+            occupancy exclude each other.
     """
     cartesian = not block.length(FRACTIONAL[0])
     count = block.length((CARTESIAN if cartesian else FRACTIONAL)[0])
     if count > max_atoms:
         raise TooManyAtomsError.of(count, max_atoms)
-    loop = _occupied(_without_dummies(_Loop(block, count, None)))
+    loop, occupancies = _occupied(_without_dummies(_Loop(block, count, None)))
     if not len(loop):
         raise StructureError("no atoms: all sites are dummies or empty")
     positions = _cartesian_positions(loop, lattice) if cartesian else _coordinates(loop, FRACTIONAL)
-    _refuse_alternatives(loop)
+    _refuse_alternatives(loop, occupancies)
     stated = elements is not None
     labels = loop.column("_atom_site_label")
     readings, ambiguity = _species(loop, labels, elements if stated else _elements_of_types(block), stated=stated)
     _refuse_hydrogen_not_listed(loop, labels, readings[0], stated=stated)
-    return Sites(readings, positions, ambiguity)
+    return Sites(readings, positions, ambiguity, occupancies)
 
 
 def _without_dummies(loop: _Loop) -> _Loop:
@@ -146,28 +154,23 @@ def _cartesian_positions(loop: _Loop, lattice: NDArray[np.float64]) -> NDArray[n
     return positions @ np.linalg.inv(lattice)
 
 
-def _occupied(loop: _Loop) -> _Loop:
-    """Return the sites that hold an atom; those must be occupied fully."""
+def _occupied(loop: _Loop) -> tuple[_Loop, list[float]]:
+    """Return the sites that hold an atom, fully or in part, and their occupancies."""
     column = loop.column("_atom_site_occupancy")
     if column is None or set(column) <= _FULL:
-        return loop
-    present = []
-    for place, value in enumerate(column):
-        occupancy = 1.0 if value in UNKNOWN else number(value, "occupancy")
-        if abs(occupancy - 1.0) <= _WHOLE:
-            present.append(place)
-        elif occupancy != 0.0:
+        return loop, [1.0] * len(loop)
+    occupancies = [1.0 if value in UNKNOWN else number(value, "occupancy") for value in column]
+    for place, occupancy in enumerate(occupancies):
+        if not -WHOLE <= occupancy <= 1.0 + WHOLE:
             labels = loop.column("_atom_site_label")
             name = labels[place] if labels else f"site {place}"
-            if not 0.0 < occupancy < 1.0:
-                raise StructureError(f"{name} has occupancy {occupancy:g}, not between 0 and 1")
-            raise StructureError(
-                f"disordered: {name} has occupancy {occupancy:g}", "encoders need one element on every site"
-            )
-    return _Loop(loop.block, loop.count, present if loop.kept is None else [loop.kept[place] for place in present])
+            raise StructureError(f"{name} has occupancy {occupancy:g}, not between 0 and 1")
+    present = [place for place, occupancy in enumerate(occupancies) if occupancy > 0.0]
+    kept = present if loop.kept is None else [loop.kept[place] for place in present]
+    return _Loop(loop.block, loop.count, kept), [occupancies[place] for place in present]
 
 
-def _refuse_alternatives(loop: _Loop) -> None:
+def _refuse_alternatives(loop: _Loop, occupancies: list[float]) -> None:
     """Refuse sites of which only some are there at a time, though each is said to be occupied fully."""
     groups = loop.column("_atom_site_disorder_group")
     if loop.block.mmcif:
@@ -178,8 +181,8 @@ def _refuse_alternatives(loop: _Loop) -> None:
     if groups and not set(groups) <= UNKNOWN | {"0"}:
         assemblies = loop.column("_atom_site_disorder_assembly") or ["."] * len(groups)
         alternatives: dict[str, set[str]] = {}
-        for assembly, group in zip(assemblies, groups, strict=True):
-            if group not in UNKNOWN | {"0"}:
+        for assembly, group, occupancy in zip(assemblies, groups, occupancies, strict=True):
+            if group not in UNKNOWN | {"0"} and abs(occupancy - 1.0) <= WHOLE:
                 alternatives.setdefault(assembly, set()).add(group)
         for found in alternatives.values():
             if len(found) > 1 or any(group.startswith("-") for group in found):

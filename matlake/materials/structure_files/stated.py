@@ -16,6 +16,7 @@ Rules for content that is not stated do not exist: nothing is guessed.
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -61,12 +62,12 @@ class Content:
     """Atoms that were read.
 
     Attributes:
-        counts: Atomic number -> number of atoms in the cell.
+        counts: Atomic number -> number of atoms in the cell, a fraction where sites are occupied in part.
         volume: Of the cell, in Å³.
         operations: Number of symmetry operations that made them.
     """
 
-    counts: dict[int, int]
+    counts: Mapping[int, float]
     volume: float
     operations: int
 
@@ -116,7 +117,7 @@ class Stated:
         fits = [(formula, units) for formula in self.formulas if (units := formula_units(content.counts, formula))]
         return self._formula_contradiction(content.counts, fits=bool(fits)) or self._size_contradiction(content, fits)
 
-    def _formula_contradiction(self, counts: dict[int, int], *, fits: bool) -> str:
+    def _formula_contradiction(self, counts: Mapping[int, float], *, fits: bool) -> str:
         if self.formulas and not fits:
             return f"the sites give {spelled(counts)}, the file states {self.text}: {_what(counts, self.formulas[0])}"
         missing = self.named - counts.keys()
@@ -145,7 +146,7 @@ class Stated:
         return ""
 
     def _units_contradiction(
-        self, counts: dict[int, int], units: float, fits: list[tuple[Formula, tuple[float, float]]]
+        self, counts: Mapping[int, float], units: float, fits: list[tuple[Formula, tuple[float, float]]]
     ) -> str:
         if not self.formulas:
             fewest = max(counts.values()) < units * (1.0 - _RELATIVE)
@@ -271,12 +272,12 @@ def _divisible(formula: Formula, units: float) -> bool:
     return units.is_integer() and all(value % units == 0.0 for value, _ in formula.values())
 
 
-def _times(atoms: int, formula: Formula, units: float) -> str:
+def _times(atoms: float, formula: Formula, units: float) -> str:
     stated = sum(value for value, _ in formula.values()) * units
     return f"{stated:g} atoms, {'more' if stated > atoms else 'fewer'} than the sites and the symmetry give"
 
 
-def _what(counts: dict[int, int], formula: Formula) -> str:
+def _what(counts: Mapping[int, float], formula: Formula) -> str:
     """Say which elements are missing, too many, or in another ratio."""
     missing, more = formula.keys() - counts.keys(), counts.keys() - formula.keys()
     if missing:
@@ -286,7 +287,7 @@ def _what(counts: dict[int, int], formula: Formula) -> str:
     heaviest = max(counts, key=lambda z: (z != 1, counts[z]))
     units = counts[heaviest] / formula[heaviest].value
     wrong = next((z for z in counts if abs(counts[z] - units * formula[z].value) > _RELATIVE), heaviest)
-    return f"{counts[wrong]} of {units * formula[wrong].value:g} {_name(wrong)} in the cell"
+    return f"{counts[wrong]:g} of {units * formula[wrong].value:g} {_name(wrong)} in the cell"
 
 
 def _names(numbers: set[int] | frozenset[int]) -> str:

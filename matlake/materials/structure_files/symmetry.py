@@ -13,6 +13,7 @@ from matlake.materials.kernels import kernel
 if TYPE_CHECKING:
     import gemmi
 
+_THIRD: Final = 1e-4  # relative; coordinates this close to 1/3 or 2/3 are that, as in pymatgen
 MERGED_A: Final = 0.1
 """Images of a site closer than this are one atom on a special position whose coordinates were rounded."""
 
@@ -170,6 +171,20 @@ def expand(
             RAISE_MAX_ATOMS,
         )
     return species, expanded
+
+
+def whole_cell(
+    species: NDArray[np.int16],
+    positions: NDArray[np.float64],
+    lattice: NDArray[np.float64],
+    operations: Operations,
+    max_atoms: int,
+) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+    """Return all atoms of the cell as ``expand`` does, rounded thirds being exact if there is symmetry."""
+    if len(operations) > 1:
+        for third in (1 / 3, 2 / 3):
+            positions = np.where(np.abs(positions / third - 1.0) <= _THIRD, third, positions)
+    return expand(species, positions, lattice, operations, max_atoms)
 
 
 def one_crystal(

@@ -325,8 +325,9 @@ def _check_not_a_feature(connection: duckdb.DuckDBPyConnection, target: Target, 
     used = {target.name.lower()} if target.is_column else columns_in(connection, target.name)
     for column in own:
         if column.lower() in used:
+            made = "is" if target.is_column else f"is made of {column}, which is"
             raise TrainingError(
-                f"the target {target.name} is made of {column}, which is among the features: that is leakage",
+                f"the target {target.name} {made} among the features: that is leakage",
                 f"leave {feature_name(column)} out of the features",
             )
 

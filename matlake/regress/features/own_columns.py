@@ -64,7 +64,7 @@ def find_column(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
         raise TrainingError(f"the lake has no column {wanted!r} that could be a feature", hint)
     if not is_numeric(kinds[name]):
         reason = not_numbers(connection, name, kinds[name], None)
-        raise TrainingError(f"{feature_name(name)} cannot be a feature: {reason}", f"categories cannot be; {hint}")
+        raise TrainingError(f"{feature_name(name)} cannot be a feature: {reason}", f"only numbers can; {hint}")
     return name
 
 

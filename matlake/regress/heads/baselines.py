@@ -90,16 +90,17 @@ def _on_fractions(
     rows, test_rows = held_out.train, held_out.test
     trained, tested = (matrix.beside_own(matrix.fractions[some], some) for some in (rows, test_rows))
     labelled = replace(matrix.labelled(rows), x=trained)
-    width = labelled.x.shape[1]
+    blocks = (matrix.fractions.shape[1], *(1 for _ in matrix.own))
 
     def chosen(kind: Model) -> Parameters:
-        grid = kind.grid(width)
-        return grid[0] if len(grid) == 1 else search_model(kind, labelled, seed, space=space).best.parameters
+        grid = kind.grid_of(blocks)
+        found = search_model(kind, labelled, seed, space=space, blocks=blocks) if len(grid) > 1 else None
+        return found.best.parameters if found else grid[0]
 
     kind = settled(compared_model(model), labelled, seed, space)
     if model.name == ENSEMBLE:
         # Parameters that suit the head's features, such as the width of a kernel, would be a handicap here.
-        members = model.grid(width)[0]["members"]
+        members = model.grid(sum(blocks))[0]["members"]
         own = {name: chosen(MODELS[name]) for name in {member["model"] for member in members}}
         kind = ensemble_model(ensemble_parameters([(m["model"], own[m["model"]], m["weight"]) for m in members]))
     parameters = chosen(kind)
@@ -151,7 +152,7 @@ def more_baselines(
 def _forest_baseline(
     lake: Lake, head: ComparedHead, matrix: Matrix, held_out: HeldOut, space: TargetSpace, seed: int
 ) -> Iterator[Baseline]:
-    """Fit a random forest to ``magpie``, which needs formulas alone, and the user's own columns; not if the head is one."""
+    """Fit a random forest to ``magpie`` and the user's own columns: formulas are enough. Not if it is the head."""
     if head.model == _FOREST_MODEL and [feature.encoder for feature in layers_of(head.features)] == [_MAGPIE]:
         return
     rows = held_out.train[subsample(matrix.groups[held_out.train], FOREST_ROWS, seed)]

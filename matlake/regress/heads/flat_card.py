@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from matlake.documents import from_document
 from matlake.metrics import CLASS_METRICS
+from matlake.regress.features.feature import Feature
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.verdict import comparisons_of, verdict_document
 from matlake.regress.targets.kinds import Kind
@@ -19,7 +20,7 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "name": card.name,
         "target": card.target,
         "unit": card.unit,
-        "features": [asdict(feature) for feature in card.features],
+        "features": [_feature_document(feature) for feature in card.features],
         "training_sql": card.training.sql,
         "split": card.training.split,
         "split_description": card.training.split_description,
@@ -64,6 +65,11 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "format_version": card.format_version,
     }
     return document if card.kind is Kind.YES_NO else _without_class_metrics(document)
+
+
+def _feature_document(feature: Feature) -> dict[str, Any]:
+    document = asdict(feature)
+    return document if feature.column else {key: value for key, value in document.items() if key != "column"}
 
 
 def _without_class_metrics(value: Any) -> Any:

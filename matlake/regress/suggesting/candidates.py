@@ -45,7 +45,7 @@ class Measured:
     found: bool
 
     def key_of(self, rows: str) -> str:
-        """Return the expression over rows of ``CHOSEN`` that compares with ``keys``; ``rows`` is their alias and a dot."""
+        """Return the expression over rows of ``CHOSEN``, of alias and dot ``rows``, that ``keys`` compare with."""
         numbers = [f"{rows}{identifier(feature_name(column))}" for column in self.columns]
         return row_key(InputKind.COMPOSITION, "", rows, numbers)
 

@@ -33,6 +33,8 @@ such as of metals among insulators, which would promise no error at all to what 
 
 _MOST_EXPONENT: Final = 5.0
 _FOLDS: Final = 5
+_ROUNDING: Final = 1e-9
+"""Standard deviation of a logarithm that is the same in all rows, at most."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _fit(near: KnownErrors, far: KnownErrors) -> ErrorModel:
     size[size <= 0.0] = 1.0
     amounts = np.column_stack([np.ones(len(errors)), signals[:, :n] / size])
     middle, deviation = signals[:, n:].mean(axis=0), signals[:, n:].std(axis=0)
-    deviation[deviation <= 0.0] = 1.0
+    deviation[deviation <= _ROUNDING] = 1.0  # equal scores, as of few temperatures alone
     factors = (signals[:, n:] - middle) / deviation
     ratios, penalty = np.maximum(errors / average, _NEGLIGIBLE), _RIDGE + _FEW_RIDGE / len(near.errors)
     equal = -float(np.log(n + 1))

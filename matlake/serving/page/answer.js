@@ -58,7 +58,8 @@ export function showValue(prediction, head, histogram) {
   const bounded = lower !== null && upper !== null;
   const digits = isYesNo(head) ? 2 : digitsFor(head.metrics.mae);
   find("quantity").textContent = capital(head.quantity);
-  find("material").replaceChildren(...formulaNodes(prediction.input));
+  const values = head.columns.map(({ name, quantity, unit }) => `, ${quantity} ${short(prediction.columns[name])} ${unit}`.trimEnd());
+  find("material").replaceChildren(...formulaNodes(prediction.input), ...values);
   find("value").textContent = written(value, digits);
   find("unit").textContent = isYesNo(head) ? "probability of yes" : head.unit;
   [find("interval").textContent, find("interval-words").textContent] = isYesNo(head)
@@ -67,7 +68,7 @@ export function showValue(prediction, head, histogram) {
   const [same] = prediction.nearest;
   find("known").hidden = !(same?.distance < SAME);
   find("known").textContent =
-    same && `${head.input === "formulas" ? "This composition" : "This crystal"} is in the training set: ${measuredWords(same.value, head)}.`;
+    same && `${head.input === "formulas" ? "This composition" : "This crystal"}${head.columns.length ? " with these values" : ""} is in the training set: ${measuredWords(same.value, head)}.`;
   find("range").replaceChildren(...(histogram ? [rangeDrawing(prediction, head, histogram)] : []));
 }
 
@@ -86,7 +87,8 @@ function setWords({ label, label_set: set }, head) {
   ];
 }
 
-function capital(text) {
+/** Write a text with a capital letter first. */
+export function capital(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 

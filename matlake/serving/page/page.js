@@ -1,7 +1,7 @@
 // The page: reads the input and shows the answer.
 
 import { Gone, Refusal, send, useKey } from "./api.js";
-import { isYesNo, showNearest, showTrust, showValue } from "./answer.js";
+import { capital, isYesNo, short, showNearest, showTrust, showValue } from "./answer.js";
 import { drawCrystal, drawMap } from "./plots.js";
 
 const LARGEST_FILE = 8e6; // bytes; the server has a limit of its own
@@ -55,6 +55,7 @@ async function predict(material) {
   say("Predicting…", true);
   try {
     const inputs = material.formula === undefined ? { structures: [material.structure] } : { formulas: [material.formula] };
+    if (head.columns.length) inputs.columns = columnValues();
     const [answer, map] = await Promise.all([
       send("/v1/predict", { head: head.head, coordinates: true, ...inputs }, running.signal),
       mapOf(head),
@@ -84,6 +85,29 @@ async function predict(material) {
   }
 }
 
+/** Make a field for the number of each column that the head takes. */
+function showColumns(columns) {
+  const fields = columns.map(({ name, quantity, unit, minimum, maximum }) => {
+    const label = document.createElement("label");
+    const field = document.createElement("input");
+    Object.assign(field, { type: "number", step: "any", name });
+    field.setAttribute("form", "form"); // Enter predicts
+    field.addEventListener("change", () => {
+      if (state.material) predict(state.material);
+    });
+    label.append(`${capital(quantity)}${unit && `, ${unit}`} (${short(minimum)} to ${short(maximum)} in training)`, field);
+    return label;
+  });
+  find("columns").replaceChildren(...fields);
+  find("columns").hidden = !columns.length;
+}
+
+/** Return what the fields of the columns hold: a number for all materials, null where there is none. */
+function columnValues() {
+  const fields = [...find("columns").querySelectorAll("input")];
+  return Object.fromEntries(fields.map((field) => [field.name, [field.value === "" ? null : field.valueAsNumber]]));
+}
+
 async function mapOf(head) {
   if (!head.map) return null;
   if (!state.maps.has(head.head)) state.maps.set(head.head, await send(`/v1/heads/${encodeURIComponent(head.head)}/map`));
@@ -101,6 +125,7 @@ async function chooseHead(name) {
     (isYesNo(head)
       ? ` and had a Brier score of ${head.metrics.brier.toPrecision(2)} on ${head.n_test.toLocaleString("en")} others (split: ${head.split}).`
       : typeof error === "number" ? ` and was off by ${error.toPrecision(2)} ${head.unit} on average on ${head.n_test.toLocaleString("en")} others (split: ${head.split}).` : ".");
+  showColumns(head.columns);
   find("form").hidden = find("or").hidden = needsCrystals;
   document.querySelector(".inputs").classList.toggle("only-crystals", needsCrystals);
   find("answer").hidden = find("problem").hidden = find("map-card").hidden = true;

@@ -33,7 +33,7 @@ from matlake.store.importing.readers.source import (
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA, ColumnRoles, RowBuilder
 from matlake.store.lake import Lake
 
-_EXAMPLES: Final = 5  # failures that a report shows
+EXAMPLES: Final = 5  # failures that a report shows
 _HEADER_SHOWN: Final = 80
 _TAKEN: Final = frozenset(name.lower() for name in (*CORE_SCHEMA.names, *CRYSTAL_SCHEMA.names, "dataset"))
 
@@ -131,7 +131,7 @@ class _Written:
 
     def add(self, table: pa.Table) -> None:
         errors = table.filter(pc.is_valid(table["import_error"])).select(["source_row", "import_error"])
-        for failure in errors.slice(0, _EXAMPLES - len(self.examples)).to_pylist():
+        for failure in errors.slice(0, EXAMPLES - len(self.examples)).to_pylist():
             self.examples.append((failure["source_row"], failure["import_error"]))
         self.failed += errors.num_rows
         self.rows += table.num_rows
@@ -285,7 +285,6 @@ def find_formula_column(source: Source, named: str | None) -> str:
 
 
 def _choose_columns(source: Source, formula_column: str | None, id_column: str | None) -> ColumnRoles:
-    names = source.schema.names
     formula = None
     if formula_column is not None or not source.has_structures:
         formula = find_formula_column(source, formula_column)
@@ -294,10 +293,20 @@ def _choose_columns(source: Source, formula_column: str | None, id_column: str |
         if usual is not None and source.schema.field(usual).type == pa.string():
             formula = usual
     identifier = _column(source, id_column, ID_COLUMNS)
+    return ColumnRoles(formula, identifier, property_names(source, (formula, identifier)))
+
+
+def property_names(source: Source, others: Collection[str | None]) -> dict[str, str]:
+    """Return the name that each property of a source gets in a dataset: its own, unless that belongs to the lake.
+
+    Args:
+        source: It gets a remark on each that is renamed.
+        others: Columns that are no properties.
+    """
     properties = {}
-    present = {name.lower() for name in names}
-    for name in names:
-        if name in (formula, identifier):
+    present = {name.lower() for name in source.schema.names}
+    for name in source.schema.names:
+        if name in others:
             continue
         new = name
         while new.lower() in _TAKEN or (new != name and new.lower() in present):
@@ -305,7 +314,7 @@ def _choose_columns(source: Source, formula_column: str | None, id_column: str |
         if new != name:
             source.notes.append(f"column {name} renamed to {new}: the name belongs to the lake")
         properties[name] = new
-    return ColumnRoles(formula, identifier, properties)
+    return properties
 
 
 def _column(source: Source, named: str | None, usual: Sequence[str]) -> str | None:

@@ -87,7 +87,7 @@ def merge_rows(
         delta.discard(root, parts)
         raise LakeError(f"there is no dataset {dataset!r} any more", "run the import again")
     try:
-        live = _sound(lake, dataset, table)
+        live = whole_parts(lake, dataset, table)
         old_files, new_files = [str(part.path) for part in live], [str(root / part.path) for part in parts]
         with connect(lake) as connection:
             columns = _Columns.of(connection, old_files, new_files, schema)
@@ -102,21 +102,32 @@ def merge_rows(
         raise
     finally:
         delta.discard(root, parts)
-    _commit(root, table, written, columns.schema, notes)
+    commit_whole(root, table, written, columns.schema, notes)
     others = sum(part.rows for part in live) - places.changed - places.unchanged
     return Update(places.new, places.changed, places.unchanged, others)
 
 
-def _sound(lake: Lake, dataset: str, table: DeltaTable) -> list[LivePart]:
+def whole_parts(lake: Lake, dataset: str, table: DeltaTable) -> list[LivePart]:
+    """Return the parts of a dataset.
+
+    Raises:
+        LakeError: One of them is damaged, or there are none.
+    """
     live, damaged = split_damaged(delta.live_parts(table), verify=lake.verify)
     if damaged or not live:
         raise LakeError(f"dataset {dataset!r} cannot be read whole{f': {damaged[0]}' if damaged else ''}", REPAIR)
     return live
 
 
-def _commit(
+def commit_whole(
     root: Path, table: DeltaTable, parts: Sequence[delta.Part], schema: pa.Schema, notes: Mapping[str, str]
 ) -> None:
+    """Make the parts the whole of a dataset, in one commit on the snapshot that they follow.
+
+    Raises:
+        LakeError: Another process wrote to it meanwhile.
+        CommitUnknownError: It is not known whether the commit was recorded.
+    """
     hint = "run the import again"
     if not delta.commit(root, table, parts, "overwrite", delta.MAINTENANCE, hint, schema=schema, notes=notes):
         delta.discard(root, parts)
@@ -167,7 +178,7 @@ class _Columns:
         differ = [
             f"{self._value('n', self.new, field)} IS DISTINCT FROM {self._value('o', self.old, field)}"
             for field in self.schema
-            if field.name not in NOT_COMPARED
+            if field.name in self.new and field.name not in NOT_COMPARED  # others were joined to the dataset
         ]
         numbered = (
             "SELECT *, row_number() OVER (PARTITION BY material_id ORDER BY import_error IS NOT NULL, source_row) "

@@ -11,11 +11,14 @@ from deltalake import DeltaTable
 
 from matlake.encoders.card import CARD_FILE
 from matlake.store import delta
-from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, LakeFolders
+from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_IMPORT, LakeFolders
 from matlake.store.maintenance.logs import LOG
 
 RETENTION_HOURS: Final = 24
 """Readers of older snapshots, and writers that have not committed, are taken to be done after this."""
+
+_IMPORT_SECONDS: Final = 30 * 86_400
+"""For so long an interrupted import can be taken up."""
 
 
 @dataclass(frozen=True)
@@ -97,16 +100,16 @@ def _replaced(table: DeltaTable, retention_hours: int) -> set[str]:
 
 
 def _in_folders(lake: LakeFolders, before: float) -> Iterator[Path]:
-    """Yield what writers of encoders, heads and other small files have left."""
+    """Yield what writers of encoders, heads and other small files have left, and imports that nobody takes up."""
     for root in (lake.path, lake.encoders_folder, lake.heads_folder):
         for depth in ("", "*/"):
             yield from (path for path in root.glob(f"{depth}.*.part") if path.is_file() and _is_older(path, before))
     for folder in lake.encoders_folder.glob("*"):
         if folder.is_dir() and not (folder / CARD_FILE).exists() and _is_older(folder, before):
             yield folder
-    for folder in (lake.heads_folder / HEADS_BEING_SAVED).glob("*"):
-        if _is_older(folder, before):
-            yield folder
+    imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
+    yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
+    yield from (folder for folder in (lake.heads_folder / HEADS_BEING_SAVED).glob("*") if _is_older(folder, before))
     for folder in (lake.heads_folder / HEADS_REPLACED).glob("*"):
         if (lake.heads_folder / folder.name).exists() and _is_older(folder, before):
             yield folder

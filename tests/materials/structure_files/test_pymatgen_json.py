@@ -82,8 +82,8 @@ def test_what_is_wrong_is_said(halite: dict[str, Any], path: tuple[Any, ...], va
     [
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ("[]", "not a pymatgen structure"),
-        ('{"a": 1}', "no lattice and no sites"),
+        ("[]", "not a structure"),
+        ('{"a": 1}', "not a structure of pymatgen, JARVIS, OPTIMADE or OQMD: it has the fields a"),
         ('{"sites": []}', "a molecule"),
     ],
 )

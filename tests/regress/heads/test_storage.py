@@ -16,7 +16,7 @@ import matlake
 from matlake.errors import DamageWarning, HeadError
 from matlake.files import sha256_of
 from matlake.materials.formula import parse_formula
-from matlake.regress.heads.card import HeadCard
+from matlake.regress.heads.card import FORMAT_VERSION, HeadCard
 from matlake.regress.heads.card_files import read_card, write_card
 from matlake.regress.heads.listing import card_lines, head_summary, head_table
 from matlake.regress.heads.storage import (
@@ -209,7 +209,7 @@ def test_a_damaged_card_is_one_clear_error(home: Path, text: str) -> None:
         ('"target": "band_gap_eV"', '"target": "band_gap_meV"'),
         ('"level": 0.9', '"level": 0.99'),
         ('"split": "random"', '"split": "group"'),
-        ('"format_version": 5', '"format_version": 3'),
+        (f'"format_version": {FORMAT_VERSION}', '"format_version": 3'),
         ('"beyond": ', '"beyond": 1'),
         ('"digest": "', '"digest": "0'),
     ],
@@ -374,8 +374,8 @@ def test_coordinates_of_another_width_than_the_reference_rows_are_refused(home: 
 
 def test_a_newer_card_asks_for_an_update(home: Path) -> None:
     path = home / "heads" / "gap" / "card.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 6}))
-    with pytest.raises(HeadError, match="card format 6, newer than 5"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": FORMAT_VERSION + 1}))
+    with pytest.raises(HeadError, match=f"card format {FORMAT_VERSION + 1}, newer than {FORMAT_VERSION}"):
         load_head(home, "gap")
 
 

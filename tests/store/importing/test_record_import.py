@@ -180,7 +180,7 @@ def test_other_databases_are_one_clear_error(empty: Lake, tmp_path: Path) -> Non
             "CREATE VIEW systems AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT * FROM n"
         )
     connection.close()
-    with pytest.raises(SourceError, match="without ASE's table"):
+    with pytest.raises(SourceError, match="SQLite database without a table"):
         import_table(empty, path, "d")
     path.write_bytes(b"SQLite format 3\0" + bytes(200))
     with pytest.raises(SourceError, match="damaged"):

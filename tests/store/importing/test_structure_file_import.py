@@ -71,7 +71,7 @@ def test_a_folder_is_imported_with_ids_from_its_paths(empty: Lake, tmp_path: Pat
     report = import_table(empty, root, "d")
     assert (report.rows, report.failed) == (9, 1)
     assert ids(empty) == sorted([*IDS, "d"])
-    assert reasons(empty) == {"broken": "disordered: Na1 has occupancy 0.9"}
+    assert reasons(empty) == {"broken": "unknown species 'X'"}
     runs, left_out = report.notes
     assert runs.startswith("1 VASP runs with several structure files, one material each: the end of vasprun.xml, or")
     assert left_out == "1 files that are neither CIF nor POSCAR left out: 1 .txt"
@@ -85,7 +85,7 @@ def test_an_archive_is_imported_like_its_folder(empty: Lake, tmp_path: Path, nam
     report = import_table(empty, path, "d")
     assert (report.rows, report.failed) == (8, 1)
     assert ids(empty) == IDS
-    assert reasons(empty) == {"broken": "disordered: Na1 has occupancy 0.9"}
+    assert reasons(empty) == {"broken": "unknown species 'X'"}
 
 
 def test_one_file_is_a_dataset(empty: Lake) -> None:

@@ -89,10 +89,10 @@ def test_bad_structures_become_failures_and_the_rest_goes_on(empty: Lake, write_
     found = rows(empty, "SELECT source_row, material_id, reason FROM failures ORDER BY 1")
     assert [row["source_row"] for row in found] == [1, 2, 3, 4, 5, 6, 8]
     assert [row["reason"].split(":")[0] for row in found] == [
-        "disordered",
+        "unknown species 'X'",
         "no structure",
         "no structure",
-        "neither CIF nor POSCAR nor pymatgen JSON",
+        "neither CIF nor POSCAR nor JSON of a structure",
         "atoms on top of each other",
         "2 data blocks with atoms",
         "id 'a' is there more than once; the first row with it was imported",

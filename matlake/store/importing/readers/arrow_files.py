@@ -78,13 +78,13 @@ def open_delta_table(path: Path, named: KeyColumns) -> ArrowTable:
 
     try:
         table = delta.open_table(path)
-        if table is None:
-            raise SourceError(f"{path} holds no version of a Delta table")
-        dataset = table.to_pyarrow_dataset()
+        dataset = None if table is None else table.to_pyarrow_dataset()
     except LakeError as error:
         raise SourceError(str(error), _delta_hint(error)) from error
     except Exception as error:
         raise SourceError(f"cannot read the Delta table at {path}: {delta.first_line(error)}") from error
+    if dataset is None:
+        raise SourceError(f"{path} holds no version of a Delta table")
     return open_arrow_table(str(path), dataset.schema, dataset.count_rows(), partial(_dataset_batches, dataset), named)
 
 

@@ -5,32 +5,31 @@ read from them, and nothing is ever written.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from matlake.errors import SourceError, StructureError, TooManyAtomsError
+from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal, make_crystal
 from matlake.materials.structure_files.text import NOT_PERIODIC
 from matlake.store.importing.readers.records import Record, open_records
 from matlake.store.importing.readers.source import NO_NAMES, KeyColumns, Source
+from matlake.store.importing.readers.sqlite_tables import read_only, table_names
 
-_MAGIC: Final = b"SQLite format 3\0"
 _QUERY: Final = "SELECT id, energy, key_value_pairs, pbc, cell, {} FROM systems ORDER BY id"
-_KIND: Final = "SELECT type FROM sqlite_master WHERE name = 'systems'"
-_LONGEST_VALUE: Final = 1 << 28
 _ALL_DIRECTIONS: Final = 0b111
 _BYTES_OF_Z: Final = 4
 
 
 def is_ase_database(path: Path) -> bool:
-    """Tell by its first bytes whether a file is an SQLite database."""
-    with path.open("rb") as file:
-        return file.read(len(_MAGIC)) == _MAGIC
+    """Tell whether an SQLite database has ASE's table.
+
+    Raises:
+        SourceError: It is damaged.
+    """
+    return "systems" in table_names(path)
 
 
 def open_ase_database(path: Path, max_atoms: int, named: KeyColumns = NO_NAMES) -> Source:
@@ -48,16 +47,9 @@ def open_ase_database(path: Path, max_atoms: int, named: KeyColumns = NO_NAMES) 
     def read(structures: bool) -> Iterator[Record]:
         arrays = "length(numbers), substr(numbers, 1, ?), substr(positions, 1, ?)" if structures else "0, ?, ?"
         longest = (_BYTES_OF_Z * max_atoms, 24 * max_atoms)
-        try:
-            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-                connection.execute("PRAGMA trusted_schema = OFF")
-                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
-                if connection.execute(_KIND).fetchone() != ("table",):  # a view could compute for ever
-                    raise SourceError(f"{path} is an SQLite database without ASE's table of systems")
-                for row in connection.execute(_QUERY.format(arrays), longest):
-                    yield _record(row, max_atoms if structures else None)
-        except sqlite3.Error as error:
-            raise SourceError(f"{path} is not a valid ASE database, or is damaged: {error}") from error
+        with read_only(path) as connection:
+            for row in connection.execute(_QUERY.format(arrays), longest):
+                yield _record(row, max_atoms if structures else None)
 
     return open_records(str(path), read, named)
 

@@ -38,7 +38,7 @@ class _Table:
         schema: All columns but that of structures.
         stored: The columns that state a type, as they are.
         stated: How they are read.
-        untyped: The others; None where there are none.
+        untyped: The others; None where there are none, or none holds single values.
         crystals: Yields the structures of some rows, by the first and their number, or what is wrong with each; None
             for a table of compositions.
     """
@@ -120,7 +120,7 @@ def open_columns(columns: Columns, structure_column: str | None, max_atoms: int,
         crystals = partial(_of_column, held, max_atoms)
     elif arrow.structures is not None:
         crystals = partial(_of_columns, stored, arrow.structures, max_atoms)
-    whole = _Table(schema, stored, arrow, untyped, crystals)
+    whole = _Table(schema, stored, arrow, untyped if untyped and len(untyped.schema) else None, crystals)
     notes = [*columns.notes, *notes, *arrow.notes, *(untyped.notes if untyped else ())]
     return Source(columns.name, schema, rows, whole.batches, crystals is not None, notes)
 

@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
+from matlake.store.importing.readers import id_properties
 from matlake.store.importing.readers.containers import File, files
+from matlake.store.importing.readers.id_properties import IdProperties
 from matlake.store.importing.readers.source import Batch, Source, bounded
 from matlake.store.importing.readers.streams import COMPRESSED_FORM, plain_name, unpack
 from matlake.store.importing.readers.vasp_runs import Found, is_vasprun, one_each, runs_of
@@ -44,7 +46,7 @@ def open_files(path: Path, max_atoms: int) -> Source:
 
     Ids are the names of the files without ending, with as much of the path as makes them unique. A file named POSCAR,
     CONTCAR or vasprun.xml has its folder's name, and those of one folder are one material. A CIF with several crystals
-    gives ids NAME-BLOCK.
+    gives ids NAME-BLOCK. The values of an ``id_prop.csv`` beside the files are properties.
 
     Args:
         path: File, folder or archive.
@@ -54,10 +56,14 @@ def open_files(path: Path, max_atoms: int) -> Source:
         SourceError: There are none or too many, or the archive is damaged or a bomb.
     """
     left_out: Counter[str] = Counter()
+    listed: list[str] = []
 
     def wanted(name: str) -> bool:
         if is_structure_file(name):
             return True
+        if PurePosixPath(name).name == id_properties.FILE:
+            listed.append(name)
+            return False
         left_out[PurePosixPath(name).suffix.lower() or "no ending"] += 1
         return False
 
@@ -71,7 +77,14 @@ def open_files(path: Path, max_atoms: int) -> Source:
     ids = _ids(list(dict.fromkeys(runs.values())))
     if path.is_dir() and "POSCAR" in ids and len(ids) == 1:
         ids["POSCAR"] = path.resolve().name
-    source = Source(str(path), _SCHEMA, len(ids), partial(_batches, path, runs, ids, max_atoms))
+    values = _values(path, listed)
+    schema = pa.schema([*_SCHEMA, *(values.schema if values else ())])
+    source = Source(str(path), schema, len(ids), partial(_batches, path, runs, ids, max_atoms, schema, values))
+    if values is not None:
+        source.bad_lines.extend(values.without_file(list(ids.values())))
+        source.notes.append(f"values of {values.name} are in {', '.join(values.schema.names)}")
+    elif listed:
+        source.notes.append(f"several files {id_properties.FILE} left out: import each folder on its own")
     several = sum(count > 1 for count in Counter(runs.values()).values())
     if several:
         source.notes.append(
@@ -84,9 +97,23 @@ def open_files(path: Path, max_atoms: int) -> Source:
     return source
 
 
-def _batches(path: Path, runs: dict[str, str], ids: dict[str, str], max_atoms: int) -> Iterator[Batch]:
+def _values(path: Path, listed: list[str]) -> IdProperties | None:
+    return id_properties.read_id_properties(path, listed[0]) if len(listed) == 1 else None
+
+
+def _batches(
+    path: Path,
+    runs: dict[str, str],
+    ids: dict[str, str],
+    max_atoms: int,
+    schema: pa.Schema,
+    values: IdProperties | None,
+) -> Iterator[Batch]:
     for some, crystals in bounded(_crystals(path, runs, ids, max_atoms)):
-        yield Batch(pa.RecordBatch.from_pydict({"material_id": some}, schema=_SCHEMA), crystals)
+        columns, unread = values.columns(some) if values else ([], [])
+        yield Batch(
+            pa.RecordBatch.from_arrays([pa.array(some, pa.string()), *columns], schema=schema), crystals, unread
+        )
 
 
 def _crystals(

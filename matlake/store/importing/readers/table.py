@@ -32,7 +32,7 @@ _TEXTS_AT_ONCE: Final = 1024
 
 
 def open_table(path: Path, named: KeyColumns = NO_NAMES, *, mixed_as_text: bool = False) -> Source:
-    """Look at a table and decide on column types: CSV, plain or compressed; Parquet; Arrow; the folder of a Delta table.
+    """Look at a table and decide on column types: CSV, perhaps compressed; Parquet; Arrow; a Delta table.
 
     A CSV column has the type of more than half of its cells; see ``readers.cells``. The others state their types.
 

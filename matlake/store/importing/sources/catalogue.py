@@ -13,6 +13,11 @@ _SPEC: Final = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(?!\\)(.*)", re.DOTALL)
 """Two letters or more: ``C:`` is a drive."""
 
 _BUILT_IN: Final = {
+    "alexandria": "matlake.store.importing.sources.alexandria:open_alexandria",
+    "jarvis": "matlake.store.importing.sources.jarvis:open_jarvis",
+    "lemat": "matlake.store.importing.sources.lemat:open_lemat",
+    "matbench": "matlake.store.importing.sources.matbench:open_matbench",
+    "mp": "matlake.store.importing.sources.materials_project:open_materials_project",
     "optimade": "matlake.store.importing.sources.optimade:open_optimade",
 }
 """Name -> module and function, imported when the source is named."""

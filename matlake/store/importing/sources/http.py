@@ -309,6 +309,7 @@ def refusal(url: str, status: int, said: str) -> AnswerError:
     remedy = _REMEDIES.get(HTTPStatus(status)) if status in set(HTTPStatus) else None
     if remedy is None:
         remedy = f"the fault is the server's; {RUN_AGAIN}" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
+    said = said.removeprefix(f"{name}: ")
     return AnswerError(f"{shown(url)} answers {status} ({name}){f': {said}' if said else ''}", remedy, status)
 
 

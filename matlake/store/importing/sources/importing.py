@@ -10,25 +10,52 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from matlake.errors import LakeError
+from matlake.errors import Hint, LakeError, SourceError
 from matlake.files import fsync_folder
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
-from matlake.store.datasets import SOURCE_NOTE, import_commit, read_summary
-from matlake.store.importing.importer import ImportReport, import_source
+from matlake.store.datasets import REMEMBERED_NOTE, SOURCE_NOTE, import_commit, read_summary, remembered_in
+from matlake.store.folders import UNFINISHED_IMPORT
+from matlake.store.importing.importer import ImportReport, import_source, import_table
 from matlake.store.importing.merging import Update
 from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
-from matlake.store.importing.sources.catalogue import named_source
-from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered, make_client
+from matlake.store.importing.sources.catalogue import is_named, named_source
+from matlake.store.importing.sources.protocol import ClientMaker, Fetch, Fetched, NamedSource, Remembered, make_client
 from matlake.store.importing.sources.provenance import with_provenance
 from matlake.store.lake import Lake
 
-REMEMBERED_NOTE: Final = "matlake.remembered"
-"""What the log of a dataset calls version, licence and marks of the source by name that it came from."""
-
 _NAME_CHARACTERS: Final = 16
+
+
+def import_from(
+    lake: Lake,
+    place: str | Path,
+    dataset: str,
+    *,
+    formula_column: str | None = None,
+    structure_column: str | None = None,
+    id_column: str | None = None,
+    max_atoms: int = MAX_ATOMS,
+    progress: Progress = SILENT,
+) -> ImportReport:
+    """Import what a text names, a file, a folder or a source by name: see ``import_table`` and ``import_named``."""
+    columns = {"formula_column": formula_column, "id_column": id_column}
+    if not isinstance(place, str) or not is_named(place):
+        return import_table(
+            lake,
+            Path(place),
+            dataset,
+            structure_column=structure_column,
+            max_atoms=max_atoms,
+            progress=progress,
+            **columns,
+        )
+    if structure_column is not None:
+        hint = Hint("leave structure_column out", cli="leave --structure-column out")
+        raise SourceError(f"{place.partition(':')[0]}: knows where its structures are", hint)
+    return import_named(lake, place, dataset, max_atoms=max_atoms, progress=progress, **columns)
 
 
 def import_named(
@@ -40,7 +67,7 @@ def import_named(
     id_column: str | None = None,
     max_atoms: int = MAX_ATOMS,
     progress: Progress = SILENT,
-    client: Any = make_client,
+    client: ClientMaker = make_client,
 ) -> ImportReport:
     """Import a source by name as a dataset, or bring what is new or changed into a dataset that came from it.
 
@@ -84,10 +111,8 @@ def import_named(
 def remembered(lake: Lake, dataset: str) -> Remembered | None:
     """Return what a dataset knows of the source by name that it came from; None where it came from elsewhere."""
     commit = import_commit(lake, dataset)
-    try:
-        return Remembered(commit[SOURCE_NOTE], **json.loads(commit[REMEMBERED_NOTE]))
-    except (KeyError, ValueError, TypeError):
-        return None
+    known = remembered_in(commit)
+    return Remembered(commit[SOURCE_NOTE], **known) if known.keys() == {"version", "licence", "marks"} else None
 
 
 def _import(
@@ -141,7 +166,7 @@ def _folder(lake: Lake, dataset: str, source: NamedSource, before: Remembered | 
     """Yield the folder of an import, for this process alone; it is there again when the same import is taken up."""
     marks = {} if before is None else dict(before.marks)
     key = json.dumps([dataset, source.origin, marks], sort_keys=True).encode()
-    folder = lake.unfinished / f"import-{dataset}-{hashlib.sha256(key).hexdigest()[:_NAME_CHARACTERS]}"
+    folder = lake.unfinished / f"{UNFINISHED_IMPORT}{dataset}-{hashlib.sha256(key).hexdigest()[:_NAME_CHARACTERS]}"
     descriptor = _lock(folder, f"{source.origin} into {dataset}")
     try:
         yield folder

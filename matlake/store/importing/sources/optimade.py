@@ -5,7 +5,7 @@ The specification is that of C. W. Andersen et al., Sci. Data 8, 217 (2021), and
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -25,8 +25,8 @@ from matlake.store.importing.sources.spool import Page, Spool
 _PARAMETERS: Final = ("filter", "response_fields", "page_limit")
 _PARAMETER: Final = re.compile(rf"(?:^|&)({'|'.join(_PARAMETERS)})=")
 _NOT_IN_ADDRESSES: Final = re.compile(r'[\s"<>]')
-_NAME: Final = re.compile(r"[a-z0-9_.-]+(/[A-Za-z0-9_.-]+)?")
-_FIELD: Final = re.compile(r"[a-z_][a-z_0-9]*")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?")
+_FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 _PAGE_LIMITS: Final = ("500", "100", "10")
 """Rows a page; the next where a database refuses one as too large."""
@@ -59,7 +59,10 @@ def open_optimade(rest: str) -> NamedSource:
     if "://" in place:
         check_address(place)
         place = place.rstrip("/").removesuffix("/structures").rstrip("/")
-    elif not _NAME.fullmatch(place):
+    elif _NAME.fullmatch(place):
+        provider, slash, database = place.partition("/")
+        place = f"{provider.lower()}{slash}{database}"
+    else:
         raise SourceError(
             f"{place!r} is neither a provider nor an address nor a file",
             "write optimade:mp?filter=…, optimade:https://host/optimade?filter=…, or the path of a JSONL dump",
@@ -160,7 +163,7 @@ class OptimadeSource:
             source,
             Remembered(self.origin, reading.date, database.licence, _marks(spool.kept)),
             complete=complete,
-            total=reading.total if complete else reading.count(self.filter),
+            total=spool.rows if complete else reading.count(self.filter),
         )
 
 
@@ -201,7 +204,7 @@ class _Reading:
         self.spool.fill(first, read, fetch.progress)
 
     def count(self, condition: str) -> int | None:
-        """Ask how many structures satisfy a filter; None where the database does not say."""
+        """Ask how many structures satisfy a filter; None where the database does not say, or counts those of a page."""
         query = {"filter": condition, "page_limit": "1", "response_fields": "id"}
         try:
             document = self._document(
@@ -209,7 +212,8 @@ class _Reading:
             )
         except SourceError:
             return None
-        return _total(document.get("meta"), strict=True)
+        found = _total(document.get("meta"), ("data_returned",))
+        return None if found == len(document["data"]) else found
 
     def _first(self, address: str, condition: str) -> Mapping[str, Any]:
         """Ask for the first page: with fewer rows where the database refuses so many, then without a list of fields."""
@@ -295,9 +299,8 @@ def _next(document: Mapping[str, Any], meta: Mapping[str, Any], address: str) ->
     return urlunsplit((here.scheme, here.netloc, path, there.query, ""))
 
 
-def _total(meta: Any, *, strict: bool = False) -> int | None:
-    """Return the number of structures for the filter; where that is not said, of all, unless strict."""
-    names = ("data_returned",) if strict else ("data_returned", "data_available")
+def _total(meta: Any, names: Sequence[str] = ("data_returned", "data_available")) -> int | None:
+    """Return the number of structures for the filter, or else of all, which is a bound."""
     counts = [meta.get(name) for name in names] if isinstance(meta, Mapping) else []
     return next((count for count in counts if isinstance(count, int) and not isinstance(count, bool)), None)
 

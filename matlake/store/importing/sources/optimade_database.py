@@ -25,7 +25,7 @@ STRUCTURE_FIELDS: Final = (
 """Properties of the specification that make a crystal."""
 
 _VERSIONED: Final = re.compile(r"/v(\d+)(\.\d+){0,2}$")
-_OWN: Final = re.compile(r"_[a-z_0-9]+")
+_OWN: Final = re.compile(r"_[A-Za-z_0-9]+")
 _LONGEST_LIST: Final = 4000
 """Characters of a list of properties: servers take addresses of 8,000."""
 
@@ -66,8 +66,7 @@ def open_database(client: Client, base: str, named: Sequence[str]) -> Database:
     if not version.removeprefix("v").startswith("1."):
         raise SourceError(f"{shown(base)} speaks OPTIMADE {version or 'of an unknown version'}", _OTHER_VERSION)
     if info.get("is_index"):
-        children = ", ".join(links(client, base.rpartition("/")[0], "child").values())
-        raise SourceError(f"{shown(base)} is an index of databases", f"name one of them: {children or 'it lists none'}")
+        raise SourceError(f"{shown(base)} is an index of databases", _children(client, base.rpartition("/")[0]))
     endpoints = info.get("available_endpoints")
     if isinstance(endpoints, list) and "structures" not in endpoints:
         raise SourceError(f"{shown(base)} has no structures", f"it has {', '.join(map(str, endpoints))}")
@@ -95,6 +94,13 @@ def _info(client: Client, base: str) -> tuple[str, Mapping[str, Any]]:
             f"{shown(versioned)}/info is not that of an OPTIMADE database", "check the base address: it ends before /v1"
         )
     return versioned, attributes
+
+
+def _children(client: Client, base: str) -> str:
+    try:
+        return f"give the address of one of them: {', '.join(links(client, base, 'child').values())}"
+    except SourceError:
+        return "give the address of one of them"
 
 
 def _versions(client: Client, base: str) -> list[str]:

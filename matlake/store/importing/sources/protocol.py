@@ -33,6 +33,10 @@ class Remembered:
     marks: Mapping[str, str] = field(default_factory=dict)
 
 
+ClientMaker = Callable[[Credential | None, Callable[[str], None]], Client]
+"""Makes a client, of a credential and what hears of long pauses."""
+
+
 def make_client(credential: Credential | None = None, note: Callable[[str], None] = lambda _: None) -> Client:
     """Return a client that waits in earnest."""
     return Client(credential=credential, note=note)
@@ -55,7 +59,7 @@ class Fetch:
     before: Remembered | None = None
     max_atoms: int = MAX_ATOMS
     progress: Progress = SILENT
-    client: Callable[[Credential | None, Callable[[str], None]], Client] = make_client
+    client: ClientMaker = make_client
 
 
 @dataclass(frozen=True)

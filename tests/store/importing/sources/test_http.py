@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from importlib.metadata import version
 
@@ -142,6 +143,24 @@ def test_an_answer_that_trickles_is_given_up(server: WebServer, waits: Waits) ->
     times = iter(range(0, 100_000, 1000))
     with pytest.raises(SourceError, match="sends too slowly"):
         waits.client(clock=lambda: float(next(times))).json(server.url)
+
+
+def test_a_server_that_does_not_answer_is_given_up(
+    server: WebServer, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_READ_S", 0.02)
+    answered = threading.Event()
+
+    def late(_: Asked) -> Reply:
+        answered.wait(30)
+        return GOOD
+
+    server.answers = late
+    try:
+        with pytest.raises(SourceError, match="does not answer in time"):
+            waits.client().json(server.url)
+    finally:
+        answered.set()
 
 
 def test_redirects_are_followed_a_few_times(server: WebServer, waits: Waits) -> None:

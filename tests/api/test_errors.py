@@ -1,0 +1,81 @@
+"""Errors of the Python face speak Python: no flags and no commands of the shell."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import matlake
+from matlake.errors import MatlakeError
+
+HOUSE = Path(matlake.__file__).parent
+OF_THE_SHELL = re.compile(r"`matlake |(?<![\w-])--[a-z]")
+NOT_OF_PYTHON = {"cli", "serving"}
+"""Rooms whose errors go to a shell, and to clients of a server."""
+
+Provoke = Callable[[matlake.Lake, Path], object]
+
+COMMON: dict[str, Provoke] = {
+    "no lake": lambda _, folder: matlake.open_lake(folder / "none"),
+    "no dataset": lambda lake, _: lake.datasets["none"],
+    "no dataset to embed": lambda _, folder: matlake.open_lake(folder / "new", create=True).embed("magpie"),
+    "no encoder": lambda lake, _: lake.embed("none"),
+    "no layer": lambda lake, _: lake.embed("magpie@none"),
+    "no device": lambda lake, _: lake.embed("elemnet-oqmd-band-gap", device="cuda"),
+    "no column": lambda lake, _: lake.train("none_eV", "magpie", progress=False),
+    "not embedded": lambda lake, _: lake.train("band_gap_eV", "elemnet-oqmd-volume", progress=False),
+    "no crystals": lambda lake, _: lake.train("band_gap_eV", "geometry", progress=False),
+    "no model": lambda lake, _: lake.train("band_gap_eV", "magpie", model="none", progress=False),
+    "no split": lambda lake, _: lake.train("band_gap_eV", "magpie", split="none", progress=False),
+    "no transform": lambda lake, _: lake.train("band_gap_eV", "magpie", transform="none of it", progress=False),
+    "no rows": lambda lake, _: lake.train("band_gap_eV", "magpie", where="band_gap_eV > 99", progress=False),
+    "no predicate": lambda lake, _: lake.train("band_gap_eV", "magpie", where="none", progress=False),
+    "no head": lambda lake, _: lake.head("none"),
+    "no query": lambda lake, _: lake.sql("DROP TABLE materials"),
+    "no view": lambda lake, _: lake.sql("SELECT * FROM none"),
+    "no file": lambda lake, folder: lake.add(folder / "none.csv", dataset="none"),
+    "no formulas": lambda lake, _: lake.add({"x": [1.0]}, dataset="none"),
+    "no material": lambda lake, _: lake.search("elemnet-oqmd-formation-energy@13", id="none"),
+    "no vectors": lambda lake, _: lake.search("chgnet-mptrj", formula="GaN"),
+    "no structure": lambda lake, folder: lake.search("elemnet-oqmd-formation-energy@13", structure=folder / "none"),
+    "no candidates": lambda lake, _: lake.suggest("gap", near=2.0),
+    "several goals": lambda lake, _: lake.suggest("gap", near=2.0, minimise=True),
+    "no ending": lambda lake, folder: lake.datasets.export("gaps", folder / "none.doc"),
+    "no crystal to write": lambda lake, folder: lake.datasets.export("gaps", folder / "x.csv", structures=True),
+    "no network": lambda lake, _: lake.finetune("gap", "band_gap_eV > 1"),
+    "no labels": lambda lake, _: lake.heads.calibrate("gap", "band_gap_eV > 99"),
+}
+
+
+@pytest.mark.usefixtures("gap")
+@pytest.mark.parametrize("what", COMMON)
+def test_a_common_error_speaks_python(embedded: matlake.Lake, tmp_path: Path, what: str) -> None:
+    with pytest.raises(MatlakeError) as caught:
+        COMMON[what](embedded, tmp_path)
+    assert str(caught.value)
+    assert not OF_THE_SHELL.search(f"{caught.value} {caught.value.hint}")
+
+
+def told(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield what errors of a file say, but for the words of the command line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and re.search(r"(Error|Hint)$", ast.unparse(node.func)):
+            for argument in node.args:
+                if isinstance(argument, ast.Call):
+                    continue
+                for part in ast.walk(argument):
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        yield part.lineno, part.value
+
+
+def test_no_error_names_a_flag_in_the_words_of_python() -> None:
+    found = [
+        f"{path.relative_to(HOUSE)}:{line}: {text}"
+        for path in sorted(HOUSE.rglob("*.py"))
+        if path.relative_to(HOUSE).parts[0] not in NOT_OF_PYTHON
+        for line, text in told(path)
+        if OF_THE_SHELL.search(text)
+    ]
+    assert not found, "\n".join(found)
