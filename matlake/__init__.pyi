@@ -1,3 +1,4 @@
+from . import sklearn as sklearn
 from .api.head import Head as Head
 from .api.lake import Lake as Lake
 from .api.lake import open_lake as open_lake
@@ -82,6 +83,7 @@ __all__ = [
     "predict_table",
     "predict_to_file",
     "search",
+    "sklearn",
     "status",
     "suggest",
     "train",

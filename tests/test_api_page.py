@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "api.md").read_text()
 def shown(name: str) -> str:
     """Return how the page shows a name: functions, and classes that users make, with their parameters."""
     found = getattr(matlake, name)
-    if inspect.isclass(found) and not name.endswith(("Request", "Progress")):
+    if inspect.ismodule(found) or (inspect.isclass(found) and not name.endswith(("Request", "Progress"))):
         return name
     parts, marked = [], False
     for parameter in inspect.signature(found).parameters.values():

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Encoder, Inputs
-from matlake.encoders.card import CARD_FILE, InputKind, read_card
+from matlake.encoders.card import CARD_FILE, InputKind, Layer, read_card
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.pipeline import run_stages
 from matlake.encoders.registry import RegisteredEncoder, find_encoder, named_layers
@@ -367,11 +367,10 @@ def _open(encoder: EncoderName | Iterable[EncoderName], device: str) -> list[_Mo
     Raises:
         EncoderError: One is unknown, a layer is named twice, or a file is refused.
     """
-    names = [name for one in as_list(encoder) for name in _names(one)]
     found: dict[Path, RegisteredEncoder] = {}
     columns: dict[Path, dict[str, slice]] = {}
     start = 0
-    for registered, layer in named_layers(names, _find):
+    for registered, layer in encoded_layers(encoder):
         found[registered.folder] = registered
         layers = columns.setdefault(registered.folder, {})
         if layer.name in layers:
@@ -388,6 +387,15 @@ def _open(encoder: EncoderName | Iterable[EncoderName], device: str) -> list[_Mo
         )
         for folder, one in found.items()
     ]
+
+
+def encoded_layers(encoder: EncoderName | Iterable[EncoderName]) -> Iterator[tuple[RegisteredEncoder, Layer]]:
+    """Yield the layers whose vectors ``encode`` puts side by side, in order, with their encoders.
+
+    Raises:
+        EncoderError: An encoder or layer is unknown.
+    """
+    yield from named_layers([name for one in as_list(encoder) for name in _names(one)], _find)
 
 
 def _names(encoder: EncoderName) -> list[str]:

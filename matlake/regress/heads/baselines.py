@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import PREDICTION
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.errors import MatlakeError
+from matlake.errors import MatlakeError, TrainingError
 from matlake.materials.compositions import CompositionColumns
 from matlake.regress.classification.calibration import calibrated_fit
 from matlake.regress.features.descriptors import describe
@@ -21,7 +21,7 @@ from matlake.regress.heads.measure import measure_of
 from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.heads.verdict import FOREST, FRACTIONS, MEAN, NEAREST, difference_intervals
-from matlake.regress.regressors import MODELS, Fitted, LabelledRows, Model, Parameters, fit_of
+from matlake.regress.regressors import MODELS, Fitted, LabelledRows, Model, Parameters, fit_of, settled
 from matlake.regress.regressors.catalogue import ENSEMBLE
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ensemble_model, ensemble_parameters
@@ -68,10 +68,25 @@ def fractions_baseline(
     """Choose parameters for the same kind of model on element fractions, fit it, and predict the test rows.
 
     Columns of the user's own stand beside the fractions: the head is to be better by what its encoders know.
+    An estimator that needs more features than these, such as 200 principal components, gets zeros for the rest.
 
     Returns:
         float64 [m], in the target's unit.
     """
+    everything = np.arange(len(matrix.y))
+    lacking = matrix.x.shape[1] - matrix.beside_own(matrix.fractions, everything).shape[1]
+    try:
+        return _on_fractions(model, matrix, held_out, seed, space)
+    except TrainingError:
+        if not model.in_unit or lacking <= 0:
+            raise
+        wider = replace(matrix, fractions=np.pad(matrix.fractions, ((0, 0), (0, lacking))))
+        return _on_fractions(model, wider, held_out, seed, space)
+
+
+def _on_fractions(
+    model: Model, matrix: Matrix, held_out: HeldOut, seed: int, space: TargetSpace
+) -> NDArray[np.float64]:
     rows, test_rows = held_out.train, held_out.test
     trained, tested = (matrix.beside_own(matrix.fractions[some], some) for some in (rows, test_rows))
     labelled = replace(matrix.labelled(rows), x=trained)
@@ -82,7 +97,7 @@ def fractions_baseline(
         found = search_model(kind, labelled, seed, space=space, blocks=blocks) if len(grid) > 1 else None
         return found.best.parameters if found else grid[0]
 
-    kind = compared_model(model)
+    kind = settled(compared_model(model), labelled, seed, space)
     if model.name == ENSEMBLE:
         # Parameters that suit the head's features, such as the width of a kernel, would be a handicap here.
         members = model.grid(sum(blocks))[0]["members"]

@@ -171,6 +171,8 @@ class ModelRecord:
         search: How they were chosen; None for a head that was fine-tuned.
         parity: Largest difference of the ONNX file from what was fitted, relative to the target's standard deviation.
         features: How the head's features were chosen among those that were named; None where they were not.
+        estimator: The class of an estimator of scikit-learn's that its user made; empty for a model with a name.
+        chosen_by: The search of scikit-learn's that chose the parameters of an estimator.
     """
 
     kind: str
@@ -178,6 +180,16 @@ class ModelRecord:
     search: Search | None = None
     parity: float | None = None
     features: FeatureChoice | None = None
+    estimator: str = ""
+    chosen_by: str = ""
+
+    @property
+    def text(self) -> str:
+        """What it is, with its parameters, on one line."""
+        if self.estimator:
+            chosen = f", chosen by {self.chosen_by}" if self.chosen_by else ""
+            return f"{self.estimator}({parameter_text(self.parameters)}){chosen}"
+        return f"{self.kind}, {parameter_text(self.parameters) or 'no parameters'}"
 
 
 @dataclass(frozen=True)
@@ -446,7 +458,7 @@ def check_name(name: str) -> None:
 
 def parameter_text(parameters: dict[str, Any]) -> str:
     """Return parameters on one line, without digests; members of an ensemble with their weights."""
-    if "members" in parameters:
+    if isinstance(parameters.get("members"), list):
         return " + ".join(
             f"{member['weight']:.2g} {member['model']}({parameter_text(member['parameters'])})"
             for member in parameters["members"]
@@ -456,6 +468,8 @@ def parameter_text(parameters: dict[str, Any]) -> str:
 
 def _value_text(value: Any) -> str:
     """Return a parameter in words; a model that is a part of another one with its own parameters."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value_text, value))}]"
     if isinstance(value, dict) and "model" in value:
         return f"{value['model']}({parameter_text(value['parameters'])})"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -6,7 +6,7 @@ from typing import Any
 
 from matlake.regress.features.feature import Feature
 from matlake.regress.heads.calibration_text import calibration_lines
-from matlake.regress.heads.card import HeadCard, parameter_text
+from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.class_report import search_error, shown_error, title_of
 from matlake.regress.heads.storage import PLOTS
 from matlake.regress.heads.verdict import ranking_text, recalibration_lines, verdict_lines
@@ -52,7 +52,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
     """Return the card of a head in a folder as lines of text."""
     lines = [
         f"{card.name}: {title_of(card)}",
-        f"  model         {card.model.kind}, {parameter_text(card.model.parameters) or 'no parameters'}",
+        f"  model         {card.model.text}",
         *_search_lines(card),
         *_scale_lines(card),
         "  features      " + "\n                ".join(_feature_line(one, card) for one in card.features),

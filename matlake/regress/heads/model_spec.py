@@ -5,7 +5,7 @@ from typing import Final
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import EncoderError, Hint, TrainingError
 from matlake.regress.features.feature import Feature
-from matlake.regress.regressors import Model, named_model
+from matlake.regress.regressors import Estimator, Model, model_of_estimator, named_model
 from matlake.regress.regressors.adversarial.settings import adversarial_parameters
 from matlake.regress.regressors.elemnet import Source, TransferMethod, fine_tuned
 from matlake.regress.regressors.ir_net import IR_NETS, ir_net_model, parse_widths
@@ -16,22 +16,29 @@ from matlake.store.lake import Lake
 _FRACTIONS: Final = "fractions"
 
 
-def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversarial: str | None = None) -> Model:
-    """Return the model that a name means.
+def resolve_model(
+    lake: Lake, given: str | Model | Estimator, features: tuple[Feature, ...], adversarial: str | None = None
+) -> Model:
+    """Return the model that a name means, or an estimator of scikit-learn's.
 
     Args:
         lake: Its registry holds the encoder that ``fine-tune:ENCODER`` and the like name.
-        text: A name of ``MODELS``; a ``TransferMethod`` with a colon and an encoder; or one of ``IR_NETS`` with
-            a colon and the widths of its blocks.
+        given: A name of ``MODELS``; a ``TransferMethod`` with a colon and an encoder; one of ``IR_NETS`` with
+            a colon and the widths of its blocks; a regressor or classifier; or a model, which is returned as it is.
         features: What the model is to be fitted to.
         adversarial: Method by which it is to learn from adversarial samples too; only for an IR-net.
 
     Raises:
-        TrainingError: Unknown model; the features are not those that the encoder takes; adversarial learning of
-            another model than an IR-net, or by an unknown method.
+        TrainingError: Unknown model, or no regressor or classifier; the features are not those that the encoder takes;
+            adversarial learning of another model than an IR-net, or by an unknown method.
         EncoderError: No such encoder, or its weights cannot be trained on.
         MissingExtraError: The model is a deep network, and torch is not installed.
     """
+    if not isinstance(given, str):
+        if adversarial:
+            raise _no_gradient(type(given).__name__)
+        return given if isinstance(given, Model) else model_of_estimator(given)
+    text = given
     method, colon, encoder = text.partition(":")
     adversary = adversarial_parameters(adversarial) if adversarial else None
     if method in IR_NETS:
@@ -39,13 +46,7 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
         require_torch()
         return ir_net_model(IR_NETS[method], widths, adversary)
     if adversary:
-        raise TrainingError(  # there is no gradient to attack along
-            f"model {text} cannot learn from adversarial samples: only an IR-net can",
-            Hint(
-                f"name one: {', '.join(IR_NETS)}; or leave adversarial out",
-                cli=f"name one: --model {', --model '.join(IR_NETS)}; or leave --adversarial out",
-            ),
-        )
+        raise _no_gradient(text)
     if not colon or method not in set(TransferMethod):
         model = named_model(text)
         if model.slow:
@@ -64,3 +65,14 @@ def resolve_model(lake: Lake, text: str, features: tuple[Feature, ...], adversar
         )
     source = Source(found.card.name, found.card.sha256, read_source_layers(found.folder))
     return fine_tuned(TransferMethod(method), source)
+
+
+def _no_gradient(model: str) -> TrainingError:
+    """Return the error for a model without a gradient to attack along."""
+    return TrainingError(
+        f"model {model} cannot learn from adversarial samples: only an IR-net can",
+        Hint(
+            f"name one: {', '.join(IR_NETS)}; or leave adversarial out",
+            cli=f"name one: --model {', --model '.join(IR_NETS)}; or leave --adversarial out",
+        ),
+    )

@@ -96,7 +96,7 @@ def head_report(lake: Lake, card: HeadCard, plots: Sequence[str]) -> Report:
         "Intervals and expected errors": _intervals(card),
         "Applicability domain": _domain(card),
         "Learning curve": (_curve(card),),
-        "To repeat": (Code(repeat_command(card)), *_versions(card)),
+        "To repeat": (Code(repeat_call(card) if card.model.estimator else repeat_command(card)), *_versions(card)),
         "To cite": _citations(encoders),
     }
     title = f"{card.quantity}: head {card.name}"
@@ -219,7 +219,8 @@ def _feature_row(feature: Feature, card: HeadCard, encoders: Mapping[str, Encode
 
 def _model(card: HeadCard) -> Iterator[Part]:
     parameters = parameter_text(card.model.parameters)
-    yield f"{card.model.kind}{f' ({parameters})' if parameters else ''}, fitted to the training rows only."
+    called = f"{card.model.kind}{f' ({parameters})' if parameters else ''}"
+    yield f"{card.model.text if card.model.estimator else called}, fitted to the training rows only."
     scale = "as it is" if card.transform is Transform.NONE else f"as its {card.transform}"
     yield f"The property is learned {scale}. Bounds: {card.bounds.text(card.unit)}."
     search = card.model.search
@@ -283,11 +284,10 @@ def repeat_command(card: HeadCard) -> str:
     search, chosen = card.model.search, card.model.features
     names = chosen.everything.features if chosen else tuple(feature.feature for feature in card.features)
     several = search is not None and len({candidate.model for candidate in search.candidates}) > 1
-    where = f"(dataset, material_id) IN (SELECT (s.dataset, s.material_id) FROM ({card.training.sql}) AS s)"
     options = {
         "--target": card.target,
         "--features": ",".join(names),
-        "--where": where,
+        "--where": _same_rows(card),
         "--model": AUTO if several or chosen else card.model.kind,
         "--split": card.training.split,
         "--seed": str(card.training.seed),
@@ -295,12 +295,34 @@ def repeat_command(card: HeadCard) -> str:
     }
     if card.kind is Kind.NUMBER:
         options["--transform"] = str(card.transform)
-    for option, bound in (("--minimum", card.bounds.minimum), ("--maximum", card.bounds.maximum)):
-        if bound is not None:
-            options[option] = f"{bound:g}"
+    options |= {f"--{name}": f"{bound:g}" for name, bound in _bounds(card) if bound is not None}
     if several and search is not None and search.budget is not None:
         options["--max-fits"] = str(search.budget.fits)
     return "matlake train " + " ".join(f"{name} {shlex.quote(value)}" for name, value in options.items())
+
+
+def repeat_call(card: HeadCard) -> str:
+    """Return the call that trains such a head again with an estimator, on the same rows."""
+    request: dict[str, object] = {
+        "target": card.target,
+        "features": [feature.feature for feature in card.features],
+        "where": _same_rows(card),
+        "split": card.training.split,
+        "seed": card.training.seed,
+        "name": card.name,
+        **({"transform": str(card.transform)} if card.kind is Kind.NUMBER else {}),
+        **{name: bound for name, bound in _bounds(card) if bound is not None},
+    }
+    written = ", ".join(f"{name}={value!r}" for name, value in request.items())
+    return f"matlake.train(lake, matlake.TrainRequest(model=estimator, {written}))  # estimator: {card.model.text}"
+
+
+def _bounds(card: HeadCard) -> tuple[tuple[str, float | None], ...]:
+    return ("minimum", card.bounds.minimum), ("maximum", card.bounds.maximum)
+
+
+def _same_rows(card: HeadCard) -> str:
+    return f"(dataset, material_id) IN (SELECT (s.dataset, s.material_id) FROM ({card.training.sql}) AS s)"
 
 
 def _versions(card: HeadCard) -> Iterator[Part]:

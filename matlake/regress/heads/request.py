@@ -6,6 +6,7 @@ from typing import Final
 from matlake.errors import TrainingError
 from matlake.regress.features.row_counts import RowCounts
 from matlake.regress.heads.card import Budget
+from matlake.regress.regressors import Estimator, Model
 from matlake.regress.splits import Split
 from matlake.regress.targets.transforms import Transform
 from matlake.sequences import as_list
@@ -24,7 +25,8 @@ class TrainRequest:
             ``log2``, ``ln``) or ``sqrt`` around all of it says on which scale the property is learned. Several, with
             commas or as a list, make one head that predicts all of them.
         features: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``, each layer embedded in the lake.
-        model: A model of ``models.MODELS``, such as ``fine-tune:ENCODER`` (see ``resolve_model``), or ``auto``.
+        model: A model of ``models.MODELS``, such as ``fine-tune:ENCODER`` (see ``resolve_model``), or ``auto``; or a
+            regressor or classifier of scikit-learn's, which is fitted as it is.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         split: A method of ``splits``, with its argument, or a split that was made by hand.
@@ -41,11 +43,14 @@ class TrainRequest:
         weights: Column or SQL expression: how much each row counts. Only ratios matter.
         uncertainty: Column or SQL expression: standard uncertainty of the target, in its unit (see
             ``weights_of_uncertainty``).
+
+    An estimator learns the property as it is, on no other scale, unless ``transform`` or the target says so: its
+    parameters have been chosen for that.
     """
 
     target: str | list[str]
     features: list[str]
-    model: str = "auto"
+    model: str | Model | Estimator = "auto"
     dataset: str | None = None
     where: str | None = None
     split: str | Split = RANDOM
@@ -74,6 +79,13 @@ class TrainRequest:
     def targets(self) -> list[str]:
         """What the user wrote as targets."""
         return as_list(self.target)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the model, or of the estimator's class."""
+        if isinstance(self.model, str):
+            return self.model
+        return self.model.name if isinstance(self.model, Model) else type(self.model).__name__
 
     @property
     def counts(self) -> RowCounts:

@@ -31,12 +31,12 @@ from matlake.regress.heads.measure import evaluate, learning_curve, made_now, me
 from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.model_spec import resolve_model
 from matlake.regress.heads.plots import draw_plots
-from matlake.regress.heads.request import RANDOM, TrainRequest
+from matlake.regress.heads.request import AUTO_TRANSFORM, RANDOM, TrainRequest
 from matlake.regress.heads.storage import HeadFiles, save_head
 from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.target_settings import check_scale, settle_target, weighted
 from matlake.regress.heads.train_result import HeldOutRows, TrainResult
-from matlake.regress.regressors import AUTO, Fit, LabelledRows, Model, Parameters, fit_of
+from matlake.regress.regressors import AUTO, Fit, LabelledRows, Model, Parameters, check_suits, fit_of, settled
 from matlake.regress.regressors.fitting import no_weights
 from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.splits.training_dates import describe_training_dates
@@ -115,7 +115,7 @@ def train_unsaved(lake: Lake, request: TrainRequest, progress: Progress = SILENT
     seed, split = request.seed, parse_split(request.split)
     features = resolve_features(lake, request.features)
     wanted: str | Model = AUTO
-    if request.model != AUTO or request.adversarial:
+    if not isinstance(request.model, str) or request.model != AUTO or request.adversarial:
         wanted = resolve_model(lake, request.model, features, request.adversarial)
     if isinstance(wanted, Model) and not wanted.weighted and request.counts.names:
         raise no_weights(wanted)
@@ -184,6 +184,10 @@ def train_rows(
     seed, split, name = request.seed, parse_split(request.split), request.name or ""
     budget, chosen = request.budget, None
     blocks = tuple(feature.dim for feature in features)
+    if isinstance(wanted, Model):
+        check_suits(wanted, matrix.kind, target.name)
+        if wanted.in_unit and request.transform == AUTO_TRANSFORM:
+            request = replace(request, transform=Transform.NONE)
     settings = settle_target(request, target, matrix, held_out, blocks)
     space = settings.space
     matrix = weighted(matrix, held_out, space, blocks, seed)
@@ -198,6 +202,8 @@ def train_rows(
     held_out = describe_training_dates(held_out, split, matrix, cards)
     rows = held_out.train
     labelled = matrix.labelled(rows)
+    if isinstance(wanted, Model):
+        wanted = settled(wanted, labelled, seed, space)
     choice = search_model(
         wanted,
         labelled,
@@ -222,7 +228,15 @@ def train_rows(
         unit=target.unit,
         features=features,
         training=TrainingRows(matrix.sql, split.text, held_out.description, len(held_out.dropped), seed),
-        model=ModelRecord(best.model, best.parameters, choice.search, measured.parity, chosen),
+        model=ModelRecord(
+            best.model,
+            best.parameters,
+            choice.search,
+            measured.parity,
+            chosen,
+            model.estimator,
+            model.chosen_by,
+        ),
         evaluation=measured.evaluation,
         fractions_baseline=measure_of(space.kind)(measured.test.y, on_fractions),
         random_evaluation=None if split.text == RANDOM else _random_evaluation(fit, matrix, seed),
@@ -251,7 +265,7 @@ def train_rows(
 
 def default_name(request: TrainRequest, targets: Sequence[Target]) -> str:
     """Return the name of a head for which none is given: its targets and its model."""
-    words = [*(target.head_name for target in targets), request.model, request.adversarial]
+    words = [*(target.head_name for target in targets), request.model_name, request.adversarial]
     return "-".join(filter(None, words)).replace(":", "-")[:_LONGEST_NAME]
 
 

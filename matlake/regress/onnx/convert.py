@@ -12,23 +12,21 @@ from spox import Var, inline
 
 from matlake.encoders.audit import audit
 from matlake.encoders.session import onnx_runtime
-from matlake.errors import HeadError
+from matlake.errors import HeadError, MatlakeError
+from matlake.regress.onnx.classifiers import classifier_graph
+from matlake.regress.onnx.estimators import SILENT, estimator_graph
 from matlake.regress.onnx.graphs import (
-    ACTIVATIONS,
     INPUT,
-    OPSET,
     build_model,
     features_input,
     kernel_machine,
     linear,
     nearest_neighbours,
     opinion_of,
-    perceptron,
     relu_network,
     residual_network,
     standardise,
 )
-from matlake.regress.onnx.trees import TREE_GRAPHS
 from matlake.regress.regressors import MODELS, Fitted
 from matlake.regress.regressors.elemnet_numpy import ReluNetwork
 from matlake.regress.regressors.ensemble import WeightedMean
@@ -38,6 +36,7 @@ from matlake.regress.regressors.kernels import KernelExpansion
 from matlake.regress.regressors.neighbours import Neighbours
 from matlake.regress.regressors.regressor import OwnGraph
 from matlake.regress.regressors.scaling import Scaler
+from matlake.regress.regressors.sklearn_model import FittedClassifier, FittedEstimator
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.targets.transforms import LARGEST_LOG, Transform
 from matlake.regress.uncertainty.opinions import Opinion
@@ -50,10 +49,8 @@ OPINIONS: Final = "opinions"
 PARITY_TOLERANCE: Final = 1e-4
 """Largest error allowed against the fitted model, relative to the target's standard deviation."""
 
-_ML_OPSET: Final = 3
 _SHOWN: Final = 300  # characters of what other packages say
 _TELL_THE_AUTHORS: Final = "tell the authors of the plug-in: matlake.testing.check_regressor shows it"
-_LINEAR_KINDS: Final = frozenset({"Ridge", "LinearRegression", "Lasso", "ElasticNet", "SGDRegressor"})
 
 
 def convert(
@@ -75,8 +72,7 @@ def convert(
         HeadError: There is no conversion for this regressor.
     """
     features = features_input(n_features)
-    standardised = op.reshape(_predict(fitted.regressor, fitted.scaler, features, n_features), op.const([-1]))
-    value = op.add(op.mul(standardised, op.const(fitted.std)), op.const(fitted.mean))
+    value = op.reshape(_part(fitted, features, n_features), op.const([-1]))
     outputs = {VALUE: _to_property(value, fitted.space)}
     if projection is not None:
         z = standardise(projection.scaler, features)
@@ -98,9 +94,8 @@ def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> floa
         The largest error on the scale on which the target is fitted, relative to the standard deviation there.
 
     Raises:
-        HeadError: It is above ``PARITY_TOLERANCE``, or the audit refuses the file.
+        HeadError: It is above ``PARITY_TOLERANCE``, the audit refuses the file, or it fails to run.
     """
-    audit(content, Path("head.onnx"), HeadError, {INPUT: x.shape[1], VALUE: 1})
     forward = fitted.space.transform.forward
     error = float(np.max(np.abs(forward(run_graph(content, x)) - forward(fitted.predict(x))))) / fitted.std
     if not error <= PARITY_TOLERANCE:
@@ -109,6 +104,10 @@ def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> floa
             f"more than {PARITY_TOLERANCE:.0e}",
             f"train another model: {', '.join(MODELS)}",
         )
+    try:
+        audit(content, Path("head.onnx"), HeadError, {INPUT: x.shape[1], VALUE: 1})
+    except HeadError as refusal:
+        raise HeadError(f"the model cannot be a head: {refusal}", f"models that can: {', '.join(MODELS)}") from refusal
     return error
 
 
@@ -121,9 +120,19 @@ def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
 
     Returns:
         float64 [n], in the target's unit.
+
+    Raises:
+        HeadError: It fails to run.
     """
-    session = onnx_runtime().InferenceSession(content, providers=["CPUExecutionProvider"])
-    (values,) = session.run([VALUE], {INPUT: x})
+    options = onnx_runtime().SessionOptions()
+    options.log_severity_level = SILENT
+    try:
+        session = onnx_runtime().InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        (values,) = session.run([VALUE], {INPUT: x})
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        raise HeadError(
+            f"the ONNX head fails to run: {in_a_line(str(error))[:_SHOWN]}", "train another model"
+        ) from error
     return np.asarray(values, dtype=np.float64)
 
 
@@ -146,41 +155,40 @@ def _predict(regressor: Any, scaler: Scaler | None, features: Var, n_features: i
     """Return a regressor's prediction of the standardised target, float64 [n, 1]."""
     if isinstance(regressor, WeightedMean | Hurdle):
         return _of_parts(regressor, features, n_features)
-    kind = type(regressor).__name__
-    if kind in TREE_GRAPHS and scaler is None:
-        return TREE_GRAPHS[kind](op.cast(features, to=np.float64), regressor)
-    z = standardise(scaler, features) if scaler else None
-    if z is not None and (own := _predict_standardised(regressor, z)) is not None:
-        return own
-    if isinstance(regressor, OwnGraph):
-        return _own_graph(regressor, features if z is None else z)
-    x = features if z is None else op.cast(z, to=np.float32)
-    network = _predict_by_network(regressor, x)
-    return _convert_by_skl2onnx(regressor, x, n_features) if network is None else network
+    if isinstance(regressor, FittedEstimator | FittedClassifier):
+        return _of_estimator(regressor, features, n_features)
+    x = standardise(scaler, features) if scaler else features
+    own = _of_own_class(regressor, x)
+    return estimator_graph(regressor, x, n_features) if own is None else own
 
 
-def _predict_by_network(regressor: Any, x: Var) -> Var | None:
-    """Return the prediction of a deep network, computed in float32; None for any other."""
-    if isinstance(regressor, ReluNetwork):
-        return relu_network(x, regressor.layers)
-    if isinstance(regressor, ResidualNetwork):
-        return residual_network(x, regressor)
-    return None
-
-
-def _predict_standardised(regressor: Any, z: Var) -> Var | None:
-    """Return the prediction of a regressor that is computed in float64; None for any other."""
+def _of_own_class(regressor: Any, x: Var) -> Var | None:
+    """Return the prediction of a regressor that is not scikit-learn's; None for one that is."""
     if isinstance(regressor, KernelExpansion):
-        return kernel_machine(z, regressor)
+        return kernel_machine(x, regressor)
     if isinstance(regressor, Neighbours):
-        return nearest_neighbours(z, regressor)
-    kind = type(regressor).__name__
-    if kind in _LINEAR_KINDS:
-        return linear(z, regressor.coef_, np.asarray(regressor.intercept_).item())
-    if kind == "MLPRegressor" and regressor.activation in ACTIVATIONS:
-        layers = list(zip(regressor.coefs_, regressor.intercepts_, strict=True))
-        return perceptron(z, layers, regressor.activation)
-    return None
+        return nearest_neighbours(x, regressor)
+    if isinstance(regressor, ReluNetwork):
+        return relu_network(op.cast(x, to=np.float32), regressor.layers)
+    if isinstance(regressor, ResidualNetwork):
+        return residual_network(op.cast(x, to=np.float32), regressor)
+    return _own_graph(regressor, x) if isinstance(regressor, OwnGraph) else None
+
+
+def _of_estimator(fitted: FittedEstimator | FittedClassifier, features: Var, n_features: int) -> Var:
+    try:
+        if isinstance(fitted, FittedClassifier):
+            return classifier_graph(fitted, features, n_features)
+        if isinstance(fitted.estimator, OwnGraph):
+            return _own_graph(fitted.estimator, features)
+        return estimator_graph(fitted.estimator, features, n_features)
+    except MatlakeError:
+        raise
+    except Exception as error:  # an estimator with a known name whose attributes are others
+        called, reason = type(fitted.estimator).__name__, in_a_line(str(error))[:_SHOWN]
+        raise HeadError(
+            f"{called} cannot be converted to ONNX: {reason}", f"models that can: {', '.join(MODELS)}"
+        ) from error
 
 
 def _of_parts(regressor: WeightedMean | Hurdle, features: Var, n_features: int) -> Var:
@@ -211,6 +219,8 @@ def _repeated_probability(hurdle: Hurdle, features: Var, n_features: int) -> Var
 def _part(fitted: Fitted, features: Var, n_features: int) -> Var:
     """Return the prediction of a part of a regressor, float64 [n, 1], on the scale of the part's own target."""
     value = _predict(fitted.regressor, fitted.scaler, features, n_features)
+    if fitted.in_unit:
+        return value
     return op.add(op.mul(value, op.const(fitted.std)), op.const(fitted.mean))
 
 
@@ -227,26 +237,3 @@ def _own_graph(regressor: OwnGraph, x: Var) -> Var:
     except Exception as error:  # spox hands on what onnx and NumPy raise
         reason = in_a_line(f"{type(error).__name__}: {error}")[:_SHOWN]
         raise HeadError(f"the ONNX graph of {kind} cannot be used: {reason}", _TELL_THE_AUTHORS) from error
-
-
-def _convert_by_skl2onnx(regressor: Any, x: Var, n_features: int) -> Var:
-    """Convert another regressor of scikit-learn's with skl2onnx.
-
-    It computes in float32, and writes some models wrongly without a word: what it makes has to pass ``check_parity``.
-    """
-    from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType
-    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
-
-    try:
-        model = convert_sklearn(
-            regressor,
-            name="head",  # a random one otherwise, and the digest with it
-            initial_types=[(INPUT, FloatTensorType([None, n_features]))],
-            target_opset={"": OPSET, "ai.onnx.ml": _ML_OPSET},
-        )
-    except (MissingConverter, MissingShapeCalculator, NotImplementedError, RuntimeError) as error:
-        kind = type(regressor).__name__
-        raise HeadError(f"{kind} cannot be converted to ONNX", f"models that can: {', '.join(MODELS)}") from error
-    (value,) = inline(model)(x).values()
-    return op.cast(value, to=np.float64)

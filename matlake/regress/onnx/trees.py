@@ -86,6 +86,22 @@ TREE_GRAPHS: Final[dict[str, Callable[[Var, Any], Var]]] = {
 }
 """From features float64 [n, d] and a fitted regressor, by its class, to its prediction float64 [n, 1]."""
 
+CLASSIFYING_TREES: Final[dict[str, Callable[[Var, Any], Var]]] = {
+    "DecisionTreeClassifier": _single,
+    "ExtraTreeClassifier": _single,
+    "RandomForestClassifier": _forest,
+    "ExtraTreesClassifier": _forest,
+    "BaggingClassifier": _bagging,
+}
+"""Likewise a classifier, to the probability of the last of its two classes."""
+
+
+def boosted_odds(x: Var, classifier: Any) -> Var:
+    """Return the log odds of the last class, float64 [n, 1], of gradient boosting for features float64 [n, d]."""
+    trees = [_flatten(tree.tree_, classifier.learning_rate) for tree in classifier.estimators_[:, 0]]
+    no, yes = classifier.init_.class_prior_
+    return op.add(_add_up(x, trees), op.const(float(np.log(yes / no))))
+
 
 def _add_up(x: Var, trees: Sequence[_Tree], sums: Sequence[int] = ()) -> Var:
     """Add up the leaves of trees, float64 [n, sums]: of all, or each to one of ``sums``.
@@ -123,7 +139,7 @@ def _add_up(x: Var, trees: Sequence[_Tree], sums: Sequence[int] = ()) -> Var:
 
 
 def _flatten(tree: Any, weight: float = 1.0, columns: NDArray[np.intp] | None = None) -> _Tree:
-    """Return a tree as arrays.
+    """Return a tree as arrays: of a classifier, with the shares of its last class.
 
     Args:
         tree: scikit-learn's ``Tree``.
@@ -133,7 +149,7 @@ def _flatten(tree: Any, weight: float = 1.0, columns: NDArray[np.intp] | None = 
     is_leaf = tree.children_left == _LEAF
     compared = tree.feature if columns is None else columns[np.maximum(tree.feature, 0)]
     nodes = (compared, tree.threshold, tree.children_left, tree.children_right)
-    return _from_nodes(is_leaf, nodes, tree.value[:, 0, 0] * weight)
+    return _from_nodes(is_leaf, nodes, tree.value[:, 0, -1] * weight)
 
 
 def _flatten_histogram(nodes: NDArray[Any]) -> _Tree:

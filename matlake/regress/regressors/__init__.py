@@ -9,9 +9,10 @@ from matlake.regress.regressors.catalogue import (
     find_model,
     named_model,
 )
-from matlake.regress.regressors.fitting import Fit, Fitted, fit_model, fit_of
+from matlake.regress.regressors.fitting import Fit, Fitted, fit_model, fit_of, settled
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.regressors.regressor import Blocks, Model, Parameters, Regressor
+from matlake.regress.regressors.sklearn_model import Estimator, check_suits, model_of_estimator
 
 __all__ = [
     "AUTO",
@@ -19,6 +20,7 @@ __all__ = [
     "AUTO_MODELS_OF_BLOCKS",
     "MODELS",
     "Blocks",
+    "Estimator",
     "Fit",
     "Fitted",
     "LabelledRows",
@@ -27,8 +29,11 @@ __all__ = [
     "Regressor",
     "Weights",
     "auto_models",
+    "check_suits",
     "find_model",
     "fit_model",
     "fit_of",
+    "model_of_estimator",
     "named_model",
+    "settled",
 ]

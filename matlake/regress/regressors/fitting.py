@@ -29,6 +29,7 @@ class Fitted:
         mean: Of the target on the scale on which it is fitted.
         std: Of the same.
         space: That scale, and the bounds of the property.
+        in_unit: Whether the regressor predicts on that scale itself, and not a standardised target.
     """
 
     scaler: Scaler | None
@@ -36,11 +37,13 @@ class Fitted:
     mean: float
     std: float
     space: TargetSpace = PLAIN
+    in_unit: bool = False
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return predictions float64 [n] in the property's unit for features float32 [n, d]."""
-        scaled = self.regressor.predict(self.scaler.transform(x) if self.scaler else x)
-        return self.space.to_property(np.asarray(scaled, dtype=np.float64) * self.std + self.mean)
+        predicted = self.regressor.predict(self.scaler.transform(x) if self.scaler else x)
+        values = np.asarray(predicted, dtype=np.float64)
+        return self.space.to_property(values if self.in_unit else values * self.std + self.mean)
 
 
 Fit: TypeAlias = Callable[[LabelledRows], Fitted]
@@ -85,13 +88,21 @@ def fit_model(
         # An unfinished iteration is still a model, and cross-validation measures it as such.
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "Training interrupted", UserWarning)  # it is raised, see ``not_swallowed``
-        regressor = model.fit(parameters, features, (target - mean) / std, seed, weights)
-    return Fitted(scaler, regressor, mean, std, space)
+        regressor = model.fit(parameters, features, target if model.in_unit else (target - mean) / std, seed, weights)
+    return Fitted(scaler, regressor, mean, std, space, model.in_unit)
 
 
 def no_weights(model: Model) -> TrainingError:
     """Return the error for a model that takes no weights, and is given some."""
     return TrainingError(f"{model.name} takes no weights of rows", "use another model, or leave the weights out")
+
+
+def settled(model: Model, rows: LabelledRows, seed: int, space: TargetSpace = PLAIN) -> Model:
+    """Return a model with the parameters that its own search chooses on training rows; as it is where it has none."""
+    if model.settle is None:
+        return model
+    with not_swallowed():
+        return model.settle(rows, space.to_fit(rows.y), seed)
 
 
 def fit_of(model: Model, parameters: Parameters, seed: int, space: TargetSpace = PLAIN) -> Fit:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.labelled_rows import Weights
+from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
+from matlake.regress.targets.kinds import Kind
 
 if TYPE_CHECKING:
     import onnx
@@ -47,6 +48,10 @@ Rows are prepared features [n, d] and a standardised target float64 [n].
 """
 
 
+Settle: TypeAlias = Callable[[LabelledRows, NDArray[np.float64], int], "Model"]
+"""From training rows, their target float64 [n] on the scale that is fitted, and a seed to a model with parameters."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A kind of regressor.
@@ -63,6 +68,11 @@ class Model:
             for that.
         in_blocks: Whether its kernel can be the mean over blocks: it takes the parameter ``blocks``.
         weighted: Whether its fit takes weights of rows; others get None.
+        kind: The only kind of property that it is meant for; None for both.
+        in_unit: Whether it is fitted to the target in its unit, and predicts it, rather than to a standardised one.
+        settle: Of searches by scikit-learn: chooses parameters on training rows.
+        estimator: The class of an estimator that a user gave in place of a name.
+        chosen_by: The search by scikit-learn that chose its parameters.
     """
 
     name: str
@@ -74,6 +84,11 @@ class Model:
     fit_validated: ValidatedFit | None = None
     in_blocks: bool = False
     weighted: bool = False
+    kind: Kind | None = None
+    in_unit: bool = False
+    settle: Settle | None = None
+    estimator: str = ""
+    chosen_by: str = ""
 
     @property
     def slow(self) -> bool:

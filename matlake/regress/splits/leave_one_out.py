@@ -105,7 +105,7 @@ def leave_one_out(
             yield _propose(parts, labels, place)
 
     text = parts.kind if wanted is None else f"{parts.kind}:{wanted}"
-    return Split(text, preferred, every, columns, needs_crystals)
+    return Split(text, preferred, every, columns, needs_crystals, part=wanted)
 
 
 def _read(parts: Parts, matrix: Matrix) -> Labels:

@@ -81,6 +81,7 @@ class Split:
         columns: Columns of ``materials`` that it needs.
         needs_crystals: It needs the crystals.
         time_column: The column of times that it trains on the past of; None for a split by something else.
+        part: The part that ``hold_out`` holds out; None where it chooses one.
     """
 
     text: str
@@ -89,6 +90,7 @@ class Split:
     columns: tuple[str, ...] = ()
     needs_crystals: bool = False
     time_column: str | None = None
+    part: str | None = None
 
     def hold_out(self, matrix: Matrix, seed: int) -> HeldOut:
         """Hold out test rows once.
