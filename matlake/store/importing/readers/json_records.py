@@ -27,7 +27,7 @@ def read_record(found: object, structure_column: str | None, max_atoms: int | No
     """
     if isinstance(found, str):
         return Record({FORMULA_COLUMNS[0]: found}, None, has_structure=False)
-    if not isinstance(found, Mapping):
+    if not isinstance(found, dict):
         error = found if isinstance(found, StructureError) else StructureError(f"no record: {str(found)[:_SHOWN]!r}")
         return Record({}, error, has_structure=False)
     properties, structure, has_structure = _parts(found, structure_column)
@@ -44,7 +44,7 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
     from matlake.materials.structure_files.dictionaries import form_of
 
     attributes = found.get("attributes")
-    if isinstance(attributes, Mapping):
+    if isinstance(attributes, dict):
         properties = {"id": found.get("id")} | _without(attributes, optimade_json.STRUCTURE_FIELDS)
         return properties, attributes, optimade_json.is_optimade(attributes)
     form = form_of(found)
@@ -61,7 +61,7 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
     if str(found.get("@class", "")).endswith(_ENTRY):
         properties = _of_entry(properties)
     for usual in FORMULA_COLUMNS:
-        if isinstance(amounts := properties.get(usual), Mapping) and (text := amounts_text(amounts)):
+        if isinstance(amounts := properties.get(usual), dict) and (text := amounts_text(amounts)):
             if name is None:
                 properties[usual] = text
             else:
@@ -76,7 +76,7 @@ def _without(found: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any
 def _of_entry(properties: dict[str, Any]) -> dict[str, Any]:
     """Return the properties of a computed entry: those in ``data`` stand beside its own."""
     data = properties.pop("data", None)
-    if not isinstance(data, Mapping):
+    if not isinstance(data, dict):
         return properties
     clashing = {key: value for key, value in data.items() if properties.get(key) is not None}
     hoisted = properties | {key: value for key, value in data.items() if key not in clashing}
@@ -92,7 +92,7 @@ def _structure_field(found: Mapping[str, Any]) -> str | None:
     present = [lower[name] for name in STRUCTURE_COLUMNS if name in lower]
     for key in present:
         value = found[key]
-        if isinstance(value, Mapping) or (recognised(value) if isinstance(value, str) else has_structure(value)):
+        if isinstance(value, dict) or (recognised(value) if isinstance(value, str) else has_structure(value)):
             return key
     holding = [key for key, value in found.items() if has_structure(value)]
     if len(holding) == 1:

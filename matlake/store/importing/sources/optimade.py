@@ -34,6 +34,9 @@ _PAGE_LIMITS: Final = ("500", "100", "10")
 _HEAD: Final = json.dumps({"x-optimade": {"meta": {"api_version": "1.1.0"}}})
 """First line of a dump, by which readers know one."""
 
+_TOO_MANY_ROWS: Final = frozenset(
+    {HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.GATEWAY_TIMEOUT}
+)
 _NOT_UNDERSTOOD: Final = frozenset({400, 422, 500, 501})
 _SECOND: Final = timedelta(seconds=1)
 _LONGEST_DELAY_S: Final = 60.0  # between two requests, as a database may ask for
@@ -158,7 +161,7 @@ class OptimadeSource:
         if not spool.rows:
             return None
         source = open_source(spool.path, max_atoms=fetch.max_atoms)
-        source.notes.extend([*reading.notes, *spool.notes, *_repeated(spool)])
+        source.notes.extend([*reading.notes, *spool.remarks(), *_missing(spool, reading.total if complete else None)])
         return Fetched(
             source,
             Remembered(self.origin, reading.date, database.licence, _marks(spool.kept)),
@@ -177,7 +180,7 @@ class _Reading:
         page_limit: Rows a page; empty for as many as the database allows.
         spool: Takes the pages.
         notes: Warnings of the database, and what else is worth a remark.
-        total: Number of structures for the filter, as far as the database has said.
+        total: Number of structures for the filter, as far as the last page has said.
     """
 
     client: Client
@@ -224,7 +227,7 @@ class _Reading:
             try:
                 return self._document(with_query(address, {name: value for name, value in query.items() if value}))
             except AnswerError as error:
-                if error.status == HTTPStatus.FORBIDDEN and len(limits) > 1:
+                if error.status in _TOO_MANY_ROWS and len(limits) > 1:
                     limits.pop(0)
                 elif error.status in _NOT_UNDERSTOOD and fields and not self.database.named:
                     fields = ""
@@ -266,8 +269,8 @@ class _Reading:
             newest = _moment(kept.get(_NEWEST))
             if changed is not None and (newest is None or changed > newest):
                 kept[_NEWEST] = record["attributes"]["last_modified"]
-        self.total = _total(meta) or self.total
-        return Page(records, _next(document, meta, address), self.total)
+        self.total = _total(meta, ("data_returned",)) or self.total
+        return Page(records, _next(document, meta, address), _total(meta))
 
 
 def _records(entries: list[Any]) -> Iterator[dict[str, Any]]:
@@ -290,7 +293,7 @@ def _next(document: Mapping[str, Any], meta: Mapping[str, Any], address: str) ->
     links = document.get("links")
     link = href(links.get("next")) if isinstance(links, Mapping) else ""
     more = meta.get("more_data_available")
-    if more is False or (not link and more is not True):
+    if more is False or (more is not True and not (link and document["data"])):
         return None
     if not link:
         raise SourceError(f"{shown(address)} has more rows and does not say where", "tell the owners of the database")
@@ -330,5 +333,9 @@ def _text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
 
 
-def _repeated(spool: Spool) -> list[str]:
-    return [f"{spool.repeated:,} rows came more than once and were left out"] if spool.repeated else []
+def _missing(spool: Spool, total: int | None) -> list[str]:
+    """Return a remark on rows that did not come."""
+    if total is None or total <= spool.rows + spool.repeated:
+        return []
+    lost = f"the database counts {total:,} rows, {spool.rows:,} came: it may have changed meanwhile"
+    return [f"{lost}; delete the dataset and import again to have all"]
