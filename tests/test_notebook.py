@@ -14,9 +14,8 @@ def test_the_notebook_ranks_candidates(tmp_path: Path, monkeypatch: pytest.Monke
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    printed = [output["text"] for cell in notebook.cells for output in cell.get("outputs", []) if "text" in output]
-    (said,) = [text for text in printed if "of the 10 stiffest" in text]
-    assert int(said.split()[0]) >= 5
     shown = [output.data for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    (ranking,) = [data["text/plain"] for data in shown if "of the 10 stiffest" in data["text/plain"]]
+    assert int(ranking.splitlines()[1].split()[1]) >= 5
     assert all("text/html" in data for data in shown)
     assert sum("<table" in data["text/html"] for data in shown) >= 6

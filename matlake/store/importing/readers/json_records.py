@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from matlake.errors import StructureError
-from matlake.materials.crystal import Crystal
 from matlake.store.importing.readers.records import Record, amounts_text
 from matlake.store.importing.readers.source import FORMULA_COLUMNS, STRUCTURE_COLUMNS, usual_column
 
@@ -34,7 +33,9 @@ def read_record(found: object, structure_column: str | None, max_atoms: int | No
     properties, structure, has_structure = _parts(found, structure_column)
     if max_atoms is None:
         return Record(properties, None, has_structure)
-    return Record(properties, _crystal(structure, max_atoms), has_structure)
+    from matlake.materials.objects import crystal_or_error
+
+    return Record(properties, crystal_or_error(structure, max_atoms=max_atoms), has_structure)
 
 
 def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapping[str, Any], Any, bool]:
@@ -97,12 +98,3 @@ def _structure_field(found: Mapping[str, Any]) -> str | None:
     if len(holding) == 1:
         return holding[0]
     return next((key for key in present if key.lower() not in _MANY), None)
-
-
-def _crystal(found: object, max_atoms: int) -> Crystal | StructureError:
-    from matlake.materials.objects import as_crystal
-
-    try:
-        return as_crystal(found, max_atoms=max_atoms)
-    except StructureError as error:
-        return error
