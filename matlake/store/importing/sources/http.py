@@ -235,7 +235,7 @@ class Client:
             connect=_CONNECTS,
             read=_TRIES,
             status=_TRIES,
-            other=_TRIES,
+            other=1,
             redirect=_REDIRECTS,
             status_forcelist=_MAY_PASS,
             backoff_factor=_BACKOFF_S,
@@ -362,8 +362,8 @@ def _unreachable(url: str, error: HTTPError) -> SourceError:
     elif isinstance(reason, LocationValueError):
         message, hint = f"{place} redirects to what is no address of the web", "check the address"
     elif isinstance(reason, SSLError):
-        message = f"the certificate of {host} is not valid: {reason}"[:_SHOWN]
-        hint = "check the address and the clock; SSL_CERT_FILE names further certificates"
+        message = f"no secure connection to {host}: {reason}"[:_SHOWN]
+        hint = "check the address and the clock; SSL_CERT_FILE names the certificates that are trusted"
     elif isinstance(reason, NameResolutionError):
         message, hint = f"there is no host {host}, or no network", f"check the address; {RUN_AGAIN}"
     elif isinstance(reason, TimedOutError) and not isinstance(reason, NewConnectionError):
