@@ -16,7 +16,8 @@ from urllib.parse import unquote_plus, urljoin, urlsplit, urlunsplit
 from matlake.errors import SourceError
 from matlake.files import sha256_of
 from matlake.store.importing.readers import open_source
-from matlake.store.importing.sources.http import AnswerError, Client, check_address, said_in, shown, with_query
+from matlake.store.importing.readers.error_answers import said_in
+from matlake.store.importing.sources.http import AnswerError, Client, check_address, shown, with_query
 from matlake.store.importing.sources.optimade_database import Database, open_database
 from matlake.store.importing.sources.optimade_providers import find_base, href
 from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered

@@ -74,9 +74,7 @@ VACANT = [species("M", "Mg", "vacancy", shares=(0.9, 0.1)), species("O")]
         ({"species": [species("Mg"), species("O", "vacancy")]}, "Mg1", "a site holds nothing"),
     ],
 )
-def test_disorder_in_optimade_has_a_composition(
-    file: Path, changes: dict[str, Any], formula: str, reason: str
-) -> None:
+def test_disorder_in_optimade_has_a_composition(file: Path, changes: dict[str, Any], formula: str, reason: str) -> None:
     (found,) = read(written(file, {"data": [optimade_entry(**changes)]})).crystals
     assert isinstance(found, DisorderedError)
     assert str(found) == f"disordered: {reason}"
@@ -96,7 +94,7 @@ def _amounts(found: DisorderedError) -> list[str]:
         ({"species": [species("Mg", "X"), species("O")]}, "unknown species 'X'"),
         ({"species": [species("Mg", "Mg", attached=["H"], nattached=[2]), species("O")]}, "attached"),
         ({"species": [species("Mg", "Mg", "Ca", shares=(0.9, 0.9)), species("O")]}, "more than one atom"),
-        ({"species": [species("Mg")]}, "a damaged OPTIMADE structure: no 'O'"),
+        ({"species": [species("Mg")]}, "which species does not list"),
         ({"dimension_types": [1, 1, 0]}, "not periodic"),
         ({"dimension_types": None, "nperiodic_dimensions": 2}, "not periodic"),
         ({"lattice_vectors": None}, "lattice_vectors is null"),
