@@ -5,7 +5,6 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import forked
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq

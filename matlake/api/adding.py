@@ -10,8 +10,8 @@ from matlake.progress import SILENT, Progress
 from matlake.store.importing.importer import ImportReport, import_source
 from matlake.store.importing.joining import JoinReport, join_source, join_table
 from matlake.store.importing.readers.in_memory import open_in_memory
-from matlake.store.importing.sources.importing import import_from
 from matlake.store.lake import Lake
+from matlake.store.sources.importing import import_from
 
 
 def add(

@@ -6,10 +6,10 @@ from typing import Any
 
 import deltalake
 import pyarrow as pa
-import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from opened_sources import jarvis_atoms, optimade_entry, pymatgen_structure, read, species
+from pyarrow import feather
 
 from matlake.errors import SourceError
 from matlake.materials.crystal import Crystal

@@ -10,8 +10,8 @@ import pytest
 from web_server import Asked, Reply, Waits, WebServer, in_turn, web_server
 
 from matlake.errors import SourceError
-from matlake.store.importing.sources import http
-from matlake.store.importing.sources.http import AnswerError, Credential, shown, with_query
+from matlake.store.sources import http
+from matlake.store.sources.http import AnswerError, Credential, shown, with_query
 
 GOOD = Reply({"data": [1, 2]})
 

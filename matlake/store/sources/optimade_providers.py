@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from matlake.errors import SourceError
-from matlake.store.importing.sources.http import AnswerError, Client
+from matlake.store.sources.http import AnswerError, Client
 
 KNOWN: Final[Mapping[str, str]] = {
     "alexandria-pbe": "https://alexandria.icams.rub.de/pbe",

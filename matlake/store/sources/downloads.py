@@ -21,8 +21,8 @@ from urllib3.exceptions import HTTPError
 from matlake.errors import SourceError
 from matlake.files import fsync_folder, naming, sha256_of, write_whole
 from matlake.progress import Progress
-from matlake.store.importing.sources.http import RUN_AGAIN, AnswerError, Client, shown
-from matlake.store.importing.sources.published import RemoteFile
+from matlake.store.sources.http import RUN_AGAIN, AnswerError, Client, shown
+from matlake.store.sources.published import RemoteFile
 
 _CACHE_VARIABLE: Final = "MATLAKE_CACHE"
 _CHUNK: Final = 1 << 20

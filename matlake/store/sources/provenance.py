@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from matlake.store.importing.readers import Batch, Source
 from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
-from matlake.store.importing.sources.protocol import (
+from matlake.store.sources.protocol import (
     SOURCE,
     SOURCE_ID,
     SOURCE_LICENCE,

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
 from matlake.store.importing.readers import Source
-from matlake.store.importing.sources.http import Client, Credential
+from matlake.store.sources.http import Client, Credential
 
 SOURCE, SOURCE_ID, SOURCE_VERSION, SOURCE_LICENCE = "source", "source_id", "source_version", "source_licence"
 PROVENANCE: Final = (SOURCE, SOURCE_ID, SOURCE_VERSION, SOURCE_LICENCE)

@@ -14,14 +14,14 @@ from web_server import Asked, Reply, Waits, WebServer
 from matlake import Lake
 from matlake.errors import SourceError
 from matlake.store.importing.importer import ImportReport
-from matlake.store.importing.sources.catalogue import is_named, named_source
-from matlake.store.importing.sources.importing import import_from, import_named, remembered
-from matlake.store.importing.sources.optimade_providers import KNOWN, find_base
-from matlake.store.importing.sources.protocol import Fetch, Fetched
+from matlake.store.sources.catalogue import is_named, named_source
+from matlake.store.sources.importing import import_from, import_named, remembered
+from matlake.store.sources.optimade_providers import KNOWN, find_base
+from matlake.store.sources.protocol import Fetch, Fetched
 
 Import = Callable[..., ImportReport]
 Fetching = Callable[..., Fetched]
-DATA = Path(__file__).parents[3] / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 def asked_for(server: WebServer) -> list[Asked]:

@@ -14,14 +14,14 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from matlake.errors import SourceError
 from matlake.store.importing.readers import open_source
-from matlake.store.importing.sources.columns import with_units
-from matlake.store.importing.sources.http import RUN_AGAIN, AnswerError, Client, Credential
-from matlake.store.importing.sources.materials_project_documents import CITATION, ID, KEEP, UNITS, by_licence
-from matlake.store.importing.sources.materials_project_tables import TABLES, keeps_by_nc, open_tables
-from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered
-from matlake.store.importing.sources.published import CC_BY
-from matlake.store.importing.sources.published_files import is_path
-from matlake.store.importing.sources.spool import Page, Spool
+from matlake.store.sources.columns import with_units
+from matlake.store.sources.http import RUN_AGAIN, AnswerError, Client, Credential
+from matlake.store.sources.materials_project_documents import CITATION, ID, KEEP, UNITS, by_licence
+from matlake.store.sources.materials_project_tables import TABLES, keeps_by_nc, open_tables
+from matlake.store.sources.protocol import Fetch, Fetched, NamedSource, Remembered
+from matlake.store.sources.published import CC_BY
+from matlake.store.sources.published_files import is_path
+from matlake.store.sources.spool import Page, Spool
 
 _INTERFACE: Final = "https://api.materialsproject.org"
 _INTERFACE_VARIABLE: Final = "MP_API_ENDPOINT"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from matlake.errors import SourceError
 from matlake.files import naming, write_whole
 from matlake.progress import Progress
-from matlake.store.importing.sources.http import AnswerError, shown
+from matlake.store.sources.http import AnswerError, shown
 
 _IDLE_PAGES: Final = 5
 """Pages in a row without anything new, after which a server is taken to send the same for ever."""

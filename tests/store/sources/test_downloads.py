@@ -14,9 +14,9 @@ from web_server import Answers, Asked, Reply, Waits, WebServer, web_server
 
 from matlake.errors import SourceError
 from matlake.progress import SILENT, Progress
-from matlake.store.importing.sources import downloads
-from matlake.store.importing.sources.downloads import digest, fetch
-from matlake.store.importing.sources.published import RemoteFile
+from matlake.store.sources import downloads
+from matlake.store.sources.downloads import digest, fetch
+from matlake.store.sources.published import RemoteFile
 
 CONTENT = gzip.compress(json.dumps({"index": list(range(20_000))}).encode(), mtime=0)
 SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from matlake.errors import SourceError
-from matlake.store.importing.sources.http import AnswerError, Client, shown
-from matlake.store.importing.sources.optimade_providers import href, links
+from matlake.store.sources.http import AnswerError, Client, shown
+from matlake.store.sources.optimade_providers import href, links
 
 STRUCTURE_FIELDS: Final = (
     "id",

@@ -16,11 +16,11 @@ from urllib.parse import unquote_plus, urljoin, urlsplit, urlunsplit
 from matlake.errors import SourceError
 from matlake.files import sha256_of
 from matlake.store.importing.readers import open_source
-from matlake.store.importing.sources.http import AnswerError, Client, check_address, said_in, shown, with_query
-from matlake.store.importing.sources.optimade_database import Database, open_database
-from matlake.store.importing.sources.optimade_providers import find_base, href
-from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered
-from matlake.store.importing.sources.spool import Page, Spool
+from matlake.store.sources.http import AnswerError, Client, check_address, said_in, shown, with_query
+from matlake.store.sources.optimade_database import Database, open_database
+from matlake.store.sources.optimade_providers import find_base, href
+from matlake.store.sources.protocol import Fetch, Fetched, NamedSource, Remembered
+from matlake.store.sources.spool import Page, Spool
 
 _PARAMETERS: Final = ("filter", "response_fields", "page_limit")
 _PARAMETER: Final = re.compile(rf"(?:^|&)({'|'.join(_PARAMETERS)})=")

@@ -12,9 +12,9 @@ from web_server import Answers, Asked, Reply, Waits, WebServer, web_server
 
 from matlake.errors import SourceError
 from matlake.progress import Progress
-from matlake.store.importing.sources.catalogue import named_source
-from matlake.store.importing.sources.materials_project import MaterialsProject
-from matlake.store.importing.sources.protocol import Fetch, Fetched, Remembered
+from matlake.store.sources.catalogue import named_source
+from matlake.store.sources.materials_project import MaterialsProject
+from matlake.store.sources.protocol import Fetch, Fetched, Remembered
 
 KEY = "secret0123456789"
 
@@ -70,7 +70,7 @@ def server() -> Iterator[WebServer]:
 def _environment(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MP_API_ENDPOINT", server.url)
     monkeypatch.setenv("MP_API_KEY", KEY)
-    monkeypatch.setattr("matlake.store.importing.sources.materials_project._PAGE", 4)
+    monkeypatch.setattr("matlake.store.sources.materials_project._PAGE", 4)
     server.asked.clear()
 
 

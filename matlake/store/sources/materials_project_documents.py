@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from matlake.store.importing.readers import Batch, Source
-from matlake.store.importing.sources.protocol import SOURCE_LICENCE, SOURCE_VERSION
-from matlake.store.importing.sources.published import CC_BY, NOT_KNOWN
+from matlake.store.sources.protocol import SOURCE_LICENCE, SOURCE_VERSION
+from matlake.store.sources.published import CC_BY, NOT_KNOWN
 
 ID: Final = "material_id"
 KEEP: Final = "include_by_nc"

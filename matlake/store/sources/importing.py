@@ -21,10 +21,10 @@ from matlake.store.folders import UNFINISHED_IMPORT
 from matlake.store.importing.importer import ImportReport, import_source, import_table
 from matlake.store.importing.merging import Update
 from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
-from matlake.store.importing.sources.catalogue import is_named, named_source
-from matlake.store.importing.sources.protocol import ClientMaker, Fetch, Fetched, NamedSource, Remembered, make_client
-from matlake.store.importing.sources.provenance import with_provenance
 from matlake.store.lake import Lake
+from matlake.store.sources.catalogue import is_named, named_source
+from matlake.store.sources.protocol import ClientMaker, Fetch, Fetched, NamedSource, Remembered, make_client
+from matlake.store.sources.provenance import with_provenance
 
 _NAME_CHARACTERS: Final = 16
 
