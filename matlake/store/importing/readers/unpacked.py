@@ -42,6 +42,7 @@ def open_member(path: Path, member: str, opened: Callable[[Path], Source]) -> So
     Raises:
         SourceError: It is damaged or encrypted, or expands to more than texts would; or see ``opened``.
     """
+
     def unpack(target: Path) -> None:
         try:
             with zipfile.ZipFile(path) as archive, archive.open(member) as stream:

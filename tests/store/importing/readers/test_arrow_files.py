@@ -92,9 +92,7 @@ def test_a_stream_of_arrow_in_a_file_is_a_table(tmp_path: Path) -> None:
     assert read(tmp_path / "t.arrow").rows == ROWS
 
 
-def test_arrow_files_that_are_damaged_old_or_bombs_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_arrow_files_that_are_damaged_old_or_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.feather"
     path.write_bytes(b"FEA1" + bytes(40))
     with pytest.raises(SourceError, match="Feather's first version"):

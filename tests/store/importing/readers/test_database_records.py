@@ -74,9 +74,7 @@ VACANT = [species("M", "Mg", "vacancy", shares=(0.9, 0.1)), species("O")]
         ({"species": [species("Mg"), species("O", "vacancy")]}, "Mg1", "a site holds nothing"),
     ],
 )
-def test_disorder_in_optimade_has_a_composition(
-    file: Path, changes: dict[str, Any], formula: str, reason: str
-) -> None:
+def test_disorder_in_optimade_has_a_composition(file: Path, changes: dict[str, Any], formula: str, reason: str) -> None:
     (found,) = read(written(file, {"data": [optimade_entry(**changes)]})).crystals
     assert isinstance(found, DisorderedError)
     assert str(found) == f"disordered: {reason}"
