@@ -13,7 +13,7 @@ import matlake
 from matlake.errors import MatlakeError
 
 HOUSE = Path(matlake.__file__).parent
-OF_THE_SHELL = re.compile(r"`matlake |(?<![\w-])--[a-z]")
+OF_THE_SHELL = re.compile(r"`matlake |^(?!.*pip install).*(?<![\w-])--[a-z]")
 NOT_OF_PYTHON = {"cli", "serving"}
 """Rooms whose errors go to a shell, and to clients of a server."""
 

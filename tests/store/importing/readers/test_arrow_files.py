@@ -6,10 +6,10 @@ from typing import Any
 
 import deltalake
 import pyarrow as pa
-import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from opened_sources import jarvis_atoms, optimade_entry, pymatgen_structure, read, species
+from pyarrow import feather
 
 from matlake.errors import SourceError
 from matlake.materials.crystal import Crystal
@@ -92,9 +92,7 @@ def test_a_stream_of_arrow_in_a_file_is_a_table(tmp_path: Path) -> None:
     assert read(tmp_path / "t.arrow").rows == ROWS
 
 
-def test_arrow_files_that_are_damaged_old_or_bombs_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_arrow_files_that_are_damaged_old_or_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.feather"
     path.write_bytes(b"FEA1" + bytes(40))
     with pytest.raises(SourceError, match="Feather's first version"):
@@ -136,7 +134,7 @@ def test_a_delta_table_with_deletion_vectors_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_delta_log_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t" / "_delta_log").mkdir(parents=True)
-    with pytest.raises(SourceError, match="Delta table|cannot read the log"):
+    with pytest.raises(SourceError, match=r"Delta table|cannot read the log"):
         read(tmp_path / "t")
     (tmp_path / "t" / "_delta_log" / "00000000000000000000.json").write_text("{")
     with pytest.raises(SourceError, match="cannot read the log"):
