@@ -128,7 +128,8 @@ class _Survey:
         single = [place[0] for place in self.found if len(place) == 1]
         refuse_double_names(source, single)
         taken = {name.lower() for name in single}
-        names, notes = {(name,): name for name in single}, []
+        names: dict[Place, str] = {(name,): name for name in single}
+        notes: list[str] = []
         for place in self.found:
             if len(place) == 1:
                 continue

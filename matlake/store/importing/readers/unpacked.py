@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 from matlake.errors import SourceError
 from matlake.store.importing.readers.source import Batch, Source
@@ -74,7 +74,7 @@ def open_unpacked(path: Path, opened: Callable[[Path], Source]) -> Source:
     return _open(unpack, path.name[: -len(ending)], str(path), opened)
 
 
-def _copy(stream: BinaryIO, target: Path, allowance: Allowance) -> None:
+def _copy(stream: IO[bytes], target: Path, allowance: Allowance) -> None:
     with target.open("wb") as file:
         while chunk := stream.read(_CHUNK):
             allowance.spend(len(chunk))
