@@ -94,19 +94,31 @@ def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> floa
     Raises:
         HeadError: It is above ``PARITY_TOLERANCE``, the audit refuses the file, or it fails to run.
     """
+    refusal = _refusal(content, x.shape[1])
+    try:
+        predicted = run_graph(content, x)
+    except HeadError as failure:
+        raise refusal or failure from failure
     forward = fitted.space.transform.forward
-    error = float(np.max(np.abs(forward(run_graph(content, x)) - forward(fitted.predict(x))))) / fitted.std
-    if not error <= PARITY_TOLERANCE:
+    error = float(np.max(np.abs(forward(predicted) - forward(fitted.predict(x))))) / fitted.std
+    if not error <= PARITY_TOLERANCE:  # said first: that a model would have been another one is the graver fault
         raise HeadError(
             f"the ONNX head differs from the fitted model by {error:.1e} of the target's standard deviation, "
             f"more than {PARITY_TOLERANCE:.0e}",
             f"train another model: {', '.join(MODELS)}",
         )
-    try:
-        audit(content, Path("head.onnx"), HeadError, {INPUT: x.shape[1], VALUE: 1})
-    except HeadError as refusal:
-        raise HeadError(f"the model cannot be a head: {refusal}", f"models that can: {', '.join(MODELS)}") from refusal
+    if refusal is not None:
+        raise refusal
     return error
+
+
+def _refusal(content: bytes, n_features: int) -> HeadError | None:
+    """Return why the audit refuses a head, or None."""
+    try:
+        audit(content, Path("head.onnx"), HeadError, {INPUT: n_features, VALUE: 1})
+    except HeadError as refusal:
+        return HeadError(f"the model cannot be a head: {refusal}", f"models that can: {', '.join(MODELS)}")
+    return None
 
 
 def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
