@@ -51,6 +51,8 @@ class MatlakeError(Exception):
         """Keep the message and the remedy apart, so that each output can lay them out."""
         super().__init__(message)
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # a traceback shows it
 
     @property
     def cli_hint(self) -> str:

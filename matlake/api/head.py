@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from matlake.progress import Progress, watched
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.card_files import CARD_FILE, read_card
-from matlake.regress.heads.listing import card_lines
+from matlake.regress.heads.listing import card_lines, head_table
 from matlake.regress.heads.storage import delete_head, export_head, find_head, member_names
 from matlake.reports import Report
 from matlake.store.lake import Lake
@@ -62,11 +62,11 @@ class Head(Report):
         return self.card.evaluation.metrics
 
     def lines(self) -> list[Line]:
-        """Return what its cards say."""
-        blocks: list[list[Line]] = [
-            [*card_lines(card, find_head(self.lake.path, card.name)), ""] for card in self._cards
-        ]
-        return [line for block in blocks for line in block][:-1]
+        """Return what its cards say, of several targets after a table of them."""
+        lines: list[Line] = [head_table(self._cards)] if len(self._cards) > 1 else []
+        for card in self._cards:
+            lines += [*([""] if lines else []), *card_lines(card, find_head(self.lake.path, card.name))]
+        return lines
 
     @overload
     def predict(

@@ -81,7 +81,7 @@ class Lake(store.Lake):
         *,
         formula: str | None = None,
         structure: str | None = None,
-        id: str | None = None,  # noqa: A002 - the word of the command line
+        id: str | None = None,
         max_atoms: int = MAX_ATOMS,
         progress: bool | Progress = True,
     ) -> "ImportReport": ...
@@ -91,7 +91,7 @@ class Lake(store.Lake):
         what: Any,
         *,
         join: str,
-        id: str | None = None,  # noqa: A002
+        id: str | None = None,
         progress: bool | Progress = True,
     ) -> "JoinReport": ...
     def add(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matlake.errors import FormulaError, MatlakeError, SourceError, StructureError
+from matlake.errors import FormulaError, MatlakeError, SourceError
 from matlake.materials.crystal import Crystal
 from matlake.materials.formula import parse_formula
-from matlake.materials.objects import as_composition, as_crystal, has_composition, has_structure
+from matlake.materials.objects import as_composition, crystal_or_error, has_composition, has_structure
 from matlake.progress import Progress
 from matlake.regress.prediction.opened_head import ColumnValues, OpenedHead
 from matlake.regress.prediction.predict import Predictions, collect_all, predict_structures, spread
@@ -134,12 +134,7 @@ def is_path(what: object) -> bool:
 
 def _predict_crystals(head: OpenedHead, given: Sequence[object], columns: ColumnValues) -> Predictions:
     """Predict for structures; each is called by its formula."""
-    found: list[Crystal | StructureError] = []
-    for one in given:
-        try:
-            found.append(as_crystal(one))
-        except StructureError as error:
-            found.append(error)
+    found = list(map(crystal_or_error, given))
     names = [
         one.composition.reduced_formula if isinstance(one, Crystal) else _line(text)
         for one, text in zip(found, given, strict=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Encoder, Inputs
-from matlake.encoders.card import CARD_FILE, InputKind, Layer, read_card
+from matlake.encoders.card import InputKind, Layer, read_card
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.pipeline import run_stages
 from matlake.encoders.registry import RegisteredEncoder, find_encoder, named_layers
@@ -100,8 +100,8 @@ def encode(
         materials: n materials: pymatgen ``Structure``, ASE ``Atoms``, formulas, structures as text, ``Crystal``,
             ``Composition``; in a list, a Series, an array or a generator. One of them is taken for a list of one.
         encoder: One or several, as features of a head are named: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or
-            ``NAME@all``, several in a list or with commas between them; or the folder of an encoder. Their vectors
-            stand side by side, in that order.
+            ``NAME@all``, several in a list or with commas between them; or the folder of an encoder, as a path or as
+            text with a slash in it. Their vectors stand side by side, in that order.
         errors: ``raise`` a ``NotEncodedError`` if a material has no vector; or warn, and let its row be ``nan``.
         return_failures: Return the failures as well, rather than raise or warn.
         device: ``cpu`` or ``cuda``.
@@ -400,7 +400,7 @@ def encoded_layers(encoder: EncoderName | Iterable[EncoderName]) -> Iterator[tup
 
 def _names(encoder: EncoderName) -> list[str]:
     if not isinstance(encoder, str):
-        return [os.fspath(encoder)]
+        return [str(Path(encoder).absolute())]
     return [encoder] if _is_path(encoder) else [name for name in encoder.split(_SPLIT) if name.strip()]
 
 
@@ -409,7 +409,7 @@ def _is_path(name: str) -> bool:
 
 
 def _find(name: str) -> RegisteredEncoder:
-    if not _is_path(name) and not Path(name, CARD_FILE).exists():
+    if not _is_path(name):
         return find_encoder(name)
     return RegisteredEncoder(read_card(Path(name)), Path(name), shipped=False)
 

@@ -114,7 +114,8 @@ def make_crystal(
         raise StructureError(f"{len(z)} species but {len(given)} positions")
     if cell.shape != (3, 3):
         raise StructureError(f"a lattice of shape {cell.shape}, not three vectors")
-    if (lightest := int(z.min())) < 1 or (heaviest := int(z.max())) > len(SYMBOLS):
+    elements = numbers if isinstance(numbers, list) else z.tolist()  # of a few, Python finds the extremes faster
+    if (lightest := min(elements)) < 1 or (heaviest := max(elements)) > len(SYMBOLS):
         raise StructureError(f"atomic number {lightest if lightest < 1 else heaviest}: no such element")
     check_lattice(cell)
     with np.errstate(invalid="ignore", over="ignore"):

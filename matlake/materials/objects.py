@@ -46,6 +46,14 @@ def as_crystal(given: object, *, max_atoms: int = MAX_ATOMS) -> Crystal:
     return _guarded(_crystal, given, max_atoms)
 
 
+def crystal_or_error(given: object, *, max_atoms: int = MAX_ATOMS) -> Crystal | StructureError:
+    """Return the crystal that something stands for, or what is wrong with it; see ``as_crystal``."""
+    try:
+        return as_crystal(given, max_atoms=max_atoms)
+    except StructureError as error:
+        return error
+
+
 def as_composition(given: object, *, max_atoms: int = MAX_ATOMS) -> Composition:
     """Return the composition that an object, a text or a dictionary stands for.
 

@@ -35,6 +35,9 @@ SOURCE_NOTE: Final = "matlake.source"
 REMEMBERED_NOTE: Final = "matlake.remembered"
 """What it calls the JSON document of version, licence and marks of the source by name that it came from."""
 
+COLUMNS_NOTE: Final = "matlake.columns"
+"""What it calls the JSON list of properties that such a source has brought."""
+
 _IMPORTS: Final = frozenset({"CREATE OR REPLACE TABLE", "CREATE TABLE", "WRITE"})
 _ORDERED: Final = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)|DATE|TIME.*")
 _WITH_NAN: Final = ("FLOAT", "DOUBLE")
@@ -279,11 +282,21 @@ def _summary(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str
 
 def remembered_in(commit: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a commit notes of a source by name; empty where it notes nothing, or nothing that can be read."""
-    try:
-        known = json.loads(commit[REMEMBERED_NOTE])
-    except (KeyError, ValueError, TypeError):
-        return {}
+    known = _json_note(commit, REMEMBERED_NOTE)
     return known if isinstance(known, dict) else {}
+
+
+def columns_in(commit: Mapping[str, Any]) -> list[str]:
+    """Return the properties that a commit notes as those of a source by name."""
+    columns = _json_note(commit, COLUMNS_NOTE)
+    return columns if isinstance(columns, list) else []
+
+
+def _json_note(commit: Mapping[str, Any], name: str) -> Any:
+    try:
+        return json.loads(commit[name])
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:

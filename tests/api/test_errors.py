@@ -1,17 +1,23 @@
 """Errors of the Python face speak Python: no flags and no commands of the shell."""
 
 import ast
+import pickle
 import re
+import shutil
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import matlake
-from matlake.errors import MatlakeError
+from matlake.errors import DamageWarning, MatlakeError
+from matlake.reports import in_python
+from matlake.store.maintenance.logs import remake
+from matlake.store.predictions import SavedPredictions
 
 HOUSE = Path(matlake.__file__).parent
-OF_THE_SHELL = re.compile(r"`matlake |(?<![\w-])--[a-z]")
+OF_THE_SHELL = re.compile(r"`matlake |^(?!.*pip install).*(?<![\w-])--[a-z]")
 NOT_OF_PYTHON = {"cli", "serving"}
 """Rooms whose errors go to a shell, and to clients of a server."""
 
@@ -58,6 +64,14 @@ def test_a_common_error_speaks_python(embedded: matlake.Lake, tmp_path: Path, wh
     assert not OF_THE_SHELL.search(f"{caught.value} {caught.value.hint}")
 
 
+def test_a_traceback_shows_the_hint(embedded: matlake.Lake) -> None:
+    with pytest.raises(MatlakeError) as caught:
+        embedded.head("none")
+    assert f"hint: {caught.value.hint}" in "".join(traceback.format_exception(caught.value))
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+    assert (again.hint, again.__notes__) == (caught.value.hint, caught.value.__notes__)
+
+
 def told(path: Path) -> Iterator[tuple[int, str]]:
     """Yield what errors of a file say, but for the words of the command line."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -68,6 +82,18 @@ def told(path: Path) -> Iterator[tuple[int, str]]:
                 for part in ast.walk(argument):
                     if isinstance(part, ast.Constant) and isinstance(part.value, str):
                         yield part.lineno, part.value
+
+
+def test_reports_name_calls_not_commands(embedded: matlake.Lake, tmp_path: Path) -> None:
+    lake = matlake.open_lake(shutil.copytree(embedded.path, tmp_path / "lake"))
+    next(lake.embeddings.rglob("*.parquet")).write_bytes(b"")
+    with pytest.warns(DamageWarning):
+        lake.embed("elemnet-oqmd-formation-energy@13", progress=False)
+    saved = SavedPredictions("gap", "0" * 64, rows=1, bytes=1, stale=True)
+    remade = [remake(lake, root, {}) for root in (lake.embeddings, lake.predictions, lake.evaluations)]
+    texts = [repr(lake.status()), repr(lake.check()), *map(in_python, [saved.text, *remade])]
+    assert all("`lake." in text for text in texts[:-1])
+    assert not [text for text in texts if "`matlake " in text]
 
 
 def test_no_error_names_a_flag_in_the_words_of_python() -> None:

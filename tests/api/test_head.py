@@ -1,5 +1,6 @@
 """A head in a notebook: it predicts for whatever a notebook holds, and is compared, written, exported and deleted."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -140,14 +141,15 @@ def test_text_is_a_file_only_where_one_is_there_and_it_is_no_formula(
     assert gap.predict("other.csv").failed[0].input == "other.csv"
 
 
-def test_a_head_of_several_targets_predicts_all_of_them(crystals: matlake.Lake) -> None:
+def test_a_head_of_several_targets_predicts_all_of_them(crystals: matlake.Lake, stiff: matlake.Head) -> None:
     targets = ["bulk_modulus_VRH_GPa", "shear_modulus_VRH_GPa"]
-    head = crystals.train(targets, ["magpie"], model="ridge", name="both", transform="none", progress=False)
-    assert [card.target for card in head.cards] == targets
-    frame = head.predict(["MgO", "NaCl"]).to_pandas()
+    assert [card.target for card in stiff.cards] == targets
+    assert list(crystals.heads) == ["stiff"]
+    frame = stiff.predict([rock_salt(), caesium_chloride()]).to_pandas()
     assert frame["target"].tolist() == [targets[0]] * 2 + [targets[1]] * 2
+    assert frame["input"].tolist() == ["NaCl", "CsCl"] * 2
     assert frame["value"].notna().all()
-    assert "both" in crystals.heads
+    assert all(f"stiff:{target}" in repr(stiff) for target in targets)
 
 
 def test_predictions_for_a_dataset_are_returned_saved_or_written(
@@ -157,8 +159,9 @@ def test_predictions_for_a_dataset_are_returned_saved_or_written(
     assert len(frame) == 307
     assert frame["dataset"].eq("gaps").all()
     assert frame["formula"].notna().all()
-    saved = gap.predict_dataset(where="material_id < 'gaps-2'", save=True, progress=False)
-    assert saved.saved == embedded.sql("SELECT * FROM predictions").df()["material_id"].nunique()
+    own = matlake.open_lake(shutil.copytree(embedded.path, tmp_path / "lake"))
+    saved = own.head(gap.name).predict_dataset(where="material_id < 'gaps-2'", save=True, progress=False)
+    assert saved.saved == own.sql("SELECT * FROM predictions").df()["material_id"].nunique()
     assert gap.predict_dataset("gaps", output=tmp_path / "all.parquet").rows == 307
 
 

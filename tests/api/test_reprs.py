@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -48,7 +49,7 @@ def candidates(lake: matlake.Lake, folder: Path) -> Any:
 
 MADE: dict[str, Make] = {
     "check": lambda lake, _: matlake.check(lake),
-    "compact": lambda lake, _: matlake.compact(lake),
+    "compact": lambda lake, folder: matlake.compact(matlake.open_lake(shutil.copytree(lake.path, folder / "lake"))),
     "doctor": lambda lake, _: matlake.doctor(lake.path),
     "embed": lambda lake, _: matlake.embed(lake, FEATURE),
     "import_table": lambda _, folder: matlake.import_table(

@@ -186,13 +186,18 @@ def test_small_shards_and_several_threads_change_nothing(monkeypatch: pytest.Mon
     assert [numbers[0] for numbers in done] == sorted(numbers[0] for numbers in done)
 
 
-def test_the_folder_of_an_encoder_will_do(tmp_path: Path) -> None:
+def test_the_folder_of_an_encoder_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "mine"
     shutil.copytree(SHIPPED / ENCODER, folder)
     expected = encode("TiO2", f"{ENCODER}@13")
     assert np.array_equal(encode("TiO2", f"{folder}@13"), expected)
     assert np.array_equal(encode("TiO2", [f"{folder}@13", "magpie"])[:, : expected.shape[1]], expected)
-    assert encode("TiO2", folder).shape == encode("TiO2", ENCODER).shape
+    monkeypatch.chdir(tmp_path)
+    assert np.array_equal(encode("TiO2", Path("mine")), encode("TiO2", ENCODER))
+    with pytest.raises(EncoderError, match="no encoder named 'mine'"):
+        encode("TiO2", "mine")
+    with pytest.raises(EncoderError, match="no_such"):
+        encode("TiO2", Path("no_such"))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ def main() -> None:
         python = make_quickly(Path(scratch) / "environment", f"{ROOT}[cpu]", *BESIDE)
         print(f"installed in {time.monotonic() - started:.0f} s", flush=True)
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        # compiling takes longer than all else, and check_installed.py does it
+        environment |= {"NUMBA_DISABLE_JIT": "1", "PYTHONWARNINGS": "ignore::RuntimeWarning"}
         subprocess.run([python, Path(__file__).with_name("beside.py")], check=True, cwd=scratch, env=environment)
         print(f"used together after {time.monotonic() - started:.0f} s", flush=True)
         check_optimade.check(python)

@@ -15,12 +15,14 @@ from pathlib import Path
 from environments import ROOT, make_environment
 
 EXTRAS = ("cpu", "heads", "plots")
-TOOLS = ("ase", "pytest", "pytest-xdist", "hypothesis", "pymatgen-core")
+TOOLS = ("ase", "pytest", "pytest-xdist", "hypothesis", "pandas", "polars", "pymatgen")
 CORE = (
     "tests/materials/test_formula.py",
     "tests/materials/test_crystal.py",
     "tests/materials/structure_files",
     "tests/store",
+    "tests/materials/test_objects.py",
+    "tests/encoders/test_encode.py",
     "tests/encoders/test_shipped_crystal_encoders.py",
     "tests/regress/prediction",
     "tests/test_imports.py",

@@ -1,8 +1,8 @@
 """Import from the OPTIMADE consortium's own server: paging, a kill on the road, and what is new or changed.
 
 Run ``python tests/installed/check_optimade.py`` where matlake and its tests are installed; it takes about a minute and
-needs a package index. The server gets an environment of its own, because its pins are not ours; ``check_beside.py`` runs
-the same check with its environment, so that CI makes one.
+needs a package index. The server gets an environment of its own: its pins are not ours. ``check_beside.py`` runs
+the same check in its environment, so that CI makes one.
 """
 
 import contextlib

@@ -174,10 +174,9 @@ def test_objects_are_told_apart_by_what_they_have() -> None:
         np.zeros(3),
         Molecule(["O"], [[0, 0, 0]]),
     ]
-    assert [has_structure(one) for one in structures + compositions + others] == [True] * 5 + [False] * 14
-    assert [has_composition(one) for one in structures + compositions + others] == [False] * 5 + [True] * 4 + [
-        False
-    ] * 8
+    every = structures + compositions + others
+    assert [has_structure(one) for one in every] == [True] * 5 + [False] * 14
+    assert [has_composition(one) for one in every] == [False] * 5 + [True] * 4 + [False] * 10
 
 
 @given(strategies.dictionaries(strategies.integers(1, 118), strategies.integers(1, 997), min_size=1, max_size=5))

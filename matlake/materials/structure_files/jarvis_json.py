@@ -12,7 +12,7 @@ _LATTICE: Final = "lattice_mat"
 
 def is_jarvis(found: object) -> bool:
     """Tell whether an object has what JARVIS's atoms have."""
-    return isinstance(found, Mapping) and _LATTICE in found and "coords" in found and "elements" in found
+    return isinstance(found, dict) and _LATTICE in found and "coords" in found and "elements" in found
 
 
 def jarvis_crystal(found: Mapping[str, Any], max_atoms: int = MAX_ATOMS) -> Crystal:

@@ -54,7 +54,7 @@ _DIRECTIONS: Final = 3
 
 def is_optimade(found: object) -> bool:
     """Tell whether an object has the fields of an OPTIMADE structure, null or not."""
-    return isinstance(found, Mapping) and LATTICE in found and POSITIONS in found and SPECIES_AT_SITES in found
+    return isinstance(found, dict) and LATTICE in found and POSITIONS in found and SPECIES_AT_SITES in found
 
 
 def optimade_crystal(found: Mapping[str, Any], max_atoms: int = MAX_ATOMS) -> Crystal:
@@ -75,10 +75,12 @@ def optimade_crystal(found: Mapping[str, Any], max_atoms: int = MAX_ATOMS) -> Cr
     if not all(map(is_ordered, {id(site): site for site in sites}.values())):
         raise disorder_of(sites)
     numbers = [next(iter(site)) for site in sites]
-    positions = np.asarray(found[POSITIONS], dtype=np.float64)
-    if np.isnan(positions).any():
-        raise StructureError("a site without a position (null)")
-    return make_crystal(numbers, found[LATTICE], positions, cartesian=True, max_atoms=max_atoms)
+    try:
+        return make_crystal(numbers, found[LATTICE], found[POSITIONS], cartesian=True, max_atoms=max_atoms)
+    except StructureError:
+        if np.isnan(np.asarray(found[POSITIONS], dtype=np.float64)).any():
+            raise StructureError("a site without a position (null)") from None
+        raise
 
 
 def _refuse_incomplete(found: Mapping[str, Any]) -> None:

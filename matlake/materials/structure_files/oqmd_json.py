@@ -15,7 +15,7 @@ STRUCTURE_FIELDS: Final = frozenset({CELL, SITES})
 
 def is_oqmd(found: object) -> bool:
     """Tell whether an object has what an entry of OQMD has."""
-    return isinstance(found, Mapping) and CELL in found and SITES in found
+    return isinstance(found, dict) and CELL in found and SITES in found
 
 
 def oqmd_crystal(found: Mapping[str, Any], max_atoms: int = MAX_ATOMS) -> Crystal:

@@ -16,7 +16,7 @@ from matlake.materials.structure_files.text import NOT_PERIODIC, check_atoms
 
 def is_structure(found: object) -> bool:
     """Tell whether an object has what a pymatgen structure has."""
-    return isinstance(found, Mapping) and "sites" in found and "lattice" in found
+    return isinstance(found, dict) and "sites" in found and "lattice" in found
 
 
 def pymatgen_crystal(found: Mapping[str, Any], max_atoms: int = MAX_ATOMS) -> Crystal:

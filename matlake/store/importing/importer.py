@@ -5,6 +5,7 @@ Rows that are no material (bad formula, broken structure, double id) stay in the
 exactly one of the two, whenever one looks.
 """
 
+import json
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
 from matlake.store import delta
-from matlake.store.datasets import SOURCE_NOTE, DatasetSummary, read_summary
+from matlake.store.datasets import COLUMNS_NOTE, SOURCE_NOTE, DatasetSummary, read_summary
 from matlake.store.importing.merging import Update, merge_rows
 from matlake.store.importing.readers import Source, open_source
 from matlake.store.importing.readers.csv_layout import looks_like_data
@@ -106,10 +107,16 @@ class ImportReport(Report):
         nested = {"replacement": self.replacement, "update": self.update}
         return document | {name: None if part is None else vars(part) for name, part in nested.items()}
 
+    def shown(self) -> list[str]:
+        """Return the text with the remarks, which the command line prints beside it."""
+        return [*self.lines(), *(f"note: {note}" for note in self.notes)]
+
     def lines(self) -> list[str]:
         """Return the text for people."""
-        done = "updated" if self.update else "replaced" if self.replaced else "imported"
+        done = "replaced" if self.replaced else "imported"
         lines = [f"{done} dataset {self.dataset}: {self.rows:,} materials in {self.seconds:.1f} s"]
+        if self.update:
+            lines = [f"updated dataset {self.dataset} with {self.rows:,} materials in {self.seconds:.1f} s"]
         lines += [part.line() for part in (self.update, self.replacement) if part]
         if self.failed:
             lines.append(f"{self.failed:,} rows are not valid materials (see the view failures), such as")
@@ -202,7 +209,7 @@ def import_source(
     started: float | None = None,
     progress: Progress = SILENT,
     notes: Mapping[str, str] | None = None,
-    update: bool = False,
+    update: Collection[str] | None = None,
 ) -> ImportReport:
     """Import an opened source as a dataset, in one commit, replacing one of the same name or updating it.
 
@@ -215,7 +222,8 @@ def import_source(
         started: When the import began, by ``time.monotonic``; by default now.
         progress: Hears the number of rows done.
         notes: What the log keeps of the commit besides.
-        update: Merge the rows by id into the dataset, which is there; the report is of the rows that came.
+        update: Merge the rows by id into the dataset, which is there: the properties that the source has brought to it
+            before. The report is of the rows that came. None replaces.
 
     Raises:
         SourceError: One of the columns is not there, or no row is a material.
@@ -235,22 +243,24 @@ def import_source(
     except BaseException:
         written.discard()
         raise
-    if written.rows == written.failed and not update:
+    if written.rows == written.failed and update is None:
         written.discard()
         raise _nothing(source, roles, written)
-    notes = {SOURCE_NOTE: source.name, **(notes or {})}
+    own = sorted({*roles.properties.values(), *(update or ())})
+    remembered = {} if notes is None else {**notes, COLUMNS_NOTE: json.dumps(own)}
+    noted = {SOURCE_NOTE: source.name, **remembered}
     merged = None
-    if update:
-        merged = merge_rows(lake, dataset, builder.schema, written.parts, notes)
+    if update is not None:
+        merged = merge_rows(lake, dataset, builder.schema, written.parts, noted, own)
     else:
         hold()
-        delta.replace_all(root, builder.schema, written.parts, notes)
+        delta.replace_all(root, builder.schema, written.parts, noted)
     return ImportReport(
         dataset,
         written.rows - written.failed,
         written.failed,
         replaced,
-        None if before is None or update else Replacement.of(before, list(roles.properties.values())),
+        None if before is None or merged else Replacement.of(before, list(roles.properties.values())),
         written.examples,
         source.notes + builder.notes(),
         round(time.monotonic() - started, 3),

@@ -4,7 +4,7 @@ A part of the dataset is written anew only where rows of it were replaced, or wh
 the dataset; the others stay as they are. All of it is one commit, which fails if somebody else wrote meanwhile.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -20,14 +20,17 @@ from deltalake import DeltaTable
 from matlake.errors import REPAIR, LakeError
 from matlake.interrupts import hold
 from matlake.store import delta
+from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA
 from matlake.store.lake import Lake
 from matlake.store.parts import LivePart, part_name, split_damaged
 from matlake.store.quoting import identifier, read_parquet
 from matlake.store.sql import connect
+from matlake.store.views import UNREAD_CELLS
 
 NOT_COMPARED: Final = frozenset({"source_row", "material_id", "source_version"})
 """Columns in which a row may differ and still be unchanged: its place, and when it was imported or stamped."""
 
+_OF_THE_LAKE: Final = frozenset({*CORE_SCHEMA.names, *CRYSTAL_SCHEMA.names})
 _SQL_TYPES: Final = {
     pa.int64(): "BIGINT",
     pa.float64(): "DOUBLE",
@@ -66,9 +69,16 @@ class Update:
 
 
 def merge_rows(
-    lake: Lake, dataset: str, schema: pa.Schema, parts: Sequence[delta.Part], notes: Mapping[str, str]
+    lake: Lake,
+    dataset: str,
+    schema: pa.Schema,
+    parts: Sequence[delta.Part],
+    notes: Mapping[str, str],
+    own: Collection[str] = (),
 ) -> Update:
     """Merge rows into a dataset in one commit.
+
+    What was joined to a material from elsewhere stays with it where the rest of its row changes.
 
     Args:
         lake: The lake.
@@ -76,6 +86,7 @@ def merge_rows(
         schema: Columns of the rows.
         parts: The rows, in parts of the dataset's folder that no commit names. They are removed.
         notes: What the log keeps of the commit.
+        own: Properties that the source has brought before: a row that comes without one of them has no value for it.
 
     Raises:
         LakeError: The dataset is damaged, or another process wrote to it meanwhile.
@@ -90,12 +101,13 @@ def merge_rows(
         live = whole_parts(lake, dataset, table)
         old_files, new_files = [str(part.path) for part in live], [str(root / part.path) for part in parts]
         with connect(lake) as connection:
-            columns = _Columns.of(connection, old_files, new_files, schema)
+            columns = _Columns.of(connection, old_files, new_files, schema, own)
             places = _Places.of(connection, columns, old_files, new_files)
         for part in live:
             written += _kept(root, part, places, columns)
         if places.new or places.changed:
-            written.append(delta.write_stream(root, columns.schema, _placed(new_files, places, columns), {}))
+            joined = _joined(old_files, places, columns)
+            written.append(delta.write_stream(root, columns.schema, _placed(new_files, places, columns, joined), {}))
         hold()
     except BaseException:
         delta.discard(root, written)
@@ -142,15 +154,22 @@ class _Columns:
         schema: Of the dataset after the merge.
         old: Column -> its name in the dataset now.
         new: Column -> its name in the rows that come, which may differ in capitals.
+        joined: Columns that others have joined to the dataset.
     """
 
     schema: pa.Schema
     old: Mapping[str, str]
     new: Mapping[str, str]
+    joined: list[str]
 
     @classmethod
     def of(
-        cls, connection: duckdb.DuckDBPyConnection, old_files: list[str], new_files: list[str], coming: pa.Schema
+        cls,
+        connection: duckdb.DuckDBPyConnection,
+        old_files: list[str],
+        new_files: list[str],
+        coming: pa.Schema,
+        own: Collection[str],
     ) -> Self:
         """Unite columns: numbers are real where one of both is; a column without values takes the other's type."""
         now = pq.read_schema(old_files[0]).remove_metadata()
@@ -168,7 +187,8 @@ class _Columns:
                 ]
                 kinds = [_common(filled or kinds[:1])]
             fields.append(pa.field(name, kinds[0]))
-        return cls(pa.schema(fields), {name: name for name in now.names}, new)
+        joined = [name for name in now.names if name not in new and name not in own and name not in _OF_THE_LAKE]
+        return cls(pa.schema(fields), {name: name for name in now.names}, new, joined)
 
     def matches(self, old_files: list[str], new_files: list[str]) -> str:
         """Return the query of each row that comes: its place, that of the row it meets, whether the two differ.
@@ -178,7 +198,7 @@ class _Columns:
         differ = [
             f"{self._value('n', self.new, field)} IS DISTINCT FROM {self._value('o', self.old, field)}"
             for field in self.schema
-            if field.name in self.new and field.name not in NOT_COMPARED  # others were joined to the dataset
+            if field.name not in NOT_COMPARED.union(self.joined, [UNREAD_CELLS] if self.joined else [])
         ]
         numbered = (
             "SELECT *, row_number() OVER (PARTITION BY material_id ORDER BY import_error IS NOT NULL, source_row) "
@@ -265,15 +285,24 @@ def _without(path: Path, places: pa.Array) -> Iterator[pa.Table]:
             yield table.filter(pc.invert(pc.is_in(table["source_row"], places)))
 
 
-def _placed(files: list[str], places: _Places, columns: _Columns) -> Iterator[pa.Table]:
-    """Yield the rows that come, without those that are there already, each with its place in the dataset."""
+def _joined(files: list[str], places: _Places, columns: _Columns) -> pa.Table:
+    """Return what others have joined to the rows that go, with the places of those."""
+    read = (pq.read_table(path, columns=["source_row", *columns.joined], partitioning=None) for path in files)
+    return pa.concat_tables(rows.filter(pc.is_in(rows["source_row"], places.replaced)) for rows in read)
+
+
+def _placed(files: list[str], places: _Places, columns: _Columns, joined: pa.Table) -> Iterator[pa.Table]:
+    """Yield the rows that come, without those that are there already, each with its place and what was joined to it."""
     for path in files:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches():
                 table = columns.recast(pa.Table.from_batches([batch]), columns.new)
-                target = places.target[table["source_row"].to_numpy()]
-                table = table.set_column(table.schema.get_field_index("source_row"), "source_row", pa.array(target))
-                yield table.filter(pa.array(target >= 0))
+                target = pa.array(places.target[table["source_row"].to_numpy()])
+                met = pc.index_in(target, joined["source_row"].combine_chunks())
+                values = {"source_row": target, **{name: joined[name].take(met) for name in columns.joined}}
+                for name, column in values.items():
+                    table = table.set_column(table.schema.get_field_index(name), name, column)
+                yield table.filter(pc.greater_equal(target, 0))
 
 
 def _has_values(connection: duckdb.DuckDBPyConnection, files: list[str], name: str) -> bool:

@@ -15,10 +15,10 @@ import pytest
 from samples import ENCODER, GAPS
 
 from matlake import Lake, embed, import_table, open_encoder, open_lake, parse_formula
+from matlake.encoders import shard_sizes
 from matlake.errors import EncoderError, LakeError, QueryError
 from matlake.materials.compositions import element_fractions
 from matlake.store import delta
-from matlake.encoders import shard_sizes
 
 FEATURE = f"{ENCODER}@16"  # the shortest vectors: 32 numbers
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from samples import CRYSTAL_ENCODER, ELASTIC, ENCODER
 
 from matlake import Lake, embed, import_table, open_encoder, open_lake
+from matlake.encoders import shard_sizes
 from matlake.encoders.base import GraphsToEncode
 from matlake.encoders.card import InputKind
 from matlake.encoders.composition_encoder import CompositionEncoder
@@ -30,7 +31,6 @@ from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.progress import Progress
 from matlake.store import delta
-from matlake.encoders import shard_sizes
 from matlake.store.embedding import targets
 from matlake.store.embedding.encoding import NOT_FINITE
 from matlake.store.embedding.pending import NO_CRYSTAL

@@ -10,8 +10,8 @@ import pytest
 from samples import CRYSTAL_ENCODER, ENCODER
 
 from matlake import Lake, open_lake
-from matlake.encoders.card import InputKind
 from matlake.encoders import shard_sizes
+from matlake.encoders.card import InputKind
 from matlake.store.embedding import shards
 from matlake.store.embedding.encoding import by_inputs
 from matlake.store.embedding.shards import Cutter, read_contents, split

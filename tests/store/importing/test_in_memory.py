@@ -23,7 +23,7 @@ from structures import CSCL, POSCAR, ids, pymatgen_dict, reasons, rows
 import matlake
 from matlake.api.adding import add
 from matlake.errors import MatlakeError, SourceError
-from matlake.store.importing.importer import ImportReport, import_table
+from matlake.store.importing.importer import import_table
 
 
 @pytest.fixture
@@ -130,6 +130,13 @@ def test_columns_of_mixed_values_have_the_type_of_most(lake: matlake.Lake) -> No
     assert rows(lake, "SELECT material_id, property, text FROM unread_cells") == [
         {"material_id": "d-1", "property": "gap_eV", "text": "see text"}
     ]
+
+
+def test_a_column_is_not_lost_to_a_field_of_its_name(lake: matlake.Lake) -> None:
+    frame = pd.DataFrame({"formula": ["Si"], "symmetry": [{"number": 1, "letter": "a"}], "symmetry_number": [227]})
+    report = add(lake, frame, "d")
+    assert properties(lake, "symmetry_number, symmetry_letter") == [(227, "a")]
+    assert report.notes == ["a field that would be called symmetry_number left out: there is a column of that name"]
 
 
 @pytest.mark.parametrize(
@@ -336,13 +343,3 @@ def test_one_bad_structure_in_many_is_one_failure(lake: matlake.Lake) -> None:
     assert (report.rows, report.failed) == (199, 1)
     assert reasons(lake)["d-77"].startswith("atoms on top of each other")
     assert properties(lake, "formula", "d")[149] == ("CsCl2",)
-
-
-def test_a_path_and_text_are_imported_as_before(lake: matlake.Lake, tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("compound,name,gap_eV\nSi,a,1.1\nGe,b,0.7\n")
-    reports: list[ImportReport] = [add(lake, given, "d", formula="compound", id="name") for given in (path, str(path))]
-    assert [report.rows for report in reports] == [2, 2]
-    assert ids(lake) == ["a", "b"]
-    with pytest.raises(SourceError, match="no file at"):
-        add(lake, "Si", "d")

@@ -11,6 +11,7 @@ from structures import ids, rows
 from matlake import Lake, open_lake
 from matlake.errors import LakeError
 from matlake.store.importing.importer import ImportReport, import_source
+from matlake.store.importing.joining import join_table
 from matlake.store.importing.merging import Update
 from matlake.store.importing.readers import open_source
 
@@ -23,7 +24,8 @@ def empty(tmp_path: Path) -> Lake:
 def bring(lake: Lake, update: bool = True, **columns: list[Any]) -> ImportReport:
     path = lake.path.parent / "table.parquet"
     pq.write_table(pa.table(columns), path)
-    return import_source(lake, open_source(path), "d", update=update)
+    own = {"Gap", "x", "old"} if update else None
+    return import_source(lake, open_source(path), "d", update=own)
 
 
 def first(lake: Lake, **columns: list[Any]) -> ImportReport:
@@ -77,6 +79,20 @@ def test_columns_are_united(empty: Lake) -> None:
     assert by_id(empty, "Gap") == {"a": 1.0, "b": 2.5, "c": 3.5}
     assert by_id(empty, "old") == {"a": "p", "b": None, "c": None}
     assert by_id(empty, "new") == {"a": None, "b": True, "c": False}
+
+
+def test_what_was_joined_from_elsewhere_stays_with_its_material(empty: Lake) -> None:
+    first(empty, id=["a", "b", "c"], formula=["MgO", "CaO", "NiO"], x=[1.0, 2.0, 3.0], old=["p", "q", "r"])
+    table = pa.table({"id": ["a", "b", "c"], "measured_K": ["4", "5", "6"], "note": ["u", "v", None]})
+    pq.write_table(table, empty.path.parent / "joined.parquet")
+    join_table(empty, empty.path.parent / "joined.parquet", "d")
+    report = bring(empty, id=["b", "a", "n"], formula=["CaO", "MgO", "SrO"], x=[2.5, 1.0, 9.0])
+    assert report.update == Update(1, 2, 0, 1)
+    assert by_id(empty, "x") == {"a": 1.0, "b": 2.5, "c": 3.0, "n": 9.0}
+    assert by_id(empty, "note") == {"a": "u", "b": "v", "c": None, "n": None}
+    assert by_id(empty, "old") == {"a": None, "b": None, "c": "r", "n": None}
+    again = bring(empty, id=["b", "a", "n"], formula=["CaO", "MgO", "SrO"], x=[2.5, 1.0, 9.0])
+    assert again.update == Update(0, 0, 3, 1)
 
 
 def test_what_is_unchanged_keeps_its_part_and_nothing_is_written_for_it(empty: Lake) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from matlake.errors import StructureError
-from matlake.materials.crystal import Crystal
 from matlake.store.importing.readers.records import Record, amounts_text
 from matlake.store.importing.readers.source import FORMULA_COLUMNS, STRUCTURE_COLUMNS, usual_column
 
@@ -28,13 +27,15 @@ def read_record(found: object, structure_column: str | None, max_atoms: int | No
     """
     if isinstance(found, str):
         return Record({FORMULA_COLUMNS[0]: found}, None, has_structure=False)
-    if not isinstance(found, Mapping):
+    if not isinstance(found, dict):
         error = found if isinstance(found, StructureError) else StructureError(f"no record: {str(found)[:_SHOWN]!r}")
         return Record({}, error, has_structure=False)
     properties, structure, has_structure = _parts(found, structure_column)
     if max_atoms is None:
         return Record(properties, None, has_structure)
-    return Record(properties, _crystal(structure, max_atoms), has_structure)
+    from matlake.materials.objects import crystal_or_error
+
+    return Record(properties, crystal_or_error(structure, max_atoms=max_atoms), has_structure)
 
 
 def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapping[str, Any], Any, bool]:
@@ -43,7 +44,7 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
     from matlake.materials.structure_files.dictionaries import form_of
 
     attributes = found.get("attributes")
-    if isinstance(attributes, Mapping):
+    if isinstance(attributes, dict):
         properties = {"id": found.get("id")} | _without(attributes, optimade_json.STRUCTURE_FIELDS)
         return properties, attributes, optimade_json.is_optimade(attributes)
     form = form_of(found)
@@ -60,7 +61,7 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
     if str(found.get("@class", "")).endswith(_ENTRY):
         properties = _of_entry(properties)
     for usual in FORMULA_COLUMNS:
-        if isinstance(amounts := properties.get(usual), Mapping) and (text := amounts_text(amounts)):
+        if isinstance(amounts := properties.get(usual), dict) and (text := amounts_text(amounts)):
             if name is None:
                 properties[usual] = text
             else:
@@ -75,7 +76,7 @@ def _without(found: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any
 def _of_entry(properties: dict[str, Any]) -> dict[str, Any]:
     """Return the properties of a computed entry: those in ``data`` stand beside its own."""
     data = properties.pop("data", None)
-    if not isinstance(data, Mapping):
+    if not isinstance(data, dict):
         return properties
     clashing = {key: value for key, value in data.items() if properties.get(key) is not None}
     hoisted = properties | {key: value for key, value in data.items() if key not in clashing}
@@ -91,18 +92,9 @@ def _structure_field(found: Mapping[str, Any]) -> str | None:
     present = [lower[name] for name in STRUCTURE_COLUMNS if name in lower]
     for key in present:
         value = found[key]
-        if isinstance(value, Mapping) or (recognised(value) if isinstance(value, str) else has_structure(value)):
+        if isinstance(value, dict) or (recognised(value) if isinstance(value, str) else has_structure(value)):
             return key
     holding = [key for key, value in found.items() if has_structure(value)]
     if len(holding) == 1:
         return holding[0]
     return next((key for key in present if key.lower() not in _MANY), None)
-
-
-def _crystal(found: object, max_atoms: int) -> Crystal | StructureError:
-    from matlake.materials.objects import as_crystal
-
-    try:
-        return as_crystal(found, max_atoms=max_atoms)
-    except StructureError as error:
-        return error

@@ -5,9 +5,9 @@ from functools import partial
 from typing import Any, Final
 
 from matlake.errors import Hint, SourceError
-from matlake.materials.objects import has_composition, has_structure
+from matlake.materials.objects import crystal_or_error, has_composition
 from matlake.store.importing.readers.json_records import read_record
-from matlake.store.importing.readers.memory_cells import crystals_of, formula_text, holds_structure, plain_value
+from matlake.store.importing.readers.memory_cells import formula_text, holds_structure, plain_value
 from matlake.store.importing.readers.records import Record, open_records
 from matlake.store.importing.readers.source import FORMULA_COLUMNS, KeyColumns, Source
 
@@ -69,13 +69,13 @@ def _record(one: Any, structure_field: str | None, max_atoms: int | None) -> Rec
     properties = {} if isinstance(one, str) else _properties(one)
     if not is_structure and (isinstance(one, str) or has_composition(one)):
         properties = {**properties, FORMULA_COLUMNS[0]: formula_text(one)}
-    crystal = None if max_atoms is None else next(crystals_of([one], max_atoms))
+    crystal = None if max_atoms is None else crystal_or_error(one, max_atoms=max_atoms)
     return Record(properties, crystal, is_structure)
 
 
 def _is_dictionary(one: Any) -> bool:
-    """Tell whether something is a row by names, not a structure or a composition."""
-    return isinstance(one, dict) and not has_structure(one) and not has_composition(one)
+    """Tell whether something is a row by names, not a composition."""
+    return isinstance(one, dict) and not has_composition(one)
 
 
 def _properties(one: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _properties(one: Any) -> dict[str, Any]:
         more = getattr(one, beside, None)
         if isinstance(more, Mapping):
             found |= more
-    if hasattr(one, "structure") or (hasattr(one, "composition") and not hasattr(one, "sites")):
+    if not hasattr(one, "sites") and (hasattr(one, "structure") or hasattr(one, "composition")):
         found |= {name: value for name, value in _fields(one) if value is not None}
     results = getattr(getattr(one, "calc", None), "results", None)
     if isinstance(results, Mapping):

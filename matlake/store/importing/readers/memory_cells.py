@@ -1,23 +1,12 @@
 """Cells of a table in memory: structures, formulas, single values."""
 
-from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
-from matlake.errors import MatlakeError, StructureError
-from matlake.materials.crystal import Crystal
-from matlake.materials.objects import as_composition, as_crystal, has_composition, has_structure, is_missing
-
-
-def crystals_of(cells: Iterable[Any], max_atoms: int) -> Iterator[Crystal | StructureError]:
-    """Yield the structure of each cell, or what is wrong with it."""
-    for cell in cells:
-        try:
-            yield as_crystal(cell, max_atoms=max_atoms)
-        except StructureError as error:
-            yield error
+from matlake.errors import MatlakeError
+from matlake.materials.objects import as_composition, has_composition, has_structure, is_missing
 
 
 def holds_structure(value: Any) -> bool:

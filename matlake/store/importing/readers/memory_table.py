@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from matlake.errors import Hint, SourceError, StructureError
 from matlake.materials.crystal import Crystal
-from matlake.materials.objects import is_missing
+from matlake.materials.objects import crystal_or_error, is_missing
 from matlake.store.importing.readers.arrow_table import BATCH_ROWS, ArrowTable, open_arrow_table
 from matlake.store.importing.readers.frames import HEAD, Column, Columns, typed
-from matlake.store.importing.readers.memory_cells import crystals_of, formula_text, holds_structure, plain_value
+from matlake.store.importing.readers.memory_cells import formula_text, holds_structure, plain_value
 from matlake.store.importing.readers.records import Record, open_records
 from matlake.store.importing.readers.source import (
     STRUCTURE_COLUMNS,
@@ -70,10 +70,11 @@ class _Table:
         for others in self.untyped.batches():
             batch = self._stated(start, others.columns.num_rows)
             columns = {
-                name: side.columns.column(name) for side in (batch, others) for name in side.columns.schema.names
+                name: side.columns.column(name) for side in (others, batch) for name in side.columns.schema.names
             }
             rows = pa.RecordBatch.from_arrays([columns[name] for name in self.schema.names], schema=self.schema)
-            yield Batch(rows, unread=[*batch.unread, *others.unread])
+            unread = [cell for cell in others.unread if cell.column not in self.stated_names]
+            yield Batch(rows, unread=[*batch.unread, *unread])
             start += rows.num_rows
 
     def _stated(self, start: int, count: int) -> Batch:
@@ -113,7 +114,9 @@ def open_columns(columns: Columns, structure_column: str | None, max_atoms: int,
     stored = pa.table({**stated, _ROW: pa.array(range(rows))})  # a table without columns would have no rows
     arrow = open_arrow_table(columns.name, stored.schema, rows, partial(stored.to_batches, BATCH_ROWS), named)
     untyped = _open_untyped(columns.name, others, rows, named) if others else None
-    fields = {field.name: field for side in (arrow, untyped) if side is not None for field in side.schema}
+    fields = {field.name: field for side in (untyped, arrow) if side is not None for field in side.schema}
+    twice = [field.name for field in (untyped.schema if untyped else ()) if field.name in arrow.schema.names]
+    notes += [f"a field that would be called {name} left out: there is a column of that name" for name in twice]
     schema = pa.schema([fields[name] for name in dict.fromkeys((*found, *fields)) if name in fields and name != _ROW])
     crystals = None
     if held is not None:
@@ -127,7 +130,8 @@ def open_columns(columns: Columns, structure_column: str | None, max_atoms: int,
 
 def _of_column(column: Column, max_atoms: int, start: int, count: int) -> Iterator[Crystal | StructureError]:
     cells = column[start : start + count]
-    yield from crystals_of(cells if isinstance(cells, list) else cells.to_pylist(), max_atoms)
+    for cell in cells if isinstance(cells, list) else cells.to_pylist():
+        yield crystal_or_error(cell, max_atoms=max_atoms)
 
 
 def _of_columns(

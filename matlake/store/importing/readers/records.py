@@ -31,6 +31,9 @@ from matlake.store.importing.readers.values import Values, read_values
 MOST_PROPERTIES: Final = 1000
 Place: TypeAlias = tuple[str] | tuple[str, str]
 
+_SINGLE: Final = (str, float, int, bool)
+_MOST_HELD: Final = 30_000  # records that need not be read again, and atoms in them
+_MOST_ATOMS_HELD: Final = 1_000_000
 _MOST_NESTED: Final = 100  # fields of an object; one with more has ids for names
 _NAMES_SHOWN: Final = 8
 
@@ -71,7 +74,7 @@ class _Column:
         value = properties.get(self.place[0])
         if len(self.place) == 1:
             return _plain(value)
-        return value.get(self.place[1]) if isinstance(value, Mapping) else None
+        return value.get(self.place[1]) if isinstance(value, dict) else None
 
 
 @dataclass
@@ -91,9 +94,9 @@ class _Survey:
         """Take note of a record; fields of an object are properties of their own."""
         for name, given in properties.items():
             value = _plain(given)
-            if isinstance(value, bool | int | float | str):
+            if isinstance(value, _SINGLE):
                 self._add((name,), value)
-            elif isinstance(value, Mapping) and not is_amounts(value):
+            elif isinstance(value, dict) and not is_amounts(value):
                 for inner, single in value.items():
                     self._add_nested(name, inner, single)
             elif value is not None:
@@ -105,7 +108,7 @@ class _Survey:
         values.add(value)
 
     def _add_nested(self, name: str, inner: str, value: Any) -> None:
-        if isinstance(value, bool | int | float | str) and self._nested[name] <= _MOST_NESTED:
+        if isinstance(value, _SINGLE) and self._nested[name] <= _MOST_NESTED:
             if (name, inner) not in self.found:
                 self._nested[name] += 1
                 if self._nested[name] > _MOST_NESTED:
@@ -149,6 +152,8 @@ class _Survey:
 def open_records(name: str, read: Callable[[bool], Iterator[Record]], named: KeyColumns = NO_NAMES) -> Source:
     """Go through records once, to find their number, their properties and the types of those.
 
+    Those of a small source are kept; a larger one is read again for its batches.
+
     A property that is an object gives a column for each of its fields, ``symmetry_number`` for ``number`` in
     ``symmetry``. Objects within it are left out, and so are lists.
 
@@ -160,6 +165,9 @@ def open_records(name: str, read: Callable[[bool], Iterator[Record]], named: Key
     Raises:
         SourceError: There are none, or more than ``MOST_PROPERTIES`` properties, or two that SQL cannot tell apart.
     """
+    held = _held(read)
+    if held is not None:
+        read = lambda _: iter(held)  # noqa: E731
     survey = _Survey()
     rows, structures = 0, False
     for record in read(False):
@@ -183,6 +191,26 @@ def open_records(name: str, read: Callable[[bool], Iterator[Record]], named: Key
     return source
 
 
+def _held(read: Callable[[bool], Iterator[Record]]) -> list[Record] | None:
+    """Return all records with their structures where they fit into memory, so that they are read once; else None."""
+    held: list[Record] = []
+    atoms = 0
+    for record in read(True):
+        atoms += len(record.crystal.numbers) if isinstance(record.crystal, Crystal) else 0
+        if len(held) >= _MOST_HELD or atoms > _MOST_ATOMS_HELD:
+            return None
+        held.append(Record(_light(record.properties), record.crystal, record.has_structure))
+    return held
+
+
+def _light(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return properties without the contents of those that are not single values."""
+    return {
+        name: value if value is None or isinstance(value, _SINGLE) else _light(value) if isinstance(value, dict) else ()
+        for name, value in properties.items()
+    }
+
+
 def is_amounts(value: Mapping[str, Any]) -> bool:
     """Tell whether an object holds amounts of elements, as a composition of pymatgen does."""
     return bool(value) and all(element in ATOMIC_NUMBER for element in value)
@@ -197,7 +225,7 @@ def amounts_text(value: Mapping[str, Any]) -> str:
 
 def _plain(value: Any) -> Any:
     """Return the value in an object such as ``{"$date": …}``, by which MongoDB writes types."""
-    if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)).startswith("$"):
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):
         return next(iter(value.values()))
     return value
 

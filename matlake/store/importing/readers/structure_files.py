@@ -19,6 +19,7 @@ from matlake.store.importing.readers.streams import COMPRESSED_FORM, plain_name,
 from matlake.store.importing.readers.vasp_runs import Found, is_vasprun, one_each, runs_of
 
 _SUFFIX: Final = re.compile(rf"\.(?:cif|vasp|poscar|contcar){COMPRESSED_FORM}$", re.IGNORECASE)
+_COMPRESSED: Final = re.compile(rf"{COMPRESSED_FORM}$", re.IGNORECASE)
 _VASP_NAME: Final = re.compile(r"(?:POSCAR|CONTCAR)(?:$|[._-])", re.IGNORECASE)
 _OTHER_SUFFIX: Final = re.compile(
     r"\.(?:csv|tsv|parquet|pq|feather|arrow|ipc|xlsx?|ods|db|sqlite3?|json|jsonl|ndjson|md|log|py|pdf|png|svg|jpe?g)"
@@ -152,7 +153,7 @@ def _ids(names: list[str]) -> dict[str, str]:
 
 
 def _without_ending(name: str) -> str:
-    return _SUFFIX.sub("", name)
+    return _COMPRESSED.sub("", _SUFFIX.sub("", name))
 
 
 def _stem(name: str) -> str:

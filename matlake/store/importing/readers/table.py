@@ -27,7 +27,7 @@ from matlake.store.importing.readers.streams import plain_name
 Table: TypeAlias = CsvTable | ArrowTable
 
 _CSV: Final = (".csv", ".tsv", ".txt")
-_LOOKED_AT: Final = 100  # rows, for the kind of a column
+_LOOKED_AT: Final = 100  # filled cells, for the kind of a column
 _TEXTS_AT_ONCE: Final = 1024
 
 
@@ -81,11 +81,8 @@ def open_structure_table(
         raise SourceError(f"{path} has no column {structure_column!r}", f"its columns: {', '.join(names)}")
     if not candidates:
         return source
-    from matlake.materials.structure_files import recognised
-
-    head = next(table.raw_batches()).slice(0, _LOOKED_AT)
     for name in candidates:
-        if any(recognised(value) for value in pc.cast(head.column(name), pa.string()).to_pylist() if value):
+        if _holds_structures(table, name):
             return replace(
                 source,
                 schema=source.schema.remove(source.schema.get_field_index(name)),
@@ -96,6 +93,21 @@ def open_structure_table(
     if structure_column is not None:
         raise SourceError(f"column {structure_column!r} of {path} holds neither CIF nor POSCAR nor JSON of structures")
     return source
+
+
+def _holds_structures(table: Table, name: str) -> bool:
+    """Tell by its first filled cells whether a column holds structures."""
+    from matlake.materials.structure_files import recognised
+
+    left = _LOOKED_AT
+    for raw in table.raw_batches():
+        cells = pc.cast(raw.column(name).drop_null().slice(0, left), pa.string()).to_pylist()
+        if any(recognised(cell) for cell in cells):
+            return True
+        left -= len(cells)
+        if left <= 0:
+            break
+    return False
 
 
 def is_table(path: Path) -> bool:

@@ -28,7 +28,7 @@ class _Folder:
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="matlake-"))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 def open_member(path: Path, member: str, opened: Callable[[Path], Source]) -> Source:
@@ -42,15 +42,17 @@ def open_member(path: Path, member: str, opened: Callable[[Path], Source]) -> So
     Raises:
         SourceError: It is damaged or encrypted, or expands to more than texts would; or see ``opened``.
     """
-    folder = _Folder()
-    target = folder.path / PurePosixPath(member).name
-    allowance = Allowance(path)
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-            _copy(stream, target, allowance)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, KeyError) as error:
-        raise SourceError(f"{member} in {path} is damaged or encrypted: {error}", "unpack it yourself") from error
-    return _open(folder, target, f"{path}::{member}", opened)
+
+    def unpack(target: Path) -> None:
+        try:
+            with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
+                _copy(stream, target, Allowance(path))
+        except KeyError as error:
+            raise SourceError(f"{path} holds no file {member!r}", "name one as it stands in the archive") from error
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            raise SourceError(f"{member} in {path} is damaged or encrypted: {error}", "unpack it yourself") from error
+
+    return _open(unpack, PurePosixPath(member).name, f"{path}::{member}", opened)
 
 
 def open_unpacked(path: Path, opened: Callable[[Path], Source]) -> Source:
@@ -63,12 +65,13 @@ def open_unpacked(path: Path, opened: Callable[[Path], Source]) -> Source:
     Raises:
         SourceError: It is damaged, or expands to more than texts would; or see ``opened``.
     """
-    folder = _Folder()
     ending = next(ending for ending in COMPRESSED if path.name.lower().endswith(ending))
-    target = folder.path / path.name[: -len(ending)]
-    with open_bytes(path) as stream, target.open("wb") as file:
-        shutil.copyfileobj(stream, file, _CHUNK)
-    return _open(folder, target, str(path), opened)
+
+    def unpack(target: Path) -> None:
+        with open_bytes(path) as stream, target.open("wb") as file:
+            shutil.copyfileobj(stream, file, _CHUNK)
+
+    return _open(unpack, path.name[: -len(ending)], str(path), opened)
 
 
 def _copy(stream: BinaryIO, target: Path, allowance: Allowance) -> None:
@@ -78,9 +81,16 @@ def _copy(stream: BinaryIO, target: Path, allowance: Allowance) -> None:
             file.write(chunk)
 
 
-def _open(folder: _Folder, target: Path, shown: str, opened: Callable[[Path], Source]) -> Source:
-    with _named(target, shown):
-        source = opened(target)
+def _open(unpack: Callable[[Path], None], name: str, shown: str, opened: Callable[[Path], Source]) -> Source:
+    folder = _Folder()
+    target = folder.path / name
+    try:
+        unpack(target)
+        with _named(target, shown):
+            source = opened(target)
+    except BaseException:
+        folder.remove()
+        raise
     notes = [note.replace(str(target), shown) for note in source.notes]
     return replace(source, name=shown, batches=partial(_batches, folder, target, shown, source), notes=notes)
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from matlake.store.importing.readers.cells import is_missing_text, number_of, stands_for_nothing
 
+_NUMBERS: Final = (float, int)
 _LARGEST_INTEGER: Final = 2**63
 
 
@@ -31,7 +32,7 @@ class Values:
             self.truths += 1
         elif isinstance(value, int) and -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
             self.integers += 1
-        elif isinstance(value, int | float):
+        elif isinstance(value, _NUMBERS):
             self.floats += 1
         elif number_of(value) is not None:
             self.numbers_as_text += 1
@@ -69,7 +70,7 @@ def read_values(given: Sequence[Any], kind: pa.DataType, *, as_written: bool) ->
 def _is_filled(value: object) -> bool:
     if isinstance(value, str):
         return not stands_for_nothing(value)
-    return isinstance(value, int | float) and value == value  # NaN is a missing value  # noqa: PLR0124
+    return isinstance(value, _NUMBERS) and value == value  # NaN is a missing value  # noqa: PLR0124
 
 
 def _number(value: object) -> float | None:
@@ -78,7 +79,7 @@ def _number(value: object) -> float | None:
         return None
     number = number_of(value) if isinstance(value, str) else value
     try:
-        return float(number) if isinstance(number, int | float) and math.isfinite(number) else None
+        return float(number) if isinstance(number, _NUMBERS) and math.isfinite(number) else None
     except OverflowError:  # a whole number beyond all floats
         return None
 
@@ -99,7 +100,7 @@ def _text(value: object) -> str | None:
     """Return formulas, ids and texts as written: 12.0 of a program that knows no integers is ``12``."""
     if isinstance(value, float):
         return None if math.isnan(value) else str(int(value) if value.is_integer() else value)
-    return str(value).strip() or None if isinstance(value, str | int) else None
+    return str(value).strip() or None if isinstance(value, (str, int)) else None
 
 
 _READERS: Final[dict[pa.DataType, Callable[[object], Any]]] = {

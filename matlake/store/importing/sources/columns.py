@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from matlake.errors import SourceError
 from matlake.store.importing.readers import BadLine, Batch, Source
 
-_NAMES_SHOWN = 8
+_NAMES_SHOWN: Final = 8
 
 
 def with_units(source: Source, units: Mapping[str, str]) -> Source:
@@ -42,10 +44,16 @@ def chained(name: str, sources: Sequence[Source]) -> Source:
 
     Args:
         name: What messages call it.
-        sources: Its files in order; all hold structures, or none does.
+        sources: Its files in order.
+
+    Raises:
+        SourceError: Some hold structures, and others do not.
     """
     if len(sources) == 1:
         return replace(sources[0], name=name)
+    without = [source.name for source in sources if not source.has_structures]
+    if without and len(without) < len(sources):
+        raise SourceError(f"{without[0]} holds no structures, other files of {name} do", "import it on its own")
     kinds: dict[str, pa.DataType] = {}
     for field in (field for source in sources for field in source.schema):
         kinds[field.name] = _common(kinds.get(field.name, field.type), field.type)
@@ -63,7 +71,7 @@ def chained(name: str, sources: Sequence[Source]) -> Source:
         schema,
         sum(source.rows for source in sources),
         rows,
-        has_structures=all(source.has_structures for source in sources),
+        has_structures=not without,
         notes=list(dict.fromkeys(note for source in sources for note in source.notes)),
         bad_lines=bad_lines,
     )

@@ -39,7 +39,7 @@ RUN_AGAIN: Final = "run the same command again later: it goes on after what was 
 _CONNECT_S, _READ_S = 15.0, 90.0
 _LONGEST_ANSWER_S: Final = 900.0
 _INTERVAL_S: Final = 0.2
-_TRIES, _REDIRECTS, _BACKOFF_S, _LONGEST_BACKOFF_S = 5, 5, 1.0, 60.0
+_TRIES, _CONNECTS, _REDIRECTS, _BACKOFF_S, _LONGEST_BACKOFF_S = 5, 3, 5, 1.0, 60.0
 _CHUNK: Final = 1 << 16
 _MAY_PASS: Final = frozenset({413, 429, 500, 502, 503, 504})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -232,7 +232,7 @@ class Client:
         hidden = {self._credential.header} if self._credential else set()
         return _Retries(
             total=None,
-            connect=_TRIES,
+            connect=_CONNECTS,
             read=_TRIES,
             status=_TRIES,
             other=_TRIES,

@@ -16,7 +16,7 @@ from matlake.errors import Hint, LakeError, SourceError
 from matlake.files import fsync_folder
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
-from matlake.store.datasets import REMEMBERED_NOTE, SOURCE_NOTE, import_commit, read_summary, remembered_in
+from matlake.store.datasets import REMEMBERED_NOTE, SOURCE_NOTE, columns_in, import_commit, read_summary, remembered_in
 from matlake.store.folders import UNFINISHED_IMPORT
 from matlake.store.importing.importer import ImportReport, import_source, import_table
 from matlake.store.importing.merging import Update
@@ -41,21 +41,29 @@ def import_from(
     progress: Progress = SILENT,
 ) -> ImportReport:
     """Import what a text names, a file, a folder or a source by name: see ``import_table`` and ``import_named``."""
-    columns = {"formula_column": formula_column, "id_column": id_column}
     if not isinstance(place, str) or not is_named(place):
         return import_table(
             lake,
             Path(place),
             dataset,
+            formula_column=formula_column,
             structure_column=structure_column,
+            id_column=id_column,
             max_atoms=max_atoms,
             progress=progress,
-            **columns,
         )
     if structure_column is not None:
         hint = Hint("leave structure_column out", cli="leave --structure-column out")
         raise SourceError(f"{place.partition(':')[0]}: knows where its structures are", hint)
-    return import_named(lake, place, dataset, max_atoms=max_atoms, progress=progress, **columns)
+    return import_named(
+        lake,
+        place,
+        dataset,
+        formula_column=formula_column,
+        id_column=id_column,
+        max_atoms=max_atoms,
+        progress=progress,
+    )
 
 
 def import_named(
@@ -132,7 +140,7 @@ def _import(
         started=started,
         progress=progress,
         notes=_notes(fetched.remembered),
-        update=update and identifier is not None,
+        update=columns_in(import_commit(lake, dataset)) if update and identifier is not None else None,
     )
     if report.update is not None and fetched.total is not None:
         _compare(report, fetched.total)

@@ -95,7 +95,7 @@ class MaterialsProject:
             raise SourceError(f"the Materials Project has no documents for {self.origin}", "check the query")
         source = with_units(open_source(spool.path, max_atoms=work.max_atoms), UNITS)
         source = by_licence(source, keep=self.keep_by_nc)
-        source.notes.extend((*spool.notes, f"{self.origin}: cite {CITATION}"))
+        source.notes.extend((*spool.remarks(), f"{self.origin}: cite {CITATION}"))
         newest = max(since, spool.kept.get(_UPDATED, ""))
         remembered = Remembered(self.origin, newest[:_DAY], CC_BY, {_UPDATED: newest} if newest else {})
         return Fetched(source, remembered, ID, complete=not since)

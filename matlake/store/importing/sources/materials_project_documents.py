@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from matlake.store.importing.readers import Batch, Source
 from matlake.store.importing.sources.protocol import SOURCE_LICENCE, SOURCE_VERSION
-from matlake.store.importing.sources.published import CC_BY
+from matlake.store.importing.sources.published import CC_BY, NOT_KNOWN
 
 ID: Final = "material_id"
 KEEP: Final = "include_by_nc"
@@ -67,6 +67,10 @@ def by_licence(source: Source, *, keep: bool) -> Source:
     added = [name for name in (SOURCE_LICENCE, SOURCE_VERSION) if name not in columns]
     schema = pa.schema([*schema, *((name, pa.string()) for name in added)])
     notes = list(source.notes)
+    unstated = CC_BY
+    if _LICENCE not in source.schema.names:
+        unstated = NOT_KNOWN
+        notes.append(f"the documents do not state their licence (builder_meta): some may be {_BY_NC}")
 
     def rows() -> Iterator[Batch]:
         left_out: list[str] = []
@@ -75,7 +79,7 @@ def by_licence(source: Source, *, keep: bool) -> Source:
             licences = _texts(documents, _LICENCE)
             others = pc.fill_null(pc.not_equal(licences, _BY_NC), fill_value=True)
             values = {
-                SOURCE_LICENCE: pa.array([_LICENCES.get(one, one) or CC_BY for one in licences.to_pylist()]),
+                SOURCE_LICENCE: pa.array([_LICENCES.get(one, one) or unstated for one in licences.to_pylist()]),
                 SOURCE_VERSION: _version(documents),
             }
             arrays = [values[name] if name in added else documents.column(name) for name in schema.names]

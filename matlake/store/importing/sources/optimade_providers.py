@@ -50,8 +50,10 @@ def find_base(client: Client, name: str, federation: str = FEDERATION) -> str:
     databases = links(client, address, "child")
     if database in databases:
         return databases[database]
+    if not database and not databases:
+        return address  # it lists its only database itself
     if database or len(databases) != 1:
-        listed = ", ".join(f"{provider}/{one}" for one in sorted(databases)) or "none at present"
+        listed = ", ".join(f"{provider}/{one}" for one in sorted(databases)) or "none"
         problem = f"has no database {database!r}" if database else f"has {len(databases)} databases"
         raise SourceError(f"the OPTIMADE provider {provider!r} {problem}", f"databases: {listed}")
     return next(iter(databases.values()))

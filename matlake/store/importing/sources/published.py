@@ -83,7 +83,7 @@ def unnamed(known: PublishedSet, **changes: Any) -> PublishedSet:
 
 
 def _read(row: Mapping[str, Any], table: Mapping[str, Any]) -> PublishedSet:
-    files = ()
+    files: tuple[RemoteFile, ...] = ()
     if "url" in row:
         files = (RemoteFile(row["url"], row["file"], row.get("checksum", ""), row.get("listing", "")),)
     units = row.get("units", {})

@@ -177,8 +177,7 @@ def _opened(
     known = f"version {found.version}, " if found.version else ""
     source.notes.append(f"{found.spec}: {known}licence {found.licence}; cite {found.citation}")
     if unchecked:
-        source.notes.append(
-            f"no checksum was found for {', '.join(sorted(unchecked)[:1])}{', …' * (len(unchecked) > 1)}"
-        )
+        more = ", …" if len(unchecked) > 1 else ""
+        source.notes.append(f"no checksum was found for {min(unchecked)}{more}")
     version = found.version or datetime.now(UTC).date().isoformat()
     return Fetched(source, Remembered(named.origin, version, found.licence, marks), total=source.rows)

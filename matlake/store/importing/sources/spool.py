@@ -80,6 +80,11 @@ class Spool:
         """The file of the records."""
         return self.folder / "records.jsonl"
 
+    def remarks(self) -> list[str]:
+        """Return what the user should know of how the records came."""
+        repeated = [f"{self.repeated:,} rows came more than once and were left out"] if self.repeated else []
+        return [*self.notes, *repeated]
+
     def fill(self, first: str, read: Callable[[str], Page], progress: Progress) -> None:
         """Receive all pages that are not there yet.
 
@@ -126,19 +131,20 @@ class Spool:
 
     def _add(self, page: Page) -> int:
         """Write a page, then the cursor behind it; return the number of records that are new."""
-        new = []
-        for record in page.records:
-            identifier = str(record.get(self.id_field))
-            if identifier in self._ids:
-                self.repeated += 1
-            else:
-                self._ids.add(identifier)
-                new.append((identifier, record))
+        new = [record for record in page.records if self._is_new(record.get(self.id_field))]
+        self.repeated += len(page.records) - len(new)
         self.rows += len(new)
-        self._append(self.path, (record for _, record in new))
-        self._append(self._id_file, (identifier for identifier, _ in new))
+        self._append(self.path, new)
+        self._append(self._id_file, (record.get(self.id_field) for record in new))
         self._save(page.cursor)
         return len(new)
+
+    def _is_new(self, identifier: Any) -> bool:
+        """Take note of an id; a record without one is always new."""
+        before = len(self._ids)
+        if identifier is not None:
+            self._ids.add(str(identifier))
+        return identifier is None or len(self._ids) > before
 
     @property
     def _id_file(self) -> Path:
@@ -183,7 +189,8 @@ class Spool:
                 if path.stat().st_size < state["lengths"][path.name]:
                     return False
                 os.truncate(path, state["lengths"][path.name])
-            self._ids = set(map(json.loads, self._id_file.read_text("utf-8").splitlines()))
+            with self._id_file.open(encoding="utf-8") as lines:
+                self._ids = {str(identifier) for identifier in map(json.loads, lines) if identifier is not None}
         except (OSError, ValueError, KeyError, TypeError):
             return False
         self.rows, self.repeated, self.kept = state["rows"], state["repeated"], state["kept"]

@@ -120,6 +120,14 @@ def test_a_download_that_is_cut_off_goes_on_by_range(download: Downloading) -> N
     assert download.server.asked[1].headers["range"] == f"bytes={len(CONTENT) // 2}-"
 
 
+def test_a_download_that_is_redirected_goes_on_by_range_too(download: Downloading) -> None:
+    pieces = in_order(published(CONTENT, cut=1000), published(CONTENT))
+    away = Reply(b"", 302, {"Location": f"{download.server.url}/signed?expires=soon"})
+    download.server.answers = lambda asked: pieces(asked) if asked.path == "/signed" else away
+    assert download(SHA256).read_bytes() == CONTENT
+    assert [asked.headers.get("range") for asked in download.server.asked] == [None, None, *["bytes=1000-"] * 2]
+
+
 def test_the_next_run_goes_on_where_this_one_was_cut_off(download: Downloading) -> None:
     download.server.answers = published(CONTENT, cut=1000)
     with pytest.raises(SourceError, match=r"cuts data\.json\.gz off again and again") as caught:

@@ -104,6 +104,15 @@ def test_files_of_documents_are_read_as_such(tmp_path: Path) -> None:
     assert [row["material_id"] for row in rows(named_source(f"mp:{path}").fetch(Fetch(tmp_path)))] == ["mp-0"]
 
 
+def test_the_licence_of_documents_without_one_is_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "documents.json"
+    path.write_text(json.dumps([{"material_id": "mp-0", "structure": structure("Mg", 4.21), "band_gap": 4.0}]))
+    fetched = named_source(f"mp:{path}").fetch(Fetch(tmp_path))
+    assert [row["source_licence"] for row in rows(fetched)] == ["not known; ask its owners"]
+    assert fetched is not None
+    assert any("some may be BY-NC" in note for note in fetched.source.notes)
+
+
 def test_the_public_tables_need_no_key_and_one_line_says_when_they_cannot_be_reached(tmp_path: Path) -> None:
     public = named_source("mp:delta?collection=elasticity")
     assert isinstance(public, Tables)

@@ -115,6 +115,7 @@ def test_a_wrong_filter_is_answered_with_the_databases_own_words(fetch: Fetching
         ("optimade:mp?page_limit=many", "page_limit=many is not a number"),
         ("optimade:https://me:hush@host/", "holds a name or password"),
         ("nobody:mp", "there is no source 'nobody'"),
+        ("https://host/table.csv", "an address, https:…, is not imported by itself"),
     ],
 )
 def test_what_cannot_be_right_is_refused_before_anything_is_asked(spec: str, said: str) -> None:
@@ -131,6 +132,7 @@ def test_addresses_end_before_the_endpoint() -> None:
     assert named_source("optimade:https://host/optimade/v1/structures/").origin == "optimade:https://host/optimade/v1"
     assert not is_named("C:\\data.csv")
     assert not is_named("data.csv")
+    assert not is_named("archive::structures")
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/optimade/v1.1"])
@@ -254,6 +256,37 @@ def test_pages_without_end_and_without_news_end(fetch: Fetching, server: WebServ
         fetch()
 
 
+def test_an_empty_page_is_the_last_unless_more_is_stated(
+    fetch: Fetching, server: WebServer, database: Database
+) -> None:
+    def odd(asked: Asked) -> Reply:
+        reply = database(asked)
+        if asked.path == "/v1/structures" and "data" in reply.body:
+            del reply.body["meta"]["more_data_available"]
+            offset = int(asked.query.get("page_offset", 0)) + 10
+            reply.body["links"] = {"next": f"/v1/structures?page_limit=10&page_offset={offset}"}
+        return reply
+
+    server.answers = odd
+    assert fetch().source.rows == 25
+    assert server.asked[-1].query["page_offset"] == "30"
+
+
+def test_rows_that_did_not_come_are_counted(fetch: Fetching, database: Database) -> None:
+    database.meta = {"data_returned": 30}
+    assert fetch().source.notes[0].startswith("the database counts 30 rows, 25 came")
+
+
+def test_a_database_that_is_too_slow_for_large_pages_is_asked_for_small_ones(
+    fetch: Fetching, server: WebServer, database: Database
+) -> None:
+    def slow(asked: Asked) -> Reply:
+        return Reply(b"", 504) if int(asked.query.get("page_limit", 0)) > 10 else database(asked)
+
+    server.answers = slow
+    assert fetch().source.rows == 25
+
+
 def test_more_rows_without_a_link_are_an_error(fetch: Fetching, database: Database, server: WebServer) -> None:
     def lost(asked: Asked) -> Reply:
         reply = database(asked)
@@ -296,9 +329,11 @@ def test_providers_are_known_or_asked_for(server: WebServer, waits: Waits) -> No
         "/v1/links": [
             link("one", f"{server.url}/one", "external"),
             link("two", f"{server.url}/two", "external"),
+            link("three", f"{server.url}/three", "external"),
             link("nobody", None, "external"),
         ],
         "/one/v1/links": [link("a", "https://a/optimade", "child"), link("up", "https://b", "providers")],
+        "/three/links": [],
         "/two/links": [
             link("a", "https://a", "child"),
             {**link("b", None, "child"), "attributes": {"base_url": {"href": "https://b"}, "link_type": "child"}},
@@ -307,6 +342,7 @@ def test_providers_are_known_or_asked_for(server: WebServer, waits: Waits) -> No
     server.answers = lambda asked: Reply({"data": answers[asked.path]}) if asked.path in answers else failure(404, "")
     assert find_base(client, "one", server.url) == "https://a/optimade"
     assert find_base(client, "two/b", server.url) == "https://b"
+    assert find_base(client, "three", server.url) == f"{server.url}/three"
     with pytest.raises(SourceError, match="has 2 databases") as caught:
         find_base(client, "two", server.url)
     assert caught.value.hint == "databases: two/a, two/b"
@@ -323,6 +359,7 @@ def test_a_dump_on_this_machine_is_read_once(empty: Lake, tmp_path: Path) -> Non
     lines = [{"x-optimade": {"meta": {"api_version": "1.1.0"}}}, *(entry(number) for number in range(3))]
     path.write_text("\n".join(map(json.dumps, lines)))
     assert import_from(empty, f"optimade:{path}", "d").rows == 3
+    assert rows(empty, "SELECT DISTINCT source_version AS v FROM d") == [{"v": "2026-01-01T00:00:00Z"}]
     again = import_from(empty, f"optimade:{path}", "d")
     assert again.update is not None
     assert (again.rows, again.update.others) == (0, 3)

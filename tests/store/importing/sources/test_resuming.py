@@ -254,13 +254,13 @@ def test_a_merge_fails_if_somebody_else_wrote_meanwhile(
     database.entries.append(entry(30, modified="2026-02-03T00:00:00Z"))
     path = tmp_path / "table.csv"
     path.write_text("formula\nMgO\n")
-    real = merging._commit
+    real = merging.commit_whole
 
     def late(*arguments: object) -> None:
         import_table(empty, path, "d")
         real(*arguments)
 
-    monkeypatch.setattr(merging, "_commit", late)
+    monkeypatch.setattr(merging, "commit_whole", late)
     with pytest.raises(LakeError, match="another process wrote"):
         bring()
     assert len(ids(empty)) == 1
@@ -283,18 +283,15 @@ def test_a_spool_is_left_alone_for_a_month(empty: Lake, bring: Import, server: W
 def test_ids_that_are_no_text_and_odd_characters_survive(tmp_path: Path) -> None:
     pages = {
         "a": Page([{"id": 1, "x": "\ud800 \u2028"}, {"id": None}], "b", 3),
-        "b": Page([{"id": 1}, {"id": "ü\n"}], None),
+        "b": Page([{"id": 1}, {"id": None}, {"id": "ü\n"}], None),
     }
     spool = Spool(tmp_path)
     spool.fill("a", pages.__getitem__, Progress())
     again = Spool(tmp_path)
     again.fill("a", lambda _: pytest.fail("all is there"), Progress())
-    assert (again.rows, again.repeated, again.resumed) == (3, 1, True)
-    assert [json.loads(line).get("id") for line in again.path.read_text("utf-8").split("\n") if line] == [
-        1,
-        None,
-        "ü\n",
-    ]
+    assert (again.rows, again.repeated, again.resumed) == (4, 1, True)
+    lines = filter(None, again.path.read_text("utf-8").split("\n"))
+    assert [json.loads(line).get("id") for line in lines] == [1, None, None, "ü\n"]
 
 
 def test_a_page_that_is_no_page_stops_before_the_cursor_moves(
