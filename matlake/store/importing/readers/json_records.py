@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from matlake.errors import StructureError
+from matlake.store.importing.readers.cells import is_missing_text
 from matlake.store.importing.readers.records import Record, amounts_text
 from matlake.store.importing.readers.source import FORMULA_COLUMNS, STRUCTURE_COLUMNS, usual_column
 
@@ -97,4 +98,8 @@ def _structure_field(found: Mapping[str, Any]) -> str | None:
     holding = [key for key, value in found.items() if has_structure(value)]
     if len(holding) == 1:
         return holding[0]
-    return next((key for key in present if key.lower() not in _MANY), None)
+    return next((key for key in present if key.lower() not in _MANY or _is_missing(found[key])), None)
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and is_missing_text(value))
