@@ -67,7 +67,8 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
                 properties[usual] = text
             else:
                 del properties[usual]  # what the structure says
-    return properties, found.get(name) if name else None, name is not None
+    structure = found[name] if name in found else None
+    return properties, None if _is_missing(structure) else structure, name is not None
 
 
 def _without(found: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
