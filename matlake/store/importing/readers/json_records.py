@@ -67,7 +67,7 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
                 properties[usual] = text
             else:
                 del properties[usual]  # what the structure says
-    structure = found[name] if name in found else None
+    structure = found.get(name) if name is not None else None
     return properties, None if _is_missing(structure) else structure, name is not None
 
 
