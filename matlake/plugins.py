@@ -108,7 +108,7 @@ class PluginKind(Generic[T]):
         if not NAME.fullmatch(entry.name):
             raise PluginError("its name is not of lower-case letters, digits, '.', '_', '+' and '-'")
         if entry.name in self.built_in():
-            raise PluginError(f"matlake has a {self.noun} of this name")
+            raise PluginError("matlake itself has one of this name")
         rivals = [package_of(other) for other in entries if other.name == entry.name and other is not entry]
         if rivals:
             raise PluginError(f"{' and '.join(rivals)} adds one of this name, too")

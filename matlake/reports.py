@@ -1,5 +1,6 @@
 """Results that show themselves: at most a screen of text, HTML in a notebook, and their rows as a DataFrame."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -20,6 +21,18 @@ _LINES: Final = 24
 _WIDTH: Final = 120
 _MORE: Final = "…"
 _INDENT: Final = 4 * " "
+
+_IN_PYTHON: Final = (
+    (re.compile(r"`matlake embed --encoder (\S+?)`"), r"`lake.embed('\1')`"),
+    (
+        re.compile(r"`matlake predict (\S+) --dataset (\S+) --save`"),
+        r"`lake.head('\1').predict_dataset('\2', save=True)`",
+    ),
+    (re.compile(r"`matlake compact --drop-unused`"), "`lake.compact(drop_unused=True)`"),
+    (re.compile(r"`matlake check --repair`"), "`lake.check(repair=True)`"),
+    (re.compile(r"`matlake (check|compact)`"), r"`lake.\1()`"),
+)
+"""What reports tell people to run, for who has a lake in a notebook."""
 
 Part = TypeVar("Part", bound=Line)
 
@@ -91,14 +104,23 @@ def missing_package(name: str, error: ModuleNotFoundError) -> Exception:
 
 
 def _shortened(parts: Sequence[Line]) -> list[Line]:
-    """Return a report with the first rows of its tables."""
+    """Return a report in the words of Python, with the first rows of its tables."""
     short: list[Line] = []
     for part in parts:
-        if isinstance(part, TextTable) and len(part.rows) > SHOWN_ROWS:
+        if isinstance(part, str):
+            short.append(in_python(part))
+        elif len(part.rows) > SHOWN_ROWS:
             short += [replace(part, rows=part.rows[:SHOWN_ROWS]), f"{_MORE} {len(part.rows) - SHOWN_ROWS:,} more rows"]
         else:
             short.append(part)
     return short
+
+
+def in_python(text: str) -> str:
+    """Return text with the commands that it names as calls of Python."""
+    for command, call in _IN_PYTHON:
+        text = command.sub(call, text)
+    return text
 
 
 def _fitted(part: Line) -> list[str]:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,6 +79,21 @@ def test_a_folder_of_its_files_is_imported_with_their_properties(tmp_path: Path)
     reasons = lake.query("SELECT material_id, reason FROM failures ORDER BY material_id").to_pylist()
     assert [row["material_id"] for row in reasons] == ["C-partly", "broken"]
     assert reasons[1]["reason"] == "there is no line TITL: not a .res file"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_source_brings_what_is_new_since_the_last_import(tmp_path: Path) -> None:
+    folder = shutil.copytree(TEMPLATE / "tests" / "data", tmp_path / "search")
+    lake = matlake.open_lake(tmp_path / "lake", create=True)
+    first = lake.add(f"airss:{folder}", dataset="search")
+    assert (first.rows, first.failed) == (2, 2)
+    licences = lake.query("SELECT DISTINCT source, source_licence FROM search").to_pylist()
+    assert licences == [{"source": f"airss:{folder}", "source_licence": "CC-BY-4.0"}]
+    assert lake.add(f"airss:{folder}", dataset="search").update.new == 0
+    text = (folder / "TiO2-rutile.res").read_text()
+    (folder / "TiO2-new.res").write_text(text.replace("TiO2-rutile", "TiO2-new"))
+    assert lake.add(f"airss:{folder}", dataset="search").update.new == 1
+    assert lake.query("SELECT count(*) AS n FROM search").to_pylist() == [{"n": 3}]
 
 
 def test_a_head_of_its_regressor_predicts_and_is_served_without_the_package(site: Path, lake: matlake.Lake) -> None:

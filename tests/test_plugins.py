@@ -69,9 +69,9 @@ def test_an_unknown_name_lists_the_plug_ins_beside_the_own_names(packages: Path)
         ("empty", "", "X", "AttributeError: .* has no attribute 'X'"),
         ("number", MODEL, "NUMBER", "it is of type int, not matlake.regress.regressors.Model"),
         ("other", MODEL, "MINE", "it calls itself 'mine', its entry point 'other'"),
-        ("ridge", MODEL, "RIDGE", "matlake has a regressor of this name"),
-        ("auto", MODEL, "MINE", "matlake has a regressor of this name"),
-        ("fine-tune", MODEL, "MINE", "matlake has a regressor of this name"),
+        ("ridge", MODEL, "RIDGE", "matlake itself has one of this name"),
+        ("auto", MODEL, "MINE", "matlake itself has one of this name"),
+        ("fine-tune", MODEL, "MINE", "matlake itself has one of this name"),
         ("My Model", MODEL, "MINE", "its name is not of lower-case letters"),
     ],
 )

@@ -17,15 +17,17 @@ from sample_crystals import caesium_chloride, rock_salt
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.exceptions import SkipTestWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 import matlake
 from matlake.errors import EncoderError, MatlakeError, NotEncodedError, NotEncodedWarning, SourceError, TrainingError
+from matlake.materials.crystal import Crystal
 from matlake.sklearn import Embedder, HeadRegressor, Split
 
 FORMULAS = ["GaAs", "NaCl", "TiO2", "Fe2O3"]
@@ -64,6 +66,11 @@ def test_the_regressor_passes_the_checks_of_scikit_learn(estimator: Any, check: 
 def test_the_transformer_passes_the_checks_that_need_no_matrix_of_numbers(check: str) -> None:
     """All others fit random numbers, which are no materials: scikit-learn leaves them out of what takes text."""
     getattr(estimator_checks, check)("Embedder", Embedder("magpie"))
+
+
+def test_the_transformer_passes_all_checks_that_are_left() -> None:
+    with pytest.warns(SkipTestWarning, match="Can't test estimator Embedder"):
+        check_estimator(Embedder("magpie"))
 
 
 def test_vectors_are_those_of_encode_whatever_holds_the_materials() -> None:
@@ -137,9 +144,9 @@ def test_features_have_names() -> None:
 
 
 def test_output_can_be_a_dataframe() -> None:
-    series = pd.Series(FORMULAS, index=[*"abcd"])
+    frame = pd.DataFrame({"formula": FORMULAS}, index=[*"abcd"])
     embedder = Embedder("fractions").set_output(transform="pandas")
-    found = embedder.fit_transform(series)
+    found = embedder.fit_transform(frame)
     assert found.index.tolist() == [*"abcd"]
     assert found.loc["b", "fractions: Na"] == 0.5
     assert Embedder("fractions").set_output(transform="polars").fit_transform(FORMULAS)["fractions: Na"][1] == 0.5
@@ -242,9 +249,20 @@ def test_columns_of_a_dataframe_and_classes_are_split_by(gaps_table: pd.DataFram
 
 
 def test_crystals_are_split_by_symmetry() -> None:
-    crystals = [rock_salt(), caesium_chloride()]
-    with pytest.raises(TrainingError, match="only 2 different compositions"):
-        splits(Split("space-group"), crystals)
+    """Ten of each kind, every one with an element of its own, and a formula, whose symmetry nobody knows."""
+    crystals = [
+        Crystal(np.where(kind.numbers == kind.numbers[0], z, kind.numbers[-1]), kind.lattice, kind.positions)
+        for kind, first in ((rock_salt(), 19), (caesium_chloride(), 37))
+        for z in range(first, first + 10)
+    ]
+    held_out = Split("space-group").held_out([*crystals, "GaAs"])
+    assert {held.label: held.test.tolist() for held in held_out} == {"221": [*range(10, 20)], "225": [*range(10)]}
+    assert all(20 in held.dropped for held in held_out)
+
+
+def test_what_cannot_be_split_is_refused() -> None:
+    with pytest.raises(TrainingError, match="only 4 different compositions"):
+        splits(Split(), FORMULAS)
     with pytest.raises(MatlakeError, match="row 1"):
         splits(Split(), ["GaAs", "not a formula"])
     with pytest.raises(TrainingError, match="unknown split"):

@@ -33,7 +33,7 @@ from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.conformal import CalibrationRows, calibrate
 from matlake.regress.uncertainty.estimates import estimate
 from matlake.regress.uncertainty.fit_reference import choose_reference, make_reference
-from matlake.regress.uncertainty.opinions import fit_opinions
+from matlake.regress.uncertainty.opinions import Block, fit_opinions
 from matlake.regress.uncertainty.out_of_fold import predict_out_of_fold
 from matlake.regress.uncertainty.signals import rarest_elements
 
@@ -67,7 +67,7 @@ class Pool:
 
     matrix: Matrix
     top: NDArray[np.bool_]
-    blocks: tuple[slice, ...]
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def pool_of(source: Source, features: FeatureBlocks) -> Pool:
     parts = features.blocks(source, FEATURES)
     x, y = np.concatenate(parts, axis=1), source.values[:, place]
     ends = np.cumsum([part.shape[1] for part in parts]).tolist()
-    blocks = tuple(slice(end - part.shape[1], end) for part, end in zip(parts, ends, strict=True))
+    blocks = tuple(Block((slice(end - part.shape[1], end),)) for part, end in zip(parts, ends, strict=True))
     usable = np.flatnonzero(np.isfinite(y) & (y > 0) & ~np.isnan(x).any(axis=1))
     names = np.array([str(row) for row in range(len(y))])
     formulas = source.formulas

@@ -8,7 +8,7 @@ import click
 from matlake.cli.main import EXIT_FAILED, json_option
 from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, FILE, FOLDER, POSITIVE, Command, device_option, option, section
 from matlake.cli.output import Output, progress
-from matlake.networks.architectures import EXPORTABLE, TRAINABLE
+from matlake.networks.architectures import ARCHITECTURE_PLUGINS, EXPORTABLE, TRAINABLE
 
 _card = section("Card")
 _graph = section("Graph (if the checkpoint does not specify it)")
@@ -24,6 +24,16 @@ def _size(text: str) -> tuple[str, float]:
         return name, int(number) if number.isdigit() else float(number)
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is not like hidden_channels=128") from error
+
+
+class ArchitectureChoice(click.Choice[str]):
+    """Names of architectures; plug-ins are looked up for a name that is none of these."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take the names of plug-ins as they are."""
+        if value not in self.choices and value in ARCHITECTURE_PLUGINS.names():
+            return str(value)
+        return super().convert(value, param, ctx)
 
 
 @click.group("encoders")
@@ -71,7 +81,7 @@ def verify_command(lake: Path, name: str, output: Output) -> int:
 
 
 @encoders_command.command("export", cls=Command)
-@click.argument("architecture", type=click.Choice(EXPORTABLE))
+@click.argument("architecture", type=ArchitectureChoice(EXPORTABLE))
 @option(
     "--checkpoint",
     required=True,
@@ -139,7 +149,7 @@ def export_command(
 
 
 @encoders_command.command("pretrain", cls=Command)
-@click.argument("architecture", type=click.Choice(TRAINABLE))
+@click.argument("architecture", type=ArchitectureChoice(TRAINABLE))
 @option("--output", "folder", required=True, type=FOLDER, help="Write the run to this folder, or resume it there.")
 @_data("--data", type=FILE, help="Train on this table (CSV, Parquet).")
 @_data("--dataset", help="Use this dataset of the lake instead of --data.")

@@ -12,7 +12,10 @@ from matlake.plugins import Plugin, PluginKind, groups, installed, package_of
 KINDS: Final = {
     "matlake.readers": ("matlake.store.importing.readers.plugin_readers:READER_PLUGINS",),
     "matlake.sources": ("matlake.store.importing.sources.catalogue:SOURCE_PLUGINS",),
-    "matlake.encoders": ("matlake.encoders.registry:ENCODER_PLUGINS",),
+    "matlake.encoders": (
+        "matlake.encoders.registry:ENCODER_PLUGINS",
+        "matlake.networks.architectures:ARCHITECTURE_PLUGINS",
+    ),
     "matlake.regressors": ("matlake.regress.regressors.catalogue:REGRESSOR_PLUGINS",),
     "matlake.splits": ("matlake.regress.splits.catalogue:SPLIT_PLUGINS",),
 }
@@ -56,7 +59,7 @@ def _known(group: str) -> Iterator[Check]:
         kind = resolve_name(place)
         for plugin in map(_verified, kind.load()):
             if plugin.value is not None or plugin.fault:
-                found[plugin.name, plugin.package] = kind, plugin
+                found.setdefault((plugin.name, plugin.package), (kind, plugin))
     for kind, plugin in found.values():
         name, about = f"plug-in {plugin.name}", f"{kind.noun} of {plugin.package}"
         if plugin.fault:

@@ -3,6 +3,7 @@
 It imports no torch, so that commands can list architectures; a network's module is imported when it is asked for.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from inspect import signature
@@ -10,7 +11,9 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
 
 from matlake.encoders.training_contents import RANDOM_SHARES
+from matlake.errors import PluginError, TrainingError
 from matlake.networks.training_config import TrainingConfig
+from matlake.plugins import PluginKind, check_kind, check_same_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A kind of network. The code of each is named as ``module:name`` in this folder.
+    """A kind of network. Its code is named as ``module:name`` in this folder, or ``package.module:name`` elsewhere.
 
     Attributes:
         name: What users call it.
@@ -95,7 +98,8 @@ class Architecture:
 
 
 def _code(place: str) -> Callable[..., Any]:
-    found: Callable[..., Any] = resolve_name(f"matlake.networks.{place}")
+    elsewhere = "." in place.partition(":")[0]
+    found: Callable[..., Any] = resolve_name(place if elsewhere else f"matlake.networks.{place}")
     return found
 
 
@@ -237,3 +241,34 @@ EXPORTABLE: Final = tuple(dict.fromkeys(one.published_as or name for name, one i
 
 GRAPH_NETWORKS: Final = tuple(name for name in TRAINABLE if ARCHITECTURES[name].kind)
 COMPOSITION_NETWORKS: Final = tuple(name for name, one in ARCHITECTURES.items() if not one.kind)
+
+
+def _accept(name: str, found: Any) -> Architecture | None:
+    """Return what an entry point adds, if it is a graph network of its name; None for the folder of an encoder."""
+    if isinstance(found, str | os.PathLike):
+        return None
+    check_kind(found, Architecture, "matlake.networks.architectures.Architecture, nor the folder of an encoder")
+    architecture: Architecture = found
+    check_same_name(name, architecture.name)
+    if architecture.kind not in _BATCHES or not architecture.fast_code or architecture.published_as:
+        raise PluginError(f"it is not a graph network with fast_code and a kind of {', '.join(_BATCHES)}")
+    return architecture
+
+
+ARCHITECTURE_PLUGINS: Final = PluginKind(
+    "matlake.encoders", "architecture", _accept, lambda: {*ARCHITECTURES, *EXPORTABLE}
+)
+"""Graph networks of other packages."""
+
+
+def find_architecture(name: str) -> Architecture:
+    """Return the architecture of a name, of matlake or of a plug-in.
+
+    Raises:
+        TrainingError: There is none.
+        PluginError: A plug-in has one of this name, and it cannot be used.
+    """
+    found = ARCHITECTURES.get(name) or ARCHITECTURE_PLUGINS.find(name)
+    if found is None:
+        raise TrainingError(f"unknown architecture {name!r}", f"architectures: {', '.join(ARCHITECTURES)}")
+    return found

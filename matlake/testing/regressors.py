@@ -1,12 +1,13 @@
 """The contract of a regressor: a fit that can be repeated, and a head that needs no plug-in."""
 
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.extras import require_extra
-from matlake.regress.regressors import Fitted, Model, Parameters, fit_model
+from matlake.regress.regressors import Fitted, Model, Parameters, Regressor, Weights, fit_model
 from matlake.testing.requirements import require, require_name, unchanged
 
 _ROWS: Final = 80
@@ -84,23 +85,15 @@ def _fit(
     parameters: Parameters,
     x: NDArray[np.float32],
     y: NDArray[np.float64],
-    weights: NDArray[np.float64] | None = None,
+    weights: Weights = None,
 ) -> Fitted:
     """Fit as ``train`` does; what the fit itself gets is not to be changed by it."""
 
-    def fit(*arguments: object) -> object:
-        names = ("parameters", "features", "target", "seed", "weights")
-        with unchanged(**dict(zip(names, arguments, strict=True))):
-            return model.fit(*arguments)  # type: ignore[arg-type]
+    def fit(parameters: Parameters, x: NDArray[Any], y: NDArray[np.float64], seed: int, weights: Weights) -> Regressor:
+        with unchanged(parameters=parameters, features=x, target=y, weights=weights):
+            return model.fit(parameters, x, y, seed, weights)
 
-    watched = Model(
-        model.name,
-        fit,
-        model.grid,
-        model.draw,
-        scaled=model.scaled,
-        weighted=model.weighted,  # type: ignore[arg-type]
-    )
+    watched = replace(model, fit=fit)
     return fit_model(watched, parameters, x, y, _SEED, weights=weights)
 
 

@@ -67,9 +67,11 @@ def _rows(source: Source) -> list[dict[str, Any]]:
     """Return the rows, each with its crystal's hash or what is wrong with it."""
     found = []
     for batch in source.batches():
-        crystals = batch.crystals or [None] * batch.columns.num_rows
-        for row, crystal in zip(batch.columns.to_pylist(), crystals, strict=True):
-            found.append({**row, "": getattr(crystal, "content_hash", None) or str(crystal)})
+        rows = batch.columns.to_pylist()
+        crystals = [""] * len(rows)
+        if batch.crystals is not None:
+            crystals = [getattr(one, "content_hash", None) or str(one) for one in batch.crystals]
+        found += [{**row, "": crystal} for row, crystal in zip(rows, crystals, strict=True)]
     return found
 
 

@@ -3,6 +3,7 @@
 import ast
 import pickle
 import re
+import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 
 import matlake
-from matlake.errors import MatlakeError
+from matlake.errors import DamageWarning, MatlakeError
+from matlake.reports import in_python
+from matlake.store.maintenance.logs import remake
+from matlake.store.predictions import SavedPredictions
 
 HOUSE = Path(matlake.__file__).parent
 OF_THE_SHELL = re.compile(r"`matlake |^(?!.*pip install).*(?<![\w-])--[a-z]")
@@ -78,6 +82,18 @@ def told(path: Path) -> Iterator[tuple[int, str]]:
                 for part in ast.walk(argument):
                     if isinstance(part, ast.Constant) and isinstance(part.value, str):
                         yield part.lineno, part.value
+
+
+def test_reports_name_calls_not_commands(embedded: matlake.Lake, tmp_path: Path) -> None:
+    lake = matlake.open_lake(shutil.copytree(embedded.path, tmp_path / "lake"))
+    next(lake.embeddings.rglob("*.parquet")).write_bytes(b"")
+    with pytest.warns(DamageWarning):
+        lake.embed("elemnet-oqmd-formation-energy@13", progress=False)
+    saved = SavedPredictions("gap", "0" * 64, rows=1, bytes=1, stale=True)
+    remade = [remake(lake, root, {}) for root in (lake.embeddings, lake.predictions, lake.evaluations)]
+    texts = [repr(lake.status()), repr(lake.check()), *map(in_python, [saved.text, *remade])]
+    assert all("`lake." in text for text in texts[:-1])
+    assert not [text for text in texts if "`matlake " in text]
 
 
 def test_no_error_names_a_flag_in_the_words_of_python() -> None:

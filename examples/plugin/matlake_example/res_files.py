@@ -85,13 +85,15 @@ def _atom(words: list[str], symbols: list[str]) -> tuple[int, list[float]]:
 
 def _lattice(cell: list[float]) -> NDArray[np.float64]:
     """Return the cell vectors in Å, the first along x and the second in the xy plane."""
-    lengths, (alpha, beta, gamma) = np.array(cell[:3]), np.cos(np.radians(cell[3:]))
+    lengths: NDArray[np.float64] = np.array(cell[:3])
+    alpha, beta, gamma = np.cos(np.radians(cell[3:])).tolist()
     sine = math.sqrt(max(0.0, 1.0 - gamma**2))
     if sine == 0.0:
         raise StructureError("CELL has an angle gamma of 0 or 180°")
     y = (alpha - beta * gamma) / sine
     z = math.sqrt(max(0.0, 1.0 - beta**2 - y**2))
-    return lengths[:, None] * np.array([[1.0, 0.0, 0.0], [gamma, sine, 0.0], [beta, y, z]])
+    directions: NDArray[np.float64] = np.array([[1.0, 0.0, 0.0], [gamma, sine, 0.0], [beta, y, z]])
+    return lengths[:, None] * directions
 
 
 def _numbers(words: list[str], count: int) -> list[float]:

@@ -14,7 +14,7 @@ from matlake.export.pretraining.run import graph_recipe, load_trained
 from matlake.export.pretraining.run_record import RUN_FILE, read_run
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 from matlake.materials.units import unit_of
-from matlake.networks.architectures import ARCHITECTURES, COMPOSITION_NETWORKS, EXPORTABLE
+from matlake.networks.architectures import COMPOSITION_NETWORKS, EXPORTABLE, find_architecture
 from matlake.networks.checkpoints import BEST_FILE
 
 _FORMATS: Final = (
@@ -49,7 +49,7 @@ def load_any(path: Path, architecture: str, stated: Stated) -> Trained:
 
 def _of_run(weights: Path, architecture: str) -> Trained:
     network, identity = load_trained(weights)
-    made = ARCHITECTURES[identity["architecture"]]
+    made = find_architecture(identity["architecture"])
     if made.name != architecture:
         raise TrainingError(f"{weights} holds a network of architecture {made.name}, not {architecture}", "name that")
     record = read_run(weights.parent)

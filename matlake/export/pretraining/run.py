@@ -19,7 +19,7 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.materials.units import unit_of
-from matlake.networks.architectures import ARCHITECTURES, Architecture
+from matlake.networks.architectures import Architecture, find_architecture
 from matlake.networks.checkpoints import BEST_FILE, load_best, load_checkpoint
 from matlake.networks.examples import TRAINING_RESOLUTION_A, Examples, FractionExamples, GraphExamples
 from matlake.networks.training import check_device, mean_absolute_errors, train_network
@@ -34,7 +34,7 @@ class PretrainRequest:
     """What to train, on what, and where.
 
     Attributes:
-        architecture: Key of ``ARCHITECTURES``.
+        architecture: Name of an architecture.
         data: The table.
         recipe: How to read it.
         config: The training settings.
@@ -81,7 +81,7 @@ def pretrain_request(
     """Return a request with the input, the shares and the usual settings of an architecture.
 
     Args:
-        architecture: Key of ``ARCHITECTURES``.
+        architecture: Name of an architecture.
         data: The table.
         folder: Receives the run.
         targets: ``target_columns`` of the recipe.
@@ -92,7 +92,7 @@ def pretrain_request(
         max_abs: As in the recipe.
         options: Fields of ``TrainingConfig``, None for the architecture's, and of ``PretrainRequest``.
     """
-    made = ARCHITECTURES[architecture]
+    made = find_architecture(architecture)
     given = {each.name: options.pop(each.name, None) for each in fields(TrainingConfig)}
     config = replace(made.config, **{name: value for name, value in given.items() if value is not None})
     column = formula_column if made.input == "composition" else structure_column
@@ -116,7 +116,7 @@ def run_pretraining(
     check_device(request.device)
     if request.threads is not None:
         torch.set_num_threads(request.threads)
-    architecture = ARCHITECTURES[request.architecture]
+    architecture = find_architecture(request.architecture)
     data = read_training_data(request.data, request.recipe)
     on_data(data)
     torch.manual_seed(request.config.seed)
@@ -167,7 +167,8 @@ def load_trained(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     try:
         identity = state["identity"]
         _check_identity(identity, path)
-        network = ARCHITECTURES[identity["architecture"]].network(**identity["sizes"], targets=len(identity["targets"]))
+        architecture = find_architecture(identity["architecture"])
+        network = architecture.network(**identity["sizes"], targets=len(identity["targets"]))
         load_best(network, state)
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise TrainingError(
@@ -180,7 +181,7 @@ def _check_identity(identity: dict[str, Any], path: Path) -> None:
     for name, size in identity["sizes"].items():
         if not 0 < size <= _LARGEST_SIZE:
             raise TrainingError(f"{path} is not the checkpoint of a run: {name} = {size} is not a valid size")
-    if ARCHITECTURES[identity["architecture"]].input == "crystal" and not identity["graph"]["cutoff_A"] > 0:
+    if find_architecture(identity["architecture"]).input == "crystal" and not identity["graph"]["cutoff_A"] > 0:
         raise TrainingError(f"{path} is not the checkpoint of a run: it has no cutoff")
 
 

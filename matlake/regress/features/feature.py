@@ -34,8 +34,14 @@ class Feature:
     column: str = ""
 
     def __post_init__(self) -> None:
-        """Read the input from the text of a card."""
+        """Read the input from the text of a card.
+
+        Raises:
+            ValueError: A column is not one number.
+        """
         object.__setattr__(self, "input", InputKind(self.input))
+        if self.column and self.dim != 1:
+            raise ValueError(f"column {self.column} has {self.dim} numbers")
 
     @property
     def partition(self) -> dict[str, str]:

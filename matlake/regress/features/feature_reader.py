@@ -24,7 +24,7 @@ from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
 from matlake.regress.features.descriptors import describe, open_descriptor
 from matlake.regress.features.feature import Feature
-from matlake.regress.features.own_columns import stored_numbers, with_unit
+from matlake.regress.features.own_columns import feature_name, stored_numbers, with_unit
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier, literal
@@ -145,7 +145,9 @@ class FeatureReader:
 def _check_values(
     connection: duckdb.DuckDBPyConnection, rows: str, feature: Feature, error: type[MatlakeError]
 ) -> None:
-    n, values = connection.execute(f"SELECT count(*), count({identifier(feature.feature)}) FROM {rows}").fetchall()[0]
+    n, values = connection.execute(
+        f"SELECT count(*), count({identifier(feature_name(feature.column))}) FROM {rows}"
+    ).fetchall()[0]
     if n and not values:
         raise error(f"none of the {n:,} rows has a value of {with_unit(feature.column)}", "select rows that have one")
 

@@ -241,6 +241,9 @@ def read_shared_rows(
         x, lacking = reader.read(
             connection, keys, compositions, lambda: read_crystals(connection) if cells is None else cells
         )
+    for place, column in zip(places_of_columns(features), own, strict=True):
+        for target, label in zip(found, labels.T, strict=True):
+            _check_no_copy(column, x[:, place], target, label)
     common = [*uncounted, *((one.row, one.feature, one.reason) for one in lacking)]
     left_out = tuple(
         ids.missing([*own, *(one for one in common if np.isfinite(label[one[0]]))])
@@ -330,6 +333,16 @@ def _check_not_a_feature(connection: duckdb.DuckDBPyConnection, target: Target, 
                 f"the target {target.name} {made} among the features: that is leakage",
                 f"leave {feature_name(column)} out of the features",
             )
+
+
+def _check_no_copy(column: str, values: NDArray[np.float32], target: Target, label: NDArray[np.float64]) -> None:
+    """Refuse a column that holds the target under another name."""
+    both = np.isfinite(values) & np.isfinite(label)
+    if both.any() and np.array_equal(values[both], label[both].astype(np.float32)):
+        raise TrainingError(
+            f"column {column}, among the features, has the very values of the target {target.name}: that is leakage",
+            f"leave {feature_name(column)} out of the features",
+        )
 
 
 def _selection_sql(

@@ -172,6 +172,7 @@ class ModelRecord:
         parity: Largest difference of the ONNX file from what was fitted, relative to the target's standard deviation.
         features: How the head's features were chosen among those that were named; None where they were not.
         estimator: The class of an estimator of scikit-learn's that its user made; empty for a model with a name.
+        chosen_by: The search of scikit-learn's that chose the parameters of an estimator.
     """
 
     kind: str
@@ -180,12 +181,14 @@ class ModelRecord:
     parity: float | None = None
     features: FeatureChoice | None = None
     estimator: str = ""
+    chosen_by: str = ""
 
     @property
     def text(self) -> str:
         """What it is, with its parameters, on one line."""
         if self.estimator:
-            return f"{self.estimator}({parameter_text(self.parameters)})"
+            chosen = f", chosen by {self.chosen_by}" if self.chosen_by else ""
+            return f"{self.estimator}({parameter_text(self.parameters)}){chosen}"
         return f"{self.kind}, {parameter_text(self.parameters) or 'no parameters'}"
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from matlake.documents import EditedError, from_document, opened, read_json, sealed_json
 from matlake.errors import HeadError
 from matlake.files import write_whole
+from matlake.regress.features.feature import columns_of
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard
 from matlake.regress.heads.flat_card import read_flat
 
@@ -52,10 +53,15 @@ def _reason(error: Exception) -> str:
 
 
 def _check_numbers(card: HeadCard) -> None:
-    """Refuse intervals that no training makes: JSON has numbers such as 1e999."""
+    """Refuse intervals and ranges of columns that no training makes: JSON has numbers such as 1e999."""
     interval = card.interval
     if interval and not all(math.isfinite(value) for value in (interval.level, interval.quantile, interval.floor)):
         raise ValueError("an interval is not finite")
+    ranges = card.domain.column_ranges if card.domain else {}
+    for column in columns_of(card.features):
+        smallest, middle, largest = ranges.get(column, (math.nan,) * 3)
+        if not smallest <= middle <= largest:
+            raise ValueError(f"column {column} has no range")
 
 
 def card_bytes(card: HeadCard) -> bytes:

@@ -29,6 +29,7 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "n_test": card.evaluation.n_test,
         "n_dropped": card.training.n_dropped,
         "model": card.model.kind,
+        **({"estimator": card.model.estimator} if card.model.estimator else {}),
         "parameters": card.model.parameters,
         "feature_choice": asdict(card.model.features) if card.model.features else None,
         "cross_validation": card.model.search.document() if card.model.search else {},

@@ -67,7 +67,7 @@ class PredictionSource:
         found = {}
         for column in head.columns:
             name = column if column in rows.schema.names else spelled.get(column.lower())
-            if name is not None and column in given:
+            if name is not None and given.get(column) is not None:
                 raise SourceError(
                     f"{self.source.name} has a column {name}, and another value of it is given", "leave one of them out"
                 )

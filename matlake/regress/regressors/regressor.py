@@ -72,6 +72,7 @@ class Model:
         in_unit: Whether it is fitted to the target in its unit, and predicts it, rather than to a standardised one.
         settle: Of searches by scikit-learn: chooses parameters on training rows.
         estimator: The class of an estimator that a user gave in place of a name.
+        chosen_by: The search by scikit-learn that chose its parameters.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Model:
     in_unit: bool = False
     settle: Settle | None = None
     estimator: str = ""
+    chosen_by: str = ""
 
     @property
     def slow(self) -> bool:

@@ -183,7 +183,7 @@ def _fit(
 def _fitted(estimator: Any, x: NDArray[Any], y: NDArray[Any], settings: Mapping[str, Any]) -> Any:
     """Fit an estimator, and let it predict in one thread: several would add up trees in an order that varies."""
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # steps that overflow are its own affair; predictions are checked
             fitted = estimator.fit(x.astype(np.float64), y, **settings)
     except MatlakeError:
         raise
@@ -225,9 +225,11 @@ def _chosen_by(search: Any, kind: Kind, rows: LabelledRows, target: NDArray[np.f
         raise TrainingError(f"{called} keeps no best estimator", f"give {called}(..., refit=True)")
     chosen = clone(search.estimator).set_params(**found.best_params_)
     model = model_of_estimator(chosen)
-    chosen_by = {"chosen_by": f"{called} from {len(found.cv_results_['params']):,} candidates"}
-    again = model_of_estimator(search).settle
-    return replace(model, grid=fixed_grid([{**describe(chosen), **chosen_by}]), settle=again)
+    return replace(
+        model,
+        settle=model_of_estimator(search).settle,
+        chosen_by=f"{called} from {len(found.cv_results_['params']):,} candidates",
+    )
 
 
 def _is_search(estimator: Any) -> bool:

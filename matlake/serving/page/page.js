@@ -87,10 +87,11 @@ async function predict(material) {
 
 /** Make a field for the number of each column that the head takes. */
 function showColumns(columns) {
+  const typed = new Map([...find("columns").querySelectorAll("input")].map((field) => [field.name, field.value]));
   const fields = columns.map(({ name, quantity, unit, minimum, maximum }) => {
     const label = document.createElement("label");
     const field = document.createElement("input");
-    Object.assign(field, { type: "number", step: "any", name });
+    Object.assign(field, { type: "number", step: "any", name, value: typed.get(name) ?? "" });
     field.setAttribute("form", "form"); // Enter predicts
     field.addEventListener("change", () => {
       if (state.material) predict(state.material);

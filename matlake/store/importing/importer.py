@@ -113,8 +113,10 @@ class ImportReport(Report):
 
     def lines(self) -> list[str]:
         """Return the text for people."""
-        done = "updated" if self.update else "replaced" if self.replaced else "imported"
+        done = "replaced" if self.replaced else "imported"
         lines = [f"{done} dataset {self.dataset}: {self.rows:,} materials in {self.seconds:.1f} s"]
+        if self.update:
+            lines = [f"updated dataset {self.dataset} with {self.rows:,} materials in {self.seconds:.1f} s"]
         lines += [part.line() for part in (self.update, self.replacement) if part]
         if self.failed:
             lines.append(f"{self.failed:,} rows are not valid materials (see the view failures), such as")

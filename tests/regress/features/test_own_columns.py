@@ -15,7 +15,7 @@ from edited_cards import edit_card
 from samples import TEMPERATURES_K, gap_shift_eV
 
 import matlake
-from matlake.errors import TrainingError
+from matlake.errors import HeadError, TrainingError
 from matlake.regress.features.feature import Feature, places_of_columns, resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.features.own_columns import column_named, feature_name, numbers_of
@@ -88,6 +88,13 @@ def test_a_target_that_is_made_of_a_feature_is_leakage(series: matlake.Lake) -> 
         read_matrix(series, '2 * "Band_gap_eV" + temperature_K', features)
     with pytest.raises(TrainingError, match="named twice"):
         resolve_features(series, ["column:temperature_K", "column:Temperature_K"])
+
+
+def test_a_copy_of_the_target_under_another_name_is_leakage(copied: matlake.Lake, tmp_path: Path) -> None:
+    gaps = [0.5 + 0.1 * row for row in range(12)]
+    import_rows(copied, tmp_path, "twice", formula=["GaN"] * 12, band_gap_eV=gaps, gap=[*gaps[:-1], None])
+    with pytest.raises(TrainingError, match="gap, among the features, has the very values of the target band_gap_eV"):
+        matrix_of_series(copied, ["fractions", "column:gap"], dataset="twice")
 
 
 @pytest.mark.parametrize(
@@ -190,6 +197,20 @@ def test_cards_of_format_5_have_no_columns_and_open(copied: matlake.Lake) -> Non
     edit_card(path, older)
     card = read_card(path)
     assert (card.format_version, [one.column for one in card.features]) == (5, [""])
+
+
+@pytest.mark.parametrize("fault", ["dim", "range"])
+def test_a_card_of_columns_that_no_training_makes_is_refused(copied: matlake.Lake, fault: str) -> None:
+    def edit(card: dict[str, Any]) -> None:
+        if fault == "dim":
+            card["features"][1]["dim"] = 2
+        else:
+            card["domain"]["column_ranges"] = {}
+
+    path = copied.heads / "gap_of_T" / CARD_FILE
+    edit_card(path, edit)
+    with pytest.raises(HeadError, match="is not a head's card: column temperature_K has"):
+        read_card(path)
 
 
 def test_several_targets_and_columns_alone_work_too(copied: matlake.Lake, tmp_path: Path) -> None:

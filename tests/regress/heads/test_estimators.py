@@ -47,6 +47,7 @@ from sklearn.svm import SVC, SVR, LinearSVC, NuSVR
 
 import matlake
 from matlake.errors import HeadError, MatlakeError, TrainingError
+from matlake.regress.heads.card import ModelRecord
 from matlake.regress.heads.listing import card_lines
 from matlake.regress.heads.report import repeat_call
 from matlake.regress.heads.request import TrainRequest
@@ -254,8 +255,10 @@ def test_a_search_chooses_once_on_whole_compositions(vectors: Vectors) -> None:
     model = settled(model_of_estimator(search), rows, seed=0)
     own = search.fit(x.astype(np.float64), y, groups=groups)
     (parameters,) = model.grid(x.shape[1])
-    assert parameters["chosen_by"] == "GridSearchCV from 2 candidates"
+    assert model.chosen_by == "GridSearchCV from 2 candidates"
     assert parameters["ridge"] == {"model": "Ridge", "parameters": {"alpha": own.best_params_["ridge__alpha"]}}
+    text = ModelRecord(model.name, parameters, estimator=model.estimator, chosen_by=model.chosen_by).text
+    assert text.endswith("), chosen by GridSearchCV from 2 candidates")
     assert fit_model(model, {}, x, y, 0).predict(x) == pytest.approx(own.predict(x.astype(np.float64)))
     with pytest.raises(TrainingError, match="GridSearchCV keeps no best estimator"):
         settled(model_of_estimator(GridSearchCV(Ridge(), {"alpha": [1.0]}, refit=False, cv=KFold(2))), rows, 0)
@@ -298,7 +301,8 @@ def test_a_head_of_an_estimator_is_as_any_other(forest: TrainResult, gaps_lake: 
     assert card.weighting
     text = "\n".join(card_lines(card, find_head(gaps_lake.path, "forest")))
     assert card.model.text in text
-    json.dumps(forest.document(), allow_nan=False)
+    document = json.loads(json.dumps(forest.document(), allow_nan=False))
+    assert (document["model"], document["parameters"]) == (card.model.kind, card.model.parameters)
     answer = matlake.predict(gaps_lake, "forest", ["GaAs"]).document()["predictions"][0]
     assert answer["lower"] <= answer["value"] <= answer["upper"]
     call = repeat_call(card)

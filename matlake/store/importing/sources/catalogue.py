@@ -9,8 +9,10 @@ from matlake.errors import PluginError, SourceError
 from matlake.plugins import PluginKind
 from matlake.store.importing.sources.protocol import NamedSource, Opener
 
-_SPEC: Final = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(?!\\)(.*)", re.DOTALL)
-"""Two letters or more: ``C:`` is a drive."""
+_SPEC: Final = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(?!:)(.*)", re.DOTALL)
+"""Two letters or more: ``C:`` is a drive. ``DATABASE::TABLE`` is a table of a file."""
+
+_SCHEMES: Final = frozenset({"http", "https", "ftp", "s3", "file"})
 
 _BUILT_IN: Final = {
     "alexandria": "matlake.store.importing.sources.alexandria:open_alexandria",
@@ -65,4 +67,7 @@ def _opener(name: str) -> Opener:
     added = SOURCE_PLUGINS.find(name)
     if added is not None:
         return added
+    if name in _SCHEMES:
+        hint = "download it and import the file; for a database write optimade: in front of its address"
+        raise SourceError(f"an address, {name}:…, is not imported by itself", hint)
     raise SourceError(f"there is no source {name!r}", f"sources: {', '.join(source_names())}; a file needs its path")

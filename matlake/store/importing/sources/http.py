@@ -39,7 +39,7 @@ RUN_AGAIN: Final = "run the same command again later: it goes on after what was 
 _CONNECT_S, _READ_S = 15.0, 90.0
 _LONGEST_ANSWER_S: Final = 900.0
 _INTERVAL_S: Final = 0.2
-_TRIES, _REDIRECTS, _BACKOFF_S, _LONGEST_BACKOFF_S = 5, 5, 1.0, 60.0
+_TRIES, _CONNECTS, _REDIRECTS, _BACKOFF_S, _LONGEST_BACKOFF_S = 5, 3, 5, 1.0, 60.0
 _CHUNK: Final = 1 << 16
 _MAY_PASS: Final = frozenset({413, 429, 500, 502, 503, 504})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -232,10 +232,10 @@ class Client:
         hidden = {self._credential.header} if self._credential else set()
         return _Retries(
             total=None,
-            connect=_TRIES,
+            connect=_CONNECTS,
             read=_TRIES,
             status=_TRIES,
-            other=_TRIES,
+            other=1,
             redirect=_REDIRECTS,
             status_forcelist=_MAY_PASS,
             backoff_factor=_BACKOFF_S,
@@ -362,8 +362,8 @@ def _unreachable(url: str, error: HTTPError) -> SourceError:
     elif isinstance(reason, LocationValueError):
         message, hint = f"{place} redirects to what is no address of the web", "check the address"
     elif isinstance(reason, SSLError):
-        message = f"the certificate of {host} is not valid: {reason}"[:_SHOWN]
-        hint = "check the address and the clock; SSL_CERT_FILE names further certificates"
+        message = f"no secure connection to {host}: {reason}"[:_SHOWN]
+        hint = "check the address and the clock; SSL_CERT_FILE names the certificates that are trusted"
     elif isinstance(reason, NameResolutionError):
         message, hint = f"there is no host {host}, or no network", f"check the address; {RUN_AGAIN}"
     elif isinstance(reason, TimedOutError) and not isinstance(reason, NewConnectionError):

@@ -194,9 +194,11 @@ def _lock(folder: Path, what: str) -> int:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             os.close(descriptor)
             raise LakeError(f"another process is importing {what}", "wait until it has ended") from error
+        except OSError:
+            return descriptor  # a file system without locks
         if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
             return descriptor
         os.close(descriptor)  # another process has just finished and removed it

@@ -42,7 +42,8 @@ _SECOND: Final = timedelta(seconds=1)
 _LONGEST_DELAY_S: Final = 60.0  # between two requests, as a database may ask for
 _WARNINGS_SHOWN: Final = 3
 _STAMP, _NEWEST, _FILTER = "time_stamp", "newest", "filter"
-_CHANGED_SINCE: Final = "last_modified"
+_LAST_MODIFIED: Final = "last_modified"
+"""The property, and the mark of the condition on it."""
 
 
 def open_optimade(rest: str) -> NamedSource:
@@ -113,7 +114,7 @@ class OptimadeDump:
             return None
         changed = datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
         known = Remembered(self.origin, f"{changed:%Y-%m-%d}", marks={"sha256": digest})
-        return Fetched(open_source(self.path, max_atoms=fetch.max_atoms), known)
+        return Fetched(open_source(self.path, max_atoms=fetch.max_atoms), known, version_column=_LAST_MODIFIED)
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class OptimadeSource:
         client = fetch.client(None, fetch.progress.note)
         base = self.place if "://" in self.place else find_base(client, self.place)
         database = open_database(client, base, self.fields)
-        since = "" if fetch.before is None else fetch.before.marks.get(_CHANGED_SINCE, "")
+        since = "" if fetch.before is None else fetch.before.marks.get(_LAST_MODIFIED, "")
         spool = Spool(fetch.folder, head=_HEAD)
         reading = _Reading(client, database, self.page_limit, spool)
         narrowed = f"({self.filter}) AND {since}" if self.filter and since else since or self.filter
@@ -165,6 +166,7 @@ class OptimadeSource:
         return Fetched(
             source,
             Remembered(self.origin, reading.date, database.licence, _marks(spool.kept)),
+            version_column=_LAST_MODIFIED,
             complete=complete,
             total=spool.rows if complete else reading.count(self.filter),
         )
@@ -265,24 +267,24 @@ class _Reading:
             kept[_STAMP] = meta[_STAMP]
         records = list(_records(document["data"]))
         for record in records:
-            changed = _moment(record["attributes"].get("last_modified"))
+            changed = _moment(record["attributes"].get(_LAST_MODIFIED))
             newest = _moment(kept.get(_NEWEST))
             if changed is not None and (newest is None or changed > newest):
-                kept[_NEWEST] = record["attributes"]["last_modified"]
+                kept[_NEWEST] = record["attributes"][_LAST_MODIFIED]
         self.total = _total(meta, ("data_returned",)) or self.total
         return Page(records, _next(document, meta, address), _total(meta))
 
 
 def _records(entries: list[Any]) -> Iterator[dict[str, Any]]:
-    """Yield entries with the date of each as its version; what is no entry becomes a failure in its place."""
+    """Yield entries without what is not read of them; what is no entry becomes a failure in its place."""
     for entry in entries:
-        if isinstance(entry, Mapping) and isinstance(entry.get("attributes"), Mapping):
-            changed = entry["attributes"].get("last_modified")
-            version = {"source_version": changed} if isinstance(changed, str) else {}
-            yield {"type": "structures", "id": entry.get("id"), "attributes": {**entry["attributes"], **version}}
-        else:
-            identifier = entry.get("id") if isinstance(entry, Mapping) else None
-            yield {"type": "structures", "id": identifier, "attributes": {}}
+        found = entry if isinstance(entry, Mapping) else {}
+        attributes = found.get("attributes")
+        yield {
+            "type": "structures",
+            "id": found.get("id"),
+            "attributes": attributes if isinstance(attributes, Mapping) else {},
+        }
 
 
 def _next(document: Mapping[str, Any], meta: Mapping[str, Any], address: str) -> str | None:
@@ -325,8 +327,8 @@ def _marks(kept: Mapping[str, str]) -> dict[str, str]:
     if newest is None:
         return {}
     if began is not None and newest + _SECOND < began:
-        return {_CHANGED_SINCE: f'last_modified > "{_text(newest)}"'}
-    return {_CHANGED_SINCE: f'last_modified >= "{_text(min(newest, began or newest))}"'}
+        return {_LAST_MODIFIED: f'{_LAST_MODIFIED} > "{_text(newest)}"'}
+    return {_LAST_MODIFIED: f'{_LAST_MODIFIED} >= "{_text(min(newest, began or newest))}"'}
 
 
 def _text(moment: datetime) -> str:

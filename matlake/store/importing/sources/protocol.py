@@ -72,6 +72,8 @@ class Fetched:
         remembered: What the dataset shall know of it.
         id_column: Column of the ids; None for one by a usual name.
         formula_column: Column of the formulas, likewise.
+        version_column: Column of what ``source_version`` says of a row; where it says nothing, and by default, that is
+            ``remembered.version``.
         complete: Whether the rows are all that the source has, not only those that are new or changed since.
         total: Number of rows that the source has now, as far as it says.
     """
@@ -80,6 +82,7 @@ class Fetched:
     remembered: Remembered
     id_column: str | None = None
     formula_column: str | None = None
+    version_column: str | None = None
     complete: bool = True
     total: int | None = None
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from matlake.store.importing.readers import Batch, Source
 from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
@@ -21,6 +22,7 @@ def with_provenance(fetched: Fetched) -> Source:
     """Return the rows of a source by name with the columns of ``PROVENANCE``; those that it has itself are kept."""
     source, known = fetched.source, fetched.remembered
     identifier = fetched.id_column or usual_column(source.schema.names, ID_COLUMNS)
+    columns = {SOURCE_ID: identifier, SOURCE_VERSION: fetched.version_column}
     constants = {
         SOURCE: known.origin.partition("?")[0],
         SOURCE_VERSION: known.version or None,
@@ -30,9 +32,11 @@ def with_provenance(fetched: Fetched) -> Source:
     schema = pa.schema([*source.schema, *(pa.field(name, pa.string()) for name in added)])
 
     def column(name: str, batch: Batch) -> pa.Array:
-        if name == SOURCE_ID and identifier is not None:
-            return batch.columns.column(identifier)
-        return pa.repeat(pa.scalar(constants.get(name), pa.string()), batch.columns.num_rows)
+        constant = pa.scalar(constants.get(name), pa.string())
+        own = columns.get(name)
+        if own is None or own not in source.schema.names:
+            return pa.repeat(constant, batch.columns.num_rows)
+        return pc.coalesce(batch.columns.column(own).cast(pa.string()), constant)
 
     def batches() -> Iterator[Batch]:
         for batch in source.batches():

@@ -204,7 +204,13 @@ def test_a_server_that_is_not_there_is_named(waits: Waits) -> None:
         port = free.getsockname()[1]
     with pytest.raises(SourceError, match=r"127\.0\.0\.1 cannot be reached"):
         waits.client(interval_s=0).json(f"http://127.0.0.1:{port}/")
-    assert len(waits.seconds) == 5
+    assert waits.seconds == [0, 2, 4]
+
+
+def test_a_server_without_a_valid_certificate_is_refused(server: WebServer, waits: Waits) -> None:
+    with pytest.raises(SourceError, match=r"no secure connection to 127\.0\.0\.1"):
+        waits.client(interval_s=0).json(server.url.replace("http:", "https:"))
+    assert len(waits.seconds) == 1
 
 
 def test_a_host_that_does_not_exist_is_named(waits: Waits) -> None:

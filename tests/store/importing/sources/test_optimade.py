@@ -115,6 +115,7 @@ def test_a_wrong_filter_is_answered_with_the_databases_own_words(fetch: Fetching
         ("optimade:mp?page_limit=many", "page_limit=many is not a number"),
         ("optimade:https://me:hush@host/", "holds a name or password"),
         ("nobody:mp", "there is no source 'nobody'"),
+        ("https://host/table.csv", "an address, https:…, is not imported by itself"),
     ],
 )
 def test_what_cannot_be_right_is_refused_before_anything_is_asked(spec: str, said: str) -> None:
@@ -131,6 +132,7 @@ def test_addresses_end_before_the_endpoint() -> None:
     assert named_source("optimade:https://host/optimade/v1/structures/").origin == "optimade:https://host/optimade/v1"
     assert not is_named("C:\\data.csv")
     assert not is_named("data.csv")
+    assert not is_named("archive::structures")
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/optimade/v1.1"])
@@ -357,6 +359,7 @@ def test_a_dump_on_this_machine_is_read_once(empty: Lake, tmp_path: Path) -> Non
     lines = [{"x-optimade": {"meta": {"api_version": "1.1.0"}}}, *(entry(number) for number in range(3))]
     path.write_text("\n".join(map(json.dumps, lines)))
     assert import_from(empty, f"optimade:{path}", "d").rows == 3
+    assert rows(empty, "SELECT DISTINCT source_version AS v FROM d") == [{"v": "2026-01-01T00:00:00Z"}]
     again = import_from(empty, f"optimade:{path}", "d")
     assert again.update is not None
     assert (again.rows, again.update.others) == (0, 3)
