@@ -136,12 +136,14 @@ def composition_of_amounts(amounts: Mapping[int, float]) -> Composition:
 
 
 def _fraction(amount: float) -> int | Fraction:
-    if amount == int(amount):
-        return int(amount)
-    simple = Fraction(amount).limit_denominator(_SIMPLE)
-    return (
-        simple if abs(simple - Fraction(amount)) < Fraction(1, 10**_DECIMALS) else Fraction(f"{amount:.{_DECIMALS}f}")
-    )
+    return int(amount) if amount == int(amount) else simple_fraction(amount, _SIMPLE, _DECIMALS)
+
+
+def simple_fraction(value: float, largest_denominator: int, decimals: int) -> Fraction:
+    """Return the simple fraction that a number rounds to some decimals, else the number of that many decimals."""
+    simple = Fraction(value).limit_denominator(largest_denominator)
+    near = abs(simple - Fraction(value)) < Fraction(1, 10**decimals)
+    return simple if near else Fraction(f"{value:.{decimals}f}")
 
 
 def _empty() -> FormulaError:

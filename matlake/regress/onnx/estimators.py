@@ -6,6 +6,7 @@ wrongly without a word, so that what it makes has to pass ``check_parity``.
 
 import contextlib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ SILENT: Final = 4
 """Of ONNX Runtime's log levels: what it cannot run is reported by our own error."""
 
 _ML_OPSET: Final = 3
+_IDENTITY: Final = "passthrough"
 _OF_BINS: Final = "HistGradientBoostingRegressor"
 _LINEAR: Final = frozenset({
     "ARDRegression", "BayesianRidge", "ElasticNet", "ElasticNetCV", "HuberRegressor", "Lars", "Lasso", "LassoCV",
@@ -69,12 +71,16 @@ def last_step(estimator: Any, x: Var, n_features: int) -> tuple[Any, Var, int]:
     """Return the last step of a pipeline, and what the steps before it make of its input."""
     if type(estimator).__name__ != "Pipeline":
         return estimator, x, n_features
-    last = estimator.steps[-1][1]
-    if len(estimator.steps) > 1:
-        before = estimator[:-1]
-        x = op.cast(by_skl2onnx(before, x, n_features)[0], to=np.float64)
-        n_features = before.transform(np.zeros((1, n_features))).shape[1]
-    return last_step(last, x, n_features)
+    steps = [step for _, step in estimator.steps if step is not None and step != _IDENTITY]
+    for step, following in pairwise(steps):
+        x, n_features = _transformed(step, x, n_features), following.n_features_in_
+    return last_step(steps[-1], x, n_features)
+
+
+def _transformed(transformer: Any, x: Var, n_features: int) -> Var:
+    """Return what a transformer, or a pipeline of some, makes of features."""
+    step, x, n_features = last_step(transformer, x, n_features)
+    return op.cast(by_skl2onnx(step, x, n_features)[0], to=np.float64)
 
 
 def _own_graph(estimator: Any, x: Var, n_features: int) -> Var | None:

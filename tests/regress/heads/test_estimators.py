@@ -34,6 +34,7 @@ from sklearn.ensemble import (
 )
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.kernel_approximation import Nystroem
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import HuberRegressor, Lasso, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
@@ -42,7 +43,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import PowerTransformer, StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC, NuSVR
 
 import matlake
@@ -69,6 +70,7 @@ REGRESSORS = {
     "nu-svr-linear": make_pipeline(StandardScaler(), NuSVR(kernel="linear", C=0.01)),
     "kernel-ridge": make_pipeline(StandardScaler(), KernelRidge(kernel="rbf", alpha=0.1)),
     "pca": make_pipeline(StandardScaler(), PCA(10), HuberRegressor(alpha=10.0)),
+    "steps": make_pipeline("passthrough", make_pipeline(StandardScaler(), PowerTransformer()), PCA(20), Ridge(10.0)),
     "select": make_pipeline(SelectKBest(f_regression, k=20), ExtraTreesRegressor(10)),
     "forest": make_pipeline(StandardScaler(), RandomForestRegressor(10)),
     "histogram": HistGradientBoostingRegressor(max_iter=10),
@@ -76,6 +78,7 @@ REGRESSORS = {
     "adaboost-of-ridge": AdaBoostRegressor(Ridge(100.0), n_estimators=3),
     "bagging": BaggingRegressor(Ridge(100.0), n_estimators=3),
     "neighbours": make_pipeline(PCA(10, whiten=True), KNeighborsRegressor(3)),
+    "identity": make_pipeline(None, Ridge(10.0)),
     "mlp": make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(10,), max_iter=20)),
     "voting": VotingRegressor([("a", Ridge(10.0)), ("b", HistGradientBoostingRegressor(max_iter=5))], weights=[1, 2]),
     "stacking": StackingRegressor([("a", Ridge(10.0)), ("b", ExtraTreesRegressor(5))], Ridge(), cv=2, passthrough=True),
@@ -159,6 +162,7 @@ def test_an_estimator_is_fitted_as_scikit_learn_fits_it(vectors: Vectors) -> Non
         (MultiOutputRegressor(Ridge()), "cannot be fitted to 150 rows"),
         (make_pipeline(PCA(1000), Ridge()), "n_components=1000"),
         (DummyRegressor(), "DummyRegressor cannot be converted"),
+        (make_pipeline(StandardScaler(), Nystroem(n_components=20), Ridge()), "^Nystroem cannot be converted"),
         (
             TransformedTargetRegressor(Ridge(), func=np.cbrt, inverse_func=np.cosh, check_inverse=False),
             "cannot be conv",
