@@ -213,8 +213,11 @@ def test_a_card_of_columns_that_no_training_makes_is_refused(copied: matlake.Lak
         read_card(path)
 
 
-def test_several_targets_and_columns_alone_work_too(copied: matlake.Lake, tmp_path: Path) -> None:
-    table = copied.query("SELECT formula, temperature_K, band_gap_eV FROM series").to_pydict()
+def test_several_targets_and_columns_alone_work_too(
+    copied: matlake.Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matlake.regress.heads.train.draw_plots", lambda *_: {})
+    table = copied.query("SELECT formula, temperature_K, band_gap_eV FROM series LIMIT 45").to_pydict()
     density = [0.1 + 0.001 * kelvin for kelvin in table["temperature_K"]]
     import_rows(copied, tmp_path, "two", **table, expansion=density)
     request = TrainRequest(
@@ -224,7 +227,7 @@ def test_several_targets_and_columns_alone_work_too(copied: matlake.Lake, tmp_pa
     found = matlake.predict(copied, "two", ["GaN", "Xx", "GaN"], columns={"temperature_K": [200, 300, None]})
     gap, expansion = found.results
     assert (len(gap.predictions), len(expansion.predictions)) == (1, 1)
-    assert expansion.predictions[0].value == pytest.approx(0.3, abs=0.02)
+    assert expansion.predictions[0].value == pytest.approx(0.3, abs=0.05)
     assert [one.reason for one in gap.failed][1:] == ["no value of temperature_K (in K)"]
 
 
