@@ -1,7 +1,7 @@
 """The regressors of heads, with their searches and intervals, as one of scikit-learn's."""
 
 from numbers import Integral
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from matlake.regress.regressors import AUTO, LabelledRows, fit_of, named_model
 from matlake.regress.regressors.training_settings import require_torch
 from matlake.regress.uncertainty import out_of_fold
 from matlake.regress.uncertainty.conformal import LEVEL, conformal_quantile
+
+if TYPE_CHECKING:
+    import onnx
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -106,6 +109,15 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if not return_interval:
             return predicted
         return predicted, predicted[:, None] + np.array([-self.half_width_, self.half_width_])
+
+    def onnx_graph(self) -> "onnx.ModelProto":
+        """Return the fitted regressor as an ONNX model of one input, float32 [n, d]: ``matlake.train`` takes it so."""
+        import onnx
+
+        from matlake.regress.onnx.convert import convert
+
+        check_is_fitted(self)
+        return onnx.load_model_from_string(convert(self._fitted, self.n_features_in_))
 
 
 def _groups(x: NDArray[np.float32], groups: Any) -> NDArray[np.str_]:
