@@ -132,6 +132,7 @@ def test_addresses_end_before_the_endpoint() -> None:
     assert named_source("optimade:https://host/optimade/v1/structures/").origin == "optimade:https://host/optimade/v1"
     assert not is_named("C:\\data.csv")
     assert not is_named("data.csv")
+    assert is_named(f"mp:?material_ids={','.join(f'mp-{number}' for number in range(200))}")
     assert not is_named("archive::structures")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from matlake.errors import Hint, SourceError
+from matlake.files import is_there
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.store.importing.readers.arrow_files import IPC, PARQUET, is_delta
 from matlake.store.importing.readers.ase_database import is_ase_database, open_ase_database
@@ -57,7 +58,7 @@ def open_source(
     """
     path, part = _parts(Path(path))
     asked = _Asked(path, part, structure_column, KeyColumns(formula_column, id_column), mixed_as_text, max_atoms)
-    if not path.exists():
+    if not is_there(path):
         raise SourceError(f"no file at {path}", "name a table, a file of structures, or a folder or archive of them")
     if path.is_file() and not path.stat().st_size:
         raise SourceError(f"{path} is empty")
