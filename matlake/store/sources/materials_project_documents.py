@@ -32,12 +32,9 @@ UNITS: Final = {
     **{name: f"{name}_eV" for name in _EV},
     **{
         f"{name}_per_atom": f"{name}_eV_per_atom"
-        for name in (
-            *("energy", "uncorrected_energy", "formation_energy", "equilibrium_reaction_energy"),
-            *("energy_uncorrected", "decomposition_enthalpy"),
-        )
+        for name in (*("energy", "uncorrected_energy", "formation_energy", "equilibrium_reaction_energy"),)
     },
-    "energy_above_hull": "energy_above_hull_eV_per_atom",
+    **{name: f"{name}_eV_per_atom" for name in ("energy_above_hull", "decomposition_enthalpy")},
     **{
         f"{modulus}_modulus_{old}": f"{modulus}_modulus_{new}_GPa"
         for modulus in ("bulk", "shear")
