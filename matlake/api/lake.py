@@ -126,6 +126,8 @@ class Lake(store.Lake):
         """
         if (dataset is None) == (join is None):
             raise LakeError("name a dataset to add, or with join the one that gets the properties")
+        if join is not None and (formula is not None or structure is not None):
+            raise LakeError("join adds properties alone", "leave out formula and structure")
         from matlake.api import adding
 
         with watched(progress, "importing", "rows") as reporter:

@@ -63,6 +63,7 @@ def test_rows_that_fail_give_exit_code_3(cli: Cli, tmp_path: Path) -> None:
         (["status"], 1),
         (["import", "nowhere.csv", "--dataset", "d"], 1),
         (["import"], 2),
+        (["import", "t.csv", "--join", "d", "--structure-column", "cif"], 2),
         (["embed", "--encoder", "x", "--dataset", "a", "--where", "b"], 2),
         (["no-such-command"], 2),
     ],
