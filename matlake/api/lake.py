@@ -14,7 +14,7 @@ from matlake.api.query_result import QueryResult
 from matlake.errors import LakeError
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import Progress, watched
-from matlake.sequences import as_list
+from matlake.sequences import as_list, split_names
 from matlake.store import lake as store
 from matlake.store.folders import MEMBER
 
@@ -171,7 +171,7 @@ class Lake(store.Lake):
         """
         from matlake.store.embedding.embedder import embed
 
-        features = [name for given in encoders for name in as_list(given)]
+        features = [name for given in encoders for text in as_list(given) for name in split_names(text)]
         if not features:
             raise LakeError("no encoder is named", "name one or more, such as lake.embed('magpie'); see lake.encoders")
         with watched(progress, "embedding", "rows") as reporter:
@@ -282,11 +282,9 @@ class Lake(store.Lake):
         from matlake.regress.heads.request import TrainRequest
         from matlake.regress.heads.train import train
 
-        if isinstance(features, str):
-            features = [one.strip() for one in features.split(",")]
         request = TrainRequest(
             target=target,
-            features=as_list(features),
+            features=split_names(features) if isinstance(features, str) else as_list(features),
             model=model,
             dataset=dataset,
             where=where,
