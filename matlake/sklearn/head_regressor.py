@@ -42,7 +42,7 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         n_features_in_: Number of columns of ``X``.
     """
 
-    def __init__(self, model: str = "svr", *, max_fits: int = 45, random_state: Any = 0) -> None:
+    def __init__(self, model: str = "svr", *, max_fits: int = Budget.fits, random_state: Any = 0) -> None:
         """Keep the parameters as they are; ``fit`` checks them."""
         self.model = model
         self.max_fits = max_fits

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -166,7 +166,18 @@ def _nothing_new(lake: Lake, dataset: str, started: float) -> ImportReport:
     found = read_summary(lake, dataset)
     rows = 0 if found is None else found.materials + found.failures
     seconds = round(time.monotonic() - started, 3)
-    return ImportReport(dataset, 0, 0, True, None, [], [], seconds, 0, Update(0, 0, 0, rows))
+    return ImportReport(
+        dataset,
+        rows=0,
+        failed=0,
+        replaced=True,
+        replacement=None,
+        examples=[],
+        notes=[],
+        seconds=seconds,
+        unread_cells=0,
+        update=Update(new=0, changed=0, unchanged=0, others=rows),
+    )
 
 
 @contextmanager
@@ -179,6 +190,8 @@ def _folder(lake: Lake, dataset: str, source: NamedSource, before: Remembered | 
     try:
         yield folder
     finally:
+        with suppress(OSError):  # it is empty where a key was refused, or a name wrong
+            folder.rmdir()
         os.close(descriptor)
 
 
