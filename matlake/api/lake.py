@@ -1,4 +1,4 @@
-"""A lake as a notebook knows it: each command is a method of the same name, which takes what a notebook holds."""
+"""A lake in a notebook: each command is a method of the same name, which takes what a notebook holds."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -70,7 +70,7 @@ class Lake(store.Lake):
 
     @property
     def failures(self) -> QueryResult:
-        """Rows that are no materials, and materials that an encoder or a head does not take, with the reasons."""
+        """Rows that are not valid materials, and materials that an encoder or a head does not take, with reasons."""
         return self.sql("SELECT * FROM failures")
 
     @overload

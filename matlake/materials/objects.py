@@ -40,7 +40,7 @@ def as_crystal(given: object, *, max_atoms: int = MAX_ATOMS) -> Crystal:
         max_atoms: Largest cell allowed.
 
     Raises:
-        DisorderedError: A site holds several elements, or none in part of the cells; it knows the composition.
+        DisorderedError: A site holds several elements, or none in part of the cells; the error has the composition.
         StructureError: It is missing, not a structure, not periodic in all directions, or not a valid crystal.
     """
     return _guarded(_crystal, given, max_atoms)

@@ -52,7 +52,7 @@ def with_unit(column: str) -> str:
 
 
 def find_column(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
-    """Return a column of ``materials`` as it is spelled there; names know no capitals in SQL.
+    """Return a column of ``materials`` as it is spelled there; in SQL, capitals in names do not matter.
 
     Raises:
         TrainingError: There is none of that name, or it holds neither numbers nor true and false.

@@ -54,7 +54,7 @@ def import_from(
         )
     if structure_column is not None:
         hint = Hint("leave structure_column out", cli="leave --structure-column out")
-        raise SourceError(f"{place.partition(':')[0]}: knows where its structures are", hint)
+        raise SourceError(f"{place.partition(':')[0]}: has its structures in columns of its own", hint)
     return import_named(
         lake,
         place,
@@ -86,7 +86,7 @@ def import_named(
         lake: Where to.
         spec: ``NAME:REST``, such as ``optimade:mp?filter=nelements=2``.
         dataset: Name of the dataset.
-        formula_column: Column of formulas; by default the source knows.
+        formula_column: Column of formulas; by default that of the source.
         id_column: Column of unique ids, likewise.
         max_atoms: Cells with more atoms become failures.
         progress: Hears the number of rows.
@@ -117,7 +117,7 @@ def import_named(
 
 
 def remembered(lake: Lake, dataset: str) -> Remembered | None:
-    """Return what a dataset knows of the source by name that it came from; None where it came from elsewhere."""
+    """Return what the log keeps of the source by name that a dataset came from; None if it came from elsewhere."""
     commit = import_commit(lake, dataset)
     known = remembered_in(commit)
     return Remembered(commit[SOURCE_NOTE], **known) if known.keys() == {"version", "licence", "marks"} else None
@@ -158,8 +158,8 @@ def _compare(report: ImportReport, total: int) -> None:
 
 
 def _notes(known: Remembered) -> Mapping[str, str]:
-    told = {"version": known.version, "licence": known.licence, "marks": dict(known.marks)}
-    return {REMEMBERED_NOTE: json.dumps(told)}
+    kept = {"version": known.version, "licence": known.licence, "marks": dict(known.marks)}
+    return {REMEMBERED_NOTE: json.dumps(kept)}
 
 
 def _nothing_new(lake: Lake, dataset: str, started: float) -> ImportReport:

@@ -177,7 +177,7 @@ def _parts(answer: Any) -> tuple[list[Mapping[str, Any]], int]:
     """Return the documents of an answer, ``{"data": […], "meta": {"total_doc": N}}``, and how many there are in all.
 
     Raises:
-        SourceError: It is no such answer.
+        SourceError: It is another document.
     """
     meta = answer.get("meta") if isinstance(answer, dict) else None
     documents = answer.get("data") if isinstance(answer, dict) else None

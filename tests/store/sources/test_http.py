@@ -173,7 +173,7 @@ def test_redirects_are_followed_a_few_times(server: WebServer, waits: Waits) -> 
 
 def test_a_redirect_leads_to_the_web_only(server: WebServer, waits: Waits) -> None:
     server.answers = lambda _: Reply(b"", 302, {"Location": "file:///etc/passwd"})
-    with pytest.raises(SourceError, match="no address of the web"):
+    with pytest.raises(SourceError, match="is not a web address"):
         waits.client().json(server.url)
 
 

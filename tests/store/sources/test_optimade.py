@@ -374,7 +374,7 @@ def test_a_file_needs_no_name(empty: Lake, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("formula,gap_eV\nMgO,7.8\n")
     assert import_from(empty, str(path), "d").rows == 1
-    with pytest.raises(SourceError, match="knows where its structures are"):
+    with pytest.raises(SourceError, match="has its structures in columns of its own"):
         import_from(empty, "optimade:mp", "d", structure_column="x")
 
 

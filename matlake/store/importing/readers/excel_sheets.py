@@ -1,6 +1,6 @@
 """Sheets of Excel and OpenDocument as a source: one header row, then a material a row.
 
-Cells have types of their own. Excel knows no whole numbers, so that numbers without decimals are whole; a column of
+Cells have types of their own. Excel has no whole numbers, so that numbers without decimals are whole; a column of
 numbers that are stored as text is one of numbers, as people see it.
 """
 
@@ -122,7 +122,7 @@ def _value(cell: Any) -> Any:
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < _EXACT:
         return int(cell)
     if isinstance(cell, date) and not isinstance(cell, datetime):
-        return datetime(cell.year, cell.month, cell.day)  # noqa: DTZ001 - Excel knows no time zones
+        return datetime(cell.year, cell.month, cell.day)  # noqa: DTZ001 - Excel has no time zones
     return str(cell) if isinstance(cell, time | timedelta) else cell
 
 
