@@ -21,6 +21,7 @@ from matlake.store.importing.readers.structure_files import NoFilesError, is_str
 from matlake.store.importing.readers.table import is_table, open_structure_table
 from matlake.store.importing.readers.unpacked import open_member, open_unpacked
 from matlake.store.importing.readers.xyz_files import is_xyz, open_xyz
+from matlake.text_tables import some_of
 
 _ENDINGS: Final = (
     ".csv .tsv .txt .json .jsonl .xyz .extxyz .cif .vasp (each also .gz .bz2 .xz .zst), .parquet .feather .arrow .xlsx "
@@ -28,7 +29,6 @@ _ENDINGS: Final = (
 )
 _PART: Final = "::"
 _WHOLE_ON_DISK: Final = (*PARQUET, *IPC, *EXCEL, ".db", ".sqlite", ".sqlite3")
-_SHOWN: Final = 8
 _SNIFFED: Final = 1 << 16
 
 
@@ -168,8 +168,9 @@ def _only_table(path: Path) -> str | None:
     if not tables or any(is_structure_file(name) for name in names):
         return None
     if len(tables) > 1:
-        shown = ", ".join(tables[:_SHOWN]) + ", …" * (len(tables) > _SHOWN)
-        raise SourceError(f"{path} holds several tables: {shown}", f"name one of them: {path}{_PART}{tables[0]}")
+        raise SourceError(
+            f"{path} holds several tables: {some_of(tables)}", f"name one of them: {path}{_PART}{tables[0]}"
+        )
     return tables[0]
 
 

@@ -28,6 +28,7 @@ from matlake.store.importing.readers.source import (
     usual_column,
 )
 from matlake.store.importing.readers.values import Values, read_values
+from matlake.text_tables import some_of
 
 MOST_PROPERTIES: Final = 1000
 Place: TypeAlias = tuple[str] | tuple[str, str]
@@ -38,7 +39,6 @@ _SINGLE: Final = (str, float, int, bool)
 _MOST_HELD: Final = 30_000  # records that need not be read again, and atoms in them
 _MOST_ATOMS_HELD: Final = 1_000_000
 _MOST_NESTED: Final = 100  # fields of an object; one with more has ids for names
-_NAMES_SHOWN: Final = 8
 
 
 @dataclass(frozen=True)
@@ -189,9 +189,7 @@ def open_records(name: str, read: Callable[[bool], Iterator[Record]], named: Key
     batches = partial(_batches, columns, schema, read, structures=structures)
     source = Source(name, schema, rows, batches, has_structures=structures, notes=notes)
     if survey.left_out:
-        shown = list(survey.left_out)
-        listed = ", ".join(shown[:_NAMES_SHOWN]) + (", …" if len(shown) > _NAMES_SHOWN else "")
-        source.notes.append(f"properties left out because they are not single values: {listed}")
+        source.notes.append(f"properties left out because they are not single values: {some_of(survey.left_out)}")
     return source
 
 
