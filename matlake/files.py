@@ -60,6 +60,11 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def is_there(path: str | Path) -> bool:
+    """Tell whether there is a file or folder of a name; a text too long to be a name is not an error."""
+    return os.path.exists(path)  # noqa: PTH110 - that of pathlib raises for it
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:

@@ -108,7 +108,10 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> matlake.Lake:
     lake = matlake.open_lake(folder / "lake", create=True)
     matlake.import_table(lake, folder / "series.parquet", "series")
     features = ["fractions", "column:temperature_K"]
-    train(lake, TrainRequest("band_gap_eV", features, "ridge", name="gap_of_T", transform="none", minimum=-np.inf))
+    request = TrainRequest("band_gap_eV", features, "ridge", name="gap_of_T", transform="none", minimum=-np.inf)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matlake.regress.heads.train.draw_plots", lambda *_: {})  # most of the time, and nobody looks
+        train(lake, request)
     return lake
 
 

@@ -18,7 +18,7 @@ from matlake.regress.regressors import MODELS, named_model
 from matlake.regress.regressors.catalogue import REGRESSOR_PLUGINS
 from matlake.regress.splits import parse_split
 from matlake.store.importing.readers import open_source
-from matlake.store.importing.sources.catalogue import named_source
+from matlake.store.sources.catalogue import named_source
 
 MODEL = """
 from matlake.regress.regressors import MODELS

@@ -73,4 +73,4 @@ def test_a_wheel_that_lost_its_files_to_the_other_is_named_with_the_cure(
     monkeypatch.setitem(sys.modules, "onnxruntime", left)
     with pytest.raises(MissingExtraError, match="onnxruntime is installed, and cannot be imported") as caught:
         onnx_runtime()
-    assert caught.value.hint == "pip install --force-reinstall --no-deps onnxruntime"
+    assert caught.value.hint == "pip uninstall -y onnxruntime && pip install 'matlake[cpu]'"

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from matlake.store.importing.sources.http import Client, Credential
+from matlake.store.sources.http import Client, Credential
 
 
 @dataclass

@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.helpers.common import STRUCTURES, in_child, peak_mb, report
 
 if TYPE_CHECKING:
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
 ENCODERS: Final = ("magpie", "geometry", "chgnet-mptrj@all")
 ROCK_SALT: Final = "MgO\n4.21\n.5 .5 0\n0 .5 .5\n.5 0 .5\nMg O\n1 1\nDirect\n0 0 0\n.5 .5 .5\n"
@@ -34,7 +34,8 @@ ADD_GOAL, RATIO_GOAL, IMPORT_GOAL_S, FIRST_GOAL_S = 3000, 1.15, 0.15, 1.5
 def structures(count: int) -> "list[Structure]":
     """Return pymatgen structures of the Materials Project, in random order; beyond 23,122 they come again."""
     import pyarrow.parquet as pq
-    from pymatgen.core import Lattice, Structure
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.core.structure import Structure
 
     from matlake.materials.structure_files import parse_structure
 

@@ -10,8 +10,8 @@ from matlake.progress import SILENT, Progress
 from matlake.store.importing.importer import ImportReport, import_source
 from matlake.store.importing.joining import JoinReport, join_source, join_table
 from matlake.store.importing.readers.in_memory import open_in_memory
-from matlake.store.importing.sources.importing import import_from
 from matlake.store.lake import Lake
+from matlake.store.sources.importing import import_from
 
 
 def add(
@@ -27,8 +27,8 @@ def add(
 ) -> ImportReport:
     """Import data as a dataset, replacing one of the same name or updating one that came from the same source by name.
 
-    Rows that are no material are in ``failures`` with the reason. Embeddings belong to contents, not to datasets:
-    adding again keeps all of those that still apply.
+    Rows that are not valid materials are in ``failures`` with the reason. Embeddings belong to contents, not to
+    datasets: adding again keeps all of those that still apply.
 
     Args:
         lake: Where to.

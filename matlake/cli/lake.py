@@ -58,11 +58,13 @@ def import_command(
     """
     from matlake.materials.crystal import MAX_ATOMS
     from matlake.store.importing.joining import join_table
-    from matlake.store.importing.sources.importing import import_from
     from matlake.store.lake import open_lake
+    from matlake.store.sources.importing import import_from
 
     if (dataset is None) == (join is None):
         raise click.UsageError("name a dataset with --dataset, or with --join the one that gets the properties")
+    if join is not None and (max_atoms or columns["formula_column"] or columns["structure_column"]):
+        raise click.UsageError("--join adds properties alone: of the columns, only --id-column goes with it")
     report: Any
     with progress("importing", "rows") as reporter:
         made = open_lake(lake, create=join is None)

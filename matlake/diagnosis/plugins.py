@@ -11,7 +11,7 @@ from matlake.plugins import Plugin, PluginKind, groups, installed, package_of
 
 KINDS: Final = {
     "matlake.readers": ("matlake.store.importing.readers.plugin_readers:READER_PLUGINS",),
-    "matlake.sources": ("matlake.store.importing.sources.catalogue:SOURCE_PLUGINS",),
+    "matlake.sources": ("matlake.store.sources.catalogue:SOURCE_PLUGINS",),
     "matlake.encoders": (
         "matlake.encoders.registry:ENCODER_PLUGINS",
         "matlake.networks.architectures:ARCHITECTURE_PLUGINS",

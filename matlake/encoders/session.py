@@ -129,13 +129,14 @@ def onnx_runtime(device: str = "cpu") -> Any:
 
 def _import_runtime(distribution: str) -> Any:
     """Import the module; the uninstallation of the other wheel takes files of it along."""
+    extra = "gpu" if distribution.endswith("gpu") else "cpu"
     try:
         runtime = importlib.import_module("onnxruntime")
         runtime.InferenceSession  # noqa: B018 - what is left of it may be an empty folder
     except (ImportError, AttributeError) as error:
         raise MissingExtraError(
             f"{distribution} is installed, and cannot be imported: {in_a_line(str(error))[:_SHOWN]}",
-            f"pip install --force-reinstall --no-deps {distribution}",
+            f"pip uninstall -y {distribution} && pip install 'matlake[{extra}]'",
         ) from error
     return runtime
 

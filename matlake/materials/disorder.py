@@ -9,7 +9,7 @@ from math import gcd, isfinite, lcm
 from typing import Final
 
 from matlake.errors import StructureError
-from matlake.materials.formula import Composition
+from matlake.materials.formula import Composition, simple_fraction
 from matlake.materials.periodic_table import SYMBOLS
 
 WHOLE: Final = 1e-3
@@ -17,7 +17,7 @@ WHOLE: Final = 1e-3
 
 _SIMPLE: Final = 100  # largest denominator of a fraction that 0.333333 or 0.166667 stands for
 _THIRD: Final = 5e-4  # thirds and sixths have no exact decimals: files give three digits or more
-_DECIMALS: Final = 10**6
+_DECIMALS: Final = 6
 _LARGEST_AMOUNT: Final = 10**6  # of a formula that can be read again
 _SHOWN: Final = 4
 _SHARED: Final = "disordered: sites that are occupied in part have images at one place"
@@ -112,5 +112,4 @@ def exact_occupancy(share: float) -> Fraction:
     sixths = Fraction(round(share * 6), 6)
     if sixths.denominator in (3, 6) and abs(float(sixths) - share) <= _THIRD:
         return sixths
-    simple = Fraction(share).limit_denominator(_SIMPLE)
-    return simple if abs(float(simple) - share) < 1.0 / _DECIMALS else Fraction(round(share * _DECIMALS), _DECIMALS)
+    return simple_fraction(share, _SIMPLE, _DECIMALS)

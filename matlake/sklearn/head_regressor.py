@@ -1,7 +1,7 @@
 """The regressors of heads, with their searches and intervals, as one of scikit-learn's."""
 
 from numbers import Integral
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from matlake.regress.regressors.training_settings import require_torch
 from matlake.regress.uncertainty import out_of_fold
 from matlake.regress.uncertainty.conformal import LEVEL, conformal_quantile
 
+if TYPE_CHECKING:
+    import onnx
+
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -25,7 +28,7 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     Features and target are standardised, and parameters chosen by cross-validation on the rows of ``fit``. Intervals
     are cross-conformal: they hold 90 % of the measured values of rows like those of ``fit``, and are equally wide for
-    all. A head that ``matlake.train`` saves knows more of where it holds.
+    all. A head that ``matlake.train`` saves also states its applicability domain.
 
     Args:
         model: Name of a regressor, such as ``svr``, or ``auto``.
@@ -39,7 +42,7 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         n_features_in_: Number of columns of ``X``.
     """
 
-    def __init__(self, model: str = "svr", *, max_fits: int = 45, random_state: Any = 0) -> None:
+    def __init__(self, model: str = "svr", *, max_fits: int = Budget.fits, random_state: Any = 0) -> None:
         """Keep the parameters as they are; ``fit`` checks them."""
         self.model = model
         self.max_fits = max_fits
@@ -106,6 +109,15 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if not return_interval:
             return predicted
         return predicted, predicted[:, None] + np.array([-self.half_width_, self.half_width_])
+
+    def onnx_graph(self) -> "onnx.ModelProto":
+        """Return the fitted regressor as an ONNX model of one input, float32 [n, d]: ``matlake.train`` takes it so."""
+        import onnx
+
+        from matlake.regress.onnx.convert import convert
+
+        check_is_fitted(self)
+        return onnx.load_model_from_string(convert(self._fitted, self.n_features_in_))
 
 
 def _groups(x: NDArray[np.float32], groups: Any) -> NDArray[np.str_]:

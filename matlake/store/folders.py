@@ -139,10 +139,11 @@ class LakeFolders:
         return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
 
     def check_new_dataset(self, name: str) -> None:
-        """Raise LakeError where a new name is a view's, or differs from a dataset's in capitals alone.
+        """Raise LakeError where a new name cannot be one, is a view's, or differs from a dataset's in capitals alone.
 
         SQL does not tell capitals apart.
         """
+        self.dataset(name)
         same = [other for other in self.dataset_names() if other.lower() == name.lower()]
         if same and name not in same:
             raise LakeError(

@@ -9,7 +9,7 @@ from typing import Any, Final
 from matlake.progress import Progress
 from matlake.store.importing.readers import Source
 from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
-from matlake.store.importing.sources.protocol import SOURCE_LICENCE, Fetch, Fetched, NamedSource, Opener
+from matlake.store.sources.protocol import SOURCE_LICENCE, Fetch, Fetched, NamedSource, Opener
 from matlake.testing.requirements import no_network, require
 
 _SECRETS: Final = ("password", "api_key", "apikey", "token=", "secret")

@@ -27,8 +27,8 @@ from optimade_server import entry
 
 from matlake.errors import MatlakeError
 from matlake.store.importing.merging import Update
-from matlake.store.importing.sources.importing import import_named
 from matlake.store.lake import Lake, open_lake
+from matlake.store.sources.importing import import_named
 
 SERVER = "optimade[server]>=1.5,<2"
 ROWS, PAGE = 57, 10

@@ -12,7 +12,7 @@ import pytest
 
 from matlake.errors import SourceError
 from matlake.store.importing.readers import Record, open_records
-from matlake.store.importing.sources.protocol import Fetch, Fetched, Remembered
+from matlake.store.sources.protocol import Fetch, Fetched, Remembered
 from matlake.testing import check_source
 
 NUMBERS = itertools.count()

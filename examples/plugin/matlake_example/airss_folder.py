@@ -10,7 +10,7 @@ from pathlib import Path
 
 from matlake.errors import SourceError
 from matlake.store.importing.readers import File, Record, open_records, records_of
-from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered
+from matlake.store.sources.protocol import Fetch, Fetched, NamedSource, Remembered
 from matlake_example.res_files import READER
 
 _NEWEST = "newest_ns"

@@ -7,14 +7,13 @@ from typing import Any, Final
 import numpy as np
 import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
-from onnx import helper
-from spox import Var, inline
+from spox import Var
 
 from matlake.encoders.audit import audit
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import HeadError, MatlakeError
 from matlake.regress.onnx.classifiers import classifier_graph
-from matlake.regress.onnx.estimators import SILENT, estimator_graph
+from matlake.regress.onnx.estimators import SILENT, brought_graph, estimator_graph
 from matlake.regress.onnx.graphs import (
     INPUT,
     build_model,
@@ -50,7 +49,6 @@ PARITY_TOLERANCE: Final = 1e-4
 """Largest error allowed against the fitted model, relative to the target's standard deviation."""
 
 _SHOWN: Final = 300  # characters of what other packages say
-_TELL_THE_AUTHORS: Final = "tell the authors of the plug-in: matlake.testing.check_regressor shows it"
 
 
 def convert(
@@ -96,19 +94,31 @@ def check_parity(content: bytes, fitted: Fitted, x: NDArray[np.float32]) -> floa
     Raises:
         HeadError: It is above ``PARITY_TOLERANCE``, the audit refuses the file, or it fails to run.
     """
+    refusal = _refusal(content, x.shape[1])
+    try:
+        predicted = run_graph(content, x)
+    except HeadError as failure:
+        raise refusal or failure from failure
     forward = fitted.space.transform.forward
-    error = float(np.max(np.abs(forward(run_graph(content, x)) - forward(fitted.predict(x))))) / fitted.std
-    if not error <= PARITY_TOLERANCE:
+    error = float(np.max(np.abs(forward(predicted) - forward(fitted.predict(x))))) / fitted.std
+    if not error <= PARITY_TOLERANCE:  # said first: that a model would have been another one is the graver fault
         raise HeadError(
             f"the ONNX head differs from the fitted model by {error:.1e} of the target's standard deviation, "
             f"more than {PARITY_TOLERANCE:.0e}",
             f"train another model: {', '.join(MODELS)}",
         )
-    try:
-        audit(content, Path("head.onnx"), HeadError, {INPUT: x.shape[1], VALUE: 1})
-    except HeadError as refusal:
-        raise HeadError(f"the model cannot be a head: {refusal}", f"models that can: {', '.join(MODELS)}") from refusal
+    if refusal is not None:
+        raise refusal
     return error
+
+
+def _refusal(content: bytes, n_features: int) -> HeadError | None:
+    """Return why the audit refuses a head, or None."""
+    try:
+        audit(content, Path("head.onnx"), HeadError, {INPUT: n_features, VALUE: 1})
+    except HeadError as refusal:
+        return HeadError(f"the model cannot be a head: {refusal}", f"models that can: {', '.join(MODELS)}")
+    return None
 
 
 def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -172,15 +182,13 @@ def _of_own_class(regressor: Any, x: Var) -> Var | None:
         return relu_network(op.cast(x, to=np.float32), regressor.layers)
     if isinstance(regressor, ResidualNetwork):
         return residual_network(op.cast(x, to=np.float32), regressor)
-    return _own_graph(regressor, x) if isinstance(regressor, OwnGraph) else None
+    return brought_graph(regressor, x) if isinstance(regressor, OwnGraph) else None
 
 
 def _of_estimator(fitted: FittedEstimator | FittedClassifier, features: Var, n_features: int) -> Var:
     try:
         if isinstance(fitted, FittedClassifier):
             return classifier_graph(fitted, features, n_features)
-        if isinstance(fitted.estimator, OwnGraph):
-            return _own_graph(fitted.estimator, features)
         return estimator_graph(fitted.estimator, features, n_features)
     except MatlakeError:
         raise
@@ -222,18 +230,3 @@ def _part(fitted: Fitted, features: Var, n_features: int) -> Var:
     if fitted.in_unit:
         return value
     return op.add(op.mul(value, op.const(fitted.std)), op.const(fitted.mean))
-
-
-def _own_graph(regressor: OwnGraph, x: Var) -> Var:
-    """Return the graph that a regressor brings, with its input cast to the type that it takes."""
-    model = regressor.onnx_graph()
-    kind = type(regressor).__name__
-    if (len(model.graph.input), len(model.graph.output)) != (1, 1):
-        raise HeadError(f"the ONNX graph of {kind} must have one input and one output", _TELL_THE_AUTHORS)
-    taken = helper.tensor_dtype_to_np_dtype(model.graph.input[0].type.tensor_type.elem_type)
-    try:
-        (value,) = inline(model)(op.cast(x, to=taken)).values()
-        return op.reshape(op.cast(value, to=np.float64), op.const([-1, 1]))
-    except Exception as error:  # spox hands on what onnx and NumPy raise
-        reason = in_a_line(f"{type(error).__name__}: {error}")[:_SHOWN]
-        raise HeadError(f"the ONNX graph of {kind} cannot be used: {reason}", _TELL_THE_AUTHORS) from error

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
+from onnx import helper
 from spox import Var, inline
 
 from matlake.encoders.audit import audit
@@ -32,10 +33,14 @@ from matlake.regress.onnx.trees import TREE_GRAPHS
 from matlake.regress.regressors import MODELS
 from matlake.regress.regressors.kernels import Kernel, expand
 from matlake.regress.regressors.neighbours import Neighbours
+from matlake.regress.regressors.regressor import OwnGraph
+from matlake.text_tables import in_a_line
 
 SILENT: Final = 4
 """Of ONNX Runtime's log levels: what it cannot run is reported by our own error."""
 
+_TELL_THE_AUTHORS: Final = "tell the authors of the plug-in: matlake.testing.check_regressor shows it"
+_SHOWN: Final = 300  # characters of what other packages say
 _ML_OPSET: Final = 3
 _IDENTITY: Final = "passthrough"
 _OF_BINS: Final = "HistGradientBoostingRegressor"
@@ -50,7 +55,7 @@ def estimator_graph(estimator: Any, x: Var, n_features: int) -> Var:
     """Return the prediction of a fitted regressor.
 
     Args:
-        estimator: Of scikit-learn's, or one that skl2onnx knows.
+        estimator: Of scikit-learn's, or one that skl2onnx converts.
         x: What it was fitted to, float32 or float64 [n, d].
         n_features: d.
 
@@ -61,6 +66,8 @@ def estimator_graph(estimator: Any, x: Var, n_features: int) -> Var:
         HeadError: There is no conversion for it.
     """
     estimator, x, n_features = last_step(estimator, x, n_features)
+    if isinstance(estimator, OwnGraph):
+        return brought_graph(estimator, x)
     found = _own_graph(estimator, x, n_features)
     if found is None:
         found = op.cast(by_skl2onnx(estimator, x, n_features)[0], to=np.float64)
@@ -237,3 +244,18 @@ def _try_to_open(model: onnx.ModelProto) -> None:
     options = runtime.SessionOptions()
     options.log_severity_level = SILENT
     runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def brought_graph(regressor: OwnGraph, x: Var) -> Var:
+    """Return the graph that a regressor brings, with its input cast to the type that it takes."""
+    model = regressor.onnx_graph()
+    kind = type(regressor).__name__
+    if (len(model.graph.input), len(model.graph.output)) != (1, 1):
+        raise HeadError(f"the ONNX graph of {kind} must have one input and one output", _TELL_THE_AUTHORS)
+    taken = helper.tensor_dtype_to_np_dtype(model.graph.input[0].type.tensor_type.elem_type)
+    try:
+        (value,) = inline(model)(op.cast(x, to=taken)).values()
+        return op.reshape(op.cast(value, to=np.float64), op.const([-1, 1]))
+    except Exception as error:  # spox hands on what onnx and NumPy raise
+        reason = in_a_line(f"{type(error).__name__}: {error}")[:_SHOWN]
+        raise HeadError(f"the ONNX graph of {kind} cannot be used: {reason}", _TELL_THE_AUTHORS) from error

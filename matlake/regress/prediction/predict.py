@@ -231,7 +231,7 @@ def predict(
     """
     given = as_list(formulas)
     head = open_heads(lake, head_name)
-    values = spread(columns or {}, len(given))
+    values = spread({} if columns is None else columns, len(given))
     return collect_all(head, [one.results(map(_name, given)) for one in head.predict_all(given, values)])
 
 
@@ -289,7 +289,7 @@ def predict_structures(
 
     given = as_list(paths)
     head = open_heads(lake, head_name)
-    values = spread(columns or {}, len(given))
+    values = spread({} if columns is None else columns, len(given))
     found: list[list[Prediction | Failure]] = [[] for _ in head.heads]
     for number, one_path in enumerate(given):
         if not isinstance(one_path, str | os.PathLike):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from matlake.errors import HeadError
 from matlake.progress import SILENT, Progress
+from matlake.regress.features.own_columns import feature_name
 from matlake.regress.heads.storage import find_encoders, load_head, member_names
 from matlake.regress.heads.verdict import head_notes
 from matlake.regress.prediction import saving
@@ -15,7 +16,7 @@ from matlake.regress.prediction.opened_head import OpenedHead
 from matlake.regress.prediction.predict import Predictions, collect_all
 from matlake.regress.prediction.results import Failure, Prediction
 from matlake.regress.prediction.saving import SavedReport
-from matlake.regress.prediction.stored_rows import StoredRows, open_rows
+from matlake.regress.prediction.stored_rows import CHOSEN, StoredRows, open_rows
 from matlake.store.lake import Lake
 from matlake.store.predictions import digest_of_head, shown_name, stale_note
 
@@ -47,7 +48,8 @@ def predict_dataset(
         save: Keep the predictions in the lake, where the view ``predictions`` has them, instead of returning them.
             What is there already is not predicted again.
         output: Write them to this file (.csv, .parquet), as ``predict_to_file`` does, instead of returning them:
-            ``dataset``, ``material_id`` and ``formula`` beside the columns of predictions.
+            ``dataset``, ``material_id``, ``formula`` and the columns among the head's features beside the columns of
+            predictions.
         progress: Takes the number of rows done.
 
     Returns:
@@ -117,12 +119,14 @@ def _write(lake: Lake, rows: StoredRows, output: Path, progress: Progress) -> "W
     )
 
     cards, total = [head.card for head in rows.head.heads], rows.count()
+    own = rows.head.columns
+    shown, names = [*_MATERIAL, *map(feature_name, own)], [*_MATERIAL, *own]
     batches = (
-        (block.materials.select(_MATERIAL), block.materials["material_id"].to_pylist(), block.predicted)
+        (block.materials.select(shown), block.materials["material_id"].to_pylist(), block.predicted)
         for block in rows.blocks()
     )
-    columns = rows.connection.sql("SELECT dataset, material_id, formula FROM chosen LIMIT 0").to_arrow_table().schema
-    schema = output_schema(columns, rows.head.heads, f"the lake at {lake.path}")
+    none = rows.connection.sql(f"FROM {CHOSEN} LIMIT 0").to_arrow_table()
+    schema = output_schema(none.select(shown).rename_columns(names).schema, rows.head.heads, f"the lake at {lake.path}")
     done, n_failed, failed = write_predictions(
         output, schema, batches, [card.target for card in cards], lambda number: progress.track(number, total)
     )

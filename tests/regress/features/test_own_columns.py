@@ -23,7 +23,7 @@ from matlake.regress.heads.card_files import CARD_FILE, read_card
 from matlake.regress.heads.feature_search import with_features
 from matlake.regress.heads.past import find_past
 from matlake.regress.heads.request import TrainRequest
-from matlake.regress.heads.storage import load_head
+from matlake.regress.heads.storage import find_head, load_head
 from matlake.regress.heads.train import train
 from matlake.regress.prediction.predict import Predictions
 from matlake.regress.splits import parse_split
@@ -186,7 +186,7 @@ def test_baselines_are_given_the_columns(series: matlake.Lake) -> None:
 
 
 def test_cards_of_format_5_have_no_columns_and_open(copied: matlake.Lake) -> None:
-    path = copied.heads / "gap_of_T" / CARD_FILE
+    path = find_head(copied.path, "gap_of_T") / CARD_FILE
     assert read_card(path).format_version == 6  # an older version refuses it, as it should
 
     def older(card: dict[str, Any]) -> None:
@@ -207,14 +207,17 @@ def test_a_card_of_columns_that_no_training_makes_is_refused(copied: matlake.Lak
         else:
             card["domain"]["column_ranges"] = {}
 
-    path = copied.heads / "gap_of_T" / CARD_FILE
+    path = find_head(copied.path, "gap_of_T") / CARD_FILE
     edit_card(path, edit)
     with pytest.raises(HeadError, match="is not a head's card: column temperature_K has"):
         read_card(path)
 
 
-def test_several_targets_and_columns_alone_work_too(copied: matlake.Lake, tmp_path: Path) -> None:
-    table = copied.query("SELECT formula, temperature_K, band_gap_eV FROM series").to_pydict()
+def test_several_targets_and_columns_alone_work_too(
+    copied: matlake.Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matlake.regress.heads.train.draw_plots", lambda *_: {})
+    table = copied.query("SELECT formula, temperature_K, band_gap_eV FROM series LIMIT 45").to_pydict()
     density = [0.1 + 0.001 * kelvin for kelvin in table["temperature_K"]]
     import_rows(copied, tmp_path, "two", **table, expansion=density)
     request = TrainRequest(
@@ -224,7 +227,7 @@ def test_several_targets_and_columns_alone_work_too(copied: matlake.Lake, tmp_pa
     found = matlake.predict(copied, "two", ["GaN", "Xx", "GaN"], columns={"temperature_K": [200, 300, None]})
     gap, expansion = found.results
     assert (len(gap.predictions), len(expansion.predictions)) == (1, 1)
-    assert expansion.predictions[0].value == pytest.approx(0.3, abs=0.02)
+    assert expansion.predictions[0].value == pytest.approx(0.3, abs=0.05)
     assert [one.reason for one in gap.failed][1:] == ["no value of temperature_K (in K)"]
 
 

@@ -60,6 +60,7 @@ from matlake.regress.regressors import LabelledRows, check_suits, fit_model, mod
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.link import Link
 from matlake.regress.targets.target_space import TargetSpace
+from matlake.sklearn import HeadRegressor
 
 Vectors = tuple[NDArray[np.float32], NDArray[np.float64]]
 
@@ -79,6 +80,7 @@ REGRESSORS = {
     "bagging": BaggingRegressor(Ridge(100.0), n_estimators=3),
     "neighbours": make_pipeline(PCA(10, whiten=True), KNeighborsRegressor(3)),
     "identity": make_pipeline(None, Ridge(10.0)),
+    "own": make_pipeline(PCA(10), HeadRegressor("svr")),
     "mlp": make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(10,), max_iter=20)),
     "voting": VotingRegressor([("a", Ridge(10.0)), ("b", HistGradientBoostingRegressor(max_iter=5))], weights=[1, 2]),
     "stacking": StackingRegressor([("a", Ridge(10.0)), ("b", ExtraTreesRegressor(5))], Ridge(), cv=2, passthrough=True),

@@ -86,7 +86,9 @@ def test_a_table_has_values_row_by_row(series: matlake.Lake, tmp_path: Path, wri
     assert pq.read_table(tmp_path / "out.parquet")["prediction_failure"].to_pylist() == [None, None, LACKING, None]
 
 
-def test_saved_predictions_follow_the_values(copied: matlake.Lake, write_table: Callable[..., Path]) -> None:
+def test_saved_predictions_follow_the_values(
+    copied: matlake.Lake, write_table: Callable[..., Path], tmp_path: Path
+) -> None:
     def import_at(*temperatures: float | None) -> None:
         formulas = ["GaN", "Ga2N2", "GaN", "ZnO"][: len(temperatures)]
         matlake.import_table(copied, write_table(formula=formulas, temperature_K=pa.array(temperatures)), "d")
@@ -110,6 +112,13 @@ def test_saved_predictions_follow_the_values(copied: matlake.Lake, write_table: 
     assert after["d-0"] == before["d-0"] > after["d-1"] > after["d-2"] == before["d-2"]
     direct = matlake.predict_dataset(copied, "gap_of_T", dataset="d")
     assert list(after.values()) == pytest.approx(values(direct), abs=1e-9)
+    output = tmp_path / "all.parquet"
+    matlake.predict_dataset(copied, "gap_of_T", dataset="d", output=output)
+    written = pq.read_table(output)
+    assert written.column_names[:5] == [
+        *("dataset", "material_id", "formula", "temperature_K", "predicted_band_gap_eV"),
+    ]
+    assert written["temperature_K"].to_pylist() == [300.0, 450.0, 600.0, 300.0]
     kept = matlake.compact(copied, drop_unused=True)
     assert kept.dropped == 0
     assert shown() == after

@@ -24,10 +24,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     ]
     report = import_table(lake, written(folder / "d.json", records), "d")
     assert (report.rows, report.failed) == (3, 1)
-    assert report.notes == [
-        "2 materials are disordered: they have a composition, without vacancies, and no crystal, such as mixed: "
-        "disordered: a site holds Mg 0.5 beside vacancies"
-    ]
+    (note,) = report.notes
+    assert note.startswith("2 materials are disordered: they have a composition, without vacancies, and no crystal")
+    assert note.endswith("such as mixed: disordered: a site holds Mg 0.5 beside vacancies")
     return lake
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from matlake.errors import StructureError
+from matlake.store.importing.readers.cells import is_missing_text
 from matlake.store.importing.readers.records import Record, amounts_text
 from matlake.store.importing.readers.source import (
     FORMULA_COLUMNS,
@@ -69,7 +70,7 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
     properties = {key: value for key, value in found.items() if key != name and not key.startswith("@")}
     if str(found.get("@class", "")).endswith(_ENTRY):
         properties = _of_entry(properties)
-    structure = found.get(name) if name else None
+    structure = None if name is None or _is_missing(found.get(name)) else found[name]
     spelled = any(isinstance(properties.get(usual), str) for usual in FORMULA_COLUMNS)
     for usual in FORMULA_COLUMNS:
         if isinstance(amounts := properties.get(usual), dict) and (text := amounts_text(amounts)):
@@ -116,4 +117,8 @@ def _is_property(name: str, value: Any, *, beside_formula: bool) -> bool:
     """Tell whether a field that may hold a structure by its name holds something else."""
     if isinstance(value, dict):
         return beside_formula and not _NAMES_OF_PARTS & value.keys()
-    return name.lower() in _MANY and isinstance(value, int | float)
+    return name.lower() in _MANY and not _is_missing(value)
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and is_missing_text(value))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 from matlake.errors import SourceError
 from matlake.store.importing.readers.source import Batch, Source
@@ -50,6 +50,8 @@ def open_member(path: Path, member: str, opened: Callable[[Path], Source]) -> So
         except KeyError as error:
             raise SourceError(f"{path} holds no file {member!r}", "name one as it stands in the archive") from error
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # of this machine: a full disk
             raise SourceError(f"{member} in {path} is damaged or encrypted: {error}", "unpack it yourself") from error
 
     return _open(unpack, PurePosixPath(member).name, f"{path}::{member}", opened)
@@ -74,7 +76,7 @@ def open_unpacked(path: Path, opened: Callable[[Path], Source]) -> Source:
     return _open(unpack, path.name[: -len(ending)], str(path), opened)
 
 
-def _copy(stream: BinaryIO, target: Path, allowance: Allowance) -> None:
+def _copy(stream: IO[bytes], target: Path, allowance: Allowance) -> None:
     with target.open("wb") as file:
         while chunk := stream.read(_CHUNK):
             allowance.spend(len(chunk))

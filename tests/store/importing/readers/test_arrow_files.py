@@ -134,7 +134,7 @@ def test_a_delta_table_with_deletion_vectors_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_delta_log_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t" / "_delta_log").mkdir(parents=True)
-    with pytest.raises(SourceError, match="Delta table|cannot read the log"):
+    with pytest.raises(SourceError, match=r"Delta table|cannot read the log"):
         read(tmp_path / "t")
     (tmp_path / "t" / "_delta_log" / "00000000000000000000.json").write_text("{")
     with pytest.raises(SourceError, match="cannot read the log"):

@@ -1,9 +1,10 @@
 """Sheets of Excel and OpenDocument."""
 
 import zipfile
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from opened_sources import read
 from spreadsheets import write_ods, write_xlsx
@@ -21,13 +22,14 @@ TABLE = [
 
 def test_a_sheet_is_a_table(tmp_path: Path) -> None:
     found = read(write_xlsx(tmp_path / "t.xlsx", {"Data": TABLE}))
-    assert found.rows == [
+    assert found.source.schema.field("measured").type == pa.timestamp("us")
+    assert [row | {"measured": row["measured"] and str(row["measured"])} for row in found.rows] == [
         {
             "id": "0012",
             "formula": "MgO",
             "gap_eV": 7.8,
             "space group": 225,
-            "measured": datetime(2020, 5, 17),
+            "measured": "2020-05-17 00:00:00",
             "stable": True,
         },
         {
@@ -35,7 +37,7 @@ def test_a_sheet_is_a_table(tmp_path: Path) -> None:
             "formula": "CaO",
             "gap_eV": 7.0,
             "space group": 225,
-            "measured": datetime(2021, 1, 1),
+            "measured": "2021-01-01 00:00:00",
             "stable": False,
         },
         {"id": "x", "formula": "NiO", "gap_eV": None, "space group": 225, "measured": None, "stable": True},

@@ -1,4 +1,4 @@
-"""Records as they come in the field: pages in lines, errors of servers, odd encodings, names that clash, na beside lists."""
+"""Records as they come in the field: pages, errors of servers, odd encodings, names that clash, na beside lists."""
 
 import json
 from pathlib import Path

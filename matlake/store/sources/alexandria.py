@@ -10,10 +10,10 @@ from typing import Final
 from urllib.parse import urljoin
 
 from matlake.errors import SourceError
-from matlake.store.importing.sources.http import Client, shown
-from matlake.store.importing.sources.protocol import NamedSource
-from matlake.store.importing.sources.published import PublishedSet, RemoteFile, choose, published_sets, unnamed
-from matlake.store.importing.sources.published_files import PublishedFiles, is_path, open_published
+from matlake.store.sources.http import Client, shown
+from matlake.store.sources.protocol import NamedSource
+from matlake.store.sources.published import PublishedSet, RemoteFile, choose, published_sets, unnamed
+from matlake.store.sources.published_files import PublishedFiles, is_path, open_published
 
 ROOT: Final = "https://alexandria.icams.rub.de/data"
 

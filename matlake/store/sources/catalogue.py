@@ -2,12 +2,12 @@
 
 import re
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import PluginError, SourceError
+from matlake.files import is_there
 from matlake.plugins import PluginKind
-from matlake.store.importing.sources.protocol import NamedSource, Opener
+from matlake.store.sources.protocol import NamedSource, Opener
 
 _SPEC: Final = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(?!:)(.*)", re.DOTALL)
 """Two letters or more: ``C:`` is a drive. ``DATABASE::TABLE`` is a table of a file."""
@@ -15,12 +15,12 @@ _SPEC: Final = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(?!:)(.*)", re.DOTALL)
 _SCHEMES: Final = frozenset({"http", "https", "ftp", "s3", "file"})
 
 _BUILT_IN: Final = {
-    "alexandria": "matlake.store.importing.sources.alexandria:open_alexandria",
-    "jarvis": "matlake.store.importing.sources.jarvis:open_jarvis",
-    "lemat": "matlake.store.importing.sources.lemat:open_lemat",
-    "matbench": "matlake.store.importing.sources.matbench:open_matbench",
-    "mp": "matlake.store.importing.sources.materials_project:open_materials_project",
-    "optimade": "matlake.store.importing.sources.optimade:open_optimade",
+    "alexandria": "matlake.store.sources.alexandria:open_alexandria",
+    "jarvis": "matlake.store.sources.jarvis:open_jarvis",
+    "lemat": "matlake.store.sources.lemat:open_lemat",
+    "matbench": "matlake.store.sources.matbench:open_matbench",
+    "mp": "matlake.store.sources.materials_project:open_materials_project",
+    "optimade": "matlake.store.sources.optimade:open_optimade",
 }
 """Name -> module and function, imported when the source is named."""
 
@@ -44,7 +44,7 @@ def source_names() -> list[str]:
 
 def is_named(text: str) -> bool:
     """Tell whether a text names a source, ``NAME:REST``, rather than a file that is there."""
-    return _SPEC.fullmatch(text) is not None and not Path(text).exists()
+    return _SPEC.fullmatch(text) is not None and not is_there(text)
 
 
 def named_source(text: str) -> NamedSource:

@@ -9,9 +9,9 @@ import pytest
 from deltalake import write_deltalake
 
 from matlake.errors import SourceError
-from matlake.store.importing.sources.catalogue import named_source
-from matlake.store.importing.sources.materials_project_tables import Tables
-from matlake.store.importing.sources.protocol import Fetch, Fetched, Remembered
+from matlake.store.sources.catalogue import named_source
+from matlake.store.sources.materials_project_tables import Tables
+from matlake.store.sources.protocol import Fetch, Fetched, Remembered
 
 MODULI = pa.map_(pa.string(), pa.float64())
 

@@ -21,8 +21,8 @@ from urllib3.exceptions import HTTPError
 from matlake.errors import SourceError
 from matlake.files import fsync_folder, naming, sha256_of, write_whole
 from matlake.progress import Progress
-from matlake.store.importing.sources.http import RUN_AGAIN, AnswerError, Client, shown
-from matlake.store.importing.sources.published import RemoteFile
+from matlake.store.sources.http import RUN_AGAIN, AnswerError, Client, shown
+from matlake.store.sources.published import RemoteFile
 
 _CACHE_VARIABLE: Final = "MATLAKE_CACHE"
 _CHUNK: Final = 1 << 20
@@ -226,13 +226,13 @@ def _save(
 ) -> None:
     length = int(answer.headers.get("Content-Length") or 0)
     total = got + length
-    told = got * _TENTHS // total if length else 0
+    noted = got * _TENTHS // total if length else 0
     progress.note(f"downloading {file.name}{f', {total / 1e6:,.1f} MB' if length else ''}")
     while chunk:
         target.write(chunk)
         got += len(chunk)
-        if length and told < (tenths := got * _TENTHS // total) < _TENTHS:
-            told = tenths
+        if length and noted < (tenths := got * _TENTHS // total) < _TENTHS:
+            noted = tenths
             progress.note(f"{file.name}: {tenths * _TENTHS} %")
         chunk = answer.read1(_CHUNK, decode_content=False)
 

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 from matlake.errors import SourceError
 from matlake.files import whole_file
 from matlake.store.importing.readers import open_source
-from matlake.store.importing.sources.columns import with_units
-from matlake.store.importing.sources.materials_project_documents import CITATION, ID, KEEP, UNITS, by_licence
-from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered
-from matlake.store.importing.sources.published import CC_BY, PublishedSet
-from matlake.store.importing.sources.published_files import local_copy
+from matlake.store.sources.columns import with_units
+from matlake.store.sources.materials_project_documents import CITATION, ID, KEEP, UNITS, by_licence
+from matlake.store.sources.protocol import Fetch, Fetched, NamedSource, Remembered
+from matlake.store.sources.published import CC_BY, PublishedSet
+from matlake.store.sources.published_files import local_copy
 
 PUBLIC: Final = "s3://materialsproject-build/collections"
 TABLES: Final = "delta"

@@ -8,11 +8,11 @@ from typing import Final
 
 from matlake.errors import SourceError
 from matlake.store.importing.readers import Source, open_source
-from matlake.store.importing.sources.columns import chained, with_units
-from matlake.store.importing.sources.downloads import cache_folder, digest, fetch, forget, verified
-from matlake.store.importing.sources.http import Client
-from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered
-from matlake.store.importing.sources.published import PublishedSet, choose
+from matlake.store.sources.columns import chained, with_units
+from matlake.store.sources.downloads import cache_folder, digest, fetch, forget, verified
+from matlake.store.sources.http import Client
+from matlake.store.sources.protocol import Fetch, Fetched, NamedSource, Remembered
+from matlake.store.sources.published import PublishedSet, choose
 
 _ENDINGS: Final = (".json", ".jsonl", ".parquet")
 _PACKED: Final = (".zip", ".gz", ".bz2", ".xz", ".zst")

@@ -20,12 +20,12 @@ import matlake
 from matlake.errors import SourceError
 from matlake.store import delta
 from matlake.store.importing.importer import ImportReport
-from matlake.store.importing.sources import alexandria, jarvis, lemat, matbench
-from matlake.store.importing.sources.catalogue import named_source
-from matlake.store.importing.sources.importing import import_named
-from matlake.store.importing.sources.materials_project_documents import UNITS
-from matlake.store.importing.sources.protocol import Fetch, Fetched, Remembered
-from matlake.store.importing.sources.published import PublishedSet, RemoteFile, read_table
+from matlake.store.sources import alexandria, jarvis, lemat, matbench
+from matlake.store.sources.catalogue import named_source
+from matlake.store.sources.importing import import_named
+from matlake.store.sources.materials_project_documents import UNITS
+from matlake.store.sources.protocol import Fetch, Fetched, Remembered
+from matlake.store.sources.published import PublishedSet, RemoteFile, read_table
 
 METALS = {"Mg": 4.21, "Ca": 4.81, "Ni": 4.19}
 
@@ -343,7 +343,7 @@ def test_each_data_set_says_where_it_is_and_what_to_cite(found: PublishedSet) ->
 
 @pytest.mark.parametrize("sets", [jarvis.SETS, matbench.SETS, alexandria.SETS, lemat.SETS], ids=len)
 def test_the_page_states_licence_and_citation_of_each(sets: dict[str, PublishedSet]) -> None:
-    page = (Path(__file__).parents[4] / "docs" / "sources.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "sources.md").read_text("utf-8")
     lines = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
     for found in sets.values():
         own = found.citation.removesuffix(f"; {matbench.BENCHMARK}")

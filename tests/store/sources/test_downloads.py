@@ -14,9 +14,9 @@ from web_server import Answers, Asked, Reply, Waits, WebServer, web_server
 
 from matlake.errors import SourceError
 from matlake.progress import SILENT, Progress
-from matlake.store.importing.sources import downloads
-from matlake.store.importing.sources.downloads import digest, fetch
-from matlake.store.importing.sources.published import RemoteFile
+from matlake.store.sources import downloads
+from matlake.store.sources.downloads import digest, fetch
+from matlake.store.sources.published import RemoteFile
 
 CONTENT = gzip.compress(json.dumps({"index": list(range(20_000))}).encode(), mtime=0)
 SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
@@ -132,7 +132,7 @@ def test_the_next_run_goes_on_where_this_one_was_cut_off(download: Downloading) 
     download.server.answers = published(CONTENT, cut=1000)
     with pytest.raises(SourceError, match=r"cuts data\.json\.gz off again and again") as caught:
         download(SHA256)
-    assert "run the same command again" in caught.value.hint
+    assert "import it again later" in caught.value.hint
     assert download.waits.seconds == [1.0, 2.0, 4.0]
     assert not (download.folder / "data.json.gz").exists()
     download.server.asked.clear()

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from matlake.errors import SourceError
 from matlake.files import naming, write_whole
 from matlake.progress import Progress
-from matlake.store.importing.sources.http import AnswerError, shown
+from matlake.store.sources.http import AnswerError, shown
 
 _IDLE_PAGES: Final = 5
 """Pages in a row without anything new, after which a server is taken to send the same for ever."""
 
 _FORGOTTEN: Final = frozenset({400, 403, 404, 410, 413, 422})
-"""Statuses of a server that no longer knows the page that is next, or no longer gives so many rows at once."""
+"""Statuses of a server that does not have the next page any more, or does not give so many rows at once any more."""
 
 _CURSOR: Final = "cursor.json"
 _FAULT: Final = "the fault is the server's; tell its owners"
@@ -34,7 +34,7 @@ class Page:
     Attributes:
         records: The records.
         cursor: What names the page that comes after; None after the last.
-        total: Number of records in all, as far as the server knows.
+        total: Number of records in all, if the server states it.
     """
 
     records: Sequence[Mapping[str, Any]]
@@ -81,7 +81,7 @@ class Spool:
         return self.folder / "records.jsonl"
 
     def remarks(self) -> list[str]:
-        """Return what the user should know of how the records came."""
+        """Return remarks for the user on how the records came."""
         repeated = [f"{self.repeated:,} rows came more than once and were left out"] if self.repeated else []
         return [*self.notes, *repeated]
 
@@ -107,7 +107,7 @@ class Spool:
                 if error.status not in _FORGOTTEN:
                     raise
                 page = self._anew(first, read)
-                self.notes.append(f"the server no longer gives the page that was next: the import began anew ({error})")
+                self.notes.append(f"the server does not have the next page any more: the import began anew ({error})")
                 cursor = first
         else:
             page = read(cursor)

@@ -12,9 +12,9 @@ from web_server import Answers, Asked, Reply, Waits, WebServer, web_server
 
 from matlake.errors import SourceError
 from matlake.progress import Progress
-from matlake.store.importing.sources.catalogue import named_source
-from matlake.store.importing.sources.materials_project import MaterialsProject
-from matlake.store.importing.sources.protocol import Fetch, Fetched, Remembered
+from matlake.store.sources.catalogue import named_source
+from matlake.store.sources.materials_project import MaterialsProject
+from matlake.store.sources.protocol import Fetch, Fetched, Remembered
 
 KEY = "secret0123456789"
 
@@ -70,7 +70,7 @@ def server() -> Iterator[WebServer]:
 def _environment(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MP_API_ENDPOINT", server.url)
     monkeypatch.setenv("MP_API_KEY", KEY)
-    monkeypatch.setattr("matlake.store.importing.sources.materials_project._PAGE", 4)
+    monkeypatch.setattr("matlake.store.sources.materials_project._PAGE", 4)
     server.asked.clear()
 
 
@@ -188,6 +188,16 @@ def test_without_a_key_one_line_says_where_to_get_one(tmp_path: Path, monkeypatc
     with pytest.raises(SourceError, match=r"\$MP_API_KEY holds none") as caught:
         fetch(tmp_path)
     assert "https://materialsproject.org/api" in caught.value.hint
+
+
+@pytest.mark.parametrize("key", ["secret\nsecret", "secr\u00e9t"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("MP_API_KEY", key)
+    with pytest.raises(SourceError, match="holds more than a key") as caught:
+        fetch(tmp_path)
+    assert "secr" not in f"{caught.value!r} {caught.value.hint}"
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from matlake.errors import SourceError
 from matlake.store.importing.readers import Batch, Source
-from matlake.store.importing.sources.http import Client, shown
-from matlake.store.importing.sources.protocol import NamedSource
-from matlake.store.importing.sources.published import PublishedSet, RemoteFile, published_sets, unnamed
-from matlake.store.importing.sources.published_files import open_published
+from matlake.store.sources.http import Client, shown
+from matlake.store.sources.protocol import NamedSource
+from matlake.store.sources.published import PublishedSet, RemoteFile, published_sets, unnamed
+from matlake.store.sources.published_files import open_published
 
 _HUB: Final = "https://huggingface.co"
 _HUB_VARIABLE: Final = "HF_ENDPOINT"

@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from matlake.errors import SourceError
-from matlake.store.importing.sources.http import Client
-from matlake.store.importing.sources.protocol import NamedSource
-from matlake.store.importing.sources.published import NOT_KNOWN, PublishedSet, RemoteFile, published_sets, unnamed
-from matlake.store.importing.sources.published_files import open_published
+from matlake.store.sources.http import Client
+from matlake.store.sources.protocol import NamedSource
+from matlake.store.sources.published import NOT_KNOWN, PublishedSet, RemoteFile, published_sets, unnamed
+from matlake.store.sources.published_files import open_published
 
 SETS: Final = published_sets("jarvis")
 

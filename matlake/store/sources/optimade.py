@@ -18,11 +18,11 @@ from matlake.files import sha256_of
 from matlake.store.importing.readers import open_source
 from matlake.store.importing.readers.error_answers import said_in
 from matlake.store.importing.readers.streams import plain_name
-from matlake.store.importing.sources.http import AnswerError, Client, check_address, shown, with_query
-from matlake.store.importing.sources.optimade_database import Database, open_database
-from matlake.store.importing.sources.optimade_providers import find_base, href
-from matlake.store.importing.sources.protocol import Fetch, Fetched, NamedSource, Remembered
-from matlake.store.importing.sources.spool import Page, Spool
+from matlake.store.sources.http import AnswerError, Client, check_address, shown, with_query
+from matlake.store.sources.optimade_database import Database, open_database
+from matlake.store.sources.optimade_providers import find_base, href
+from matlake.store.sources.protocol import Fetch, Fetched, NamedSource, Remembered
+from matlake.store.sources.spool import Page, Spool
 
 _PARAMETERS: Final = ("filter", "response_fields", "page_limit")
 _OTHERS: Final = ("response_format", "email_address", "sort", "include", "page_offset", "page_number", "page_cursor")
@@ -37,7 +37,7 @@ _PAGE_LIMITS: Final = ("500", "100", "10")
 """Rows a page; the next where a database refuses one as too large."""
 
 _HEAD: Final = json.dumps({"x-optimade": {"meta": {"api_version": "1.1.0"}}})
-"""First line of a dump, by which readers know one."""
+"""First line of a dump, by which readers recognise one."""
 
 _TOO_MANY_ROWS: Final = frozenset(
     {HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -284,7 +284,7 @@ class _Reading:
 
 
 def _records(entries: list[Any]) -> Iterator[dict[str, Any]]:
-    """Yield entries without what is not read of them; what is no entry becomes a failure in its place."""
+    """Yield entries without what is not read of them; anything else becomes a failure in its place."""
     for entry in entries:
         found = entry if isinstance(entry, Mapping) else {}
         attributes = found.get("attributes")

@@ -18,9 +18,9 @@ from matlake.errors import LakeError, SourceError
 from matlake.progress import Progress
 from matlake.store.importing.importer import ImportReport
 from matlake.store.importing.merging import Update
-from matlake.store.importing.sources.http import AnswerError
-from matlake.store.importing.sources.importing import import_named, remembered
-from matlake.store.importing.sources.spool import Page, Spool
+from matlake.store.sources.http import AnswerError
+from matlake.store.sources.importing import import_named, remembered
+from matlake.store.sources.spool import Page, Spool
 
 Import = Callable[..., ImportReport]
 EVERYTHING = "SELECT * FROM d ORDER BY material_id"
@@ -98,7 +98,7 @@ def test_a_killed_import_goes_on_and_equals_one_that_was_not(
 ) -> None:
     code = (
         "import sys; from matlake import open_lake\n"
-        "from matlake.store.importing.sources.importing import import_named\n"
+        "from matlake.store.sources.importing import import_named\n"
         "import_named(open_lake(sys.argv[1]), sys.argv[2], 'd')"
     )
     arguments = [sys.executable, "-c", code, str(empty.path), f"optimade:{server.url}"]

@@ -11,9 +11,9 @@ from typing import Final
 import pyarrow as pa
 
 from matlake.store.importing.readers import Batch, Source
-from matlake.store.importing.sources.protocol import NamedSource
-from matlake.store.importing.sources.published import NOT_KNOWN, PublishedSet, published_sets, unnamed
-from matlake.store.importing.sources.published_files import open_published
+from matlake.store.sources.protocol import NamedSource
+from matlake.store.sources.published import NOT_KNOWN, PublishedSet, published_sets, unnamed
+from matlake.store.sources.published_files import open_published
 
 BENCHMARK: Final = "A. Dunn et al., npj Comput. Mater. 6, 138 (2020), doi:10.1038/s41524-020-00406-3"
 

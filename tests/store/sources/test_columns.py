@@ -8,7 +8,7 @@ import pytest
 
 from matlake.errors import SourceError
 from matlake.store.importing.readers import BadLine, Batch, Source, UnreadCell
-from matlake.store.importing.sources.columns import chained, with_units
+from matlake.store.sources.columns import chained, with_units
 
 
 def source(columns: dict[str, list[Any]], unread: tuple[UnreadCell, ...] = (), **settings: Any) -> Source:

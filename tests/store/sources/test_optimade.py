@@ -14,14 +14,14 @@ from web_server import Asked, Reply, Waits, WebServer
 from matlake import Lake
 from matlake.errors import SourceError
 from matlake.store.importing.importer import ImportReport
-from matlake.store.importing.sources.catalogue import is_named, named_source
-from matlake.store.importing.sources.importing import import_from, import_named, remembered
-from matlake.store.importing.sources.optimade_providers import KNOWN, find_base
-from matlake.store.importing.sources.protocol import Fetch, Fetched
+from matlake.store.sources.catalogue import is_named, named_source
+from matlake.store.sources.importing import import_from, import_named, remembered
+from matlake.store.sources.optimade_providers import KNOWN, find_base
+from matlake.store.sources.protocol import Fetch, Fetched
 
 Import = Callable[..., ImportReport]
 Fetching = Callable[..., Fetched]
-DATA = Path(__file__).parents[3] / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 def asked_for(server: WebServer) -> list[Asked]:
@@ -136,6 +136,7 @@ def test_addresses_end_before_the_endpoint() -> None:
     assert named_source("optimade:https://host/optimade/v1/structures/").origin == "optimade:https://host/optimade/v1"
     assert not is_named("C:\\data.csv")
     assert not is_named("data.csv")
+    assert is_named(f"mp:?material_ids={','.join(f'mp-{number}' for number in range(200))}")
     assert not is_named("archive::structures")
 
 
@@ -377,7 +378,7 @@ def test_a_file_needs_no_name(empty: Lake, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("formula,gap_eV\nMgO,7.8\n")
     assert import_from(empty, str(path), "d").rows == 1
-    with pytest.raises(SourceError, match="knows where its structures are"):
+    with pytest.raises(SourceError, match="has its structures in columns of its own"):
         import_from(empty, "optimade:mp", "d", structure_column="x")
 
 

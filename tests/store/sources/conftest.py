@@ -9,9 +9,9 @@ from web_server import Waits, WebServer, web_server
 
 from matlake import Lake, open_lake
 from matlake.store.importing.importer import ImportReport
-from matlake.store.importing.sources.catalogue import named_source
-from matlake.store.importing.sources.importing import import_named
-from matlake.store.importing.sources.protocol import Fetch, Fetched
+from matlake.store.sources.catalogue import named_source
+from matlake.store.sources.importing import import_named
+from matlake.store.sources.protocol import Fetch, Fetched
 
 
 @pytest.fixture

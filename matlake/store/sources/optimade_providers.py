@@ -1,10 +1,10 @@
-"""Where the databases of the OPTIMADE federation are: the best known by heart, the others by asking its list."""
+"""Base addresses of the databases of the OPTIMADE federation: a table of the largest, and its list for the others."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from matlake.errors import SourceError
-from matlake.store.importing.sources.http import AnswerError, Client
+from matlake.store.sources.http import AnswerError, Client
 
 KNOWN: Final[Mapping[str, str]] = {
     "alexandria-pbe": "https://alexandria.icams.rub.de/pbe",
