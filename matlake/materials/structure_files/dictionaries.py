@@ -81,8 +81,10 @@ def looks_like_structure(text: str) -> str:
 
 
 def _no_structure(found: object) -> StructureError:
+    if found is None or found == {}:
+        return StructureError("no structure")
     if not isinstance(found, Mapping):
-        return StructureError("no structure" if found is None else "not a structure")
+        return StructureError("not a structure")
     if "sites" in found:
         return StructureError("a molecule: it has no cell")
     fields = ", ".join(str(name) for name in list(found)[:5])

@@ -4,6 +4,7 @@ A file of the cache has a note beside it, ``.NAME.json``, of where it came from 
 apart, so that a file that is still the same is not sent again.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -25,6 +26,7 @@ from matlake.store.sources.http import RUN_AGAIN, AnswerError, Client, shown
 from matlake.store.sources.published import RemoteFile
 
 _CACHE_VARIABLE: Final = "MATLAKE_CACHE"
+_NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
 _CHUNK: Final = 1 << 20
 _ATTEMPTS, _PAUSE_S = 5, 1.0
 _TENTHS: Final = 10
@@ -50,12 +52,24 @@ def fetch(client: Client, file: RemoteFile, folder: Path, progress: Progress) ->
 
     Raises:
         SourceError: The server cannot be reached or refuses, sends a web page, cuts off again and again, or sends
-            something that has not the published checksum.
+            something that has not the published checksum; or the cache cannot be written to.
         OSError: The disk is full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with _written(folder), _alone(folder):
         return _fetched(client, file, folder / file.name, progress)
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """Make a folder, and say of one that cannot be made or written to what to do."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise
+        hint = f"set {_CACHE_VARIABLE} to a folder that can be written to"
+        raise SourceError(f"the cache {folder} cannot be written to: {error.strerror}", hint) from error
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def choose(sets: Mapping[str, PublishedSet], source: str, name: str) -> Publishe
     """
     if name in sets:
         return sets[name]
-    near = get_close_matches(name, sets, n=3, cutoff=0.5) if name else []
+    near = get_close_matches(name.lower(), sets, n=3, cutoff=0.5) if name else []
     meant = f"did you mean {' or '.join(f'{source}:{one}' for one in near)}? " if near else ""
     what = f"{source}: has no data set {name!r}" if name else f"{source}: names no data set"
     raise SourceError(what, f"{meant}Data sets: {', '.join(sets)}. A file that you have: {source}:./FILE")

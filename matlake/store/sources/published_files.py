@@ -129,7 +129,8 @@ def local_copy(
     else:
         paths = [path] if path.is_file() else []
     if not paths:
-        raise SourceError(f"no file of {unknown.source} at {path}", f"data sets: {', '.join(sets)}")
+        hint = f"data sets: {', '.join(sets)}" if sets else "name a file, or a folder of files"
+        raise SourceError(f"no file of {unknown.source} at {path}", hint)
     names = {one.name for one in paths}
     known = [one for one in sets.values() if names & {file.name for file in one.files}]
     if len(known) > 1:

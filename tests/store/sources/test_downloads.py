@@ -239,3 +239,19 @@ def test_a_full_disk_names_the_file_and_the_next_run_goes_on(
     monkeypatch.setattr(downloads, "_save", save)
     assert download(SHA256).read_bytes() == CONTENT
     assert download.server.asked[-1].headers["range"] == "bytes=1000-"
+
+
+def test_a_cache_that_cannot_be_written_to_says_what_to_do(
+    server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SourceError, match="cannot be written to: Not a directory") as error:
+        Downloading(server, tmp_path / "file" / "jarvis")()
+    assert "MATLAKE_CACHE" in error.value.hint
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(downloads, "_download", refuse)
+    with pytest.raises(SourceError, match="cannot be written to: Permission denied"):
+        Downloading(server, tmp_path / "cache")()

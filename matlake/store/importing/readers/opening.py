@@ -191,9 +191,15 @@ def _open_folder(path: Path, max_atoms: int, named: KeyColumns) -> Source:
         return open_files(path, max_atoms)
     except NoFilesError:
         added = open_by_plugin(path, max_atoms, named)
-        if added is None:
+        if added is not None:
+            return added
+        tables = [file.name for file in files(path, _is_single, content=False)]
+        if not tables:
             raise
-        return added
+        one = f"{path}/{tables[0]}" if path.is_dir() else f"{path}{_PART}{tables[0]}"
+        raise SourceError(
+            f"{path} holds tables, each to be read on its own: {some_of(tables)}", f"name one: {one}"
+        ) from None
 
 
 def _open_otherwise(path: Path, max_atoms: int, named: KeyColumns) -> Source:

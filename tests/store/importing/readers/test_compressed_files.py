@@ -151,3 +151,11 @@ def test_a_compressed_database_is_unpacked_first(tmp_path: Path) -> None:
     path = tmp_path / "u.db.xz"
     path.write_bytes(lzma.compress((tmp_path / "t.db").read_bytes()))
     assert read(path).rows == [{"formula": "MgO", "gap_eV": 7.8}]
+
+
+def test_a_folder_of_tables_asks_which(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.parquet"):
+        (tmp_path / name).write_text(TABLE)
+    with pytest.raises(SourceError, match=r"holds tables, each to be read on its own: a.csv, b.parquet") as error:
+        read(tmp_path)
+    assert f"{tmp_path}/a.csv" in error.value.hint
