@@ -89,8 +89,10 @@ def _refuse_incomplete(found: Mapping[str, Any]) -> None:
     if missing:
         raise StructureError(f"no structure: {', '.join(missing)} is null")
     directions = found.get("dimension_types")
-    known = directions is not None and None not in directions
-    periodic = sum(directions) if known else found.get("nperiodic_dimensions")
+    if directions is None or None in directions:
+        periodic = found.get("nperiodic_dimensions")
+    else:
+        periodic = sum(directions)
     if periodic is not None and periodic != _DIRECTIONS:
         raise StructureError(*NOT_PERIODIC)
     for feature in found.get("structure_features") or ():

@@ -63,7 +63,7 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
     if form == "OQMD":
         fields = _without(found, {*oqmd_json.STRUCTURE_FIELDS, _FORMULA_OF_OQMD})
         return {FORMULA_COLUMNS[0]: found.get(_FORMULA_OF_OQMD)} | fields, found, True
-    if form:
+    if form or isinstance(found.get("sites"), list):  # or a molecule
         own = usual_column([name for name in found if isinstance(found[name], str)], ("material_id", "jid"))
         return ({} if own is None else {own: found[own]}), found, True
     name = structure_column or _structure_field(found)

@@ -196,10 +196,8 @@ def _open_folder(path: Path, max_atoms: int, named: KeyColumns) -> Source:
         tables = [file.name for file in files(path, _is_single, content=False)]
         if not tables:
             raise
-        one = f"{path}/{tables[0]}" if path.is_dir() else f"{path}{_PART}{tables[0]}"
-        raise SourceError(
-            f"{path} holds tables, each to be read on its own: {some_of(tables)}", f"name one: {one}"
-        ) from None
+        held = f"{path} holds tables, each to be read on its own: {some_of(tables)}"
+        raise SourceError(held, f"name one: {path}/{tables[0]}" if path.is_dir() else "unpack it") from None
 
 
 def _open_otherwise(path: Path, max_atoms: int, named: KeyColumns) -> Source:

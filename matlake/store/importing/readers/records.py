@@ -15,6 +15,7 @@ import pyarrow as pa
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
 from matlake.materials.periodic_table import ATOMIC_NUMBER
+from matlake.store.importing.readers.cells import number_of
 from matlake.store.importing.readers.source import (
     NAMELESS,
     NO_NAMES,
@@ -100,7 +101,8 @@ class _Survey:
                 self._add((name,), value)
             elif isinstance(value, dict) and not is_amounts(value):
                 for inner, single in value.items():
-                    self._add_nested(name, inner, single)
+                    if not inner.startswith("@"):
+                        self._add_nested(name, inner, single)
             elif value is not None:
                 self.left_out[name] = None
 
@@ -227,9 +229,14 @@ def amounts_text(value: Mapping[str, Any]) -> str:
 
 def _plain(value: Any) -> Any:
     """Return the value in an object such as ``{"$date": …}``, by which MongoDB writes types."""
-    if isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):
-        return next(iter(value.values()))
-    return value
+    if not isinstance(value, dict) or len(value) != 1:
+        return value
+    ((kind, inner),) = value.items()
+    if kind in ("$numberInt", "$numberLong") and isinstance(inner, str) and inner.lstrip("-").isdecimal():
+        return int(inner)
+    if kind in ("$numberDouble", "$numberDecimal") and isinstance(inner, str):
+        return number_of(inner)
+    return inner if kind.startswith("$") else value
 
 
 def _batches(

@@ -140,3 +140,24 @@ def test_sites_of_oqmd_have_three_coordinates(file: Path) -> None:
 def test_a_structure_that_is_null_leaves_the_formula(file: Path) -> None:
     records = [{"id": "a", "structure": pymatgen_structure()}, {"id": "b", "formula": "CaO", "structure": None}]
     assert read(written(file, records)).formulas == ["MgO", "no structure"]
+
+
+def test_a_molecule_is_said_to_be_one(file: Path) -> None:
+    molecule = {"@class": "Molecule", "charge": 0, "sites": [{"species": [{"element": "O"}], "xyz": [0, 0, 0]}]}
+    assert read(written(file, molecule)).formulas == ["a molecule: it has no cell"]
+
+
+def test_numbers_that_mongodb_writes_as_objects_are_numbers(file: Path) -> None:
+    record = {"_id": {"$oid": "5f"}, "formula": "MgO", "E": {"$numberDouble": "-1.5"}, "n": {"$numberLong": "12"}}
+    found = read(written(file, [record]))
+    assert found.rows == [{"_id": "5f", "formula": "MgO", "E": -1.5, "n": 12}]
+
+
+def test_of_two_structures_one_is_to_be_named(tmp_path: Path, file: Path) -> None:
+    record = {"id": "a", "initial": pymatgen_structure(), "final": pymatgen_structure("Ca"), "e": 1.0}
+    lake = matlake.open_lake(tmp_path / "lake", create=True)
+    with pytest.raises(SourceError, match=r"its columns: id, e\n"):
+        import_table(lake, written(file, [record]), "d")
+    found = read(file, structure_column="final")
+    assert found.formulas == ["CaO"]
+    assert found.rows == [{"id": "a", "e": 1.0}]
