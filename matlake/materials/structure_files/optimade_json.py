@@ -89,10 +89,7 @@ def _refuse_incomplete(found: Mapping[str, Any]) -> None:
     if missing:
         raise StructureError(f"no structure: {', '.join(missing)} is null")
     directions = found.get("dimension_types")
-    if directions is None or None in directions:
-        periodic = found.get("nperiodic_dimensions")
-    else:
-        periodic = sum(directions)
+    periodic = found.get("nperiodic_dimensions") if directions is None or None in directions else sum(directions)
     if periodic is not None and periodic != _DIRECTIONS:
         raise StructureError(*NOT_PERIODIC)
     for feature in found.get("structure_features") or ():
