@@ -63,7 +63,7 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
     if form == "OQMD":
         fields = _without(found, {*oqmd_json.STRUCTURE_FIELDS, _FORMULA_OF_OQMD})
         return {FORMULA_COLUMNS[0]: found.get(_FORMULA_OF_OQMD)} | fields, found, True
-    if form or isinstance(found.get("sites"), list):  # or a molecule
+    if form or _is_molecule(found):
         own = usual_column([name for name in found if isinstance(found[name], str)], ("material_id", "jid"))
         return ({} if own is None else {own: found[own]}), found, True
     name = structure_column or _structure_field(found)
@@ -79,6 +79,12 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
             else:
                 del properties[usual]  # what the structure says, or the formula as chemists write it
     return properties, structure, structure is not None
+
+
+def _is_molecule(found: Mapping[str, Any]) -> bool:
+    """Tell whether an object is what pymatgen writes of a molecule; ``sites`` may be a property, too."""
+    sites = found.get("sites")
+    return isinstance(sites, list) and bool(sites) and isinstance(sites[0], dict) and "species" in sites[0]
 
 
 def _without(found: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:

@@ -145,6 +145,7 @@ def test_a_structure_that_is_null_leaves_the_formula(file: Path) -> None:
 def test_a_molecule_is_said_to_be_one(file: Path) -> None:
     molecule = {"@class": "Molecule", "charge": 0, "sites": [{"species": [{"element": "O"}], "xyz": [0, 0, 0]}]}
     assert read(written(file, molecule)).formulas == ["a molecule: it has no cell"]
+    assert read(written(file, [{"formula": "MgO", "sites": ["4a", "4b"]}])).rows == [{"formula": "MgO"}]
 
 
 def test_numbers_that_mongodb_writes_as_objects_are_numbers(file: Path) -> None:
