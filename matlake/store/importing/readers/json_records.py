@@ -4,8 +4,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from matlake.errors import StructureError
+from matlake.materials.objects import has_composition
 from matlake.store.importing.readers.cells import is_missing_text
-from matlake.store.importing.readers.records import Record, amounts_text
+from matlake.store.importing.readers.memory_cells import formula_text
+from matlake.store.importing.readers.records import Record
 from matlake.store.importing.readers.source import FORMULA_COLUMNS, STRUCTURE_COLUMNS, usual_column
 
 _ENTRY: Final = "Entry"
@@ -62,9 +64,9 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
     if str(found.get("@class", "")).endswith(_ENTRY):
         properties = _of_entry(properties)
     for usual in FORMULA_COLUMNS:
-        if isinstance(amounts := properties.get(usual), dict) and (text := amounts_text(amounts)):
+        if isinstance(amounts := properties.get(usual), dict) and has_composition(amounts):
             if name is None:
-                properties[usual] = text
+                properties[usual] = formula_text(amounts)
             else:
                 del properties[usual]  # what the structure says
     structure = found.get(name) if name is not None else None
