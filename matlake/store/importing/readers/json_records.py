@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from matlake.errors import StructureError
-from matlake.materials.objects import has_composition
+from matlake.materials.objects import crystal_or_error, has_composition, has_structure
 from matlake.store.importing.readers.cells import is_missing_text
 from matlake.store.importing.readers.memory_cells import formula_text
 from matlake.store.importing.readers.records import Record
@@ -33,12 +33,10 @@ def read_record(found: object, structure_column: str | None, max_atoms: int | No
     if not isinstance(found, dict):
         error = found if isinstance(found, StructureError) else StructureError(f"no record: {str(found)[:_SHOWN]!r}")
         return Record({}, error, has_structure=False)
-    properties, structure, has_structure = _parts(found, structure_column)
+    properties, structure, held = _parts(found, structure_column)
     if max_atoms is None:
-        return Record(properties, None, has_structure)
-    from matlake.materials.objects import crystal_or_error
-
-    return Record(properties, crystal_or_error(structure, max_atoms=max_atoms), has_structure)
+        return Record(properties, None, held)
+    return Record(properties, crystal_or_error(structure, max_atoms=max_atoms), held)
 
 
 def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapping[str, Any], Any, bool]:
@@ -89,7 +87,6 @@ def _of_entry(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _structure_field(found: Mapping[str, Any]) -> str | None:
     """Return the field of the structure: one by a usual name, or else the only one that holds a structure."""
-    from matlake.materials.objects import has_structure
     from matlake.materials.structure_files import recognised
 
     lower = {key.lower(): key for key in found}
