@@ -1,5 +1,6 @@
 """Files that arrive whole, and stay."""
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -58,6 +59,25 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def lock(descriptor: int, *, wait: bool) -> bool:
+    """Lock an open file or folder until it is closed.
+
+    Args:
+        descriptor: Of the file or folder.
+        wait: Whether to wait until no other process has it.
+
+    Returns:
+        Whether this process may go on: not if another has the lock, but always on a file system without locks.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def is_there(path: str | Path) -> bool:
