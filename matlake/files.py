@@ -1,6 +1,5 @@
 """Files that arrive whole, and stay."""
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -71,6 +70,8 @@ def lock(descriptor: int, *, wait: bool) -> bool:
     Returns:
         Whether this process may go on: not if another has the lock, but always on a file system without locks.
     """
+    import fcntl  # which Windows has not: encoding needs no lock
+
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
