@@ -54,6 +54,10 @@ class MatlakeError(Exception):
         if hint:
             self.add_note(f"hint: {hint}")  # a traceback shows it
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process have it, such as those of a search by scikit-learn, whatever its class takes."""
+        return BaseException.__new__, (type(self), *self.args), self.__dict__
+
     @property
     def cli_hint(self) -> str:
         """The hint in the words of the command line."""

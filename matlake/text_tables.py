@@ -4,9 +4,11 @@ import math
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
 _UNKNOWN: Final = "-"
+_NAMES_SHOWN: Final = 8
 _MOST_PLACES: Final = 6
 _LARGEST: Final = 1e6
 """Digits after the point, and numbers, up to which none is written with a power of ten."""
@@ -98,6 +100,12 @@ Line = str | TextTable
 def plain_lines(report: Sequence[Line]) -> list[str]:
     """Return a report as lines of text, its tables aligned."""
     return [line for part in report for line in ([part] if isinstance(part, str) else part.lines())]
+
+
+def some_of(names: Collection[str]) -> str:
+    """Return the first of some names, with an ellipsis where there are more."""
+    first = ", ".join(islice(names, _NAMES_SHOWN))
+    return f"{first}, …" if len(names) > _NAMES_SHOWN else first
 
 
 def rounded(value: float, uncertainty: float) -> str:

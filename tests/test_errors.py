@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 import matlake
-from matlake.errors import MatlakeError, TooManyAtomsError
+from matlake.errors import MatlakeError, NotEncodedError, NotFiniteError, TooManyAtomsError
+from matlake.materials.disorder import DisorderedError
+from matlake.store.sources.http import AnswerError
 
 HOUSE = Path(matlake.__file__).parent
 COMMANDS = re.compile(r"^(?!pip install ).*--[a-z]|`(?:matlake|encoders) |\bmatlake (?:[a-z]+ )?--")
@@ -27,6 +30,22 @@ def test_a_hint_speaks_python_and_the_command_line() -> None:
 def test_an_error_can_be_copied_and_so_sent_to_another_process() -> None:
     error = copy.deepcopy(TooManyAtomsError.of(2, 1))
     assert (str(error), error.hint, error.cli_hint) == ("2 atoms, more than 1", "raise max_atoms", "raise --max-atoms")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AnswerError("host answers 429", "wait", 429),
+        DisorderedError("a site holds Fe 0.5", matlake.parse_formula("Fe")),
+        NotEncodedError("1 of 2 materials cannot be encoded", [(0, "no structure")]),
+        NotFiniteError("mine", [3]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_with_more_than_a_text_comes_whole_out_of_a_pickle(error: MatlakeError) -> None:
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert type(again) is type(error)
+    assert (str(again), again.__dict__) == (str(error), error.__dict__)
 
 
 def test_the_same_error_is_told_in_either_words(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_structures_and_several_features_stand_side_by_side() -> None:
     [
         (FORMULAS, {"features": "unknown"}, EncoderError, "no encoder named 'unknown'"),
         (FORMULAS, {"features": ["magpie", "magpie"]}, EncoderError, "named twice"),
-        (FORMULAS, {"column": "formula"}, SourceError, "is no DataFrame"),
+        (FORMULAS, {"column": "formula"}, SourceError, "has no columns"),
         (pd.DataFrame({"a": ["GaAs"], "b": ["NaCl"]}), {}, SourceError, "2 columns, and none is named"),
         (pd.DataFrame({"a": ["GaAs"], "b": ["NaCl"]}), {"column": "c"}, SourceError, "no column 'c'"),
         (np.zeros((3, 4)), {}, SourceError, "4 columns"),

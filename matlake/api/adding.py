@@ -27,8 +27,8 @@ def add(
 ) -> ImportReport:
     """Import data as a dataset, replacing one of the same name or updating one that came from the same source by name.
 
-    Rows that are no material are in ``failures`` with the reason. Embeddings belong to contents, not to datasets:
-    adding again keeps all of those that still apply.
+    Rows that are not valid materials are in ``failures`` with the reason. Embeddings belong to contents, not to
+    datasets: adding again keeps all of those that still apply.
 
     Args:
         lake: Where to.

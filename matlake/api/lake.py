@@ -1,4 +1,4 @@
-"""A lake as a notebook knows it: each command is a method of the same name, which takes what a notebook holds."""
+"""A lake in a notebook: each command is a method of the same name, which takes what a notebook holds."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from matlake.api.query_result import QueryResult
 from matlake.errors import LakeError
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import Progress, watched
-from matlake.sequences import as_list
+from matlake.sequences import as_list, split_names
 from matlake.store import lake as store
 from matlake.store.folders import MEMBER
 
@@ -70,7 +70,7 @@ class Lake(store.Lake):
 
     @property
     def failures(self) -> QueryResult:
-        """Rows that are no materials, and materials that an encoder or a head does not take, with the reasons."""
+        """Rows that are not valid materials, and materials that an encoder or a head does not take, with reasons."""
         return self.sql("SELECT * FROM failures")
 
     @overload
@@ -126,6 +126,8 @@ class Lake(store.Lake):
         """
         if (dataset is None) == (join is None):
             raise LakeError("name a dataset to add, or with join the one that gets the properties")
+        if join is not None and (formula is not None or structure is not None):
+            raise LakeError("join adds properties alone", "leave out formula and structure")
         from matlake.api import adding
 
         with watched(progress, "importing", "rows") as reporter:
@@ -169,7 +171,7 @@ class Lake(store.Lake):
         """
         from matlake.store.embedding.embedder import embed
 
-        features = [name for given in encoders for name in as_list(given)]
+        features = [name for given in encoders for text in as_list(given) for name in split_names(text)]
         if not features:
             raise LakeError("no encoder is named", "name one or more, such as lake.embed('magpie'); see lake.encoders")
         with watched(progress, "embedding", "rows") as reporter:
@@ -280,11 +282,9 @@ class Lake(store.Lake):
         from matlake.regress.heads.request import TrainRequest
         from matlake.regress.heads.train import train
 
-        if isinstance(features, str):
-            features = [one.strip() for one in features.split(",")]
         request = TrainRequest(
             target=target,
-            features=as_list(features),
+            features=split_names(features) if isinstance(features, str) else as_list(features),
             model=model,
             dataset=dataset,
             where=where,

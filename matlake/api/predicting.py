@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matlake.errors import FormulaError, MatlakeError, SourceError
+from matlake.files import is_there
 from matlake.materials.crystal import Crystal
 from matlake.materials.formula import parse_formula
 from matlake.materials.objects import as_composition, crystal_or_error, has_composition, has_structure
@@ -123,7 +124,7 @@ def is_path(what: object) -> bool:
     """Say whether something names a file: a path, or text that is the name of a file and not a formula."""
     if isinstance(what, os.PathLike):
         return True
-    if not isinstance(what, str) or "\n" in what or not os.path.exists(what):  # noqa: PTH110 - text too long is none
+    if not isinstance(what, str) or "\n" in what or not is_there(what):
         return False
     try:
         parse_formula(what)

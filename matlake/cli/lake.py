@@ -63,6 +63,8 @@ def import_command(
 
     if (dataset is None) == (join is None):
         raise click.UsageError("name a dataset with --dataset, or with --join the one that gets the properties")
+    if join is not None and (max_atoms or columns["formula_column"] or columns["structure_column"]):
+        raise click.UsageError("--join adds properties alone: of the columns, only --id-column goes with it")
     report: Any
     with progress("importing", "rows") as reporter:
         made = open_lake(lake, create=join is None)

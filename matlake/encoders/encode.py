@@ -29,11 +29,10 @@ from matlake.materials.disorder import DisorderedError
 from matlake.materials.formula import Composition
 from matlake.materials.objects import Material, as_material, has_composition, has_structure
 from matlake.progress import Progress, watched
-from matlake.sequences import as_list
+from matlake.sequences import as_list, split_names
 
 EncoderName: TypeAlias = str | os.PathLike[str]
 
-_SPLIT: Final = ","
 _KEPT_OPEN: Final = 4
 _READ_AT_ONCE: Final = 1024  # rows whose atoms are compared at once
 _SHOWN: Final = 3  # failures in a message
@@ -401,7 +400,7 @@ def encoded_layers(encoder: EncoderName | Iterable[EncoderName]) -> Iterator[tup
 def _names(encoder: EncoderName) -> list[str]:
     if not isinstance(encoder, str):
         return [str(Path(encoder).absolute())]
-    return [encoder] if _is_path(encoder) else [name for name in encoder.split(_SPLIT) if name.strip()]
+    return [encoder] if _is_path(encoder) else split_names(encoder)
 
 
 def _is_path(name: str) -> bool:

@@ -40,7 +40,7 @@ def as_crystal(given: object, *, max_atoms: int = MAX_ATOMS) -> Crystal:
         max_atoms: Largest cell allowed.
 
     Raises:
-        DisorderedError: A site holds several elements, or none in part of the cells; it knows the composition.
+        DisorderedError: A site holds several elements, or none in part of the cells; the error has the composition.
         StructureError: It is missing, not a structure, not periodic in all directions, or not a valid crystal.
     """
     return _guarded(_crystal, given, max_atoms)
@@ -54,20 +54,19 @@ def crystal_or_error(given: object, *, max_atoms: int = MAX_ATOMS) -> Crystal | 
         return error
 
 
-def as_composition(given: object, *, max_atoms: int = MAX_ATOMS) -> Composition:
+def as_composition(given: object) -> Composition:
     """Return the composition that an object, a text or a dictionary stands for.
 
     Args:
         given: A formula; pymatgen ``Composition``, or a dictionary of elements and amounts; ``Composition``; or a
             structure as ``as_crystal`` takes it, which may be disordered.
-        max_atoms: Largest cell allowed.
 
     Raises:
         FormulaError: A formula cannot be read.
         StructureError: It is missing, neither a formula nor a structure, or not a valid crystal.
     """
     try:
-        material = as_material(given, max_atoms=max_atoms)
+        material = as_material(given)
     except DisorderedError as error:
         return error.composition
     return material.composition if isinstance(material, Crystal) else material

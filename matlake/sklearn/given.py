@@ -24,7 +24,9 @@ def materials_of(given: Any, column: str | None) -> list[Any]:
     if is_frame(given):
         return column_of(given, _only(given) if column is None else column)
     if column is not None and not is_series(given):
-        raise SourceError(f"column {column!r} is named, and what is given is no DataFrame", "leave column out")
+        raise SourceError(
+            f"column {column!r} is named, but a {type(given).__name__} has no columns", "leave column out"
+        )
     found = _listed(given)
     if not found:
         raise SourceError("0 samples: there are no materials", _WHAT)

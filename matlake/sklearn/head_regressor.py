@@ -28,7 +28,7 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     Features and target are standardised, and parameters chosen by cross-validation on the rows of ``fit``. Intervals
     are cross-conformal: they hold 90 % of the measured values of rows like those of ``fit``, and are equally wide for
-    all. A head that ``matlake.train`` saves knows more of where it holds.
+    all. A head that ``matlake.train`` saves also states its applicability domain.
 
     Args:
         model: Name of a regressor, such as ``svr``, or ``auto``.
@@ -42,7 +42,7 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         n_features_in_: Number of columns of ``X``.
     """
 
-    def __init__(self, model: str = "svr", *, max_fits: int = 45, random_state: Any = 0) -> None:
+    def __init__(self, model: str = "svr", *, max_fits: int = Budget.fits, random_state: Any = 0) -> None:
         """Keep the parameters as they are; ``fit`` checks them."""
         self.model = model
         self.max_fits = max_fits

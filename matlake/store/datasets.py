@@ -274,9 +274,9 @@ def _summary(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str
     stamp = commit.get("timestamp")
     imported = datetime.fromtimestamp(stamp / 1000, UTC) if stamp else None
     known = remembered_in(commit)
-    told = [known.get(key) or None for key in ("version", "licence")]
+    stated = [known.get(key) or None for key in ("version", "licence")]
     return DatasetSummary(
-        name, view, materials, failures, crystals, properties, imported, commit.get(SOURCE_NOTE), *told
+        name, view, materials, failures, crystals, properties, imported, commit.get(SOURCE_NOTE), *stated
     )
 
 
@@ -300,9 +300,9 @@ def _json_note(commit: Mapping[str, Any], name: str) -> Any:
 
 
 def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:
-    """Return what the log keeps of the last import of a dataset; empty where it does not tell.
+    """Return what the log keeps of the last import of a dataset; empty if it has none.
 
-    Compaction writes, too. Imports since 0.2.0 are told from it by what they note; earlier ones have created the table.
+    Compaction writes, too, but notes no source; imports before 0.2.0 did not either, and have created the table.
     """
     table = delta.open_table(lake.dataset(name))
     commits = table.history() if table is not None else []

@@ -11,7 +11,7 @@ _NOT_STATED: Final = frozenset({"", "not stated"})
 
 
 def check_encoder(folder: str | Path) -> None:
-    """Check an encoder that a package ships: the contract of ``verify_encoder``, and what others must know to use it.
+    """Check an encoder that a package ships: the contract of ``verify_encoder``, and a licence.
 
     Args:
         folder: Holds ``card.json`` and ``encoder.onnx``: what the entry point in ``matlake.encoders`` stands for.

@@ -66,3 +66,8 @@ def test_properties_in_memory_are_joined_by_id(lake: matlake.Lake) -> None:
         {"material_id": "a", "gap_eV": 1.1},
         {"material_id": "b", "gap_eV": 0.7},
     ]
+
+
+def test_a_join_takes_no_column_that_it_would_not_read(lake: matlake.Lake) -> None:
+    with pytest.raises(LakeError, match="join adds properties alone"):
+        lake.add({"id": ["a"], "gap_eV": [1.0]}, join="d", structure="cif")  # type: ignore[call-overload]

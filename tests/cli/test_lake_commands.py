@@ -40,6 +40,14 @@ def test_a_source_by_name_is_imported_and_brought_up_to_date(cli: Cli, tmp_path:
     assert document["error"] == "there is no source 'optimad'"
 
 
+def test_numbers_are_ids_of_a_source_by_name(cli: Cli, tmp_path: Path) -> None:
+    dump = tmp_path / "dump.jsonl"
+    dump.write_text("\n".join(json.dumps(line) for line in ({"x-optimade": {}}, entry(1, _db_number=7))))
+    assert cli.json("import", f"optimade:{dump}", "--dataset", "salts", "--id-column", "_db_number")["rows"] == 1
+    found = json.loads(cli("sql", "SELECT material_id, source_id FROM salts", "--format", "json"))
+    assert found == [{"material_id": "7", "source_id": "7"}]
+
+
 def test_rows_that_fail_give_exit_code_3(cli: Cli, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("formula\nSi\nXx\nHe\n")
@@ -55,6 +63,7 @@ def test_rows_that_fail_give_exit_code_3(cli: Cli, tmp_path: Path) -> None:
         (["status"], 1),
         (["import", "nowhere.csv", "--dataset", "d"], 1),
         (["import"], 2),
+        (["import", "t.csv", "--join", "d", "--structure-column", "cif"], 2),
         (["embed", "--encoder", "x", "--dataset", "a", "--where", "b"], 2),
         (["no-such-command"], 2),
     ],

@@ -1,4 +1,4 @@
-"""A split by the number of elements: does a head that was trained on binaries know ternaries?"""
+"""A split by the number of elements: does a head that was trained on binaries hold for ternaries?"""
 
 from collections.abc import Iterator
 

@@ -34,7 +34,7 @@ class HuberLinear:
         return x @ self.slopes + self.intercept
 
     def onnx_graph(self) -> onnx.ModelProto:
-        """Return the same as ONNX; without this method, matlake would ask skl2onnx, which knows scikit-learn alone."""
+        """Return the same as ONNX; else matlake would ask skl2onnx, which converts only scikit-learn's models."""
         d = len(self.slopes)
         constants = {"slopes": self.slopes[:, None], "intercept": np.array([self.intercept])}
         graph = helper.make_graph(

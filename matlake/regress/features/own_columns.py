@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matlake.errors import MatlakeError, TrainingError
+from matlake.materials.objects import is_missing
 from matlake.materials.units import unit_of
 from matlake.regress.features.columns import column_kinds, is_numeric, not_numbers
 from matlake.store.content_keys import column_number
@@ -51,7 +52,7 @@ def with_unit(column: str) -> str:
 
 
 def find_column(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
-    """Return a column of ``materials`` as it is spelled there; names know no capitals in SQL.
+    """Return a column of ``materials`` as it is spelled there; in SQL, capitals in names do not matter.
 
     Raises:
         TrainingError: There is none of that name, or it holds neither numbers nor true and false.
@@ -129,18 +130,9 @@ def numbers_of(values: Sequence[object], column: str) -> tuple[NDArray[np.float3
 
 
 def _reason(value: object, column: str) -> str:
-    if _is_missing(value):
+    if is_missing(value) or value == "":
         return f"no value of {with_unit(column)}"
     return f"{with_unit(column)} is {str(value)[:_SHOWN]}, which is not a finite number"
-
-
-def _is_missing(value: object) -> bool:
-    if value is None or value == "":
-        return True
-    try:
-        return bool(value != value)  # noqa: PLR0124 - NaN, whatever its type
-    except TypeError:  # that of pandas is neither equal nor not
-        return True
 
 
 def _number(value: object) -> float:

@@ -67,7 +67,7 @@ def fractions_baseline(
 ) -> NDArray[np.float64]:
     """Choose parameters for the same kind of model on element fractions, fit it, and predict the test rows.
 
-    Columns of the user's own stand beside the fractions: the head is to be better by what its encoders know.
+    Columns of the user's own stand beside the fractions: the head is to be better by what its encoders add.
     An estimator that needs more features than these, such as 200 principal components, gets zeros for the rest.
 
     Returns:

@@ -55,7 +55,7 @@ def estimator_graph(estimator: Any, x: Var, n_features: int) -> Var:
     """Return the prediction of a fitted regressor.
 
     Args:
-        estimator: Of scikit-learn's, or one that skl2onnx knows.
+        estimator: Of scikit-learn's, or one that skl2onnx converts.
         x: What it was fitted to, float32 or float64 [n, d].
         n_features: d.
 

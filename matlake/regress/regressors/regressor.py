@@ -29,7 +29,7 @@ class Regressor(Protocol):
 
 @runtime_checkable
 class OwnGraph(Protocol):
-    """A fitted regressor that brings its own ONNX graph, as those of plug-ins do that skl2onnx does not know."""
+    """A fitted regressor that brings its own ONNX graph, as those of plug-ins do that skl2onnx does not convert."""
 
     def onnx_graph(self) -> "onnx.ModelProto":
         """Return a model of one input, [n, d] in float64 or float32, and one output, [n] or [n, 1], as ``predict``.

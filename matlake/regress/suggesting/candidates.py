@@ -33,7 +33,7 @@ class Measured:
 
     Attributes:
         values: float64 [m], measured values in the head's unit.
-        keys: What tells apart what was measured: hashes of compositions, with the values of the head's columns.
+        keys: Of what was measured: hashes of compositions, with the values of the head's columns.
         columns: Those columns; none where the rows are not found.
         found: Whether the rows that the head was trained on are in this lake. Otherwise these are the rows that the
             head keeps of them.

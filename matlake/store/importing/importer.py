@@ -311,7 +311,7 @@ def property_names(source: Source, others: Collection[str | None]) -> dict[str, 
 
     Args:
         source: It gets a remark on each that is renamed.
-        others: Columns that are no properties.
+        others: Columns of formulas and ids.
     """
     properties = {}
     present = {name.lower() for name in source.schema.names}

@@ -12,6 +12,7 @@ from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
 from matlake.materials.disorder import DisorderedError
 from matlake.materials.formula import Composition, parse_formula, readings
 from matlake.store.importing.readers import BadLine, Batch, UnreadCell
+from matlake.store.importing.readers.cells import as_written
 
 CORE_SCHEMA: Final = pa.schema(
     [
@@ -95,7 +96,7 @@ class RowBuilder:
         """Return the rows of a batch."""
         count = batch.columns.num_rows if batch.crystals is None else len(batch.crystals)
         if self.roles.id:
-            names = batch.columns.column(self.roles.id).to_pylist()
+            names = as_written(batch.columns.column(self.roles.id)).to_pylist()
         else:
             names = [f"{self.dataset}-{row}" for row in range(self._row, self._row + count)]
         formulas = batch.columns.column(self.roles.formula).to_pylist() if self.roles.formula else [None] * count

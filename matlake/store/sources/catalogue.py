@@ -2,10 +2,10 @@
 
 import re
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import PluginError, SourceError
+from matlake.files import is_there
 from matlake.plugins import PluginKind
 from matlake.store.sources.protocol import NamedSource, Opener
 
@@ -44,7 +44,7 @@ def source_names() -> list[str]:
 
 def is_named(text: str) -> bool:
     """Tell whether a text names a source, ``NAME:REST``, rather than a file that is there."""
-    return _SPEC.fullmatch(text) is not None and not Path(text).exists()
+    return _SPEC.fullmatch(text) is not None and not is_there(text)
 
 
 def named_source(text: str) -> NamedSource:

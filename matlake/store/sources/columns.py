@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from matlake.errors import SourceError
 from matlake.store.importing.readers import BadLine, Batch, Source
-
-_NAMES_SHOWN: Final = 8
+from matlake.text_tables import some_of
 
 
 def with_units(source: Source, units: Mapping[str, str]) -> Source:
@@ -33,9 +31,8 @@ def with_units(source: Source, units: Mapping[str, str]) -> Source:
             yield Batch(columns, batch.crystals, unread)
 
     schema = pa.schema([field.with_name(renamed.get(field.name, field.name)) for field in source.schema])
-    shown = [f"{old} → {new}" for old, new in renamed.items()]
-    more = ", …" if len(shown) > _NAMES_SHOWN else ""
-    notes = [*source.notes, f"columns renamed to carry their units: {', '.join(shown[:_NAMES_SHOWN])}{more}"]
+    shown = some_of([f"{old} → {new}" for old, new in renamed.items()])
+    notes = [*source.notes, f"columns renamed to carry their units: {shown}"]
     return replace(source, schema=schema, batches=rows, notes=notes)
 
 

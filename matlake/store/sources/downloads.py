@@ -4,7 +4,6 @@ A file of the cache has a note beside it, ``.NAME.json``, of where it came from 
 apart, so that a file that is still the same is not sent again.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -19,7 +18,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from matlake.errors import SourceError
-from matlake.files import fsync_folder, naming, sha256_of, write_whole
+from matlake.files import fsync_folder, lock, naming, sha256_of, write_whole
 from matlake.progress import Progress
 from matlake.store.sources.http import RUN_AGAIN, AnswerError, Client, shown
 from matlake.store.sources.published import RemoteFile
@@ -54,16 +53,18 @@ def fetch(client: Client, file: RemoteFile, folder: Path, progress: Progress) ->
         OSError: The disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with _alone(folder, progress):
         return _fetched(client, file, folder / file.name, progress)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path, progress: Progress) -> Iterator[None]:
     """Wait until no other process downloads into a folder, and keep others waiting."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not lock(descriptor, wait=False):
+            progress.note(f"waiting for another process that downloads to {folder}")
+            lock(descriptor, wait=True)
         yield
     finally:
         os.close(descriptor)
@@ -226,13 +227,13 @@ def _save(
 ) -> None:
     length = int(answer.headers.get("Content-Length") or 0)
     total = got + length
-    told = got * _TENTHS // total if length else 0
+    noted = got * _TENTHS // total if length else 0
     progress.note(f"downloading {file.name}{f', {total / 1e6:,.1f} MB' if length else ''}")
     while chunk:
         target.write(chunk)
         got += len(chunk)
-        if length and told < (tenths := got * _TENTHS // total) < _TENTHS:
-            told = tenths
+        if length and noted < (tenths := got * _TENTHS // total) < _TENTHS:
+            noted = tenths
             progress.note(f"{file.name}: {tenths * _TENTHS} %")
         chunk = answer.read1(_CHUNK, decode_content=False)
 

@@ -34,7 +34,7 @@ LARGEST_ANSWER: Final = 256 << 20
 LONGEST_PAUSE_S: Final = 300.0
 """A server that asks for a longer pause than this is asked again another time."""
 
-RUN_AGAIN: Final = "run the same command again later: it goes on after what was received"
+RUN_AGAIN: Final = "import it again later: that goes on after what was received"
 
 _CONNECT_S, _READ_S = 15.0, 90.0
 _LONGEST_ANSWER_S: Final = 900.0
@@ -110,7 +110,7 @@ class Client:
         interval_s: Least time between two requests, in seconds.
         note: Hears of long pauses.
         wait: Waits for a number of seconds.
-        clock: Tells the time in seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class Client:
                 try:
                     return self._body(answer, url), answer.headers.get("Content-Type", "")
                 except (ProtocolError, TimedOutError, DecodeError) as error:
-                    # a body that does not unpack may have been damaged on the road
+                    # a body that does not unpack may have been damaged on its way
                     failed = error if not isinstance(error, DecodeError) else ProtocolError(str(error))
                     used = answer.retries if isinstance(answer.retries, _Retries) else retries
             try:
@@ -276,10 +276,10 @@ def with_query(url: str, query: Mapping[str, str]) -> str:
 
 
 def check_address(url: str) -> None:
-    """Refuse what is no address of the web, or holds a password, which logs would keep.
+    """Refuse what is not a web address, and one with a password, which logs would keep.
 
     Raises:
-        SourceError: It does.
+        SourceError: It is one of these.
     """
     try:
         place = urlsplit(url)
@@ -360,7 +360,7 @@ def _unreachable(url: str, error: HTTPError) -> SourceError:
     if isinstance(reason, ResponseError) and "redirect" in str(reason):
         message, hint = f"{place} redirects more than {_REDIRECTS} times", "check the address"
     elif isinstance(reason, LocationValueError):
-        message, hint = f"{place} redirects to what is no address of the web", "check the address"
+        message, hint = f"{place} redirects to what is not a web address", "check the address"
     elif isinstance(reason, SSLError):
         message = f"no secure connection to {host}: {reason}"[:_SHOWN]
         hint = "check the address and the clock; SSL_CERT_FILE names the certificates that are trusted"

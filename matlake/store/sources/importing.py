@@ -1,19 +1,18 @@
 """Import from a source by name: fetch, then one commit; a later import brings what is new or changed only."""
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from matlake.errors import Hint, LakeError, SourceError
-from matlake.files import fsync_folder
+from matlake.files import fsync_folder, lock
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
 from matlake.store.datasets import REMEMBERED_NOTE, SOURCE_NOTE, columns_in, import_commit, read_summary, remembered_in
@@ -54,7 +53,7 @@ def import_from(
         )
     if structure_column is not None:
         hint = Hint("leave structure_column out", cli="leave --structure-column out")
-        raise SourceError(f"{place.partition(':')[0]}: knows where its structures are", hint)
+        raise SourceError(f"{place.partition(':')[0]}: has its structures in columns of its own", hint)
     return import_named(
         lake,
         place,
@@ -86,7 +85,7 @@ def import_named(
         lake: Where to.
         spec: ``NAME:REST``, such as ``optimade:mp?filter=nelements=2``.
         dataset: Name of the dataset.
-        formula_column: Column of formulas; by default the source knows.
+        formula_column: Column of formulas; by default that of the source.
         id_column: Column of unique ids, likewise.
         max_atoms: Cells with more atoms become failures.
         progress: Hears the number of rows.
@@ -117,7 +116,7 @@ def import_named(
 
 
 def remembered(lake: Lake, dataset: str) -> Remembered | None:
-    """Return what a dataset knows of the source by name that it came from; None where it came from elsewhere."""
+    """Return what the log keeps of the source by name that a dataset came from; None if it came from elsewhere."""
     commit = import_commit(lake, dataset)
     known = remembered_in(commit)
     return Remembered(commit[SOURCE_NOTE], **known) if known.keys() == {"version", "licence", "marks"} else None
@@ -158,15 +157,26 @@ def _compare(report: ImportReport, total: int) -> None:
 
 
 def _notes(known: Remembered) -> Mapping[str, str]:
-    told = {"version": known.version, "licence": known.licence, "marks": dict(known.marks)}
-    return {REMEMBERED_NOTE: json.dumps(told)}
+    kept = {"version": known.version, "licence": known.licence, "marks": dict(known.marks)}
+    return {REMEMBERED_NOTE: json.dumps(kept)}
 
 
 def _nothing_new(lake: Lake, dataset: str, started: float) -> ImportReport:
     found = read_summary(lake, dataset)
     rows = 0 if found is None else found.materials + found.failures
     seconds = round(time.monotonic() - started, 3)
-    return ImportReport(dataset, 0, 0, True, None, [], [], seconds, 0, Update(0, 0, 0, rows))
+    return ImportReport(
+        dataset,
+        rows=0,
+        failed=0,
+        replaced=True,
+        replacement=None,
+        examples=[],
+        notes=[],
+        seconds=seconds,
+        unread_cells=0,
+        update=Update(new=0, changed=0, unchanged=0, others=rows),
+    )
 
 
 @contextmanager
@@ -179,6 +189,8 @@ def _folder(lake: Lake, dataset: str, source: NamedSource, before: Remembered | 
     try:
         yield folder
     finally:
+        with suppress(OSError):  # it is empty where a key was refused, or a name wrong
+            folder.rmdir()
         os.close(descriptor)
 
 
@@ -192,13 +204,9 @@ def _lock(folder: Path, what: str) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         fsync_folder(folder.parent)
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not lock(descriptor, wait=False):
             os.close(descriptor)
-            raise LakeError(f"another process is importing {what}", "wait until it has ended") from error
-        except OSError:
-            return descriptor  # a file system without locks
+            raise LakeError(f"another process is importing {what}", "wait until it has ended")
         if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
             return descriptor
         os.close(descriptor)  # another process has just finished and removed it

@@ -124,7 +124,7 @@ class MaterialsProject:
             total = max(total - self.first, 0)
             total = total if self.most is None else min(total, self.most)
             if announced and int(announced) != total:
-                raise AnswerError("the database has changed while it was read", RUN_AGAIN, HTTPStatus.GONE)
+                raise _changed()
             if not documents and skip < total:
                 raise SourceError(f"{total:,} documents were announced and {skip:,} were sent", RUN_AGAIN)
             return _page(documents, skip + len(documents), total, spool)
@@ -135,7 +135,10 @@ class MaterialsProject:
         """Return the function that receives the page of a cursor: materials with some of these ids."""
 
         def read(cursor: str) -> Page:
-            start = int(cursor.partition("/")[0])
+            place, _, announced = cursor.partition("/")
+            if announced and int(announced) != len(ids):
+                raise _changed()
+            start = int(place)
             some = ids[start : start + _IDS_AT_ONCE]
             query = {"material_ids": ",".join(some), **self._fields, "_limit": str(len(some))}
             documents, _ = _parts(client.json(address, query))
@@ -156,6 +159,11 @@ class MaterialsProject:
         return wanted
 
 
+def _changed() -> AnswerError:
+    """Return the error that lets the reading begin again."""
+    return AnswerError("the database has changed while it was read", RUN_AGAIN, HTTPStatus.GONE)
+
+
 def _window(skip: int, limit: int) -> dict[str, str]:
     return {"_skip": str(skip), "_limit": str(limit)}
 
@@ -169,7 +177,7 @@ def _parts(answer: Any) -> tuple[list[Mapping[str, Any]], int]:
     """Return the documents of an answer, ``{"data": […], "meta": {"total_doc": N}}``, and how many there are in all.
 
     Raises:
-        SourceError: It is no such answer.
+        SourceError: It is another document.
     """
     meta = answer.get("meta") if isinstance(answer, dict) else None
     documents = answer.get("data") if isinstance(answer, dict) else None
@@ -220,6 +228,11 @@ def _key() -> str:
         raise SourceError(
             f"the Materials Project asks for a key, and ${_KEY_VARIABLE} holds none",
             f"get one, free of charge, at {_KEY_PAGE} and set {_KEY_VARIABLE} to it",
+        )
+    if not (key.isascii() and key.isprintable()):  # what refuses such a header would show it
+        raise SourceError(
+            f"${_KEY_VARIABLE} holds more than a key: a line break, or a letter that keys do not have",
+            f"copy the key again from {_KEY_PAGE}",
         )
     return key
 

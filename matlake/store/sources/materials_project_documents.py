@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from matlake.store.importing.readers import Batch, Source
 from matlake.store.sources.protocol import SOURCE_LICENCE, SOURCE_VERSION
 from matlake.store.sources.published import CC_BY, NOT_KNOWN
+from matlake.text_tables import some_of
 
 ID: Final = "material_id"
 KEEP: Final = "include_by_nc"
@@ -24,7 +25,6 @@ _META: Final = "builder_meta_"
 _LICENCE, _BY_NC = f"{_META}license", "BY-NC"
 _LICENCES: Final = {"BY-C": CC_BY, _BY_NC: "CC BY-NC 4.0"}
 _VERSIONS: Final = (f"{_META}database_version", f"{_META}build_date", "last_updated")
-_IDS_SHOWN: Final = 8
 _EV: Final = ("band_gap", "cbm", "vbm", "efermi", "weighted_work_function", "dos_energy_up", "dos_energy_down")
 _AVERAGES: Final = {"voigt": "voigt", "reuss": "reuss", "vrh": "VRH"}
 
@@ -32,12 +32,9 @@ UNITS: Final = {
     **{name: f"{name}_eV" for name in _EV},
     **{
         f"{name}_per_atom": f"{name}_eV_per_atom"
-        for name in (
-            *("energy", "uncorrected_energy", "formation_energy", "equilibrium_reaction_energy"),
-            *("energy_uncorrected", "decomposition_enthalpy"),
-        )
+        for name in (*("energy", "uncorrected_energy", "formation_energy", "equilibrium_reaction_energy"),)
     },
-    "energy_above_hull": "energy_above_hull_eV_per_atom",
+    **{name: f"{name}_eV_per_atom" for name in ("energy_above_hull", "decomposition_enthalpy")},
     **{
         f"{modulus}_modulus_{old}": f"{modulus}_modulus_{new}_GPa"
         for modulus in ("bulk", "shear")
@@ -90,10 +87,9 @@ def by_licence(source: Source, *, keep: bool) -> Source:
                 kept = _filtered(kept, others)
             yield kept
         if left_out:
-            shown = ", ".join(str(name) for name in left_out[:_IDS_SHOWN])
-            more = ", …" if len(left_out) > _IDS_SHOWN else ""
+            shown = some_of(list(map(str, left_out)))
             notes.append(
-                f"documents with licence {_BY_NC} left out: {len(left_out):,} ({shown}{more}); {KEEP}=true keeps them"
+                f"documents with licence {_BY_NC} left out: {len(left_out):,} ({shown}); {KEEP}=true keeps them"
             )
 
     return replace(source, schema=schema, batches=rows, notes=notes)

@@ -32,7 +32,7 @@ _PAGE_LIMITS: Final = ("500", "100", "10")
 """Rows a page; the next where a database refuses one as too large."""
 
 _HEAD: Final = json.dumps({"x-optimade": {"meta": {"api_version": "1.1.0"}}})
-"""First line of a dump, by which readers know one."""
+"""First line of a dump, by which readers recognise one."""
 
 _TOO_MANY_ROWS: Final = frozenset(
     {HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -276,7 +276,7 @@ class _Reading:
 
 
 def _records(entries: list[Any]) -> Iterator[dict[str, Any]]:
-    """Yield entries without what is not read of them; what is no entry becomes a failure in its place."""
+    """Yield entries without what is not read of them; anything else becomes a failure in its place."""
     for entry in entries:
         found = entry if isinstance(entry, Mapping) else {}
         attributes = found.get("attributes")

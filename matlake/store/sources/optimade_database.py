@@ -121,7 +121,7 @@ def _licence(info: Mapping[str, Any]) -> str:
 
 
 def _all_fields(client: Client, base: str) -> tuple[str, ...]:
-    """Return what makes a crystal and the database's own properties, but lists, which are no properties of a material.
+    """Return what makes a crystal and the database's own properties, without lists, which a table cannot hold.
 
     Own properties are those that it lists, and those of a structure, because lists are not always complete. The result
     is empty, which asks for all that there is, where an address could not name them.

@@ -1,4 +1,4 @@
-"""Where the databases of the OPTIMADE federation are: the best known by heart, the others by asking its list."""
+"""Base addresses of the databases of the OPTIMADE federation: a table of the largest, and its list for the others."""
 
 from collections.abc import Mapping
 from typing import Any, Final

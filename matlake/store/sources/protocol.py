@@ -18,13 +18,13 @@ its licence."""
 
 @dataclass(frozen=True)
 class Remembered:
-    """What a dataset knows of the source by name that it came from; its log keeps that.
+    """What the log of a dataset keeps of the source by name that it came from.
 
     Attributes:
         origin: The source, without secrets: ``optimade:mp?filter=…``.
         version: Of the database, or the date of the import.
         licence: Of the database; empty where it states none.
-        marks: What the source needs to know what is new, such as the newest ``last_modified`` or an ETag.
+        marks: By what the source finds what is new, such as the newest ``last_modified`` or an ETag.
     """
 
     origin: str
@@ -38,7 +38,7 @@ ClientMaker = Callable[[Credential | None, Callable[[str], None]], Client]
 
 
 def make_client(credential: Credential | None = None, note: Callable[[str], None] = lambda _: None) -> Client:
-    """Return a client that waits in earnest."""
+    """Return a client that keeps to the pauses between requests."""
     return Client(credential=credential, note=note)
 
 
@@ -69,7 +69,7 @@ class Fetched:
     Attributes:
         source: Its rows, opened by one of the readers. Columns of ``PROVENANCE`` that it has itself are kept; the
             others are added.
-        remembered: What the dataset shall know of it.
+        remembered: What the log of the dataset is to keep of it.
         id_column: Column of the ids; None for one by a usual name.
         formula_column: Column of the formulas, likewise.
         version_column: Column of what ``source_version`` says of a row; where it says nothing, and by default, that is

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from matlake.store.importing.readers import Batch, Source
 from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
 from matlake.store.sources.protocol import (
+    PROVENANCE,
     SOURCE,
     SOURCE_ID,
     SOURCE_LICENCE,
@@ -28,7 +29,7 @@ def with_provenance(fetched: Fetched) -> Source:
         SOURCE_VERSION: known.version or None,
         SOURCE_LICENCE: known.licence or None,
     }
-    added = [name for name in (SOURCE, SOURCE_ID, SOURCE_VERSION, SOURCE_LICENCE) if name not in source.schema.names]
+    added = [name for name in PROVENANCE if name not in source.schema.names]
     schema = pa.schema([*source.schema, *(pa.field(name, pa.string()) for name in added)])
 
     def column(name: str, batch: Batch) -> pa.Array:

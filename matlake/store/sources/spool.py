@@ -21,7 +21,7 @@ _IDLE_PAGES: Final = 5
 """Pages in a row without anything new, after which a server is taken to send the same for ever."""
 
 _FORGOTTEN: Final = frozenset({400, 404, 410, 422})
-"""Statuses of a server that no longer knows the page that is next."""
+"""Statuses of a server that does not have the next page any more."""
 
 _CURSOR: Final = "cursor.json"
 _FAULT: Final = "the fault is the server's; tell its owners"
@@ -34,7 +34,7 @@ class Page:
     Attributes:
         records: The records.
         cursor: What names the page that comes after; None after the last.
-        total: Number of records in all, as far as the server knows.
+        total: Number of records in all, if the server states it.
     """
 
     records: Sequence[Mapping[str, Any]]
@@ -81,7 +81,7 @@ class Spool:
         return self.folder / "records.jsonl"
 
     def remarks(self) -> list[str]:
-        """Return what the user should know of how the records came."""
+        """Return remarks for the user on how the records came."""
         repeated = [f"{self.repeated:,} rows came more than once and were left out"] if self.repeated else []
         return [*self.notes, *repeated]
 
@@ -106,7 +106,7 @@ class Spool:
             except AnswerError as error:
                 if error.status not in _FORGOTTEN:
                     raise
-                self.notes.append(f"the server no longer knows the page that was next: the import began anew ({error})")
+                self.notes.append(f"the server does not have the next page any more: the import began anew ({error})")
                 self._begin()
                 cursor = first
                 page = read(cursor)

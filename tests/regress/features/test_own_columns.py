@@ -23,7 +23,7 @@ from matlake.regress.heads.card_files import CARD_FILE, read_card
 from matlake.regress.heads.feature_search import with_features
 from matlake.regress.heads.past import find_past
 from matlake.regress.heads.request import TrainRequest
-from matlake.regress.heads.storage import load_head
+from matlake.regress.heads.storage import find_head, load_head
 from matlake.regress.heads.train import train
 from matlake.regress.prediction.predict import Predictions
 from matlake.regress.splits import parse_split
@@ -186,7 +186,7 @@ def test_baselines_are_given_the_columns(series: matlake.Lake) -> None:
 
 
 def test_cards_of_format_5_have_no_columns_and_open(copied: matlake.Lake) -> None:
-    path = copied.heads_folder / "gap_of_T" / CARD_FILE
+    path = find_head(copied.path, "gap_of_T") / CARD_FILE
     assert read_card(path).format_version == 6  # an older version refuses it, as it should
 
     def older(card: dict[str, Any]) -> None:
@@ -207,7 +207,7 @@ def test_a_card_of_columns_that_no_training_makes_is_refused(copied: matlake.Lak
         else:
             card["domain"]["column_ranges"] = {}
 
-    path = copied.heads_folder / "gap_of_T" / CARD_FILE
+    path = find_head(copied.path, "gap_of_T") / CARD_FILE
     edit_card(path, edit)
     with pytest.raises(HeadError, match="is not a head's card: column temperature_K has"):
         read_card(path)

@@ -132,7 +132,7 @@ def test_the_next_run_goes_on_where_this_one_was_cut_off(download: Downloading) 
     download.server.answers = published(CONTENT, cut=1000)
     with pytest.raises(SourceError, match=r"cuts data\.json\.gz off again and again") as caught:
         download(SHA256)
-    assert "run the same command again" in caught.value.hint
+    assert "import it again later" in caught.value.hint
     assert download.waits.seconds == [1.0, 2.0, 4.0]
     assert not (download.folder / "data.json.gz").exists()
     download.server.asked.clear()

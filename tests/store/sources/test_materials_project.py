@@ -190,6 +190,16 @@ def test_without_a_key_one_line_says_where_to_get_one(tmp_path: Path, monkeypatc
     assert "https://materialsproject.org/api" in caught.value.hint
 
 
+@pytest.mark.parametrize("key", ["secret\nsecret", "secr\u00e9t"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("MP_API_KEY", key)
+    with pytest.raises(SourceError, match="holds more than a key") as caught:
+        fetch(tmp_path)
+    assert "secr" not in f"{caught.value!r} {caught.value.hint}"
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_said_and_not_shown(
     server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int

@@ -132,6 +132,7 @@ def test_addresses_end_before_the_endpoint() -> None:
     assert named_source("optimade:https://host/optimade/v1/structures/").origin == "optimade:https://host/optimade/v1"
     assert not is_named("C:\\data.csv")
     assert not is_named("data.csv")
+    assert is_named(f"mp:?material_ids={','.join(f'mp-{number}' for number in range(200))}")
     assert not is_named("archive::structures")
 
 
@@ -373,7 +374,7 @@ def test_a_file_needs_no_name(empty: Lake, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("formula,gap_eV\nMgO,7.8\n")
     assert import_from(empty, str(path), "d").rows == 1
-    with pytest.raises(SourceError, match="knows where its structures are"):
+    with pytest.raises(SourceError, match="has its structures in columns of its own"):
         import_from(empty, "optimade:mp", "d", structure_column="x")
 
 

@@ -10,7 +10,8 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -44,6 +45,21 @@ class File:
 
     name: str
     content: bytes | StructureError = b""
+
+
+def shortest_ids(names: Sequence[str], *shorten: Callable[[str], str]) -> dict[str, str]:
+    """Give each file the shortest of its names that no other file has; its path, if there is none.
+
+    Args:
+        names: Paths of the files.
+        shorten: From a path to a shorter name, the shortest last.
+    """
+    ids = {name: name for name in names}
+    for shortened in shorten:
+        short = {name: shortened(name) for name in names}
+        counts = Counter(short.values())
+        ids = {name: short[name] if counts[short[name]] == 1 else ids[name] for name in names}
+    return ids
 
 
 def is_archive(path: Path) -> bool:

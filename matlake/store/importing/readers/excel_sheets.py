@@ -1,6 +1,6 @@
 """Sheets of Excel and OpenDocument as a source: one header row, then a material a row.
 
-Cells have types of their own. Excel knows no whole numbers, so that numbers without decimals are whole; a column of
+Cells have types of their own. Excel has no whole numbers, so that numbers without decimals are whole; a column of
 numbers that are stored as text is one of numbers, as people see it.
 """
 
@@ -18,6 +18,7 @@ from matlake.store.importing.readers.frames import Columns
 from matlake.store.importing.readers.memory_table import open_columns
 from matlake.store.importing.readers.source import KeyColumns, Source, key_columns, refuse_too_many_columns
 from matlake.store.importing.readers.streams import Allowance
+from matlake.text_tables import some_of
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
@@ -29,7 +30,6 @@ _EXACT: Final = 2.0**53
 _CHUNK: Final = 1 << 20
 _LAST_CELL: Final = re.compile(rb'<c r="([A-Z]{1,3})(\d{1,7})"')
 _MOST_CELLS: Final = 50_000_000
-_SHEETS_SHOWN: Final = 8
 
 
 def is_excel(path: Path) -> bool:
@@ -82,8 +82,7 @@ def _sheet(path: Path, book: "CalamineWorkbook", wanted: str | None, notes: list
     if wanted is not None and wanted not in names:
         raise SourceError(f"{path} has no sheet {wanted!r}", f"its sheets: {', '.join(names)}")
     if wanted is None and len(names) > 1:
-        others = ", ".join(names[1 : 1 + _SHEETS_SHOWN])
-        notes.append(f"sheet {names[0]} was read, not {others}; {path.name}::{names[1]} names another")
+        notes.append(f"sheet {names[0]} was read, not {some_of(names[1:])}; {path.name}::{names[1]} names another")
     return book.get_sheet_by_name(wanted or names[0])
 
 
@@ -122,7 +121,7 @@ def _value(cell: Any) -> Any:
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < _EXACT:
         return int(cell)
     if isinstance(cell, date) and not isinstance(cell, datetime):
-        return datetime(cell.year, cell.month, cell.day)  # noqa: DTZ001 - Excel knows no time zones
+        return datetime(cell.year, cell.month, cell.day)  # noqa: DTZ001 - Excel has no time zones
     return str(cell) if isinstance(cell, time | timedelta) else cell
 
 

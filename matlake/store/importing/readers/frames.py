@@ -1,6 +1,6 @@
 """Tables of a notebook as columns: DataFrames of any library, Arrow data, dictionaries of columns, a pandas index.
 
-narwhals knows DataFrames by their classes without importing a library that the user has not imported.
+narwhals recognises DataFrames by their classes without importing a library that the user has not imported.
 """
 
 from collections.abc import Mapping, Sequence

@@ -33,7 +33,7 @@ class IdProperties:
         schema: Columns of values, their types that of most of their cells.
         rows: Id -> the values as they stand in the file.
         lines: Id -> its line.
-        bad_lines: Lines that are no id with values, or whose id is there already.
+        bad_lines: Lines that are not an id with values, or whose id is there already.
     """
 
     name: str

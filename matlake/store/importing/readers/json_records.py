@@ -4,8 +4,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from matlake.errors import StructureError
+from matlake.materials.objects import crystal_or_error, has_composition, has_structure
 from matlake.store.importing.readers.cells import is_missing_text
-from matlake.store.importing.readers.records import Record, amounts_text
+from matlake.store.importing.readers.memory_cells import formula_text
+from matlake.store.importing.readers.records import Record
 from matlake.store.importing.readers.source import FORMULA_COLUMNS, STRUCTURE_COLUMNS, usual_column
 
 _ENTRY: Final = "Entry"
@@ -31,12 +33,10 @@ def read_record(found: object, structure_column: str | None, max_atoms: int | No
     if not isinstance(found, dict):
         error = found if isinstance(found, StructureError) else StructureError(f"no record: {str(found)[:_SHOWN]!r}")
         return Record({}, error, has_structure=False)
-    properties, structure, has_structure = _parts(found, structure_column)
+    properties, structure, held = _parts(found, structure_column)
     if max_atoms is None:
-        return Record(properties, None, has_structure)
-    from matlake.materials.objects import crystal_or_error
-
-    return Record(properties, crystal_or_error(structure, max_atoms=max_atoms), has_structure)
+        return Record(properties, None, held)
+    return Record(properties, crystal_or_error(structure, max_atoms=max_atoms), held)
 
 
 def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapping[str, Any], Any, bool]:
@@ -62,9 +62,9 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
     if str(found.get("@class", "")).endswith(_ENTRY):
         properties = _of_entry(properties)
     for usual in FORMULA_COLUMNS:
-        if isinstance(amounts := properties.get(usual), dict) and (text := amounts_text(amounts)):
+        if isinstance(amounts := properties.get(usual), dict) and has_composition(amounts):
             if name is None:
-                properties[usual] = text
+                properties[usual] = formula_text(amounts)
             else:
                 del properties[usual]  # what the structure says
     structure = found.get(name) if name is not None else None
@@ -87,7 +87,6 @@ def _of_entry(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _structure_field(found: Mapping[str, Any]) -> str | None:
     """Return the field of the structure: one by a usual name, or else the only one that holds a structure."""
-    from matlake.materials.objects import has_structure
     from matlake.materials.structure_files import recognised
 
     lower = {key.lower(): key for key in found}

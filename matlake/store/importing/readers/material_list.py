@@ -79,7 +79,7 @@ def _is_dictionary(one: Any) -> bool:
 
 
 def _properties(one: Any) -> dict[str, Any]:
-    """Return what an object knows of its material in single values."""
+    """Return the properties that an object holds beside its structure, if they are single values."""
     found: dict[str, Any] = {}
     for beside in ("properties", "info", "data"):
         more = getattr(one, beside, None)

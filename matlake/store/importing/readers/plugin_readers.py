@@ -4,7 +4,6 @@ A reader gets the content of a file. Opening, unpacking, limits of size and ids 
 that no plug-in has to see to them.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -13,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from matlake.errors import PluginError, StructureError, TooManyAtomsError
 from matlake.materials.crystal import Crystal
 from matlake.plugins import PluginKind, check_kind, check_same_name
-from matlake.store.importing.readers.containers import File, files, is_archive
+from matlake.store.importing.readers.containers import File, files, is_archive, shortest_ids
 from matlake.store.importing.readers.records import Record, open_records
 from matlake.store.importing.readers.source import ID_COLUMNS, NO_NAMES, KeyColumns, Source, usual_column
 from matlake.store.importing.readers.streams import plain_name, unpack
@@ -83,7 +82,13 @@ def open_with(readers: Iterable[Reader], path: Path, max_atoms: int, named: KeyC
 
     if not (path.is_dir() or is_archive(path) or wanted(path.name)):
         return None
-    ids = _ids({file.name: ending_of(file.name) or "" for file in files(path, wanted, content=False)})
+
+    def without_ending(name: str) -> str:
+        folder, slash, last = name.rpartition("/")
+        return f"{folder}{slash}{last[: len(plain_name(last).removesuffix(ending_of(last) or ''))]}"
+
+    names = [file.name for file in files(path, wanted, content=False)]
+    ids = shortest_ids(names, without_ending, lambda name: PurePosixPath(without_ending(name)).name)
     if not ids:
         return None
 
@@ -141,12 +146,3 @@ def _checked(record: Record, max_atoms: int) -> Record:
     if isinstance(crystal, Crystal) and len(crystal.numbers) > max_atoms:
         return replace(record, crystal=TooManyAtomsError.of(len(crystal.numbers), max_atoms))
     return record
-
-
-def _ids(endings: dict[str, str]) -> dict[str, str]:
-    """Give each file its name without ending, with its path where that alone would not be unique."""
-    folders = {name: name[: len(name) - len(PurePosixPath(name).name)] for name in endings}
-    lasts = {name: plain_name(name).removesuffix(ending) for name, ending in endings.items()}
-    paths = {name: folders[name] + name[len(folders[name]) :][: len(last)] for name, last in lasts.items()}
-    stems = Counter(PurePosixPath(cut).name for cut in paths.values())
-    return {name: stem if stems[stem := PurePosixPath(cut).name] == 1 else cut for name, cut in paths.items()}

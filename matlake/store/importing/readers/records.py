@@ -3,7 +3,6 @@
 Nothing says beforehand which properties there are and of which type, so that a source is gone through twice.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import pyarrow as pa
 
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
-from matlake.materials.periodic_table import ATOMIC_NUMBER
+from matlake.materials.objects import has_composition
 from matlake.store.importing.readers.source import (
     FORMULA_COLUMNS,
     NO_NAMES,
@@ -28,17 +27,15 @@ from matlake.store.importing.readers.source import (
     usual_column,
 )
 from matlake.store.importing.readers.values import Values, read_values
+from matlake.text_tables import some_of
 
 MOST_PROPERTIES: Final = 1000
 Place: TypeAlias = tuple[str] | tuple[str, str]
 
-_SPECIES: Final = re.compile(r"([A-Z][a-z]?)\d*\.?\d*[+-]", re.ASCII)
-_NUMBERS: Final = (int, float)
 _SINGLE: Final = (str, float, int, bool)
 _MOST_HELD: Final = 30_000  # records that need not be read again, and atoms in them
 _MOST_ATOMS_HELD: Final = 1_000_000
 _MOST_NESTED: Final = 100  # fields of an object; one with more has ids for names
-_NAMES_SHOWN: Final = 8
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ class _Survey:
             value = _plain(given)
             if isinstance(value, _SINGLE):
                 self._add((name,), value)
-            elif isinstance(value, dict) and not is_amounts(value):
+            elif isinstance(value, dict) and not has_composition(value):
                 for inner, single in value.items():
                     self._add_nested(name, inner, single)
             elif value is not None:
@@ -189,9 +186,7 @@ def open_records(name: str, read: Callable[[bool], Iterator[Record]], named: Key
     batches = partial(_batches, columns, schema, read, structures=structures)
     source = Source(name, schema, rows, batches, has_structures=structures, notes=notes)
     if survey.left_out:
-        shown = list(survey.left_out)
-        listed = ", ".join(shown[:_NAMES_SHOWN]) + (", …" if len(shown) > _NAMES_SHOWN else "")
-        source.notes.append(f"properties left out because they are not single values: {listed}")
+        source.notes.append(f"properties left out because they are not single values: {some_of(survey.left_out)}")
     return source
 
 
@@ -213,19 +208,6 @@ def _light(properties: Mapping[str, Any]) -> dict[str, Any]:
         name: value if value is None or isinstance(value, _SINGLE) else _light(value) if isinstance(value, dict) else ()
         for name, value in properties.items()
     }
-
-
-def is_amounts(value: Mapping[str, Any]) -> bool:
-    """Tell whether an object holds amounts of elements, perhaps with charges, as a composition of pymatgen does."""
-    return bool(value) and all(_SPECIES.sub(r"\1", species) in ATOMIC_NUMBER for species in value)
-
-
-def amounts_text(value: Mapping[str, Any]) -> str:
-    """Return amounts of elements as a formula, ``""`` where they are not."""
-    if not is_amounts(value) or not all(isinstance(amount, _NUMBERS) for amount in value.values()):
-        return ""
-    elements = [_SPECIES.sub(r"\1", species) for species in value]
-    return "".join(f"{element}{amount:.10g}" for element, amount in zip(elements, value.values(), strict=True))
 
 
 def _plain(value: Any) -> Any:

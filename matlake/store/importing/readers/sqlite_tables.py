@@ -11,6 +11,7 @@ from matlake.store.importing.readers.json_records import read_record
 from matlake.store.importing.readers.records import Record, open_records
 from matlake.store.importing.readers.source import KeyColumns, Source, refuse_double_names, refuse_too_many_columns
 from matlake.store.quoting import identifier
+from matlake.text_tables import some_of
 
 _MAGIC: Final = b"SQLite format 3\0"
 _LONGEST_VALUE: Final = 1 << 28
@@ -18,7 +19,6 @@ _TABLES: Final = (  # a view, a virtual table or a column that is computed could
     "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite_%' ORDER BY name"
 )
 _COLUMNS: Final = "SELECT name FROM pragma_table_info(?)"
-_SHOWN: Final = 8
 
 
 def is_sqlite(path: Path) -> bool:
@@ -69,7 +69,7 @@ def open_sqlite_table(
         SourceError: It is damaged; there are several tables, or none, or none of that name.
     """
     names = table_names(path)
-    shown = ", ".join(names[:_SHOWN]) + ", …" * (len(names) > _SHOWN)
+    shown = some_of(names)
     if not names:
         raise SourceError(f"{path} is an SQLite database without a table")
     if table is not None and table not in names:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
 from matlake.store.importing.readers import id_properties
-from matlake.store.importing.readers.containers import File, files
+from matlake.store.importing.readers.containers import File, files, shortest_ids
 from matlake.store.importing.readers.id_properties import IdProperties
 from matlake.store.importing.readers.source import Batch, Source, bounded
 from matlake.store.importing.readers.streams import COMPRESSED_FORM, plain_name, unpack
@@ -75,7 +75,7 @@ def open_files(path: Path, max_atoms: int) -> Source:
             "endings read: .cif .vasp .poscar .contcar (.gz .bz2 .xz .zst), names POSCAR… CONTCAR… vasprun.xml",
         )
     runs = runs_of(names)
-    ids = _ids(list(dict.fromkeys(runs.values())))
+    ids = shortest_ids(list(dict.fromkeys(runs.values())), _without_ending, _stem)
     if path.is_dir() and "POSCAR" in ids and len(ids) == 1:
         ids["POSCAR"] = path.resolve().name
     values = _values(path, listed)
@@ -140,16 +140,6 @@ def _distinct(names: list[str]) -> list[str]:
         taken.add(new)
         distinct.append(new)
     return distinct
-
-
-def _ids(names: list[str]) -> dict[str, str]:
-    """Give each file the shortest of: stem, path without ending, path."""
-    ids = {name: name for name in names}
-    for shorten in (_without_ending, _stem):
-        short = {name: shorten(name) for name in names}
-        counts = Counter(short.values())
-        ids = {name: short[name] if counts[short[name]] == 1 else ids[name] for name in names}
-    return ids
 
 
 def _without_ending(name: str) -> str:

@@ -50,6 +50,8 @@ def open_member(path: Path, member: str, opened: Callable[[Path], Source]) -> So
         except KeyError as error:
             raise SourceError(f"{path} holds no file {member!r}", "name one as it stands in the archive") from error
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # of this machine: a full disk
             raise SourceError(f"{member} in {path} is damaged or encrypted: {error}", "unpack it yourself") from error
 
     return _open(unpack, PurePosixPath(member).name, f"{path}::{member}", opened)

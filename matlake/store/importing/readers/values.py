@@ -97,7 +97,7 @@ def _property_text(value: object) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    """Return formulas, ids and texts as written: 12.0 of a program that knows no integers is ``12``."""
+    """Return formulas, ids and texts as written: 12.0 of a program without integers is ``12``."""
     if isinstance(value, float):
         return None if math.isnan(value) else str(int(value) if value.is_integer() else value)
     return str(value).strip() or None if isinstance(value, (str, int)) else None
