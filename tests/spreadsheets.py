@@ -11,18 +11,20 @@ _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml."
+_HIDDEN = ' state="hidden"'
 _FIRST_DAY = date(1899, 12, 30)
 
 Cells = Sequence[Sequence[Any]]
 
 
-def write_xlsx(path: Path, sheets: Mapping[str, Cells], *, merged: str = "") -> Path:
-    """Write sheets; text stays text, dates get a style of dates, None is an empty cell.
+def write_xlsx(path: Path, sheets: Mapping[str, Cells], *, merged: str = "", hidden: str = "") -> Path:
+    """Write sheets; text stays text, ``=…`` is a formula, dates get a style of dates, None is an empty cell.
 
     Args:
         path: The file.
         sheets: Name of each sheet, and its rows.
         merged: Cells of the first sheet that are merged, such as ``A1:B1``.
+        hidden: Name of a sheet that is hidden.
     """
     numbers = range(1, len(sheets) + 1)
     parts = {
@@ -37,7 +39,10 @@ def write_xlsx(path: Path, sheets: Mapping[str, Cells], *, merged: str = "") -> 
         "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
         f'<Relationship Id="r" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>'
-        + "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in zip(numbers, sheets, strict=True))
+        + "".join(
+            f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"{_HIDDEN * (name == hidden)}/>'
+            for n, name in zip(numbers, sheets, strict=True)
+        )
         + "</sheets></workbook>",
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
         + "".join(
@@ -95,6 +100,8 @@ def _cell(place: str, value: Any) -> str:
         return f'<c r="{place}" t="b"><v>{int(value)}</v></c>'
     if isinstance(value, date):
         return f'<c r="{place}" s="1"><v>{(value - _FIRST_DAY).days}</v></c>'
+    if isinstance(value, str) and value.startswith("="):
+        return f'<c r="{place}"><f>{escape(value[1:])}</f><v></v></c>'
     if isinstance(value, str):
         return f'<c r="{place}" t="inlineStr"><is><t>{escape(value)}</t></is></c>'
     return f'<c r="{place}"><v>{value}</v></c>'

@@ -20,6 +20,7 @@ _THIRD: Final = 5e-4  # thirds and sixths have no exact decimals: files give thr
 _DECIMALS: Final = 6
 _LARGEST_AMOUNT: Final = 10**6  # of a formula that can be read again
 _SHOWN: Final = 4
+_SHARED: Final = "disordered: sites that are occupied in part have images at one place"
 
 
 class DisorderedError(StructureError):
@@ -46,7 +47,7 @@ def is_ordered(site: Mapping[int, float]) -> bool:
 
 
 def disorder_of(sites: Sequence[Mapping[int, float]], counts: Sequence[int] | None = None) -> DisorderedError:
-    """Return the error for a structure with at least one site that is not ``is_ordered``.
+    """Return the error for a structure with a site that is not ``is_ordered``, or with such sites at one place.
 
     Args:
         sites: For each site, atomic number -> occupancy; vacancies are left out.
@@ -63,7 +64,7 @@ def disorder_of(sites: Sequence[Mapping[int, float]], counts: Sequence[int] | No
             shares = ", ".join(f"{SYMBOLS[z - 1]} {share:g}" for z, share in list(site.items())[:_SHOWN])
             vacant = sum(site.values()) < 1.0 - WHOLE
             first = f"disordered: a site holds {shares or 'nothing'}{' beside vacancies' if vacant and shares else ''}"
-    return DisorderedError(first, composition_of_sites(sites, counts))
+    return DisorderedError(first or _SHARED, composition_of_sites(sites, counts))
 
 
 def composition_of_sites(sites: Sequence[Mapping[int, float]], counts: Sequence[int]) -> Composition:

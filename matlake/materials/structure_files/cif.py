@@ -16,6 +16,7 @@ Rules, where the standard or other programs leave a choice:
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -122,6 +123,8 @@ def _crystal(block: Block, max_atoms: int, *, unusual: bool) -> Crystal:
     symmetry = read_symmetry(block)
     if sites.is_disordered:
         raise disorder_in_cif(sites, symmetry, stated, lattice, max_atoms)
+    if len(sites.positions) < len(stated.multiplicities):
+        stated = replace(stated, multiplicities=())  # they count the species of a site, not atoms
     numbers, positions = _settled(sites, symmetry, stated, lattice, max_atoms)
     return Crystal(numbers, lattice, positions)
 

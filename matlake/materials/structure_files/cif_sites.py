@@ -25,6 +25,7 @@ _FULL: Final = UNKNOWN | {"1", "1.", "1.0", "1.00", "1.000", "1.0000"}
 _WITH_HYDROGEN: Final = re.compile(r"O[WH](?![A-Z])|O\d+W", re.IGNORECASE)
 _MOST_READINGS: Final = 64  # of labels that are ambiguous, all combinations
 _SKEWED: Final = 1e-6  # Å
+_SAME_DECIMALS: Final = 5  # of coordinates that are written twice
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,23 @@ def read_sites(block: Block, lattice: NDArray[np.float64], elements: frozenset[i
     labels = loop.column("_atom_site_label")
     readings, ambiguity = _species(loop, labels, elements if stated else _elements_of_types(block), stated=stated)
     _refuse_hydrogen_not_listed(loop, labels, readings[0], stated=stated)
-    return Sites(readings, positions, ambiguity, occupancies)
+    return _united(Sites(readings, positions, ambiguity, occupancies))
+
+
+def _united(sites: Sites) -> Sites:
+    """Unite sites at one place that hold one element, such as Fe2+ and Fe3+."""
+    if not sites.is_disordered:
+        return sites
+    first: dict[tuple[object, ...], int] = {}
+    shares: dict[int, float] = {}
+    for site, share in enumerate(sites.occupancies):
+        place = (sites.positions[site] % 1.0).round(_SAME_DECIMALS) % 1.0
+        key = (*place.tolist(), *(int(species[site]) for species in sites.readings))
+        kept = first.setdefault(key, site)
+        shares[kept] = shares.get(kept, 0.0) + share
+    rows = list(shares)
+    readings = [species[rows] for species in sites.readings]
+    return Sites(readings, sites.positions[rows], sites.ambiguity, list(shares.values()))
 
 
 def _without_dummies(loop: _Loop) -> _Loop:

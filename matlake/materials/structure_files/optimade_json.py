@@ -50,6 +50,7 @@ _UNLISTED: Final = {
     "unknown_positions": "sites without a position",
 }
 _DIRECTIONS: Final = 3
+_SHOWN: Final = 40
 
 
 def is_optimade(found: object) -> bool:
@@ -88,7 +89,8 @@ def _refuse_incomplete(found: Mapping[str, Any]) -> None:
     if missing:
         raise StructureError(f"no structure: {', '.join(missing)} is null")
     directions = found.get("dimension_types")
-    periodic = sum(directions) if directions is not None else found.get("nperiodic_dimensions")
+    known = directions is not None and None not in directions
+    periodic = sum(directions) if known else found.get("nperiodic_dimensions")
     if periodic is not None and periodic != _DIRECTIONS:
         raise StructureError(*NOT_PERIODIC)
     for feature in found.get("structure_features") or ():
@@ -101,34 +103,41 @@ def _refuse_incomplete(found: Mapping[str, Any]) -> None:
 def _sites(species: Any, names: Sequence[str]) -> list[Mapping[int, float]]:
     """Return what each site holds: atomic number -> occupancy."""
     used = dict.fromkeys(names)
-    if isinstance(species, str):
-        listed = _of_text(species)
-    else:
-        listed = {one["name"]: one for one in species} if species is not None else {}
+    listed = _of_text(species) if isinstance(species, str) else _by_name(species or ())
     if not listed:
         held = {name: {atomic_number(name): 1.0} for name in used}
+    elif unlisted := [name for name in used if name not in listed]:
+        raise StructureError(f"species_at_sites has {str(unlisted[0])[:_SHOWN]!r}, which species does not list")
     else:
         held = {name: _shares(listed[name]) for name in used}
     return [held[name] for name in names]
 
 
+def _by_name(species: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    listed: dict[str, Mapping[str, Any]] = {}
+    for one in species:
+        if listed.setdefault(one["name"], one) != one:
+            raise StructureError(f"two different species have the name {str(one['name'])[:_SHOWN]!r}")
+    return listed
+
+
 @lru_cache(maxsize=4096)
 def _of_text(species: str) -> dict[str, Mapping[str, Any]]:
     """Read a list of species from JSON: tables hold the same few texts again and again."""
-    return {one["name"]: one for one in json.loads(species)}
+    return _by_name(json.loads(species))
 
 
 def _shares(species: Mapping[str, Any]) -> dict[int, float]:
     symbols, shares = species["chemical_symbols"], species.get("concentration")
     if any(species.get("nattached") or species.get("attached") or ()):
-        raise StructureError(f"species {str(species['name'])[:40]!r} has {_UNLISTED['site_attachments']}")
+        raise StructureError(f"species {str(species['name'])[:_SHOWN]!r} has {_UNLISTED['site_attachments']}")
     if len(symbols) == 1 and (shares is None or abs(shares[0] - 1.0) <= WHOLE):
         return {} if symbols[0] == _VACANCY else {atomic_number(symbols[0]): 1.0}
     if shares is None or len(shares) != len(symbols):
-        raise StructureError(f"species {str(species['name'])[:40]!r} has no concentration for each symbol")
+        raise StructureError(f"species {str(species['name'])[:_SHOWN]!r} has no concentration for each symbol")
     held: dict[int, float] = {}
     for symbol, share in zip(symbols, shares, strict=True):
-        if symbol != _VACANCY:
+        if symbol != _VACANCY and share != 0:
             z = atomic_number(symbol)
             held[z] = held.get(z, 0.0) + share
     return held

@@ -12,6 +12,8 @@ CELL, SITES = "unit_cell", "sites"
 STRUCTURE_FIELDS: Final = frozenset({CELL, SITES})
 """Fields that say what the structure is."""
 
+_AXES: Final = 3
+
 
 def is_oqmd(found: object) -> bool:
     """Tell whether an object has what an entry of OQMD has."""
@@ -31,7 +33,7 @@ def oqmd_crystal(found: Mapping[str, Any], max_atoms: int = MAX_ATOMS) -> Crysta
     numbers, positions = [], []
     for site in sites:
         symbol, at, place = site.partition("@")
-        if not at:
+        if not at or len(place.split()) != _AXES:
             raise StructureError(f"a site that is not 'element @ x y z': {site[:40]!r}")
         numbers.append(atomic_number(symbol))
         positions.append([float(word) for word in place.split()])

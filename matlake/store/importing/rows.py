@@ -101,7 +101,7 @@ class RowBuilder:
             names = [f"{self.dataset}-{row}" for row in range(self._row, self._row + count)]
         formulas = batch.columns.column(self.roles.formula).to_pylist() if self.roles.formula else [None] * count
         if batch.crystals is None:
-            core = self._of_formulas(names, formulas)
+            core = self._of_formulas(names, formulas, batch.errors)
         else:
             core = self._of_crystals(batch.crystals, names, formulas)
         properties = {new: batch.columns.column(old) for old, new in self.roles.properties.items()}
@@ -198,14 +198,16 @@ class RowBuilder:
             self._first_disordered = f"{names[row]}: {first}"
         self._disordered += len(mixed)
 
-    def _of_formulas(self, names: Sequence[str | None], formulas: Sequence[str | None]) -> dict[str, Any]:
+    def _of_formulas(
+        self, names: Sequence[str | None], formulas: Sequence[str | None], unreadable: Mapping[int, str]
+    ) -> dict[str, Any]:
         compositions: list[Composition | None] = [None] * len(formulas)
         errors: list[str | None] = [None] * len(formulas)
         for row, formula in enumerate(formulas):
             try:
                 compositions[row] = parse_formula(formula)
             except FormulaError as refused:
-                errors[row] = refused.reason
+                errors[row] = unreadable.get(row, refused.reason)
         self._check_ids(names, errors)
         if self.roles.id:
             compositions = [one if error is None else None for one, error in zip(compositions, errors, strict=True)]

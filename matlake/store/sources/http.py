@@ -27,6 +27,7 @@ from urllib3.exceptions import (
 )
 
 from matlake.errors import SourceError
+from matlake.store.importing.readers.error_answers import said_in
 
 LARGEST_ANSWER: Final = 256 << 20
 """Bytes of an answer that is kept in memory, after decompression."""
@@ -320,23 +321,6 @@ def explanation(body: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     return said_in(document)
-
-
-def said_in(document: Any) -> str:
-    """Return the first errors of a JSON document, in one line; empty where it has none."""
-    if not isinstance(document, Mapping):
-        return ""
-    errors = document.get("errors")
-    found = [_error_text(one) for one in errors] if isinstance(errors, list) else []
-    found += [str(document[key]) for key in ("error", "message", "detail") if isinstance(document.get(key), str)]
-    text = "; ".join(dict.fromkeys(one for one in found if one))
-    return " ".join(text.split())[:_SHOWN]
-
-
-def _error_text(error: Any) -> str:
-    if not isinstance(error, Mapping):
-        return str(error)
-    return ": ".join(str(error[key]) for key in ("title", "detail") if isinstance(error.get(key), str | int))
 
 
 def _parsed(body: bytes, kind: str, url: str) -> Any:

@@ -16,14 +16,19 @@ from urllib.parse import unquote_plus, urljoin, urlsplit, urlunsplit
 from matlake.errors import SourceError
 from matlake.files import sha256_of
 from matlake.store.importing.readers import open_source
-from matlake.store.sources.http import AnswerError, Client, check_address, said_in, shown, with_query
+from matlake.store.importing.readers.error_answers import said_in
+from matlake.store.importing.readers.streams import plain_name
+from matlake.store.sources.http import AnswerError, Client, check_address, shown, with_query
 from matlake.store.sources.optimade_database import Database, open_database
 from matlake.store.sources.optimade_providers import find_base, href
 from matlake.store.sources.protocol import Fetch, Fetched, NamedSource, Remembered
 from matlake.store.sources.spool import Page, Spool
 
 _PARAMETERS: Final = ("filter", "response_fields", "page_limit")
-_PARAMETER: Final = re.compile(rf"(?:^|&)({'|'.join(_PARAMETERS)})=")
+_OTHERS: Final = ("response_format", "email_address", "sort", "include", "page_offset", "page_number", "page_cursor")
+"""Parameters of the standard that addresses from a browser may have; a filter may hold ``&``."""
+
+_PARAMETER: Final = re.compile(rf"(?:^|&)({'|'.join((*_PARAMETERS, *_OTHERS))})=")
 _NOT_IN_ADDRESSES: Final = re.compile(r'[\s"<>]')
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?")
 _FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
@@ -57,8 +62,10 @@ def open_optimade(rest: str) -> NamedSource:
         SourceError: It is none of these, or has other parameters.
     """
     place, _, query = rest.partition("?")
-    if Path(place).is_file():
-        return OptimadeDump(Path(place))
+    if Path(place).expanduser().is_file():
+        return OptimadeDump(Path(place).expanduser())
+    if place.startswith((".", "~", "/")) or plain_name(place).endswith((".json", ".jsonl")):
+        raise SourceError(f"no file at {place}", "name a dump of an OPTIMADE database, or a database")
     parameters = _parameters(query)
     if "://" in place:
         check_address(place)
@@ -84,9 +91,10 @@ def open_optimade(rest: str) -> NamedSource:
 def _parameters(query: str) -> dict[str, str]:
     """Split a query; what holds a blank, a quote or a comparison is taken as written, the rest is percent-decoded."""
     pieces = _PARAMETER.split(query)
-    if pieces[0]:
+    wrong = pieces[0] or next((name for name in pieces[1::2] if name in _OTHERS), "")
+    if wrong:
         raise SourceError(
-            f"{pieces[0][:40]!r} is not a parameter of an OPTIMADE import", f"parameters: {', '.join(_PARAMETERS)}"
+            f"{wrong[:40]!r} is not a parameter of an OPTIMADE import", f"parameters: {', '.join(_PARAMETERS)}"
         )
     values = dict(zip(pieces[1::2], pieces[2::2], strict=True))
     return {name: value if _NOT_IN_ADDRESSES.search(value) else unquote_plus(value) for name, value in values.items()}

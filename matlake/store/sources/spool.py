@@ -20,8 +20,8 @@ from matlake.store.sources.http import AnswerError, shown
 _IDLE_PAGES: Final = 5
 """Pages in a row without anything new, after which a server is taken to send the same for ever."""
 
-_FORGOTTEN: Final = frozenset({400, 404, 410, 422})
-"""Statuses of a server that does not have the next page any more."""
+_FORGOTTEN: Final = frozenset({400, 403, 404, 410, 413, 422})
+"""Statuses of a server that does not have the next page any more, or does not give so many rows at once any more."""
 
 _CURSOR: Final = "cursor.json"
 _FAULT: Final = "the fault is the server's; tell its owners"
@@ -106,13 +106,21 @@ class Spool:
             except AnswerError as error:
                 if error.status not in _FORGOTTEN:
                     raise
+                page = self._anew(first, read)
                 self.notes.append(f"the server does not have the next page any more: the import began anew ({error})")
-                self._begin()
                 cursor = first
-                page = read(cursor)
         else:
             page = read(cursor)
         self._receive(cursor, page, read, progress)
+
+    def _anew(self, first: str, read: Callable[[str], Page]) -> Page:
+        """Receive the first page again; what is there stays where the server refuses that, too."""
+        self.kept.clear()
+        page = read(first)
+        kept = dict(self.kept)
+        self._begin()
+        self.kept.update(kept)
+        return page
 
     def _receive(self, cursor: str, page: Page, read: Callable[[str], Page], progress: Progress) -> None:
         visited, idle = {cursor}, 0

@@ -71,3 +71,15 @@ def test_alternatives_of_partial_occupancy_add_up() -> None:
     head = re.sub(r"loop_\s+_atom_site.*", "", HALITE, flags=re.DOTALL)
     text = f"{head}loop_\n{''.join(f'_atom_site_{name} ' for name in columns.split())}\n{rows}"
     assert disorder(text).composition.amounts == ((11, 4), (17, 3), (35, 1))
+
+
+@pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING")
+@pytest.mark.parametrize("symmetry", [None, 0.01])
+def test_charges_of_one_element_that_fill_a_site_are_one_atom(symmetry: float | None) -> None:
+    structure = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.3), [{"Fe2+": 0.5, "Fe3+": 0.5}, "O2-"], ROCK_SALT)
+    text = str(CifWriter(structure, symprec=symmetry))
+    crystal = parse_cif(text)
+    assert crystal.composition.reduced_formula == "FeO"
+    assert len(crystal.numbers) == len(structure)
+    with pytest.raises(StructureError, match=r"Fe 1\.5"):
+        parse_cif(text.replace("0.5\n", "0.75\n"))

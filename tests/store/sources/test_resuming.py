@@ -76,6 +76,23 @@ def test_an_interrupted_import_goes_on_and_equals_one_that_was_not(
     assert not list(empty.unfinished.iterdir())
 
 
+def test_an_import_begins_anew_where_the_server_gives_fewer_rows_at_once(
+    clean: list[dict[str, Any]], bring: Import, server: WebServer, database: Database, empty: Lake
+) -> None:
+    server.answers = stops_at(database, "20")
+    with pytest.raises(AnswerError, match="gone"):
+        bring()
+    server.answers = lambda _: failure(403, "you are banned")
+    with pytest.raises(AnswerError, match="banned"):
+        bring()
+    assert (leftover(empty) / "ids.jsonl").read_text().count("\n") == 20
+    server.answers, database.page = database, 7
+    report = bring("?page_limit=7")
+    assert report.rows == 25
+    assert any("began anew" in note for note in report.notes)
+    assert rows(empty, EVERYTHING) == clean
+
+
 def test_a_killed_import_goes_on_and_equals_one_that_was_not(
     clean: list[dict[str, Any]], server: WebServer, database: Database, empty: Lake, waits: Waits
 ) -> None:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from matlake.store.importing.readers.cells import Tally, as_written, nan_as_null
 from matlake.store.importing.readers.source import (
+    NAMELESS,
     Batch,
     KeyColumns,
     UnreadCell,
@@ -136,7 +137,7 @@ def _columns(stored: pa.Schema, structures: Sequence[str]) -> Iterator[_Column]:
     """Yield the columns that are not structures; behind them, the fields of those that hold objects."""
     objects = []
     for place, field in enumerate(stored):
-        name = field.name.strip() or "unnamed"
+        name = field.name.strip() or NAMELESS
         if field.name in structures:
             continue
         if pa.types.is_struct(field.type) and field.type.num_fields:

@@ -96,7 +96,7 @@ def looks_like_data(names: list[str]) -> bool:
 
 def not_utf8(path: Path, where: str) -> SourceError:
     """Return the error for a text in an encoding that bytes alone do not tell, such as Latin-1."""
-    return SourceError(f"{path} is not UTF-8: {where}", f"{_SAVE_AS}: a file does not say which encoding it has")
+    return SourceError(f"{path} is not UTF-8: {where}", "save it as UTF-8: a file does not say which encoding it has")
 
 
 def _decode(path: Path, head: bytes) -> tuple[str, str]:

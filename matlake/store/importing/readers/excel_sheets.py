@@ -21,7 +21,7 @@ from matlake.store.importing.readers.streams import Allowance
 from matlake.text_tables import some_of
 
 if TYPE_CHECKING:
-    from python_calamine import CalamineSheet, CalamineWorkbook
+    from python_calamine import CalamineSheet, CalamineWorkbook, SheetMetadata
 
 EXCEL: Final = (".xlsx", ".xlsm", ".xls", ".ods")
 
@@ -29,6 +29,7 @@ _CODE: Final = re.compile(r"0\d+")
 _EXACT: Final = 2.0**53
 _CHUNK: Final = 1 << 20
 _LAST_CELL: Final = re.compile(rb'<c r="([A-Z]{1,3})(\d{1,7})"')
+_UNCALCULATED: Final = re.compile(rb'<c r="[A-Z]+\d+"(?: s="\d+")?><f>[^<]*</f>(?:<v ?/>|<v></v>)?</c>')
 _MOST_CELLS: Final = 50_000_000
 
 
@@ -55,9 +56,11 @@ def open_sheet(
     """
     import python_calamine as calamine
 
-    if zipfile.is_zipfile(path):
-        _check_size(path)
     notes: list[str] = []
+    if zipfile.is_zipfile(path) and _check_size(path):
+        notes.append(
+            "cells with formulas that were never calculated read as missing: save the file in a spreadsheet program"
+        )
     try:
         with calamine.load_workbook(path) as book:
             chosen = _sheet(path, book, sheet, notes)
@@ -73,7 +76,9 @@ def open_sheet(
     refuse_too_many_columns(str(path), len(header))
     names, values = _columns(path, chosen.name, header, body)
     keys = key_columns(names, named)
-    read = [column if name in keys else _numbers(column) for name, column in zip(names, values, strict=True)]
+    read = [
+        _dates_as_text(column) if name in keys else _numbers(column) for name, column in zip(names, values, strict=True)
+    ]
     return open_columns(Columns(str(path), names, list(read), notes), structure_column, max_atoms, named)
 
 
@@ -82,8 +87,17 @@ def _sheet(path: Path, book: "CalamineWorkbook", wanted: str | None, notes: list
     if wanted is not None and wanted not in names:
         raise SourceError(f"{path} has no sheet {wanted!r}", f"its sheets: {', '.join(names)}")
     if wanted is None and len(names) > 1:
-        notes.append(f"sheet {names[0]} was read, not {some_of(names[1:])}; {path.name}::{names[1]} names another")
+        wanted = next((sheet.name for sheet in book.sheets_metadata if _is_shown(sheet)), names[0])
+        others = [name for name in names if name != wanted]
+        notes.append(f"sheet {wanted} was read, not {some_of(others)}; {path.name}::{others[0]} names another")
     return book.get_sheet_by_name(wanted or names[0])
+
+
+def _is_shown(sheet: "SheetMetadata") -> bool:
+    """Tell whether a sheet is one of cells that people see, neither hidden nor a chart."""
+    import python_calamine as calamine
+
+    return sheet.typ == calamine.SheetTypeEnum.WorkSheet and sheet.visible == calamine.SheetVisibleEnum.Visible
 
 
 def _refuse_merged_header(path: Path, sheet: "CalamineSheet") -> None:
@@ -131,8 +145,7 @@ def _numbers(column: list[Any]) -> list[Any]:
         value for value in column if value is not None and not (isinstance(value, str) and stands_for_nothing(value))
     ]
     if any(isinstance(value, datetime) for value in filled):
-        alone = all(isinstance(value, datetime) for value in filled)
-        return [value if alone or not isinstance(value, datetime) else value.isoformat(" ") for value in column]
+        return column if all(isinstance(value, datetime) for value in filled) else _dates_as_text(column)
     texts = [value for value in filled if isinstance(value, str)]
     if not texts or any(isinstance(value, bool) for value in filled):
         return column
@@ -142,9 +155,17 @@ def _numbers(column: list[Any]) -> list[Any]:
     return [_value(number) for number in numbers]
 
 
-def _check_size(path: Path) -> None:
-    """Refuse a file that expands to more than texts do, or whose cells are so far apart that the sheet fills memory."""
-    allowance = Allowance(path)
+def _dates_as_text(column: list[Any]) -> list[Any]:
+    return [value.isoformat(" ") if isinstance(value, datetime) else value for value in column]
+
+
+def _check_size(path: Path) -> bool:
+    """Refuse a file that expands to more than texts do, or whose cells are so far apart that the sheet fills memory.
+
+    Returns:
+        Whether a formula in it has no result, as in files that programs write.
+    """
+    allowance, uncalculated = Allowance(path), False
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
@@ -152,12 +173,14 @@ def _check_size(path: Path) -> None:
                 columns = rows = 0
                 for chunk in _expanded(path, archive, member):
                     allowance.spend(len(chunk))
+                    uncalculated |= in_sheet and _UNCALCULATED.search(chunk) is not None
                     for letters, row in _LAST_CELL.findall(chunk) if in_sheet else ():
                         rows, columns = max(rows, int(row)), max(columns, _column_number(letters))
                 if rows * columns > _MOST_CELLS:
                     raise SourceError(f"{path} has a sheet of {rows:,} rows and {columns:,} columns", "save it as CSV")
     except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise SourceError(f"{path} is damaged: {error}", "save it again as .xlsx or .csv") from error
+    return uncalculated
 
 
 def _expanded(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:

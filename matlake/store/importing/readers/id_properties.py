@@ -5,8 +5,8 @@ A line holds the name of a file without its ending, and one value or several; th
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +16,13 @@ from matlake.errors import SourceError, StructureError
 from matlake.materials.structure_files.text import decode
 from matlake.store.importing.readers.cells import number_of, stands_for_nothing
 from matlake.store.importing.readers.containers import files
-from matlake.store.importing.readers.source import BadLine, UnreadCell
+from matlake.store.importing.readers.source import ID_COLUMNS, BadLine, UnreadCell
 from matlake.store.importing.readers.values import Values, read_values
 
 FILE: Final = "id_prop.csv"
 
 _VALUE: Final = "id_prop"
+_NAMES_OF_IDS: Final = frozenset({*ID_COLUMNS, "name", "file", "filename", "cif", "cif_id"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,20 @@ class IdProperties:
             columns.append(column)
             unread += [UnreadCell(row, field.name, str(given[row])) for row in places]
         return columns, unread
+
+    def of_files(self, ids: Sequence[str], shorten: Callable[[str], str]) -> "IdProperties":
+        """Return the same by the ids of files, where lines name these with their endings, as ALIGNN's do.
+
+        Args:
+            ids: Those of the files.
+            shorten: Takes an ending off a name.
+        """
+        known, rows, lines = set(ids), dict(self.rows), dict(self.lines)
+        for one in self.rows:
+            short = shorten(one)
+            if one not in known and short in known and short not in rows:
+                rows[short], lines[short] = rows.pop(one), lines.pop(one)
+        return replace(self, rows=rows, lines=lines)
 
     def without_file(self, ids: Sequence[str]) -> list[BadLine]:
         """Return the lines whose ids are not among those of the files, and the bad lines."""
@@ -104,7 +119,8 @@ def _header(rows: list[list[str]]) -> list[str]:
         return []
     values = [value.strip() for value in rows[0][1:]]
     named = all(value and number_of(value) is None and not stands_for_nothing(value) for value in values)
-    return values if named and all(number_of(value) is not None for value in rows[1][1:]) else []
+    of_numbers = all(number_of(value) is not None for value in rows[1][1:])
+    return values if named and (of_numbers or rows[0][0].strip().lower() in _NAMES_OF_IDS) else []
 
 
 def _kind(cells: Sequence[str]) -> pa.DataType:

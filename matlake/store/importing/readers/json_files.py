@@ -7,11 +7,13 @@ record has a structure, and one of the fields is a formula, the records are comp
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import SourceError, StructureError
-from matlake.store.importing.readers.json_layouts import json_values
+from matlake.store.importing.readers.error_answers import refusal_in
+from matlake.store.importing.readers.json_layouts import json_values, records_in_page
 from matlake.store.importing.readers.json_pieces import LARGEST_RECORD
 from matlake.store.importing.readers.json_records import read_record
 from matlake.store.importing.readers.records import Record, open_records
@@ -46,7 +48,9 @@ def open_json(path: Path, structure_column: str | None, max_atoms: int, named: K
 
     def read(structures: bool) -> Iterator[Record]:
         others.clear()
-        for found in _lines(path) if lines else json_values(path):
+        for found in chain.from_iterable(map(records_in_page, _lines(path) if lines else json_values(path))):
+            if said := refusal_in(found):
+                raise SourceError(f"{path} is an error that a server answered: {said}", "ask it again")
             kind = _other_kind(found)
             if kind is not None:
                 others[kind] += 1

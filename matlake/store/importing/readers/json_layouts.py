@@ -7,6 +7,7 @@
 - A single record.
 """
 
+import codecs
 import io
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -36,7 +37,7 @@ def json_values(path: Path) -> Iterator[Any]:
     Raises:
         SourceError: It is not JSON.
     """
-    with open_bytes(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace") as text:
+    with open_bytes(path) as stream, io.TextIOWrapper(stream, encoding=_encoding(stream.peek(2))) as text:
         pieces = JsonPieces(path, text)
         while start := pieces.peek():
             if start == "[":
@@ -45,6 +46,21 @@ def json_values(path: Path) -> Iterator[Any]:
                 yield from _object(pieces)
             else:
                 raise pieces.not_json(f"it begins with {start!r}")
+
+
+def records_in_page(found: Any) -> Iterator[Any]:
+    """Yield the records of a page as an interface answers it, where it stands among others; or else what was found."""
+    if isinstance(found, Mapping) and not _is_record(found):
+        others = [key for key in found if key not in _ABOUT]
+        rows = found[others[0]] if len(others) == 1 and others[0] in ENVELOPES else None
+        if isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows):
+            yield from rows
+            return
+    yield found
+
+
+def _encoding(start: bytes) -> str:
+    return "utf-16" if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def _object(pieces: JsonPieces) -> Iterator[Any]:
@@ -185,6 +201,6 @@ def _are_formulas(held: Mapping[str, Any]) -> bool:
 def _with_id(key: str, value: Any) -> Any:
     if isinstance(value, str):
         return {ID: key, "formula": value}
-    if not isinstance(value, Mapping) or ID in value:
+    if not isinstance(value, Mapping) or any(str(value.get(name)) == key for name in ID_COLUMNS) or ID in value:
         return value
     return {ID: key, **value}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matlake.errors import SourceError
+from matlake.store.importing.readers.csv_layout import not_utf8
 
 LARGEST_RECORD: Final = 256 << 20
 """Longest record, in characters."""
@@ -98,6 +99,9 @@ class JsonPieces:
         rest = self._buffer[self._place :]
         if len(rest) > LARGEST_RECORD:
             raise SourceError(f"{self.path} is not JSON, or holds a record of more than {LARGEST_RECORD / 1e6:.0f} MB")
-        more = self._text.read(max(CHUNK, len(rest)))
+        try:
+            more = self._text.read(max(CHUNK, len(rest)))
+        except UnicodeDecodeError as error:
+            raise not_utf8(self.path, f"it holds the byte 0x{error.object[error.start]:02X}") from error
         self._buffer, self._place = rest + more, 0
         return bool(more)

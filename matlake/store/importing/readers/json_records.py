@@ -8,12 +8,21 @@ from matlake.materials.objects import crystal_or_error, has_composition, has_str
 from matlake.store.importing.readers.cells import is_missing_text
 from matlake.store.importing.readers.memory_cells import formula_text
 from matlake.store.importing.readers.records import Record
-from matlake.store.importing.readers.source import FORMULA_COLUMNS, STRUCTURE_COLUMNS, usual_column
+from matlake.store.importing.readers.source import (
+    FORMULA_COLUMNS,
+    SPELLED_FORMULA_COLUMNS,
+    STRUCTURE_COLUMNS,
+    usual_column,
+)
 
 _ENTRY: Final = "Entry"
 _SHOWN: Final = 40
 _FORMULA_OF_OQMD: Final = "name"
 _MANY: Final = frozenset({"atoms"})  # a name that a number of atoms may have
+_NAMES_OF_PARTS: Final = frozenset(
+    {"sites", "lattice", "coords", "elements", "lattice_mat", "lattice_vectors", "structure"}
+)
+"""Fields of structures: an object with one of them is a damaged structure, or a molecule."""
 
 
 def read_record(found: object, structure_column: str | None, max_atoms: int | None) -> Record:
@@ -61,14 +70,15 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
     properties = {key: value for key, value in found.items() if key != name and not key.startswith("@")}
     if str(found.get("@class", "")).endswith(_ENTRY):
         properties = _of_entry(properties)
+    structure = None if name is None or _is_missing(found.get(name)) else found[name]
+    spelled = any(isinstance(properties.get(usual), str) for usual in FORMULA_COLUMNS)
     for usual in FORMULA_COLUMNS:
         if isinstance(amounts := properties.get(usual), dict) and has_composition(amounts):
-            if name is None:
+            if structure is None and not spelled:
                 properties[usual] = formula_text(amounts)
             else:
-                del properties[usual]  # what the structure says
-    structure = found.get(name) if name is not None else None
-    return properties, None if _is_missing(structure) else structure, name is not None
+                del properties[usual]  # what the structure says, or the formula as chemists write it
+    return properties, structure, structure is not None
 
 
 def _without(found: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
@@ -93,12 +103,20 @@ def _structure_field(found: Mapping[str, Any]) -> str | None:
     present = [lower[name] for name in STRUCTURE_COLUMNS if name in lower]
     for key in present:
         value = found[key]
-        if isinstance(value, dict) or (recognised(value) if isinstance(value, str) else has_structure(value)):
+        if recognised(value) if isinstance(value, str) else has_structure(value):
             return key
     holding = [key for key, value in found.items() if has_structure(value)]
     if len(holding) == 1:
         return holding[0]
-    return next((key for key in present if key.lower() not in _MANY or _is_missing(found[key])), None)
+    has_formula = any(isinstance(found.get(usual), str) for usual in SPELLED_FORMULA_COLUMNS)
+    return next((key for key in present if not _is_property(key, found[key], beside_formula=has_formula)), None)
+
+
+def _is_property(name: str, value: Any, *, beside_formula: bool) -> bool:
+    """Tell whether a field that may hold a structure by its name holds something else."""
+    if isinstance(value, dict):
+        return beside_formula and not _NAMES_OF_PARTS & value.keys()
+    return name.lower() in _MANY and not _is_missing(value)
 
 
 def _is_missing(value: object) -> bool:

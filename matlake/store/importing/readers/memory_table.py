@@ -16,6 +16,7 @@ from matlake.store.importing.readers.frames import HEAD, Column, Columns, typed
 from matlake.store.importing.readers.memory_cells import formula_text, holds_structure, plain_value
 from matlake.store.importing.readers.records import Record, open_records
 from matlake.store.importing.readers.source import (
+    NAMELESS,
     STRUCTURE_COLUMNS,
     Batch,
     KeyColumns,
@@ -105,7 +106,7 @@ def open_columns(columns: Columns, structure_column: str | None, max_atoms: int,
     if not rows:
         raise SourceError(f"{columns.name} has no rows")
     refuse_too_many_columns(columns.name, len(columns.names))
-    names, notes = distinct_names(columns.name, [name.strip() or "unnamed" for name in columns.names])
+    names, notes = distinct_names(columns.name, [name.strip() or NAMELESS for name in columns.names])
     found = dict(zip(names, map(typed, columns.values), strict=True))
     structures = _structure_column(columns.name, found, structure_column)
     held = None if structures is None else found.pop(structures)

@@ -1,8 +1,9 @@
 """From a path to the reader that it needs."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from matlake.errors import Hint, SourceError
@@ -29,6 +30,9 @@ _ENDINGS: Final = (
 )
 _PART: Final = "::"
 _WHOLE_ON_DISK: Final = (*PARQUET, *IPC, *EXCEL, ".db", ".sqlite", ".sqlite3")
+_ABOUT: Final = re.compile(r"(?:readme|licen[cs]e|citation|changelog)[^/]*\.txt$", re.IGNORECASE)
+"""Files that say what others in an archive are."""
+
 _SNIFFED: Final = 1 << 16
 
 
@@ -165,6 +169,7 @@ def _only_table(path: Path) -> str | None:
     """Return the only file in a zip archive that is a table or JSON, where there are no structure files in it."""
     names = [file.name for file in files(path, lambda _: True, content=False)]
     tables = [name for name in names if _is_single(name)]
+    tables = [name for name in tables if not _ABOUT.match(PurePosixPath(name).name)] or tables
     if not tables or any(is_structure_file(name) for name in names):
         return None
     if len(tables) > 1:

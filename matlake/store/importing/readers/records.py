@@ -15,16 +15,15 @@ from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
 from matlake.materials.objects import has_composition
 from matlake.store.importing.readers.source import (
-    FORMULA_COLUMNS,
+    NAMELESS,
     NO_NAMES,
     Batch,
     KeyColumns,
     Source,
     UnreadCell,
     bounded,
+    distinct_names,
     key_columns,
-    refuse_double_names,
-    usual_column,
 )
 from matlake.store.importing.readers.values import Values, read_values
 from matlake.text_tables import some_of
@@ -125,11 +124,11 @@ class _Survey:
 
     def columns(self, source: str, named: KeyColumns) -> tuple[list[_Column], list[str]]:
         """Return the columns, and remarks on names."""
+        self.found = {place: values for place, values in self.found.items() if values or place[0] not in self.left_out}
         single = [place[0] for place in self.found if len(place) == 1]
-        refuse_double_names(source, single)
-        taken = {name.lower() for name in single}
-        names: dict[Place, str] = {(name,): name for name in single}
-        notes: list[str] = []
+        distinct, notes = distinct_names(source, [name.strip() or NAMELESS for name in single])
+        names: dict[Place, str] = {(name,): new for name, new in zip(single, distinct, strict=True)}
+        taken = {name.lower() for name in distinct}
         for place in self.found:
             if len(place) == 1:
                 continue
@@ -181,7 +180,7 @@ def open_records(name: str, read: Callable[[bool], Iterator[Record]], named: Key
         raise SourceError(f"{name} holds no structures")
     columns, notes = survey.columns(name, named)
     names = [column.name for column in columns]
-    structures |= usual_column(names, FORMULA_COLUMNS) is None and named.formula is None
+    structures |= not names  # no row could be read, or none says anything
     schema = pa.schema([(column.name, column.kind) for column in columns])
     batches = partial(_batches, columns, schema, read, structures=structures)
     source = Source(name, schema, rows, batches, has_structures=structures, notes=notes)
@@ -233,4 +232,9 @@ def _batches(
             array, places = read_values(given, column.kind, as_written=column.written)
             arrays.append(array)
             unread += [UnreadCell(row, column.name, str(given[row])) for row in places]
-        yield Batch(pa.RecordBatch.from_arrays(arrays, schema=schema), crystals if structures else None, unread)
+        found = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        if structures:
+            yield Batch(found, crystals, unread)
+        else:
+            reasons = {row: str(crystals[row]) for row, values in enumerate(properties) if not values}
+            yield Batch(found, None, unread, reasons)

@@ -1,6 +1,6 @@
 """What all sources have in common."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -20,6 +20,9 @@ FORMULA_COLUMNS: Final = (*SPELLED_FORMULA_COLUMNS, "chemical_formula_reduced")
 
 ID_COLUMNS: Final = ("material_id", "id", "jid", "mat_id", "immutable_id", "entry_id")
 """Usual names of a column of ids, in order of preference; capitals aside."""
+
+NAMELESS: Final = "unnamed"
+"""What a column without a name is called."""
 
 MOST_COLUMNS: Final = 5000
 """Columns of a table: each takes 0.3 to 1 ms to import, and the same again in every query of the lake."""
@@ -86,11 +89,13 @@ class Batch:
         columns: Formulas, ids and properties, as many as the source has.
         crystals: The structure of each row, or what is wrong with it; None for a source without structures.
         unread: Cells that are null because they hold something else than their column.
+        errors: Row of a source without structures -> why nothing in it could be read.
     """
 
     columns: pa.RecordBatch
     crystals: list[Crystal | StructureError] | None = None
     unread: Sequence[UnreadCell] = ()
+    errors: Mapping[int, str] = field(default_factory=dict)
 
     def slice(self, start: int, rows: int, crystals: list[Crystal | StructureError]) -> "Batch":
         """Return some of its rows, with their structures."""

@@ -39,6 +39,10 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
             yield connection
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise SourceError(f"cannot read the SQLite database {path}: {error}") from error
+        raise SourceError(f"{path} is in use by another program", "try again when that has finished") from error
     except sqlite3.Error as error:
         raise SourceError(f"{path} is not a valid SQLite database, or is damaged: {error}") from error
 

@@ -78,7 +78,7 @@ def open_files(path: Path, max_atoms: int) -> Source:
     ids = shortest_ids(list(dict.fromkeys(runs.values())), _without_ending, _stem)
     if path.is_dir() and "POSCAR" in ids and len(ids) == 1:
         ids["POSCAR"] = path.resolve().name
-    values = _values(path, listed)
+    values = _values(path, listed, list(ids.values()))
     schema = pa.schema([*_SCHEMA, *(values.schema if values else ())])
     source = Source(str(path), schema, len(ids), partial(_batches, path, runs, ids, max_atoms, schema, values))
     if values is not None:
@@ -98,8 +98,10 @@ def open_files(path: Path, max_atoms: int) -> Source:
     return source
 
 
-def _values(path: Path, listed: list[str]) -> IdProperties | None:
-    return id_properties.read_id_properties(path, listed[0]) if len(listed) == 1 else None
+def _values(path: Path, listed: list[str], ids: list[str]) -> IdProperties | None:
+    if len(listed) != 1:
+        return None
+    return id_properties.read_id_properties(path, listed[0]).of_files(ids, _without_ending)
 
 
 def _batches(

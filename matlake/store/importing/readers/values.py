@@ -39,6 +39,10 @@ class Values:
         elif not stands_for_nothing(value):
             self.texts += 1
 
+    def __bool__(self) -> bool:
+        """Tell whether any value was counted."""
+        return any(vars(self).values())
+
     def kind(self) -> pa.DataType:
         """Return the type of more than half of the values; text alone stays text, whatever it says."""
         numbers = self.integers + self.floats

@@ -111,6 +111,15 @@ def test_a_zip_with_several_tables_asks_which(tmp_path: Path) -> None:
     assert read(f"{path}::b.csv").rows[0]["formula"] == "NiO"
 
 
+def test_what_says_something_about_a_zip_is_not_its_table(tmp_path: Path) -> None:
+    path = tmp_path / "t.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("README.txt", "Band gaps of oxides")
+        archive.writestr("LICENSE.txt", "CC BY 4.0")
+        archive.writestr("gaps.csv", "formula,gap_eV\nMgO,7.8\n")
+    assert read(path).rows == [{"formula": "MgO", "gap_eV": 7.8}]
+
+
 def test_a_zip_with_structure_files_stays_what_it_is(tmp_path: Path) -> None:
     found = read(write_zip(tmp_path / "t.zip", {"a.cif": CSCL.encode(), "about.csv": TABLE.encode()}))
     assert found.formulas == ["CsCl"]

@@ -70,6 +70,30 @@ def test_the_first_of_several_sheets_is_read_unless_another_is_named(tmp_path: P
         read(f"{path}::None")
 
 
+def test_a_hidden_sheet_is_not_the_first(tmp_path: Path) -> None:
+    path = write_xlsx(
+        tmp_path / "t.xlsx", {"Lists": [["choices"], ["a"]], "Data": TABLE, "More": TABLE}, hidden="Lists"
+    )
+    found = read(path)
+    assert found.rows == read(f"{path}::Data").rows
+    assert found.notes[0] == "sheet Data was read, not Lists, More; t.xlsx::Lists names another"
+
+
+def test_formulas_without_results_are_noted(tmp_path: Path) -> None:
+    found = read(write_xlsx(tmp_path / "t.xlsx", {"Data": [["formula", "E"], ["MgO", "=1+1"], ["CaO", 2]]}))
+    assert [row["E"] for row in found.rows] == [None, 2]
+    assert "never calculated" in found.notes[0]
+
+
+def test_dates_among_formulas_and_ids_are_text(tmp_path: Path) -> None:
+    rows = [["id", "formula"], [date(2026, 3, 1), "MgO"], [12, date(2026, 3, 1)]]
+    found = read(write_xlsx(tmp_path / "t.xlsx", {"Data": rows}))
+    assert found.rows == [
+        {"id": "2026-03-01 00:00:00", "formula": "MgO"},
+        {"id": "12", "formula": "2026-03-01 00:00:00"},
+    ]
+
+
 def test_opendocument_is_read(tmp_path: Path) -> None:
     found = read(write_ods(tmp_path / "t.ods", [["formula", "gap_eV"], ["MgO", 7.8], ["CaO", 7]]))
     assert found.rows == [{"formula": "MgO", "gap_eV": 7.8}, {"formula": "CaO", "gap_eV": 7.0}]

@@ -48,6 +48,17 @@ def test_a_header_names_the_values(tmp_path: Path) -> None:
     assert found.source.schema.names == ["material_id", "gap_eV", "K_GPa"]
 
 
+def test_a_header_may_name_values_that_are_text(tmp_path: Path) -> None:
+    found = read(folder(tmp_path / "d", "cif_id,class,gap_eV\na,metal,0\nb,oxide,3\n"))
+    assert found.rows[1] == {"material_id": "b", "class": "oxide", "gap_eV": 3.0}
+
+
+def test_a_line_may_name_its_file_with_the_ending(tmp_path: Path) -> None:
+    found = read(folder(tmp_path / "d", "a.cif,1.5\nb,2\nc.cif,3\nb.cif,4\n"))
+    assert [row["id_prop"] for row in found.rows] == [1.5, 2.0]
+    assert bad(found) == ["3: no file for the id 'c.cif'", "4: no file for the id 'b.cif'"]
+
+
 def test_several_values_are_numbered(tmp_path: Path) -> None:
     found = read(folder(tmp_path / "d", "a,1,2\nb,3,4\n"))
     assert found.rows[1] == {"material_id": "b", "id_prop": 3.0, "id_prop_2": 4.0}

@@ -44,6 +44,16 @@ def test_of_several_tables_one_is_named(tmp_path: Path) -> None:
         read(f"{path}::v")
 
 
+def test_a_database_in_use_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "t.db", *OXIDES)
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **named: connect(*given, **named, timeout=0))
+    with closing(connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(SourceError, match="in use by another program"):
+            read(path)
+
+
 def test_structures_in_a_column_are_read(tmp_path: Path) -> None:
     path = tmp_path / "t.db"
     with closing(sqlite3.connect(path)) as connection:
