@@ -1,8 +1,8 @@
 """Import: from a user's table or structure files to a dataset of the lake, in one commit.
 
-Rows that are no material (bad formula, broken structure, double id) stay in the dataset's table with the reason in
-``import_error``; the view ``failures`` shows them and ``materials`` does not. So each row of the source is in
-exactly one of the two, whenever one looks.
+Rows that are not valid materials (bad formula, broken structure, double id) stay in the dataset's table with the
+reason in ``import_error``; the view ``failures`` shows them and ``materials`` does not. So each row of the source is
+in exactly one of the two, whenever one looks.
 """
 
 import json
