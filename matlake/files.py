@@ -60,6 +60,27 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def lock(descriptor: int, *, wait: bool) -> bool:
+    """Lock an open file or folder until it is closed.
+
+    Args:
+        descriptor: Of the file or folder.
+        wait: Whether to wait until no other process has it.
+
+    Returns:
+        Whether this process may go on: not if another has the lock, but always on a file system without locks.
+    """
+    import fcntl  # which Windows has not: encoding needs no lock
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def is_there(path: str | Path) -> bool:
     """Tell whether there is a file or folder of a name; a text too long to be a name is not an error."""
     return os.path.exists(path)  # noqa: PTH110 - that of pathlib raises for it

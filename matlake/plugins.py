@@ -1,8 +1,8 @@
 """What other packages add to matlake: readers, sources, encoders, regressors and splits, found by their entry points.
 
-A catalogue looks a name up among its own first. Plug-ins are loaded when it does not have it, and by ``doctor``: who
-uses none of them pays nothing, and one that is broken harms nobody who does not ask for it. ``docs/extending.md`` says
-how one is written.
+A catalogue looks a name up among its own first. Plug-ins are loaded when it does not have it, by ``doctor``, and to
+list encoders: who uses none of them pays nothing, and one that is broken harms nobody who does not ask for it.
+``docs/extending.md`` says how one is written.
 """
 
 import re

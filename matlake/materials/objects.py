@@ -186,7 +186,7 @@ def _is_amounts(given: object) -> bool:
 
 def _is_element(symbol: str) -> bool:
     try:
-        return bool(atomic_number(symbol))
+        return symbol[:1].isupper() and bool(atomic_number(symbol))  # "b" is the name of a property
     except StructureError:
         return False
 

@@ -9,7 +9,7 @@ def identifier(name: str) -> str:
 
 
 def dataset_rows(dataset: str) -> str:
-    """Return the view of all rows of a dataset, those that are no material among them.
+    """Return the view of all rows of a dataset, those that are not valid materials among them.
 
     DuckDB's names know no capitals, those of datasets in old lakes do: a mark before each tells them apart.
     """

@@ -1,8 +1,8 @@
 """Import: from a user's table or structure files to a dataset of the lake, in one commit.
 
-Rows that are no material (bad formula, broken structure, double id) stay in the dataset's table with the reason in
-``import_error``; the view ``failures`` shows them and ``materials`` does not. So each row of the source is in
-exactly one of the two, whenever one looks.
+Rows that are not valid materials (bad formula, broken structure, double id) stay in the dataset's table with the
+reason in ``import_error``; the view ``failures`` shows them and ``materials`` does not. So each row of the source is
+in exactly one of the two, whenever one looks.
 """
 
 import json
@@ -79,7 +79,7 @@ class ImportReport(Report):
     Attributes:
         dataset: Name of the dataset.
         rows: Materials imported.
-        failed: Rows of the source that are no material; they are in ``failures``.
+        failed: Rows of the source that are not valid materials; they are in ``failures``.
         replaced: Whether the dataset existed before.
         replacement: What was replaced; None for a new dataset, and for one that could not be read.
         examples: The first few failures: (source row, reason).
@@ -257,15 +257,15 @@ def import_source(
         delta.replace_all(root, builder.schema, written.parts, noted)
     return ImportReport(
         dataset,
-        written.rows - written.failed,
-        written.failed,
-        replaced,
-        None if before is None or merged else Replacement.of(before, list(roles.properties.values())),
-        written.examples,
-        source.notes + builder.notes(),
-        round(time.monotonic() - started, 3),
-        builder.unread.total(),
-        merged,
+        rows=written.rows - written.failed,
+        failed=written.failed,
+        replaced=replaced,
+        replacement=None if before is None or merged else Replacement.of(before, list(roles.properties.values())),
+        examples=written.examples,
+        notes=source.notes + builder.notes(),
+        seconds=round(time.monotonic() - started, 3),
+        unread_cells=builder.unread.total(),
+        update=merged,
     )
 
 

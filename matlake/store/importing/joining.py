@@ -166,15 +166,15 @@ def join_source(
     old = {name for name in stored.names if name not in _OWN}
     return JoinReport(
         dataset,
-        len(matched),
-        len(rejected),
-        len(materials),
-        [name for name in join.given.columns.column_names if name not in old],
-        [name for name in join.given.columns.column_names if name in old],
-        [reason for _, reason in rejected[:EXAMPLES]],
-        [*source.notes, *_changed_types(stored, join.schema)],
-        round(time.monotonic() - started, 3),
-        sum(map(len, join.given.unread.values())),
+        rows=len(matched),
+        failed=len(rejected),
+        materials=len(materials),
+        added=[name for name in join.given.columns.column_names if name not in old],
+        replaced=[name for name in join.given.columns.column_names if name in old],
+        examples=[reason for _, reason in rejected[:EXAMPLES]],
+        notes=[*source.notes, *_changed_types(stored, join.schema)],
+        seconds=round(time.monotonic() - started, 3),
+        unread_cells=sum(map(len, join.given.unread.values())),
     )
 
 

@@ -5,7 +5,6 @@ apart, so that a file that is still the same is not sent again.
 """
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -20,7 +19,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from matlake.errors import SourceError
-from matlake.files import fsync_folder, naming, sha256_of, write_whole
+from matlake.files import fsync_folder, lock, naming, sha256_of, write_whole
 from matlake.progress import Progress
 from matlake.store.sources.http import RUN_AGAIN, AnswerError, Client, shown
 from matlake.store.sources.published import RemoteFile
@@ -55,7 +54,7 @@ def fetch(client: Client, file: RemoteFile, folder: Path, progress: Progress) ->
             something that has not the published checksum; or the cache cannot be written to.
         OSError: The disk is full.
     """
-    with _written(folder), _alone(folder):
+    with _written(folder), _alone(folder, progress):
         return _fetched(client, file, folder / file.name, progress)
 
 
@@ -73,11 +72,13 @@ def _written(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path, progress: Progress) -> Iterator[None]:
     """Wait until no other process downloads into a folder, and keep others waiting."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not lock(descriptor, wait=False):
+            progress.note(f"waiting for another process that downloads to {folder}")
+            lock(descriptor, wait=True)
         yield
     finally:
         os.close(descriptor)

@@ -255,7 +255,7 @@ class Client:
         place, secret = urlsplit(url), self._credential
         if secret is None or place.hostname != secret.host:
             return {}
-        return {secret.header: secret.value} if place.scheme == "https" or place.hostname in _LOOPBACK else {}
+        return {secret.header: secret.value} if is_private(url) else {}
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         """Return the connections to a host, through the proxy that the environment names."""
@@ -267,6 +267,12 @@ class Client:
         if proxy not in self._pools:
             self._pools[proxy] = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
         return self._pools[proxy]
+
+
+def is_private(url: str) -> bool:
+    """Tell whether nobody on the network reads what is sent to an address: keys go to no other."""
+    place = urlsplit(url)
+    return place.scheme == "https" or place.hostname in _LOOPBACK
 
 
 def with_query(url: str, query: Mapping[str, str]) -> str:

@@ -1,6 +1,5 @@
 """Import from a source by name: fetch, then one commit; a later import brings what is new or changed only."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from matlake.errors import Hint, LakeError, SourceError
-from matlake.files import fsync_folder
+from matlake.files import fsync_folder, lock
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
 from matlake.store.datasets import REMEMBERED_NOTE, SOURCE_NOTE, columns_in, import_commit, read_summary, remembered_in
@@ -205,13 +204,9 @@ def _lock(folder: Path, what: str) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         fsync_folder(folder.parent)
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not lock(descriptor, wait=False):
             os.close(descriptor)
-            raise LakeError(f"another process is importing {what}", "wait until it has ended") from error
-        except OSError:
-            return descriptor  # a file system without locks
+            raise LakeError(f"another process is importing {what}", "wait until it has ended")
         if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
             return descriptor
         os.close(descriptor)  # another process has just finished and removed it

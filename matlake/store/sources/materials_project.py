@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from matlake.errors import SourceError
 from matlake.store.importing.readers import open_source
 from matlake.store.sources.columns import with_units
-from matlake.store.sources.http import RUN_AGAIN, AnswerError, Client, Credential
+from matlake.store.sources.http import RUN_AGAIN, AnswerError, Client, Credential, is_private
 from matlake.store.sources.materials_project_documents import CITATION, ID, KEEP, UNITS, by_licence
 from matlake.store.sources.materials_project_tables import TABLES, keeps_by_nc, open_tables
 from matlake.store.sources.protocol import Fetch, Fetched, NamedSource, Remembered
@@ -78,6 +78,11 @@ class MaterialsProject:
             SourceError: There is no key, the interface refuses it or cannot be reached, or it has no such documents.
         """
         interface = os.environ.get(_INTERFACE_VARIABLE) or _INTERFACE
+        if not is_private(interface):
+            raise SourceError(
+                f"${_INTERFACE_VARIABLE} is not an https address: the key is not sent there",
+                "let it begin with https://",
+            )
         key = _key()
         client = work.client(Credential(urlsplit(interface).hostname or "", "X-API-KEY", key), work.progress.note)
         address = f"{interface.rstrip('/')}/materials/{self.endpoint}/"

@@ -32,7 +32,7 @@ UNITS: Final = {
     **{name: f"{name}_eV" for name in _EV},
     **{
         f"{name}_per_atom": f"{name}_eV_per_atom"
-        for name in (*("energy", "uncorrected_energy", "formation_energy", "equilibrium_reaction_energy"),)
+        for name in ("energy", "uncorrected_energy", "formation_energy", "equilibrium_reaction_energy")
     },
     **{name: f"{name}_eV_per_atom" for name in ("energy_above_hull", "decomposition_enthalpy")},
     **{

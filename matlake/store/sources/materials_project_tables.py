@@ -99,7 +99,7 @@ class Tables:
             if work.before is not None and dict(work.before.marks) == marks:
                 return None
             work.progress.note(f"reading {self.origin}, version {version} of the table")
-            path = _copied(table.to_pyarrow_dataset(), work.folder)
+            path, left_out = _copied(table.to_pyarrow_dataset(), work.folder)
         except (DeltaError, pa.ArrowException, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # of this machine: a full disk
@@ -108,6 +108,8 @@ class Tables:
             ) from error
         source = with_units(open_source(path, max_atoms=work.max_atoms), UNITS)
         source = by_licence(source, keep=self.keep_by_nc)
+        if left_out:
+            source.notes.append(f"documents of older versions of the database left out: {left_out:,}")
         source.notes.append(f"{self.origin}: licence {CC_BY}; cite {CITATION}")
         return Fetched(source, Remembered(self.origin, f"table version {version}", CC_BY, marks), ID)
 
@@ -117,15 +119,20 @@ def _in_one_line(error: BaseException) -> str:
     return " ".join(_COLOURS.sub(" ", str(error)).replace("↳", " ").split())[:_LONGEST_ERROR]
 
 
-def _copied(rows: Any, folder: Path) -> Path:
-    """Copy the documents of the database's newest version, without lists, with averages of moduli as single values."""
+def _copied(rows: Any, folder: Path) -> tuple[Path, int]:
+    """Copy the documents of the database's newest version, without lists, with averages of moduli as single values.
+
+    Documents that state no version are copied, too. Returned is also the number of those of older versions.
+    """
     from pyarrow import dataset
 
     names = [field.name for field in rows.schema if field.name in _AVERAGED or not _is_collection(field.type)]
-    newest = None
+    newest, older = None, 0
     if _OF_DATABASE in names:
         versions = rows.to_table(columns=[_OF_DATABASE])[_OF_DATABASE]
-        newest = dataset.field(_OF_DATABASE) == pc.max(versions)
+        last = pa.scalar(max(filter(None, pc.unique(versions).to_pylist()), key=_parts, default=None), versions.type)
+        newest = (dataset.field(_OF_DATABASE) == last) | dataset.field(_OF_DATABASE).is_null()
+        older = pc.sum(pc.not_equal(versions, last)).as_py() or 0
         names.remove(_OF_DATABASE)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "documents.parquet"
@@ -137,7 +144,12 @@ def _copied(rows: Any, folder: Path) -> Path:
             writer.write_batch(plain)
         if writer is not None:
             writer.close()
-    return path
+    return path, older
+
+
+def _parts(version: object) -> list[int]:
+    """Return the numbers in a version or date: 2025.10.1 comes after 2025.9.25."""
+    return [int(part) for part in re.findall(r"\d+", str(version))]
 
 
 def _is_collection(kind: pa.DataType) -> bool:

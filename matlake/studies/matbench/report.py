@@ -81,7 +81,7 @@ class MatbenchReport:
         metric: What the score is.
         rows: Rows of the file that belong to the task.
         rows_expected: Rows of the benchmark's file; None for a set without published folds.
-        failed: Of the rows, those that are no materials; they are trained and tested on nowhere.
+        failed: Of the rows, those that are not valid materials; they are trained and tested on nowhere.
         features: ``NAME@LAYER`` of each.
         model: As asked for.
         seed: Of all that is drawn, but for folds.

@@ -200,6 +200,12 @@ def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(
     assert "secr" not in f"{caught.value!r} {caught.value.hint}"
 
 
+def test_an_interface_that_anybody_can_listen_to_gets_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MP_API_ENDPOINT", "http://example.org")
+    with pytest.raises(SourceError, match="is not an https address: the key is not sent there"):
+        fetch(tmp_path)
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_said_and_not_shown(
     server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int

@@ -4,8 +4,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from matlake.errors import StructureError
+from matlake.materials.objects import crystal_or_error, has_composition, has_structure
 from matlake.store.importing.readers.cells import is_missing_text
-from matlake.store.importing.readers.records import Record, amounts_text
+from matlake.store.importing.readers.memory_cells import formula_text
+from matlake.store.importing.readers.records import Record
 from matlake.store.importing.readers.source import (
     FORMULA_COLUMNS,
     SPELLED_FORMULA_COLUMNS,
@@ -40,12 +42,10 @@ def read_record(found: object, structure_column: str | None, max_atoms: int | No
     if not isinstance(found, dict):
         error = found if isinstance(found, StructureError) else StructureError(f"no record: {str(found)[:_SHOWN]!r}")
         return Record({}, error, has_structure=False)
-    properties, structure, has_structure = _parts(found, structure_column)
+    properties, structure, held = _parts(found, structure_column)
     if max_atoms is None:
-        return Record(properties, None, has_structure)
-    from matlake.materials.objects import crystal_or_error
-
-    return Record(properties, crystal_or_error(structure, max_atoms=max_atoms), has_structure)
+        return Record(properties, None, held)
+    return Record(properties, crystal_or_error(structure, max_atoms=max_atoms), held)
 
 
 def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapping[str, Any], Any, bool]:
@@ -73,9 +73,9 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
     structure = None if name is None or _is_missing(found.get(name)) else found[name]
     spelled = any(isinstance(properties.get(usual), str) for usual in FORMULA_COLUMNS)
     for usual in FORMULA_COLUMNS:
-        if isinstance(amounts := properties.get(usual), dict) and (text := amounts_text(amounts)):
+        if isinstance(amounts := properties.get(usual), dict) and has_composition(amounts):
             if structure is None and not spelled:
-                properties[usual] = text
+                properties[usual] = formula_text(amounts)
             else:
                 del properties[usual]  # what the structure says, or the formula as chemists write it
     return properties, structure, structure is not None
@@ -103,7 +103,6 @@ def _of_entry(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _structure_field(found: Mapping[str, Any]) -> str | None:
     """Return the field of the structure: one by a usual name, or else the only one that holds a structure."""
-    from matlake.materials.objects import has_structure
     from matlake.materials.structure_files import recognised
 
     lower = {key.lower(): key for key in found}

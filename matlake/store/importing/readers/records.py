@@ -3,7 +3,6 @@
 Nothing says beforehand which properties there are and of which type, so that a source is gone through twice.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import pyarrow as pa
 
 from matlake.errors import SourceError, StructureError
 from matlake.materials.crystal import Crystal
-from matlake.materials.periodic_table import ATOMIC_NUMBER
+from matlake.materials.objects import has_composition
 from matlake.store.importing.readers.cells import number_of
 from matlake.store.importing.readers.source import (
     NAMELESS,
@@ -33,8 +32,6 @@ from matlake.text_tables import some_of
 MOST_PROPERTIES: Final = 1000
 Place: TypeAlias = tuple[str] | tuple[str, str]
 
-_SPECIES: Final = re.compile(r"([A-Z][a-z]?)\d*\.?\d*[+-]", re.ASCII)
-_NUMBERS: Final = (int, float)
 _SINGLE: Final = (str, float, int, bool)
 _MOST_HELD: Final = 30_000  # records that need not be read again, and atoms in them
 _MOST_ATOMS_HELD: Final = 1_000_000
@@ -99,7 +96,7 @@ class _Survey:
             value = _plain(given)
             if isinstance(value, _SINGLE):
                 self._add((name,), value)
-            elif isinstance(value, dict) and not is_amounts(value):
+            elif isinstance(value, dict) and not has_composition(value):
                 for inner, single in value.items():
                     if not inner.startswith("@"):
                         self._add_nested(name, inner, single)
@@ -212,19 +209,6 @@ def _light(properties: Mapping[str, Any]) -> dict[str, Any]:
         name: value if value is None or isinstance(value, _SINGLE) else _light(value) if isinstance(value, dict) else ()
         for name, value in properties.items()
     }
-
-
-def is_amounts(value: Mapping[str, Any]) -> bool:
-    """Tell whether an object holds amounts of elements, perhaps with charges, as a composition of pymatgen does."""
-    return bool(value) and all(_SPECIES.sub(r"\1", species) in ATOMIC_NUMBER for species in value)
-
-
-def amounts_text(value: Mapping[str, Any]) -> str:
-    """Return amounts of elements as a formula, ``""`` where they are not."""
-    if not is_amounts(value) or not all(isinstance(amount, _NUMBERS) for amount in value.values()):
-        return ""
-    elements = [_SPECIES.sub(r"\1", species) for species in value]
-    return "".join(f"{element}{amount:.10g}" for element, amount in zip(elements, value.values(), strict=True))
 
 
 def _plain(value: Any) -> Any:
