@@ -123,7 +123,7 @@ def is_path(what: object) -> bool:
     """Say whether something names a file: a path, or text that is the name of a file and not a formula."""
     if isinstance(what, os.PathLike):
         return True
-    if not isinstance(what, str) or "\n" in what or not os.path.exists(what):  # noqa: PTH110 - text too long is none
+    if not isinstance(what, str) or "\n" in what or not os.path.exists(os.path.expanduser(what)):  # noqa: PTH110, PTH111 - text too long is none
         return False
     try:
         parse_formula(what)

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ from sample_crystals import rock_salt
 from samples import ENCODER
 
 import matlake
-from matlake.errors import LakeError
+from matlake.errors import LakeError, StructureError, TrainingError
 from matlake.materials.structure_files.poscar_writer import poscar_text
 
 FEATURE = f"{ENCODER}@13"
@@ -123,3 +124,37 @@ def test_a_server_runs_beside_the_notebook_until_it_is_stopped(embedded: matlake
         assert Running(int(server.url.rstrip("/").rpartition(":")[2])).get("/healthz").status == 200
         assert "<serving gap at http://127.0.0.1:" in repr(server)
     assert "stopped" in repr(server)
+
+
+def test_a_lake_stays_open_when_the_folder_changes_and_knows_the_home(
+    embedded: matlake.Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(embedded.path.parent)
+    opened = matlake.open_lake(embedded.path.name)
+    monkeypatch.setenv("HOME", str(embedded.path.parent))
+    at_home = matlake.open_lake(f"~/{embedded.path.name}")
+    monkeypatch.chdir(tmp_path)
+    assert len(opened.sql("SELECT * FROM gaps")) == len(at_home.sql("SELECT * FROM gaps")) == 307
+
+
+def test_a_search_takes_whatever_encode_takes(embedded: matlake.Lake) -> None:
+    text = "salt\n1.0\n5 0 0\n0 5 0\n0 0 5\nGa N\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
+    disordered = SimpleNamespace(
+        lattice=SimpleNamespace(matrix=np.eye(3) * 5),
+        sites=[
+            SimpleNamespace(species={"Ga": 0.5, "Al": 0.5}, frac_coords=(0, 0, 0)),
+            SimpleNamespace(species={"N": 1.0}, frac_coords=(0.5, 0.5, 0.5)),
+        ],
+    )
+    expected = embedded.search(FEATURE, formula="GaN", k=3).neighbours
+    assert embedded.search(FEATURE, structure=text, k=3).neighbours == expected
+    assert embedded.search(FEATURE, formula=matlake.parse_formula("GaN"), k=3).neighbours == expected
+    nearest = embedded.search(FEATURE, formula="GaAlN2", k=3).neighbours
+    assert embedded.search(FEATURE, structure=disordered, k=3).neighbours == nearest
+    with pytest.raises(StructureError, match="molecule"):
+        embedded.search(FEATURE, structure=SimpleNamespace(sites=[1]))
+
+
+def test_features_are_named(embedded: matlake.Lake) -> None:
+    with pytest.raises(TrainingError, match="no features are named"):
+        embedded.train("band_gap_eV", [], progress=False)

@@ -68,9 +68,11 @@ class TrainRequest:
         """Take one feature as text for a list of one.
 
         Raises:
-            TrainingError: Unknown transform.
+            TrainingError: No features, or unknown transform.
         """
         object.__setattr__(self, "features", as_list(self.features))
+        if not self.features:
+            raise TrainingError("no features are named", "name some, such as ['magpie']")
         known = [*Transform, AUTO_TRANSFORM]
         if self.transform not in known:
             raise TrainingError(f"unknown transform {self.transform!r}", f"transforms: {', '.join(known)}")
