@@ -37,7 +37,7 @@ def write_oxides(lake: matlake.Lake, number: int) -> None:
 
 def part_of(lake: matlake.Lake, kind: str) -> Path:
     """One of the parts of a kind."""
-    root = lake.dataset("a") if kind == "dataset" else getattr(lake, kind)
+    root = lake.dataset("a") if kind == "dataset" else lake.path / kind
     return min(part.path for part in parts(root))
 
 

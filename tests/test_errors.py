@@ -13,8 +13,8 @@ import matlake
 from matlake.errors import MatlakeError, TooManyAtomsError
 
 HOUSE = Path(matlake.__file__).parent
-COMMANDS = re.compile(r"--[a-z]|`(?:matlake|encoders) |\bmatlake (?:[a-z]+ )?--")
-"""What only who types commands can follow."""
+COMMANDS = re.compile(r"^(?!pip install ).*--[a-z]|`(?:matlake|encoders) |\bmatlake (?:[a-z]+ )?--")
+"""What only who types commands can follow; pip is the same for all."""
 
 
 def test_a_hint_speaks_python_and_the_command_line() -> None:

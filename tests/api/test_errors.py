@@ -1,11 +1,10 @@
 """Errors of the Python face speak Python: no flags and no commands of the shell."""
 
-import ast
 import pickle
 import re
 import shutil
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,7 @@ from matlake.reports import in_python
 from matlake.store.maintenance.logs import remake
 from matlake.store.predictions import SavedPredictions
 
-HOUSE = Path(matlake.__file__).parent
-OF_THE_SHELL = re.compile(r"`matlake |^(?!.*pip install).*(?<![\w-])--[a-z]")
-NOT_OF_PYTHON = {"cli", "serving"}
-"""Rooms whose errors go to a shell, and to clients of a server."""
-
+OF_THE_SHELL = re.compile(r"`matlake |(?<![\w-])--[a-z]")
 Provoke = Callable[[matlake.Lake, Path], object]
 
 COMMON: dict[str, Provoke] = {
@@ -72,18 +67,6 @@ def test_a_traceback_shows_the_hint(embedded: matlake.Lake) -> None:
     assert (again.hint, again.__notes__) == (caught.value.hint, caught.value.__notes__)
 
 
-def told(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield what errors of a file say, but for the words of the command line."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and re.search(r"(Error|Hint)$", ast.unparse(node.func)):
-            for argument in node.args:
-                if isinstance(argument, ast.Call):
-                    continue
-                for part in ast.walk(argument):
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                        yield part.lineno, part.value
-
-
 def test_reports_name_calls_not_commands(embedded: matlake.Lake, tmp_path: Path) -> None:
     lake = matlake.open_lake(shutil.copytree(embedded.path, tmp_path / "lake"))
     next(lake.embeddings.rglob("*.parquet")).write_bytes(b"")
@@ -94,14 +77,3 @@ def test_reports_name_calls_not_commands(embedded: matlake.Lake, tmp_path: Path)
     texts = [repr(lake.status()), repr(lake.check()), *map(in_python, [saved.text, *remade])]
     assert all("`lake." in text for text in texts[:-1])
     assert not [text for text in texts if "`matlake " in text]
-
-
-def test_no_error_names_a_flag_in_the_words_of_python() -> None:
-    found = [
-        f"{path.relative_to(HOUSE)}:{line}: {text}"
-        for path in sorted(HOUSE.rglob("*.py"))
-        if path.relative_to(HOUSE).parts[0] not in NOT_OF_PYTHON
-        for line, text in told(path)
-        if OF_THE_SHELL.search(text)
-    ]
-    assert not found, "\n".join(found)

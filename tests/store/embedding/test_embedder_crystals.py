@@ -326,7 +326,7 @@ from pathlib import Path
 from matlake import embed, open_lake
 from matlake.encoders import shard_sizes
 shard_sizes.MOST_CONTENTS["crystal"] = {{"cpu": 10}}
-print(embed(open_lake(Path({str(lake)!r})), [{POOLED!r}, {FIRST!r}], workers=2))
+print(embed(open_lake(Path({str(lake)!r})), [{POOLED!r}, {FIRST!r}], workers=2).embedded)
 """
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
 
@@ -359,7 +359,7 @@ def test_two_processes_embed_each_crystal_once(crystals: Lake) -> None:
     processes = [run_embed(crystals.path) for _ in range(2)]
     outputs = [process.communicate(timeout=120)[0].decode() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    reported = sum(int(output.split("embedded=")[1].split(",")[0]) for output in outputs)
+    reported = sum(int(output) for output in outputs)
     keys = [stored(crystals, layer)["content_hash"].to_pylist() for layer in ("pooled", "1")]
     assert keys[0] == keys[1] == sorted({one.content_hash for one in sample(slice(150))})
     assert reported == len(keys[0]) + len(keys[1])

@@ -167,8 +167,8 @@ def test_a_damaged_last_entry_of_a_dataset_that_was_imported_again_leaves_the_im
 def test_a_table_whose_log_cannot_be_read_is_moved_away_and_filled_again(
     whole: Path, copied: matlake.Lake, table: str, damage: str
 ) -> None:
-    LOUD[damage](min((getattr(copied, table) / "_delta_log").glob("*.json")))
-    assert paths(matlake.check(copied)) == [getattr(copied, table)]
+    LOUD[damage](min((copied.path / table / "_delta_log").glob("*.json")))
+    assert paths(matlake.check(copied)) == [copied.path / table]
     report = matlake.check(copied, repair=True)
     assert report.sound
     (moved,) = (copied.path / "damaged").iterdir()
@@ -274,8 +274,8 @@ def test_what_is_wrong_with_a_head_or_a_log_is_said_in_words(old: matlake.Lake) 
 
 @pytest.mark.parametrize("name", ["embeddings", "failures"])
 def test_a_table_that_was_deleted_is_made_again(whole: Path, copied: matlake.Lake, name: str) -> None:
-    shutil.rmtree(getattr(copied, name))
-    assert paths(matlake.check(copied)) == [getattr(copied, name)]
+    shutil.rmtree(copied.path / name)
+    assert paths(matlake.check(copied)) == [copied.path / name]
     assert matlake.check(copied, repair=True).sound
     matlake.embed(copied, [FEATURE])
     assert copied.query(VECTORS) == matlake.open_lake(whole).query(VECTORS)

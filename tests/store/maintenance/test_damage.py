@@ -134,7 +134,7 @@ def test_a_damaged_log_of_one_dataset_leaves_the_others_readable(copied: matlake
 
 @pytest.mark.parametrize("name", ["embeddings", "failures"])
 def test_a_missing_table_is_named(copied: matlake.Lake, name: str) -> None:
-    missing = getattr(copied, name)
+    missing = copied.path / name
     shutil.rmtree(missing)
     with pytest.warns(matlake.DamageWarning, match=f"{missing} is missing"):
         assert rows(copied, f"SELECT * FROM {name} WHERE stage = 'embed'" if name == "failures" else VECTORS) == set()

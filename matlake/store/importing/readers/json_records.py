@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from matlake.errors import StructureError
+from matlake.store.importing.readers.cells import is_missing_text
 from matlake.store.importing.readers.records import Record, amounts_text
 from matlake.store.importing.readers.source import FORMULA_COLUMNS, STRUCTURE_COLUMNS, usual_column
 
@@ -66,7 +67,8 @@ def _parts(found: Mapping[str, Any], structure_column: str | None) -> tuple[Mapp
                 properties[usual] = text
             else:
                 del properties[usual]  # what the structure says
-    return properties, found.get(name) if name else None, name is not None
+    structure = found.get(name) if name is not None else None
+    return properties, None if _is_missing(structure) else structure, name is not None
 
 
 def _without(found: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
@@ -97,4 +99,8 @@ def _structure_field(found: Mapping[str, Any]) -> str | None:
     holding = [key for key, value in found.items() if has_structure(value)]
     if len(holding) == 1:
         return holding[0]
-    return next((key for key in present if key.lower() not in _MANY), None)
+    return next((key for key in present if key.lower() not in _MANY or _is_missing(found[key])), None)
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and is_missing_text(value))

@@ -3,6 +3,7 @@
 Nothing says beforehand which properties there are and of which type, so that a source is gone through twice.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from matlake.store.importing.readers.values import Values, read_values
 MOST_PROPERTIES: Final = 1000
 Place: TypeAlias = tuple[str] | tuple[str, str]
 
+_SPECIES: Final = re.compile(r"([A-Z][a-z]?)\d*\.?\d*[+-]", re.ASCII)
+_NUMBERS: Final = (int, float)
 _SINGLE: Final = (str, float, int, bool)
 _MOST_HELD: Final = 30_000  # records that need not be read again, and atoms in them
 _MOST_ATOMS_HELD: Final = 1_000_000
@@ -213,15 +216,16 @@ def _light(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_amounts(value: Mapping[str, Any]) -> bool:
-    """Tell whether an object holds amounts of elements, as a composition of pymatgen does."""
-    return bool(value) and all(element in ATOMIC_NUMBER for element in value)
+    """Tell whether an object holds amounts of elements, perhaps with charges, as a composition of pymatgen does."""
+    return bool(value) and all(_SPECIES.sub(r"\1", species) in ATOMIC_NUMBER for species in value)
 
 
 def amounts_text(value: Mapping[str, Any]) -> str:
     """Return amounts of elements as a formula, ``""`` where they are not."""
-    if not is_amounts(value) or not all(isinstance(amount, int | float) for amount in value.values()):
+    if not is_amounts(value) or not all(isinstance(amount, _NUMBERS) for amount in value.values()):
         return ""
-    return "".join(f"{element}{amount:.10g}" for element, amount in value.items())
+    elements = [_SPECIES.sub(r"\1", species) for species in value]
+    return "".join(f"{element}{amount:.10g}" for element, amount in zip(elements, value.values(), strict=True))
 
 
 def _plain(value: Any) -> Any:

@@ -34,6 +34,16 @@ def test_a_number_that_is_na_in_some_records_is_missing(file: Path) -> None:
     assert found.unread == []
 
 
+def test_a_record_without_atoms_is_a_failure(file: Path) -> None:
+    found = read(written(file, [{"jid": "a", "atoms": "na"}, {"jid": "b", "atoms": jarvis_atoms()}]))
+    assert found.rows == [{"jid": "a"}, {"jid": "b"}]
+    assert found.formulas == ["no structure", "MgO"]
+
+
+def test_a_number_of_atoms_is_a_property(file: Path) -> None:
+    assert read(written(file, [{"formula": "MgO", "atoms": 2}])).rows == [{"formula": "MgO", "atoms": 2}]
+
+
 def test_a_page_of_optimade_gives_its_entries(file: Path) -> None:
     written(file, {"links": {"next": None}, "meta": {"id": "m"}, "data": [optimade_entry(), optimade_entry("Ca")]})
     found = read(file)
@@ -173,7 +183,8 @@ def test_the_data_of_a_computed_entry_are_its_properties(file: Path) -> None:
 
 
 def test_an_entry_without_a_structure_is_its_composition(file: Path) -> None:
-    entry = {"@class": "ComputedEntry", "entry_id": "mp-1", "composition": {"Fe": 2.0, "O": 3.0}, "energy": -8.0}
+    amounts = {"Fe3+": 2.0, "O2-": 3.0}
+    entry = {"@class": "ComputedEntry", "entry_id": "mp-1", "composition": amounts, "energy": -8.0}
     found = read(written(file, {"entries": [entry]}))
     assert found.rows == [{"entry_id": "mp-1", "composition": "Fe2O3", "energy": -8.0}]
 
