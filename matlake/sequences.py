@@ -1,10 +1,18 @@
 """What a notebook holds, as a list: one value, a list, a tuple, a Series, a generator."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from matlake.errors import MatlakeError
+
+_BETWEEN_COMMAS: Final = re.compile(r'(?:[^,"]|"[^"]*"?)+')
+
+
+def split_names(text: str) -> list[str]:
+    """Split names at the commas between them, not in quotes."""
+    return [part.strip() for part in _BETWEEN_COMMAS.findall(text) if part.strip()]
 
 
 def as_list(given: Any) -> list[Any]:

@@ -14,7 +14,7 @@ from matlake.api.query_result import QueryResult
 from matlake.errors import LakeError
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import Progress, watched
-from matlake.sequences import as_list
+from matlake.sequences import as_list, split_names
 from matlake.store import lake as store
 from matlake.store.folders import MEMBER
 
@@ -47,6 +47,10 @@ class Lake(store.Lake):
         """Say where it is and what it holds, by name."""
         datasets, heads = self.dataset_names(), self.heads.names()
         return f"<lake at {self.path}: datasets {_some(datasets)}; heads {_some(heads)}>"
+
+    def __dir__(self) -> list[str]:
+        """Name what a notebook needs, for tab completion: not the folders and helpers of the store."""
+        return [*vars(Lake), "connect", "path"]
 
     @property
     def datasets(self) -> Datasets:
@@ -279,7 +283,7 @@ class Lake(store.Lake):
         from matlake.regress.heads.train import train
 
         if isinstance(features, str):
-            features = [one.strip() for one in features.split(",")]
+            features = split_names(features)
         request = TrainRequest(
             target=target,
             features=as_list(features),

@@ -9,7 +9,13 @@ from typing import Any
 from matlake.errors import FormulaError, MatlakeError, SourceError
 from matlake.materials.crystal import Crystal
 from matlake.materials.formula import parse_formula
-from matlake.materials.objects import as_composition, crystal_or_error, has_composition, has_structure
+from matlake.materials.objects import (
+    as_composition,
+    crystal_or_error,
+    has_composition,
+    has_structure,
+    is_structure_text,
+)
 from matlake.progress import Progress
 from matlake.regress.prediction.opened_head import ColumnValues, OpenedHead
 from matlake.regress.prediction.predict import Predictions, collect_all, predict_structures, spread
@@ -161,7 +167,7 @@ def _predict_compositions(head: OpenedHead, given: Sequence[object], columns: Co
 
 def _is_line(given: object) -> bool:
     """Say whether something is text that may be a formula, not that of a structure."""
-    return isinstance(given, str) and "\n" not in given and not given.lstrip().startswith("{")
+    return isinstance(given, str) and not is_structure_text(given)
 
 
 def _line(given: object) -> str | None:

@@ -1,12 +1,13 @@
 """Options that several commands share, in sections of the help, with their former names kept working."""
 
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+
+from matlake.sequences import split_names
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -15,13 +16,12 @@ FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 ANY_PATH: Final = click.Path(path_type=Path)
 POSITIVE: Final = click.FloatRange(min=0.0, min_open=True)
 AT_LEAST_ONE: Final = click.IntRange(min=1)
-_BETWEEN_COMMAS: Final = re.compile(r'(?:[^,"]|"[^"]*"?)+')
 SEED: Final = click.IntRange(min=0, max=2**32 - 1)
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Split names at the commas between them, not in quotes: the type of every option that takes a list."""
-    found = tuple(part.strip() for part in _BETWEEN_COMMAS.findall(text) if part.strip())
+    """See ``split_names``: the type of every option that takes a list."""
+    found = tuple(split_names(text))
     if not found:
         raise click.BadParameter("it names nothing")
     return found

@@ -96,6 +96,12 @@ def is_missing(given: object) -> bool:
     return isinstance(given, float | np.floating) and math.isnan(given)
 
 
+def is_structure_text(text: str) -> bool:
+    """Tell whether text can only be that of a structure: no formula and no path has several lines or is JSON."""
+    text = text.strip()
+    return "\n" in text or text.startswith("{")
+
+
 def has_structure(given: object) -> bool:
     """Tell whether an object, which is not text, stands for a crystal, be it valid or not.
 
@@ -127,8 +133,7 @@ def _material(given: Any, max_atoms: int) -> Material:
     if isinstance(given, Composition):
         return given
     if isinstance(given, str):
-        text = given.strip()
-        return _crystal(text, max_atoms) if "\n" in text or text.startswith("{") else parse_formula(given)
+        return _crystal(given.strip(), max_atoms) if is_structure_text(given) else parse_formula(given)
     amounts = given if _is_amounts(given) else _amounts_of_entry(given)
     if amounts is not None:
         return composition_of_amounts(_summed(amounts.items()))

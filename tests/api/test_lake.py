@@ -13,7 +13,7 @@ from sample_crystals import rock_salt
 from samples import ENCODER
 
 import matlake
-from matlake.errors import LakeError, StructureError, TrainingError
+from matlake.errors import LakeError, MatlakeError, StructureError, TrainingError
 from matlake.materials.structure_files.poscar_writer import poscar_text
 
 FEATURE = f"{ENCODER}@13"
@@ -158,3 +158,33 @@ def test_a_search_takes_whatever_encode_takes(embedded: matlake.Lake) -> None:
 def test_features_are_named(embedded: matlake.Lake) -> None:
     with pytest.raises(TrainingError, match="no features are named"):
         embedded.train("band_gap_eV", [], progress=False)
+
+
+def test_features_in_one_text_are_split_outside_quotes_and_a_bare_column_is_known(series: matlake.Lake) -> None:
+    lake = matlake.open_lake(series.path)
+    with pytest.raises(TrainingError, match="no column 'T, K'"):
+        lake.train("band_gap_eV", 'fractions,column:"T, K"', progress=False)
+    with pytest.raises(TrainingError, match="'temperature_K' is a column") as raised:
+        lake.train("band_gap_eV", "fractions,temperature_K", progress=False)
+    assert raised.value.hint == "write column:temperature_K"
+
+
+def test_a_lake_that_was_deleted_is_not_half_made_again(tmp_path: Path) -> None:
+    lake = matlake.open_lake(tmp_path / "lake", create=True)
+    shutil.rmtree(lake.path)
+    for use in (lambda: lake.add(["NaCl"], "new"), lambda: lake.sql("SELECT 1")):
+        with pytest.raises(LakeError, match="is there no more"):
+            use()
+    assert not lake.path.exists()
+
+
+def test_tab_completion_shows_what_a_notebook_needs(embedded: matlake.Lake) -> None:
+    assert {"add", "connect", "datasets", "path", "train"} <= set(dir(embedded))
+    assert not {"check_output", "heads_folder", "embeddings"} & set(dir(embedded))
+
+
+def test_progress_and_a_count_that_cannot_be_are_refused(embedded: matlake.Lake) -> None:
+    with pytest.raises(MatlakeError, match="progress is a builtin_function_or_method"):
+        embedded.embed(FEATURE, progress=print)  # type: ignore[arg-type]
+    with pytest.raises(LakeError, match="0 neighbours"):
+        embedded.search(FEATURE, formula="GaN", k=0)

@@ -26,7 +26,7 @@ from matlake.errors import (
 from matlake.materials.crystal import Crystal
 from matlake.materials.disorder import DisorderedError
 from matlake.materials.formula import Composition
-from matlake.materials.objects import as_composition, as_crystal
+from matlake.materials.objects import as_composition, as_crystal, is_structure_text
 from matlake.reports import TableReport, rows_to_arrow
 from matlake.store.lake import Lake
 from matlake.store.quoting import literal
@@ -91,13 +91,16 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult:
 
     Raises:
         EncoderError: No such encoder or layer, or it needs a crystal and is given a formula.
-        LakeError: Nothing is embedded; there is no such material, dataset or embedding.
+        LakeError: Fewer than one neighbour is wanted; nothing is embedded; there is no such material, dataset or
+            embedding.
         QueryError: ``where`` is not a predicate over ``materials``.
         FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
         SourceError: The file cannot be read, or does not hold exactly one structure.
         StructureError: The structure is not valid, or holds an element that the encoder does not take.
         MissingExtraError: ONNX Runtime is not installed.
     """
+    if request.k < 1:
+        raise LakeError(f"{request.k} neighbours are wanted", "ask for 1 or more")
     index = open_index(lake, request.feature)
     among = index.select(request.dataset, request.where)
     if request.material_id is not None:
@@ -139,7 +142,7 @@ def structure_vector(encoder: Encoder, layers: Sequence[str], given: Any) -> NDA
         SourceError: The file cannot be read, or does not hold exactly one structure.
         StructureError: The structure is not valid, or holds an element that the encoder does not take.
     """
-    is_file = isinstance(given, os.PathLike) or (isinstance(given, str) and "\n" not in given)
+    is_file = isinstance(given, os.PathLike) or (isinstance(given, str) and not is_structure_text(given))
     material: Crystal | Composition
     try:
         material = _read_one(given) if is_file else as_crystal(given)
