@@ -33,10 +33,10 @@ def add(
 
     Args:
         lake: Where to.
-        what: A path, or a source by name (``optimade:mp?filter=…``), as text; a ``Path``; the text of a structure;
-            a DataFrame of any library, an Arrow table, or a dictionary of columns; a list, Series or generator of materials: pymatgen
-            ``Structure``, ASE ``Atoms``, formulas, structures as text, or dictionaries with a structure or a formula
-            in one of their fields.
+        what: A path, or a source by name (``optimade:mp?filter=…``), as text; a ``Path``; the text of a structure; a
+            DataFrame of any library, an Arrow table, or a dictionary of columns; a list, Series or generator of
+            materials: pymatgen ``Structure``, ASE ``Atoms``, formulas, structures as text, or dictionaries with a
+            structure or a formula in one of their fields.
         dataset: Name of the dataset, which also becomes an SQL view.
         structure: Column of structures; by default one by a usual name, such as ``structure``.
         formula: Column of formulas; by default one by a usual name, such as ``formula``.

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -158,6 +159,26 @@ def test_a_search_takes_whatever_encode_takes(embedded: matlake.Lake) -> None:
 def test_features_are_named(embedded: matlake.Lake) -> None:
     with pytest.raises(TrainingError, match="no features are named"):
         embedded.train("band_gap_eV", [], progress=False)
+    with pytest.raises(TrainingError, match="no target is named"):
+        embedded.train([], "magpie", progress=False)
+
+
+@pytest.mark.parametrize("seed", [None, -1, 0.5])
+def test_a_seed_is_a_whole_number(embedded: matlake.Lake, seed: Any) -> None:
+    with pytest.raises(TrainingError, match=f"the seed is {seed}"):
+        embedded.train("band_gap_eV", "magpie", seed=seed, progress=False)
+    assert matlake.TrainRequest("x", ["magpie"], seed=np.int64(3)).seed == 3  # type: ignore[arg-type]
+
+
+def test_a_split_of_scikit_learns_is_refused_by_name(embedded: matlake.Lake) -> None:
+    with pytest.raises(TrainingError, match="a Split is not a split that train knows"):
+        embedded.train("band_gap_eV", "magpie", split=matlake.sklearn.Split("random"), progress=False)
+
+
+def test_an_encoder_is_opened_by_text(embedded: matlake.Lake) -> None:
+    folder = str(embedded.find_encoder("magpie").folder)
+    assert matlake.open_encoder(folder).card.name == "magpie"
+    assert all(one.passed for one in matlake.verify_encoder(str(embedded.find_encoder("fractions").folder)))
 
 
 def test_features_in_one_text_are_split_outside_quotes_and_a_bare_column_is_known(series: matlake.Lake) -> None:

@@ -186,7 +186,7 @@ def test_baselines_are_given_the_columns(series: matlake.Lake) -> None:
 
 
 def test_cards_of_format_5_have_no_columns_and_open(copied: matlake.Lake) -> None:
-    path = copied.heads / "gap_of_T" / CARD_FILE
+    path = copied.heads_folder / "gap_of_T" / CARD_FILE
     assert read_card(path).format_version == 6  # an older version refuses it, as it should
 
     def older(card: dict[str, Any]) -> None:
@@ -207,7 +207,7 @@ def test_a_card_of_columns_that_no_training_makes_is_refused(copied: matlake.Lak
         else:
             card["domain"]["column_ranges"] = {}
 
-    path = copied.heads / "gap_of_T" / CARD_FILE
+    path = copied.heads_folder / "gap_of_T" / CARD_FILE
     edit_card(path, edit)
     with pytest.raises(HeadError, match="is not a head's card: column temperature_K has"):
         read_card(path)
