@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
+from matlake.errors import MatlakeError
 from matlake.text_tables import printable
 
 _BETWEEN_S: Final = 0.2
@@ -43,7 +44,14 @@ def watched(progress: bool | Progress, label: str, unit: str) -> Iterator[Progre
         progress: True for that; False for nothing; or what to report to instead.
         label: What is being done.
         unit: What is counted.
+
+    Raises:
+        MatlakeError: ``progress`` is something else, such as a function.
     """
+    if progress and not isinstance(progress, bool | Progress):
+        raise MatlakeError(
+            f"progress is a {type(progress).__name__}", "give True, False, or what to report to: Progress(note=print)"
+        )
     if isinstance(progress, Progress):
         yield progress
     elif progress and (display := _notebook_display()) is not None:

@@ -27,5 +27,8 @@ def as_list(given: Any) -> list[Any]:
     if isinstance(given, Mapping) or hasattr(given, "columns"):
         raise MatlakeError(f"a {type(given).__name__} where a list should be", "give one column: table['formula']")
     if not isinstance(given, Iterable) or getattr(given, "ndim", 1) != 1:
-        raise MatlakeError(f"a {type(given).__name__} where a list should be", "give a list, or one value as text")
+        kind = "None" if given is None else f"one {type(given).__name__}"
+        if (dimensions := getattr(given, "ndim", 1)) != 1:
+            kind = f"an array of {dimensions} dimensions"
+        raise MatlakeError(f"{kind} where a list should be", "give a list, or one value as text")
     return list(given.to_pylist() if hasattr(given, "to_pylist") else given)  # an Arrow array iterates over scalars

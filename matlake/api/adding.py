@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from matlake.materials.crystal import MAX_ATOMS
+from matlake.materials.objects import is_structure_text
 from matlake.progress import SILENT, Progress
 from matlake.store.importing.importer import ImportReport, import_source
 from matlake.store.importing.joining import JoinReport, join_source, join_table
@@ -32,10 +33,10 @@ def add(
 
     Args:
         lake: Where to.
-        what: A path, or a source by name (``optimade:mp?filter=…``), as text; a ``Path``; a DataFrame of any library,
-            an Arrow table, or a dictionary of columns; a list, Series or generator of materials: pymatgen
-            ``Structure``, ASE ``Atoms``, formulas, structures as text, or dictionaries with a structure or a formula
-            in one of their fields.
+        what: A path, or a source by name (``optimade:mp?filter=…``), as text; a ``Path``; the text of a structure; a
+            DataFrame of any library, an Arrow table, or a dictionary of columns; a list, Series or generator of
+            materials: pymatgen ``Structure``, ASE ``Atoms``, formulas, structures as text, or dictionaries with a
+            structure or a formula in one of their fields.
         dataset: Name of the dataset, which also becomes an SQL view.
         structure: Column of structures; by default one by a usual name, such as ``structure``.
         formula: Column of formulas; by default one by a usual name, such as ``formula``.
@@ -47,7 +48,7 @@ def add(
         SourceError: The source or one of the columns is not there, or no row is a material.
         LakeError: The name cannot be a dataset's, or the commit was refused.
     """
-    if isinstance(what, str | os.PathLike):
+    if isinstance(what, os.PathLike) or (isinstance(what, str) and not is_structure_text(what)):
         return import_from(
             lake,
             what if isinstance(what, str) else Path(what),

@@ -46,6 +46,10 @@ class Head(Report):
         self._opened: OpenedHead | None = None
         self._read_cards()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle holds: all but the open file, which is opened again where it is used."""
+        return {**vars(self), "_opened": None}
+
     @property
     def cards(self) -> tuple[HeadCard, ...]:
         """Its cards, one for each target: all that is known about it."""
@@ -120,8 +124,9 @@ class Head(Report):
             MissingExtraError: ONNX Runtime is not installed.
         """
         from matlake.api.predicting import TableColumns, is_long, predict, predict_to
+        from matlake.regress.prediction.predict import named_values
 
-        table, given = TableColumns(formula, structure), columns or {}
+        table, given = TableColumns(formula, structure), named_values(columns)
         with watched(progress if is_long(what) else False, "predicting", "rows") as reporter:
             if output is not None:
                 return predict_to(self.lake, self.name, what, Path(output), table, given, reporter)

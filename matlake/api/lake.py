@@ -48,6 +48,10 @@ class Lake(store.Lake):
         datasets, heads = self.dataset_names(), self.heads.names()
         return f"<lake at {self.path}: datasets {_some(datasets)}; heads {_some(heads)}>"
 
+    def __dir__(self) -> list[str]:
+        """Name what a notebook needs, for tab completion: not the folders and helpers of the store."""
+        return [*vars(Lake), "connect", "path"]
+
     @property
     def datasets(self) -> Datasets:
         """The datasets: ``list``, ``show``, ``delete``, ``rename``, ``export``."""
@@ -203,7 +207,7 @@ class Lake(store.Lake):
         encoder: str,
         *,
         id: str | None = None,  # noqa: A002 - the word of the command line
-        formula: str | None = None,
+        formula: Any = None,
         structure: Any = None,
         k: int = 10,
         dataset: str | None = None,
@@ -214,8 +218,9 @@ class Lake(store.Lake):
         Args:
             encoder: ``NAME`` or ``NAME@LAYER``; ``NAME@1+2`` and ``NAME@all`` compare several layers of equal weight.
             id: The id of a material of the lake.
-            formula: Instead of that, a formula.
-            structure: Instead of both, a pymatgen ``Structure``, an ASE ``Atoms``, or the file of one structure.
+            formula: Instead of that, a formula, or pymatgen's ``Composition``.
+            structure: Instead of both, a pymatgen ``Structure``, an ASE ``Atoms``, the text of a CIF or POSCAR, or the
+                file of one structure.
             k: Number of neighbours.
             dataset: Only neighbours of this dataset.
             where: Only neighbours that this SQL predicate selects.
@@ -224,13 +229,10 @@ class Lake(store.Lake):
             LakeError: Not one of the three is given; nothing is embedded; there is no such material.
             MatlakeError: See ``matlake.search``.
         """
-        from matlake.materials.objects import as_crystal, has_structure
         from matlake.store.searching.search import SearchRequest, search
 
         if sum(each is not None for each in (id, formula, structure)) != 1:
             raise LakeError("a search is for one material", "give one of id, formula and structure")
-        if has_structure(structure):
-            structure = as_crystal(structure)
         return search(self, SearchRequest(encoder, k, id, formula, structure, dataset, where))
 
     def train(
@@ -435,15 +437,15 @@ def open_lake(path: str | Path, *, create: bool = False, verify: bool | None = N
     """Open a lake, or make one.
 
     Args:
-        path: Its folder.
+        path: Its folder; ``~`` is that of the user.
         create: Make it where there is none.
         verify: Compare every part with its digest before it is read; by default only if $MATLAKE_VERIFY is set.
 
     Raises:
         LakeError: There is no lake, its format is newer than this version reads, or the folder holds something else.
     """
-    opened = store.open_lake(path, create=create, verify=verify)
-    return Lake(opened.path, opened.verify)
+    opened = store.open_lake(Path(path).expanduser(), create=create, verify=verify)
+    return Lake(opened.path.absolute(), opened.verify)  # a notebook may change its folder
 
 
 def _name(head: str | Head) -> str:

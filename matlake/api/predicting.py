@@ -10,7 +10,13 @@ from matlake.errors import FormulaError, MatlakeError, SourceError
 from matlake.files import is_there
 from matlake.materials.crystal import Crystal
 from matlake.materials.formula import parse_formula
-from matlake.materials.objects import as_composition, crystal_or_error, has_composition, has_structure
+from matlake.materials.objects import (
+    as_composition,
+    crystal_or_error,
+    has_composition,
+    has_structure,
+    is_structure_text,
+)
 from matlake.progress import Progress
 from matlake.regress.prediction.opened_head import ColumnValues, OpenedHead
 from matlake.regress.prediction.predict import Predictions, collect_all, predict_structures, spread
@@ -124,7 +130,7 @@ def is_path(what: object) -> bool:
     """Say whether something names a file: a path, or text that is the name of a file and not a formula."""
     if isinstance(what, os.PathLike):
         return True
-    if not isinstance(what, str) or "\n" in what or not is_there(what):
+    if not isinstance(what, str) or "\n" in what or not is_there(os.path.expanduser(what)):  # noqa: PTH111 - "~nobody" is not an error
         return False
     try:
         parse_formula(what)
@@ -162,7 +168,7 @@ def _predict_compositions(head: OpenedHead, given: Sequence[object], columns: Co
 
 def _is_line(given: object) -> bool:
     """Say whether something is text that may be a formula, not that of a structure."""
-    return isinstance(given, str) and "\n" not in given and not given.lstrip().startswith("{")
+    return isinstance(given, str) and not is_structure_text(given)
 
 
 def _line(given: object) -> str | None:

@@ -15,7 +15,7 @@ __all__ = ["Encoder", "open_crystal_encoder", "open_encoder"]
 
 
 def open_encoder(
-    folder: Path, *, device: str = "cpu", threads: int = 1, layers: str | Sequence[str] | None = None
+    folder: str | Path, *, device: str = "cpu", threads: int = 1, layers: str | Sequence[str] | None = None
 ) -> Encoder:
     """Open the encoder in a folder that holds ``card.json`` and ``encoder.onnx``.
 
@@ -29,6 +29,7 @@ def open_encoder(
         EncoderError: The card or the file is missing, changed or refused, or needs another matlake.
         MissingExtraError: ONNX Runtime or the device is not there.
     """
+    folder = Path(folder)
     card = read_card(folder)
     outputs = None if layers is None else {card.layer(layer).output for layer in as_list(layers)}
     session = open_session(

@@ -84,7 +84,7 @@ class VerifyReport(Report):
         return [f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}" for check in self.checks]
 
 
-def verify_encoder(folder: Path) -> list[Check]:
+def verify_encoder(folder: str | Path) -> list[Check]:
     """Hold an encoder to its contract.
 
     Args:
@@ -104,7 +104,7 @@ def verify_encoder(folder: Path) -> list[Check]:
     checks = [Check(name, True, f"sha256 {encoder.card.sha256}")]
     for clause in _CONTRACTS[encoder.input]:
         try:
-            passed, detail = clause(encoder, folder)
+            passed, detail = clause(encoder, Path(folder))
         except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no base class; a clause that fails must not hide the rest
             passed, detail = False, f"failed to run: {error}"
         checks.append(Check((clause.__doc__ or "").rstrip("."), passed, detail))

@@ -7,6 +7,7 @@ Project) stands for it; a dictionary of amounts (pymatgen's ``Composition`` is o
 """
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -94,6 +95,12 @@ def is_missing(given: object) -> bool:
     return isinstance(given, float | np.floating) and math.isnan(given)
 
 
+def is_structure_text(text: str) -> bool:
+    """Tell whether text can only be that of a structure: no formula and no path has several lines or is JSON."""
+    text = text.strip()
+    return "\n" in text or text.startswith("{")
+
+
 def has_structure(given: object) -> bool:
     """Tell whether an object, which is not text, stands for a crystal, be it valid or not.
 
@@ -101,7 +108,9 @@ def has_structure(given: object) -> bool:
     """
     if isinstance(given, dict):
         return bool(form_of(given))
-    return isinstance(given, Crystal) or _is_sites(given) or _is_atoms(given) or _inner(given) is not None
+    if isinstance(given, Crystal) or _is_sites(given) or _is_molecule(given):
+        return True
+    return _is_atoms(given) or _inner(given) is not None
 
 
 def has_composition(given: object) -> bool:
@@ -123,8 +132,7 @@ def _material(given: Any, max_atoms: int) -> Material:
     if isinstance(given, Composition):
         return given
     if isinstance(given, str):
-        text = given.strip()
-        return _crystal(text, max_atoms) if "\n" in text or text.startswith("{") else parse_formula(given)
+        return _crystal(given.strip(), max_atoms) if is_structure_text(given) else parse_formula(given)
     amounts = given if _is_amounts(given) else _amounts_of_entry(given)
     if amounts is not None:
         return composition_of_amounts(_summed(amounts.items()))
@@ -149,11 +157,17 @@ def _crystal(given: Any, max_atoms: int) -> Crystal:
         return _crystal(inner, max_atoms)
     if is_missing(given):
         raise StructureError("no structure")
+    raise _no_crystal(given)
+
+
+def _no_crystal(given: object) -> StructureError:
     if has_composition(given):
-        raise StructureError("a composition, not a crystal structure")
-    if hasattr(given, "sites"):
-        raise StructureError("a molecule: it has no cell")
-    raise StructureError(
+        return StructureError("a composition, not a crystal structure")
+    if _is_molecule(given):
+        return StructureError("a molecule: it has no cell")
+    if isinstance(given, os.PathLike):
+        return StructureError(f"{given} is a path, not a structure", "give its text: path.read_text()")
+    return StructureError(
         f"a {type(given).__name__} is neither a structure nor a formula",
         "give pymatgen Structures, ASE Atoms, formulas, or the text of CIF or POSCAR files",
     )
@@ -162,6 +176,11 @@ def _crystal(given: Any, max_atoms: int) -> Crystal:
 def _is_sites(given: object) -> bool:
     """Tell whether something looks like pymatgen's Structure."""
     return hasattr(given, "lattice") and hasattr(given, "sites")
+
+
+def _is_molecule(given: object) -> bool:
+    """Tell whether something looks like pymatgen's Molecule; a table may have a column of that name."""
+    return hasattr(given, "sites") and not hasattr(given, "lattice") and not hasattr(given, "iloc")
 
 
 def _is_atoms(given: object) -> bool:

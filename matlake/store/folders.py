@@ -138,11 +138,17 @@ class LakeFolders:
         logs = self.datasets_folder.glob("*/_delta_log")
         return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
 
+    def check_there(self) -> None:
+        """Raise LakeError where the folder was deleted or moved after the lake was opened."""
+        if not (self.path / MARKER).exists():
+            raise LakeError(f"the lake at {self.path} is there no more", "open it where it is now, or make a new one")
+
     def check_new_dataset(self, name: str) -> None:
         """Raise LakeError where a new name cannot be one, is a view's, or differs from a dataset's in capitals alone.
 
         SQL does not tell capitals apart.
         """
+        self.check_there()
         self.dataset(name)
         same = [other for other in self.dataset_names() if other.lower() == name.lower()]
         if same and name not in same:

@@ -83,6 +83,7 @@ class Lake(LakeFolders):
         from matlake.store.damage import read_what_is_sound
         from matlake.store.sql import connect
 
+        self.check_there()
         return read_what_is_sound(self, lambda: connect(self))
 
     def query(self, statement: str, *, memory_limit: str | None = None, max_seconds: float | None = None) -> pa.Table:
@@ -99,6 +100,7 @@ class Lake(LakeFolders):
         from matlake.store.damage import read_what_is_sound
         from matlake.store.sql import query
 
+        self.check_there()
         return read_what_is_sound(
             self, lambda: query(self, statement, memory_limit=memory_limit, max_seconds=max_seconds)
         )

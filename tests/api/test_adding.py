@@ -71,3 +71,9 @@ def test_properties_in_memory_are_joined_by_id(lake: matlake.Lake) -> None:
 def test_a_join_takes_no_column_that_it_would_not_read(lake: matlake.Lake) -> None:
     with pytest.raises(LakeError, match="join adds properties alone"):
         lake.add({"id": ["a"], "gap_eV": [1.0]}, join="d", structure="cif")  # type: ignore[call-overload]
+
+
+def test_the_text_of_a_structure_is_no_path(lake: matlake.Lake) -> None:
+    text = "salt\n1.0\n5 0 0\n0 5 0\n0 0 5\nGa N\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
+    lake.add(text, dataset="one")
+    assert lake.sql("SELECT formula, nsites FROM one").df().to_numpy().tolist() == [["GaN", 2]]

@@ -1,5 +1,7 @@
 """A head in a notebook: it predicts for whatever a notebook holds, and is compared, written, exported and deleted."""
 
+import copy
+import pickle
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ from sample_crystals import caesium_chloride, rock_salt
 from samples import ENCODER
 
 import matlake
-from matlake.errors import HeadError, SourceError
+from matlake.errors import HeadError, MatlakeError, SourceError
 from matlake.materials.crystal import Crystal
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.regress.heads.train_result import TrainResult
@@ -175,3 +177,38 @@ def test_a_head_suggests_what_to_measure(embedded: matlake.Lake, gap: matlake.He
     assert lake.head("gap").suggest(1, near=2.0, dataset="new").suggestions[0].prediction.dataset == "new"
     assert set(found.to_pandas()["formula"]) <= {"GaN", "TiO2", "MgO", "NaCl"}
     assert embedded.path != lake.path
+
+
+def test_a_head_that_was_asked_is_copied_and_pickled(gap: matlake.Head) -> None:
+    expected = values(gap.predict("GaN"))
+    for again in (pickle.loads(pickle.dumps(gap)), copy.deepcopy(gap)):  # noqa: S301
+        assert values(again.predict("GaN")) == expected
+
+
+def test_a_molecule_is_one_input_and_says_so(gap: matlake.Head) -> None:
+    molecule = SimpleNamespace(sites=[1, 2])
+    assert "molecule" in gap.predict(molecule).failed[0].reason
+
+
+def test_predictions_for_a_dataset_can_be_merged_by_id(gap: matlake.Head, embedded: matlake.Lake) -> None:
+    frame = gap.predict_dataset("gaps", where="nelements = 2").to_pandas()
+    ids = embedded.sql("SELECT material_id FROM gaps WHERE nelements = 2").df()
+    assert len(frame.merge(ids, on="material_id")) == len(ids)
+
+
+def test_a_purpose_that_there_is_not_is_named(gap: matlake.Head) -> None:
+    with pytest.raises(HeadError, match="unknown purpose 'best'"):
+        gap.suggest(purpose="best")
+
+
+def test_values_of_columns_come_by_name_one_by_one_or_in_a_frame(series: matlake.Lake) -> None:
+    head = matlake.open_lake(series.path).head("gap_of_T")
+    expected = values(head.predict(FORMULAS, columns={"temperature_K": [300, 600]}))
+    for frame in (pd.DataFrame({"temperature_K": [300, 600]}, index=[7, 8]), pa.table({"temperature_K": [300, 600]})):
+        assert values(head.predict(FORMULAS, columns=frame)) == expected
+    table = pd.DataFrame({"formula": FORMULAS})
+    assert values(head.predict(table.assign(temperature_K=[300, 600]))) == expected
+    with pytest.raises(SourceError, match="several values of temperature_K are given beside the DataFrame"):
+        head.predict(table, columns={"temperature_K": [300, 600]})
+    with pytest.raises(MatlakeError, match="columns is a list"):
+        head.predict(FORMULAS, columns=[300, 600])  # type: ignore[arg-type]

@@ -2,6 +2,8 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +14,7 @@ from sample_crystals import rock_salt
 from samples import ENCODER
 
 import matlake
-from matlake.errors import LakeError
+from matlake.errors import LakeError, MatlakeError, StructureError, TrainingError
 from matlake.materials.structure_files.poscar_writer import poscar_text
 
 FEATURE = f"{ENCODER}@13"
@@ -123,3 +125,87 @@ def test_a_server_runs_beside_the_notebook_until_it_is_stopped(embedded: matlake
         assert Running(int(server.url.rstrip("/").rpartition(":")[2])).get("/healthz").status == 200
         assert "<serving gap at http://127.0.0.1:" in repr(server)
     assert "stopped" in repr(server)
+
+
+def test_a_lake_stays_open_when_the_folder_changes_and_knows_the_home(
+    embedded: matlake.Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(embedded.path.parent)
+    opened = matlake.open_lake(embedded.path.name)
+    monkeypatch.setenv("HOME", str(embedded.path.parent))
+    at_home = matlake.open_lake(f"~/{embedded.path.name}")
+    monkeypatch.chdir(tmp_path)
+    assert len(opened.sql("SELECT * FROM gaps")) == len(at_home.sql("SELECT * FROM gaps")) == 307
+
+
+def test_a_search_takes_whatever_encode_takes(embedded: matlake.Lake) -> None:
+    text = "salt\n1.0\n5 0 0\n0 5 0\n0 0 5\nGa N\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
+    disordered = SimpleNamespace(
+        lattice=SimpleNamespace(matrix=np.eye(3) * 5),
+        sites=[
+            SimpleNamespace(species={"Ga": 0.5, "Al": 0.5}, frac_coords=(0, 0, 0)),
+            SimpleNamespace(species={"N": 1.0}, frac_coords=(0.5, 0.5, 0.5)),
+        ],
+    )
+    expected = embedded.search(FEATURE, formula="GaN", k=3).neighbours
+    assert embedded.search(FEATURE, structure=text, k=3).neighbours == expected
+    assert embedded.search(FEATURE, formula=matlake.parse_formula("GaN"), k=3).neighbours == expected
+    nearest = embedded.search(FEATURE, formula="GaAlN2", k=3).neighbours
+    assert embedded.search(FEATURE, structure=disordered, k=3).neighbours == nearest
+    with pytest.raises(StructureError, match="molecule"):
+        embedded.search(FEATURE, structure=SimpleNamespace(sites=[1]))
+
+
+def test_features_are_named(embedded: matlake.Lake) -> None:
+    with pytest.raises(TrainingError, match="no features are named"):
+        embedded.train("band_gap_eV", [], progress=False)
+    with pytest.raises(TrainingError, match="no target is named"):
+        embedded.train([], "magpie", progress=False)
+
+
+@pytest.mark.parametrize("seed", [None, -1, 0.5])
+def test_a_seed_is_a_whole_number(embedded: matlake.Lake, seed: Any) -> None:
+    with pytest.raises(TrainingError, match=f"the seed is {seed}"):
+        embedded.train("band_gap_eV", "magpie", seed=seed, progress=False)
+    assert matlake.TrainRequest("x", ["magpie"], seed=np.int64(3)).seed == 3  # type: ignore[arg-type]
+
+
+def test_a_split_of_scikit_learns_is_refused_by_name(embedded: matlake.Lake) -> None:
+    with pytest.raises(TrainingError, match="a Split is not a split that train knows"):
+        embedded.train("band_gap_eV", "magpie", split=matlake.sklearn.Split("random"), progress=False)
+
+
+def test_an_encoder_is_opened_by_text(embedded: matlake.Lake) -> None:
+    folder = str(embedded.find_encoder("magpie").folder)
+    assert matlake.open_encoder(folder).card.name == "magpie"
+    assert all(one.passed for one in matlake.verify_encoder(str(embedded.find_encoder("fractions").folder)))
+
+
+def test_features_in_one_text_are_split_outside_quotes_and_a_bare_column_is_known(series: matlake.Lake) -> None:
+    lake = matlake.open_lake(series.path)
+    with pytest.raises(TrainingError, match="no column 'T, K'"):
+        lake.train("band_gap_eV", 'fractions,column:"T, K"', progress=False)
+    with pytest.raises(TrainingError, match="'temperature_K' is a column") as raised:
+        lake.train("band_gap_eV", "fractions,temperature_K", progress=False)
+    assert raised.value.hint == "write column:temperature_K"
+
+
+def test_a_lake_that_was_deleted_is_not_half_made_again(tmp_path: Path) -> None:
+    lake = matlake.open_lake(tmp_path / "lake", create=True)
+    shutil.rmtree(lake.path)
+    for use in (lambda: lake.add(["NaCl"], "new"), lambda: lake.sql("SELECT 1")):
+        with pytest.raises(LakeError, match="is there no more"):
+            use()
+    assert not lake.path.exists()
+
+
+def test_tab_completion_shows_what_a_notebook_needs(embedded: matlake.Lake) -> None:
+    assert {"add", "connect", "datasets", "path", "train"} <= set(dir(embedded))
+    assert not {"check_output", "heads_folder", "embeddings"} & set(dir(embedded))
+
+
+def test_progress_and_a_count_that_cannot_be_are_refused(embedded: matlake.Lake) -> None:
+    with pytest.raises(MatlakeError, match="progress is a builtin_function_or_method"):
+        embedded.embed(FEATURE, progress=print)  # type: ignore[arg-type]
+    with pytest.raises(LakeError, match="0 neighbours"):
+        embedded.search(FEATURE, formula="GaN", k=0)

@@ -209,8 +209,8 @@ def test_the_folder_of_an_encoder_will_do(tmp_path: Path, monkeypatch: pytest.Mo
         ("TiO2", [], EncoderError, "no encoder is named"),
         ("TiO2", "", EncoderError, "no encoder is named"),
         (pd.DataFrame({"formula": ["TiO2"]}), "magpie", MatlakeError, "a DataFrame where a list should be"),
-        (5, "magpie", MatlakeError, "a int where a list should be"),
-        (np.zeros((2, 2)), "magpie", MatlakeError, "a ndarray where a list should be"),
+        (5, "magpie", MatlakeError, "one int where a list should be"),
+        (np.zeros((2, 2)), "magpie", MatlakeError, "an array of 2 dimensions where a list should be"),
     ],
 )
 def test_wrong_calls_say_what_is_wrong(materials: object, encoder: str, error: type, reason: str) -> None:

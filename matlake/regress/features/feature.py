@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.layer_ref import LayerRef
-from matlake.errors import Hint, TrainingError
+from matlake.errors import EncoderError, Hint, TrainingError
 from matlake.regress.features.own_columns import column_named, feature_name, find_column, is_column
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.lake import Lake
@@ -87,6 +87,17 @@ def _resolve_columns(lake: Lake, features: Sequence[str]) -> dict[str, Feature]:
     return {text: Feature(feature_name(name), "", "", "", 1, column=name) for text, name in names.items()}
 
 
+@reads_what_is_sound
+def _column_meant(lake: Lake, text: str) -> TrainingError | None:
+    """Return the error for the bare name of a column; None where there is no such column."""
+    with lake.connect() as connection:
+        try:
+            name = find_column(connection, text)
+        except TrainingError:
+            return None
+    return TrainingError(f"{text!r} is a column, not an encoder", f"write {feature_name(name)}")
+
+
 def resolve_features(lake: Lake, features: list[str]) -> tuple[Feature, ...]:
     """Find the encoders and layers that ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` and ``NAME@all`` mean.
 
@@ -97,7 +108,8 @@ def resolve_features(lake: Lake, features: list[str]) -> tuple[Feature, ...]:
 
     Raises:
         EncoderError: No such encoder or layer.
-        TrainingError: A feature is named twice; or there is no such column, or it holds no numbers.
+        TrainingError: A feature is named twice, or is the bare name of a column; or there is no such column, or it
+            holds no numbers.
     """
     resolved: list[Feature] = []
     written = [text for text in features if is_column(text)]
@@ -107,7 +119,10 @@ def resolve_features(lake: Lake, features: list[str]) -> tuple[Feature, ...]:
             _add(resolved, columns[text])
             continue
         ref = LayerRef.parse(text)
-        card = lake.find_encoder(ref.encoder).card
+        try:
+            card = lake.find_encoder(ref.encoder).card
+        except EncoderError as error:
+            raise _column_meant(lake, text) or error from None
         for layer in card.named_layers(ref.layer):
             ref_of_layer = str(card.ref(layer.name))
             _add(resolved, Feature(ref_of_layer, card.name, layer.name, card.sha256, layer.dim, card.input))

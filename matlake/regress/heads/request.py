@@ -1,7 +1,8 @@
 """What to train."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from operator import index
+from typing import Any, Final
 
 from matlake.errors import TrainingError
 from matlake.regress.features.row_counts import RowCounts
@@ -68,9 +69,14 @@ class TrainRequest:
         """Take one feature as text for a list of one.
 
         Raises:
-            TrainingError: Unknown transform.
+            TrainingError: No features or targets, no seed, or unknown transform.
         """
         object.__setattr__(self, "features", as_list(self.features))
+        if not self.features:
+            raise TrainingError("no features are named", "name some, such as ['magpie']")
+        if not self.targets:
+            raise TrainingError("no target is named", "name a column, such as 'band_gap_eV'")
+        object.__setattr__(self, "seed", _whole_seed(self.seed))
         known = [*Transform, AUTO_TRANSFORM]
         if self.transform not in known:
             raise TrainingError(f"unknown transform {self.transform!r}", f"transforms: {', '.join(known)}")
@@ -91,3 +97,14 @@ class TrainRequest:
     def counts(self) -> RowCounts:
         """What says how much each row counts."""
         return RowCounts(self.weights, self.uncertainty)
+
+
+def _whole_seed(seed: Any) -> int:
+    """Return a seed, one of numpy's types too, as Python's number."""
+    try:
+        number = index(seed)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise TrainingError(f"the seed is {seed!r}", "give a whole number from 0 up")
+    return number

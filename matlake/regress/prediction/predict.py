@@ -231,22 +231,41 @@ def predict(
     """
     given = as_list(formulas)
     head = open_heads(lake, head_name)
-    values = spread({} if columns is None else columns, len(given))
+    values = spread(columns, len(given))
     return collect_all(head, [one.results(map(_name, given)) for one in head.predict_all(given, values)])
 
 
-def spread(columns: Mapping[str, Any], count: int) -> ColumnValues:
+def named_values(columns: Any) -> Mapping[str, Any]:
+    """Return values by column: of a dictionary, or of a DataFrame with a row for each input.
+
+    Raises:
+        MatlakeError: It is neither.
+    """
+    if columns is None:
+        return {}
+    if isinstance(columns, Mapping):
+        return columns
+    if hasattr(columns, "columns"):
+        names = getattr(columns, "column_names", columns.columns)  # Arrow's tables have both
+        return {str(name): columns[name] for name in names}
+    raise MatlakeError(
+        f"columns is a {type(columns).__name__}, which does not say whose values these are",
+        "give values by name: columns={'temperature_K': [300, 600]}",
+    )
+
+
+def spread(columns: Any, count: int) -> ColumnValues:
     """Return a list of values for each column: that which is given, or one value for all inputs.
 
     Args:
-        columns: One value by column, or a sequence of them.
+        columns: One value by column, or a sequence of them; see ``named_values``.
         count: Number of inputs.
 
     Raises:
         MatlakeError: A sequence has another number of values.
     """
     found = {}
-    for name, value in columns.items():
+    for name, value in named_values(columns).items():
         values = [value] * count if value is None or np.ndim(value) == 0 else as_list(value)
         if len(values) != count:
             raise MatlakeError(
@@ -289,7 +308,7 @@ def predict_structures(
 
     given = as_list(paths)
     head = open_heads(lake, head_name)
-    values = spread({} if columns is None else columns, len(given))
+    values = spread(columns, len(given))
     found: list[list[Prediction | Failure]] = [[] for _ in head.heads]
     for number, one_path in enumerate(given):
         if not isinstance(one_path, str | os.PathLike):

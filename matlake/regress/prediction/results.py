@@ -115,21 +115,23 @@ def predictions_to_arrow(predictions: Sequence[Prediction], failed: Sequence[Fai
 
     Args:
         predictions: In the order of their inputs.
-        failed: The inputs between them that have none; their columns are null but ``input`` and ``failure``.
+        failed: The inputs between them that have none; their columns are null but the first and ``failure``.
 
     Returns:
-        ``input``; ``dataset`` and ``formula`` for materials of a lake; columns among the features; ``value``, ``label``
-        and ``label_set`` for a yes/no property, ``lower``, ``upper``, ``expected_error``, ``ood_score``;
-        ``elements_outside_training`` and ``warnings``, a list each; ``failure``, why there is no prediction.
+        ``input``, or for materials of a lake ``material_id``, ``dataset`` and ``formula``; columns among the features;
+        ``value``, ``label`` and ``label_set`` for a yes/no property, ``lower``, ``upper``, ``expected_error``,
+        ``ood_score``; ``elements_outside_training`` and ``warnings``, a list each; ``failure``, why there is no
+        prediction.
     """
     places = {failure.row for failure in failed}
     order = sorted(set(range(len(predictions) + len(failed))) - places)[: len(predictions)]
     by_row: dict[int, Prediction | Failure] = dict(zip(order, predictions, strict=True))
     by_row |= {failure.row: failure for failure in failed}
     inputs = [by_row[row] for row in sorted(by_row)]
-    columns = {"input": _column(inputs, "input", pa.string())}
+    of_lake = any(one.dataset is not None for one in predictions)
+    columns = {"material_id" if of_lake else "input": _column(inputs, "input", pa.string())}
     for name in ("dataset", "formula"):
-        if any(one.dataset is not None for one in predictions):
+        if of_lake:
             columns[name] = _column(inputs, name, pa.string())
     for name in dict.fromkeys(name for one in predictions for name in one.columns):
         columns[name] = pa.array([getattr(one, "columns", {}).get(name) for one in inputs], pa.float64())

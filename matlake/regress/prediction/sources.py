@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
 from matlake.errors import Hint, SourceError
@@ -53,6 +54,10 @@ class PredictionSource:
             SourceError: One is given that the source has.
         """
         given = given_values(head.columns, columns, f"head {head.head.card.name}")
+        for name in (name for name, value in given.items() if np.ndim(value)):
+            raise SourceError(
+                f"several values of {name} are given beside {self.source.name}", "make them a column of it, or give one"
+            )
         for batch in self.source.batches():
             values = self._values(head, batch.columns, given)
             if self.formula_column is None:

@@ -75,6 +75,10 @@ def parse_split(text: str | Split) -> Split:
     """
     if isinstance(text, Split):
         return text
+    if not isinstance(text, str):
+        raise TrainingError(
+            f"a {type(text).__name__} is not a split that train knows", "give text, such as 'cluster' or 'element:O'"
+        )
     typed, colon, argument = text.strip().partition(":")
     name = typed.strip().lower().replace("_", "-")
     method = SPLITS.get(name) or SPLIT_PLUGINS.find(name)

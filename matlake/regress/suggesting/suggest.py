@@ -73,7 +73,13 @@ class SuggestRequest:
     where: str | None = None
 
     def __post_init__(self) -> None:
-        """Make the text a purpose."""
+        """Make the text a purpose.
+
+        Raises:
+            HeadError: There is no such purpose.
+        """
+        if self.purpose not in list(Purpose):
+            raise HeadError(f"unknown purpose {self.purpose!r}", f"purposes: {', '.join(Purpose)}")
         object.__setattr__(self, "purpose", Purpose(self.purpose))
 
 
@@ -164,7 +170,6 @@ class Suggestions(TableReport):
     def to_arrow(self) -> pa.Table:
         """Return the suggestions, best first: what their predictions hold, ``score`` and ``reason``."""
         found = predictions_to_arrow([one.prediction for one in self.suggestions], []).drop_columns(["failure"])
-        found = found.rename_columns({"input": "material_id"})
         found = found.append_column("score", pa.array([one.score for one in self.suggestions], pa.float64()))
         return found.append_column("reason", pa.array([one.reason for one in self.suggestions], pa.string()))
 

@@ -1,5 +1,6 @@
 """A search for a material of the lake, a formula, or a structure file."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +24,9 @@ from matlake.errors import (
     embed_first,
 )
 from matlake.materials.crystal import Crystal
-from matlake.materials.formula import Composition, parse_formula
+from matlake.materials.disorder import DisorderedError
+from matlake.materials.formula import Composition
+from matlake.materials.objects import as_composition, as_crystal, is_structure_text
 from matlake.reports import TableReport, rows_to_arrow
 from matlake.store.lake import Lake
 from matlake.store.quoting import literal
@@ -39,8 +42,8 @@ class SearchRequest:
         feature: ``NAME`` or ``NAME@LAYER``; ``NAME@LAYER+LAYER`` or ``NAME@all`` for several, see ``Index``.
         k: Neighbours wanted.
         material_id: Id of a material of the lake, which is not a neighbour of itself.
-        formula: A chemical formula.
-        structure: A crystal, or a file that holds one.
+        formula: A chemical formula, or a composition as ``as_composition`` takes it.
+        structure: A file that holds a structure; else whatever ``as_crystal`` takes.
         dataset: Only neighbours of this dataset. Where several datasets hold the id, it also says which one is meant.
         where: Only neighbours that this SQL predicate over ``materials`` selects.
     """
@@ -48,8 +51,8 @@ class SearchRequest:
     feature: str
     k: int = 10
     material_id: str | None = None
-    formula: str | None = None
-    structure: Crystal | str | Path | None = None
+    formula: Any = None
+    structure: Any = None
     dataset: str | None = None
     where: str | None = None
 
@@ -88,13 +91,16 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult:
 
     Raises:
         EncoderError: No such encoder or layer, or it needs a crystal and is given a formula.
-        LakeError: Nothing is embedded; there is no such material, dataset or embedding.
+        LakeError: Fewer than one neighbour is wanted; nothing is embedded; there is no such material, dataset or
+            embedding.
         QueryError: ``where`` is not a predicate over ``materials``.
         FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
         SourceError: The file cannot be read, or does not hold exactly one structure.
         StructureError: The structure is not valid, or holds an element that the encoder does not take.
         MissingExtraError: ONNX Runtime is not installed.
     """
+    if request.k < 1:
+        raise LakeError(f"{request.k} neighbours are wanted", "ask for 1 or more")
     index = open_index(lake, request.feature)
     among = index.select(request.dataset, request.where)
     if request.material_id is not None:
@@ -112,7 +118,7 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult:
     return SearchResult(index.feature, neighbours)
 
 
-def formula_vector(encoder: Encoder, layers: Sequence[str], formula: str) -> NDArray[np.float32]:
+def formula_vector(encoder: Encoder, layers: Sequence[str], formula: Any) -> NDArray[np.float32]:
     """Return the vector of a formula, float32 [1, d], the layers side by side.
 
     Raises:
@@ -124,21 +130,28 @@ def formula_vector(encoder: Encoder, layers: Sequence[str], formula: str) -> NDA
             f"encoder {encoder.card.name} takes crystals, not formulas",
             Hint("give a structure, or the id of a crystal", cli="give --structure FILE, or the --id of a crystal"),
         )
-    return _encode_one(encoder, layers, parse_formula(formula), FormulaError)
+    return _encode_one(encoder, layers, as_composition(formula), FormulaError)
 
 
-def structure_vector(encoder: Encoder, layers: Sequence[str], given: Crystal | str | Path) -> NDArray[np.float32]:
-    """Return the vector of a crystal, or of that in a file, float32 [1, d].
+def structure_vector(encoder: Encoder, layers: Sequence[str], given: Any) -> NDArray[np.float32]:
+    """Return the vector of a structure, or of that in a file, float32 [1, d].
 
-    An encoder of compositions encodes its composition.
+    An encoder of compositions encodes its composition, that of a disordered one too.
 
     Raises:
         SourceError: The file cannot be read, or does not hold exactly one structure.
         StructureError: The structure is not valid, or holds an element that the encoder does not take.
     """
-    if isinstance(given, Crystal):
-        return _encode_one(encoder, layers, given, StructureError)
-    return _encode_one(encoder, layers, _read_one(given), lambda reason: StructureError(f"{given}: {reason}"))
+    is_file = isinstance(given, os.PathLike) or (isinstance(given, str) and not is_structure_text(given))
+    material: Crystal | Composition
+    try:
+        material = _read_one(given) if is_file else as_crystal(given)
+    except DisorderedError as error:
+        if encoder.input is InputKind.CRYSTAL:
+            raise
+        material = error.composition
+    where = f"{given}: " if is_file else ""
+    return _encode_one(encoder, layers, material, lambda reason: StructureError(where + reason))
 
 
 def _encode_one(
@@ -151,10 +164,10 @@ def _encode_one(
     return np.concatenate(encoder.encode_inputs(encoder.inputs(columns), layers), axis=1)
 
 
-def _read_one(path: str | Path) -> Crystal:
+def _read_one(path: str | os.PathLike[str]) -> Crystal:
     from matlake.store.importing.readers import open_source  # readers of structures take a second to import
 
-    source = open_source(path)
+    source = open_source(Path(path))
     if not source.has_structures:
         raise SourceError(f"there are no structures in {path}", "give the file of one crystal, or a formula")
     found = list(islice((one for batch in source.batches() for one in batch.crystals or []), 2))
@@ -163,6 +176,8 @@ def _read_one(path: str | Path) -> Crystal:
             f"{path} holds {'several structures' if found else 'no structure'}, but a search takes one",
             "give the file of one crystal",
         )
+    if isinstance(found[0], DisorderedError):
+        raise found[0]
     if isinstance(found[0], StructureError):
         raise StructureError(f"{path}: {found[0]}", found[0].hint)
     return found[0]

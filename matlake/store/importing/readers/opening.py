@@ -60,7 +60,7 @@ def open_source(
     Raises:
         SourceError: It is not there, empty, of an unknown kind, damaged, or holds no rows.
     """
-    path, part = _parts(Path(path))
+    path, part = _parts(Path(path).expanduser())
     asked = _Asked(path, part, structure_column, KeyColumns(formula_column, id_column), mixed_as_text, max_atoms)
     if not is_there(path):
         raise SourceError(f"no file at {path}", "name a table, a file of structures, or a folder or archive of them")
