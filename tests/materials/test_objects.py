@@ -160,7 +160,8 @@ def test_cells_above_the_limit_are_refused_before_they_are_read() -> None:
 
 
 def test_objects_are_told_apart_by_what_they_have() -> None:
-    structures = [caesium_chloride_of("Cs", "Cl"), bulk("Cu"), entry(), pymatgen_dict(), caesium_chloride()]
+    molecule = Molecule(["O"], [[0, 0, 0]])  # which is refused as one, not as a list of sites
+    structures = [caesium_chloride_of("Cs", "Cl"), bulk("Cu"), entry(), pymatgen_dict(), caesium_chloride(), molecule]
     compositions = [PymatgenComposition("Fe2O3"), ComputedEntry("Fe4O6", -20.0), parse_formula("Fe2O3"), {"Fe": 2}]
     others = [
         {"a": 1.0},
@@ -172,11 +173,10 @@ def test_objects_are_told_apart_by_what_they_have() -> None:
         entry().as_dict(),
         {"formula": "CsCl"},
         np.zeros(3),
-        Molecule(["O"], [[0, 0, 0]]),
     ]
     every = structures + compositions + others
-    assert [has_structure(one) for one in every] == [True] * 5 + [False] * 14
-    assert [has_composition(one) for one in every] == [False] * 5 + [True] * 4 + [False] * 10
+    assert [has_structure(one) for one in every] == [True] * 6 + [False] * 13
+    assert [has_composition(one) for one in every] == [False] * 6 + [True] * 4 + [False] * 9
 
 
 @given(strategies.dictionaries(strategies.integers(1, 118), strategies.integers(1, 997), min_size=1, max_size=5))
