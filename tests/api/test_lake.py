@@ -22,7 +22,7 @@ FEATURE = f"{ENCODER}@13"
 
 def test_a_lake_is_opened_by_text_and_says_what_it_holds(embedded: matlake.Lake, gap: matlake.Head) -> None:
     opened = matlake.open_lake(str(embedded.path))
-    assert repr(opened).startswith(f"<lake at {embedded.path}: datasets gaps; heads gap")
+    assert repr(opened).startswith(f"<lake at {embedded.path}: datasets gaps; heads ")
     assert isinstance(opened, matlake.Lake)
     assert matlake.predict(opened, gap.name, "GaN").predictions == gap.predict("GaN").predictions
 

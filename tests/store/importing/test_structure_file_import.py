@@ -211,9 +211,11 @@ def test_a_damaged_archive_is_one_clear_error(empty: Lake, tmp_path: Path, name:
 
 
 def test_a_folder_without_structures_is_an_error(empty: Lake, tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
     with pytest.raises(SourceError, match="no CIF or POSCAR file"):
-        import_table(empty, tmp_path, "d")
+        import_table(empty, folder, "d")
 
 
 def test_too_many_files_are_one_clear_error(empty: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

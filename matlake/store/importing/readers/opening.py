@@ -193,11 +193,16 @@ def _open_folder(path: Path, max_atoms: int, named: KeyColumns) -> Source:
         added = open_by_plugin(path, max_atoms, named)
         if added is not None:
             return added
-        tables = [file.name for file in files(path, _is_single, content=False)]
+        tables = [file.name for file in files(path, _is_offered, content=False)]
         if not tables:
             raise
         held = f"{path} holds tables, each to be read on its own: {some_of(tables)}"
         raise SourceError(held, f"name one: {path}/{tables[0]}" if path.is_dir() else "unpack it") from None
+
+
+def _is_offered(name: str) -> bool:
+    """Tell by its name whether to offer a file of a folder: notes are .txt as well, and a Delta log is JSON."""
+    return _is_single(name) and not plain_name(Path(name)).endswith(".txt") and "_delta_log" not in name
 
 
 def _open_otherwise(path: Path, max_atoms: int, named: KeyColumns) -> Source:
