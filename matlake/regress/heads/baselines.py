@@ -73,8 +73,7 @@ def fractions_baseline(
     Returns:
         float64 [m], in the target's unit.
     """
-    everything = np.arange(len(matrix.y))
-    lacking = matrix.x.shape[1] - matrix.beside_own(matrix.fractions, everything).shape[1]
+    lacking = matrix.x.shape[1] - matrix.fractions.shape[1] - len(matrix.own)
     try:
         return _on_fractions(model, matrix, held_out, seed, space)
     except TrainingError:
