@@ -1,4 +1,4 @@
-"""What a query returns, as whatever a notebook goes on with: pandas, polars, Arrow or numpy."""
+"""What a query returns, as pandas, polars, Arrow or numpy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ Rules, where the standard or other programs leave a choice:
 - Images of a site within ``MERGED_A`` are one atom, and so is a site listed twice with the same element.
 - D and T are hydrogen. ``.`` for a coordinate is 0 and for an angle 90°, as in the dictionary. Occupancies within 0.001
   of one are one; a site of occupancy 0 is left out, and so is a dummy.
-- Sites that are occupied in part make the block disordered: it has a composition and is no crystal.
+- Partially occupied sites make the block disordered: it has a composition and no crystal.
 - Hydrogen that the file states and no site holds is an error: the crystal would be another.
 """
 
