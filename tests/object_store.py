@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, NoReturn
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -181,7 +181,7 @@ class _FaultyApplication:
         self._writing = threading.Lock()  # moto looks at a condition, then writes: a store does both at once
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterator[bytes]:
-        method, key = environ["REQUEST_METHOD"], unquote(environ["PATH_INFO"]).lstrip("/")
+        method, key = environ["REQUEST_METHOD"], environ["PATH_INFO"].encode("latin-1").decode().lstrip("/")
         query = {k: v[0] for k, v in parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()}
         fault = next((one for one in list(self.store.faults) if one.concerns(method, key, query)), None)
         received = int(environ.get("CONTENT_LENGTH") or 0)
