@@ -10,7 +10,7 @@ _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|↳")  # delta-rs paints its error
 _REQUEST: Final = re.compile(r"Error performing (?P<method>[A-Z]+) (?P<endpoint>https?://[^/\s]+)\S* in (?P<took>[\d.]+ ?[µm]?s)")
 _RETRIES: Final = re.compile(r"after (\d+) retries")
 _CODE: Final = re.compile(r"<Code>\s*([^<]+?)\s*</Code>")
-_ENDING: Final = re.compile(r"\s*(?:Debug source:|<\?xml).*")
+_ENDING: Final = re.compile(r"\s*<\?xml.*")
 _SHOWN: Final = 200  # characters of an answer that is of no known kind
 
 _OF_A_STORE: Final = ("Error performing ", "Generic S3 error", "Generic GCS error", "Generic MicrosoftAzure error")
@@ -78,7 +78,7 @@ _REFUSALS: Final = (
         f"wait, or use fewer processes; then {_SAME_AGAIN}",
     ),
     _Refusal(
-        ("timed out", "timeout"),
+        ("timed out",),
         "{endpoint} did not answer {tried}",
         f"check the connection and {{endpoints}}, then {_SAME_AGAIN}",
     ),
@@ -108,7 +108,7 @@ def refusal(error: BaseException, bucket: str) -> StorageError | None:
         error: Of obstore or delta-rs.
         bucket: Address of the bucket.
     """
-    text = " ".join(_COLOURS.sub(" ", str(error)).split())
+    text = " ".join(_COLOURS.sub(" ", str(error)).split()).partition("Debug source:")[0]
     if not any(mark in text for mark in _OF_A_STORE) and not any(mark in text for mark in _MAY_ONLY_READ.marks):
         return None
     request = _REQUEST.search(text)
