@@ -37,7 +37,7 @@ def claimed(claim: RemotePath, now: Callable[[], float] = time.time) -> Iterator
         OSError: The store does not answer.
     """
     own = json.dumps({"host": _host(), "process": os.getpid(), "mark": uuid.uuid4().hex}).encode()
-    if not claim.create(own):
+    if not claim.create(own) and not _is(claim, own):  # it is there where the answer to the first try was lost
         _take_over(claim, own, now)
 
     def check() -> None:
