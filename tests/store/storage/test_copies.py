@@ -99,7 +99,7 @@ def test_threads_and_processes_can_share_a_cache(heads: RemotePath) -> None:
         found = set(threads.map(lambda _: local_copy(heads / "gap", CARD), range(6)))
     (copy,) = found
     assert len(files_of(copy)) == 3
-    assert not [path for path in cache_folder().rglob("*.part")]
+    assert not list(cache_folder().rglob("*.part"))
 
 
 def test_a_folder_without_a_card_is_not_there(heads: RemotePath) -> None:
