@@ -158,12 +158,12 @@ class Heads(Listing[Head]):
 
     def lines(self) -> Sequence[Line]:
         """Return a table of them."""
-        cards = list_heads(self.lake.path)
+        cards = list_heads(self.lake)
         return [head_table(cards)] if cards else ["no heads yet: lake.train(…) makes one"]
 
     def to_arrow(self) -> pa.Table:
         """Return a row for each and for each target: name, target, unit, model, features, error, digest."""
-        return pa.Table.from_pylist([head_summary(card) for card in list_heads(self.lake.path)])
+        return pa.Table.from_pylist([head_summary(card) for card in list_heads(self.lake)])
 
 
 @dataclass(frozen=True, repr=False)
