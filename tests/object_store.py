@@ -1,12 +1,15 @@
 """An S3 server on this machine that fails as told, and keeps what it was asked: moto behind a layer of faults."""
 
 import contextlib
+import json
 import socket
+import subprocess
 import sys
 import threading
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, NoReturn
 from urllib.parse import parse_qs
@@ -16,6 +19,9 @@ import pytest
 REGION: Final = "us-east-1"
 LONGEST_SECONDS: Final = 20.0
 """A request that the server does not answer ends after this at the latest."""
+
+_CONTROL: Final = "/_control/"
+"""Path below which tests tell the server what to do; no bucket has such a name."""
 
 Kind = Literal["error", "no answer", "cut", "lost answer", "unconditional"]
 
@@ -71,11 +77,11 @@ class Fault:
     code: str = "InternalError"
     happened: int = 0
 
-    def concerns(self, method: str, key: str, query: Mapping[str, str]) -> bool:
+    def concerns(self, request: Request) -> bool:
         """Say whether it happens to a request, and count it."""
-        if method not in self.methods or not fnmatchcase(key, self.key):
+        if request.method not in self.methods or not fnmatchcase(request.key, self.key):
             return False
-        if self.query and not any(name in query for name in self.query):
+        if self.query and not any(name in request.query for name in self.query):
             return False
         if self.after:
             self.after -= 1
@@ -103,19 +109,13 @@ def read_only() -> Fault:
 
 @dataclass
 class ObjectStore:
-    """A running server.
+    """A running server, in a process of its own: delta-rs keeps Python waiting while it asks.
 
     Attributes:
         port: Where.
-        faults: What goes wrong; see ``failing``.
-        requests: All requests so far.
-        ended: Set when the server stops, which ends requests without an answer.
     """
 
     port: int
-    faults: list[Fault] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-    ended: threading.Event = field(default_factory=threading.Event)
 
     @property
     def endpoint(self) -> str:
@@ -134,31 +134,40 @@ class ObjectStore:
     def make_bucket(self, name: str | None = None) -> str:
         """Make a bucket, by default of a new name, and return its name."""
         name = name or f"matlake-{uuid.uuid4().hex[:12]}"
-        _moto().create_bucket(name, REGION)
+        self._tell("bucket", name)
         return name
 
     def keys(self, bucket: str) -> list[str]:
         """Return the keys of a bucket."""
-        return sorted(_moto().buckets[bucket].keys)
+        found: list[str] = self._tell("keys", bucket)
+        return found
 
     @contextlib.contextmanager
     def failing(self, *faults: Fault) -> Iterator[None]:
-        """Let faults happen meanwhile."""
-        self.faults += faults
+        """Let faults happen meanwhile; ``happened`` says afterwards how often."""
+        self._tell("faults", [vars(fault) for fault in faults])
         try:
             yield
         finally:
-            self.faults = [fault for fault in self.faults if fault not in faults]
+            for fault, happened in zip(faults, self._tell("faults", []), strict=True):
+                fault.happened = happened
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[list[Request]]:
         """Give the requests that come meanwhile; the list is complete at the end."""
         recorded: list[Request] = []
-        first = len(self.requests)
+        self._tell("requests", None)
         try:
             yield recorded
         finally:
-            recorded += self.requests[first:]
+            recorded += [Request(**one) for one in self._tell("requests", None)]
+
+    def _tell(self, what: str, value: Any) -> Any:
+        """Tell the server something, and return what it answers."""
+        body = json.dumps(value).encode()
+        request = urllib.request.Request(f"{self.endpoint}{_CONTROL}{what}", body, method="POST")  # noqa: S310
+        with urllib.request.urlopen(request, timeout=LONGEST_SECONDS) as answer:  # noqa: S310 - of this machine
+            return json.load(answer)
 
 
 def traffic(requests: Iterable[Request], *methods: str, key: str = "*") -> tuple[int, int]:
@@ -176,41 +185,75 @@ class _FaultyApplication:
     """Lets faults happen to requests, and passes the others to moto."""
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
-        self.store: ObjectStore
         self._application = application
+        self._faults: list[Fault] = []
+        self._requests: list[Request] = []
         self._writing = threading.Lock()  # moto looks at a condition, then writes: a store does both at once
+        self._changed = threading.Event()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterator[bytes]:
-        method, key = environ["REQUEST_METHOD"], environ["PATH_INFO"].encode("latin-1").decode().lstrip("/")
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].encode("latin-1").decode()
+        if path.startswith(_CONTROL):
+            told = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+            answer = json.dumps(self._told(path.removeprefix(_CONTROL), told)).encode()
+            start_response("200 OK", [_length(answer)])
+            return iter([answer])
         query = {k: v[0] for k, v in parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()}
-        fault = next((one for one in list(self.store.faults) if one.concerns(method, key, query)), None)
-        received = int(environ.get("CONTENT_LENGTH") or 0)
+        request = Request(
+            method,
+            path.lstrip("/"),
+            query,
+            environ.get("HTTP_RANGE", ""),
+            0,
+            int(environ.get("CONTENT_LENGTH") or 0),
+            0,
+        )
+        fault = next((one for one in self._faults if one.concerns(request)), None)
+        return self._answered(request, fault, environ, start_response)
 
+    def _told(self, what: str, value: Any) -> Any:
+        """Do what a test wants of the server."""
+        if what == "bucket":
+            _moto().create_bucket(value, REGION)
+            return None
+        if what == "keys":
+            return sorted(_moto().buckets[value].keys)
+        if what == "faults":
+            happened = [fault.happened for fault in self._faults]
+            self._faults = [Fault(**{**one, "methods": tuple(one["methods"])}) for one in value]
+            self._changed.set()  # who waits for an answer waits no longer
+            self._changed = threading.Event()
+            return happened
+        requests, self._requests = self._requests, []
+        return [vars(request) for request in requests]
+
+    def _answered(
+        self, request: Request, fault: Fault | None, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterator[bytes]:
         def record(status: int, sent: bytes) -> None:
-            size = 0 if method == "HEAD" else len(sent)
-            ranged = environ.get("HTTP_RANGE", "")
-            self.store.requests.append(Request(method, key, query, ranged, status, received, size))
+            size = 0 if request.method == "HEAD" else len(sent)
+            self._requests.append(replace(request, status=status, sent=size))
 
         kind = None if fault is None else fault.kind
         if kind == "no answer":
             record(0, b"")
-            self.store.ended.wait(LONGEST_SECONDS)
+            self._changed.wait(LONGEST_SECONDS)
             _hang_up(environ)
         if fault is not None and kind == "error":
-            environ["wsgi.input"].read(received)
-            body = _error(fault.code, key)
+            environ["wsgi.input"].read(request.received)
+            body = _error(fault.code, request.key)
             record(fault.status, body)
             start_response(f"{fault.status} {fault.code}", [("Content-Type", "application/xml"), _length(body)])
-            yield b"" if method == "HEAD" else body
+            yield b"" if request.method == "HEAD" else body
             return
-        if kind == "cut" and method not in ("GET", "HEAD"):
+        if kind == "cut" and request.method not in ("GET", "HEAD"):
             record(0, b"")
-            environ["wsgi.input"].read(received // 2)
+            environ["wsgi.input"].read(request.received // 2)
             _hang_up(environ)
         if kind == "unconditional":
             environ.pop("HTTP_IF_NONE_MATCH", None)
             environ.pop("HTTP_IF_MATCH", None)
-        answered, headers, body = self._answer(environ)
+        answered, headers, body = self._pass_on(environ)
         if kind == "lost answer":
             record(0, b"")
             _hang_up(environ)
@@ -223,7 +266,7 @@ class _FaultyApplication:
         start_response(answered, headers)
         yield body
 
-    def _answer(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+    def _pass_on(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
         """Return what moto answers."""
         taken: list[Any] = []
         lock = contextlib.nullcontext() if environ["REQUEST_METHOD"] in ("GET", "HEAD") else self._writing
@@ -262,27 +305,14 @@ def _hang_up(environ: dict[str, Any]) -> NoReturn:
 def object_store() -> Iterator[ObjectStore]:
     """Run a server until the end of the block."""
     pytest.importorskip("moto", reason="needs moto[server]")
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import WSGIRequestHandler, make_server
-
-    class QuietHandler(WSGIRequestHandler):
-        def log(self, *_: object) -> None:
-            pass
-
-    application = _FaultyApplication(DomainDispatcherApplication(create_backend_app))
-    server: Any = make_server("127.0.0.1", 0, application, threaded=True, request_handler=QuietHandler)
-    server.daemon_threads = True
-    server.block_on_close = False
-    application.store = store = ObjectStore(server.server_port)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield store
-    finally:
-        store.ended.set()
-        server.shutdown()
-        thread.join(LONGEST_SECONDS)
-        server.server_close()
+    with subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield ObjectStore(int(process.stdout.readline()))
+        finally:
+            process.stdin.close()  # at which it ends
+            process.wait(LONGEST_SECONDS)
 
 
 def closed_port() -> int:
@@ -293,12 +323,19 @@ def closed_port() -> int:
 
 
 def main() -> None:
-    """Run a server with one bucket named ``lakes`` until the input ends, and print the variables that lead to it."""
-    with object_store() as store:
-        store.make_bucket("lakes")
-        for name, value in store.environment.items():
-            print(f"export {name}={value}", flush=True)  # noqa: T201
-        sys.stdin.read()
+    """Run a server until the input ends, and print its port."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class QuietHandler(WSGIRequestHandler):
+        def log(self, *_: object) -> None:
+            pass
+
+    application = _FaultyApplication(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=QuietHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_port, flush=True)  # noqa: T201
+    sys.stdin.read()
 
 
 if __name__ == "__main__":
