@@ -11,6 +11,7 @@ from matlake.regress.heads.listing import card_lines, head_table
 from matlake.regress.heads.storage import delete_head, export_head, find_head, member_names
 from matlake.reports import Report
 from matlake.store.lake import Lake
+from matlake.store.storage.places import LakePath, lake_path
 from matlake.text_tables import Line
 
 if TYPE_CHECKING:
@@ -246,10 +247,11 @@ class Head(Report):
         self._read_cards()
         return done
 
-    def export(self, output: str | Path) -> Path:
+    def export(self, output: str | LakePath) -> LakePath:
         """Check it and copy its files to a new folder, which may be ``heads/NAME`` of another lake."""
-        export_head(self.lake, self.name, Path(output))
-        return Path(output)
+        place = lake_path(output)
+        export_head(self.lake, self.name, place)
+        return place
 
     def delete(self) -> None:
         """Delete it. Embeddings and data stay."""

@@ -16,7 +16,7 @@ from matlake.encoders.registry import (
 )
 from matlake.errors import LakeError
 from matlake.store.bucket_encoders import BucketEncoders, put_encoder
-from matlake.store.storage.copies import local_copies, local_copy
+from matlake.store.storage.copies import local_copies, local_copy, local_folder
 from matlake.store.storage.places import LakePath
 
 MARKER: Final = "lake.json"
@@ -33,6 +33,9 @@ MEMBER: Final = ":"
 
 HEADS_REPLACED: Final = ".replaced"
 """Folder, among the heads, of those that another of the same name is about to replace."""
+
+UNFINISHED: Final = "unfinished"
+"""Folder of what was stopped."""
 
 UNFINISHED_IMPORT: Final = "import-"
 """Beginning of the names of folders, among the unfinished, of what an import has received."""
@@ -108,9 +111,12 @@ class LakeFolders:
         )
 
     @property
-    def unfinished(self) -> LakePath:
-        """The folder of what was stopped: trainings of an evaluation, and imports of sources by name."""
-        return self.path / "unfinished"
+    def unfinished(self) -> Path:
+        """The folder of what was stopped: trainings of an evaluation, and imports of sources by name.
+
+        That of a lake in a bucket is on this machine, since both add to files.
+        """
+        return local_folder(self.path / UNFINISHED)
 
     @property
     def plots(self) -> LakePath:

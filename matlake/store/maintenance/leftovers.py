@@ -103,6 +103,8 @@ def _replaced(table: DeltaTable, retention_hours: int) -> set[str]:
 
 def _in_folders(lake: LakeFolders, before: float) -> Iterator[Path]:
     """Yield what writers of encoders, heads and other small files have left, and imports that nobody takes up."""
+    imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
+    yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
     if isinstance(lake.path, RemotePath):
         yield from left_beside_cards(lake.heads_folder, lake.encoders_folder, before)
         return
@@ -112,8 +114,6 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[Path]:
     for folder in lake.encoders_folder.glob("*"):
         if folder.is_dir() and not (folder / CARD_FILE).exists() and _is_older(folder, before):
             yield folder
-    imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
-    yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
     yield from (folder for folder in (lake.heads_folder / HEADS_BEING_SAVED).glob("*") if _is_older(folder, before))
     for folder in (lake.heads_folder / HEADS_REPLACED).glob("*"):
         if (lake.heads_folder / folder.name).exists() and _is_older(folder, before):
