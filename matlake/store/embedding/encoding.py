@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -10,9 +9,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Encoder, Inputs
-from matlake.store import delta
+from matlake.store import writing
 from matlake.store.embedding.shards import Shard
 from matlake.store.embedding.targets import KEY, VECTOR, Target
+from matlake.store.storage.places import LakePath
 
 NOT_FINITE = "the encoder returned values that are not finite"
 
@@ -30,7 +30,7 @@ class Output:
 
     encoder: Encoder
     layer: str
-    root: Path
+    root: LakePath
     partition: dict[str, str]
 
     @classmethod
@@ -63,7 +63,7 @@ class Encoded:
     """
 
     outputs: tuple[int, ...]
-    parts: list[delta.Part]
+    parts: list[writing.Part]
     rejected: pa.Table
 
 
@@ -115,8 +115,8 @@ class ShardEncoder:
         return Encoded(places, parts, contents.filter(np.logical_not(finite)))
 
 
-def _write(output: Output, keys: pa.ChunkedArray, vectors: NDArray[np.float32]) -> delta.Part:
+def _write(output: Output, keys: pa.ChunkedArray, vectors: NDArray[np.float32]) -> writing.Part:
     count, dim = vectors.shape
     offsets = pa.array(np.arange(0, count * dim + 1, dim, dtype=np.int32))
     table = pa.table({KEY: keys, VECTOR: pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))})
-    return delta.write_part(output.root, table, output.partition, (VECTOR,))
+    return writing.write_part(output.root, table, output.partition, (VECTOR,))

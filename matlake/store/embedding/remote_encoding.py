@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 
 from matlake.encoders.encoder import open_encoder
@@ -12,6 +11,7 @@ from matlake.errors import LakeError
 from matlake.store.embedding.encoding import Encoded, Output, ShardEncoder
 from matlake.store.embedding.targets import Target
 from matlake.store.lake import Lake, open_lake
+from matlake.store.storage.places import LakePath
 from matlake.store.views import embedding_partition
 
 _SHARED: Final = "the lake must be on a file system that all nodes share, or in a bucket"
@@ -27,7 +27,7 @@ class RemoteEncoders:
         device: ``cpu`` or ``cuda``.
     """
 
-    lake: Path
+    lake: LakePath
     layers: tuple[tuple[str, str, str], ...]
     device: str
 
@@ -68,7 +68,7 @@ def check_shared(shard: Sequence[Encoded], targets: Sequence[Target]) -> None:
                 raise LakeError(f"another node has written {path}, which this machine does not see", _SHARED)
 
 
-def open_shared_lake(path: Path) -> Lake:
+def open_shared_lake(path: LakePath) -> Lake:
     """Open a lake on a machine of a cluster.
 
     Raises:
