@@ -1,6 +1,7 @@
 """The registry: encoders shipped with the package, those of a lake, and those of plug-ins."""
 
 import os
+import socket
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -125,6 +126,20 @@ def find_encoder(name: str, lake_encoders: Path | EncoderFolders | None = None) 
         return added
     known = ", ".join(e.card.name for e in list_encoders(lake_encoders)) or "none"
     raise EncoderError(f"no encoder named {name!r}", f"known encoders: {known}")
+
+
+def check_same_file(found: RegisteredEncoder, sha256: str) -> None:
+    """Raise EncoderError unless an encoder that a machine of a cluster has found is that of the machine that asks.
+
+    Args:
+        found: What is here.
+        sha256: Digest of the file there.
+    """
+    if found.card.sha256 != sha256:
+        raise EncoderError(
+            f"node {socket.gethostname()} has another file of encoder {found.card.name}, in {found.folder}",
+            "install the same version on all nodes, and give them all the same lake",
+        )
 
 
 def list_encoders(lake_encoders: Path | EncoderFolders | None = None) -> list[RegisteredEncoder]:
