@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard, Layer
@@ -28,6 +27,7 @@ from matlake.store.searching.stored_rows import (
     in_memory,
     open_segments,
 )
+from matlake.store.storage.parquet import open_parquet
 from matlake.store.views import embedding_partition
 
 SEARCH_FOLDER: Final = "search"
@@ -93,7 +93,7 @@ class LayerRows:
                 if len(hits := np.flatnonzero((places >= 0) & live)):
                     found[places[hits]] = rows.take(start + hits)
         for part in self.parts:
-            with _opened(part) as file:
+            with open_parquet(part.path) as file:
                 for group in range(file.num_row_groups):
                     names = file.read_row_group(group, columns=["content_hash"])["content_hash"]
                     places = wanted.places(hash_words(names))
@@ -165,7 +165,7 @@ def segment_roots(lake: Lake, card: EncoderCard, layer: Layer) -> list[Path]:
     """Return the folders that may hold segments of a layer: in the lake if it can be written to, and in the cache."""
     inside = Path(SEARCH_FOLDER, f"{card.name}-{card.sha256[:16]}", layer.name)
     roots = [cache_folder() / inside]
-    if os.access(lake.path, os.W_OK):
+    if isinstance(lake.unfinished, Path) and os.access(lake.path, os.W_OK):
         roots.insert(0, lake.unfinished / inside)
     return roots
 
@@ -249,16 +249,10 @@ def _read(part: LivePart, dim: int) -> Iterator[Block]:
         pa.ArrowException: It cannot be read.
     """
     start = 0
-    with _opened(part) as file:
+    with open_parquet(part.path) as file:
         for batch in file.iter_batches(max(1, _DECODED // (4 * dim)), columns=["content_hash", "vector"]):
             yield block_of(start, hash_words(batch.column("content_hash")), _matrix(batch.column("vector"), dim))
             start += len(batch)
-
-
-@contextmanager
-def _opened(part: LivePart) -> Iterator[pq.ParquetFile]:
-    with pq.ParquetFile(part.path) as file:
-        yield file
 
 
 def _matrix(vectors: pa.Array, dim: int) -> NDArray[np.float32]:
