@@ -155,6 +155,13 @@ class CommitUnknownError(LakeError):
     """A commit may or may not have been recorded; look at the table before writing again."""
 
 
+class StorageError(MatlakeError):
+    """A bucket, or the store that it is in, does not do what it was asked: no such bucket, no credentials, no answer.
+
+    It says nothing of the lake, in which nothing is damaged.
+    """
+
+
 class QueryError(MatlakeError):
     """An SQL query is not valid, not read-only, or reaches outside the lake."""
 

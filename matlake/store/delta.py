@@ -330,7 +330,7 @@ def _latest(root: LakePath) -> DeltaTable:
 
 
 def _options(root: LakePath) -> dict[str, str] | None:
-    return delta_options() if isinstance(root, RemotePath) else None
+    return delta_options(root) if isinstance(root, RemotePath) else None
 
 
 def _uri(root: LakePath) -> str:

@@ -1,13 +1,22 @@
 """The folders of a lake: where each lies, and which datasets and encoders are in them, is said here alone."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from matlake.encoders.card import CARD_FILE
-from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders, registered_encoders
+from matlake.encoders.registry import (
+    RegisteredEncoder,
+    copy_to_lake,
+    find_encoder,
+    list_encoders,
+    registered_encoders,
+)
 from matlake.errors import LakeError
+from matlake.store.bucket_encoders import BucketEncoders, put_encoder
+from matlake.store.storage.copies import local_copies, local_copy, local_folder
 from matlake.store.storage.places import LakePath
 
 MARKER: Final = "lake.json"
@@ -24,6 +33,9 @@ MEMBER: Final = ":"
 
 HEADS_REPLACED: Final = ".replaced"
 """Folder, among the heads, of those that another of the same name is about to replace."""
+
+UNFINISHED: Final = "unfinished"
+"""Folder of what was stopped."""
 
 UNFINISHED_IMPORT: Final = "import-"
 """Beginning of the names of folders, among the unfinished, of what an import has received."""
@@ -99,9 +111,12 @@ class LakeFolders:
         )
 
     @property
-    def unfinished(self) -> LakePath:
-        """The folder of what was stopped: trainings of an evaluation, and imports of sources by name."""
-        return self.path / "unfinished"
+    def unfinished(self) -> Path:
+        """The folder of what was stopped: trainings of an evaluation, and imports of sources by name.
+
+        That of a lake in a bucket is on this machine, since both add to files.
+        """
+        return local_folder(self.path / UNFINISHED)
 
     @property
     def plots(self) -> LakePath:
@@ -171,30 +186,66 @@ class LakeFolders:
 
     def head_names(self) -> list[str]:
         """Return the names of all heads; of one with several targets those of its members, ``NAME:TARGET``."""
-        patterns = ("*", f"{HEADS_REPLACED}/*")
-        names = {card.parent.name for one in patterns for card in self.heads_folder.glob(f"{one}/{CARD_FILE}")}
-        return [member for name in sorted(names) for member in self.member_names(name) or [name]]
+        return list(self.head_folders())
 
-    def head_folder(self, name: str) -> LakePath | None:
-        """Return the folder of a head, or None; while one is being replaced, that is where it was put meanwhile."""
-        name, _, member = name.partition(MEMBER)
-        folders = (self.heads_folder / name / member, self.heads_folder / HEADS_REPLACED / name / member)
-        return next((folder for folder in folders if (folder / CARD_FILE).exists()), None)
+    def head_folders(self) -> dict[str, Path]:
+        """Return local folders with the cards of all heads, by the names of ``head_names``."""
+        found = local_copies(self.heads_folder, CARD_FILE, (CARD_FILE,), ("", HEADS_REPLACED))
+        return {name: folder for whole in sorted(found) for name, folder in _members(whole, found[whole])}
 
-    def member_names(self, name: str) -> list[str]:
-        """Return the names of the heads that make up one of several targets; none for a head of one target."""
-        folder = self.head_folder(name)
-        cards = [] if folder is None else folder.glob(f"*/{CARD_FILE}")
-        return sorted(f"{name}{MEMBER}{card.parent.name}" for card in cards)
+    def head_folder(self, name: str, files: Collection[str] | None = None) -> Path | None:
+        """Return a local folder with the files of a head, or None; its own one, or a copy of what is in the bucket.
+
+        While a head is being replaced, it is where it was put meanwhile.
+
+        Args:
+            name: Name of the head.
+            files: Names of the files that are needed there; all by default.
+        """
+        whole, _, member = name.partition(MEMBER)
+        for place in self._places_of_head(whole):
+            folder = local_copy(place, CARD_FILE, files)
+            if folder is not None:
+                return folder / member if (folder / member / CARD_FILE).exists() else None
+        return None
+
+    def place_of_head(self, name: str) -> LakePath | None:
+        """Return where in the lake a head is, or None; see ``head_folder``."""
+        whole, _, member = name.partition(MEMBER)
+        places = (place / member if member else place for place in self._places_of_head(whole))
+        return next((place for place in places if (place / CARD_FILE).is_file()), None)
+
+    def _places_of_head(self, whole: str) -> tuple[LakePath, LakePath]:
+        return self.heads_folder / whole, self.heads_folder / HEADS_REPLACED / whole
 
     def find_encoder(self, name: str) -> RegisteredEncoder:
         """Find an encoder by name: the lake's own first, then those shipped with the package, then plug-ins."""
-        return find_encoder(name, self.encoders_folder)
+        return find_encoder(name, self._encoders)
 
     def list_encoders(self) -> list[RegisteredEncoder]:
         """Return all encoders that this lake can use."""
-        return list_encoders(self.encoders_folder)
+        return list_encoders(self._encoders)
 
     def registered_encoders(self) -> list[RegisteredEncoder]:
         """Return the encoders in this lake and those shipped with the package: all that it may have vectors of."""
-        return registered_encoders(self.encoders_folder)
+        return registered_encoders(self._encoders)
+
+    def keep_encoder(self, encoder: RegisteredEncoder) -> RegisteredEncoder:
+        """Copy an encoder into the lake, unless it has one of that name, and return it as it is there."""
+        folder = self.encoders_folder
+        if isinstance(folder, Path):
+            return copy_to_lake(encoder, folder)
+        if not (folder / encoder.card.name / CARD_FILE).is_file():
+            put_encoder(encoder.folder, folder / encoder.card.name)
+        return self.find_encoder(encoder.card.name)
+
+    @property
+    def _encoders(self) -> Path | BucketEncoders:
+        folder = self.encoders_folder
+        return folder if isinstance(folder, Path) else BucketEncoders(folder)
+
+
+def _members(whole: str, folder: Path) -> list[tuple[str, Path]]:
+    """Return the members of a head of several targets with their folders, or the head itself."""
+    cards = sorted(folder.glob(f"*/{CARD_FILE}"))
+    return [(f"{whole}{MEMBER}{card.parent.name}", card.parent) for card in cards] or [(whole, folder)]

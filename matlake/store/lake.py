@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
 from matlake.store import delta
-from matlake.store.folders import MARKER, LakeFolders
+from matlake.store.folders import MARKER, UNFINISHED, LakeFolders
 from matlake.store.storage.places import LakePath, lake_path, write_whole
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ def _is_begun(lake: Lake) -> bool:
     complete = all((table / _LOG).is_dir() for table in tables)
     known = {lake.datasets_folder, lake.encoders_folder, lake.heads_folder, *tables}
     if complete:
-        known |= {*lake.shared_tables, lake.unfinished, lake.plots, lake.structures}
+        known |= {*lake.shared_tables, lake.path / UNFINISHED, lake.plots, lake.structures}
     for entry in lake.path.iterdir():
         if entry.name.startswith(f".{MARKER}."):
             continue

@@ -12,7 +12,9 @@ from deltalake import DeltaTable
 from matlake.encoders.card import CARD_FILE
 from matlake.store import delta
 from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_IMPORT, LakeFolders
+from matlake.store.maintenance.bucket_leftovers import left_beside_cards
 from matlake.store.maintenance.logs import LOG
+from matlake.store.storage.remote_path import RemotePath
 
 RETENTION_HOURS: Final = 24
 """Readers of older snapshots, and writers that have not committed, are taken to be done after this."""
@@ -101,14 +103,17 @@ def _replaced(table: DeltaTable, retention_hours: int) -> set[str]:
 
 def _in_folders(lake: LakeFolders, before: float) -> Iterator[Path]:
     """Yield what writers of encoders, heads and other small files have left, and imports that nobody takes up."""
+    imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
+    yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
+    if isinstance(lake.path, RemotePath):
+        yield from left_beside_cards(lake.heads_folder, lake.encoders_folder, before)
+        return
     for root in (lake.path, lake.encoders_folder, lake.heads_folder):
         for depth in ("", "*/"):
             yield from (path for path in root.glob(f"{depth}.*.part") if path.is_file() and _is_older(path, before))
     for folder in lake.encoders_folder.glob("*"):
         if folder.is_dir() and not (folder / CARD_FILE).exists() and _is_older(folder, before):
             yield folder
-    imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
-    yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
     yield from (folder for folder in (lake.heads_folder / HEADS_BEING_SAVED).glob("*") if _is_older(folder, before))
     for folder in (lake.heads_folder / HEADS_REPLACED).glob("*"):
         if (lake.heads_folder / folder.name).exists() and _is_older(folder, before):
