@@ -24,6 +24,7 @@ from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import LakeFolders
 from matlake.store.parts import without_warnings
 from matlake.store.quoting import dataset_rows, identifier
+from matlake.store.snapshots import open_snapshot
 from matlake.store.sql import connect
 from matlake.store.table_files import table_format, write_tables
 from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS, readable_view, readable_views
@@ -191,6 +192,7 @@ def delete_dataset(lake: LakeFolders, name: str) -> None:
     Raises:
         LakeError: There is no such dataset, or its folder cannot be renamed.
     """
+    lake.check_writable()
     lake.check_dataset(name)
     for left in lake.datasets_folder.glob(f"{_DELETED}*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -205,6 +207,7 @@ def rename_dataset(lake: LakeFolders, name: str, new_name: str) -> None:
     Raises:
         LakeError: There is no such dataset, the new name is taken or cannot be a dataset's.
     """
+    lake.check_writable()
     lake.check_dataset(name)
     target = lake.dataset(new_name)
     if new_name.lower() != name.lower():
@@ -304,7 +307,7 @@ def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:
 
     Compaction writes, too, but notes no source; imports before 0.2.0 did not either, and have created the table.
     """
-    table = delta.open_table(lake.dataset(name))
+    table = open_snapshot(lake, lake.dataset(name))
     commits = table.history() if table is not None else []
     noted = [commit for commit in commits if SOURCE_NOTE in commit]
     others = [commit for commit in commits if commit.get("operation") in _IMPORTS]

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
@@ -30,6 +30,10 @@ ROW_GROUP_BYTES: Final = 8 << 20
 COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
+
+
+_AFTER_COMMIT: Final = PostCommitHookProperties(cleanup_expired_logs=False)
+"""delta-rs would remove entries of the log that versions of heads need; ``compact`` removes those that none needs."""
 
 
 @dataclass(frozen=True)
@@ -149,14 +153,14 @@ def create_table(root: Path, schema: pa.Schema, partition_by: list[str]) -> None
     sync_log(root)
 
 
-def open_table(root: Path) -> DeltaTable | None:
-    """Return the latest snapshot of a table, or None where there is no table.
+def open_table(root: Path, version: int | None = None) -> DeltaTable | None:
+    """Return the latest snapshot of a table, or that of a version, or None where there is no table.
 
     Raises:
         LakeError: The table cannot be read, or another tool marked rows as deleted in it.
     """
     try:
-        table = DeltaTable(_uri(root))
+        table = DeltaTable(_uri(root), version)
     except TableNotFoundError:
         return None
     except Exception as error:
@@ -256,13 +260,13 @@ def is_table(root: Path) -> bool:
     return (root / "_delta_log").is_dir()
 
 
-def read_rows(root: Path, *, verify: bool = False) -> pa.Table:
+def read_rows(root: Path, *, verify: bool = False, version: int | None = None) -> pa.Table:
     """Read all rows of a table that exists, columns that a file lacks being null.
 
     Raises:
         LakeError: No part of it is sound.
     """
-    parts = sound_parts(open_table(root), verify=verify)
+    parts = sound_parts(open_table(root, version), verify=verify)
     if not parts:
         raise LakeError(f"no part of the table at {root} can be read", REPAIR)
     return pa.concat_tables([pq.read_table(part.path, partitioning=None) for part in parts], promote_options="default")
@@ -289,6 +293,7 @@ def replace_all(root: Path, schema: pa.Schema, parts: list[Part], notes: dict[st
             [part.action() for part in parts],
             mode="overwrite",
             commit_properties=CommitProperties(custom_metadata=notes),
+            post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
         raise LakeError(f"another process wrote {root} at the same time: {error}", "run the import again") from error
@@ -382,6 +387,7 @@ def commit(
                 max_commit_retries=0,
                 app_transactions=[Transaction(application, 0 if number is None else number + 1)],
             ),
+            post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError:
         return False

@@ -104,6 +104,7 @@ def embed(
         MissingExtraError: ONNX Runtime or the device is not there.
     """
     started = time.monotonic()
+    lake.check_writable()
     files = _files(lake, dataset)
     targets, opened = _open(lake, as_list(features), device)
     with closing(opened) as pending:

@@ -21,6 +21,7 @@ from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier
 from matlake.store.searching.nearest import nearest_candidates
+from matlake.store.snapshots import snapshot_or_warn
 from matlake.store.sql import not_a_predicate
 from matlake.store.views import embedding_partition
 
@@ -317,10 +318,10 @@ def _read_vectors(
 
 
 def _stamp(lake: Lake, card: EncoderCard, layers: Sequence[str]) -> Stamp:
-    embeddings = delta.open_or_warn(lake.embeddings)
+    embeddings = snapshot_or_warn(lake, lake.embeddings)
     files: list[str] = []
     if embeddings:
         for layer in layers:
             files += delta.live_files(embeddings, embedding_partition(card, layer))
-    datasets = [(name, delta.open_or_warn(lake.dataset(name))) for name in lake.dataset_names()]
+    datasets = [(name, snapshot_or_warn(lake, lake.dataset(name))) for name in lake.dataset_names()]
     return tuple(files), tuple((name, table.version()) for name, table in datasets if table is not None)
