@@ -17,6 +17,7 @@ from matlake.progress import Progress, watched
 from matlake.sequences import as_list, split_names
 from matlake.store import lake as store
 from matlake.store.folders import MEMBER
+from matlake.store.storage.places import LakePath
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -436,7 +437,7 @@ class Lake(store.Lake):
 
 
 def open_lake(
-    path: str | Path, *, create: bool = False, verify: bool | None = None, as_of: "str | datetime | None" = None
+    path: str | LakePath, *, create: bool = False, verify: bool | None = None, as_of: "str | datetime | None" = None
 ) -> Lake:
     """Open a lake, or make one.
 
@@ -452,7 +453,7 @@ def open_lake(
         LakeError: There is no lake, its format is newer than this version reads, or the folder holds something else;
             or the lake has no such moment, or files of it were removed.
     """
-    opened = store.open_lake(Path(path).expanduser(), create=create, verify=verify, as_of=as_of)
+    opened = store.open_lake(path, create=create, verify=verify, as_of=as_of)
     return Lake(opened.path.absolute(), opened.verify, opened.moment)  # a notebook may change its folder
 
 

@@ -15,9 +15,8 @@ from matlake.progress import Progress, terminal_bar
 from matlake.text_tables import printable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from matlake.store.lake import Lake
+    from matlake.store.storage.places import LakePath
     from matlake.text_tables import Line, TextTable
 
 
@@ -106,7 +105,7 @@ def progress(label: str, unit: str) -> Iterator[Progress]:
         yield bar
 
 
-def open_as_of(lake: "Path", as_of: str | None) -> "Lake":
+def open_as_of(lake: "LakePath", as_of: str | None) -> "Lake":
     """Open a lake, and say on stderr which versions are read if it is as of a moment."""
     from matlake.store.lake import open_lake
 

@@ -1,13 +1,23 @@
 """The commands ``train`` and ``finetune``."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.options import AT_LEAST_ONE, POSITIVE, Command, as_of_option, names, option, row_options, section, seed_option
+from matlake.cli.options import (
+    AT_LEAST_ONE,
+    POSITIVE,
+    Command,
+    as_of_option,
+    names,
+    option,
+    row_options,
+    section,
+    seed_option,
+)
 from matlake.cli.output import Output, open_as_of, progress
+from matlake.store.storage.places import LakePath
 
 _data = section("Data")
 _model = section("Model")
@@ -89,7 +99,7 @@ _model = section("Model")
 @json_option
 @click.pass_obj
 def train_command(
-    lake: Path,
+    lake: LakePath,
     /,
     features: tuple[str, ...],
     max_fits: int | None,
@@ -132,7 +142,7 @@ def train_command(
 @seed_option
 @json_option
 @click.pass_obj
-def finetune_command(lake: Path, /, output: Output, **request: Any) -> None:
+def finetune_command(lake: LakePath, /, output: Output, **request: Any) -> None:
     """Fine-tune an IR-net on a target domain, measure it before and after, and save it as a new head.
 
     A fifth of the target's compositions is held out for testing. The old head is kept. See docs/adversarial.md.

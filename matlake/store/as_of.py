@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from deltalake import DeltaTable
@@ -20,6 +19,7 @@ from matlake.store import delta
 from matlake.store.folders import LakeFolders
 from matlake.store.moment import Moment, TableVersion, place_of
 from matlake.store.parts import split_damaged
+from matlake.store.storage.places import LakePath
 
 HEAD: Final = "head:"
 """Before the name of a head, where a moment is what it was trained from."""
@@ -252,7 +252,7 @@ def _find_place(lake: LakeFolders, wanted: TableVersion) -> str | None:
     return None
 
 
-def _check_kept(root: Path, wanted: TableVersion) -> None:
+def _check_kept(root: LakePath, wanted: TableVersion) -> None:
     """Raise LakeError where a version cannot be read any more."""
     latest = delta.open_table(root)
     if latest is None or latest.version() == wanted.version:

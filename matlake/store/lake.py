@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
-from matlake.files import write_whole
 from matlake.store import delta
 from matlake.store.folders import MARKER, LakeFolders
+from matlake.store.storage.places import LakePath, lake_path, write_whole
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -168,12 +168,12 @@ class Lake(LakeFolders):
 
 
 def open_lake(
-    path: str | Path, *, create: bool = False, verify: bool | None = None, as_of: "str | datetime | None" = None
+    path: str | LakePath, *, create: bool = False, verify: bool | None = None, as_of: "str | datetime | None" = None
 ) -> Lake:
     """Open a lake.
 
     Args:
-        path: Its folder.
+        path: Its folder, or an address such as ``s3://BUCKET/PREFIX``.
         create: Make a new lake where there is none.
         verify: Compare every part with its digest before it is read; one that differs is left out, with a warning. By
             default whether the environment variable ``MATLAKE_VERIFY`` is set.
@@ -185,8 +185,9 @@ def open_lake(
         LakeError: There is no lake, its format is newer than this version reads, or its path has characters that
             Delta tables cannot have in theirs; or it has no such moment.
     """
-    path = Path(path)
-    _check_path(path)
+    path = lake_path(path)
+    if isinstance(path, Path):
+        _check_path(path)
     lake, marker = Lake(path, bool(os.environ.get(VERIFY)) if verify is None else verify), path / MARKER
     if not marker.exists():
         if not create:
@@ -225,7 +226,7 @@ def make_tables(lake: LakeFolders) -> None:
     delta.create_table(lake.failures_table, FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
 
 
-def _check_format(marker: Path) -> None:
+def _check_format(marker: LakePath) -> None:
     try:
         version = json.loads(marker.read_bytes())["format_version"]
     except OSError as error:

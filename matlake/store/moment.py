@@ -42,17 +42,14 @@ class Moment:
     @property
     def text(self) -> str:
         """The moment with its versions, for people."""
-        shown = [f"{name} version {self.versions[place].version}" for name, place in self._places() if place in self.versions]
-        shown += [one.text for place, one in self.versions.items() if "/" not in place]
-        return f"{self.name}: {', '.join(shown)}"
+        datasets = map(self.of_dataset, sorted(self.folders))
+        others = (one for place, one in self.versions.items() if "/" not in place)
+        return f"{self.name}: {', '.join(one.text for one in (*datasets, *others) if one is not None)}"
 
     def of_dataset(self, name: str) -> TableVersion | None:
         """Return the version of a dataset, under its name of then; None where it cannot be read."""
         found = self.versions.get(place_of(self.folders.get(name, name)))
         return found and TableVersion(place_of(name), found.id, found.version)
-
-    def _places(self) -> list[tuple[str, str]]:
-        return [(name, place_of(folder)) for name, folder in sorted(self.folders.items())]
 
 
 def place_of(dataset: str) -> str:

@@ -72,9 +72,7 @@ def remove_leftovers(lake: LakeFolders, retention_hours: int) -> tuple[int, int]
     return len(leftovers), sum(leftover.size for leftover in leftovers)
 
 
-def _in_tables(
-    lake: LakeFolders, retention_hours: int, before: float, kept: Mapping[str, set[int]]
-) -> Iterator[Path]:
+def _in_tables(lake: LakeFolders, retention_hours: int, before: float, kept: Mapping[str, set[int]]) -> Iterator[Path]:
     roots = [root for root in lake.datasets_folder.glob("*") if root.is_dir()]
     roots += lake.shared_tables
     for root in roots:
