@@ -169,4 +169,11 @@ def column_options(title: str) -> Callable[[Function], Function]:
 device_option: Final = option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Compute on this device."
 )
+as_of_option: Final = option(
+    "--as-of",
+    metavar="MOMENT",
+    section="Rows",
+    help="Read the lake as it was: at a time, such as 2026-11-01T12:00Z (UTC, unless it names another zone); at the "
+    "training of a head, head:NAME; or with versions of datasets, NAME=3.  [default: as it is]",
+)
 seed_option: Final = option("--seed", type=SEED, default=0, help="Seed all random numbers.")

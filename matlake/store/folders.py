@@ -16,6 +16,7 @@ from matlake.encoders.registry import (
 )
 from matlake.errors import LakeError
 from matlake.store.bucket_encoders import BucketEncoders, put_encoder
+from matlake.store.moment import Moment
 from matlake.store.storage.copies import local_copies, local_copy, local_folder
 from matlake.store.storage.places import LakePath
 
@@ -48,10 +49,12 @@ class LakeFolders:
     Attributes:
         path: The folder of the lake.
         verify: Compare every part with its digest before it is read; one that differs is left out, with a warning.
+        moment: The versions of tables that all reads are of; None for the latest ones. Such a lake is not written to.
     """
 
     path: LakePath
     verify: bool = False
+    moment: Moment | None = None
 
     @property
     def datasets_folder(self) -> LakePath:
@@ -139,7 +142,11 @@ class LakeFolders:
                 f"{name!r} cannot name a dataset",
                 f"use letters, digits, '_' and '-', start with a letter; not {', '.join(sorted(RESERVED_NAMES))}",
             )
-        return self.datasets_folder / name
+        return self.datasets_folder / (name if self.moment is None else self.moment.folders.get(name, name))
+
+    def place(self, root: LakePath) -> str:
+        """Return the folder of a table as versions name it: ``embeddings``, ``datasets/NAME``, …."""
+        return root.name if root.parent == self.path else f"{root.parent.name}/{root.name}"
 
     def check_output(self, output: Path) -> None:
         """Raise LakeError where a file that a user wants written would be one of the lake's own."""
@@ -152,7 +159,9 @@ class LakeFolders:
                 raise LakeError(f"{output} is inside the lake, which keeps its own files there", "name another place")
 
     def dataset_names(self) -> list[str]:
-        """Return the names of all datasets."""
+        """Return the names of all datasets, of the lake's moment if it has one."""
+        if self.moment is not None:
+            return sorted(self.moment.folders)
         logs = self.datasets_folder.glob("*/_delta_log")
         return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
 
@@ -161,11 +170,20 @@ class LakeFolders:
         if not (self.path / MARKER).exists():
             raise LakeError(f"the lake at {self.path} is there no more", "open it where it is now, or make a new one")
 
+    def check_writable(self) -> None:
+        """Raise LakeError where the lake is read as of a moment."""
+        if self.moment is not None:
+            raise LakeError(
+                f"the lake at {self.path} is open as of {self.moment.name or 'a moment'}, to be read only",
+                "open it without as_of for this",
+            )
+
     def check_new_dataset(self, name: str) -> None:
         """Raise LakeError where a new name cannot be one, is a view's, or differs from a dataset's in capitals alone.
 
         SQL does not tell capitals apart.
         """
+        self.check_writable()
         self.check_there()
         self.dataset(name)
         same = [other for other in self.dataset_names() if other.lower() == name.lower()]

@@ -227,7 +227,7 @@ def train_rows(
         target=target.name,
         unit=target.unit,
         features=features,
-        training=TrainingRows(matrix.sql, split.text, held_out.description, len(held_out.dropped), seed),
+        training=TrainingRows(matrix.sql, split.text, held_out.description, len(held_out.dropped), seed, matrix.tables),
         model=ModelRecord(
             best.model,
             best.parameters,

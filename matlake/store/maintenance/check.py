@@ -40,6 +40,7 @@ def check(
     Raises:
         CommitUnknownError: It is not known whether a repair was recorded.
     """
+    lake.check_writable()
     started = time.monotonic()
     forget_comparisons()
     report = CheckReport()
@@ -133,12 +134,16 @@ def _note_missing_vectors(lake: Lake, report: CheckReport) -> None:
 
 
 def _leftovers(lake: Lake, report: CheckReport, retention_hours: int, *, repair: bool) -> None:
-    if repair:
-        number, size = remove_leftovers(lake, retention_hours)
-        if number:
-            report.repaired.append(f"{number:,} files that nobody reads were removed, {size / 1e6:,.1f} MB")
+    try:
+        if repair:
+            number, size = remove_leftovers(lake, retention_hours)
+            if number:
+                report.repaired.append(f"{number:,} files that nobody reads were removed, {size / 1e6:,.1f} MB")
+            return
+        found = find_leftovers(lake, retention_hours)
+    except LakeError as error:
+        report.notes.append(f"files that nobody reads were not looked for: {error}; {error.cli_hint}")
         return
-    found = find_leftovers(lake, retention_hours)
     if found:
         size = sum(leftover.size for leftover in found)
         report.notes.append(

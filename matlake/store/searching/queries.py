@@ -175,7 +175,9 @@ def _encoded(
             columns = encoder.columns([some[row][1] for row in rows])
             reasons = encoder.rejections(columns, overlaps=True)
             taken = [row for row, reason in zip(rows, reasons, strict=True) if reason is None]
-            errors |= {row: error(_named(some[row][0], reason)) for row, reason in zip(rows, reasons, strict=True) if reason}
+            errors |= {
+                row: error(_named(some[row][0], reason)) for row, reason in zip(rows, reasons, strict=True) if reason
+            }
             if taken:
                 chosen = encoder.columns([some[row][1] for row in taken])
                 joined = np.concatenate(encoder.encode_inputs(encoder.inputs(chosen), layers), axis=1)
