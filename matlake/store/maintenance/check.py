@@ -9,7 +9,7 @@ import duckdb
 from matlake.documents import DIGEST, opened, read_json
 from matlake.encoders.card import CARD_FILE, MODEL_FILE, read_card
 from matlake.encoders.registry import copy_files, find_encoder
-from matlake.errors import EncoderError, LakeError, PluginError
+from matlake.errors import CommitUnknownError, EncoderError, LakeError, PluginError
 from matlake.files import fsync_folder, sha256_of
 from matlake.progress import SILENT, Progress
 from matlake.store import delta
@@ -116,6 +116,8 @@ def _give_digests(root: Path, partition: dict[str, str], parts: list[LivePart], 
     fsync_folder(parts[0].path.parent)
     try:
         done = delta.replace_parts(root, partition, {part.path.name for part in parts}, new)
+    except CommitUnknownError:
+        raise
     except LakeError as error:  # a part that stays is missing
         report.notes.append(f"still no digest: {len(parts):,} of the parts of {root}: {error}")
         return 0

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from matlake.errors import REPAIR, LakeError
+from matlake.errors import REPAIR, CommitUnknownError, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
 from matlake.store import delta
@@ -116,6 +116,8 @@ def compact(
                 vectors=_VECTORS if root == lake.embeddings else (),
                 used=None if used is None or not keyed else used.slice(0, 0) if stale else used,
             )
+        except CommitUnknownError:
+            raise
         except LakeError as error:
             report.notes.append(_left(root.joinpath(*partition.values()), error))
     report.removed, report.removed_bytes = remove_leftovers(lake, retention_hours)
