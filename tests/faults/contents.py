@@ -137,6 +137,8 @@ def half_done(found: Contents, before: Contents, after: Contents) -> list[str]:
         some, old, new = (contents.tables.get(view, {}) for contents in (found, before, after))
         if not within(some, old | new):
             wrong.append(f"{view} holds rows that a clean run does not make")
+        if not within({key: rows for key, rows in old.items() if key in new}, some):
+            wrong.append(f"{view} lacks rows that were there before")
     return wrong
 
 

@@ -204,4 +204,5 @@ def failing_disk(folder: Path) -> Iterator[Disk]:
 def copied(source: Path, target: Path) -> Path:
     """Copy a lake's folder in the place of another."""
     shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copytree(source, target))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.disk import FAIL_ONCE, KILL, NOTHING, Strike, failing_disk
-from faults.power import power_losses
+from faults.power import Recording, power_losses
 from faults.scenarios import COMMANDS, bench
 from faults.striking import Outcome, Trial
 
@@ -74,6 +74,7 @@ def planned(trial: Trial) -> Iterator[tuple[str, Strike | None, float]]:
 def run(trials: list[Trial], state: State, deadline: float) -> None:
     """Go through the commands in turn, some faults of each."""
     lines = {trial.name: planned(trial) for trial in trials}
+    recordings: dict[str, Recording] = {}
     while lines and time.monotonic() < deadline:
         for trial in trials:
             if trial.name not in lines or time.monotonic() > deadline:
@@ -84,7 +85,9 @@ def run(trials: list[Trial], state: State, deadline: float) -> None:
                 continue
             fault, strike, at = found
             if fault == "power":
-                outcomes = list(power_losses(trial, int(at)))
+                recording = recordings.get(trial.name) or Recording(trial)
+                recordings[trial.name] = recording
+                outcomes = list(power_losses(trial, recording, int(at)))
                 outcome = Outcome(
                     trial.name,
                     fault,

@@ -147,6 +147,7 @@ class Bench:
         """Put the lake that a command finds in a place, and return it."""
         source = self.prepared(command.lake)
         shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(exist_ok=True)
         if source.exists():
             copied(source, target)
         self.server.answers = LATER if command.later else EARLY

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.contents import Contents, contents_of, differences, half_done
-from faults.disk import NOTHING, Event, Run, Strike, bad_sector, full_disk
+from faults.disk import LONGEST_S, NOTHING, Event, Run, Strike, bad_sector, full_disk
 from faults.scenarios import COMMANDS, Bench
 
 import matlake
@@ -45,7 +45,7 @@ class Trial:
 
     def __init__(self, bench: Bench, name: str) -> None:
         self.bench, self.name, self.command = bench, name, COMMANDS[name]
-        self.lake = bench.folder / "struck"
+        self.lake = bench.folder / "struck" / "lake"
 
     @cached_property
     def before(self) -> Contents:
@@ -55,8 +55,8 @@ class Trial:
     @cached_property
     def clean(self) -> tuple[Run, Contents, dict[str, int]]:
         """The command without a fault: its run, what the lake holds then, and how many files are in which folder."""
-        lake = self.bench.fresh(self.command, self.bench.folder / "clean")
-        run = self.run(lake, NOTHING)
+        lake = self.bench.fresh(self.command, self.bench.folder / "clean" / "lake")
+        run = self.run(lake)
         assert run.code in (0, 3), run.err
         held = contents_of(lake)
         return run, held, files_in(lake)
@@ -66,12 +66,10 @@ class Trial:
         """The changes that the command makes."""
         return self.clean[0].events
 
-    def run(self, lake: Path, strike: Strike | None, seconds: float = 600.0) -> Run:
-        """Run the command on a lake; None for a disk without faults."""
+    def run(self, lake: Path, strike: Strike = NOTHING, seconds: float = LONGEST_S) -> Run:
+        """Run the command on a lake, and count what it changes beside it as well."""
         arguments = ["--lake", lake, *self.bench.filled(self.command.arguments)]
-        if strike is None:
-            return self.bench.disk.run(arguments, patch=self.command.patch)
-        return self.bench.disk.run(arguments, lake, strike, patch=self.command.patch, seconds=seconds)
+        return self.bench.disk.run(arguments, lake.parent, strike, patch=self.command.patch, seconds=seconds)
 
     def strikes(self) -> list[Strike]:
         """Return a kill at every change, and a full disk and a bad sector wherever one can show."""
@@ -81,7 +79,7 @@ class Trial:
         bad = [bad_sector(number) for number, event in numbered if event.kind in bad_sector(0).kinds]
         return [*kills, *full, *bad]
 
-    def strike(self, strike: Strike, seconds: float = 600.0) -> Outcome:
+    def strike(self, strike: Strike, seconds: float = LONGEST_S) -> Outcome:
         """Let a fault strike, look, and run the command again."""
         clean = self.clean
         lake = self.bench.fresh(self.command, self.lake)
@@ -95,7 +93,7 @@ class Trial:
         return Outcome(
             self.name,
             strike.name,
-            strike.at if seconds == 600.0 else seconds,
+            strike.at if seconds == LONGEST_S else seconds,
             f"{struck.kind} {_shown(struck.path)}" if struck else "",
             run.code,
             *self.follow(lake, wrong),
@@ -125,7 +123,7 @@ class Trial:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
             wrong = [*wrong, f"cannot be read: {type(error).__name__}: {error}"]
             repaired += repair(lake)
-        again = self.run(lake, None)
+        again = self.run(lake)
         settled = self.command.refused and self.command.refused in again.err
         if again.code != self.clean[0].code and not settled:
             wrong.append(f"the second run ends with {again.code}: {again.err[-300:]}")
