@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from matlake.errors import EncoderError, LakeError
+from matlake.errors import CommitUnknownError, EncoderError, LakeError
 from matlake.files import fsync_folder
 from matlake.progress import SILENT, Progress
 from matlake.store import delta, writing
@@ -109,6 +109,8 @@ def _give_digests(root: Path, partition: dict[str, str], parts: list[LivePart], 
     fsync_folder(parts[0].path.parent)
     try:
         done = delta.replace_parts(root, partition, {part.path.name for part in parts}, new)
+    except CommitUnknownError:
+        raise
     except LakeError as error:  # a part that stays is missing
         report.notes.append(f"still no digest: {len(parts):,} of the parts of {root}: {error}")
         return 0

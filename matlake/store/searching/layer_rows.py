@@ -27,6 +27,7 @@ from matlake.store.searching.stored_rows import (
     in_memory,
     open_segments,
 )
+from matlake.store.snapshots import snapshot_or_warn
 from matlake.store.storage.parquet import open_parquet
 from matlake.store.views import embedding_partition
 
@@ -151,7 +152,7 @@ def open_rows(lake: Lake, card: EncoderCard, layer: Layer, *, release: bool = Fa
         layer: Its layer.
         release: Let go of what was read from segments, for a single pass over them.
     """
-    table = delta.open_or_warn(lake.embeddings)
+    table = snapshot_or_warn(lake, lake.embeddings)
     parts = delta.sound_parts(table, embedding_partition(card, layer.name), verify=lake.verify)
     roots = segment_roots(lake, card, layer)
     segments = open_segments(roots, layer.dim, {_name(part): part.rows for part in parts}, release=release)
