@@ -155,6 +155,7 @@ class Lake(store.Lake):
         where: str | None = None,
         device: str = "cpu",
         workers: int | None = None,
+        shard: str | None = None,
         progress: bool | Progress = True,
     ) -> "EmbedReport":
         """Embed what is new or changed; after an interruption, call it again to resume.
@@ -165,6 +166,7 @@ class Lake(store.Lake):
             where: Only rows of ``materials`` that this SQL predicate selects.
             device: ``cpu`` or ``cuda``.
             workers: Threads; by default one a core.
+            shard: ``3/8``: only what the fourth of eight jobs embeds, each a process on any machine.
             progress: Whether a terminal or a notebook shows how far it is; or what to report to.
 
         Raises:
@@ -172,6 +174,7 @@ class Lake(store.Lake):
             LakeError: No encoder is named, there is no such dataset, or nothing to embed.
             QueryError: ``where`` is not a predicate over ``materials``.
             MissingExtraError: ONNX Runtime or the device is not there.
+            MatlakeError: ``shard`` is not a shard.
         """
         from matlake.store.embedding.embedder import embed
 
@@ -186,6 +189,7 @@ class Lake(store.Lake):
                 where=where,
                 device=device,
                 workers=workers or os.cpu_count() or 1,
+                shard=shard,
                 progress=reporter,
             )
 

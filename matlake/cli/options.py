@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from matlake.errors import MatlakeError
 from matlake.sequences import split_names
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -33,6 +34,17 @@ def assignment(text: str) -> tuple[str, str]:
     if not equals or not name.strip() or not value.strip():
         raise click.BadParameter(f"{text!r} is not NAME=VALUE")
     return name.strip(), value.strip()
+
+
+def job_shard(text: str) -> str:
+    """Check ``i/N``: the type of the option that names the share of a job."""
+    from matlake.store.embedding.job_shard import JobShard
+
+    try:
+        JobShard.parse(text)
+    except MatlakeError as error:
+        raise click.BadParameter(f"{error}; {error.cli_hint}") from error
+    return text
 
 
 def _all_parts(_: click.Context, __: click.Parameter, parts: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:

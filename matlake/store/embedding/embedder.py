@@ -26,6 +26,7 @@ from matlake.sequences import as_list
 from matlake.store import delta
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.embedding.encoding import NOT_FINITE, Encoded, by_inputs, encode, prepare
+from matlake.store.embedding.job_shard import JobShard
 from matlake.store.embedding.pending import Pending
 from matlake.store.embedding.shards import Cutter, Shard, read_contents, split
 from matlake.store.embedding.targets import KEY, Target, open_targets
@@ -80,6 +81,7 @@ def embed(
     where: str | None = None,
     device: str = "cpu",
     workers: int = 1,
+    shard: str | None = None,
     progress: Progress = SILENT,
 ) -> EmbedReport:
     """Embed all materials, or some, with one or several encoders.
@@ -95,6 +97,7 @@ def embed(
         where: Only rows of ``materials`` that this SQL predicate selects.
         device: ``cpu`` or ``cuda``.
         workers: Threads that encode on a CPU; on a GPU one does, and these make its inputs.
+        shard: ``i/N``: only the contents that the i-th of N jobs embeds, from 0; see ``JobShard``.
         progress: Hears the number of rows done, over all features.
 
     Raises:
@@ -102,10 +105,12 @@ def embed(
         LakeError: There is no such dataset, or nothing to embed.
         QueryError: ``where`` is not a predicate over ``materials``.
         MissingExtraError: ONNX Runtime or the device is not there.
+        MatlakeError: ``shard`` is not a shard.
     """
     started = time.monotonic()
+    job = None if shard is None else JobShard.parse(shard)
     files = _files(lake, dataset)
-    targets, opened = _open(lake, as_list(features), device)
+    targets, opened = _open(lake, as_list(features), device, job)
     with closing(opened) as pending:
         run = _Run(targets, pending, len(targets) * sum(file.part.rows for file in files), progress)
         shards = run.shards(files, where)
@@ -117,9 +122,9 @@ def embed(
 
 
 @reads_what_is_sound
-def _open(lake: Lake, features: list[str], device: str) -> tuple[list[Target], Pending]:
+def _open(lake: Lake, features: list[str], device: str, job: JobShard | None) -> tuple[list[Target], Pending]:
     targets = open_targets(lake, features, device)
-    return targets, Pending(lake, targets)
+    return targets, Pending(lake, targets, job)
 
 
 def _files(lake: Lake, dataset: str | None) -> list[_File]:
@@ -158,7 +163,7 @@ class _Run:
                 self._advance(len(self._targets) * file.part.rows)
                 continue
             selection = self._pending.select(file.dataset, path, where)
-            self.selected += len(self._targets) * selection.selected
+            self.selected += selection.selected
             self.failed += selection.failed
             self._advance(len(self._targets) * file.part.rows - selection.vectors)
             for kind, contents, lacks in read_contents(path, selection.pending):
