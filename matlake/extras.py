@@ -11,6 +11,7 @@ _HEADS: Final = ("sklearn", "scipy", "skl2onnx", "spglib", "spox", "threadpoolct
 _PLOTS: Final = ("matplotlib",)
 
 EXTRAS: Final = {
+    "cloud": ("obstore",),
     "dev": ("matminer",),
     "heads": _HEADS,
     "matfold": ("MatFold",),

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import matlake
-from matlake.store import delta
+from matlake.store import delta, writing
 from matlake.store.parts import LivePart
 
 FEATURE = "elemnet-oqmd-formation-energy@15"
@@ -31,7 +31,7 @@ def write_oxides(lake: matlake.Lake, number: int) -> None:
     root = lake.dataset("oxides")
     table = delta.read_rows(root)
     cuts = range(0, OXIDES, OXIDES // number)
-    written = [delta.write_part(root, table.slice(start, OXIDES // number), {}) for start in cuts]
+    written = [writing.write_part(root, table.slice(start, OXIDES // number), {}) for start in cuts]
     delta.replace_all(root, table.schema, written, {})
 
 

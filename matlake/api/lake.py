@@ -17,6 +17,7 @@ from matlake.progress import Progress, watched
 from matlake.sequences import as_list, split_names
 from matlake.store import lake as store
 from matlake.store.folders import MEMBER
+from matlake.store.storage.places import LakePath
 
 if TYPE_CHECKING:
     from matlake.api.running_server import RunningServer
@@ -437,7 +438,7 @@ class Lake(store.Lake):
             return compact(self, drop_unused=drop_unused, retention_hours=retention_hours, progress=reporter)
 
 
-def open_lake(path: str | Path, *, create: bool = False, verify: bool | None = None) -> Lake:
+def open_lake(path: str | LakePath, *, create: bool = False, verify: bool | None = None) -> Lake:
     """Open a lake, or make one.
 
     Args:
@@ -448,7 +449,7 @@ def open_lake(path: str | Path, *, create: bool = False, verify: bool | None = N
     Raises:
         LakeError: There is no lake, its format is newer than this version reads, or the folder holds something else.
     """
-    opened = store.open_lake(Path(path).expanduser(), create=create, verify=verify)
+    opened = store.open_lake(path, create=create, verify=verify)
     return Lake(opened.path.absolute(), opened.verify)  # a notebook may change its folder
 
 

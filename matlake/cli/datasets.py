@@ -8,6 +8,7 @@ import click
 from matlake.cli.main import json_option
 from matlake.cli.options import FILE, Command, option
 from matlake.cli.output import JsonOutput, Output
+from matlake.store.storage.places import LakePath
 
 
 @click.group("datasets", invoke_without_command=True)
@@ -21,7 +22,7 @@ def datasets_command(context: click.Context) -> None:
 @datasets_command.command("list", cls=Command)
 @json_option
 @click.pass_obj
-def list_command(lake: Path, output: Output) -> None:
+def list_command(lake: LakePath, output: Output) -> None:
     """List the datasets in the lake."""
     from matlake.store.datasets import dataset_table
     from matlake.store.lake import open_lake
@@ -37,7 +38,7 @@ def list_command(lake: Path, output: Output) -> None:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def show_command(lake: Path, name: str, output: Output) -> None:
+def show_command(lake: LakePath, name: str, output: Output) -> None:
     """Show a dataset: where it is from, its properties with types, units, missing values and ranges."""
     from matlake.store.lake import open_lake
 
@@ -50,7 +51,7 @@ def show_command(lake: Path, name: str, output: Output) -> None:
 @option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @click.pass_obj
-def delete_command(lake: Path, name: str, yes: bool, output: Output) -> None:
+def delete_command(lake: LakePath, name: str, yes: bool, output: Output) -> None:
     """Delete a dataset. Embeddings belong to contents and stay, as do heads."""
     from matlake.store.lake import open_lake
 
@@ -69,7 +70,7 @@ def delete_command(lake: Path, name: str, yes: bool, output: Output) -> None:
 @click.argument("new_name")
 @json_option
 @click.pass_obj
-def rename_command(lake: Path, name: str, new_name: str, output: Output) -> None:
+def rename_command(lake: LakePath, name: str, new_name: str, output: Output) -> None:
     """Rename a dataset."""
     from matlake.store.lake import open_lake
 
@@ -89,7 +90,7 @@ def rename_command(lake: Path, name: str, new_name: str, output: Output) -> None
 @option("--structures", is_flag=True, help="Add the crystals, in a column of POSCAR texts that import reads.")
 @json_option
 @click.pass_obj
-def export_command(lake: Path, name: str, target: Path, structures: bool, output: Output) -> None:
+def export_command(lake: LakePath, name: str, target: Path, structures: bool, output: Output) -> None:
     """Write the materials of a dataset to a table."""
     from matlake.cli.sql import file_format
     from matlake.store.lake import open_lake

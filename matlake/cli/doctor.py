@@ -1,18 +1,17 @@
 """The command ``doctor``."""
 
-from pathlib import Path
-
 import click
 
 from matlake.cli.main import EXIT_FAILED, json_option
 from matlake.cli.options import Command
 from matlake.cli.output import Output
+from matlake.store.storage.places import LakePath
 
 
 @click.command("doctor", cls=Command)
 @json_option
 @click.pass_obj
-def doctor_command(lake: Path, output: Output) -> int:
+def doctor_command(lake: LakePath, output: Output) -> int:
     """Check what this machine can run: packages, ONNX Runtime, memory, limits, the disk, and whether the lake opens.
 
     The exit code is 1 if something is broken that every user needs.

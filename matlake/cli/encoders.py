@@ -9,6 +9,7 @@ from matlake.cli.main import EXIT_FAILED, json_option
 from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, FILE, FOLDER, POSITIVE, Command, device_option, option, section
 from matlake.cli.output import Output, progress
 from matlake.networks.architectures import ARCHITECTURE_PLUGINS, EXPORTABLE, TRAINABLE
+from matlake.store.storage.places import LakePath
 
 _card = section("Card")
 _graph = section("Graph (if the checkpoint does not specify it)")
@@ -44,7 +45,7 @@ def encoders_command() -> None:
 @encoders_command.command("list", cls=Command)
 @json_option
 @click.pass_obj
-def list_command(lake: Path, output: Output) -> None:
+def list_command(lake: LakePath, output: Output) -> None:
     """List the encoders shipped with matlake and those in the lake."""
     from matlake.encoders.listing import encoder_summary, encoder_table
     from matlake.store.folders import LakeFolders
@@ -57,7 +58,7 @@ def list_command(lake: Path, output: Output) -> None:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def show_command(lake: Path, name: str, output: Output) -> None:
+def show_command(lake: LakePath, name: str, output: Output) -> None:
     """Show the card of an encoder: layers, training data, errors, licence, citations."""
     from matlake.encoders.listing import card_lines, encoder_document
     from matlake.store.folders import LakeFolders
@@ -70,7 +71,7 @@ def show_command(lake: Path, name: str, output: Output) -> None:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def verify_command(lake: Path, name: str, output: Output) -> int:
+def verify_command(lake: LakePath, name: str, output: Output) -> int:
     """Check an encoder against its contract. The exit code is 1 if a check fails."""
     from matlake.encoders.verify import VerifyReport, verify_encoder
     from matlake.store.folders import LakeFolders
@@ -120,7 +121,7 @@ def verify_command(lake: Path, name: str, output: Output) -> int:
 @json_option
 @click.pass_obj
 def export_command(
-    lake: Path,
+    lake: LakePath,
     /,
     name: str,
     folder: Path | None,
@@ -200,7 +201,7 @@ def export_command(
 @json_option
 @click.pass_obj
 def pretrain_command(
-    lake: Path,
+    lake: LakePath,
     /,
     architecture: str,
     data: Path | None,

@@ -23,6 +23,7 @@ from matlake.cli.options import (
 from matlake.cli.output import Output, progress
 from matlake.extras import require_extra
 from matlake.networks.architectures import GRAPH_NETWORKS
+from matlake.store.storage.places import LakePath
 
 if TYPE_CHECKING:
     from matlake.studies.report import StudyResult
@@ -155,7 +156,7 @@ def evaluate_command() -> None:
 @row_options
 @study_options("extrapolation")
 @click.pass_obj
-def extrapolation_command(lake: Path, /, folder: Path | None, output: Output, **options: Any) -> int | None:
+def extrapolation_command(lake: LakePath, /, folder: Path | None, output: Output, **options: Any) -> int | None:
     """Compare heads on frozen embeddings with networks trained end to end, outside of what they were trained on.
 
     All predict the same test rows of each split. Measurements go to the table "extrapolations" of the lake: a run that
@@ -194,7 +195,7 @@ def extrapolation_command(lake: Path, /, folder: Path | None, output: Output, **
 @row_options
 @study_options("transfer")
 @click.pass_obj
-def transfer_command(lake: Path, /, folder: Path | None, output: Output, **options: Any) -> int | None:
+def transfer_command(lake: LakePath, /, folder: Path | None, output: Output, **options: Any) -> int | None:
     """Compare learning from scratch with transfer from pretrained encoders, property by property.
 
     Methods are searched on validation rows by successive halving; what wins there is tested. Measurements go to the
@@ -227,7 +228,7 @@ def transfer_command(lake: Path, /, folder: Path | None, output: Output, **optio
 @seed_option
 @study_options(None)
 @click.pass_obj
-def matbench_command(lake: Path, /, folder: Path | None, output: Output, **options: Any) -> int | None:
+def matbench_command(lake: LakePath, /, folder: Path | None, output: Output, **options: Any) -> int | None:
     """Train and test heads on the folds of a public benchmark, beside the published results.
 
     TASK is one of Matbench (matbench_phonons, matbench_expt_gap, ...) or a set of the Materials Project

@@ -8,6 +8,7 @@ import click
 from matlake.cli.main import json_option
 from matlake.cli.options import ANY_PATH, FILE, Command, option, seed_option
 from matlake.cli.output import Output
+from matlake.store.storage.places import LakePath
 
 if TYPE_CHECKING:
     from matlake.store.lake import Lake
@@ -21,7 +22,7 @@ def heads_command() -> None:
 @heads_command.command("list", cls=Command)
 @json_option
 @click.pass_obj
-def list_command(lake: Path, output: Output) -> None:
+def list_command(lake: LakePath, output: Output) -> None:
     """List the heads in the lake."""
     from matlake.regress.heads.listing import head_summary, head_table
     from matlake.regress.heads.storage import list_heads
@@ -38,7 +39,7 @@ def list_command(lake: Path, output: Output) -> None:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def show_command(lake: Path, name: str, output: Output) -> None:
+def show_command(lake: LakePath, name: str, output: Output) -> None:
     """Show the card of a head: what it was trained on, its errors, its intervals, its plots."""
     from matlake.regress.heads.storage import member_names
     from matlake.store.lake import open_lake
@@ -75,7 +76,7 @@ def _shown(lake: "Lake", name: str) -> tuple[dict[str, Any], list[str]]:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def delete_command(lake: Path, name: str, output: Output) -> None:
+def delete_command(lake: LakePath, name: str, output: Output) -> None:
     """Delete a head. Embeddings and data stay."""
     from matlake.regress.heads.storage import delete_head
     from matlake.store.lake import open_lake
@@ -95,7 +96,7 @@ def delete_command(lake: Path, name: str, output: Output) -> None:
 )
 @json_option
 @click.pass_obj
-def export_command(lake: Path, name: str, target: Path, output: Output) -> None:
+def export_command(lake: LakePath, name: str, target: Path, output: Output) -> None:
     """Check a head and copy it to another folder: ONNX file, card, reference set, plots."""
     from matlake.regress.heads.storage import export_head
     from matlake.store.lake import open_lake
@@ -117,7 +118,7 @@ def export_command(lake: Path, name: str, target: Path, output: Output) -> None:
 @seed_option
 @json_option
 @click.pass_obj
-def compare_command(lake: Path, first: str, second: str, where: str | None, seed: int, output: Output) -> None:
+def compare_command(lake: LakePath, first: str, second: str, where: str | None, seed: int, output: Output) -> None:
     """Compare two heads of one property on the same rows, with a paired test.
 
     Rows of compositions that one of them was trained on are left out.
@@ -140,7 +141,7 @@ def compare_command(lake: Path, first: str, second: str, where: str | None, seed
 )
 @json_option
 @click.pass_obj
-def report_command(lake: Path, name: str, target: Path, output: Output) -> None:
+def report_command(lake: LakePath, name: str, target: Path, output: Output) -> None:
     """Write all that is known of a head as one page, such as for the supplement of a paper."""
     from matlake.regress.heads.report_files import write_report
     from matlake.store.lake import open_lake
@@ -161,7 +162,7 @@ def report_command(lake: Path, name: str, target: Path, output: Output) -> None:
 @seed_option
 @json_option
 @click.pass_obj
-def calibrate_command(lake: Path, name: str, where: str, seed: int, output: Output) -> None:
+def calibrate_command(lake: LakePath, name: str, where: str, seed: int, output: Output) -> None:
     """Fit the intervals and expected errors of a head to 20 or more labels of a new domain.
 
     The regressor stays. Rows of compositions that it was trained on are left out. See docs/heads.md.

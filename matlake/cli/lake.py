@@ -19,6 +19,7 @@ from matlake.cli.options import (
     section,
 )
 from matlake.cli.output import Output, note, progress
+from matlake.store.storage.places import LakePath
 
 _column = section("Columns")
 
@@ -39,7 +40,7 @@ _column = section("Columns")
 @json_option
 @click.pass_obj
 def import_command(
-    lake: Path,
+    lake: LakePath,
     /,
     source: str,
     dataset: str | None,
@@ -104,7 +105,7 @@ def import_command(
 @json_option
 @click.pass_obj
 def embed_command(
-    lake: Path, /, features: tuple[str, ...], workers: int | None, output: Output, **settings: Any
+    lake: LakePath, /, features: tuple[str, ...], workers: int | None, output: Output, **settings: Any
 ) -> int:
     """Embed new and changed materials. After an interruption, run it again to resume."""
     from matlake.store.embedding.embedder import embed
@@ -120,7 +121,7 @@ def embed_command(
 @click.command("status", cls=Command)
 @json_option
 @click.pass_obj
-def status_command(lake: Path, output: Output) -> None:
+def status_command(lake: LakePath, output: Output) -> None:
     """Show what is in the lake."""
     from matlake.store.lake import open_lake
     from matlake.store.status import status

@@ -13,8 +13,9 @@ import click
 
 from matlake.cli.failures import explain
 from matlake.cli.output import ConsoleOutput, JsonOutput, Output, note
-from matlake.errors import DamageWarning
+from matlake.errors import DamageWarning, LakeError
 from matlake.interrupts import hold, ignore_signals, stop_at_signals
+from matlake.store.storage.places import LakePath, lake_path
 
 EXIT_FAILED = 1
 EXIT_SOME_ROWS_FAILED = 3
@@ -62,12 +63,29 @@ class LazyGroup(click.Group):
         return command
 
 
+class LakeType(click.ParamType[LakePath]):
+    """A folder, or an address of a bucket."""
+
+    name = "lake"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> LakePath:
+        """Return the place that a text names."""
+        try:
+            place = lake_path(value)
+        except LakeError as error:
+            self.fail(f"{error}; {error.cli_hint}", param, ctx)
+        if isinstance(place, Path) and place.is_file():
+            self.fail(f"Directory {value!r} is a file.", param, ctx)
+        return place
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--lake",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=lambda: Path(os.environ.get("MATLAKE_LAKE", "lake")),
-    help="Use the lake in this folder.  [default: $MATLAKE_LAKE, else ./lake]",
+    type=LakeType(),
+    default=lambda: os.environ.get("MATLAKE_LAKE", "lake"),
+    help="Use the lake in this folder, or in a bucket: s3://BUCKET/PREFIX, gs://…, az://….  [default: $MATLAKE_LAKE, "
+    "else ./lake]",
 )
 @click.option("--no-color", is_flag=True, help="Print plain text, as into a pipe. The variable NO_COLOR does the same.")
 @click.option(
@@ -78,7 +96,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(package_name="matlake", message="matlake %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, lake: Path, no_color: bool, verify: bool) -> None:  # noqa: ARG001 - matlake.cli.output looks at it
+def cli(ctx: click.Context, lake: LakePath, no_color: bool, verify: bool) -> None:  # noqa: ARG001 - matlake.cli.output looks at it
     """Embed materials databases, query them with SQL, and train regressors on them."""
     ctx.obj = lake
     if verify:

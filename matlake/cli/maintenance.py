@@ -1,12 +1,11 @@
 """Commands for the upkeep of a lake: check, compact."""
 
-from pathlib import Path
-
 import click
 
 from matlake.cli.main import EXIT_FAILED, json_option
 from matlake.cli.options import Command, option
 from matlake.cli.output import Output, progress
+from matlake.store.storage.places import LakePath
 
 _retention_option = option(
     "--retention-hours",
@@ -21,7 +20,7 @@ _retention_option = option(
 @_retention_option
 @json_option
 @click.pass_obj
-def check_command(lake: Path, /, *, repair: bool, retention_hours: int, output: Output) -> int:
+def check_command(lake: LakePath, /, *, repair: bool, retention_hours: int, output: Output) -> int:
     """Compare every file of the lake with its digest, and name what is damaged.
 
     Exits with 1 when something is damaged and not repaired.
@@ -42,7 +41,7 @@ def check_command(lake: Path, /, *, repair: bool, retention_hours: int, output: 
 @_retention_option
 @json_option
 @click.pass_obj
-def compact_command(lake: Path, /, *, drop_unused: bool, retention_hours: int, output: Output) -> None:
+def compact_command(lake: LakePath, /, *, drop_unused: bool, retention_hours: int, output: Output) -> None:
     """Merge small files, and remove those that nobody reads. Other processes may read and write meanwhile."""
     from matlake.store.lake import open_lake
     from matlake.store.maintenance.compact import compact

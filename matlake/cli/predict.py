@@ -8,6 +8,7 @@ import click
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.options import ANY_PATH, FILE, Command, assignment, column_options, option, row_options, section
 from matlake.cli.output import Output, progress
+from matlake.store.storage.places import LakePath
 
 if TYPE_CHECKING:
     from matlake.regress.prediction.predict import Predictions
@@ -53,7 +54,7 @@ _of_the_lake = section("Rows")
 @json_option
 @click.pass_obj
 def predict_command(
-    lake: Path,
+    lake: LakePath,
     /,
     *,
     head: str,

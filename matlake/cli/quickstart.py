@@ -1,19 +1,19 @@
 """The command ``quickstart``."""
 
 import os
-from pathlib import Path
 
 import click
 
 from matlake.cli.main import json_option
 from matlake.cli.options import Command
 from matlake.cli.output import JsonOutput, Output, note, progress
+from matlake.store.storage.places import LakePath
 
 
 @click.command("quickstart", cls=Command)
 @json_option
 @click.pass_obj
-def quickstart_command(lake: Path, output: Output) -> None:
+def quickstart_command(lake: LakePath, output: Output) -> None:
     """Go from import to plots on sample data in about two minutes.
 
     The data are 4,720 measured band gaps and the bulk moduli of 1,181 crystals; both come with matlake.

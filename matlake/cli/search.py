@@ -1,6 +1,5 @@
 """The command ``search``."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -8,6 +7,7 @@ import click
 from matlake.cli.main import json_option
 from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, Command, option, section
 from matlake.cli.output import Output
+from matlake.store.storage.places import LakePath
 
 _searched = section("Search for")
 _rows = section("Rows")
@@ -33,7 +33,7 @@ _rows = section("Rows")
 )
 @json_option
 @click.pass_obj
-def search_command(lake: Path, /, output: Output, **request: Any) -> None:
+def search_command(lake: LakePath, /, output: Output, **request: Any) -> None:
     """Find the nearest neighbours of a material, formula or structure in embedding space."""
     from matlake.store.lake import open_lake
     from matlake.store.searching.search import SearchRequest, search

@@ -10,6 +10,7 @@ from matlake.cli.main import json_option
 from matlake.cli.options import AT_LEAST_ONE, FILE, Command, option, section
 from matlake.cli.output import Output, note
 from matlake.interrupts import release
+from matlake.store.storage.places import LakePath
 
 _limit = section("Limits of a request")
 
@@ -50,7 +51,7 @@ _limit = section("Limits of a request")
 @json_option
 @click.pass_obj
 def serve_command(
-    lake: Path,
+    lake: LakePath,
     /,
     heads: tuple[str, ...],
     api_key_file: Path | None,

@@ -6,6 +6,7 @@ import click
 
 from matlake.cli.options import FILE, POSITIVE, Command, section
 from matlake.cli.output import ConsoleOutput, note
+from matlake.store.storage.places import LakePath
 
 _result = section("Result")
 _limits = section("Limits")
@@ -29,7 +30,7 @@ _limits = section("Limits")
 @_limits("--max-seconds", type=POSITIVE, help="Stop the query after this time.  [default: never]")
 @click.pass_obj
 def sql_command(
-    lake: Path,
+    lake: LakePath,
     statement: str,
     form: str | None,
     target: Path | None,

@@ -1,12 +1,11 @@
 """The command ``suggest``."""
 
-from pathlib import Path
-
 import click
 
 from matlake.cli.main import json_option
 from matlake.cli.options import AT_LEAST_ONE, Command, option, row_options, section
 from matlake.cli.output import Output
+from matlake.store.storage.places import LakePath
 
 _goal = section("With --for value")
 
@@ -30,7 +29,7 @@ _goal = section("With --for value")
 @json_option
 @click.pass_obj
 def suggest_command(
-    lake: Path,
+    lake: LakePath,
     /,
     *,
     head: str,

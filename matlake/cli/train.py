@@ -1,6 +1,5 @@
 """The commands ``train`` and ``finetune``."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -8,6 +7,7 @@ import click
 from matlake.cli.main import json_option
 from matlake.cli.options import AT_LEAST_ONE, POSITIVE, Command, names, option, row_options, section, seed_option
 from matlake.cli.output import Output, progress
+from matlake.store.storage.places import LakePath
 
 _data = section("Data")
 _model = section("Model")
@@ -88,7 +88,7 @@ _model = section("Model")
 @json_option
 @click.pass_obj
 def train_command(
-    lake: Path,
+    lake: LakePath,
     /,
     features: tuple[str, ...],
     max_fits: int | None,
@@ -130,7 +130,7 @@ def train_command(
 @seed_option
 @json_option
 @click.pass_obj
-def finetune_command(lake: Path, /, output: Output, **request: Any) -> None:
+def finetune_command(lake: LakePath, /, output: Output, **request: Any) -> None:
     """Fine-tune an IR-net on a target domain, measure it before and after, and save it as a new head.
 
     A fifth of the target's compositions is held out for testing. The old head is kept. See docs/adversarial.md.

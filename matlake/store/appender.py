@@ -1,14 +1,14 @@
 """Appending to a partition of a Delta table, beside other writers."""
 
 import time
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from matlake.errors import REPAIR, LakeError
-from matlake.store import delta
+from matlake.store import delta, writing
+from matlake.store.storage.parquet import read_table
+from matlake.store.storage.places import LakePath
 
 
 class Appender:
@@ -21,7 +21,7 @@ class Appender:
 
     def __init__(
         self,
-        root: Path,
+        root: LakePath,
         partition: dict[str, str],
         key: str,
         vectors: tuple[str, ...] = (),
@@ -47,20 +47,20 @@ class Appender:
             raise LakeError(f"there is no table at {root}", REPAIR)
         self.table = table
         self.files = delta.live_files(self.table, partition)
-        self._known = {Path(file).name for file in self.files}
+        self._known = {file.name for file in self.files}
         self._foreign: pa.Array = pa.array([], pa.string())
 
     def foreign_keys(self) -> pa.Array:
         """Return the keys that other writers have added since the snapshot."""
         self.table.update_incremental()
-        new = [file for file in delta.live_files(self.table, self.partition) if Path(file).name not in self._known]
+        new = [file for file in delta.live_files(self.table, self.partition) if file.name not in self._known]
         for file in new:
             try:
-                keys = pq.read_table(file, columns=[self.key], partitioning=None)[self.key]
+                keys = read_table(file, [self.key])[self.key]
             except (pa.ArrowException, OSError) as error:
                 raise LakeError(f"cannot read {file}: {error}", REPAIR) from error
             self._foreign = pa.concat_arrays([self._foreign, *keys.chunks])
-            self._known.add(Path(file).name)
+            self._known.add(file.name)
         return self._foreign
 
     def without_foreign(self, rows: pa.Table) -> pa.Table:
@@ -68,7 +68,7 @@ class Appender:
         foreign = self.foreign_keys()
         return rows.filter(pc.invert(pc.is_in(rows[self.key], value_set=foreign))) if len(foreign) else rows
 
-    def append(self, part: delta.Part) -> int:
+    def append(self, part: writing.Part) -> int:
         """Commit a part of this partition, less the keys that others have added; return the number of rows added.
 
         Raises:
@@ -78,16 +78,16 @@ class Appender:
         application = "/".join(self.partition.values())
         for attempt in range(delta.COMMIT_ATTEMPTS):
             if len(self.foreign_keys()):
-                written = pq.read_table(self.root / part.path, partitioning=None)
+                written = read_table(self.root / part.path)
                 fresh = self.without_foreign(written)
                 if fresh.num_rows < written.num_rows:
                     (self.root / part.path).unlink()
                     if not fresh.num_rows:
                         return 0
-                    part = delta.write_part(self.root, fresh, self.partition, self.vectors)
+                    part = writing.write_part(self.root, fresh, self.partition, self.vectors)
             hint = "run the same command again: what is there already is skipped"
             if delta.commit(self.root, self.table, [part], "append", application, hint):
-                self._known.add(Path(part.path).name)
+                self._known.add((self.root / part.path).name)
                 return part.rows
             time.sleep(delta.pause(attempt))
         raise LakeError(

@@ -4,130 +4,33 @@ Every part is on disk (fsync) before the commit names it, and the commit itself 
 do. A crash leaves at worst a part that no commit names, which no reader sees.
 """
 
-import json
-import os
-import shutil
 import time
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, create_table_with_add_actions
+from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError
-from matlake.files import fsync_file, fsync_folder, naming
-from matlake.store.parts import Damage, LivePart, digest_of, part_name, split_damaged, warn_of
+from matlake.files import fsync_file
+from matlake.store.parts import Damage, LivePart, part_name, split_damaged, warn_of
+from matlake.store.storage.parquet import count_rows, read_table
+from matlake.store.storage.places import LakePath, fsync_folder, lake_path
+from matlake.store.storage.remote_path import SCHEMES, RemotePath, delta_options
+from matlake.store.writing import Part, discard, link_part
 
-ROW_GROUP_BYTES: Final = 8 << 20
 COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """A Parquet file on disk that no commit names yet.
-
-    Attributes:
-        path: Relative to the table's folder.
-        partition: Values of the partition columns, which are not in the file.
-        size: Bytes.
-        rows: Number of rows.
-    """
-
-    path: str
-    partition: dict[str, str]
-    size: int
-    rows: int
-
-    def action(self) -> AddAction:
-        """Return the action that adds this part to its table."""
-        return AddAction(
-            path=self.path,
-            size=self.size,
-            partition_values=self.partition,
-            modification_time=int(time.time() * 1000),
-            data_change=True,
-            stats=json.dumps({"numRecords": self.rows}),
-        )
-
-
-def write_part(root: Path, table: pa.Table, partition: dict[str, str], vectors: tuple[str, ...] = ()) -> Part:
-    """Write a table as one Parquet file into a Delta table's folder, without committing it.
-
-    Args:
-        root: The table's folder.
-        table: Rows, without the partition columns.
-        partition: Values of the partition columns.
-        vectors: Columns of float lists, stored byte-stream-split: exponents next to exponents compress.
-    """
-    return write_stream(root, table.schema, [table], partition, vectors)
-
-
-def write_stream(
-    root: Path, schema: pa.Schema, tables: Iterable[pa.Table], partition: dict[str, str], vectors: tuple[str, ...] = ()
-) -> Part:
-    """Write tables of one schema as one Parquet file, as ``write_part`` does. Holds a row group in memory."""
-    folder = root.joinpath(*(f"{key}={value}" for key, value in partition.items()))
-    folder.mkdir(parents=True, exist_ok=True)
-    hidden = folder / f".{part_name(None)}.tmp"
-    leaves = [f"{column}.list.element" for column in vectors]
-    try:
-        with naming(hidden), hidden.open("wb") as file:
-            with pq.ParquetWriter(
-                file,
-                schema,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=[name for name in schema.names if name not in vectors] if vectors else True,
-                column_encoding=dict.fromkeys(leaves, "BYTE_STREAM_SPLIT") or None,
-                write_statistics=not vectors,
-            ) as writer:
-                rows = sum(_write_groups(writer, tables))
-            file.flush()
-            os.fsync(file.fileno())
-        path = folder / part_name(digest_of(hidden))
-        hidden.rename(path)
-    except BaseException:
-        hidden.unlink(missing_ok=True)
-        raise
-    fsync_folder(folder)
-    return Part(path.relative_to(root).as_posix(), partition, path.stat().st_size, rows)
-
-
-def _write_groups(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Iterator[int]:
-    """Write tables in full row groups, and yield the number of rows of each."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        rows = sum(some.num_rows for some in waiting)
-        group = _group_rows(waiting)
-        if rows >= group:
-            whole = pa.concat_tables(waiting)
-            full = rows - rows % group
-            writer.write_table(whole.slice(0, full), group)
-            yield full
-            waiting = [whole.slice(full)] if full < rows else []
-    if waiting:
-        rest = pa.concat_tables(waiting)
-        writer.write_table(rest, _group_rows(waiting))
-        yield rest.num_rows
-
-
-def _group_rows(tables: Sequence[pa.Table]) -> int:
-    rows, size = sum(table.num_rows for table in tables), sum(table.nbytes for table in tables)
-    return max(1024, ROW_GROUP_BYTES // max(1, int(size) // max(1, int(rows))))
-
-
-def create_table(root: Path, schema: pa.Schema, partition_by: list[str]) -> None:
+def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> None:
     """Create an empty table, unless there is one.
 
     Raises:
@@ -136,6 +39,7 @@ def create_table(root: Path, schema: pa.Schema, partition_by: list[str]) -> None
     try:
         DeltaTable.create(
             _uri(root),
+            storage_options=_options(root),
             schema=Schema.from_arrow(schema),
             mode="ignore",
             partition_by=partition_by,
@@ -149,14 +53,14 @@ def create_table(root: Path, schema: pa.Schema, partition_by: list[str]) -> None
     sync_log(root)
 
 
-def open_table(root: Path) -> DeltaTable | None:
+def open_table(root: LakePath) -> DeltaTable | None:
     """Return the latest snapshot of a table, or None where there is no table.
 
     Raises:
         LakeError: The table cannot be read, or another tool marked rows as deleted in it.
     """
     try:
-        table = DeltaTable(_uri(root))
+        table = _latest(root)
     except TableNotFoundError:
         return None
     except Exception as error:
@@ -170,7 +74,7 @@ def open_table(root: Path) -> DeltaTable | None:
     return table
 
 
-def damaged_log(root: Path, error: BaseException) -> LakeError:
+def damaged_log(root: LakePath, error: BaseException) -> LakeError:
     """Return the error for a table whose log cannot be read."""
     return LakeError(f"cannot read the log of the table at {root}: {first_line(error)}", REPAIR)
 
@@ -180,39 +84,42 @@ def first_line(error: BaseException) -> str:
     return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
-def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> list[str]:
+def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> list[LakePath]:
     """Return the absolute paths of a snapshot's files.
 
     delta-rs puts the table's folder, percent-encoded, in front of the names of the parts, which it leaves as they are.
     """
     filters = [(key, "=", value) for key, value in (partition or {}).items()]
+    uris = table.file_uris(partition_filters=filters or None)
+    if urlsplit(table.table_uri).scheme in SCHEMES:
+        root = lake_path(unquote(table.table_uri))
+        return sorted(root / uri.removeprefix(table.table_uri) for uri in uris)
     encoded = urlsplit(table.table_uri).path
     folder = unquote(encoded)
-    uris = table.file_uris(partition_filters=filters or None)
-    return sorted(folder + uri.removeprefix(encoded) for uri in uris)
+    return [Path(path) for path in sorted(folder + uri.removeprefix(encoded) for uri in uris)]
 
 
 def live_parts(table: DeltaTable, partition: dict[str, str] | None = None) -> list[LivePart]:
     """Return a snapshot's parts, all or those of a partition, with what the table has recorded of them."""
     recorded = pa.table(table.get_add_actions(flatten=True))
-    files = {os.path.basename(file): file for file in live_files(table, partition)}  # noqa: PTH119 - for thousands
+    files = {file.name: file for file in live_files(table, partition)}
     keys = [name for name in recorded.column_names if name.startswith("partition.")]
     if "num_records" not in recorded.column_names:
         recorded = recorded.append_column("num_records", pa.nulls(recorded.num_rows, pa.int64()))
     columns = [recorded[name].to_pylist() for name in ("path", "size_bytes", "num_records", *keys)]
     parts = []
     for path, size, rows, *values in sorted(zip(*columns, strict=True), key=itemgetter(0)):
-        file = files.get(os.path.basename(path))  # noqa: PTH119
+        file = files.get(path.rpartition("/")[2])
         if file is not None:
             named = {key.removeprefix("partition."): value for key, value in zip(keys, values, strict=True)}
-            parts.append(LivePart(Path(file), size, _count_rows(file) if rows is None else rows, named))
+            parts.append(LivePart(file, size, _count_rows(file) if rows is None else rows, named))
     return parts
 
 
-def _count_rows(file: str) -> int:
+def _count_rows(file: LakePath) -> int:
     """Read the number of rows of a part of which the table has not recorded it; 0 where that cannot be read."""
     try:
-        return int(pq.read_metadata(file).num_rows)
+        return count_rows(file)
     except (OSError, pa.ArrowException):
         return 0
 
@@ -234,7 +141,7 @@ def sound_parts(
     return sound
 
 
-def open_or_warn(root: Path) -> DeltaTable | None:
+def open_or_warn(root: LakePath) -> DeltaTable | None:
     """Return the latest snapshot of a table; None where there is none, or where its log is damaged, with a warning."""
     try:
         return open_table(root)
@@ -243,7 +150,7 @@ def open_or_warn(root: Path) -> DeltaTable | None:
         return None
 
 
-def open_shared_or_warn(root: Path) -> DeltaTable | None:
+def open_shared_or_warn(root: LakePath) -> DeltaTable | None:
     """Do the same for a table that every lake has, and warn where it is missing."""
     if not is_table(root):
         warnings.warn(DamageWarning(f"{root} is missing"), stacklevel=2)
@@ -251,12 +158,12 @@ def open_shared_or_warn(root: Path) -> DeltaTable | None:
     return open_or_warn(root)
 
 
-def is_table(root: Path) -> bool:
+def is_table(root: LakePath) -> bool:
     """Say whether a folder holds a table, which may be damaged."""
     return (root / "_delta_log").is_dir()
 
 
-def read_rows(root: Path, *, verify: bool = False) -> pa.Table:
+def read_rows(root: LakePath, *, verify: bool = False) -> pa.Table:
     """Read all rows of a table that exists, columns that a file lacks being null.
 
     Raises:
@@ -265,10 +172,10 @@ def read_rows(root: Path, *, verify: bool = False) -> pa.Table:
     parts = sound_parts(open_table(root), verify=verify)
     if not parts:
         raise LakeError(f"no part of the table at {root} can be read", REPAIR)
-    return pa.concat_tables([pq.read_table(part.path, partitioning=None) for part in parts], promote_options="default")
+    return pa.concat_tables([read_table(part.path) for part in parts], promote_options="default")
 
 
-def replace_all(root: Path, schema: pa.Schema, parts: list[Part], notes: dict[str, str]) -> None:
+def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dict[str, str]) -> None:
     """Make the parts the whole content of a table, in one commit; create it where there is none.
 
     Args:
@@ -288,6 +195,7 @@ def replace_all(root: Path, schema: pa.Schema, parts: list[Part], notes: dict[st
             Schema.from_arrow(schema),
             [part.action() for part in parts],
             mode="overwrite",
+            storage_options=_options(root),
             commit_properties=CommitProperties(custom_metadata=notes),
         )
     except CommitFailedError as error:
@@ -300,7 +208,7 @@ def replace_all(root: Path, schema: pa.Schema, parts: list[Part], notes: dict[st
     sync_log(root)
 
 
-def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], new: Sequence[Part]) -> bool:
+def replace_parts(root: LakePath, partition: dict[str, str], old: Collection[str], new: Sequence[Part]) -> bool:
     """Put parts in the place of others of a partition, in one commit that only one of several maintainers can make.
 
     delta-rs replaces partitions, not files. So the parts that stay get new names, which are links to the same bytes.
@@ -321,7 +229,7 @@ def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], n
     """
     links: dict[str, Part] = {}
     for attempt in range(COMMIT_ATTEMPTS):
-        table = DeltaTable(_uri(root))
+        table = _latest(root)
         live = {part.path.name: part for part in live_parts(table, partition)}
         if not live.keys() >= set(old):
             discard(root, [*new, *links.values()])
@@ -343,7 +251,7 @@ def replace_parts(root: Path, partition: dict[str, str], old: Collection[str], n
 
 
 def commit(
-    root: Path,
+    root: LakePath,
     table: DeltaTable,
     parts: Sequence[Part],
     mode: Literal["append", "overwrite"],
@@ -396,7 +304,7 @@ def pause(attempt: int) -> float:
     return 0.01 * min(attempt, 20)
 
 
-def drop_damaged(root: Path, partition: dict[str, str], *, verify: bool = False) -> list[Damage]:
+def drop_damaged(root: LakePath, partition: dict[str, str], *, verify: bool = False) -> list[Damage]:
     """Take damaged parts out of a partition, whose rows can be made again; the files stay where they are.
 
     Args:
@@ -417,38 +325,22 @@ def drop_damaged(root: Path, partition: dict[str, str], *, verify: bool = False)
     return damaged
 
 
-def discard(root: Path, parts: Iterable[Part]) -> None:
-    """Remove parts that no commit names."""
-    for part in parts:
-        (root / part.path).unlink(missing_ok=True)
+def _latest(root: LakePath) -> DeltaTable:
+    return DeltaTable(_uri(root), storage_options=_options(root))
 
 
-def link_part(root: Path, part: LivePart, name: str) -> Part:
-    """Give a part a second name beside its own, which no commit names yet; copy it where there are no links.
-
-    Raises:
-        LakeError: The part is missing, or the folder cannot be written.
-    """
-    path = part.path.with_name(name)
-    try:
-        try:
-            path.hardlink_to(part.path)
-        except OSError:
-            shutil.copyfile(part.path, path)
-            fsync_file(path)
-    except OSError as error:
-        raise LakeError(f"{part.path} cannot be read: {error.strerror}", REPAIR) from error
-    folder = path.parent.resolve().relative_to(root.resolve())  # delta-rs names parts in full, whatever root is
-    return Part((folder / name).as_posix(), part.partition, part.size, part.rows)
+def _options(root: LakePath) -> dict[str, str] | None:
+    return delta_options() if isinstance(root, RemotePath) else None
 
 
-def _uri(root: Path) -> str:
+def _uri(root: LakePath) -> str:
     """Return the address of a table: delta-rs guesses whether a plain path is encoded."""
     return root.absolute().as_uri()
 
 
-def sync_log(root: Path) -> None:
+def sync_log(root: LakePath) -> None:
     """Sync the newest log entry and its folder: delta-rs leaves that to the operating system."""
-    log = root / "_delta_log"
-    fsync_file(max(log.glob("*.json")))
-    fsync_folder(log)
+    if isinstance(root, Path):
+        log = root / "_delta_log"
+        fsync_file(max(log.glob("*.json")))
+        fsync_folder(log)

@@ -8,6 +8,7 @@ from typing import Final
 from matlake.encoders.card import CARD_FILE
 from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders, registered_encoders
 from matlake.errors import LakeError
+from matlake.store.storage.places import LakePath
 
 MARKER: Final = "lake.json"
 DATASET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
@@ -37,56 +38,56 @@ class LakeFolders:
         verify: Compare every part with its digest before it is read; one that differs is left out, with a warning.
     """
 
-    path: Path
+    path: LakePath
     verify: bool = False
 
     @property
-    def datasets_folder(self) -> Path:
+    def datasets_folder(self) -> LakePath:
         """The folder of the datasets, a Delta table each."""
         return self.path / "datasets"
 
     @property
-    def embeddings(self) -> Path:
+    def embeddings(self) -> LakePath:
         """The Delta table of vectors, partitioned by encoder, digest and layer."""
         return self.path / "embeddings"
 
     @property
-    def failures_table(self) -> Path:
+    def failures_table(self) -> LakePath:
         """The Delta table of contents that an encoder rejects, partitioned by encoder and digest."""
         return self.path / "failures"
 
     @property
-    def predictions(self) -> Path:
+    def predictions(self) -> LakePath:
         """The Delta table of predictions, partitioned by head and digest; not there before one was saved."""
         return self.path / "predictions"
 
     @property
-    def encoders_folder(self) -> Path:
+    def encoders_folder(self) -> LakePath:
         """The folder of the encoders used in this lake."""
         return self.path / "encoders"
 
     @property
-    def heads_folder(self) -> Path:
+    def heads_folder(self) -> LakePath:
         """The folder of the trained heads."""
         return self.path / "heads"
 
     @property
-    def evaluations(self) -> Path:
+    def evaluations(self) -> LakePath:
         """The Delta table of measurements of transfer."""
         return self.path / "evaluations"
 
     @property
-    def extrapolations(self) -> Path:
+    def extrapolations(self) -> LakePath:
         """The Delta table of measurements of extrapolation."""
         return self.path / "extrapolations"
 
     @property
-    def benchmarks(self) -> Path:
+    def benchmarks(self) -> LakePath:
         """The Delta table of measurements of public benchmarks."""
         return self.path / "benchmarks"
 
     @property
-    def shared_tables(self) -> tuple[Path, ...]:
+    def shared_tables(self) -> tuple[LakePath, ...]:
         """The Delta tables that are not of one dataset."""
         return (
             self.embeddings,
@@ -98,21 +99,21 @@ class LakeFolders:
         )
 
     @property
-    def unfinished(self) -> Path:
+    def unfinished(self) -> LakePath:
         """The folder of what was stopped: trainings of an evaluation, and imports of sources by name."""
         return self.path / "unfinished"
 
     @property
-    def plots(self) -> Path:
+    def plots(self) -> LakePath:
         """The folder of the plots of ``quickstart``."""
         return self.path / "plots"
 
     @property
-    def structures(self) -> Path:
+    def structures(self) -> LakePath:
         """The folder of the structure files of ``quickstart``."""
         return self.path / "structures"
 
-    def dataset(self, name: str) -> Path:
+    def dataset(self, name: str) -> LakePath:
         """Return the Delta table of a dataset.
 
         Raises:
@@ -127,6 +128,8 @@ class LakeFolders:
 
     def check_output(self, output: Path) -> None:
         """Raise LakeError where a file that a user wants written would be one of the lake's own."""
+        if not isinstance(self.path, Path):
+            return
         place = output.resolve()
         if place.is_relative_to(self.path.resolve()):
             inside = place.relative_to(self.path.resolve())
@@ -172,7 +175,7 @@ class LakeFolders:
         names = {card.parent.name for one in patterns for card in self.heads_folder.glob(f"{one}/{CARD_FILE}")}
         return [member for name in sorted(names) for member in self.member_names(name) or [name]]
 
-    def head_folder(self, name: str) -> Path | None:
+    def head_folder(self, name: str) -> LakePath | None:
         """Return the folder of a head, or None; while one is being replaced, that is where it was put meanwhile."""
         name, _, member = name.partition(MEMBER)
         folders = (self.heads_folder / name / member, self.heads_folder / HEADS_REPLACED / name / member)

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
-from matlake.files import write_whole
 from matlake.store import delta
 from matlake.store.folders import MARKER, LakeFolders
+from matlake.store.storage.places import LakePath, lake_path, write_whole
 
 if TYPE_CHECKING:
     import duckdb
@@ -161,11 +161,11 @@ class Lake(LakeFolders):
         return export_dataset(self, name, Path(path), structures=structures)
 
 
-def open_lake(path: str | Path, *, create: bool = False, verify: bool | None = None) -> Lake:
+def open_lake(path: str | LakePath, *, create: bool = False, verify: bool | None = None) -> Lake:
     """Open a lake.
 
     Args:
-        path: Its folder.
+        path: Its folder, or an address such as ``s3://BUCKET/PREFIX``.
         create: Make a new lake where there is none.
         verify: Compare every part with its digest before it is read; one that differs is left out, with a warning. By
             default whether the environment variable ``MATLAKE_VERIFY`` is set.
@@ -174,8 +174,9 @@ def open_lake(path: str | Path, *, create: bool = False, verify: bool | None = N
         LakeError: There is no lake, its format is newer than this version reads, or its path has characters that
             Delta tables cannot have in theirs.
     """
-    path = Path(path)
-    _check_path(path)
+    path = lake_path(path)
+    if isinstance(path, Path):
+        _check_path(path)
     lake, marker = Lake(path, bool(os.environ.get(VERIFY)) if verify is None else verify), path / MARKER
     if not marker.exists():
         if not create:
@@ -210,7 +211,7 @@ def make_tables(lake: LakeFolders) -> None:
     delta.create_table(lake.failures_table, FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
 
 
-def _check_format(marker: Path) -> None:
+def _check_format(marker: LakePath) -> None:
     try:
         version = json.loads(marker.read_bytes())["format_version"]
     except OSError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from matlake.errors import QueryError
+from matlake.store.storage.places import LakePath
 
 MEMORY_SHARE: Final = 4
 """A connection takes at most this fraction of the memory: a quarter."""
@@ -72,7 +73,7 @@ def _container_limits(membership: Path, mounted: Path) -> list[int]:
     return found
 
 
-def spill_folder(lake: Path) -> Path | None:
+def spill_folder(lake: LakePath) -> Path | None:
     """Return a path of its own for what one connection spills, in the folder of this process.
 
     DuckDB makes the folder when something spills and removes it when the connection is closed.
@@ -84,7 +85,9 @@ def spill_folder(lake: Path) -> Path | None:
         None where nothing can be spilled: there is no folder for temporary files, or it is in the lake.
     """
     root = spill_root()
-    return None if root is None or root.resolve().is_relative_to(lake.resolve()) else root / uuid.uuid4().hex
+    if root is None or (isinstance(lake, Path) and root.resolve().is_relative_to(lake.resolve())):
+        return None
+    return root / uuid.uuid4().hex
 
 
 def spill_limit() -> int:

@@ -5,6 +5,7 @@ the digest when a reader asks for it, or when reading has failed. What is found 
 the process, unless the file changes.
 """
 
+import hashlib
 import os
 import re
 import uuid
@@ -17,19 +18,21 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from matlake.errors import DamageWarning
 from matlake.files import sha256_of
+from matlake.store.storage.parquet import count_rows, open_parquet
+from matlake.store.storage.places import LakePath
+from matlake.store.storage.remote_path import ObjectStatus
 
 DIGEST_CHARACTERS: Final = 32
 """Hexadecimal, the first half of a sha256: damage is to be found, not forgery."""
 
 _DIGEST: Final = re.compile(rf"-([0-9a-f]{{{DIGEST_CHARACTERS}}})\.parquet$")
 
-_Signature = tuple[str, int, int, int]
+_Signature = tuple[str, int, float, int | str | None]
 _compared: dict[_Signature, str | None] = {}
-"""What comparing with the digest has found, by path, size, time of the last change and inode."""
+"""What comparing with the digest has found, by path, size, time of the last change and inode or, in a bucket, tag."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class LivePart:
         partition: Values of the partition columns.
     """
 
-    path: Path
+    path: LakePath
     size: int
     rows: int
     partition: dict[str, str]
@@ -82,9 +85,10 @@ def digest_in(name: str) -> str | None:
     return found.group(1) if found else None
 
 
-def digest_of(path: Path) -> str:
+def digest_of(path: LakePath) -> str:
     """Return the digest of a file's bytes."""
-    return sha256_of(path)[:DIGEST_CHARACTERS]
+    whole = sha256_of(path) if isinstance(path, Path) else hashlib.sha256(path.read_bytes()).hexdigest()
+    return whole[:DIGEST_CHARACTERS]
 
 
 def find_damage(part: LivePart, *, verify: bool = False) -> str | None:
@@ -103,7 +107,12 @@ def find_damage(part: LivePart, *, verify: bool = False) -> str | None:
         return f"cannot be read: {error.strerror}"
     if stat.st_size != part.size:
         return f"has {stat.st_size:,} bytes, not {part.size:,}"
-    signature = str(part.path), stat.st_size, stat.st_mtime_ns, stat.st_ino
+    signature = (
+        str(part.path),
+        stat.st_size,
+        stat.st_mtime,
+        stat.e_tag if isinstance(stat, ObjectStatus) else stat.st_ino,
+    )
     if verify and signature not in _compared:
         _compared[signature] = _compare(part)
     return _compared.get(signature)
@@ -115,7 +124,7 @@ def _compare(part: LivePart) -> str | None:
             return _read_whole(part)
         if digest_of(part.path) != part.digest:
             return "does not match its digest"
-        rows = pq.read_metadata(part.path).num_rows
+        rows = count_rows(part.path)
     except (OSError, pa.ArrowException) as error:
         return f"cannot be read: {str(error).splitlines()[0]}"
     return _wrong_number(part, rows)
@@ -124,7 +133,7 @@ def _compare(part: LivePart) -> str | None:
 def _read_whole(part: LivePart) -> str | None:
     """Decode every page of a part without a digest."""
     try:
-        with pq.ParquetFile(part.path) as file:
+        with open_parquet(part.path) as file:
             rows = sum(batch.num_rows for batch in file.iter_batches())
     except (pa.ArrowException, OSError, ValueError) as error:
         return f"cannot be decoded: {str(error).splitlines()[0]}"

@@ -22,8 +22,9 @@ from matlake.files import sha256_of
 from matlake.store import delta
 from matlake.store.content_keys import column_number, row_key
 from matlake.store.folders import MEMBER, LakeFolders
+from matlake.store.parquet_rows import parquet_rows
 from matlake.store.parts import LivePart
-from matlake.store.quoting import literal, read_parquet
+from matlake.store.quoting import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -213,7 +214,7 @@ def prediction_selects(lake: LakeFolders, connection: "duckdb.DuckDBPyConnection
     for values, parts in partitions.items():
         partition = dict(zip(_PARTITION_COLUMNS, values, strict=True))
         stale = is_stale(partition, digests)
-        rows = read_parquet(sorted(str(part.path) for part in parts))
+        rows = parquet_rows(connection, sorted(part.path for part in parts))
         keyed = _keyed_rows(partition["input"], connection)
         if keyed is None:
             continue

@@ -25,9 +25,3 @@ def literal(text: str) -> str:
 def without_wildcards(path: str) -> str:
     """Write a path such that DuckDB takes ``*``, ``?`` and ``[`` in it for what they are, not for wildcards."""
     return re.sub(r"[*?[]", r"[\g<0>]", path)
-
-
-def read_parquet(files: list[str]) -> str:
-    """Return the table function that reads files without looking for more columns in their paths."""
-    listed = ", ".join(literal(without_wildcards(file)) for file in files)
-    return f"read_parquet([{listed}], hive_partitioning = false)"

@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -99,7 +100,8 @@ def _open(lake: LakeFolders, memory: int) -> duckdb.DuckDBPyConnection:
 def _close_and_fill(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
     """Close the connection to everything but the lake's tables, and make the views."""
     tables = (lake.datasets_folder, lake.embeddings, lake.failures_table, lake.predictions)
-    paths = [f"{path}/" for table in tables for path in {table.absolute(), table.resolve()}]
+    local = [table for table in tables if isinstance(table, Path)]
+    paths = [f"{path}/" for table in local for path in {table.absolute(), table.resolve()}]
     allowed = ", ".join(literal(path) for path in sorted({*paths, *map(without_wildcards, paths)}))
     for setting in (
         f"allowed_directories = [{allowed}]",

@@ -10,10 +10,12 @@ from matlake.materials.crystal import COLUMNS
 from matlake.store import delta
 from matlake.store.content_keys import CONTENT_KEYS, row_key
 from matlake.store.folders import LakeFolders
+from matlake.store.parquet_rows import parquet_rows
 from matlake.store.parts import LivePart
 from matlake.store.predictions import VIEW, create_prediction_views, prediction_selects
 from matlake.store.property_columns import PropertyColumns, property_kinds
-from matlake.store.quoting import dataset_rows, identifier, literal, read_parquet
+from matlake.store.quoting import dataset_rows, identifier, literal
+from matlake.store.storage.places import LakePath
 
 _NO_MATERIALS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS formula, "
@@ -168,16 +170,15 @@ def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> 
             absent = [f"NULL::{kind} AS {column}" for column, kind in _CRYSTAL_TYPES.items() if column not in present]
             has_geometry = not absent
             absent += [f"NULL::{kind} AS {column}" for column, kind in _LATER_TYPES.items() if column not in present]
-            connection.execute(
-                f"CREATE VIEW {dataset_rows(name)} AS SELECT {', '.join(['*', *absent])} FROM {read_parquet(files)}"
-            )
+            rows = parquet_rows(connection, files)
+            connection.execute(f"CREATE VIEW {dataset_rows(name)} AS SELECT {', '.join(['*', *absent])} FROM {rows}")
             datasets[name] = has_geometry
             kinds[name] = property_kinds(table, _NOT_PROPERTIES)
     return datasets, PropertyColumns.of(kinds)
 
 
-def _files(parts: Iterable[LivePart]) -> list[str]:
-    return sorted(str(part.path) for part in parts)
+def _files(parts: Iterable[LivePart]) -> list[LakePath]:
+    return sorted(part.path for part in parts)
 
 
 def _shown(dataset: str, hidden: tuple[str, ...], replacements: str = "") -> str:
@@ -197,14 +198,13 @@ def _embedding_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, c
             files = _files(part for part in parts if part.partition == partition)
             if not files:
                 continue
+            rows = parquet_rows(connection, files)
             ref = identifier(str(card.ref(layer.name)))
             connection.execute(
-                f"CREATE VIEW internal.{ref} AS "
-                f"SELECT content_hash, vector::FLOAT[{layer.dim}] AS vector FROM {read_parquet(files)}"
+                f"CREATE VIEW internal.{ref} AS SELECT content_hash, vector::FLOAT[{layer.dim}] AS vector FROM {rows}"
             )
             joined = (
-                f"FROM internal.compositions AS m JOIN {read_parquet(files)} AS e "
-                f"ON m.{CONTENT_KEYS[card.input]} = e.content_hash"
+                f"FROM internal.compositions AS m JOIN {rows} AS e ON m.{CONTENT_KEYS[card.input]} = e.content_hash"
             )
             shown = [ref, identifier(card.name)] if layer.name == card.default_layer else [ref]
             for view in shown:
@@ -246,13 +246,15 @@ def _failure_view(
     for card in cards:
         partition = failure_partition(card)
         files = _files(part for part in parts if part.partition == partition)
+        if not files:
+            continue
+        rows = parquet_rows(connection, files)
         selects += [
             f"SELECT {literal(name)} AS dataset, m.material_id, m.source_row, m.formula, 'embed' AS stage, "
             f"{literal(card.name)} AS encoder, e.reason FROM {dataset_rows(name)} AS m "
-            f"JOIN {read_parquet(files)} AS e ON {row_key(card.input, literal(name))} = e.content_hash "
+            f"JOIN {rows} AS e ON {row_key(card.input, literal(name))} = e.content_hash "
             "WHERE m.import_error IS NULL"
             for name in names
-            if files
         ]
     _view(connection, "failures", selects)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from matlake.store import delta
+from matlake.store import delta, writing
 from matlake.store.appender import Appender
 from matlake.store.lake import Lake
+from matlake.store.storage.parquet import read_table
 from matlake.studies.measurement import Measurement
 
 PARTITION: Final = "evaluation"
@@ -105,7 +105,7 @@ class Results:
         self._unwritten: list[Measurement] = []
         self._written = time.monotonic()
         for file in self._appender.files:
-            found = schema.from_table(pq.read_table(file, partitioning=None))
+            found = schema.from_table(read_table(file))
             self._found |= {measurement.key: measurement for measurement in found}
 
     def find(self, key: str) -> Measurement | None:
@@ -132,6 +132,6 @@ class Results:
             CommitUnknownError: Likewise.
         """
         if self._unwritten:
-            part = delta.write_part(self.root, self._schema.to_table(self._unwritten), self._appender.partition)
+            part = writing.write_part(self.root, self._schema.to_table(self._unwritten), self._appender.partition)
             self._appender.append(part)
         self._unwritten, self._written = [], time.monotonic()

@@ -12,7 +12,7 @@ from matlake import Lake, embed, import_table, open_lake
 from matlake.errors import TrainingError
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import numeric_columns, read_matrix
-from matlake.store import delta
+from matlake.store import delta, writing
 from matlake.store.status import status
 from matlake.text_tables import plain_lines
 
@@ -143,7 +143,7 @@ def test_a_predicate_of_embed_compares_numbers(lake_of: Callable[..., Lake]) -> 
 def test_datasets_without_the_list_of_unread_cells_open(lake_of: Callable[..., Lake]) -> None:
     lake = lake_of([1.5, 2.5])
     table = delta.read_rows(lake.dataset("a")).drop_columns(["unread_cells"])  # as 0.1.0 wrote it
-    delta.replace_all(lake.dataset("a"), table.schema, [delta.write_part(lake.dataset("a"), table, {})], {})
+    delta.replace_all(lake.dataset("a"), table.schema, [writing.write_part(lake.dataset("a"), table, {})], {})
     assert lake.query("SELECT * FROM unread_cells").num_rows == 0
     assert lake.query("SELECT x FROM materials").num_rows == 2
     assert status(lake).unread_cells == []

@@ -22,9 +22,10 @@ from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import LISTED, Failure
 from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, content_key, content_of
 from matlake.reports import Report
-from matlake.store import delta
+from matlake.store import delta, writing
 from matlake.store.appender import Appender
 from matlake.store.lake import Lake
+from matlake.store.parquet_rows import parquet_rows
 from matlake.store.predictions import (
     KEY,
     ROWS_SCHEMA,
@@ -33,7 +34,6 @@ from matlake.store.predictions import (
     shown_name,
     stale_note,
 )
-from matlake.store.quoting import read_parquet
 
 _PENDING: Final = "pending"
 _NOT_YET: Final = "not_yet"
@@ -131,7 +131,7 @@ def _save_one(lake: Lake, rows: StoredRows, digest: str, progress: Progress) -> 
     for block in rows.blocks(_PENDING, seed=time.time_ns()):
         lasting = appender.without_foreign(_lasting_rows(block, rows.head.head))
         if lasting.num_rows:
-            part = delta.write_part(appender.root, lasting, appender.partition)
+            part = writing.write_part(appender.root, lasting, appender.partition)
             failures = lasting["reason"].length() - lasting["reason"].null_count
             saved += max(0, appender.append(part) - failures)
         _note_not_embedded(rows, block)
@@ -192,7 +192,11 @@ def _begin(rows: StoredRows, appender: Appender) -> None:
 
 def _read_done(rows: StoredRows, appender: Appender) -> None:
     files = delta.live_files(appender.table, appender.partition)
-    source = f"FROM {read_parquet(files)}" if files else "FROM (SELECT '' AS content_hash, '' AS reason) WHERE false"
+    source = (
+        f"FROM {parquet_rows(rows.connection, files)}"
+        if files
+        else "FROM (SELECT '' AS content_hash, '' AS reason) WHERE false"
+    )
     rows.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_DONE} AS SELECT DISTINCT {KEY}, reason {source}")
 
 

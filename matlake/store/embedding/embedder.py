@@ -156,7 +156,7 @@ class _Run:
         """Yield shards, each for encoders that take the same input."""
         cutters = {kind: Cutter(targets) for kind, targets in self._pending.targets.items()}
         for file in files:
-            path = str(file.part.path)
+            path = file.part.path
             _, damaged = split_damaged([file.part], verify=True)  # a wrong formula would have a right vector
             if damaged:
                 warn_of(damaged)

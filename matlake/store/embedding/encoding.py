@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Inputs
-from matlake.store import delta
+from matlake.store import writing
 from matlake.store.embedding.shards import Shard
 from matlake.store.embedding.targets import KEY, VECTOR, Model, Target
 
@@ -28,7 +28,7 @@ class Encoded:
 
     model: Model
     layers: int
-    parts: list[tuple[Target, delta.Part]]
+    parts: list[tuple[Target, writing.Part]]
     rejected: pa.Table
 
 
@@ -66,8 +66,8 @@ def encode(prepared: tuple[Shard, Inputs]) -> list[Encoded]:
     return encoded
 
 
-def _write(target: Target, keys: pa.ChunkedArray, vectors: NDArray[np.float32]) -> delta.Part:
+def _write(target: Target, keys: pa.ChunkedArray, vectors: NDArray[np.float32]) -> writing.Part:
     count, dim = vectors.shape
     offsets = pa.array(np.arange(0, count * dim + 1, dim, dtype=np.int32))
     table = pa.table({KEY: keys, VECTOR: pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))})
-    return delta.write_part(target.vectors.root, table, target.vectors.partition, (VECTOR,))
+    return writing.write_part(target.vectors.root, table, target.vectors.partition, (VECTOR,))

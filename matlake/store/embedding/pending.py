@@ -10,14 +10,16 @@ import pyarrow.compute as pc
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.rejections import NO_CRYSTAL
-from matlake.store import delta
+from matlake.store import writing
 from matlake.store.content_keys import CONTENT_KEYS, row_key
 from matlake.store.embedding.job_shard import JobShard
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.lake import Lake
+from matlake.store.parquet_rows import parquet_rows
 from matlake.store.pure_reads import check_predicate
-from matlake.store.quoting import literal, read_parquet
+from matlake.store.quoting import literal
 from matlake.store.sql import not_a_predicate
+from matlake.store.storage.places import LakePath
 from matlake.store.views import property_columns
 
 
@@ -90,7 +92,7 @@ class Pending:
         """Close the connection."""
         self._connection.close()
 
-    def select(self, dataset: str, file: str, where: str | None) -> Selection:
+    def select(self, dataset: str, file: LakePath, where: str | None) -> Selection:
         """Select rows of a file of a dataset and take what is pending of them.
 
         Args:
@@ -104,7 +106,7 @@ class Pending:
         keys = ", ".join(f"{self._key(kind, dataset)} AS {kind}" for kind in CONTENT_KEYS)
         rows = (
             f"(SELECT {literal(dataset)} AS dataset, * {self._properties.replacements(dataset)} "
-            f"FROM {read_parquet([file])} WHERE import_error IS NULL "
+            f"FROM {parquet_rows(self._connection, [file])} WHERE import_error IS NULL "
             "UNION ALL BY NAME SELECT * FROM every_column "
             # files of compositions lack them
             "UNION ALL BY NAME SELECT NULL::VARCHAR AS crystal_hash, NULL::VARCHAR AS crystal_error WHERE false)"
@@ -140,7 +142,7 @@ class Pending:
             self._connection.register("rejected_now", failures)
             self._connection.execute(f"INSERT INTO {self._rejected[model]} SELECT {KEY} FROM rejected_now")
             self._connection.unregister("rejected_now")
-            model.failures.append(delta.write_part(model.failures.root, failures, model.failures.partition))
+            model.failures.append(writing.write_part(model.failures.root, failures, model.failures.partition))
 
     def _key(self, kind: InputKind, dataset: str) -> str:
         """Return the expression of a row's key, which is null where the content is another shard's."""
@@ -177,8 +179,10 @@ class Pending:
             self._connection.execute(f"INSERT INTO {self._done[target]} SELECT {KEY} FROM pending WHERE lacks_{n}")
         return self._connection.sql("SELECT * FROM pending ORDER BY source_row").to_arrow_table()
 
-    def _table(self, name: str, files: list[str]) -> str:
-        source = f"SELECT {KEY} FROM {read_parquet(files)}" if files else f"SELECT '' AS {KEY} WHERE false"
+    def _table(self, name: str, files: list[LakePath]) -> str:
+        source = (
+            f"SELECT {KEY} FROM {parquet_rows(self._connection, files)}" if files else f"SELECT '' AS {KEY} WHERE false"
+        )
         self._connection.execute(f"CREATE TEMP TABLE {name} AS {source}")
         return name
 

@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Encoder
@@ -15,6 +14,8 @@ from matlake.encoders.card import InputKind
 from matlake.encoders.shard_sizes import most_contents, most_sites
 from matlake.materials.crystal import COLUMNS
 from matlake.store.embedding.targets import KEY, Model, Target
+from matlake.store.storage.parquet import open_parquet
+from matlake.store.storage.places import LakePath
 
 INPUT_COLUMNS: Final = {
     InputKind.COMPOSITION: ("atomic_numbers", "fractions"),
@@ -44,7 +45,7 @@ class Shard:
 
 
 def read_contents(
-    file: str, pending: dict[InputKind, pa.Table]
+    file: LakePath, pending: dict[InputKind, pa.Table]
 ) -> Iterator[tuple[InputKind, pa.Table, NDArray[np.bool_]]]:
     """Read what encoders take of the pending contents of a dataset's file.
 
@@ -60,7 +61,7 @@ def read_contents(
         kind's targets they lack.
     """
     random = np.random.default_rng()
-    with pq.ParquetFile(file) as parquet:
+    with open_parquet(file) as parquet:
         for group in random.permutation(parquet.num_row_groups):
             rows = parquet.read_row_group(int(group), columns=["source_row"])["source_row"].to_numpy()
             found = {}

@@ -20,7 +20,7 @@ from matlake.interrupts import hold
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
-from matlake.store import delta
+from matlake.store import delta, writing
 from matlake.store.datasets import COLUMNS_NOTE, SOURCE_NOTE, DatasetSummary, read_summary
 from matlake.store.importing.merging import Update, merge_rows
 from matlake.store.importing.readers import Source, open_source
@@ -131,7 +131,7 @@ class _Written:
     """Parts written so far, which no commit names yet."""
 
     root: Path
-    parts: list[delta.Part] = field(default_factory=list)
+    parts: list[writing.Part] = field(default_factory=list)
     rows: int = 0
     failed: int = 0
     examples: list[tuple[int, str]] = field(default_factory=list)
@@ -142,7 +142,7 @@ class _Written:
             self.examples.append((failure["source_row"], failure["import_error"]))
         self.failed += errors.num_rows
         self.rows += table.num_rows
-        self.parts.append(delta.write_part(self.root, table, {}))
+        self.parts.append(writing.write_part(self.root, table, {}))
 
     def discard(self) -> None:
         for part in self.parts:

@@ -13,13 +13,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from matlake.errors import Hint, LakeError, SourceError
 from matlake.interrupts import hold
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
-from matlake.store import delta
+from matlake.store import delta, writing
 from matlake.store.importing.importer import EXAMPLES, property_names
 from matlake.store.importing.merging import commit_whole, whole_parts
 from matlake.store.importing.readers import Source, open_source
@@ -27,6 +26,7 @@ from matlake.store.importing.readers.source import FORMULA_COLUMNS, ID_COLUMNS, 
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA
 from matlake.store.lake import Lake
 from matlake.store.parts import LivePart
+from matlake.store.storage.parquet import open_parquet, read_schema, read_table
 from matlake.store.views import UNREAD_CELLS
 
 JOINED_NOTE: Final = "matlake.joined"
@@ -137,7 +137,7 @@ def join_source(
     if table is None:
         raise LakeError(f"there is no dataset {dataset!r} any more", "import it again")
     live = whole_parts(lake, dataset, table)
-    stored = pa.unify_schemas([pq.read_schema(part.path).remove_metadata() for part in live], promote_options="default")
+    stored = pa.unify_schemas([read_schema(part.path).remove_metadata() for part in live], promote_options="default")
     given = _read(source, _id_column(source, id_column), {name.lower(): name for name in stored.names})
     materials = _material_ids(live)
     failures = _failures(given, materials)
@@ -151,16 +151,16 @@ def join_source(
     join = _Join(given.take(matched), stored, f" of {source.name} {_NOT_JOINED}")
     rejected = [(given.ids[row], f"row {row}{join.mark}{why}") for row, why in failures.items()]
     rejected += [(None, f"line {bad.line}{join.mark}{bad.reason}") for bad in source.bad_lines]
-    written: list[delta.Part] = []
+    written: list[writing.Part] = []
     try:
         for part in live:
-            written.append(delta.write_stream(root, join.schema, join.joined(part), {}))
+            written.append(writing.write_stream(root, join.schema, join.joined(part), {}))
             progress.track(sum(one.rows for one in written), sum(one.rows for one in live))
         if rejected:
-            written.append(delta.write_part(root, join.rejected(rejected, _next_row(live, join.mark)), {}))
+            written.append(writing.write_part(root, join.rejected(rejected, _next_row(live, join.mark)), {}))
         hold()
     except BaseException:
-        delta.discard(root, written)
+        writing.discard(root, written)
         raise
     commit_whole(root, table, [part for part in written if part.rows], join.schema, {JOINED_NOTE: source.name})
     old = {name for name in stored.names if name not in _OWN}
@@ -240,7 +240,7 @@ def _id_column(source: Source, named: str | None) -> str:
 def _material_ids(live: Sequence[LivePart]) -> frozenset[str]:
     found: set[str] = set()
     for part in live:
-        rows = pq.read_table(part.path, columns=["material_id", "import_error"], partitioning=None)
+        rows = read_table(part.path, ["material_id", "import_error"])
         found.update(rows.filter(pc.is_null(rows["import_error"]))["material_id"].to_pylist())
     return frozenset(found)
 
@@ -265,7 +265,7 @@ def _next_row(live: Sequence[LivePart], mark: str) -> int:
     """Return the place behind all rows but those that an earlier join of the same table left."""
     last = -1
     for part in live:
-        rows = pq.read_table(part.path, columns=["source_row", "import_error"], partitioning=None)
+        rows = read_table(part.path, ["source_row", "import_error"])
         stays = pc.invert(pc.match_substring(rows["import_error"], mark))
         found = pc.max(rows.filter(pc.fill_null(stays, fill_value=True))["source_row"])
         last = max(last, found.as_py() if found.is_valid else -1)
@@ -297,7 +297,7 @@ class _Join:
     def joined(self, part: LivePart) -> Iterator[pa.Table]:
         """Yield the rows of a part with the properties."""
         ids = pa.array(self.given.ids, pa.string())
-        with pq.ParquetFile(part.path) as file:
+        with open_parquet(part.path) as file:
             for batch in file.iter_batches():
                 rows = pa.Table.from_batches([batch])
                 stays = pc.invert(pc.match_substring(rows["import_error"], self.mark))

@@ -6,7 +6,6 @@ the dataset; the others stay as they are. All of it is one commit, which fails i
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self
 
 import duckdb
@@ -14,17 +13,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from matlake.errors import REPAIR, LakeError
 from matlake.interrupts import hold
-from matlake.store import delta
+from matlake.store import delta, writing
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA
 from matlake.store.lake import Lake
+from matlake.store.parquet_rows import parquet_rows
 from matlake.store.parts import LivePart, part_name, split_damaged
-from matlake.store.quoting import identifier, read_parquet
+from matlake.store.quoting import identifier
 from matlake.store.sql import connect
+from matlake.store.storage.parquet import open_parquet, read_schema, read_table
+from matlake.store.storage.places import LakePath
 from matlake.store.views import UNREAD_CELLS
 
 NOT_COMPARED: Final = frozenset({"source_row", "material_id", "source_version"})
@@ -72,7 +73,7 @@ def merge_rows(
     lake: Lake,
     dataset: str,
     schema: pa.Schema,
-    parts: Sequence[delta.Part],
+    parts: Sequence[writing.Part],
     notes: Mapping[str, str],
     own: Collection[str] = (),
 ) -> Update:
@@ -92,14 +93,14 @@ def merge_rows(
         LakeError: The dataset is damaged, or another process wrote to it meanwhile.
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    root, written = lake.dataset(dataset), list[delta.Part]()
+    root, written = lake.dataset(dataset), list[writing.Part]()
     table = delta.open_table(root)
     if table is None:
-        delta.discard(root, parts)
+        writing.discard(root, parts)
         raise LakeError(f"there is no dataset {dataset!r} any more", "run the import again")
     try:
         live = whole_parts(lake, dataset, table)
-        old_files, new_files = [str(part.path) for part in live], [str(root / part.path) for part in parts]
+        old_files, new_files = [part.path for part in live], [root / part.path for part in parts]
         with connect(lake) as connection:
             columns = _Columns.of(connection, old_files, new_files, schema, own)
             places = _Places.of(connection, columns, old_files, new_files)
@@ -107,13 +108,13 @@ def merge_rows(
             written += _kept(root, part, places, columns)
         if places.new or places.changed:
             joined = _joined(old_files, places, columns)
-            written.append(delta.write_stream(root, columns.schema, _placed(new_files, places, columns, joined), {}))
+            written.append(writing.write_stream(root, columns.schema, _placed(new_files, places, columns, joined), {}))
         hold()
     except BaseException:
-        delta.discard(root, written)
+        writing.discard(root, written)
         raise
     finally:
-        delta.discard(root, parts)
+        writing.discard(root, parts)
     commit_whole(root, table, written, columns.schema, notes)
     others = sum(part.rows for part in live) - places.changed - places.unchanged
     return Update(places.new, places.changed, places.unchanged, others)
@@ -132,7 +133,7 @@ def whole_parts(lake: Lake, dataset: str, table: DeltaTable) -> list[LivePart]:
 
 
 def commit_whole(
-    root: Path, table: DeltaTable, parts: Sequence[delta.Part], schema: pa.Schema, notes: Mapping[str, str]
+    root: LakePath, table: DeltaTable, parts: Sequence[writing.Part], schema: pa.Schema, notes: Mapping[str, str]
 ) -> None:
     """Make the parts the whole of a dataset, in one commit on the snapshot that they follow.
 
@@ -142,7 +143,7 @@ def commit_whole(
     """
     hint = "run the import again"
     if not delta.commit(root, table, parts, "overwrite", delta.MAINTENANCE, hint, schema=schema, notes=notes):
-        delta.discard(root, parts)
+        writing.discard(root, parts)
         raise LakeError(f"another process wrote {root} at the same time", hint)
 
 
@@ -166,13 +167,13 @@ class _Columns:
     def of(
         cls,
         connection: duckdb.DuckDBPyConnection,
-        old_files: list[str],
-        new_files: list[str],
+        old_files: list[LakePath],
+        new_files: list[LakePath],
         coming: pa.Schema,
         own: Collection[str],
     ) -> Self:
         """Unite columns: numbers are real where one of both is; a column without values takes the other's type."""
-        now = pq.read_schema(old_files[0]).remove_metadata()
+        now = read_schema(old_files[0]).remove_metadata()
         lower = {name.lower(): name for name in now.names}
         new = {lower.get(name.lower(), name): name for name in coming.names}
         fields = []
@@ -190,7 +191,7 @@ class _Columns:
         joined = [name for name in now.names if name not in new and name not in own and name not in _OF_THE_LAKE]
         return cls(pa.schema(fields), {name: name for name in now.names}, new, joined)
 
-    def matches(self, old_files: list[str], new_files: list[str]) -> str:
+    def matches(self, old_rows: str, new_rows: str) -> str:
         """Return the query of each row that comes: its place, that of the row it meets, whether the two differ.
 
         Rows of the same id more than once, which are failures but for the first, meet in their order.
@@ -206,8 +207,8 @@ class _Columns:
         )
         return (
             f"SELECT n.source_row AS came, o.source_row AS met, o.source_row IS NOT NULL AND ({' OR '.join(differ)}) "
-            f"AS differs FROM ({numbered}{read_parquet(new_files)}) AS n "
-            f"LEFT JOIN ({numbered}{read_parquet(old_files)}) AS o "
+            f"AS differs FROM ({numbered}{new_rows}) AS n "
+            f"LEFT JOIN ({numbered}{old_rows}) AS o "
             "ON n.material_id IS NOT DISTINCT FROM o.material_id AND n.occurrence = o.occurrence ORDER BY came"
         )
 
@@ -244,11 +245,16 @@ class _Places:
 
     @classmethod
     def of(
-        cls, connection: duckdb.DuckDBPyConnection, columns: _Columns, old_files: list[str], new_files: list[str]
+        cls,
+        connection: duckdb.DuckDBPyConnection,
+        columns: _Columns,
+        old_files: list[LakePath],
+        new_files: list[LakePath],
     ) -> Self:
         """Find them: a row that changed takes the place of the other, new ones come after all others."""
-        last = connection.execute(f"SELECT max(source_row) FROM {read_parquet(old_files)}").fetchall()[0][0]
-        matches = connection.sql(columns.matches(old_files, new_files)).to_arrow_table()
+        old_rows, new_rows = (parquet_rows(connection, files) for files in (old_files, new_files))
+        last = connection.execute(f"SELECT max(source_row) FROM {old_rows}").fetchall()[0][0]
+        matches = connection.sql(columns.matches(old_rows, new_rows)).to_arrow_table()
         came, met = (matches[name].combine_chunks() for name in ("came", "met"))
         is_new, differs = pc.is_null(met).to_numpy(zero_copy_only=False), matches["differs"].to_numpy()
         places = pc.fill_null(met, -1).to_numpy().copy()
@@ -265,36 +271,36 @@ class _Places:
         return len(self.replaced)
 
 
-def _kept(root: Path, part: LivePart, places: _Places, columns: _Columns) -> Iterator[delta.Part]:
+def _kept(root: LakePath, part: LivePart, places: _Places, columns: _Columns) -> Iterator[writing.Part]:
     """Yield a part as it is, under a second name, or written anew without the rows that go; nothing if none is left."""
-    schema = pq.read_schema(part.path).remove_metadata()
-    rows = pq.read_table(part.path, columns=["source_row"], partitioning=None)["source_row"]
+    schema = read_schema(part.path).remove_metadata()
+    rows = read_table(part.path, ["source_row"])["source_row"]
     stays = pc.invert(pc.is_in(rows, places.replaced))
     if schema.equals(columns.schema) and pc.all(stays).as_py():
-        yield delta.link_part(root, part, part_name(part.digest))
+        yield writing.link_part(root, part, part_name(part.digest))
     elif pc.any(stays).as_py():
         names = {name: name for name in schema.names}
         kept = (columns.recast(table, names) for table in _without(part.path, places.replaced))
-        yield delta.write_stream(root, columns.schema, kept, {})
+        yield writing.write_stream(root, columns.schema, kept, {})
 
 
-def _without(path: Path, places: pa.Array) -> Iterator[pa.Table]:
-    with pq.ParquetFile(path) as file:
+def _without(path: LakePath, places: pa.Array) -> Iterator[pa.Table]:
+    with open_parquet(path) as file:
         for batch in file.iter_batches():
             table = pa.Table.from_batches([batch])
             yield table.filter(pc.invert(pc.is_in(table["source_row"], places)))
 
 
-def _joined(files: list[str], places: _Places, columns: _Columns) -> pa.Table:
+def _joined(files: list[LakePath], places: _Places, columns: _Columns) -> pa.Table:
     """Return what others have joined to the rows that go, with the places of those."""
-    read = (pq.read_table(path, columns=["source_row", *columns.joined], partitioning=None) for path in files)
+    read = (read_table(path, ["source_row", *columns.joined]) for path in files)
     return pa.concat_tables(rows.filter(pc.is_in(rows["source_row"], places.replaced)) for rows in read)
 
 
-def _placed(files: list[str], places: _Places, columns: _Columns, joined: pa.Table) -> Iterator[pa.Table]:
+def _placed(files: list[LakePath], places: _Places, columns: _Columns, joined: pa.Table) -> Iterator[pa.Table]:
     """Yield the rows that come, without those that are there already, each with its place and what was joined to it."""
     for path in files:
-        with pq.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             for batch in file.iter_batches():
                 table = columns.recast(pa.Table.from_batches([batch]), columns.new)
                 target = pa.array(places.target[table["source_row"].to_numpy()])
@@ -305,8 +311,8 @@ def _placed(files: list[str], places: _Places, columns: _Columns, joined: pa.Tab
                 yield table.filter(pc.greater_equal(target, 0))
 
 
-def _has_values(connection: duckdb.DuckDBPyConnection, files: list[str], name: str) -> bool:
-    counted = connection.execute(f"SELECT count({identifier(name)}) FROM {read_parquet(files)}").fetchall()
+def _has_values(connection: duckdb.DuckDBPyConnection, files: list[LakePath], name: str) -> bool:
+    counted = connection.execute(f"SELECT count({identifier(name)}) FROM {parquet_rows(connection, files)}").fetchall()
     return bool(counted[0][0])
 
 

@@ -12,7 +12,7 @@ from matlake.encoders.registry import copy_files, find_encoder
 from matlake.errors import EncoderError, LakeError, PluginError
 from matlake.files import fsync_folder, sha256_of
 from matlake.progress import SILENT, Progress
-from matlake.store import delta
+from matlake.store import delta, writing
 from matlake.store.damage import tables
 from matlake.store.lake import Lake, make_tables
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, find_leftovers, remove_leftovers
@@ -112,7 +112,7 @@ def _give_digests(root: Path, partition: dict[str, str], parts: list[LivePart], 
     """Give parts names with digests, in one commit; return their number."""
     if not parts:
         return 0
-    new = [delta.link_part(root, part, part_name(digest_of(part.path))) for part in parts]
+    new = [writing.link_part(root, part, part_name(digest_of(part.path))) for part in parts]
     fsync_folder(parts[0].path.parent)
     try:
         done = delta.replace_parts(root, partition, {part.path.name for part in parts}, new)

@@ -13,18 +13,18 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from matlake.errors import REPAIR, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
-from matlake.store import delta
+from matlake.store import delta, writing
 from matlake.store.content_keys import CONTENT_KEYS, KEY_SEPARATOR
 from matlake.store.damage import tables
 from matlake.store.lake import Lake
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, remove_leftovers
 from matlake.store.parts import LivePart, split_damaged, without_warnings
 from matlake.store.predictions import current_digests, is_stale
+from matlake.store.storage.parquet import open_parquet, read_schema, read_table
 
 PART_BYTES: Final = 128 << 20
 """Size that small parts are merged to: large enough that a million vectors of 128 numbers are five files."""
@@ -162,14 +162,14 @@ def _compact_partition(
     if not groups:
         return
     names = {part.path.name for group in groups for part in group}
-    written: list[delta.Part] = []
+    written: list[writing.Part] = []
     try:
         for group in groups:
             merged = _merge(root, partition, group, vectors, used)
             if merged is not None:
                 written.append(merged)
     except BaseException:
-        delta.discard(root, written)
+        writing.discard(root, written)
         raise
     if delta.replace_parts(root, partition, names, written):
         report.merged += len(names)
@@ -197,20 +197,20 @@ def _groups(parts: Sequence[LivePart], always: set[str], part_bytes: int) -> Ite
 
 def _merge(
     root: Path, partition: dict[str, str], parts: list[LivePart], vectors: tuple[str, ...], used: pa.Array | None
-) -> delta.Part | None:
+) -> writing.Part | None:
     """Write the rows of parts as one part, or return None where no row is left."""
-    schema = pa.unify_schemas([pq.read_schema(part.path) for part in parts], promote_options="default")
+    schema = pa.unify_schemas([read_schema(part.path) for part in parts], promote_options="default")
     schema = schema.remove_metadata()
-    merged = delta.write_stream(root, schema, _rows(parts, schema, used), partition, vectors)
+    merged = writing.write_stream(root, schema, _rows(parts, schema, used), partition, vectors)
     if merged.rows:
         return merged
-    delta.discard(root, [merged])
+    writing.discard(root, [merged])
     return None
 
 
 def _rows(parts: Iterable[LivePart], schema: pa.Schema, used: pa.Array | None) -> Iterator[pa.Table]:
     for part in parts:
-        with pq.ParquetFile(part.path) as file:
+        with open_parquet(part.path) as file:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group)
                 if used is not None:
@@ -219,7 +219,7 @@ def _rows(parts: Iterable[LivePart], schema: pa.Schema, used: pa.Array | None) -
 
 
 def _unused(part: LivePart, used: pa.Array) -> int:
-    keys = pq.read_table(part.path, columns=[_KEY], partitioning=None)[_KEY]
+    keys = read_table(part.path, [_KEY])[_KEY]
     return int(keys.length()) - int(pc.sum(_are_used(keys, used)).as_py() or 0)
 
 
@@ -242,8 +242,8 @@ def _used_contents(lake: Lake) -> pa.Array:
         if damaged:
             raise LakeError(f"{damaged[0]}: it is not known which vectors are used", "import the dataset again first")
         for part in sound:
-            columns = [column for column in CONTENT_KEYS.values() if column in pq.read_schema(part.path).names]
-            rows = pq.read_table(part.path, columns=[*columns, "material_id"], partitioning=None)
+            columns = [column for column in CONTENT_KEYS.values() if column in read_schema(part.path).names]
+            rows = read_table(part.path, [*columns, "material_id"])
             for column in columns:
                 found += rows[column].drop_null().chunks
             found += pc.binary_join_element_wise(name + "/", rows["material_id"], "").chunks

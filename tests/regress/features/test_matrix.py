@@ -14,7 +14,7 @@ from matlake.materials.formula import parse_formula
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
-from matlake.store import delta
+from matlake.store import delta, writing
 
 ENCODER = "elemnet-oqmd-formation-energy"
 FEATURES = [f"{ENCODER}@13", f"{ENCODER}@16"]
@@ -125,7 +125,7 @@ def test_infinite_targets_are_counted_and_the_first_is_named(lake_of) -> None:
     table = delta.read_rows(folder).sort_by("source_row")
     energies = pa.array([1.0, float("inf"), float("-inf"), *map(float, range(9))])  # 0.1.0 imported infinity
     table = table.set_column(table.schema.get_field_index("energy_eV"), "energy_eV", energies)
-    delta.replace_all(folder, table.schema, [delta.write_part(folder, table, {})], {})
+    delta.replace_all(folder, table.schema, [writing.write_part(folder, table, {})], {})
     with pytest.raises(TrainingError, match="energy_eV is not finite in 2 rows, first in small-1 of small") as caught:
         read(lake, "energy_eV")
     advised = caught.value.hint.partition("'")[2].rstrip("'")

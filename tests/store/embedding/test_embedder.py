@@ -18,7 +18,7 @@ from matlake import Lake, embed, import_table, open_encoder, open_lake, parse_fo
 from matlake.encoders import shard_sizes
 from matlake.errors import EncoderError, LakeError, QueryError
 from matlake.materials.compositions import element_fractions
-from matlake.store import delta
+from matlake.store import delta, writing
 
 FEATURE = f"{ENCODER}@16"  # the shortest vectors: 32 numbers
 
@@ -182,19 +182,19 @@ def test_two_processes_embed_each_content_once(tmp_path: Path) -> None:
 
 def test_a_failing_disk_loses_nothing_that_was_committed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shard_sizes, "SHARD_BYTES", 0)
-    write_part, calls = delta.write_part, []
+    write_part, calls = writing.write_part, []
 
-    def full(root: Path, table: pa.Table, partition: dict[str, str], vectors: tuple[str, ...] = ()) -> delta.Part:
+    def full(root: Path, table: pa.Table, partition: dict[str, str], vectors: tuple[str, ...] = ()) -> writing.Part:
         calls.append(root)
         if len(calls) > 1:
             raise OSError(28, "No space left on device")
         return write_part(root, table, partition, vectors)
 
-    monkeypatch.setattr(delta, "write_part", full)
+    monkeypatch.setattr(writing, "write_part", full)
     with pytest.raises(OSError, match="No space"):
         embed(lake, [FEATURE])
     kept = stored(lake).num_rows
-    monkeypatch.setattr(delta, "write_part", write_part)
+    monkeypatch.setattr(writing, "write_part", write_part)
     report = embed(lake, [FEATURE])
     assert kept + report.embedded == stored_contents(lake)
 

@@ -30,7 +30,7 @@ from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.progress import Progress
-from matlake.store import delta
+from matlake.store import delta, writing
 from matlake.store.embedding import targets
 from matlake.store.embedding.encoding import NOT_FINITE
 from matlake.store.embedding.pending import NO_CRYSTAL
@@ -258,19 +258,19 @@ def test_an_error_in_a_thread_ends_the_run_with_what_is_committed(
     crystals: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(shard_sizes.MOST_CONTENTS, InputKind.CRYSTAL, {"cpu": 20})
-    write_part, calls = delta.write_part, []
+    write_part, calls = writing.write_part, []
 
-    def full(root: Path, table: pa.Table, partition: dict[str, str], vectors: tuple[str, ...] = ()) -> delta.Part:
+    def full(root: Path, table: pa.Table, partition: dict[str, str], vectors: tuple[str, ...] = ()) -> writing.Part:
         calls.append(root)
         if len(calls) > 3:
             raise OSError(28, "No space left on device")
         return write_part(root, table, partition, vectors)
 
-    monkeypatch.setattr(delta, "write_part", full)
+    monkeypatch.setattr(writing, "write_part", full)
     with pytest.raises(OSError, match="No space"):
         embed(crystals, [POOLED, FIRST], workers=2)
     kept = sum(stored(crystals, layer).num_rows for layer in ("pooled", "1"))
-    monkeypatch.setattr(delta, "write_part", write_part)
+    monkeypatch.setattr(writing, "write_part", write_part)
     report = embed(crystals, [POOLED, FIRST])
     assert kept + report.embedded == 2 * stored(crystals).num_rows
     assert stored(crystals)["content_hash"].equals(stored(crystals, "1")["content_hash"])

@@ -15,7 +15,7 @@ from damaged_lakes import LOUD, OXIDES, part_of, parts, write_oxides
 
 import matlake
 from matlake.errors import LakeError
-from matlake.store import delta
+from matlake.store import writing
 from matlake.store.appender import Appender
 
 ALL = "SELECT dataset, material_id, formula FROM materials ORDER BY ALL"
@@ -85,10 +85,10 @@ def test_what_kills_and_reimports_left_is_removed_when_it_is_old(lake: matlake.L
     live = sorted(path for path in lake.path.rglob("*") if path.is_file() and "_delta_log" not in path.parts)
     table = pa.table({"content_hash": ["x"], "vector": [[1.0]]})
     partition = parts(lake.embeddings)[0].partition
-    delta.write_part(lake.embeddings, table, partition)
+    writing.write_part(lake.embeddings, table, partition)
     (lake.embeddings / ".part-x.parquet.tmp").write_bytes(b"half")
     stopped = lake.datasets_folder / "stopped"
-    delta.write_part(stopped, table, {})
+    writing.write_part(stopped, table, {})
     (lake.encoders_folder / "half").mkdir()
     (lake.encoders_folder / "half" / "encoder.onnx").write_bytes(b"")
     (lake.heads_folder / ".saving" / "gap.1").mkdir(parents=True)
@@ -143,7 +143,7 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
         offsets = pa.array(np.arange(0, rows * dim + 1, dim, dtype=np.int32))
         keys = [f"{number}-{row}" for row in range(rows)]
         table = pa.table({"content_hash": keys, "vector": pa.ListArray.from_arrays(offsets, vectors)})
-        appender.append(delta.write_part(root, table, partition, ("vector",)))
+        appender.append(writing.write_part(root, table, partition, ("vector",)))
     whole = sum(part.size for part in parts(root))
     compacting = start(
         opened, "matlake.compact(lake)\nimport pyarrow\nprint(pyarrow.default_memory_pool().max_memory())"

@@ -1,0 +1,50 @@
+"""Places of a lake's files: local paths, or objects in a bucket."""
+
+from pathlib import Path
+from typing import Final, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from matlake import files
+from matlake.errors import LakeError
+from matlake.store.storage.remote_path import SCHEMES, RemotePath
+
+LakePath: TypeAlias = Path | RemotePath
+"""A file or folder of a lake."""
+
+_FILE: Final = "file"
+
+
+def lake_path(text: str | Path | RemotePath) -> LakePath:
+    """Return the place that a text names: a path, ``file://PATH``, or ``s3://BUCKET/PREFIX``, ``gs://…``, ``az://…``.
+
+    Raises:
+        LakeError: It is an address of another kind, or names no bucket.
+    """
+    if isinstance(text, RemotePath):
+        return text
+    if isinstance(text, Path):
+        return text.expanduser()
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return Path(text).expanduser()
+    if scheme == _FILE:
+        return Path(unquote(urlsplit(text).path))
+    bucket, _, key = rest.partition("/")
+    if scheme not in SCHEMES or not bucket:
+        known = ", ".join(f"{one}://BUCKET/PREFIX" for one in SCHEMES)
+        raise LakeError(f"a lake cannot be at {text!r}", f"give a folder, or an address such as {known}")
+    return RemotePath(f"{scheme}://{bucket}", "/".join(filter(None, key.split("/"))))
+
+
+def write_whole(path: LakePath, content: bytes) -> None:
+    """Write a file so that readers and crashes see the old content or the new one, never a part."""
+    if isinstance(path, RemotePath):
+        path.write_bytes(content)
+    else:
+        files.write_whole(path, content)
+
+
+def fsync_folder(folder: LakePath) -> None:
+    """Make renames and new names in a folder last through a power loss; objects last as soon as they are put."""
+    if isinstance(folder, Path):
+        files.fsync_folder(folder)

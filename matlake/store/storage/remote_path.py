@@ -1,0 +1,291 @@
+"""Objects in a bucket, with the words of ``pathlib``.
+
+obstore reads and writes them: the same Rust library as in delta-rs, so that both take the same environment variables
+and try again in the same cases. A put is whole or not there at all, so nothing has to be renamed or synced.
+"""
+
+import errno
+import fnmatch
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+from urllib.parse import quote
+
+from matlake.extras import require_extra
+
+SCHEMES: Final = ("s3", "gs", "az")
+"""Of addresses of buckets: Amazon S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage."""
+
+_SHOWN: Final = 200  # characters of what a store answers
+_UPLOAD_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True)
+class ObjectStatus:
+    """What a store says of an object, under the names of ``os.stat_result``.
+
+    Attributes:
+        st_size: Bytes.
+        st_mtime: When it was written, in seconds since 1970.
+        e_tag: Changes with its content; None where the store gives none.
+    """
+
+    st_size: int
+    st_mtime: float
+    e_tag: str | None
+
+
+@dataclass(frozen=True, order=True)
+class RemotePath:
+    """An object in a bucket, or a prefix, which stands for a folder.
+
+    Attributes:
+        bucket: Its address, such as ``s3://bucket``.
+        key: Of the object, or the prefix without a slash at its end; empty for the whole bucket.
+    """
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        """Return the address."""
+        return f"{self.bucket}/{self.key}" if self.key else self.bucket
+
+    def __truediv__(self, name: str) -> "RemotePath":
+        """Return a path below this one."""
+        return RemotePath(self.bucket, f"{self.key}/{name}" if self.key else name)
+
+    def joinpath(self, *names: str) -> "RemotePath":
+        """Return a path further below this one."""
+        path = self
+        for name in names:
+            path /= name
+        return path
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return PurePosixPath(self.key).name
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the name."""
+        return PurePosixPath(self.key).suffix
+
+    @property
+    def parent(self) -> "RemotePath":
+        """What this one is directly below."""
+        return RemotePath(self.bucket, self.key.rpartition("/")[0])
+
+    def with_name(self, name: str) -> "RemotePath":
+        """Return the path of another name in the same folder."""
+        return self.parent / name
+
+    def as_posix(self) -> str:
+        """Return the address."""
+        return str(self)
+
+    def as_uri(self) -> str:
+        """Return the address, percent-encoded."""
+        return f"{self.bucket}/{quote(self.key)}"
+
+    def absolute(self) -> "RemotePath":
+        """Return the path itself: addresses are absolute."""
+        return self
+
+    def resolve(self) -> "RemotePath":
+        """Return the path itself: stores have no links."""
+        return self
+
+    def relative_to(self, other: "RemotePath | Path") -> PurePosixPath:
+        """Return what follows another path, as ``pathlib`` does."""
+        if not self.is_relative_to(other):
+            raise ValueError(f"{self} is not below {other}")
+        return (
+            PurePosixPath(self.key[len(other.key) :].lstrip("/")) if isinstance(other, RemotePath) else PurePosixPath()
+        )
+
+    def is_relative_to(self, other: "RemotePath | Path") -> bool:
+        """Say whether this path is another one or below it."""
+        if not isinstance(other, RemotePath) or other.bucket != self.bucket:
+            return False
+        return not other.key or self.key == other.key or self.key.startswith(f"{other.key}/")
+
+    def exists(self) -> bool:
+        """Say whether there is an object of this key, or below it."""
+        return self.is_file() or self.is_dir()
+
+    def is_file(self) -> bool:
+        """Say whether there is an object of this key."""
+        try:
+            self.stat()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def is_dir(self) -> bool:
+        """Say whether there are objects below this key."""
+        return next(self._listed(1), None) is not None
+
+    def mkdir(self, *, parents: bool = False, exist_ok: bool = False) -> None:
+        """Do nothing: a folder is there as soon as something is below it."""
+        del parents, exist_ok
+
+    def iterdir(self) -> Iterator["RemotePath"]:
+        """Yield the objects and folders directly below."""
+        import obstore
+
+        with asking(self):
+            found = obstore.list_with_delimiter(self._store, self._prefix)
+        keys = [*found["common_prefixes"], *(one["path"] for one in found["objects"])]
+        yield from (RemotePath(self.bucket, key) for key in sorted(keys))
+
+    def glob(self, pattern: str) -> Iterator["RemotePath"]:
+        """Yield the objects and folders below that match a pattern, each part of which matches one level."""
+        first, _, rest = pattern.partition("/")
+        if not any(character in first for character in "*?["):
+            below = self / first
+            if rest:
+                yield from below.glob(rest)
+            elif below.exists():
+                yield below
+            return
+        for found in self.iterdir():
+            if fnmatch.fnmatchcase(found.name, first):
+                if rest:
+                    yield from found.glob(rest)
+                else:
+                    yield found
+
+    def objects(self) -> Iterator[tuple["RemotePath", ObjectStatus]]:
+        """Yield all objects below, however deep."""
+        yield from ((RemotePath(self.bucket, one["path"]), _status(one)) for one in self._listed())
+
+    def stat(self) -> ObjectStatus:
+        """Return the size and the age of the object.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        import obstore
+
+        with asking(self):
+            return _status(obstore.head(self._store, self.key))
+
+    def read_bytes(self) -> bytes:
+        """Return the content of the object."""
+        import obstore
+
+        with asking(self):
+            return bytes(obstore.get(self._store, self.key).bytes())
+
+    def read_range(self, start: int, length: int) -> bytes:
+        """Return some bytes of the object."""
+        import obstore
+
+        with asking(self):
+            return bytes(obstore.get_range(self._store, self.key, start=start, length=length))
+
+    def write_bytes(self, content: bytes) -> None:
+        """Put an object in place of what was there."""
+        import obstore
+
+        with asking(self):
+            obstore.put(self._store, self.key, content)
+
+    def upload(self, file: Path) -> None:
+        """Put the content of a local file, in several requests if it is large."""
+        import obstore
+
+        with asking(self):
+            obstore.put(self._store, self.key, file, chunk_size=_UPLOAD_BYTES)
+
+    def create(self, content: bytes) -> bool:
+        """Put an object unless there is one; return whether it was put."""
+        import obstore
+
+        with asking(self):
+            try:
+                obstore.put(self._store, self.key, content, mode="create")
+            except obstore.exceptions.AlreadyExistsError:
+                return False
+        return True
+
+    def copy_to(self, other: "RemotePath") -> None:
+        """Copy the object within the bucket, in the store itself."""
+        import obstore
+
+        with asking(self):
+            obstore.copy(self._store, self.key, other.key)
+
+    def unlink(self, *, missing_ok: bool = False) -> None:
+        """Delete the object."""
+        import obstore
+
+        if not missing_ok:
+            self.stat()
+        with asking(self):
+            obstore.delete(self._store, self.key)
+
+    @property
+    def _prefix(self) -> str | None:
+        return f"{self.key}/" if self.key else None
+
+    @property
+    def _store(self) -> Any:
+        return open_store(self.bucket)
+
+    def _listed(self, chunk: int = 1000) -> Iterator[Any]:
+        import obstore
+
+        with asking(self):
+            for found in obstore.list(self._store, self._prefix, chunk_size=chunk):
+                yield from found
+
+
+@contextmanager
+def asking(path: RemotePath) -> Iterator[None]:
+    """Raise what a store answers as an OSError, as reading or writing a file would.
+
+    Raises:
+        OSError: Of the class that a file would raise, with the address and what the store said.
+    """
+    from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, "there is no such object", str(path)) from error
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise PermissionError(errno.EACCES, _said(error), str(path)) from error
+    except BaseError as error:
+        raise OSError(errno.EIO, _said(error), str(path)) from error
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:_SHOWN]
+
+
+def _status(found: Any) -> ObjectStatus:
+    return ObjectStatus(found["size"], found["last_modified"].timestamp(), found["e_tag"])
+
+
+@cache
+def open_store(bucket: str) -> Any:
+    """Return obstore's store of a bucket, set up from the environment.
+
+    Raises:
+        MissingExtraError: obstore is not installed.
+    """
+    require_extra("cloud", f"a lake at {bucket}")
+    from obstore.store import from_url
+
+    return from_url(bucket, client_options={"allow_http": True})
+
+
+def delta_options() -> dict[str, str]:
+    """Return what delta-rs is told besides the environment, as ``open_store`` does: local servers speak plain HTTP."""
+    return {"allow_http": "true"}

@@ -1,0 +1,174 @@
+"""Parquet parts on their way into a Delta table: written, on disk, and not yet named by a commit."""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake.transaction import AddAction
+
+from matlake.errors import REPAIR, LakeError
+from matlake.files import fsync_file, naming
+from matlake.store.parts import LivePart, digest_of, part_name
+from matlake.store.storage.places import LakePath, fsync_folder
+from matlake.store.storage.remote_path import RemotePath
+
+ROW_GROUP_BYTES: Final = 8 << 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Parquet file on disk that no commit names yet.
+
+    Attributes:
+        path: Relative to the table's folder.
+        partition: Values of the partition columns, which are not in the file.
+        size: Bytes.
+        rows: Number of rows.
+    """
+
+    path: str
+    partition: dict[str, str]
+    size: int
+    rows: int
+
+    def action(self) -> AddAction:
+        """Return the action that adds this part to its table."""
+        return AddAction(
+            path=self.path,
+            size=self.size,
+            partition_values=self.partition,
+            modification_time=int(time.time() * 1000),
+            data_change=True,
+            stats=json.dumps({"numRecords": self.rows}),
+        )
+
+
+def write_part(root: LakePath, table: pa.Table, partition: dict[str, str], vectors: tuple[str, ...] = ()) -> Part:
+    """Write a table as one Parquet file into a Delta table's folder, without committing it.
+
+    Args:
+        root: The table's folder.
+        table: Rows, without the partition columns.
+        partition: Values of the partition columns.
+        vectors: Columns of float lists, stored byte-stream-split: exponents next to exponents compress.
+    """
+    return write_stream(root, table.schema, [table], partition, vectors)
+
+
+def write_stream(
+    root: LakePath,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    partition: dict[str, str],
+    vectors: tuple[str, ...] = (),
+) -> Part:
+    """Write tables of one schema as one Parquet file, as ``write_part`` does. Holds a row group in memory."""
+    folder = root.joinpath(*(f"{key}={value}" for key, value in partition.items()))
+    leaves = [f"{column}.list.element" for column in vectors]
+    with _arriving(folder) as hidden:
+        with naming(hidden), hidden.open("wb") as file:
+            with pq.ParquetWriter(
+                file,
+                schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=[name for name in schema.names if name not in vectors] if vectors else True,
+                column_encoding=dict.fromkeys(leaves, "BYTE_STREAM_SPLIT") or None,
+                write_statistics=not vectors,
+            ) as writer:
+                rows = sum(_write_groups(writer, tables))
+            file.flush()
+            os.fsync(file.fileno())
+        size, path = hidden.stat().st_size, folder / part_name(digest_of(hidden))
+        if isinstance(path, RemotePath):
+            path.upload(hidden)
+        else:
+            hidden.rename(path)
+    fsync_folder(folder)
+    return Part(_relative(path, root), partition, size, rows)
+
+
+@contextmanager
+def _arriving(folder: LakePath) -> Iterator[Path]:
+    """Name a local file that becomes a part: hidden in the folder itself, or temporary if that is in a bucket."""
+    if isinstance(folder, RemotePath):
+        with tempfile.TemporaryDirectory(prefix="matlake-part-") as temporary:
+            yield Path(temporary) / "part"
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    hidden = folder / f".{part_name(None)}.tmp"
+    try:
+        yield hidden
+    except BaseException:
+        hidden.unlink(missing_ok=True)
+        raise
+
+
+def _relative(path: LakePath, root: LakePath) -> str:
+    """Return a path as the log of a table has it."""
+    return path.relative_to(root).as_posix()  # type: ignore[arg-type]  # both are of one kind
+
+
+def _write_groups(writer: pq.ParquetWriter, tables: Iterable[pa.Table]) -> Iterator[int]:
+    """Write tables in full row groups, and yield the number of rows of each."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        rows = sum(some.num_rows for some in waiting)
+        group = _group_rows(waiting)
+        if rows >= group:
+            whole = pa.concat_tables(waiting)
+            full = rows - rows % group
+            writer.write_table(whole.slice(0, full), group)
+            yield full
+            waiting = [whole.slice(full)] if full < rows else []
+    if waiting:
+        rest = pa.concat_tables(waiting)
+        writer.write_table(rest, _group_rows(waiting))
+        yield rest.num_rows
+
+
+def _group_rows(tables: Sequence[pa.Table]) -> int:
+    rows, size = sum(table.num_rows for table in tables), sum(table.nbytes for table in tables)
+    return max(1024, ROW_GROUP_BYTES // max(1, int(size) // max(1, int(rows))))
+
+
+def discard(root: LakePath, parts: Iterable[Part]) -> None:
+    """Remove parts that no commit names."""
+    for part in parts:
+        (root / part.path).unlink(missing_ok=True)
+
+
+def link_part(root: LakePath, part: LivePart, name: str) -> Part:
+    """Give a part a second name beside its own, which no commit names yet; copy it where there are no links.
+
+    Raises:
+        LakeError: The part is missing, or the folder cannot be written.
+    """
+    path = part.path.with_name(name)
+    try:
+        if isinstance(part.path, RemotePath):
+            part.path.copy_to(path)
+        else:
+            _link_or_copy(part.path, path)
+    except OSError as error:
+        raise LakeError(f"{part.path} cannot be read: {error.strerror}", REPAIR) from error
+    folder = _relative(path.parent.resolve(), root.resolve())  # delta-rs names parts in full, whatever root is
+    return Part((PurePosixPath(folder) / name).as_posix(), part.partition, part.size, part.rows)
+
+
+def _link_or_copy(file: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, path)
+        fsync_file(path)
