@@ -16,10 +16,6 @@ _STORES: Final = {
     "gs": "Google Cloud Storage",
     "az": "Azure Blob Storage",
 }
-    "s3": "Amazon S3 or a store of its protocol",
-    "gs": "Google Cloud Storage",
-    "az": "Azure Blob Storage",
-}
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AZURE_STORAGE_ENDPOINT")
 _ANOTHER_STORE: Final = "use a store with conditional puts: Amazon S3, Google Cloud Storage, Azure, or MinIO"
 
