@@ -32,11 +32,13 @@ class _Refusal:
         marks: Any of these is in it.
         problem: What is wrong; ``{bucket}``, ``{endpoint}``, ``{tried}`` stand for what the answer says.
         hint: What to do; ``{variables}`` and ``{endpoints}`` stand for variables of the environment.
+        open: Whether the store may have done what it was asked all the same.
     """
 
     marks: tuple[str, ...]
     problem: str
     hint: str
+    open: bool = False
 
 
 _SAME_AGAIN: Final = "run the same command again: what is done stays done"
@@ -58,6 +60,11 @@ _REFUSALS: Final = (
         "set {variables}",
     ),
     _Refusal(
+        ("NotImplemented", "501 Not Implemented"),
+        "the store of {bucket} does not do a request that lakes need, such as conditional puts (If-None-Match)",
+        "use a store that does, such as Amazon S3, Google Cloud Storage, Azure Blob Storage or MinIO",
+    ),
+    _Refusal(
         ("RequestTimeTooSkewed",),
         "{endpoint} refuses the request: the clock of this machine is wrong",
         "set the clock",
@@ -76,16 +83,19 @@ _REFUSALS: Final = (
         ("SlowDown", "503 Service Unavailable", "429 Too Many Requests", "TooManyRequests", "ServerBusy"),
         "{endpoint} asks for fewer requests, and still did {tried}",
         f"wait, or use fewer processes; then {_SAME_AGAIN}",
+        open=True,
     ),
     _Refusal(
         ("timed out",),
         "{endpoint} did not answer {tried}",
         f"check the connection and {{endpoints}}, then {_SAME_AGAIN}",
+        open=True,
     ),
     _Refusal(
         ("Connection refused", "dns error", "client error (Connect)", "connection closed", "error sending request"),
         "{endpoint} cannot be reached ({tried})",
         f"check the connection and {{endpoints}}, then {_SAME_AGAIN}",
+        open=True,
     ),
 )
 _MAY_ONLY_READ: Final = _Refusal(
@@ -96,7 +106,7 @@ _MAY_ONLY_READ: Final = _Refusal(
 _MAY_NOT_READ: Final = _Refusal(
     _MAY_ONLY_READ.marks, "the credentials may not read {bucket}", "use credentials that may read; check {variables}"
 )
-_OTHER: Final = _Refusal((), "{endpoint} answered {tried}: {said}", _SAME_AGAIN)
+_OTHER: Final = _Refusal((), "{endpoint} answered {tried}: {said}", _SAME_AGAIN, open=True)
 
 
 def refusal(error: BaseException, bucket: str) -> StorageError | None:
@@ -127,7 +137,7 @@ def refusal(error: BaseException, bucket: str) -> StorageError | None:
         "variables": _VARIABLES[scheme],
         "endpoints": _ENDPOINTS[scheme],
     }
-    return StorageError(found.problem.format(**told), found.hint.format(**told))
+    return StorageError(found.problem.format(**told), found.hint.format(**told), is_open=found.open)
 
 
 def _tried(text: str, request: re.Match[str] | None) -> str:
