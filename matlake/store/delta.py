@@ -19,8 +19,8 @@ from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
 from matlake.files import fsync_file
-from matlake.store.parts import Damage, LivePart, part_name, split_damaged, warn_of
 from matlake.store.log_entries import CommitMark, clear_log, has_table
+from matlake.store.parts import Damage, LivePart, part_name, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
 from matlake.store.storage.places import LakePath, fsync_folder, lake_path

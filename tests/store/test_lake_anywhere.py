@@ -163,17 +163,15 @@ def test_there_is_no_lake_where_none_was_made(lake: matlake.Lake) -> None:
         matlake.open_lake(str(nowhere))
 
 
-def test_a_lake_copied_to_the_other_kind_of_place_and_back_answers_equally(
-    lake: matlake.Lake, environment: None, object_store: ObjectStore, tmp_path: Path
+def test_a_lake_copied_from_a_bucket_to_a_folder_and_back_answers_equally(
+    lake: matlake.Lake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
-    del environment
-    bucket = lake_path(f"s3://{object_store.make_bucket()}/lake")
-    over, back = (bucket, tmp_path / "lake") if isinstance(lake.path, Path) else (tmp_path / "lake", bucket)
+    if isinstance(lake.path, Path):
+        pytest.skip("this test begins with a bucket, the next one with a folder")
     expected = answers(lake)
-    assert answers(copied(lake.path, over)) == expected
-    returned = copied(over, back)
-    assert answers(returned) == expected
-    assert returned.check(progress=False).damaged == []
+    folder = copied(lake.path, tmp_path / "lake")
+    assert answers(folder) == expected
+    assert answers(copied(folder.path, lake_path(f"s3://{object_store.make_bucket()}/lake"))) == expected
 
 
 def test_a_lake_of_0_1_0_copied_to_a_bucket_and_back_answers_equally(
@@ -211,6 +209,7 @@ def contents(source: LakePath) -> Iterator[tuple[str, bytes]]:
 def answers(lake: matlake.Lake) -> dict[str, object]:
     """Return what a lake answers to many questions."""
     layers = [(one["name"], one["layer"]) for one in lake.status().encoders]
+    first = one(lake, f'SELECT material_id FROM embed."{"@".join(layers[0])}" ORDER BY ALL LIMIT 1')
     return {
         "materials": lake.sql("SELECT dataset, material_id, formula FROM materials ORDER BY ALL").arrow().to_pylist(),
         "vectors": {str(layer): np.round(vectors(lake, *layer), 5).tolist() for layer in layers},
@@ -219,7 +218,7 @@ def answers(lake: matlake.Lake) -> dict[str, object]:
         .arrow()
         .to_pylist(),
         "heads": {name: lake.head(name).predict_dataset(progress=False).document() for name in lake.heads},
-        "nearest": [vars(n) for n in lake.search("@".join(layers[0]), formula="GaN", k=3).neighbours],
+        "nearest": [vars(n) for n in lake.search("@".join(layers[0]), id=first, k=3).neighbours],
     }
 
 
