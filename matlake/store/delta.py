@@ -19,8 +19,8 @@ from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
 from matlake.files import fsync_file
-from matlake.store.parts import Damage, LivePart, part_name, split_damaged, warn_of
 from matlake.store.log_entries import CommitMark, clear_log, has_table
+from matlake.store.parts import Damage, LivePart, part_name, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
 from matlake.store.storage.places import LakePath, fsync_folder, lake_path
@@ -218,7 +218,9 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
         )
     except CommitFailedError as error:
         if not mark.is_recorded(root, before):
-            raise LakeError(f"another process wrote {root} at the same time: {error}", "run the import again") from error
+            raise LakeError(
+                f"another process wrote {root} at the same time: {error}", "run the import again"
+            ) from error
     except (DeltaError, OSError) as error:
         _resolve(root, before, mark, error, "look at the status of the lake, then run again")
     sync_log(root)
