@@ -218,7 +218,9 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
         )
     except CommitFailedError as error:
         if not mark.is_recorded(root, before):
-            raise LakeError(f"another process wrote {root} at the same time: {error}", "run the import again") from error
+            raise LakeError(
+                f"another process wrote {root} at the same time: {error}", "run the import again"
+            ) from error
     except (DeltaError, OSError) as error:
         _resolve(root, before, mark, error, "look at the status of the lake, then run again")
     sync_log(root)

@@ -7,13 +7,18 @@ from typing import Final
 from matlake.errors import StorageError
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|↳")  # delta-rs paints its errors
-_REQUEST: Final = re.compile(r"Error performing (?P<method>[A-Z]+) (?P<endpoint>https?://[^/\s]+)\S* in (?P<took>[\d.]+ ?[µm]?s)")
+_REQUEST: Final = re.compile(
+    r"Error performing (?P<method>[A-Z]+) (?P<endpoint>https?://[^/\s]+)\S* in (?P<took>[\d.]+ ?[µm]?s)"
+)
 _RETRIES: Final = re.compile(r"after (\d+) retries")
 _CODE: Final = re.compile(r"<Code>\s*([^<]+?)\s*</Code>")
 _ENDING: Final = re.compile(r"\s*<\?xml.*")
 _SHOWN: Final = 200  # characters of an answer that is of no known kind
 
 _OF_A_STORE: Final = ("Error performing ", "Generic S3 error", "Generic GCS error", "Generic MicrosoftAzure error")
+_OF_AN_OBJECT: Final = ("404 Not Found", "416 ", "412 Precondition", "409 Conflict")
+"""What is in an answer about an object, which is not there, shorter than expected, or there already."""
+
 _WRITES: Final = ("PUT", "POST", "DELETE")
 
 _VARIABLES: Final = {
@@ -21,7 +26,11 @@ _VARIABLES: Final = {
     "gs": "GOOGLE_SERVICE_ACCOUNT or GOOGLE_APPLICATION_CREDENTIALS",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or AZURE_STORAGE_SAS_TOKEN",
 }
-_ENDPOINTS: Final = {"s3": "AWS_ENDPOINT_URL and AWS_REGION", "gs": "GOOGLE_SERVICE_ACCOUNT", "az": "AZURE_STORAGE_ENDPOINT"}
+_ENDPOINTS: Final = {
+    "s3": "AWS_ENDPOINT_URL and AWS_REGION",
+    "gs": "GOOGLE_SERVICE_ACCOUNT",
+    "az": "AZURE_STORAGE_ENDPOINT",
+}
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ _OTHER: Final = _Refusal((), "{endpoint} answered {tried}: {said}", _SAME_AGAIN,
 def refusal(error: BaseException, bucket: str) -> StorageError | None:
     """Return what a store has answered as an error of ours; None where an error is none of a store.
 
-    That an object is not there is none: it says something of the lake.
+    That an object is not there, or shorter than expected, is none: it says something of the lake.
 
     Args:
         error: Of obstore or delta-rs.
@@ -125,7 +134,7 @@ def refusal(error: BaseException, bucket: str) -> StorageError | None:
     may_not = _MAY_NOT_READ if request is not None and request["method"] not in _WRITES else _MAY_ONLY_READ
     found = next((one for one in (*_REFUSALS, may_not) if any(mark in text for mark in one.marks)), None)
     if found is None:
-        if "404 Not Found" in text:
+        if request is None or any(mark in text for mark in _OF_AN_OBJECT):
             return None
         found = _OTHER
     scheme = bucket.partition("://")[0]
