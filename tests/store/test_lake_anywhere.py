@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from object_store import ObjectStore, slow_down
@@ -208,23 +207,23 @@ def contents(source: LakePath) -> Iterator[tuple[str, bytes]]:
 
 def answers(lake: matlake.Lake) -> dict[str, object]:
     """Return what a lake answers to many questions."""
-    layers = [(one["name"], one["layer"]) for one in lake.status().encoders]
-    first = one(lake, f'SELECT material_id FROM embed."{"@".join(layers[0])}" ORDER BY ALL LIMIT 1')
-    return {
-        "materials": lake.sql("SELECT dataset, material_id, formula FROM materials ORDER BY ALL").arrow().to_pylist(),
-        "vectors": {str(layer): np.round(vectors(lake, *layer), 5).tolist() for layer in layers},
-        "failures": lake.sql("SELECT dataset, material_id, reason FROM failures ORDER BY ALL").arrow().to_pylist(),
-        "predictions": lake.sql("SELECT material_id, target, value, stale FROM predictions ORDER BY ALL")
-        .arrow()
-        .to_pylist(),
+    layers = [f"{one['name']}@{one['layer']}" for one in lake.status().encoders]
+    with lake.connect() as connection:
+
+        def ask(statement: str) -> list[tuple[object, ...]]:
+            return connection.execute(statement).fetchall()
+
+        ((first,),) = ask(f'SELECT material_id FROM embed."{layers[0]}" ORDER BY ALL LIMIT 1')
+        asked = {
+            "materials": ask("SELECT dataset, material_id, formula FROM materials ORDER BY ALL"),
+            "vectors": [ask(f'SELECT * FROM embed."{layer}" ORDER BY dataset, material_id') for layer in layers],
+            "failures": ask("SELECT dataset, material_id, reason FROM failures ORDER BY ALL"),
+            "predictions": ask("SELECT material_id, value, stale FROM predictions ORDER BY ALL"),
+        }
+    return asked | {
         "heads": {name: lake.head(name).predict_dataset(progress=False).document() for name in lake.heads},
-        "nearest": [vars(n) for n in lake.search("@".join(layers[0]), id=first, k=3).neighbours],
+        "nearest": [vars(n) for n in lake.search(layers[0], id=first, k=3).neighbours],
     }
-
-
-def vectors(lake: matlake.Lake, encoder: str, layer: str) -> np.ndarray:
-    rows = lake.sql(f'SELECT vector FROM embed."{encoder}@{layer}" ORDER BY dataset, material_id').arrow()
-    return np.array([row.as_py() for row in rows["vector"]])
 
 
 def test_a_busy_store_delays_heads_and_does_no_harm(lake: matlake.Lake, place: str, object_store: ObjectStore) -> None:
