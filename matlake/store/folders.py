@@ -16,9 +16,11 @@ from matlake.encoders.registry import (
 )
 from matlake.errors import LakeError
 from matlake.store.bucket_encoders import BucketEncoders, put_encoder
+from matlake.store.bucket_tables import tables_below
 from matlake.store.moment import Moment
 from matlake.store.storage.copies import local_copies, local_copy, local_folder
 from matlake.store.storage.places import LakePath
+from matlake.store.storage.remote_path import RemotePath
 
 MARKER: Final = "lake.json"
 DATASET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
@@ -162,6 +164,8 @@ class LakeFolders:
         """Return the names of all datasets, of the lake's moment if it has one."""
         if self.moment is not None:
             return sorted(self.moment.folders)
+        if isinstance(self.datasets_folder, RemotePath):
+            return [name for name in tables_below(self.datasets_folder) if DATASET_NAME.fullmatch(name)]
         logs = self.datasets_folder.glob("*/_delta_log")
         return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
 

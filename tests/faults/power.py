@@ -105,7 +105,7 @@ class Medium:
         yield dict(_left(self.tree, "", names, content))
 
 
-def _left(node: Node, path: str, names, content) -> Iterator[tuple[str, bytes | None]]:  # noqa: ANN001
+def _left(node: Node, path: str, names, content) -> Iterator[tuple[str, bytes | None]]:
     if node.content is not None:
         yield path, content(node.kept, bytes(node.content))
         return
