@@ -137,6 +137,22 @@ def column_options(title: str) -> Callable[[Function], Function]:
     return lambda function: formulas(structures(function))
 
 
+def engine_options(function: Function) -> Function:
+    """Give a command ``--engine`` and ``--address``."""
+    engine = option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        help="Compute in threads of this process, or on the nodes of a Ray cluster, which must all reach the lake.",
+    )
+    address = option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Head of the Ray cluster.  [default: $RAY_ADDRESS, else Ray starts on this machine]",
+    )
+    return engine(address(function))
+
+
 device_option: Final = option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Compute on this device."
 )

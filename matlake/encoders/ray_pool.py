@@ -99,7 +99,9 @@ def _join(address: str | None) -> None:
     if address is not None and address != "auto":
         _check_there(address)
     handler = signal.getsignal(signal.SIGTERM)
-    settings: dict[str, Any] = {"address": address} if address else {"address": "local", "_node_ip_address": "127.0.0.1"}
+    settings: dict[str, Any] = (
+        {"address": address} if address else {"address": "local", "_node_ip_address": "127.0.0.1"}
+    )
     try:
         ray.init(**settings, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
