@@ -115,6 +115,7 @@ def embed(
         MatlakeError: ``shard`` is not a shard; or there is no such engine, see ``run_on_ray``.
     """
     started = time.monotonic()
+    lake.check_writable()
     job = None if shard is None else JobShard.parse(shard)
     encoding = Engine(engine, address, workers)
     files = _files(lake, dataset)
