@@ -1,6 +1,7 @@
 """Work on the nodes of a Ray cluster: the same rows as here, whatever actor or node is lost; refusals in one line."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -15,12 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 from samples import ENCODER, GAPS, Cli
 
-from matlake import Lake, embed, import_table, open_lake
+from matlake import Lake, embed, encode, import_table, open_lake, predict_dataset
 from matlake.encoders import ray_pool, shard_sizes
 from matlake.encoders.engine import Engine
 from matlake.encoders.ray_pool import run_on_ray
 from matlake.errors import EncoderError, LakeError, MatlakeError
 from matlake.progress import Progress
+from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.prediction import stored_rows
 from matlake.store import delta
 from matlake.store.embedding import remote_encoding
 from matlake.store.embedding.encoding import Encoded
@@ -82,6 +85,36 @@ def test_rows_equal_a_clean_run_though_an_actor_and_a_node_are_lost(
     assert stored(lake)["content_hash"].equals(stored(clean)["content_hash"])
     vectors = [np.array(stored(each)["vector"].to_pylist()) for each in lakes]
     np.testing.assert_allclose(*vectors, rtol=1e-4, atol=1e-4)
+
+
+def test_encode_gives_the_same_vectors_and_reasons(cluster: Any) -> None:
+    assert cluster
+    formulas = [*pq.read_table(GAPS)["formula"].slice(0, 40).to_pylist(), "TiO2", "Ti2O4", "HeO", "Xx"]
+    here, failed_here = encode(formulas, [FEATURE, "magpie"], return_failures=True, workers=1)
+    there, failed_there = encode(formulas, [FEATURE, "magpie"], return_failures=True, engine="ray", workers=1)
+    assert failed_here == failed_there
+    assert [failure.row for failure in failed_here] == [42, 43]
+    np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-4)
+
+
+def test_predictions_are_the_same_and_in_the_same_order(
+    cluster: Any, trained: TrainResult, embedded: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cluster
+    assert trained.card.name == "gap"
+    monkeypatch.setattr(stored_rows, "MOST_ROWS", 100)  # four blocks
+    here = predict_dataset(embedded, "gap", dataset="gaps")
+    there = predict_dataset(embedded, "gap", dataset="gaps", engine="ray")
+    assert there.to_arrow().equals(here.to_arrow())
+    lake = open_lake(shutil.copytree(embedded.path, tmp_path / "lake"))
+    saved = predict_dataset(lake, "gap", dataset="gaps", save=True, engine="ray")
+    assert (saved.saved, saved.n_failed) == (len(here.to_arrow()), 0)
+    rows = lake.query("SELECT material_id, value FROM predictions ORDER BY material_id").to_pydict()
+    assert dict(zip(*rows.values(), strict=True)) == {one.input: one.value for one in here.predictions}
+
+
+def test_blocks_come_in_the_order_of_their_numbers() -> None:
+    assert list(stored_rows.in_order((number, number) for number in (2, 0, 1, 4, 3))) == [0, 1, 2, 3, 4]
 
 
 def test_pieces_of_a_lost_actor_are_done_again(cluster: Any, tmp_path: Path) -> None:
@@ -159,10 +192,10 @@ def test_a_lake_that_nodes_do_not_share_is_named(lake: Lake, tmp_path: Path) -> 
     targets = open_targets(lake, [FEATURE], "cpu")
     opener = RemoteEncoders.of(lake, targets, "cpu")
     with pytest.raises(LakeError, match="cannot open the lake: ") as caught:
-        replace(opener, lake=tmp_path / "elsewhere").open()
+        replace(opener, lake=replace(opener.lake, path=tmp_path / "elsewhere")).open()
     assert caught.value.hint == "the lake must be on a file system that all nodes share, or in a bucket"
     written = Encoded((0,), [Part("part-of-another-node.parquet", {}, 1, 1)], pa.table({}))
-    with pytest.raises(LakeError, match="another node has written .*part-of-another-node"):
+    with pytest.raises(LakeError, match=r"another node has written .*part-of-another-node"):
         remote_encoding.check_shared([written], targets)
 
 

@@ -170,7 +170,7 @@ class Lake(store.Lake):
             dataset: Only this dataset.
             where: Only rows of ``materials`` that this SQL predicate selects.
             device: ``cpu`` or ``cuda``.
-            workers: Threads; by default one a core. With Ray, actors; by default one for each CPU, or GPU, of the cluster.
+            workers: Threads; by default one a core. With Ray, actors; by default one for each CPU, or GPU.
             shard: ``3/8``: only what the fourth of eight jobs embeds, each a process on any machine.
             engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all
                 reach the lake.

@@ -95,7 +95,7 @@ def import_command(
 @row_options
 @device_option
 @option("--workers", type=AT_LEAST_ONE, help="Encode with this many threads, or actors of Ray.  [default: all cores]")
-@engine_options
+@engine_options("Options")
 @option(
     "--shard",
     type=job_shard,

@@ -166,20 +166,21 @@ def column_options(title: str) -> Callable[[Function], Function]:
     return lambda function: formulas(structures(function))
 
 
-def engine_options(function: Function) -> Function:
-    """Give a command ``--engine`` and ``--address``."""
-    engine = option(
+def engine_options(title: str) -> Callable[[Function], Function]:
+    """Give a command ``--engine`` and ``--address`` in a section of the help."""
+    in_section = section(title)
+    engine = in_section(
         "--engine",
         type=click.Choice(["local", "ray"]),
         default="local",
-        help="Compute in threads of this process, or on the nodes of a Ray cluster, which must all reach the lake.",
+        help="Compute in this process, or on the nodes of a Ray cluster, which must all reach the lake.",
     )
-    address = option(
+    address = in_section(
         "--address",
         metavar="HOST:PORT",
         help="Head of the Ray cluster.  [default: $RAY_ADDRESS, else Ray starts on this machine]",
     )
-    return engine(address(function))
+    return lambda function: engine(address(function))
 
 
 device_option: Final = option(
