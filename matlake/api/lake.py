@@ -159,6 +159,8 @@ class Lake(store.Lake):
         device: str = "cpu",
         workers: int | None = None,
         shard: str | None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "EmbedReport":
         """Embed what is new or changed; after an interruption, call it again to resume.
@@ -168,16 +170,19 @@ class Lake(store.Lake):
             dataset: Only this dataset.
             where: Only rows of ``materials`` that this SQL predicate selects.
             device: ``cpu`` or ``cuda``.
-            workers: Threads; by default one a core.
+            workers: Threads; by default one a core. With Ray, actors; by default one for each CPU, or GPU.
             shard: ``3/8``: only what the fourth of eight jobs embeds, each a process on any machine.
+            engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all
+                reach the lake.
+            address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
             progress: Whether a terminal or a notebook shows how far it is; or what to report to.
 
         Raises:
             EncoderError: An encoder or layer is unknown.
             LakeError: No encoder is named, there is no such dataset, or nothing to embed.
             QueryError: ``where`` is not a predicate over ``materials``.
-            MissingExtraError: ONNX Runtime or the device is not there.
-            MatlakeError: ``shard`` is not a shard.
+            MissingExtraError: ONNX Runtime, the device or Ray is not there.
+            MatlakeError: ``shard`` is not a shard; or there is no such engine, or no such cluster.
         """
         from matlake.store.embedding.embedder import embed
 
@@ -191,8 +196,10 @@ class Lake(store.Lake):
                 dataset=dataset,
                 where=where,
                 device=device,
-                workers=workers or os.cpu_count() or 1,
+                workers=workers,
                 shard=shard,
+                engine=engine,
+                address=address,
                 progress=reporter,
             )
 

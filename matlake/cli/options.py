@@ -166,6 +166,23 @@ def column_options(title: str) -> Callable[[Function], Function]:
     return lambda function: formulas(structures(function))
 
 
+def engine_options(title: str) -> Callable[[Function], Function]:
+    """Give a command ``--engine`` and ``--address`` in a section of the help."""
+    in_section = section(title)
+    engine = in_section(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        help="Compute in this process, or on the nodes of a Ray cluster, which must all reach the lake.",
+    )
+    address = in_section(
+        "--address",
+        metavar="HOST:PORT",
+        help="Head of the Ray cluster.  [default: $RAY_ADDRESS, else Ray starts on this machine]",
+    )
+    return lambda function: engine(address(function))
+
+
 device_option: Final = option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Compute on this device."
 )

@@ -63,5 +63,9 @@ class Engine:
             MatlakeError: See ``run_on_ray``; or what a stage raises.
         """
         if self.name == RAY:
-            return run_on_ray(work, opener, address=self.address, device=device, workers=self.workers)
+            return self.run_on_ray(work, opener, device)
         return run_stages(work, *stages, device=device, workers=self.workers or os.cpu_count() or 1)
+
+    def run_on_ray(self, work: Iterator[Work], opener: Opener[Work, Done], device: str = "cpu") -> Generator[Done]:
+        """Take pieces of work through the stages on other machines; see ``run``."""
+        return run_on_ray(work, opener, address=self.address, device=device, workers=self.workers)

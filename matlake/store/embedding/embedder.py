@@ -102,8 +102,8 @@ def embed(
         workers: Threads that encode on a CPU; on a GPU one does, and these make its inputs. By default one a core. With
             Ray, the number of actors; by default one for each CPU, or GPU, of the cluster.
         shard: ``i/N``: only the contents that the i-th of N jobs embeds, from 0; see ``JobShard``.
-        engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all reach
-            the lake.
+        engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all
+            reach the lake.
         address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
         progress: Hears the number of rows done, over all features.
 
