@@ -27,13 +27,12 @@ from matlake.store.searching.stored_rows import (
     in_memory,
     open_segments,
 )
+from matlake.store.storage.copies import cache_folder
 from matlake.store.storage.parquet import open_parquet
 from matlake.store.views import embedding_partition
 
 SEARCH_FOLDER: Final = "search"
 """Folder of the segments, among what is unfinished in a lake, or in the cache."""
-
-CACHE: Final = "MATLAKE_CACHE"
 
 _WORTH_STORING: Final = 64 << 20
 """Vectors of fewer bytes are decoded in a quarter of a second: they are read from the table every time."""
@@ -168,11 +167,6 @@ def segment_roots(lake: Lake, card: EncoderCard, layer: Layer) -> list[Path]:
     if isinstance(lake.unfinished, Path) and os.access(lake.path, os.W_OK):
         roots.insert(0, lake.unfinished / inside)
     return roots
-
-
-def cache_folder() -> Path:
-    """Return the folder of what can be made again: ``$MATLAKE_CACHE``, or ``~/.cache/matlake``."""
-    return Path(os.environ.get(CACHE) or Path.home() / ".cache" / "matlake")
 
 
 def _name(part: LivePart) -> str:
