@@ -14,6 +14,8 @@ from matlake.store import delta
 from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_IMPORT, LakeFolders
 from matlake.store.maintenance.bucket_leftovers import left_beside_cards
 from matlake.store.maintenance.logs import LOG
+from matlake.store.searching.stored_rows import SEARCH_FOLDER, segment_part, unused_segments
+from matlake.store.storage.copies import local_folder
 from matlake.store.storage.remote_path import RemotePath
 
 RETENTION_HOURS: Final = 24
@@ -105,6 +107,7 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[Path]:
     """Yield what writers of encoders, heads and other small files have left, and imports that nobody takes up."""
     imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
     yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
+    yield from (folder for folder in _unused_segments(lake) if _is_older(folder, before))
     if isinstance(lake.path, RemotePath):
         yield from left_beside_cards(lake.heads_folder, lake.encoders_folder, before)
         return
@@ -118,6 +121,13 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[Path]:
     for folder in (lake.heads_folder / HEADS_REPLACED).glob("*"):
         if (lake.heads_folder / folder.name).exists() and _is_older(folder, before):
             yield folder
+
+
+def _unused_segments(lake: LakeFolders) -> Iterator[Path]:
+    """Yield what searches have kept of parts that are no longer in the table, and what killed ones have left."""
+    table = delta.open_or_warn(lake.embeddings)
+    live = {segment_part(part) for part in delta.live_parts(table)} if table is not None else set()
+    yield from unused_segments(local_folder(lake.unfinished) / SEARCH_FOLDER, live)
 
 
 def _is_older(path: Path, before: float) -> bool:

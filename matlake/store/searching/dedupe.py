@@ -101,7 +101,10 @@ class Duplicates(TableReport):
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
-        groups = [[{key: value for key, value in vars(one).items() if key != "group"} for one in group] for group in self.groups]
+        groups = [
+            [{key: value for key, value in vars(one).items() if key != "group"} for one in group]
+            for group in self.groups
+        ]
         return {
             "encoder": self.feature,
             "distance": self.distance,
@@ -126,7 +129,9 @@ class Duplicates(TableReport):
         """Return the members of the groups: ``group``, ``dataset``, ``material_id``, ``formula``, ``distance``."""
         columns = {name: [getattr(one, name) for one in self.duplicates] for name in Duplicate.__dataclass_fields__}
         kinds = (pa.int64(), pa.string(), pa.string(), pa.string(), pa.float64())
-        return pa.table({name: pa.array(values, kind) for (name, values), kind in zip(columns.items(), kinds, strict=True)})
+        return pa.table(
+            {name: pa.array(values, kind) for (name, values), kind in zip(columns.items(), kinds, strict=True)}
+        )
 
 
 def dedupe(lake: Lake, request: DedupeRequest, progress: Progress = SILENT) -> Duplicates:
@@ -158,7 +163,9 @@ def dedupe(lake: Lake, request: DedupeRequest, progress: Progress = SILENT) -> D
         groups.join(first, second)
         pairs += int((counts[first] * counts[second]).sum())
     chains = _members(groups.roots()[content], places)
-    found = sorted((group for chain in chains for group in _around_firsts(index, chain, distance)), key=lambda one: int(one[0]))
+    found = sorted(
+        (group for chain in chains for group in _around_firsts(index, chain, distance)), key=lambda one: int(one[0])
+    )
     return Duplicates(index.feature, distance, len(places), pairs, _named(index, found))
 
 
@@ -279,5 +286,8 @@ def _named(index: Index, groups: list[NDArray[np.int64]]) -> list[Duplicate]:
     for number, group in enumerate(groups, start=1):
         vectors = index.vectors_of(group).astype(np.float64)
         distances = np.linalg.norm(vectors - vectors[0], axis=1)
-        found += [Duplicate(number, one.dataset, one.material_id, one.formula, one.distance) for one in index.neighbours(group, distances)]
+        found += [
+            Duplicate(number, one.dataset, one.material_id, one.formula, one.distance)
+            for one in index.neighbours(group, distances)
+        ]
     return found

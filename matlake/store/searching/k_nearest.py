@@ -90,9 +90,7 @@ class KNearest:
         """The rows that are among the nearest so far, each once."""
         return np.unique(self._rows)
 
-    def add_measured(
-        self, which: NDArray[np.int64], rows: NDArray[np.int64], vectors: NDArray[np.float32]
-    ) -> None:
+    def add_measured(self, which: NDArray[np.int64], rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Look at rows that were found otherwise: row ``rows[i]`` with ``vectors[i]`` for point ``which[i]``."""
         self._keep(which, rows, self._measure(which, vectors, np.arange(len(rows))))
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -48,7 +47,8 @@ class SearchRequest:
         structure: A file that holds a structure; else whatever ``as_crystal`` takes; or several.
         dataset: Only neighbours of this dataset. Where several datasets hold the id, it also says which one is meant.
         where: Only neighbours that this SQL predicate over ``materials`` selects.
-        table: A table of formulas or structures, or files of structures, each row a query.
+        table: A table of formulas or structures, or files of structures, by its path, or a DataFrame; each row is a
+            query.
         columns: Property columns of the neighbours that are wanted; ``all`` for all of them.
         distinct: Of neighbours with the same ``formula`` (fractions of the elements), or of those with the same
             ``structure`` (species, lattice and positions as they were imported), the nearest alone.
@@ -61,7 +61,7 @@ class SearchRequest:
     structure: Any = None
     dataset: str | None = None
     where: str | None = None
-    table: Path | None = None
+    table: Any = None
     columns: Sequence[str] = ()
     distinct: str | None = None
 
@@ -200,9 +200,7 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult | SearchResults:
 
 
 @contextmanager
-def _open(
-    lake: Lake, feature: str
-) -> Iterator[tuple[StreamedLayer | IndexedLayers, duckdb.DuckDBPyConnection]]:
+def _open(lake: Lake, feature: str) -> Iterator[tuple[StreamedLayer | IndexedLayers, duckdb.DuckDBPyConnection]]:
     """Open what is searched, and a connection to look things up in."""
     card, layers = find_layers(lake, feature)
     with lake.connect() as connection:
@@ -318,7 +316,7 @@ def _look_up(
     connection.register("neighbours", names)
     shown = ", ".join(f"m.{identifier(name)}" for name in columns)
     table = connection.sql(
-        f'SELECT {shown} FROM neighbours AS n JOIN {view} AS m USING (dataset, material_id) '
+        f"SELECT {shown} FROM neighbours AS n JOIN {view} AS m USING (dataset, material_id) "
         'ORDER BY n."number in the list"'
     ).to_arrow_table()
     connection.unregister("neighbours")
@@ -342,7 +340,9 @@ def _shown(value: Any) -> str:
 def _to_arrow(neighbours: list[Neighbour]) -> pa.Table:
     columns = {name: [getattr(one, name) for one in neighbours] for name in ("dataset", "material_id", "formula")}
     distances: NDArray[np.float64] = np.array([one.distance for one in neighbours], dtype=np.float64)
-    table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()} | {"distance": distances})
+    table = pa.table(
+        {name: pa.array(values, pa.string()) for name, values in columns.items()} | {"distance": distances}
+    )
     for name in neighbours[0].properties if neighbours else ():
         table = table.append_column(name, pa.array([one.properties[name] for one in neighbours]))
     return table

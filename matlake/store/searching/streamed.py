@@ -151,7 +151,9 @@ class StreamedLayer:
             except DamagedSegmentError:  # it has been removed
                 continue
             found = nearest.result()
-            return found, [np.array([contents[row] for row in rows.tolist()], np.uint64).reshape(-1, 2) for rows, _ in found]
+            return found, [
+                np.array([contents[row] for row in rows.tolist()], np.uint64).reshape(-1, 2) for rows, _ in found
+            ]
 
     def _materials(self, contents: NDArray[np.uint64], selected: str | None) -> dict[str, list[tuple[str, str, str]]]:
         """Return dataset, id and formula of the materials that have some contents, by content."""

@@ -155,7 +155,9 @@ def test_threads_share_an_index(searchable) -> None:
     index = open_index(searchable, FEATURE)
     expected = index.search(index.vectors_of(range(50)), 5)
     found = []
-    threads = [threading.Thread(target=lambda: found.append(index.search(index.vectors_of(range(50)), 5))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: found.append(index.search(index.vectors_of(range(50)), 5))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
