@@ -22,6 +22,8 @@ from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_
 from matlake.store.log_entries import LOG, has_table
 from matlake.store.maintenance.bucket_leftovers import left_beside_cards
 from matlake.store.maintenance.logs import unneeded_entries
+from matlake.store.searching.stored_rows import SEARCH_FOLDER, segment_part, unused_segments
+from matlake.store.storage.copies import local_folder
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import RemotePath
 
@@ -128,7 +130,7 @@ def _in_table(
             yield path
 
 
-def _files_of(root: Path, version: int) -> list[str]:
+def _files_of(root: LakePath, version: int) -> list[LakePath]:
     """Return the files of a version of a table; none where the log does not go back to it."""
     try:
         table = delta.open_table(root, version)
@@ -147,6 +149,7 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
     """Yield what writers of encoders, heads and other small files have left, and imports that nobody takes up."""
     imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
     yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
+    yield from (folder for folder in _unused_segments(lake) if _is_older(folder, before))
     if isinstance(lake.path, RemotePath):
         yield from left_beside_cards(lake.heads_folder, lake.encoders_folder, before)
         return
@@ -160,6 +163,13 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
     for folder in (lake.heads_folder / HEADS_REPLACED).glob("*"):
         if (lake.heads_folder / folder.name).exists() and _is_older(folder, before):
             yield folder
+
+
+def _unused_segments(lake: LakeFolders) -> Iterator[Path]:
+    """Yield what searches have kept of parts that are no longer in the table, and what killed ones have left."""
+    table = delta.open_or_warn(lake.embeddings)
+    live = {segment_part(part) for part in delta.live_parts(table)} if table is not None else set()
+    yield from unused_segments(local_folder(lake.unfinished) / SEARCH_FOLDER, live)
 
 
 def _is_older(path: LakePath, before: float) -> bool:
