@@ -102,10 +102,10 @@ def measure_fitted(
     content = convert(fitted, matrix.x.shape[1], chosen.projection, opinions.fitted if opinions else ())
     checked = np.concatenate([test_rows[:_PARITY_ROWS], rows[:_PARITY_ROWS]])
     parity = check_parity(content, fitted, matrix.x[checked])
-    predicted = run_graph(content, matrix.x[test_rows])
+    predicted = run_graph(content, matrix.features_of(test_rows))
     evaluation = evaluate(matrix, held_out, predicted, chosen, seed)
     reference = make_reference(matrix, chosen, known.predicted, space)
-    around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))
+    around = reference.nearest(chosen.projection.apply(matrix.features_of(test_rows)))
     test = HeldOutRows(
         material_id=matrix.material_id[test_rows],
         formula=matrix.formula[test_rows],
@@ -126,7 +126,7 @@ def measure_fitted(
         beyond=float(np.mean(test.scores > FARTHEST)),
         column_ranges={
             column: (float(values.min()), float(np.median(values)), float(values.max()))
-            for column, values in zip(columns_of(features), matrix.x[rows][:, list(matrix.own)].T, strict=True)
+            for column, values in zip(columns_of(features), matrix.x[:, list(matrix.own)][rows].T, strict=True)
         },
     )
     calibration = classes = None
@@ -196,6 +196,6 @@ def learning_curve(fit: Fit, matrix: Matrix, held_out: HeldOut, seed: int) -> tu
         drawn = subsample(matrix.groups[held_out.train], round(share * len(held_out.train)), seed)
         if len(drawn) >= _FEWEST_ROWS:
             rows = held_out.train[drawn]
-            predicted = fit(matrix.labelled(rows)).predict(matrix.x[held_out.test])
+            predicted = fit(matrix.labelled(rows)).predict(matrix.features_of(held_out.test))
             points.append(CurvePoint(len(rows), measure(matrix.y[held_out.test], predicted).mae))
     return tuple(points)

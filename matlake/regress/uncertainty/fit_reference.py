@@ -33,7 +33,7 @@ class ReferenceRows:
 
     def nearest_values(self, matrix: Matrix, rows: Rows) -> NDArray[np.float64]:
         """Return for rows of the matrix the value of the nearest reference row, float64 [n]."""
-        _, nearest = nearest_rows(self.projection.apply(matrix.x[rows]), self.coordinates, 1)
+        _, nearest = nearest_rows(self.projection.apply(matrix.features_of(rows)), self.coordinates, 1)
         return self.as_prediction(matrix, matrix.y[self.rows[nearest[:, 0]]])
 
     def as_prediction(self, matrix: Matrix, labels: NDArray[np.float64]) -> NDArray[np.float64]:
