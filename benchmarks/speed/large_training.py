@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed.large_training --rows 10000 100000 341700
 
-Compositions of OQMD with 1,024 numbers each, the first layer of ElemNet, and ridge regression of the volume. The peak is
-that of the whole process, as the operating system saw it.
+Compositions of OQMD with 1,024 numbers each, the first layer of ElemNet, and ridge regression of the volume. The peak
+is that of the whole process, as the operating system saw it.
 """
 
 import argparse

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from matlake.regress.regressors.feature_rows import Features, blocks_of
 from matlake.regress.regressors.scaling import Scaler, fit_scaler
 
+FIT_ROWS: Final = 10_000
+"""Rows that components are fitted to at most, drawn at random: of many more they are the same to a per cent."""
+
 DIMENSIONS: Final = 32
 """Components kept: on ten real properties, distances in 32 rank errors as well as distances in all features do."""
 
