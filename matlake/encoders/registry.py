@@ -19,7 +19,7 @@ from matlake.encoders.card import (
 )
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import DamageWarning, EncoderError
-from matlake.files import write_whole
+from matlake.files import fsync_folder, write_whole
 from matlake.plugins import PluginKind, check_same_name
 
 SHIPPED: Final = Path(__file__).with_name("shipped")
@@ -152,3 +152,4 @@ def copy_files(source: Path, folder: Path) -> None:
     beside = [name for name in (LICENCE_FILE, CITATION_FILE) if (source / name).exists()]
     for name in (*beside, MODEL_FILE, CARD_FILE):
         write_whole(folder / name, (source / name).read_bytes())
+    fsync_folder(folder.parent)

@@ -91,17 +91,19 @@ def _texts(value: Any, numbers: list[float]) -> Any:
     return [_texts(one, numbers) for one in value] if isinstance(value, list) else value
 
 
-def within(some: Rows, all_: Rows) -> bool:
-    """Say whether rows are all among others."""
+def within(some: Rows, *others: Rows) -> bool:
+    """Say whether rows are all among those of one or several others."""
     return all(
-        key in all_ and len(several) <= len(all_[key]) and all(map(_close, several, all_[key]))
+        any(_close(row, other) for rows in others for other in rows.get(key, []))
         for key, several in some.items()
+        for row in several
     )
 
 
 def same(one: Rows, other: Rows) -> bool:
     """Say whether rows are the same, up to rounding in batches of another size."""
-    return one.keys() == other.keys() and within(one, other) and within(other, one)
+    counts = [{key: len(several) for key, several in rows.items()} for rows in (one, other)]
+    return counts[0] == counts[1] and within(one, other) and within(other, one)
 
 
 def _close(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
@@ -135,9 +137,10 @@ def half_done(found: Contents, before: Contents, after: Contents) -> list[str]:
                 wrong.append(f"{name} is neither what it was nor what it was to be")
     for view in GROWING:
         some, old, new = (contents.tables.get(view, {}) for contents in (found, before, after))
-        if not within(some, old | new):
+        if not within(some, old, new):
             wrong.append(f"{view} holds rows that a clean run does not make")
-        if not within({key: rows for key, rows in old.items() if key in new}, some):
+        lasting = {key: [row for row in rows if within({key: [row]}, new)] for key, rows in old.items()}
+        if not within(lasting, some):
             wrong.append(f"{view} lacks rows that were there before")
     return wrong
 
