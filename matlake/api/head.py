@@ -11,6 +11,7 @@ from matlake.regress.heads.listing import card_lines, head_table
 from matlake.regress.heads.storage import delete_head, export_head, find_head, member_names
 from matlake.reports import Report
 from matlake.store.lake import Lake
+from matlake.store.storage.places import LakePath, lake_path
 from matlake.text_tables import Line
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Head(Report):
         """Return what its cards say, of several targets after a table of them."""
         lines: list[Line] = [head_table(self._cards)] if len(self._cards) > 1 else []
         for card in self._cards:
-            lines += [*([""] if lines else []), *card_lines(card, find_head(self.lake.path, card.name))]
+            lines += [*([""] if lines else []), *card_lines(card, find_head(self.lake, card.name))]
         return lines
 
     @overload
@@ -246,18 +247,19 @@ class Head(Report):
         self._read_cards()
         return done
 
-    def export(self, output: str | Path) -> Path:
+    def export(self, output: str | LakePath) -> LakePath:
         """Check it and copy its files to a new folder, which may be ``heads/NAME`` of another lake."""
-        export_head(self.lake.path, self.name, Path(output))
-        return Path(output)
+        place = lake_path(output)
+        export_head(self.lake, self.name, place)
+        return place
 
     def delete(self) -> None:
         """Delete it. Embeddings and data stay."""
-        delete_head(self.lake.path, self.name)
+        delete_head(self.lake, self.name)
 
     def _read_cards(self) -> None:
-        path = self.lake.path
-        self._cards = tuple(read_card(find_head(path, name) / CARD_FILE) for name in member_names(path, self.name))
+        names = member_names(self.lake, self.name)
+        self._cards = tuple(read_card(find_head(self.lake, name, (CARD_FILE,)) / CARD_FILE) for name in names)
 
     def _open(self) -> "OpenedHead":
         """Return it with its encoders, opened once: a notebook predicts many times."""

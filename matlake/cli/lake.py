@@ -12,6 +12,7 @@ from matlake.cli.options import (
     Command,
     column_options,
     device_option,
+    job_shard,
     names,
     option,
     row_options,
@@ -94,6 +95,13 @@ def import_command(
 @row_options
 @device_option
 @option("--workers", type=AT_LEAST_ONE, help="Encode with this many threads.  [default: one per core]")
+@option(
+    "--shard",
+    type=job_shard,
+    metavar="I/N",
+    help="Embed the share of job I of N, counted from 0: 0/8 to 7/8. In an array of Slurm (--array=0-7): "
+    "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT.",
+)
 @json_option
 @click.pass_obj
 def embed_command(

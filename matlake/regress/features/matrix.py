@@ -36,9 +36,11 @@ from matlake.regress.features.row_counts import ALIKE, RowCounts
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.targets.expressions import Columns, Target, columns_in, find_target, find_targets
 from matlake.regress.targets.kinds import Kind, check_classes, kind_of
+from matlake.store.as_of import present_moment
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
+from matlake.store.moment import TableVersion
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier, literal
 from matlake.store.sql import not_a_predicate
@@ -62,6 +64,7 @@ class Matrix:
         groups: str [n], hash of the composition: polymorphs are one group.
         missing: Rows left out because a feature is missing.
         sql: The query that selects the rows.
+        tables: The versions of the tables that they were read from.
         columns: [n] each, the columns asked for: numbers (NaN where null), times (NaT) or text (None).
         crystals: The n crystals, if asked for; one without atoms where a material has no crystal structure.
         weights: float64 [n], how much each row counts; None where all count alike.
@@ -85,6 +88,7 @@ class Matrix:
     uncertainty: NDArray[np.float64] | None = None
     boolean: bool = False
     own: tuple[int, ...] = ()
+    tables: tuple[TableVersion, ...] = ()
 
     @cached_property
     def kind(self) -> Kind:
@@ -204,6 +208,7 @@ def read_shared_rows(
 
     Arguments and errors are those of ``read_matrix``.
     """
+    lake = replace(lake, moment=present_moment(lake))  # all of it is read from versions that the card can name
     if dataset is not None and dataset not in lake.dataset_names():
         raise TrainingError(
             f"there is no dataset {dataset!r}", f"datasets: {', '.join(lake.dataset_names()) or 'none yet'}"
@@ -264,6 +269,7 @@ def read_shared_rows(
         weights=weights,
         uncertainty=uncertainty,
         own=places_of_columns(features),
+        tables=_tables(lake, features, text["dataset"]),
         **text,
     )
     rows = np.flatnonzero(kept)
@@ -343,6 +349,16 @@ def _check_no_copy(column: str, values: NDArray[np.float32], target: Target, lab
             f"column {column}, among the features, has the very values of the target {target.name}: that is leakage",
             f"leave {feature_name(column)} out of the features",
         )
+
+
+def _tables(lake: Lake, features: tuple[Feature, ...], datasets: NDArray[np.str_]) -> tuple[TableVersion, ...]:
+    """Return the versions of what the rows were read from: their datasets, and the embeddings if they have any."""
+    moment = lake.moment
+    if moment is None:
+        return ()
+    found = [moment.of_dataset(name) for name in np.unique(datasets).tolist()]
+    embeddings = moment.versions.get(lake.place(lake.embeddings)) if layers_of(features) else None
+    return tuple(one for one in [*found, embeddings] if one is not None)
 
 
 def _selection_sql(

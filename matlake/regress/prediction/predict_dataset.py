@@ -65,7 +65,7 @@ def predict_dataset(
     """
     if output is not None:
         lake.check_output(Path(output))
-    head, digests = load_current_heads(lake, member_names(lake.path, head_name))
+    head, digests = load_current_heads(lake, member_names(lake, head_name))
     with open_rows(lake, head, dataset, where) as rows:
         if save:
             report = saving.save(lake, rows, digests, progress)
@@ -88,7 +88,7 @@ def load_current_heads(lake: Lake, names: Sequence[str]) -> tuple[OpenedHead, li
     heads, digests = [], []
     for name in names:
         digest = digest_of_head(lake, name)
-        heads.append(load_head(lake.path, name, threads=os.cpu_count() or 1))
+        heads.append(load_head(lake, name, threads=os.cpu_count() or 1))
         find_encoders(lake, heads[-1].card)
         if digest is None or digest_of_head(lake, name) != digest:
             raise HeadError(f"head {name} is being replaced by another process", "run the same command again")

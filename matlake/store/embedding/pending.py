@@ -12,6 +12,7 @@ from matlake.encoders.card import InputKind
 from matlake.encoders.rejections import NO_CRYSTAL
 from matlake.store import writing
 from matlake.store.content_keys import CONTENT_KEYS, row_key
+from matlake.store.embedding.job_shard import JobShard
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.lake import Lake
 from matlake.store.parquet_rows import parquet_rows
@@ -27,8 +28,8 @@ class Selection:
     """What one file of a dataset brings.
 
     Attributes:
-        selected: Rows selected.
-        failed: Of them, for each target, those that the encoder cannot take, added up.
+        selected: Rows selected for each target, added up.
+        failed: Of them, those that the encoder cannot take.
         pending: For each kind of input, the contents that some target of that kind lacks: ``source_row`` of a row that
             holds it, ascending; ``content_hash``; ``n_rows`` with this content; and for each of the kind's targets,
             in order, a Boolean column ``lacks_N``.
@@ -59,11 +60,18 @@ class Pending:
         targets: The targets by the kind of input that their encoders take.
     """
 
-    def __init__(self, lake: Lake, targets: Sequence[Target]) -> None:
-        """Read the keys that the lake holds for the targets."""
+    def __init__(self, lake: Lake, targets: Sequence[Target], shard: JobShard | None = None) -> None:
+        """Read the keys that the lake holds for the targets.
+
+        Args:
+            lake: The lake.
+            targets: The targets.
+            shard: Take the contents of this shard alone.
+        """
         self.targets: dict[InputKind, list[Target]] = {}
         for target in targets:
             self.targets.setdefault(target.model.kind, []).append(target)
+        self._shard = shard
         self._properties = property_columns(lake)
         self._connection = lake.connect()
         self._done: dict[Target, str] = {}
@@ -95,7 +103,7 @@ class Pending:
         Raises:
             QueryError: ``where`` is not a predicate over ``materials``.
         """
-        keys = ", ".join(f"{row_key(kind, literal(dataset))} AS {kind}" for kind in CONTENT_KEYS)
+        keys = ", ".join(f"{self._key(kind, dataset)} AS {kind}" for kind in CONTENT_KEYS)
         rows = (
             f"(SELECT {literal(dataset)} AS dataset, * {self._properties.replacements(dataset)} "
             f"FROM {parquet_rows(self._connection, [file])} WHERE import_error IS NULL "
@@ -118,7 +126,8 @@ class Pending:
             for model, rejected in self._rejected.items()
         )
         pending = {kind: self._take(kind) for kind in self.targets}
-        return Selection(self._number("selected"), failed, pending)
+        selected = sum(self._number(f"selected WHERE {target.model.kind} IS NOT NULL") for target in self._done)
+        return Selection(selected, failed, pending)
 
     def reject(self, model: Model, keys: pa.Array | pa.ChunkedArray, reasons: pa.Array) -> None:
         """Record contents that an encoder cannot take.
@@ -135,6 +144,11 @@ class Pending:
             self._connection.unregister("rejected_now")
             model.failures.append(writing.write_part(model.failures.root, failures, model.failures.partition))
 
+    def _key(self, kind: InputKind, dataset: str) -> str:
+        """Return the expression of a row's key, which is null where the content is another shard's."""
+        key = row_key(kind, literal(dataset))
+        return key if self._shard is None else f"CASE WHEN {self._shard.holds(kind)} THEN {key} END"
+
     def _layers(self, model: Model) -> list[Target]:
         return [target for target in self.targets[model.kind] if target.model is model]
 
@@ -143,7 +157,7 @@ class Pending:
             if model.kind is InputKind.CRYSTAL:
                 keys = self._connection.sql(
                     f"SELECT crystal, coalesce(crystal_error, {literal(NO_CRYSTAL)}) AS reason FROM selected "
-                    f"WHERE NOT is_crystal AND crystal NOT IN (FROM {rejected})"
+                    f"WHERE NOT is_crystal AND crystal IS NOT NULL AND crystal NOT IN (FROM {rejected})"
                 ).to_arrow_table()
                 self.reject(model, keys["crystal"], keys["reason"].combine_chunks())
 
@@ -157,7 +171,8 @@ class Pending:
         self._connection.execute(
             "CREATE OR REPLACE TEMP TABLE pending AS "
             f"WITH contents AS (SELECT {kind} AS {KEY}, min(source_row) AS source_row, count(*) AS n_rows "
-            f"FROM selected WHERE {'is_crystal' if kind is InputKind.CRYSTAL else 'true'} GROUP BY {kind}) "
+            f"FROM selected WHERE {kind} IS NOT NULL{' AND is_crystal' if kind is InputKind.CRYSTAL else ''} "
+            f"GROUP BY {kind}) "
             f"SELECT *, {', '.join(lacks)} FROM contents WHERE {some}"
         )
         for n, target in enumerate(self.targets[kind]):

@@ -97,6 +97,7 @@ def compact(
         LakeError: ``drop_unused``, and a dataset cannot be read whole.
         CommitUnknownError: It is not known whether a commit was recorded.
     """
+    lake.check_writable()
     started = time.monotonic()
     report = CompactReport()
     used = _used_contents(lake) if drop_unused else None
@@ -120,7 +121,10 @@ def compact(
             raise
         except LakeError as error:
             report.notes.append(_left(root.joinpath(*partition.values()), error))
-    report.removed, report.removed_bytes = remove_leftovers(lake, retention_hours)
+    try:
+        report.removed, report.removed_bytes = remove_leftovers(lake, retention_hours)
+    except LakeError as error:
+        report.notes.append(f"no files were removed: {error}; {error.cli_hint}")
     report.seconds = round(time.monotonic() - started, 3)
     return report
 

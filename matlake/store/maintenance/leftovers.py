@@ -1,8 +1,12 @@
-"""Files that nobody reads: what kills, re-imports and compaction have left behind."""
+"""Files that nobody reads: what kills, re-imports and compaction have left behind.
+
+Versions of tables that a head was trained from are read by who asks what the head has learned: their files stay for as
+long as the lake has the head.
+"""
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,9 +14,13 @@ from typing import Final
 from deltalake import DeltaTable
 
 from matlake.encoders.card import CARD_FILE
+from matlake.errors import LakeError
 from matlake.store import delta
-from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_IMPORT, LakeFolders
-from matlake.store.maintenance.logs import LOG
+from matlake.store.as_of import kept_versions
+from matlake.store.folders import DATASET_DELETED, HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_IMPORT, LakeFolders
+from matlake.store.maintenance.bucket_leftovers import left_beside_cards
+from matlake.store.maintenance.logs import LOG, unneeded_entries
+from matlake.store.storage.remote_path import RemotePath
 
 RETENTION_HOURS: Final = 24
 """Readers of older snapshots, and writers that have not committed, are taken to be done after this."""
@@ -45,25 +53,35 @@ def find_leftovers(lake: LakeFolders, retention_hours: int) -> list[Leftover]:
     """Return what nobody has read or written for a number of hours.
 
     A part that was replaced counts from then; one that no commit names, from when it was written.
+
+    Raises:
+        LakeError: The card of a head cannot be read: it is not known what that head needs.
     """
     before = time.time() - 3600 * retention_hours
-    paths = [*_in_tables(lake, retention_hours, before), *_in_folders(lake, before)]
+    paths = [*_in_tables(lake, retention_hours, before, kept_versions(lake)), *_in_folders(lake, before)]
     return [Leftover(path, _size(path)) for path in dict.fromkeys(paths)]
 
 
 def remove_leftovers(lake: LakeFolders, retention_hours: int) -> tuple[int, int]:
-    """Remove them; return their number and size in bytes."""
+    """Remove them; return their number and size in bytes.
+
+    Raises:
+        LakeError: See ``find_leftovers``.
+    """
     leftovers = find_leftovers(lake, retention_hours)
     for leftover in leftovers:
         leftover.remove()
     return len(leftovers), sum(leftover.size for leftover in leftovers)
 
 
-def _in_tables(lake: LakeFolders, retention_hours: int, before: float) -> Iterator[Path]:
+def _in_tables(lake: LakeFolders, retention_hours: int, before: float, kept: Mapping[str, set[int]]) -> Iterator[Path]:
     roots = [root for root in lake.datasets_folder.glob("*") if root.is_dir()]
     roots += lake.shared_tables
     for root in roots:
         if not root.is_dir():
+            continue
+        if root.name.startswith(DATASET_DELETED):  # a deletion that was stopped
+            yield root
             continue
         files = [path for path in root.rglob("*") if path.is_file()]
         table = delta.open_or_warn(root)
@@ -72,25 +90,43 @@ def _in_tables(lake: LakeFolders, retention_hours: int, before: float) -> Iterat
         if table is None and files and all(_is_older(path, before) for path in files):
             yield root  # an import that was stopped
         if table is not None:
-            yield from _in_table(table, files, retention_hours, before)
+            versions = kept.get(lake.place(root), set())
+            yield from _in_table(root, table, files, retention_hours, before, versions)
 
 
-def _in_table(table: DeltaTable, files: list[Path], retention_hours: int, before: float) -> Iterator[Path]:
+def _in_table(
+    root: Path, table: DeltaTable, files: list[Path], retention_hours: int, before: float, kept: set[int]
+) -> Iterator[Path]:
     live = {part.path.name for part in delta.live_parts(table)}
+    live |= {Path(file).name for version in kept for file in _files_of(root, version)}
+    unneeded = unneeded_entries(root, kept)
     replaced, expired = (_replaced(table, hours) for hours in (0, retention_hours))
     for path in files:
         if path.parent.name == LOG:
+            if path.name in unneeded:
+                yield path
             unused = path.name.endswith(".tmp") or "#" in path.name
         elif path.suffix == ".parquet" and not path.name.startswith("."):
+            if path.name in live:
+                continue
             if path.name in replaced:
                 if path.name in expired:
                     yield path
                 continue
-            unused = path.name not in live
+            unused = True
         else:
             unused = path.name.startswith(".") and path.suffix == ".tmp"
         if unused and _is_older(path, before):
             yield path
+
+
+def _files_of(root: Path, version: int) -> list[str]:
+    """Return the files of a version of a table; none where the log does not go back to it."""
+    try:
+        table = delta.open_table(root, version)
+    except LakeError:
+        return []
+    return [] if table is None else delta.live_files(table)
 
 
 def _replaced(table: DeltaTable, retention_hours: int) -> set[str]:
@@ -101,14 +137,17 @@ def _replaced(table: DeltaTable, retention_hours: int) -> set[str]:
 
 def _in_folders(lake: LakeFolders, before: float) -> Iterator[Path]:
     """Yield what writers of encoders, heads and other small files have left, and imports that nobody takes up."""
+    imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
+    yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
+    if isinstance(lake.path, RemotePath):
+        yield from left_beside_cards(lake.heads_folder, lake.encoders_folder, before)
+        return
     for root in (lake.path, lake.encoders_folder, lake.heads_folder):
         for depth in ("", "*/"):
             yield from (path for path in root.glob(f"{depth}.*.part") if path.is_file() and _is_older(path, before))
     for folder in lake.encoders_folder.glob("*"):
         if folder.is_dir() and not (folder / CARD_FILE).exists() and _is_older(folder, before):
             yield folder
-    imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
-    yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
     yield from (folder for folder in (lake.heads_folder / HEADS_BEING_SAVED).glob("*") if _is_older(folder, before))
     for folder in (lake.heads_folder / HEADS_REPLACED).glob("*"):
         if (lake.heads_folder / folder.name).exists() and _is_older(folder, before):
