@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,15 +53,16 @@ def _read(path: Path, **settings: Any) -> Contents:
             return Contents()
         raise
     found = Contents()
-    for name in lake.dataset_names():
-        found.tables[f"dataset {name}"] = _rows(lake, f'SELECT * FROM main."{name}"')
-    views = {row["name"] for row in lake.query("SELECT view_name AS name FROM duckdb_views()").to_pylist()}
-    for view in GROWING:
-        found.tables[view] = _rows(lake, f"SELECT * FROM {view}") if view in views else {}
+    with lake.connect() as connection:
+        for name in lake.dataset_names():
+            found.tables[f"dataset {name}"] = _rows(connection, f'main."{name}"')
+        views = {name for (name,) in connection.execute("SELECT view_name FROM duckdb_views()").fetchall()}
+        for view in GROWING:
+            found.tables[view] = _rows(connection, view) if view in views else {}
     repeated = [key for key, several in found.tables["embeddings"].items() if len(several) > 1]
     assert not repeated, f"embedded more than once: {repeated[:3]}"
     for name in lake.head_names():
-        check_head(lake.path, name)
+        check_head(lake, name)
         folder = lake.head_folder(name)
         assert folder is not None
         card = opened(json.loads((folder / "card.json").read_bytes()))
@@ -68,8 +70,8 @@ def _read(path: Path, **settings: Any) -> Contents:
     return found
 
 
-def _rows(lake: matlake.Lake, statement: str) -> Rows:
-    return _split(lake.query(statement).to_pylist())
+def _rows(connection: duckdb.DuckDBPyConnection, view: str) -> Rows:
+    return _split(connection.sql(f"FROM {view}").to_arrow_table().to_pylist())
 
 
 def _split(rows: list[Any]) -> Rows:
