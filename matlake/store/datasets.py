@@ -22,7 +22,7 @@ from matlake.materials.units import unit_of
 from matlake.reports import TableReport, rows_to_arrow
 from matlake.store.bucket_tables import delete_table, move_table
 from matlake.store.damage import reads_what_is_sound
-from matlake.store.folders import LakeFolders
+from matlake.store.folders import DATASET_DELETED, LakeFolders
 from matlake.store.parts import without_warnings
 from matlake.store.quoting import dataset_rows, identifier
 from matlake.store.snapshots import open_snapshot
@@ -44,7 +44,6 @@ COLUMNS_NOTE: Final = "matlake.columns"
 _IMPORTS: Final = frozenset({"CREATE OR REPLACE TABLE", "CREATE TABLE", "WRITE"})
 _ORDERED: Final = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)|DATE|TIME.*")
 _WITH_NAN: Final = ("FLOAT", "DOUBLE")
-_DELETED: Final = ".deleted-"
 _BATCH_ROWS: Final = 10_000
 
 
@@ -204,9 +203,9 @@ def delete_dataset(lake: LakeFolders, name: str) -> None:
     if isinstance(root, RemotePath):
         delete_table(root)
         return
-    for left in lake.datasets_folder.glob(f"{_DELETED}*"):
+    for left in lake.datasets_folder.glob(f"{DATASET_DELETED}*"):
         shutil.rmtree(left, ignore_errors=True)
-    hidden = lake.datasets_folder / f"{_DELETED}{name}-{uuid.uuid4().hex}"
+    hidden = lake.datasets_folder / f"{DATASET_DELETED}{name}-{uuid.uuid4().hex}"
     _move(lake, root, hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 

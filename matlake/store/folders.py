@@ -40,6 +40,12 @@ HEADS_REPLACED: Final = ".replaced"
 UNFINISHED: Final = "unfinished"
 """Folder of what was stopped."""
 
+DATASET_DELETED: Final = ".deleted-"
+"""Beginning of the names of folders, among the datasets, of those that are being deleted."""
+
+_RECORDED: Final = re.compile(r"\d{20}\..*(json|parquet)|_last_checkpoint")
+"""What a log holds once a table was committed; a writer that was killed leaves other files."""
+
 UNFINISHED_IMPORT: Final = "import-"
 """Beginning of the names of folders, among the unfinished, of what an import has received."""
 
@@ -166,8 +172,8 @@ class LakeFolders:
             return sorted(self.moment.folders)
         if isinstance(self.datasets_folder, RemotePath):
             return [name for name in tables_below(self.datasets_folder) if DATASET_NAME.fullmatch(name)]
-        logs = self.datasets_folder.glob("*/_delta_log")
-        return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
+        logs = [log for log in self.datasets_folder.glob("*/_delta_log") if DATASET_NAME.fullmatch(log.parent.name)]
+        return sorted(log.parent.name for log in logs if any(_RECORDED.fullmatch(file.name) for file in log.iterdir()))
 
     def check_there(self) -> None:
         """Raise LakeError where the folder was deleted or moved after the lake was opened."""

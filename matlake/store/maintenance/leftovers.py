@@ -18,7 +18,7 @@ from matlake.errors import LakeError
 from matlake.store import delta
 from matlake.store.as_of import kept_versions
 from matlake.store.bucket_tables import delete_below
-from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_IMPORT, LakeFolders
+from matlake.store.folders import DATASET_DELETED, HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_IMPORT, LakeFolders
 from matlake.store.log_entries import LOG, has_table
 from matlake.store.maintenance.bucket_leftovers import left_beside_cards
 from matlake.store.maintenance.logs import unneeded_entries
@@ -88,6 +88,9 @@ def _in_tables(
     roots += lake.shared_tables
     for root in roots:
         if not root.is_dir():
+            continue
+        if root.name.startswith(DATASET_DELETED):  # a deletion that was stopped
+            yield root
             continue
         files = [path for path in root.rglob("*") if path.is_file()]
         table = delta.open_or_warn(root)
