@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from faults.striking import Outcome, Trial
 
 SLOW_STEP = 5
 """Of a command that takes many seconds, one change of so many is struck."""
+
+SLOW_TURN = 10
 
 AT_RANDOM = 8
 """Kills of each command by the clock."""
@@ -72,12 +75,14 @@ def planned(trial: Trial) -> Iterator[tuple[str, Strike | None, float]]:
 
 
 def run(trials: list[Trial], state: State, deadline: float) -> None:
-    """Go through the commands in turn, some faults of each."""
+    """Go through the commands in turn, a fault of each; those that take long have a turn in each tenth round."""
     lines = {trial.name: planned(trial) for trial in trials}
     recordings: dict[str, Recording] = {}
-    while lines and time.monotonic() < deadline:
+    for turn in count(1):
         for trial in trials:
-            if trial.name not in lines or time.monotonic() > deadline:
+            if not lines or time.monotonic() > deadline:
+                return
+            if trial.name not in lines or (trial.command.slow and turn % SLOW_TURN):
                 continue
             found = next((one for one in lines[trial.name] if not state.has(trial.name, one[0], one[2])), None)
             if found is None:
