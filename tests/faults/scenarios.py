@@ -91,6 +91,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "import source": Command("none", ("import", "{optimade}", "--dataset", "d")),
     "import source again": Command("listed", ("import", "{optimade}", "--dataset", "d"), later=True),
     "embed": Command("imported", EMBED, SMALL_SHARDS),
+    "embed --shard": Command("imported", ("embed", "--encoder", "fractions", "--shard", "0/2"), SMALL_SHARDS),
     "train": Command("embedded", TRAIN, QUICK, slow=True),
     "train again": Command("trained", (*TRAIN, "--where", "band_gap_eV > 0.5"), QUICK, slow=True),
     "predict --save": Command("trained", ("predict", "gap", "--dataset", "a", "--save"), SMALL_SHARDS),
