@@ -26,13 +26,13 @@ train.more_baselines = lambda *_: []
 SMALL_SHARDS: Final = """
 from matlake.encoders import shard_sizes
 from matlake.regress.prediction import stored_rows
-shard_sizes.SHARD_BYTES = 0
-stored_rows.BLOCK_BYTES, stored_rows.FEWEST_ROWS = 0, 150
+shard_sizes.SHARD_BYTES, shard_sizes.FEWEST_CONTENTS = 0, 100
+stored_rows.BLOCK_BYTES, stored_rows.FEWEST_ROWS = 0, 80
 """
 """Several commits a command."""
 
 OLD: Final = ("--retention-hours", "0")
-ROWS: Final = 400
+ROWS: Final = 200
 
 
 @dataclass(frozen=True)
