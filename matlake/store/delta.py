@@ -33,6 +33,9 @@ COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
 
+_REPLACEMENT: Final = "replacement"
+"""The application of commits that replace a whole table."""
+
 
 _AFTER_COMMIT: Final = PostCommitHookProperties(cleanup_expired_logs=False)
 """delta-rs would remove entries of the log that versions of heads need; ``compact`` removes those that none needs."""
@@ -220,10 +223,11 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
         LakeError: The log of the table is damaged, or another process wrote to it at the same time.
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    table, mark = open_table(root), CommitMark.new()
+    table, mark = open_table(root), CommitMark.new(parts)
     if table is None:
         clear_log(root)
     before = -1 if table is None else table.version()
+    number = None if table is None else table.transaction_version(_REPLACEMENT)
     try:
         create_table_with_add_actions(
             _uri(root),
@@ -231,7 +235,9 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
             [part.action() for part in parts],
             mode="overwrite",
             storage_options=_options(root),
-            commit_properties=CommitProperties(custom_metadata={**notes, **mark.note}),
+            commit_properties=CommitProperties(
+                custom_metadata={**notes, **mark.note}, app_transactions=[_next(_REPLACEMENT, number)]
+            ),
             post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
@@ -314,7 +320,7 @@ def commit(
     Raises:
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    number, before, mark = table.transaction_version(application), table.version(), CommitMark.new()
+    number, before, mark = table.transaction_version(application), table.version(), CommitMark.new(parts)
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
@@ -324,7 +330,7 @@ def commit(
             commit_properties=CommitProperties(
                 custom_metadata={**(notes or {}), **mark.note},
                 max_commit_retries=0,
-                app_transactions=[Transaction(application, 0 if number is None else number + 1)],
+                app_transactions=[_next(application, number)],
             ),
             post_commithook_properties=_AFTER_COMMIT,
         )
@@ -363,6 +369,10 @@ def _resolve(root: LakePath, before: int, mark: CommitMark, error: Exception, hi
     if refused is not None and not refused.is_open:
         raise refused from error
     raise unknown from error
+
+
+def _next(application: str, number: int | None) -> Transaction:
+    return Transaction(application, 0 if number is None else number + 1)
 
 
 def pause(attempt: int) -> float:
