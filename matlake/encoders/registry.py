@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -93,16 +93,24 @@ def list_encoders(lake_encoders: Path | None = None) -> list[RegisteredEncoder]:
     return [found[name] for name in sorted(found)]
 
 
-def registered_encoders(lake_encoders: Path | None = None) -> list[RegisteredEncoder]:
+def registered_encoders(
+    lake_encoders: Path | None = None, names: Collection[str] | None = None
+) -> list[RegisteredEncoder]:
     """Return the encoders of the package and of a lake, without loading a plug-in.
 
     A card of the lake that is damaged is left out, with a ``DamageWarning``.
+
+    Args:
+        lake_encoders: The ``encoders`` folder of a lake.
+        names: Look at encoders of these names alone; None for all.
     """
     found: dict[str, RegisteredEncoder] = {}
     for root in (SHIPPED, lake_encoders):
         if root is None or not root.is_dir():
             continue
         for path in sorted(root.glob(f"*/{CARD_FILE}")):
+            if names is not None and path.parent.name not in names:
+                continue
             try:
                 card = read_card(path.parent)
             except EncoderError as error:

@@ -66,8 +66,8 @@ def verify_parts(lake: LakeFolders, datasets: Iterable[str], layers: Collection[
         layers: Partitions of the embeddings table.
     """
     for name in datasets:
-        delta.sound_parts(delta.open_or_warn(lake.datasets_folder / name), verify=True)
-    table = delta.open_or_warn(lake.embeddings)
+        delta.sound_parts(delta.snapshot_or_warn(lake.datasets_folder / name), verify=True)
+    table = delta.snapshot_or_warn(lake.embeddings)
     for partition in layers:
         delta.sound_parts(table, partition, verify=True)
 

@@ -1,6 +1,7 @@
 """The folders of a lake: where each lies, and which datasets and encoders are in them, is said here alone."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -195,6 +196,10 @@ class LakeFolders:
         """Return all encoders that this lake can use."""
         return list_encoders(self.encoders_folder)
 
-    def registered_encoders(self) -> list[RegisteredEncoder]:
-        """Return the encoders in this lake and those shipped with the package: all that it may have vectors of."""
-        return registered_encoders(self.encoders_folder)
+    def registered_encoders(self, names: Collection[str] | None = None) -> list[RegisteredEncoder]:
+        """Return the encoders in this lake and those shipped with the package: all that it may have vectors of.
+
+        Args:
+            names: Look at encoders of these names alone; None for all.
+        """
+        return registered_encoders(self.encoders_folder, names)

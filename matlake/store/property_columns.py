@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import duckdb
-from deltalake import DeltaTable
+from deltalake import Schema
 
 from matlake.store.quoting import identifier
 
@@ -87,14 +87,14 @@ class PropertyColumns:
         return {name: int(count) for (name, _), count in zip(some, row, strict=True) if count}
 
 
-def property_kinds(table: DeltaTable, others: Collection[str]) -> dict[str, str]:
+def property_kinds(schema: Schema, others: Collection[str]) -> dict[str, str]:
     """Return the properties of a dataset with their types.
 
     Args:
-        table: The dataset.
+        schema: The columns of the dataset.
         others: Columns that are no properties.
     """
-    fields = {field.name: getattr(field.type, "type", "") for field in table.schema().fields}
+    fields = {field.name: getattr(field.type, "type", "") for field in schema.fields}
     return {name: _KINDS[kind] for name, kind in fields.items() if name not in others and kind in _KINDS}
 
 

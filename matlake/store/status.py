@@ -134,7 +134,7 @@ def _unread(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[tuple[s
 def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:
     vectors: Counter[tuple[str, ...]] = Counter()
     sizes: Counter[tuple[str, ...]] = Counter()
-    for part in delta.sound_parts(delta.open_or_warn(lake.embeddings)):
+    for part in delta.sound_parts(delta.snapshot_or_warn(lake.embeddings)):
         key = tuple(part.partition[name] for name in ("encoder", "encoder_sha256", "layer"))
         vectors[key] += part.rows
         sizes[key] += part.size

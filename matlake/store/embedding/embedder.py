@@ -133,7 +133,7 @@ def _files(lake: Lake, dataset: str | None) -> list[_File]:
         )
     files = []
     for name in names:
-        parts = delta.sound_parts(delta.open_or_warn(lake.dataset(name)), verify=lake.verify)
+        parts = delta.sound_parts(delta.snapshot_or_warn(lake.dataset(name)), verify=lake.verify)
         files += [_File(name, part) for part in parts]
     random.shuffle(files)  # two processes at once then meet rarely
     return files

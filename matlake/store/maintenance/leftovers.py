@@ -66,7 +66,7 @@ def _in_tables(lake: LakeFolders, retention_hours: int, before: float) -> Iterat
         if not root.is_dir():
             continue
         files = [path for path in root.rglob("*") if path.is_file()]
-        table = delta.open_or_warn(root)
+        table = None if delta.snapshot_or_warn(root) is None else delta.open_table(root)
         if table is None and (root / LOG).exists() and any((root / LOG).glob("*.json")):
             continue  # its log is damaged: nobody knows what it names
         if table is None and files and all(_is_older(path, before) for path in files):

@@ -11,11 +11,11 @@ from deltalake import DeltaTable
 from matlake.errors import LakeError
 from matlake.files import fsync_folder
 from matlake.store import delta
+from matlake.store.delta import LOG
 from matlake.store.folders import LakeFolders
 from matlake.store.lake import make_tables
 from matlake.store.maintenance.report import CheckReport, Problem
 
-LOG: Final = "_delta_log"
 DAMAGED: Final = "damaged"
 """Folder of a lake for what is damaged and cannot be made again; nothing reads it, and nothing deletes it."""
 

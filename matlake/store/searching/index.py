@@ -317,10 +317,10 @@ def _read_vectors(
 
 
 def _stamp(lake: Lake, card: EncoderCard, layers: Sequence[str]) -> Stamp:
-    embeddings = delta.open_or_warn(lake.embeddings)
+    embeddings = delta.snapshot_or_warn(lake.embeddings)
     files: list[str] = []
     if embeddings:
-        for layer in layers:
-            files += delta.live_files(embeddings, embedding_partition(card, layer))
-    datasets = [(name, delta.open_or_warn(lake.dataset(name))) for name in lake.dataset_names()]
-    return tuple(files), tuple((name, table.version()) for name, table in datasets if table is not None)
+        wanted = [embedding_partition(card, layer) for layer in layers]
+        files += [str(part.path) for part in embeddings.parts if part.partition in wanted]
+    datasets = [(name, delta.snapshot_or_warn(lake.dataset(name))) for name in lake.dataset_names()]
+    return tuple(files), tuple((name, table.version) for name, table in datasets if table is not None)
