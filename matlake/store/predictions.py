@@ -165,14 +165,18 @@ def is_stale(partition: Mapping[str, str], digests: Mapping[str, set[str]]) -> b
     return partition["head_digest"] not in digests.get(partition["head"], ())
 
 
+def saved_snapshot(lake: LakeFolders) -> delta.Snapshot | None:
+    """Return the table of predictions; None where there is none, or where its log is damaged, with a warning."""
+    return delta.snapshot_or_warn(lake.predictions) if delta.is_table(lake.predictions) else None
+
+
 def saved_predictions(lake: LakeFolders) -> list[SavedPredictions]:
     """Count what is saved, by head and digest; what is current comes first."""
-    if not delta.is_table(lake.predictions):
-        return []
     rows: Counter[tuple[str, str]] = Counter()
     sizes: Counter[tuple[str, str]] = Counter()
-    digests = current_digests(lake)
-    for part in delta.sound_parts(delta.snapshot_or_warn(lake.predictions)):
+    table = saved_snapshot(lake)
+    digests = current_digests(lake) if table else {}
+    for part in delta.sound_parts(table):
         key = part.partition["head"], part.partition["head_digest"]
         rows[key] += part.rows
         sizes[key] += part.size
@@ -207,11 +211,11 @@ def prediction_selects(
         connection: Gets the data sets that the queries read.
         columns: Names of the columns of ``materials``.
     """
-    if not delta.is_table(lake.predictions):
+    table = saved_snapshot(lake)
+    if table is None:
         return [], []
     digests = current_digests(lake)
     predictions, failures = [], []
-    table = delta.snapshot_or_warn(lake.predictions)
     for values, parts in by_partition(delta.sound_parts(table, verify=lake.verify)).items():
         partition = dict(values)
         stale = is_stale(partition, digests)

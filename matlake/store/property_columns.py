@@ -61,6 +61,14 @@ class PropertyColumns:
         ]
         return f"REPLACE ({', '.join(casts)})" if casts else ""
 
+    def may_lose(self, dataset: str) -> list[tuple[str, str]]:
+        """Return the properties of a dataset whose values ``lost`` counts, with their common types."""
+        return [
+            (name, self.common[name.lower()])
+            for name, kind in self.datasets.get(dataset, {}).items()
+            if kind in (TEXT, TIME) and self.common[name.lower()] in (INTEGER, REAL)
+        ]
+
     def lost(self, connection: duckdb.DuckDBPyConnection, dataset: str, rows: str) -> dict[str, int]:
         """Count the values of a dataset that are null in ``materials`` because they are not numbers.
 
@@ -72,11 +80,7 @@ class PropertyColumns:
         Returns:
             Property -> number of its values; those that lose none are left out.
         """
-        some = [
-            (name, self.common[name.lower()])
-            for name, kind in self.datasets.get(dataset, {}).items()
-            if kind in (TEXT, TIME) and self.common[name.lower()] in (INTEGER, REAL)
-        ]
+        some = self.may_lose(dataset)
         if not some:
             return {}
         counts = ", ".join(

@@ -1,6 +1,7 @@
 """SQL over a lake: a DuckDB connection that holds the views of the contract and sees nothing but the lake."""
 
 import time
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from pathlib import Path
@@ -27,7 +28,7 @@ MORE_MEMORY: Final = Hint(
 _MORE_TIME: Final = Hint("select fewer rows, or raise max_seconds", cli="select fewer rows, or raise --max-seconds")
 
 
-def connect(lake: LakeFolders) -> duckdb.DuckDBPyConnection:
+def connect(lake: LakeFolders, names: AbstractSet[str] | None = None) -> duckdb.DuckDBPyConnection:
     """Return a connection with the views of one moment of the lake, closed to all other files.
 
     It takes a quarter of the memory and half of the free disk at most. Who runs SQL of others in it checks that first
@@ -37,11 +38,15 @@ def connect(lake: LakeFolders) -> duckdb.DuckDBPyConnection:
     ``formula``, ``composition_hash``, ``crystal_hash``, ``atomic_numbers``, ``fractions``) and
     ``internal."NAME@LAYER"`` (``content_hash``, ``vector``) for readers of contents, and ``internal.predictions``.
     ``crystal_hash`` is null where a dataset has no structures.
+
+    Args:
+        lake: The lake.
+        names: Names in lower case of the views that are read; None for all. To make a view is to open files.
     """
     connection = _open(lake, default_memory())
     try:
         _close(lake, connection)
-        Views(lake, connection).make()
+        Views(lake, connection).make(names)
     except BaseException:
         connection.close()
         raise

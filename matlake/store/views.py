@@ -111,7 +111,7 @@ class _View:
 
 
 @dataclass(frozen=True)
-class _Dataset:
+class ReadableDataset:
     """A dataset that can be read.
 
     Attributes:
@@ -130,6 +130,11 @@ class _Dataset:
     def has_geometry(self) -> bool:
         """Whether its table has the columns of crystals."""
         return all(column in self.columns.names for column in _CRYSTAL_TYPES)
+
+    @property
+    def properties(self) -> list[str]:
+        """The names of its properties."""
+        return [column for column in self.columns.names if column not in _NOT_PROPERTIES]
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ class Views:
     def __init__(self, lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
         """Take the snapshots, and make no view yet."""
         self._lake, self._connection = lake, connection
-        self._datasets = list(_readable_datasets(lake))
+        self._datasets = list(readable_datasets(lake))
         self._properties = PropertyColumns.of({dataset.name: dataset.kinds for dataset in self._datasets})
         vectors, self._rejected = (
             by_partition(table.parts if table else ())
@@ -260,7 +265,7 @@ class Views:
     def _names(self) -> list[str]:
         return [dataset.name for dataset in self._datasets]
 
-    def _rows(self, dataset: _Dataset) -> str:
+    def _rows(self, dataset: ReadableDataset) -> str:
         """Return all rows of a dataset.
 
         They have the columns of crystals in any case, null where the table has none: it may hold compositions only, or
@@ -348,16 +353,16 @@ class Views:
         return parquet_rows(self._connection, [part.path for part in parts], schema)
 
 
-def _readable_datasets(lake: LakeFolders) -> Iterator[_Dataset]:
+def readable_datasets(lake: LakeFolders) -> Iterator[ReadableDataset]:
     """Yield the datasets whose log and at least one of whose parts are sound."""
     for name in lake.dataset_names():
         table = delta.snapshot_or_warn(lake.dataset(name))
         parts = delta.sound_parts(table, verify=lake.verify)
         if table is not None and parts:
-            yield _Dataset(name, pa.schema(table.schema), property_kinds(table.schema, _NOT_PROPERTIES), parts)
+            yield ReadableDataset(name, pa.schema(table.schema), property_kinds(table.schema, _NOT_PROPERTIES), parts)
 
 
-def _shown_dataset(dataset: _Dataset) -> str:
+def _shown_dataset(dataset: ReadableDataset) -> str:
     hidden = _INTERNAL_COLUMNS if dataset.has_geometry else (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)
     return _shown(dataset.name, hidden)
 
@@ -390,20 +395,15 @@ def view_names(datasets: list[str]) -> dict[str, str]:
     return views
 
 
-def readable_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Return the view of each dataset that can be read: its log and at least one of its parts are sound."""
-    views = connection.execute("SELECT schema_name, view_name FROM duckdb_views()").fetchall()
-    made = {f"{schema}.{identifier(view)}" for schema, view in views}
-    return view_names([name for name in lake.dataset_names() if dataset_rows(name) in made])
-
-
 def readable_view(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
     """Return the view of one dataset.
 
     Raises:
         LakeError: It cannot be read.
     """
-    view = readable_views(lake, connection).get(dataset)
+    views = connection.execute("SELECT schema_name, view_name FROM duckdb_views()").fetchall()
+    made = {f"{schema}.{identifier(view)}" for schema, view in views}
+    view = view_names([name for name in lake.dataset_names() if dataset_rows(name) in made]).get(dataset)
     if view is None:
         raise LakeError(f"dataset {dataset!r} cannot be read", REPAIR)
     return view
