@@ -6,6 +6,7 @@ here, ahead of the query, for whole column chunks; where a query has a condition
 first, and the others of row groups that satisfy it in some row.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -100,7 +101,7 @@ class ObjectScan(ds.InMemoryDataset):  # type: ignore[misc]  # pyarrow carries n
     def scanner(
         self,
         columns: Sequence[str] | None = None,
-        filter: pc.Expression | None = None,
+        filter: pc.Expression | None = None,  # noqa: A002 - pyarrow's name
         **_: object,
     ) -> "_Scan":
         """Return what reads columns of the rows that satisfy a condition."""
@@ -144,7 +145,7 @@ class _Scan:
             return self._cast(
                 opened, opened.read(group, self.names), self.names, opened.metadata.row_group(group).num_rows
             )
-        about = [name for name in self.schema.names if name.encode() in _serialized(self.condition)]
+        about = _names_in(self.condition, self.schema.names)
         rows = opened.metadata.row_group(group).num_rows
         looked = self._cast(opened, opened.read(group, about), about, rows)
         found = looked.append_column(_ROW, pa.array(np.arange(rows))).filter(self.condition)
@@ -175,9 +176,10 @@ def _in_batches(table: pa.Table) -> Iterable[pa.RecordBatch]:
     return [pa.RecordBatch.from_struct_array(pa.array([{}] * table.num_rows, pa.struct([])))]
 
 
-def _serialized(condition: pc.Expression) -> bytes:
-    """Return a condition as bytes that hold the names of the columns that it is about."""
-    return bytes(condition.__reduce__()[1][0])
+def _names_in(condition: pc.Expression, names: Iterable[str]) -> list[str]:
+    """Return the columns that a condition is about, and perhaps some more: pyarrow does not tell them."""
+    words, serialized = set(re.findall(r"\w+", str(condition))), bytes(condition.__reduce__()[1][0])
+    return [name for name in names if (name in words if name.isidentifier() else name.encode() in serialized)]
 
 
 def _ahead(pool: ThreadPoolExecutor, work: Callable[[_Task], _Result], tasks: Iterable[_Task]) -> Iterator[_Result]:
