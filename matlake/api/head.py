@@ -11,6 +11,7 @@ from matlake.regress.heads.listing import card_lines, head_table
 from matlake.regress.heads.storage import delete_head, export_head, find_head, member_names
 from matlake.reports import Report
 from matlake.store.lake import Lake
+from matlake.store.storage.places import LakePath, lake_path
 from matlake.text_tables import Line
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ class Head(Report):
         where: str | None = None,
         save: Literal[False] = False,
         output: None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "Predictions": ...
     @overload
@@ -150,6 +153,8 @@ class Head(Report):
         where: str | None = None,
         save: Literal[True],
         output: None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "SavedReport": ...
     @overload
@@ -160,6 +165,8 @@ class Head(Report):
         where: str | None = None,
         save: bool = False,
         output: str | Path,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "WrittenPredictions": ...
     def predict_dataset(
@@ -169,6 +176,8 @@ class Head(Report):
         where: str | None = None,
         save: bool = False,
         output: str | Path | None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "Predictions | SavedReport | WrittenPredictions":
         """Predict for materials of the lake from stored vectors; see ``matlake.predict_dataset``.
@@ -178,13 +187,23 @@ class Head(Report):
             where: Only rows of ``materials`` that this SQL predicate selects.
             save: Keep the predictions in the lake, where the view ``predictions`` has them.
             output: Write them to this file (.csv, .parquet).
+            engine: ``local``, or ``ray``, as for ``lake.embed``.
+            address: HOST:PORT of the head of a Ray cluster.
             progress: As for ``predict``.
         """
         from matlake.regress.prediction.predict_dataset import predict_dataset
 
         with watched(progress, "predicting", "rows") as reporter:
             return predict_dataset(
-                self.lake, self.name, dataset=dataset, where=where, save=save, output=output, progress=reporter
+                self.lake,
+                self.name,
+                dataset=dataset,
+                where=where,
+                save=save,
+                output=output,
+                engine=engine,
+                address=address,
+                progress=reporter,
             )
 
     def suggest(
@@ -246,10 +265,11 @@ class Head(Report):
         self._read_cards()
         return done
 
-    def export(self, output: str | Path) -> Path:
+    def export(self, output: str | LakePath) -> LakePath:
         """Check it and copy its files to a new folder, which may be ``heads/NAME`` of another lake."""
-        export_head(self.lake, self.name, Path(output))
-        return Path(output)
+        place = lake_path(output)
+        export_head(self.lake, self.name, place)
+        return place
 
     def delete(self) -> None:
         """Delete it. Embeddings and data stay."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.options import ANY_PATH, FILE, Command, option, seed_option
+from matlake.cli.options import FILE, PLACE, Command, option, seed_option
 from matlake.cli.output import Output
 from matlake.store.storage.places import LakePath
 
@@ -90,13 +90,13 @@ def delete_command(lake: LakePath, name: str, output: Output) -> None:
 @option(
     "--output",
     "target",
-    type=ANY_PATH,
+    type=PLACE,
     required=True,
-    help="Write the head to this new folder, which may be heads/NAME of another lake.",
+    help="Write the head to this new folder or address, which may be heads/NAME of another lake.",
 )
 @json_option
 @click.pass_obj
-def export_command(lake: LakePath, name: str, target: Path, output: Output) -> None:
+def export_command(lake: LakePath, name: str, target: LakePath, output: Output) -> None:
     """Check a head and copy it to another folder: ONNX file, card, reference set, plots."""
     from matlake.regress.heads.storage import export_head
     from matlake.store.lake import open_lake

@@ -1,8 +1,11 @@
 """Encoders of a lake in a bucket: read through local copies, written with the card last."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from matlake.encoders.card import CARD_FILE
@@ -48,3 +51,19 @@ def put_encoder(source: Path, place: RemotePath) -> None:
     """Put the files of an encoder into a bucket, the card last: an encoder without a card does not exist."""
     for name, content in encoder_files(source):
         (place / name).write_bytes(content)
+
+
+@contextmanager
+def encoder_in_bucket(place: RemotePath) -> Iterator[Path]:
+    """Give a local folder with the encoder at a place in a bucket, empty if there is none, and put what it holds then.
+
+    Where the block fails, the bucket stays as it is.
+    """
+    with TemporaryDirectory() as name:
+        folder = Path(name) / place.name
+        present = local_copy(place, CARD_FILE)
+        if present is not None:
+            shutil.copytree(present, folder)
+        yield folder
+        (place / CARD_FILE).unlink(missing_ok=True)
+        put_encoder(folder, place)

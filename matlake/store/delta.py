@@ -4,6 +4,7 @@ Every part is on disk (fsync) before the commit names it, and the commit itself 
 do. A crash leaves at worst a part that no commit names, which no reader sees.
 """
 
+import shutil
 import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import create_table_with_add_actions
 
@@ -23,7 +24,7 @@ from matlake.store.log_entries import CommitMark, clear_log, has_table
 from matlake.store.parts import Damage, LivePart, part_name, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
-from matlake.store.storage.places import LakePath, fsync_folder, lake_path
+from matlake.store.storage.places import LakePath, fsync_folder, fsync_names, lake_path
 from matlake.store.storage.refusals import refusal
 from matlake.store.storage.remote_path import SCHEMES, RemotePath, delta_options
 from matlake.store.writing import Part, discard, link_part
@@ -33,6 +34,10 @@ MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
 
 
+_AFTER_COMMIT: Final = PostCommitHookProperties(cleanup_expired_logs=False)
+"""delta-rs would remove entries of the log that versions of heads need; ``compact`` removes those that none needs."""
+
+
 def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> None:
     """Create an empty table, unless there is one.
 
@@ -40,6 +45,8 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
         LakeError: The table cannot be created.
     """
     require_conditional_puts(root)
+    if isinstance(root, Path):
+        _drop_lost_log(root)
     try:
         DeltaTable.create(
             _uri(root),
@@ -58,14 +65,24 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
     sync_log(root)
 
 
-def open_table(root: LakePath) -> DeltaTable | None:
-    """Return the latest snapshot of a table, or None where there is no table.
+def _drop_lost_log(root: Path) -> None:
+    """Remove the log of a table in which nothing was ever recorded, and whose only entry a power loss has emptied."""
+    log = root / "_delta_log"
+    if len(list(log.glob("*.json"))) == 1 and not any(root.rglob("*.parquet")):
+        try:
+            open_table(root)
+        except LakeError:
+            shutil.rmtree(log)
+
+
+def open_table(root: LakePath, version: int | None = None) -> DeltaTable | None:
+    """Return the latest snapshot of a table, or that of a version, or None where there is no table.
 
     Raises:
         LakeError: The table cannot be read, or another tool marked rows as deleted in it.
     """
     try:
-        table = _latest(root)
+        table = _snapshot(root, version)
     except TableNotFoundError:
         return None
     except Exception as error:
@@ -178,13 +195,13 @@ def is_table(root: LakePath) -> bool:
     return has_table(root)
 
 
-def read_rows(root: LakePath, *, verify: bool = False) -> pa.Table:
+def read_rows(root: LakePath, *, verify: bool = False, version: int | None = None) -> pa.Table:
     """Read all rows of a table that exists, columns that a file lacks being null.
 
     Raises:
         LakeError: No part of it is sound.
     """
-    parts = sound_parts(open_table(root), verify=verify)
+    parts = sound_parts(open_table(root, version), verify=verify)
     if not parts:
         raise LakeError(f"no part of the table at {root} can be read", REPAIR)
     return pa.concat_tables([read_table(part.path) for part in parts], promote_options="default")
@@ -215,6 +232,7 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
             mode="overwrite",
             storage_options=_options(root),
             commit_properties=CommitProperties(custom_metadata={**notes, **mark.note}),
+            post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
         if not mark.is_recorded(root, before):
@@ -247,7 +265,7 @@ def replace_parts(root: LakePath, partition: dict[str, str], old: Collection[str
     """
     links: dict[str, Part] = {}
     for attempt in range(COMMIT_ATTEMPTS):
-        table = _latest(root)
+        table = _snapshot(root)
         live = {part.path.name: part for part in live_parts(table, partition)}
         if not live.keys() >= set(old):
             discard(root, [*new, *links.values()])
@@ -308,6 +326,7 @@ def commit(
                 max_commit_retries=0,
                 app_transactions=[Transaction(application, 0 if number is None else number + 1)],
             ),
+            post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError:
         # the answer to our own commit may have been lost, so that its second try met the first
@@ -372,8 +391,8 @@ def drop_damaged(root: LakePath, partition: dict[str, str], *, verify: bool = Fa
     return damaged
 
 
-def _latest(root: LakePath) -> DeltaTable:
-    return DeltaTable(_uri(root), storage_options=_options(root))
+def _snapshot(root: LakePath, version: int | None = None) -> DeltaTable:
+    return DeltaTable(_uri(root), version, storage_options=_options(root))
 
 
 def _options(root: LakePath) -> dict[str, str] | None:
@@ -386,8 +405,8 @@ def _uri(root: LakePath) -> str:
 
 
 def sync_log(root: LakePath) -> None:
-    """Sync the newest log entry and its folder: delta-rs leaves that to the operating system."""
+    """Sync the newest log entry and the folders that lead to it: delta-rs leaves that to the operating system."""
     if isinstance(root, Path):
         log = root / "_delta_log"
         fsync_file(max(log.glob("*.json")))
-        fsync_folder(log)
+        fsync_names(log, root.parent)

@@ -17,7 +17,7 @@ from matlake.files import fsync_folder
 from matlake.interrupts import hold
 from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, MEMBER, LakeFolders
 from matlake.store.storage.claims import claimed
-from matlake.store.storage.places import write_whole
+from matlake.store.storage.places import LakePath, write_whole
 from matlake.store.storage.remote_path import RemotePath
 
 Content = TypeVar("Content")
@@ -56,6 +56,20 @@ def remove_head(lake: LakeFolders, name: str) -> None:
         folder.rename(going)
         fsync_folder(folder.parent)
         shutil.rmtree(going)
+
+
+def copy_head(folder: Path, target: LakePath) -> None:
+    """Copy the files of a head to a new place, where it is there as a whole or not at all."""
+    if isinstance(target, RemotePath):
+        paths = [path for path in folder.rglob("*") if path.is_file()]
+        _put(target, {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths})
+        return
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        shutil.copytree(folder, part)
+        part.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def replace_card(lake: LakeFolders, name: str, is_same: Callable[[Path], bool], card: bytes) -> bool:
@@ -116,10 +130,7 @@ def _replace_objects(heads: RemotePath, name: str, files: Mapping[str, bytes]) -
         check_claim()
         hold()
         _delete(place)
-        for path, content in _card_last(files):
-            if path == CARD_FILE:
-                check_claim()
-            place.joinpath(*path.split("/")).write_bytes(content)
+        _put(place, files, check_claim)
         _delete(replaced)
 
 
@@ -129,6 +140,13 @@ def _remove_objects(heads: RemotePath, name: str) -> None:
         _delete(replaced)  # it would come forward
     _delete(place)
     _delete(replaced)
+
+
+def _put(place: RemotePath, files: Mapping[str, bytes], before_card: Callable[[], None] = lambda: None) -> None:
+    for path, content in _card_last(files):
+        if path == CARD_FILE:
+            before_card()
+        place.joinpath(*path.split("/")).write_bytes(content)
 
 
 def _copy(source: RemotePath, target: RemotePath) -> None:

@@ -5,8 +5,6 @@ It holds the ONNX file, its card, its reference rows, and the plots of its train
 
 import hashlib
 import math
-import os
-import shutil
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,8 +28,9 @@ from matlake.regress.uncertainty.applicability import agreement_limit
 from matlake.regress.uncertainty.reference_set import FILE as REFERENCE_FILE
 from matlake.regress.uncertainty.reference_set import Reference
 from matlake.store.folders import MEMBER, LakeFolders
-from matlake.store.head_folders import remove_head, replace_card, replace_head
+from matlake.store.head_folders import copy_head, remove_head, replace_card, replace_head
 from matlake.store.storage.claims import STALE_SECONDS, ClaimedError
+from matlake.store.storage.places import LakePath
 
 MODEL_FILE: Final = "head.onnx"
 PLOTS: Final = "plots"
@@ -344,8 +343,8 @@ def delete_head(lake: LakeFolders, name: str) -> None:
         raise HeadError(f"cannot delete head {name}: {error}", "check the disk and its permissions") from error
 
 
-def export_head(lake: LakeFolders, name: str, target: Path) -> list[HeadCard]:
-    """Copy a head, after checking it, into the folder ``target``, which must not exist.
+def export_head(lake: LakeFolders, name: str, target: LakePath) -> list[HeadCard]:
+    """Copy a head, after checking it, to ``target``, a folder or an address, which must not exist.
 
     Returns:
         Its card; those of its members if it has several targets.
@@ -355,16 +354,12 @@ def export_head(lake: LakeFolders, name: str, target: Path) -> list[HeadCard]:
     """
     _check_whole(lake, name)
     cards = [load_head(lake, member).card for member in member_names(lake, name)]
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if target.exists():
             raise HeadError(f"{target} exists", "name a new folder")
-        shutil.copytree(find_folder(lake, name), part)
-        part.rename(target)
+        copy_head(find_folder(lake, name), target)
     except OSError as error:
         raise HeadError(f"cannot write {target}: {error}", "check the path and the disk") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return cards
 
 

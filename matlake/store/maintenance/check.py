@@ -4,7 +4,7 @@ import time
 
 import duckdb
 
-from matlake.errors import EncoderError, LakeError
+from matlake.errors import CommitUnknownError, EncoderError, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.store import delta, writing
 from matlake.store.damage import tables
@@ -39,6 +39,7 @@ def check(
     Raises:
         CommitUnknownError: It is not known whether a repair was recorded.
     """
+    lake.check_writable()
     started = time.monotonic()
     forget_comparisons()
     report = CheckReport()
@@ -107,6 +108,8 @@ def _give_digests(root: LakePath, partition: dict[str, str], parts: list[LivePar
     fsync_folder(parts[0].path.parent)
     try:
         done = delta.replace_parts(root, partition, {part.path.name for part in parts}, new)
+    except CommitUnknownError:
+        raise
     except LakeError as error:  # a part that stays is missing
         report.notes.append(f"still no digest: {len(parts):,} of the parts of {root}: {error}")
         return 0
@@ -132,12 +135,16 @@ def _note_missing_vectors(lake: Lake, report: CheckReport) -> None:
 
 
 def _leftovers(lake: Lake, report: CheckReport, retention_hours: int, *, repair: bool) -> None:
-    if repair:
-        number, size = remove_leftovers(lake, retention_hours)
-        if number:
-            report.repaired.append(f"{number:,} files that nobody reads were removed, {size / 1e6:,.1f} MB")
+    try:
+        if repair:
+            number, size = remove_leftovers(lake, retention_hours)
+            if number:
+                report.repaired.append(f"{number:,} files that nobody reads were removed, {size / 1e6:,.1f} MB")
+            return
+        found = find_leftovers(lake, retention_hours)
+    except LakeError as error:
+        report.notes.append(f"files that nobody reads were not looked for: {error}; {error.cli_hint}")
         return
-    found = find_leftovers(lake, retention_hours)
     if found:
         size = sum(leftover.size for leftover in found)
         report.notes.append(

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,9 @@ from matlake.store.maintenance.report import CheckReport, Problem
 from matlake.store.storage.places import LakePath, fsync_folder
 from matlake.store.storage.remote_path import RemotePath
 
+LOG_DAYS: Final = 30
+"""Entries of a log are kept for so long, as other tools that read Delta tables expect by default."""
+
 DAMAGED: Final = "damaged"
 """Folder of a lake for what is damaged and cannot be made again; nothing reads it, and nothing deletes it."""
 
@@ -26,6 +30,7 @@ _REQUESTS: Final = 16
 """Entries read at once, each of which is a request where the log is in a bucket."""
 
 _ENTRY: Final = re.compile(r"(\d{20})\.json")
+_WHOLE_CHECKPOINT: Final = re.compile(r"\d{20}\.checkpoint\.parquet")
 _CHECKPOINT: Final = re.compile(r"(\d{20})\.checkpoint\..*parquet|_last_checkpoint")
 
 
@@ -104,6 +109,28 @@ def remake(lake: LakeFolders, root: LakePath, partition: dict[str, str]) -> str:
     if root == lake.predictions:
         return f"run `matlake predict {partition.get('head', 'HEAD')} --dataset NAME --save` to make its rows again"
     return "run the evaluation again to measure what it held"
+
+
+def unneeded_entries(root: LakePath, versions: Iterable[int]) -> set[str]:
+    """Return the names of entries of a log that neither its last ``LOG_DAYS`` nor some versions need.
+
+    A version is read from the last checkpoint before it, and from the entries that follow.
+
+    Args:
+        root: The table's folder.
+        versions: They stay readable, as does the latest.
+    """
+    before = time.time() - 86_400 * LOG_DAYS
+    entries = {_version(entry): entry for entry in _entries(root)}
+    checkpoints = {_version(path): path for path in (root / LOG).iterdir() if _WHOLE_CHECKPOINT.fullmatch(path.name)}
+    recent = [version for version, entry in entries.items() if entry.stat().st_mtime > before]
+    needed: set[str] = set()
+    for version in {*versions, *recent, max(entries, default=0)}:
+        base = max((one for one in checkpoints if one <= version), default=0)
+        needed |= {entries[one].name for one in range(base, version + 1) if one in entries}
+        needed |= {checkpoints[base].name} if base in checkpoints else set()
+    old = [path for path in (*entries.values(), *checkpoints.values()) if path.stat().st_mtime <= before]
+    return {path.name for path in old} - needed
 
 
 def _opened(root: LakePath) -> DeltaTable | None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from matlake.errors import StorageError
 from matlake.store.storage.remote_path import RemotePath
 
 STALE_SECONDS: Final = 900.0
@@ -34,7 +35,7 @@ def claimed(claim: RemotePath, now: Callable[[], float] = time.time) -> Iterator
 
     Raises:
         ClaimedError: Another process has it.
-        OSError: The store does not answer.
+        StorageError: The store does not answer.
     """
     own = json.dumps({"host": _host(), "process": os.getpid(), "mark": uuid.uuid4().hex}).encode()
     if not claim.create(own) and not _is(claim, own):  # it is there where the answer to the first try was lost
@@ -47,7 +48,7 @@ def claimed(claim: RemotePath, now: Callable[[], float] = time.time) -> Iterator
     try:
         yield check
     finally:
-        with suppress(OSError):  # it gets old
+        with suppress(OSError, StorageError):  # it gets old
             if _is(claim, own):
                 claim.unlink(missing_ok=True)
 
