@@ -18,7 +18,7 @@ _ENDING: Final = re.compile(r"\s*<\?xml.*")
 _SHOWN: Final = 200  # characters of an answer that is of no known kind
 
 _OF_A_STORE: Final = ("Error performing ", "Generic S3 error", "Generic GCS error", "Generic MicrosoftAzure error")
-_OF_AN_OBJECT: Final = ("404 Not Found", "416 ", "412 Precondition", "409 Conflict")
+_OF_AN_OBJECT: Final = ("404 Not Found", "416 R", "412 Precondition", "409 Conflict")
 """What is in an answer about an object, which is not there, shorter than expected, or there already."""
 
 _WRITES: Final = ("PUT", "POST", "DELETE")
@@ -101,7 +101,7 @@ _REFUSALS: Final = (
         open=True,
     ),
     _Refusal(
-        ("timed out",),
+        ("timed out", "TimedOut", "kind: Timeout"),
         "{endpoint} did not answer {tried}",
         f"check the connection and {{endpoints}}, then {_SAME_AGAIN}",
         open=True,
@@ -133,12 +133,13 @@ def refusal(error: BaseException, bucket: str) -> StorageError | None:
         error: Of obstore or delta-rs.
         bucket: Address of the bucket.
     """
-    text = " ".join(_COLOURS.sub(" ", str(error)).split()).partition("Debug source:")[0]
+    whole = " ".join(_COLOURS.sub(" ", str(error)).split())
+    text = whole.partition("Debug source:")[0]
     if not any(mark in text for mark in _OF_A_STORE) and not any(mark in text for mark in _MAY_ONLY_READ.marks):
         return None
     request = _REQUEST.search(text)
     may_not = _MAY_NOT_READ if request is not None and request["method"] not in _WRITES else _MAY_ONLY_READ
-    found = next((one for one in (*_REFUSALS, may_not) if any(mark in text for mark in one.marks)), None)
+    found = next((one for one in (*_REFUSALS, may_not) if any(mark in whole for mark in one.marks)), None)
     if found is None:
         if request is None or any(mark in text for mark in _OF_AN_OBJECT):
             return None
