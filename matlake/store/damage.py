@@ -7,12 +7,13 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import duckdb
 import pyarrow as pa
 
-from matlake.errors import Hint, LakeError, MatlakeError
+from matlake.errors import Hint, LakeError, MatlakeError, StorageError
 from matlake.store import delta
 from matlake.store.folders import LakeFolders
 from matlake.store.parts import split_damaged
 from matlake.store.snapshots import has_table, open_snapshot, snapshot_or_warn
 from matlake.store.storage.places import LakePath
+from matlake.store.storage.refusals import refusal_in
 
 Folders = TypeVar("Folders", bound=LakeFolders)
 Parameters = ParamSpec("Parameters")
@@ -85,7 +86,12 @@ def read_what_is_sound(lake: LakeFolders, read: Callable[[], Result]) -> Result:
     """
     try:
         return read()
+    except StorageError:
+        raise
     except (duckdb.Error, pa.ArrowException, OSError, MatlakeError) as error:
+        refused = refusal_in(error)
+        if refused is not None:
+            raise refused from error
         if not _may_be_damage(error):
             raise
         # a file that is no longer there may have been replaced since the lake was looked at

@@ -10,11 +10,12 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from matlake.errors import Hint, QueryError
+from matlake.errors import Hint, MatlakeError, QueryError
 from matlake.store.folders import LakeFolders
 from matlake.store.limits import default_memory, parse_size, spill_folder, spill_limit, spill_root
 from matlake.store.pure_reads import PureRead, pure_read
 from matlake.store.quoting import literal, without_wildcards
+from matlake.store.storage.refusals import refusal_in
 from matlake.store.views import Views
 from matlake.store.write_barrier import forbid_writes
 
@@ -88,9 +89,9 @@ def query(
             connection.close()
 
 
-def not_a_predicate(where: str | None, error: Exception) -> QueryError:
-    """Return the error for a predicate that DuckDB does not take."""
-    return QueryError(
+def not_a_predicate(where: str | None, error: Exception) -> MatlakeError:
+    """Return the error for a predicate that DuckDB does not take; that of a store where the query ended there."""
+    return refusal_in(error) or QueryError(
         f"cannot select by {where!r}: {error}", 'give a predicate over `materials`, such as "nelements = 2"'
     )
 
@@ -161,8 +162,10 @@ def _distinct(names: list[str]) -> list[str]:
     return found
 
 
-def _explained(error: Exception, memory: int) -> QueryError:
-    text = str(error)
+def _explained(error: Exception, memory: int) -> MatlakeError:
+    text, refused = str(error), refusal_in(error)
+    if refused is not None:
+        return refused
     if "max_temp_directory_size" in text:
         return QueryError(f"the query needs more than {_readable(memory)} of memory and the disk to spill", MORE_MEMORY)
     if text.startswith("Out of Memory Error"):
