@@ -113,8 +113,9 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
     """Yield what writers of encoders, heads and other small files have left, and imports that nobody takes up."""
     imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
     yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
-    if isinstance(lake.path, RemotePath):
-        yield from left_beside_cards(lake.heads_folder, lake.encoders_folder, before)
+    heads, encoders = lake.heads_folder, lake.encoders_folder
+    if isinstance(heads, RemotePath) and isinstance(encoders, RemotePath):
+        yield from left_beside_cards(heads, encoders, before)
         return
     for root in (lake.path, lake.encoders_folder, lake.heads_folder):
         for depth in ("", "*/"):
