@@ -153,8 +153,9 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
     imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
     yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
     yield from (folder for folder in _unused_segments(lake) if _is_older(folder, before))
-    if isinstance(lake.path, RemotePath):
-        yield from left_beside_cards(lake.heads_folder, lake.encoders_folder, before)
+    heads, encoders = lake.heads_folder, lake.encoders_folder
+    if isinstance(heads, RemotePath) and isinstance(encoders, RemotePath):
+        yield from left_beside_cards(heads, encoders, before)
         return
     for root in (lake.path, lake.encoders_folder, lake.heads_folder):
         for depth in ("", "*/"):
