@@ -28,6 +28,8 @@ COMMANDS = {
     "embed": "lake",
     "sql": "sql",
     "search": "search",
+    "dedupe": "search",
+    "diverse": "search",
     "status": "lake",
     "check": "maintenance",
     "compact": "maintenance",

@@ -2,12 +2,12 @@
 
 import os
 import time
-import uuid
 from typing import Final
 
 from matlake.diagnosis.checks import Check, State, caught
 from matlake.errors import StorageError
 from matlake.store.folders import MARKER
+from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.copies import CACHE, cache_folder
 from matlake.store.storage.remote_path import RemotePath
 
@@ -17,11 +17,10 @@ _STORES: Final = {
     "az": "Azure Blob Storage",
 }
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AZURE_STORAGE_ENDPOINT")
-_ANOTHER_STORE: Final = "use a store with conditional puts: Amazon S3, Google Cloud Storage, Azure, or MinIO"
 
 
 def check_bucket(place: RemotePath) -> list[Check]:
-    """Check the bucket of a lake; the object that is put for that is deleted."""
+    """Check the bucket of a lake; an object that is put for that is deleted."""
     found: list[Check] = []
     with caught(found, "bucket", State.BROKEN):
         started = time.monotonic()
@@ -39,16 +38,8 @@ def _named(place: RemotePath) -> str:
 
 
 def _commits(place: RemotePath) -> Check:
-    """Put an object twice where only the first may pass: commits rely on that."""
-    probe = place / f".doctor-{uuid.uuid4().hex}"
     try:
-        try:
-            first = probe.create(b"1") or probe.read_bytes() == b"1"  # the answer to the first try may be lost
-            safe = first and not probe.create(b"2")
-        finally:
-            probe.unlink(missing_ok=True)
+        require_conditional_puts(place)
     except StorageError as error:
-        return Check("commits", State.WARNING, str(error), str(error.hint))
-    if not safe:
-        return Check("commits", State.BROKEN, "two writers can make one commit: no conditional puts", _ANOTHER_STORE)
+        return Check("commits", State.WARNING, str(error), error.cli_hint)
     return Check("commits", State.OK, "conditional puts work: two writers cannot make one commit")

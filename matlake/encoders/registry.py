@@ -21,7 +21,7 @@ from matlake.encoders.card import (
 )
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import DamageWarning, EncoderError
-from matlake.files import write_whole
+from matlake.files import fsync_folder, write_whole
 from matlake.plugins import PluginKind, check_same_name
 
 SHIPPED: Final = Path(__file__).with_name("shipped")
@@ -223,6 +223,7 @@ def copy_files(source: Path, folder: Path) -> None:
     """
     for name, content in encoder_files(source):
         write_whole(folder / name, content)
+    fsync_folder(folder.parent)
 
 
 def encoder_files(source: Path) -> Iterator[tuple[str, bytes]]:

@@ -4,6 +4,7 @@ Every part is on disk (fsync) before the commit names it, and the commit itself 
 do. A crash leaves at worst a part that no commit names, which no reader sees.
 """
 
+import shutil
 import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +24,7 @@ from matlake.store.log_entries import CommitMark, clear_log, has_table
 from matlake.store.parts import Damage, LivePart, part_name, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
-from matlake.store.storage.places import LakePath, fsync_folder, lake_path
+from matlake.store.storage.places import LakePath, fsync_folder, fsync_names, lake_path
 from matlake.store.storage.refusals import refusal
 from matlake.store.storage.remote_path import SCHEMES, RemotePath, delta_options
 from matlake.store.writing import Part, discard, link_part
@@ -44,6 +45,8 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
         LakeError: The table cannot be created.
     """
     require_conditional_puts(root)
+    if isinstance(root, Path):
+        _drop_lost_log(root)
     try:
         DeltaTable.create(
             _uri(root),
@@ -60,6 +63,16 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
             raise_refusal(root, error)
             raise LakeError(f"cannot create the table at {root}: {error}") from error
     sync_log(root)
+
+
+def _drop_lost_log(root: Path) -> None:
+    """Remove the log of a table in which nothing was ever recorded, and whose only entry a power loss has emptied."""
+    log = root / "_delta_log"
+    if len(list(log.glob("*.json"))) == 1 and not any(root.rglob("*.parquet")):
+        try:
+            open_table(root)
+        except LakeError:
+            shutil.rmtree(log)
 
 
 def open_table(root: LakePath, version: int | None = None) -> DeltaTable | None:
@@ -392,8 +405,8 @@ def _uri(root: LakePath) -> str:
 
 
 def sync_log(root: LakePath) -> None:
-    """Sync the newest log entry and its folder: delta-rs leaves that to the operating system."""
+    """Sync the newest log entry and the folders that lead to it: delta-rs leaves that to the operating system."""
     if isinstance(root, Path):
         log = root / "_delta_log"
         fsync_file(max(log.glob("*.json")))
-        fsync_folder(log)
+        fsync_names(log, root.parent)

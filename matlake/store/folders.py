@@ -16,9 +16,11 @@ from matlake.encoders.registry import (
 )
 from matlake.errors import LakeError
 from matlake.store.bucket_encoders import BucketEncoders, put_encoder
+from matlake.store.bucket_tables import tables_below
 from matlake.store.moment import Moment
 from matlake.store.storage.copies import local_copies, local_copy, local_folder
 from matlake.store.storage.places import LakePath
+from matlake.store.storage.remote_path import RemotePath
 
 MARKER: Final = "lake.json"
 DATASET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
@@ -37,6 +39,12 @@ HEADS_REPLACED: Final = ".replaced"
 
 UNFINISHED: Final = "unfinished"
 """Folder of what was stopped."""
+
+DATASET_DELETED: Final = ".deleted-"
+"""Beginning of the names of folders, among the datasets, of those that are being deleted."""
+
+_RECORDED: Final = re.compile(r"\d{20}\..*(json|parquet)|_last_checkpoint")
+"""What a log holds once a table was committed; a writer that was killed leaves other files."""
 
 UNFINISHED_IMPORT: Final = "import-"
 """Beginning of the names of folders, among the unfinished, of what an import has received."""
@@ -162,8 +170,10 @@ class LakeFolders:
         """Return the names of all datasets, of the lake's moment if it has one."""
         if self.moment is not None:
             return sorted(self.moment.folders)
-        logs = self.datasets_folder.glob("*/_delta_log")
-        return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
+        if isinstance(self.datasets_folder, RemotePath):
+            return [name for name in tables_below(self.datasets_folder) if DATASET_NAME.fullmatch(name)]
+        logs = [log for log in self.datasets_folder.glob("*/_delta_log") if DATASET_NAME.fullmatch(log.parent.name)]
+        return sorted(log.parent.name for log in logs if any(_RECORDED.fullmatch(file.name) for file in log.iterdir()))
 
     def check_there(self) -> None:
         """Raise LakeError where the folder was deleted or moved after the lake was opened."""

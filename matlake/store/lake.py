@@ -16,7 +16,7 @@ from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
 from matlake.store import delta
 from matlake.store.folders import MARKER, UNFINISHED, LakeFolders
-from matlake.store.storage.places import LakePath, lake_path, write_whole
+from matlake.store.storage.places import LakePath, lake_path, make_folder, write_whole
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -250,7 +250,7 @@ def _create(lake: Lake) -> None:
         LakeError: The folder holds something else, or cannot be written to.
     """
     try:
-        lake.path.mkdir(parents=True, exist_ok=True)
+        make_folder(lake.path)
         if not _is_begun(lake) and not (lake.path / MARKER).exists():  # another process may have made it by now
             raise LakeError(f"{lake.path} holds other files and no lake", "name a new or an empty folder")
         for folder in (

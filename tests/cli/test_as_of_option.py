@@ -13,13 +13,18 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(embedded: matlake.Lake, trained: TrainResult, capsys: pytest.CaptureFixture[str]) -> Call:  # noqa: ARG001 - makes the head
+def call(
+    embedded: matlake.Lake,
+    trained: TrainResult,  # noqa: ARG001 - makes the head
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Call:
     """Run a command in this process."""
     from matlake.__main__ import main
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
-            patch.setattr("sys.argv", ["matlake", "--lake", str(embedded.path), *arguments])
+        monkeypatch.setattr("sys.argv", ["matlake", "--lake", str(embedded.path), *arguments])
+        with pytest.raises(SystemExit) as ended:
             main()
         captured = capsys.readouterr()
         return int(ended.value.code or 0), captured.out, captured.err

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,15 +53,16 @@ def _read(path: Path, **settings: Any) -> Contents:
             return Contents()
         raise
     found = Contents()
-    for name in lake.dataset_names():
-        found.tables[f"dataset {name}"] = _rows(lake, f'SELECT * FROM main."{name}"')
-    views = {row["name"] for row in lake.query("SELECT view_name AS name FROM duckdb_views()").to_pylist()}
-    for view in GROWING:
-        found.tables[view] = _rows(lake, f"SELECT * FROM {view}") if view in views else {}
+    with lake.connect() as connection:
+        for name in lake.dataset_names():
+            found.tables[f"dataset {name}"] = _rows(connection, f'main."{name}"')
+        views = {name for (name,) in connection.execute("SELECT view_name FROM duckdb_views()").fetchall()}
+        for view in GROWING:
+            found.tables[view] = _rows(connection, view) if view in views else {}
     repeated = [key for key, several in found.tables["embeddings"].items() if len(several) > 1]
     assert not repeated, f"embedded more than once: {repeated[:3]}"
     for name in lake.head_names():
-        check_head(lake.path, name)
+        check_head(lake, name)
         folder = lake.head_folder(name)
         assert folder is not None
         card = opened(json.loads((folder / "card.json").read_bytes()))
@@ -68,8 +70,8 @@ def _read(path: Path, **settings: Any) -> Contents:
     return found
 
 
-def _rows(lake: matlake.Lake, statement: str) -> Rows:
-    return _split(lake.query(statement).to_pylist())
+def _rows(connection: duckdb.DuckDBPyConnection, view: str) -> Rows:
+    return _split(connection.sql(f"FROM {view}").to_arrow_table().to_pylist())
 
 
 def _split(rows: list[Any]) -> Rows:
@@ -91,17 +93,19 @@ def _texts(value: Any, numbers: list[float]) -> Any:
     return [_texts(one, numbers) for one in value] if isinstance(value, list) else value
 
 
-def within(some: Rows, all_: Rows) -> bool:
-    """Say whether rows are all among others."""
+def within(some: Rows, *others: Rows) -> bool:
+    """Say whether rows are all among those of one or several others."""
     return all(
-        key in all_ and len(several) <= len(all_[key]) and all(map(_close, several, all_[key]))
+        any(_close(row, other) for rows in others for other in rows.get(key, []))
         for key, several in some.items()
+        for row in several
     )
 
 
 def same(one: Rows, other: Rows) -> bool:
     """Say whether rows are the same, up to rounding in batches of another size."""
-    return one.keys() == other.keys() and within(one, other) and within(other, one)
+    counts = [{key: len(several) for key, several in rows.items()} for rows in (one, other)]
+    return counts[0] == counts[1] and within(one, other) and within(other, one)
 
 
 def _close(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
@@ -135,9 +139,10 @@ def half_done(found: Contents, before: Contents, after: Contents) -> list[str]:
                 wrong.append(f"{name} is neither what it was nor what it was to be")
     for view in GROWING:
         some, old, new = (contents.tables.get(view, {}) for contents in (found, before, after))
-        if not within(some, old | new):
+        if not within(some, old, new):
             wrong.append(f"{view} holds rows that a clean run does not make")
-        if not within({key: rows for key, rows in old.items() if key in new}, some):
+        lasting = {key: [row for row in rows if within({key: [row]}, new)] for key, rows in old.items()}
+        if not within(lasting, some):
             wrong.append(f"{view} lacks rows that were there before")
     return wrong
 

@@ -4,9 +4,10 @@ A file keeps what was written before its last fsync, a folder the names that it 
 later may be there or not, each for itself. That is what POSIX promises; most file systems keep more.
 """
 
+import json
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -105,7 +106,7 @@ class Medium:
         yield dict(_left(self.tree, "", names, content))
 
 
-def _left(node: Node, path: str, names, content) -> Iterator[tuple[str, bytes | None]]:  # noqa: ANN001
+def _left(node: Node, path: str, names, content) -> Iterator[tuple[str, bytes | None]]:
     if node.content is not None:
         yield path, content(node.kept, bytes(node.content))
         return
@@ -138,6 +139,12 @@ class Recording:
         self.run = trial.run(trial.lake)
         self.clean = contents_of(trial.lake)
 
+    def added(self, linked: Event) -> list[tuple[str, int]]:
+        """Return the parts that an entry of a log adds when it gets its name: path in the table, bytes."""
+        written = [event.data for event in self.run.events if event.kind == "w" and event.node == linked.node]
+        actions = [json.loads(line) for line in b"".join(written).splitlines()]
+        return [(action["add"]["path"], action["add"]["size"]) for action in actions if "add" in action]
+
     def until(self, at: int) -> Medium:
         """Return the disk after so many changes; they are made once, so ``at`` never shrinks."""
         while self.done < min(at, len(self.run.events)):
@@ -146,9 +153,18 @@ class Recording:
         return self.medium
 
 
-def power_losses(trial: Trial, recording: Recording, at: int) -> Iterator[Outcome]:
-    """Let the power fail after so many changes of a command, with each outcome that differs from earlier ones."""
+def power_losses(trial: Trial, recording: Recording, at: int, numbers: Collection[int] = range(3)) -> Iterator[Outcome]:
+    """Let the power fail after so many changes of a command, with each outcome that differs from earlier ones.
+
+    Args:
+        trial: The command.
+        recording: What it has changed.
+        at: The number of changes.
+        numbers: Of the states to look at; see ``Medium.states``.
+    """
     for number, state in enumerate(recording.until(at).states(at)):
+        if number not in numbers:
+            continue
         ended = at >= len(recording.run.events)
         digest = _digest(state)
         if digest in recording.looked_at and not (ended and number == 0):

@@ -78,6 +78,7 @@ PREPARED: Final[Mapping[str, tuple[str, list[tuple[Arguments, str]]]]] = {
     "imported": ("", [(IMPORT_A, "")]),
     "embedded": ("imported", [(("embed", "--encoder", "fractions"), SMALL_SHARDS)]),
     "trained": ("embedded", [((*TRAIN, "--dataset", "a"), QUICK), (("import", "{b}", "--dataset", "b"), "")]),
+    "two datasets": ("imported", [(("import", "{b}", "--dataset", "b"), "")]),
     "predicted": ("trained", [(("predict", "gap", "--dataset", "a", "--save"), SMALL_SHARDS)]),
     "listed": ("", [(("import", "{optimade}", "--dataset", "d"), "")]),
 }
@@ -95,10 +96,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "predict --save": Command("trained", ("predict", "gap", "--dataset", "a", "--save"), SMALL_SHARDS),
     "heads calibrate": Command("trained", ("heads", "calibrate", "gap", "--where", "dataset = 'b'")),
     "heads delete": Command("trained", ("heads", "delete", "gap"), refused="there is no head"),
-    "compact": Command("predicted", ("compact", *OLD)),
+    "compact": Command("embedded", ("compact", *OLD)),
+    "compact predictions": Command("predicted", ("compact", *OLD)),
     "check --repair": Command("predicted", ("check", "--repair", *OLD), changes=_spoil),
-    "datasets delete": Command("trained", ("datasets", "delete", "b", "--yes"), refused="there is no dataset"),
-    "datasets rename": Command("trained", ("datasets", "rename", "b", "c"), refused="there is no dataset"),
+    "datasets delete": Command("two datasets", ("datasets", "delete", "b", "--yes"), refused="there is no dataset"),
+    "datasets rename": Command("two datasets", ("datasets", "rename", "b", "c"), refused="there is no dataset"),
     "quickstart": Command("none", ("quickstart",), slow=True),
 }
 

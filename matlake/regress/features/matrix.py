@@ -33,6 +33,7 @@ from matlake.regress.features.feature_reader import FeatureReader
 from matlake.regress.features.labels import Missing, RowIds, read_labels, target_column
 from matlake.regress.features.own_columns import check_columns, feature_name, selected_columns
 from matlake.regress.features.row_counts import ALIKE, RowCounts
+from matlake.regress.regressors.feature_rows import FeatureRows, take_rows
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.targets.expressions import Columns, Target, columns_in, find_target, find_targets
 from matlake.regress.targets.kinds import Kind, check_classes, kind_of
@@ -48,6 +49,7 @@ from matlake.store.views import MATERIAL_COLUMNS, readable_view
 
 MIN_ROWS: Final = 10
 _ALL: Final = "materials"
+_MOVED_ROWS: Final = 8192
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,11 @@ class Matrix:
 
     def beside_own(self, x: NDArray[np.float32], rows: NDArray[Any]) -> NDArray[np.float32]:
         """Return features float32 [m, d] of m rows with the user's own columns of these rows beside them."""
-        return np.concatenate([x, self.x[rows][:, list(self.own)]], axis=1) if self.own else x
+        return np.concatenate([x, self.x[:, list(self.own)][rows]], axis=1) if self.own else x
+
+    def features_of(self, rows: NDArray[Any]) -> FeatureRows:
+        """Return the features of some of the rows, without a copy."""
+        return take_rows(self.x, rows)
 
     def labelled(self, rows: NDArray[Any]) -> LabelledRows:
         """Return some of the rows as a fit takes them."""
@@ -273,7 +279,18 @@ def read_shared_rows(
         **text,
     )
     rows = np.flatnonzero(kept)
-    return SharedRows(matrix if kept.all() else matrix.take(rows), found, labels[rows], booleans, left_out)
+    if not kept.all():
+        matrix = _without_others(matrix, rows)
+    return SharedRows(matrix, found, labels[rows], booleans, left_out)
+
+
+def _without_others(matrix: Matrix, rows: NDArray[np.intp]) -> Matrix:
+    """Return some of the rows, ascending. Features move up in their array: another one would double the memory."""
+    for start in range(0, len(rows), _MOVED_ROWS):
+        moved = rows[start : start + _MOVED_ROWS]
+        matrix.x[start : start + len(moved)] = matrix.x[moved]
+    features = matrix.x[: len(rows)]
+    return replace(replace(matrix, x=matrix.x[:, :0]).take(rows), x=features)
 
 
 @reads_what_is_sound

@@ -78,7 +78,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         lines += [f"  recalibrated  {line}" for line in recalibration_lines(card)]
     if card.domain is not None:
         lines += [
-            f"  reference     {card.domain.reference_rows:,} training rows",
+            f"  reference     {_remembered(card.domain.reference_rows, card.evaluation.n_train)}",
             f"                {ranking_text(card)}",
         ]
     else:
@@ -94,6 +94,11 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         *([f"  plots         {', '.join(plots)}"] if plots else []),
         *(f"  note          {note}" for note in card.notes),
     ]
+
+
+def _remembered(kept: int, trained: int) -> str:
+    """Say how many training rows a head keeps to compare predictions with."""
+    return f"{kept:,} training rows" if kept >= trained else f"{kept:,} of {trained:,} training rows, drawn at random"
 
 
 def _table_lines(card: HeadCard) -> list[str]:

@@ -289,5 +289,6 @@ def _random_evaluation(fit: Fit, matrix: Matrix, seed: int) -> Evaluation:
     """Fit and measure the same model with the same parameters on a random split."""
     held_out = parse_split(RANDOM).hold_out(matrix, seed)
     rows = held_out.train
-    predicted = fit(matrix.labelled(rows)).predict(matrix.x[held_out.test])
-    return evaluate(matrix, held_out, predicted, choose_reference(matrix, rows, seed), seed)
+    predicted = fit(matrix.labelled(rows)).predict(matrix.features_of(held_out.test))
+    nearest = choose_reference(matrix, rows, seed).nearest_values(matrix, held_out.test)
+    return evaluate(matrix, held_out, predicted, nearest, seed)

@@ -1,12 +1,10 @@
 """Check that everything in a lake is what was written, and repair what can be repaired."""
 
 import time
-from pathlib import Path
 
 import duckdb
 
 from matlake.errors import CommitUnknownError, EncoderError, LakeError
-from matlake.files import fsync_folder
 from matlake.progress import SILENT, Progress
 from matlake.store import delta, writing
 from matlake.store.damage import tables
@@ -17,6 +15,7 @@ from matlake.store.maintenance.logs import check_log, move_away, remake
 from matlake.store.maintenance.report import CheckReport, Problem
 from matlake.store.parts import LivePart, digest_of, forget_comparisons, part_name, split_damaged, without_warnings
 from matlake.store.quoting import identifier, literal
+from matlake.store.storage.places import LakePath, fsync_folder
 
 
 @without_warnings()
@@ -60,7 +59,7 @@ def check(
     return report
 
 
-def _missing_table(lake: Lake, root: Path, report: CheckReport, *, repair: bool) -> None:
+def _missing_table(lake: Lake, root: LakePath, report: CheckReport, *, repair: bool) -> None:
     if repair:
         make_tables(lake)
         report.repaired.append(f"{root} was missing, and is an empty table now: {remake(lake, root, {})}")
@@ -68,7 +67,7 @@ def _missing_table(lake: Lake, root: Path, report: CheckReport, *, repair: bool)
         report.damaged.append(Problem(root, "is missing", "run `matlake check --repair`"))
 
 
-def _check_parts(lake: Lake, root: Path, parts: list[LivePart], report: CheckReport, *, repair: bool) -> None:
+def _check_parts(lake: Lake, root: LakePath, parts: list[LivePart], report: CheckReport, *, repair: bool) -> None:
     sound, damaged = split_damaged(parts, verify=True)
     report.parts += len(parts)
     report.bytes += sum(part.size for part in parts)
@@ -101,7 +100,7 @@ def _check_parts(lake: Lake, root: Path, parts: list[LivePart], report: CheckRep
         report.repaired.append(f"digests given: {given:,} of the parts of {root}")
 
 
-def _give_digests(root: Path, partition: dict[str, str], parts: list[LivePart], report: CheckReport) -> int:
+def _give_digests(root: LakePath, partition: dict[str, str], parts: list[LivePart], report: CheckReport) -> int:
     """Give parts names with digests, in one commit; return their number."""
     if not parts:
         return 0

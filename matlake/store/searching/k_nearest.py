@@ -94,6 +94,16 @@ class KNearest:
         """Look at rows that were found otherwise: row ``rows[i]`` with ``vectors[i]`` for point ``which[i]``."""
         self._keep(which, rows, self._measure(which, vectors, np.arange(len(rows))))
 
+    def pairs_within(
+        self, distance: float, vectors: NDArray[np.float32], squares: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return pairs of a point and a row; see ``within``."""
+        self._limits = distance**2 - self._squares
+        largest = float(np.sqrt(squares.max(initial=0.0)))
+        which, found = self._candidates(slice(None), vectors, squares, largest, None)
+        near = self._measure(which, vectors, found) <= distance
+        return which[near], found[near]
+
     def result(self) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Return for each point the rows, nearest first, and their Euclidean distances."""
         starts = np.searchsorted(self._which, np.arange(len(self.points) + 1))
@@ -158,6 +168,23 @@ class KNearest:
         kept = distances <= bounds[which]
         self._which, self._rows, self._distances = which[kept], rows[kept], distances[kept]
         self._limits = bounds**2 - self._squares
+
+
+def within(
+    points: NDArray[np.float32], vectors: NDArray[np.float32], squares: NDArray[np.float32], distance: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the pairs of a point [q, d] and a row [b, d] that are no farther apart than a distance, in float64.
+
+    Args:
+        points: float32 [q, d].
+        vectors: float32 [b, d].
+        squares: float32 [b], as for ``KNearest.add``.
+        distance: Largest distance.
+
+    Returns:
+        Numbers of points and of rows, int64 [p] each.
+    """
+    return KNearest(points, 1).pairs_within(distance, vectors, squares)
 
 
 def squares_of(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,14 +11,16 @@ from typing import Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard, Layer
 from matlake.store import delta
 from matlake.store.lake import Lake
 from matlake.store.parts import LivePart, split_damaged, warn_of
-from matlake.store.searching.content_words import ContentSet, hash_words
+from matlake.store.searching.content_words import ContentSet, hash_words, words_as_text
 from matlake.store.searching.stored_rows import (
+    SEARCH_FOLDER,
     Block,
     Rows,
     Segment,
@@ -26,15 +28,12 @@ from matlake.store.searching.stored_rows import (
     block_of,
     in_memory,
     open_segments,
+    segment_part,
 )
 from matlake.store.snapshots import snapshot_or_warn
+from matlake.store.storage.copies import cache_folder, local_folder
 from matlake.store.storage.parquet import open_parquet
 from matlake.store.views import embedding_partition
-
-SEARCH_FOLDER: Final = "search"
-"""Folder of the segments, among what is unfinished in a lake, or in the cache."""
-
-CACHE: Final = "MATLAKE_CACHE"
 
 _WORTH_STORING: Final = 64 << 20
 """Vectors of fewer bytes are decoded in a quarter of a second: they are read from the table every time."""
@@ -84,7 +83,7 @@ class LayerRows:
 
     def vectors_of(self, words: NDArray[np.uint64]) -> NDArray[np.float32]:
         """Return the vectors of some contents [m, 2], float32 [m, d]; NaN for those that the layer does not have."""
-        wanted = ContentSet(words)
+        wanted, texts = ContentSet(words), pa.array(words_as_text(words), pa.string())
         found = np.full((len(words), self.layer.dim), np.nan, dtype=np.float32)
         for rows in self.stored:
             for start in range(0, len(rows), rows.block_rows):
@@ -96,11 +95,12 @@ class LayerRows:
         for part in self.parts:
             with open_parquet(part.path) as file:
                 for group in range(file.num_row_groups):
-                    names = file.read_row_group(group, columns=["content_hash"])["content_hash"]
-                    places = wanted.places(hash_words(names))
-                    if len(hits := np.flatnonzero(places >= 0)):
+                    hashes = file.read_row_group(group, columns=["content_hash"])["content_hash"]
+                    hits = np.flatnonzero(pc.is_in(hashes, texts).to_numpy())
+                    if len(hits):
                         column = file.read_row_group(group, columns=["vector"])["vector"].combine_chunks()
-                        found[places[hits]] = _matrix(column.take(pa.array(hits)), self.layer.dim)
+                        places = wanted.places(hash_words(hashes.take(pa.array(hits))))
+                        found[places] = _matrix(column.take(pa.array(hits)), self.layer.dim)
         return found[wanted.places(words)]
 
     def hold(self) -> None:
@@ -113,11 +113,11 @@ class LayerRows:
         if self.parts and self._is_worth_storing():
             for _ in self._from_parts():
                 pass
-            live = {_name(part): part.rows for part in self.parts}
+            live = {segment_part(part): part.rows for part in self.parts}
             segments = open_segments(self.roots, self.layer.dim, live, release=False)
             self.stored += segments
             held = {name for segment in segments for name in segment.used}
-            self.parts = [part for part in self.parts if _name(part) not in held]
+            self.parts = [part for part in self.parts if segment_part(part) not in held]
         if self.parts:
             blocks = (block for part in self.parts for block in _read(part, self.layer.dim))
             self.stored.append(in_memory(blocks, self.layer.dim))
@@ -155,9 +155,9 @@ def open_rows(lake: Lake, card: EncoderCard, layer: Layer, *, release: bool = Fa
     table = snapshot_or_warn(lake, lake.embeddings)
     parts = delta.sound_parts(table, embedding_partition(card, layer.name), verify=lake.verify)
     roots = segment_roots(lake, card, layer)
-    segments = open_segments(roots, layer.dim, {_name(part): part.rows for part in parts}, release=release)
+    segments = open_segments(roots, layer.dim, {segment_part(part): part.rows for part in parts}, release=release)
     held = {name for segment in segments for name in segment.used}
-    sound, damaged = split_damaged((part for part in parts if _name(part) not in held), verify=True)
+    sound, damaged = split_damaged((part for part in parts if segment_part(part) not in held), verify=True)
     warn_of(damaged)
     return LayerRows(card, layer, roots, [*segments], sound)
 
@@ -165,20 +165,8 @@ def open_rows(lake: Lake, card: EncoderCard, layer: Layer, *, release: bool = Fa
 def segment_roots(lake: Lake, card: EncoderCard, layer: Layer) -> list[Path]:
     """Return the folders that may hold segments of a layer: in the lake if it can be written to, and in the cache."""
     inside = Path(SEARCH_FOLDER, f"{card.name}-{card.sha256[:16]}", layer.name)
-    roots = [cache_folder() / inside]
-    if isinstance(lake.unfinished, Path) and os.access(lake.path, os.W_OK):
-        roots.insert(0, lake.unfinished / inside)
-    return roots
-
-
-def cache_folder() -> Path:
-    """Return the folder of what can be made again: ``$MATLAKE_CACHE``, or ``~/.cache/matlake``."""
-    return Path(os.environ.get(CACHE) or Path.home() / ".cache" / "matlake")
-
-
-def _name(part: LivePart) -> str:
-    """Return what a part is called in segments: its digest, since compaction gives its file new names."""
-    return part.digest or part.path.name
+    roots = [local_folder(lake.unfinished) / inside, cache_folder() / inside]
+    return roots[1:] if isinstance(lake.path, Path) and not os.access(lake.path, os.W_OK) else roots
 
 
 def _grouped(parts: Iterable[LivePart], dim: int) -> Iterator[list[LivePart]]:
@@ -237,7 +225,7 @@ def _begin(roots: Sequence[Path], dim: int, parts: Sequence[LivePart]) -> Segmen
         try:
             root.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(root).free > 3 * size:
-                return SegmentWriter(root, dim, {_name(part): part.rows for part in parts})
+                return SegmentWriter(root, dim, {segment_part(part): part.rows for part in parts})
         except OSError:
             continue
     return None

@@ -125,19 +125,26 @@ def structure_queries(encoder: Encoder, layers: Sequence[str], structures: Itera
     return _encoded(encoder, layers, read, StructureError)
 
 
-def table_queries(encoder: Encoder, layers: Sequence[str], path: Path) -> Iterator[Query]:
+def table_queries(encoder: Encoder, layers: Sequence[str], table: Any) -> Iterator[Query]:
     """Yield the rows of a table of formulas or structures, or the structures in files, as queries.
+
+    Args:
+        encoder: The encoder.
+        layers: Its layers.
+        table: A path, or a DataFrame or an Arrow table.
 
     Raises:
         SourceError: It cannot be read, or holds nothing that the encoder takes.
     """
     from matlake.store.importing.importer import find_formula_column
     from matlake.store.importing.readers import open_source
+    from matlake.store.importing.readers.in_memory import open_in_memory
     from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
 
-    source = open_source(path, mixed_as_text=True)
+    is_path = isinstance(table, str | os.PathLike)
+    source = open_source(Path(table), mixed_as_text=True) if is_path else open_in_memory(table)
     if encoder.input is InputKind.CRYSTAL and not source.has_structures:
-        raise SourceError(f"there are no structures in {path}", f"encoder {encoder.card.name} takes crystals")
+        raise SourceError(f"there are no structures in {source.name}", f"encoder {encoder.card.name} takes crystals")
     formulas = None if source.has_structures else find_formula_column(source, None)
     ids = usual_column(source.schema.names, ID_COLUMNS)
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -48,7 +47,8 @@ class SearchRequest:
         structure: A file that holds a structure; else whatever ``as_crystal`` takes; or several.
         dataset: Only neighbours of this dataset. Where several datasets hold the id, it also says which one is meant.
         where: Only neighbours that this SQL predicate over ``materials`` selects.
-        table: A table of formulas or structures, or files of structures, each row a query.
+        table: A table of formulas or structures, or files of structures, by its path, or a DataFrame; each row is a
+            query.
         columns: Property columns of the neighbours that are wanted; ``all`` for all of them.
         distinct: Of neighbours with the same ``formula`` (fractions of the elements), or of those with the same
             ``structure`` (species, lattice and positions as they were imported), the nearest alone.
@@ -61,7 +61,7 @@ class SearchRequest:
     structure: Any = None
     dataset: str | None = None
     where: str | None = None
-    table: Path | None = None
+    table: Any = None
     columns: Sequence[str] = ()
     distinct: str | None = None
 

@@ -15,7 +15,7 @@ import os
 import shutil
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -23,10 +23,14 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.store.parts import LivePart
 from matlake.store.searching.k_nearest import squares_of
 
 BLOCK_BYTES: Final = 32 << 20
 """Bytes of vectors that are looked at together."""
+
+SEARCH_FOLDER: Final = "search"
+"""Folder of the segments, among what is unfinished in a lake, or in the cache."""
 
 VERSION: Final = 1
 SEGMENT: Final = "segment-"
@@ -327,6 +331,23 @@ def open_segments(roots: Sequence[Path], dim: int, live: dict[str, int], *, rele
         left = {name: rows for name, rows in left.items() if name not in segment.used}
         opened.append(segment)
     return opened
+
+
+def segment_part(part: LivePart) -> str:
+    """Return what a part is called in segments: its digest, since compaction gives its file new names."""
+    return part.digest or part.path.name
+
+
+def unused_segments(root: Path, live: Set[str]) -> Iterator[Path]:
+    """Yield the segments below a folder that hold none of some parts, and those that are not finished."""
+    for folder in sorted(root.glob(f"*/*/{SEGMENT}*")):
+        try:
+            parts = json.loads((folder / _CARD).read_bytes())["parts"]
+        except (OSError, ValueError, KeyError, TypeError):
+            parts = ()
+        if live.isdisjoint(parts):
+            yield folder
+    yield from sorted(root.glob(f"*/*/{UNFINISHED}*"))
 
 
 def _folders(root: Path) -> list[Path]:

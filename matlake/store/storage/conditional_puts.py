@@ -29,7 +29,7 @@ def require_conditional_puts(place: LakePath) -> None:
         probe.create(b"")
         if probe.create(b""):
             raise StorageError(
-                f"the store of {place.bucket} does no conditional puts (If-None-Match): two writers would lose rows there",
+                f"the store of {place.bucket} does no conditional puts (If-None-Match): two writers would lose rows",
                 "use a store that does, such as Amazon S3, Google Cloud Storage, Azure Blob Storage or MinIO",
             )
     finally:

@@ -16,6 +16,9 @@ _ENDING: Final = re.compile(r"\s*<\?xml.*")
 _SHOWN: Final = 200  # characters of an answer that is of no known kind
 
 _OF_A_STORE: Final = ("Error performing ", "Generic S3 error", "Generic GCS error", "Generic MicrosoftAzure error")
+_OF_AN_OBJECT: Final = ("404 Not Found", "416 ", "412 Precondition", "409 Conflict")
+"""What is in an answer about an object, which is not there, shorter than expected, or there already."""
+
 _WRITES: Final = ("PUT", "POST", "DELETE")
 
 _VARIABLES: Final = {
@@ -118,7 +121,7 @@ _OTHER: Final = _Refusal((), "{endpoint} answered {tried}: {said}", _SAME_AGAIN,
 def refusal(error: BaseException, bucket: str) -> StorageError | None:
     """Return what a store has answered as an error of ours; None where an error is none of a store.
 
-    That an object is not there is none: it says something of the lake.
+    That an object is not there, or shorter than expected, is none: it says something of the lake.
 
     Args:
         error: Of obstore or delta-rs.
@@ -131,7 +134,7 @@ def refusal(error: BaseException, bucket: str) -> StorageError | None:
     may_not = _MAY_NOT_READ if request is not None and request["method"] not in _WRITES else _MAY_ONLY_READ
     found = next((one for one in (*_REFUSALS, may_not) if any(mark in text for mark in one.marks)), None)
     if found is None:
-        if "404 Not Found" in text:
+        if request is None or any(mark in text for mark in _OF_AN_OBJECT):
             return None
         found = _OTHER
     scheme = bucket.partition("://")[0]
