@@ -7,9 +7,7 @@ from typing import Final
 from matlake.errors import StorageError
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|↳")  # delta-rs paints its errors
-_REQUEST: Final = re.compile(
-    r"Error performing (?P<method>[A-Z]+) (?P<endpoint>https?://[^/\s]+)\S* in (?P<took>[\d.]+ ?[µm]?s)"
-)
+_REQUEST: Final = re.compile(r"Error performing (?P<method>[A-Z]+) (?P<endpoint>https?://[^/\s]+)\S* in (?P<took>[\d.]+ ?[µm]?s)")
 _RETRIES: Final = re.compile(r"after (\d+) retries")
 _CODE: Final = re.compile(r"<Code>\s*([^<]+?)\s*</Code>")
 _ENDING: Final = re.compile(r"\s*<\?xml.*")
@@ -23,11 +21,7 @@ _VARIABLES: Final = {
     "gs": "GOOGLE_SERVICE_ACCOUNT or GOOGLE_APPLICATION_CREDENTIALS",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or AZURE_STORAGE_SAS_TOKEN",
 }
-_ENDPOINTS: Final = {
-    "s3": "AWS_ENDPOINT_URL and AWS_REGION",
-    "gs": "GOOGLE_SERVICE_ACCOUNT",
-    "az": "AZURE_STORAGE_ENDPOINT",
-}
+_ENDPOINTS: Final = {"s3": "AWS_ENDPOINT_URL and AWS_REGION", "gs": "GOOGLE_SERVICE_ACCOUNT", "az": "AZURE_STORAGE_ENDPOINT"}
 
 
 @dataclass(frozen=True)
