@@ -151,7 +151,7 @@ class Index:
         among: NDArray[np.bool_] | None = None,
         exclude: Sequence[Iterable[int]] | None = None,
     ) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-        """Return places and distances of what ``search`` returns, for vectors [q, d] that are scaled as the rows are."""
+        """Return places and distances of what ``search`` returns, for vectors [q, d] scaled as the rows are."""
         left_out = [np.fromiter(places, dtype=np.int64) for places in exclude or [()] * len(vectors)]
         most = max((len(places) for places in left_out), default=0)
         counted = self._made["counted"]
