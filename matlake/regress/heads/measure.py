@@ -178,7 +178,7 @@ def evaluate(
         n_train=len(rows),
         n_test=len(test_rows),
         metrics=measured(y, predicted),
-        intervals=bootstrap(y, predicted, matrix.groups[test_rows], seed, measured),
+        intervals=bootstrap(y, predicted, matrix.codes[test_rows], seed, measured),
         baseline=mean_baseline(matrix.y[rows], y, measured),
         nearest_baseline=measured(y, nearest),
     )
@@ -198,7 +198,7 @@ def learning_curve(fit: Fit, matrix: Matrix, held_out: HeldOut, seed: int) -> tu
     """
     points = []
     for share in CURVE_SHARES if len(held_out.train) <= MANY_ROWS else WIDE_SHARES:
-        drawn = subsample(matrix.groups[held_out.train], round(share * len(held_out.train)), seed)
+        drawn = subsample(matrix.codes[held_out.train], round(share * len(held_out.train)), seed)
         if len(drawn) >= _FEWEST_ROWS:
             rows = held_out.train[drawn]
             predicted = fit(matrix.labelled(rows)).predict(matrix.features_of(held_out.test))
