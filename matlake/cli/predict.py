@@ -13,6 +13,7 @@ from matlake.cli.options import (
     as_of_option,
     assignment,
     column_options,
+    engine_options,
     option,
     row_options,
     section,
@@ -46,6 +47,7 @@ _of_the_lake = section("Rows")
 @_of_the_lake(
     "--save", is_flag=True, help="Keep the predictions in the lake: the view predictions has them. New ones are added."
 )
+@engine_options("Rows")
 @column_options("With --input")
 @_predicted(
     "--set",
@@ -76,6 +78,8 @@ def predict_command(
     where: str | None,
     as_of: str | None,
     save: bool,
+    engine: str,
+    address: str | None,
     target: Path | None,
     output: Output,
     values: tuple[tuple[str, str], ...],
@@ -95,7 +99,8 @@ def predict_command(
         raise click.UsageError("--formula-column and --structure-column go with --input")
     if target is not None and table is None and not stored:
         raise click.UsageError("--output goes with --input, --dataset and --where")
-    _check_stored(stored=stored, save=save, as_of=as_of, values=values)
+    remote = engine != "local" or address is not None
+    _check_stored(stored=stored, save=save, as_of=as_of, remote=remote, values=values)
     report: Predictions | WrittenPredictions | SavedReport
     if stored:
         from matlake.regress.prediction.predict_dataset import predict_dataset
@@ -103,7 +108,15 @@ def predict_command(
         opened = open_as_of(lake, as_of)
         with progress("predicting", "rows") as reporter:
             report = predict_dataset(
-                opened, head, dataset=dataset, where=where, save=save, output=target, progress=reporter
+                opened,
+                head,
+                dataset=dataset,
+                where=where,
+                save=save,
+                output=target,
+                engine=engine,
+                address=address,
+                progress=reporter,
             )
     elif formulas:
         report = predict(open_lake(lake), head, formulas, columns=dict(values))
@@ -122,11 +135,15 @@ def predict_command(
     return EXIT_SOME_ROWS_FAILED if report.failed else 0
 
 
-def _check_stored(*, stored: bool, save: bool, as_of: str | None, values: tuple[tuple[str, str], ...]) -> None:
+def _check_stored(
+    *, stored: bool, save: bool, as_of: str | None, remote: bool, values: tuple[tuple[str, str], ...]
+) -> None:
     """Refuse what goes with rows of the lake alone, or not with them."""
     if not stored and (save or as_of is not None):
         raise click.UsageError(f"{'--save' if save else '--as-of'} goes with --dataset and --where")
     if save and as_of is not None:
         raise click.UsageError("--save does not go with --as-of: predictions are saved of the lake as it is")
+    if remote and not stored:
+        raise click.UsageError("--engine and --address go with --dataset and --where")
     if values and stored:
         raise click.UsageError("--set does not go with --dataset and --where, whose rows have values of their own")

@@ -20,12 +20,14 @@ from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
 from matlake.reports import TableReport, rows_to_arrow
+from matlake.store.bucket_tables import delete_table, move_table
 from matlake.store.damage import reads_what_is_sound
-from matlake.store.folders import LakeFolders
+from matlake.store.folders import DATASET_DELETED, LakeFolders
 from matlake.store.parts import without_warnings
 from matlake.store.quoting import dataset_rows, identifier
 from matlake.store.snapshots import open_snapshot
 from matlake.store.sql import connect
+from matlake.store.storage.remote_path import RemotePath
 from matlake.store.table_files import table_format, write_tables
 from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS, readable_view, readable_views
 from matlake.text_tables import Column, Line, TextTable
@@ -42,7 +44,6 @@ COLUMNS_NOTE: Final = "matlake.columns"
 _IMPORTS: Final = frozenset({"CREATE OR REPLACE TABLE", "CREATE TABLE", "WRITE"})
 _ORDERED: Final = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)|DATE|TIME.*")
 _WITH_NAN: Final = ("FLOAT", "DOUBLE")
-_DELETED: Final = ".deleted-"
 _BATCH_ROWS: Final = 10_000
 
 
@@ -191,21 +192,28 @@ def delete_dataset(lake: LakeFolders, name: str) -> None:
     """Delete a dataset. Embeddings belong to contents and stay, as do heads.
 
     Its folder first gets a name that no dataset can have: whenever the deletion is killed, the dataset is there or not.
+    So it is in a bucket, see ``bucket_tables``.
 
     Raises:
         LakeError: There is no such dataset, or its folder cannot be renamed.
     """
     lake.check_writable()
     lake.check_dataset(name)
-    for left in lake.datasets_folder.glob(f"{_DELETED}*"):
+    root = lake.dataset(name)
+    if isinstance(root, RemotePath):
+        delete_table(root)
+        return
+    for left in lake.datasets_folder.glob(f"{DATASET_DELETED}*"):
         shutil.rmtree(left, ignore_errors=True)
-    hidden = lake.datasets_folder / f"{_DELETED}{name}-{uuid.uuid4().hex}"
-    _move(lake, lake.dataset(name), hidden)
+    hidden = lake.datasets_folder / f"{DATASET_DELETED}{name}-{uuid.uuid4().hex}"
+    _move(lake, root, hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 
 def rename_dataset(lake: LakeFolders, name: str, new_name: str) -> None:
     """Rename a dataset, in one step. Ids that were made from its former name stay as they are.
+
+    In a bucket it is copied, then deleted: a kill in between leaves it under both names.
 
     Raises:
         LakeError: There is no such dataset, the new name is taken or cannot be a dataset's.
@@ -218,7 +226,11 @@ def rename_dataset(lake: LakeFolders, name: str, new_name: str) -> None:
     taken = [other for other in lake.dataset_names() if other != name and other.lower() == new_name.lower()]
     if taken or new_name == name:
         raise LakeError(f"there is a dataset {(taken or [name])[0]!r} already", "choose another name")
-    _move(lake, lake.dataset(name), target)
+    root = lake.dataset(name)
+    if isinstance(root, RemotePath) and isinstance(target, RemotePath):
+        move_table(root, target)
+    else:
+        _move(lake, root, target)
 
 
 @reads_what_is_sound

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
 from matlake.store import delta
-from matlake.store.folders import MARKER, LakeFolders
-from matlake.store.storage.places import LakePath, lake_path, write_whole
+from matlake.store.folders import MARKER, UNFINISHED, LakeFolders
+from matlake.store.storage.places import LakePath, lake_path, make_folder, write_whole
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -250,7 +250,7 @@ def _create(lake: Lake) -> None:
         LakeError: The folder holds something else, or cannot be written to.
     """
     try:
-        lake.path.mkdir(parents=True, exist_ok=True)
+        make_folder(lake.path)
         if not _is_begun(lake) and not (lake.path / MARKER).exists():  # another process may have made it by now
             raise LakeError(f"{lake.path} holds other files and no lake", "name a new or an empty folder")
         for folder in (
@@ -279,7 +279,7 @@ def _is_begun(lake: Lake) -> bool:
     complete = all((table / _LOG).is_dir() for table in tables)
     known = {lake.datasets_folder, lake.encoders_folder, lake.heads_folder, *tables}
     if complete:
-        known |= {*lake.shared_tables, lake.unfinished, lake.plots, lake.structures}
+        known |= {*lake.shared_tables, lake.path / UNFINISHED, lake.plots, lake.structures}
     for entry in lake.path.iterdir():
         if entry.name.startswith(f".{MARKER}."):
             continue

@@ -138,15 +138,16 @@ def head_digest(folder: Path) -> str:
 
 def digest_of_head(lake: LakeFolders, name: str) -> str | None:
     """Return the digest of a head of the lake, or of a member of one with several targets; None where there is none."""
-    folder = lake.head_folder(name)
+    folder = lake.head_folder(name, (CARD_FILE,))
     return None if folder is None else head_digest(folder)
 
 
 def current_digests(lake: LakeFolders) -> dict[str, set[str]]:
     """Return the digests of each head of the lake, by name: one, or those of its members."""
     found: dict[str, set[str]] = {}
-    for name in lake.head_names():
-        digest = digest_of_head(lake, name)
+    for name, folder in lake.head_folders().items():
+        moved = not (folder / CARD_FILE).exists()  # another process has just replaced or deleted it
+        digest = digest_of_head(lake, name) if moved else head_digest(folder)
         if digest is not None:
             found.setdefault(shown_name(name), set()).add(digest)
     return found

@@ -27,18 +27,19 @@ MORE_MEMORY: Final = Hint(
 _MORE_TIME: Final = Hint("select fewer rows, or raise max_seconds", cli="select fewer rows, or raise --max-seconds")
 
 
-def connect(lake: LakeFolders) -> duckdb.DuckDBPyConnection:
+def connect(lake: LakeFolders, memory: int | None = None) -> duckdb.DuckDBPyConnection:
     """Return a connection with the views of one moment of the lake, closed to all other files.
 
-    It takes a quarter of the memory and half of the free disk at most. Who runs SQL of others in it checks that first
-    (``pure_reads``): DuckDB can be told which files are open to it, not that they are open for reading alone.
+    It takes half of the free disk at most, and so many bytes of memory, a quarter of what there is by default. Who runs
+    SQL of others in it checks that first (``pure_reads``): DuckDB can be told which files are open to it, not that they
+    are open for reading alone.
 
     Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``, ``source_row``,
     ``formula``, ``composition_hash``, ``crystal_hash``, ``atomic_numbers``, ``fractions``) and
     ``internal."NAME@LAYER"`` (``content_hash``, ``vector``) for readers of contents, and ``internal.predictions``.
     ``crystal_hash`` is null where a dataset has no structures.
     """
-    connection = _open(lake, default_memory())
+    connection = _open(lake, min(default_memory(), memory or default_memory()))
     try:
         _close_and_fill(lake, connection)
     except BaseException:

@@ -87,8 +87,8 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     trained = train_unsaved(lake, request, progress)
     files = trained[0].files
     if len(trained) == 1:
-        return trained[0].result(save_head(lake.path, files.card, files.content, files.reference, files.plots))
-    cards = save_group(lake.path, files.card.name.partition(MEMBER)[0], [one.files for one in trained])
+        return trained[0].result(save_head(lake, files.card, files.content, files.reference, files.plots))
+    cards = save_group(lake, files.card.name.partition(MEMBER)[0], [one.files for one in trained])
     first, *others = (one.result(card) for one, card in zip(trained, cards, strict=True))
     return replace(first, others=tuple(others))
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matlake.errors import REPAIR, LakeError
+from matlake.errors import REPAIR, CommitUnknownError, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
 from matlake.store import delta, writing
@@ -117,6 +117,8 @@ def compact(
                 vectors=_VECTORS if root == lake.embeddings else (),
                 used=None if used is None or not keyed else used.slice(0, 0) if stale else used,
             )
+        except CommitUnknownError:
+            raise
         except LakeError as error:
             report.notes.append(_left(root.joinpath(*partition.values()), error))
     try:
