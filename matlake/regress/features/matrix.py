@@ -33,7 +33,7 @@ from matlake.regress.features.feature_reader import FeatureReader
 from matlake.regress.features.labels import Missing, RowIds, read_labels, target_column
 from matlake.regress.features.own_columns import check_columns, feature_name, selected_columns
 from matlake.regress.features.row_counts import ALIKE, RowCounts
-from matlake.regress.regressors.feature_rows import FeatureRows, take_rows
+from matlake.regress.regressors.feature_rows import FeatureRows, Features, as_array, take_rows
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.targets.expressions import Columns, Target, columns_in, find_target, find_targets
 from matlake.regress.targets.kinds import Kind, check_classes, kind_of
@@ -102,9 +102,9 @@ class Matrix:
         """Numbers of the groups in their order, int [n]: a hundredth of the memory of their names."""
         return np.unique(self.groups, return_inverse=True)[1]
 
-    def beside_own(self, x: NDArray[np.float32], rows: NDArray[Any]) -> NDArray[np.float32]:
+    def beside_own(self, x: Features, rows: NDArray[Any]) -> Features:
         """Return features float32 [m, d] of m rows with the user's own columns of these rows beside them."""
-        return np.concatenate([x, self.x[:, list(self.own)][rows]], axis=1) if self.own else x
+        return np.concatenate([as_array(x), self.x[:, list(self.own)][rows]], axis=1) if self.own else x
 
     def features_of(self, rows: NDArray[Any]) -> FeatureRows:
         """Return the features of some of the rows, without a copy."""

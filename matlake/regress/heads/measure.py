@@ -25,6 +25,7 @@ from matlake.regress.heads.calibrating import calibrate_on
 from matlake.regress.heads.card import ApplicabilityDomain, Calibration, CurvePoint, Evaluation, Provenance
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.regressors import Fit, Fitted
+from matlake.regress.regressors.feature_rows import take_rows
 from matlake.regress.splits import HeldOut, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.uncertainty.applicability import FARTHEST, block_rows, element_rows
@@ -123,7 +124,7 @@ def measure_fitted(
         nearest=nearest,
         expected_errors=np.full(len(test_rows), np.nan),
     )
-    fractions = matrix.fractions[rows]
+    fractions = take_rows(matrix.fractions, rows)
     domain = ApplicabilityDomain(
         element_rows=element_rows(fractions),
         block_rows=block_rows(fractions),

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_BYTES: Final = 64 << 20
+BLOCK_BYTES: Final = 16 << 20
 """Of a block in float64: what is computed block by block takes a few times that, whatever the number of rows."""
 
 
