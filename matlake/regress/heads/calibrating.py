@@ -9,7 +9,7 @@ from matlake.metrics import rank_correlation
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.card import Calibration
 from matlake.regress.heads.train_result import HeldOutRows
-from matlake.regress.regressors.feature_rows import blocks_of, take_rows
+from matlake.regress.regressors.feature_rows import row_blocks, take_rows
 from matlake.regress.splits import HeldOut
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.uncertainty.applicability import FARTHEST, UNKNOWN, block_set_counts, block_sets, element_counts
@@ -60,7 +60,7 @@ def calibrate_on(
     )
     rarest = rarest_elements(tested, element_counts(fractions))
     scaler = chosen.projection.scaler
-    standardised = (scaler.transform(block) for _, block in blocks_of(matrix.features_of(held_out.test)))
+    standardised = (scaler.transform(block) for _, block in row_blocks(matrix.features_of(held_out.test)))
     second = np.concatenate([np.stack([one.predict(z) for one in opinions.fitted], axis=1) for z in standardised])
     estimates = estimate(test.predicted, second, around, reference, rarest, found.interval, found.errors, space, "")
     test = replace(test, lower=estimates.lower, upper=estimates.upper, expected_errors=estimates.expected_errors)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.feature_rows import Features, as_array, blocks_of, take_rows
+from matlake.regress.regressors.feature_rows import Features, as_array, row_blocks, take_rows
 
 _STARTS: Final = 3
 FIT_ROWS: Final = 20_000
@@ -25,7 +25,7 @@ def composition_clusters(fractions: Features, count: int) -> NDArray[np.intp]:
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
 
-    present = np.flatnonzero(np.any([block.any(axis=0) for _, block in blocks_of(fractions)], axis=0))
+    present = np.flatnonzero(np.any([block.any(axis=0) for _, block in row_blocks(fractions)], axis=0))
     rows = np.sort(np.random.default_rng(0).permutation(len(fractions))[:FIT_ROWS])
     clusters = KMeans(count, n_init=_STARTS, random_state=0)
     with threadpool_limits(1, "openmp"):  # sums over threads are rounded in the order in which threads end
@@ -34,5 +34,5 @@ def composition_clusters(fractions: Features, count: int) -> NDArray[np.intp]:
         )
         if len(rows) == len(fractions):
             return labels
-        parts = (block[:, present].astype(np.float64) for _, block in blocks_of(fractions))
+        parts = (block[:, present].astype(np.float64) for _, block in row_blocks(fractions))
         return np.concatenate([clusters.predict(part) for part in parts])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from matlake.materials.periodic_table import BLOCK_OF, BLOCKS, SYMBOLS
 from matlake.materials.units import unit_of
-from matlake.regress.regressors.feature_rows import Features, blocks_of
+from matlake.regress.regressors.feature_rows import Features, row_blocks
 
 FEW: Final = 10
 """An element, or a set of blocks, counts as outside the training set if fewer training rows hold it."""
@@ -44,7 +44,7 @@ def element_counts(fractions: Features) -> NDArray[np.int64]:
     Args:
         fractions: Element fractions, float32 [n, 118].
     """
-    return np.sum([np.count_nonzero(block, axis=0) for _, block in blocks_of(fractions)], axis=0)
+    return np.sum([np.count_nonzero(block, axis=0) for _, block in row_blocks(fractions)], axis=0)
 
 
 def block_set_counts(fractions: Features) -> NDArray[np.int64]:
@@ -53,7 +53,7 @@ def block_set_counts(fractions: Features) -> NDArray[np.int64]:
     Args:
         fractions: Element fractions, float32 [n, 118].
     """
-    sets = [np.bincount(block_sets(block), minlength=1 << len(BLOCKS)) for _, block in blocks_of(fractions)]
+    sets = [np.bincount(block_sets(block), minlength=1 << len(BLOCKS)) for _, block in row_blocks(fractions)]
     return np.sum(sets, axis=0)
 
 

@@ -14,7 +14,7 @@ from matlake.regress.heads import measure
 from matlake.regress.heads.listing import card_lines
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.regressors import MODELS, LabelledRows, feature_rows, fit_model, fit_of
-from matlake.regress.regressors.feature_rows import as_array, blocks_of, take_rows
+from matlake.regress.regressors.feature_rows import as_array, row_blocks, take_rows
 from matlake.regress.splits import HeldOut
 from matlake.regress.uncertainty import conformal, fit_reference
 
@@ -35,10 +35,10 @@ def test_blocks_are_all_rows_in_order(vectors: Vectors, monkeypatch: pytest.Monk
     monkeypatch.setattr(feature_rows, "BLOCK_BYTES", SMALL)
     x = vectors[0]
     backwards = take_rows(x, np.arange(len(x))[::-1])
-    blocks = [block for _, block in blocks_of(backwards)]
+    blocks = [block for _, block in row_blocks(backwards)]
     assert [len(block) for block in blocks] == [50] * 6 + [7]
     np.testing.assert_array_equal(np.concatenate(blocks), x[::-1])
-    assert [len(block) for _, block in blocks_of(x[:0])] == [0]
+    assert [len(block) for _, block in row_blocks(x[:0])] == [0]
 
 
 @pytest.mark.parametrize("weighted", [False, True])
