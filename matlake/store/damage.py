@@ -45,12 +45,12 @@ def list_damage(lake: LakeFolders, *, verify: bool = False) -> Iterator[tuple[Pa
             yield root, f"{root} is missing"
     for root in tables(lake):
         try:
-            table = delta.open_table(root)
+            table = delta.read_snapshot(root)
         except LakeError as error:
             yield root, str(error)
             continue
         if table is not None:
-            _, damaged = split_damaged(delta.live_parts(table), verify=verify)
+            _, damaged = split_damaged(table.parts, verify=verify)
             for damage in damaged:
                 yield damage.part.path, str(damage)
 
