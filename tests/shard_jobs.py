@@ -45,7 +45,7 @@ def _embed(lake: str, features: list[str], shard: str, steps: int | None) -> Non
 
 def _die_after(steps: int) -> None:
     """Kill this process before it writes its nth part or makes its nth commit, whichever is the nth step."""
-    from matlake.store import delta
+    from matlake.store import delta, writing
 
     taken = 0
 
@@ -59,5 +59,5 @@ def _die_after(steps: int) -> None:
 
         return wrapper
 
-    delta.write_part = counted(delta.write_part)  # type: ignore[assignment]
+    writing.write_part = counted(writing.write_part)  # type: ignore[assignment]
     delta.commit = counted(delta.commit)  # type: ignore[assignment]

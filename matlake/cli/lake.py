@@ -1,6 +1,5 @@
 """Commands on the lake: import, embed, status."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from matlake.cli.options import (
     Command,
     column_options,
     device_option,
+    engine_options,
     job_shard,
     names,
     option,
@@ -94,7 +94,8 @@ def import_command(
 )
 @row_options
 @device_option
-@option("--workers", type=AT_LEAST_ONE, help="Encode with this many threads.  [default: one per core]")
+@option("--workers", type=AT_LEAST_ONE, help="Encode with this many threads, or actors of Ray.  [default: all cores]")
+@engine_options("Options")
 @option(
     "--shard",
     type=job_shard,
@@ -104,16 +105,13 @@ def import_command(
 )
 @json_option
 @click.pass_obj
-def embed_command(
-    lake: LakePath, /, features: tuple[str, ...], workers: int | None, output: Output, **settings: Any
-) -> int:
+def embed_command(lake: LakePath, /, features: tuple[str, ...], output: Output, **settings: Any) -> int:
     """Embed new and changed materials. After an interruption, run it again to resume."""
     from matlake.store.embedding.embedder import embed
     from matlake.store.lake import open_lake
 
     with progress("embedding", "rows") as reporter:
-        threads = workers or os.cpu_count() or 1
-        report = embed(open_lake(lake), list(features), **settings, workers=threads, progress=reporter)
+        report = embed(open_lake(lake), list(features), **settings, progress=reporter)
     output.document(report.document(), report.lines())
     return EXIT_SOME_ROWS_FAILED if report.failed else 0
 

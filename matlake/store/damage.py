@@ -12,6 +12,7 @@ from matlake.errors import Hint, LakeError, MatlakeError
 from matlake.store import delta
 from matlake.store.folders import LakeFolders
 from matlake.store.parts import split_damaged
+from matlake.store.snapshots import has_table, open_snapshot, snapshot_or_warn
 
 Folders = TypeVar("Folders", bound=LakeFolders)
 Parameters = ParamSpec("Parameters")
@@ -29,8 +30,8 @@ _OF_THE_STATEMENT: Final = (
 
 def tables(lake: LakeFolders) -> list[Path]:
     """Return the folders of all Delta tables that a lake has."""
-    datasets = [lake.datasets_folder / name for name in lake.dataset_names()]
-    return [*datasets, *(root for root in lake.shared_tables if delta.is_table(root))]
+    datasets = [lake.dataset(name) for name in lake.dataset_names()]
+    return [*datasets, *(root for root in lake.shared_tables if has_table(lake, root))]
 
 
 def list_damage(lake: LakeFolders, *, verify: bool = False) -> Iterator[tuple[Path, str]]:
@@ -41,11 +42,11 @@ def list_damage(lake: LakeFolders, *, verify: bool = False) -> Iterator[tuple[Pa
         verify: See ``parts.find_damage``.
     """
     for root in (lake.embeddings, lake.failures_table):
-        if not delta.is_table(root):
+        if lake.moment is None and not delta.is_table(root):
             yield root, f"{root} is missing"
     for root in tables(lake):
         try:
-            table = delta.open_table(root)
+            table = open_snapshot(lake, root)
         except LakeError as error:
             yield root, str(error)
             continue
@@ -66,8 +67,8 @@ def verify_parts(lake: LakeFolders, datasets: Iterable[str], layers: Collection[
         layers: Partitions of the embeddings table.
     """
     for name in datasets:
-        delta.sound_parts(delta.open_or_warn(lake.datasets_folder / name), verify=True)
-    table = delta.open_or_warn(lake.embeddings)
+        delta.sound_parts(snapshot_or_warn(lake, lake.dataset(name)), verify=True)
+    table = snapshot_or_warn(lake, lake.embeddings)
     for partition in layers:
         delta.sound_parts(table, partition, verify=True)
 

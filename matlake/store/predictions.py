@@ -25,6 +25,7 @@ from matlake.store.folders import MEMBER, LakeFolders
 from matlake.store.parquet_rows import parquet_rows
 from matlake.store.parts import LivePart
 from matlake.store.quoting import literal
+from matlake.store.snapshots import has_table, snapshot_or_warn
 
 if TYPE_CHECKING:
     import duckdb
@@ -98,6 +99,7 @@ class SavedPredictions:
 
 def make_predictions_table(lake: LakeFolders) -> None:
     """Create the table where there is none: lakes have it from the first prediction that is saved."""
+    lake.check_writable()
     delta.create_table(lake.predictions, PREDICTIONS_SCHEMA, list(_PARTITION_COLUMNS))
 
 
@@ -136,15 +138,16 @@ def head_digest(folder: Path) -> str:
 
 def digest_of_head(lake: LakeFolders, name: str) -> str | None:
     """Return the digest of a head of the lake, or of a member of one with several targets; None where there is none."""
-    folder = lake.head_folder(name)
+    folder = lake.head_folder(name, (CARD_FILE,))
     return None if folder is None else head_digest(folder)
 
 
 def current_digests(lake: LakeFolders) -> dict[str, set[str]]:
     """Return the digests of each head of the lake, by name: one, or those of its members."""
     found: dict[str, set[str]] = {}
-    for name in lake.head_names():
-        digest = digest_of_head(lake, name)
+    for name, folder in lake.head_folders().items():
+        moved = not (folder / CARD_FILE).exists()  # another process has just replaced or deleted it
+        digest = digest_of_head(lake, name) if moved else head_digest(folder)
         if digest is not None:
             found.setdefault(shown_name(name), set()).add(digest)
     return found
@@ -167,12 +170,12 @@ def is_stale(partition: Mapping[str, str], digests: Mapping[str, set[str]]) -> b
 
 def saved_predictions(lake: LakeFolders) -> list[SavedPredictions]:
     """Count what is saved, by head and digest; what is current comes first."""
-    if not delta.is_table(lake.predictions):
+    if not has_table(lake, lake.predictions):
         return []
     rows: Counter[tuple[str, str]] = Counter()
     sizes: Counter[tuple[str, str]] = Counter()
     digests = current_digests(lake)
-    for part in delta.sound_parts(delta.open_or_warn(lake.predictions)):
+    for part in delta.sound_parts(snapshot_or_warn(lake, lake.predictions)):
         key = part.partition["head"], part.partition["head_digest"]
         rows[key] += part.rows
         sizes[key] += part.size
@@ -204,11 +207,11 @@ def prediction_selects(lake: LakeFolders, connection: "duckdb.DuckDBPyConnection
         lake: The lake.
         connection: Holds the view ``materials``.
     """
-    if not delta.is_table(lake.predictions):
+    if not has_table(lake, lake.predictions):
         return [], []
     digests = current_digests(lake)
     partitions: dict[tuple[str, ...], list[LivePart]] = {}
-    for part in delta.sound_parts(delta.open_or_warn(lake.predictions), verify=lake.verify):
+    for part in delta.sound_parts(snapshot_or_warn(lake, lake.predictions), verify=lake.verify):
         partitions.setdefault(tuple(part.partition[name] for name in _PARTITION_COLUMNS), []).append(part)
     predictions, failures = [], []
     for values, parts in partitions.items():

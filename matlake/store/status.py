@@ -14,6 +14,7 @@ from matlake.store.lake import Lake
 from matlake.store.parts import without_warnings
 from matlake.store.predictions import SavedPredictions, saved_predictions
 from matlake.store.quoting import dataset_rows, identifier
+from matlake.store.snapshots import snapshot_or_warn
 from matlake.store.views import MATERIAL_COLUMNS, UNREAD_CELLS, embedding_partition, property_columns, readable_views
 from matlake.text_tables import Column, Line, TextTable
 
@@ -134,7 +135,7 @@ def _unread(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[tuple[s
 def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:
     vectors: Counter[tuple[str, ...]] = Counter()
     sizes: Counter[tuple[str, ...]] = Counter()
-    for part in delta.sound_parts(delta.open_or_warn(lake.embeddings)):
+    for part in delta.sound_parts(snapshot_or_warn(lake, lake.embeddings)):
         key = tuple(part.partition[name] for name in ("encoder", "encoder_sha256", "layer"))
         vectors[key] += part.rows
         sizes[key] += part.size

@@ -15,6 +15,7 @@ from matlake.store.parts import LivePart
 from matlake.store.predictions import VIEW, create_prediction_views, prediction_selects
 from matlake.store.property_columns import PropertyColumns, property_kinds
 from matlake.store.quoting import dataset_rows, identifier, literal
+from matlake.store.snapshots import shared_snapshot_or_warn, snapshot_or_warn
 from matlake.store.storage.places import LakePath
 
 _NO_MATERIALS = (
@@ -149,7 +150,7 @@ def readable_view(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, data
 
 def property_columns(lake: LakeFolders) -> PropertyColumns:
     """Return the types that properties have in the datasets and in ``materials``."""
-    tables = {name: delta.open_or_warn(lake.dataset(name)) for name in lake.dataset_names()}
+    tables = {name: snapshot_or_warn(lake, lake.dataset(name)) for name in lake.dataset_names()}
     return PropertyColumns.of(
         {name: property_kinds(table, _NOT_PROPERTIES) for name, table in tables.items() if table is not None}
     )
@@ -163,7 +164,7 @@ def _dataset_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> 
     """
     datasets, kinds = {}, {}
     for name in lake.dataset_names():
-        table = delta.open_or_warn(lake.dataset(name))
+        table = snapshot_or_warn(lake, lake.dataset(name))
         files = _files(delta.sound_parts(table, verify=lake.verify))
         if table is not None and files:
             present = {column.name for column in table.schema().fields}
@@ -191,7 +192,7 @@ def _shown(dataset: str, hidden: tuple[str, ...], replacements: str = "") -> str
 
 def _embedding_views(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, cards: list[EncoderCard]) -> None:
     selects = [_NO_EMBEDDINGS]
-    parts = delta.sound_parts(delta.open_shared_or_warn(lake.embeddings), verify=lake.verify)
+    parts = delta.sound_parts(shared_snapshot_or_warn(lake, lake.embeddings), verify=lake.verify)
     for card in cards:
         for layer in card.layers:
             partition = embedding_partition(card, layer.name)
@@ -242,7 +243,7 @@ def _failure_view(
         f"NULL AS encoder, import_error AS reason FROM {dataset_rows(name)} WHERE import_error IS NOT NULL"
         for name in names
     ]
-    parts = delta.sound_parts(delta.open_shared_or_warn(lake.failures_table), verify=lake.verify)
+    parts = delta.sound_parts(shared_snapshot_or_warn(lake, lake.failures_table), verify=lake.verify)
     for card in cards:
         partition = failure_partition(card)
         files = _files(part for part in parts if part.partition == partition)

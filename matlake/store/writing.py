@@ -18,7 +18,8 @@ from deltalake.transaction import AddAction
 from matlake.errors import REPAIR, LakeError
 from matlake.files import fsync_file, naming
 from matlake.store.parts import LivePart, digest_of, part_name
-from matlake.store.storage.places import LakePath, fsync_folder
+from matlake.store.storage.conditional_puts import require_conditional_puts
+from matlake.store.storage.places import LakePath, fsync_names
 from matlake.store.storage.remote_path import RemotePath
 
 ROW_GROUP_BYTES: Final = 8 << 20
@@ -73,6 +74,7 @@ def write_stream(
 ) -> Part:
     """Write tables of one schema as one Parquet file, as ``write_part`` does. Holds a row group in memory."""
     folder = root.joinpath(*(f"{key}={value}" for key, value in partition.items()))
+    require_conditional_puts(folder)
     leaves = [f"{column}.list.element" for column in vectors]
     with _arriving(folder) as hidden:
         with naming(hidden), hidden.open("wb") as file:
@@ -93,7 +95,7 @@ def write_stream(
             path.upload(hidden)
         else:
             hidden.rename(path)
-    fsync_folder(folder)
+    fsync_names(folder, root)
     return Part(_relative(path, root), partition, size, rows)
 
 

@@ -96,6 +96,7 @@ class Results:
         Raises:
             LakeError: The table cannot be read.
         """
+        lake.check_writable()
         self.root: Path = getattr(lake, schema.table)
         self._schema = schema
         if delta.open_table(self.root) is None:

@@ -10,6 +10,7 @@ from matlake.metrics import rank_correlation
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.card import Calibration
 from matlake.regress.heads.train_result import HeldOutRows
+from matlake.regress.regressors.feature_rows import blocks_of
 from matlake.regress.splits import HeldOut
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.uncertainty.applicability import FARTHEST, UNKNOWN, block_sets
@@ -59,8 +60,9 @@ def calibrate_on(
         CalibrationRows(chosen.coordinates, chosen.groups, own, labels, out_of_fold, opinions), space, seed
     )
     rarest = rarest_elements(tested, np.count_nonzero(fractions, axis=0))
-    z = chosen.projection.scaler.transform(matrix.x[held_out.test])
-    second = np.stack([one.predict(z) for one in opinions.fitted], axis=1)
+    scaler = chosen.projection.scaler
+    standardised = (scaler.transform(block) for _, block in blocks_of(matrix.features_of(held_out.test)))
+    second = np.concatenate([np.stack([one.predict(z) for one in opinions.fitted], axis=1) for z in standardised])
     estimates = estimate(test.predicted, second, around, reference, rarest, found.interval, found.errors, space, "")
     test = replace(test, lower=estimates.lower, upper=estimates.upper, expected_errors=estimates.expected_errors)
     motifs = np.bincount(block_sets(fractions), minlength=1 << len(BLOCKS))[block_sets(tested)]

@@ -87,8 +87,8 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     trained = train_unsaved(lake, request, progress)
     files = trained[0].files
     if len(trained) == 1:
-        return trained[0].result(save_head(lake.path, files.card, files.content, files.reference, files.plots))
-    cards = save_group(lake.path, files.card.name.partition(MEMBER)[0], [one.files for one in trained])
+        return trained[0].result(save_head(lake, files.card, files.content, files.reference, files.plots))
+    cards = save_group(lake, files.card.name.partition(MEMBER)[0], [one.files for one in trained])
     first, *others = (one.result(card) for one, card in zip(trained, cards, strict=True))
     return replace(first, others=tuple(others))
 
@@ -227,7 +227,7 @@ def train_rows(
         target=target.name,
         unit=target.unit,
         features=features,
-        training=TrainingRows(matrix.sql, split.text, held_out.description, len(held_out.dropped), seed),
+        training=TrainingRows(matrix.sql, split.text, held_out.description, len(held_out.dropped), seed, matrix.tables),
         model=ModelRecord(
             best.model,
             best.parameters,
@@ -289,5 +289,6 @@ def _random_evaluation(fit: Fit, matrix: Matrix, seed: int) -> Evaluation:
     """Fit and measure the same model with the same parameters on a random split."""
     held_out = parse_split(RANDOM).hold_out(matrix, seed)
     rows = held_out.train
-    predicted = fit(matrix.labelled(rows)).predict(matrix.x[held_out.test])
-    return evaluate(matrix, held_out, predicted, choose_reference(matrix, rows, seed), seed)
+    predicted = fit(matrix.labelled(rows)).predict(matrix.features_of(held_out.test))
+    nearest = choose_reference(matrix, rows, seed).nearest_values(matrix, held_out.test)
+    return evaluate(matrix, held_out, predicted, nearest, seed)

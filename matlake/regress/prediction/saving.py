@@ -99,7 +99,8 @@ def save(lake: Lake, rows: StoredRows, digests: Sequence[str], progress: Progres
     """
     reports = []
     for head, digest in zip(rows.head.heads, digests, strict=True):
-        own = StoredRows(rows.connection, OpenedHead(head, {}), FeatureReader.open(lake, head.card.features))
+        features = FeatureReader.open(lake, head.card.features)
+        own = replace(rows, head=OpenedHead(head, {}), features=features)
         reports.append(_save_one(lake, own, digest, progress))
     first = reports[0]
     if len(reports) == 1:

@@ -18,16 +18,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.encoders.card import InputKind
-from matlake.encoders.pipeline import run_stages
+from matlake.encoders.engine import RAY, Engine
 from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
 from matlake.sequences import as_list
 from matlake.store import delta, writing
 from matlake.store.damage import reads_what_is_sound
-from matlake.store.embedding.encoding import NOT_FINITE, Encoded, by_inputs, encode, prepare
+from matlake.store.embedding.encoding import NOT_FINITE, Encoded, Output, ShardEncoder, Task, by_inputs
 from matlake.store.embedding.job_shard import JobShard
 from matlake.store.embedding.pending import Pending, Selection
+from matlake.store.embedding.remote_encoding import RemoteEncoders, check_shared
 from matlake.store.embedding.shards import Cutter, Shard, read_contents, split
 from matlake.store.embedding.targets import KEY, Model, Target, open_targets
 from matlake.store.lake import Lake
@@ -72,8 +73,10 @@ def embed(
     dataset: str | None = None,
     where: str | None = None,
     device: str = "cpu",
-    workers: int = 1,
+    workers: int | None = None,
     shard: str | None = None,
+    engine: str = "local",
+    address: str | None = None,
     progress: Progress = SILENT,
 ) -> EmbedReport:
     """Embed all materials, or some, with one or several encoders.
@@ -88,25 +91,37 @@ def embed(
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         device: ``cpu`` or ``cuda``.
-        workers: Threads that encode on a CPU; on a GPU one does, and these make its inputs.
+        workers: Threads that encode on a CPU; on a GPU one does, and these make its inputs. By default one a core. With
+            Ray, the number of actors; by default one for each CPU, or GPU, of the cluster.
         shard: ``i/N``: only the contents that the i-th of N jobs embeds, from 0; see ``JobShard``.
+        engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all
+            reach the lake.
+        address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
         progress: Hears the number of rows done, over all features.
 
     Raises:
         EncoderError: An encoder or layer is unknown, or its file is refused.
         LakeError: There is no such dataset, or nothing to embed.
         QueryError: ``where`` is not a predicate over ``materials``.
-        MissingExtraError: ONNX Runtime or the device is not there.
-        MatlakeError: ``shard`` is not a shard.
+        MissingExtraError: ONNX Runtime, the device or Ray is not there.
+        MatlakeError: ``shard`` is not a shard; or there is no such engine, see ``run_on_ray``.
     """
     started = time.monotonic()
+    lake.check_writable()
     job = None if shard is None else JobShard.parse(shard)
+    encoding = Engine(engine, address, workers)
     parts = _sound_parts(lake, dataset)
-    targets, opened = _open(lake, as_list(features), device, Selection(parts, where, job))
+    # the device of actors is not that of this machine, which needs no more of an encoder than its card
+    own_device = "cpu" if engine == RAY else device
+    targets, opened = _open(lake, as_list(features), own_device, Selection(parts, where, job))
     with closing(opened) as pending:
         run = _Run(targets, pending, sum(part.rows for some in parts.values() for part in some), progress)
-        with closing(run_stages(run.shards(parts), prepare, encode, device=device, workers=workers)) as stages:
-            for encoded in stages:
+        stages = ShardEncoder([Output.of(target) for target in targets]).stages
+        opener = RemoteEncoders.of(lake, targets, device)
+        with closing(encoding.run(run.tasks(parts), stages, opener, device)) as done:
+            for encoded in done:
+                if engine == RAY:
+                    check_shared(encoded, targets)
                 run.commit(encoded)
     skipped = pending.selected - run.embedded - run.failed
     return EmbedReport(run.embedded, skipped, run.failed, round(time.monotonic() - started, 3))
@@ -136,7 +151,7 @@ class _Run:
 
     def __init__(self, targets: Sequence[Target], pending: Pending, rows: int, progress: Progress) -> None:
         self.embedded, self.failed = 0, pending.failed
-        self._pending, self._progress = pending, progress
+        self._targets, self._pending, self._progress = targets, pending, progress
         self._total = len(targets) * rows
         self._done = self._total - pending.vectors
 
@@ -159,21 +174,28 @@ class _Run:
             for shard in cutter.rest():
                 yield from self._unless_foreign(shard)
 
+    def tasks(self, parts: Mapping[str, Sequence[LivePart]]) -> Iterator[Task]:
+        """Yield shards as engines take them."""
+        places = {target: place for place, target in enumerate(self._targets)}
+        for shard in self.shards(parts):
+            yield Task(tuple(places[target] for target in shard.targets), shard.contents)
+
     def commit(self, shard: list[Encoded]) -> None:
         """Make what came of a shard part of the lake."""
         for encoded in shard:
             self._commit(encoded)
 
     def _commit(self, encoded: Encoded) -> None:
-        for target, part in encoded.parts:
+        targets = [self._targets[place] for place in encoded.outputs]
+        for target, part in zip(targets, encoded.parts, strict=False):  # none where all contents were rejected
             rows = part.rows
             self.embedded += target.vectors.append(part)
             self._advance(rows)
         if encoded.rejected.num_rows:
-            self.failed += encoded.layers * int(pc.sum(encoded.rejected["n_rows"]).as_py())
+            self.failed += len(targets) * int(pc.sum(encoded.rejected["n_rows"]).as_py())
             reasons = pa.array([NOT_FINITE] * encoded.rejected.num_rows)
-            _record(encoded.model, encoded.rejected[KEY], reasons)
-            self._advance(encoded.layers * encoded.rejected.num_rows)
+            _record(targets[0].model, encoded.rejected[KEY], reasons)
+            self._advance(len(targets) * encoded.rejected.num_rows)
 
     def _advance(self, vectors: int) -> None:
         self._done += vectors

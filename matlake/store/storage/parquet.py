@@ -1,7 +1,7 @@
 """Parquet files of a lake, wherever they are: as tables, file objects and data sets of pyarrow."""
 
 import io
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import RemotePath
+
+_END_BYTES: Final = 128 << 10
 
 
 def open_parquet(path: LakePath) -> pq.ParquetFile:
@@ -53,10 +55,14 @@ def _file(path: LakePath) -> Any:
 
 
 class _ObjectReader(io.RawIOBase):
-    """An object as a file: every read is a request for its bytes."""
+    """An object as a file: every read is a request for its bytes, but for those at its end, which are read first.
+
+    A Parquet file has there what is where in it; a small one is all end.
+    """
 
     def __init__(self, path: RemotePath) -> None:
-        self._path, self._place, self._size = path, 0, path.stat().st_size
+        self._path, self._place = path, 0
+        self._end, self._size = path.read_end(_END_BYTES)
 
     def readable(self) -> bool:
         return True
@@ -80,7 +86,8 @@ class _ObjectReader(io.RawIOBase):
         length = left if size is None or size < 0 else min(size, left)
         if not length:
             return b""
-        found = self._path.read_range(self._place, length)
+        start = self._place - (self._size - len(self._end))
+        found = self._path.read_range(self._place, length) if start < 0 else self._end[start : start + length]
         self._place += length
         return found
 

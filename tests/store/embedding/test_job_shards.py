@@ -136,13 +136,13 @@ def test_the_script_for_slurm_embeds_a_shard(lake: Lake, tmp_path: Path) -> None
         "SLURM_ARRAY_TASK_ID": "1",
         "SLURM_ARRAY_TASK_COUNT": "3",
     }
-    done = subprocess.run(["bash", SCRIPT], env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(["/bin/bash", SCRIPT], env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("embedded ")
     hashes = stored(lake)["content_hash"].to_pylist()
     assert hashes
     assert all(int(each[:15], 16) % 3 == 1 for each in hashes)
     del variables["ENCODERS"]
-    done = subprocess.run(["bash", SCRIPT], env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(["/bin/bash", SCRIPT], env=variables, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "set ENCODERS" in done.stderr
