@@ -5,7 +5,6 @@ do. A crash leaves at worst a part that no commit names, which no reader sees.
 """
 
 import os
-import shutil
 import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -22,12 +21,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
-from matlake.files import fsync_file
-from matlake.store.log_entries import LOG, CommitMark, clear_log, entry_name, has_table
+from matlake.store.log_entries import LOG, CommitMark, clear_log, drop_lost_log, entry_name, has_table, sync_log
 from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
-from matlake.store.storage.places import LakePath, fsync_folder, fsync_names, lake_path
+from matlake.store.storage.places import LakePath, fsync_folder, lake_path
 from matlake.store.storage.refusals import refusal
 from matlake.store.storage.remote_path import SCHEMES, RemotePath, delta_options
 from matlake.store.writing import Part, discard, link_part
@@ -73,8 +71,7 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
         LakeError: The table cannot be created.
     """
     require_conditional_puts(root)
-    if isinstance(root, Path):
-        _drop_lost_log(root)
+    drop_lost_log(root)
     try:
         DeltaTable.create(
             _uri(root),
@@ -91,16 +88,6 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
             raise_refusal(root, error)
             raise LakeError(f"cannot create the table at {root}: {error}") from error
     sync_log(root)
-
-
-def _drop_lost_log(root: Path) -> None:
-    """Remove the log of a table in which nothing was ever recorded, and whose only entry a power loss has emptied."""
-    log = root / "_delta_log"
-    if len(list(log.glob("*.json"))) == 1 and not any(root.rglob("*.parquet")):
-        try:
-            open_table(root)
-        except LakeError:
-            shutil.rmtree(log)
 
 
 def open_table(root: LakePath, version: int | None = None) -> DeltaTable | None:
@@ -506,11 +493,3 @@ def _uri(root: LakePath) -> str:
 def is_latest(root: LakePath, table: DeltaTable) -> bool:
     """Say whether nobody has written to a table since a snapshot of it."""
     return not (root / LOG / entry_name(table.version() + 1)).is_file()
-
-
-def sync_log(root: LakePath) -> None:
-    """Sync the newest log entry and the folders that lead to it: delta-rs leaves that to the operating system."""
-    if isinstance(root, Path):
-        log = root / LOG
-        fsync_file(max(log.glob("*.json")))
-        fsync_names(log, root.parent)

@@ -1,4 +1,4 @@
-"""A disk that fails below commands that write: some of the faults of ``faults.long``, which goes through all of them."""
+"""A disk that fails below commands that write: some of the faults of ``faults.long``, which goes through all."""
 
 from collections.abc import Iterator
 from pathlib import Path
