@@ -52,7 +52,8 @@ class Appender:
 
     def foreign_keys(self) -> pa.Array:
         """Return the keys that other writers have added since the snapshot."""
-        self.table.update_incremental()
+        with delta.asking_delta(self.root):
+            self.table.update_incremental()
         new = [file for file in delta.live_files(self.table, self.partition) if file.name not in self._known]
         for file in new:
             try:

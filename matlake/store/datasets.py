@@ -332,7 +332,9 @@ def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:
 
     Compaction writes, too, but notes no source; imports before 0.2.0 did not either, and have created the table.
     """
-    return _last_import(open_snapshot(lake, lake.dataset(name)))
+    root = lake.dataset(name)
+    with delta.asking_delta(root):
+        return _last_import(open_snapshot(lake, root))
 
 
 def _last_import(table: DeltaTable | None) -> dict[str, Any]:

@@ -7,7 +7,8 @@ do. A crash leaves at worst a part that no commit names, which no reader sees.
 import shutil
 import time
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, Literal
@@ -104,6 +105,16 @@ def raise_refusal(root: LakePath, error: BaseException) -> None:
     refused = refusal(error, root.bucket) if isinstance(root, RemotePath) else None
     if refused is not None:
         raise refused from error
+
+
+@contextmanager
+def asking_delta(root: LakePath) -> Iterator[None]:
+    """Raise StorageError where delta-rs fails as a store has refused what it asked."""
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        raise_refusal(root, error)
+        raise
 
 
 def damaged_log(root: LakePath, error: BaseException) -> LakeError:
@@ -220,7 +231,8 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
         LakeError: The log of the table is damaged, or another process wrote to it at the same time.
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    table, mark = open_table(root), CommitMark.new()
+    # what a stopped deletion has left in a bucket may be enough for delta-rs
+    table, mark = open_table(root) if has_table(root) else None, CommitMark.new()
     if table is None:
         clear_log(root)
     before = -1 if table is None else table.version()
@@ -314,7 +326,8 @@ def commit(
     Raises:
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    number, before, mark = table.transaction_version(application), table.version(), CommitMark.new()
+    with asking_delta(root):
+        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new()
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
