@@ -111,8 +111,8 @@ def test_a_commit_that_cannot_be_looked_for_is_unknown_and_run_again_exact(
         with object_store.failing(first, after), pytest.raises(CommitUnknownError, match="not known whether") as error:
             delta.commit(root, appender.table, [part], "append", "x", "run again")
         assert "\n" not in str(error.value)
-        again.append(writing.write_part(root, pa.table({"key": ["a", f"{gone_through}"]}), PARTITION))
-    assert keys(root) == ["False", "True", "a"]
+        again.append(writing.write_part(root, pa.table({"key": [f"a {gone_through}", f"{gone_through}"]}), PARTITION))
+    assert keys(root) == ["False", "True", "a False", "a True"]
 
 
 def test_a_commit_that_is_refused_is_known_to_be_none(root: RemotePath, object_store: ObjectStore) -> None:
