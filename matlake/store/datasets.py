@@ -20,6 +20,7 @@ from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
 from matlake.reports import TableReport, rows_to_arrow
+from matlake.store import delta
 from matlake.store.bucket_tables import delete_table, move_table
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import DATASET_DELETED, LakeFolders

@@ -30,7 +30,7 @@ from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
 from matlake.store.storage.places import LakePath, fsync_folder, fsync_names, lake_path
 from matlake.store.storage.refusals import refusal
-from matlake.store.storage.remote_path import SCHEMES, RemotePath, delta_options
+from matlake.store.storage.remote_path import SCHEMES, RemotePath, again_where_cut, delta_options
 from matlake.store.writing import Part, discard, link_part
 
 COMMIT_ATTEMPTS: Final = 50
@@ -494,7 +494,7 @@ def drop_damaged(root: LakePath, partition: dict[str, str], *, verify: bool = Fa
 
 
 def _snapshot(root: LakePath, version: int | None = None) -> DeltaTable:
-    return DeltaTable(_uri(root), version, storage_options=_options(root))
+    return again_where_cut(lambda: DeltaTable(_uri(root), version, storage_options=_options(root)))
 
 
 def _options(root: LakePath) -> dict[str, str] | None:

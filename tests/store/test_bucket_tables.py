@@ -23,7 +23,7 @@ def make_table(root: RemotePath, *, checkpoint: bool) -> None:
     delta.create_table(root, SCHEMA, ["p"])
     appender = Appender(root, {"p": "x"}, "key")
     for key in KEYS:
-        appender.append(writing.write_part(root, pa.table({"key": [key]}), {"p": "x"}))
+        appender.append([writing.write_part(root, pa.table({"key": [key]}), {"p": "x"})])
     if checkpoint:
         table = delta.open_table(root)
         assert table is not None

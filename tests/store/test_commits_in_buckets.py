@@ -33,7 +33,7 @@ appender = Appender(lake_path(sys.argv[1]), {"p": "x"}, "key")
 there = {key for file in appender.files for key in read_table(file)["key"].to_pylist()}
 for number in range(int(sys.argv[3])):
     keys = [f"{sys.argv[2]}-{number}-{row}" for row in range(5)] + sorted({f"all-{number}"} - there)
-    appender.append(writing.write_part(appender.root, pa.table({"key": keys}), appender.partition))
+    appender.append([writing.write_part(appender.root, pa.table({"key": keys}), appender.partition)])
 """
 
 
@@ -49,7 +49,7 @@ def root(bucket: str, monkeypatch: pytest.MonkeyPatch) -> RemotePath:
 
 def append(root: RemotePath, *keys: str) -> int:
     appender = Appender(root, PARTITION, "key")
-    return appender.append(writing.write_part(root, pa.table({"key": keys}), PARTITION))
+    return appender.append([writing.write_part(root, pa.table({"key": keys}), PARTITION)])
 
 
 def version(root: RemotePath) -> int:
@@ -68,7 +68,7 @@ def test_a_lost_answer_to_an_append_neither_doubles_nor_loses_rows(root: RemoteP
     with object_store.failing(lost):
         assert append(root, "a", "b") == 2
     assert lost.happened == 1
-    assert other.append(writing.write_part(root, pa.table({"key": ["b", "c"]}), PARTITION)) == 1
+    assert other.append([writing.write_part(root, pa.table({"key": ["b", "c"]}), PARTITION)]) == 1
     assert (keys(root), version(root)) == (["a", "b", "c"], 2)
 
 
@@ -111,7 +111,7 @@ def test_a_commit_that_cannot_be_looked_for_is_unknown_and_run_again_exact(
         with object_store.failing(first, after), pytest.raises(CommitUnknownError, match="not known whether") as error:
             delta.commit(root, appender.table, [part], "append", "x", "run again")
         assert "\n" not in str(error.value)
-        again.append(writing.write_part(root, pa.table({"key": [f"a {gone_through}", f"{gone_through}"]}), PARTITION))
+        again.append([writing.write_part(root, pa.table({"key": [f"a {gone_through}", f"{gone_through}"]}), PARTITION)])
     assert keys(root) == ["False", "True", "a False", "a True"]
 
 
@@ -119,8 +119,8 @@ def test_a_commit_that_is_refused_is_known_to_be_none(root: RemotePath, object_s
     appender = Appender(root, PARTITION, "key")
     part = writing.write_part(root, pa.table({"key": ["a"]}), PARTITION)
     with object_store.failing(read_only()), pytest.raises(StorageError, match="may not write to"):
-        appender.append(part)
-    assert appender.append(part) == 1
+        appender.append([part])
+    assert appender.append([part]) == 1
     assert keys(root) == ["a"]
 
 
@@ -136,7 +136,7 @@ def test_a_part_arrives_whole_through_cuts_and_slow_downs(
     )
     with object_store.failing(*faults), object_store.recording() as requests:
         appender = Appender(root, PARTITION, "key")
-        assert appender.append(writing.write_part(root, many, PARTITION)) == 300_000
+        assert appender.append([writing.write_part(root, many, PARTITION)]) == 300_000
     assert [fault.happened for fault in faults] == [1, 1, 1]
     assert sum(request.status == 200 for request in requests if "partNumber" in request.query) >= 2
     (part,) = delta.sound_parts(delta.open_table(root), verify=True)

@@ -92,9 +92,8 @@ def test_a_query_reads_the_columns_and_row_groups_that_it_needs(
     ends = 2 * (128 << 10)
     _, everything = read("SELECT sum(vector[1]) FROM rows")
     assert vectors < everything < 1.2 * vectors + ends
-    requests, counted = read("SELECT count(*) FROM rows")
-    assert requests == 2
-    assert counted <= ends
+    _, counted = read("SELECT count(*) FROM rows")
+    assert counted < 0.1 * vectors + ends
     _, one_column = read("SELECT sum(x) FROM rows")
     assert one_column < 0.1 * vectors + ends
     _, one_row = read("SELECT vector FROM rows WHERE key = '00004321'")
