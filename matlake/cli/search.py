@@ -96,7 +96,7 @@ def search_command(lake: LakePath, /, output: Output, **request: Any) -> int:
 @json_option
 @click.pass_obj
 def dedupe_command(lake: LakePath, /, output: Output, **request: Any) -> None:
-    """Find near-duplicates: groups of materials whose embeddings are all within a distance of the first of the group."""
+    """Find near-duplicates: groups of materials whose embeddings are all within a distance of the first of each."""
     from matlake.store.lake import open_lake
     from matlake.store.searching.dedupe import DedupeRequest, dedupe
 

@@ -190,10 +190,10 @@ def copied(past: SimpleNamespace, tmp_path: Path) -> matlake.Lake:
 
 def test_versions_of_heads_stay_until_the_head_is_deleted(copied: matlake.Lake, past: SimpleNamespace) -> None:
     for head in set(copied.head_names()) - {"gap"}:
-        delete_head(copied.path, head)
+        delete_head(copied, head)
     matlake.compact(copied, retention_hours=0)
     _same(_matrix(matlake.open_lake(copied.path, as_of="head:gap")), past.matrix)
-    delete_head(copied.path, "gap")
+    delete_head(copied, "gap")
     assert matlake.compact(copied, retention_hours=0).removed
     with pytest.raises(LakeError, match=r"cannot be read any more: .* of its files were removed"):
         matlake.open_lake(copied.path, as_of=past.embedded)
@@ -239,7 +239,7 @@ def test_log_entries_that_a_head_needs_outlive_checkpoints_and_compaction(
     assert (log / f"{0:020}.json").exists()
     _same(_matrix(matlake.open_lake(copied.path, as_of="head:gap")), past.matrix)
     for head in copied.head_names():
-        delete_head(copied.path, head)
+        delete_head(copied, head)
     matlake.compact(copied, retention_hours=0)
     assert not (log / f"{0:020}.json").exists()
     assert len(_gaps(copied)) == 120

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_BYTES: Final = 64 << 20
+BLOCK_BYTES: Final = 16 << 20
 """Of a block in float64: what is computed block by block takes a few times that, whatever the number of rows."""
 
 
@@ -48,7 +48,7 @@ def as_array(x: Features) -> NDArray[np.float32]:
     return x.matrix[x.rows] if isinstance(x, FeatureRows) else x
 
 
-def blocks_of(x: Features) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+def row_blocks(x: Features) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Yield the rows block by block, at least one block: which of the n rows, and float32 [m, d]."""
     size = max(1, BLOCK_BYTES // (8 * max(1, x.shape[1])))
     for start in range(0, max(1, len(x)), size):

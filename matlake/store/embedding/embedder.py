@@ -2,7 +2,8 @@
 
 The unit of work is *shard in, Parquet parts out*. Some threads make inputs (graphs of crystals, fractions of elements)
 ahead of the threads that encode and write; one driver selects, reads and commits. A killed run loses the shards in
-flight; the next run finds what is missing. Memory is bounded by the shards in flight.
+flight and those of the last seconds, see ``commits``; the next run finds what is missing. Memory is bounded by the
+shards in flight.
 """
 
 import random
@@ -23,14 +24,15 @@ from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
 from matlake.sequences import as_list
-from matlake.store import delta, writing
+from matlake.store import delta
 from matlake.store.damage import reads_what_is_sound
+from matlake.store.embedding.commits import Commits
 from matlake.store.embedding.encoding import NOT_FINITE, Encoded, Output, ShardEncoder, Task, by_inputs
 from matlake.store.embedding.job_shard import JobShard
 from matlake.store.embedding.pending import Pending, Selection
 from matlake.store.embedding.remote_encoding import RemoteEncoders, check_shared
 from matlake.store.embedding.shards import Cutter, Shard, read_contents, split
-from matlake.store.embedding.targets import KEY, Model, Target, open_targets
+from matlake.store.embedding.targets import KEY, Target, open_targets
 from matlake.store.lake import Lake
 from matlake.store.parts import LivePart
 
@@ -118,11 +120,12 @@ def embed(
         run = _Run(targets, pending, sum(part.rows for some in parts.values() for part in some), progress)
         stages = ShardEncoder([Output.of(target) for target in targets]).stages
         opener = RemoteEncoders.of(lake, targets, device)
-        with closing(encoding.run(run.tasks(parts), stages, opener, device)) as done:
+        with closing(run), closing(encoding.run(run.tasks(parts), stages, opener, device)) as done:
             for encoded in done:
                 if engine == RAY:
                     check_shared(encoded, targets)
-                run.commit(encoded)
+                run.take(encoded)
+            run.commit()
     skipped = pending.selected - run.embedded - run.failed
     return EmbedReport(run.embedded, skipped, run.failed, round(time.monotonic() - started, 3))
 
@@ -143,7 +146,7 @@ def _sound_parts(lake: Lake, dataset: str | None) -> dict[str, list[LivePart]]:
             "the lake holds no dataset",
             Hint("import one: matlake.import_table(…)", cli="`matlake import FILE --dataset NAME` first"),
         )
-    return {name: delta.sound_parts(delta.open_or_warn(lake.dataset(name)), verify=True) for name in names}
+    return {name: delta.sound_parts(delta.snapshot_or_warn(lake.dataset(name)), verify=True) for name in names}
 
 
 class _Run:
@@ -152,6 +155,7 @@ class _Run:
     def __init__(self, targets: Sequence[Target], pending: Pending, rows: int, progress: Progress) -> None:
         self.embedded, self.failed = 0, pending.failed
         self._targets, self._pending, self._progress = targets, pending, progress
+        self._commits = Commits()
         self._total = len(targets) * rows
         self._done = self._total - pending.vectors
 
@@ -180,22 +184,28 @@ class _Run:
         for shard in self.shards(parts):
             yield Task(tuple(places[target] for target in shard.targets), shard.contents)
 
-    def commit(self, shard: list[Encoded]) -> None:
-        """Make what came of a shard part of the lake."""
+    def take(self, shard: list[Encoded]) -> None:
+        """Take what came of a shard, and commit what has gathered when it is due."""
         for encoded in shard:
-            self._commit(encoded)
+            targets = [self._targets[place] for place in encoded.outputs]
+            for target, part in zip(targets, encoded.parts, strict=False):  # none where all contents were rejected
+                self._commits.add(target, part)
+                self._advance(part.rows)
+            if encoded.rejected.num_rows:
+                self.failed += len(targets) * int(pc.sum(encoded.rejected["n_rows"]).as_py())
+                reasons = pa.array([NOT_FINITE] * encoded.rejected.num_rows)
+                self._commits.reject(targets[0].model, encoded.rejected[KEY], reasons)
+                self._advance(len(targets) * encoded.rejected.num_rows)
+        if self._commits.is_due:
+            self.commit()
 
-    def _commit(self, encoded: Encoded) -> None:
-        targets = [self._targets[place] for place in encoded.outputs]
-        for target, part in zip(targets, encoded.parts, strict=False):  # none where all contents were rejected
-            rows = part.rows
-            self.embedded += target.vectors.append(part)
-            self._advance(rows)
-        if encoded.rejected.num_rows:
-            self.failed += len(targets) * int(pc.sum(encoded.rejected["n_rows"]).as_py())
-            reasons = pa.array([NOT_FINITE] * encoded.rejected.num_rows)
-            _record(targets[0].model, encoded.rejected[KEY], reasons)
-            self._advance(len(targets) * encoded.rejected.num_rows)
+    def commit(self) -> None:
+        """Make what has gathered part of the lake."""
+        self.embedded += self._commits.make()
+
+    def close(self) -> None:
+        """Remove what was not committed."""
+        self._commits.discard()
 
     def _advance(self, vectors: int) -> None:
         self._done += vectors
@@ -211,7 +221,8 @@ class _Run:
             rejected = [row for row, reason in enumerate(reasons) if reason is not None and lacks[row, own].any()]
             if not rejected:
                 continue
-            _record(model, contents[KEY].take(rejected), pa.array([reasons[row] for row in rejected], pa.string()))
+            some = pa.array([reasons[row] for row in rejected], pa.string())
+            self._commits.reject(model, contents[KEY].take(rejected), some)
             self.failed += int(own.sum() * contents["n_rows"].to_numpy()[rejected].sum())
             self._advance(int(lacks[rejected][:, own].sum()))
             lacks[rejected] &= ~own
@@ -225,9 +236,3 @@ class _Run:
         self._advance(shard.vectors - sum(some.vectors for some in rest))
         for some in rest:
             yield from by_inputs(some)
-
-
-def _record(model: Model, keys: pa.ChunkedArray, reasons: pa.Array) -> None:
-    """Record contents that an encoder cannot take."""
-    failures = pa.table({KEY: keys, "reason": reasons})
-    model.failures.append(writing.write_part(model.failures.root, failures, model.failures.partition))

@@ -69,7 +69,7 @@ class Pending:
         self.places: dict[InputKind, Places] = {}
         self.selected = self.failed = 0
         try:
-            with connect(lake, MEMORY) as connection:
+            with connect(lake, memory=MEMORY) as connection:
                 self._select(lake, connection, selection)
         except BaseException:
             self.close()
@@ -130,7 +130,7 @@ def _reject(model: Model, failures: pa.RecordBatchReader) -> int:
 
     part = writing.write_stream(model.failures.root, _FAILURES, tables(), model.failures.partition)
     rows = part.rows
-    model.failures.append(part)
+    model.failures.append([part])
     return rows
 
 

@@ -15,7 +15,6 @@ from matlake.encoders.card import JOINED_BY, EncoderCard, Layer
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import LakeError, embed_first
 from matlake.materials.ragged import ranges
-from matlake.store import delta
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
@@ -152,7 +151,7 @@ class Index:
         among: NDArray[np.bool_] | None = None,
         exclude: Sequence[Iterable[int]] | None = None,
     ) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-        """Return places and distances of what ``search`` returns, for vectors [q, d] that are scaled as the rows are."""
+        """Return places and distances of what ``search`` returns, for vectors [q, d] scaled as the rows are."""
         left_out = [np.fromiter(places, dtype=np.int64) for places in exclude or [()] * len(vectors)]
         most = max((len(places) for places in left_out), default=0)
         counted = self._made["counted"]
@@ -306,7 +305,7 @@ def _stamp(lake: Lake, card: EncoderCard, layers: Sequence[str]) -> Stamp:
     embeddings = snapshot_or_warn(lake, lake.embeddings)
     files: list[str] = []
     if embeddings:
-        for layer in layers:
-            files += delta.live_files(embeddings, embedding_partition(card, layer))
+        wanted = [embedding_partition(card, layer) for layer in layers]
+        files += [str(part.path) for part in embeddings.parts if part.partition in wanted]
     datasets = [(name, snapshot_or_warn(lake, lake.dataset(name))) for name in lake.dataset_names()]
-    return tuple(files), tuple((name, table.version()) for name, table in datasets if table is not None)
+    return tuple(files), tuple((name, table.version) for name, table in datasets if table is not None)

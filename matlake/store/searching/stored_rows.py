@@ -15,7 +15,8 @@ import os
 import shutil
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -338,7 +339,7 @@ def segment_part(part: LivePart) -> str:
     return part.digest or part.path.name
 
 
-def unused_segments(root: Path, live: Set[str]) -> Iterator[Path]:
+def unused_segments(root: Path, live: AbstractSet[str]) -> Iterator[Path]:
     """Yield the segments below a folder that hold none of some parts, and those that are not finished."""
     for folder in sorted(root.glob(f"*/*/{SEGMENT}*")):
         try:
