@@ -115,11 +115,13 @@ class LayerRows:
             live = {segment_part(part): part.rows for part in self.parts}
             segments = open_segments(self.roots, self.layer.dim, live, release=False)
             self.stored += segments
-            held = {name for segment in segments for name in segment.used}
-            self.parts = [part for part in self.parts if segment_part(part) not in held]
+            found = {name for segment in segments for name in segment.used}
+            self.parts = [part for part in self.parts if segment_part(part) not in found]
         if self.parts:
             blocks = (block for part in self.parts for block in _read(part, self.layer.dim))
-            self.stored.append(in_memory(blocks, self.layer.dim))
+            held = in_memory(blocks, self.layer.dim)
+            held.used = frozenset(segment_part(part) for part in self.parts)
+            self.stored.append(held)
             self.parts = []
         for rows in self.stored:
             if isinstance(rows, Segment):

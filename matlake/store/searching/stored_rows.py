@@ -35,8 +35,9 @@ SEARCH_FOLDER: Final = "search"
 
 VERSION: Final = 1
 SEGMENT: Final = "segment-"
+INDEX: Final = "index-"
 UNFINISHED: Final = ".unfinished-"
-_CARD: Final = "segment.json"
+CARD: Final = "segment.json"
 _VECTORS, _WORDS, _SQUARES = "vectors.f32", "hashes.u64", "squares.f32"
 
 
@@ -264,7 +265,7 @@ class SegmentWriter:
             "parts": self._parts,
             "checksums": {_VECTORS: self._checksums, **self._sums},
         }
-        (self._folder / _CARD).write_text(json.dumps(card))
+        (self._folder / CARD).write_text(json.dumps(card))
         self._folder.rename(self._root / f"{SEGMENT}{self._name}")
 
     def abandon(self) -> None:
@@ -341,9 +342,9 @@ def segment_part(part: LivePart) -> str:
 
 def unused_segments(root: Path, live: AbstractSet[str]) -> Iterator[Path]:
     """Yield the segments below a folder that hold none of some parts, and those that are not finished."""
-    for folder in sorted(root.glob(f"*/*/{SEGMENT}*")):
+    for folder in sorted([*root.glob(f"*/*/{SEGMENT}*"), *root.glob(f"*/*/{INDEX}*")]):
         try:
-            parts = json.loads((folder / _CARD).read_bytes())["parts"]
+            parts = json.loads((folder / CARD).read_bytes())["parts"]
         except (OSError, ValueError, KeyError, TypeError):
             parts = ()
         if live.isdisjoint(parts):
@@ -361,7 +362,7 @@ def _folders(root: Path) -> list[Path]:
 def _read_card(folder: Path, dim: int) -> dict[str, Any] | None:
     """Return what a segment says of itself; None where it is damaged, or was made by another version."""
     try:
-        card: dict[str, Any] = json.loads((folder / _CARD).read_bytes())
+        card: dict[str, Any] = json.loads((folder / CARD).read_bytes())
         rows, sums = card["rows"], card["checksums"]
         sizes = {_VECTORS: 4 * rows * dim, _WORDS: 16 * rows, _SQUARES: 4 * rows}
         fits = (
