@@ -18,6 +18,7 @@ EXTRAS: Final = {
     "matfold": ("MatFold",),
     "plots": _PLOTS,
     "quickstart": (*_HEADS, *_PLOTS),
+    "ray": ("ray",),
     "serve": ("fastapi", "uvicorn", "httptools", "plotly", "prometheus_client", "threadpoolctl"),
     "train": ("torch", "onnxscript"),
 }

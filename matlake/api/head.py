@@ -141,6 +141,8 @@ class Head(Report):
         where: str | None = None,
         save: Literal[False] = False,
         output: None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "Predictions": ...
     @overload
@@ -151,6 +153,8 @@ class Head(Report):
         where: str | None = None,
         save: Literal[True],
         output: None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "SavedReport": ...
     @overload
@@ -161,6 +165,8 @@ class Head(Report):
         where: str | None = None,
         save: bool = False,
         output: str | Path,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "WrittenPredictions": ...
     def predict_dataset(
@@ -170,6 +176,8 @@ class Head(Report):
         where: str | None = None,
         save: bool = False,
         output: str | Path | None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "Predictions | SavedReport | WrittenPredictions":
         """Predict for materials of the lake from stored vectors; see ``matlake.predict_dataset``.
@@ -179,13 +187,23 @@ class Head(Report):
             where: Only rows of ``materials`` that this SQL predicate selects.
             save: Keep the predictions in the lake, where the view ``predictions`` has them.
             output: Write them to this file (.csv, .parquet).
+            engine: ``local``, or ``ray``, as for ``lake.embed``.
+            address: HOST:PORT of the head of a Ray cluster.
             progress: As for ``predict``.
         """
         from matlake.regress.prediction.predict_dataset import predict_dataset
 
         with watched(progress, "predicting", "rows") as reporter:
             return predict_dataset(
-                self.lake, self.name, dataset=dataset, where=where, save=save, output=output, progress=reporter
+                self.lake,
+                self.name,
+                dataset=dataset,
+                where=where,
+                save=save,
+                output=output,
+                engine=engine,
+                address=address,
+                progress=reporter,
             )
 
     def suggest(

@@ -20,6 +20,8 @@ from matlake.store.folders import MEMBER
 from matlake.store.storage.places import LakePath
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from matlake.api.running_server import RunningServer
     from matlake.regress.prediction.predict import Predictions
     from matlake.regress.prediction.predict_table import WrittenPredictions
@@ -158,6 +160,9 @@ class Lake(store.Lake):
         where: str | None = None,
         device: str = "cpu",
         workers: int | None = None,
+        shard: str | None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "EmbedReport":
         """Embed what is new or changed; after an interruption, call it again to resume.
@@ -167,14 +172,19 @@ class Lake(store.Lake):
             dataset: Only this dataset.
             where: Only rows of ``materials`` that this SQL predicate selects.
             device: ``cpu`` or ``cuda``.
-            workers: Threads; by default one a core.
+            workers: Threads; by default one a core. With Ray, actors; by default one for each CPU, or GPU.
+            shard: ``3/8``: only what the fourth of eight jobs embeds, each a process on any machine.
+            engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all
+                reach the lake.
+            address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
             progress: Whether a terminal or a notebook shows how far it is; or what to report to.
 
         Raises:
             EncoderError: An encoder or layer is unknown.
             LakeError: No encoder is named, there is no such dataset, or nothing to embed.
             QueryError: ``where`` is not a predicate over ``materials``.
-            MissingExtraError: ONNX Runtime or the device is not there.
+            MissingExtraError: ONNX Runtime, the device or Ray is not there.
+            MatlakeError: ``shard`` is not a shard; or there is no such engine, or no such cluster.
         """
         from matlake.store.embedding.embedder import embed
 
@@ -188,7 +198,10 @@ class Lake(store.Lake):
                 dataset=dataset,
                 where=where,
                 device=device,
-                workers=workers or os.cpu_count() or 1,
+                workers=workers,
+                shard=shard,
+                engine=engine,
+                address=address,
                 progress=reporter,
             )
 
@@ -499,19 +512,25 @@ class Lake(store.Lake):
             return compact(self, drop_unused=drop_unused, retention_hours=retention_hours, progress=reporter)
 
 
-def open_lake(path: str | LakePath, *, create: bool = False, verify: bool | None = None) -> Lake:
+def open_lake(
+    path: str | LakePath, *, create: bool = False, verify: bool | None = None, as_of: "str | datetime | None" = None
+) -> Lake:
     """Open a lake, or make one.
 
     Args:
         path: Its folder; ``~`` is that of the user.
         create: Make it where there is none.
         verify: Compare every part with its digest before it is read; by default only if $MATLAKE_VERIFY is set.
+        as_of: Read it as it was: at a time such as ``"2026-11-01T12:00Z"`` or a ``datetime``, both in UTC unless they
+            name another zone; at the training of a head, ``"head:NAME"``; or with versions of datasets beside the
+            present rest, ``"NAME=3"``. Heads can be trained from such a lake; datasets and embeddings are not changed.
 
     Raises:
-        LakeError: There is no lake, its format is newer than this version reads, or the folder holds something else.
+        LakeError: There is no lake, its format is newer than this version reads, or the folder holds something else;
+            or the lake has no such moment, or files of it were removed.
     """
-    opened = store.open_lake(path, create=create, verify=verify)
-    return Lake(opened.path.absolute(), opened.verify)  # a notebook may change its folder
+    opened = store.open_lake(path, create=create, verify=verify, as_of=as_of)
+    return Lake(opened.path.absolute(), opened.verify, opened.moment)  # a notebook may change its folder
 
 
 def _name(head: str | Head) -> str:

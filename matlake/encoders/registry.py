@@ -1,8 +1,9 @@
 """The registry: encoders shipped with the package, those of a lake, and those of plug-ins."""
 
 import os
+import socket
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from matlake.encoders.card import (
 )
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import DamageWarning, EncoderError
-from matlake.files import write_whole
+from matlake.files import fsync_folder, write_whole
 from matlake.plugins import PluginKind, check_same_name
 
 SHIPPED: Final = Path(__file__).with_name("shipped")
@@ -127,6 +128,20 @@ def find_encoder(name: str, lake_encoders: Path | EncoderFolders | None = None) 
     raise EncoderError(f"no encoder named {name!r}", f"known encoders: {known}")
 
 
+def check_same_file(found: RegisteredEncoder, sha256: str) -> None:
+    """Raise EncoderError unless an encoder that a machine of a cluster has found is that of the machine that asks.
+
+    Args:
+        found: What is here.
+        sha256: Digest of the file there.
+    """
+    if found.card.sha256 != sha256:
+        raise EncoderError(
+            f"node {socket.gethostname()} has another file of encoder {found.card.name}, in {found.folder}",
+            "install the same version on all nodes, and give them all the same lake",
+        )
+
+
 def list_encoders(lake_encoders: Path | EncoderFolders | None = None) -> list[RegisteredEncoder]:
     """Return all encoders by name, those of plug-ins included; one that a lake holds hides others of the same name.
 
@@ -137,14 +152,22 @@ def list_encoders(lake_encoders: Path | EncoderFolders | None = None) -> list[Re
     return [found[name] for name in sorted(found)]
 
 
-def registered_encoders(lake_encoders: Path | EncoderFolders | None = None) -> list[RegisteredEncoder]:
+def registered_encoders(
+    lake_encoders: Path | EncoderFolders | None = None, names: Collection[str] | None = None
+) -> list[RegisteredEncoder]:
     """Return the encoders of the package and of a lake, without loading a plug-in.
 
     A card of the lake that is damaged is left out, with a ``DamageWarning``.
+
+    Args:
+        lake_encoders: The ``encoders`` folder of a lake.
+        names: Look at encoders of these names alone; None for all.
     """
     found: dict[str, RegisteredEncoder] = {}
     for folders in _folders(lake_encoders):
         for name, folder in folders.with_cards().items():
+            if names is not None and name not in names:
+                continue
             try:
                 encoder = _registered(folders, name, folder)
             except EncoderError as error:
@@ -208,6 +231,7 @@ def copy_files(source: Path, folder: Path) -> None:
     """
     for name, content in encoder_files(source):
         write_whole(folder / name, content)
+    fsync_folder(folder.parent)
 
 
 def encoder_files(source: Path) -> Iterator[tuple[str, bytes]]:

@@ -16,8 +16,11 @@ from matlake.encoders.registry import (
 )
 from matlake.errors import LakeError
 from matlake.store.bucket_encoders import BucketEncoders, put_encoder
+from matlake.store.bucket_tables import tables_below
+from matlake.store.moment import Moment
 from matlake.store.storage.copies import local_copies, local_copy, local_folder
 from matlake.store.storage.places import LakePath
+from matlake.store.storage.remote_path import RemotePath
 
 MARKER: Final = "lake.json"
 DATASET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
@@ -37,6 +40,12 @@ HEADS_REPLACED: Final = ".replaced"
 UNFINISHED: Final = "unfinished"
 """Folder of what was stopped."""
 
+DATASET_DELETED: Final = ".deleted-"
+"""Beginning of the names of folders, among the datasets, of those that are being deleted."""
+
+_RECORDED: Final = re.compile(r"\d{20}\..*(json|parquet)|_last_checkpoint")
+"""What a log holds once a table was committed; a writer that was killed leaves other files."""
+
 UNFINISHED_IMPORT: Final = "import-"
 """Beginning of the names of folders, among the unfinished, of what an import has received."""
 
@@ -48,10 +57,12 @@ class LakeFolders:
     Attributes:
         path: The folder of the lake.
         verify: Compare every part with its digest before it is read; one that differs is left out, with a warning.
+        moment: The versions of tables that all reads are of; None for the latest ones. Such a lake is not written to.
     """
 
     path: LakePath
     verify: bool = False
+    moment: Moment | None = None
 
     @property
     def datasets_folder(self) -> LakePath:
@@ -139,7 +150,11 @@ class LakeFolders:
                 f"{name!r} cannot name a dataset",
                 f"use letters, digits, '_' and '-', start with a letter; not {', '.join(sorted(RESERVED_NAMES))}",
             )
-        return self.datasets_folder / name
+        return self.datasets_folder / (name if self.moment is None else self.moment.folders.get(name, name))
+
+    def place(self, root: LakePath) -> str:
+        """Return the folder of a table as versions name it: ``embeddings``, ``datasets/NAME``, …."""
+        return root.name if root.parent == self.path else f"{root.parent.name}/{root.name}"
 
     def check_output(self, output: Path) -> None:
         """Raise LakeError where a file that a user wants written would be one of the lake's own."""
@@ -152,20 +167,33 @@ class LakeFolders:
                 raise LakeError(f"{output} is inside the lake, which keeps its own files there", "name another place")
 
     def dataset_names(self) -> list[str]:
-        """Return the names of all datasets."""
-        logs = self.datasets_folder.glob("*/_delta_log")
-        return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
+        """Return the names of all datasets, of the lake's moment if it has one."""
+        if self.moment is not None:
+            return sorted(self.moment.folders)
+        if isinstance(self.datasets_folder, RemotePath):
+            return [name for name in tables_below(self.datasets_folder) if DATASET_NAME.fullmatch(name)]
+        logs = [log for log in self.datasets_folder.glob("*/_delta_log") if DATASET_NAME.fullmatch(log.parent.name)]
+        return sorted(log.parent.name for log in logs if any(_RECORDED.fullmatch(file.name) for file in log.iterdir()))
 
     def check_there(self) -> None:
         """Raise LakeError where the folder was deleted or moved after the lake was opened."""
         if not (self.path / MARKER).exists():
             raise LakeError(f"the lake at {self.path} is there no more", "open it where it is now, or make a new one")
 
+    def check_writable(self) -> None:
+        """Raise LakeError where the lake is read as of a moment."""
+        if self.moment is not None:
+            raise LakeError(
+                f"the lake at {self.path} is open as of {self.moment.name or 'a moment'}, to be read only",
+                "open it without as_of for this",
+            )
+
     def check_new_dataset(self, name: str) -> None:
         """Raise LakeError where a new name cannot be one, is a view's, or differs from a dataset's in capitals alone.
 
         SQL does not tell capitals apart.
         """
+        self.check_writable()
         self.check_there()
         self.dataset(name)
         same = [other for other in self.dataset_names() if other.lower() == name.lower()]
@@ -226,9 +254,13 @@ class LakeFolders:
         """Return all encoders that this lake can use."""
         return list_encoders(self._encoders)
 
-    def registered_encoders(self) -> list[RegisteredEncoder]:
-        """Return the encoders in this lake and those shipped with the package: all that it may have vectors of."""
-        return registered_encoders(self._encoders)
+    def registered_encoders(self, names: Collection[str] | None = None) -> list[RegisteredEncoder]:
+        """Return the encoders in this lake and those shipped with the package: all that it may have vectors of.
+
+        Args:
+            names: Look at encoders of these names alone; None for all.
+        """
+        return registered_encoders(self._encoders, names)
 
     def keep_encoder(self, encoder: RegisteredEncoder) -> RegisteredEncoder:
         """Copy an encoder into the lake, unless it has one of that name, and return it as it is there."""

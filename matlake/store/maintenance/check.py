@@ -1,12 +1,10 @@
 """Check that everything in a lake is what was written, and repair what can be repaired."""
 
 import time
-from pathlib import Path
 
 import duckdb
 
-from matlake.errors import EncoderError, LakeError
-from matlake.files import fsync_folder
+from matlake.errors import CommitUnknownError, EncoderError, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.store import delta, writing
 from matlake.store.damage import tables
@@ -17,6 +15,7 @@ from matlake.store.maintenance.logs import check_log, move_away, remake
 from matlake.store.maintenance.report import CheckReport, Problem
 from matlake.store.parts import LivePart, digest_of, forget_comparisons, part_name, split_damaged, without_warnings
 from matlake.store.quoting import identifier, literal
+from matlake.store.storage.places import LakePath, fsync_folder
 
 
 @without_warnings()
@@ -40,6 +39,7 @@ def check(
     Raises:
         CommitUnknownError: It is not known whether a repair was recorded.
     """
+    lake.check_writable()
     started = time.monotonic()
     forget_comparisons()
     report = CheckReport()
@@ -59,7 +59,7 @@ def check(
     return report
 
 
-def _missing_table(lake: Lake, root: Path, report: CheckReport, *, repair: bool) -> None:
+def _missing_table(lake: Lake, root: LakePath, report: CheckReport, *, repair: bool) -> None:
     if repair:
         make_tables(lake)
         report.repaired.append(f"{root} was missing, and is an empty table now: {remake(lake, root, {})}")
@@ -67,7 +67,7 @@ def _missing_table(lake: Lake, root: Path, report: CheckReport, *, repair: bool)
         report.damaged.append(Problem(root, "is missing", "run `matlake check --repair`"))
 
 
-def _check_parts(lake: Lake, root: Path, parts: list[LivePart], report: CheckReport, *, repair: bool) -> None:
+def _check_parts(lake: Lake, root: LakePath, parts: list[LivePart], report: CheckReport, *, repair: bool) -> None:
     sound, damaged = split_damaged(parts, verify=True)
     report.parts += len(parts)
     report.bytes += sum(part.size for part in parts)
@@ -100,7 +100,7 @@ def _check_parts(lake: Lake, root: Path, parts: list[LivePart], report: CheckRep
         report.repaired.append(f"digests given: {given:,} of the parts of {root}")
 
 
-def _give_digests(root: Path, partition: dict[str, str], parts: list[LivePart], report: CheckReport) -> int:
+def _give_digests(root: LakePath, partition: dict[str, str], parts: list[LivePart], report: CheckReport) -> int:
     """Give parts names with digests, in one commit; return their number."""
     if not parts:
         return 0
@@ -108,6 +108,8 @@ def _give_digests(root: Path, partition: dict[str, str], parts: list[LivePart], 
     fsync_folder(parts[0].path.parent)
     try:
         done = delta.replace_parts(root, partition, {part.path.name for part in parts}, new)
+    except CommitUnknownError:
+        raise
     except LakeError as error:  # a part that stays is missing
         report.notes.append(f"still no digest: {len(parts):,} of the parts of {root}: {error}")
         return 0
@@ -133,12 +135,16 @@ def _note_missing_vectors(lake: Lake, report: CheckReport) -> None:
 
 
 def _leftovers(lake: Lake, report: CheckReport, retention_hours: int, *, repair: bool) -> None:
-    if repair:
-        number, size = remove_leftovers(lake, retention_hours)
-        if number:
-            report.repaired.append(f"{number:,} files that nobody reads were removed, {size / 1e6:,.1f} MB")
+    try:
+        if repair:
+            number, size = remove_leftovers(lake, retention_hours)
+            if number:
+                report.repaired.append(f"{number:,} files that nobody reads were removed, {size / 1e6:,.1f} MB")
+            return
+        found = find_leftovers(lake, retention_hours)
+    except LakeError as error:
+        report.notes.append(f"files that nobody reads were not looked for: {error}; {error.cli_hint}")
         return
-    found = find_leftovers(lake, retention_hours)
     if found:
         size = sum(leftover.size for leftover in found)
         report.notes.append(

@@ -30,6 +30,7 @@ from matlake.store.searching.stored_rows import (
     open_segments,
     segment_part,
 )
+from matlake.store.snapshots import snapshot_or_warn
 from matlake.store.storage.copies import cache_folder, local_folder
 from matlake.store.storage.parquet import open_parquet
 from matlake.store.views import embedding_partition
@@ -153,7 +154,7 @@ def open_rows(lake: Lake, card: EncoderCard, layer: Layer, *, release: bool = Fa
         layer: Its layer.
         release: Let go of what was read from segments, for a single pass over them.
     """
-    table = delta.open_or_warn(lake.embeddings)
+    table = snapshot_or_warn(lake, lake.embeddings)
     parts = delta.sound_parts(table, embedding_partition(card, layer.name), verify=lake.verify)
     roots = segment_roots(lake, card, layer)
     segments = open_segments(roots, layer.dim, {segment_part(part): part.rows for part in parts}, release=release)

@@ -7,9 +7,9 @@ and try again in the same cases. A put is whole or not there at all, so nothing 
 import errno
 import fnmatch
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -29,6 +29,7 @@ RETRIES: Final = 8
 RETRY_SECONDS: Final = 120
 """A request is tried again for so long; the last attempt may then take ``REQUEST_SECONDS`` more."""
 
+_SHOWN: Final = 200  # characters of what a store answers
 _UPLOAD_BYTES: Final = 8 << 20
 _UPLOADS: Final = 4
 """Pieces of a file under way at once: on a slow line more of them would not arrive in ``REQUEST_SECONDS``."""
@@ -63,10 +64,12 @@ class RemotePath:
     Attributes:
         bucket: Its address, such as ``s3://bucket``.
         key: Of the object, or the prefix without a slash at its end; empty for the whole bucket.
+        listed: What a listing has said of the object, where this path comes from one, as with ``os.DirEntry``.
     """
 
     bucket: str
     key: str
+    listed: ObjectStatus | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         """Return the address."""
@@ -178,6 +181,12 @@ class RemotePath:
                 else:
                     yield found
 
+    def rglob(self, pattern: str) -> Iterator["RemotePath"]:
+        """Yield the objects below, however deep, whose name matches a pattern; their status is known."""
+        for path, status in self.objects():
+            if fnmatch.fnmatchcase(path.name, pattern):
+                yield replace(path, listed=status)
+
     def objects(self) -> Iterator[tuple["RemotePath", ObjectStatus]]:
         """Yield all objects below, however deep."""
         yield from ((RemotePath(self.bucket, one["path"]), _status(one)) for one in self._listed())
@@ -188,10 +197,18 @@ class RemotePath:
         Raises:
             FileNotFoundError: There is none.
         """
+        if self.listed is not None:
+            return self.listed
         import obstore
 
         with asking(self):
-            return _status(obstore.head(self._store, self.key))
+            try:
+                return _status(obstore.head(self._store, self.key))
+            except FileNotFoundError:
+                raise
+            except obstore.exceptions.BaseError:
+                obstore.get_range(self._store, self.key, start=0, length=1)  # an answer to HEAD does not say why
+                raise
 
     def read_bytes(self) -> bytes:
         """Return the content of the object."""
@@ -200,12 +217,33 @@ class RemotePath:
         with asking(self):
             return bytes(obstore.get(self._store, self.key).bytes())
 
+    def read_end(self, length: int) -> tuple[bytes, int]:
+        """Return the last bytes of the object, all if it has fewer, and its size."""
+        if self.bucket.startswith("az://"):  # which has no ranges that start at the end
+            size = self.stat().st_size
+            return self.read_range(max(0, size - length), min(size, length)), size
+        import obstore
+
+        with asking(self):
+            found = obstore.get(self._store, self.key, options={"range": {"suffix": length}})
+            return bytes(found.bytes()), found.meta["size"]
+
     def read_range(self, start: int, length: int) -> bytes:
         """Return some bytes of the object."""
         import obstore
 
         with asking(self):
             return bytes(obstore.get_range(self._store, self.key, start=start, length=length))
+
+    def read_ranges(self, spans: Sequence[tuple[int, int]]) -> list[Any]:
+        """Return pieces of the object, each by its start and length, as buffers: neighbours in one request."""
+        if not spans:
+            return []
+        import obstore
+
+        starts, lengths = zip(*spans, strict=True)
+        with asking(self):
+            return list(obstore.get_ranges(self._store, self.key, starts=starts, lengths=lengths))
 
     def write_bytes(self, content: bytes) -> None:
         """Put an object in place of what was there."""
@@ -239,6 +277,12 @@ class RemotePath:
         with asking(self):
             obstore.copy(self._store, self.key, other.key)
 
+    def rename(self, target: "RemotePath") -> "RemotePath":
+        """Copy the object, then delete it: stores rename nothing."""
+        self.copy_to(target)
+        self.unlink(missing_ok=True)
+        return target
+
     def unlink(self, *, missing_ok: bool = False) -> None:
         """Delete the object."""
         import obstore
@@ -270,6 +314,7 @@ def asking(path: RemotePath) -> Iterator[None]:
 
     Raises:
         FileNotFoundError: There is no such object.
+        OSError: The object is not what was expected, such as shorter.
         StorageError: The store does not do what it was asked.
     """
     from obstore.exceptions import BaseError
@@ -282,7 +327,7 @@ def asking(path: RemotePath) -> Iterator[None]:
             raise refused from error
         if isinstance(error, FileNotFoundError):
             raise FileNotFoundError(errno.ENOENT, "there is no such object", str(path)) from error
-        raise
+        raise OSError(errno.EIO, " ".join(str(error).split())[:_SHOWN], str(path)) from error
 
 
 def _status(found: Any) -> ObjectStatus:
