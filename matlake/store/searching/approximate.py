@@ -24,7 +24,7 @@ from matlake.files import sha256_of
 from matlake.store.searching.content_rows import ContentRows, OneLayer
 from matlake.store.searching.content_words import ContentSet
 from matlake.store.searching.k_nearest import KNearest, squares_of
-from matlake.store.searching.stored_rows import CARD, INDEX, UNFINISHED
+from matlake.store.searching.stored_rows import CARD, INDEX, UNFINISHED, check_room
 
 PAYS: Final = 100_000
 """With fewer rows an exact query takes less than 5 ms."""
@@ -182,8 +182,7 @@ def _keep(
         folder = root / f"{UNFINISHED}{name}"
         try:
             folder.mkdir(parents=True)
-            if shutil.disk_usage(root).free <= 3 * size:
-                raise OSError("no room")
+            check_room(root, size)
             faiss.write_index(clusters, str(folder / _FILE))
             rows.words[held].tofile(folder / _WORDS)
             card = {

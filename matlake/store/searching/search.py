@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import duckdb
 import numpy as np
@@ -30,6 +30,8 @@ from matlake.text_tables import Column, Line, TextTable
 ALL_COLUMNS: Final = "all"
 DISTINCT: Final = {"formula": "composition_hash", "structure": "crystal_hash"}
 """What may be alike in one neighbour only, and the column that says so; null is like nothing."""
+
+_Layers: TypeAlias = StreamedLayer | IndexedLayers
 
 _MORE: Final = 4
 """So many times more neighbours are looked at, as long as too many of them are alike."""
@@ -226,7 +228,7 @@ def _open(
         yield StreamedLayer(lake, card, layers[0], connection), connection
 
 
-def _queries(layers: StreamedLayer | IndexedLayers, request: SearchRequest) -> Iterator[Query]:
+def _queries(layers: _Layers, request: SearchRequest) -> Iterator[Query]:
     if request.material_id is not None:
         ids = [str(one) for one in as_list(request.material_id)]
         return stored_queries(layers, ids, request.dataset)
@@ -248,7 +250,7 @@ def _queries(layers: StreamedLayer | IndexedLayers, request: SearchRequest) -> I
 
 
 def _answer(
-    layers: StreamedLayer | IndexedLayers, connection: duckdb.DuckDBPyConnection, request: SearchRequest
+    layers: _Layers, connection: duckdb.DuckDBPyConnection, request: SearchRequest
 ) -> list[tuple[Query, list[Neighbour]]]:
     """Return the queries with their neighbours, none for those with an error."""
     queries = list(_queries(layers, request))

@@ -9,6 +9,7 @@ A segment is written under another name and renamed. Nothing is synced: every bl
 a power loss or a disk has changed is dropped and written again.
 """
 
+import errno
 import json
 import mmap
 import os
@@ -277,6 +278,12 @@ class SegmentWriter:
     def _end_block(self) -> None:
         self._checksums.append(self._block)
         self._block, self._in_block = 0, 0
+
+
+def check_room(root: Path, size: int) -> None:
+    """Raise OSError where what can be made again would take more than a third of the free space."""
+    if 3 * size > shutil.disk_usage(root).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(root))
 
 
 def rows_of_block(dim: int) -> int:
