@@ -66,15 +66,11 @@ def present_moment(lake: LakeFolders) -> Moment:
     if lake.moment is not None:
         return lake.moment
     names = lake.dataset_names()
-    tables = {place_of(name): delta.open_or_warn(lake.dataset(name)) for name in names}
+    tables = {place_of(name): delta.snapshot_or_warn(lake.dataset(name)) for name in names}
     for root in (lake.embeddings, lake.failures_table):
-        tables[lake.place(root)] = delta.open_shared_or_warn(root)
-    versions = {place: _version(place, table) for place, table in tables.items() if table is not None}
+        tables[lake.place(root)] = delta.shared_snapshot_or_warn(root)
+    versions = {place: TableVersion(place, one.id, one.version) for place, one in tables.items() if one is not None}
     return Moment("", versions, {name: name for name in names})
-
-
-def _version(place: str, table: DeltaTable) -> TableVersion:
-    return TableVersion(place, table.metadata().id, table.version())
 
 
 def _tables(lake: LakeFolders) -> Iterator[tuple[str, DeltaTable]]:
@@ -114,7 +110,7 @@ def _of_time(lake: LakeFolders, time: datetime) -> Moment:
         commits = _commits(table)
         before = _last_before(commits, time)
         if before is not None:
-            versions.append(TableVersion(place, table.metadata().id, before))
+            versions.append(TableVersion(place, str(table.metadata().id), before))
         elif commits and commits[0][0] > 0:
             raise LakeError(
                 f"the log of {place} goes back to {_shown(commits[0][1])} only, not to {_shown(time)}", _KEPT
@@ -165,7 +161,7 @@ def _of_versions(lake: LakeFolders, text: str) -> Moment:
         version = wanted.pop(place, table.version())
         if version != table.version():
             _check_known(place, table, version)
-        versions.append(TableVersion(place, table.metadata().id, version))
+        versions.append(TableVersion(place, str(table.metadata().id), version))
     if wanted:
         raise LakeError(f"the lake has no table of {', '.join(wanted)} yet", _WHAT)
     return _moment(lake, text.strip(), versions)
@@ -245,7 +241,7 @@ def _find_place(lake: LakeFolders, wanted: TableVersion) -> str | None:
     for root in roots:
         with suppress(LakeError):
             table = delta.open_table(root, wanted.version) if delta.is_table(root) else None
-            if table is not None and table.metadata().id == wanted.id:
+            if table is not None and str(table.metadata().id) == wanted.id:
                 return lake.place(root)
     return None
 
@@ -262,7 +258,7 @@ def _check_kept(root: LakePath, wanted: TableVersion) -> None:
     if table is None:
         raise _gone(wanted, "the log does not go back to it")
     live = set(delta.live_files(latest))
-    former = [part for part in delta.live_parts(table) if str(part.path) not in live]
+    former = [part for part in delta.live_parts(table) if part.path not in live]
     _, lost = split_damaged(former)
     if lost:
         raise _gone(wanted, f"{len(lost):,} of its files were removed")

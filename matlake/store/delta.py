@@ -4,13 +4,16 @@ Every part is on disk (fsync) before the commit names it, and the commit itself 
 do. A crash leaves at worst a part that no commit names, which no reader sees.
 """
 
+import os
 import shutil
 import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -20,8 +23,8 @@ from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
 from matlake.files import fsync_file
-from matlake.store.log_entries import CommitMark, clear_log, has_table
-from matlake.store.parts import Damage, LivePart, part_name, split_damaged, warn_of
+from matlake.store.log_entries import LOG, CommitMark, clear_log, has_table
+from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
 from matlake.store.storage.places import LakePath, fsync_folder, fsync_names, lake_path
@@ -32,6 +35,28 @@ from matlake.store.writing import Part, discard, link_part
 COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
+
+_KEPT_SNAPSHOTS: Final = 64
+"""Of one process."""
+
+_LogFiles: TypeAlias = tuple[tuple[str, int, object], ...]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A version of a table, as readers need it.
+
+    Attributes:
+        id: Of the table.
+        version: Its number.
+        schema: Its columns.
+        parts: What it names, in order of path, whether sound or not.
+    """
+
+    id: str
+    version: int
+    schema: Schema
+    parts: tuple[LivePart, ...]
 
 
 _AFTER_COMMIT: Final = PostCommitHookProperties(cleanup_expired_logs=False)
@@ -133,19 +158,37 @@ def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> li
 
 def live_parts(table: DeltaTable, partition: dict[str, str] | None = None) -> list[LivePart]:
     """Return a snapshot's parts, all or those of a partition, with what the table has recorded of them."""
-    recorded = pa.table(table.get_add_actions(flatten=True))
+    # pa.table would import pandas
+    recorded = pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
     files = {file.name: file for file in live_files(table, partition)}
-    keys = [name for name in recorded.column_names if name.startswith("partition.")]
     if "num_records" not in recorded.column_names:
         recorded = recorded.append_column("num_records", pa.nulls(recorded.num_rows, pa.int64()))
-    columns = [recorded[name].to_pylist() for name in ("path", "size_bytes", "num_records", *keys)]
+    columns = [recorded[name].to_pylist() for name in ("path", "size_bytes", "num_records")]
+    shared = [_shared_dicts(recorded, kind) for kind in ("partition.", "null_count.")]
     parts = []
-    for path, size, rows, *values in sorted(zip(*columns, strict=True), key=itemgetter(0)):
+    for path, size, rows, named, nulls in sorted(zip(*columns, *shared, strict=True), key=itemgetter(0)):
         file = files.get(path.rpartition("/")[2])
         if file is not None:
-            named = {key.removeprefix("partition."): value for key, value in zip(keys, values, strict=True)}
-            parts.append(LivePart(file, size, _count_rows(file) if rows is None else rows, named))
+            parts.append(LivePart(file, size, _count_rows(file) if rows is None else rows, named, nulls))
     return parts
+
+
+def _shared_dicts(recorded: pa.Table, kind: str) -> list[dict[str, Any]]:
+    """Return a dictionary for each row of the columns whose name begins with a kind; equal rows share one."""
+    columns = {
+        name.removeprefix(kind): recorded[name].to_pylist()
+        for name in recorded.column_names
+        if name.startswith(kind) and (kind == "partition." or recorded[name].null_count < recorded.num_rows)
+    }
+    if not columns:
+        return [{}] * recorded.num_rows
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    rows = []
+    for values in zip(*columns.values(), strict=True):
+        if values not in found:
+            found[values] = dict(zip(columns, values, strict=True))
+        rows.append(found[values])
+    return rows
 
 
 def _count_rows(file: LakePath) -> int:
@@ -156,8 +199,52 @@ def _count_rows(file: LakePath) -> int:
         return 0
 
 
+def read_snapshot(root: LakePath) -> Snapshot | None:
+    """Return the latest snapshot of a table, or None where there is no table; a log is read again once it has changed.
+
+    Raises:
+        LakeError: See ``open_table``.
+    """
+    return _read_snapshot(root, _log_files(root))
+
+
+@lru_cache(_KEPT_SNAPSHOTS)
+def _read_snapshot(root: LakePath, log: _LogFiles) -> Snapshot | None:
+    del log
+    table = open_table(root)
+    return None if table is None else _taken(table)
+
+
+@lru_cache(_KEPT_SNAPSHOTS)
+def read_snapshot_of(root: LakePath, version: int) -> Snapshot | None:
+    """Return the snapshot of a version of a table, which is the same for ever; None where there is no table.
+
+    Raises:
+        LakeError: See ``open_table``.
+    """
+    table = open_table(root, version)
+    return None if table is None else _taken(table)
+
+
+def _taken(table: DeltaTable) -> Snapshot:
+    return Snapshot(str(table.metadata().id), table.version(), table.schema(), tuple(live_parts(table)))
+
+
+def _log_files(root: LakePath) -> _LogFiles:
+    """Return the files of a table's log, each with what changes when its content does; none where there is no log."""
+    log = root / LOG
+    if isinstance(log, RemotePath):
+        return tuple((path.key, state.st_size, state.e_tag or state.st_mtime) for path, state in log.objects())
+    try:
+        with os.scandir(log) as entries:
+            states = sorted((entry.name, entry.stat()) for entry in entries)
+    except OSError:
+        return ()
+    return tuple((name, state.st_size, (state.st_mtime_ns, state.st_ino)) for name, state in states)
+
+
 def sound_parts(
-    table: DeltaTable | None, partition: dict[str, str] | None = None, *, verify: bool = False
+    table: DeltaTable | Snapshot | None, partition: dict[str, str] | None = None, *, verify: bool = False
 ) -> list[LivePart]:
     """Return a snapshot's parts less those that are damaged, which a ``DamageWarning`` names; none where no table is.
 
@@ -168,26 +255,28 @@ def sound_parts(
     """
     if table is None:
         return []
-    sound, damaged = split_damaged(live_parts(table, partition), verify=verify)
-    warn_of(damaged)
-    return sound
+    if isinstance(table, Snapshot):
+        parts = [part for part in table.parts if partition is None or part.partition == partition]
+    else:
+        parts = live_parts(table, partition)
+    return sound(parts, verify=verify)
 
 
-def open_or_warn(root: LakePath) -> DeltaTable | None:
+def snapshot_or_warn(root: LakePath) -> Snapshot | None:
     """Return the latest snapshot of a table; None where there is none, or where its log is damaged, with a warning."""
     try:
-        return open_table(root)
+        return read_snapshot(root)
     except LakeError as error:
         warnings.warn(DamageWarning(str(error)), stacklevel=2)
         return None
 
 
-def open_shared_or_warn(root: LakePath) -> DeltaTable | None:
+def shared_snapshot_or_warn(root: LakePath) -> Snapshot | None:
     """Do the same for a table that every lake has, and warn where it is missing."""
     if not is_table(root):
         warnings.warn(DamageWarning(f"{root} is missing"), stacklevel=2)
         return None
-    return open_or_warn(root)
+    return snapshot_or_warn(root)
 
 
 def is_table(root: LakePath) -> bool:
@@ -407,6 +496,6 @@ def _uri(root: LakePath) -> str:
 def sync_log(root: LakePath) -> None:
     """Sync the newest log entry and the folders that lead to it: delta-rs leaves that to the operating system."""
     if isinstance(root, Path):
-        log = root / "_delta_log"
+        log = root / LOG
         fsync_file(max(log.glob("*.json")))
         fsync_names(log, root.parent)

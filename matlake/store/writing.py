@@ -5,9 +5,10 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -34,12 +35,14 @@ class Part:
         partition: Values of the partition columns, which are not in the file.
         size: Bytes.
         rows: Number of rows.
+        nulls: Column -> how many of its values are null; of embeddings none are counted.
     """
 
     path: str
     partition: dict[str, str]
     size: int
     rows: int
+    nulls: Mapping[str, int] = field(default_factory=dict)
 
     def action(self) -> AddAction:
         """Return the action that adds this part to its table."""
@@ -49,7 +52,7 @@ class Part:
             partition_values=self.partition,
             modification_time=int(time.time() * 1000),
             data_change=True,
-            stats=json.dumps({"numRecords": self.rows}),
+            stats=json.dumps({"numRecords": self.rows, **({"nullCount": dict(self.nulls)} if self.nulls else {})}),
         )
 
 
@@ -76,6 +79,7 @@ def write_stream(
     folder = root.joinpath(*(f"{key}={value}" for key, value in partition.items()))
     require_conditional_puts(folder)
     leaves = [f"{column}.list.element" for column in vectors]
+    nulls: Counter[str] = Counter()
     with _arriving(folder) as hidden:
         with naming(hidden), hidden.open("wb") as file:
             with pq.ParquetWriter(
@@ -87,7 +91,7 @@ def write_stream(
                 column_encoding=dict.fromkeys(leaves, "BYTE_STREAM_SPLIT") or None,
                 write_statistics=not vectors,
             ) as writer:
-                rows = sum(_write_groups(writer, tables))
+                rows = sum(_write_groups(writer, tables if vectors else _counting(tables, nulls)))
             file.flush()
             os.fsync(file.fileno())
         size, path = hidden.stat().st_size, folder / part_name(digest_of(hidden))
@@ -96,7 +100,14 @@ def write_stream(
         else:
             hidden.rename(path)
     fsync_names(folder, root)
-    return Part(_relative(path, root), partition, size, rows)
+    return Part(_relative(path, root), partition, size, rows, nulls)
+
+
+def _counting(tables: Iterable[pa.Table], nulls: Counter[str]) -> Iterator[pa.Table]:
+    """Count the nulls of each column of tables on their way."""
+    for table in tables:
+        nulls.update({name: table[name].null_count for name in table.column_names})
+        yield table
 
 
 @contextmanager
@@ -165,7 +176,11 @@ def link_part(root: LakePath, part: LivePart, name: str) -> Part:
     except OSError as error:
         raise LakeError(f"{part.path} cannot be read: {error.strerror}", REPAIR) from error
     folder = _relative(path.parent.resolve(), root.resolve())  # delta-rs names parts in full, whatever root is
-    return Part((PurePosixPath(folder) / name).as_posix(), part.partition, part.size, part.rows)
+    return Part((PurePosixPath(folder) / name).as_posix(), part.partition, part.size, part.rows, _known(part))
+
+
+def _known(part: LivePart) -> dict[str, int]:
+    return {name: count for name, count in part.nulls.items() if count is not None}
 
 
 def _link_or_copy(file: Path, path: Path) -> None:

@@ -15,7 +15,6 @@ from matlake.encoders.card import JOINED_BY, EncoderCard, Layer
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import LakeError, embed_first
 from matlake.materials.ragged import ranges
-from matlake.store import delta
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
@@ -306,7 +305,7 @@ def _stamp(lake: Lake, card: EncoderCard, layers: Sequence[str]) -> Stamp:
     embeddings = snapshot_or_warn(lake, lake.embeddings)
     files: list[str] = []
     if embeddings:
-        for layer in layers:
-            files += delta.live_files(embeddings, embedding_partition(card, layer))
+        wanted = [embedding_partition(card, layer) for layer in layers]
+        files += [str(part.path) for part in embeddings.parts if part.partition in wanted]
     datasets = [(name, snapshot_or_warn(lake, lake.dataset(name))) for name in lake.dataset_names()]
-    return tuple(files), tuple((name, table.version()) for name, table in datasets if table is not None)
+    return tuple(files), tuple((name, table.version) for name, table in datasets if table is not None)
