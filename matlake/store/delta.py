@@ -37,6 +37,9 @@ COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
 
+_REPLACEMENT: Final = "replacement"
+"""The application of commits that replace a whole table."""
+
 _KEPT_SNAPSHOTS: Final = 64
 """Of one process."""
 
@@ -321,10 +324,11 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
         CommitUnknownError: It is not known whether the commit was recorded.
     """
     # what a stopped deletion has left in a bucket may be enough for delta-rs
-    table, mark = open_table(root) if has_table(root) else None, CommitMark.new()
+    table, mark = open_table(root) if has_table(root) else None, CommitMark.new(parts)
     if table is None:
         clear_log(root)
     before = -1 if table is None else table.version()
+    number = None if table is None else table.transaction_version(_REPLACEMENT)
     try:
         create_table_with_add_actions(
             _uri(root),
@@ -332,7 +336,9 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
             [part.action() for part in parts],
             mode="overwrite",
             storage_options=_options(root),
-            commit_properties=CommitProperties(custom_metadata={**notes, **mark.note}),
+            commit_properties=CommitProperties(
+                custom_metadata={**notes, **mark.note}, app_transactions=[_next(_REPLACEMENT, number)]
+            ),
             post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
@@ -416,7 +422,7 @@ def commit(
         CommitUnknownError: It is not known whether the commit was recorded.
     """
     with asking_delta(root):
-        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new()
+        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new(parts)
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
@@ -426,7 +432,7 @@ def commit(
             commit_properties=CommitProperties(
                 custom_metadata={**(notes or {}), **mark.note},
                 max_commit_retries=0,
-                app_transactions=[Transaction(application, 0 if number is None else number + 1)],
+                app_transactions=[_next(application, number)],
             ),
             post_commithook_properties=_AFTER_COMMIT,
         )
@@ -465,6 +471,10 @@ def _resolve(root: LakePath, before: int, mark: CommitMark, error: Exception, hi
     if refused is not None and not refused.is_open:
         raise refused from error
     raise unknown from error
+
+
+def _next(application: str, number: int | None) -> Transaction:
+    return Transaction(application, 0 if number is None else number + 1)
 
 
 def pause(attempt: int) -> float:
