@@ -50,11 +50,11 @@ def main() -> None:
         for name in STORES:
             python = sys.executable if name == "matlake" else given.peers
             if name in NEEDS and not _has(python, NEEDS[name]):
-                print(f"{name} is left out: {NEEDS[name]} is not installed beside {python}")  # noqa: T201
+                print(f"{name} is left out: {NEEDS[name]} is not installed beside {python}")
                 continue
             found[name] = _measure(Runner(name, python, folder / name), data, labels, small, truth)
             write_results(results_of(Path(__file__)), {"rows": given.rows, "stores": found})
-            print(_table(found), flush=True)  # noqa: T201
+            print(_table(found), flush=True)
 
 
 class Runner:

@@ -24,7 +24,7 @@ from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
 from matlake.files import fsync_file
-from matlake.store.log_entries import LOG, CommitMark, clear_log, entry_name, has_table
+from matlake.store.log_entries import LOG, CommitMark, clear_log, has_table
 from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
@@ -514,11 +514,6 @@ def _options(root: LakePath) -> dict[str, str] | None:
 def _uri(root: LakePath) -> str:
     """Return the address of a table: delta-rs guesses whether a plain path is encoded."""
     return root.absolute().as_uri()
-
-
-def is_latest(root: LakePath, table: DeltaTable) -> bool:
-    """Say whether nobody has written to a table since a snapshot of it."""
-    return not (root / LOG / entry_name(table.version() + 1)).is_file()
 
 
 def sync_log(root: LakePath) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from matlake.errors import REPAIR, LakeError
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import RemotePath
 
@@ -104,6 +105,24 @@ def clear_log(root: LakePath) -> None:
     if isinstance(root, RemotePath):
         for path in [path for path, _ in (root / LOG).objects()]:
             path.unlink(missing_ok=True)
+
+
+def has_version(root: LakePath, version: int) -> bool:
+    """Say whether the log of a table has an entry for a version."""
+    return (root / LOG / entry_name(version)).is_file()
+
+
+def read_entry(root: LakePath, version: int) -> list[dict[str, Any]]:
+    """Return the actions of a version.
+
+    Raises:
+        LakeError: Its entry cannot be read.
+    """
+    path = root / LOG / entry_name(version)
+    try:
+        return [json.loads(line) for line in path.read_bytes().splitlines()]
+    except (OSError, ValueError) as error:
+        raise LakeError(f"cannot read {path}: {error}", REPAIR) from error
 
 
 @dataclass(frozen=True)
