@@ -7,7 +7,8 @@ do. A crash leaves at worst a part that no commit names, which no reader sees.
 import os
 import time
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -21,13 +22,13 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
-from matlake.store.log_entries import LOG, CommitMark, clear_log, drop_lost_log, entry_name, has_table, sync_log
+from matlake.store.log_entries import LOG, CommitMark, clear_log, drop_lost_log, has_table, sync_log
 from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
 from matlake.store.storage.places import LakePath, fsync_folder, lake_path
 from matlake.store.storage.refusals import refusal
-from matlake.store.storage.remote_path import SCHEMES, RemotePath, delta_options
+from matlake.store.storage.remote_path import SCHEMES, RemotePath, again_where_cut, delta_options
 from matlake.store.writing import Part, discard, link_part
 
 COMMIT_ATTEMPTS: Final = 50
@@ -119,6 +120,16 @@ def raise_refusal(root: LakePath, error: BaseException) -> None:
     refused = refusal(error, root.bucket) if isinstance(root, RemotePath) else None
     if refused is not None:
         raise refused from error
+
+
+@contextmanager
+def asking_delta(root: LakePath) -> Iterator[None]:
+    """Raise StorageError where delta-rs fails as a store has refused what it asked."""
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        raise_refusal(root, error)
+        raise
 
 
 def damaged_log(root: LakePath, error: BaseException) -> LakeError:
@@ -299,7 +310,8 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
         LakeError: The log of the table is damaged, or another process wrote to it at the same time.
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    table, mark = open_table(root), CommitMark.new(parts)
+    # what a stopped deletion has left in a bucket may be enough for delta-rs
+    table, mark = open_table(root) if has_table(root) else None, CommitMark.new(parts)
     if table is None:
         clear_log(root)
     before = -1 if table is None else table.version()
@@ -396,7 +408,8 @@ def commit(
     Raises:
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    number, before, mark = table.transaction_version(application), table.version(), CommitMark.new(parts)
+    with asking_delta(root):
+        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new(parts)
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
@@ -478,7 +491,7 @@ def drop_damaged(root: LakePath, partition: dict[str, str], *, verify: bool = Fa
 
 
 def _snapshot(root: LakePath, version: int | None = None) -> DeltaTable:
-    return DeltaTable(_uri(root), version, storage_options=_options(root))
+    return again_where_cut(lambda: DeltaTable(_uri(root), version, storage_options=_options(root)))
 
 
 def _options(root: LakePath) -> dict[str, str] | None:
@@ -488,8 +501,3 @@ def _options(root: LakePath) -> dict[str, str] | None:
 def _uri(root: LakePath) -> str:
     """Return the address of a table: delta-rs guesses whether a plain path is encoded."""
     return root.absolute().as_uri()
-
-
-def is_latest(root: LakePath, table: DeltaTable) -> bool:
-    """Say whether nobody has written to a table since a snapshot of it."""
-    return not (root / LOG / entry_name(table.version() + 1)).is_file()

@@ -11,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from matlake.errors import REPAIR, LakeError
 from matlake.files import fsync_file
 from matlake.store.storage.places import LakePath, fsync_names
 from matlake.store.storage.remote_path import RemotePath
@@ -124,6 +125,24 @@ def drop_lost_log(root: LakePath) -> None:
         entries = list((root / LOG).glob("*.json"))
         if len(entries) == 1 and problem_of(entries[0].read_bytes()) and not any(root.rglob("*.parquet")):
             shutil.rmtree(root / LOG)
+
+
+def has_version(root: LakePath, version: int) -> bool:
+    """Say whether the log of a table has an entry for a version."""
+    return (root / LOG / entry_name(version)).is_file()
+
+
+def read_entry(root: LakePath, version: int) -> list[dict[str, Any]]:
+    """Return the actions of a version.
+
+    Raises:
+        LakeError: Its entry cannot be read.
+    """
+    path = root / LOG / entry_name(version)
+    try:
+        return [json.loads(line) for line in path.read_bytes().splitlines()]
+    except (OSError, ValueError) as error:
+        raise LakeError(f"cannot read {path}: {error}", REPAIR) from error
 
 
 @dataclass(frozen=True)

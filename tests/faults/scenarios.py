@@ -26,6 +26,8 @@ train.more_baselines = lambda *_: []
 SMALL_SHARDS: Final = """
 from matlake.encoders import shard_sizes
 from matlake.regress.prediction import stored_rows
+from matlake.store.embedding import commits
+commits.COMMIT_SECONDS = 0.0
 shard_sizes.SHARD_BYTES, shard_sizes.FEWEST_CONTENTS = 0, 100
 stored_rows.BLOCK_BYTES, stored_rows.FEWEST_ROWS = 0, 80
 """

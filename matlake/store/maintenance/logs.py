@@ -124,18 +124,19 @@ def remake(lake: LakeFolders, root: LakePath, partition: dict[str, str]) -> str:
     return "run the evaluation again to measure what it held"
 
 
-def unneeded_entries(root: LakePath, versions: Iterable[int]) -> set[str]:
+def unneeded_entries(files: Iterable[LakePath], versions: Iterable[int]) -> set[str]:
     """Return the names of entries of a log that neither its last ``LOG_DAYS`` nor some versions need.
 
     A version is read from the last checkpoint before it, and from the entries that follow.
 
     Args:
-        root: The table's folder.
+        files: All files of the log.
         versions: They stay readable, as does the latest.
     """
     before = time.time() - 86_400 * LOG_DAYS
-    entries = {_version(entry): entry for entry in _entries(root)}
-    checkpoints = {_version(path): path for path in (root / LOG).iterdir() if _WHOLE_CHECKPOINT.fullmatch(path.name)}
+    known = list(files)
+    entries = {_version(path): path for path in known if _ENTRY.fullmatch(path.name)}
+    checkpoints = {_version(path): path for path in known if _WHOLE_CHECKPOINT.fullmatch(path.name)}
     recent = [version for version, entry in entries.items() if entry.stat().st_mtime > before]
     needed: set[str] = set()
     for version in {*versions, *recent, max(entries, default=0)}:
