@@ -34,9 +34,7 @@ from matlake.store.writing import Part, discard, link_part
 COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
-
-_REPLACEMENT: Final = "replacement"
-"""The application of commits that replace a whole table."""
+_REPLACEMENT: Final = "replacement"  # that of commits that replace a whole table
 
 _KEPT_SNAPSHOTS: Final = 64
 """Of one process."""
@@ -315,7 +313,6 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
     if table is None:
         clear_log(root)
     before = -1 if table is None else table.version()
-    number = None if table is None else table.transaction_version(_REPLACEMENT)
     try:
         create_table_with_add_actions(
             _uri(root),
@@ -323,9 +320,7 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
             [part.action() for part in parts],
             mode="overwrite",
             storage_options=_options(root),
-            commit_properties=CommitProperties(
-                custom_metadata={**notes, **mark.note}, app_transactions=[_next(_REPLACEMENT, number)]
-            ),
+            commit_properties=CommitProperties({**notes, **mark.note}, app_transactions=[_next(table, _REPLACEMENT)]),
             post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
@@ -409,7 +404,7 @@ def commit(
         CommitUnknownError: It is not known whether the commit was recorded.
     """
     with asking_delta(root):
-        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new(parts)
+        before, mark = table.version(), CommitMark.new(parts)
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
@@ -419,7 +414,7 @@ def commit(
             commit_properties=CommitProperties(
                 custom_metadata={**(notes or {}), **mark.note},
                 max_commit_retries=0,
-                app_transactions=[_next(application, number)],
+                app_transactions=[_next(table, application)],
             ),
             post_commithook_properties=_AFTER_COMMIT,
         )
@@ -460,7 +455,8 @@ def _resolve(root: LakePath, before: int, mark: CommitMark, error: Exception, hi
     raise unknown from error
 
 
-def _next(application: str, number: int | None) -> Transaction:
+def _next(table: DeltaTable | None, application: str) -> Transaction:
+    number = None if table is None else table.transaction_version(application)
     return Transaction(application, 0 if number is None else number + 1)
 
 
