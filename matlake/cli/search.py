@@ -61,6 +61,12 @@ def _encoder_option(function: Function) -> Function:
     type=click.Choice(["formula", "structure"]),
     help="Of neighbours with the same composition, or the same crystal, return the nearest alone.",
 )
+@_shown(
+    "--approximate",
+    is_flag=True,
+    help="Use an index that misses up to one neighbour in a hundred: for thousands of queries among more than 100,000 "
+    "vectors.",
+)
 @_rows("--dataset", help="Search only this dataset.  [default: all]")
 @_rows(
     "--where",

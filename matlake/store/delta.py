@@ -24,7 +24,7 @@ from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
 from matlake.files import fsync_file
-from matlake.store.log_entries import LOG, CommitMark, clear_log, entry_name, has_table
+from matlake.store.log_entries import LOG, CommitMark, clear_log, has_table
 from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
@@ -36,6 +36,9 @@ from matlake.store.writing import Part, discard, link_part
 COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
+
+_REPLACEMENT: Final = "replacement"
+"""The application of commits that replace a whole table."""
 
 _KEPT_SNAPSHOTS: Final = 64
 """Of one process."""
@@ -321,10 +324,11 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
         CommitUnknownError: It is not known whether the commit was recorded.
     """
     # what a stopped deletion has left in a bucket may be enough for delta-rs
-    table, mark = open_table(root) if has_table(root) else None, CommitMark.new()
+    table, mark = open_table(root) if has_table(root) else None, CommitMark.new(parts)
     if table is None:
         clear_log(root)
     before = -1 if table is None else table.version()
+    number = None if table is None else table.transaction_version(_REPLACEMENT)
     try:
         create_table_with_add_actions(
             _uri(root),
@@ -332,7 +336,9 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
             [part.action() for part in parts],
             mode="overwrite",
             storage_options=_options(root),
-            commit_properties=CommitProperties(custom_metadata={**notes, **mark.note}),
+            commit_properties=CommitProperties(
+                custom_metadata={**notes, **mark.note}, app_transactions=[_next(_REPLACEMENT, number)]
+            ),
             post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
@@ -416,7 +422,7 @@ def commit(
         CommitUnknownError: It is not known whether the commit was recorded.
     """
     with asking_delta(root):
-        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new()
+        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new(parts)
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
@@ -426,7 +432,7 @@ def commit(
             commit_properties=CommitProperties(
                 custom_metadata={**(notes or {}), **mark.note},
                 max_commit_retries=0,
-                app_transactions=[Transaction(application, 0 if number is None else number + 1)],
+                app_transactions=[_next(application, number)],
             ),
             post_commithook_properties=_AFTER_COMMIT,
         )
@@ -467,6 +473,10 @@ def _resolve(root: LakePath, before: int, mark: CommitMark, error: Exception, hi
     raise unknown from error
 
 
+def _next(application: str, number: int | None) -> Transaction:
+    return Transaction(application, 0 if number is None else number + 1)
+
+
 def pause(attempt: int) -> float:
     """Return the seconds to wait after another writer was faster so many times."""
     return 0.01 * min(attempt, 20)
@@ -504,11 +514,6 @@ def _options(root: LakePath) -> dict[str, str] | None:
 def _uri(root: LakePath) -> str:
     """Return the address of a table: delta-rs guesses whether a plain path is encoded."""
     return root.absolute().as_uri()
-
-
-def is_latest(root: LakePath, table: DeltaTable) -> bool:
-    """Say whether nobody has written to a table since a snapshot of it."""
-    return not (root / LOG / entry_name(table.version() + 1)).is_file()
 
 
 def sync_log(root: LakePath) -> None:
