@@ -8,7 +8,7 @@ import errno
 import fnmatch
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -291,7 +291,7 @@ class RemotePath:
 
         if not missing_ok:
             self.stat()
-        with asking(self):
+        with suppress(FileNotFoundError), asking(self):  # Azure says that it is not there; the others do not
             obstore.delete(self._store, self.key)
 
     @property
