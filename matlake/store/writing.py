@@ -49,6 +49,12 @@ class Part:
     rows: int
     nulls: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def statistics(self) -> str:
+        """What the log keeps of its rows."""
+        nulls = {"nullCount": dict(self.nulls)} if self.nulls else {}
+        return json.dumps({"numRecords": self.rows, **nulls})
+
     def action(self) -> AddAction:
         """Return the action that adds this part to its table."""
         return AddAction(
@@ -57,7 +63,7 @@ class Part:
             partition_values=self.partition,
             modification_time=int(time.time() * 1000),
             data_change=True,
-            stats=json.dumps({"numRecords": self.rows, **({"nullCount": dict(self.nulls)} if self.nulls else {})}),
+            stats=self.statistics,
         )
 
 
