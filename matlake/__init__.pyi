@@ -31,6 +31,10 @@ from .store.embedding.embedder import embed as embed
 from .store.importing.importer import import_table as import_table
 from .store.maintenance.check import check as check
 from .store.maintenance.compact import compact as compact
+from .store.searching.dedupe import DedupeRequest as DedupeRequest
+from .store.searching.dedupe import dedupe as dedupe
+from .store.searching.diverse import DiverseRequest as DiverseRequest
+from .store.searching.diverse import diverse as diverse
 from .store.searching.index import Index as Index
 from .store.searching.index import open_index as open_index
 from .store.searching.search import SearchRequest as SearchRequest
@@ -47,6 +51,8 @@ __all__ = [
     "Composition",
     "Crystal",
     "DamageWarning",
+    "DedupeRequest",
+    "DiverseRequest",
     "Encoder",
     "ExtrapolationRequest",
     "FinetuneRequest",
@@ -63,6 +69,8 @@ __all__ = [
     "TransferRequest",
     "check",
     "compact",
+    "dedupe",
+    "diverse",
     "doctor",
     "embed",
     "encode",

@@ -29,7 +29,15 @@ def read_json(path: Path) -> Any:
         ValueError: It is not JSON, too large, or too deep.
     """
     with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
+        return parse_json(file.read(MAX_BYTES + 1))
+
+
+def parse_json(content: bytes) -> Any:
+    """Read a JSON document of bounded size.
+
+    Raises:
+        ValueError: It is not JSON, too large, or too deep.
+    """
     if len(content) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES:,} bytes")
     try:

@@ -155,6 +155,23 @@ class CommitUnknownError(LakeError):
     """A commit may or may not have been recorded; look at the table before writing again."""
 
 
+class StorageError(MatlakeError):
+    """A bucket, or the store that it is in, does not do what it was asked: no such bucket, no credentials, no answer.
+
+    It says nothing of the lake, in which nothing is damaged.
+
+    Args:
+        message: What was wrong.
+        hint: What to do.
+        is_open: Whether the store may have done it all the same: an answer can get lost.
+    """
+
+    def __init__(self, message: str, hint: str, *, is_open: bool = False) -> None:
+        """Keep what a writer must know."""
+        super().__init__(message, hint)
+        self.is_open = is_open
+
+
 class QueryError(MatlakeError):
     """An SQL query is not valid, not read-only, or reaches outside the lake."""
 

@@ -14,9 +14,11 @@ EXTRAS: Final = {
     "cloud": ("obstore",),
     "dev": ("matminer",),
     "heads": _HEADS,
+    "index": ("faiss",),
     "matfold": ("MatFold",),
     "plots": _PLOTS,
     "quickstart": (*_HEADS, *_PLOTS),
+    "ray": ("ray",),
     "serve": ("fastapi", "uvicorn", "httptools", "plotly", "prometheus_client", "threadpoolctl"),
     "train": ("torch", "onnxscript"),
 }

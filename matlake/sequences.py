@@ -32,3 +32,13 @@ def as_list(given: Any) -> list[Any]:
             kind = f"an array of {dimensions} dimensions"
         raise MatlakeError(f"{kind} where a list should be", "give a list, or one value as text")
     return list(given.to_pylist() if hasattr(given, "to_pylist") else given)  # an Arrow array iterates over scalars
+
+
+def several(given: Any) -> Any:
+    """Return a list of a list, a tuple, a Series or an array of values; one value as it is.
+
+    A structure is one value, though it can be iterated over.
+    """
+    if isinstance(given, list | tuple) or hasattr(given, "to_pylist") or hasattr(given, "to_list"):
+        return as_list(given)
+    return given

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from object_store import ObjectStore
+from object_store import object_store as running_object_store
 from samples import GAPS, SHARED, temperature_series
 
 import matlake
@@ -159,3 +161,19 @@ def vectors(gaps: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     fractions = element_fractions([parse_formula(formula) for formula in table["formula"].to_pylist()])
     encoder = open_encoder(find_encoder(ENCODER).folder)
     return encoder.encode(fractions, "13"), table["band_gap_eV"].to_numpy()
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """Run an S3 server on this machine."""
+    with running_object_store() as store:
+        yield store
+
+
+@pytest.fixture
+def bucket(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Make an empty bucket, which the environment leads to, and return its address, ``s3://…``."""
+    for name, value in object_store.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MATLAKE_CACHE", str(tmp_path / "cache"))
+    return f"s3://{object_store.make_bucket()}"

@@ -21,15 +21,15 @@ PRELOADED: Final = (
 
 _LONGEST_S: Final = 600.0
 
-_CONTEXT: Final = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(list(PRELOADED))
+CONTEXT: Final = get_context("forkserver")
+CONTEXT.set_forkserver_preload(list(PRELOADED))
 
 
 def run(arguments: list[str]) -> CompletedProcess[str]:
     """Run a command of ``matlake`` to its end."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        process = _CONTEXT.Process(target=_main, args=(arguments, str(Path.cwd()), dict(os.environ), out, err))
+        process = CONTEXT.Process(target=_main, args=(arguments, str(Path.cwd()), dict(os.environ), out, err))
         process.start()
         process.join(_LONGEST_S)
         if process.exitcode is None:

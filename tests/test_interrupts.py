@@ -19,6 +19,7 @@ from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import list_heads
 from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
+from matlake.store.folders import LakeFolders
 
 KILL = "import os, signal; me = lambda *_: os.kill(os.getpid(), signal.{})"
 
@@ -76,11 +77,11 @@ def test_an_interrupt_in_the_perceptron_is_no_finished_fit(
         return real(self, *arguments)
 
     monkeypatch.setattr(MLPRegressor, "_backprop", interrupting)
-    before = [card.name for card in list_heads(embedded.path)]
+    before = [card.name for card in list_heads(embedded)]
     with pytest.raises(KeyboardInterrupt):
         train(embedded, TrainRequest("band_gap_eV", [FEATURE], "mlp", name="half"))
     assert len(steps) == step
-    assert [card.name for card in list_heads(embedded.path)] == before
+    assert [card.name for card in list_heads(embedded)] == before
 
 
 @pytest.mark.parametrize(("model", "name"), [("mlp", "SIGINT"), ("auto", "SIGTERM")])
@@ -128,7 +129,7 @@ module.save_head = lambda *arguments: (real(*arguments), me())[0]
     done = run(training(small, "ridge", "--json"), patch)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["head"] == "new"
-    assert [card.name for card in list_heads(small)] == ["new"]
+    assert [card.name for card in list_heads(LakeFolders(small))] == ["new"]
 
 
 def test_an_interrupt_while_python_ends_changes_nothing(small: Path) -> None:
@@ -210,7 +211,7 @@ def test_at_whatever_time_it_comes(
     assert "Traceback" not in done.stderr
     assert done.returncode in (0, 1)
     assert ("interrupted" in done.stderr) is (done.returncode == 1)
-    heads = {card.name for card in list_heads(small)}
+    heads = {card.name for card in list_heads(LakeFolders(small))}
     assert heads == ({"gap", "new"} if command == "mlp" and done.returncode == 0 else {"gap"})
     assert (tmp_path / "out.csv").exists() is (command == "predict" and done.returncode == 0)
     assert not list(tmp_path.glob(".*")) + list(small.rglob("*.tmp")) + list(small.rglob("*.part"))

@@ -88,7 +88,7 @@ def measure(shift: Shift, folder: Path) -> list[dict[str, Any]]:
         matlake.import_table(lake, folder / f"{name}.parquet", name)
     request = matlake.TrainRequest(shift.target, [*shift.features], MODEL, dataset="trained", name="head")
     matlake.train(lake, request)
-    head = load_head(lake.path, "head")
+    head = load_head(lake, "head")
     matrix = read_matrix(lake, shift.target, head.card.features, dataset="other")
     new = np.flatnonzero(~np.isin(matrix.groups, sorted(find_past(lake, head.card).compositions)))
     labels, space = labels_of(head, matrix, new), head.card.space

@@ -11,6 +11,7 @@ from matlake.regress.heads.listing import card_lines, head_table
 from matlake.regress.heads.storage import delete_head, export_head, find_head, member_names
 from matlake.reports import Report
 from matlake.store.lake import Lake
+from matlake.store.storage.places import LakePath, lake_path
 from matlake.text_tables import Line
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Head(Report):
         """Return what its cards say, of several targets after a table of them."""
         lines: list[Line] = [head_table(self._cards)] if len(self._cards) > 1 else []
         for card in self._cards:
-            lines += [*([""] if lines else []), *card_lines(card, find_head(self.lake.path, card.name))]
+            lines += [*([""] if lines else []), *card_lines(card, find_head(self.lake, card.name))]
         return lines
 
     @overload
@@ -140,6 +141,8 @@ class Head(Report):
         where: str | None = None,
         save: Literal[False] = False,
         output: None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "Predictions": ...
     @overload
@@ -150,6 +153,8 @@ class Head(Report):
         where: str | None = None,
         save: Literal[True],
         output: None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "SavedReport": ...
     @overload
@@ -160,6 +165,8 @@ class Head(Report):
         where: str | None = None,
         save: bool = False,
         output: str | Path,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "WrittenPredictions": ...
     def predict_dataset(
@@ -169,6 +176,8 @@ class Head(Report):
         where: str | None = None,
         save: bool = False,
         output: str | Path | None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: bool | Progress = True,
     ) -> "Predictions | SavedReport | WrittenPredictions":
         """Predict for materials of the lake from stored vectors; see ``matlake.predict_dataset``.
@@ -178,13 +187,23 @@ class Head(Report):
             where: Only rows of ``materials`` that this SQL predicate selects.
             save: Keep the predictions in the lake, where the view ``predictions`` has them.
             output: Write them to this file (.csv, .parquet).
+            engine: ``local``, or ``ray``, as for ``lake.embed``.
+            address: HOST:PORT of the head of a Ray cluster.
             progress: As for ``predict``.
         """
         from matlake.regress.prediction.predict_dataset import predict_dataset
 
         with watched(progress, "predicting", "rows") as reporter:
             return predict_dataset(
-                self.lake, self.name, dataset=dataset, where=where, save=save, output=output, progress=reporter
+                self.lake,
+                self.name,
+                dataset=dataset,
+                where=where,
+                save=save,
+                output=output,
+                engine=engine,
+                address=address,
+                progress=reporter,
             )
 
     def suggest(
@@ -246,18 +265,19 @@ class Head(Report):
         self._read_cards()
         return done
 
-    def export(self, output: str | Path) -> Path:
+    def export(self, output: str | LakePath) -> LakePath:
         """Check it and copy its files to a new folder, which may be ``heads/NAME`` of another lake."""
-        export_head(self.lake.path, self.name, Path(output))
-        return Path(output)
+        place = lake_path(output)
+        export_head(self.lake, self.name, place)
+        return place
 
     def delete(self) -> None:
         """Delete it. Embeddings and data stay."""
-        delete_head(self.lake.path, self.name)
+        delete_head(self.lake, self.name)
 
     def _read_cards(self) -> None:
-        path = self.lake.path
-        self._cards = tuple(read_card(find_head(path, name) / CARD_FILE) for name in member_names(path, self.name))
+        names = member_names(self.lake, self.name)
+        self._cards = tuple(read_card(find_head(self.lake, name, (CARD_FILE,)) / CARD_FILE) for name in names)
 
     def _open(self) -> "OpenedHead":
         """Return it with its encoders, opened once: a notebook predicts many times."""

@@ -14,12 +14,14 @@ from matlake.api.query_result import QueryResult
 from matlake.errors import LakeError
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import Progress, watched
-from matlake.sequences import as_list, split_names
+from matlake.sequences import as_list, several, split_names
 from matlake.store import lake as store
 from matlake.store.folders import MEMBER
 from matlake.store.storage.places import LakePath
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from matlake.api.running_server import RunningServer
     from matlake.regress.prediction.predict import Predictions
     from matlake.regress.prediction.predict_table import WrittenPredictions
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from matlake.store.importing.joining import JoinReport
     from matlake.store.maintenance.compact import CompactReport
     from matlake.store.maintenance.report import CheckReport
-    from matlake.store.searching.search import SearchResult
+    from matlake.store.searching.dedupe import Duplicates
+    from matlake.store.searching.diverse import Selection
+    from matlake.store.searching.search import SearchResult, SearchResults
     from matlake.store.status import Status
 
 _NAMED: Final = 5  # datasets and heads that the repr of a lake names
@@ -156,6 +160,10 @@ class Lake(store.Lake):
         where: str | None = None,
         device: str = "cpu",
         workers: int | None = None,
+        shard: str | None = None,
+        engine: str = "local",
+        address: str | None = None,
+        precision: str = "as-named",
         progress: bool | Progress = True,
     ) -> "EmbedReport":
         """Embed what is new or changed; after an interruption, call it again to resume.
@@ -165,14 +173,21 @@ class Lake(store.Lake):
             dataset: Only this dataset.
             where: Only rows of ``materials`` that this SQL predicate selects.
             device: ``cpu`` or ``cuda``.
-            workers: Threads; by default one a core.
+            workers: Threads; by default one a core. With Ray, actors; by default one for each CPU, or GPU.
+            shard: ``3/8``: only what the fourth of eight jobs embeds, each a process on any machine.
+            engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all
+                reach the lake.
+            address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
+            precision: ``as-named``; or ``auto``: in int8 where that is faster here and loses nothing. Its vectors are
+                those of another encoder, ``NAME-int8``, which the report names.
             progress: Whether a terminal or a notebook shows how far it is; or what to report to.
 
         Raises:
-            EncoderError: An encoder or layer is unknown.
+            EncoderError: An encoder, layer or precision is unknown.
             LakeError: No encoder is named, there is no such dataset, or nothing to embed.
             QueryError: ``where`` is not a predicate over ``materials``.
-            MissingExtraError: ONNX Runtime or the device is not there.
+            MissingExtraError: ONNX Runtime, the device or Ray is not there.
+            MatlakeError: ``shard`` is not a shard; or there is no such engine, or no such cluster.
         """
         from matlake.store.embedding.embedder import embed
 
@@ -186,7 +201,11 @@ class Lake(store.Lake):
                 dataset=dataset,
                 where=where,
                 device=device,
-                workers=workers or os.cpu_count() or 1,
+                workers=workers,
+                shard=shard,
+                engine=engine,
+                address=address,
+                precision=precision,
                 progress=reporter,
             )
 
@@ -207,34 +226,97 @@ class Lake(store.Lake):
         self,
         encoder: str,
         *,
-        id: str | None = None,  # noqa: A002 - the word of the command line
+        id: Any = None,  # noqa: A002 - the word of the command line
         formula: Any = None,
         structure: Any = None,
+        input: Any = None,  # noqa: A002 - likewise
         k: int = 10,
+        columns: str | Iterable[str] = (),
+        distinct: str | None = None,
+        approximate: bool = False,
         dataset: str | None = None,
         where: str | None = None,
-    ) -> "SearchResult":
-        """Find the materials whose embeddings are nearest to one.
+    ) -> "SearchResult | SearchResults":
+        """Find the materials whose embeddings are nearest to one, or to each of several.
 
         Args:
             encoder: ``NAME`` or ``NAME@LAYER``; ``NAME@1+2`` and ``NAME@all`` compare several layers of equal weight.
-            id: The id of a material of the lake.
-            formula: Instead of that, a formula, or pymatgen's ``Composition``.
+            id: The id of a material of the lake; or a list or Series of them.
+            formula: Instead of that, a formula, or pymatgen's ``Composition``; or several.
             structure: Instead of both, a pymatgen ``Structure``, an ASE ``Atoms``, the text of a CIF or POSCAR, or the
-                file of one structure.
+                file of one structure; or several.
+            input: Instead of all, a DataFrame, a table or files of formulas or structures, each row to be searched for.
             k: Number of neighbours.
+            columns: Property columns of the neighbours to return; ``all`` for every one.
+            distinct: Of neighbours with the same ``formula`` or the same ``structure`` return the nearest alone.
+            approximate: Use an index that misses up to one neighbour in a hundred: for thousands of queries.
             dataset: Only neighbours of this dataset.
             where: Only neighbours that this SQL predicate selects.
 
         Raises:
-            LakeError: Not one of the three is given; nothing is embedded; there is no such material.
+            LakeError: Not one of the four is given; nothing is embedded; there is no such material.
             MatlakeError: See ``matlake.search``.
         """
         from matlake.store.searching.search import SearchRequest, search
 
-        if sum(each is not None for each in (id, formula, structure)) != 1:
-            raise LakeError("a search is for one material", "give one of id, formula and structure")
-        return search(self, SearchRequest(encoder, k, id, formula, structure, dataset, where))
+        if sum(each is not None for each in (id, formula, structure, input)) != 1:
+            raise LakeError("a search is for one of four", "give one of id, formula, structure and input")
+        named = split_names(columns) if isinstance(columns, str) else as_list(columns)
+        given = (several(each) for each in (id, formula, structure))
+        return search(self, SearchRequest(encoder, k, *given, dataset, where, input, named, distinct, approximate))
+
+    def dedupe(
+        self,
+        encoder: str,
+        *,
+        distance: float | None = None,
+        dataset: str | None = None,
+        where: str | None = None,
+        progress: bool | Progress = True,
+    ) -> "Duplicates":
+        """Find near-duplicates: groups of materials whose embeddings are all near the first of the group.
+
+        Args:
+            encoder: ``NAME`` or ``NAME@LAYER``; several layers count alike.
+            distance: Largest distance of two near-duplicates; by default a ten-thousandth of the root mean square
+                distance of two materials.
+            dataset: Only materials of this dataset.
+            where: Only materials that this SQL predicate selects.
+            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+
+        Raises:
+            MatlakeError: See ``matlake.dedupe``.
+        """
+        from matlake.store.searching.dedupe import DedupeRequest, dedupe
+
+        with watched(progress, "comparing", "vectors") as reporter:
+            return dedupe(self, DedupeRequest(encoder, distance, dataset, where), reporter)
+
+    def diverse(
+        self,
+        encoder: str,
+        n: int = 20,
+        *,
+        dataset: str | None = None,
+        where: str | None = None,
+        progress: bool | Progress = True,
+    ) -> "Selection":
+        """Select materials whose embeddings are far from each other (farthest-point sampling).
+
+        Args:
+            encoder: ``NAME`` or ``NAME@LAYER``; several layers count alike.
+            n: Number of materials.
+            dataset: Only materials of this dataset.
+            where: Only materials that this SQL predicate selects.
+            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+
+        Raises:
+            MatlakeError: See ``matlake.diverse``.
+        """
+        from matlake.store.searching.diverse import DiverseRequest, diverse
+
+        with watched(progress, "selecting", "materials") as reporter:
+            return diverse(self, DiverseRequest(encoder, n, dataset, where), reporter)
 
     def train(
         self,
@@ -434,19 +516,25 @@ class Lake(store.Lake):
             return compact(self, drop_unused=drop_unused, retention_hours=retention_hours, progress=reporter)
 
 
-def open_lake(path: str | LakePath, *, create: bool = False, verify: bool | None = None) -> Lake:
+def open_lake(
+    path: str | LakePath, *, create: bool = False, verify: bool | None = None, as_of: "str | datetime | None" = None
+) -> Lake:
     """Open a lake, or make one.
 
     Args:
         path: Its folder; ``~`` is that of the user.
         create: Make it where there is none.
         verify: Compare every part with its digest before it is read; by default only if $MATLAKE_VERIFY is set.
+        as_of: Read it as it was: at a time such as ``"2026-11-01T12:00Z"`` or a ``datetime``, both in UTC unless they
+            name another zone; at the training of a head, ``"head:NAME"``; or with versions of datasets beside the
+            present rest, ``"NAME=3"``. Heads can be trained from such a lake; datasets and embeddings are not changed.
 
     Raises:
-        LakeError: There is no lake, its format is newer than this version reads, or the folder holds something else.
+        LakeError: There is no lake, its format is newer than this version reads, or the folder holds something else;
+            or the lake has no such moment, or files of it were removed.
     """
-    opened = store.open_lake(path, create=create, verify=verify)
-    return Lake(opened.path.absolute(), opened.verify)  # a notebook may change its folder
+    opened = store.open_lake(path, create=create, verify=verify, as_of=as_of)
+    return Lake(opened.path.absolute(), opened.verify, opened.moment)  # a notebook may change its folder
 
 
 def _name(head: str | Head) -> str:

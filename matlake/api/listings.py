@@ -20,6 +20,7 @@ from matlake.sequences import as_list
 from matlake.store.datasets import DatasetDetails, DatasetSummary, dataset_table
 from matlake.store.folders import MEMBER
 from matlake.store.lake import Lake
+from matlake.store.storage.places import LakePath, lake_path
 from matlake.text_tables import Line
 
 if TYPE_CHECKING:
@@ -140,8 +141,8 @@ class Heads(Listing[Head]):
         """Delete a head. Embeddings and data stay."""
         self.show(name).delete()
 
-    def export(self, name: str, output: str | Path) -> Path:
-        """Check a head and copy its files to a new folder."""
+    def export(self, name: str, output: str | LakePath) -> LakePath:
+        """Check a head and copy its files to a new folder or address."""
         return self.show(name).export(output)
 
     def report(self, name: str, output: str | Path) -> Sequence[Path]:
@@ -158,12 +159,12 @@ class Heads(Listing[Head]):
 
     def lines(self) -> Sequence[Line]:
         """Return a table of them."""
-        cards = list_heads(self.lake.path)
+        cards = list_heads(self.lake)
         return [head_table(cards)] if cards else ["no heads yet: lake.train(…) makes one"]
 
     def to_arrow(self) -> pa.Table:
         """Return a row for each and for each target: name, target, unit, model, features, error, digest."""
-        return pa.Table.from_pylist([head_summary(card) for card in list_heads(self.lake.path)])
+        return pa.Table.from_pylist([head_summary(card) for card in list_heads(self.lake)])
 
 
 @dataclass(frozen=True, repr=False)
@@ -233,7 +234,7 @@ class Encoders(Listing[ShownEncoder]):
             architecture: Kind of network, such as ``elemnet``, ``cgcnn`` or ``chgnet``.
             checkpoint: The folder of a pretraining run, its ``best.pt``, or a published checkpoint.
             name: Name of the encoder.
-            output: Folder that receives it; by default the encoders of the lake.
+            output: Folder or address that receives it; by default the encoders of the lake.
             data: Table that the network was trained on, for its errors on held-out rows.
             dataset: The same, as a dataset of the lake.
             settings: More fields of ``ExportRequest``: ``precision``, ``replace``, ``licence``, ``citation``, ….
@@ -245,7 +246,7 @@ class Encoders(Listing[ShownEncoder]):
         """
         from matlake.api.making_encoders import export
 
-        folder = self.lake.encoders_folder / name if output is None else Path(output)
+        folder = self.lake.encoders_folder / name if output is None else lake_path(output)
         settings |= {"architecture": architecture, "checkpoint": Path(checkpoint), "name": name, "folder": folder}
         return export(self.lake.path, data=data, dataset=dataset, **settings)
 

@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, Any
 from matlake.errors import TrainingError
 from matlake.extras import require_extra
 from matlake.progress import Progress
+from matlake.store.bucket_encoders import encoder_in_bucket
+from matlake.store.storage.places import LakePath
 
 if TYPE_CHECKING:
     from matlake.encoders.card import EncoderCard
     from matlake.export.pretraining.run_record import RunRecord
 
 
-def export(lake: Path, *, data: str | Path | None, dataset: str | None, **request: Any) -> "EncoderCard":
+def export(lake: LakePath, *, data: str | Path | None, dataset: str | None, **request: Any) -> "EncoderCard":
     """Export a trained network, with its errors on held-out rows where the table that it was trained on is named.
 
     Args:
-        lake: Folder of the lake.
+        lake: Where the lake is.
         data: That table, as a file.
         dataset: The same, as a dataset of the lake.
-        request: Fields of ``ExportRequest``.
+        request: Fields of ``ExportRequest``; the folder may be in a bucket.
 
     Raises:
         MatlakeError: See ``export_encoder``, ``read_training_table`` and ``require_extra``.
@@ -28,11 +30,16 @@ def export(lake: Path, *, data: str | Path | None, dataset: str | None, **reques
     from matlake.export.packaging import ExportRequest, export_encoder
     from matlake.studies.training_table import read_training_table
 
-    return export_encoder(ExportRequest(data=read_training_table(lake, _path(data), dataset), **request))
+    place = request.pop("folder")
+    table = read_training_table(lake, _path(data), dataset)
+    if isinstance(place, Path):
+        return export_encoder(ExportRequest(data=table, folder=place, **request))
+    with encoder_in_bucket(place) as folder:
+        return export_encoder(ExportRequest(data=table, folder=folder, **request))
 
 
 def pretrain(
-    lake: Path,
+    lake: LakePath,
     architecture: str,
     folder: Path,
     progress: Progress,
@@ -44,7 +51,7 @@ def pretrain(
     """Train a network on a table, or finish a run that was interrupted.
 
     Args:
-        lake: Folder of the lake.
+        lake: Where the lake is.
         architecture: Key of ``ARCHITECTURES``.
         folder: Receives the run.
         progress: Hears where the rows went, and each epoch.

@@ -6,7 +6,18 @@ from typing import Any
 import click
 
 from matlake.cli.main import EXIT_FAILED, json_option
-from matlake.cli.options import ANY_PATH, AT_LEAST_ONE, FILE, FOLDER, POSITIVE, Command, device_option, option, section
+from matlake.cli.options import (
+    ANY_PATH,
+    AT_LEAST_ONE,
+    FILE,
+    FOLDER,
+    PLACE,
+    POSITIVE,
+    Command,
+    device_option,
+    option,
+    section,
+)
 from matlake.cli.output import Output, progress
 from matlake.networks.architectures import ARCHITECTURE_PLUGINS, EXPORTABLE, TRAINABLE
 from matlake.store.storage.places import LakePath
@@ -91,7 +102,9 @@ def verify_command(lake: LakePath, name: str, output: Output) -> int:
     "folder with model.json and state.pt).",
 )
 @option("--name", required=True, help="Name the encoder.")
-@option("--output", "folder", type=FOLDER, help="Write the encoder to this folder.  [default: LAKE/encoders/NAME]")
+@option(
+    "--output", "folder", type=PLACE, help="Write the encoder to this folder or address.  [default: LAKE/encoders/NAME]"
+)
 @option("--replace", is_flag=True, help="Replace an encoder of this name.")
 @option(
     "--precision",
@@ -124,7 +137,7 @@ def export_command(
     lake: LakePath,
     /,
     name: str,
-    folder: Path | None,
+    folder: LakePath | None,
     data: Path | None,
     dataset: str | None,
     output: Output,

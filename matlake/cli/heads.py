@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.options import ANY_PATH, FILE, Command, option, seed_option
+from matlake.cli.options import FILE, PLACE, Command, option, seed_option
 from matlake.cli.output import Output
 from matlake.store.storage.places import LakePath
 
@@ -28,7 +28,7 @@ def list_command(lake: LakePath, output: Output) -> None:
     from matlake.regress.heads.storage import list_heads
     from matlake.store.lake import open_lake
 
-    cards = list_heads(open_lake(lake).path)
+    cards = list_heads(open_lake(lake))
     output.document(
         {"heads": [head_summary(card) for card in cards]},
         [head_table(cards)] if cards else ["no heads yet: `matlake train` makes one"],
@@ -45,7 +45,7 @@ def show_command(lake: LakePath, name: str, output: Output) -> None:
     from matlake.store.lake import open_lake
 
     opened = open_lake(lake)
-    members = member_names(opened.path, name)
+    members = member_names(opened, name)
     documents, lines = zip(*(_shown(opened, member) for member in members), strict=True)
     document = documents[0] if members == [name] else {"name": name, "members": list(documents)}
     output.document(document, [line for shown in lines for line in [*shown, ""]][:-1])
@@ -59,7 +59,7 @@ def _shown(lake: "Lake", name: str) -> tuple[dict[str, Any], list[str]]:
     from matlake.regress.heads.storage import find_head
     from matlake.store.predictions import head_digest, saved_predictions, shown_name
 
-    folder = find_head(lake.path, name)
+    folder = find_head(lake, name)
     card = read_card(folder / CARD_FILE)
     saved = [one for one in saved_predictions(lake) if one.head == shown_name(name)]
     document = {
@@ -81,7 +81,7 @@ def delete_command(lake: LakePath, name: str, output: Output) -> None:
     from matlake.regress.heads.storage import delete_head
     from matlake.store.lake import open_lake
 
-    delete_head(open_lake(lake).path, name)
+    delete_head(open_lake(lake), name)
     output.document({"deleted": name}, [f"deleted head {name}"])
 
 
@@ -90,18 +90,18 @@ def delete_command(lake: LakePath, name: str, output: Output) -> None:
 @option(
     "--output",
     "target",
-    type=ANY_PATH,
+    type=PLACE,
     required=True,
-    help="Write the head to this new folder, which may be heads/NAME of another lake.",
+    help="Write the head to this new folder or address, which may be heads/NAME of another lake.",
 )
 @json_option
 @click.pass_obj
-def export_command(lake: LakePath, name: str, target: Path, output: Output) -> None:
+def export_command(lake: LakePath, name: str, target: LakePath, output: Output) -> None:
     """Check a head and copy it to another folder: ONNX file, card, reference set, plots."""
     from matlake.regress.heads.storage import export_head
     from matlake.store.lake import open_lake
 
-    cards = export_head(open_lake(lake).path, name, target)
+    cards = export_head(open_lake(lake), name, target)
     digests = {card.name: card.sha256 for card in cards}
     sha256 = cards[0].sha256 if len(cards) == 1 else digests
     output.document({"head": name, "output": str(target), "sha256": sha256}, [f"exported head {name} to {target}"])

@@ -1,6 +1,5 @@
 """Commands on the lake: import, embed, status."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from matlake.cli.options import (
     Command,
     column_options,
     device_option,
+    engine_options,
+    job_shard,
     names,
     option,
     row_options,
@@ -93,19 +94,31 @@ def import_command(
 )
 @row_options
 @device_option
-@option("--workers", type=AT_LEAST_ONE, help="Encode with this many threads.  [default: one per core]")
+@option("--workers", type=AT_LEAST_ONE, help="Encode with this many threads, or actors of Ray.  [default: all cores]")
+@option(
+    "--precision",
+    type=click.Choice(["as-named", "auto"]),
+    default="as-named",
+    help="auto: embed with NAME-int8 where this processor is faster with it and its card shows no loss. Name that "
+    "encoder from then on.",
+)
+@engine_options("Options")
+@option(
+    "--shard",
+    type=job_shard,
+    metavar="I/N",
+    help="Embed the share of job I of N, counted from 0: 0/8 to 7/8. In an array of Slurm (--array=0-7): "
+    "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT.",
+)
 @json_option
 @click.pass_obj
-def embed_command(
-    lake: LakePath, /, features: tuple[str, ...], workers: int | None, output: Output, **settings: Any
-) -> int:
+def embed_command(lake: LakePath, /, features: tuple[str, ...], output: Output, **settings: Any) -> int:
     """Embed new and changed materials. After an interruption, run it again to resume."""
     from matlake.store.embedding.embedder import embed
     from matlake.store.lake import open_lake
 
     with progress("embedding", "rows") as reporter:
-        threads = workers or os.cpu_count() or 1
-        report = embed(open_lake(lake), list(features), **settings, workers=threads, progress=reporter)
+        report = embed(open_lake(lake), list(features), **settings, progress=reporter)
     output.document(report.document(), report.lines())
     return EXIT_SOME_ROWS_FAILED if report.failed else 0
 

@@ -6,16 +6,16 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from matlake.cli.failures import explain
+from matlake.cli.options import PLACE
 from matlake.cli.output import ConsoleOutput, JsonOutput, Output, note
-from matlake.errors import DamageWarning, LakeError
+from matlake.errors import DamageWarning
 from matlake.interrupts import hold, ignore_signals, stop_at_signals
-from matlake.store.storage.places import LakePath, lake_path
+from matlake.store.storage.places import LakePath
 
 EXIT_FAILED = 1
 EXIT_SOME_ROWS_FAILED = 3
@@ -28,6 +28,8 @@ COMMANDS = {
     "embed": "lake",
     "sql": "sql",
     "search": "search",
+    "dedupe": "search",
+    "diverse": "search",
     "status": "lake",
     "check": "maintenance",
     "compact": "maintenance",
@@ -63,26 +65,10 @@ class LazyGroup(click.Group):
         return command
 
 
-class LakeType(click.ParamType[LakePath]):
-    """A folder, or an address of a bucket."""
-
-    name = "lake"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> LakePath:
-        """Return the place that a text names."""
-        try:
-            place = lake_path(value)
-        except LakeError as error:
-            self.fail(f"{error}; {error.cli_hint}", param, ctx)
-        if isinstance(place, Path) and place.is_file():
-            self.fail(f"Directory {value!r} is a file.", param, ctx)
-        return place
-
-
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--lake",
-    type=LakeType(),
+    type=PLACE,
     default=lambda: os.environ.get("MATLAKE_LAKE", "lake"),
     help="Use the lake in this folder, or in a bucket: s3://BUCKET/PREFIX, gs://…, az://….  [default: $MATLAKE_LAKE, "
     "else ./lake]",

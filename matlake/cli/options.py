@@ -7,13 +7,43 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from matlake.errors import LakeError, MatlakeError
 from matlake.sequences import split_names
+from matlake.store.storage.places import LakePath, lake_path
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-FILE: Final = click.Path(path_type=Path, dir_okay=False)
-FOLDER: Final = click.Path(path_type=Path, file_okay=False)
-ANY_PATH: Final = click.Path(path_type=Path)
+
+class LocalPath(click.Path):
+    """A path on this machine; an address of a bucket is refused, which else would be a folder of a strange name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if "://" in str(value):
+            self.fail(f"{value!r} is an address; give a path on this machine", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class PlaceType(click.ParamType[LakePath]):
+    """A folder on this machine, or an address of a bucket."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> LakePath:
+        """Return the place that a text names."""
+        try:
+            place = lake_path(value)
+        except LakeError as error:
+            self.fail(f"{error}; {error.cli_hint}", param, ctx)
+        if isinstance(place, Path) and place.is_file():
+            self.fail(f"Directory {value!r} is a file.", param, ctx)
+        return place
+
+
+FILE: Final = LocalPath(path_type=Path, dir_okay=False)
+FOLDER: Final = LocalPath(path_type=Path, file_okay=False)
+ANY_PATH: Final = LocalPath(path_type=Path)
+PLACE: Final = PlaceType()
 POSITIVE: Final = click.FloatRange(min=0.0, min_open=True)
 AT_LEAST_ONE: Final = click.IntRange(min=1)
 SEED: Final = click.IntRange(min=0, max=2**32 - 1)
@@ -33,6 +63,17 @@ def assignment(text: str) -> tuple[str, str]:
     if not equals or not name.strip() or not value.strip():
         raise click.BadParameter(f"{text!r} is not NAME=VALUE")
     return name.strip(), value.strip()
+
+
+def job_shard(text: str) -> str:
+    """Check ``i/N``: the type of the option that names the share of a job."""
+    from matlake.store.embedding.job_shard import JobShard
+
+    try:
+        JobShard.parse(text)
+    except MatlakeError as error:
+        raise click.BadParameter(f"{error}; {error.cli_hint}") from error
+    return text
 
 
 def _all_parts(_: click.Context, __: click.Parameter, parts: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
@@ -125,7 +166,31 @@ def column_options(title: str) -> Callable[[Function], Function]:
     return lambda function: formulas(structures(function))
 
 
+def engine_options(title: str) -> Callable[[Function], Function]:
+    """Give a command ``--engine`` and ``--address`` in a section of the help."""
+    in_section = section(title)
+    engine = in_section(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        help="Compute in this process, or on the nodes of a Ray cluster, which must all reach the lake.",
+    )
+    address = in_section(
+        "--address",
+        metavar="HOST:PORT",
+        help="Head of the Ray cluster.  [default: $RAY_ADDRESS, else Ray starts on this machine]",
+    )
+    return lambda function: engine(address(function))
+
+
 device_option: Final = option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Compute on this device."
+)
+as_of_option: Final = option(
+    "--as-of",
+    metavar="MOMENT",
+    section="Rows",
+    help="Read the lake as it was: at a time, such as 2026-11-01T12:00Z (UTC, unless it names another zone); at the "
+    "training of a head, head:NAME; or with versions of datasets, NAME=3.  [default: as it is]",
 )
 seed_option: Final = option("--seed", type=SEED, default=0, help="Seed all random numbers.")

@@ -15,6 +15,8 @@ from matlake.progress import Progress, terminal_bar
 from matlake.text_tables import printable
 
 if TYPE_CHECKING:
+    from matlake.store.lake import Lake
+    from matlake.store.storage.places import LakePath
     from matlake.text_tables import Line, TextTable
 
 
@@ -101,3 +103,13 @@ def progress(label: str, unit: str) -> Iterator[Progress]:
         return
     with terminal_bar(label, unit, no_color=_without_color() or None) as bar:
         yield bar
+
+
+def open_as_of(lake: "LakePath", as_of: str | None) -> "Lake":
+    """Open a lake, and say on stderr which versions are read if it is as of a moment."""
+    from matlake.store.lake import open_lake
+
+    opened = open_lake(lake, as_of=as_of)
+    if opened.moment is not None:
+        note(f"as of {opened.moment.text}")
+    return opened

@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
-from matlake.cli.options import ANY_PATH, FILE, Command, assignment, column_options, option, row_options, section
-from matlake.cli.output import Output, progress
+from matlake.cli.options import (
+    ANY_PATH,
+    FILE,
+    Command,
+    as_of_option,
+    assignment,
+    column_options,
+    engine_options,
+    option,
+    row_options,
+    section,
+)
+from matlake.cli.output import Output, open_as_of, progress
 from matlake.store.storage.places import LakePath
 
 if TYPE_CHECKING:
@@ -32,9 +43,11 @@ _of_the_lake = section("Rows")
     help="A table (CSV, Parquet) of formulas or structures, or a file or folder of structures.",
 )
 @row_options
+@as_of_option
 @_of_the_lake(
     "--save", is_flag=True, help="Keep the predictions in the lake: the view predictions has them. New ones are added."
 )
+@engine_options("Rows")
 @column_options("With --input")
 @_predicted(
     "--set",
@@ -63,7 +76,10 @@ def predict_command(
     table: Path | None,
     dataset: str | None,
     where: str | None,
+    as_of: str | None,
     save: bool,
+    engine: str,
+    address: str | None,
     target: Path | None,
     output: Output,
     values: tuple[tuple[str, str], ...],
@@ -83,17 +99,24 @@ def predict_command(
         raise click.UsageError("--formula-column and --structure-column go with --input")
     if target is not None and table is None and not stored:
         raise click.UsageError("--output goes with --input, --dataset and --where")
-    if save and not stored:
-        raise click.UsageError("--save goes with --dataset and --where")
-    if values and stored:
-        raise click.UsageError("--set does not go with --dataset and --where, whose rows have values of their own")
+    remote = engine != "local" or address is not None
+    _check_stored(stored=stored, save=save, as_of=as_of, remote=remote, values=values)
     report: Predictions | WrittenPredictions | SavedReport
     if stored:
         from matlake.regress.prediction.predict_dataset import predict_dataset
 
+        opened = open_as_of(lake, as_of)
         with progress("predicting", "rows") as reporter:
             report = predict_dataset(
-                open_lake(lake), head, dataset=dataset, where=where, save=save, output=target, progress=reporter
+                opened,
+                head,
+                dataset=dataset,
+                where=where,
+                save=save,
+                output=target,
+                engine=engine,
+                address=address,
+                progress=reporter,
             )
     elif formulas:
         report = predict(open_lake(lake), head, formulas, columns=dict(values))
@@ -110,3 +133,17 @@ def predict_command(
                 report = predict_to_file(open_lake(lake), head, table, target, **columns, progress=reporter)
     output.document(report.document(), report.lines())
     return EXIT_SOME_ROWS_FAILED if report.failed else 0
+
+
+def _check_stored(
+    *, stored: bool, save: bool, as_of: str | None, remote: bool, values: tuple[tuple[str, str], ...]
+) -> None:
+    """Refuse what goes with rows of the lake alone, or not with them."""
+    if not stored and (save or as_of is not None):
+        raise click.UsageError(f"{'--save' if save else '--as-of'} goes with --dataset and --where")
+    if save and as_of is not None:
+        raise click.UsageError("--save does not go with --as-of: predictions are saved of the lake as it is")
+    if remote and not stored:
+        raise click.UsageError("--engine and --address go with --dataset and --where")
+    if values and stored:
+        raise click.UsageError("--set does not go with --dataset and --where, whose rows have values of their own")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from matlake.cli.options import FILE, POSITIVE, Command, section
-from matlake.cli.output import ConsoleOutput, note
+from matlake.cli.options import FILE, POSITIVE, Command, as_of_option, section
+from matlake.cli.output import ConsoleOutput, note, open_as_of
 from matlake.store.storage.places import LakePath
 
 _result = section("Result")
@@ -14,6 +14,7 @@ _limits = section("Limits")
 
 @click.command("sql", cls=Command)
 @click.argument("statement")
+@as_of_option
 @_result(
     "--format",
     "form",
@@ -36,12 +37,12 @@ def sql_command(
     target: Path | None,
     memory_limit: str | None,
     max_seconds: float | None,
+    as_of: str | None,
 ) -> None:
     """Run a read-only SQL query on the lake.
 
     Query the views materials, embeddings and failures, one view per dataset, and embed.NAME for each encoder.
     """
-    from matlake.store.lake import open_lake
     from matlake.store.sql_output import render, result_table
     from matlake.store.table_files import BINARY, write_tables
 
@@ -49,7 +50,7 @@ def sql_command(
         form = file_format(target, form)
     elif form in BINARY:
         raise click.UsageError(f"--format {form} needs --output FILE")
-    opened = open_lake(lake)
+    opened = open_as_of(lake, as_of)
     if target is not None:
         opened.check_output(target)
     result = opened.query(statement, memory_limit=memory_limit, max_seconds=max_seconds)

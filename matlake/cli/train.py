@@ -5,8 +5,18 @@ from typing import Any
 import click
 
 from matlake.cli.main import json_option
-from matlake.cli.options import AT_LEAST_ONE, POSITIVE, Command, names, option, row_options, section, seed_option
-from matlake.cli.output import Output, progress
+from matlake.cli.options import (
+    AT_LEAST_ONE,
+    POSITIVE,
+    Command,
+    as_of_option,
+    names,
+    option,
+    row_options,
+    section,
+    seed_option,
+)
+from matlake.cli.output import Output, open_as_of, progress
 from matlake.store.storage.places import LakePath
 
 _data = section("Data")
@@ -33,6 +43,7 @@ _model = section("Model")
     "a column of numbers, such as column:temperature_K; each prediction then needs a value of it.",
 )
 @row_options
+@as_of_option
 @_data("--weights", metavar="EXPRESSION", help="Let rows count by this column or SQL expression; only ratios matter.")
 @_data(
     "--uncertainty",
@@ -93,6 +104,7 @@ def train_command(
     features: tuple[str, ...],
     max_fits: int | None,
     max_seconds: float | None,
+    as_of: str | None,
     output: Output,
     **request: Any,
 ) -> None:
@@ -100,12 +112,12 @@ def train_command(
     from matlake.regress.heads.card import Budget
     from matlake.regress.heads.request import TrainRequest
     from matlake.regress.heads.train import train
-    from matlake.store.lake import open_lake
 
     usual = Budget()
     budget = Budget(max_fits or usual.fits, max_seconds)
+    opened = open_as_of(lake, as_of)
     with progress("choosing a model", "fits") as reporter:
-        result = train(open_lake(lake), TrainRequest(features=list(features), budget=budget, **request), reporter)
+        result = train(opened, TrainRequest(features=list(features), budget=budget, **request), reporter)
     output.document(result.document(), result.lines())
 
 

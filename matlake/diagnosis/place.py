@@ -1,4 +1,4 @@
-"""The folder of the lake: room, what the file system can do, and whether the lake opens."""
+"""The place of the lake: room, what the file system can do, and whether the lake opens."""
 
 import os
 import shutil
@@ -9,12 +9,14 @@ from typing import Final
 
 import pyarrow as pa
 
+from matlake.diagnosis.bucket import check_bucket
 from matlake.diagnosis.checks import Check, State, caught
 from matlake.diagnosis.machine import GIB
 from matlake.files import fsync_folder, write_whole
 from matlake.store import delta
 from matlake.store.folders import MARKER
 from matlake.store.lake import open_lake
+from matlake.store.storage.places import LakePath
 
 _LEAST_ROOM: Final = GIB
 _SLOW_FSYNC_S: Final = 0.1
@@ -24,8 +26,17 @@ _CLOCKS_APART_S: Final = 5.0
 _OTHER_PLACE: Final = "keep the lake on a local file system"
 
 
-def check_place(path: Path) -> list[Check]:
-    """Check the folder of a lake, or where it would be made; what is written for that is removed."""
+def check_place(path: LakePath) -> list[Check]:
+    """Check the place of a lake, or where it would be made; what is written for that is removed."""
+    found = _check_folder(path) if isinstance(path, Path) else check_bucket(path)
+    if found and found[0].name == "bucket" and found[0].state is State.BROKEN:
+        return found
+    with caught(found, "lake", State.BROKEN, "restore the lake from a copy"):
+        found.append(_lake(path))
+    return found
+
+
+def _check_folder(path: Path) -> list[Check]:
     found: list[Check] = []
     there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
     with caught(found, "disk space", State.WARNING):
@@ -37,8 +48,6 @@ def check_place(path: Path) -> list[Check]:
             )
         else:
             found += _file_system(there)
-    with caught(found, "lake", State.BROKEN, "restore the lake from a copy"):
-        found.append(_lake(path))
     return found
 
 
@@ -81,7 +90,7 @@ def _file_system(folder: Path) -> list[Check]:
     return found
 
 
-def _lake(path: Path) -> Check:
+def _lake(path: LakePath) -> Check:
     if not (path / MARKER).exists():
         return Check("lake", State.NOTE, f"there is none at {path} yet")
     lake = open_lake(path)

@@ -20,6 +20,7 @@ _ENABLES: Final = {
     "serve": "serve heads over HTTP",
     "train": "make encoders, fine-tune, heads that are networks",
     "matfold": "the splits of MatFold",
+    "cloud": "lakes in buckets",
 }
 _RUNTIMES: Final = ("cpu", "gpu")
 _SMALL: Final = "fractions"

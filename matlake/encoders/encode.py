@@ -16,11 +16,12 @@ from typing import Any, Final, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.encoders.base import Encoder, Inputs
-from matlake.encoders.card import InputKind, Layer, read_card
+from matlake.encoders.base import Encoder
+from matlake.encoders.card import InputKind, Layer
+from matlake.encoders.encode_stages import Encoded, Model, Piece, RemoteModels, find_named, is_path, stages_of
 from matlake.encoders.encoder import open_encoder
-from matlake.encoders.pipeline import run_stages
-from matlake.encoders.registry import RegisteredEncoder, find_encoder, named_layers
+from matlake.encoders.engine import RAY, Engine
+from matlake.encoders.registry import RegisteredEncoder, named_layers
 from matlake.encoders.rejections import NO_CRYSTAL
 from matlake.encoders.shard_sizes import most_contents, most_sites
 from matlake.errors import EncoderError, FormulaError, MatlakeError, NotEncodedError, NotEncodedWarning, StructureError
@@ -64,6 +65,8 @@ def encode(
     return_failures: Literal[False] = ...,
     device: str = ...,
     workers: int | None = ...,
+    engine: str = ...,
+    address: str | None = ...,
     max_atoms: int = ...,
     progress: bool | Progress = ...,
 ) -> NDArray[np.float32]: ...
@@ -76,6 +79,8 @@ def encode(
     return_failures: Literal[True],
     device: str = ...,
     workers: int | None = ...,
+    engine: str = ...,
+    address: str | None = ...,
     max_atoms: int = ...,
     progress: bool | Progress = ...,
 ) -> tuple[NDArray[np.float32], list[EncodingFailure]]: ...
@@ -87,6 +92,8 @@ def encode(
     return_failures: bool = False,
     device: str = "cpu",
     workers: int | None = None,
+    engine: str = "local",
+    address: str | None = None,
     max_atoms: int = MAX_ATOMS,
     progress: bool | Progress = False,
 ) -> NDArray[np.float32] | tuple[NDArray[np.float32], list[EncodingFailure]]:
@@ -104,7 +111,9 @@ def encode(
         errors: ``raise`` a ``NotEncodedError`` if a material has no vector; or warn, and let its row be ``nan``.
         return_failures: Return the failures as well, rather than raise or warn.
         device: ``cpu`` or ``cuda``.
-        workers: Threads that encode; by default one a core.
+        workers: Threads that encode; by default one a core. With Ray, actors; by default one for each CPU, or GPU.
+        engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster.
+        address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
         max_atoms: Largest cell that is encoded.
         progress: Whether a terminal or a notebook shows how far it is; or what to report to.
 
@@ -114,20 +123,21 @@ def encode(
     Raises:
         NotEncodedError: See ``errors``.
         EncoderError: An encoder or layer is unknown or named twice, or its file is refused.
-        MissingExtraError: ONNX Runtime or the device is not there.
-        MatlakeError: A table is given, not a list; or ``errors`` is neither ``raise`` nor ``nan``.
+        MissingExtraError: ONNX Runtime, the device or Ray is not there.
+        MatlakeError: A table is given, not a list; ``errors`` is neither ``raise`` nor ``nan``; or there is no such
+            engine or cluster.
     """
     if errors not in ("raise", "nan"):
         raise MatlakeError(f"errors={errors!r}", "errors is 'raise' or 'nan'")
+    encoding = Engine(engine, address, workers)
     given = _as_list(materials)
-    models = _open(encoder, device)
+    # the device of actors is not that of this machine, which needs no more of an encoder than its card
+    models = _open(encoder, "cpu" if engine == RAY else device)
+    opener = RemoteModels.of(models, device)
     with watched(progress, "encoding", "rows") as reporter:
         run = _Run(models, given, max_atoms, reporter)
-        pieces = run.pieces()
-        with closing(
-            run_stages(pieces, run.make, run.encode, device=device, workers=workers or os.cpu_count() or 1)
-        ) as stages:
-            for piece in stages:
+        with closing(encoding.run(run.pieces(), stages_of(models), opener, device)) as done:
+            for piece in done:
                 run.finish(piece)
         vectors, failures = run.result()
     if return_failures:
@@ -141,72 +151,21 @@ def encode(
     return vectors
 
 
-@dataclass(frozen=True, eq=False)
-class _Model:
-    """An opened encoder, and where its layers go.
-
-    Attributes:
-        encoder: The encoder.
-        layers: Names of the layers.
-        columns: Columns of each layer in the matrix.
-    """
-
-    encoder: Encoder
-    layers: list[str]
-    columns: list[slice]
-
-    @property
-    def dim(self) -> int:
-        return sum(columns.stop - columns.start for columns in self.columns)
-
-
-@dataclass(frozen=True, eq=False)
-class _Piece:
-    """Materials that are encoded together.
-
-    Attributes:
-        models: Encoders that run on the same inputs.
-        rows: int64 [k], places of the materials.
-        materials: The materials.
-    """
-
-    models: list[_Model]
-    rows: NDArray[np.int64]
-    materials: list[Material]
-
-
-@dataclass(frozen=True, eq=False)
-class _Made:
-    """A piece with its inputs.
-
-    Attributes:
-        piece: The piece.
-        taken: bool [k] for each encoder: which materials it takes.
-        reasons: Why it does not take another.
-        inputs: Those of the materials that at least one encoder takes; None where there are none.
-    """
-
-    piece: _Piece
-    taken: list[NDArray[np.bool_]]
-    reasons: list[tuple[int, str]]
-    inputs: Inputs | None
-
-
 class _Waiting:
     """Contents of one kind that do not fill a shard yet."""
 
-    def __init__(self, models: list[_Model]) -> None:
-        encoders = [model.encoder for model in models]
-        self.most = most_contents(encoders, [model.dim for model in models])
+    def __init__(self, models: dict[int, Model]) -> None:
+        encoders = [model.encoder for model in models.values()]
+        self.most = most_contents(encoders, [model.dim for model in models.values()])
         self.most_sites = most_sites(encoders)
         self.rows: list[int] = []
         self.materials: list[Material] = []
         self.sites = 0
-        self.groups: dict[Hashable, list[_Model]] = {}
-        for model in models:
-            self.groups.setdefault(model.encoder.inputs_key, []).append(model)
+        self.groups: dict[Hashable, list[int]] = {}
+        for place, model in models.items():
+            self.groups.setdefault(model.encoder.inputs_key, []).append(place)
 
-    def add(self, row: int, material: Material) -> Iterator[_Piece]:
+    def add(self, row: int, material: Material) -> Iterator[Piece]:
         sites = len(material.numbers) if isinstance(material, Crystal) else len(material.amounts)
         if self.rows and (len(self.rows) >= self.most or self.sites + sites > self.most_sites):
             yield from self.cut()
@@ -214,29 +173,31 @@ class _Waiting:
         self.materials.append(material)
         self.sites += sites
 
-    def cut(self) -> Iterator[_Piece]:
+    def cut(self) -> Iterator[Piece]:
         rows, materials = np.array(self.rows, dtype=np.int64), self.materials
         self.rows, self.materials, self.sites = [], [], 0
         if len(rows):
-            yield from (_Piece(models, rows, materials) for models in self.groups.values())
+            yield from (Piece(models, rows, materials) for models in self.groups.values())
 
 
 class _Run:
-    """What is known of a run: the caller's thread reads and counts, others fill rows of the matrix."""
+    """What is known of a run: the caller's thread reads and counts, others encode."""
 
-    def __init__(self, models: list[_Model], given: list[Any], max_atoms: int, progress: Progress) -> None:
+    def __init__(self, models: list[Model], given: list[Any], max_atoms: int, progress: Progress) -> None:
         dim = sum(model.dim for model in models)
         self.vectors = np.full((len(given), dim), np.nan, dtype=np.float32)
         self._given, self._max_atoms, self._progress = given, max_atoms, progress
-        self._models = {kind: [m for m in models if m.encoder.input is kind] for kind in InputKind}
-        self._models = {kind: some for kind, some in self._models.items() if some}
+        self._all = models
+        self._models: dict[InputKind, dict[int, Model]] = {}
+        for place, model in enumerate(models):
+            self._models.setdefault(model.encoder.input, {})[place] = model
         self._waiting = {kind: _Waiting(some) for kind, some in self._models.items()}
         self._rows: dict[InputKind, dict[str, int]] = {kind: {} for kind in self._models}
         self._same: list[tuple[InputKind, int, int]] = []
         self._reasons: dict[InputKind, dict[int, str]] = {kind: {} for kind in self._models}
         self._done, self._total = 0, len(given) * len(models)
 
-    def pieces(self) -> Iterator[_Piece]:
+    def pieces(self) -> Iterator[Piece]:
         """Read the materials, and yield what is to be encoded: equal contents once."""
         for start in range(0, len(self._given), _READ_AT_ONCE):
             some = read_materials(self._given[start : start + _READ_AT_ONCE], self._max_atoms)
@@ -246,53 +207,21 @@ class _Run:
         for waiting in self._waiting.values():
             yield from waiting.cut()
 
-    def make(self, piece: _Piece) -> _Made:
-        """Make the inputs of a piece."""
-        encoder = piece.models[0].encoder
-        columns = encoder.columns(piece.materials)
-        taken, reasons = [], []
-        for model in piece.models:
-            found = model.encoder.rejections(columns)
-            taken.append(np.array([reason is None for reason in found]))
-            reasons += [(int(piece.rows[place]), reason) for place, reason in enumerate(found) if reason is not None]
-        usable = np.flatnonzero(np.logical_or.reduce(taken))
-        if not len(usable):
-            return _Made(piece, taken, reasons, None)
-        some = columns if len(usable) == len(columns) else columns.take(usable)
-        return _Made(piece, taken, reasons, encoder.inputs(some, ahead=True))
-
-    def encode(self, made: _Made) -> _Made:
-        """Fill the rows of a piece; each network runs once for all of its layers."""
-        if made.inputs is None:
-            return made
-        usable = np.logical_or.reduce(made.taken)
-        reasons = list(made.reasons)
-        for model, taken in zip(made.piece.models, made.taken, strict=True):
-            places, own = np.flatnonzero(taken), taken[usable]
-            if not len(places):
-                continue
-            inputs = made.inputs if own.all() else model.encoder.take(made.inputs, np.flatnonzero(own))
-            vectors, refused = model.encoder.encode_finite(inputs, model.layers)
-            rows = made.piece.rows[places]
-            reasons += [(int(row), reason) for row, reason in zip(rows, refused, strict=True) if reason is not None]
-            finite = rows[[reason is None for reason in refused]]
-            for columns, matrix in zip(model.columns, vectors, strict=True):
-                self.vectors[finite, columns] = matrix
-        return _Made(made.piece, made.taken, reasons, None)
-
-    def finish(self, made: _Made) -> None:
-        """Take note of a piece that is done."""
-        models = made.piece.models
-        for row, reason in made.reasons:
-            self._reasons[models[0].encoder.input].setdefault(row, reason)
-        self._advance(len(models) * len(made.piece.rows))
+    def finish(self, encoded: Encoded) -> None:
+        """Fill the rows of a piece that is done."""
+        for place, rows, vectors in encoded.vectors:
+            for columns, matrix in zip(self._all[place].columns, vectors, strict=True):
+                self.vectors[rows, columns] = matrix
+        for row, reason in encoded.reasons:
+            self._reasons[self._all[encoded.models[0]].encoder.input].setdefault(row, reason)
+        self._advance(len(encoded.models) * encoded.count)
 
     def result(self) -> tuple[NDArray[np.float32], list[EncodingFailure]]:
         """Return the matrix and the failures; a row that one encoder does not take is NaN throughout."""
         for kind, row, first in self._same:
             if first in self._reasons[kind]:
                 self._reasons[kind][row] = self._reasons[kind][first]
-            for columns in [columns for model in self._models[kind] for columns in model.columns]:
+            for columns in [columns for model in self._models[kind].values() for columns in model.columns]:
                 self.vectors[row, columns] = self.vectors[first, columns]
         reasons: dict[int, str] = {}
         for some in self._reasons.values():
@@ -302,7 +231,7 @@ class _Run:
         self.vectors[list(reasons)] = np.nan
         return self.vectors, failures
 
-    def _take(self, kind: InputKind, row: int, found: Material | MatlakeError) -> Iterator[_Piece]:
+    def _take(self, kind: InputKind, row: int, found: Material | MatlakeError) -> Iterator[Piece]:
         material = _content(kind, found)
         if isinstance(material, str):
             self._reasons[kind][row] = material
@@ -360,7 +289,7 @@ def _as_list(materials: Any) -> list[Any]:
     return [materials] if one else as_list(materials)
 
 
-def _open(encoder: EncoderName | Iterable[EncoderName], device: str) -> list[_Model]:
+def _open(encoder: EncoderName | Iterable[EncoderName], device: str) -> list[Model]:
     """Open encoders, each once, and give the layers their columns in the order of the features.
 
     Raises:
@@ -379,7 +308,8 @@ def _open(encoder: EncoderName | Iterable[EncoderName], device: str) -> list[_Mo
     if not found:
         raise EncoderError("no encoder is named", "name one, such as matlake.encode(materials, 'magpie')")
     return [
-        _Model(
+        Model(
+            one.card.name if one.shipped or one.plugin else str(folder),
             _opened(folder, one.card.sha256, device, tuple(columns[folder])),
             list(columns[folder]),
             list(columns[folder].values()),
@@ -394,23 +324,13 @@ def encoded_layers(encoder: EncoderName | Iterable[EncoderName]) -> Iterator[tup
     Raises:
         EncoderError: An encoder or layer is unknown.
     """
-    yield from named_layers([name for one in as_list(encoder) for name in _names(one)], _find)
+    yield from named_layers([name for one in as_list(encoder) for name in _names(one)], find_named)
 
 
 def _names(encoder: EncoderName) -> list[str]:
     if not isinstance(encoder, str):
         return [str(Path(encoder).absolute())]
-    return [encoder] if _is_path(encoder) else split_names(encoder)
-
-
-def _is_path(name: str) -> bool:
-    return "/" in name or os.sep in name
-
-
-def _find(name: str) -> RegisteredEncoder:
-    if not _is_path(name):
-        return find_encoder(name)
-    return RegisteredEncoder(read_card(Path(name)), Path(name), shipped=False)
+    return [encoder] if is_path(encoder) else split_names(encoder)
 
 
 @lru_cache(maxsize=_KEPT_OPEN)

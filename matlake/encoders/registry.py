@@ -1,11 +1,13 @@
 """The registry: encoders shipped with the package, those of a lake, and those of plug-ins."""
 
 import os
+import socket
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from matlake.encoders.card import (
     CARD_FILE,
@@ -19,7 +21,7 @@ from matlake.encoders.card import (
 )
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import DamageWarning, EncoderError
-from matlake.files import write_whole
+from matlake.files import fsync_folder, write_whole
 from matlake.plugins import PluginKind, check_same_name
 
 SHIPPED: Final = Path(__file__).with_name("shipped")
@@ -31,15 +33,57 @@ class RegisteredEncoder:
 
     Attributes:
         card: What it is.
-        folder: Where its files lie.
+        place: Its folder, or what fetches that; see ``folder``.
         shipped: Whether it came with the package.
         plugin: Whether another package adds it. An encoder that is neither is of a lake.
     """
 
     card: EncoderCard
-    folder: Path
+    place: Path | Callable[[], Path]
     shipped: bool
     plugin: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie; those of a lake in a bucket are fetched when this is first asked for."""
+        return self.place if isinstance(self.place, Path) else self.place()
+
+
+class EncoderFolders(Protocol):
+    """Where the encoders of a lake are."""
+
+    def with_card(self, name: str) -> Path | None:
+        """Return a folder that holds the card of an encoder; None where there is none of that name."""
+
+    def with_cards(self) -> Mapping[str, Path]:
+        """Return a folder that holds its card for each encoder, by name."""
+
+    def with_files(self, name: str) -> Path:
+        """Return a folder that holds all files of an encoder."""
+
+
+@dataclass(frozen=True)
+class LocalFolders:
+    """Encoders in a folder.
+
+    Attributes:
+        root: The folder, whether it is there or not.
+    """
+
+    root: Path
+
+    def with_card(self, name: str) -> Path | None:
+        """Return the folder of an encoder; None where there is none of that name."""
+        folder = self.root / name
+        return folder if (folder / CARD_FILE).exists() else None
+
+    def with_cards(self) -> Mapping[str, Path]:
+        """Return the folder of each encoder, by name."""
+        return {card.parent.name: card.parent for card in sorted(self.root.glob(f"*/{CARD_FILE}"))}
+
+    def with_files(self, name: str) -> Path:
+        """Return the folder of an encoder."""
+        return self.root / name
 
 
 def _accept(name: str, found: Any) -> RegisteredEncoder | None:
@@ -58,7 +102,7 @@ ENCODER_PLUGINS: Final = PluginKind(
 """Encoders of other packages: folders with ``card.json`` and ``encoder.onnx``."""
 
 
-def find_encoder(name: str, lake_encoders: Path | None = None) -> RegisteredEncoder:
+def find_encoder(name: str, lake_encoders: Path | EncoderFolders | None = None) -> RegisteredEncoder:
     """Find an encoder by name.
 
     A lake's own copy wins over a package's: vectors made in one lake come from one file, whatever version
@@ -73,9 +117,10 @@ def find_encoder(name: str, lake_encoders: Path | None = None) -> RegisteredEnco
         PluginError: A plug-in has an encoder of this name, and it cannot be used.
     """
     check_name(name)
-    for root in (lake_encoders, SHIPPED):
-        if root is not None and (root / name / CARD_FILE).exists():
-            return RegisteredEncoder(read_card(root / name), root / name, root == SHIPPED)
+    for folders in _folders(lake_encoders)[::-1]:
+        folder = folders.with_card(name)
+        if folder is not None:
+            return _registered(folders, name, folder)
     added = ENCODER_PLUGINS.find(name)
     if added is not None:
         return added
@@ -83,7 +128,21 @@ def find_encoder(name: str, lake_encoders: Path | None = None) -> RegisteredEnco
     raise EncoderError(f"no encoder named {name!r}", f"known encoders: {known}")
 
 
-def list_encoders(lake_encoders: Path | None = None) -> list[RegisteredEncoder]:
+def check_same_file(found: RegisteredEncoder, sha256: str) -> None:
+    """Raise EncoderError unless an encoder that a machine of a cluster has found is that of the machine that asks.
+
+    Args:
+        found: What is here.
+        sha256: Digest of the file there.
+    """
+    if found.card.sha256 != sha256:
+        raise EncoderError(
+            f"node {socket.gethostname()} has another file of encoder {found.card.name}, in {found.folder}",
+            "install the same version on all nodes, and give them all the same lake",
+        )
+
+
+def list_encoders(lake_encoders: Path | EncoderFolders | None = None) -> list[RegisteredEncoder]:
     """Return all encoders by name, those of plug-ins included; one that a lake holds hides others of the same name.
 
     A card of the lake that is damaged is left out, with a ``DamageWarning``; so is a plug-in that cannot be used, which
@@ -94,7 +153,7 @@ def list_encoders(lake_encoders: Path | None = None) -> list[RegisteredEncoder]:
 
 
 def registered_encoders(
-    lake_encoders: Path | None = None, names: Collection[str] | None = None
+    lake_encoders: Path | EncoderFolders | None = None, names: Collection[str] | None = None
 ) -> list[RegisteredEncoder]:
     """Return the encoders of the package and of a lake, without loading a plug-in.
 
@@ -105,21 +164,34 @@ def registered_encoders(
         names: Look at encoders of these names alone; None for all.
     """
     found: dict[str, RegisteredEncoder] = {}
-    for root in (SHIPPED, lake_encoders):
-        if root is None or not root.is_dir():
-            continue
-        for path in sorted(root.glob(f"*/{CARD_FILE}")):
-            if names is not None and path.parent.name not in names:
+    for folders in _folders(lake_encoders):
+        for name, folder in folders.with_cards().items():
+            if names is not None and name not in names:
                 continue
             try:
-                card = read_card(path.parent)
+                encoder = _registered(folders, name, folder)
             except EncoderError as error:
-                if root == SHIPPED:
+                if folders == _PACKAGE:
                     raise
                 warnings.warn(DamageWarning(str(error)), stacklevel=2)
                 continue
-            found[card.name] = RegisteredEncoder(card, path.parent, root == SHIPPED)
+            found[encoder.card.name] = encoder
     return [found[name] for name in sorted(found)]
+
+
+_PACKAGE: Final = LocalFolders(SHIPPED)
+
+
+def _folders(lake_encoders: Path | EncoderFolders | None) -> list[EncoderFolders]:
+    """Return where encoders are, those of the package first."""
+    if lake_encoders is None:
+        return [_PACKAGE]
+    return [_PACKAGE, LocalFolders(lake_encoders) if isinstance(lake_encoders, Path) else lake_encoders]
+
+
+def _registered(folders: EncoderFolders, name: str, folder: Path) -> RegisteredEncoder:
+    place = folder if isinstance(folders, LocalFolders) else partial(folders.with_files, name)
+    return RegisteredEncoder(read_card(folder), place, shipped=folders == _PACKAGE)
 
 
 def named_layers(
@@ -157,6 +229,13 @@ def copy_files(source: Path, folder: Path) -> None:
 
     The card is written last: an encoder without a card does not exist.
     """
+    for name, content in encoder_files(source):
+        write_whole(folder / name, content)
+    fsync_folder(folder.parent)
+
+
+def encoder_files(source: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of an encoder by name, the card last."""
     beside = [name for name in (LICENCE_FILE, CITATION_FILE) if (source / name).exists()]
     for name in (*beside, MODEL_FILE, CARD_FILE):
-        write_whole(folder / name, (source / name).read_bytes())
+        yield name, (source / name).read_bytes()

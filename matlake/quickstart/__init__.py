@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 from matlake.extras import require_extra
@@ -10,10 +9,11 @@ from matlake.progress import Progress
 from matlake.quickstart import compositions, crystals
 from matlake.quickstart.steps import Steps
 from matlake.store.lake import open_lake
+from matlake.store.storage.places import LakePath
 
 
 def quickstart(
-    path: Path,
+    path: LakePath,
     say: Callable[[str], None],
     progress: Callable[[str, str], AbstractContextManager[Progress]],
     workers: int,
@@ -21,7 +21,7 @@ def quickstart(
     """Import, embed, query, train, predict and draw; running it again repeats only what is needed.
 
     Args:
-        path: Folder of the lake.
+        path: Where the lake is.
         say: Prints what is going on, a line at a time.
         progress: Makes a bar from a label and a unit.
         workers: Threads that embed.

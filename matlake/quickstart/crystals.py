@@ -1,12 +1,15 @@
 """The main job on crystals, on the sample of computed elastic properties that comes with the package."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
-from matlake.files import write_whole
 from matlake.plots.parity import parity_plot
 from matlake.quickstart.steps import DATA, Sample, Steps
 from matlake.regress.prediction.predict import predict_structures
+from matlake.store.lake import Lake
+from matlake.store.storage.copies import local_folder
+from matlake.store.storage.places import write_whole
 
 SAMPLE: Final = Sample(
     DATA / "mp_elasticity.parquet",
@@ -82,12 +85,7 @@ def crystals(steps: Steps) -> dict[str, Any]:
     training = steps.train()
 
     say("11. predict crystals that the sample lacks; it has their formulas in other structures")
-    folder = lake.path / "structures"
-    folder.mkdir(exist_ok=True)
-    paths = [folder / f"{crystal.name}.vasp" for crystal in NEW]
-    for path, crystal in zip(paths, NEW, strict=True):
-        write_whole(path, crystal.poscar.encode())
-    answer = predict_structures(lake, SAMPLE.head, paths)
+    answer = predict_structures(lake, SAMPLE.head, _write_structures(lake))
     predictions = []
     for p, crystal in zip(answer.predictions, NEW, strict=True):
         steps.show_prediction(crystal.name, p, answer, f"measured: {crystal.literature_GPa:.0f} GPa, {crystal.source}")
@@ -106,3 +104,13 @@ def crystals(steps: Steps) -> dict[str, Any]:
         "predictions": predictions,
         "plots": steps.save_plots(drawn),
     }
+
+
+def _write_structures(lake: Lake) -> list[Path]:
+    """Write the structures into the lake, and return files of this machine that have them."""
+    local = local_folder(lake.structures)
+    for folder in {local, lake.structures}:
+        folder.mkdir(parents=True, exist_ok=True)
+        for crystal in NEW:
+            write_whole(folder / f"{crystal.name}.vasp", crystal.poscar.encode())
+    return [local / f"{crystal.name}.vasp" for crystal in NEW]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from matlake.interrupts import release
-from matlake.plots.files import save_files
 from matlake.progress import Progress
 from matlake.regress.heads.card import Budget
 from matlake.regress.heads.model_search import FOLDS
@@ -21,6 +20,7 @@ from matlake.store.embedding.embedder import embed
 from matlake.store.importing.importer import import_table
 from matlake.store.lake import Lake
 from matlake.store.sql_output import result_table
+from matlake.store.storage.places import write_whole
 from matlake.text_tables import plain_lines, rounded
 
 BUDGET: Final = Budget(fits=FOLDS * len(AUTO_MODELS))
@@ -138,7 +138,11 @@ class Steps:
 
     def save_plots(self, drawn: Mapping[str, bytes]) -> list[str]:
         """Save plots, and print and return their paths."""
-        plots = [str(plot) for plot in save_files(self.lake.plots, drawn)]
+        folder = self.lake.plots
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in drawn.items():
+            write_whole(folder / name, content)
+        plots = [str(folder / name) for name in drawn]
         self.show(plots)
         return plots
 

@@ -69,6 +69,6 @@ def search(
     if rows:
         found = index.search(np.stack([vectors[row] for row in rows]), k, among=among)
         for row, neighbours in zip(rows, found, strict=True):
-            document = {"input": names[row], "neighbours": [vars(neighbour) for neighbour in neighbours]}
+            document = {"input": names[row], "neighbours": [neighbour.document() for neighbour in neighbours]}
             found_rows[row] = RowJson(dumps(document))
     return found_rows

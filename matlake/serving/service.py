@@ -51,7 +51,7 @@ class Service:
         self.limits = settings.limits
         self.metrics = Metrics()
         self.is_stopping = False
-        members = [member for name in settings.heads for member in member_names(lake.path, name)]
+        members = [member for name in settings.heads for member in member_names(lake, name)]
         predictors = [open_head(lake, name, threads=threads_of_a_run()) for name in dict.fromkeys(members)]
         self.heads = {
             predictor.head.card.name: ServedHead(predictor, self.limits, self.metrics) for predictor in predictors

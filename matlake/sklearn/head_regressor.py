@@ -88,7 +88,7 @@ class HeadRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if self.model == AUTO:
             raise TrainingError(f"{distinct} different rows are too few to choose a model", "name one: model='svr'")
         model = named_model(self.model)
-        parameters = model.grid(rows.x.shape[1])[0]
+        parameters = model.grid(rows.features.shape[1])[0]
         return model.name, parameters, fit_of(model, parameters, seed)
 
     def predict(

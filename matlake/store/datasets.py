@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from matlake.errors import REPAIR, Hint, LakeError, MatlakeError
 from matlake.files import fsync_folder
@@ -20,12 +21,15 @@ from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
 from matlake.reports import TableReport, rows_to_arrow
 from matlake.store import delta
+from matlake.store.bucket_tables import delete_table, move_table
 from matlake.store.damage import reads_what_is_sound
-from matlake.store.folders import LakeFolders
+from matlake.store.folders import DATASET_DELETED, LakeFolders
 from matlake.store.parts import without_warnings
 from matlake.store.quoting import dataset_rows, identifier
 from matlake.store.row_counts import count_dataset
+from matlake.store.snapshots import open_table_of
 from matlake.store.sql import connect
+from matlake.store.storage.remote_path import RemotePath
 from matlake.store.table_files import table_format, write_tables
 from matlake.store.views import GEOMETRY_COLUMNS, ReadableDataset, readable_datasets, view_names
 from matlake.text_tables import Column, Line, TextTable
@@ -42,7 +46,6 @@ COLUMNS_NOTE: Final = "matlake.columns"
 _IMPORTS: Final = frozenset({"CREATE OR REPLACE TABLE", "CREATE TABLE", "WRITE"})
 _ORDERED: Final = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)|DATE|TIME.*")
 _WITH_NAN: Final = ("FLOAT", "DOUBLE")
-_DELETED: Final = ".deleted-"
 _BATCH_ROWS: Final = 10_000
 
 
@@ -62,6 +65,7 @@ class DatasetSummary:
             record it.
         version: Version or date of a source by name; None for others.
         licence: Licence of a source by name that states one; None for others.
+        table_version: Version of its table, for ``as_of``; each import and compaction makes one.
     """
 
     name: str
@@ -74,6 +78,7 @@ class DatasetSummary:
     source: str | None
     version: str | None = None
     licence: str | None = None
+    table_version: int | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
@@ -135,6 +140,7 @@ class DatasetDetails(TableReport):
         return [
             f"{found.name}: {found.materials:,} materials ({found.crystals:,} crystals), {found.failures:,} failures",
             f"imported: {found.imported_text or 'not known'}, from {found.source or 'a source that was not recorded'}",
+            f"as of now: {found.name}={found.table_version}",
             *([f"version: {found.version}, licence: {found.licence or 'not stated'}"] if found.version else []),
             *([f"view in SQL: {identifier(found.view)}"] if found.view != found.name else []),
             *(["", TextTable(headings, rows)] if rows else ["no properties"]),
@@ -204,24 +210,33 @@ def delete_dataset(lake: LakeFolders, name: str) -> None:
     """Delete a dataset. Embeddings belong to contents and stay, as do heads.
 
     Its folder first gets a name that no dataset can have: whenever the deletion is killed, the dataset is there or not.
+    So it is in a bucket, see ``bucket_tables``.
 
     Raises:
         LakeError: There is no such dataset, or its folder cannot be renamed.
     """
+    lake.check_writable()
     lake.check_dataset(name)
-    for left in lake.datasets_folder.glob(f"{_DELETED}*"):
+    root = lake.dataset(name)
+    if isinstance(root, RemotePath):
+        delete_table(root)
+        return
+    for left in lake.datasets_folder.glob(f"{DATASET_DELETED}*"):
         shutil.rmtree(left, ignore_errors=True)
-    hidden = lake.datasets_folder / f"{_DELETED}{name}-{uuid.uuid4().hex}"
-    _move(lake, lake.dataset(name), hidden)
+    hidden = lake.datasets_folder / f"{DATASET_DELETED}{name}-{uuid.uuid4().hex}"
+    _move(lake, root, hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 
 def rename_dataset(lake: LakeFolders, name: str, new_name: str) -> None:
     """Rename a dataset, in one step. Ids that were made from its former name stay as they are.
 
+    In a bucket it is copied, then deleted: a kill in between leaves it under both names.
+
     Raises:
         LakeError: There is no such dataset, the new name is taken or cannot be a dataset's.
     """
+    lake.check_writable()
     lake.check_dataset(name)
     target = lake.dataset(new_name)
     if new_name.lower() != name.lower():
@@ -229,7 +244,11 @@ def rename_dataset(lake: LakeFolders, name: str, new_name: str) -> None:
     taken = [other for other in lake.dataset_names() if other != name and other.lower() == new_name.lower()]
     if taken or new_name == name:
         raise LakeError(f"there is a dataset {(taken or [name])[0]!r} already", "choose another name")
-    _move(lake, lake.dataset(name), target)
+    root = lake.dataset(name)
+    if isinstance(root, RemotePath) and isinstance(target, RemotePath):
+        move_table(root, target)
+    else:
+        _move(lake, root, target)
 
 
 @reads_what_is_sound
@@ -295,6 +314,7 @@ def _summary(lake: LakeFolders, dataset: ReadableDataset, view: str) -> DatasetS
         source=commit.get(SOURCE_NOTE),
         version=stated[0],
         licence=stated[1],
+        table_version=dataset.version,
     )
 
 
@@ -322,7 +342,12 @@ def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:
 
     Compaction writes, too, but notes no source; imports before 0.2.0 did not either, and have created the table.
     """
-    table = delta.open_table(lake.dataset(name))
+    root = lake.dataset(name)
+    with delta.asking_delta(root):
+        return _last_import(open_table_of(lake, root))
+
+
+def _last_import(table: DeltaTable | None) -> dict[str, Any]:
     commits = table.history() if table is not None else []
     noted = [commit for commit in commits if SOURCE_NOTE in commit]
     others = [commit for commit in commits if commit.get("operation") in _IMPORTS]

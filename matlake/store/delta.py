@@ -5,9 +5,11 @@ do. A crash leaves at worst a part that no commit names, which no reader sees.
 """
 
 import os
+import shutil
 import time
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -16,22 +18,27 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import create_table_with_add_actions
 
-from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError
+from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
 from matlake.files import fsync_file
+from matlake.store.log_entries import LOG, CommitMark, clear_log, has_table
 from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
+from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
-from matlake.store.storage.places import LakePath, fsync_folder, lake_path
-from matlake.store.storage.remote_path import SCHEMES, RemotePath, delta_options
+from matlake.store.storage.places import LakePath, fsync_folder, fsync_names, lake_path
+from matlake.store.storage.refusals import refusal
+from matlake.store.storage.remote_path import SCHEMES, RemotePath, again_where_cut, delta_options
 from matlake.store.writing import Part, discard, link_part
 
 COMMIT_ATTEMPTS: Final = 50
-LOG: Final = "_delta_log"
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
+
+_REPLACEMENT: Final = "replacement"
+"""The application of commits that replace a whole table."""
 
 _KEPT_SNAPSHOTS: Final = 64
 """Of one process."""
@@ -44,14 +51,20 @@ class Snapshot:
     """A version of a table, as readers need it.
 
     Attributes:
+        id: Of the table.
         version: Its number.
         schema: Its columns.
         parts: What it names, in order of path, whether sound or not.
     """
 
+    id: str
     version: int
     schema: Schema
     parts: tuple[LivePart, ...]
+
+
+_AFTER_COMMIT: Final = PostCommitHookProperties(cleanup_expired_logs=False)
+"""delta-rs would remove entries of the log that versions of heads need; ``compact`` removes those that none needs."""
 
 
 def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> None:
@@ -60,6 +73,9 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
     Raises:
         LakeError: The table cannot be created.
     """
+    require_conditional_puts(root)
+    if isinstance(root, Path):
+        _drop_lost_log(root)
     try:
         DeltaTable.create(
             _uri(root),
@@ -71,23 +87,37 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
             commit_properties=CommitProperties(max_commit_retries=0),
         )
     except (DeltaError, OSError) as error:
-        # another writer may have created it after "ignore" had looked
+        # another writer may have created it after "ignore" had looked, and so may this one, whose answer was lost
         if open_table(root) is None:
+            raise_refusal(root, error)
             raise LakeError(f"cannot create the table at {root}: {error}") from error
     sync_log(root)
 
 
-def open_table(root: LakePath) -> DeltaTable | None:
-    """Return the latest snapshot of a table, or None where there is no table.
+def _drop_lost_log(root: Path) -> None:
+    """Remove the log of a table in which nothing was ever recorded, and whose only entry a power loss has emptied."""
+    log = root / "_delta_log"
+    if len(list(log.glob("*.json"))) == 1 and not any(root.rglob("*.parquet")):
+        try:
+            open_table(root)
+        except LakeError:
+            shutil.rmtree(log)
+
+
+def open_table(root: LakePath, version: int | None = None) -> DeltaTable | None:
+    """Return the latest snapshot of a table, or that of a version, or None where there is no table.
 
     Raises:
         LakeError: The table cannot be read, or another tool marked rows as deleted in it.
     """
     try:
-        table = _latest(root)
+        table = _snapshot(root, version)
     except TableNotFoundError:
         return None
     except Exception as error:
+        raise_refusal(root, error)
+        if isinstance(root, RemotePath) and not has_table(root):
+            return None  # what a deletion that was stopped has left
         raise damaged_log(root, error) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # what delta-rs raises where it did not expect what it read
@@ -96,6 +126,23 @@ def open_table(root: LakePath) -> DeltaTable | None:
     if "deletionVectors" in (table.protocol().reader_features or []):
         raise LakeError(f"{root} holds deletion vectors, which matlake does not read", "purge them with the tool used")
     return table
+
+
+def raise_refusal(root: LakePath, error: BaseException) -> None:
+    """Raise StorageError where an error of delta-rs is what a store has answered, and says nothing of the table."""
+    refused = refusal(error, root.bucket) if isinstance(root, RemotePath) else None
+    if refused is not None:
+        raise refused from error
+
+
+@contextmanager
+def asking_delta(root: LakePath) -> Iterator[None]:
+    """Raise StorageError where delta-rs fails as a store has refused what it asked."""
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        raise_refusal(root, error)
+        raise
 
 
 def damaged_log(root: LakePath, error: BaseException) -> LakeError:
@@ -179,7 +226,22 @@ def read_snapshot(root: LakePath) -> Snapshot | None:
 def _read_snapshot(root: LakePath, log: _LogFiles) -> Snapshot | None:
     del log
     table = open_table(root)
-    return None if table is None else Snapshot(table.version(), table.schema(), tuple(live_parts(table)))
+    return None if table is None else _taken(table)
+
+
+@lru_cache(_KEPT_SNAPSHOTS)
+def read_snapshot_of(root: LakePath, version: int) -> Snapshot | None:
+    """Return the snapshot of a version of a table, which is the same for ever; None where there is no table.
+
+    Raises:
+        LakeError: See ``open_table``.
+    """
+    table = open_table(root, version)
+    return None if table is None else _taken(table)
+
+
+def _taken(table: DeltaTable) -> Snapshot:
+    return Snapshot(str(table.metadata().id), table.version(), table.schema(), tuple(live_parts(table)))
 
 
 def _log_files(root: LakePath) -> _LogFiles:
@@ -233,16 +295,16 @@ def shared_snapshot_or_warn(root: LakePath) -> Snapshot | None:
 
 def is_table(root: LakePath) -> bool:
     """Say whether a folder holds a table, which may be damaged."""
-    return (root / LOG).is_dir()
+    return has_table(root)
 
 
-def read_rows(root: LakePath, *, verify: bool = False) -> pa.Table:
+def read_rows(root: LakePath, *, verify: bool = False, version: int | None = None) -> pa.Table:
     """Read all rows of a table that exists, columns that a file lacks being null.
 
     Raises:
         LakeError: No part of it is sound.
     """
-    parts = sound_parts(open_table(root), verify=verify)
+    parts = sound_parts(open_table(root, version), verify=verify)
     if not parts:
         raise LakeError(f"no part of the table at {root} can be read", REPAIR)
     return pa.concat_tables([read_table(part.path) for part in parts], promote_options="default")
@@ -261,7 +323,12 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
         LakeError: The log of the table is damaged, or another process wrote to it at the same time.
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    open_table(root)
+    # what a stopped deletion has left in a bucket may be enough for delta-rs
+    table, mark = open_table(root) if has_table(root) else None, CommitMark.new(parts)
+    if table is None:
+        clear_log(root)
+    before = -1 if table is None else table.version()
+    number = None if table is None else table.transaction_version(_REPLACEMENT)
     try:
         create_table_with_add_actions(
             _uri(root),
@@ -269,15 +336,18 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
             [part.action() for part in parts],
             mode="overwrite",
             storage_options=_options(root),
-            commit_properties=CommitProperties(custom_metadata=notes),
+            commit_properties=CommitProperties(
+                custom_metadata={**notes, **mark.note}, app_transactions=[_next(_REPLACEMENT, number)]
+            ),
+            post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
-        raise LakeError(f"another process wrote {root} at the same time: {error}", "run the import again") from error
+        if not mark.is_recorded(root, before):
+            raise LakeError(
+                f"another process wrote {root} at the same time: {error}", "run the import again"
+            ) from error
     except (DeltaError, OSError) as error:
-        raise CommitUnknownError(
-            f"it is not known whether the commit to {root} was recorded: {error}",
-            "look at the status of the lake, then run again",
-        ) from error
+        _resolve(root, before, mark, error, "look at the status of the lake, then run again")
     sync_log(root)
 
 
@@ -302,7 +372,7 @@ def replace_parts(root: LakePath, partition: dict[str, str], old: Collection[str
     """
     links: dict[str, Part] = {}
     for attempt in range(COMMIT_ATTEMPTS):
-        table = _latest(root)
+        table = _snapshot(root)
         live = {part.path.name: part for part in live_parts(table, partition)}
         if not live.keys() >= set(old):
             discard(root, [*new, *links.values()])
@@ -351,7 +421,8 @@ def commit(
     Raises:
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    number = table.transaction_version(application)
+    with asking_delta(root):
+        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new(parts)
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
@@ -359,17 +430,51 @@ def commit(
             table.schema() if schema is None else Schema.from_arrow(schema),
             partition_filters=[(key, "=", value) for key, value in (partition or {}).items()] or None,
             commit_properties=CommitProperties(
-                custom_metadata=dict(notes or {}),
+                custom_metadata={**(notes or {}), **mark.note},
                 max_commit_retries=0,
-                app_transactions=[Transaction(application, 0 if number is None else number + 1)],
+                app_transactions=[_next(application, number)],
             ),
+            post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError:
-        return False
+        # the answer to our own commit may have been lost, so that its second try met the first
+        if not mark.is_recorded(root, before):
+            return False
     except (DeltaError, OSError) as error:
-        raise CommitUnknownError(f"it is not known whether the commit to {root} was recorded: {error}", hint) from error
+        _resolve(root, before, mark, error, hint)
     sync_log(root)
     return True
+
+
+def _resolve(root: LakePath, before: int, mark: CommitMark, error: Exception, hint: str) -> None:
+    """Find out what became of a commit that has failed for another reason than another writer.
+
+    Args:
+        root: The table's folder.
+        before: Version of the table that it followed.
+        mark: What it noted.
+        error: How it failed.
+        hint: What to do if the outcome is not known.
+
+    Raises:
+        StorageError: The store has refused it.
+        CommitUnknownError: It is not known whether it was recorded.
+    """
+    refused = refusal(error, root.bucket) if isinstance(root, RemotePath) else None
+    said = first_line(error) if refused is None else str(refused)
+    unknown = CommitUnknownError(f"it is not known whether the commit to {root} was recorded: {said}", hint)
+    try:
+        if mark.is_recorded(root, before):
+            return
+    except (StorageError, OSError):
+        raise unknown from error
+    if refused is not None and not refused.is_open:
+        raise refused from error
+    raise unknown from error
+
+
+def _next(application: str, number: int | None) -> Transaction:
+    return Transaction(application, 0 if number is None else number + 1)
 
 
 def pause(attempt: int) -> float:
@@ -398,12 +503,12 @@ def drop_damaged(root: LakePath, partition: dict[str, str], *, verify: bool = Fa
     return damaged
 
 
-def _latest(root: LakePath) -> DeltaTable:
-    return DeltaTable(_uri(root), storage_options=_options(root))
+def _snapshot(root: LakePath, version: int | None = None) -> DeltaTable:
+    return again_where_cut(lambda: DeltaTable(_uri(root), version, storage_options=_options(root)))
 
 
 def _options(root: LakePath) -> dict[str, str] | None:
-    return delta_options() if isinstance(root, RemotePath) else None
+    return delta_options(root) if isinstance(root, RemotePath) else None
 
 
 def _uri(root: LakePath) -> str:
@@ -412,8 +517,8 @@ def _uri(root: LakePath) -> str:
 
 
 def sync_log(root: LakePath) -> None:
-    """Sync the newest log entry and its folder: delta-rs leaves that to the operating system."""
+    """Sync the newest log entry and the folders that lead to it: delta-rs leaves that to the operating system."""
     if isinstance(root, Path):
         log = root / LOG
         fsync_file(max(log.glob("*.json")))
-        fsync_folder(log)
+        fsync_names(log, root.parent)

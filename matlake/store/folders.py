@@ -7,9 +7,20 @@ from pathlib import Path
 from typing import Final
 
 from matlake.encoders.card import CARD_FILE
-from matlake.encoders.registry import RegisteredEncoder, find_encoder, list_encoders, registered_encoders
+from matlake.encoders.registry import (
+    RegisteredEncoder,
+    copy_to_lake,
+    find_encoder,
+    list_encoders,
+    registered_encoders,
+)
 from matlake.errors import LakeError
+from matlake.store.bucket_encoders import BucketEncoders, put_encoder
+from matlake.store.bucket_tables import tables_below
+from matlake.store.moment import Moment
+from matlake.store.storage.copies import local_copies, local_copy, local_folder
 from matlake.store.storage.places import LakePath
+from matlake.store.storage.remote_path import RemotePath
 
 MARKER: Final = "lake.json"
 DATASET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
@@ -26,6 +37,15 @@ MEMBER: Final = ":"
 HEADS_REPLACED: Final = ".replaced"
 """Folder, among the heads, of those that another of the same name is about to replace."""
 
+UNFINISHED: Final = "unfinished"
+"""Folder of what was stopped."""
+
+DATASET_DELETED: Final = ".deleted-"
+"""Beginning of the names of folders, among the datasets, of those that are being deleted."""
+
+_RECORDED: Final = re.compile(r"\d{20}\..*(json|parquet)|_last_checkpoint")
+"""What a log holds once a table was committed; a writer that was killed leaves other files."""
+
 UNFINISHED_IMPORT: Final = "import-"
 """Beginning of the names of folders, among the unfinished, of what an import has received."""
 
@@ -37,10 +57,12 @@ class LakeFolders:
     Attributes:
         path: The folder of the lake.
         verify: Compare every part with its digest before it is read; one that differs is left out, with a warning.
+        moment: The versions of tables that all reads are of; None for the latest ones. Such a lake is not written to.
     """
 
     path: LakePath
     verify: bool = False
+    moment: Moment | None = None
 
     @property
     def datasets_folder(self) -> LakePath:
@@ -100,9 +122,12 @@ class LakeFolders:
         )
 
     @property
-    def unfinished(self) -> LakePath:
-        """The folder of what was stopped: trainings of an evaluation, and imports of sources by name."""
-        return self.path / "unfinished"
+    def unfinished(self) -> Path:
+        """The folder of what was stopped: trainings of an evaluation, and imports of sources by name.
+
+        That of a lake in a bucket is on this machine, since both add to files.
+        """
+        return local_folder(self.path / UNFINISHED)
 
     @property
     def plots(self) -> LakePath:
@@ -125,7 +150,11 @@ class LakeFolders:
                 f"{name!r} cannot name a dataset",
                 f"use letters, digits, '_' and '-', start with a letter; not {', '.join(sorted(RESERVED_NAMES))}",
             )
-        return self.datasets_folder / name
+        return self.datasets_folder / (name if self.moment is None else self.moment.folders.get(name, name))
+
+    def place(self, root: LakePath) -> str:
+        """Return the folder of a table as versions name it: ``embeddings``, ``datasets/NAME``, …."""
+        return root.name if root.parent == self.path else f"{root.parent.name}/{root.name}"
 
     def check_output(self, output: Path) -> None:
         """Raise LakeError where a file that a user wants written would be one of the lake's own."""
@@ -138,20 +167,33 @@ class LakeFolders:
                 raise LakeError(f"{output} is inside the lake, which keeps its own files there", "name another place")
 
     def dataset_names(self) -> list[str]:
-        """Return the names of all datasets."""
-        logs = self.datasets_folder.glob("*/_delta_log")
-        return sorted(log.parent.name for log in logs if DATASET_NAME.fullmatch(log.parent.name) and any(log.iterdir()))
+        """Return the names of all datasets, of the lake's moment if it has one."""
+        if self.moment is not None:
+            return sorted(self.moment.folders)
+        if isinstance(self.datasets_folder, RemotePath):
+            return [name for name in tables_below(self.datasets_folder) if DATASET_NAME.fullmatch(name)]
+        logs = [log for log in self.datasets_folder.glob("*/_delta_log") if DATASET_NAME.fullmatch(log.parent.name)]
+        return sorted(log.parent.name for log in logs if any(_RECORDED.fullmatch(file.name) for file in log.iterdir()))
 
     def check_there(self) -> None:
         """Raise LakeError where the folder was deleted or moved after the lake was opened."""
         if not (self.path / MARKER).exists():
             raise LakeError(f"the lake at {self.path} is there no more", "open it where it is now, or make a new one")
 
+    def check_writable(self) -> None:
+        """Raise LakeError where the lake is read as of a moment."""
+        if self.moment is not None:
+            raise LakeError(
+                f"the lake at {self.path} is open as of {self.moment.name or 'a moment'}, to be read only",
+                "open it without as_of for this",
+            )
+
     def check_new_dataset(self, name: str) -> None:
         """Raise LakeError where a new name cannot be one, is a view's, or differs from a dataset's in capitals alone.
 
         SQL does not tell capitals apart.
         """
+        self.check_writable()
         self.check_there()
         self.dataset(name)
         same = [other for other in self.dataset_names() if other.lower() == name.lower()]
@@ -172,29 +214,45 @@ class LakeFolders:
 
     def head_names(self) -> list[str]:
         """Return the names of all heads; of one with several targets those of its members, ``NAME:TARGET``."""
-        patterns = ("*", f"{HEADS_REPLACED}/*")
-        names = {card.parent.name for one in patterns for card in self.heads_folder.glob(f"{one}/{CARD_FILE}")}
-        return [member for name in sorted(names) for member in self.member_names(name) or [name]]
+        return list(self.head_folders())
 
-    def head_folder(self, name: str) -> LakePath | None:
-        """Return the folder of a head, or None; while one is being replaced, that is where it was put meanwhile."""
-        name, _, member = name.partition(MEMBER)
-        folders = (self.heads_folder / name / member, self.heads_folder / HEADS_REPLACED / name / member)
-        return next((folder for folder in folders if (folder / CARD_FILE).exists()), None)
+    def head_folders(self) -> dict[str, Path]:
+        """Return local folders with the cards of all heads, by the names of ``head_names``."""
+        found = local_copies(self.heads_folder, CARD_FILE, (CARD_FILE,), ("", HEADS_REPLACED))
+        return {name: folder for whole in sorted(found) for name, folder in _members(whole, found[whole])}
 
-    def member_names(self, name: str) -> list[str]:
-        """Return the names of the heads that make up one of several targets; none for a head of one target."""
-        folder = self.head_folder(name)
-        cards = [] if folder is None else folder.glob(f"*/{CARD_FILE}")
-        return sorted(f"{name}{MEMBER}{card.parent.name}" for card in cards)
+    def head_folder(self, name: str, files: Collection[str] | None = None) -> Path | None:
+        """Return a local folder with the files of a head, or None; its own one, or a copy of what is in the bucket.
+
+        While a head is being replaced, it is where it was put meanwhile.
+
+        Args:
+            name: Name of the head.
+            files: Names of the files that are needed there; all by default.
+        """
+        whole, _, member = name.partition(MEMBER)
+        for place in self._places_of_head(whole):
+            folder = local_copy(place, CARD_FILE, files)
+            if folder is not None:
+                return folder / member if (folder / member / CARD_FILE).exists() else None
+        return None
+
+    def place_of_head(self, name: str) -> LakePath | None:
+        """Return where in the lake a head is, or None; see ``head_folder``."""
+        whole, _, member = name.partition(MEMBER)
+        places = (place / member if member else place for place in self._places_of_head(whole))
+        return next((place for place in places if (place / CARD_FILE).is_file()), None)
+
+    def _places_of_head(self, whole: str) -> tuple[LakePath, LakePath]:
+        return self.heads_folder / whole, self.heads_folder / HEADS_REPLACED / whole
 
     def find_encoder(self, name: str) -> RegisteredEncoder:
         """Find an encoder by name: the lake's own first, then those shipped with the package, then plug-ins."""
-        return find_encoder(name, self.encoders_folder)
+        return find_encoder(name, self._encoders)
 
     def list_encoders(self) -> list[RegisteredEncoder]:
         """Return all encoders that this lake can use."""
-        return list_encoders(self.encoders_folder)
+        return list_encoders(self._encoders)
 
     def registered_encoders(self, names: Collection[str] | None = None) -> list[RegisteredEncoder]:
         """Return the encoders in this lake and those shipped with the package: all that it may have vectors of.
@@ -202,4 +260,24 @@ class LakeFolders:
         Args:
             names: Look at encoders of these names alone; None for all.
         """
-        return registered_encoders(self.encoders_folder, names)
+        return registered_encoders(self._encoders, names)
+
+    def keep_encoder(self, encoder: RegisteredEncoder) -> RegisteredEncoder:
+        """Copy an encoder into the lake, unless it has one of that name, and return it as it is there."""
+        folder = self.encoders_folder
+        if isinstance(folder, Path):
+            return copy_to_lake(encoder, folder)
+        if not (folder / encoder.card.name / CARD_FILE).is_file():
+            put_encoder(encoder.folder, folder / encoder.card.name)
+        return self.find_encoder(encoder.card.name)
+
+    @property
+    def _encoders(self) -> Path | BucketEncoders:
+        folder = self.encoders_folder
+        return folder if isinstance(folder, Path) else BucketEncoders(folder)
+
+
+def _members(whole: str, folder: Path) -> list[tuple[str, Path]]:
+    """Return the members of a head of several targets with their folders, or the head itself."""
+    cards = sorted(folder.glob(f"*/{CARD_FILE}"))
+    return [(f"{whole}{MEMBER}{card.parent.name}", card.parent) for card in cards] or [(whole, folder)]

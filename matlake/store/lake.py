@@ -5,7 +5,8 @@ import io
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,10 +16,12 @@ import pyarrow.compute as pc
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
 from matlake.store import delta
-from matlake.store.folders import MARKER, LakeFolders
-from matlake.store.storage.places import LakePath, lake_path, write_whole
+from matlake.store.folders import MARKER, UNFINISHED, LakeFolders
+from matlake.store.storage.places import LakePath, lake_path, make_folder, write_whole
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import duckdb
 
     from matlake.store.datasets import DatasetDetails, DatasetSummary
@@ -67,7 +70,11 @@ class Lake(LakeFolders):
         from matlake.store.damage import read_what_is_sound
 
         self.check_dataset(name)
-        table = read_what_is_sound(self, lambda: delta.read_rows(self.dataset(name), verify=self.verify))
+        found = None if self.moment is None else self.moment.of_dataset(name)
+        version = None if found is None else found.version
+        table = read_what_is_sound(
+            self, lambda: delta.read_rows(self.dataset(name), verify=self.verify, version=version)
+        )
         table = table.filter(pc.is_null(table["import_error"])).sort_by("source_row").combine_chunks()
         sink = io.BytesIO()
         with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -161,7 +168,9 @@ class Lake(LakeFolders):
         return export_dataset(self, name, Path(path), structures=structures)
 
 
-def open_lake(path: str | LakePath, *, create: bool = False, verify: bool | None = None) -> Lake:
+def open_lake(
+    path: str | LakePath, *, create: bool = False, verify: bool | None = None, as_of: "str | datetime | None" = None
+) -> Lake:
     """Open a lake.
 
     Args:
@@ -169,10 +178,13 @@ def open_lake(path: str | LakePath, *, create: bool = False, verify: bool | None
         create: Make a new lake where there is none.
         verify: Compare every part with its digest before it is read; one that differs is left out, with a warning. By
             default whether the environment variable ``MATLAKE_VERIFY`` is set.
+        as_of: Read the lake as it was: at a time (ISO 8601, in UTC unless it names another zone), at the training of a
+            head (``head:NAME``), or with versions of datasets (``NAME=VERSION,…``). Such a lake is not written to,
+            apart from heads.
 
     Raises:
         LakeError: There is no lake, its format is newer than this version reads, or its path has characters that
-            Delta tables cannot have in theirs.
+            Delta tables cannot have in theirs; or it has no such moment.
     """
     path = lake_path(path)
     if isinstance(path, Path):
@@ -189,7 +201,11 @@ def open_lake(path: str | LakePath, *, create: bool = False, verify: bool | None
             )
         _create(lake)
     _check_format(marker)
-    return lake
+    if as_of is None:
+        return lake
+    from matlake.store.as_of import find_moment
+
+    return replace(lake, moment=find_moment(lake, as_of))
 
 
 def _check_path(path: Path) -> None:
@@ -235,7 +251,7 @@ def _create(lake: Lake) -> None:
         LakeError: The folder holds something else, or cannot be written to.
     """
     try:
-        lake.path.mkdir(parents=True, exist_ok=True)
+        make_folder(lake.path)
         if not _is_begun(lake) and not (lake.path / MARKER).exists():  # another process may have made it by now
             raise LakeError(f"{lake.path} holds other files and no lake", "name a new or an empty folder")
         for folder in (
@@ -264,8 +280,9 @@ def _is_begun(lake: Lake) -> bool:
     complete = all((table / _LOG).is_dir() for table in tables)
     known = {lake.datasets_folder, lake.encoders_folder, lake.heads_folder, *tables}
     if complete:
-        known |= {*lake.shared_tables, lake.unfinished, lake.plots, lake.structures}
-    for entry in lake.path.iterdir():
+        known |= {*lake.shared_tables, lake.path / UNFINISHED, lake.plots, lake.structures}
+    entries: Iterable[LakePath] = lake.path.iterdir()
+    for entry in entries:
         if entry.name.startswith(f".{MARKER}."):
             continue
         if entry not in known or not entry.is_dir():

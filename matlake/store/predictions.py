@@ -25,6 +25,7 @@ from matlake.store.folders import MEMBER, LakeFolders
 from matlake.store.parquet_rows import parquet_rows
 from matlake.store.parts import by_partition
 from matlake.store.quoting import literal
+from matlake.store.snapshots import has_table, snapshot_or_warn
 
 if TYPE_CHECKING:
     import duckdb
@@ -98,6 +99,7 @@ class SavedPredictions:
 
 def make_predictions_table(lake: LakeFolders) -> None:
     """Create the table where there is none: lakes have it from the first prediction that is saved."""
+    lake.check_writable()
     delta.create_table(lake.predictions, PREDICTIONS_SCHEMA, list(_PARTITION_COLUMNS))
 
 
@@ -136,15 +138,16 @@ def head_digest(folder: Path) -> str:
 
 def digest_of_head(lake: LakeFolders, name: str) -> str | None:
     """Return the digest of a head of the lake, or of a member of one with several targets; None where there is none."""
-    folder = lake.head_folder(name)
+    folder = lake.head_folder(name, (CARD_FILE,))
     return None if folder is None else head_digest(folder)
 
 
 def current_digests(lake: LakeFolders) -> dict[str, set[str]]:
     """Return the digests of each head of the lake, by name: one, or those of its members."""
     found: dict[str, set[str]] = {}
-    for name in lake.head_names():
-        digest = digest_of_head(lake, name)
+    for name, folder in lake.head_folders().items():
+        moved = not (folder / CARD_FILE).exists()  # another process has just replaced or deleted it
+        digest = digest_of_head(lake, name) if moved else head_digest(folder)
         if digest is not None:
             found.setdefault(shown_name(name), set()).add(digest)
     return found
@@ -167,7 +170,7 @@ def is_stale(partition: Mapping[str, str], digests: Mapping[str, set[str]]) -> b
 
 def saved_snapshot(lake: LakeFolders) -> delta.Snapshot | None:
     """Return the table of predictions; None where there is none, or where its log is damaged, with a warning."""
-    return delta.snapshot_or_warn(lake.predictions) if delta.is_table(lake.predictions) else None
+    return snapshot_or_warn(lake, lake.predictions) if has_table(lake, lake.predictions) else None
 
 
 def saved_predictions(lake: LakeFolders) -> list[SavedPredictions]:

@@ -10,11 +10,12 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from matlake.errors import Hint, QueryError
+from matlake.errors import Hint, MatlakeError, QueryError
 from matlake.store.folders import LakeFolders
 from matlake.store.limits import default_memory, parse_size, spill_folder, spill_limit, spill_root
 from matlake.store.pure_reads import PureRead, pure_read
 from matlake.store.quoting import literal, without_wildcards
+from matlake.store.storage.refusals import refusal_in
 from matlake.store.views import Views
 from matlake.store.write_barrier import forbid_writes
 
@@ -28,11 +29,13 @@ MORE_MEMORY: Final = Hint(
 _MORE_TIME: Final = Hint("select fewer rows, or raise max_seconds", cli="select fewer rows, or raise --max-seconds")
 
 
-def connect(lake: LakeFolders, names: AbstractSet[str] | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    lake: LakeFolders, names: AbstractSet[str] | None = None, *, memory: int | None = None
+) -> duckdb.DuckDBPyConnection:
     """Return a connection with the views of one moment of the lake, closed to all other files.
 
-    It takes a quarter of the memory and half of the free disk at most. Who runs SQL of others in it checks that first
-    (``pure_reads``): DuckDB can be told which files are open to it, not that they are open for reading alone.
+    It takes a quarter of the memory and half of the free disk at most. Who runs SQL of others in it checks that first (``pure_reads``): DuckDB can be told which files are open to it, not that they
+    are open for reading alone.
 
     Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``, ``source_row``,
     ``formula``, ``composition_hash``, ``crystal_hash``, ``atomic_numbers``, ``fractions``) and
@@ -42,8 +45,9 @@ def connect(lake: LakeFolders, names: AbstractSet[str] | None = None) -> duckdb.
     Args:
         lake: The lake.
         names: Names in lower case of the views that are read; None for all. To make a view is to open files.
+        memory: Bytes that it may take, if less than by default.
     """
-    connection = _open(lake, default_memory())
+    connection = _open(lake, min(default_memory(), memory or default_memory()))
     try:
         _close(lake, connection)
         Views(lake, connection).make(names)
@@ -85,9 +89,9 @@ def query(
             connection.close()
 
 
-def not_a_predicate(where: str | None, error: Exception) -> QueryError:
-    """Return the error for a predicate that DuckDB does not take."""
-    return QueryError(
+def not_a_predicate(where: str | None, error: Exception) -> MatlakeError:
+    """Return the error for a predicate that DuckDB does not take; that of a store where the query ended there."""
+    return refusal_in(error) or QueryError(
         f"cannot select by {where!r}: {error}", 'give a predicate over `materials`, such as "nelements = 2"'
     )
 
@@ -158,8 +162,10 @@ def _distinct(names: list[str]) -> list[str]:
     return found
 
 
-def _explained(error: Exception, memory: int) -> QueryError:
-    text = str(error)
+def _explained(error: Exception, memory: int) -> MatlakeError:
+    text, refused = str(error), refusal_in(error)
+    if refused is not None:
+        return refused
     if "max_temp_directory_size" in text:
         return QueryError(f"the query needs more than {_readable(memory)} of memory and the disk to spill", MORE_MEMORY)
     if text.startswith("Out of Memory Error"):

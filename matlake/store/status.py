@@ -15,6 +15,7 @@ from matlake.store.predictions import SavedPredictions, saved_predictions, saved
 from matlake.store.property_columns import PropertyColumns
 from matlake.store.quoting import identifier
 from matlake.store.row_counts import count_dataset, count_reasons, count_unread_cells
+from matlake.store.snapshots import snapshot_or_warn
 from matlake.store.views import ReadableDataset, embedding_partition, readable_datasets, view_names
 from matlake.text_tables import Column, Line, TextTable
 
@@ -140,7 +141,7 @@ def _text_read_as_null(
 def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:
     vectors: Counter[tuple[str, ...]] = Counter()
     sizes: Counter[tuple[str, ...]] = Counter()
-    for part in delta.sound_parts(delta.snapshot_or_warn(lake.embeddings)):
+    for part in delta.sound_parts(snapshot_or_warn(lake, lake.embeddings)):
         key = tuple(part.partition[name] for name in ("encoder", "encoder_sha256", "layer"))
         vectors[key] += part.rows
         sizes[key] += part.size

@@ -21,6 +21,7 @@ from matlake.store.parts import LivePart, by_partition, partition_key, sound
 from matlake.store.predictions import NO_PREDICTIONS, VIEW, prediction_selects
 from matlake.store.property_columns import Kinds, PropertyColumns, property_kinds
 from matlake.store.quoting import dataset_rows, identifier, literal, rows_name
+from matlake.store.snapshots import shared_snapshot_or_warn, snapshot_or_warn
 
 _NO_MATERIALS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS formula, "
@@ -117,12 +118,14 @@ class ReadableDataset:
     Attributes:
         name: Its name.
         columns: Its columns.
+        version: Of its table.
         kinds: The types of its properties.
         parts: Those that are sound.
     """
 
     name: str
     columns: pa.Schema
+    version: int
     kinds: Kinds
     parts: list[LivePart]
 
@@ -181,7 +184,7 @@ class Views:
         self._properties = PropertyColumns.of({dataset.name: dataset.kinds for dataset in self._datasets})
         vectors, self._rejected = (
             by_partition(table.parts if table else ())
-            for table in map(delta.shared_snapshot_or_warn, (lake.embeddings, lake.failures_table))
+            for table in (shared_snapshot_or_warn(lake, root) for root in (lake.embeddings, lake.failures_table))
         )
         encoders = {dict(partition)["encoder"] for partition in (*vectors, *self._rejected)}
         self._cards = [registered.card for registered in lake.registered_encoders(encoders)]
@@ -356,10 +359,11 @@ class Views:
 def readable_datasets(lake: LakeFolders) -> Iterator[ReadableDataset]:
     """Yield the datasets whose log and at least one of whose parts are sound."""
     for name in lake.dataset_names():
-        table = delta.snapshot_or_warn(lake.dataset(name))
+        table = snapshot_or_warn(lake, lake.dataset(name))
         parts = delta.sound_parts(table, verify=lake.verify)
         if table is not None and parts:
-            yield ReadableDataset(name, pa.schema(table.schema), property_kinds(table.schema, _NOT_PROPERTIES), parts)
+            kinds = property_kinds(table.schema, _NOT_PROPERTIES)
+            yield ReadableDataset(name, pa.schema(table.schema), table.version, kinds, parts)
 
 
 def _shown_dataset(dataset: ReadableDataset) -> str:
@@ -411,7 +415,7 @@ def readable_view(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, data
 
 def property_columns(lake: LakeFolders) -> PropertyColumns:
     """Return the types that properties have in the datasets and in ``materials``."""
-    tables = {name: delta.snapshot_or_warn(lake.dataset(name)) for name in lake.dataset_names()}
+    tables = {name: snapshot_or_warn(lake, lake.dataset(name)) for name in lake.dataset_names()}
     return PropertyColumns.of(
         {name: property_kinds(table.schema, _NOT_PROPERTIES) for name, table in tables.items() if table is not None}
     )

@@ -96,6 +96,7 @@ class Results:
         Raises:
             LakeError: The table cannot be read.
         """
+        lake.check_writable()
         self.root: Path = getattr(lake, schema.table)
         self._schema = schema
         if delta.open_table(self.root) is None:
@@ -133,5 +134,5 @@ class Results:
         """
         if self._unwritten:
             part = writing.write_part(self.root, self._schema.to_table(self._unwritten), self._appender.partition)
-            self._appender.append(part)
+            self._appender.append([part])
         self._unwritten, self._written = [], time.monotonic()

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from matlake.export.pretraining.training_data import TrainingTable
 from matlake.store.lake import open_lake
+from matlake.store.storage.places import LakePath
 
 
-def read_training_table(lake: Path, data: Path | None, dataset: str | None) -> TrainingTable | None:
+def read_training_table(lake: LakePath, data: Path | None, dataset: str | None) -> TrainingTable | None:
     """Read a file, or else a dataset.
 
     Args:
-        lake: Folder of the lake; opened for a dataset alone.
+        lake: Where the lake is; opened for a dataset alone.
         data: A ``.csv`` or ``.parquet`` file.
         dataset: Name of a dataset of the lake.
 

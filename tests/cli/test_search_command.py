@@ -45,7 +45,7 @@ def test_people_get_a_table(cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--encoder", FEATURE], 2, "give one of --id, --formula and --structure"),
+        (["--encoder", FEATURE], 2, "give one of --id, --formula, --structure and --input"),
         (["--id", "a", "--formula", "NaCl", "--encoder", FEATURE], 2, "give one of --id"),
         (["--formula", "NaCl", "--encoder", FEATURE, "-k", "0"], 2, "0 is not in the range"),
         (["--id", "nobody", "--encoder", FEATURE], 1, "there is no material 'nobody'"),

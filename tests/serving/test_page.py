@@ -136,7 +136,7 @@ def test_a_typed_formula_is_answered_with_all_that_is_known(page: Page) -> None:
 
 
 def test_a_dropped_structure_is_drawn(page: Page, elastic: pa.Table, served_lake: matlake.Lake) -> None:
-    reference = load_head(served_lake.path, "modulus").reference
+    reference = load_head(served_lake, "modulus").reference
     assert reference is not None
     row = elastic["material_id"].to_pylist().index(reference.material_id[0])
     Select(page.find("head")).select_by_value("modulus")

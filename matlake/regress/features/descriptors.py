@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.registry import copy_to_lake
 from matlake.encoders.rejections import NO_CRYSTAL, Materials
 from matlake.materials.crystal import CrystalColumns
 from matlake.regress.features.feature import Feature
@@ -26,7 +25,7 @@ def open_descriptor(lake: Lake, feature: Feature) -> Encoder | None:
     registered = lake.find_encoder(feature.encoder)
     if not registered.card.is_descriptor:
         return None
-    return open_encoder(copy_to_lake(registered, lake.encoders_folder).folder)
+    return open_encoder(lake.keep_encoder(registered).folder)
 
 
 def describe(descriptor: Encoder, layer: str, materials: Materials, vectors: NDArray[np.float32]) -> list[str | None]:

@@ -33,12 +33,15 @@ from matlake.regress.features.feature_reader import FeatureReader
 from matlake.regress.features.labels import Missing, RowIds, read_labels, target_column
 from matlake.regress.features.own_columns import check_columns, feature_name, selected_columns
 from matlake.regress.features.row_counts import ALIKE, RowCounts
+from matlake.regress.regressors.feature_rows import FeatureRows, Features, as_array, take_rows
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.targets.expressions import Columns, Target, columns_in, find_target, find_targets
 from matlake.regress.targets.kinds import Kind, check_classes, kind_of
+from matlake.store.as_of import present_moment
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
+from matlake.store.moment import TableVersion
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier, literal
 from matlake.store.sql import not_a_predicate
@@ -46,6 +49,7 @@ from matlake.store.views import MATERIAL_COLUMNS, readable_view
 
 MIN_ROWS: Final = 10
 _ALL: Final = "materials"
+_MOVED_ROWS: Final = 8192
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Matrix:
         groups: str [n], hash of the composition: polymorphs are one group.
         missing: Rows left out because a feature is missing.
         sql: The query that selects the rows.
+        tables: The versions of the tables that they were read from.
         columns: [n] each, the columns asked for: numbers (NaN where null), times (NaT) or text (None).
         crystals: The n crystals, if asked for; one without atoms where a material has no crystal structure.
         weights: float64 [n], how much each row counts; None where all count alike.
@@ -85,19 +90,29 @@ class Matrix:
     uncertainty: NDArray[np.float64] | None = None
     boolean: bool = False
     own: tuple[int, ...] = ()
+    tables: tuple[TableVersion, ...] = ()
 
     @cached_property
     def kind(self) -> Kind:
         """Whether the target is a number, or yes or no."""
         return kind_of(self.y)
 
-    def beside_own(self, x: NDArray[np.float32], rows: NDArray[Any]) -> NDArray[np.float32]:
+    @cached_property
+    def codes(self) -> NDArray[np.intp]:
+        """Numbers of the groups in their order, int [n]: a hundredth of the memory of their names."""
+        return np.unique(self.groups, return_inverse=True)[1]
+
+    def beside_own(self, x: Features, rows: NDArray[Any]) -> Features:
         """Return features float32 [m, d] of m rows with the user's own columns of these rows beside them."""
-        return np.concatenate([x, self.x[rows][:, list(self.own)]], axis=1) if self.own else x
+        return np.concatenate([as_array(x), self.x[:, list(self.own)][rows]], axis=1) if self.own else x
+
+    def features_of(self, rows: NDArray[Any]) -> FeatureRows:
+        """Return the features of some of the rows, without a copy."""
+        return take_rows(self.x, rows)
 
     def labelled(self, rows: NDArray[Any]) -> LabelledRows:
         """Return some of the rows as a fit takes them."""
-        return LabelledRows(self.x, self.y, self.groups, self.weights).take(rows)
+        return LabelledRows(self.x, self.y, self.codes, self.weights).take(rows)
 
     def take(self, rows: NDArray[Any]) -> "Matrix":
         """Return some of the rows as a matrix."""
@@ -204,6 +219,7 @@ def read_shared_rows(
 
     Arguments and errors are those of ``read_matrix``.
     """
+    lake = replace(lake, moment=present_moment(lake))  # all of it is read from versions that the card can name
     if dataset is not None and dataset not in lake.dataset_names():
         raise TrainingError(
             f"there is no dataset {dataset!r}", f"datasets: {', '.join(lake.dataset_names()) or 'none yet'}"
@@ -238,6 +254,10 @@ def read_shared_rows(
         reader.check(connection, "selection", TrainingError)
         cells = read_crystals(connection) if crystals else None
         compositions = read_compositions(connection)
+        # before the features come: what is needed to make these would stand beside them
+        text = {name: keys[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
+        groups = keys["composition_hash"].to_numpy().astype(np.str_)
+        fractions = compositions.matrix(SYMBOLS)
         x, lacking = reader.read(
             connection, keys, compositions, lambda: read_crystals(connection) if cells is None else cells
         )
@@ -251,12 +271,11 @@ def read_shared_rows(
     )
     kept: NDArray[np.bool_] = np.any(np.isfinite(labels), axis=1)
     kept[[row for row, *_ in common]] = False
-    text = {name: keys[name].to_numpy().astype(np.str_) for name in ("dataset", "material_id", "formula")}
     matrix = Matrix(
         x=x,
         y=labels[:, 0],
-        fractions=compositions.matrix(SYMBOLS),
-        groups=keys["composition_hash"].to_numpy().astype(np.str_),
+        fractions=fractions,
+        groups=groups,
         missing=(),
         sql=sql,
         columns=asked,
@@ -264,10 +283,22 @@ def read_shared_rows(
         weights=weights,
         uncertainty=uncertainty,
         own=places_of_columns(features),
+        tables=_tables(lake, features, text["dataset"]),
         **text,
     )
     rows = np.flatnonzero(kept)
-    return SharedRows(matrix if kept.all() else matrix.take(rows), found, labels[rows], booleans, left_out)
+    if not kept.all():
+        matrix = _without_others(matrix, rows)
+    return SharedRows(matrix, found, labels[rows], booleans, left_out)
+
+
+def _without_others(matrix: Matrix, rows: NDArray[np.intp]) -> Matrix:
+    """Return some of the rows, ascending. Features move up in their array: another one would double the memory."""
+    for start in range(0, len(rows), _MOVED_ROWS):
+        moved = rows[start : start + _MOVED_ROWS]
+        matrix.x[start : start + len(moved)] = matrix.x[moved]
+    features = matrix.x[: len(rows)]
+    return replace(replace(matrix, x=matrix.x[:, :0]).take(rows), x=features)
 
 
 @reads_what_is_sound
@@ -343,6 +374,16 @@ def _check_no_copy(column: str, values: NDArray[np.float32], target: Target, lab
             f"column {column}, among the features, has the very values of the target {target.name}: that is leakage",
             f"leave {feature_name(column)} out of the features",
         )
+
+
+def _tables(lake: Lake, features: tuple[Feature, ...], datasets: NDArray[np.str_]) -> tuple[TableVersion, ...]:
+    """Return the versions of what the rows were read from: their datasets, and the embeddings if they have any."""
+    moment = lake.moment
+    if moment is None:
+        return ()
+    found = [moment.of_dataset(name) for name in np.unique(datasets).tolist()]
+    embeddings = moment.versions.get(lake.place(lake.embeddings)) if layers_of(features) else None
+    return tuple(one for one in [*found, embeddings] if one is not None)
 
 
 def _selection_sql(

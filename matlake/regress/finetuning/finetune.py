@@ -73,7 +73,7 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     onnx_runtime()
     check_tuning(request.method)
     require_torch()
-    saved = read_saved_network(lake.path, request.head)
+    saved = read_saved_network(lake, request.head)
     name = request.name or f"{request.head}-{request.method}"
     _check_names(name, request.head)
     find_encoders(lake, saved.card)
@@ -104,7 +104,9 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     )
     progress.note("comparing with fewer rows and with element fractions")
     before = measure(matrix.y[test_rows], saved.fitted.predict(matrix.x[test_rows]))
-    change = FineTuning(before, _forgetting(saved.fitted, fitted, past.rows, labelled.groups) if past.rows else None)
+    change = FineTuning(
+        before, _forgetting(saved.fitted, fitted, past.rows, matrix.groups[rows]) if past.rows else None
+    )
     from_scratch = ir_net_model(IR_NETS[card.model.kind], saved.widths)
     parameters = {
         "widths": list(saved.widths),
@@ -119,7 +121,7 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
         target=card.target,
         unit=card.unit,
         features=card.features,
-        training=TrainingRows(matrix.sql, _SPLIT, held_out.description, len(held_out.dropped), seed),
+        training=TrainingRows(matrix.sql, _SPLIT, held_out.description, len(held_out.dropped), seed, matrix.tables),
         model=ModelRecord(card.model.kind, parameters, None, measured.parity),
         evaluation=measured.evaluation,
         fractions_baseline=measure(measured.test.y, on_fractions),
@@ -139,7 +141,7 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     new = replace(new, more_baselines=more_baselines(lake, compared, matrix, held_out, card.space, seed))
     new = replace(new, suggestions=what_to_try(lake, new))
     plots = draw_plots(new, measured.test, fitted.regressor, progress)
-    new = save_head(lake.path, new, measured.content, measured.reference, plots)
+    new = save_head(lake, new, measured.content, measured.reference, plots)
     return FinetuneResult(new, change, matrix.missing, measured.test)
 
 

@@ -1,7 +1,6 @@
 """The head that is fine-tuned: its network."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from matlake.encoders.session import read_audited
 from matlake.errors import HeadError, Hint
@@ -13,6 +12,7 @@ from matlake.regress.regressors import Fitted
 from matlake.regress.regressors.ir_net import IR_NETS
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.targets.kinds import Kind
+from matlake.store.folders import LakeFolders
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class SavedNetwork:
         return float(self.card.model.parameters.get("dropout", IR_NETS[self.card.model.kind].dropout))
 
 
-def read_saved_network(lake: Path, name: str) -> SavedNetwork:
-    """Read the network of a head; ``lake`` is the folder of the lake.
+def read_saved_network(lake: LakeFolders, name: str) -> SavedNetwork:
+    """Read the network of a head.
 
     Raises:
         HeadError: No such head; its file is damaged, changed or refused; or it is not an IR-net.

@@ -25,10 +25,12 @@ from matlake.regress.uncertainty.error_model import ErrorModel
 from matlake.regress.uncertainty.group_coverage import GroupCoverage
 from matlake.regress.uncertainty.intervals import Interval
 from matlake.regress.uncertainty.recalibration import Recalibration
+from matlake.store.moment import TableVersion
 
-FORMAT_VERSION: Final = 6
+FORMAT_VERSION: Final = 7
 """1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice. 3 had no digest.
-4 knew properties as they are only: no transforms, no yes or no. 5 knew layers of encoders as features only.
+4 knew properties as they are only: no transforms, no yes or no. 5 knew layers of encoders as features only. 6 did not
+name the versions of tables that a head was trained from.
 """
 
 _SEALED: Final = 4  # first format with a digest
@@ -52,6 +54,8 @@ class TrainingRows:
         split_description: What the split did, for people.
         n_dropped: Rows neither trained nor tested on.
         seed: Seed of split, search and model.
+        tables: The versions of datasets and embeddings that they were read from; none for a head older than format 7.
+            ``open_lake(path, as_of="head:NAME")`` reads them, as long as the lake has the head.
     """
 
     sql: str
@@ -59,6 +63,7 @@ class TrainingRows:
     split_description: str
     n_dropped: int
     seed: int
+    tables: tuple[TableVersion, ...] = ()
 
 
 class Limit(StrEnum):

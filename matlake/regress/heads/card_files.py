@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from matlake.documents import EditedError, from_document, opened, read_json, sealed_json
 from matlake.errors import HeadError
-from matlake.files import write_whole
 from matlake.regress.features.feature import columns_of
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard
 from matlake.regress.heads.flat_card import read_flat
@@ -23,6 +22,7 @@ _READERS: Final[dict[int, Callable[[dict[str, Any]], HeadCard]]] = {
     4: lambda fields: from_document(HeadCard, opened(fields)),
     5: lambda fields: from_document(HeadCard, opened(fields)),
     6: lambda fields: from_document(HeadCard, opened(fields)),
+    7: lambda fields: from_document(HeadCard, opened(fields)),
 }
 
 
@@ -67,8 +67,3 @@ def _check_numbers(card: HeadCard) -> None:
 def card_bytes(card: HeadCard) -> bytes:
     """Return the file of a card in this format."""
     return sealed_json(asdict(replace(card, format_version=FORMAT_VERSION)))
-
-
-def write_card(card: HeadCard, path: Path) -> None:
-    """Write a card in this format, whole or not at all."""
-    write_whole(path, card_bytes(card))

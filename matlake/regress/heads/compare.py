@@ -119,7 +119,7 @@ def compare_heads(lake: Lake, first: str, second: str, where: str | None = None,
         MissingExtraError: ONNX Runtime is not installed.
     """
     onnx_runtime()
-    heads = [load_head(lake.path, name) for name in (first, second)]
+    heads = [load_head(lake, name) for name in (first, second)]
     _check_same_property(heads)
     pasts = [find_past(lake, head.card) for head in heads]
     features = tuple(dict.fromkeys(feature for head in heads for feature in head.card.features))

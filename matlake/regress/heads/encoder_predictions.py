@@ -9,7 +9,7 @@ from matlake.encoders.card import PREDICTION, EncoderCard, InputKind, Precision
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.label_kinds import same_property
 from matlake.encoders.leakage import expose
-from matlake.encoders.registry import RegisteredEncoder, registered_encoders
+from matlake.encoders.registry import RegisteredEncoder
 from matlake.materials.compositions import CompositionColumns
 from matlake.regress.features.descriptors import describe
 from matlake.regress.features.matrix import Matrix
@@ -28,7 +28,7 @@ def predicting_encoders(lake: Lake, target: str) -> list[RegisteredEncoder]:
 
     Of several that were trained alike, those stored less exactly are left out.
     """
-    known = [one for one in registered_encoders(lake.encoders_folder) if _place(one.card, target) is not None]
+    known = [one for one in lake.registered_encoders() if _place(one.card, target) is not None]
     exact = {_training(one.card) for one in known if one.card.precision is not Precision.INT8}
     return [one for one in known if one.card.precision is not Precision.INT8 or _training(one.card) not in exact]
 

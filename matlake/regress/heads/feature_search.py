@@ -158,7 +158,7 @@ class BlockDistances:
     @staticmethod
     def of(x: NDArray[np.float32], lengths: Sequence[int]) -> "BlockDistances":
         """Measure them for rows float32 [n, d] of blocks with these lengths."""
-        _, z = fit_scaler(x)
+        z = fit_scaler(x).transform(x)
         ends = zip(np.cumsum(lengths), lengths, strict=True)
         return BlockDistances([_mean_squares(z[:, end - length : end].astype(np.float32)) for end, length in ends])
 

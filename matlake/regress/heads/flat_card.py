@@ -22,6 +22,7 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
         "unit": card.unit,
         "features": [_feature_document(feature) for feature in card.features],
         "training_sql": card.training.sql,
+        "training_tables": [asdict(one) for one in card.training.tables],
         "split": card.training.split,
         "split_description": card.training.split_description,
         "seed": card.training.seed,

@@ -5,7 +5,6 @@ A member is called ``NAME:TARGET`` and predicts as any other head; it is saved, 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from matlake.regress.heads.card_files import CARD_FILE
 from matlake.regress.heads.storage import HeadFiles, files_of, save_files
 from matlake.regress.splits import HeldOut, Split, find_trouble
 from matlake.regress.targets.expressions import Target
-from matlake.store.folders import MEMBER
+from matlake.store.folders import MEMBER, LakeFolders
 
 _BY_VALUE = "value:"
 
@@ -60,11 +59,11 @@ def _of_rows(whole: HeldOut, rows: NDArray[np.intp]) -> HeldOut:
     return replace(whole, train=train, test=test, dropped=dropped, description=description)
 
 
-def save_group(lake: Path, name: str, heads: Sequence[HeadFiles]) -> list[HeadCard]:
+def save_group(lake: LakeFolders, name: str, heads: Sequence[HeadFiles]) -> list[HeadCard]:
     """Save a head of several targets, in place of one of the same name; see ``save_head``.
 
     Args:
-        lake: Folder of the lake.
+        lake: The lake.
         name: Of the head.
         heads: Its members, called ``NAME:TARGET``.
 

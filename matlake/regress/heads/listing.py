@@ -58,6 +58,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         "  features      " + "\n                ".join(_feature_line(one, card) for one in card.features),
         *_choice_lines(card),
         f"  trained on    {card.evaluation.n_train:,} rows: {card.training.sql}",
+        *_table_lines(card),
         f"  tested on     {card.evaluation.n_test:,} rows, split {card.training.split}, seed {card.training.seed}",
         *([f"                {card.training.split_description}"] if card.training.split_description else []),
         *_error_lines(card),
@@ -77,7 +78,7 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         lines += [f"  recalibrated  {line}" for line in recalibration_lines(card)]
     if card.domain is not None:
         lines += [
-            f"  reference     {card.domain.reference_rows:,} training rows",
+            f"  reference     {_remembered(card.domain.reference_rows, card.evaluation.n_train)}",
             f"                {ranking_text(card)}",
         ]
     else:
@@ -93,6 +94,16 @@ def card_lines(card: HeadCard, folder: Path) -> list[str]:
         *([f"  plots         {', '.join(plots)}"] if plots else []),
         *(f"  note          {note}" for note in card.notes),
     ]
+
+
+def _remembered(kept: int, trained: int) -> str:
+    """Say how many training rows a head keeps to compare predictions with."""
+    return f"{kept:,} training rows" if kept >= trained else f"{kept:,} of {trained:,} training rows, drawn at random"
+
+
+def _table_lines(card: HeadCard) -> list[str]:
+    shown = ", ".join(one.text for one in card.training.tables)
+    return [f"                read from {shown}: as of head:{card.name}"] if shown else []
 
 
 def _feature_line(feature: Feature, card: HeadCard) -> str:

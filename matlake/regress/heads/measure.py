@@ -25,10 +25,11 @@ from matlake.regress.heads.calibrating import calibrate_on
 from matlake.regress.heads.card import ApplicabilityDomain, Calibration, CurvePoint, Evaluation, Provenance
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.regressors import Fit, Fitted
+from matlake.regress.regressors.feature_rows import take_rows
 from matlake.regress.splits import HeldOut, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.uncertainty.applicability import FARTHEST, block_rows, element_rows
-from matlake.regress.uncertainty.fit_reference import ReferenceRows, choose_reference, make_reference
+from matlake.regress.uncertainty.fit_reference import choose_reference, make_reference
 from matlake.regress.uncertainty.opinions import encoder_blocks, fit_opinions
 from matlake.regress.uncertainty.out_of_fold import OutOfFold
 from matlake.regress.uncertainty.reference_set import Reference
@@ -36,6 +37,10 @@ from matlake.regress.uncertainty.reference_set import Reference
 _PARITY_ROWS: Final = 500
 CURVE_SHARES: Final = (0.125, 0.25, 0.5)
 """Shares of the training rows in a learning curve, besides all of them."""
+
+MANY_ROWS: Final = 20_000
+WIDE_SHARES: Final = (1 / 64, 1 / 16, 1 / 4)
+"""Shares of more than ``MANY_ROWS``: the same number of points over a wider range, for a third of a fit to all."""
 
 _FEWEST_ROWS: Final = 20
 """A point of a learning curve on fewer rows says nothing."""
@@ -97,15 +102,16 @@ def measure_fitted(
     opinions = None
     if space.link is None:
         labels, folds = space.to_fit(matrix.y[chosen.rows]), (known.fold, known.cluster_fold)
-        x, blocks = matrix.x[chosen.rows], encoder_blocks(features)
-        opinions = fit_opinions(chosen.projection, x, labels, blocks, folds, seed)
+        own, blocks = matrix.features_of(chosen.rows), encoder_blocks(features)
+        opinions = fit_opinions(chosen.projection, own, labels, blocks, folds, seed)
     content = convert(fitted, matrix.x.shape[1], chosen.projection, opinions.fitted if opinions else ())
     checked = np.concatenate([test_rows[:_PARITY_ROWS], rows[:_PARITY_ROWS]])
     parity = check_parity(content, fitted, matrix.x[checked])
-    predicted = run_graph(content, matrix.x[test_rows])
-    evaluation = evaluate(matrix, held_out, predicted, chosen, seed)
+    predicted = run_graph(content, matrix.features_of(test_rows))
     reference = make_reference(matrix, chosen, known.predicted, space)
-    around = reference.nearest(chosen.projection.apply(matrix.x[test_rows]))
+    around = reference.nearest(chosen.projection.apply(matrix.features_of(test_rows)))
+    nearest = chosen.as_prediction(matrix, reference.value[around.rows[:, 0]])
+    evaluation = evaluate(matrix, held_out, predicted, nearest, seed)
     test = HeldOutRows(
         material_id=matrix.material_id[test_rows],
         formula=matrix.formula[test_rows],
@@ -115,10 +121,10 @@ def measure_fitted(
         scores=around.scores,
         lower=np.full(len(test_rows), np.nan),
         upper=np.full(len(test_rows), np.nan),
-        nearest=chosen.as_prediction(matrix, reference.value[around.rows[:, 0]]),
+        nearest=nearest,
         expected_errors=np.full(len(test_rows), np.nan),
     )
-    fractions = matrix.fractions[rows]
+    fractions = take_rows(matrix.fractions, rows)
     domain = ApplicabilityDomain(
         element_rows=element_rows(fractions),
         block_rows=block_rows(fractions),
@@ -126,7 +132,7 @@ def measure_fitted(
         beyond=float(np.mean(test.scores > FARTHEST)),
         column_ranges={
             column: (float(values.min()), float(np.median(values)), float(values.max()))
-            for column, values in zip(columns_of(features), matrix.x[rows][:, list(matrix.own)].T, strict=True)
+            for column, values in zip(columns_of(features), matrix.x[:, list(matrix.own)][rows].T, strict=True)
         },
     )
     calibration = classes = None
@@ -156,7 +162,7 @@ def made_now() -> Provenance:
 
 
 def evaluate(
-    matrix: Matrix, held_out: HeldOut, predicted: NDArray[np.float64], reference_rows: ReferenceRows, seed: int
+    matrix: Matrix, held_out: HeldOut, predicted: NDArray[np.float64], nearest: NDArray[np.float64], seed: int
 ) -> Evaluation:
     """Measure predictions for test rows.
 
@@ -164,7 +170,7 @@ def evaluate(
         matrix: All rows.
         held_out: Which of them the model was fitted to, and the test rows [m].
         predicted: float64 [m].
-        reference_rows: Training rows among which the nearest one is found.
+        nearest: float64 [m], what the nearest reference rows predict.
         seed: Of the bootstrap.
     """
     rows, test_rows = held_out.train, held_out.test
@@ -173,9 +179,9 @@ def evaluate(
         n_train=len(rows),
         n_test=len(test_rows),
         metrics=measured(y, predicted),
-        intervals=bootstrap(y, predicted, matrix.groups[test_rows], seed, measured),
+        intervals=bootstrap(y, predicted, matrix.codes[test_rows], seed, measured),
         baseline=mean_baseline(matrix.y[rows], y, measured),
-        nearest_baseline=measured(y, reference_rows.nearest_values(matrix, test_rows)),
+        nearest_baseline=measured(y, nearest),
     )
 
 
@@ -192,10 +198,10 @@ def learning_curve(fit: Fit, matrix: Matrix, held_out: HeldOut, seed: int) -> tu
         A point for each part, ascending; all training rows are not among them.
     """
     points = []
-    for share in CURVE_SHARES:
-        drawn = subsample(matrix.groups[held_out.train], round(share * len(held_out.train)), seed)
+    for share in CURVE_SHARES if len(held_out.train) <= MANY_ROWS else WIDE_SHARES:
+        drawn = subsample(matrix.codes[held_out.train], round(share * len(held_out.train)), seed)
         if len(drawn) >= _FEWEST_ROWS:
             rows = held_out.train[drawn]
-            predicted = fit(matrix.labelled(rows)).predict(matrix.x[held_out.test])
+            predicted = fit(matrix.labelled(rows)).predict(matrix.features_of(held_out.test))
             points.append(CurvePoint(len(rows), measure(matrix.y[held_out.test], predicted).mae))
     return tuple(points)

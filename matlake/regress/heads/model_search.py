@@ -123,7 +123,7 @@ def cross_validate(
     learns_blocks: bool = False,
 ) -> "CrossValidation":
     """Return all candidates of ``search_model``, which has the same arguments, with their held-out predictions."""
-    lengths = blocks or (labelled.x.shape[1],)
+    lengths = blocks or (labelled.features.shape[1],)
     models = _models(name, labelled, space, learns_blocks=learns_blocks)
     rows = subsample(labelled.groups, MAX_ROWS, seed)
     cut = grouped_folds(labelled.groups[rows], FOLDS, seed, strata_of(labelled.y[rows]))
@@ -297,8 +297,8 @@ class CrossValidation:
         """Fit a candidate to its next fold."""
         fit, held = self.folds[len(run.errors)]
         rows = self.labelled.take(fit)
-        fitted = fit_model(run.model, run.parameters, rows.x, rows.y, self.seed, self.space, rows.weights)
-        run.predicted.append(fitted.predict(self.labelled.x[held]))
+        fitted = fit_model(run.model, run.parameters, rows.features, rows.y, self.seed, self.space, rows.weights)
+        run.predicted.append(fitted.predict(self.labelled.take(held).features))
         run.errors.append(self.space.loss(self.labelled.y[held], run.predicted[-1]))
         self.fits += 1
         self.progress.track(self.fits, self.total)

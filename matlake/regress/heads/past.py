@@ -59,7 +59,7 @@ def find_past(lake: Lake, card: HeadCard) -> Past:
     Raises:
         HeadError: The head cannot be loaded.
     """
-    reference = load_head(lake.path, card.name).reference
+    reference = load_head(lake, card.name).reference
     rows = _find_rows(lake, card, reference)
     if rows is not None:
         return Past(rows, frozenset(rows.matrix.groups[rows.held_out.train].tolist()))
@@ -83,8 +83,8 @@ def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> Sourc
 def _split_again(lake: Lake, card: HeadCard) -> tuple[Matrix, HeldOut]:
     """Return the rows of a head and its split; those of a member were split together with the other targets' rows."""
     split, seed = parse_split(card.training.split), card.training.seed
-    names = member_names(lake.path, card.name.partition(MEMBER)[0])
-    targets = [target_of(lake, card if name == card.name else load_head(lake.path, name).card) for name in names]
+    names = member_names(lake, card.name.partition(MEMBER)[0])
+    targets = [target_of(lake, card if name == card.name else load_head(lake, name).card) for name in names]
     counted = counted_sql(card.training.sql)
     shared = read_shared_rows(
         lake,

@@ -12,9 +12,8 @@ from matlake.materials.periodic_table import SYMBOLS
 from matlake.regress.features.labels import count_rows
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.heads.card import HeadCard
-from matlake.regress.heads.card_files import CARD_FILE, write_card
 from matlake.regress.heads.past import find_past, target_of
-from matlake.regress.heads.storage import Head, find_encoders, find_head, load_head
+from matlake.regress.heads.storage import Head, find_encoders, load_head, save_card
 from matlake.regress.uncertainty.recalibrate import FEWEST_ROWS, NewLabels, adjust, held_after, held_before
 from matlake.regress.uncertainty.recalibration import Recalibration
 from matlake.regress.uncertainty.signals import rarest_elements, signals_of
@@ -66,8 +65,9 @@ def recalibrate_head(lake: Lake, name: str, where: str, seed: int = 0) -> Recali
         EncoderError: An encoder of the head is missing.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    head = load_head(lake.path, name)
-    head = replace(head, card=_original(head.card))
+    head = load_head(lake, name)
+    former = head.card
+    head = replace(head, card=_original(former))
     interval, errors = head.card.interval, head.card.errors
     if interval is None or errors is None:
         raise _cannot_be(head.card)
@@ -102,7 +102,7 @@ def recalibrate_head(lake: Lake, name: str, where: str, seed: int = 0) -> Recali
     )
     calibration = head.card.calibration and replace(head.card.calibration, interval=found.interval, errors=found.errors)
     card = replace(head.card, calibration=calibration, recalibration=done)
-    write_card(card, find_head(lake.path, name) / CARD_FILE)
+    save_card(lake, former, card)
     return RecalibrationResult(card, done, found.interval.level)
 
 

@@ -1,14 +1,13 @@
-"""A trained head on disk: a folder, saved and replaced as a whole, loaded without running code.
+"""A trained head of a lake: a folder, saved and replaced as a whole, loaded without running code.
 
 It holds the ONNX file, its card, its reference rows, and the plots of its training.
 """
 
 import hashlib
 import math
-import os
-import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,15 +21,16 @@ from matlake.encoders.card import EncoderCard
 from matlake.encoders.registry import RegisteredEncoder
 from matlake.encoders.session import open_session, read_audited
 from matlake.errors import DamageWarning, EncoderError, HeadError
-from matlake.files import fsync_folder, write_whole
-from matlake.interrupts import hold
 from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard, check_name
 from matlake.regress.heads.card_files import CARD_FILE, card_bytes, read_card
 from matlake.regress.uncertainty.applicability import agreement_limit
 from matlake.regress.uncertainty.reference_set import FILE as REFERENCE_FILE
 from matlake.regress.uncertainty.reference_set import Reference
-from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, MEMBER, LakeFolders
+from matlake.store.folders import MEMBER, LakeFolders
+from matlake.store.head_folders import copy_head, remove_head, replace_card, replace_head
+from matlake.store.storage.claims import STALE_SECONDS, ClaimedError
+from matlake.store.storage.places import LakePath
 
 MODEL_FILE: Final = "head.onnx"
 PLOTS: Final = "plots"
@@ -38,6 +38,9 @@ _FEATURES: Final = "features"
 _VALUE: Final = "value"
 _COORDINATES: Final = "coordinates"
 OPINIONS: Final = "opinions"
+_PREDICTING: Final = (CARD_FILE, MODEL_FILE, REFERENCE_FILE)
+"""Files of a head that predictions need; its plots they do not."""
+
 _AGAIN: Final = "train the head again"
 _SHOWN: Final = 300  # characters of what ONNX Runtime says
 
@@ -105,15 +108,18 @@ class Head:
 
 
 def save_head(
-    lake: Path, card: HeadCard, content: bytes, reference: Reference | None, plots: Mapping[str, bytes] | None = None
+    lake: LakeFolders,
+    card: HeadCard,
+    content: bytes,
+    reference: Reference | None,
+    plots: Mapping[str, bytes] | None = None,
 ) -> HeadCard:
     """Save a head, in place of one of the same name.
 
-    The new folder is complete and on disk before it gets its name. Until then the head that it
-    replaces stays in a folder of its own, and is what a reader finds if the machine stops in between.
+    Readers find the old head or the new one, also if the machine stops in between; see ``replace_head``.
 
     Args:
-        lake: Folder of the lake.
+        lake: The lake.
         card: The card; its digests are filled in.
         content: The ONNX file.
         reference: Its reference rows; None to keep a head of format 1 as it is.
@@ -161,40 +167,59 @@ def files_of(head: HeadFiles) -> tuple[HeadCard, dict[str, bytes]]:
     return card, files | {CARD_FILE: card_bytes(card)}
 
 
-def save_files(lake: Path, name: str, files: Mapping[str, bytes]) -> None:
+def save_files(lake: LakeFolders, name: str, files: Mapping[str, bytes]) -> None:
     """Save the folder of a head, in place of one of the same name; see ``save_head``."""
     check_name(name)
-    heads = LakeFolders(lake).heads_folder
-    new = heads / HEADS_BEING_SAVED / f"{name}.{os.getpid()}"
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    (heads / HEADS_REPLACED).mkdir(exist_ok=True)
-    replaced = heads / HEADS_REPLACED / name
     try:
-        for path, data in files.items():
-            (new / path).parent.mkdir(parents=True, exist_ok=True)
-            write_whole(new / path, data)
-        hold()  # an interrupt from here on would leave a head that nobody knows about
-        if (heads / name).exists():
-            shutil.rmtree(replaced, ignore_errors=True)
-            (heads / name).rename(replaced)
-            fsync_folder(replaced.parent)
-        new.rename(heads / name)
+        with _one_writer(name):
+            replace_head(lake, name, files)
     except OSError as error:
         raise HeadError(
             f"cannot save head {name}: {error}", "check the disk, and that no other process saves this head"
         ) from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-    fsync_folder(heads)
-    shutil.rmtree(replaced, ignore_errors=True)
 
 
-def load_head(lake: Path, name: str, *, threads: int = 1) -> Head:
+def save_card(lake: LakeFolders, former: HeadCard, card: HeadCard) -> None:
+    """Put another card in place of that of a head, whose files stay.
+
+    Args:
+        lake: The lake.
+        former: The card that the new one was made from, as it was read.
+        card: The new one.
+
+    Raises:
+        HeadError: The head is another one by now, or another process is replacing it; or the card cannot be written.
+    """
+    name = former.name
+
+    def is_same(folder: Path) -> bool:
+        return card_bytes(read_card(folder / CARD_FILE)) == card_bytes(former)
+
+    try:
+        with _one_writer(name):
+            done = replace_card(lake, name, is_same, card_bytes(card))
+    except OSError as error:
+        raise HeadError(f"cannot write the card of head {name}: {error}", "check the disk") from error
+    if not done:
+        raise HeadError(f"head {name} was changed meanwhile", "run the same again with the head as it is now")
+
+
+@contextmanager
+def _one_writer(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ClaimedError as error:
+        raise HeadError(
+            f"another process is saving or deleting head {name}",
+            f"wait until it has ended; one that was killed is taken to be at it for {STALE_SECONDS / 60:.0f} minutes",
+        ) from error
+
+
+def load_head(lake: LakeFolders, name: str, *, threads: int = 1) -> Head:
     """Open a head after checking its digests and its operators.
 
     Args:
-        lake: Folder of the lake.
+        lake: The lake.
         name: Name of the head.
         threads: Threads inside one operator.
 
@@ -202,13 +227,13 @@ def load_head(lake: Path, name: str, *, threads: int = 1) -> Head:
         HeadError: No such head, or a file that is damaged, changed, refused or newer than this version.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    folder = find_head(lake, name)
+    folder = find_head(lake, name, _PREDICTING)
     card = read_card(folder / CARD_FILE)
     session = open_session(folder / MODEL_FILE, card.sha256, error=HeadError, threads=threads, widths=_widths(card))
     return Head(card, session, _read_reference(folder, card))
 
 
-def check_head(lake: Path, name: str) -> HeadCard:
+def check_head(lake: LakeFolders, name: str) -> HeadCard:
     """Check the files of a head as ``load_head`` does, without opening it, and return its card.
 
     Raises:
@@ -237,19 +262,25 @@ def _read_reference(folder: Path, card: HeadCard) -> Reference | None:
         raise HeadError(f"cannot read {path}: {error.strerror}", "restore it, or train the head again") from error
 
 
-def find_head(lake: Path, name: str) -> Path:
+def find_head(lake: LakeFolders, name: str, files: Collection[str] | None = None) -> Path:
     """Return the folder of a head of one target, or of a member of one with several.
+
+    Args:
+        lake: The lake.
+        name: Name of the head.
+        files: Names of the files that are needed there; all by default.
 
     Raises:
         HeadError: There is none of that name, or it has several targets.
     """
-    folder, members = find_folder(lake, name), LakeFolders(lake).member_names(name)
+    folder = find_folder(lake, name, files)
+    members = sorted(f"{name}{MEMBER}{card.parent.name}" for card in folder.glob(f"*/{CARD_FILE}"))
     if members:
         raise HeadError(f"head {name} predicts several targets, and one is needed", f"heads: {', '.join(members)}")
     return folder
 
 
-def find_folder(lake: Path, name: str) -> Path:
+def find_folder(lake: LakeFolders, name: str, files: Collection[str] | None = None) -> Path:
     """Return the folder of a head, of one target or several.
 
     Raises:
@@ -257,22 +288,22 @@ def find_folder(lake: Path, name: str) -> Path:
     """
     for part in name.split(MEMBER, 1):
         check_name(part)
-    folders = LakeFolders(lake)
-    folder = folders.head_folder(name)
+    folder = lake.head_folder(name, files)
     if folder is None:
-        names = [one if MEMBER in name else one.partition(MEMBER)[0] for one in folders.head_names()]
+        names = [one if MEMBER in name else one.partition(MEMBER)[0] for one in lake.head_names()]
         known = ", ".join(dict.fromkeys(names)) or "none yet: train one"
-        raise HeadError(f"there is no head {name!r} in {lake}", f"heads: {known}")
+        raise HeadError(f"there is no head {name!r} in {lake.path}", f"heads: {known}")
     return folder
 
 
-def member_names(lake: Path, name: str) -> list[str]:
+def member_names(lake: LakeFolders, name: str) -> list[str]:
     """Return the names of the heads of one target that make up a head: its members as they were given, or itself.
 
     Raises:
         HeadError: There is none of that name, or its card is damaged.
     """
-    folder, known = find_folder(lake, name), LakeFolders(lake).member_names(name)
+    folder = find_folder(lake, name, (CARD_FILE,))
+    known = [f"{name}{MEMBER}{card.parent.name}" for card in folder.glob(f"*/{CARD_FILE}")]
     if not known:
         return [name]
     path = folder / CARD_FILE
@@ -282,15 +313,15 @@ def member_names(lake: Path, name: str) -> list[str]:
         raise HeadError(f"{path} is not the card of a head of several targets: {error}", _AGAIN) from error
     if set(named) != set(known):
         raise HeadError(
-            f"head {name} has the members {', '.join(known)}, and its card names {', '.join(named)}", _AGAIN
+            f"head {name} has the members {', '.join(sorted(known))}, and its card names {', '.join(named)}", _AGAIN
         )
     return named
 
 
-def list_heads(lake: Path) -> list[HeadCard]:
+def list_heads(lake: LakeFolders) -> list[HeadCard]:
     """Return the cards of all heads by name; one that is damaged or edited is left out, with a ``DamageWarning``."""
-    cards, folders = [], LakeFolders(lake)
-    for folder in filter(None, map(folders.head_folder, folders.head_names())):
+    cards = []
+    for folder in lake.head_folders().values():
         try:
             cards.append(read_card(folder / CARD_FILE))
         except HeadError as error:
@@ -298,27 +329,22 @@ def list_heads(lake: Path) -> list[HeadCard]:
     return cards
 
 
-def delete_head(lake: Path, name: str) -> None:
+def delete_head(lake: LakeFolders, name: str) -> None:
     """Delete a head; readers see it whole or not at all.
 
     Raises:
         HeadError: There is none of that name, or it cannot be deleted.
     """
     _check_whole(lake, name)
-    folders = LakeFolders(lake)
-    going = folders.heads_folder / HEADS_BEING_SAVED / f"{name}.{os.getpid()}.deleted"
-    going.parent.mkdir(exist_ok=True)
     try:
-        while (folder := folders.head_folder(name)) is not None:  # a replaced one would come forward
-            folder.rename(going)
-            fsync_folder(folder.parent)
-            shutil.rmtree(going)
+        with _one_writer(name):
+            remove_head(lake, name)
     except OSError as error:
         raise HeadError(f"cannot delete head {name}: {error}", "check the disk and its permissions") from error
 
 
-def export_head(lake: Path, name: str, target: Path) -> list[HeadCard]:
-    """Copy a head, after checking it, into the folder ``target``, which must not exist.
+def export_head(lake: LakeFolders, name: str, target: LakePath) -> list[HeadCard]:
+    """Copy a head, after checking it, to ``target``, a folder or an address, which must not exist.
 
     Returns:
         Its card; those of its members if it has several targets.
@@ -328,22 +354,18 @@ def export_head(lake: Path, name: str, target: Path) -> list[HeadCard]:
     """
     _check_whole(lake, name)
     cards = [load_head(lake, member).card for member in member_names(lake, name)]
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if target.exists():
             raise HeadError(f"{target} exists", "name a new folder")
-        shutil.copytree(find_folder(lake, name), part)
-        part.rename(target)
+        copy_head(find_folder(lake, name), target)
     except OSError as error:
         raise HeadError(f"cannot write {target}: {error}", "check the path and the disk") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return cards
 
 
-def _check_whole(lake: Path, name: str) -> None:
+def _check_whole(lake: LakeFolders, name: str) -> None:
     """Refuse a member of a head of several targets, which goes where the others go."""
-    find_folder(lake, name)
+    find_folder(lake, name, (CARD_FILE,))
     whole, is_member, _ = name.partition(MEMBER)
     if is_member:
         raise HeadError(f"{name} is a part of head {whole}", f"name head {whole}")

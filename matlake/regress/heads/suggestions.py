@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from matlake.encoders.card import PREDICTION, InputKind, Precision
-from matlake.encoders.registry import RegisteredEncoder, registered_encoders
+from matlake.encoders.registry import RegisteredEncoder
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.verdict import FOREST, Outcome, comparisons_of, overall
 from matlake.store.lake import Lake
@@ -57,7 +57,7 @@ def _unused(lake: Lake, card: HeadCard) -> list[RegisteredEncoder]:
     kinds = {InputKind.COMPOSITION, InputKind.CRYSTAL} if _have_crystals(lake, card) else {InputKind.COMPOSITION}
     found = [
         one
-        for one in registered_encoders(lake.encoders_folder)
+        for one in lake.registered_encoders()
         if one.card.input in kinds
         and one.card.name not in used | {_FRACTIONS}
         and one.card.precision is not Precision.INT8

@@ -29,6 +29,7 @@ from matlake.regress.onnx.graphs import (
 from matlake.regress.regressors import MODELS, Fitted
 from matlake.regress.regressors.elemnet_numpy import ReluNetwork
 from matlake.regress.regressors.ensemble import WeightedMean
+from matlake.regress.regressors.feature_rows import Features, row_blocks
 from matlake.regress.regressors.hurdle import Hurdle
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.kernels import KernelExpansion
@@ -121,7 +122,7 @@ def _refusal(content: bytes, n_features: int) -> HeadError | None:
     return None
 
 
-def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
+def run_graph(content: bytes, x: Features) -> NDArray[np.float64]:
     """Run a head that has just been converted.
 
     Args:
@@ -138,12 +139,12 @@ def run_graph(content: bytes, x: NDArray[np.float32]) -> NDArray[np.float64]:
     options.log_severity_level = SILENT
     try:
         session = onnx_runtime().InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        (values,) = session.run([VALUE], {INPUT: x})
+        values = [session.run([VALUE], {INPUT: block})[0] for _, block in row_blocks(x)]
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise HeadError(
             f"the ONNX head fails to run: {in_a_line(str(error))[:_SHOWN]}", "train another model"
         ) from error
-    return np.asarray(values, dtype=np.float64)
+    return np.concatenate(values).astype(np.float64, copy=False)
 
 
 def _to_property(fitted: Var, space: TargetSpace) -> Var:

@@ -237,7 +237,7 @@ def _enter(predicted: list[PredictionColumns], row: int, reason: str | None) -> 
 
 def open_heads(lake: Lake, head_name: str, *, threads: int | None = None) -> OpenedHead:
     """Open a head of one target or several; see ``open_head``."""
-    return _open(lake, member_names(lake.path, head_name), threads or os.cpu_count() or 1)
+    return _open(lake, member_names(lake, head_name), threads or os.cpu_count() or 1)
 
 
 def open_head(lake: Lake, head_name: str, *, threads: int | None = None) -> OpenedHead:
@@ -257,7 +257,7 @@ def open_head(lake: Lake, head_name: str, *, threads: int | None = None) -> Open
 
 
 def _open(lake: Lake, names: Sequence[str], threads: int) -> OpenedHead:
-    first, *others = (load_head(lake.path, name, threads=threads) for name in names)
+    first, *others = (load_head(lake, name, threads=threads) for name in names)
     head = OpenedHead(first, {}, tuple(others))
     registered = {name: one for each in head.heads for name, one in find_encoders(lake, each.card).items()}
     for name, encoder in registered.items():

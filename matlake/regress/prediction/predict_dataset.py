@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matlake.encoders.engine import Engine
 from matlake.errors import HeadError
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.own_columns import feature_name
@@ -34,6 +35,8 @@ def predict_dataset(
     where: str | None = None,
     save: bool = False,
     output: str | Path | None = None,
+    engine: str = "local",
+    address: str | None = None,
     progress: Progress = SILENT,
 ) -> "Predictions | WrittenPredictions | SavedReport":
     """Predict for a dataset, or for the materials that a predicate selects.
@@ -50,6 +53,9 @@ def predict_dataset(
         output: Write them to this file (.csv, .parquet), as ``predict_to_file`` does, instead of returning them:
             ``dataset``, ``material_id``, ``formula`` and the columns among the head's features beside the columns of
             predictions.
+        engine: ``local``: this process; or ``ray``: actors on the nodes of a Ray cluster, one for each CPU, which must
+            all reach the lake.
+        address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
         progress: Takes the number of rows done.
 
     Returns:
@@ -61,12 +67,14 @@ def predict_dataset(
         QueryError: ``where`` is not a predicate over ``materials``.
         HeadError: See ``open_head``; or no row has a crystal, and the head needs them; or none is embedded.
         EncoderError: See ``open_head``.
-        MissingExtraError: See ``open_head``.
+        MissingExtraError: See ``open_head``; or Ray is not installed.
+        MatlakeError: There is no such engine, or no such cluster.
     """
+    predicting = Engine(engine, address)
     if output is not None:
         lake.check_output(Path(output))
-    head, digests = load_current_heads(lake, member_names(lake.path, head_name))
-    with open_rows(lake, head, dataset, where) as rows:
+    head, digests = load_current_heads(lake, member_names(lake, head_name))
+    with open_rows(lake, head, dataset, where, predicting) as rows:
         if save:
             report = saving.save(lake, rows, digests, progress)
             if output is None:
@@ -88,7 +96,7 @@ def load_current_heads(lake: Lake, names: Sequence[str]) -> tuple[OpenedHead, li
     heads, digests = [], []
     for name in names:
         digest = digest_of_head(lake, name)
-        heads.append(load_head(lake.path, name, threads=os.cpu_count() or 1))
+        heads.append(load_head(lake, name, threads=os.cpu_count() or 1))
         find_encoders(lake, heads[-1].card)
         if digest is None or digest_of_head(lake, name) != digest:
             raise HeadError(f"head {name} is being replaced by another process", "run the same command again")

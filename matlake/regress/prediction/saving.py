@@ -99,7 +99,8 @@ def save(lake: Lake, rows: StoredRows, digests: Sequence[str], progress: Progres
     """
     reports = []
     for head, digest in zip(rows.head.heads, digests, strict=True):
-        own = StoredRows(rows.connection, OpenedHead(head, {}), FeatureReader.open(lake, head.card.features))
+        features = FeatureReader.open(lake, head.card.features)
+        own = replace(rows, head=OpenedHead(head, {}), features=features)
         reports.append(_save_one(lake, own, digest, progress))
     first = reports[0]
     if len(reports) == 1:
@@ -133,7 +134,7 @@ def _save_one(lake: Lake, rows: StoredRows, digest: str, progress: Progress) -> 
         if lasting.num_rows:
             part = writing.write_part(appender.root, lasting, appender.partition)
             failures = lasting["reason"].length() - lasting["reason"].null_count
-            saved += max(0, appender.append(part) - failures)
+            saved += max(0, appender.append([part]) - failures)
         _note_not_embedded(rows, block)
         _forget_foreign(rows, appender)
         done += block.materials.num_rows

@@ -1,28 +1,31 @@
 """Rows of the lake as a head predicts them: from stored vectors, in blocks of bounded size."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from matlake.encoders.card import InputKind
+from matlake.encoders.engine import RAY, Engine
 from matlake.errors import HeadError, embed_first
 from matlake.regress.features.columns import read_compositions, read_crystals
 from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.features.feature_reader import NOT_EMBEDDED, FeatureReader, Lacking
 from matlake.regress.features.own_columns import check_columns, feature_name, selected_columns
+from matlake.regress.heads.storage import load_head
 from matlake.regress.prediction.opened_head import CHUNK_ROWS, OpenedHead
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.content_keys import CONTENT_KEYS, row_key
 from matlake.store.damage import verify_parts
 from matlake.store.lake import Lake
-from matlake.store.predictions import shown_name
+from matlake.store.predictions import digest_of_head, shown_name
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier, literal
+from matlake.store.shared_lake import open_sent, to_send
 from matlake.store.sql import not_a_predicate
 
 CHOSEN: Final = "chosen"
@@ -34,6 +37,9 @@ BLOCK_BYTES: Final = 128 << 20
 
 MOST_ROWS: Final = 65_536
 FEWEST_ROWS: Final = 4096
+
+_HERE: Final = Engine()
+_Numbered: TypeAlias = tuple[int, pa.Table]
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,15 @@ class StoredRows:
         connection: Holds the views of the lake, and the table ``CHOSEN``.
         head: The head, whose encoders are not open.
         features: Reads its features.
+        lake: The lake.
+        engine: What predicts: this thread, or actors of Ray.
     """
 
     connection: duckdb.DuckDBPyConnection
     head: OpenedHead
     features: FeatureReader
+    lake: Lake
+    engine: Engine
 
     def count(self, table: str = CHOSEN) -> int:
         """Return the number of rows of a table."""
@@ -76,6 +86,17 @@ class StoredRows:
             table: Table like ``CHOSEN``. Rows that are deleted from it before their block comes are left out.
             seed: Take the blocks in random order, so that two processes rarely do the same; by default in order.
         """
+        selected = self._selected(table, seed)
+        if self.engine.name != RAY:
+            yield from map(self.predict, selected)
+            return
+        names = tuple(head.card.name for head in self.head.heads)
+        opener = RemoteHead(to_send(self.lake), names, tuple(digest_of_head(self.lake, name) for name in names))
+        with closing(self.engine.run_on_ray(enumerate(selected), opener)) as done:
+            yield from in_order(done)
+
+    def _selected(self, table: str, seed: int | None) -> Iterator[pa.Table]:
+        """Yield the rows of blocks, which the table ``selection`` then holds."""
         (last,) = self.connection.execute(f"SELECT coalesce(max(row) + 1, 0) FROM {table}").fetchall()[0]
         size = min(MOST_ROWS, max(FEWEST_ROWS, BLOCK_BYTES // (4 * self.features.dim)))
         starts = np.arange(0, last, size)
@@ -87,9 +108,9 @@ class StoredRows:
             )
             materials = self.connection.sql("SELECT * FROM selection ORDER BY row").to_arrow_table()
             if materials.num_rows:
-                yield self._predict(materials)
+                yield materials
 
-    def _predict(self, materials: pa.Table) -> Block:
+    def predict(self, materials: pa.Table) -> Block:
         """Predict the rows of the table ``selection``."""
         compositions = read_compositions(self.connection)
         x, lacking = self.features.read(
@@ -113,12 +134,64 @@ class StoredRows:
         return Block(materials, predicted, frozenset(one.row for one in lacking) - lasting)
 
 
+@dataclass(frozen=True)
+class RemoteHead:
+    """A head, for machines that read its features from the lake.
+
+    Attributes:
+        lake: The lake, by its full address.
+        names: Name of the head, or of its members.
+        digests: Of each.
+    """
+
+    lake: Lake
+    names: tuple[str, ...]
+    digests: tuple[str | None, ...]
+
+    def open(self) -> tuple[Callable[[_Numbered], _Numbered], Callable[[_Numbered], tuple[int, Block]]]:
+        """Open the lake and the head, and return the stages: the second predicts.
+
+        Raises:
+            LakeError: The lake is not there.
+            HeadError: The head is damaged, or another one by now.
+            MissingExtraError: ONNX Runtime is not installed.
+        """
+        lake = open_sent(self.lake)
+        first, *others = (load_head(lake, name, threads=1) for name in self.names)
+        if tuple(digest_of_head(lake, name) for name in self.names) != self.digests:
+            raise HeadError(f"head {shown_name(self.names[0])} is being replaced by another process", "run again")
+        head = OpenedHead(first, {}, tuple(others))
+        rows = StoredRows(lake.connect(), head, FeatureReader.open(lake, head.features), lake, Engine())
+
+        def predict(numbered: _Numbered) -> tuple[int, Block]:
+            number, materials = numbered
+            rows.connection.register("sent", materials)
+            rows.connection.execute("CREATE OR REPLACE TEMP TABLE selection AS FROM sent")
+            rows.connection.unregister("sent")
+            return number, rows.predict(materials)
+
+        return (lambda numbered: numbered), predict
+
+
+def in_order(numbered: Iterable[tuple[int, Block]]) -> Iterator[Block]:
+    """Yield blocks in the order of their numbers, which count from 0."""
+    waiting: dict[int, Block] = {}
+    following = 0
+    for number, block in numbered:
+        waiting[number] = block
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
+
+
 def _reason(lacking: Lacking) -> str:
     return f"not embedded with {lacking.feature}" if lacking.reason == NOT_EMBEDDED else lacking.reason
 
 
 @contextmanager
-def open_rows(lake: Lake, head: OpenedHead, dataset: str | None, where: str | None) -> Iterator[StoredRows]:
+def open_rows(
+    lake: Lake, head: OpenedHead, dataset: str | None, where: str | None, engine: Engine = _HERE
+) -> Iterator[StoredRows]:
     """Select rows of the lake as it is at one moment.
 
     Args:
@@ -126,6 +199,7 @@ def open_rows(lake: Lake, head: OpenedHead, dataset: str | None, where: str | No
         head: The head; its encoders were compared with those of the lake.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
+        engine: What predicts.
 
     Raises:
         LakeError: There is no such dataset.
@@ -141,7 +215,7 @@ def open_rows(lake: Lake, head: OpenedHead, dataset: str | None, where: str | No
     with lake.connect() as connection:
         check_columns(connection, head.columns, HeadError, shown_name(head.head.card.name))
         _choose(connection, dataset, where, head.columns)
-        rows = StoredRows(connection, head, FeatureReader.open(lake, features))
+        rows = StoredRows(connection, head, FeatureReader.open(lake, features), lake, engine)
         rows.features.check(connection, CHOSEN, HeadError)
         for feature, descriptor in zip(features, rows.features.descriptors, strict=True):
             if descriptor is None and not feature.column:

@@ -10,7 +10,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from matlake.errors import TrainingError
 from matlake.interrupts import not_swallowed
+from matlake.regress.regressors.feature_rows import Features, as_array, row_blocks, take_rows
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
+from matlake.regress.regressors.moments import moments_of
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor, ValidatedFit, log_uniform
 from matlake.regress.regressors.scaling import Scaler, fit_scaler
 from matlake.regress.targets.target_space import PLAIN, TargetSpace
@@ -39,11 +41,13 @@ class Fitted:
     space: TargetSpace = PLAIN
     in_unit: bool = False
 
-    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict(self, x: Features) -> NDArray[np.float64]:
         """Return predictions float64 [n] in the property's unit for features float32 [n, d]."""
-        predicted = self.regressor.predict(self.scaler.transform(x) if self.scaler else x)
-        values = np.asarray(predicted, dtype=np.float64)
+        values = np.concatenate([self._predict(block) for _, block in row_blocks(x)])
         return self.space.to_property(values if self.in_unit else values * self.std + self.mean)
+
+    def _predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray(self.regressor.predict(self.scaler.transform(x) if self.scaler else x), dtype=np.float64)
 
 
 Fit: TypeAlias = Callable[[LabelledRows], Fitted]
@@ -53,7 +57,7 @@ Fit: TypeAlias = Callable[[LabelledRows], Fitted]
 def fit_model(
     model: Model,
     parameters: Parameters,
-    x: NDArray[np.float32],
+    x: Features,
     y: NDArray[np.float64],
     seed: int,
     space: TargetSpace = PLAIN,
@@ -80,15 +84,20 @@ def fit_model(
         raise no_weights(model)
     if weights is not None and not weights.all():  # a row of weight zero does not count
         counted = weights > 0.0
-        x, y, weights = x[counted], y[counted], weights[counted]
+        x, y, weights = take_rows(x, counted), y[counted], weights[counted]
     target = space.to_fit(y)
     mean, std = float(target.mean()), float(target.std()) or 1.0  # a fold's target may be constant
-    scaler, features = fit_scaler(x) if model.scaled else (None, x)
+    standard = target if model.in_unit else (target - mean) / std
+    scaler = fit_scaler(x) if model.scaled else None
     with not_swallowed(), warnings.catch_warnings():
         # An unfinished iteration is still a model, and cross-validation measures it as such.
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "Training interrupted", UserWarning)  # it is raised, see ``not_swallowed``
-        regressor = model.fit(parameters, features, target if model.in_unit else (target - mean) / std, seed, weights)
+        if model.fit_moments is not None:
+            regressor = model.fit_moments(parameters, moments_of(scaler, x, standard, weights))
+        else:
+            features = scaler.transform(x) if scaler else as_array(x)
+            regressor = model.fit(parameters, features, standard, seed, weights)
     return Fitted(scaler, regressor, mean, std, space, model.in_unit)
 
 
@@ -107,7 +116,7 @@ def settled(model: Model, rows: LabelledRows, seed: int, space: TargetSpace = PL
 
 def fit_of(model: Model, parameters: Parameters, seed: int, space: TargetSpace = PLAIN) -> Fit:
     """Return ``fit_model`` of one model with parameters, as a function of rows."""
-    return lambda rows: fit_model(model, parameters, rows.x, rows.y, seed, space, rows.weights)
+    return lambda rows: fit_model(model, parameters, rows.features, rows.y, seed, space, rows.weights)
 
 
 def fit_deep(
@@ -140,8 +149,8 @@ def fit_deep(
     if not len(x_val):
         raise TrainingError("no rows are given that end the training", "give a tenth of the rows, or use fit_model")
     mean, std = float(y.mean()), float(y.std()) or 1.0
-    scaler, features = fit_scaler(x) if model.scaled else (None, x)
-    fit = (features, (y - mean) / std)
+    scaler = fit_scaler(x) if model.scaled else None
+    fit = (scaler.transform(x) if scaler else x, (y - mean) / std)
     validation = (scaler.transform(x_val) if scaler else x_val, (y_val - mean) / std)
     chosen = parameters or model.grid(x.shape[1])[0]
     with not_swallowed():

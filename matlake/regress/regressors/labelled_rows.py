@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.regressors.feature_rows import Features, as_array, take_rows
+
 Weights: TypeAlias = NDArray[np.float64] | None
 """How much each row counts, float64 [n], not negative; None where all count alike."""
 
@@ -15,22 +17,27 @@ class LabelledRows:
     """Rows with features and target.
 
     Attributes:
-        x: float32 [n, d], features.
+        features: float32 [n, d]; rows that were taken from others share their matrix.
         y: float64 [n], the target in its unit.
-        groups: str [n], composition of each row: no composition is both fitted and validated on.
+        groups: [n], composition of each row, by its name or number: none is both fitted and validated on.
         weights: float64 [n], how much each row counts; None where all count alike.
     """
 
-    x: NDArray[np.float32]
+    features: Features
     y: NDArray[np.float64]
-    groups: NDArray[np.str_]
+    groups: NDArray[Any]
     weights: Weights = None
 
     def __len__(self) -> int:
         """Return n."""
         return len(self.y)
 
+    @property
+    def x(self) -> NDArray[np.float32]:
+        """The features as an array, float32 [n, d]: a copy, where they are rows of another matrix."""
+        return as_array(self.features)
+
     def take(self, rows: NDArray[Any]) -> "LabelledRows":
         """Return some of the rows."""
         weights = None if self.weights is None else self.weights[rows]
-        return LabelledRows(self.x[rows], self.y[rows], self.groups[rows], weights)
+        return LabelledRows(take_rows(self.features, rows), self.y[rows], self.groups[rows], weights)

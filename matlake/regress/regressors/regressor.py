@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
+from matlake.regress.regressors.moments import Moments
 from matlake.regress.targets.kinds import Kind
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ Settle: TypeAlias = Callable[[LabelledRows, NDArray[np.float64], int], "Model"]
 """From training rows, their target float64 [n] on the scale that is fitted, and a seed to a model with parameters."""
 
 
+FitMoments: TypeAlias = Callable[[Parameters, Moments], Regressor]
+"""From parameters and the moments of standardised rows to a fitted regressor."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A kind of regressor.
@@ -73,6 +78,8 @@ class Model:
         settle: Of searches by scikit-learn: chooses parameters on training rows.
         estimator: The class of an estimator that a user gave in place of a name.
         chosen_by: The search by scikit-learn that chose its parameters.
+        fit_moments: Of models that need no more than sums over rows: fits it from these, in memory that does not grow
+            with the number of rows. ``fit`` gives the same.
     """
 
     name: str
@@ -89,6 +96,7 @@ class Model:
     settle: Settle | None = None
     estimator: str = ""
     chosen_by: str = ""
+    fit_moments: FitMoments | None = None
 
     @property
     def slow(self) -> bool:

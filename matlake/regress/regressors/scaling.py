@@ -1,10 +1,12 @@
 """Standardisation of features, fitted to training rows."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from matlake.regress.regressors.feature_rows import Features, row_blocks
 
 LIMIT: Final = 5.0
 """Standard deviations beyond which a feature counts as just as far.
@@ -29,26 +31,32 @@ class Scaler:
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
 
-    def transform(self, x: NDArray[Any]) -> NDArray[np.float64]:
+    def transform(self, x: Features) -> NDArray[np.float64]:
         """Return features [n, d] standardised in float64: embeddings are collinear, and linear models that have large,
         opposite coefficients leave no digits of float32.
         """  # noqa: D205 - one sentence
-        scaled: NDArray[np.float64] = x - self.mean
-        scaled /= self.scale
-        return np.clip(scaled, -LIMIT, LIMIT, out=scaled)
+        scaled = np.empty(x.shape)
+        for part, block in row_blocks(x):
+            own = np.subtract(block, self.mean, out=scaled[part])
+            own /= self.scale
+            np.clip(own, -LIMIT, LIMIT, out=own)
+        return scaled
 
 
-def fit_scaler(x: NDArray[np.float32]) -> tuple[Scaler, NDArray[np.float64]]:
-    """Fit a scaler, and return it with the rows standardised.
+def fit_scaler(x: Features) -> Scaler:
+    """Fit a scaler.
 
     A feature that varies less than float32 resolves is only centred: what it varies by is rounding.
 
     Args:
         x: float32 [n, d], training rows.
     """
-    mean = x.mean(axis=0, dtype=np.float64)
-    scaled = x - mean
-    scale = np.sqrt(np.einsum("ij,ij->j", scaled, scaled) / len(x))
+    sums = [block.sum(axis=0, dtype=np.float64) for _, block in row_blocks(x)]
+    mean: NDArray[np.float64] = np.sum(sums, axis=0) / len(x)
+    squares = np.zeros(x.shape[1])
+    for _, block in row_blocks(x):
+        apart = block - mean
+        squares += np.einsum("ij,ij->j", apart, apart)
+    scale = np.sqrt(squares / len(x))
     scale[scale <= _SMALLEST * np.abs(mean)] = 1.0
-    scaled /= scale
-    return Scaler(mean, scale), np.clip(scaled, -LIMIT, LIMIT, out=scaled)
+    return Scaler(mean, scale)

@@ -24,6 +24,10 @@ LEVEL: Final = 0.9
 """Share of measured values that intervals are to hold; less if calibration rows are too few for it."""
 
 
+_SCALE_ROWS: Final = 10_000
+"""Rows whose scores say how far training rows are from each other."""
+
+
 @dataclass(frozen=True)
 class CalibrationRows:
     """Reference rows, and what is known of them.
@@ -127,10 +131,11 @@ def distance_scale(coordinates: NDArray[np.float32], groups: NDArray[np.intp]) -
     """Return the 95th percentile of what the scores of training rows would be, had each been new.
 
     Args:
-        coordinates: float32 [m, p].
+        coordinates: float32 [m, p]; a part of them, evenly spread over the rows, stands for all where they are many.
         groups: Numbers of compositions [m]: polymorphs do not count as neighbours here.
     """
-    distances, _ = nearest_rows(coordinates, coordinates, NEAREST, (groups, groups))
+    some = slice(None, None, -(-len(coordinates) // _SCALE_ROWS))
+    distances, _ = nearest_rows(coordinates[some], coordinates, NEAREST, (groups[some], groups))
     scale = float(np.quantile(scores(distances), 0.95))
     return scale if scale > 0.0 else 1.0
 

@@ -10,7 +10,7 @@ from matlake.regress.splits import Rows, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.uncertainty.conformal import distance_scale
-from matlake.regress.uncertainty.projection import Projection, fit_projection
+from matlake.regress.uncertainty.projection import FIT_ROWS, Projection, fit_projection
 from matlake.regress.uncertainty.reference_set import MAX_ROWS, Reference
 from matlake.store.searching.nearest import nearest_rows
 
@@ -33,7 +33,7 @@ class ReferenceRows:
 
     def nearest_values(self, matrix: Matrix, rows: Rows) -> NDArray[np.float64]:
         """Return for rows of the matrix the value of the nearest reference row, float64 [n]."""
-        _, nearest = nearest_rows(self.projection.apply(matrix.x[rows]), self.coordinates, 1)
+        _, nearest = nearest_rows(self.projection.apply(matrix.features_of(rows)), self.coordinates, 1)
         return self.as_prediction(matrix, matrix.y[self.rows[nearest[:, 0]]])
 
     def as_prediction(self, matrix: Matrix, labels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -60,12 +60,14 @@ def choose_reference(matrix: Matrix, train_rows: Rows, seed: int) -> ReferenceRo
         train_rows: Rows that the head is fitted to.
         seed: Decides which rows are drawn if there are too many.
     """
-    rows = train_rows[subsample(matrix.groups[train_rows], MAX_ROWS, seed)]
-    _, groups = np.unique(matrix.groups[rows], return_inverse=True)
-    projection = fit_projection(matrix.x[rows], seed, matrix.own)
-    scale = distance_scale(projection.apply(matrix.x[rows]), groups)
+    rows = train_rows[subsample(matrix.codes[train_rows], MAX_ROWS, seed)]
+    _, groups = np.unique(matrix.codes[rows], return_inverse=True)
+    fitted = subsample(matrix.codes[rows], FIT_ROWS, seed)
+    projection = fit_projection(matrix.x[rows[fitted]], seed, matrix.own)
+    own = matrix.features_of(rows)
+    scale = distance_scale(projection.apply(own), groups)
     projection = replace(projection, matrix=projection.matrix / scale)
-    return ReferenceRows(rows, projection, projection.apply(matrix.x[rows]), groups)
+    return ReferenceRows(rows, projection, projection.apply(own), groups)
 
 
 def make_reference(

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.features.feature import Feature, columns_of
+from matlake.regress.regressors.feature_rows import Features, row_blocks, take_rows
 from matlake.regress.regressors.kernels import Kernel, KernelExpansion
-from matlake.regress.uncertainty.projection import Projection, components_beside, root_mean_square
+from matlake.regress.uncertainty.projection import FIT_ROWS, Projection, components_beside, root_mean_square
 
 COMPONENTS: Final = 24
 """Principal components of an encoder's features that an opinion rests on."""
@@ -101,7 +102,7 @@ def _cut(z: NDArray[np.float64], columns: tuple[slice, ...]) -> NDArray[np.float
 
 def fit_opinions(
     projection: Projection,
-    x: NDArray[np.float32],
+    x: Features,
     labels: NDArray[np.float64],
     blocks: Sequence[Block],
     folds: tuple[NDArray[np.intp], NDArray[np.intp]],
@@ -113,32 +114,48 @@ def fit_opinions(
 
     Args:
         projection: With the scaler of the features.
-        x: float32 [m, d], of the reference rows.
+        x: float32 [m, d], of the reference rows; components are those of ``FIT_ROWS`` of them.
         labels: float64 [m], on the fitted scale.
         blocks: Of the encoders.
         folds: Numbers of the random fold and of the fold of clusters of each row [m]; rows of a negative number are in
             none that was held out.
         seed: Decides which rows are landmarks.
     """
-    z = projection.scaler.transform(x)
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(x))[:LANDMARKS])
-    found = [_fit_block(_cut(z, block.columns), labels, block, drawn, folds) for block in blocks]
+    order = np.random.default_rng(seed).permutation(len(x))
+    drawn, fitted = np.sort(order[:LANDMARKS]), np.sort(order[:FIT_ROWS])
+    z = projection.scaler.transform(take_rows(x, fitted))
+    matrices = [_components(_cut(z, block.columns), block) for block in blocks]
+    del z
+    standardised = (projection.scaler.transform(part) for _, part in row_blocks(x))
+    parts = [
+        [_cut(part, block.columns) @ matrix for block, matrix in zip(blocks, matrices, strict=True)]
+        for part in standardised
+    ]
+    points = [np.concatenate(own) for own in zip(*parts, strict=True)]
+    found = [
+        _fit_block(own, labels, block, matrix, drawn, folds)
+        for own, block, matrix in zip(points, blocks, matrices, strict=True)
+    ]
     near, far = np.stack([near for _, near, _ in found], axis=1), np.stack([far for _, _, far in found], axis=1)
     return FoldOpinions(tuple(opinion for opinion, _, _ in found), near, far)
 
 
+def _components(z: NDArray[np.float64], block: Block) -> NDArray[np.float64]:
+    """Return the map of a block's standardised features to points, float64 [d, p]."""
+    own = range(z.shape[1] - block.own, z.shape[1])
+    matrix = components_beside(z, own, COMPONENTS, seed=0)
+    return matrix / root_mean_square(z @ matrix)
+
+
 def _fit_block(
-    z: NDArray[np.float64],
+    points: NDArray[np.float64],
     labels: NDArray[np.float64],
     block: Block,
+    matrix: NDArray[np.float64],
     drawn: NDArray[np.intp],
     folds: tuple[NDArray[np.intp], NDArray[np.intp]],
 ) -> tuple[Opinion, NDArray[np.float64], NDArray[np.float64]]:
     """Return an opinion, and what it is of the rows when each fold of either kind is left out."""
-    own = range(z.shape[1] - block.own, z.shape[1])
-    matrix = components_beside(z, own, COMPONENTS, seed=0)
-    matrix /= root_mean_square(z @ matrix)
-    points = z @ matrix
     landmarks = points[drawn].astype(np.float32)
     kernel = Kernel(_GAMMA, 0.0)
     values = kernel.between(points, landmarks.astype(np.float64))

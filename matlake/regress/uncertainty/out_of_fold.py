@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.regressors import Fit, LabelledRows
+from matlake.regress.regressors.feature_rows import Features
 from matlake.regress.splits import grouped_folds
 from matlake.regress.splits.composition_clusters import composition_clusters
 from matlake.regress.targets.kinds import strata_of
@@ -60,7 +61,7 @@ class OutOfFold:
 
 
 def predict_out_of_fold(
-    fit: Fit, labelled: LabelledRows, fractions: NDArray[np.float32], seed: int, *, slow: bool = False
+    fit: Fit, labelled: LabelledRows, fractions: Features, seed: int, *, slow: bool = False
 ) -> OutOfFold:
     """Fit and predict with random folds and folds of clusters held out.
 
@@ -80,7 +81,7 @@ def predict_out_of_fold(
             held = np.flatnonzero(cluster_fold == number)
             rest = np.flatnonzero((cluster_fold != number) & ~np.isin(labelled.groups, labelled.groups[held]))
             if len(held) and np.ptp(labelled.y[rest]) > 0.0:
-                far[held] = fit(labelled.take(rest)).predict(labelled.x[held])
+                far[held] = fit(labelled.take(rest)).predict(labelled.take(held).features)
     return replace(near, far=far, cluster_fold=cluster_fold)
 
 
@@ -97,5 +98,5 @@ def predictions_of(fit: Fit, labelled: LabelledRows, folds: int, seed: int) -> O
     count = min(folds, len(np.unique(labelled.groups)))
     cut = grouped_folds(labelled.groups, count, seed, strata_of(labelled.y))
     for number, (rows, held) in enumerate(cut if len(labelled) <= ALL_FOLDS_ROWS else cut[:1]):
-        predicted[held], fold[held] = fit(labelled.take(rows)).predict(labelled.x[held]), number
+        predicted[held], fold[held] = fit(labelled.take(rows)).predict(labelled.take(held).features), number
     return OutOfFold.of_random(predicted, fold)

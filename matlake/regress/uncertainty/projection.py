@@ -14,7 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.regress.regressors.feature_rows import Features, row_blocks
 from matlake.regress.regressors.scaling import Scaler, fit_scaler
+
+FIT_ROWS: Final = 10_000
+"""Rows that components are fitted to at most, drawn at random: of many more they are the same to a per cent."""
 
 DIMENSIONS: Final = 32
 """Components kept: on ten real properties, distances in 32 rank errors as well as distances in all features do."""
@@ -35,8 +39,11 @@ class Projection:
     scaler: Scaler
     matrix: NDArray[np.float64]
 
-    def apply(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def apply(self, x: Features) -> NDArray[np.float32]:
         """Return coordinates float32 [n, p] of features float32 [n, d]."""
+        return np.concatenate([self._apply(block) for _, block in row_blocks(x)])
+
+    def _apply(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         return (self.scaler.transform(x) @ self.matrix).astype(np.float32)
 
 
@@ -48,8 +55,8 @@ def fit_projection(x: NDArray[np.float32], seed: int, own: Sequence[int] = ()) -
         seed: Of the randomised decomposition.
         own: Places of the user's own columns.
     """
-    scaler, standardised = fit_scaler(x)
-    return Projection(scaler, components_beside(standardised, own, DIMENSIONS, seed))
+    scaler = fit_scaler(x)
+    return Projection(scaler, components_beside(scaler.transform(x), own, DIMENSIONS, seed))
 
 
 def components_beside(z: NDArray[np.float64], own: Sequence[int], count: int, seed: int) -> NDArray[np.float64]:

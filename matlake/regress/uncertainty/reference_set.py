@@ -33,8 +33,12 @@ LARGEST_SCORE: Final = 10.0
 Limited features keep scores below 3 on 48 real properties, but nothing limits those of heads of version 0.1.0.
 """
 
-MAX_ROWS: Final = 10_000
-"""Reference rows at most: a few megabytes, and thousands of predictions a second."""
+MAX_ROWS: Final = 50_000
+"""Reference rows at most: 8 MB, and thousands of predictions a second.
+
+Of 80,000 compositions of OQMD, the value of the nearest remembered one was off by 2.01, 1.57, 1.38 and 1.26 Å³/atom
+where 10,000, 30,000, 50,000 and all were remembered; a search among 50,000 takes 0.14 ms.
+"""
 
 _MOST_READ: Final = 100_000
 _MOST_LETTERS: Final = 100_000_000

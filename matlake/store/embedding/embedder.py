@@ -2,12 +2,13 @@
 
 The unit of work is *shard in, Parquet parts out*. Some threads make inputs (graphs of crystals, fractions of elements)
 ahead of the threads that encode and write; one driver selects, reads and commits. A killed run loses the shards in
-flight; the next run finds what is missing. Memory is bounded by the shards in flight.
+flight and those of the last seconds, see ``commits``; the next run finds what is missing. Memory is bounded by the
+shards in flight.
 """
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -18,19 +19,23 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.encoders.card import InputKind
-from matlake.encoders.pipeline import run_stages
+from matlake.encoders.engine import RAY, Engine
+from matlake.encoders.precision import AS_NAMED, in_precision
 from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
 from matlake.sequences import as_list
 from matlake.store import delta
 from matlake.store.damage import reads_what_is_sound
-from matlake.store.embedding.encoding import NOT_FINITE, Encoded, by_inputs, encode, prepare
-from matlake.store.embedding.pending import Pending
+from matlake.store.embedding.commits import Commits
+from matlake.store.embedding.encoding import NOT_FINITE, Encoded, Output, ShardEncoder, Task, by_inputs
+from matlake.store.embedding.job_shard import JobShard
+from matlake.store.embedding.pending import Pending, Selection
+from matlake.store.embedding.remote_encoding import RemoteEncoders, check_shared
 from matlake.store.embedding.shards import Cutter, Shard, read_contents, split
 from matlake.store.embedding.targets import KEY, Target, open_targets
 from matlake.store.lake import Lake
-from matlake.store.parts import LivePart, split_damaged, warn_of
+from matlake.store.parts import LivePart
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,12 +47,14 @@ class EmbedReport(Report):
         skipped: Rows, for each layer, that needed none: their content has one already, or shares the one added.
         failed: Rows, for each layer, that the encoder cannot take; they are in ``failures``, once an encoder.
         seconds: Wall time.
+        features: Those that were named -> those that were embedded, which ``precision`` may have chosen.
     """
 
     embedded: int
     skipped: int
     failed: int
     seconds: float
+    features: dict[str, str]
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
@@ -57,19 +64,13 @@ class EmbedReport(Report):
         """Return the text for people."""
         rate = self.embedded / self.seconds if self.seconds else 0.0
         failed = [f"{self.failed:,} vectors failed (see the view failures)"] if self.failed else []
+        others = [(named, taken) for named, taken in self.features.items() if named != taken]
         return [
             f"embedded {self.embedded:,} vectors in {self.seconds:.1f} s ({rate:,.0f}/s)",
             f"{self.skipped:,} vectors were there already, or are those of equal materials",
             *failed,
+            *(f"embedded {taken} for {named}: name it so from now on" for named, taken in others),
         ]
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file of a dataset."""
-
-    dataset: str
-    part: LivePart
 
 
 def embed(
@@ -79,7 +80,11 @@ def embed(
     dataset: str | None = None,
     where: str | None = None,
     device: str = "cpu",
-    workers: int = 1,
+    workers: int | None = None,
+    shard: str | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    precision: str = AS_NAMED,
     progress: Progress = SILENT,
 ) -> EmbedReport:
     """Embed all materials, or some, with one or several encoders.
@@ -94,35 +99,54 @@ def embed(
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         device: ``cpu`` or ``cuda``.
-        workers: Threads that encode on a CPU; on a GPU one does, and these make its inputs.
+        workers: Threads that encode on a CPU; on a GPU one does, and these make its inputs. By default one a core. With
+            Ray, the number of actors; by default one for each CPU, or GPU, of the cluster.
+        shard: ``i/N``: only the contents that the i-th of N jobs embeds, from 0; see ``JobShard``.
+        engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all
+            reach the lake.
+        address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
+        precision: ``as-named``; or ``auto``: in int8 where that is faster here and loses nothing. Its vectors are those
+            of another encoder, ``NAME-int8``, which the report names; see ``in_precision``.
         progress: Hears the number of rows done, over all features.
 
     Raises:
-        EncoderError: An encoder or layer is unknown, or its file is refused.
+        EncoderError: An encoder, layer or precision is unknown, or an encoder's file is refused.
         LakeError: There is no such dataset, or nothing to embed.
         QueryError: ``where`` is not a predicate over ``materials``.
-        MissingExtraError: ONNX Runtime or the device is not there.
+        MissingExtraError: ONNX Runtime, the device or Ray is not there.
+        MatlakeError: ``shard`` is not a shard; or there is no such engine, see ``run_on_ray``.
     """
     started = time.monotonic()
-    files = _files(lake, dataset)
-    targets, opened = _open(lake, as_list(features), device)
+    lake.check_writable()
+    job = None if shard is None else JobShard.parse(shard)
+    encoding = Engine(engine, address, workers)
+    parts = _sound_parts(lake, dataset)
+    # the device of actors is not that of this machine, which needs no more of an encoder than its card
+    own_device = "cpu" if engine == RAY else device
+    taken = in_precision(as_list(features), precision, lake.find_encoder, device)
+    targets, opened = _open(lake, list(taken.values()), own_device, Selection(parts, where, job))
     with closing(opened) as pending:
-        run = _Run(targets, pending, len(targets) * sum(file.part.rows for file in files), progress)
-        shards = run.shards(files, where)
-        with closing(run_stages(shards, prepare, encode, device=device, workers=workers)) as stages:
-            for encoded in stages:
-                run.commit(encoded)
-    skipped = run.selected - run.embedded - run.failed
-    return EmbedReport(run.embedded, skipped, run.failed, round(time.monotonic() - started, 3))
+        run = _Run(targets, pending, sum(part.rows for some in parts.values() for part in some), progress)
+        stages = ShardEncoder([Output.of(target) for target in targets]).stages
+        opener = RemoteEncoders.of(lake, targets, device)
+        with closing(run), closing(encoding.run(run.tasks(parts), stages, opener, device)) as done:
+            for encoded in done:
+                if engine == RAY:
+                    check_shared(encoded, targets)
+                run.take(encoded)
+            run.commit()
+    skipped = pending.selected - run.embedded - run.failed
+    return EmbedReport(run.embedded, skipped, run.failed, round(time.monotonic() - started, 3), taken)
 
 
 @reads_what_is_sound
-def _open(lake: Lake, features: list[str], device: str) -> tuple[list[Target], Pending]:
+def _open(lake: Lake, features: list[str], device: str, selection: Selection) -> tuple[list[Target], Pending]:
     targets = open_targets(lake, features, device)
-    return targets, Pending(lake, targets)
+    return targets, Pending(lake, targets, selection)
 
 
-def _files(lake: Lake, dataset: str | None) -> list[_File]:
+def _sound_parts(lake: Lake, dataset: str | None) -> dict[str, list[LivePart]]:
+    """Return the parts of the datasets, less those that differ from their digests: wrong formulas have vectors, too."""
     if dataset is not None:
         lake.check_dataset(dataset)
     names = lake.dataset_names() if dataset is None else [dataset]
@@ -131,37 +155,31 @@ def _files(lake: Lake, dataset: str | None) -> list[_File]:
             "the lake holds no dataset",
             Hint("import one: matlake.import_table(…)", cli="`matlake import FILE --dataset NAME` first"),
         )
-    files = []
-    for name in names:
-        parts = delta.sound_parts(delta.snapshot_or_warn(lake.dataset(name)), verify=lake.verify)
-        files += [_File(name, part) for part in parts]
-    random.shuffle(files)  # two processes at once then meet rarely
-    return files
+    return {name: delta.sound_parts(delta.snapshot_or_warn(lake.dataset(name)), verify=True) for name in names}
 
 
 class _Run:
     """What the driver knows and does: it alone selects, reads and commits."""
 
-    def __init__(self, targets: Sequence[Target], pending: Pending, total: int, progress: Progress) -> None:
-        self.selected = self.embedded = self.failed = 0
-        self._targets, self._pending = targets, pending
-        self._done, self._total, self._progress = 0, total, progress
+    def __init__(self, targets: Sequence[Target], pending: Pending, rows: int, progress: Progress) -> None:
+        self.embedded, self.failed = 0, pending.failed
+        self._targets, self._pending, self._progress = targets, pending, progress
+        self._commits = Commits()
+        self._total = len(targets) * rows
+        self._done = self._total - pending.vectors
 
-    def shards(self, files: Sequence[_File], where: str | None) -> Iterator[Shard]:
-        """Yield shards, each for encoders that take the same input."""
+    def shards(self, parts: Mapping[str, Sequence[LivePart]]) -> Iterator[Shard]:
+        """Yield shards, each for encoders that take the same input.
+
+        Args:
+            parts: Dataset -> its parts, as they were selected from.
+        """
+        self._advance(0)
         cutters = {kind: Cutter(targets) for kind, targets in self._pending.targets.items()}
-        for file in files:
-            path = file.part.path
-            _, damaged = split_damaged([file.part], verify=True)  # a wrong formula would have a right vector
-            if damaged:
-                warn_of(damaged)
-                self._advance(len(self._targets) * file.part.rows)
-                continue
-            selection = self._pending.select(file.dataset, path, where)
-            self.selected += len(self._targets) * selection.selected
-            self.failed += selection.failed
-            self._advance(len(self._targets) * file.part.rows - selection.vectors)
-            for kind, contents, lacks in read_contents(path, selection.pending):
+        files = [(number, part.path) for number, some in enumerate(parts.values()) for part in some]
+        random.shuffle(files)  # two processes at once then meet rarely
+        for number, path in files if self._pending.vectors else ():
+            for kind, contents, lacks in read_contents(path, number, self._pending.places):
                 covered = self._reject(kind, contents, lacks)
                 for shard in cutters[kind].add(contents, covered):
                     yield from self._unless_foreign(shard)
@@ -169,21 +187,34 @@ class _Run:
             for shard in cutter.rest():
                 yield from self._unless_foreign(shard)
 
-    def commit(self, shard: list[Encoded]) -> None:
-        """Make what came of a shard part of the lake."""
-        for encoded in shard:
-            self._commit(encoded)
+    def tasks(self, parts: Mapping[str, Sequence[LivePart]]) -> Iterator[Task]:
+        """Yield shards as engines take them."""
+        places = {target: place for place, target in enumerate(self._targets)}
+        for shard in self.shards(parts):
+            yield Task(tuple(places[target] for target in shard.targets), shard.contents)
 
-    def _commit(self, encoded: Encoded) -> None:
-        for target, part in encoded.parts:
-            rows = part.rows
-            self.embedded += target.vectors.append(part)
-            self._advance(rows)
-        if encoded.rejected.num_rows:
-            self.failed += encoded.layers * int(pc.sum(encoded.rejected["n_rows"]).as_py())
-            reasons = pa.array([NOT_FINITE] * encoded.rejected.num_rows)
-            self._pending.reject(encoded.model, encoded.rejected[KEY], reasons)
-            self._advance(encoded.layers * encoded.rejected.num_rows)
+    def take(self, shard: list[Encoded]) -> None:
+        """Take what came of a shard, and commit what has gathered when it is due."""
+        for encoded in shard:
+            targets = [self._targets[place] for place in encoded.outputs]
+            for target, part in zip(targets, encoded.parts, strict=False):  # none where all contents were rejected
+                self._commits.add(target, part)
+                self._advance(part.rows)
+            if encoded.rejected.num_rows:
+                self.failed += len(targets) * int(pc.sum(encoded.rejected["n_rows"]).as_py())
+                reasons = pa.array([NOT_FINITE] * encoded.rejected.num_rows)
+                self._commits.reject(targets[0].model, encoded.rejected[KEY], reasons)
+                self._advance(len(targets) * encoded.rejected.num_rows)
+        if self._commits.is_due:
+            self.commit()
+
+    def commit(self) -> None:
+        """Make what has gathered part of the lake."""
+        self.embedded += self._commits.make()
+
+    def close(self) -> None:
+        """Remove what was not committed."""
+        self._commits.discard()
 
     def _advance(self, vectors: int) -> None:
         self._done += vectors
@@ -199,9 +230,8 @@ class _Run:
             rejected = [row for row, reason in enumerate(reasons) if reason is not None and lacks[row, own].any()]
             if not rejected:
                 continue
-            self._pending.reject(
-                model, contents[KEY].take(rejected), pa.array([reasons[row] for row in rejected], pa.string())
-            )
+            some = pa.array([reasons[row] for row in rejected], pa.string())
+            self._commits.reject(model, contents[KEY].take(rejected), some)
             self.failed += int(own.sum() * contents["n_rows"].to_numpy()[rejected].sum())
             self._advance(int(lacks[rejected][:, own].sum()))
             lacks[rejected] &= ~own

@@ -1,176 +1,194 @@
-"""What is left to embed: contents that have no vector, no failure, and are not under way already."""
+"""What is left to embed: contents that have no vector and no failure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.rejections import NO_CRYSTAL
 from matlake.store import writing
 from matlake.store.content_keys import CONTENT_KEYS, row_key
+from matlake.store.embedding.job_shard import JobShard
+from matlake.store.embedding.places import BATCH_ROWS, LACKS, ROW_BITS, Places
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.lake import Lake
 from matlake.store.parquet_rows import parquet_rows
+from matlake.store.parts import LivePart
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import literal
-from matlake.store.sql import not_a_predicate
+from matlake.store.sql import connect, not_a_predicate
 from matlake.store.storage.places import LakePath
 from matlake.store.views import property_columns
+
+MEMORY: Final = 256 << 20
+"""What the selection takes at most, in bytes, before it spills: less than the encoders take after it."""
+
+_FAILURES: Final = pa.schema([(KEY, pa.string()), ("reason", pa.string())])
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What one file of a dataset brings.
+    """Which rows a run takes.
 
     Attributes:
-        selected: Rows selected.
-        failed: Of them, for each target, those that the encoder cannot take, added up.
-        pending: For each kind of input, the contents that some target of that kind lacks: ``source_row`` of a row that
-            holds it, ascending; ``content_hash``; ``n_rows`` with this content; and for each of the kind's targets,
-            in order, a Boolean column ``lacks_N``.
+        parts: Dataset -> its parts.
+        where: Predicate over ``materials``; None for all rows.
+        shard: Take the contents of this shard alone; None for all.
     """
 
-    selected: int
-    failed: int
-    pending: dict[InputKind, pa.Table]
-
-    @property
-    def vectors(self) -> int:
-        """Number of vectors that are pending."""
-        return sum(
-            pc.sum(contents[name]).as_py() or 0
-            for contents in self.pending.values()
-            for name in contents.column_names
-            if name.startswith("lacks_")
-        )
+    parts: dict[str, list[LivePart]]
+    where: str | None = None
+    shard: JobShard | None = None
 
 
 class Pending:
-    """Keeps account of a run in DuckDB: one connection, in which a table for each target holds what it has.
+    """What of the selected rows is to be embedded: each content once, whatever the number of rows that hold it.
 
-    What is handed out counts as done from then on, so that contents that come again in another file or dataset are
-    not embedded twice.
+    DuckDB compares the rows with what the lake holds, once for each target, and spills what does not fit into
+    ``MEMORY``; its connection is closed before anything is encoded.
 
     Attributes:
         targets: The targets by the kind of input that their encoders take.
+        places: Kind of input -> where the contents stand that some target of that kind lacks.
+        selected: Rows selected for each target, added up.
+        failed: Of them, those that the encoder cannot take, as far as the lake knows.
     """
 
-    def __init__(self, lake: Lake, targets: Sequence[Target]) -> None:
-        """Read the keys that the lake holds for the targets."""
-        self.targets: dict[InputKind, list[Target]] = {}
-        for target in targets:
-            self.targets.setdefault(target.model.kind, []).append(target)
-        self._properties = property_columns(lake)
-        self._connection = lake.connect()
-        self._done: dict[Target, str] = {}
-        self._rejected: dict[Model, str] = {}
-        try:
-            # the columns that a predicate may name: those of all datasets
-            self._connection.execute("CREATE TEMP TABLE every_column AS SELECT * FROM materials LIMIT 0")
-            for target in targets:
-                self._done[target] = self._table(f"done_{len(self._done)}", target.vectors.files)
-                if target.model not in self._rejected:
-                    name = f"rejected_{len(self._rejected)}"
-                    self._rejected[target.model] = self._table(name, target.model.failures.files)
-        except BaseException:
-            self._connection.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def select(self, dataset: str, file: LakePath, where: str | None) -> Selection:
-        """Select rows of a file of a dataset and take what is pending of them.
-
-        Args:
-            dataset: Name of the dataset.
-            file: The file.
-            where: Predicate over ``materials``; None for all rows.
+    def __init__(self, lake: Lake, targets: Sequence[Target], selection: Selection) -> None:
+        """Select, and record rows without a crystal as failures of encoders that take crystals.
 
         Raises:
             QueryError: ``where`` is not a predicate over ``materials``.
         """
-        keys = ", ".join(f"{row_key(kind, literal(dataset))} AS {kind}" for kind in CONTENT_KEYS)
-        rows = (
-            f"(SELECT {literal(dataset)} AS dataset, * {self._properties.replacements(dataset)} "
-            f"FROM {parquet_rows(self._connection, [file])} WHERE import_error IS NULL "
+        self.targets: dict[InputKind, list[Target]] = {}
+        for target in targets:
+            self.targets.setdefault(target.model.kind, []).append(target)
+        self.places: dict[InputKind, Places] = {}
+        self.selected = self.failed = 0
+        try:
+            with connect(lake, memory=MEMORY) as connection:
+                self._select(lake, connection, selection)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def vectors(self) -> int:
+        """Number of vectors that are pending."""
+        return sum(places.vectors for places in self.places.values())
+
+    def close(self) -> None:
+        """Remove temporary files."""
+        for places in self.places.values():
+            places.close()
+
+    def _select(self, lake: Lake, connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
+        try:
+            check_predicate(connection, selection.where)
+            _create_selected(lake, connection, selection)
+            for kind, targets in self.targets.items():
+                ((rows,),) = connection.execute(f"SELECT count({kind}) FROM selected").fetchall()
+                self.selected += len(targets) * int(rows)
+                for model in dict.fromkeys(target.model for target in targets):
+                    self._count_failed(connection, model)
+                self.places[kind] = _places(connection, kind, targets)
+        except duckdb.Error as error:
+            if selection.where is None:
+                raise
+            raise not_a_predicate(selection.where, error) from error
+
+    def _count_failed(self, connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+        """Count rows that an encoder cannot take; record those that have no crystal."""
+        layers = sum(target.model is model for target in self.targets[model.kind])
+        rejected = _keys(connection, model.failures.files)
+        ((rows,),) = connection.execute(
+            f"SELECT count(*) FROM selected AS s SEMI JOIN {rejected} AS r ON s.{model.kind} = r.{KEY}"
+        ).fetchall()
+        if model.kind is InputKind.CRYSTAL:
+            lacking = connection.sql(
+                f"SELECT s.crystal AS {KEY}, coalesce(crystal_error, {literal(NO_CRYSTAL)}) AS reason "
+                f"FROM selected AS s ANTI JOIN {rejected} AS r ON s.crystal = r.{KEY} "
+                "WHERE NOT is_crystal AND s.crystal IS NOT NULL"
+            )
+            rows += _reject(model, lacking.to_arrow_reader(BATCH_ROWS))
+        self.failed += layers * int(rows)
+
+
+def _reject(model: Model, failures: pa.RecordBatchReader) -> int:
+    """Record failures; return their number."""
+    batches = (pa.Table.from_batches([batch]).cast(_FAILURES) for batch in failures if batch.num_rows)
+    first = next(batches, None)
+    if first is None:
+        return 0
+
+    def tables() -> Iterator[pa.Table]:
+        yield first
+        yield from batches
+
+    part = writing.write_stream(model.failures.root, _FAILURES, tables(), model.failures.partition)
+    rows = part.rows
+    model.failures.append([part])
+    return rows
+
+
+def _create_selected(lake: Lake, connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
+    """Make the view of the selected rows: ``place``, a key for each kind of input, ``is_crystal``, ``crystal_error``.
+
+    A key is null where the content is another shard's.
+    """
+    properties = property_columns(lake)
+    # the columns that a predicate may name: those of all datasets
+    connection.execute("CREATE TEMP TABLE every_column AS SELECT * FROM materials LIMIT 0")
+    rows = []
+    for number, (dataset, parts) in enumerate(selection.parts.items()):
+        if not parts:
+            continue
+        keys = ", ".join(f"{_key(kind, dataset, selection.shard)} AS {kind}" for kind in CONTENT_KEYS)
+        rows.append(
+            f"SELECT {number << ROW_BITS} + source_row AS place, {keys}, crystal_hash IS NOT NULL AS is_crystal, "
+            f"crystal_error FROM (SELECT {literal(dataset)} AS dataset, * {properties.replacements(dataset)} "
+            f"FROM {parquet_rows(connection, [part.path for part in parts])} WHERE import_error IS NULL "
             "UNION ALL BY NAME SELECT * FROM every_column "
             # files of compositions lack them
-            "UNION ALL BY NAME SELECT NULL::VARCHAR AS crystal_hash, NULL::VARCHAR AS crystal_error WHERE false)"
+            "UNION ALL BY NAME SELECT NULL::VARCHAR AS crystal_hash, NULL::VARCHAR AS crystal_error WHERE false) "
+            f"WHERE ({selection.where or 'true'}\n)"
         )
-        statement = (
-            f"SELECT source_row, {keys}, crystal_hash IS NOT NULL AS is_crystal, crystal_error FROM {rows} "
-            f"WHERE ({where or 'true'}\n)"
+    nothing = ", ".join(f"NULL::VARCHAR AS {kind}" for kind in CONTENT_KEYS)
+    rows.append(f"SELECT 0 AS place, {nothing}, false AS is_crystal, NULL::VARCHAR AS crystal_error WHERE false")
+    connection.execute(f"CREATE TEMP VIEW selected AS {' UNION ALL '.join(rows)}")
+
+
+def _key(kind: InputKind, dataset: str, shard: JobShard | None) -> str:
+    key = row_key(kind, literal(dataset))
+    return key if shard is None else f"CASE WHEN {shard.holds(kind)} THEN {key} END"
+
+
+def _keys(connection: duckdb.DuckDBPyConnection, files: list[LakePath]) -> str:
+    """Return what stands after FROM to read the keys in the parts of a partition."""
+    return f"(SELECT {KEY} FROM {parquet_rows(connection, files)})" if files else f"(SELECT '' AS {KEY} WHERE false)"
+
+
+def _places(connection: duckdb.DuckDBPyConnection, kind: InputKind, targets: Sequence[Target]) -> Places:
+    """Return where the contents stand that some of the targets lack."""
+    contents = f"SELECT {kind} AS {KEY}, place FROM selected WHERE {kind} IS NOT NULL"
+    if kind is InputKind.CRYSTAL:
+        contents += " AND is_crystal"
+    connection.execute("CREATE OR REPLACE TEMP TABLE lacking (place BIGINT, n_rows BIGINT, target USMALLINT)")
+    # one after the other, so that one join at a time has to fit into the memory
+    for number, target in enumerate(targets):
+        done = _keys(connection, target.vectors.files)
+        rejected = _keys(connection, target.model.failures.files)
+        connection.execute(
+            f"INSERT INTO lacking SELECT min(place), count(*), {number} FROM ({contents}) AS c "
+            f"ANTI JOIN {done} AS d USING ({KEY}) ANTI JOIN {rejected} AS r USING ({KEY}) GROUP BY {KEY}"
         )
-        try:
-            check_predicate(self._connection, where)
-            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE selected AS {statement}")
-        except duckdb.Error as error:
-            raise not_a_predicate(where, error) from error
-        self._reject_rows_without_crystal()
-        failed = sum(
-            len(self._layers(model)) * self._number(f"selected WHERE {model.kind} IN (FROM {rejected})")
-            for model, rejected in self._rejected.items()
-        )
-        pending = {kind: self._take(kind) for kind in self.targets}
-        return Selection(self._number("selected"), failed, pending)
-
-    def reject(self, model: Model, keys: pa.Array | pa.ChunkedArray, reasons: pa.Array) -> None:
-        """Record contents that an encoder cannot take.
-
-        Args:
-            model: The encoder.
-            keys: string [n], the contents.
-            reasons: string [n].
-        """
-        failures = pa.table({KEY: keys, "reason": reasons})
-        if failures.num_rows:
-            self._connection.register("rejected_now", failures)
-            self._connection.execute(f"INSERT INTO {self._rejected[model]} SELECT {KEY} FROM rejected_now")
-            self._connection.unregister("rejected_now")
-            model.failures.append(writing.write_part(model.failures.root, failures, model.failures.partition))
-
-    def _layers(self, model: Model) -> list[Target]:
-        return [target for target in self.targets[model.kind] if target.model is model]
-
-    def _reject_rows_without_crystal(self) -> None:
-        for model, rejected in self._rejected.items():
-            if model.kind is InputKind.CRYSTAL:
-                keys = self._connection.sql(
-                    f"SELECT crystal, coalesce(crystal_error, {literal(NO_CRYSTAL)}) AS reason FROM selected "
-                    f"WHERE NOT is_crystal AND crystal NOT IN (FROM {rejected})"
-                ).to_arrow_table()
-                self.reject(model, keys["crystal"], keys["reason"].combine_chunks())
-
-    def _take(self, kind: InputKind) -> pa.Table:
-        """Return what is pending of the selected rows for one kind of input, and count it as done."""
-        lacks = [
-            f"{KEY} NOT IN (FROM {self._done[target]} UNION ALL FROM {self._rejected[target.model]}) AS lacks_{n}"
-            for n, target in enumerate(self.targets[kind])
-        ]
-        some = " OR ".join(f"lacks_{n}" for n in range(len(lacks)))
-        self._connection.execute(
-            "CREATE OR REPLACE TEMP TABLE pending AS "
-            f"WITH contents AS (SELECT {kind} AS {KEY}, min(source_row) AS source_row, count(*) AS n_rows "
-            f"FROM selected WHERE {'is_crystal' if kind is InputKind.CRYSTAL else 'true'} GROUP BY {kind}) "
-            f"SELECT *, {', '.join(lacks)} FROM contents WHERE {some}"
-        )
-        for n, target in enumerate(self.targets[kind]):
-            self._connection.execute(f"INSERT INTO {self._done[target]} SELECT {KEY} FROM pending WHERE lacks_{n}")
-        return self._connection.sql("SELECT * FROM pending ORDER BY source_row").to_arrow_table()
-
-    def _table(self, name: str, files: list[LakePath]) -> str:
-        source = (
-            f"SELECT {KEY} FROM {parquet_rows(self._connection, files)}" if files else f"SELECT '' AS {KEY} WHERE false"
-        )
-        self._connection.execute(f"CREATE TEMP TABLE {name} AS {source}")
-        return name
-
-    def _number(self, rows: str) -> int:
-        count: Any = self._connection.execute(f"SELECT count(*) FROM {rows}").fetchall()[0][0]
-        return int(count)
+    lacks = ", ".join(f"bool_or(target = {number}) AS {LACKS}{number}" for number in range(len(targets)))
+    ordered: Any = connection.sql(
+        f"SELECT place, any_value(n_rows) AS n_rows, {lacks} FROM lacking GROUP BY place ORDER BY place"
+        if len(targets) > 1
+        else f"SELECT place, n_rows, true AS {LACKS}0 FROM lacking ORDER BY place"
+    )
+    return Places(ordered.to_arrow_reader(BATCH_ROWS))

@@ -1,6 +1,6 @@
 """Shards: contents that are encoded together and become one Parquet part for each target."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,8 @@ from matlake.encoders.base import Encoder
 from matlake.encoders.card import InputKind
 from matlake.encoders.shard_sizes import most_contents, most_sites
 from matlake.materials.crystal import COLUMNS
+from matlake.store.content_keys import CONTENT_KEYS
+from matlake.store.embedding.places import LACKS, Places
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.storage.parquet import open_parquet
 from matlake.store.storage.places import LakePath
@@ -45,7 +47,7 @@ class Shard:
 
 
 def read_contents(
-    file: LakePath, pending: dict[InputKind, pa.Table]
+    file: LakePath, dataset: int, places: Mapping[InputKind, Places]
 ) -> Iterator[tuple[InputKind, pa.Table, NDArray[np.bool_]]]:
     """Read what encoders take of the pending contents of a dataset's file.
 
@@ -54,7 +56,8 @@ def read_contents(
 
     Args:
         file: The Parquet file.
-        pending: See ``pending.Selection``.
+        dataset: Number of the dataset.
+        places: Kind of input -> where the pending contents stand.
 
     Yields:
         For a row group and a kind of input: the kind; n contents as ``Shard`` holds them; bool [n, t], which of the
@@ -65,7 +68,8 @@ def read_contents(
         for group in random.permutation(parquet.num_row_groups):
             rows = parquet.read_row_group(int(group), columns=["source_row"])["source_row"].to_numpy()
             found = {}
-            for kind, contents in pending.items():
+            for kind, pending in places.items():
+                contents = pending.between(dataset, int(rows.min()), int(rows.max()))
                 _, here, there = np.intersect1d(
                     rows, contents["source_row"].to_numpy(), assume_unique=True, return_indices=True
                 )
@@ -75,14 +79,13 @@ def read_contents(
                     found[kind] = here[order], contents.take(there[order])
             if not found:
                 continue
-            columns = [column for kind in found for column in INPUT_COLUMNS[kind]]
+            columns = [column for kind in found for column in (CONTENT_KEYS[kind], *INPUT_COLUMNS[kind])]
             inputs = parquet.read_row_group(int(group), columns=columns)
             for kind, (here, contents) in found.items():
-                lacks = [contents[name].to_numpy() for name in contents.column_names if name.startswith("lacks_")]
-                taken = inputs.select(INPUT_COLUMNS[kind]).take(here)
-                for name in (KEY, "n_rows"):
-                    taken = taken.append_column(name, contents[name])
-                yield kind, taken, np.stack(lacks, axis=1)
+                lacks = [contents[name].to_numpy() for name in contents.column_names if name.startswith(LACKS)]
+                taken = inputs.select([*INPUT_COLUMNS[kind], CONTENT_KEYS[kind]]).take(here)
+                taken = taken.rename_columns([*INPUT_COLUMNS[kind], KEY])
+                yield kind, taken.append_column("n_rows", contents["n_rows"]), np.stack(lacks, axis=1)
 
 
 def split(contents: pa.Table, targets: Sequence[Target], lacks: NDArray[np.bool_]) -> Iterator[Shard]:

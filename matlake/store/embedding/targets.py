@@ -6,7 +6,7 @@ from typing import Final
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.encoders.registry import RegisteredEncoder, copy_to_lake, named_layers
+from matlake.encoders.registry import RegisteredEncoder, named_layers
 from matlake.store.appender import Appender
 from matlake.store.lake import Lake
 from matlake.store.views import embedding_partition, failure_partition
@@ -76,7 +76,7 @@ def open_targets(lake: Lake, features: Sequence[str], device: str) -> list[Targe
     }
     models = {}
     for name, encoder in encoders.items():
-        copy_to_lake(registered[name], lake.encoders_folder)
+        lake.keep_encoder(registered[name])
         failures = Appender(lake.failures_table, failure_partition(encoder.card), KEY, verify=lake.verify)
         models[name] = Model(encoder, failures)
     return [

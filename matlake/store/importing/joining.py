@@ -131,6 +131,7 @@ def join_source(
         LakeError: There is no such dataset, or it is damaged, or another process wrote to it meanwhile.
     """
     started = time.monotonic() if started is None else started
+    lake.check_writable()
     lake.check_dataset(dataset)
     root = lake.dataset(dataset)
     table = delta.open_table(root)

@@ -1,30 +1,21 @@
 """Check that everything in a lake is what was written, and repair what can be repaired."""
 
 import time
-from pathlib import Path
-from typing import Any, Final
 
 import duckdb
 
-from matlake.documents import DIGEST, opened, read_json
-from matlake.encoders.card import CARD_FILE, MODEL_FILE, read_card
-from matlake.encoders.registry import copy_files, find_encoder
-from matlake.errors import EncoderError, LakeError, PluginError
-from matlake.files import fsync_folder, sha256_of
+from matlake.errors import CommitUnknownError, EncoderError, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.store import delta, writing
 from matlake.store.damage import tables
 from matlake.store.lake import Lake, make_tables
+from matlake.store.maintenance.check_files import check_encoders, check_heads
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, find_leftovers, remove_leftovers
 from matlake.store.maintenance.logs import check_log, move_away, remake
 from matlake.store.maintenance.report import CheckReport, Problem
 from matlake.store.parts import LivePart, digest_of, forget_comparisons, part_name, split_damaged, without_warnings
 from matlake.store.quoting import identifier, literal
-
-_WITHOUT_DIGEST: Final = (1, 2, 3)
-"""Formats of cards of heads, up to that of 0.1.0, that no digest covers."""
-
-_HEAD_FILES: Final = (("head.onnx", "sha256"), ("reference.parquet", "reference_sha256"))
+from matlake.store.storage.places import LakePath, fsync_folder
 
 
 @without_warnings()
@@ -48,6 +39,7 @@ def check(
     Raises:
         CommitUnknownError: It is not known whether a repair was recorded.
     """
+    lake.check_writable()
     started = time.monotonic()
     forget_comparisons()
     report = CheckReport()
@@ -59,15 +51,15 @@ def check(
     for root, live in parts.items():
         _check_parts(lake, root, live, report, repair=repair)
         progress.track(report.parts, sum(map(len, parts.values())))
-    _check_encoders(lake, report, repair=repair)
-    _check_heads(lake, report)
+    check_encoders(lake, report, repair=repair)
+    check_heads(lake, report)
     _note_missing_vectors(lake, report)
     _leftovers(lake, report, retention_hours, repair=repair)
     report.seconds = round(time.monotonic() - started, 3)
     return report
 
 
-def _missing_table(lake: Lake, root: Path, report: CheckReport, *, repair: bool) -> None:
+def _missing_table(lake: Lake, root: LakePath, report: CheckReport, *, repair: bool) -> None:
     if repair:
         make_tables(lake)
         report.repaired.append(f"{root} was missing, and is an empty table now: {remake(lake, root, {})}")
@@ -75,7 +67,7 @@ def _missing_table(lake: Lake, root: Path, report: CheckReport, *, repair: bool)
         report.damaged.append(Problem(root, "is missing", "run `matlake check --repair`"))
 
 
-def _check_parts(lake: Lake, root: Path, parts: list[LivePart], report: CheckReport, *, repair: bool) -> None:
+def _check_parts(lake: Lake, root: LakePath, parts: list[LivePart], report: CheckReport, *, repair: bool) -> None:
     sound, damaged = split_damaged(parts, verify=True)
     report.parts += len(parts)
     report.bytes += sum(part.size for part in parts)
@@ -108,7 +100,7 @@ def _check_parts(lake: Lake, root: Path, parts: list[LivePart], report: CheckRep
         report.repaired.append(f"digests given: {given:,} of the parts of {root}")
 
 
-def _give_digests(root: Path, partition: dict[str, str], parts: list[LivePart], report: CheckReport) -> int:
+def _give_digests(root: LakePath, partition: dict[str, str], parts: list[LivePart], report: CheckReport) -> int:
     """Give parts names with digests, in one commit; return their number."""
     if not parts:
         return 0
@@ -116,90 +108,12 @@ def _give_digests(root: Path, partition: dict[str, str], parts: list[LivePart], 
     fsync_folder(parts[0].path.parent)
     try:
         done = delta.replace_parts(root, partition, {part.path.name for part in parts}, new)
+    except CommitUnknownError:
+        raise
     except LakeError as error:  # a part that stays is missing
         report.notes.append(f"still no digest: {len(parts):,} of the parts of {root}: {error}")
         return 0
     return len(parts) if done else 0
-
-
-def _check_encoders(lake: Lake, report: CheckReport, *, repair: bool) -> None:
-    for folder in sorted(card.parent for card in lake.encoders_folder.glob(f"*/{CARD_FILE}")):
-        problem = _encoder_problem(folder)
-        if problem is None:
-            continue
-        installed = _installed(folder)
-        if installed is None:
-            remedy = "restore it, or export the encoder again"
-        elif not repair:
-            remedy = "run `matlake check --repair`"
-        else:
-            copy_files(installed, folder)
-            report.repaired.append(
-                f"{problem[0]} {problem[1]}: the encoder was copied again from the installed package"
-            )
-            continue
-        report.damaged.append(Problem(*problem, remedy))
-
-
-def _encoder_problem(folder: Path) -> tuple[Path, str] | None:
-    try:
-        card = read_card(folder)
-    except EncoderError as error:
-        return folder / CARD_FILE, f"is damaged ({error})"
-    if _sha256(folder / MODEL_FILE) != card.sha256:
-        return folder / MODEL_FILE, "does not match the digest on its card"
-    return None
-
-
-def _installed(folder: Path) -> Path | None:
-    """Return the folder of the same encoder in the installed package: what is left of it says that it is the same."""
-    try:
-        shipped = find_encoder(folder.name)
-    except (EncoderError, PluginError):
-        return None
-    try:
-        sha256 = read_card(folder).sha256
-    except EncoderError:
-        sha256 = _sha256(folder / MODEL_FILE) or ""
-    return shipped.folder if shipped.card.sha256 == sha256 else None
-
-
-def _check_heads(lake: Lake, report: CheckReport) -> None:
-    for folder in sorted(
-        path for path in lake.heads_folder.glob("*") if path.is_dir() and not path.name.startswith(".")
-    ):
-        card = folder / CARD_FILE
-        try:
-            digests = _digests(read_json(card))
-        except (OSError, ValueError, TypeError) as error:
-            report.damaged.append(Problem(card, f"cannot be read ({error})", f"train the head {folder.name} again"))
-            continue
-        for name, key in _HEAD_FILES:
-            if digests.get(key) and _sha256(folder / name) != digests[key]:
-                found = (folder / name).exists()
-                problem = "does not match the digest on the card of the head" if found else "is missing"
-                report.damaged.append(Problem(folder / name, problem, f"train the head {folder.name} again"))
-
-
-def _digests(entries: Any) -> dict[str, str]:
-    """Return the digests on a card of any format: at its top, or one level down."""
-    found: dict[str, str] = {}
-    if not isinstance(entries, dict):
-        raise TypeError("it is not the card of a head")
-    for nested in [*(value for value in entries.values() if isinstance(value, dict)), entries]:
-        found |= {key: nested[key] for _, key in _HEAD_FILES if isinstance(nested.get(key), str)}
-    if "sha256" not in entries:
-        raise ValueError("it has no digest of the head")
-    if DIGEST in entries or entries.get("format_version") not in _WITHOUT_DIGEST:
-        opened(entries)
-    return found
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        return sha256_of(path)
-    except OSError:
-        return None
 
 
 def _note_missing_vectors(lake: Lake, report: CheckReport) -> None:
@@ -221,12 +135,16 @@ def _note_missing_vectors(lake: Lake, report: CheckReport) -> None:
 
 
 def _leftovers(lake: Lake, report: CheckReport, retention_hours: int, *, repair: bool) -> None:
-    if repair:
-        number, size = remove_leftovers(lake, retention_hours)
-        if number:
-            report.repaired.append(f"{number:,} files that nobody reads were removed, {size / 1e6:,.1f} MB")
+    try:
+        if repair:
+            number, size = remove_leftovers(lake, retention_hours)
+            if number:
+                report.repaired.append(f"{number:,} files that nobody reads were removed, {size / 1e6:,.1f} MB")
+            return
+        found = find_leftovers(lake, retention_hours)
+    except LakeError as error:
+        report.notes.append(f"files that nobody reads were not looked for: {error}; {error.cli_hint}")
         return
-    found = find_leftovers(lake, retention_hours)
     if found:
         size = sum(leftover.size for leftover in found)
         report.notes.append(

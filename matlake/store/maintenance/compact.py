@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matlake.errors import REPAIR, LakeError
+from matlake.errors import REPAIR, CommitUnknownError, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
 from matlake.store import delta, writing
@@ -97,6 +97,7 @@ def compact(
         LakeError: ``drop_unused``, and a dataset cannot be read whole.
         CommitUnknownError: It is not known whether a commit was recorded.
     """
+    lake.check_writable()
     started = time.monotonic()
     report = CompactReport()
     used = _used_contents(lake) if drop_unused else None
@@ -116,9 +117,14 @@ def compact(
                 vectors=_VECTORS if root == lake.embeddings else (),
                 used=None if used is None or not keyed else used.slice(0, 0) if stale else used,
             )
+        except CommitUnknownError:
+            raise
         except LakeError as error:
             report.notes.append(_left(root.joinpath(*partition.values()), error))
-    report.removed, report.removed_bytes = remove_leftovers(lake, retention_hours)
+    try:
+        report.removed, report.removed_bytes = remove_leftovers(lake, retention_hours)
+    except LakeError as error:
+        report.notes.append(f"no files were removed: {error}; {error.cli_hint}")
     report.seconds = round(time.monotonic() - started, 3)
     return report
 

@@ -1,29 +1,39 @@
 """The logs of Delta tables: entries that cannot be read, and what can be done about them."""
 
-import json
 import re
 import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from deltalake import DeltaTable
 
 from matlake.errors import LakeError
-from matlake.files import fsync_folder
 from matlake.store import delta
-from matlake.store.delta import LOG
+from matlake.store.bucket_tables import move_table
 from matlake.store.folders import LakeFolders
 from matlake.store.lake import make_tables
+from matlake.store.log_entries import CHANGED, EMPTY, LOG, paths_of, problem_of
 from matlake.store.maintenance.report import CheckReport, Problem
+from matlake.store.storage.places import LakePath, fsync_folder
+from matlake.store.storage.remote_path import RemotePath
+
+LOG_DAYS: Final = 30
+"""Entries of a log are kept for so long, as other tools that read Delta tables expect by default."""
 
 DAMAGED: Final = "damaged"
 """Folder of a lake for what is damaged and cannot be made again; nothing reads it, and nothing deletes it."""
 
+_REQUESTS: Final = 16
+"""Entries read at once, each of which is a request where the log is in a bucket."""
+
 _ENTRY: Final = re.compile(r"(\d{20})\.json")
+_WHOLE_CHECKPOINT: Final = re.compile(r"\d{20}\.checkpoint\.parquet")
 _CHECKPOINT: Final = re.compile(r"(\d{20})\.checkpoint\..*parquet|_last_checkpoint")
 
 
-def check_log(lake: LakeFolders, root: Path, report: CheckReport, *, repair: bool) -> DeltaTable | None:
+def check_log(lake: LakeFolders, root: LakePath, report: CheckReport, *, repair: bool) -> DeltaTable | None:
     """Check the log of a table, and return its latest snapshot; None where it cannot be read.
 
     Args:
@@ -40,21 +50,33 @@ def check_log(lake: LakeFolders, root: Path, report: CheckReport, *, repair: boo
             problem = f"has a log that cannot be read: {delta.first_line(error.__cause__ or error)}"
             report.damaged.append(Problem(root, problem, "run `matlake check --repair`"))
         return table
-    lost = [entry for entry in _damaged_entries(root) if _version(entry) > _last_checkpoint(root)]
-    for entry in lost:
-        if repair and table is not None:
+    found = _problems(root)
+    lost = {entry: found[entry] for entry in found if found[entry] and _version(entry) > _last_checkpoint(root)}
+    kept = root.parent == lake.datasets_folder and set(lost.values()) == {CHANGED}  # its parts are looked at anyhow
+    if repair and lost and not kept and not _can_be_passed_over(found):
+        return _repair(lake, root, report)
+    for entry, problem in lost.items():
+        if repair and table is not None and not kept:
             table.create_checkpoint()
             report.repaired.append(f"{entry} is empty: what it recorded is lost, and readers pass over it now")
         else:
-            report.damaged.append(Problem(entry, "is empty", "run `matlake check --repair`"))
+            remedy = f"import the dataset {root.name} again" if kept else "run `matlake check --repair`"
+            report.damaged.append(Problem(entry, str(problem), remedy))
     return table
 
 
-def _repair(lake: LakeFolders, root: Path, report: CheckReport) -> DeltaTable | None:
+def _can_be_passed_over(found: Mapping[LakePath, str | None]) -> bool:
+    """Say whether what damaged entries have recorded is all that is lost: they are empty, and later ones only add."""
+    damaged = [entry for entry, problem in found.items() if problem]
+    later = [entry for entry in found if entry > damaged[0]]
+    return all(found[entry] == EMPTY for entry in damaged) and not any(b'{"remove"' in one.read_bytes() for one in later)
+
+
+def _repair(lake: LakeFolders, root: LakePath, report: CheckReport) -> DeltaTable | None:
     """Go back to the last state of a table that can be read; without one, move it out of the way."""
     log = root / LOG
-    damaged = _damaged_entries(root)
-    entries = _entries(root)
+    found = _problems(root)
+    entries, damaged = list(found), [entry for entry in found if found[entry]]
     if damaged == entries[-1:] and len(entries) > 1:
         _hide(damaged)
         if (table := _opened(root)) is not None:
@@ -71,13 +93,16 @@ def _repair(lake: LakeFolders, root: Path, report: CheckReport) -> DeltaTable | 
     return move_away(lake, root, "has a damaged log", report)
 
 
-def move_away(lake: LakeFolders, root: Path, problem: str, report: CheckReport) -> DeltaTable | None:
+def move_away(lake: LakeFolders, root: LakePath, problem: str, report: CheckReport) -> DeltaTable | None:
     """Move a table to where nothing reads it, and put an empty one in its place unless it is a dataset."""
     target = lake.path / DAMAGED / f"{root.name}-{time.strftime('%Y%m%dT%H%M%S')}"
-    target.parent.mkdir(exist_ok=True)
-    root.rename(target)
-    fsync_folder(root.parent)
-    fsync_folder(target.parent)
+    if isinstance(root, RemotePath) and isinstance(target, RemotePath):
+        move_table(root, target)
+    elif isinstance(root, Path) and isinstance(target, Path):
+        target.parent.mkdir(exist_ok=True)
+        root.rename(target)
+        fsync_folder(root.parent)
+        fsync_folder(target.parent)
     make_tables(lake)
     if root.parent == lake.datasets_folder:
         remedy = f"import the dataset {root.name} again"
@@ -87,7 +112,7 @@ def move_away(lake: LakeFolders, root: Path, problem: str, report: CheckReport) 
     return _opened(root)
 
 
-def remake(lake: LakeFolders, root: Path, partition: dict[str, str]) -> str:
+def remake(lake: LakeFolders, root: LakePath, partition: dict[str, str]) -> str:
     """Say how the rows of a table other than a dataset are made again."""
     if root in (lake.embeddings, lake.failures_table):
         layer = f"@{partition['layer']}" if "layer" in partition else ""
@@ -97,44 +122,76 @@ def remake(lake: LakeFolders, root: Path, partition: dict[str, str]) -> str:
     return "run the evaluation again to measure what it held"
 
 
-def _opened(root: Path) -> DeltaTable | None:
+def unneeded_entries(files: Iterable[LakePath], versions: Iterable[int]) -> set[str]:
+    """Return the names of entries of a log that neither its last ``LOG_DAYS`` nor some versions need.
+
+    A version is read from the last checkpoint before it, and from the entries that follow.
+
+    Args:
+        files: All files of the log.
+        versions: They stay readable, as does the latest.
+    """
+    before = time.time() - 86_400 * LOG_DAYS
+    known = list(files)
+    entries = {_version(path): path for path in known if _ENTRY.fullmatch(path.name)}
+    checkpoints = {_version(path): path for path in known if _WHOLE_CHECKPOINT.fullmatch(path.name)}
+    recent = [version for version, entry in entries.items() if entry.stat().st_mtime > before]
+    needed: set[str] = set()
+    for version in {*versions, *recent, max(entries, default=0)}:
+        base = max((one for one in checkpoints if one <= version), default=0)
+        needed |= {entries[one].name for one in range(base, version + 1) if one in entries}
+        needed |= {checkpoints[base].name} if base in checkpoints else set()
+    old = [path for path in (*entries.values(), *checkpoints.values()) if path.stat().st_mtime <= before]
+    return {path.name for path in old} - needed
+
+
+def _opened(root: LakePath) -> DeltaTable | None:
     try:
         return delta.open_table(root)
     except LakeError:
         return None
 
 
-def _entries(root: Path) -> list[Path]:
+def _entries(root: LakePath) -> list[LakePath]:
     return sorted(path for path in (root / LOG).iterdir() if _ENTRY.fullmatch(path.name))
 
 
-def _damaged_entries(root: Path) -> list[Path]:
-    return [entry for entry in _entries(root) if not _is_sound(entry)]
+def _problems(root: LakePath) -> dict[LakePath, str | None]:
+    """Return the entries of a log, in order, with what is wrong with each."""
+    entries = _entries(root)
+    with ThreadPoolExecutor(_REQUESTS) as pool:
+        contents = list(pool.map(_content, entries))
+    added = {path for content in contents for path in paths_of(content, "add")}
+    is_whole = bool(entries) and _version(entries[0]) == 0
+    return {
+        entry: problem_of(content)
+        or ("removes a part that was never there" if is_whole and not added.issuperset(paths_of(content, "remove")) else None)
+        for entry, content in zip(entries, contents, strict=True)
+    }
 
 
-def _is_sound(entry: Path) -> bool:
+def _content(entry: LakePath) -> bytes:
     try:
-        lines = entry.read_bytes().splitlines()
-        return bool(lines) and all(isinstance(json.loads(line), dict) for line in lines)
-    except (ValueError, OSError):
-        return False
+        return entry.read_bytes()
+    except OSError:
+        return b"unreadable"
 
 
-def _version(entry: Path) -> int:
+def _version(entry: LakePath) -> int:
     return int(entry.name[:20])
 
 
-def _last_checkpoint(root: Path) -> int:
+def _last_checkpoint(root: LakePath) -> int:
     versions = [found.group(1) for path in (root / LOG).iterdir() if (found := _CHECKPOINT.fullmatch(path.name))]
     return max((int(version) for version in versions if version), default=-1)
 
 
-def _hide(paths: list[Path]) -> None:
+def _hide(paths: list[LakePath]) -> None:
     for path in paths:
         path.rename(path.with_name(f".{path.name}.{DAMAGED}"))
     fsync_folder(paths[0].parent)
 
 
-def _show(paths: list[Path]) -> None:
+def _show(paths: list[LakePath]) -> None:
     for path in paths:
         path.with_name(f".{path.name}.{DAMAGED}").rename(path)

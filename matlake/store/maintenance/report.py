@@ -1,10 +1,10 @@
 """What a check of a lake has found."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from matlake.reports import Report
+from matlake.store.storage.places import LakePath
 from matlake.text_tables import Line
 
 
@@ -18,7 +18,7 @@ class Problem:
         remedy: What to do, as commands.
     """
 
-    path: Path
+    path: LakePath
     problem: str
     remedy: str
 

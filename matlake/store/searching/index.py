@@ -1,7 +1,8 @@
-"""Search in a lake: which materials have the embeddings that are nearest to one."""
+"""An index of a lake: vectors and materials at hand, to search many times."""
 
+import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import duckdb
@@ -14,84 +15,82 @@ from matlake.encoders.card import JOINED_BY, EncoderCard, Layer
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import LakeError, embed_first
 from matlake.materials.ragged import ranges
-from matlake.store import delta
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier
-from matlake.store.searching.nearest import nearest_candidates
+from matlake.store.searching.approximate import PAYS, Approximate, open_approximate
+from matlake.store.searching.content_rows import ContentRows, JoinedLayers, OneLayer
+from matlake.store.searching.content_words import ContentSet, hash_words
+from matlake.store.searching.k_nearest import KNearest
+from matlake.store.searching.layer_rows import open_rows
+from matlake.store.searching.neighbour import Neighbour
+from matlake.store.searching.stored_rows import DamagedSegmentError
+from matlake.store.snapshots import snapshot_or_warn
 from matlake.store.sql import not_a_predicate
 from matlake.store.views import embedding_partition
-
-_BATCH_BYTES: Final = 16 << 20
 
 Stamp = tuple[tuple[str, ...], tuple[tuple[str, int], ...]]
 """What an index was made from: the files of its embeddings, and the version of each dataset."""
 
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A material near to the one searched for.
-
-    Attributes:
-        dataset: Its dataset.
-        material_id: Its id.
-        formula: Its formula.
-        distance: Euclidean, between the embeddings.
-    """
-
-    dataset: str
-    material_id: str
-    formula: str
-    distance: float
+_PLACE: Final = "place in the index"
+_SPARSE: Final = 0.3
+"""Where fewer of a block's rows count than this, they are copied together."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Index:
-    """Embeddings held in memory, with the materials that have them. Safe to use from several threads.
+    """Embeddings at hand, with the materials that have them. Safe to use from several threads.
 
-    They are of one layer, or of several side by side. Layers differ in scale by their nature, so several are each
-    divided by the distance between two materials of the lake in that layer (root mean square) and by the root of their
-    number: squared distances are then means over the layers, and 1 is how far apart two materials usually are.
+    They are of one layer, or of several side by side, which then count alike (``JoinedLayers``). Those of large layers
+    are mapped from a file, which the operating system may drop from memory and read again.
 
     Attributes:
         lake: The lake.
         card: The encoder.
         layers: Names of the layers.
         stamp: What it was made from.
-        hashes: The n contents.
-        vectors: float32 [n, d], times ``scale``.
-        scale: float32 [d], what the encoder's vectors are multiplied by; None for one layer, which is as it is.
-        squares: float64 [n], their squared norms.
+        rows: The vectors of n contents.
         materials: ``dataset``, ``material_id``, ``formula`` of m materials, in order of dataset and id.
-        contents: int64 [m], which of the n contents each material is.
-        by_content: int64 [m], the materials in order of their content.
-        starts: int64 [n + 1]; the materials of content i are ``by_content[starts[i]:starts[i + 1]]``.
+        contents: int64 [m], which of the rows each material has.
+        approximate: Finds nearly all neighbours in less time where no rows are selected; None where all are found.
     """
 
     lake: Lake
     card: EncoderCard
     layers: tuple[str, ...]
     stamp: Stamp
-    hashes: pa.ChunkedArray
-    vectors: NDArray[np.float32]
-    scale: NDArray[np.float32] | None
-    squares: NDArray[np.float64]
+    rows: ContentRows
     materials: pa.Table
     contents: NDArray[np.int64]
-    by_content: NDArray[np.int64]
-    starts: NDArray[np.int64]
+    _connection: duckdb.DuckDBPyConnection
+    approximate: Approximate | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _made: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Sort the materials by their content."""
+        self._made["by content"] = np.argsort(self.contents, kind="stable")
+        self._made["sorted"] = self.contents[self._made["by content"]]
+        held = np.zeros(len(self.rows), dtype=bool)
+        held[self.contents] = True
+        self._made["counted"] = None if held.all() else held
 
     def __repr__(self) -> str:
         """Say in a line what it holds."""
-        (n, d), materials = self.vectors.shape, len(self.contents)
-        return f"<index of {self.feature}: {n:,} vectors of {d:,} numbers, for {materials:,} materials>"
+        n, materials = len(np.unique(self.contents)), len(self.contents)
+        return f"<index of {self.feature}: {n:,} vectors of {self.rows.dim:,} numbers, for {materials:,} materials>"
 
     @property
     def feature(self) -> str:
         """``NAME@LAYER``, or ``NAME@LAYER+LAYER``."""
         return str(LayerRef(self.card.name, JOINED_BY.join(self.layers)))
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the ten nearest that an approximate index was measured to find; None where all are found."""
+        return None if self.approximate is None else self.approximate.recall
 
     def is_current(self) -> bool:
         """Say whether the lake still holds what this was made from."""
@@ -104,8 +103,12 @@ class Index:
             same = pc.and_(same, pc.equal(self.materials["dataset"], dataset))
         return np.flatnonzero(same.to_numpy())
 
+    def vectors_of(self, places: NDArray[np.int64] | Sequence[int]) -> NDArray[np.float32]:
+        """Return the vectors of some materials, float32 [p, d], scaled where there are several layers."""
+        return self.rows.take(self.contents[np.asarray(places, dtype=np.int64)])
+
     def select(self, dataset: str | None = None, where: str | None = None) -> NDArray[np.bool_]:
-        """Say which materials a dataset or a predicate selects, as the lake is now.
+        """Say which materials a dataset or a predicate selects, as the lake was when this was made.
 
         Args:
             dataset: Name of a dataset.
@@ -144,30 +147,49 @@ class Index:
             among: bool [m], the materials looked at, as ``select`` returns it; None for all.
             exclude: For each vector the places of materials that do not count, as ``find`` returns them.
         """
-        scaled = vectors if self.scale is None else vectors * self.scale
-        return self.search_scaled(scaled, k, among=among, exclude=exclude)
+        scaled = vectors if self.rows.scale is None else vectors * self.rows.scale
+        found = self.nearest(scaled, k, among=among, exclude=exclude)
+        return [self.neighbours(places, distances) for places, distances in found]
 
-    def search_scaled(
+    def nearest(
         self,
         vectors: NDArray[np.float32],
         k: int,
         *,
         among: NDArray[np.bool_] | None = None,
         exclude: Sequence[Iterable[int]] | None = None,
-    ) -> list[list[Neighbour]]:
-        """Return what ``search`` does for vectors [q, d] that are scaled as those of the index are."""
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Return places and distances of what ``search`` returns, for vectors [q, d] scaled as the rows are."""
         left_out = [np.fromiter(places, dtype=np.int64) for places in exclude or [()] * len(vectors)]
         most = max((len(places) for places in left_out), default=0)
-        counted = None
+        counted = self._made["counted"]
         if among is not None:
-            counted = np.zeros(len(self.vectors), dtype=bool)
+            counted = np.zeros(len(self.rows), dtype=bool)
             counted[self.contents[among]] = True
         # an excluded material can hide no more than one content: so many more are looked at
-        found = nearest_candidates(vectors, self.vectors, self.squares, k + most, counted)
+        nearest = KNearest(np.ascontiguousarray(vectors, dtype=np.float32), k + most)
+        if self.approximate is not None and among is None:
+            self.approximate.search(nearest, self.rows)
+        else:
+            self._scan(nearest, counted)
         return [
             self._materials(rows, distances, k, among, places)
-            for (rows, distances), places in zip(found, left_out, strict=True)
+            for (rows, distances), places in zip(nearest.result(), left_out, strict=True)
         ]
+
+    def neighbours(self, places: NDArray[np.int64], distances: NDArray[np.float64]) -> list[Neighbour]:
+        """Return materials at some distances as neighbours."""
+        named = self.materials.take(pa.array(places)).to_pylist()
+        return [Neighbour(**row, distance=float(d)) for row, d in zip(named, distances, strict=True)]
+
+    def _scan(self, nearest: KNearest, counted: NDArray[np.bool_] | None) -> None:
+        """Show all rows that count to what looks for the nearest."""
+        for start, vectors, squares in self.rows.blocks():
+            some = None if counted is None else counted[start : start + len(vectors)]
+            if some is None or np.count_nonzero(some) >= _SPARSE * len(vectors):
+                nearest.add(np.arange(start, start + len(vectors)), vectors, squares, some)
+            elif len(rows := np.flatnonzero(some)):
+                nearest.add(start + rows, vectors[rows], squares[rows])
 
     def _materials(
         self,
@@ -176,151 +198,135 @@ class Index:
         k: int,
         among: NDArray[np.bool_] | None,
         left_out: NDArray[np.int64],
-    ) -> list[Neighbour]:
-        """Go from contents to the materials that have them."""
-        places, offsets = ranges(self.starts, rows)
-        places, lengths = self.by_content[places], np.repeat(distances, np.diff(offsets))
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Go from contents to the k nearest of the materials that have them."""
+        contents = self._made["sorted"]
+        starts, ends = (np.searchsorted(contents, rows, side) for side in ("left", "right"))
+        offsets = np.stack([starts, ends], axis=1).ravel()
+        inside, sizes = ranges(offsets, 2 * np.arange(len(rows)))
+        places, lengths = self._made["by content"][inside], np.repeat(distances, np.diff(sizes))
         counted = ~np.isin(places, left_out)
         if among is not None:
             counted &= among[places]
         places, lengths = places[counted], lengths[counted]
-        nearest = np.lexsort((places, lengths))[:k]
-        named = self.materials.take(places[nearest]).to_pylist()
-        return [Neighbour(**row, distance=float(d)) for row, d in zip(named, lengths[nearest], strict=True)]
+        first = np.lexsort((places, lengths))[:k]
+        return places[first], lengths[first]
 
     def _matching(self, where: str) -> NDArray[np.int64]:
-        statement = (
-            f"SELECT p.place FROM places AS p SEMI JOIN (SELECT dataset, material_id FROM materials WHERE ({where}\n)) "
-            "AS m USING (dataset, material_id)"
-        )
-        places = self.materials.append_column("place", pa.array(np.arange(len(self.contents))))
-        with self.lake.connect() as connection:
-            connection.register("places", places)
+        with self._lock:
+            if "table" not in self._made:
+                self._made["table"] = self._place_materials()
+        with self._connection.cursor() as connection:
             try:
                 check_predicate(connection, where)
-                found: NDArray[np.int64] = connection.sql(statement).to_arrow_table()["place"].to_numpy()
+                statement = f"SELECT {identifier(_PLACE)} AS place FROM {self._made['table']} AS materials"
+                found: NDArray[np.int64] = connection.sql(f"{statement} WHERE ({where}\n)").fetchnumpy()["place"]
             except duckdb.Error as error:
                 raise not_a_predicate(where, error) from error
         return found
 
+    def _place_materials(self) -> str:
+        """Copy ``materials`` into memory, with their places, so that a predicate is answered in milliseconds."""
+        places = self.materials.select(["dataset", "material_id"]).append_column(
+            _PLACE, pa.array(np.arange(len(self.contents)))
+        )
+        self._connection.register("places", places)
+        self._connection.execute(
+            "CREATE TABLE internal.placed AS SELECT * FROM materials JOIN places USING (dataset, material_id)"
+        )
+        self._connection.unregister("places")
+        return "internal.placed"
+
 
 @reads_what_is_sound
-def open_index(lake: Lake, feature: str) -> Index:
-    """Read the embeddings of a layer or several, and which materials have all of them.
+def open_index(lake: Lake, feature: str, *, approximate: bool = False) -> Index:
+    """Bring the embeddings of a layer or several to hand, and which materials have all of them.
 
     Args:
         lake: The lake.
         feature: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``.
+        approximate: Look in an index that misses up to one neighbour in a hundred, and is much faster. It is made, and
+            kept, where there are enough vectors for that to be worth it; with fewer, none is missed.
 
     Raises:
         EncoderError: No such encoder or layer.
-        LakeError: Nothing is embedded with it.
+        LakeError: Nothing is embedded with it, or an approximate index is wanted of several layers.
+        MissingExtraError: An approximate index is wanted, and faiss is not installed.
     """
-    wanted = LayerRef.parse(feature)
-    card = lake.find_encoder(wanted.encoder).card
-    layers = card.named_layers(wanted.layer)
+    card, layers = find_layers(lake, feature)
+    if approximate and len(layers) > 1:
+        raise LakeError("an approximate index is of one layer", f"name one of {card.name}, or search exactly")
     names = tuple(layer.name for layer in layers)
     stamp = _stamp(lake, card, names)  # before reading: what is written meanwhile makes the index old, not wrong
-    verify_parts(lake, lake.dataset_names(), [embedding_partition(card, name) for name in names])
-    with lake.connect() as connection:
-        hashes, vectors, scale = _read_layers(connection, card, layers)
-        connection.register("contents", pa.table({"content_hash": hashes, "content": np.arange(len(vectors))}))
-        found = connection.sql(
-            f"SELECT c.dataset, c.material_id, m.formula, e.content FROM internal.compositions AS c "
-            f"JOIN contents AS e ON c.{CONTENT_KEYS[card.input]} = e.content_hash "
-            "JOIN materials AS m USING (dataset, material_id) ORDER BY c.dataset, c.material_id"
-        ).to_arrow_table()
-    if not found.num_rows:
-        raise _not_embedded(LayerRef(card.name, JOINED_BY.join(names)))
-    contents = found["content"].to_numpy()
-    by_content = np.argsort(contents, kind="stable")
+    verify_parts(lake, lake.dataset_names(), [])
+    connection = lake.connect()
+    found = connection.sql(
+        f"SELECT dataset, material_id, formula, {CONTENT_KEYS[card.input]} AS content FROM internal.compositions "
+        f"WHERE {CONTENT_KEYS[card.input]} IS NOT NULL ORDER BY dataset, material_id"
+    ).to_arrow_table()
+    wanted = hash_words(found["content"])
+    rows = _open_rows(lake, card, layers, wanted)
+    live = np.arange(len(rows)) if rows.live is None else np.flatnonzero(rows.live)
+    places = ContentSet(rows.words[live]).places(wanted)
+    embedded = places >= 0
+    if not embedded.any():
+        raise not_embedded(LayerRef(card.name, JOINED_BY.join(names)))
+    contents = live[places[embedded]]
+    clusters = None
+    if approximate and isinstance(rows, OneLayer) and len(held := np.unique(contents)) >= PAYS:
+        clusters = open_approximate(rows.roots, rows, held)
     return Index(
         lake=lake,
         card=card,
         layers=names,
         stamp=stamp,
-        hashes=hashes,
-        vectors=vectors,
-        scale=scale,
-        squares=np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64),
-        materials=found.drop_columns(["content"]),
+        rows=rows,
+        materials=found.drop_columns(["content"]).filter(pa.array(embedded)).combine_chunks(),
         contents=contents,
-        by_content=by_content,
-        starts=np.searchsorted(contents[by_content], np.arange(len(vectors) + 1)),
+        approximate=clusters,
+        _connection=connection,
     )
 
 
-def _not_embedded(ref: LayerRef) -> LakeError:
+def find_layers(lake: Lake, feature: str) -> tuple[EncoderCard, list[Layer]]:
+    """Return the encoder and the layers that a feature names.
+
+    Raises:
+        EncoderError: No such encoder or layer.
+    """
+    wanted = LayerRef.parse(feature)
+    card = lake.find_encoder(wanted.encoder).card
+    return card, list(card.named_layers(wanted.layer))
+
+
+def not_embedded(ref: LayerRef) -> LakeError:
+    """Return the error for a layer that nothing is embedded with."""
     return LakeError(f"nothing is embedded with {ref}", embed_first(str(ref)))
 
 
-def _read_layers(
-    connection: duckdb.DuckDBPyConnection, card: EncoderCard, layers: Sequence[Layer]
-) -> tuple[pa.ChunkedArray, NDArray[np.float32], NDArray[np.float32] | None]:
-    """Return the contents that have all of some layers, their vectors float32 [n, d] side by side, and their scale.
+def _open_rows(lake: Lake, card: EncoderCard, layers: Sequence[Layer], held: NDArray[np.uint64]) -> ContentRows:
+    """Return the rows of one layer, or of several.
 
     Raises:
         LakeError: Nothing is embedded with a layer, or all its parts are damaged.
     """
-    for layer in layers:
-        if not _is_readable(connection, card.ref(layer.name)):
-            raise _not_embedded(card.ref(layer.name))
-    hashes, first = _read_vectors(connection, card, layers[0].name, layers[0].dim)
-    if len(layers) == 1:
-        return hashes, first, None
-    parts, places = [first], [np.arange(len(first))]
-    for layer in layers[1:]:
-        own, vectors = _read_vectors(connection, card, layer.name, layer.dim)
-        found = pc.index_in(hashes, value_set=own.combine_chunks())
-        parts.append(vectors)
-        places.append(pc.fill_null(found, -1).to_numpy())
-    shared = np.logical_and.reduce([place >= 0 for place in places])
-    blocks = [vectors[place[shared]] for vectors, place in zip(parts, places, strict=True)]
-    scale = np.concatenate([np.full(block.shape[1], _scale(block) / np.sqrt(len(blocks))) for block in blocks])
-    joined = np.concatenate(blocks, axis=1)
-    joined *= scale.astype(np.float32)
-    return hashes.filter(pa.array(shared)), joined, scale.astype(np.float32)
-
-
-def _scale(vectors: NDArray[np.float32]) -> float:
-    """Return one over the root mean square distance of two of some vectors [n, d]: √(2 Σⱼ var vⱼ); 1 if all are one."""
-    spread = float(np.sqrt(2.0 * vectors.var(axis=0, dtype=np.float64).sum())) if len(vectors) else 0.0
-    return 1.0 / spread if spread > 0.0 else 1.0
-
-
-def _is_readable(connection: duckdb.DuckDBPyConnection, ref: LayerRef) -> bool:
-    statement = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'internal' AND view_name = ?"
-    ((count,),) = connection.execute(statement, [str(ref)]).fetchall()
-    return bool(count)
-
-
-def _read_vectors(
-    connection: duckdb.DuckDBPyConnection, card: EncoderCard, layer: str, dim: int
-) -> tuple[pa.ChunkedArray, NDArray[np.float32]]:
-    """Return the contents that some material holds, and their vectors float32 [n, d]."""
-    rows = (
-        f"internal.{identifier(str(card.ref(layer)))} AS e "
-        f"SEMI JOIN internal.compositions AS c ON c.{CONTENT_KEYS[card.input]} = e.content_hash"
-    )
-    (count,) = connection.execute(f"SELECT count(*) FROM {rows}").fetchall()[0]
-    vectors = np.empty((count, dim), dtype=np.float32)
-    hashes: list[pa.Array] = []
-    reader: Any = connection.sql(f"SELECT e.content_hash, e.vector FROM {rows}").to_arrow_reader(
-        max(1, _BATCH_BYTES // (4 * dim))
-    )
-    start = 0
-    for batch in reader:
-        vectors[start : start + len(batch)] = batch.column(1).flatten().to_numpy().reshape(-1, dim)
-        hashes.append(batch.column(0))
-        start += len(batch)
-    return pa.chunked_array(hashes, pa.string()), vectors
+    try:
+        opened = []
+        for layer in layers:
+            rows = open_rows(lake, card, layer)
+            if not rows.stored and not rows.parts:
+                raise not_embedded(card.ref(layer.name))
+            opened.append(OneLayer(rows))
+    except DamagedSegmentError:  # it has been removed
+        return _open_rows(lake, card, layers, held)
+    return opened[0] if len(opened) == 1 else JoinedLayers(opened, ContentSet(held))
 
 
 def _stamp(lake: Lake, card: EncoderCard, layers: Sequence[str]) -> Stamp:
-    embeddings = delta.snapshot_or_warn(lake.embeddings)
+    embeddings = snapshot_or_warn(lake, lake.embeddings)
     files: list[str] = []
     if embeddings:
         wanted = [embedding_partition(card, layer) for layer in layers]
         files += [str(part.path) for part in embeddings.parts if part.partition in wanted]
-    datasets = [(name, delta.snapshot_or_warn(lake.dataset(name))) for name in lake.dataset_names()]
+    datasets = [(name, snapshot_or_warn(lake, lake.dataset(name))) for name in lake.dataset_names()]
     return tuple(files), tuple((name, table.version) for name, table in datasets if table is not None)

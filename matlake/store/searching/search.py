@@ -1,60 +1,79 @@
-"""A search for a material of the lake, a formula, or a structure file."""
+"""A search for materials of the lake, formulas, structures, or a table of them."""
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matlake.encoders.card import InputKind
-from matlake.encoders.encoder import Encoder, open_encoder
-from matlake.errors import (
-    EncoderError,
-    FormulaError,
-    Hint,
-    LakeError,
-    MatlakeError,
-    SourceError,
-    StructureError,
-    embed_first,
-)
-from matlake.materials.crystal import Crystal
-from matlake.materials.disorder import DisorderedError
-from matlake.materials.formula import Composition
-from matlake.materials.objects import as_composition, as_crystal, is_structure_text
-from matlake.reports import TableReport, rows_to_arrow
+from matlake.encoders.card import JOINED_BY
+from matlake.encoders.encoder import open_encoder
+from matlake.errors import LakeError, QueryError
+from matlake.reports import TableReport
+from matlake.sequences import as_list
+from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
-from matlake.store.quoting import literal
-from matlake.store.searching.index import Index, Neighbour, open_index
+from matlake.store.quoting import identifier
+from matlake.store.searching.index import find_layers, not_embedded, open_index
+from matlake.store.searching.indexed import IndexedLayers
+from matlake.store.searching.layer_rows import open_rows
+from matlake.store.searching.neighbour import Neighbour
+from matlake.store.searching.queries import Query, formula_queries, stored_queries, structure_queries, table_queries
+from matlake.store.searching.streamed import StreamedLayer
+from matlake.store.views import MATERIAL_COLUMNS
 from matlake.text_tables import Column, Line, TextTable
+
+ALL_COLUMNS: Final = "all"
+DISTINCT: Final = {"formula": "composition_hash", "structure": "crystal_hash"}
+"""What may be alike in one neighbour only, and the column that says so; null is like nothing."""
+
+_Layers: TypeAlias = StreamedLayer | IndexedLayers
+
+_MORE: Final = 4
+"""So many times more neighbours are looked at, as long as too many of them are alike."""
 
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """What to search for; exactly one of ``material_id``, ``formula`` and ``structure`` is given.
+    """What to search for; exactly one of ``material_id``, ``formula``, ``structure`` and ``table`` is given.
 
     Attributes:
         feature: ``NAME`` or ``NAME@LAYER``; ``NAME@LAYER+LAYER`` or ``NAME@all`` for several, see ``Index``.
         k: Neighbours wanted.
-        material_id: Id of a material of the lake, which is not a neighbour of itself.
-        formula: A chemical formula, or a composition as ``as_composition`` takes it.
-        structure: A file that holds a structure; else whatever ``as_crystal`` takes.
+        material_id: Id of a material of the lake, which is not a neighbour of itself; or several ids.
+        formula: A chemical formula, or a composition as ``as_composition`` takes it; or several.
+        structure: A file that holds a structure; else whatever ``as_crystal`` takes; or several.
         dataset: Only neighbours of this dataset. Where several datasets hold the id, it also says which one is meant.
         where: Only neighbours that this SQL predicate over ``materials`` selects.
+        table: A table of formulas or structures, or files of structures, by its path, or a DataFrame; each row is a
+            query.
+        columns: Property columns of the neighbours that are wanted; ``all`` for all of them.
+        distinct: Of neighbours with the same ``formula`` (fractions of the elements), or of those with the same
+            ``structure`` (species, lattice and positions as they were imported), the nearest alone.
+        approximate: Look in an index that misses up to one neighbour in a hundred: for thousands of queries.
     """
 
     feature: str
     k: int = 10
-    material_id: str | None = None
+    material_id: Any = None
     formula: Any = None
     structure: Any = None
     dataset: str | None = None
     where: str | None = None
+    table: Any = None
+    columns: Sequence[str] = ()
+    distinct: str | None = None
+    approximate: bool = False
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether it is for one material, not a list or a table of them."""
+        given = next((one for one in (self.material_id, self.formula, self.structure) if one is not None), ())
+        return self.table is None and not isinstance(given, list | tuple)
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,156 +83,284 @@ class SearchResult(TableReport):
     Attributes:
         feature: ``NAME@LAYER``, or ``NAME@LAYER+LAYER``.
         neighbours: Nearest first.
+        recall: Share of neighbours that an approximate index was measured to find; None where all are found.
     """
 
     feature: str
     neighbours: list[Neighbour]
+    recall: float | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
-        return {"encoder": self.feature, "neighbours": [vars(neighbour) for neighbour in self.neighbours]}
+        neighbours = [neighbour.document() for neighbour in self.neighbours]
+        return {"encoder": self.feature, "neighbours": neighbours, **_recall(self.recall)}
 
     def lines(self) -> list[Line]:
         """Return the text for people."""
-        rows = [(n.distance, n.formula, f"{n.dataset}/{n.material_id}") for n in self.neighbours]
-        columns = (Column("distance", "right", ".4g"), Column("formula"), Column("material"))
-        return [f"{len(self.neighbours):,} nearest by {self.feature}", TextTable(columns, rows)]
+        return [f"{len(self.neighbours):,} nearest by {self.feature}", _table(self.neighbours)]
 
     def to_arrow(self) -> pa.Table:
-        """Return the neighbours: ``dataset``, ``material_id``, ``formula``, ``distance``."""
-        return rows_to_arrow(Neighbour, self.neighbours)
+        """Return the neighbours: ``dataset``, ``material_id``, ``formula``, ``distance``, then the property columns."""
+        return _to_arrow(self.neighbours)
 
 
-def search(lake: Lake, request: SearchRequest) -> SearchResult:
+@dataclass(frozen=True)
+class Found:
+    """What a search for one of several materials has found.
+
+    Attributes:
+        input: What was searched for.
+        neighbours: Nearest first.
+        error: Why there are none; None if it could be searched for.
+    """
+
+    input: str | None
+    neighbours: list[Neighbour]
+    error: str | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class SearchResults(TableReport):
+    """The materials that are nearest to each of several.
+
+    Attributes:
+        feature: ``NAME@LAYER``, or ``NAME@LAYER+LAYER``.
+        results: In the order of what was given.
+        recall: As of a ``SearchResult``.
+    """
+
+    feature: str
+    results: list[Found]
+    recall: float | None = None
+
+    @property
+    def failed(self) -> int:
+        """Number of those that could not be searched for."""
+        return sum(found.error is not None for found in self.results)
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        return {
+            "encoder": self.feature,
+            "results": [
+                {"input": found.input, "neighbours": [neighbour.document() for neighbour in found.neighbours]}
+                | ({} if found.error is None else {"error": found.error})
+                for found in self.results
+            ],
+            "failed": self.failed,
+            **_recall(self.recall),
+        }
+
+    def lines(self) -> list[Line]:
+        """Return the text for people."""
+        lines: list[Line] = [f"nearest by {self.feature}"]
+        for found in self.results:
+            lines += ["", f"{found.input}{'' if found.error is None else f': {found.error}'}"]
+            lines += [_table(found.neighbours)] if found.error is None else []
+        return lines
+
+    def to_arrow(self) -> pa.Table:
+        """Return the neighbours of all: ``input``, and the columns of a ``SearchResult``."""
+        inputs = [found.input for found in self.results for _ in found.neighbours]
+        table = _to_arrow([neighbour for found in self.results for neighbour in found.neighbours])
+        return table.add_column(0, "input", pa.array(inputs, pa.string()))
+
+
+@reads_what_is_sound
+def search(lake: Lake, request: SearchRequest) -> SearchResult | SearchResults:
     """Find the materials of a lake whose embeddings are nearest.
 
-    The vector of a material of the lake is read from it; that of anything else is made on the spot.
+    The vectors of materials of the lake are read from it; those of anything else are made on the spot. All of them are
+    compared with the lake's vectors in one pass, in memory that does not grow with their number. ``open_index`` is for
+    programs that search many times.
+
+    Returns:
+        For a list or a table ``SearchResults``, in which one that cannot be searched for does not stop the others.
 
     Raises:
         EncoderError: No such encoder or layer, or it needs a crystal and is given a formula.
         LakeError: Fewer than one neighbour is wanted; nothing is embedded; there is no such material, dataset or
             embedding.
-        QueryError: ``where`` is not a predicate over ``materials``.
+        QueryError: ``where`` is not a predicate over ``materials``, or there is no such column.
         FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
         SourceError: The file cannot be read, or does not hold exactly one structure.
         StructureError: The structure is not valid, or holds an element that the encoder does not take.
-        MissingExtraError: ONNX Runtime is not installed.
+        MissingExtraError: ONNX Runtime is not installed; or faiss, for an approximate index.
     """
     if request.k < 1:
         raise LakeError(f"{request.k} neighbours are wanted", "ask for 1 or more")
-    index = open_index(lake, request.feature)
-    among = index.select(request.dataset, request.where)
+    if request.distinct is not None and request.distinct not in DISTINCT:
+        raise LakeError(f"{request.distinct!r} is nothing to be distinct by", f"known: {', '.join(DISTINCT)}")
+    if request.dataset is not None:
+        lake.check_dataset(request.dataset)
+    with _open(lake, request) as (layers, connection):
+        columns = _property_columns(connection, request.columns)
+        results = []
+        for query, neighbours in _answer(layers, connection, request):
+            if query.error is not None and request.is_of_one:
+                raise query.error
+            results.append(Found(query.name, neighbours, None if query.error is None else str(query.error)))
+        described = _with_properties(connection, [found.neighbours for found in results], columns)
+        recall = layers.recall if request.dataset is None and request.where is None else None
+        if request.is_of_one:
+            return SearchResult(layers.feature, described[0], recall)
+        return SearchResults(
+            layers.feature,
+            [replace(found, neighbours=neighbours) for found, neighbours in zip(results, described, strict=True)],
+            recall,
+        )
+
+
+@contextmanager
+def _open(
+    lake: Lake, request: SearchRequest
+) -> Iterator[tuple[StreamedLayer | IndexedLayers, duckdb.DuckDBPyConnection]]:
+    """Open what is searched, and a connection to look things up in."""
+    card, layers = find_layers(lake, request.feature)
+    with lake.connect() as connection:
+        if len(layers) > 1 or request.approximate:
+            yield IndexedLayers(lake, open_index(lake, request.feature, approximate=request.approximate)), connection
+            return
+        verify_parts(lake, lake.dataset_names(), [])
+        rows = open_rows(lake, card, layers[0])
+        if not rows.stored and not rows.parts:
+            raise not_embedded(card.ref(layers[0].name))
+        yield StreamedLayer(lake, card, layers[0], connection), connection
+
+
+def _queries(layers: _Layers, request: SearchRequest) -> Iterator[Query]:
     if request.material_id is not None:
-        places = _places(index, request.material_id, request.dataset)
-        vector = index.vectors[index.contents[places[:1]]]
-        (neighbours,) = index.search_scaled(vector, request.k, among=among, exclude=[places])
+        ids = [str(one) for one in as_list(request.material_id)]
+        return stored_queries(layers, ids, request.dataset)
+    name, _, layer = layers.feature.partition("@")
+    encoder = open_encoder(layers.lake.find_encoder(name).folder)
+    names = layer.split(JOINED_BY)
+    given = request.structure if request.formula is None else request.formula
+    given = [given] if request.is_of_one else given
+    if request.table is not None:
+        queries = table_queries(encoder, names, request.table)
+    elif request.formula is not None:
+        queries = formula_queries(encoder, names, given)
     else:
-        encoder = open_encoder(lake.find_encoder(index.card.name).folder)
-        if request.formula is not None:
-            vector = formula_vector(encoder, index.layers, request.formula)
-        else:
-            assert request.structure is not None  # noqa: S101 - one of the three is given
-            vector = structure_vector(encoder, index.layers, request.structure)
-        (neighbours,) = index.search(vector, request.k, among=among)
-    return SearchResult(index.feature, neighbours)
+        queries = structure_queries(encoder, names, given)
+    scale = layers.scale
+    if scale is None:
+        return queries
+    return (query if query.vector is None else replace(query, vector=query.vector * scale) for query in queries)
 
 
-def formula_vector(encoder: Encoder, layers: Sequence[str], formula: Any) -> NDArray[np.float32]:
-    """Return the vector of a formula, float32 [1, d], the layers side by side.
-
-    Raises:
-        EncoderError: The encoder takes crystals.
-        FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
-    """
-    if encoder.input is InputKind.CRYSTAL:
-        raise EncoderError(
-            f"encoder {encoder.card.name} takes crystals, not formulas",
-            Hint("give a structure, or the id of a crystal", cli="give --structure FILE, or the --id of a crystal"),
-        )
-    return _encode_one(encoder, layers, as_composition(formula), FormulaError)
-
-
-def structure_vector(encoder: Encoder, layers: Sequence[str], given: Any) -> NDArray[np.float32]:
-    """Return the vector of a structure, or of that in a file, float32 [1, d].
-
-    An encoder of compositions encodes its composition, that of a disordered one too.
-
-    Raises:
-        SourceError: The file cannot be read, or does not hold exactly one structure.
-        StructureError: The structure is not valid, or holds an element that the encoder does not take.
-    """
-    is_file = isinstance(given, os.PathLike) or (isinstance(given, str) and not is_structure_text(given))
-    material: Crystal | Composition
-    try:
-        material = _read_one(given) if is_file else as_crystal(given)
-    except DisorderedError as error:
-        if encoder.input is InputKind.CRYSTAL:
-            raise
-        material = error.composition
-    where = f"{given}: " if is_file else ""
-    return _encode_one(encoder, layers, material, lambda reason: StructureError(where + reason))
+def _answer(
+    layers: _Layers, connection: duckdb.DuckDBPyConnection, request: SearchRequest
+) -> list[tuple[Query, list[Neighbour]]]:
+    """Return the queries with their neighbours, none for those with an error."""
+    queries = list(_queries(layers, request))
+    vectors = [query.vector for query in queries if query.vector is not None]
+    if not vectors:
+        return [(query, []) for query in queries]
+    exclude = [query.exclude for query in queries if query.vector is not None]
+    k = request.k if request.distinct is None else _MORE * request.k
+    while True:
+        found = layers.search(np.stack(vectors), k, dataset=request.dataset, where=request.where, exclude=exclude)
+        if request.distinct is None:
+            break
+        first = _distinct(connection, found, DISTINCT[request.distinct], request.k)
+        if all(len(some) == request.k or len(near) < k for some, near in zip(first, found, strict=True)):
+            found = first
+            break
+        k *= _MORE
+    answers = iter(found)
+    return [(query, [] if query.vector is None else next(answers)) for query in queries]
 
 
-def _encode_one(
-    encoder: Encoder, layers: Sequence[str], material: Composition | Crystal, error: Callable[[str], MatlakeError]
-) -> NDArray[np.float32]:
-    columns = encoder.columns([material])
-    (reason,) = encoder.rejections(columns, overlaps=True)
-    if reason is not None:
-        raise error(reason)
-    return np.concatenate(encoder.encode_inputs(encoder.inputs(columns), layers), axis=1)
+def _distinct(
+    connection: duckdb.DuckDBPyConnection, found: list[list[Neighbour]], column: str, k: int
+) -> list[list[Neighbour]]:
+    """Return for each query the first k neighbours that are not like a nearer one in a column."""
+    values = iter(_look_up(connection, found, "internal.compositions", [column])[column])
+    first = []
+    for neighbours in found:
+        kept: dict[object, Neighbour] = {}
+        for neighbour in neighbours:
+            value = next(values)
+            kept.setdefault((neighbour.dataset, neighbour.material_id) if value is None else value, neighbour)
+        first.append(list(kept.values())[:k])
+    return first
 
 
-def _read_one(path: str | os.PathLike[str]) -> Crystal:
-    from matlake.store.importing.readers import open_source  # readers of structures take a second to import
-
-    source = open_source(Path(path))
-    if not source.has_structures:
-        raise SourceError(f"there are no structures in {path}", "give the file of one crystal, or a formula")
-    found = list(islice((one for batch in source.batches() for one in batch.crystals or []), 2))
-    if len(found) != 1:
-        raise SourceError(
-            f"{path} holds {'several structures' if found else 'no structure'}, but a search takes one",
-            "give the file of one crystal",
-        )
-    if isinstance(found[0], DisorderedError):
-        raise found[0]
-    if isinstance(found[0], StructureError):
-        raise StructureError(f"{path}: {found[0]}", found[0].hint)
-    return found[0]
-
-
-def _places(index: Index, material_id: str, dataset: str | None) -> NDArray[np.int64]:
-    """Return the places in an index of the material that an id means, in all datasets that hold the same.
+def _property_columns(connection: duckdb.DuckDBPyConnection, wanted: Sequence[str]) -> list[str]:
+    """Return the property columns that are wanted.
 
     Raises:
-        LakeError: There is no such material, it has no vector, or the id means several materials.
+        QueryError: There is no such column.
     """
-    places = index.find(material_id, dataset)
-    if dataset is not None and not len(places):
-        places = index.find(material_id)
-    if not len(places):
-        raise _not_embedded(index, material_id)
-    if len(np.unique(index.contents[places])) > 1:
-        names = index.materials["dataset"].take(places).to_pylist()
-        raise LakeError(
-            f"{material_id!r} is another material in each of the datasets {', '.join(names)}",
-            Hint("say which one is meant: dataset=…", cli="say which one is meant with --dataset"),
-        )
-    return places
+    known = [name for name, *_ in connection.execute("DESCRIBE materials").fetchall() if name not in MATERIAL_COLUMNS]
+    if [*wanted] == [ALL_COLUMNS]:
+        return known
+    for name in wanted:
+        if name not in known:
+            raise QueryError(f"there is no property column {name!r}", f"there are: {', '.join(known) or 'none'}")
+    return [*wanted]
 
 
-def _not_embedded(index: Index, material_id: str) -> LakeError:
-    """Return the error for a material without a vector, after looking up why it has none."""
-    same = f"material_id = {literal(material_id)}"
-    if not index.lake.query(f"SELECT 1 FROM materials WHERE {same} LIMIT 1").num_rows:
-        return LakeError(
-            f"there is no material {material_id!r}",
-            "SELECT dataset, material_id, formula FROM materials lists them",
-        )
-    failed = index.lake.query(
-        f"SELECT reason FROM failures WHERE {same} AND encoder = {literal(index.card.name)} LIMIT 1"
-    )["reason"].to_pylist()
-    if failed:
-        return LakeError(f"{material_id!r} has no embedding with {index.feature}: {failed[0]}", "use another encoder")
-    return LakeError(f"{material_id!r} is not embedded with {index.feature}", embed_first(index.feature))
+def _with_properties(
+    connection: duckdb.DuckDBPyConnection, found: list[list[Neighbour]], columns: list[str]
+) -> list[list[Neighbour]]:
+    if not columns:
+        return found
+    table = _look_up(connection, found, "materials", columns)
+    rows = iter(zip(*(table[name] for name in columns), strict=True))
+    return [
+        [replace(one, properties=dict(zip(columns, next(rows), strict=True))) for one in neighbours]
+        for neighbours in found
+    ]
+
+
+def _look_up(
+    connection: duckdb.DuckDBPyConnection, found: list[list[Neighbour]], view: str, columns: Sequence[str]
+) -> dict[str, list[Any]]:
+    """Return columns of all neighbours, one query's after another's."""
+    every = [neighbour for neighbours in found for neighbour in neighbours]
+    names = pa.table(
+        {
+            "dataset": pa.array([one.dataset for one in every], pa.string()),
+            "material_id": pa.array([one.material_id for one in every], pa.string()),
+            "number in the list": pa.array(range(len(every)), pa.int64()),
+        }
+    )
+    connection.register("neighbours", names)
+    shown = ", ".join(f"m.{identifier(name)}" for name in columns)
+    table = connection.sql(
+        f"SELECT {shown} FROM neighbours AS n JOIN {view} AS m USING (dataset, material_id) "
+        'ORDER BY n."number in the list"'
+    ).to_arrow_table()
+    connection.unregister("neighbours")
+    return {name: table[name].to_pylist() for name in columns}
+
+
+def _recall(recall: float | None) -> dict[str, float]:
+    return {} if recall is None else {"recall": recall}
+
+
+def _table(neighbours: list[Neighbour]) -> TextTable:
+    properties = list(neighbours[0].properties) if neighbours else []
+    rows = [
+        (n.distance, n.formula, f"{n.dataset}/{n.material_id}", *(_shown(n.properties[name]) for name in properties))
+        for n in neighbours
+    ]
+    columns = (Column("distance", "right", ".4g"), Column("formula"), Column("material"))
+    return TextTable((*columns, *(Column(name) for name in properties)), rows)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _to_arrow(neighbours: list[Neighbour]) -> pa.Table:
+    columns = {name: [getattr(one, name) for one in neighbours] for name in ("dataset", "material_id", "formula")}
+    distances: NDArray[np.float64] = np.array([one.distance for one in neighbours], dtype=np.float64)
+    table = pa.table(
+        {name: pa.array(values, pa.string()) for name, values in columns.items()} | {"distance": distances}
+    )
+    for name in neighbours[0].properties if neighbours else ():
+        table = table.append_column(name, pa.array([one.properties[name] for one in neighbours]))
+    return table

@@ -40,6 +40,7 @@ def import_from(
     progress: Progress = SILENT,
 ) -> ImportReport:
     """Import what a text names, a file, a folder or a source by name: see ``import_table`` and ``import_named``."""
+    lake.check_writable()
     if not isinstance(place, str) or not is_named(place):
         return import_table(
             lake,

@@ -1,5 +1,6 @@
 """Places of a lake's files: local paths, or objects in a bucket."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -48,3 +49,26 @@ def fsync_folder(folder: LakePath) -> None:
     """Make renames and new names in a folder last through a power loss; objects last as soon as they are put."""
     if isinstance(folder, Path):
         files.fsync_folder(folder)
+
+
+def fsync_names(folder: LakePath, root: LakePath) -> None:
+    """Make new names in a folder last through a power loss, and its own name in the folders from it up to another.
+
+    A writer that was killed may have made a folder without syncing its name, so all are synced each time; for a folder
+    with nothing new that costs microseconds.
+    """
+    if isinstance(folder, Path) and isinstance(root, Path):
+        files.fsync_folder(folder)
+        while folder != root and folder != folder.parent:
+            folder = folder.parent
+            files.fsync_folder(folder)
+
+
+def make_folder(folder: LakePath) -> None:
+    """Make a folder, and those that it is in, such that their names last through a power loss."""
+    if isinstance(folder, Path):
+        folder = folder.absolute()
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):  # a folder may let one make names in it, and not read it
+            fsync_names(folder.parent, (missing or [folder])[-1].parent)

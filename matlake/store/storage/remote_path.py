@@ -6,21 +6,42 @@ and try again in the same cases. A put is whole or not there at all, so nothing 
 
 import errno
 import fnmatch
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
+from matlake.errors import StorageError
 from matlake.extras import require_extra
+from matlake.store.storage.refusals import refusal, was_cut
+
+_Answer = TypeVar("_Answer")
 
 SCHEMES: Final = ("s3", "gs", "az")
 """Of addresses of buckets: Amazon S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage."""
 
+CONNECT_SECONDS: Final = 5
+REQUEST_SECONDS: Final = 60
+RETRIES: Final = 8
+RETRY_SECONDS: Final = 120
+"""A request is tried again for so long; the last attempt may then take ``REQUEST_SECONDS`` more."""
+
 _SHOWN: Final = 200  # characters of what a store answers
-_UPLOAD_BYTES: Final = 16 << 20
+_UPLOAD_BYTES: Final = 8 << 20
+_UPLOADS: Final = 4
+"""Pieces of a file under way at once: on a slow line more of them would not arrive in ``REQUEST_SECONDS``."""
+
+_PREFIXES: Final = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZUR"}
+"""How the variables start that each kind of store is set up by; those of the emulator Azurite are among them."""
+
+_CONDITIONAL: Final = {"s3": {"conditional_put": "etag"}}
+_SAFE_COMMITS: Final = {"aws_conditional_put": "etag", "aws_s3_allow_unsafe_rename": "false"}
+"""Whatever the environment says: without conditional puts, two writers lose rows."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +66,12 @@ class RemotePath:
     Attributes:
         bucket: Its address, such as ``s3://bucket``.
         key: Of the object, or the prefix without a slash at its end; empty for the whole bucket.
+        listed: What a listing has said of the object, where this path comes from one, as with ``os.DirEntry``.
     """
 
     bucket: str
     key: str
+    listed: ObjectStatus | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         """Return the address."""
@@ -139,7 +162,7 @@ class RemotePath:
         import obstore
 
         with asking(self):
-            found = obstore.list_with_delimiter(self._store, self._prefix)
+            found = again_where_cut(lambda: obstore.list_with_delimiter(self._store, self._prefix))
         keys = [*found["common_prefixes"], *(one["path"] for one in found["objects"])]
         yield from (RemotePath(self.bucket, key) for key in sorted(keys))
 
@@ -160,6 +183,12 @@ class RemotePath:
                 else:
                     yield found
 
+    def rglob(self, pattern: str) -> Iterator["RemotePath"]:
+        """Yield the objects below, however deep, whose name matches a pattern; their status is known."""
+        for path, status in self.objects():
+            if fnmatch.fnmatchcase(path.name, pattern):
+                yield replace(path, listed=status)
+
     def objects(self) -> Iterator[tuple["RemotePath", ObjectStatus]]:
         """Yield all objects below, however deep."""
         yield from ((RemotePath(self.bucket, one["path"]), _status(one)) for one in self._listed())
@@ -170,10 +199,18 @@ class RemotePath:
         Raises:
             FileNotFoundError: There is none.
         """
+        if self.listed is not None:
+            return self.listed
         import obstore
 
         with asking(self):
-            return _status(obstore.head(self._store, self.key))
+            try:
+                return _status(obstore.head(self._store, self.key))
+            except FileNotFoundError:
+                raise
+            except obstore.exceptions.BaseError:
+                obstore.get_range(self._store, self.key, start=0, length=1)  # an answer to HEAD does not say why
+                raise
 
     def read_bytes(self) -> bytes:
         """Return the content of the object."""
@@ -182,12 +219,33 @@ class RemotePath:
         with asking(self):
             return bytes(obstore.get(self._store, self.key).bytes())
 
+    def read_end(self, length: int) -> tuple[bytes, int]:
+        """Return the last bytes of the object, all if it has fewer, and its size."""
+        if self.bucket.startswith("az://"):  # which has no ranges that start at the end
+            size = self.stat().st_size
+            return self.read_range(max(0, size - length), min(size, length)), size
+        import obstore
+
+        with asking(self):
+            found = obstore.get(self._store, self.key, options={"range": {"suffix": length}})
+            return bytes(found.bytes()), found.meta["size"]
+
     def read_range(self, start: int, length: int) -> bytes:
         """Return some bytes of the object."""
         import obstore
 
         with asking(self):
             return bytes(obstore.get_range(self._store, self.key, start=start, length=length))
+
+    def read_ranges(self, spans: Sequence[tuple[int, int]]) -> list[Any]:
+        """Return pieces of the object, each by its start and length, as buffers: neighbours in one request."""
+        if not spans:
+            return []
+        import obstore
+
+        starts, lengths = zip(*spans, strict=True)
+        with asking(self):
+            return list(obstore.get_ranges(self._store, self.key, starts=starts, lengths=lengths))
 
     def write_bytes(self, content: bytes) -> None:
         """Put an object in place of what was there."""
@@ -201,7 +259,7 @@ class RemotePath:
         import obstore
 
         with asking(self):
-            obstore.put(self._store, self.key, file, chunk_size=_UPLOAD_BYTES)
+            obstore.put(self._store, self.key, file, chunk_size=_UPLOAD_BYTES, max_concurrency=_UPLOADS)
 
     def create(self, content: bytes) -> bool:
         """Put an object unless there is one; return whether it was put."""
@@ -220,6 +278,12 @@ class RemotePath:
 
         with asking(self):
             obstore.copy(self._store, self.key, other.key)
+
+    def rename(self, target: "RemotePath") -> "RemotePath":
+        """Copy the object, then delete it: stores rename nothing."""
+        self.copy_to(target)
+        self.unlink(missing_ok=True)
+        return target
 
     def unlink(self, *, missing_ok: bool = False) -> None:
         """Delete the object."""
@@ -242,50 +306,92 @@ class RemotePath:
         import obstore
 
         with asking(self):
-            for found in obstore.list(self._store, self._prefix, chunk_size=chunk):
-                yield from found
+            page = None
+            while page is None or len(page) == chunk:
+                last = page[-1]["path"] if page else None
+                page = again_where_cut(partial(self._page, obstore.list, last, chunk))
+                yield from page
+
+    def _page(self, list_objects: Callable[..., Iterator[Any]], after: str | None, chunk: int) -> Any:
+        return next(list_objects(self._store, self._prefix, offset=after, chunk_size=chunk), [])
+
+
+def again_where_cut(ask: Callable[[], _Answer]) -> _Answer:
+    """Ask a store, and ask again where its answer is cut: of listings, obstore and delta-rs do not do so themselves."""
+    for _ in range(RETRIES):
+        try:
+            return ask()
+        except Exception as error:  # obstore and delta-rs have no class for it
+            if not was_cut(error):
+                raise
+    return ask()
 
 
 @contextmanager
 def asking(path: RemotePath) -> Iterator[None]:
-    """Raise what a store answers as an OSError, as reading or writing a file would.
+    """Raise what a store answers as an error of ours; that an object is not there is what it would be of a file.
 
     Raises:
-        OSError: Of the class that a file would raise, with the address and what the store said.
+        FileNotFoundError: There is no such object.
+        OSError: The object is not what was expected, such as shorter.
+        StorageError: The store does not do what it was asked.
     """
-    from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+    from obstore.exceptions import BaseError
 
     try:
         yield
-    except FileNotFoundError as error:
-        raise FileNotFoundError(errno.ENOENT, "there is no such object", str(path)) from error
-    except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise PermissionError(errno.EACCES, _said(error), str(path)) from error
-    except BaseError as error:
-        raise OSError(errno.EIO, _said(error), str(path)) from error
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:_SHOWN]
+    except (BaseError, FileNotFoundError) as error:
+        refused = refusal(error, path.bucket)
+        if refused is not None:
+            raise refused from error
+        if isinstance(error, FileNotFoundError):
+            raise FileNotFoundError(errno.ENOENT, "there is no such object", str(path)) from error
+        raise OSError(errno.EIO, " ".join(str(error).split())[:_SHOWN], str(path)) from error
 
 
 def _status(found: Any) -> ObjectStatus:
     return ObjectStatus(found["size"], found["last_modified"].timestamp(), found["e_tag"])
 
 
-@cache
 def open_store(bucket: str) -> Any:
-    """Return obstore's store of a bucket, set up from the environment.
+    """Return obstore's store of a bucket, set up from the environment as it is now: credentials are renewed there.
 
     Raises:
         MissingExtraError: obstore is not installed.
+        StorageError: The environment says something that obstore does not understand.
     """
+    prefix = _PREFIXES[bucket.partition("://")[0]]
+    return _open_store(bucket, tuple((name, value) for name, value in os.environ.items() if name.startswith(prefix)))
+
+
+@lru_cache(maxsize=8)
+def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
+    del environment  # obstore reads it itself
     require_extra("cloud", f"a lake at {bucket}")
+    from obstore.exceptions import BaseError
     from obstore.store import from_url
 
-    return from_url(bucket, client_options={"allow_http": True})
+    bounds: dict[str, Any] = {
+        "client_options": {
+            "allow_http": True,
+            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+            "timeout": timedelta(seconds=REQUEST_SECONDS),
+        },
+        "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+    }
+    try:
+        return from_url(bucket, config=_CONDITIONAL.get(bucket.partition("://")[0]), **bounds)
+    except (BaseError, ValueError) as error:
+        raise StorageError(f"{bucket} cannot be used: {error}", "check the variables of the environment") from error
 
 
-def delta_options() -> dict[str, str]:
-    """Return what delta-rs is told besides the environment, as ``open_store`` does: local servers speak plain HTTP."""
-    return {"allow_http": "true"}
+def delta_options(root: RemotePath) -> dict[str, str]:
+    """Return what delta-rs is told besides the environment: the same as obstore."""
+    return {
+        "allow_http": "true",
+        "connect_timeout": f"{CONNECT_SECONDS}s",
+        "timeout": f"{REQUEST_SECONDS}s",
+        "max_retries": str(RETRIES),
+        "retry_timeout": f"{RETRY_SECONDS}s",
+        **(_SAFE_COMMITS if root.bucket.startswith("s3://") else {}),
+    }

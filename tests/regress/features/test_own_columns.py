@@ -154,13 +154,13 @@ def test_compositions_stay_whole_when_rows_are_held_out(series: matlake.Lake) ->
     matrix = matrix_of_series(series)
     held = parse_split("random").hold_out(matrix, 0)
     assert not set(matrix.groups[held.train]) & set(matrix.groups[held.test])
-    rows = find_past(series, load_head(series.path, "gap_of_T").card).rows
+    rows = find_past(series, load_head(series, "gap_of_T").card).rows
     assert rows is not None  # found again by query, split and seed
     assert (rows.held_out.test == held.test).all()
 
 
 def test_the_nearest_training_material_has_the_nearest_temperature(series: matlake.Lake) -> None:
-    head = load_head(series.path, "gap_of_T")
+    head = load_head(series, "gap_of_T")
     reference = head.reference
     assert reference is not None
     rows = zip(reference.formula, reference.value, reference.material_id, strict=True)
@@ -179,15 +179,15 @@ def test_the_nearest_training_material_has_the_nearest_temperature(series: matla
 
 def test_baselines_are_given_the_columns(series: matlake.Lake) -> None:
     """Else a head on fractions would beat the same model on fractions by the temperature alone."""
-    card = load_head(series.path, "gap_of_T").card
+    card = load_head(series, "gap_of_T").card
     assert card.fractions_baseline.mae == pytest.approx(card.evaluation.metrics.mae, rel=0.02)
     assert card.domain is not None
     assert card.domain.column_ranges == {"temperature_K": (100.0, 300.0, 600.0)}
 
 
 def test_cards_of_format_5_have_no_columns_and_open(copied: matlake.Lake) -> None:
-    path = find_head(copied.path, "gap_of_T") / CARD_FILE
-    assert read_card(path).format_version == 6  # an older version refuses it, as it should
+    path = find_head(copied, "gap_of_T") / CARD_FILE
+    assert read_card(path).format_version == 7  # an older version refuses it, as it should
 
     def older(card: dict[str, Any]) -> None:
         card["format_version"] = 5
@@ -207,7 +207,7 @@ def test_a_card_of_columns_that_no_training_makes_is_refused(copied: matlake.Lak
         else:
             card["domain"]["column_ranges"] = {}
 
-    path = find_head(copied.path, "gap_of_T") / CARD_FILE
+    path = find_head(copied, "gap_of_T") / CARD_FILE
     edit_card(path, edit)
     with pytest.raises(HeadError, match="is not a head's card: column temperature_K has"):
         read_card(path)

@@ -59,7 +59,7 @@ def tuned(lake: matlake.Lake) -> FinetuneResult:
 
 
 def test_a_cal_head_is_a_head_like_any_other(lake: matlake.Lake) -> None:
-    card = load_head(lake.path, "low").card
+    card = load_head(lake, "low").card
     assert (card.model.kind, card.model.parameters["adversarial"], card.model.parameters["widths"]) == (
         "ir-net",
         "cal",
@@ -68,21 +68,21 @@ def test_a_cal_head_is_a_head_like_any_other(lake: matlake.Lake) -> None:
     assert card.model.parity is not None
     assert card.model.parity < 1e-4
     assert card.interval is not None
-    plots = {path.name for path in (find_head(lake.path, "low") / "plots").iterdir()}
+    plots = {path.name for path in (find_head(lake, "low") / "plots").iterdir()}
     assert {"training.png", "transport_costs.svg", "parity.png"} <= plots
 
 
 def test_a_saved_network_is_read_back_as_it_was(lake: matlake.Lake, vectors: Vectors) -> None:
-    saved, head = read_saved_network(lake.path, "low"), load_head(lake.path, "low")
+    saved, head = read_saved_network(lake, "low"), load_head(lake, "low")
     assert saved.fitted.predict(vectors[0]) == pytest.approx(head.predict(vectors[0])[0], abs=1e-4)
     assert saved.widths == (32, 16)
     assert saved.dropout == 0.5
 
 
 def test_the_new_head_says_where_it_came_from(lake: matlake.Lake, tuned: FinetuneResult) -> None:
-    card = load_head(lake.path, "low-cal").card
+    card = load_head(lake, "low-cal").card
     assert card == tuned.card
-    old = (find_head(lake.path, "low") / "head.onnx").read_bytes()
+    old = (find_head(lake, "low") / "head.onnx").read_bytes()
     assert card.model.parameters["from_head"] == "low"
     assert card.model.parameters["from_sha256"] == hashlib.sha256(old).hexdigest()
     assert (card.model.parameters["method"], card.model.parameters["target_rows"]) == ("cal", NEW)
@@ -100,7 +100,7 @@ def test_errors_before_and_after_are_those_of_the_two_heads_on_rows_that_neither
         again = np.array([answer.value for answer in answers])
         assert np.abs(again - held.y).mean() == pytest.approx(metrics.mae, abs=1e-4)
     assert tuned.after.mae < tuned.before.mae
-    reference = load_head(lake.path, "low-cal").reference
+    reference = load_head(lake, "low-cal").reference
     assert reference is not None
     assert not set(reference.formula.tolist()) & set(held.formula.tolist())
     assert reference.value.min() >= 2.5
@@ -108,7 +108,7 @@ def test_errors_before_and_after_are_those_of_the_two_heads_on_rows_that_neither
 
 
 def test_what_is_forgotten_is_measured_on_the_old_heads_test_rows(lake: matlake.Lake, tuned: FinetuneResult) -> None:
-    old = load_head(lake.path, "low").card
+    old = load_head(lake, "low").card
     assert tuned.forgetting is not None
     assert tuned.forgetting.rows == old.evaluation.n_test
     assert tuned.forgetting.before.mae == pytest.approx(old.evaluation.metrics.mae, abs=1e-4)
@@ -133,7 +133,7 @@ def test_one_seed_gives_one_head(lake: matlake.Lake) -> None:
 
 def test_rows_the_head_was_trained_on_are_learned_from_and_not_tested(lake: matlake.Lake) -> None:
     result = finetune(lake, FinetuneRequest("low", BOTH, "plain", "both"))
-    trained = load_head(lake.path, "low").reference
+    trained = load_head(lake, "low").reference
     assert trained is not None
     assert not set(result.test.formula.tolist()) & set(trained.formula.tolist())
     assert "it was trained on before" in result.card.training.split_description
@@ -148,7 +148,7 @@ def test_inputs_alone_need_the_rows_that_the_head_was_trained_on(lake: matlake.L
 
 
 def test_what_cannot_be_fine_tuned_is_said_before_the_work(lake: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    reference = load_head(lake.path, "low").reference
+    reference = load_head(lake, "low").reference
     assert reference is not None
     trained = tuple(reference.material_id.tolist())
     for request, error, message in (
@@ -169,12 +169,12 @@ def test_what_cannot_be_fine_tuned_is_said_before_the_work(lake: matlake.Lake, m
 
 
 def test_a_head_that_was_changed_is_refused(lake: matlake.Lake) -> None:
-    path = find_head(lake.path, "low") / "head.onnx"
+    path = find_head(lake, "low") / "head.onnx"
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     try:
         with pytest.raises(HeadError, match="does not match the sha256"):
-            read_saved_network(lake.path, "low")
+            read_saved_network(lake, "low")
     finally:
         path.write_bytes(content)
 

@@ -67,13 +67,13 @@ def test_each_row_holds_the_vectors_of_its_own_crystal_and_composition(lake: mat
 
 
 def test_a_card_says_what_its_features_encode_and_older_cards_meant_compositions(lake: matlake.Lake) -> None:
-    features = load_head(lake.path, "both").card.features
+    features = load_head(lake, "both").card.features
     assert [feature.input for feature in features] == ["crystal", "composition"]
     assert [feature.sha256 for feature in features] == [
         lake.find_encoder(feature.encoder).card.sha256 for feature in features
     ]
     edit_card(lake.heads_folder / "compositions" / "card.json", lambda card: card["features"][0].pop("input"))
-    assert load_head(lake.path, "compositions").card.features[0].input == "composition"
+    assert load_head(lake, "compositions").card.features[0].input == "composition"
 
 
 def test_rows_without_crystal_are_left_out_and_said(
@@ -107,7 +107,7 @@ def test_structures_give_what_their_stored_vectors_give(
     pq.write_table(table.select(["material_id", "poscar"]), tmp_path / "in.parquet")
     monkeypatch.setattr("matlake.regress.prediction.opened_head.CHUNK_ATOMS", 100)
     for name in ("both", "crystals", "compositions"):
-        head = load_head(lake.path, name)
+        head = load_head(lake, name)
         matrix = read_matrix(lake, TARGET, head.card.features)
         expected = dict(zip(matrix.material_id.tolist(), head.predict(matrix.x)[0].tolist(), strict=True))
         answer = predict_table(lake, name, tmp_path / "in.parquet")

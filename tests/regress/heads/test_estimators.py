@@ -305,7 +305,7 @@ def test_a_head_of_an_estimator_is_as_any_other(forest: TrainResult, gaps_lake: 
     assert card.fractions_baseline.mae > 0.0  # there are 118 of them: zeros stand for the rest
     assert card.transform == "none"
     assert card.weighting
-    text = "\n".join(card_lines(card, find_head(gaps_lake.path, "forest")))
+    text = "\n".join(card_lines(card, find_head(gaps_lake, "forest")))
     assert card.model.text in text
     document = json.loads(json.dumps(forest.document(), allow_nan=False))
     assert (document["model"], document["parameters"]) == (card.model.kind, card.model.parameters)
@@ -333,4 +333,4 @@ def test_nothing_is_saved_of_what_is_refused(gaps_lake: matlake.Lake) -> None:
     with pytest.raises(HeadError):
         trained(gaps_lake, DummyRegressor(), name="refused")
     with pytest.raises(HeadError):
-        find_head(gaps_lake.path, "refused")
+        find_head(gaps_lake, "refused")

@@ -138,7 +138,7 @@ def test_a_head_needs_only_the_features_that_were_chosen(embedded: matlake.Lake)
     tried = {candidate.model for candidate in result.card.model.search.candidates} if result.card.model.search else {}
     assert ("gaussian-process" in tried) == choice.learns_blocks
     assert choice.chosen == choice.everything or choice.chosen.improves(choice.everything)
-    saved = load_head(embedded.path, "chosen").card
+    saved = load_head(embedded, "chosen").card
     assert saved.model.features == choice
     assert result.document()["feature_choice"] == asdict(choice)
     assert "on left-out clusters of compositions" in "\n".join(plain_lines(result.lines()))

@@ -96,7 +96,7 @@ def test_names_of_strangers_are_text(embedded: matlake.Lake, trained: TrainResul
     (page,) = write_report(embedded, "strange", tmp_path / "r.html")
     assert "<b>" not in page.read_text()
     assert "'&lt;b&gt;|`x`'" in page.read_text().replace("&#x27;", "'")
-    folder = find_head(embedded.path, "strange")
+    folder = find_head(embedded, "strange")
     write_head_card(replace(trained.card, name="strange", target="a|b <i>_eV"), folder / CARD_FILE)
     write_report(embedded, "strange", tmp_path / "r.md")
     assert "a\\|b \\<i\\>" in (tmp_path / "r.md").read_text()

@@ -17,7 +17,7 @@ from matlake.errors import DamageWarning, HeadError
 from matlake.files import sha256_of
 from matlake.materials.formula import parse_formula
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard
-from matlake.regress.heads.card_files import read_card, write_card
+from matlake.regress.heads.card_files import card_bytes, read_card
 from matlake.regress.heads.listing import card_lines, head_summary, head_table
 from matlake.regress.heads.storage import (
     Head,
@@ -33,19 +33,20 @@ from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
 from matlake.regress.prediction.prediction_columns import NOT_FINITE, PredictionColumns
 from matlake.regress.prediction.results import Prediction
+from matlake.store.folders import LakeFolders
 
 
 @pytest.fixture
-def home(tmp_path: Path, embedded: matlake.Lake, trained: TrainResult) -> Path:
+def home(tmp_path: Path, embedded: matlake.Lake, trained: TrainResult) -> LakeFolders:
     """A folder with a copy of the trained head."""
     shutil.copytree(embedded.heads_folder / trained.card.name, tmp_path / "heads" / trained.card.name)
-    return tmp_path
+    return LakeFolders(tmp_path)
 
 
 OLD = Path(__file__).parents[2] / "data" / "head_v1" / "gap-v1"
 
 
-def save(home: Path, card: HeadCard) -> HeadCard:
+def save(home: LakeFolders, card: HeadCard) -> HeadCard:
     """Save a card with the files of the head ``gap``."""
     reference = load_head(home, "gap").reference
     return save_head(home, card, content_of(home), reference, {"parity.png": b"a plot"})
@@ -55,11 +56,11 @@ def with_seed(card: HeadCard, seed: int) -> HeadCard:
     return replace(card, training=replace(card.training, seed=seed))
 
 
-def content_of(home: Path, name: str = "gap") -> bytes:
-    return (home / "heads" / name / "head.onnx").read_bytes()
+def content_of(home: LakeFolders, name: str = "gap") -> bytes:
+    return (home.path / "heads" / name / "head.onnx").read_bytes()
 
 
-def test_a_head_survives_the_round_trip(home: Path, trained: TrainResult) -> None:
+def test_a_head_survives_the_round_trip(home: LakeFolders, trained: TrainResult) -> None:
     domain = trained.card.domain
     assert domain is not None
     saved = save(home, replace(trained.card, name="copy", sha256="", domain=replace(domain, reference_sha256="")))
@@ -72,13 +73,13 @@ def test_a_head_survives_the_round_trip(home: Path, trained: TrainResult) -> Non
     assert [card.name for card in list_heads(home)] == ["copy", "gap"]
 
 
-def test_a_head_is_replaced_as_a_whole(home: Path, trained: TrainResult) -> None:
+def test_a_head_is_replaced_as_a_whole(home: LakeFolders, trained: TrainResult) -> None:
     save(home, with_seed(trained.card, 99))
     assert load_head(home, "gap").card.training.seed == 99
-    names = [path.name for path in (home / "heads" / "gap").iterdir()]
+    names = [path.name for path in (home.path / "heads" / "gap").iterdir()]
     assert sorted(names) == ["card.json", "head.onnx", "plots", "reference.parquet"]
-    assert [path.name for path in (home / "heads" / "gap" / "plots").iterdir()] == ["parity.png"]
-    assert not [*home.glob("heads/.saving/*"), *home.glob("heads/.replaced/*")]
+    assert [path.name for path in (home.path / "heads" / "gap" / "plots").iterdir()] == ["parity.png"]
+    assert not [*home.path.glob("heads/.saving/*"), *home.path.glob("heads/.replaced/*")]
 
 
 class Crash(BaseException):
@@ -87,7 +88,7 @@ class Crash(BaseException):
 
 @pytest.mark.parametrize("call", range(1, 15))
 def test_a_crash_while_replacing_leaves_the_old_head_or_the_new_one(
-    home: Path, trained: TrainResult, monkeypatch: pytest.MonkeyPatch, call: int
+    home: LakeFolders, trained: TrainResult, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
     calls = 0
 
@@ -114,14 +115,14 @@ def test_a_crash_while_replacing_leaves_the_old_head_or_the_new_one(
     assert load_head(home, "gap").card.training.seed == 100
 
 
-def test_an_unknown_head_is_answered_with_the_known_ones(home: Path) -> None:
+def test_an_unknown_head_is_answered_with_the_known_ones(home: LakeFolders) -> None:
     with pytest.raises(HeadError, match="no head 'gaps'") as caught:
         load_head(home, "gaps")
     assert caught.value.hint == "heads: gap"
 
 
 @pytest.mark.parametrize("name", ["../gap", "", ".replaced", "a/b", "x" * 101])
-def test_a_name_that_could_leave_the_folder_is_refused(home: Path, trained: TrainResult, name: str) -> None:
+def test_a_name_that_could_leave_the_folder_is_refused(home: LakeFolders, trained: TrainResult, name: str) -> None:
     with pytest.raises(HeadError, match="is not a valid head name"):
         load_head(home, name)
     with pytest.raises(HeadError, match="is not a valid head name"):
@@ -129,8 +130,8 @@ def test_a_name_that_could_leave_the_folder_is_refused(home: Path, trained: Trai
 
 
 @pytest.mark.parametrize("file", ["head.onnx", "reference.parquet"])
-def test_a_flipped_byte_is_refused(home: Path, file: str) -> None:
-    path = home / "heads" / "gap" / file
+def test_a_flipped_byte_is_refused(home: LakeFolders, file: str) -> None:
+    path = home.path / "heads" / "gap" / file
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
@@ -138,14 +139,14 @@ def test_a_flipped_byte_is_refused(home: Path, file: str) -> None:
         load_head(home, "gap")
 
 
-def test_a_file_that_is_no_onnx_is_refused_although_its_digest_fits(home: Path, trained: TrainResult) -> None:
+def test_a_file_that_is_no_onnx_is_refused_although_its_digest_fits(home: LakeFolders, trained: TrainResult) -> None:
     save_head(home, trained.card, b"\x80\x04cposix\nsystem\n(S'touch /tmp/pwned'\ntR.", None)
     with pytest.raises(HeadError, match="not an ONNX file"):
         load_head(home, "gap")
 
 
 def test_weights_in_another_file_and_custom_operators_are_refused_although_the_digest_fits(
-    home: Path, trained: TrainResult
+    home: LakeFolders, trained: TrainResult
 ) -> None:
     outside, custom = (onnx.load_model_from_string(content_of(home)) for _ in range(2))
     tensor = outside.graph.initializer[0]
@@ -168,25 +169,25 @@ def test_a_head_of_format_1_opens_for_ever(tmp_path: Path, embedded: matlake.Lak
         (None, None, (), ())
     }
     assert answer.level is None
-    card = load_head(lake.path, "gap-v1").card
+    card = load_head(lake, "gap-v1").card
     assert "train it again" in "\n".join(card_lines(card, lake.path))
     assert "gap-v1" in head_table([card]).lines()[-1]
 
 
-def test_a_deleted_head_is_gone_with_the_one_put_aside(home: Path) -> None:
-    shutil.copytree(home / "heads" / "gap", home / "heads" / ".replaced" / "gap")
+def test_a_deleted_head_is_gone_with_the_one_put_aside(home: LakeFolders) -> None:
+    shutil.copytree(home.path / "heads" / "gap", home.path / "heads" / ".replaced" / "gap")
     delete_head(home, "gap")
     assert list_heads(home) == []
-    assert not [*home.glob("heads/.saving/*"), *home.glob("heads/.replaced/*")]
+    assert not [*home.path.glob("heads/.saving/*"), *home.path.glob("heads/.replaced/*")]
     with pytest.raises(HeadError, match="no head 'gap'"):
         delete_head(home, "gap")
 
 
-def test_an_exported_head_is_a_head_elsewhere(home: Path, tmp_path: Path) -> None:
+def test_an_exported_head_is_a_head_elsewhere(home: LakeFolders, tmp_path: Path) -> None:
     target = tmp_path / "elsewhere" / "heads" / "mine"
     target.parent.mkdir(parents=True)
     export_head(home, "gap", target)
-    assert load_head(tmp_path / "elsewhere", "mine").card == load_head(home, "gap").card
+    assert load_head(LakeFolders(tmp_path / "elsewhere"), "mine").card == load_head(home, "gap").card
     with pytest.raises(HeadError, match="exists"):
         export_head(home, "gap", target)
     (tmp_path / "file").touch()
@@ -196,8 +197,8 @@ def test_an_exported_head_is_a_head_elsewhere(home: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": "one"}', '{"format_version": 1, "features": 3}'])
-def test_a_damaged_card_is_one_clear_error(home: Path, text: str) -> None:
-    (home / "heads" / "gap" / "card.json").write_text(text)
+def test_a_damaged_card_is_one_clear_error(home: LakeFolders, text: str) -> None:
+    (home.path / "heads" / "gap" / "card.json").write_text(text)
     with pytest.raises(HeadError, match="is not a head's card"):
         load_head(home, "gap")
 
@@ -214,8 +215,8 @@ def test_a_damaged_card_is_one_clear_error(home: Path, text: str) -> None:
         ('"digest": "', '"digest": "0'),
     ],
 )
-def test_an_edited_card_is_refused(home: Path, written: str, edited: str) -> None:
-    path = home / "heads" / "gap" / "card.json"
+def test_an_edited_card_is_refused(home: LakeFolders, written: str, edited: str) -> None:
+    path = home.path / "heads" / "gap" / "card.json"
     text = path.read_text()
     assert text.count(written) == 1
     path.write_text(text.replace(written, edited))
@@ -225,8 +226,8 @@ def test_an_edited_card_is_refused(home: Path, written: str, edited: str) -> Non
         assert "train the head again" in caught.value.hint
 
 
-def test_every_number_of_a_card_is_covered_by_its_digest(home: Path) -> None:
-    path = home / "heads" / "gap" / "card.json"
+def test_every_number_of_a_card_is_covered_by_its_digest(home: LakeFolders) -> None:
+    path = home.path / "heads" / "gap" / "card.json"
     whole = path.read_text()
     places = [place for place, letter in enumerate(whole) if letter.isdigit()]
     for place in places[:: max(1, len(places) // 100)]:
@@ -240,9 +241,9 @@ def test_every_number_of_a_card_is_covered_by_its_digest(home: Path) -> None:
     assert check_head(home, "gap").notes == ()
 
 
-def test_a_card_that_was_edited_does_not_hide_the_other_heads(home: Path, trained: TrainResult) -> None:
+def test_a_card_that_was_edited_does_not_hide_the_other_heads(home: LakeFolders, trained: TrainResult) -> None:
     save_head(home, replace(trained.card, name="edited"), content_of(home), load_head(home, "gap").reference)
-    path = home / "heads" / "edited" / "card.json"
+    path = home.path / "heads" / "edited" / "card.json"
     path.write_text(path.read_text().replace('"unit": "eV"', '"unit": "meV"'))
     with pytest.warns(DamageWarning, match="edited or damaged; restore the file"):
         assert [card.name for card in list_heads(home)] == ["gap"]
@@ -256,13 +257,13 @@ def is_same_json(one: str, other: str) -> bool:
         return False
 
 
-def test_a_card_without_digest_opens_with_a_note(home: Path) -> None:
+def test_a_card_without_digest_opens_with_a_note(home: LakeFolders) -> None:
     card = load_head(home, "gap").card
-    (home / "heads" / "gap" / "card.json").write_text(json.dumps(asdict(replace(card, format_version=3))))
+    (home.path / "heads" / "gap" / "card.json").write_text(json.dumps(asdict(replace(card, format_version=3))))
     old = load_head(home, "gap").card
     assert old == replace(card, format_version=3)
     assert old.notes == ("the card has format 3, without a digest: an edit of it would go unnoticed",)
-    assert old.notes[0] in "\n".join(card_lines(old, home))
+    assert old.notes[0] in "\n".join(card_lines(old, home.path))
     assert head_summary(old)["notes"] == list(old.notes)
     saved = save_head(home, old, content_of(home), load_head(home, "gap").reference)
     assert load_head(home, "gap").card == saved
@@ -270,34 +271,36 @@ def test_a_card_without_digest_opens_with_a_note(home: Path) -> None:
 
 
 @pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity"])
-def test_an_interval_that_is_not_finite_is_refused(home: Path, number: str) -> None:
+def test_an_interval_that_is_not_finite_is_refused(home: LakeFolders, number: str) -> None:
     card = load_head(home, "gap").card
     assert card.calibration is not None
     text = json.dumps(asdict(replace(card, format_version=3)))
     quantile = json.dumps(card.calibration.interval.quantile)
-    (home / "heads" / "gap" / "card.json").write_text(text.replace(f'"quantile": {quantile}', f'"quantile": {number}'))
+    (home.path / "heads" / "gap" / "card.json").write_text(
+        text.replace(f'"quantile": {quantile}', f'"quantile": {number}')
+    )
     with pytest.raises(HeadError, match="an interval is not finite"):
         load_head(home, "gap")
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"format_version": ' * 200_000, "1" * 20_000_000])
-def test_a_card_that_is_a_bomb_is_one_clear_error(home: Path, text: str) -> None:
-    (home / "heads" / "gap" / "card.json").write_text(text)
+def test_a_card_that_is_a_bomb_is_one_clear_error(home: LakeFolders, text: str) -> None:
+    (home.path / "heads" / "gap" / "card.json").write_text(text)
     with pytest.raises(HeadError, match="is not a head's card"):
         load_head(home, "gap")
 
 
-def rewritten(home: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+def rewritten(home: LakeFolders, change: Callable[[pa.Table], pa.Table]) -> None:
     """Change the reference rows of the head ``gap``, and its card with them."""
-    path = home / "heads" / "gap" / "reference.parquet"
+    path = home.path / "heads" / "gap" / "reference.parquet"
     pq.write_table(change(pq.read_table(path)), path, compression="zstd")
     card = read_card(path.with_name("card.json"))
     assert card.domain is not None
     domain = replace(card.domain, reference_sha256=sha256_of(path))
-    write_card(replace(card, domain=domain), path.with_name("card.json"))
+    path.with_name("card.json").write_bytes(card_bytes(replace(card, domain=domain)))
 
 
-def test_reference_rows_are_bounded(home: Path) -> None:
+def test_reference_rows_are_bounded(home: LakeFolders) -> None:
     def many(table: pa.Table) -> pa.Table:
         return table.take(pa.array(np.zeros(200_000, dtype=np.int64)))
 
@@ -309,7 +312,7 @@ def test_reference_rows_are_bounded(home: Path) -> None:
         values = pa.array(np.full(len(table), np.inf))
         return table.set_column(table.schema.get_field_index("value"), "value", values)
 
-    whole = (home / "heads" / "gap" / "reference.parquet").read_bytes()
+    whole = (home.path / "heads" / "gap" / "reference.parquet").read_bytes()
     for change, message in (
         (many, "200,000 rows"),
         (long, "a formula of 1,000,000 bytes"),
@@ -317,7 +320,7 @@ def test_reference_rows_are_bounded(home: Path) -> None:
         (lambda table: table.drop(["value"]), "is not a reference set"),
         (lambda table: table.slice(0, 0), "0 rows"),
     ):
-        (home / "heads" / "gap" / "reference.parquet").write_bytes(whole)
+        (home.path / "heads" / "gap" / "reference.parquet").write_bytes(whole)
         rewritten(home, change)
         for check in (load_head, check_head):
             with pytest.raises(HeadError, match=message):
@@ -349,7 +352,7 @@ def graph(values: str, coordinates: int) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_rows_that_are_not_finite_fail_and_leave_the_others(home: Path) -> None:
+def test_rows_that_are_not_finite_fail_and_leave_the_others(home: LakeFolders) -> None:
     card, reference = load_head(home, "gap").card, load_head(home, "gap").reference
     save_head(home, card, graph("Sqrt", 32), reference)
     head = load_head(home, "gap")
@@ -365,15 +368,15 @@ def test_rows_that_are_not_finite_fail_and_leave_the_others(home: Path) -> None:
     assert predicted.elements_outside_training[2] is not None
 
 
-def test_coordinates_of_another_width_than_the_reference_rows_are_refused(home: Path) -> None:
+def test_coordinates_of_another_width_than_the_reference_rows_are_refused(home: LakeFolders) -> None:
     card, reference = load_head(home, "gap").card, load_head(home, "gap").reference
     save_head(home, card, graph("Abs", 5), reference)
     with pytest.raises(HeadError, match="coordinates of head gap are not those"):
         load_head(home, "gap").predict(np.ones((2, 160), dtype=np.float32))
 
 
-def test_a_newer_card_asks_for_an_update(home: Path) -> None:
-    path = home / "heads" / "gap" / "card.json"
+def test_a_newer_card_asks_for_an_update(home: LakeFolders) -> None:
+    path = home.path / "heads" / "gap" / "card.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": FORMAT_VERSION + 1}))
     with pytest.raises(HeadError, match=f"card format {FORMAT_VERSION + 1}, newer than {FORMAT_VERSION}"):
         load_head(home, "gap")
@@ -393,7 +396,7 @@ def test_another_encoder_of_the_same_name_is_refused_with_both_digests(
 
 
 def test_a_head_says_what_it_was_made_from(embedded: matlake.Lake, trained: TrainResult) -> None:
-    head: Head = load_head(embedded.path, "gap")
+    head: Head = load_head(embedded, "gap")
     card = head.card
     assert (card.target, card.unit, card.model.kind, card.training.split) == ("band_gap_eV", "eV", "ridge", "random")
     assert card.evaluation.n_train + card.evaluation.n_test == 307

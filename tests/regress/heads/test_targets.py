@@ -96,7 +96,7 @@ def test_a_logarithm_around_a_target_is_its_scale(head_of: Trainer, moduli: matl
     assert card.scale.metrics.mae == pytest.approx(errors.mean())
     assert f"errors of log10({BULK})" in "\n".join(map(str, result.lines()))
     assert predict(moduli, card.name, ["MgO"]).predictions[0].value > 50.0  # GPa, no logarithm
-    assert load_head(moduli.path, card.name).card.space == card.space
+    assert load_head(moduli, card.name).card.space == card.space
 
 
 def test_an_expression_is_learned_as_it_is(head_of: Trainer, moduli: matlake.Lake, tmp_path: Path) -> None:
@@ -202,14 +202,14 @@ def test_several_targets_share_one_split_and_each_has_its_own_model(several: Tra
     assert cards[1].evaluation.n_train < 0.6 * cards[0].evaluation.n_train
     tested = [set(result.test.groups.tolist()) for result in several.results]
     trained = [
-        set(load_head(moduli.path, card.name).reference.formula.tolist())  # type: ignore[union-attr]
+        set(load_head(moduli, card.name).reference.formula.tolist())  # type: ignore[union-attr]
         for card in cards
     ]
     assert tested[1] <= tested[0]
     formulas = [set(result.test.formula.tolist()) for result in several.results]
     assert not any(test & train for test in formulas for train in trained)
     assert several.document()["targets"] == [card.target for card in cards]
-    assert member_names(moduli.path, "several") == [card.name for card in cards]
+    assert member_names(moduli, "several") == [card.name for card in cards]
 
 
 def test_predictions_of_several_targets_are_in_long_form(
@@ -240,13 +240,13 @@ def test_a_head_of_several_targets_is_handled_as_a_whole(
     several: TrainResult, moduli: matlake.Lake, tmp_path: Path
 ) -> None:
     names = [result.card.name for result in several.results]
-    assert set(names) <= {card.name for card in list_heads(moduli.path)}
+    assert set(names) <= {card.name for card in list_heads(moduli)}
     with pytest.raises(HeadError, match="predicts several targets") as caught:
-        load_head(moduli.path, "several")
+        load_head(moduli, "several")
     assert names[0] in caught.value.hint
     with pytest.raises(HeadError, match="is a part of head several"):
-        delete_head(moduli.path, names[0])
-    export_head(moduli.path, "several", tmp_path / "out")
+        delete_head(moduli, names[0])
+    export_head(moduli, "several", tmp_path / "out")
     other = matlake.open_lake(tmp_path / "lake", create=True)
     (tmp_path / "lake" / "heads").mkdir(exist_ok=True)
     (tmp_path / "out").rename(tmp_path / "lake" / "heads" / "moved")
@@ -260,8 +260,8 @@ def test_a_head_of_several_targets_is_handled_as_a_whole(
     card.write_text(json.dumps(document | {"members": document["members"][:2]}))
     with pytest.raises(HeadError, match="is not the card of a head of several targets"):
         predict(other, "moved", ["MgO"])
-    delete_head(other.path, "moved")
-    assert list_heads(other.path) == []
+    delete_head(other, "moved")
+    assert list_heads(other) == []
 
 
 def test_the_rows_of_members_are_found_again(several: TrainResult, moduli: matlake.Lake) -> None:

@@ -82,7 +82,7 @@ def test_text_says_probability_and_brier_score(trained: TrainResult) -> None:
 
 
 def test_the_saved_card_reads_back_and_is_shown(trained: TrainResult, lake: matlake.Lake) -> None:
-    folder = find_head(lake.path, "metal")
+    folder = find_head(lake, "metal")
     card = read_card(folder / CARD_FILE)
     assert card == trained.card
     assert card.classes is not None
@@ -96,7 +96,7 @@ def test_the_saved_card_reads_back_and_is_shown(trained: TrainResult, lake: matl
 def test_the_file_gives_the_probabilities_of_the_fit(trained: TrainResult, lake: matlake.Lake) -> None:
     assert trained.card.model.parity is not None
     assert trained.card.model.parity <= 1e-9
-    assert load_head(lake.path, "metal").card.kind == "yes/no"
+    assert load_head(lake, "metal").card.kind == "yes/no"
 
 
 def test_predictions_have_labels_and_no_interval(trained: TrainResult, lake: matlake.Lake) -> None:
@@ -178,4 +178,4 @@ def test_what_cannot_be_learned_is_refused_in_one_line(
 
 def test_a_head_of_yes_or_no_cannot_be_fine_tuned(lake: matlake.Lake, trained: TrainResult) -> None:
     with pytest.raises(HeadError, match="head metal predicts yes or no, and only heads of numbers can be fine-tuned"):
-        read_saved_network(lake.path, trained.card.name)
+        read_saved_network(lake, trained.card.name)

@@ -70,7 +70,8 @@ def test_a_large_mean_costs_no_digits(vectors: Vectors) -> None:
 
 def test_other_estimators_are_converted_after_the_scaler(vectors: Vectors) -> None:
     x, y = vectors
-    scaler, z = fit_scaler(x)
+    scaler = fit_scaler(x)
+    z = scaler.transform(x)
     fitted = Fitted(scaler, HuberRegressor(alpha=10.0, max_iter=1000).fit(z, y), 0.0, 1.0)
     assert check_parity(convert(fitted, x.shape[1]), fitted, x) <= 1e-4
 
@@ -86,7 +87,8 @@ def test_a_model_without_conversion_is_refused_with_those_that_have_one(vectors:
 def test_a_wrong_conversion_is_refused(vectors: Vectors) -> None:
     """skl2onnx writes neighbours weighted by distance without a word, and wrongly."""
     x, y = vectors
-    scaler, z = fit_scaler(x[:240])
+    scaler = fit_scaler(x[:240])
+    z = scaler.transform(x[:240])
     fitted = Fitted(scaler, KNeighborsRegressor(5, weights="distance").fit(z, y[:240]), 0.0, 1.0)
     with pytest.raises(HeadError, match="differs from the fitted model") as caught:
         check_parity(convert(fitted, x.shape[1]), fitted, x[240:])

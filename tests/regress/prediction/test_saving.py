@@ -163,7 +163,7 @@ def test_a_head_that_is_trained_again_makes_what_it_predicted_stale(lake: matlak
     ]
     from matlake.regress.heads.storage import delete_head
 
-    delete_head(lake.path, "gap")
+    delete_head(lake, "gap")
     assert lake.query("SELECT DISTINCT stale FROM predictions").to_pylist() == [{"stale": True}]
 
 

@@ -19,7 +19,8 @@ def test_the_scaler_has_seen_the_training_rows_only(vectors: Vectors) -> None:
 
 def test_features_are_standardised_and_constant_ones_only_centred(vectors: Vectors) -> None:
     x = np.concatenate([vectors[0], np.full((len(vectors[0]), 1), 0.1, np.float32)], axis=1)
-    scaler, scaled = fit_scaler(x)
+    scaler = fit_scaler(x)
+    scaled = scaler.transform(x)
     constant = np.ptp(x, axis=0) == 0
     assert constant[-1]
     assert np.all(scaler.scale[constant] == 1.0)

@@ -88,7 +88,7 @@ def test_a_head_and_its_card_say_it(tmp_path: Path, write_table: Callable[..., P
     result = matlake.train(lake, request)
     assert result.document()["split_description"].endswith(said)
     assert any(said in line for line in plain_lines(result.lines()))
-    assert any(said in line for line in card_lines(load_head(lake.path, "gap").card, lake.path))
+    assert any(said in line for line in card_lines(load_head(lake, "gap").card, lake.path))
 
 
 def test_other_splits_say_nothing() -> None:

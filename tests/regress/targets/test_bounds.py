@@ -115,7 +115,7 @@ def test_a_band_gap_and_its_interval_are_never_negative(embedded: matlake.Lake, 
     assert any("at least 0 eV" in line for line in plain_lines(bounded.lines()))
     lines = plain_lines(predict(embedded, "bounded", METALS).lines())
     assert any(" 0 eV  [0, " in line for line in lines)
-    session = load_head(embedded.path, "bounded").session  # the file itself keeps to it, wherever it is run
+    session = load_head(embedded, "bounded").session  # the file itself keeps to it, wherever it is run
     features = np.random.default_rng(0).normal(size=(500, session.get_inputs()[0].shape[1])).astype(np.float32)
     (alone,) = session.run(["value"], {"features": 1e3 * features})
     assert alone.min() == 0.0
@@ -150,7 +150,7 @@ def test_fine_tuning_keeps_the_bounds(embedded: matlake.Lake) -> None:
     assert tuned.card.bounds == own.card.bounds
     assert tuned.test.predicted.min() >= 0.0
     assert tuned.test.lower.min() == 0.0
-    session = load_head(embedded.path, "tuned").session
+    session = load_head(embedded, "tuned").session
     (values,) = session.run(
         ["value"], {"features": np.random.default_rng(0).normal(size=(500, 128)).astype(np.float32)}
     )

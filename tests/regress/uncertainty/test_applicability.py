@@ -99,7 +99,7 @@ def test_a_card_without_blocks_leaves_that_part_out() -> None:
 def test_a_warning_stands_where_the_expected_error_is_large_or_the_material_is_unknown(embedded: matlake.Lake) -> None:
     rows = pq.read_table(embedded.heads_folder / "gap" / "reference.parquet")
     answer = predict(embedded, "gap", [*rows["formula"].to_pylist()[:100], "PuN", "CsAu", "XeF2"])
-    card = load_head(embedded.path, "gap").card
+    card = load_head(embedded, "gap").card
     domain, errors = card.domain, card.errors
     assert domain is not None
     assert errors is not None

@@ -66,7 +66,7 @@ def test_an_error_of_a_logarithm_is_relative_to_the_value() -> None:
 def test_the_graph_gives_the_opinions_that_were_fitted(
     embedded: matlake.Lake, trained: TrainResult, vectors: tuple[NDArray[np.float32], NDArray[np.float64]]
 ) -> None:
-    head = load_head(embedded.path, trained.card.name)
+    head = load_head(embedded, trained.card.name)
     assert head.has_opinions
     x = np.concatenate([vectors[0], np.zeros((len(vectors[0]), 32), dtype=np.float32)], axis=1)
     values, _, opinions = head.outputs(x)

@@ -104,7 +104,7 @@ def test_a_gap_without_residuals_falls_back_on_all_of_them() -> None:
 
 
 def test_what_a_head_remembers_survives_the_round_trip(embedded: matlake.Lake, trained: TrainResult) -> None:
-    reference = load_head(embedded.path, "gap").reference
+    reference = load_head(embedded, "gap").reference
     assert reference is not None
     domain = trained.card.domain
     assert domain is not None
@@ -119,7 +119,7 @@ def test_what_a_head_remembers_survives_the_round_trip(embedded: matlake.Lake, t
 
 @pytest.mark.usefixtures("trained")
 def test_a_known_material_is_its_own_nearest_and_a_strange_one_is_far(embedded: matlake.Lake) -> None:
-    reference = load_head(embedded.path, "gap").reference
+    reference = load_head(embedded, "gap").reference
     assert reference is not None
     known = str(reference.formula[0])
     prediction, strange = predict(embedded, "gap", [known, "Li3Cs"]).predictions

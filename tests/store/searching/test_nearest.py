@@ -43,7 +43,7 @@ def test_memory_is_bounded_whatever_the_number_of_points(monkeypatch: pytest.Mon
     generator = np.random.default_rng(1)
     points, known = (generator.normal(size=(size, 4)).astype(np.float32) for size in (50, 20))
     whole = nearest_rows(points, known, 3)
-    monkeypatch.setattr(nearest, "_HELD_BY_ROWS", 60)  # three points at a time
+    monkeypatch.setattr(nearest, "_HELD", 60)  # three points at a time
     pieces = nearest_rows(points, known, 3)
     assert (whole[1] == pieces[1]).all()
     assert whole[0] == pytest.approx(pieces[0], rel=1e-6)

@@ -11,7 +11,7 @@ from samples import CRYSTAL_ENCODER, ELASTIC, ENCODER
 
 import matlake
 from matlake.errors import EncoderError, FormulaError, LakeError, QueryError, SourceError, StructureError
-from matlake.store.searching import nearest
+from matlake.store.searching import k_nearest, stored_rows
 from matlake.store.searching.index import Index, open_index
 from matlake.store.searching.search import SearchRequest, search
 
@@ -51,7 +51,7 @@ def crystals(tmp_path_factory) -> matlake.Lake:
 
 def brute_force(index: Index, vector: np.ndarray, k: int, places: np.ndarray) -> list[str]:
     """Ids of the nearest among some materials, by distances in float64; ties in order of dataset and id."""
-    difference = index.vectors[index.contents[places]].astype(np.float64) - vector.astype(np.float64)
+    difference = index.vectors_of(places).astype(np.float64) - vector.astype(np.float64)
     distances = np.sqrt(np.einsum("ij,ij->i", difference, difference))
     return index.materials["material_id"].take(places[np.lexsort((places, distances))[:k]]).to_pylist()
 
@@ -63,25 +63,15 @@ def ids(neighbours) -> list[str]:
 @pytest.mark.parametrize("feature", [FEATURE, "magpie"])
 @pytest.mark.parametrize("k", [1, 10, 1000])
 def test_neighbours_are_those_of_an_exhaustive_search(searchable, feature, k, monkeypatch) -> None:
-    monkeypatch.setattr(nearest, "_HELD", 1000)  # a few vectors at a time
-    monkeypatch.setattr(nearest, "_MEASURED", 1000)
+    monkeypatch.setattr(k_nearest, "_HELD", 1000)  # a few vectors at a time
+    monkeypatch.setattr(k_nearest, "_MEASURED", 1000)
+    monkeypatch.setattr(stored_rows, "BLOCK_BYTES", 10_000)
     index = open_index(searchable, feature)
     everything = np.arange(len(index.contents))
-    vectors = index.vectors[:40] + np.float32(0.01)
+    vectors = index.vectors_of(range(40)) + np.float32(0.01)
     for vector, found in zip(vectors, index.search(vectors, k), strict=True):
         assert ids(found) == brute_force(index, vector, k, everything)
         assert [n.distance for n in found] == sorted(n.distance for n in found)
-
-
-def test_vectors_far_from_the_origin_and_near_each_other_are_told_apart() -> None:
-    """Differences that float32 products cannot see: all candidates are measured again."""
-    random = np.random.default_rng(0)
-    known = (1000 + random.random((500, 100)) * 1e-3).astype(np.float32)
-    squares = np.einsum("ij,ij->i", known, known, dtype=np.float64)
-    exact = np.linalg.norm(known[:5, None].astype(np.float64) - known[None].astype(np.float64), axis=2)
-    found = nearest.nearest_candidates(known[:5], known, squares, 5)
-    for (rows, distances), expected in zip(found, exact, strict=True):
-        assert rows[np.argsort(distances)[:5]].tolist() == np.argsort(expected)[:5].tolist()
 
 
 def test_the_nearest_of_a_formula_is_itself_where_the_lake_has_it(searchable) -> None:
@@ -113,8 +103,8 @@ def test_a_dataset_and_a_predicate_choose_the_neighbours(searchable) -> None:
     index = open_index(searchable, FEATURE)
     among = index.select("gaps", "band_gap_eV > 1 -- insulators")
     assert 0 < among.sum() < len(among)
-    (found,) = index.search(index.vectors[:1], 5, among=among)
-    assert ids(found) == brute_force(index, index.vectors[0], 5, np.flatnonzero(among))
+    (found,) = index.search(index.vectors_of([0]), 5, among=among)
+    assert ids(found) == brute_force(index, index.vectors_of([0])[0], 5, np.flatnonzero(among))
     gaps = searchable.query("SELECT material_id FROM gaps WHERE band_gap_eV > 1")["material_id"].to_pylist()
     assert set(ids(found)) <= set(gaps)
 
@@ -132,7 +122,7 @@ def test_what_is_no_predicate_is_refused(searchable, where) -> None:
 def test_excluded_materials_are_left_out_for_their_own_vector_only(searchable) -> None:
     index = open_index(searchable, FEATURE)
     everything = np.arange(len(index.contents))
-    vectors = index.vectors[index.contents[:2]]
+    vectors = index.vectors_of([0, 1])
     first, second = index.search(vectors, 4, exclude=[[0, 1, 2], []])
     assert ids(first) == brute_force(index, vectors[0], 4, everything[3:])
     assert ids(second) == brute_force(index, vectors[1], 4, everything)
@@ -156,14 +146,18 @@ def test_contents_that_no_material_holds_any_more_are_not_found(lake_of, write_t
     lake = lake_of(a=["TiO2", "SiO2"])
     matlake.import_table(lake, write_table(formula=["SiO2"]), "a")
     index = open_index(lake, FEATURE)
-    assert len(index.vectors) == len(index.contents) == 1
+    assert len(index.contents) == 1
+    (found,) = index.search(index.vectors_of([0]), 5)
+    assert ids(found) == ["a-0"]
 
 
 def test_threads_share_an_index(searchable) -> None:
     index = open_index(searchable, FEATURE)
-    expected = index.search(index.vectors[:50], 5)
+    expected = index.search(index.vectors_of(range(50)), 5)
     found = []
-    threads = [threading.Thread(target=lambda: found.append(index.search(index.vectors[:50], 5))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: found.append(index.search(index.vectors_of(range(50)), 5))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -251,15 +245,15 @@ def test_joined_layers_weigh_alike_and_one_is_how_far_apart_materials_are(crysta
     index = open_index(crystals, f"{CRYSTAL_ENCODER}@1+prediction")
     single = [open_index(crystals, f"{CRYSTAL_ENCODER}@{layer}") for layer in ("1", "prediction")]
     assert index.feature == f"{CRYSTAL_ENCODER}@1+prediction"
-    assert index.vectors.shape == (len(single[0].vectors), 129)
+    every = range(len(index.contents))
+    assert index.vectors_of(every).shape == (len(single[0].contents), 129)
     squares = []
     for one in single:
-        of = {content: place for place, content in enumerate(one.hashes.to_pylist())}
-        vectors = one.vectors[[of[content] for content in index.hashes.to_pylist()]].astype(np.float64)
+        vectors = one.vectors_of(every).astype(np.float64)
         apart = ((vectors[:, None] - vectors[None]) ** 2).sum(axis=2)
         squares.append(apart / apart.mean())
     expected = np.sqrt(sum(squares) / 2)
-    wide = index.vectors.astype(np.float64)
+    wide = index.vectors_of(every).astype(np.float64)
     assert np.sqrt(((wide[:, None] - wide[None]) ** 2).sum(axis=2)) == pytest.approx(expected, abs=1e-5)
     assert np.mean(expected**2) == pytest.approx(1.0)
 
@@ -290,4 +284,4 @@ def test_joined_layers_leave_out_what_lacks_one_and_name_a_layer_that_nothing_ha
     assert index.is_current()
     matlake.embed(lake, f"{ENCODER}@2")
     assert not index.is_current()
-    assert open_index(lake, f"{ENCODER}@1+2").vectors.shape == (4, 2048)
+    assert open_index(lake, f"{ENCODER}@1+2").vectors_of(range(4)).shape == (4, 2048)

@@ -61,7 +61,7 @@ def test_each_fold_is_trained_and_its_predictions_are_kept(lake: matlake.Lake, r
         assert one.mae == pytest.approx(np.abs(np.array(one.predictions) - rows.y[places]).mean(), rel=1e-5)
     assert public.score == pytest.approx(np.mean([one.mae for one in result.measurements]), rel=1e-5)
     assert 0.0 < (public.coverage or 0.0) <= 1.0
-    assert not list_heads(lake.path)
+    assert not list_heads(lake)
 
 
 def test_a_second_run_measures_nothing_and_finds_the_same(
