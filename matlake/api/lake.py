@@ -233,6 +233,7 @@ class Lake(store.Lake):
         k: int = 10,
         columns: str | Iterable[str] = (),
         distinct: str | None = None,
+        approximate: bool = False,
         dataset: str | None = None,
         where: str | None = None,
     ) -> "SearchResult | SearchResults":
@@ -248,6 +249,7 @@ class Lake(store.Lake):
             k: Number of neighbours.
             columns: Property columns of the neighbours to return; ``all`` for every one.
             distinct: Of neighbours with the same ``formula`` or the same ``structure`` return the nearest alone.
+            approximate: Use an index that misses up to one neighbour in a hundred: for thousands of queries.
             dataset: Only neighbours of this dataset.
             where: Only neighbours that this SQL predicate selects.
 
@@ -261,7 +263,7 @@ class Lake(store.Lake):
             raise LakeError("a search is for one of four", "give one of id, formula, structure and input")
         named = split_names(columns) if isinstance(columns, str) else as_list(columns)
         given = (several(each) for each in (id, formula, structure))
-        return search(self, SearchRequest(encoder, k, *given, dataset, where, input, named, distinct))
+        return search(self, SearchRequest(encoder, k, *given, dataset, where, input, named, distinct, approximate))
 
     def dedupe(
         self,

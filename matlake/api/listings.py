@@ -20,7 +20,7 @@ from matlake.sequences import as_list
 from matlake.store.datasets import DatasetDetails, DatasetSummary, dataset_table
 from matlake.store.folders import MEMBER
 from matlake.store.lake import Lake
-from matlake.store.storage.places import lake_path
+from matlake.store.storage.places import LakePath, lake_path
 from matlake.text_tables import Line
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ class Heads(Listing[Head]):
         """Delete a head. Embeddings and data stay."""
         self.show(name).delete()
 
-    def export(self, name: str, output: str | Path) -> Path:
-        """Check a head and copy its files to a new folder."""
+    def export(self, name: str, output: str | LakePath) -> LakePath:
+        """Check a head and copy its files to a new folder or address."""
         return self.show(name).export(output)
 
     def report(self, name: str, output: str | Path) -> Sequence[Path]:

@@ -24,7 +24,7 @@ class LocalPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-class PlaceType(click.ParamType):
+class PlaceType(click.ParamType[LakePath]):
     """A folder on this machine, or an address of a bucket."""
 
     name = "place"

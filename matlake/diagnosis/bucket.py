@@ -6,7 +6,6 @@ from typing import Final
 
 from matlake.diagnosis.checks import Check, State, caught
 from matlake.errors import StorageError
-from matlake.store.folders import MARKER
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.copies import CACHE, cache_folder
 from matlake.store.storage.remote_path import RemotePath
@@ -24,7 +23,7 @@ def check_bucket(place: RemotePath) -> list[Check]:
     found: list[Check] = []
     with caught(found, "bucket", State.BROKEN):
         started = time.monotonic()
-        (place / MARKER).is_file()
+        place.is_dir()  # asks for a list, which tells a missing bucket from a missing object
         found.append(Check("bucket", State.OK, f"{_named(place)}, answered in {time.monotonic() - started:.2f} s"))
         found.append(_commits(place))
         found.append(Check("local copies", State.OK, f"in {cache_folder()}; ${CACHE} names another folder"))

@@ -29,6 +29,8 @@ _OTHER_PLACE: Final = "keep the lake on a local file system"
 def check_place(path: LakePath) -> list[Check]:
     """Check the place of a lake, or where it would be made; what is written for that is removed."""
     found = _check_folder(path) if isinstance(path, Path) else check_bucket(path)
+    if found and found[0].name == "bucket" and found[0].state is State.BROKEN:
+        return found
     with caught(found, "lake", State.BROKEN, "restore the lake from a copy"):
         found.append(_lake(path))
     return found

@@ -3,7 +3,6 @@
 import json
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from matlake.encoders.card import CARD_FILE, LICENCE_FILE, MODEL_FILE, EncoderCard
@@ -93,7 +92,7 @@ def card_lines(encoder: RegisteredEncoder) -> list[str]:
     return lines
 
 
-def export_lines(card: EncoderCard, folder: Path) -> list[str]:
+def export_lines(card: EncoderCard, folder: object) -> list[str]:
     """Return the lines after an export."""
     return [
         f"{card.name} ({card.precision}) is in {folder}",

@@ -38,7 +38,6 @@ _SHOWN: Final = 300  # characters of what Ray says
 _SETTINGS: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
     "RAY_NUM_REDIS_GET_RETRIES": "1",  # of connecting to a head, forty seconds each
-    "RAY_BACKEND_LOG_LEVEL": "error",
 }
 
 

@@ -3,7 +3,7 @@
 import os
 import socket
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -152,14 +152,22 @@ def list_encoders(lake_encoders: Path | EncoderFolders | None = None) -> list[Re
     return [found[name] for name in sorted(found)]
 
 
-def registered_encoders(lake_encoders: Path | EncoderFolders | None = None) -> list[RegisteredEncoder]:
+def registered_encoders(
+    lake_encoders: Path | EncoderFolders | None = None, names: Collection[str] | None = None
+) -> list[RegisteredEncoder]:
     """Return the encoders of the package and of a lake, without loading a plug-in.
 
     A card of the lake that is damaged is left out, with a ``DamageWarning``.
+
+    Args:
+        lake_encoders: The ``encoders`` folder of a lake.
+        names: Look at encoders of these names alone; None for all.
     """
     found: dict[str, RegisteredEncoder] = {}
     for folders in _folders(lake_encoders):
         for name, folder in folders.with_cards().items():
+            if names is not None and name not in names:
+                continue
             try:
                 encoder = _registered(folders, name, folder)
             except EncoderError as error:

@@ -65,7 +65,8 @@ class Appender:
         trusted = time.monotonic() - self._read < _TRUSTED_SECONDS
         if trusted and not has_version(self.root, before + 1):
             return self._foreign
-        self.table.update_incremental()
+        with delta.asking_delta(self.root):
+            self.table.update_incremental()
         self._read = time.monotonic()
         for file in self._added_since(before) if trusted else delta.live_files(self.table, self.partition):
             if file.name not in self._known:

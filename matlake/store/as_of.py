@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from deltalake import DeltaTable
@@ -16,7 +17,7 @@ from matlake.documents import from_document, opened, read_json
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
 from matlake.store import delta
-from matlake.store.folders import LakeFolders
+from matlake.store.folders import MEMBER, LakeFolders
 from matlake.store.moment import Moment, TableVersion, place_of
 from matlake.store.parts import split_damaged
 from matlake.store.storage.places import LakePath
@@ -65,15 +66,11 @@ def present_moment(lake: LakeFolders) -> Moment:
     if lake.moment is not None:
         return lake.moment
     names = lake.dataset_names()
-    tables = {place_of(name): delta.open_or_warn(lake.dataset(name)) for name in names}
+    tables = {place_of(name): delta.snapshot_or_warn(lake.dataset(name)) for name in names}
     for root in (lake.embeddings, lake.failures_table):
-        tables[lake.place(root)] = delta.open_shared_or_warn(root)
-    versions = {place: _version(place, table) for place, table in tables.items() if table is not None}
+        tables[lake.place(root)] = delta.shared_snapshot_or_warn(root)
+    versions = {place: TableVersion(place, one.id, one.version) for place, one in tables.items() if one is not None}
     return Moment("", versions, {name: name for name in names})
-
-
-def _version(place: str, table: DeltaTable) -> TableVersion:
-    return TableVersion(place, table.metadata().id, table.version())
 
 
 def _tables(lake: LakeFolders) -> Iterator[tuple[str, DeltaTable]]:
@@ -113,7 +110,7 @@ def _of_time(lake: LakeFolders, time: datetime) -> Moment:
         commits = _commits(table)
         before = _last_before(commits, time)
         if before is not None:
-            versions.append(TableVersion(place, table.metadata().id, before))
+            versions.append(TableVersion(place, str(table.metadata().id), before))
         elif commits and commits[0][0] > 0:
             raise LakeError(
                 f"the log of {place} goes back to {_shown(commits[0][1])} only, not to {_shown(time)}", _KEPT
@@ -164,7 +161,7 @@ def _of_versions(lake: LakeFolders, text: str) -> Moment:
         version = wanted.pop(place, table.version())
         if version != table.version():
             _check_known(place, table, version)
-        versions.append(TableVersion(place, table.metadata().id, version))
+        versions.append(TableVersion(place, str(table.metadata().id), version))
     if wanted:
         raise LakeError(f"the lake has no table of {', '.join(wanted)} yet", _WHAT)
     return _moment(lake, text.strip(), versions)
@@ -179,11 +176,11 @@ def _check_known(place: str, table: DeltaTable, version: int) -> None:
 
 
 def _of_head(lake: LakeFolders, name: str) -> Moment:
-    folder = lake.head_folder(name)
-    if folder is None:
-        raise LakeError(f"there is no head {name!r}", f"heads: {', '.join(lake.head_names()) or 'none yet'}")
-    members = lake.member_names(name)
-    trained_from = versions_of_head(lake, members[0] if members else name)
+    heads = lake.head_folders()
+    folders_of_head = [folder for one, folder in heads.items() if name in (one, one.partition(MEMBER)[0])]
+    if not folders_of_head:
+        raise LakeError(f"there is no head {name!r}", f"heads: {', '.join(heads) or 'none yet'}")
+    trained_from = _trained_from(folders_of_head[0])
     if not trained_from:
         raise LakeError(
             f"head {name} does not name the versions of tables that it was trained from: an older version trained it",
@@ -205,15 +202,12 @@ def _of_head(lake: LakeFolders, name: str) -> Moment:
     return Moment(f"the training of head {name}", versions, folders)
 
 
-def versions_of_head(lake: LakeFolders, name: str) -> tuple[TableVersion, ...]:
-    """Return the versions of tables that a head of one target was trained from; none where its card names none.
+def _trained_from(folder: Path) -> tuple[TableVersion, ...]:
+    """Return the versions of tables that the head in a folder was trained from; none where its card names none.
 
     Raises:
         LakeError: Its card cannot be read.
     """
-    folder = lake.head_folder(name)
-    if folder is None:
-        return ()
     path = folder / CARD_FILE
     try:
         card = read_json(path)
@@ -232,7 +226,7 @@ def kept_versions(lake: LakeFolders) -> dict[str, set[int]]:
         LakeError: The card of a head cannot be read: it is not known what that head needs.
     """
     found: dict[str, set[int]] = {}
-    for one in {one for name in lake.head_names() for one in versions_of_head(lake, name)}:
+    for one in {one for folder in lake.head_folders().values() for one in _trained_from(folder)}:
         place = _find_place(lake, one)
         if place is not None:
             found.setdefault(place, set()).add(one.version)
@@ -247,7 +241,7 @@ def _find_place(lake: LakeFolders, wanted: TableVersion) -> str | None:
     for root in roots:
         with suppress(LakeError):
             table = delta.open_table(root, wanted.version) if delta.is_table(root) else None
-            if table is not None and table.metadata().id == wanted.id:
+            if table is not None and str(table.metadata().id) == wanted.id:
                 return lake.place(root)
     return None
 
@@ -264,7 +258,7 @@ def _check_kept(root: LakePath, wanted: TableVersion) -> None:
     if table is None:
         raise _gone(wanted, "the log does not go back to it")
     live = set(delta.live_files(latest))
-    former = [part for part in delta.live_parts(table) if str(part.path) not in live]
+    former = [part for part in delta.live_parts(table) if part.path not in live]
     _, lost = split_damaged(former)
     if lost:
         raise _gone(wanted, f"{len(lost):,} of its files were removed")

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import wraps
-from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import duckdb
 import pyarrow as pa
 
-from matlake.errors import Hint, LakeError, MatlakeError
+from matlake.errors import Hint, LakeError, MatlakeError, StorageError
 from matlake.store import delta
 from matlake.store.folders import LakeFolders
 from matlake.store.parts import split_damaged
 from matlake.store.snapshots import has_table, open_snapshot, snapshot_or_warn
+from matlake.store.storage.places import LakePath
+from matlake.store.storage.refusals import refusal_in
 
 Folders = TypeVar("Folders", bound=LakeFolders)
 Parameters = ParamSpec("Parameters")
@@ -28,13 +29,13 @@ _OF_THE_STATEMENT: Final = (
 """What is wrong with a statement, not with the files that it reads."""
 
 
-def tables(lake: LakeFolders) -> list[Path]:
+def tables(lake: LakeFolders) -> list[LakePath]:
     """Return the folders of all Delta tables that a lake has."""
     datasets = [lake.dataset(name) for name in lake.dataset_names()]
     return [*datasets, *(root for root in lake.shared_tables if has_table(lake, root))]
 
 
-def list_damage(lake: LakeFolders, *, verify: bool = False) -> Iterator[tuple[Path, str]]:
+def list_damage(lake: LakeFolders, *, verify: bool = False) -> Iterator[tuple[LakePath, str]]:
     """Yield what cannot be read and why: tables that are missing or whose log is damaged, and damaged parts.
 
     Args:
@@ -51,7 +52,7 @@ def list_damage(lake: LakeFolders, *, verify: bool = False) -> Iterator[tuple[Pa
             yield root, str(error)
             continue
         if table is not None:
-            _, damaged = split_damaged(delta.live_parts(table), verify=verify)
+            _, damaged = split_damaged(table.parts, verify=verify)
             for damage in damaged:
                 yield damage.part.path, str(damage)
 
@@ -85,7 +86,12 @@ def read_what_is_sound(lake: LakeFolders, read: Callable[[], Result]) -> Result:
     """
     try:
         return read()
+    except StorageError:
+        raise
     except (duckdb.Error, pa.ArrowException, OSError, MatlakeError) as error:
+        refused = refusal_in(error)
+        if refused is not None:
+            raise refused from error
         if not _may_be_damage(error):
             raise
         # a file that is no longer there may have been replaced since the lake was looked at

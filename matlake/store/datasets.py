@@ -15,21 +15,23 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from matlake.errors import Hint, LakeError, MatlakeError
+from matlake.errors import REPAIR, Hint, LakeError, MatlakeError
 from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
 from matlake.reports import TableReport, rows_to_arrow
+from matlake.store import delta
 from matlake.store.bucket_tables import delete_table, move_table
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import DATASET_DELETED, LakeFolders
 from matlake.store.parts import without_warnings
 from matlake.store.quoting import dataset_rows, identifier
-from matlake.store.snapshots import open_snapshot
+from matlake.store.row_counts import count_dataset
+from matlake.store.snapshots import open_table_of
 from matlake.store.sql import connect
 from matlake.store.storage.remote_path import RemotePath
 from matlake.store.table_files import table_format, write_tables
-from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS, readable_view, readable_views
+from matlake.store.views import GEOMETRY_COLUMNS, ReadableDataset, readable_datasets, view_names
 from matlake.text_tables import Column, Line, TextTable
 
 SOURCE_NOTE: Final = "matlake.source"
@@ -153,8 +155,25 @@ class DatasetDetails(TableReport):
 @reads_what_is_sound
 def list_datasets(lake: LakeFolders) -> list[DatasetSummary]:
     """Return all datasets that can be read, in order of name."""
-    with connect(lake) as connection:
-        return [_summary(lake, connection, name, view) for name, view in readable_views(lake, connection).items()]
+    return [_summary(lake, dataset, view) for dataset, view in _with_views(lake)]
+
+
+def _with_views(lake: LakeFolders) -> list[tuple[ReadableDataset, str]]:
+    datasets = list(readable_datasets(lake))
+    views = view_names([dataset.name for dataset in datasets])
+    return [(dataset, views[dataset.name]) for dataset in datasets]
+
+
+def _find_summary(lake: LakeFolders, name: str) -> DatasetSummary:
+    """Return a dataset at a glance.
+
+    Raises:
+        LakeError: It cannot be read.
+    """
+    for dataset, view in _with_views(lake):
+        if dataset.name == name:
+            return _summary(lake, dataset, view)
+    raise LakeError(f"dataset {name!r} cannot be read", REPAIR)
 
 
 def dataset_table(datasets: Sequence[DatasetSummary]) -> TextTable:
@@ -180,12 +199,11 @@ def show_dataset(lake: LakeFolders, name: str) -> DatasetDetails:
         LakeError: There is no such dataset.
     """
     lake.check_dataset(name)
-    with connect(lake) as connection:
-        view = readable_view(lake, connection, name)
-        summary = _summary(lake, connection, name, view)
-        kinds = connection.sql(f"SELECT * FROM main.{identifier(view)} LIMIT 0")
+    summary = _find_summary(lake, name)
+    with connect(lake, {summary.view.lower()}) as connection:
+        kinds = connection.sql(f"SELECT * FROM main.{identifier(summary.view)} LIMIT 0")
         types = {column: str(kind) for column, kind in zip(kinds.columns, kinds.types, strict=True)}
-        return DatasetDetails(summary, [_column(connection, view, p, types[p]) for p in summary.properties])
+        return DatasetDetails(summary, [_column(connection, summary.view, p, types[p]) for p in summary.properties])
 
 
 def delete_dataset(lake: LakeFolders, name: str) -> None:
@@ -253,8 +271,8 @@ def export_dataset(lake: LakeFolders, name: str, path: Path, *, structures: bool
     lake.check_dataset(name)
     table_format(path)
     lake.check_output(path)
-    with connect(lake) as connection:
-        summary = _summary(lake, connection, name, readable_view(lake, connection, name))
+    summary = _find_summary(lake, name)
+    with connect(lake, {summary.view.lower()}) as connection:
         if structures and not summary.crystals:
             raise LakeError(
                 f"dataset {name!r} has no crystal structures",
@@ -275,36 +293,28 @@ def read_summary(lake: LakeFolders, name: str) -> DatasetSummary | None:
     """Return a dataset at a glance, or None where there is none of that name or it cannot be read."""
     if name not in lake.dataset_names():
         return None
-    with without_warnings(), suppress(MatlakeError, duckdb.Error), connect(lake) as connection:
-        return _summary(lake, connection, name, readable_view(lake, connection, name))
+    with without_warnings(), suppress(MatlakeError, pa.ArrowException, OSError):
+        return _find_summary(lake, name)
     return None
 
 
-def _summary(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, name: str, view: str) -> DatasetSummary:
-    rows = dataset_rows(name)
-    ((materials, failures, crystals),) = connection.execute(
-        "SELECT count(*) FILTER (WHERE import_error IS NULL), count(import_error), "
-        f"count(crystal_hash) FILTER (WHERE import_error IS NULL) FROM {rows}"
-    ).fetchall()
-    columns = connection.sql(f"SELECT * FROM main.{identifier(view)} LIMIT 0").columns
-    properties = [column for column in columns if column not in MATERIAL_COLUMNS]
-    table = open_snapshot(lake, lake.dataset(name))
-    commit = _last_import(table)
+def _summary(lake: LakeFolders, dataset: ReadableDataset, view: str) -> DatasetSummary:
+    rows = count_dataset(dataset.parts)
+    commit = import_commit(lake, dataset.name)
     stamp = commit.get("timestamp")
     imported = datetime.fromtimestamp(stamp / 1000, UTC) if stamp else None
     known = remembered_in(commit)
     stated = [known.get(key) or None for key in ("version", "licence")]
     return DatasetSummary(
-        name,
+        dataset.name,
         view,
-        materials,
-        failures,
-        crystals,
-        properties,
-        imported,
-        commit.get(SOURCE_NOTE),
-        *stated,
-        table_version=None if table is None else table.version(),
+        **vars(rows),
+        properties=dataset.properties,
+        imported=imported,
+        source=commit.get(SOURCE_NOTE),
+        version=stated[0],
+        licence=stated[1],
+        table_version=dataset.version,
     )
 
 
@@ -332,7 +342,9 @@ def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:
 
     Compaction writes, too, but notes no source; imports before 0.2.0 did not either, and have created the table.
     """
-    return _last_import(open_snapshot(lake, lake.dataset(name)))
+    root = lake.dataset(name)
+    with delta.asking_delta(root):
+        return _last_import(open_table_of(lake, root))
 
 
 def _last_import(table: DeltaTable | None) -> dict[str, Any]:

@@ -4,13 +4,17 @@ Every part is on disk (fsync) before the commit names it, and the commit itself 
 do. A crash leaves at worst a part that no commit names, which no reader sees.
 """
 
+import os
 import shutil
 import time
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -20,18 +24,43 @@ from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
 from matlake.files import fsync_file
-from matlake.store.log_entries import CommitMark, clear_log, has_table
-from matlake.store.parts import Damage, LivePart, part_name, split_damaged, warn_of
+from matlake.store.log_entries import LOG, CommitMark, clear_log, has_table
+from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
 from matlake.store.storage.places import LakePath, fsync_folder, fsync_names, lake_path
 from matlake.store.storage.refusals import refusal
-from matlake.store.storage.remote_path import SCHEMES, RemotePath, delta_options
+from matlake.store.storage.remote_path import SCHEMES, RemotePath, again_where_cut, delta_options
 from matlake.store.writing import Part, discard, link_part
 
 COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
+
+_REPLACEMENT: Final = "replacement"
+"""The application of commits that replace a whole table."""
+
+_KEPT_SNAPSHOTS: Final = 64
+"""Of one process."""
+
+_LogFiles: TypeAlias = tuple[tuple[str, int, object], ...]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A version of a table, as readers need it.
+
+    Attributes:
+        id: Of the table.
+        version: Its number.
+        schema: Its columns.
+        parts: What it names, in order of path, whether sound or not.
+    """
+
+    id: str
+    version: int
+    schema: Schema
+    parts: tuple[LivePart, ...]
 
 
 _AFTER_COMMIT: Final = PostCommitHookProperties(cleanup_expired_logs=False)
@@ -106,6 +135,16 @@ def raise_refusal(root: LakePath, error: BaseException) -> None:
         raise refused from error
 
 
+@contextmanager
+def asking_delta(root: LakePath) -> Iterator[None]:
+    """Raise StorageError where delta-rs fails as a store has refused what it asked."""
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        raise_refusal(root, error)
+        raise
+
+
 def damaged_log(root: LakePath, error: BaseException) -> LakeError:
     """Return the error for a table whose log cannot be read."""
     return LakeError(f"cannot read the log of the table at {root}: {first_line(error)}", REPAIR)
@@ -133,19 +172,37 @@ def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> li
 
 def live_parts(table: DeltaTable, partition: dict[str, str] | None = None) -> list[LivePart]:
     """Return a snapshot's parts, all or those of a partition, with what the table has recorded of them."""
-    recorded = pa.table(table.get_add_actions(flatten=True))
+    # pa.table would import pandas
+    recorded = pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
     files = {file.name: file for file in live_files(table, partition)}
-    keys = [name for name in recorded.column_names if name.startswith("partition.")]
     if "num_records" not in recorded.column_names:
         recorded = recorded.append_column("num_records", pa.nulls(recorded.num_rows, pa.int64()))
-    columns = [recorded[name].to_pylist() for name in ("path", "size_bytes", "num_records", *keys)]
+    columns = [recorded[name].to_pylist() for name in ("path", "size_bytes", "num_records")]
+    shared = [_shared_dicts(recorded, kind) for kind in ("partition.", "null_count.")]
     parts = []
-    for path, size, rows, *values in sorted(zip(*columns, strict=True), key=itemgetter(0)):
+    for path, size, rows, named, nulls in sorted(zip(*columns, *shared, strict=True), key=itemgetter(0)):
         file = files.get(path.rpartition("/")[2])
         if file is not None:
-            named = {key.removeprefix("partition."): value for key, value in zip(keys, values, strict=True)}
-            parts.append(LivePart(file, size, _count_rows(file) if rows is None else rows, named))
+            parts.append(LivePart(file, size, _count_rows(file) if rows is None else rows, named, nulls))
     return parts
+
+
+def _shared_dicts(recorded: pa.Table, kind: str) -> list[dict[str, Any]]:
+    """Return a dictionary for each row of the columns whose name begins with a kind; equal rows share one."""
+    columns = {
+        name.removeprefix(kind): recorded[name].to_pylist()
+        for name in recorded.column_names
+        if name.startswith(kind) and (kind == "partition." or recorded[name].null_count < recorded.num_rows)
+    }
+    if not columns:
+        return [{}] * recorded.num_rows
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    rows = []
+    for values in zip(*columns.values(), strict=True):
+        if values not in found:
+            found[values] = dict(zip(columns, values, strict=True))
+        rows.append(found[values])
+    return rows
 
 
 def _count_rows(file: LakePath) -> int:
@@ -156,8 +213,52 @@ def _count_rows(file: LakePath) -> int:
         return 0
 
 
+def read_snapshot(root: LakePath) -> Snapshot | None:
+    """Return the latest snapshot of a table, or None where there is no table; a log is read again once it has changed.
+
+    Raises:
+        LakeError: See ``open_table``.
+    """
+    return _read_snapshot(root, _log_files(root))
+
+
+@lru_cache(_KEPT_SNAPSHOTS)
+def _read_snapshot(root: LakePath, log: _LogFiles) -> Snapshot | None:
+    del log
+    table = open_table(root)
+    return None if table is None else _taken(table)
+
+
+@lru_cache(_KEPT_SNAPSHOTS)
+def read_snapshot_of(root: LakePath, version: int) -> Snapshot | None:
+    """Return the snapshot of a version of a table, which is the same for ever; None where there is no table.
+
+    Raises:
+        LakeError: See ``open_table``.
+    """
+    table = open_table(root, version)
+    return None if table is None else _taken(table)
+
+
+def _taken(table: DeltaTable) -> Snapshot:
+    return Snapshot(str(table.metadata().id), table.version(), table.schema(), tuple(live_parts(table)))
+
+
+def _log_files(root: LakePath) -> _LogFiles:
+    """Return the files of a table's log, each with what changes when its content does; none where there is no log."""
+    log = root / LOG
+    if isinstance(log, RemotePath):
+        return tuple((path.key, state.st_size, state.e_tag or state.st_mtime) for path, state in log.objects())
+    try:
+        with os.scandir(log) as entries:
+            states = sorted((entry.name, entry.stat()) for entry in entries)
+    except OSError:
+        return ()
+    return tuple((name, state.st_size, (state.st_mtime_ns, state.st_ino)) for name, state in states)
+
+
 def sound_parts(
-    table: DeltaTable | None, partition: dict[str, str] | None = None, *, verify: bool = False
+    table: DeltaTable | Snapshot | None, partition: dict[str, str] | None = None, *, verify: bool = False
 ) -> list[LivePart]:
     """Return a snapshot's parts less those that are damaged, which a ``DamageWarning`` names; none where no table is.
 
@@ -168,26 +269,28 @@ def sound_parts(
     """
     if table is None:
         return []
-    sound, damaged = split_damaged(live_parts(table, partition), verify=verify)
-    warn_of(damaged)
-    return sound
+    if isinstance(table, Snapshot):
+        parts = [part for part in table.parts if partition is None or part.partition == partition]
+    else:
+        parts = live_parts(table, partition)
+    return sound(parts, verify=verify)
 
 
-def open_or_warn(root: LakePath) -> DeltaTable | None:
+def snapshot_or_warn(root: LakePath) -> Snapshot | None:
     """Return the latest snapshot of a table; None where there is none, or where its log is damaged, with a warning."""
     try:
-        return open_table(root)
+        return read_snapshot(root)
     except LakeError as error:
         warnings.warn(DamageWarning(str(error)), stacklevel=2)
         return None
 
 
-def open_shared_or_warn(root: LakePath) -> DeltaTable | None:
+def shared_snapshot_or_warn(root: LakePath) -> Snapshot | None:
     """Do the same for a table that every lake has, and warn where it is missing."""
     if not is_table(root):
         warnings.warn(DamageWarning(f"{root} is missing"), stacklevel=2)
         return None
-    return open_or_warn(root)
+    return snapshot_or_warn(root)
 
 
 def is_table(root: LakePath) -> bool:
@@ -220,10 +323,12 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
         LakeError: The log of the table is damaged, or another process wrote to it at the same time.
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    table, mark = open_table(root), CommitMark.new()
+    # what a stopped deletion has left in a bucket may be enough for delta-rs
+    table, mark = open_table(root) if has_table(root) else None, CommitMark.new(parts)
     if table is None:
         clear_log(root)
     before = -1 if table is None else table.version()
+    number = None if table is None else table.transaction_version(_REPLACEMENT)
     try:
         create_table_with_add_actions(
             _uri(root),
@@ -231,7 +336,9 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
             [part.action() for part in parts],
             mode="overwrite",
             storage_options=_options(root),
-            commit_properties=CommitProperties(custom_metadata={**notes, **mark.note}),
+            commit_properties=CommitProperties(
+                custom_metadata={**notes, **mark.note}, app_transactions=[_next(_REPLACEMENT, number)]
+            ),
             post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
@@ -314,7 +421,8 @@ def commit(
     Raises:
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    number, before, mark = table.transaction_version(application), table.version(), CommitMark.new()
+    with asking_delta(root):
+        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new(parts)
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
@@ -324,7 +432,7 @@ def commit(
             commit_properties=CommitProperties(
                 custom_metadata={**(notes or {}), **mark.note},
                 max_commit_retries=0,
-                app_transactions=[Transaction(application, 0 if number is None else number + 1)],
+                app_transactions=[_next(application, number)],
             ),
             post_commithook_properties=_AFTER_COMMIT,
         )
@@ -365,6 +473,10 @@ def _resolve(root: LakePath, before: int, mark: CommitMark, error: Exception, hi
     raise unknown from error
 
 
+def _next(application: str, number: int | None) -> Transaction:
+    return Transaction(application, 0 if number is None else number + 1)
+
+
 def pause(attempt: int) -> float:
     """Return the seconds to wait after another writer was faster so many times."""
     return 0.01 * min(attempt, 20)
@@ -392,7 +504,7 @@ def drop_damaged(root: LakePath, partition: dict[str, str], *, verify: bool = Fa
 
 
 def _snapshot(root: LakePath, version: int | None = None) -> DeltaTable:
-    return DeltaTable(_uri(root), version, storage_options=_options(root))
+    return again_where_cut(lambda: DeltaTable(_uri(root), version, storage_options=_options(root)))
 
 
 def _options(root: LakePath) -> dict[str, str] | None:
@@ -407,6 +519,6 @@ def _uri(root: LakePath) -> str:
 def sync_log(root: LakePath) -> None:
     """Sync the newest log entry and the folders that lead to it: delta-rs leaves that to the operating system."""
     if isinstance(root, Path):
-        log = root / "_delta_log"
+        log = root / LOG
         fsync_file(max(log.glob("*.json")))
         fsync_names(log, root.parent)

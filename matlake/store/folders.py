@@ -254,9 +254,13 @@ class LakeFolders:
         """Return all encoders that this lake can use."""
         return list_encoders(self._encoders)
 
-    def registered_encoders(self) -> list[RegisteredEncoder]:
-        """Return the encoders in this lake and those shipped with the package: all that it may have vectors of."""
-        return registered_encoders(self._encoders)
+    def registered_encoders(self, names: Collection[str] | None = None) -> list[RegisteredEncoder]:
+        """Return the encoders in this lake and those shipped with the package: all that it may have vectors of.
+
+        Args:
+            names: Look at encoders of these names alone; None for all.
+        """
+        return registered_encoders(self._encoders, names)
 
     def keep_encoder(self, encoder: RegisteredEncoder) -> RegisteredEncoder:
         """Copy an encoder into the lake, unless it has one of that name, and return it as it is there."""

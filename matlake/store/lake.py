@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -280,7 +281,8 @@ def _is_begun(lake: Lake) -> bool:
     known = {lake.datasets_folder, lake.encoders_folder, lake.heads_folder, *tables}
     if complete:
         known |= {*lake.shared_tables, lake.path / UNFINISHED, lake.plots, lake.structures}
-    for entry in lake.path.iterdir():
+    entries: Iterable[LakePath] = lake.path.iterdir()
+    for entry in entries:
         if entry.name.startswith(f".{MARKER}."):
             continue
         if entry not in known or not entry.is_dir():

@@ -10,12 +10,12 @@ import os
 import re
 import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import pyarrow as pa
 
@@ -23,12 +23,16 @@ from matlake.errors import DamageWarning
 from matlake.files import sha256_of
 from matlake.store.storage.parquet import count_rows, open_parquet
 from matlake.store.storage.places import LakePath
-from matlake.store.storage.remote_path import ObjectStatus
+from matlake.store.storage.remote_path import ObjectStatus, RemotePath
 
 DIGEST_CHARACTERS: Final = 32
 """Hexadecimal, the first half of a sha256: damage is to be found, not forgery."""
 
 _DIGEST: Final = re.compile(rf"-([0-9a-f]{{{DIGEST_CHARACTERS}}})\.parquet$")
+
+_MISSING: Final = "is missing"
+
+PartitionKey: TypeAlias = tuple[tuple[str, str], ...]
 
 _Signature = tuple[str, int, float, int | str | None]
 _compared: dict[_Signature, str | None] = {}
@@ -44,12 +48,14 @@ class LivePart:
         size: Bytes that the table has recorded.
         rows: Rows that the table has recorded.
         partition: Values of the partition columns.
+        nulls: Column -> how many of its values are null, of those columns of which the table has recorded it.
     """
 
     path: LakePath
     size: int
     rows: int
     partition: dict[str, str]
+    nulls: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def digest(self) -> str | None:
@@ -100,19 +106,20 @@ def find_damage(part: LivePart, *, verify: bool = False) -> str | None:
             looked at, and what was found before.
     """
     try:
-        stat = part.path.stat()
+        return _problem(part, part.path.stat(), verify=verify)
     except FileNotFoundError:
-        return "is missing"
+        return _MISSING
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    if stat.st_size != part.size:
-        return f"has {stat.st_size:,} bytes, not {part.size:,}"
-    signature = (
-        str(part.path),
-        stat.st_size,
-        stat.st_mtime,
-        stat.e_tag if isinstance(stat, ObjectStatus) else stat.st_ino,
-    )
+
+
+def _problem(part: LivePart, state: os.stat_result | ObjectStatus, *, verify: bool = False) -> str | None:
+    if state.st_size != part.size:
+        return f"has {state.st_size:,} bytes, not {part.size:,}"
+    if not verify and not _compared:
+        return None
+    mark = state.e_tag if isinstance(state, ObjectStatus) else state.st_ino
+    signature = str(part.path), state.st_size, state.st_mtime, mark
     if verify and signature not in _compared:
         _compared[signature] = _compare(part)
     return _compared.get(signature)
@@ -156,12 +163,50 @@ def split_damaged(parts: Iterable[LivePart], *, verify: bool = False) -> tuple[l
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             problems = list(pool.map(lambda part: find_damage(part, verify=True), parts))
     else:
-        problems = [find_damage(part) for part in parts]
+        problems = [*_look(parts)]
     pairs = list(zip(parts, problems, strict=True))
     return (
         [part for part, problem in pairs if problem is None],
         [Damage(part, problem) for part, problem in pairs if problem is not None],
     )
+
+
+def _look(parts: Sequence[LivePart]) -> Iterator[str | None]:
+    """Yield what a look at each part finds. Those in a bucket are listed, as each look would be a request."""
+    listed: dict[RemotePath, ObjectStatus] = {}
+    folders = {part.path.parent for part in parts if isinstance(part.path, RemotePath)}
+    if folders:
+        shared = os.path.commonpath([f"/{folder.key}" for folder in folders])
+        listed = dict(RemotePath(next(iter(folders)).bucket, shared.lstrip("/")).objects())
+    for part in parts:
+        if isinstance(part.path, RemotePath):
+            state = listed.get(part.path)
+            yield _MISSING if state is None else _problem(part, state)
+        else:
+            yield find_damage(part)
+
+
+def sound(parts: Iterable[LivePart], *, verify: bool = False) -> list[LivePart]:
+    """Return the parts that are sound, and warn of the others; see ``find_damage``."""
+    found, damaged = split_damaged(parts, verify=verify)
+    warn_of(damaged)
+    return found
+
+
+def partition_key(partition: Mapping[str, str]) -> PartitionKey:
+    """Return the columns and values of a partition, in order, as ``by_partition`` has them."""
+    return tuple(sorted(partition.items()))
+
+
+def by_partition(parts: Iterable[LivePart]) -> dict[PartitionKey, list[LivePart]]:
+    """Return parts by their partition."""
+    found: dict[PartitionKey, list[LivePart]] = {}
+    keys: dict[int, PartitionKey] = {}  # parts of a snapshot share the dictionaries of their partitions
+    for part in parts:
+        if id(part.partition) not in keys:
+            keys[id(part.partition)] = partition_key(part.partition)
+        found.setdefault(keys[id(part.partition)], []).append(part)
+    return found
 
 
 @contextmanager

@@ -9,7 +9,7 @@ content and set of their values.
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,7 @@ from matlake.store import delta
 from matlake.store.content_keys import column_number, row_key
 from matlake.store.folders import MEMBER, LakeFolders
 from matlake.store.parquet_rows import parquet_rows
-from matlake.store.parts import LivePart
+from matlake.store.parts import by_partition
 from matlake.store.quoting import literal
 from matlake.store.snapshots import has_table, snapshot_or_warn
 
@@ -168,14 +168,18 @@ def is_stale(partition: Mapping[str, str], digests: Mapping[str, set[str]]) -> b
     return partition["head_digest"] not in digests.get(partition["head"], ())
 
 
+def saved_snapshot(lake: LakeFolders) -> delta.Snapshot | None:
+    """Return the table of predictions; None where there is none, or where its log is damaged, with a warning."""
+    return snapshot_or_warn(lake, lake.predictions) if has_table(lake, lake.predictions) else None
+
+
 def saved_predictions(lake: LakeFolders) -> list[SavedPredictions]:
     """Count what is saved, by head and digest; what is current comes first."""
-    if not has_table(lake, lake.predictions):
-        return []
     rows: Counter[tuple[str, str]] = Counter()
     sizes: Counter[tuple[str, str]] = Counter()
-    digests = current_digests(lake)
-    for part in delta.sound_parts(snapshot_or_warn(lake, lake.predictions)):
+    table = saved_snapshot(lake)
+    digests = current_digests(lake) if table else {}
+    for part in delta.sound_parts(table):
         key = part.partition["head"], part.partition["head_digest"]
         rows[key] += part.rows
         sizes[key] += part.size
@@ -200,27 +204,28 @@ def stale_note(lake: LakeFolders, head: str) -> list[str]:
     return [f"{rows:,} saved predictions are stale, as head {head} has changed since; {remedy}"]
 
 
-def prediction_selects(lake: LakeFolders, connection: "duckdb.DuckDBPyConnection") -> tuple[list[str], list[str]]:
+def prediction_selects(
+    lake: LakeFolders, connection: "duckdb.DuckDBPyConnection", columns: Collection[str]
+) -> tuple[list[str], list[str]]:
     """Return the queries that make up the view of predictions, and those that add to the view of failures.
 
     Args:
         lake: The lake.
-        connection: Holds the view ``materials``.
+        connection: Gets the data sets that the queries read.
+        columns: Names of the columns of ``materials``.
     """
-    if not has_table(lake, lake.predictions):
+    table = saved_snapshot(lake)
+    if table is None:
         return [], []
     digests = current_digests(lake)
-    partitions: dict[tuple[str, ...], list[LivePart]] = {}
-    for part in delta.sound_parts(snapshot_or_warn(lake, lake.predictions), verify=lake.verify):
-        partitions.setdefault(tuple(part.partition[name] for name in _PARTITION_COLUMNS), []).append(part)
     predictions, failures = [], []
-    for values, parts in partitions.items():
-        partition = dict(zip(_PARTITION_COLUMNS, values, strict=True))
+    for values, parts in by_partition(delta.sound_parts(table, verify=lake.verify)).items():
+        partition = dict(values)
         stale = is_stale(partition, digests)
-        rows = parquet_rows(connection, sorted(part.path for part in parts))
-        keyed = _keyed_rows(partition["input"], connection)
+        keyed = _keyed_rows(partition["input"], columns)
         if keyed is None:
             continue
+        rows = parquet_rows(connection, [part.path for part in parts], ROWS_SCHEMA)
         contents, key = keyed
         predictions.append(
             f"SELECT c.dataset, c.material_id, {literal(partition['head'])} AS head, "
@@ -236,28 +241,19 @@ def prediction_selects(lake: LakeFolders, connection: "duckdb.DuckDBPyConnection
     return predictions, failures
 
 
-def _keyed_rows(taken: str, connection: "duckdb.DuckDBPyConnection") -> tuple[str, str] | None:
+def _keyed_rows(taken: str, columns: Collection[str]) -> tuple[str, str] | None:
     """Return the rows that predictions are joined to, and their key; None where the lake lost one of their columns.
 
     Args:
         taken: What the head takes, as the partition has it.
-        connection: Holds the view ``materials``.
+        columns: Names of the columns of ``materials``.
     """
     kind, *marks = taken.split(_COLUMNS_AFTER)
     contents, numbers = "internal.compositions AS c", []
     if marks:
-        described = connection.execute("SELECT column_name FROM (DESCRIBE main.materials)").fetchall()
-        names = {_mark(name): name for (name,) in described}
+        names = {_mark(name): name for name in columns}
         if not names.keys() >= set(marks):
             return None
         numbers = [column_number(names[mark], "m.") for mark in marks]
         contents += " JOIN main.materials AS m USING (dataset, material_id)"
     return contents, row_key(InputKind(kind), "c.dataset", "c.", numbers)
-
-
-def create_prediction_views(connection: "duckdb.DuckDBPyConnection", selects: list[str], *, shown: bool) -> None:
-    """Make the view ``internal.predictions``, and the one that people use unless a dataset has its name."""
-    union = " UNION ALL BY NAME ".join(f"({select})" for select in [NO_PREDICTIONS, *selects])
-    connection.execute(f"CREATE VIEW internal.{VIEW} AS {union}")
-    if shown:
-        connection.execute(f"CREATE VIEW main.{VIEW} AS FROM internal.{VIEW}")

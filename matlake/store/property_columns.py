@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import duckdb
-from deltalake import DeltaTable
+from deltalake import Schema
 
 from matlake.store.quoting import identifier
 
@@ -61,6 +61,14 @@ class PropertyColumns:
         ]
         return f"REPLACE ({', '.join(casts)})" if casts else ""
 
+    def may_lose(self, dataset: str) -> list[tuple[str, str]]:
+        """Return the properties of a dataset whose values ``lost`` counts, with their common types."""
+        return [
+            (name, self.common[name.lower()])
+            for name, kind in self.datasets.get(dataset, {}).items()
+            if kind in (TEXT, TIME) and self.common[name.lower()] in (INTEGER, REAL)
+        ]
+
     def lost(self, connection: duckdb.DuckDBPyConnection, dataset: str, rows: str) -> dict[str, int]:
         """Count the values of a dataset that are null in ``materials`` because they are not numbers.
 
@@ -72,11 +80,7 @@ class PropertyColumns:
         Returns:
             Property -> number of its values; those that lose none are left out.
         """
-        some = [
-            (name, self.common[name.lower()])
-            for name, kind in self.datasets.get(dataset, {}).items()
-            if kind in (TEXT, TIME) and self.common[name.lower()] in (INTEGER, REAL)
-        ]
+        some = self.may_lose(dataset)
         if not some:
             return {}
         counts = ", ".join(
@@ -87,14 +91,14 @@ class PropertyColumns:
         return {name: int(count) for (name, _), count in zip(some, row, strict=True) if count}
 
 
-def property_kinds(table: DeltaTable, others: Collection[str]) -> dict[str, str]:
+def property_kinds(schema: Schema, others: Collection[str]) -> dict[str, str]:
     """Return the properties of a dataset with their types.
 
     Args:
-        table: The dataset.
+        schema: The columns of the dataset.
         others: Columns that are no properties.
     """
-    fields = {field.name: getattr(field.type, "type", "") for field in table.schema().fields}
+    fields = {field.name: getattr(field.type, "type", "") for field in schema.fields}
     return {name: _KINDS[kind] for name, kind in fields.items() if name not in others and kind in _KINDS}
 
 

@@ -7,6 +7,7 @@ may be a COPY or an INSERT, and some functions write, read files, or run text as
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import duckdb
@@ -24,9 +25,15 @@ _TREE_NODES: Final = frozenset(
 
 _TREE_SUFFIXES: Final = ("_MODIFIER", "_TYPE_INFO")
 
+_ROW_TABLES: Final = frozenset({"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"})
+"""Table functions of what they are given."""
+
+_SCHEMAS: Final = frozenset({"", "main", "embed", "internal"})
+"""Of the views; empty where a statement names none."""
+
 _TABLE_FUNCTIONS: Final = frozenset(
     {
-        *("range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"),
+        *_ROW_TABLES,
         *("duckdb_columns", "duckdb_constraints", "duckdb_databases", "duckdb_functions", "duckdb_keywords"),
         *("duckdb_schemas", "duckdb_settings", "duckdb_tables", "duckdb_types", "duckdb_views"),
         *("pragma_version", "pragma_collations", "icu_calendar_names", "pg_timezone_names"),
@@ -64,8 +71,23 @@ _WORDS: Final = "use SELECT, FROM, WITH, DESCRIBE, SUMMARIZE, SHOW, or EXPLAIN o
 _HINT: Final = Hint(_WORDS, cli=f"{_WORDS}; --output writes the result to a file")
 
 
-def pure_read(connection: duckdb.DuckDBPyConnection, statement: str) -> str:
-    """Return the one statement of a text, ready to run, if all that it can do is read the views.
+@dataclass(frozen=True)
+class PureRead:
+    """A statement that can do nothing but read the views.
+
+    Attributes:
+        text: Ready to run.
+        names: Names, in lower case, of the tables that it reads; None where it may list views or describe one.
+        own: Those that it gives to queries of its own.
+    """
+
+    text: str
+    names: frozenset[str] | None
+    own: frozenset[str]
+
+
+def pure_read(connection: duckdb.DuckDBPyConnection, statement: str) -> PureRead:
+    """Return the one statement of a text, if all that it can do is read the views.
 
     Args:
         connection: Parses the text; nothing is executed.
@@ -81,10 +103,29 @@ def pure_read(connection: duckdb.DuckDBPyConnection, statement: str) -> str:
         raise QueryError(f"{count} statements given, one expected")
     explained = _EXPLAIN.fullmatch(statement)
     query = explained["query"] if explained else statement
-    _check(connection, query, statement)
-    if explained is None:
-        return query
-    return f"EXPLAIN {explained['analyze'] or ''} {explained['options'] or ''} {query}"
+    names, own = _table_names(_check(connection, query, statement))
+    if explained is not None:
+        query = f"EXPLAIN {explained['analyze'] or ''} {explained['options'] or ''} {query}"
+    return PureRead(query, names, own)
+
+
+def _table_names(tree: dict[str, Any]) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """Return the names of the tables that a query reads, and those that it gives to queries of its own.
+
+    Returns:
+        None for the first where it may list views or describe one.
+    """
+    tables, own = set(), set()
+    for node in tree_nodes(tree):
+        kind = node.get("type")
+        lists = kind == "TABLE_FUNCTION" and str(node["function"].get("function_name", "")).lower() not in _ROW_TABLES
+        foreign = kind == "BASE_TABLE" and str(node.get("schema_name", "")).lower() not in _SCHEMAS
+        if kind == "SHOW_REF" or lists or foreign:
+            return None, frozenset()
+        if kind == "BASE_TABLE":
+            tables.add(str(node["table_name"]).lower())
+        own.update(str(entry["key"]).lower() for entry in (node.get("cte_map") or {}).get("map", ()))
+    return frozenset(tables), frozenset(own)
 
 
 def check_predicate(connection: duckdb.DuckDBPyConnection, where: str | None) -> None:

@@ -8,13 +8,18 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def dataset_rows(dataset: str) -> str:
-    """Return the view of all rows of a dataset, those that are not valid materials among them.
+def rows_name(dataset: str) -> str:
+    """Return the name of the view of all rows of a dataset, those that are not valid materials among them.
 
     DuckDB's names know no capitals, those of datasets in old lakes do: a mark before each tells them apart.
     """
     marked = re.sub("[A-Z]", r"^\g<0>", dataset)
-    return f"internal.{identifier(f'rows of {marked}')}"
+    return f"rows of {marked}"
+
+
+def dataset_rows(dataset: str) -> str:
+    """Return that view as SQL names it."""
+    return f"internal.{identifier(rows_name(dataset))}"
 
 
 def literal(text: str) -> str:

@@ -1,6 +1,7 @@
 """SQL over a lake: a DuckDB connection that holds the views of the contract and sees nothing but the lake."""
 
 import time
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from matlake.errors import Hint, QueryError
+from matlake.errors import Hint, MatlakeError, QueryError
 from matlake.store.folders import LakeFolders
 from matlake.store.limits import default_memory, parse_size, spill_folder, spill_limit, spill_root
-from matlake.store.pure_reads import pure_read
+from matlake.store.pure_reads import PureRead, pure_read
 from matlake.store.quoting import literal, without_wildcards
-from matlake.store.views import create_views
+from matlake.store.storage.refusals import refusal_in
+from matlake.store.views import Views
 from matlake.store.write_barrier import forbid_writes
 
 _BATCH_ROWS: Final = 16_384
@@ -27,21 +29,28 @@ MORE_MEMORY: Final = Hint(
 _MORE_TIME: Final = Hint("select fewer rows, or raise max_seconds", cli="select fewer rows, or raise --max-seconds")
 
 
-def connect(lake: LakeFolders, memory: int | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    lake: LakeFolders, names: AbstractSet[str] | None = None, *, memory: int | None = None
+) -> duckdb.DuckDBPyConnection:
     """Return a connection with the views of one moment of the lake, closed to all other files.
 
-    It takes half of the free disk at most, and so many bytes of memory, a quarter of what there is by default. Who runs
-    SQL of others in it checks that first (``pure_reads``): DuckDB can be told which files are open to it, not that they
+    It takes a quarter of the memory and half of the free disk at most. Who runs SQL of others in it checks that first (``pure_reads``): DuckDB can be told which files are open to it, not that they
     are open for reading alone.
 
     Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``, ``source_row``,
     ``formula``, ``composition_hash``, ``crystal_hash``, ``atomic_numbers``, ``fractions``) and
     ``internal."NAME@LAYER"`` (``content_hash``, ``vector``) for readers of contents, and ``internal.predictions``.
     ``crystal_hash`` is null where a dataset has no structures.
+
+    Args:
+        lake: The lake.
+        names: Names in lower case of the views that are read; None for all. To make a view is to open files.
+        memory: Bytes that it may take, if less than by default.
     """
     connection = _open(lake, min(default_memory(), memory or default_memory()))
     try:
-        _close_and_fill(lake, connection)
+        _close(lake, connection)
+        Views(lake, connection).make(names)
     except BaseException:
         connection.close()
         raise
@@ -71,16 +80,18 @@ def query(
         # DuckDB's threads are started by the one that connects, and so can write no more than it can
         connection = thread.submit(_open, lake, memory).result()
         try:
-            _close_and_fill(lake, connection)
-            running = thread.submit(_run, connection, statement, memory)
+            _close(lake, connection)
+            read = _checked(connection, statement, memory)
+            Views(lake, connection).make(read.names, read.own)
+            running = thread.submit(_run, connection, read.text, memory)
             return _result(connection, running, ends, max_seconds)
         finally:
             connection.close()
 
 
-def not_a_predicate(where: str | None, error: Exception) -> QueryError:
-    """Return the error for a predicate that DuckDB does not take."""
-    return QueryError(
+def not_a_predicate(where: str | None, error: Exception) -> MatlakeError:
+    """Return the error for a predicate that DuckDB does not take; that of a store where the query ended there."""
+    return refusal_in(error) or QueryError(
         f"cannot select by {where!r}: {error}", 'give a predicate over `materials`, such as "nelements = 2"'
     )
 
@@ -98,28 +109,34 @@ def _open(lake: LakeFolders, memory: int) -> duckdb.DuckDBPyConnection:
     )
 
 
-def _close_and_fill(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
-    """Close the connection to everything but the lake's tables, and make the views."""
+def _close(lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
+    """Close the connection to everything but the lake's tables."""
     tables = (lake.datasets_folder, lake.embeddings, lake.failures_table, lake.predictions)
     local = [table for table in tables if isinstance(table, Path)]
     paths = [f"{path}/" for table in local for path in {table.absolute(), table.resolve()}]
     allowed = ", ".join(literal(path) for path in sorted({*paths, *map(without_wildcards, paths)}))
-    for setting in (
+    settings = (
         f"allowed_directories = [{allowed}]",
         "enable_external_access = false",
         "python_enable_replacements = false",
         "autoinstall_known_extensions = false",
         "autoload_known_extensions = false",
         "lock_configuration = true",
-    ):
-        connection.execute(f"SET {setting}")
-    create_views(lake, connection)
+    )
+    connection.execute("; ".join(f"SET {setting}" for setting in settings))
+
+
+def _checked(connection: duckdb.DuckDBPyConnection, statement: str, memory: int) -> PureRead:
+    try:
+        return pure_read(connection, statement)
+    except duckdb.Error as error:
+        raise _explained(error, memory) from error
 
 
 def _run(connection: duckdb.DuckDBPyConnection, statement: str, memory: int) -> pa.Table:
     """Run a statement; its result is read in batches, so that one that is too large is noticed in time."""
     try:
-        reader = connection.sql(pure_read(connection, statement)).to_arrow_reader(_BATCH_ROWS)
+        reader = connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
         batches, size = [], 0
         for batch in reader:
             batches.append(batch)
@@ -145,8 +162,10 @@ def _distinct(names: list[str]) -> list[str]:
     return found
 
 
-def _explained(error: Exception, memory: int) -> QueryError:
-    text = str(error)
+def _explained(error: Exception, memory: int) -> MatlakeError:
+    text, refused = str(error), refusal_in(error)
+    if refused is not None:
+        return refused
     if "max_temp_directory_size" in text:
         return QueryError(f"the query needs more than {_readable(memory)} of memory and the disk to spill", MORE_MEMORY)
     if text.startswith("Out of Memory Error"):

@@ -1,10 +1,9 @@
 """What is in a lake."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import duckdb
 
 from matlake.encoders.layer_ref import LayerRef
 from matlake.reports import Report
@@ -12,10 +11,12 @@ from matlake.store import delta
 from matlake.store.damage import list_damage, reads_what_is_sound
 from matlake.store.lake import Lake
 from matlake.store.parts import without_warnings
-from matlake.store.predictions import SavedPredictions, saved_predictions
-from matlake.store.quoting import dataset_rows, identifier
+from matlake.store.predictions import SavedPredictions, saved_predictions, saved_snapshot
+from matlake.store.property_columns import PropertyColumns
+from matlake.store.quoting import identifier
+from matlake.store.row_counts import count_dataset, count_reasons, count_unread_cells
 from matlake.store.snapshots import snapshot_or_warn
-from matlake.store.views import MATERIAL_COLUMNS, UNREAD_CELLS, embedding_partition, property_columns, readable_views
+from matlake.store.views import ReadableDataset, embedding_partition, readable_datasets, view_names
 from matlake.text_tables import Column, Line, TextTable
 
 
@@ -85,51 +86,56 @@ class Status(Report):
 
 @reads_what_is_sound
 def status(lake: Lake) -> Status:
-    """Count what is in a lake."""
+    """Count what is in a lake, from what the logs have recorded: files are opened only for what they have not."""
     with without_warnings():
-        datasets, unread, lost, failures = _count(lake)
+        datasets = list(readable_datasets(lake))
         layers = _embedded_layers(lake)
         predictions = saved_predictions(lake)
+        unread = [
+            {"dataset": dataset.name, "property": name, "cells": cells}
+            for dataset in datasets
+            for name, cells in count_unread_cells(dataset.parts)
+        ]
+        counts = [count_dataset(dataset.parts) for dataset in datasets]
+        failures = sum(count.failures for count in counts) + _later_failures(lake)
+        views = view_names([dataset.name for dataset in datasets])
+        lost = _text_read_as_null(lake, datasets, views)
     damaged = [{"path": str(path), "problem": problem} for path, problem in list_damage(lake)]
-    return Status(datasets, layers, lake.head_names(), predictions, failures, unread, lost, damaged)
+    documents = [
+        {
+            "name": dataset.name,
+            **({"view": views[dataset.name]} if views[dataset.name] != dataset.name else {}),
+            "materials": count.materials,
+            "properties": dataset.properties,
+        }
+        for dataset, count in zip(datasets, counts, strict=True)
+    ]
+    return Status(documents, layers, lake.head_names(), predictions, failures, unread, lost, damaged)
 
 
-def _count(lake: Lake) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], int]:
-    """Return the datasets, the cells that were not read, the text that ``materials`` leaves out, and the failures."""
-    datasets: list[dict[str, Any]] = []
-    unread: list[dict[str, Any]] = []
-    lost: list[dict[str, Any]] = []
-    kinds = property_columns(lake)
+def _later_failures(lake: Lake) -> int:
+    """Count the rows of ``failures`` that are not of imports: contents are recorded, and materials are shown."""
+    rejected = delta.shared_snapshot_or_warn(lake.failures_table)
+    if not (rejected and rejected.parts) and not count_reasons(delta.sound_parts(saved_snapshot(lake))):
+        return 0
     with lake.connect() as connection:
-        for name, view in readable_views(lake, connection).items():
-            rows = f"main.{identifier(view)}"
-            relation = connection.sql(f"SELECT * FROM {rows}")
-            datasets.append(
-                {
-                    "name": name,
-                    **({"view": view} if view != name else {}),
-                    "materials": _number(connection, f"SELECT count(*) FROM {rows}"),
-                    "properties": [c for c in relation.columns if c not in MATERIAL_COLUMNS],
-                }
-            )
-            unread += [{"dataset": name, "property": p, "cells": cells} for p, cells in _unread(connection, name)]
-            lost += [
-                {"dataset": name, "property": p, "values": values}
-                for p, values in kinds.lost(connection, name, rows).items()
-            ]
-        return datasets, unread, lost, _number(connection, "SELECT count(*) FROM failures")
+        ((number,),) = connection.execute("SELECT count(*) FROM failures WHERE stage <> 'import'").fetchall()
+    return int(number)
 
 
-def _number(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
-    return int(connection.execute(statement).fetchall()[0][0] or 0)
-
-
-def _unread(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[tuple[str, int]]:
-    """Return properties of a dataset with the number of cells that were not read."""
-    return connection.execute(
-        f"SELECT cell.property, count(*) FROM (SELECT unnest({UNREAD_CELLS}) AS cell "
-        f"FROM {dataset_rows(dataset)}) GROUP BY 1 ORDER BY 1"
-    ).fetchall()
+def _text_read_as_null(
+    lake: Lake, datasets: Sequence[ReadableDataset], views: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    kinds = PropertyColumns.of({dataset.name: dataset.kinds for dataset in datasets})
+    some = [dataset.name for dataset in datasets if kinds.may_lose(dataset.name)]
+    if not some:
+        return []
+    with lake.connect() as connection:
+        return [
+            {"dataset": name, "property": p, "values": values}
+            for name in some
+            for p, values in kinds.lost(connection, name, f"main.{identifier(views[name])}").items()
+        ]
 
 
 def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:

@@ -5,9 +5,10 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -41,12 +42,14 @@ class Part:
         partition: Values of the partition columns, which are not in the file.
         size: Bytes.
         rows: Number of rows.
+        nulls: Column -> how many of its values are null; of embeddings none are counted.
     """
 
     path: str
     partition: dict[str, str]
     size: int
     rows: int
+    nulls: Mapping[str, int] = field(default_factory=dict)
 
     def action(self) -> AddAction:
         """Return the action that adds this part to its table."""
@@ -56,7 +59,7 @@ class Part:
             partition_values=self.partition,
             modification_time=int(time.time() * 1000),
             data_change=True,
-            stats=json.dumps({"numRecords": self.rows}),
+            stats=json.dumps({"numRecords": self.rows, **({"nullCount": dict(self.nulls)} if self.nulls else {})}),
         )
 
 
@@ -82,6 +85,7 @@ def write_stream(
     """Write tables of one schema as one Parquet file, as ``write_part`` does. Holds a row group in memory."""
     folder = root.joinpath(*(f"{key}={value}" for key, value in partition.items()))
     require_conditional_puts(folder)
+    nulls: Counter[str] = Counter()
     left = iter(tables)
     first = list(islice(left, 1))
     split = [f"{column}.list.element" for column in vectors if all(_is_dense(table[column]) for table in first)]
@@ -97,7 +101,8 @@ def write_stream(
                 write_statistics=not vectors,
                 data_page_size=ROW_GROUP_BYTES if vectors else None,  # a page a column: a fifth faster
             ) as writer:
-                rows = sum(_write_groups(writer, chain(first, left)))
+                counted = chain(first, left)
+                rows = sum(_write_groups(writer, counted if vectors else _counting(counted, nulls)))
             file.flush()
             os.fsync(file.fileno())
         size, path = hidden.stat().st_size, folder / part_name(digest_of(hidden))
@@ -106,7 +111,14 @@ def write_stream(
         else:
             hidden.rename(path)
     fsync_names(folder, root)
-    return Part(_relative(path, root), partition, size, rows)
+    return Part(_relative(path, root), partition, size, rows, nulls)
+
+
+def _counting(tables: Iterable[pa.Table], nulls: Counter[str]) -> Iterator[pa.Table]:
+    """Count the nulls of each column of tables on their way."""
+    for table in tables:
+        nulls.update({name: table[name].null_count for name in table.column_names})
+        yield table
 
 
 def _is_dense(vectors: pa.ChunkedArray) -> bool:
@@ -185,7 +197,11 @@ def link_part(root: LakePath, part: LivePart, name: str) -> Part:
     except OSError as error:
         raise LakeError(f"{part.path} cannot be read: {error.strerror}", REPAIR) from error
     folder = _relative(path.parent.resolve(), root.resolve())  # delta-rs names parts in full, whatever root is
-    return Part((PurePosixPath(folder) / name).as_posix(), part.partition, part.size, part.rows)
+    return Part((PurePosixPath(folder) / name).as_posix(), part.partition, part.size, part.rows, _known(part))
+
+
+def _known(part: LivePart) -> dict[str, int]:
+    return {name: count for name, count in part.nulls.items() if count is not None}
 
 
 def _link_or_copy(file: Path, path: Path) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 from commands import run
+from object_store import Fault, ObjectStore, read_only
 from packaging.requirements import Requirement
 
 import matlake
 from matlake.diagnosis import machine, place, software
+from matlake.diagnosis.bucket import check_bucket
 from matlake.diagnosis.checks import Check, DoctorReport, State
+from matlake.store.storage.places import lake_path
 
 
 def states(report: DoctorReport) -> dict[str, State]:
@@ -141,3 +144,37 @@ for name in ("pyarrow", "duckdb", "deltalake", "onnxruntime"):
     found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert found["lake"]["state"] == found["ONNX Runtime"]["state"] == "broken"
     assert found["memory"]["state"] in ("ok", "warning")
+
+
+def test_a_bucket_is_looked_at_as_a_folder_is(bucket: str, object_store: ObjectStore) -> None:
+    report = matlake.doctor(f"{bucket}/lake")
+    found = {check.name: check for check in report.checks}
+    assert report.passed
+    assert {name: found[name].state for name in ("bucket", "commits", "lake")} == {
+        "bucket": State.OK,
+        "commits": State.OK,
+        "lake": State.NOTE,
+    }
+    assert object_store.endpoint in found["bucket"].found
+    assert object_store.keys(bucket.removeprefix("s3://")) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [(Fault("unconditional", times=None), "conditional puts"), (read_only(), "may not write")]
+)
+def test_a_bucket_that_cannot_be_written_to_safely_is_a_warning(
+    bucket: str, object_store: ObjectStore, fault: Fault, said: str
+) -> None:
+    with object_store.failing(fault):
+        found = {check.name: check for check in check_bucket(lake_path(bucket))}
+    assert found["commits"].state is State.WARNING
+    assert said in found["commits"].found
+    assert found["commits"].hint
+
+
+def test_a_bucket_that_is_not_there_is_broken(bucket: str) -> None:
+    report = matlake.doctor(f"{bucket}-not")
+    assert not report.passed
+    (broken, *_) = (check for check in report.checks if check.state is State.BROKEN)
+    assert broken.name == "bucket"
+    assert "there is no bucket" in broken.found

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +11,12 @@ from matlake.errors import HeadError
 from matlake.regress.heads.storage import save_files
 from matlake.store.folders import LakeFolders
 from matlake.store.head_folders import remove_head, replace_head
-from matlake.store.storage import claims, copies, remote_path
+from matlake.store.storage import claims
 from matlake.store.storage.claims import ClaimedError
 from matlake.store.storage.places import lake_path
 from matlake.store.storage.remote_path import RemotePath
 
 obstore = pytest.importorskip("obstore", reason="needs the extra cloud")
-MemoryStore = pytest.importorskip("obstore.store").MemoryStore
 
 OLD = {"head.onnx": b"old", "plots/parity.png": b"old plot", "plots/old.png": b"old plot", "card.json": b"old card"}
 NEW = {"card.json": b"new card", "head.onnx": b"new", "reference.parquet": b"new rows", "plots/parity.png": b"new plot"}
@@ -26,15 +24,10 @@ SEVERAL = {"card.json": b"about", "K/card.json": b"card of K", "K/head.onnx": b"
 
 
 @pytest.fixture
-def lake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LakeFolders:
-    """A lake with a head, in a store in memory: kills after every request are many."""
-    monkeypatch.setenv("MATLAKE_CACHE", str(tmp_path / "cache"))
-    store = MemoryStore()
-    for module in (copies, remote_path):
-        monkeypatch.setattr(module, "open_store", lambda _: store)
-    lake = LakeFolders(RemotePath("s3://memory", "lake"))
-    replace_head(lake, "gap", OLD)
-    return lake
+def lake(in_memory: LakeFolders) -> LakeFolders:
+    """A lake in a bucket with a head; in memory, since kills after every request are many."""
+    replace_head(in_memory, "gap", OLD)
+    return in_memory
 
 
 def files_of(lake: LakeFolders, name: str = "gap") -> dict[str, bytes] | None:

@@ -5,8 +5,8 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import duckdb
 import hostile_sql
 import pyarrow as pa
 import pytest
@@ -17,6 +17,9 @@ from matlake.errors import QueryError
 from matlake.regress.features.matrix import read_matrix
 from matlake.store import limits, sql, write_barrier
 from matlake.store.embedding.embedder import embed
+from matlake.store.lake import Lake
+from matlake.store.pure_reads import PureRead
+from matlake.store.views import Views
 
 WRITERS = tuple(
     around.replace("{statement}", copy)
@@ -102,7 +105,7 @@ def test_nothing_is_written_even_if_statements_are_not_looked_at(place: Path, mo
     thread.join()
     if outcome != [True]:
         pytest.skip("this kernel has no Landlock")
-    monkeypatch.setattr(sql, "pure_read", lambda connection, statement: statement)  # noqa: ARG005 - the same names
+    monkeypatch.setattr(sql, "pure_read", lambda _, statement: PureRead(statement, frozenset({"materials"}), frozenset()))
     lake, known = open_lake(place / "lake"), names(place)
     before, elsewhere = everything(place), outside()
     denied = 0
@@ -156,7 +159,7 @@ def test_views_reach_no_further_than_statements(place: Path) -> None:
     files = {str(path) for path in (place / "lake").rglob("*.parquet")}
     assert views
     for view in views:
-        for word in view["sql"].split("'")[1::2]:
+        for word in "\n".join(view["sql"].split("'")[1::2]).splitlines():
             is_path = word.startswith("/") and word != "/"  # which stands between a dataset and an id
             assert not is_path or word in files, f"{view['view_name']} reads {word}"
 
@@ -171,14 +174,15 @@ def test_duckdb_may_open_the_tables_and_no_other_folder(place: Path) -> None:
 def test_the_connection_is_closed_to_files_before_it_reads_any(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings: list[object] = []
 
-    def note(_: object, connection: Any) -> None:
+    def note(lake: Lake, connection: duckdb.DuckDBPyConnection) -> Views:
         settings.extend(
             connection.execute(
                 "SELECT value FROM duckdb_settings() WHERE name IN ('enable_external_access', 'lock_configuration', "
                 "'autoinstall_known_extensions', 'autoload_known_extensions') ORDER BY name"
             ).fetchall()
         )
+        return Views(lake, connection)
 
-    monkeypatch.setattr(sql, "create_views", note)
+    monkeypatch.setattr(sql, "Views", note)
     open_lake(place / "lake").query("SELECT 1")
     assert settings == [("false",), ("false",), ("false",), ("true",)]

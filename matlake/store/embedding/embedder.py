@@ -155,7 +155,7 @@ def _sound_parts(lake: Lake, dataset: str | None) -> dict[str, list[LivePart]]:
             "the lake holds no dataset",
             Hint("import one: matlake.import_table(…)", cli="`matlake import FILE --dataset NAME` first"),
         )
-    return {name: delta.sound_parts(delta.open_or_warn(lake.dataset(name)), verify=True) for name in names}
+    return {name: delta.sound_parts(delta.snapshot_or_warn(lake.dataset(name)), verify=True) for name in names}
 
 
 class _Run:

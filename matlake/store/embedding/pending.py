@@ -69,7 +69,7 @@ class Pending:
         self.places: dict[InputKind, Places] = {}
         self.selected = self.failed = 0
         try:
-            with connect(lake, MEMORY) as connection:
+            with connect(lake, memory=MEMORY) as connection:
                 self._select(lake, connection, selection)
         except BaseException:
             self.close()

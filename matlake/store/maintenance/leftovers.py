@@ -93,7 +93,7 @@ def _in_tables(
             yield root
             continue
         files = [path for path in root.rglob("*") if path.is_file()]
-        table = delta.open_or_warn(root)
+        table = None if delta.snapshot_or_warn(root) is None else delta.open_table(root)
         if table is None and _has_log(root):
             continue  # its log is damaged: nobody knows what it names
         if table is None and files and all(_is_older(path, before) for path in files):
@@ -112,7 +112,7 @@ def _in_table(
 ) -> Iterator[LakePath]:
     live = {part.path.name for part in delta.live_parts(table)}
     live |= {file.name for version in kept for file in _files_of(root, version)}
-    unneeded = unneeded_entries(root, kept)
+    unneeded = unneeded_entries((path for path in files if path.parent.name == LOG), kept)
     replaced, expired = (_replaced(table, hours) for hours in (0, retention_hours))
     for path in files:
         if path.parent.name == LOG:
@@ -153,8 +153,9 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
     imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
     yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
     yield from (folder for folder in _unused_segments(lake) if _is_older(folder, before))
-    if isinstance(lake.path, RemotePath):
-        yield from left_beside_cards(lake.heads_folder, lake.encoders_folder, before)
+    heads, encoders = lake.heads_folder, lake.encoders_folder
+    if isinstance(heads, RemotePath) and isinstance(encoders, RemotePath):
+        yield from left_beside_cards(heads, encoders, before)
         return
     for root in (lake.path, lake.encoders_folder, lake.heads_folder):
         for depth in ("", "*/"):
@@ -170,8 +171,8 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
 
 def _unused_segments(lake: LakeFolders) -> Iterator[Path]:
     """Yield what searches have kept of parts that are no longer in the table, and what killed ones have left."""
-    table = delta.open_or_warn(lake.embeddings)
-    live = {segment_part(part) for part in delta.live_parts(table)} if table is not None else set()
+    table = delta.snapshot_or_warn(lake.embeddings)
+    live = {segment_part(part) for part in table.parts} if table is not None else set()
     yield from unused_segments(local_folder(lake.unfinished) / SEARCH_FOLDER, live)
 
 

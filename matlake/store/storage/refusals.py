@@ -1,6 +1,7 @@
 """What a store of objects answers where it does not do what it was asked: in words, and with what to do about it."""
 
 import re
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,15 +9,16 @@ from matlake.errors import StorageError
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|↳")  # delta-rs paints its errors
 _REQUEST: Final = re.compile(
-    r"Error performing (?P<method>[A-Z]+) (?P<endpoint>https?://[^/\s]+)\S* in (?P<took>[\d.]+ ?[µm]?s)"
+    r"Error performing (?P<method>[A-Z]+) (?P<endpoint>https?://[^/\s]+)\S* in (?P<took>[\d.]+)(?P<unit>[µmn]?s)"
 )
+_SECONDS: Final = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 _RETRIES: Final = re.compile(r"after (\d+) retries")
 _CODE: Final = re.compile(r"<Code>\s*([^<]+?)\s*</Code>")
 _ENDING: Final = re.compile(r"\s*<\?xml.*")
 _SHOWN: Final = 200  # characters of an answer that is of no known kind
 
 _OF_A_STORE: Final = ("Error performing ", "Generic S3 error", "Generic GCS error", "Generic MicrosoftAzure error")
-_OF_AN_OBJECT: Final = ("404 Not Found", "416 ", "412 Precondition", "409 Conflict")
+_OF_AN_OBJECT: Final = ("404 Not Found", "416 R", "412 Precondition", "409 Conflict")
 """What is in an answer about an object, which is not there, shorter than expected, or there already."""
 
 _WRITES: Final = ("PUT", "POST", "DELETE")
@@ -31,6 +33,10 @@ _ENDPOINTS: Final = {
     "gs": "GOOGLE_SERVICE_ACCOUNT",
     "az": "AZURE_STORAGE_ENDPOINT",
 }
+
+
+_latest: deque[StorageError] = deque(maxlen=16)
+"""What stores have answered this process, to be found again."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class _Refusal:
 
 
 _SAME_AGAIN: Final = "run the same command again: what is done stays done"
+
+_CUT: Final = ("error reading a body", "response body error", "Error getting list response body")
 
 _REFUSALS: Final = (
     _Refusal(
@@ -95,7 +103,7 @@ _REFUSALS: Final = (
         open=True,
     ),
     _Refusal(
-        ("timed out",),
+        ("timed out", "TimedOut", "kind: Timeout"),
         "{endpoint} did not answer {tried}",
         f"check the connection and {{endpoints}}, then {_SAME_AGAIN}",
         open=True,
@@ -104,6 +112,12 @@ _REFUSALS: Final = (
         ("Connection refused", "dns error", "client error (Connect)", "connection closed", "error sending request"),
         "{endpoint} cannot be reached ({tried})",
         f"check the connection and {{endpoints}}, then {_SAME_AGAIN}",
+        open=True,
+    ),
+    _Refusal(
+        _CUT,
+        "the connection to {endpoint} was cut in the middle of an answer, several times",
+        f"check the connection, then {_SAME_AGAIN}",
         open=True,
     ),
 )
@@ -127,12 +141,13 @@ def refusal(error: BaseException, bucket: str) -> StorageError | None:
         error: Of obstore or delta-rs.
         bucket: Address of the bucket.
     """
-    text = " ".join(_COLOURS.sub(" ", str(error)).split()).partition("Debug source:")[0]
+    whole = " ".join(_COLOURS.sub(" ", str(error)).split())
+    text = whole.partition("Debug source:")[0]
     if not any(mark in text for mark in _OF_A_STORE) and not any(mark in text for mark in _MAY_ONLY_READ.marks):
         return None
     request = _REQUEST.search(text)
     may_not = _MAY_NOT_READ if request is not None and request["method"] not in _WRITES else _MAY_ONLY_READ
-    found = next((one for one in (*_REFUSALS, may_not) if any(mark in text for mark in one.marks)), None)
+    found = next((one for one in (*_REFUSALS, may_not) if any(mark in whole for mark in one.marks)), None)
     if found is None:
         if request is None or any(mark in text for mark in _OF_AN_OBJECT):
             return None
@@ -146,13 +161,25 @@ def refusal(error: BaseException, bucket: str) -> StorageError | None:
         "variables": _VARIABLES[scheme],
         "endpoints": _ENDPOINTS[scheme],
     }
-    return StorageError(found.problem.format(**told), found.hint.format(**told), is_open=found.open)
+    refused = StorageError(found.problem.format(**told), found.hint.format(**told), is_open=found.open)
+    _latest.append(refused)
+    return refused
+
+
+def was_cut(error: BaseException) -> bool:
+    """Say whether an answer was cut: of listings, obstore and delta-rs do not try that again themselves."""
+    return any(mark in " ".join(_COLOURS.sub(" ", str(error)).split()) for mark in _CUT)
+
+
+def refusal_in(error: BaseException) -> StorageError | None:
+    """Return what a store has answered where that ended a query: DuckDB keeps nothing of it but the text."""
+    return next((refused for refused in _latest if str(refused) in str(error)), None)
 
 
 def _tried(text: str, request: re.Match[str] | None) -> str:
     """Say how long and how often it was tried."""
     retries = _RETRIES.search(text)
-    took = "" if request is None else f"within {request['took']}"
+    took = "" if request is None else f"within {float(request['took']) * _SECONDS[request['unit']]:.1f} s"
     return f"{took}, in {int(retries.group(1)) + 1} attempts" if retries else took or "at once"
 
 
