@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -380,31 +381,35 @@ def _timed(function: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     return found, {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}
 
 
+def _each(search: Callable[..., list[str]], vectors: Any, condition: tuple[str, str, float] | None) -> Found:
+    return [search(vector, condition) for vector in vectors]
+
+
 def main() -> None:
     """Do one task with one store, and print what it took as JSON."""
     name, task, folder, data, *rest = sys.argv[1:]
     store = STORES[name](Path(folder))
     document: dict[str, Any] = {}
     if task == "ingest":
-        _, document = _timed(lambda: store.ingest(Path(data), rest[0] if rest else "all"))
+        document |= _timed(lambda: store.ingest(Path(data), rest[0] if rest else "all"))[1]
     elif task == "count":
         document = {"materials": store.count(), "rows": store.rows()}
     elif task == "search":
         searched = queries(Path(data))
-        search, document = _timed(store.searcher)
-        document = {"open": document}
+        search, opened = _timed(store.searcher)
+        document = {"open": opened}
         for label, condition in (("all", None), *((each[0], each) for each in FILTERS)):
             search(searched[0], condition)
-            found, took = _timed(lambda condition=condition: [search(vector, condition) for vector in searched])
+            found, took = _timed(partial(_each, search, searched, condition))
             each = {key: value / len(searched) for key, value in took.items()}
             document[label] = {"found": found, **each}
     elif task == "aggregate":
         store.aggregate(Path(data))
-        found, document = _timed(lambda: store.aggregate(Path(data)))
-        document["groups"] = {str(key): value for key, value in found.items()}
+        found, took = _timed(lambda: store.aggregate(Path(data)))
+        document = took | {"groups": {str(key): value for key, value in found.items()}}
     elif task == "export":
-        (x, y), document = _timed(store.export)
-        document |= {"shape": list(x.shape), "labels": len(y)}
+        (x, y), took = _timed(store.export)
+        document = took | {"shape": list(x.shape), "labels": len(y)}
     document["peak_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(document))
 
