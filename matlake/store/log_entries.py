@@ -26,7 +26,18 @@ CHANGED: Final = "names other parts than were added"
 """What is wrong with an entry in which a path, a size, a number of rows or a partition is another by now."""
 
 _ACTIONS: Final = frozenset(
-    {"add", "remove", "cdc", "metaData", "txn", "protocol", "commitInfo", "domainMetadata", "checkpointMetadata", "sidecar"}
+    {
+        "add",
+        "remove",
+        "cdc",
+        "metaData",
+        "txn",
+        "protocol",
+        "commitInfo",
+        "domainMetadata",
+        "checkpointMetadata",
+        "sidecar",
+    }
 )
 """Of Delta's protocol."""
 

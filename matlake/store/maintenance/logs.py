@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 from matlake.errors import LakeError
 from matlake.store import delta
 from matlake.store.bucket_tables import move_table
+from matlake.store.commit_outcomes import first_line
 from matlake.store.folders import LakeFolders
 from matlake.store.lake import make_tables
 from matlake.store.log_entries import CHANGED, EMPTY, LOG, paths_of, problem_of
@@ -47,7 +48,7 @@ def check_log(lake: LakeFolders, root: LakePath, report: CheckReport, *, repair:
     except LakeError as error:
         table = _repair(lake, root, report) if repair else None
         if not repair:
-            problem = f"has a log that cannot be read: {delta.first_line(error.__cause__ or error)}"
+            problem = f"has a log that cannot be read: {first_line(error.__cause__ or error)}"
             report.damaged.append(Problem(root, problem, "run `matlake check --repair`"))
         return table
     found = _problems(root)
@@ -69,7 +70,9 @@ def _can_be_passed_over(found: Mapping[LakePath, str | None]) -> bool:
     """Say whether what damaged entries have recorded is all that is lost: they are empty, and later ones only add."""
     damaged = [entry for entry, problem in found.items() if problem]
     later = [entry for entry in found if entry > damaged[0]]
-    return all(found[entry] == EMPTY for entry in damaged) and not any(b'{"remove"' in one.read_bytes() for one in later)
+    return all(found[entry] == EMPTY for entry in damaged) and not any(
+        b'{"remove"' in one.read_bytes() for one in later
+    )
 
 
 def _repair(lake: LakeFolders, root: LakePath, report: CheckReport) -> DeltaTable | None:
@@ -165,7 +168,11 @@ def _problems(root: LakePath) -> dict[LakePath, str | None]:
     is_whole = bool(entries) and _version(entries[0]) == 0
     return {
         entry: problem_of(content)
-        or ("removes a part that was never there" if is_whole and not added.issuperset(paths_of(content, "remove")) else None)
+        or (
+            "removes a part that was never there"
+            if is_whole and not added.issuperset(paths_of(content, "remove"))
+            else None
+        )
         for entry, content in zip(entries, contents, strict=True)
     }
 
