@@ -20,8 +20,8 @@ from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
 from matlake.reports import TableReport, rows_to_arrow
-from matlake.store import delta
 from matlake.store.bucket_tables import delete_table, move_table
+from matlake.store.commit_outcomes import asking_delta
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import DATASET_DELETED, LakeFolders
 from matlake.store.parts import without_warnings
@@ -342,7 +342,7 @@ def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:
     Compaction writes, too, but notes no source; imports before 0.2.0 did not either, and have created the table.
     """
     root = lake.dataset(name)
-    with delta.asking_delta(root):
+    with asking_delta(root):
         return _last_import(open_table_of(lake, root))
 
 

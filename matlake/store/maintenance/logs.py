@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 from matlake.errors import LakeError
 from matlake.store import delta
 from matlake.store.bucket_tables import move_table
+from matlake.store.commit_outcomes import first_line
 from matlake.store.folders import LakeFolders
 from matlake.store.lake import make_tables
 from matlake.store.log_entries import CHANGED, EMPTY, LOG, paths_of, problem_of
@@ -47,7 +48,7 @@ def check_log(lake: LakeFolders, root: LakePath, report: CheckReport, *, repair:
     except LakeError as error:
         table = _repair(lake, root, report) if repair else None
         if not repair:
-            said = f"has a log that cannot be read: {delta.first_line(error.__cause__ or error)}"
+            said = f"has a log that cannot be read: {first_line(error.__cause__ or error)}"
             report.damaged.append(Problem(root, said, "run `matlake check --repair`"))
         return table
     found = _problems(root)
