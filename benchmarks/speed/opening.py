@@ -122,7 +122,7 @@ def measure(name: str, path: Path) -> dict[str, float]:
 
 def _open_parts(lake: Lake) -> None:
     for root in tables(lake):
-        delta.sound_parts(delta.open_table(root))
+        delta.sound_parts(delta.read_snapshot(root))
 
 
 QUESTIONS: Final[dict[str, Callable[[Lake], Any]]] = {

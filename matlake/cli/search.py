@@ -61,6 +61,12 @@ def _encoder_option(function: Function) -> Function:
     type=click.Choice(["formula", "structure"]),
     help="Of neighbours with the same composition, or the same crystal, return the nearest alone.",
 )
+@_shown(
+    "--approximate",
+    is_flag=True,
+    help="Use an index that misses up to one neighbour in a hundred: for thousands of queries among more than 100,000 "
+    "vectors.",
+)
 @_rows("--dataset", help="Search only this dataset.  [default: all]")
 @_rows(
     "--where",
@@ -96,7 +102,7 @@ def search_command(lake: LakePath, /, output: Output, **request: Any) -> int:
 @json_option
 @click.pass_obj
 def dedupe_command(lake: LakePath, /, output: Output, **request: Any) -> None:
-    """Find near-duplicates: groups of materials whose embeddings are all within a distance of the first of the group."""
+    """Find near-duplicates: groups of materials whose embeddings are all within a distance of the first of each."""
     from matlake.store.lake import open_lake
     from matlake.store.searching.dedupe import DedupeRequest, dedupe
 

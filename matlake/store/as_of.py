@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from deltalake import DeltaTable
@@ -70,10 +71,6 @@ def present_moment(lake: LakeFolders) -> Moment:
         tables[lake.place(root)] = delta.shared_snapshot_or_warn(root)
     versions = {place: TableVersion(place, one.id, one.version) for place, one in tables.items() if one is not None}
     return Moment("", versions, {name: name for name in names})
-
-
-def _version(place: str, table: DeltaTable) -> TableVersion:
-    return TableVersion(place, str(table.metadata().id), table.version())
 
 
 def _tables(lake: LakeFolders) -> Iterator[tuple[str, DeltaTable]]:
@@ -179,11 +176,11 @@ def _check_known(place: str, table: DeltaTable, version: int) -> None:
 
 
 def _of_head(lake: LakeFolders, name: str) -> Moment:
-    folder = lake.head_folder(name)
-    if folder is None:
-        raise LakeError(f"there is no head {name!r}", f"heads: {', '.join(lake.head_names()) or 'none yet'}")
-    members = [one for one in lake.head_names() if one.partition(MEMBER)[0] == name]
-    trained_from = versions_of_head(lake, members[0] if members else name)
+    heads = lake.head_folders()
+    folders_of_head = [folder for one, folder in heads.items() if name in (one, one.partition(MEMBER)[0])]
+    if not folders_of_head:
+        raise LakeError(f"there is no head {name!r}", f"heads: {', '.join(heads) or 'none yet'}")
+    trained_from = _trained_from(folders_of_head[0])
     if not trained_from:
         raise LakeError(
             f"head {name} does not name the versions of tables that it was trained from: an older version trained it",
@@ -205,15 +202,12 @@ def _of_head(lake: LakeFolders, name: str) -> Moment:
     return Moment(f"the training of head {name}", versions, folders)
 
 
-def versions_of_head(lake: LakeFolders, name: str) -> tuple[TableVersion, ...]:
-    """Return the versions of tables that a head of one target was trained from; none where its card names none.
+def _trained_from(folder: Path) -> tuple[TableVersion, ...]:
+    """Return the versions of tables that the head in a folder was trained from; none where its card names none.
 
     Raises:
         LakeError: Its card cannot be read.
     """
-    folder = lake.head_folder(name)
-    if folder is None:
-        return ()
     path = folder / CARD_FILE
     try:
         card = read_json(path)
@@ -232,7 +226,7 @@ def kept_versions(lake: LakeFolders) -> dict[str, set[int]]:
         LakeError: The card of a head cannot be read: it is not known what that head needs.
     """
     found: dict[str, set[int]] = {}
-    for one in {one for name in lake.head_names() for one in versions_of_head(lake, name)}:
+    for one in {one for folder in lake.head_folders().values() for one in _trained_from(folder)}:
         place = _find_place(lake, one)
         if place is not None:
             found.setdefault(place, set()).add(one.version)

@@ -20,6 +20,7 @@ from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
 from matlake.reports import TableReport, rows_to_arrow
+from matlake.store import delta
 from matlake.store.bucket_tables import delete_table, move_table
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import DATASET_DELETED, LakeFolders
@@ -341,7 +342,9 @@ def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:
 
     Compaction writes, too, but notes no source; imports before 0.2.0 did not either, and have created the table.
     """
-    return _last_import(open_table_of(lake, lake.dataset(name)))
+    root = lake.dataset(name)
+    with delta.asking_delta(root):
+        return _last_import(open_table_of(lake, root))
 
 
 def _last_import(table: DeltaTable | None) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -29,12 +30,15 @@ from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
 from matlake.store.storage.places import LakePath, fsync_folder, fsync_names, lake_path
 from matlake.store.storage.refusals import refusal
-from matlake.store.storage.remote_path import SCHEMES, RemotePath, delta_options
+from matlake.store.storage.remote_path import SCHEMES, RemotePath, again_where_cut, delta_options
 from matlake.store.writing import Part, discard, link_part
 
 COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
+
+_REPLACEMENT: Final = "replacement"
+"""The application of commits that replace a whole table."""
 
 _KEPT_SNAPSHOTS: Final = 64
 """Of one process."""
@@ -129,6 +133,16 @@ def raise_refusal(root: LakePath, error: BaseException) -> None:
     refused = refusal(error, root.bucket) if isinstance(root, RemotePath) else None
     if refused is not None:
         raise refused from error
+
+
+@contextmanager
+def asking_delta(root: LakePath) -> Iterator[None]:
+    """Raise StorageError where delta-rs fails as a store has refused what it asked."""
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        raise_refusal(root, error)
+        raise
 
 
 def damaged_log(root: LakePath, error: BaseException) -> LakeError:
@@ -309,10 +323,12 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
         LakeError: The log of the table is damaged, or another process wrote to it at the same time.
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    table, mark = open_table(root), CommitMark.new()
+    # what a stopped deletion has left in a bucket may be enough for delta-rs
+    table, mark = open_table(root) if has_table(root) else None, CommitMark.new(parts)
     if table is None:
         clear_log(root)
     before = -1 if table is None else table.version()
+    number = None if table is None else table.transaction_version(_REPLACEMENT)
     try:
         create_table_with_add_actions(
             _uri(root),
@@ -320,7 +336,9 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
             [part.action() for part in parts],
             mode="overwrite",
             storage_options=_options(root),
-            commit_properties=CommitProperties(custom_metadata={**notes, **mark.note}),
+            commit_properties=CommitProperties(
+                custom_metadata={**notes, **mark.note}, app_transactions=[_next(_REPLACEMENT, number)]
+            ),
             post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
@@ -403,7 +421,8 @@ def commit(
     Raises:
         CommitUnknownError: It is not known whether the commit was recorded.
     """
-    number, before, mark = table.transaction_version(application), table.version(), CommitMark.new()
+    with asking_delta(root):
+        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new(parts)
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
@@ -413,7 +432,7 @@ def commit(
             commit_properties=CommitProperties(
                 custom_metadata={**(notes or {}), **mark.note},
                 max_commit_retries=0,
-                app_transactions=[Transaction(application, 0 if number is None else number + 1)],
+                app_transactions=[_next(application, number)],
             ),
             post_commithook_properties=_AFTER_COMMIT,
         )
@@ -454,6 +473,10 @@ def _resolve(root: LakePath, before: int, mark: CommitMark, error: Exception, hi
     raise unknown from error
 
 
+def _next(application: str, number: int | None) -> Transaction:
+    return Transaction(application, 0 if number is None else number + 1)
+
+
 def pause(attempt: int) -> float:
     """Return the seconds to wait after another writer was faster so many times."""
     return 0.01 * min(attempt, 20)
@@ -481,7 +504,7 @@ def drop_damaged(root: LakePath, partition: dict[str, str], *, verify: bool = Fa
 
 
 def _snapshot(root: LakePath, version: int | None = None) -> DeltaTable:
-    return DeltaTable(_uri(root), version, storage_options=_options(root))
+    return again_where_cut(lambda: DeltaTable(_uri(root), version, storage_options=_options(root)))
 
 
 def _options(root: LakePath) -> dict[str, str] | None:

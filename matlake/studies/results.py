@@ -134,5 +134,5 @@ class Results:
         """
         if self._unwritten:
             part = writing.write_part(self.root, self._schema.to_table(self._unwritten), self._appender.partition)
-            self._appender.append(part)
+            self._appender.append([part])
         self._unwritten, self._written = [], time.monotonic()

@@ -13,10 +13,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
-from faults.disk import FAIL_ONCE, KILL, NOTHING, Strike, failing_disk
+from faults.disk import NOTHING, Strike, failing_disk
 from faults.power import Recording, power_losses
 from faults.scenarios import COMMANDS, bench
 from faults.striking import Outcome, Trial
@@ -24,10 +25,13 @@ from faults.striking import Outcome, Trial
 SLOW_STEP = 5
 """Of a command that takes many seconds, one change of so many is struck."""
 
+SLOW_TURN = 10
+
 AT_RANDOM = 8
 """Kills of each command by the clock."""
 
 FAULTS = ("kill", "ENOSPC", "EIO", "power")
+TURNS = ("kill", "ENOSPC", "kill", "EIO", "kill", "kill", "power")
 
 
 class State:
@@ -56,28 +60,36 @@ class State:
 def planned(trial: Trial) -> Iterator[tuple[str, Strike | None, float]]:
     """Yield the faults of a command: what, at which change, after how many seconds."""
     step = SLOW_STEP if trial.command.slow else 1
-    strikes = trial.strikes()
-    kills = [strike for strike in strikes if strike.mode == KILL][::step]
-    others = [strike for strike in strikes if strike.mode != KILL]
-    rng = random.Random(trial.name)  # noqa: S311 - the same moments in every run
-    for _ in range(AT_RANDOM):
-        yield "kill", NOTHING, rng.uniform(0.05, 1.0)
-    for strike in kills:
-        yield "kill", strike, strike.at
-    for at in range(len(trial.events) + 1)[::step]:
-        yield "power", None, at
-    for mode in (FAIL_ONCE, None):
-        for strike in [strike for strike in others if (strike.mode == FAIL_ONCE) is (mode == FAIL_ONCE)][::step]:
-            yield strike.name, strike, strike.at
+    rng = random.Random(trial.name)  # noqa: S311 - the same order in every run
+    chosen: dict[str, list[tuple[Strike | None, float]]] = {name: [] for name in FAULTS}
+    for strike in trial.strikes():
+        chosen[strike.name].append((strike, strike.at))
+    for several in chosen.values():
+        rng.shuffle(several)
+        del several[len(several) // step :]
+    chosen["kill"][:0] = [(NOTHING, rng.uniform(0.05, 1.0)) for _ in range(AT_RANDOM)]
+    chosen["power"] = [(None, at) for at in range(len(trial.events) + 1)[::-step][::-1]]
+    lines = {name: iter(several) for name, several in chosen.items()}
+    for name in cycle(TURNS):
+        if not lines:
+            return
+        if name in lines:
+            one = next(lines[name], None)
+            if one is None:
+                del lines[name]
+            else:
+                yield name, *one
 
 
 def run(trials: list[Trial], state: State, deadline: float) -> None:
-    """Go through the commands in turn, some faults of each."""
+    """Go through the commands in turn, a fault of each; those that take long have a turn in each tenth round."""
     lines = {trial.name: planned(trial) for trial in trials}
     recordings: dict[str, Recording] = {}
-    while lines and time.monotonic() < deadline:
+    for turn in count(1):
         for trial in trials:
-            if trial.name not in lines or time.monotonic() > deadline:
+            if not lines or time.monotonic() > deadline:
+                return
+            if trial.name not in lines or (trial.command.slow and turn % SLOW_TURN):
                 continue
             found = next((one for one in lines[trial.name] if not state.has(trial.name, one[0], one[2])), None)
             if found is None:

@@ -26,13 +26,13 @@ train.more_baselines = lambda *_: []
 SMALL_SHARDS: Final = """
 from matlake.encoders import shard_sizes
 from matlake.regress.prediction import stored_rows
-shard_sizes.SHARD_BYTES = 0
-stored_rows.BLOCK_BYTES, stored_rows.FEWEST_ROWS = 0, 150
+shard_sizes.SHARD_BYTES, shard_sizes.FEWEST_CONTENTS = 0, 100
+stored_rows.BLOCK_BYTES, stored_rows.FEWEST_ROWS = 0, 80
 """
 """Several commits a command."""
 
 OLD: Final = ("--retention-hours", "0")
-ROWS: Final = 400
+ROWS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "import source": Command("none", ("import", "{optimade}", "--dataset", "d")),
     "import source again": Command("listed", ("import", "{optimade}", "--dataset", "d"), later=True),
     "embed": Command("imported", EMBED, SMALL_SHARDS),
+    "embed --shard": Command("imported", ("embed", "--encoder", "fractions", "--shard", "0/2"), SMALL_SHARDS),
     "train": Command("embedded", TRAIN, QUICK, slow=True),
     "train again": Command("trained", (*TRAIN, "--where", "band_gap_eV > 0.5"), QUICK, slow=True),
     "predict --save": Command("trained", ("predict", "gap", "--dataset", "a", "--save"), SMALL_SHARDS),

@@ -35,6 +35,12 @@ def _now() -> datetime:
     return found
 
 
+def _hurry(patch: pytest.MonkeyPatch) -> None:
+    """Leave out of training what takes most of its time, and nobody looks at here."""
+    patch.setattr("matlake.regress.heads.train.draw_plots", lambda *_: {})
+    patch.setattr("matlake.regress.heads.train.more_baselines", lambda *_: ())
+
+
 def _gaps(lake: matlake.Lake, dataset: str = "gaps") -> list[tuple[str, float]]:
     rows = lake.query(f"SELECT material_id, {TARGET} FROM {dataset} ORDER BY ALL")
     return list(zip(*rows.to_pydict().values(), strict=True))
@@ -57,7 +63,7 @@ def past(tmp_path_factory: pytest.TempPathFactory, band_gaps: Path) -> SimpleNam
     matlake.embed(lake, FEATURE)
     embedded = _now()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matlake.regress.heads.train.draw_plots", lambda *_: {})  # most of the time, and nobody looks
+        _hurry(patch)
         result = train(lake, TrainRequest(TARGET, [FEATURE], "ridge", name="gap", transform="none"))
     matrix = _matrix(lake)
     matlake.import_table(lake, second, "gaps")
@@ -100,7 +106,7 @@ def test_a_training_set_is_read_back_row_for_row_after_import_embed_and_compact(
 def test_a_head_trained_as_of_another_is_the_same_and_is_saved_in_the_present(
     past: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("matlake.regress.heads.train.draw_plots", lambda *_: {})
+    _hurry(monkeypatch)
     then = matlake.open_lake(past.lake.path, as_of="head:gap")
     again = train(then, TrainRequest(TARGET, [FEATURE], "ridge", name="again", transform="none"))
     assert again.card.sha256 == past.card.sha256
@@ -190,10 +196,10 @@ def copied(past: SimpleNamespace, tmp_path: Path) -> matlake.Lake:
 
 def test_versions_of_heads_stay_until_the_head_is_deleted(copied: matlake.Lake, past: SimpleNamespace) -> None:
     for head in set(copied.head_names()) - {"gap"}:
-        delete_head(copied.path, head)
+        delete_head(copied, head)
     matlake.compact(copied, retention_hours=0)
     _same(_matrix(matlake.open_lake(copied.path, as_of="head:gap")), past.matrix)
-    delete_head(copied.path, "gap")
+    delete_head(copied, "gap")
     assert matlake.compact(copied, retention_hours=0).removed
     with pytest.raises(LakeError, match=r"cannot be read any more: .* of its files were removed"):
         matlake.open_lake(copied.path, as_of=past.embedded)
@@ -239,7 +245,7 @@ def test_log_entries_that_a_head_needs_outlive_checkpoints_and_compaction(
     assert (log / f"{0:020}.json").exists()
     _same(_matrix(matlake.open_lake(copied.path, as_of="head:gap")), past.matrix)
     for head in copied.head_names():
-        delete_head(copied.path, head)
+        delete_head(copied, head)
     matlake.compact(copied, retention_hours=0)
     assert not (log / f"{0:020}.json").exists()
     assert len(_gaps(copied)) == 120

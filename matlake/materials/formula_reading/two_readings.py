@@ -39,10 +39,12 @@ _ALLOYED: Final = frozenset(ATOMIC_NUMBER) - frozenset(
 )
 """Metals and semimetals that form alloys and intermetallics."""
 
-_PAIR: Final = re.compile(
-    "(?:B(?=I)|C(?=[DISOU])|D(?=Y)|H(?=[FO])|I(?=N)|N(?=[BDIP])|O(?=S)|P(?=[BDU])|S(?=[BCIN])|Y(?=B))(?=[A-Z](?![a-z]))"
-)
+CAPITAL_PAIRS: Final = ("BI CD CI CS CO CU DY HF HO IN NB ND NI NP OS PB PD PU SB SC SI SN YB").split()
 """Capitals that would be one symbol with the second letter small; C and I, too, which may be meant for Cl."""
+
+_PAIR: Final = re.compile(
+    f"(?:{'|'.join(f'{first}(?={second})' for first, second in CAPITAL_PAIRS)})(?=[A-Z](?![a-z]))"
+)
 
 _MAYBE_DOUBT: Final = re.compile(r"[BCDHINOPSVY][A-Z]|0\d|[(\[{]", re.ASCII)
 """Quicker than ``_DOUBT``, and found wherever that is."""

@@ -193,8 +193,8 @@ def _read_vectors(
     reader: Any = connection.sql(f"SELECT e.content_hash, e.vector FROM {vectors} AS e {some}").to_arrow_reader(
         max(_MIN_BATCH_ROWS, BATCH_BYTES // (4 * feature.dim))
     )
-    hashes = keys[key].to_pylist()
-    wanted = np.array([content or "" for content in hashes], dtype=np.bytes_)
+    given_at_all = keys[key].is_valid().to_numpy()
+    wanted = np.array(keys[key].fill_null("").to_pylist(), dtype=np.bytes_)
     order = np.argsort(wanted, kind="stable")
     wanted = wanted[order]
     for batch in reader:
@@ -210,8 +210,8 @@ def _read_vectors(
     x[order[repeated]] = x[first[repeated]]
     found[order[repeated]] = found[first[repeated]]
     reasons = [
-        None if one else NO_CRYSTAL if content is None else NOT_EMBEDDED
-        for one, content in zip(found.tolist(), hashes, strict=True)
+        None if one else NOT_EMBEDDED if has_content else NO_CRYSTAL
+        for one, has_content in zip(found.tolist(), given_at_all.tolist(), strict=True)
     ]
     return _with_failures(connection, feature, reasons)
 

@@ -45,17 +45,20 @@ def count_rows(missing: Iterable[Missing]) -> int:
 class RowIds:
     """Datasets and ids of the selected rows, in their order."""
 
-    datasets: Sequence[str]
-    material_ids: Sequence[str]
+    datasets: pa.ChunkedArray
+    material_ids: pa.ChunkedArray
 
     @staticmethod
     def of(keys: pa.Table) -> "RowIds":
         """Read them from the table ``selection``."""
-        return RowIds(keys["dataset"].to_pylist(), keys["material_id"].to_pylist())
+        return RowIds(keys["dataset"], keys["material_id"])
 
     def missing(self, unusable: Iterable[Unusable]) -> tuple[Missing, ...]:
         """Return rows that cannot be used, by their ids."""
-        return tuple(Missing(self.datasets[row], self.material_ids[row], what, why) for row, what, why in unusable)
+        return tuple(
+            Missing(self.datasets[row].as_py(), self.material_ids[row].as_py(), what, why)
+            for row, what, why in unusable
+        )
 
 
 def target_column(place: int) -> str:

@@ -104,7 +104,9 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     )
     progress.note("comparing with fewer rows and with element fractions")
     before = measure(matrix.y[test_rows], saved.fitted.predict(matrix.x[test_rows]))
-    change = FineTuning(before, _forgetting(saved.fitted, fitted, past.rows, labelled.groups) if past.rows else None)
+    change = FineTuning(
+        before, _forgetting(saved.fitted, fitted, past.rows, matrix.groups[rows]) if past.rows else None
+    )
     from_scratch = ir_net_model(IR_NETS[card.model.kind], saved.widths)
     parameters = {
         "widths": list(saved.widths),

@@ -25,6 +25,7 @@ from matlake.regress.regressors import MODELS, Fitted, LabelledRows, Model, Para
 from matlake.regress.regressors.catalogue import ENSEMBLE
 from matlake.regress.regressors.elemnet import ELEMNET
 from matlake.regress.regressors.ensemble import ensemble_model, ensemble_parameters
+from matlake.regress.regressors.feature_rows import take_rows
 from matlake.regress.splits import HeldOut, Rows, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import PLAIN, TargetSpace
@@ -87,7 +88,7 @@ def _on_fractions(
     model: Model, matrix: Matrix, held_out: HeldOut, seed: int, space: TargetSpace
 ) -> NDArray[np.float64]:
     rows, test_rows = held_out.train, held_out.test
-    trained, tested = (matrix.beside_own(matrix.fractions[some], some) for some in (rows, test_rows))
+    trained, tested = (matrix.beside_own(take_rows(matrix.fractions, some), some) for some in (rows, test_rows))
     labelled = replace(matrix.labelled(rows), features=trained)
     blocks = (matrix.fractions.shape[1], *(1 for _ in matrix.own))
 

@@ -5,15 +5,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.materials.periodic_table import BLOCKS
 from matlake.metrics import rank_correlation
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.heads.card import Calibration
 from matlake.regress.heads.train_result import HeldOutRows
-from matlake.regress.regressors.feature_rows import blocks_of
+from matlake.regress.regressors.feature_rows import row_blocks, take_rows
 from matlake.regress.splits import HeldOut
 from matlake.regress.targets.target_space import TargetSpace
-from matlake.regress.uncertainty.applicability import FARTHEST, UNKNOWN, block_sets
+from matlake.regress.uncertainty.applicability import FARTHEST, UNKNOWN, block_set_counts, block_sets, element_counts
 from matlake.regress.uncertainty.conformal import Calibrated, CalibrationRows, calibrate
 from matlake.regress.uncertainty.estimates import estimate
 from matlake.regress.uncertainty.fit_reference import ReferenceRows
@@ -53,19 +52,19 @@ def calibrate_on(
     Returns:
         The calibration; and the test rows with intervals and expected errors.
     """
-    fractions, tested = matrix.fractions[held_out.train], matrix.fractions[held_out.test]
+    fractions, tested = take_rows(matrix.fractions, held_out.train), matrix.fractions[held_out.test]
     own = matrix.fractions[chosen.rows]
     labels = space.to_fit(reference.value)
     found = calibrate(
         CalibrationRows(chosen.coordinates, chosen.groups, own, labels, out_of_fold, opinions), space, seed
     )
-    rarest = rarest_elements(tested, np.count_nonzero(fractions, axis=0))
+    rarest = rarest_elements(tested, element_counts(fractions))
     scaler = chosen.projection.scaler
-    standardised = (scaler.transform(block) for _, block in blocks_of(matrix.features_of(held_out.test)))
+    standardised = (scaler.transform(block) for _, block in row_blocks(matrix.features_of(held_out.test)))
     second = np.concatenate([np.stack([one.predict(z) for one in opinions.fitted], axis=1) for z in standardised])
     estimates = estimate(test.predicted, second, around, reference, rarest, found.interval, found.errors, space, "")
     test = replace(test, lower=estimates.lower, upper=estimates.upper, expected_errors=estimates.expected_errors)
-    motifs = np.bincount(block_sets(fractions), minlength=1 << len(BLOCKS))[block_sets(tested)]
+    motifs = block_set_counts(fractions)[block_sets(tested)]
     warned = (
         (test.expected_errors > found.errors.limit) | (test.scores > FARTHEST) | (rarest < UNKNOWN) | (motifs < UNKNOWN)
     )

@@ -25,6 +25,7 @@ from matlake.regress.heads.calibrating import calibrate_on
 from matlake.regress.heads.card import ApplicabilityDomain, Calibration, CurvePoint, Evaluation, Provenance
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.regressors import Fit, Fitted
+from matlake.regress.regressors.feature_rows import take_rows
 from matlake.regress.splits import HeldOut, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.uncertainty.applicability import FARTHEST, block_rows, element_rows
@@ -123,7 +124,7 @@ def measure_fitted(
         nearest=nearest,
         expected_errors=np.full(len(test_rows), np.nan),
     )
-    fractions = matrix.fractions[rows]
+    fractions = take_rows(matrix.fractions, rows)
     domain = ApplicabilityDomain(
         element_rows=element_rows(fractions),
         block_rows=block_rows(fractions),
@@ -178,7 +179,7 @@ def evaluate(
         n_train=len(rows),
         n_test=len(test_rows),
         metrics=measured(y, predicted),
-        intervals=bootstrap(y, predicted, matrix.groups[test_rows], seed, measured),
+        intervals=bootstrap(y, predicted, matrix.codes[test_rows], seed, measured),
         baseline=mean_baseline(matrix.y[rows], y, measured),
         nearest_baseline=measured(y, nearest),
     )
@@ -198,7 +199,7 @@ def learning_curve(fit: Fit, matrix: Matrix, held_out: HeldOut, seed: int) -> tu
     """
     points = []
     for share in CURVE_SHARES if len(held_out.train) <= MANY_ROWS else WIDE_SHARES:
-        drawn = subsample(matrix.groups[held_out.train], round(share * len(held_out.train)), seed)
+        drawn = subsample(matrix.codes[held_out.train], round(share * len(held_out.train)), seed)
         if len(drawn) >= _FEWEST_ROWS:
             rows = held_out.train[drawn]
             predicted = fit(matrix.labelled(rows)).predict(matrix.features_of(held_out.test))

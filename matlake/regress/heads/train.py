@@ -5,9 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import TrainingError
 from matlake.extras import require_extra
@@ -37,6 +34,7 @@ from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.target_settings import check_scale, settle_target, weighted
 from matlake.regress.heads.train_result import HeldOutRows, TrainResult
 from matlake.regress.regressors import AUTO, Fit, LabelledRows, Model, Parameters, check_suits, fit_of, settled
+from matlake.regress.regressors.feature_rows import Features, take_rows
 from matlake.regress.regressors.fitting import no_weights
 from matlake.regress.splits import HeldOut, parse_split
 from matlake.regress.splits.training_dates import describe_training_dates
@@ -216,7 +214,9 @@ def train_rows(
     )
     best, model = choice.best, choice.model
     progress.note(f"fitting {best.model} to {len(rows):,} rows")
-    fit, out_of_fold = _fit_and_out_of_fold(model, best.parameters, labelled, matrix.fractions[rows], seed, space)
+    fit, out_of_fold = _fit_and_out_of_fold(
+        model, best.parameters, labelled, take_rows(matrix.fractions, rows), seed, space
+    )
     fitted = fit(labelled)
     progress.note("calibrating on held-out folds of the training rows")
     measured = measure_fitted(matrix, held_out, fitted, features, out_of_fold, seed)
@@ -273,7 +273,7 @@ def _fit_and_out_of_fold(
     model: Model,
     parameters: Parameters,
     labelled: LabelledRows,
-    fractions: NDArray[np.float32],
+    fractions: Features,
     seed: int,
     space: TargetSpace,
 ) -> tuple[Fit, Callable[[], OutOfFold]]:

@@ -29,7 +29,7 @@ from matlake.regress.onnx.graphs import (
 from matlake.regress.regressors import MODELS, Fitted
 from matlake.regress.regressors.elemnet_numpy import ReluNetwork
 from matlake.regress.regressors.ensemble import WeightedMean
-from matlake.regress.regressors.feature_rows import Features, blocks_of
+from matlake.regress.regressors.feature_rows import Features, row_blocks
 from matlake.regress.regressors.hurdle import Hurdle
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 from matlake.regress.regressors.kernels import KernelExpansion
@@ -139,7 +139,7 @@ def run_graph(content: bytes, x: Features) -> NDArray[np.float64]:
     options.log_severity_level = SILENT
     try:
         session = onnx_runtime().InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        values = [session.run([VALUE], {INPUT: block})[0] for _, block in blocks_of(x)]
+        values = [session.run([VALUE], {INPUT: block})[0] for _, block in row_blocks(x)]
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise HeadError(
             f"the ONNX head fails to run: {in_a_line(str(error))[:_SHOWN]}", "train another model"

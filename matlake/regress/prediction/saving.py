@@ -134,7 +134,7 @@ def _save_one(lake: Lake, rows: StoredRows, digest: str, progress: Progress) -> 
         if lasting.num_rows:
             part = writing.write_part(appender.root, lasting, appender.partition)
             failures = lasting["reason"].length() - lasting["reason"].null_count
-            saved += max(0, appender.append(part) - failures)
+            saved += max(0, appender.append([part]) - failures)
         _note_not_embedded(rows, block)
         _forget_foreign(rows, appender)
         done += block.materials.num_rows

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from matlake.errors import TrainingError
 from matlake.interrupts import not_swallowed
-from matlake.regress.regressors.feature_rows import Features, as_array, blocks_of, take_rows
+from matlake.regress.regressors.feature_rows import Features, as_array, row_blocks, take_rows
 from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.regressors.moments import moments_of
 from matlake.regress.regressors.regressor import Model, Parameters, Regressor, ValidatedFit, log_uniform
@@ -43,7 +43,7 @@ class Fitted:
 
     def predict(self, x: Features) -> NDArray[np.float64]:
         """Return predictions float64 [n] in the property's unit for features float32 [n, d]."""
-        values = np.concatenate([self._predict(block) for _, block in blocks_of(x)])
+        values = np.concatenate([self._predict(block) for _, block in row_blocks(x)])
         return self.space.to_property(values if self.in_unit else values * self.std + self.mean)
 
     def _predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:

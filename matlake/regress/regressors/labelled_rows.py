@@ -19,13 +19,13 @@ class LabelledRows:
     Attributes:
         features: float32 [n, d]; rows that were taken from others share their matrix.
         y: float64 [n], the target in its unit.
-        groups: str [n], composition of each row: no composition is both fitted and validated on.
+        groups: [n], composition of each row, by its name or number: none is both fitted and validated on.
         weights: float64 [n], how much each row counts; None where all count alike.
     """
 
     features: Features
     y: NDArray[np.float64]
-    groups: NDArray[np.str_]
+    groups: NDArray[Any]
     weights: Weights = None
 
     def __len__(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.feature_rows import Features, blocks_of
+from matlake.regress.regressors.feature_rows import Features, row_blocks
 from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.scaling import Scaler
 
@@ -40,7 +40,7 @@ def moments_of(scaler: Scaler | None, x: Features, y: NDArray[np.float64], weigh
     total = float(len(y) if weights is None else weights.sum())
     target = float(np.average(y, weights=weights))
     sums, gram, cross = np.zeros(d), np.zeros((d, d)), np.zeros(d)
-    for part, block in blocks_of(x):
+    for part, block in row_blocks(x):
         z = scaler.transform(block) if scaler else np.asarray(block, dtype=np.float64)
         counted = 1.0 if weights is None else weights[part]
         sums += z.sum(axis=0) if weights is None else counted @ z

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.feature_rows import Features, blocks_of
+from matlake.regress.regressors.feature_rows import Features, row_blocks
 
 LIMIT: Final = 5.0
 """Standard deviations beyond which a feature counts as just as far.
@@ -36,7 +36,7 @@ class Scaler:
         opposite coefficients leave no digits of float32.
         """  # noqa: D205 - one sentence
         scaled = np.empty(x.shape)
-        for part, block in blocks_of(x):
+        for part, block in row_blocks(x):
             own = np.subtract(block, self.mean, out=scaled[part])
             own /= self.scale
             np.clip(own, -LIMIT, LIMIT, out=own)
@@ -51,9 +51,10 @@ def fit_scaler(x: Features) -> Scaler:
     Args:
         x: float32 [n, d], training rows.
     """
-    mean = sum(block.sum(axis=0, dtype=np.float64) for _, block in blocks_of(x)) / len(x)
+    sums = [block.sum(axis=0, dtype=np.float64) for _, block in row_blocks(x)]
+    mean: NDArray[np.float64] = np.sum(sums, axis=0) / len(x)
     squares = np.zeros(x.shape[1])
-    for _, block in blocks_of(x):
+    for _, block in row_blocks(x):
         apart = block - mean
         squares += np.einsum("ij,ij->j", apart, apart)
     scale = np.sqrt(squares / len(x))

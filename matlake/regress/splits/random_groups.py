@@ -36,7 +36,7 @@ def group_split(text: str, groups: Callable[[Matrix], NDArray[Any]], rule: str) 
 
 def random_split(argument: str | None) -> Split:  # noqa: ARG001 - as the makers of other splits
     """Return the split that holds out a fifth of the compositions, drawn at random."""
-    return group_split("random", lambda matrix: matrix.groups, "belong to compositions drawn at random")
+    return group_split("random", lambda matrix: matrix.codes, "belong to compositions drawn at random")
 
 
 def hold_out_groups(groups: NDArray[Any], seed: int, strata: NDArray[np.float64] | None = None) -> tuple[Rows, Rows]:

@@ -117,7 +117,7 @@ class Split:
         return self._possible(matrix, self.every(matrix, seed))
 
     def _possible(self, matrix: Matrix, proposals: Iterable[Proposal]) -> Iterator[HeldOut]:
-        distinct = len(np.unique(matrix.groups))
+        distinct = len(np.unique(matrix.codes))
         if distinct < MIN_COMPOSITIONS:
             raise TrainingError(
                 f"{len(matrix.y):,} rows of only {distinct} different compositions; at least {MIN_COMPOSITIONS} are "
@@ -141,7 +141,7 @@ class Split:
 
 def settle(matrix: Matrix, proposal: Proposal) -> HeldOut:
     """Apply the rule about shared compositions to a proposal, and describe the outcome."""
-    _, group = np.unique(matrix.groups, return_inverse=True)
+    _, group = np.unique(matrix.codes, return_inverse=True)
     test, train = proposal.test & ~proposal.unknown, ~proposal.test & ~proposal.unknown
     shared = np.intersect1d(group[test], group[train])
     left_out, kept = [], ""
@@ -168,7 +168,7 @@ def settle(matrix: Matrix, proposal: Proposal) -> HeldOut:
 
 def find_trouble(matrix: Matrix, held: HeldOut) -> TrainingError | None:
     """Return why these rows cannot be trained and tested on, or None."""
-    train, test = (len(np.unique(matrix.groups[rows])) for rows in (held.train, held.test))
+    train, test = (len(np.unique(matrix.codes[rows])) for rows in (held.train, held.test))
     if train < MIN_TRAIN or test < MIN_TEST:
         return TrainingError(
             f"too few compositions, {train} to train on and {test} to test on, where {MIN_TRAIN} and {MIN_TEST} are "

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from matlake.materials.periodic_table import BLOCK_OF, BLOCKS, SYMBOLS
 from matlake.materials.units import unit_of
+from matlake.regress.regressors.feature_rows import Features, row_blocks
 
 FEW: Final = 10
 """An element, or a set of blocks, counts as outside the training set if fewer training rows hold it."""
@@ -37,23 +38,44 @@ of the same properties, with errors of 3 to 12 times those of the rest in all bu
 """
 
 
-def element_rows(fractions: NDArray[np.float32]) -> dict[str, int]:
+def element_counts(fractions: Features) -> NDArray[np.int64]:
+    """Return the number of rows that hold an element, int64 [118].
+
+    Args:
+        fractions: Element fractions, float32 [n, 118].
+    """
+    counts: NDArray[np.int64] = np.sum([np.count_nonzero(block, axis=0) for _, block in row_blocks(fractions)], axis=0)
+    return counts
+
+
+def block_set_counts(fractions: Features) -> NDArray[np.int64]:
+    """Return the number of rows of each set of blocks, as ``block_sets`` has them, int64 [sets].
+
+    Args:
+        fractions: Element fractions, float32 [n, 118].
+    """
+    sets = [np.bincount(block_sets(block), minlength=1 << len(BLOCKS)) for _, block in row_blocks(fractions)]
+    counts: NDArray[np.int64] = np.sum(sets, axis=0)
+    return counts
+
+
+def element_rows(fractions: Features) -> dict[str, int]:
     """Count the rows that hold an element.
 
     Args:
         fractions: Element fractions, float32 [n, 118].
     """
-    counts = np.count_nonzero(fractions, axis=0)
+    counts = element_counts(fractions)
     return {symbol: int(count) for symbol, count in zip(SYMBOLS, counts, strict=True) if count}
 
 
-def block_rows(fractions: NDArray[np.float32]) -> dict[str, int]:
+def block_rows(fractions: Features) -> dict[str, int]:
     """Count the rows of each set of blocks, written in the order of ``BLOCKS``, such as ``spd``.
 
     Args:
         fractions: Element fractions, float32 [n, 118].
     """
-    counts = np.bincount(block_sets(fractions), minlength=1 << len(BLOCKS))
+    counts = block_set_counts(fractions)
     return {
         "".join(block for place, block in enumerate(BLOCKS) if found >> place & 1): int(count)
         for found, count in enumerate(counts)

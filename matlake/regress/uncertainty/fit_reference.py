@@ -60,9 +60,9 @@ def choose_reference(matrix: Matrix, train_rows: Rows, seed: int) -> ReferenceRo
         train_rows: Rows that the head is fitted to.
         seed: Decides which rows are drawn if there are too many.
     """
-    rows = train_rows[subsample(matrix.groups[train_rows], MAX_ROWS, seed)]
-    _, groups = np.unique(matrix.groups[rows], return_inverse=True)
-    fitted = subsample(matrix.groups[rows], FIT_ROWS, seed)
+    rows = train_rows[subsample(matrix.codes[train_rows], MAX_ROWS, seed)]
+    _, groups = np.unique(matrix.codes[rows], return_inverse=True)
+    fitted = subsample(matrix.codes[rows], FIT_ROWS, seed)
     projection = fit_projection(matrix.x[rows[fitted]], seed, matrix.own)
     own = matrix.features_of(rows)
     scale = distance_scale(projection.apply(own), groups)

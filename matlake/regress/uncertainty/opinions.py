@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.features.feature import Feature, columns_of
-from matlake.regress.regressors.feature_rows import Features, blocks_of, take_rows
+from matlake.regress.regressors.feature_rows import Features, row_blocks, take_rows
 from matlake.regress.regressors.kernels import Kernel, KernelExpansion
 from matlake.regress.uncertainty.projection import FIT_ROWS, Projection, components_beside, root_mean_square
 
@@ -126,7 +126,7 @@ def fit_opinions(
     z = projection.scaler.transform(take_rows(x, fitted))
     matrices = [_components(_cut(z, block.columns), block) for block in blocks]
     del z
-    standardised = (projection.scaler.transform(part) for _, part in blocks_of(x))
+    standardised = (projection.scaler.transform(part) for _, part in row_blocks(x))
     parts = [
         [_cut(part, block.columns) @ matrix for block, matrix in zip(blocks, matrices, strict=True)]
         for part in standardised

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.regressors import Fit, LabelledRows
+from matlake.regress.regressors.feature_rows import Features
 from matlake.regress.splits import grouped_folds
 from matlake.regress.splits.composition_clusters import composition_clusters
 from matlake.regress.targets.kinds import strata_of
@@ -60,7 +61,7 @@ class OutOfFold:
 
 
 def predict_out_of_fold(
-    fit: Fit, labelled: LabelledRows, fractions: NDArray[np.float32], seed: int, *, slow: bool = False
+    fit: Fit, labelled: LabelledRows, fractions: Features, seed: int, *, slow: bool = False
 ) -> OutOfFold:
     """Fit and predict with random folds and folds of clusters held out.
 

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.regress.regressors.feature_rows import Features, blocks_of
+from matlake.regress.regressors.feature_rows import Features, row_blocks
 from matlake.regress.regressors.scaling import Scaler, fit_scaler
 
 FIT_ROWS: Final = 10_000
@@ -41,7 +41,7 @@ class Projection:
 
     def apply(self, x: Features) -> NDArray[np.float32]:
         """Return coordinates float32 [n, p] of features float32 [n, d]."""
-        return np.concatenate([self._apply(block) for _, block in blocks_of(x)])
+        return np.concatenate([self._apply(block) for _, block in row_blocks(x)])
 
     def _apply(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         return (self.scaler.transform(x) @ self.matrix).astype(np.float32)

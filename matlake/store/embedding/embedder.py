@@ -2,7 +2,8 @@
 
 The unit of work is *shard in, Parquet parts out*. Some threads make inputs (graphs of crystals, fractions of elements)
 ahead of the threads that encode and write; one driver selects, reads and commits. A killed run loses the shards in
-flight; the next run finds what is missing. Memory is bounded by the shards in flight.
+flight and those of the last seconds, see ``commits``; the next run finds what is missing. Memory is bounded by the
+shards in flight.
 """
 
 import random
@@ -19,18 +20,20 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.engine import RAY, Engine
+from matlake.encoders.precision import AS_NAMED, in_precision
 from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
 from matlake.sequences import as_list
-from matlake.store import delta, writing
+from matlake.store import delta
 from matlake.store.damage import reads_what_is_sound
+from matlake.store.embedding.commits import Commits
 from matlake.store.embedding.encoding import NOT_FINITE, Encoded, Output, ShardEncoder, Task, by_inputs
 from matlake.store.embedding.job_shard import JobShard
 from matlake.store.embedding.pending import Pending, Selection
 from matlake.store.embedding.remote_encoding import RemoteEncoders, check_shared
 from matlake.store.embedding.shards import Cutter, Shard, read_contents, split
-from matlake.store.embedding.targets import KEY, Model, Target, open_targets
+from matlake.store.embedding.targets import KEY, Target, open_targets
 from matlake.store.lake import Lake
 from matlake.store.parts import LivePart
 
@@ -44,12 +47,14 @@ class EmbedReport(Report):
         skipped: Rows, for each layer, that needed none: their content has one already, or shares the one added.
         failed: Rows, for each layer, that the encoder cannot take; they are in ``failures``, once an encoder.
         seconds: Wall time.
+        features: Those that were named -> those that were embedded, which ``precision`` may have chosen.
     """
 
     embedded: int
     skipped: int
     failed: int
     seconds: float
+    features: dict[str, str]
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
@@ -59,10 +64,12 @@ class EmbedReport(Report):
         """Return the text for people."""
         rate = self.embedded / self.seconds if self.seconds else 0.0
         failed = [f"{self.failed:,} vectors failed (see the view failures)"] if self.failed else []
+        others = [(named, taken) for named, taken in self.features.items() if named != taken]
         return [
             f"embedded {self.embedded:,} vectors in {self.seconds:.1f} s ({rate:,.0f}/s)",
             f"{self.skipped:,} vectors were there already, or are those of equal materials",
             *failed,
+            *(f"embedded {taken} for {named}: name it so from now on" for named, taken in others),
         ]
 
 
@@ -77,6 +84,7 @@ def embed(
     shard: str | None = None,
     engine: str = "local",
     address: str | None = None,
+    precision: str = AS_NAMED,
     progress: Progress = SILENT,
 ) -> EmbedReport:
     """Embed all materials, or some, with one or several encoders.
@@ -97,10 +105,12 @@ def embed(
         engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all
             reach the lake.
         address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
+        precision: ``as-named``; or ``auto``: in int8 where that is faster here and loses nothing. Its vectors are those
+            of another encoder, ``NAME-int8``, which the report names; see ``in_precision``.
         progress: Hears the number of rows done, over all features.
 
     Raises:
-        EncoderError: An encoder or layer is unknown, or its file is refused.
+        EncoderError: An encoder, layer or precision is unknown, or an encoder's file is refused.
         LakeError: There is no such dataset, or nothing to embed.
         QueryError: ``where`` is not a predicate over ``materials``.
         MissingExtraError: ONNX Runtime, the device or Ray is not there.
@@ -113,18 +123,20 @@ def embed(
     parts = _sound_parts(lake, dataset)
     # the device of actors is not that of this machine, which needs no more of an encoder than its card
     own_device = "cpu" if engine == RAY else device
-    targets, opened = _open(lake, as_list(features), own_device, Selection(parts, where, job))
+    taken = in_precision(as_list(features), precision, lake.find_encoder, device)
+    targets, opened = _open(lake, list(taken.values()), own_device, Selection(parts, where, job))
     with closing(opened) as pending:
         run = _Run(targets, pending, sum(part.rows for some in parts.values() for part in some), progress)
         stages = ShardEncoder([Output.of(target) for target in targets]).stages
         opener = RemoteEncoders.of(lake, targets, device)
-        with closing(encoding.run(run.tasks(parts), stages, opener, device)) as done:
+        with closing(run), closing(encoding.run(run.tasks(parts), stages, opener, device)) as done:
             for encoded in done:
                 if engine == RAY:
                     check_shared(encoded, targets)
-                run.commit(encoded)
+                run.take(encoded)
+            run.commit()
     skipped = pending.selected - run.embedded - run.failed
-    return EmbedReport(run.embedded, skipped, run.failed, round(time.monotonic() - started, 3))
+    return EmbedReport(run.embedded, skipped, run.failed, round(time.monotonic() - started, 3), taken)
 
 
 @reads_what_is_sound
@@ -152,6 +164,7 @@ class _Run:
     def __init__(self, targets: Sequence[Target], pending: Pending, rows: int, progress: Progress) -> None:
         self.embedded, self.failed = 0, pending.failed
         self._targets, self._pending, self._progress = targets, pending, progress
+        self._commits = Commits()
         self._total = len(targets) * rows
         self._done = self._total - pending.vectors
 
@@ -180,22 +193,28 @@ class _Run:
         for shard in self.shards(parts):
             yield Task(tuple(places[target] for target in shard.targets), shard.contents)
 
-    def commit(self, shard: list[Encoded]) -> None:
-        """Make what came of a shard part of the lake."""
+    def take(self, shard: list[Encoded]) -> None:
+        """Take what came of a shard, and commit what has gathered when it is due."""
         for encoded in shard:
-            self._commit(encoded)
+            targets = [self._targets[place] for place in encoded.outputs]
+            for target, part in zip(targets, encoded.parts, strict=False):  # none where all contents were rejected
+                self._commits.add(target, part)
+                self._advance(part.rows)
+            if encoded.rejected.num_rows:
+                self.failed += len(targets) * int(pc.sum(encoded.rejected["n_rows"]).as_py())
+                reasons = pa.array([NOT_FINITE] * encoded.rejected.num_rows)
+                self._commits.reject(targets[0].model, encoded.rejected[KEY], reasons)
+                self._advance(len(targets) * encoded.rejected.num_rows)
+        if self._commits.is_due:
+            self.commit()
 
-    def _commit(self, encoded: Encoded) -> None:
-        targets = [self._targets[place] for place in encoded.outputs]
-        for target, part in zip(targets, encoded.parts, strict=False):  # none where all contents were rejected
-            rows = part.rows
-            self.embedded += target.vectors.append(part)
-            self._advance(rows)
-        if encoded.rejected.num_rows:
-            self.failed += len(targets) * int(pc.sum(encoded.rejected["n_rows"]).as_py())
-            reasons = pa.array([NOT_FINITE] * encoded.rejected.num_rows)
-            _record(targets[0].model, encoded.rejected[KEY], reasons)
-            self._advance(len(targets) * encoded.rejected.num_rows)
+    def commit(self) -> None:
+        """Make what has gathered part of the lake."""
+        self.embedded += self._commits.make()
+
+    def close(self) -> None:
+        """Remove what was not committed."""
+        self._commits.discard()
 
     def _advance(self, vectors: int) -> None:
         self._done += vectors
@@ -211,7 +230,8 @@ class _Run:
             rejected = [row for row, reason in enumerate(reasons) if reason is not None and lacks[row, own].any()]
             if not rejected:
                 continue
-            _record(model, contents[KEY].take(rejected), pa.array([reasons[row] for row in rejected], pa.string()))
+            some = pa.array([reasons[row] for row in rejected], pa.string())
+            self._commits.reject(model, contents[KEY].take(rejected), some)
             self.failed += int(own.sum() * contents["n_rows"].to_numpy()[rejected].sum())
             self._advance(int(lacks[rejected][:, own].sum()))
             lacks[rejected] &= ~own
@@ -225,9 +245,3 @@ class _Run:
         self._advance(shard.vectors - sum(some.vectors for some in rest))
         for some in rest:
             yield from by_inputs(some)
-
-
-def _record(model: Model, keys: pa.ChunkedArray, reasons: pa.Array) -> None:
-    """Record contents that an encoder cannot take."""
-    failures = pa.table({KEY: keys, "reason": reasons})
-    model.failures.append(writing.write_part(model.failures.root, failures, model.failures.partition))

@@ -130,7 +130,7 @@ def _reject(model: Model, failures: pa.RecordBatchReader) -> int:
 
     part = writing.write_stream(model.failures.root, _FAILURES, tables(), model.failures.partition)
     rows = part.rows
-    model.failures.append(part)
+    model.failures.append([part])
     return rows
 
 

@@ -5,12 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from matlake.errors import FormulaError, StructureError
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
 from matlake.materials.disorder import DisorderedError
 from matlake.materials.formula import Composition, parse_formula, readings
+from matlake.materials.plain_formulas import read_plain_formulas
+from matlake.store.importing.known_ids import KnownIds
 from matlake.store.importing.readers import BadLine, Batch, UnreadCell
 from matlake.store.importing.readers.cells import as_written
 
@@ -74,7 +77,7 @@ class RowBuilder:
     _first_mismatch: str = ""
     _disordered: int = 0
     _first_disordered: str = ""
-    _ids: set[str] = field(default_factory=set)
+    _ids: KnownIds = field(default_factory=KnownIds)
     _row: int = 0
 
     def notes(self) -> list[str]:
@@ -96,18 +99,18 @@ class RowBuilder:
         """Return the rows of a batch."""
         count = batch.columns.num_rows if batch.crystals is None else len(batch.crystals)
         if self.roles.id:
-            names = as_written(batch.columns.column(self.roles.id)).to_pylist()
+            ids = as_written(batch.columns.column(self.roles.id))
         else:
-            names = [f"{self.dataset}-{row}" for row in range(self._row, self._row + count)]
-        formulas = batch.columns.column(self.roles.formula).to_pylist() if self.roles.formula else [None] * count
+            ids = pa.array([f"{self.dataset}-{row}" for row in range(self._row, self._row + count)], pa.string())
+        formulas = batch.columns.column(self.roles.formula) if self.roles.formula else pa.nulls(count, pa.string())
         if batch.crystals is None:
-            core = self._of_formulas(names, formulas, batch.errors)
+            core = self._of_formulas(ids, formulas, batch.errors)
         else:
-            core = self._of_crystals(batch.crystals, names, formulas)
+            core = self._of_crystals(batch.crystals, ids.to_pylist(), formulas.to_pylist())
         properties = {new: batch.columns.column(old) for old, new in self.roles.properties.items()}
         rows = {
-            "source_row": range(self._row, self._row + count),
-            "material_id": names,
+            "source_row": pa.array(np.arange(self._row, self._row + count)),
+            "material_id": ids,
             "unread_cells": self._unread_cells(batch.unread, count),
             **core,
             **properties,
@@ -129,17 +132,20 @@ class RowBuilder:
         """Give each id to the first row with it that is a material; write into ``errors`` why another gets none."""
         if not self.roles.id:
             return
+        rows = []
         for row, name in enumerate(names):
             if errors[row] is not None:
                 continue
             if name is None:
                 errors[row] = "no id"
-            elif name in self._ids:
-                errors[row] = f"id {name!r} is there more than once; the first row with it was imported"
             elif "\0" in name:
                 errors[row] = f"id {name!r} holds a zero byte"
             else:
-                self._ids.add(name)
+                rows.append(row)
+        for place in self._ids.add([names[row] or "" for row in rows]):
+            errors[rows[place]] = (
+                f"id {names[rows[place]]!r} is there more than once; the first row with it was imported"
+            )
 
     def _unread_cells(self, cells: Sequence[UnreadCell], count: int) -> pa.Array | None:
         """Return what each of some rows holds that was not read; None where there is no such cell."""
@@ -198,20 +204,35 @@ class RowBuilder:
             self._first_disordered = f"{names[row]}: {first}"
         self._disordered += len(mixed)
 
-    def _of_formulas(
-        self, names: Sequence[str | None], formulas: Sequence[str | None], unreadable: Mapping[int, str]
-    ) -> dict[str, Any]:
-        compositions: list[Composition | None] = [None] * len(formulas)
+    def _of_formulas(self, ids: pa.Array, formulas: pa.Array, unreadable: Mapping[int, str]) -> dict[str, Any]:
         errors: list[str | None] = [None] * len(formulas)
-        for row, formula in enumerate(formulas):
+        plain = read_plain_formulas(formulas)
+        place = np.full(len(formulas), -1)
+        place[plain.rows] = np.arange(len(plain.rows))
+        others: list[Composition] = []
+        left = np.flatnonzero(place < 0)
+        for row, formula in zip(left.tolist(), formulas.take(pa.array(left)).to_pylist(), strict=True):
             try:
-                compositions[row] = parse_formula(formula)
+                others.append(parse_formula(formula))
+                place[row] = len(plain.rows) + len(others) - 1
             except FormulaError as refused:
                 errors[row] = unreadable.get(row, refused.reason)
-        self._check_ids(names, errors)
         if self.roles.id:
-            compositions = [one if error is None else None for one, error in zip(compositions, errors, strict=True)]
-        return {"formula": formulas, **_composition_columns(compositions), "import_error": errors}
+            self._check_ids(ids.to_pylist(), errors)
+        imported = np.array([error is None for error in errors], bool)
+        columns = {
+            "elements": plain.elements,
+            "nelements": plain.nelements,
+            "composition_hash": plain.content_hashes,
+            "atomic_numbers": plain.atomic_numbers,
+            "fractions": plain.fractions,
+        }
+        taken = pa.array(place, mask=~imported)
+        found = {
+            name: pa.concat_arrays([columns[name], pa.array(values, columns[name].type)]).take(taken)
+            for name, values in _composition_columns(others).items()
+        }
+        return {"formula": formulas, **found, "import_error": errors}
 
     def _formula(self, name: str | None, given: str | None, composition: Composition) -> str:
         """Return the formula as given where it is that of the structure."""

@@ -1,8 +1,8 @@
 """A diverse selection: materials that are far from each other, by farthest-point sampling.
 
-Each next one is the material whose nearest among those chosen so far is farthest away (Gonzalez, Theor. Comput. Sci. 38,
-293, 1985): no other material of the lake is farther from the selection than twice what the best selection of that size
-would leave.
+Each next one is the material whose nearest among those chosen so far is farthest away (Gonzalez, Theor. Comput. Sci.
+38, 293, 1985): no other material of the lake is farther from the selection than twice what the best selection of that
+size would leave.
 """
 
 from dataclasses import dataclass
@@ -86,8 +86,8 @@ class Selection(TableReport):
 def diverse(lake: Lake, request: DiverseRequest, progress: Progress = SILENT) -> Selection:
     """Select materials that are far from each other: a set to compute or to measure first.
 
-    The first is the one nearest to the mean. The same lake gives the same selection. Materials whose embeddings are equal
-    count as one.
+    The first is the one nearest to the mean. The same lake gives the same selection. Materials whose embeddings are
+    equal count as one.
 
     Args:
         lake: The lake.

@@ -7,6 +7,7 @@ the k-th nearest so far are measured again, one by one.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -66,8 +67,8 @@ class KNearest:
             vectors: float32 [b, d].
             squares: float32 [b], their squared norms, summed in float32 or better.
             counted: bool [b], rows that count; None for all.
-            keep: Says of some of the rows, by their places in the block, which count. It is asked of the few that may be
-                near, so that a block needs no ``counted`` once this ``is_full``.
+            keep: Says of some of the rows, by their places in the block, which count. It is asked of the few that may
+                be near, so that a block needs no ``counted`` once this ``is_full``.
         """
         if counted is not None and not counted.all():
             squares = np.where(counted, squares, np.float32(np.inf))
@@ -107,10 +108,7 @@ class KNearest:
     def result(self) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Return for each point the rows, nearest first, and their Euclidean distances."""
         starts = np.searchsorted(self._which, np.arange(len(self.points) + 1))
-        return [
-            (self._rows[start:end], self._distances[start:end])
-            for start, end in zip(starts[:-1], starts[1:], strict=True)
-        ]
+        return [(self._rows[start:end], self._distances[start:end]) for start, end in pairwise(starts)]
 
     def _candidates(
         self,

@@ -1,5 +1,6 @@
-"""Nearest neighbours for predictions: among a fixed number of ten thousand points in a few dimensions, thousands of
-times a second. Searches are ``k_nearest``'s.
+"""Nearest neighbours for predictions: among ten thousand points in a few dimensions, thousands of times a second.
+
+Searches among the vectors of a lake are ``k_nearest``'s.
 """
 
 from typing import Final

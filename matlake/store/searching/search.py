@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import duckdb
 import numpy as np
@@ -31,6 +31,8 @@ ALL_COLUMNS: Final = "all"
 DISTINCT: Final = {"formula": "composition_hash", "structure": "crystal_hash"}
 """What may be alike in one neighbour only, and the column that says so; null is like nothing."""
 
+_Layers: TypeAlias = StreamedLayer | IndexedLayers
+
 _MORE: Final = 4
 """So many times more neighbours are looked at, as long as too many of them are alike."""
 
@@ -52,6 +54,7 @@ class SearchRequest:
         columns: Property columns of the neighbours that are wanted; ``all`` for all of them.
         distinct: Of neighbours with the same ``formula`` (fractions of the elements), or of those with the same
             ``structure`` (species, lattice and positions as they were imported), the nearest alone.
+        approximate: Look in an index that misses up to one neighbour in a hundred: for thousands of queries.
     """
 
     feature: str
@@ -64,6 +67,7 @@ class SearchRequest:
     table: Any = None
     columns: Sequence[str] = ()
     distinct: str | None = None
+    approximate: bool = False
 
     @property
     def is_of_one(self) -> bool:
@@ -79,14 +83,17 @@ class SearchResult(TableReport):
     Attributes:
         feature: ``NAME@LAYER``, or ``NAME@LAYER+LAYER``.
         neighbours: Nearest first.
+        recall: Share of neighbours that an approximate index was measured to find; None where all are found.
     """
 
     feature: str
     neighbours: list[Neighbour]
+    recall: float | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document of the contract."""
-        return {"encoder": self.feature, "neighbours": [neighbour.document() for neighbour in self.neighbours]}
+        neighbours = [neighbour.document() for neighbour in self.neighbours]
+        return {"encoder": self.feature, "neighbours": neighbours, **_recall(self.recall)}
 
     def lines(self) -> list[Line]:
         """Return the text for people."""
@@ -119,10 +126,12 @@ class SearchResults(TableReport):
     Attributes:
         feature: ``NAME@LAYER``, or ``NAME@LAYER+LAYER``.
         results: In the order of what was given.
+        recall: As of a ``SearchResult``.
     """
 
     feature: str
     results: list[Found]
+    recall: float | None = None
 
     @property
     def failed(self) -> int:
@@ -139,6 +148,7 @@ class SearchResults(TableReport):
                 for found in self.results
             ],
             "failed": self.failed,
+            **_recall(self.recall),
         }
 
     def lines(self) -> list[Line]:
@@ -175,7 +185,7 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult | SearchResults:
         FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
         SourceError: The file cannot be read, or does not hold exactly one structure.
         StructureError: The structure is not valid, or holds an element that the encoder does not take.
-        MissingExtraError: ONNX Runtime is not installed.
+        MissingExtraError: ONNX Runtime is not installed; or faiss, for an approximate index.
     """
     if request.k < 1:
         raise LakeError(f"{request.k} neighbours are wanted", "ask for 1 or more")
@@ -183,7 +193,7 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult | SearchResults:
         raise LakeError(f"{request.distinct!r} is nothing to be distinct by", f"known: {', '.join(DISTINCT)}")
     if request.dataset is not None:
         lake.check_dataset(request.dataset)
-    with _open(lake, request.feature) as (layers, connection):
+    with _open(lake, request) as (layers, connection):
         columns = _property_columns(connection, request.columns)
         results = []
         for query, neighbours in _answer(layers, connection, request):
@@ -191,21 +201,25 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult | SearchResults:
                 raise query.error
             results.append(Found(query.name, neighbours, None if query.error is None else str(query.error)))
         described = _with_properties(connection, [found.neighbours for found in results], columns)
+        recall = layers.recall if request.dataset is None and request.where is None else None
         if request.is_of_one:
-            return SearchResult(layers.feature, described[0])
+            return SearchResult(layers.feature, described[0], recall)
         return SearchResults(
             layers.feature,
             [replace(found, neighbours=neighbours) for found, neighbours in zip(results, described, strict=True)],
+            recall,
         )
 
 
 @contextmanager
-def _open(lake: Lake, feature: str) -> Iterator[tuple[StreamedLayer | IndexedLayers, duckdb.DuckDBPyConnection]]:
+def _open(
+    lake: Lake, request: SearchRequest
+) -> Iterator[tuple[StreamedLayer | IndexedLayers, duckdb.DuckDBPyConnection]]:
     """Open what is searched, and a connection to look things up in."""
-    card, layers = find_layers(lake, feature)
+    card, layers = find_layers(lake, request.feature)
     with lake.connect() as connection:
-        if len(layers) > 1:
-            yield IndexedLayers(lake, open_index(lake, feature)), connection
+        if len(layers) > 1 or request.approximate:
+            yield IndexedLayers(lake, open_index(lake, request.feature, approximate=request.approximate)), connection
             return
         verify_parts(lake, lake.dataset_names(), [])
         rows = open_rows(lake, card, layers[0])
@@ -214,7 +228,7 @@ def _open(lake: Lake, feature: str) -> Iterator[tuple[StreamedLayer | IndexedLay
         yield StreamedLayer(lake, card, layers[0], connection), connection
 
 
-def _queries(layers: StreamedLayer | IndexedLayers, request: SearchRequest) -> Iterator[Query]:
+def _queries(layers: _Layers, request: SearchRequest) -> Iterator[Query]:
     if request.material_id is not None:
         ids = [str(one) for one in as_list(request.material_id)]
         return stored_queries(layers, ids, request.dataset)
@@ -236,7 +250,7 @@ def _queries(layers: StreamedLayer | IndexedLayers, request: SearchRequest) -> I
 
 
 def _answer(
-    layers: StreamedLayer | IndexedLayers, connection: duckdb.DuckDBPyConnection, request: SearchRequest
+    layers: _Layers, connection: duckdb.DuckDBPyConnection, request: SearchRequest
 ) -> list[tuple[Query, list[Neighbour]]]:
     """Return the queries with their neighbours, none for those with an error."""
     queries = list(_queries(layers, request))
@@ -321,6 +335,10 @@ def _look_up(
     ).to_arrow_table()
     connection.unregister("neighbours")
     return {name: table[name].to_pylist() for name in columns}
+
+
+def _recall(recall: float | None) -> dict[str, float]:
+    return {} if recall is None else {"recall": recall}
 
 
 def _table(neighbours: list[Neighbour]) -> TextTable:

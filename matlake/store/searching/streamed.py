@@ -46,6 +46,7 @@ class StreamedLayer:
     connection: duckdb.DuckDBPyConnection
 
     scale = None
+    recall = None
 
     @property
     def feature(self) -> str:

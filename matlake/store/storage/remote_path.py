@@ -7,18 +7,20 @@ and try again in the same cases. A put is whole or not there at all, so nothing 
 import errno
 import fnmatch
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from matlake.errors import StorageError
 from matlake.extras import require_extra
-from matlake.store.storage.refusals import refusal
+from matlake.store.storage.refusals import refusal, was_cut
+
+_Answer = TypeVar("_Answer")
 
 SCHEMES: Final = ("s3", "gs", "az")
 """Of addresses of buckets: Amazon S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage."""
@@ -160,7 +162,7 @@ class RemotePath:
         import obstore
 
         with asking(self):
-            found = obstore.list_with_delimiter(self._store, self._prefix)
+            found = again_where_cut(lambda: obstore.list_with_delimiter(self._store, self._prefix))
         keys = [*found["common_prefixes"], *(one["path"] for one in found["objects"])]
         yield from (RemotePath(self.bucket, key) for key in sorted(keys))
 
@@ -304,8 +306,25 @@ class RemotePath:
         import obstore
 
         with asking(self):
-            for found in obstore.list(self._store, self._prefix, chunk_size=chunk):
-                yield from found
+            page = None
+            while page is None or len(page) == chunk:
+                last = page[-1]["path"] if page else None
+                page = again_where_cut(partial(self._page, obstore.list, last, chunk))
+                yield from page
+
+    def _page(self, list_objects: Callable[..., Iterator[Any]], after: str | None, chunk: int) -> Any:
+        return next(list_objects(self._store, self._prefix, offset=after, chunk_size=chunk), [])
+
+
+def again_where_cut(ask: Callable[[], _Answer]) -> _Answer:
+    """Ask a store, and ask again where its answer is cut: of listings, obstore and delta-rs do not do so themselves."""
+    for _ in range(RETRIES):
+        try:
+            return ask()
+        except Exception as error:  # obstore and delta-rs have no class for it
+            if not was_cut(error):
+                raise
+    return ask()
 
 
 @contextmanager

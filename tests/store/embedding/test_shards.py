@@ -1,6 +1,6 @@
 """How contents become shards: full ones, bounded ones, and those that lack the same layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from matlake.encoders import shard_sizes
 from matlake.encoders.card import InputKind
 from matlake.store.embedding import shards
 from matlake.store.embedding.encoding import by_inputs
+from matlake.store.embedding.places import ROW_BITS, Places
 from matlake.store.embedding.shards import Cutter, read_contents, split
 from matlake.store.embedding.targets import Target, open_targets
 
@@ -106,23 +107,49 @@ def test_a_layer_named_twice_is_one_target(lake: Lake) -> None:
     assert [target.layer for target in targets] == ["1", "2"]
 
 
-def test_only_pending_rows_are_read_and_none_twice(tmp_path: Path) -> None:
+def test_only_pending_rows_are_read_and_none_twice(tmp_path: Path, make_places: Callable[..., Places]) -> None:
     rows = pa.table(
         {
             "source_row": pa.array(range(100, 200), pa.int64()),
+            "composition_hash": [f"h{row}" for row in range(100)],
             "atomic_numbers": [[row] for row in range(100)],
             "fractions": [[1.0]] * 100,
         }
     )
     pq.write_table(rows, tmp_path / "rows.parquet", row_group_size=30)
-    wanted = [100, 129, 130, 131, 199]
-    pending = pa.table({"source_row": wanted, "content_hash": list("abcde"), "n_rows": [1] * 5, "lacks_0": [True] * 5})
-    found = list(read_contents(str(tmp_path / "rows.parquet"), {"composition": pending}))
+    other, own = [(2 << ROW_BITS) + 110], [(3 << ROW_BITS) + row for row in (100, 129, 130, 131, 199)]
+    places = make_places([*other, *own])
+    assert places.vectors == 6
+    found = list(read_contents(tmp_path / "rows.parquet", 3, {InputKind.COMPOSITION: places}))
     assert sorted(len(table) for _, table, _ in found) == [1, 2, 2]
     keys = {
         key: numbers
         for _, table, _ in found
         for key, numbers in zip(*(table[name].to_pylist() for name in ("content_hash", "atomic_numbers")), strict=True)
     }
-    assert keys == {"a": [0], "b": [29], "c": [30], "d": [31], "e": [99]}
+    assert keys == {"h0": [0], "h29": [29], "h30": [30], "h31": [31], "h99": [99]}
     assert all(lacks.shape == (len(table), 1) for _, table, lacks in found)
+
+
+def test_places_are_found_whatever_batches_they_came_in(make_places: Callable[..., Places]) -> None:
+    rows = [*range(0, 5000, 7)]
+    places = make_places([(1 << ROW_BITS) + row for row in rows])
+    for first, last in ((0, 10_000), (35, 35), (36, 41), (3500, 4200), (4999, 6000)):
+        found = places.between(1, first, last)["source_row"].to_pylist()
+        assert found == [row for row in rows if first <= row <= last]
+    assert places.between(0, 0, 10_000).num_rows == places.between(2, 0, 10_000).num_rows == 0
+
+
+@pytest.fixture
+def make_places() -> Iterator[Callable[..., Places]]:
+    """Make places of contents that lack one target, in batches of 100."""
+    made = []
+
+    def make(places: list[int]) -> Places:
+        table = pa.table({"place": places, "n_rows": [1] * len(places), "lacks_0": [True] * len(places)})
+        made.append(Places(table.to_reader(max_chunksize=100)))
+        return made[-1]
+
+    yield make
+    for places in made:
+        places.close()

@@ -118,9 +118,10 @@ def test_digests_are_given_in_one_commit_whatever_kills_it(old: matlake.Lake, mo
 def test_a_part_with_another_number_of_rows_than_recorded_is_damaged(copied: matlake.Lake) -> None:
     (entry,) = (copied.dataset("a") / "_delta_log").glob("*.json")
     entry.write_text(entry.read_text().replace('\\"numRecords\\": 91', '\\"numRecords\\": 81'))
-    report = matlake.check(copied)
-    assert paths(report) == [part_of(copied, "dataset")]
-    assert "holds 91 rows, not the 81" in report.damaged[0].problem
+    report = matlake.check(copied, repair=True)
+    assert paths(report) == [entry, part_of(copied, "dataset")]
+    assert "names other parts" in report.damaged[0].problem
+    assert "holds 91 rows, not the 81" in report.damaged[1].problem
 
 
 def test_a_part_that_cannot_be_taken_out_has_its_table_moved_away(whole: Path, copied: matlake.Lake) -> None:

@@ -143,7 +143,7 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
         offsets = pa.array(np.arange(0, rows * dim + 1, dim, dtype=np.int32))
         keys = [f"{number}-{row}" for row in range(rows)]
         table = pa.table({"content_hash": keys, "vector": pa.ListArray.from_arrays(offsets, vectors)})
-        appender.append(writing.write_part(root, table, partition, ("vector",)))
+        appender.append([writing.write_part(root, table, partition, ("vector",))])
     whole = sum(part.size for part in parts(root))
     compacting = start(
         opened, "matlake.compact(lake)\nimport pyarrow\nprint(pyarrow.default_memory_pool().max_memory())"
@@ -200,7 +200,7 @@ def test_two_compactors_an_embedder_an_importer_and_a_reader_at_once(lake: matla
 
 
 STAGES = {
-    "while merging": "import matlake.store.delta as d\nd.digest_of = lambda path: die()",
+    "while merging": "import matlake.store.writing as w\nw.digest_of = lambda path: die()",
     "before the commit": (
         "import matlake.store.maintenance.compact as c\nd = c.delta\nd.replace_parts = lambda *a: die()"
     ),

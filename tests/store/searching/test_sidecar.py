@@ -206,7 +206,7 @@ def test_of_a_lake_that_is_read_only_it_is_in_the_cache(lake, tmp_path, monkeypa
     assert answers(lake) == before
 
 
-def test_without_any_place_for_it_a_search_goes_without(lake, tmp_path, monkeypatch) -> None:
+def test_without_any_place_for_it_a_search_goes_without(lake, tmp_path) -> None:
     expected = answers(lake)
     shutil.rmtree(lake.unfinished)
     lake.unfinished.write_text("a file")
