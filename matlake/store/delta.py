@@ -4,7 +4,6 @@ Every part is on disk (fsync) before the commit names it, and the commit itself 
 do. A crash leaves at worst a part that no commit names, which no reader sees.
 """
 
-import shutil
 import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,13 +21,12 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
-from matlake.files import fsync_file
-from matlake.store.log_entries import LOG, CommitMark, clear_log, has_table
+from matlake.store.log_entries import LOG, CommitMark, clear_log, drop_lost_log, has_table, sync_log
 from matlake.store.log_records import LogFiles, log_files, shared_dicts
 from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
-from matlake.store.storage.places import LakePath, fsync_folder, fsync_names, lake_path
+from matlake.store.storage.places import LakePath, fsync_folder, lake_path
 from matlake.store.storage.refusals import refusal
 from matlake.store.storage.remote_path import SCHEMES, RemotePath, again_where_cut, delta_options
 from matlake.store.writing import Part, discard, link_part
@@ -36,9 +34,7 @@ from matlake.store.writing import Part, discard, link_part
 COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
-
-_REPLACEMENT: Final = "replacement"
-"""The application of commits that replace a whole table."""
+_REPLACEMENT: Final = "replacement"  # that of commits that replace a whole table
 
 _KEPT_SNAPSHOTS: Final = 64
 """Of one process."""
@@ -72,8 +68,7 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
         LakeError: The table cannot be created.
     """
     require_conditional_puts(root)
-    if isinstance(root, Path):
-        _drop_lost_log(root)
+    drop_lost_log(root)
     try:
         DeltaTable.create(
             _uri(root),
@@ -90,16 +85,6 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
             raise_refusal(root, error)
             raise LakeError(f"cannot create the table at {root}: {error}") from error
     sync_log(root)
-
-
-def _drop_lost_log(root: Path) -> None:
-    """Remove the log of a table in which nothing was ever recorded, and whose only entry a power loss has emptied."""
-    log = root / "_delta_log"
-    if len(list(log.glob("*.json"))) == 1 and not any(root.rglob("*.parquet")):
-        try:
-            open_table(root)
-        except LakeError:
-            shutil.rmtree(log)
 
 
 def open_table(root: LakePath, version: int | None = None) -> DeltaTable | None:
@@ -297,7 +282,6 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
     if table is None:
         clear_log(root)
     before = -1 if table is None else table.version()
-    number = None if table is None else table.transaction_version(_REPLACEMENT)
     try:
         create_table_with_add_actions(
             _uri(root),
@@ -305,9 +289,7 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
             [part.action() for part in parts],
             mode="overwrite",
             storage_options=_options(root),
-            commit_properties=CommitProperties(
-                custom_metadata={**notes, **mark.note}, app_transactions=[_next(_REPLACEMENT, number)]
-            ),
+            commit_properties=CommitProperties({**notes, **mark.note}, app_transactions=[_next(table, _REPLACEMENT)]),
             post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
@@ -391,7 +373,7 @@ def commit(
         CommitUnknownError: It is not known whether the commit was recorded.
     """
     with asking_delta(root):
-        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new(parts)
+        before, mark = table.version(), CommitMark.new(parts)
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
@@ -401,7 +383,7 @@ def commit(
             commit_properties=CommitProperties(
                 custom_metadata={**(notes or {}), **mark.note},
                 max_commit_retries=0,
-                app_transactions=[_next(application, number)],
+                app_transactions=[_next(table, application)],
             ),
             post_commithook_properties=_AFTER_COMMIT,
         )
@@ -442,7 +424,8 @@ def _resolve(root: LakePath, before: int, mark: CommitMark, error: Exception, hi
     raise unknown from error
 
 
-def _next(application: str, number: int | None) -> Transaction:
+def _next(table: DeltaTable | None, application: str) -> Transaction:
+    number = None if table is None else table.transaction_version(application)
     return Transaction(application, 0 if number is None else number + 1)
 
 
@@ -483,11 +466,3 @@ def _options(root: LakePath) -> dict[str, str] | None:
 def _uri(root: LakePath) -> str:
     """Return the address of a table: delta-rs guesses whether a plain path is encoded."""
     return root.absolute().as_uri()
-
-
-def sync_log(root: LakePath) -> None:
-    """Sync the newest log entry and the folders that lead to it: delta-rs leaves that to the operating system."""
-    if isinstance(root, Path):
-        log = root / LOG
-        fsync_file(max(log.glob("*.json")))
-        fsync_names(log, root.parent)

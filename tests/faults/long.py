@@ -116,7 +116,8 @@ def run(trials: list[Trial], state: State, deadline: float) -> None:
                 outcome = trial.strike(strike)
             state.add(outcome)
             for text in outcome.wrong:
-                print(f"{trial.name}, {fault} at {at:g} ({outcome.struck}): {text}", flush=True)
+                sys.stdout.write(f"{trial.name}, {fault} at {at:g} ({outcome.struck}): {text}\n")
+                sys.stdout.flush()
 
 
 def table(state: State) -> list[str]:
@@ -143,7 +144,7 @@ def main() -> int:
     state = State(chosen.state)
     with tempfile.TemporaryDirectory() as name, failing_disk(Path(name)) as disk, bench(Path(name), disk) as made:
         run([Trial(made, command) for command in chosen.command or COMMANDS], state, deadline)
-    print("\n".join(table(state)))
+    sys.stdout.write("\n".join(table(state)) + "\n")
     return int(any(one["wrong"] for one in state.outcomes))
 
 

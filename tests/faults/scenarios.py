@@ -26,6 +26,8 @@ train.more_baselines = lambda *_: []
 SMALL_SHARDS: Final = """
 from matlake.encoders import shard_sizes
 from matlake.regress.prediction import stored_rows
+from matlake.store.embedding import commits
+commits.COMMIT_SECONDS = 0.0
 shard_sizes.SHARD_BYTES, shard_sizes.FEWEST_CONTENTS = 0, 100
 stored_rows.BLOCK_BYTES, stored_rows.FEWEST_ROWS = 0, 80
 """
@@ -168,7 +170,9 @@ def bench(folder: Path, disk: Disk) -> Iterator[Bench]:
     written = {
         "a": pa.concat_tables([gaps, bad]),
         "b": table.slice(ROWS // 2, ROWS),
-        "joined": pa.table({"material_id": [f"a-{n}" for n in range(1, 9)], "density_g_per_cm3": [float(n) for n in range(8)]}),
+        "joined": pa.table(
+            {"material_id": [f"a-{n}" for n in range(1, 9)], "density_g_per_cm3": [float(n) for n in range(8)]}
+        ),
     }
     names = {name: str(folder / f"{name}.parquet") for name in written}
     for name, rows in written.items():

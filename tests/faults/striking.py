@@ -12,6 +12,8 @@ from faults.scenarios import COMMANDS, Bench
 
 import matlake
 from matlake.errors import DamageWarning
+from matlake.store.folders import RECORDED
+from matlake.store.log_entries import LOG
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def files_in(lake: Path) -> dict[str, int]:
     counts: dict[str, int] = {}
     for path in lake.rglob("*"):
         folder = path.parent.relative_to(lake).as_posix()
-        if path.is_file() and not (path.parent.name == "_delta_log" and path.suffix in (".json", ".parquet")) and path.name != "_last_checkpoint":
+        if path.is_file() and not (path.parent.name == LOG and RECORDED.fullmatch(path.name)):
             counts[folder] = counts.get(folder, 0) + 1
     return counts
 

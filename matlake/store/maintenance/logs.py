@@ -69,7 +69,9 @@ def _can_be_passed_over(found: Mapping[LakePath, str | None]) -> bool:
     """Say whether what damaged entries have recorded is all that is lost: they are empty, and later ones only add."""
     damaged = [entry for entry, problem in found.items() if problem]
     later = [entry for entry in found if entry > damaged[0]]
-    return all(found[entry] == EMPTY for entry in damaged) and not any(b'{"remove"' in one.read_bytes() for one in later)
+    return all(found[entry] == EMPTY for entry in damaged) and not any(
+        b'{"remove"' in one.read_bytes() for one in later
+    )
 
 
 def _repair(lake: LakeFolders, root: LakePath, report: CheckReport) -> DeltaTable | None:
@@ -165,7 +167,11 @@ def _problems(root: LakePath) -> dict[LakePath, str | None]:
     is_whole = bool(entries) and _version(entries[0]) == 0
     return {
         entry: problem_of(content)
-        or ("removes a part that was never there" if is_whole and not added.issuperset(paths_of(content, "remove")) else None)
+        or (
+            "removes a part that was never there"
+            if is_whole and not added.issuperset(paths_of(content, "remove"))
+            else None
+        )
         for entry, content in zip(entries, contents, strict=True)
     }
 

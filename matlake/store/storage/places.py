@@ -59,7 +59,7 @@ def fsync_names(folder: LakePath, root: LakePath) -> None:
     """
     if isinstance(folder, Path) and isinstance(root, Path):
         files.fsync_folder(folder)
-        while folder != root and folder != folder.parent:
+        while folder not in (root, folder.parent):
             folder = folder.parent
             files.fsync_folder(folder)
 
