@@ -174,7 +174,9 @@ def power_losses(trial: Trial, recording: Recording, at: int, numbers: Collectio
         wrong: list[str] = []
         if ended and number == 0:
             try:
-                wrong += [f"lost although done: {text}" for text in differences(contents_of(trial.lake), recording.clean)]
+                wrong += [
+                    f"lost although done: {text}" for text in differences(contents_of(trial.lake), recording.clean)
+                ]
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
                 wrong.append(f"lost although done: {type(error).__name__}: {error}")
         repaired, wrong = trial.follow(trial.lake, wrong, damaged=True)

@@ -168,7 +168,9 @@ def bench(folder: Path, disk: Disk) -> Iterator[Bench]:
     written = {
         "a": pa.concat_tables([gaps, bad]),
         "b": table.slice(ROWS // 2, ROWS),
-        "joined": pa.table({"material_id": [f"a-{n}" for n in range(1, 9)], "density_g_per_cm3": [float(n) for n in range(8)]}),
+        "joined": pa.table(
+            {"material_id": [f"a-{n}" for n in range(1, 9)], "density_g_per_cm3": [float(n) for n in range(8)]}
+        ),
     }
     names = {name: str(folder / f"{name}.parquet") for name in written}
     for name, rows in written.items():

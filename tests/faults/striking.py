@@ -158,7 +158,11 @@ def files_in(lake: Path) -> dict[str, int]:
     counts: dict[str, int] = {}
     for path in lake.rglob("*"):
         folder = path.parent.relative_to(lake).as_posix()
-        if path.is_file() and not (path.parent.name == "_delta_log" and path.suffix in (".json", ".parquet")) and path.name != "_last_checkpoint":
+        if (
+            path.is_file()
+            and not (path.parent.name == "_delta_log" and path.suffix in (".json", ".parquet"))
+            and path.name != "_last_checkpoint"
+        ):
             counts[folder] = counts.get(folder, 0) + 1
     return counts
 
