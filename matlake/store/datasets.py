@@ -221,10 +221,10 @@ def delete_dataset(lake: LakeFolders, name: str) -> None:
     if isinstance(root, RemotePath):
         delete_table(root)
         return
-    for left in lake.datasets_folder.glob(f"{DATASET_DELETED}*"):
+    for left in root.parent.glob(f"{DATASET_DELETED}*"):
         shutil.rmtree(left, ignore_errors=True)
-    hidden = lake.datasets_folder / f"{DATASET_DELETED}{name}-{uuid.uuid4().hex}"
-    _move(lake, root, hidden)
+    hidden = root.parent / f"{DATASET_DELETED}{name}-{uuid.uuid4().hex}"
+    _move(root, hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 
@@ -247,8 +247,8 @@ def rename_dataset(lake: LakeFolders, name: str, new_name: str) -> None:
     root = lake.dataset(name)
     if isinstance(root, RemotePath) and isinstance(target, RemotePath):
         move_table(root, target)
-    else:
-        _move(lake, root, target)
+    elif isinstance(root, Path) and isinstance(target, Path):
+        _move(root, target)
 
 
 @reads_what_is_sound
@@ -365,12 +365,12 @@ def _column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: s
     return PropertyColumn(name, kind, unit_of(name), nulls, smallest, largest)
 
 
-def _move(lake: LakeFolders, folder: Path, target: Path) -> None:
+def _move(folder: Path, target: Path) -> None:
     try:
         folder.rename(target)
     except OSError as error:
         raise LakeError(f"cannot rename {folder} to {target.name}: {error.strerror}") from error
-    fsync_folder(lake.datasets_folder)
+    fsync_folder(folder.parent)
 
 
 def _exported(reader: pa.RecordBatchReader, *, structures: bool) -> Iterator[pa.Table]:

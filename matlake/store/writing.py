@@ -187,9 +187,9 @@ def link_part(root: LakePath, part: LivePart, name: str) -> Part:
     """
     path = part.path.with_name(name)
     try:
-        if isinstance(part.path, RemotePath):
+        if isinstance(part.path, RemotePath) and isinstance(path, RemotePath):
             part.path.copy_to(path)
-        else:
+        elif isinstance(part.path, Path) and isinstance(path, Path):
             _link_or_copy(part.path, path)
     except OSError as error:
         raise LakeError(f"{part.path} cannot be read: {error.strerror}", REPAIR) from error

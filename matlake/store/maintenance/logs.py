@@ -195,10 +195,10 @@ def _last_checkpoint(root: LakePath) -> int:
 
 def _hide(paths: list[LakePath]) -> None:
     for path in paths:
-        path.rename(path.with_name(f".{path.name}.{DAMAGED}"))
+        path.rename(path.with_name(f".{path.name}.{DAMAGED}"))  # type: ignore[arg-type]  # both are of one kind
     fsync_folder(paths[0].parent)
 
 
 def _show(paths: list[LakePath]) -> None:
     for path in paths:
-        path.with_name(f".{path.name}.{DAMAGED}").rename(path)
+        path.with_name(f".{path.name}.{DAMAGED}").rename(path)  # type: ignore[arg-type]

@@ -314,10 +314,10 @@ class RemotePath:
         import obstore
 
         with asking(self):
-            page = None
-            while page is None or len(page) == chunk:
-                last = page[-1]["path"] if page else None
-                page = again_where_cut(partial(self._page, obstore.list, last, chunk))
+            page = again_where_cut(partial(self._page, obstore.list, None, chunk))
+            yield from page
+            while len(page) == chunk:
+                page = again_where_cut(partial(self._page, obstore.list, page[-1]["path"], chunk))
                 yield from page
 
     def _page(self, list_objects: Callable[..., Iterator[Any]], after: str | None, chunk: int) -> Any:
@@ -379,7 +379,8 @@ def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
-    bounds: dict[str, Any] = {
+    settings: dict[str, Any] = {
+        "config": _CONDITIONAL.get(bucket.partition("://")[0]),
         "client_options": {
             "allow_http": True,
             "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
@@ -388,7 +389,7 @@ def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
         "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
     }
     try:
-        return from_url(bucket, config=_CONDITIONAL.get(bucket.partition("://")[0]), **bounds)
+        return from_url(bucket, **settings)
     except (BaseError, ValueError) as error:
         raise StorageError(f"{bucket} cannot be used: {error}", "check the variables of the environment") from error
 
