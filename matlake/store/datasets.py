@@ -217,14 +217,14 @@ def delete_dataset(lake: LakeFolders, name: str) -> None:
     """
     lake.check_writable()
     lake.check_dataset(name)
-    root = lake.dataset(name)
-    if isinstance(root, RemotePath):
-        delete_table(root)
+    folder = lake.datasets_folder
+    if isinstance(folder, RemotePath):
+        delete_table(folder / name)
         return
-    for left in root.parent.glob(f"{DATASET_DELETED}*"):
+    for left in folder.glob(f"{DATASET_DELETED}*"):
         shutil.rmtree(left, ignore_errors=True)
-    hidden = root.parent / f"{DATASET_DELETED}{name}-{uuid.uuid4().hex}"
-    _move(root, hidden)
+    hidden = folder / f"{DATASET_DELETED}{name}-{uuid.uuid4().hex}"
+    _move(folder / name, hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 
@@ -238,17 +238,16 @@ def rename_dataset(lake: LakeFolders, name: str, new_name: str) -> None:
     """
     lake.check_writable()
     lake.check_dataset(name)
-    target = lake.dataset(new_name)
     if new_name.lower() != name.lower():
         lake.check_new_dataset(new_name)
     taken = [other for other in lake.dataset_names() if other != name and other.lower() == new_name.lower()]
     if taken or new_name == name:
         raise LakeError(f"there is a dataset {(taken or [name])[0]!r} already", "choose another name")
-    root = lake.dataset(name)
-    if isinstance(root, RemotePath) and isinstance(target, RemotePath):
-        move_table(root, target)
-    elif isinstance(root, Path) and isinstance(target, Path):
-        _move(root, target)
+    folder = lake.datasets_folder
+    if isinstance(folder, RemotePath):
+        move_table(folder / name, folder / new_name)
+    else:
+        _move(folder / name, folder / new_name)
 
 
 @reads_what_is_sound

@@ -173,8 +173,8 @@ class _Scan:
 def _in_batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
     if table.num_columns:
         yield from table.to_batches()
-        return
-    yield (pa.RecordBatch.from_struct_array(pa.array([{}] * table.num_rows, pa.struct([]))))
+    else:
+        yield pa.RecordBatch.from_struct_array(pa.array([{}] * table.num_rows, pa.struct([])))
 
 
 def _names_in(condition: pc.Expression, names: Iterable[str]) -> list[str]:

@@ -314,10 +314,10 @@ class RemotePath:
         import obstore
 
         with asking(self):
-            page = again_where_cut(partial(self._page, obstore.list, None, chunk))
-            yield from page
-            while len(page) == chunk:
-                page = again_where_cut(partial(self._page, obstore.list, page[-1]["path"], chunk))
+            page: Any = None
+            while page is None or len(page) == chunk:
+                last = page[-1]["path"] if page else None
+                page = again_where_cut(partial(self._page, obstore.list, last, chunk))
                 yield from page
 
     def _page(self, list_objects: Callable[..., Iterator[Any]], after: str | None, chunk: int) -> Any:
@@ -387,9 +387,10 @@ def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
             "timeout": timedelta(seconds=REQUEST_SECONDS),
         },
         "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+        "config": _CONDITIONAL.get(bucket.partition("://")[0]),
     }
     try:
-        return from_url(bucket, **settings)
+        return from_url(bucket, **bounds)
     except (BaseError, ValueError) as error:
         raise StorageError(f"{bucket} cannot be used: {error}", "check the variables of the environment") from error
 
