@@ -379,8 +379,7 @@ def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
-    settings: dict[str, Any] = {
-        "config": _CONDITIONAL.get(bucket.partition("://")[0]),
+    bounds: dict[str, Any] = {
         "client_options": {
             "allow_http": True,
             "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
