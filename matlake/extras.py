@@ -14,6 +14,7 @@ EXTRAS: Final = {
     "cloud": ("obstore",),
     "dev": ("matminer",),
     "heads": _HEADS,
+    "index": ("faiss",),
     "matfold": ("MatFold",),
     "plots": _PLOTS,
     "quickstart": (*_HEADS, *_PLOTS),

@@ -138,7 +138,7 @@ def main() -> None:
             assert_same_rows(lake, clean)
             print(
                 f"round {seed}: {len(killed)} jobs killed at {rows:,} of {stored(lake).num_rows:,} rows; all are there"
-            )  # noqa: T201
+            )
 
 
 if __name__ == "__main__":

@@ -43,7 +43,12 @@ class ContentRows(ABC):
 
 
 class OneLayer(ContentRows):
-    """The rows of one layer, as the encoder made them."""
+    """The rows of one layer, as the encoder made them.
+
+    Attributes:
+        roots: Folders for what is kept of them.
+        parts: Names of the parts that they came from.
+    """
 
     scale = None
 
@@ -52,6 +57,8 @@ class OneLayer(ContentRows):
         rows.hold()
         self.dim = rows.layer.dim
         self._stored = rows.stored
+        self.roots = rows.roots
+        self.parts = frozenset[str]().union(*(stored.used for stored in rows.stored))
         self._starts = np.cumsum([0, *map(len, rows.stored)])
         self.words = np.concatenate([np.empty((0, 2), np.uint64), *(stored.words for stored in rows.stored)])
         self.live = None

@@ -20,6 +20,7 @@ from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier
+from matlake.store.searching.approximate import PAYS, Approximate, open_approximate
 from matlake.store.searching.content_rows import ContentRows, JoinedLayers, OneLayer
 from matlake.store.searching.content_words import ContentSet, hash_words
 from matlake.store.searching.k_nearest import KNearest
@@ -53,6 +54,7 @@ class Index:
         rows: The vectors of n contents.
         materials: ``dataset``, ``material_id``, ``formula`` of m materials, in order of dataset and id.
         contents: int64 [m], which of the rows each material has.
+        approximate: Finds nearly all neighbours in less time where no rows are selected; None where all are found.
     """
 
     lake: Lake
@@ -63,6 +65,7 @@ class Index:
     materials: pa.Table
     contents: NDArray[np.int64]
     _connection: duckdb.DuckDBPyConnection
+    approximate: Approximate | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _made: dict[str, Any] = field(default_factory=dict)
 
@@ -83,6 +86,11 @@ class Index:
     def feature(self) -> str:
         """``NAME@LAYER``, or ``NAME@LAYER+LAYER``."""
         return str(LayerRef(self.card.name, JOINED_BY.join(self.layers)))
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the ten nearest that an approximate index was measured to find; None where all are found."""
+        return None if self.approximate is None else self.approximate.recall
 
     def is_current(self) -> bool:
         """Say whether the lake still holds what this was made from."""
@@ -160,7 +168,10 @@ class Index:
             counted[self.contents[among]] = True
         # an excluded material can hide no more than one content: so many more are looked at
         nearest = KNearest(np.ascontiguousarray(vectors, dtype=np.float32), k + most)
-        self._scan(nearest, counted)
+        if self.approximate is not None and among is None:
+            self.approximate.search(nearest, self.rows)
+        else:
+            self._scan(nearest, counted)
         return [
             self._materials(rows, distances, k, among, places)
             for (rows, distances), places in zip(nearest.result(), left_out, strict=True)
@@ -228,18 +239,23 @@ class Index:
 
 
 @reads_what_is_sound
-def open_index(lake: Lake, feature: str) -> Index:
-    """Read the embeddings of a layer or several, and which materials have all of them.
+def open_index(lake: Lake, feature: str, *, approximate: bool = False) -> Index:
+    """Bring the embeddings of a layer or several to hand, and which materials have all of them.
 
     Args:
         lake: The lake.
         feature: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``.
+        approximate: Look in an index that misses up to one neighbour in a hundred, and is much faster. It is made, and
+            kept, where there are enough vectors for that to be worth it; with fewer, none is missed.
 
     Raises:
         EncoderError: No such encoder or layer.
-        LakeError: Nothing is embedded with it.
+        LakeError: Nothing is embedded with it, or an approximate index is wanted of several layers.
+        MissingExtraError: An approximate index is wanted, and faiss is not installed.
     """
     card, layers = find_layers(lake, feature)
+    if approximate and len(layers) > 1:
+        raise LakeError("an approximate index is of one layer", f"name one of {card.name}, or search exactly")
     names = tuple(layer.name for layer in layers)
     stamp = _stamp(lake, card, names)  # before reading: what is written meanwhile makes the index old, not wrong
     verify_parts(lake, lake.dataset_names(), [])
@@ -255,6 +271,10 @@ def open_index(lake: Lake, feature: str) -> Index:
     embedded = places >= 0
     if not embedded.any():
         raise not_embedded(LayerRef(card.name, JOINED_BY.join(names)))
+    contents = live[places[embedded]]
+    clusters = None
+    if approximate and isinstance(rows, OneLayer) and len(held := np.unique(contents)) >= PAYS:
+        clusters = open_approximate(rows.roots, rows, held)
     return Index(
         lake=lake,
         card=card,
@@ -262,7 +282,8 @@ def open_index(lake: Lake, feature: str) -> Index:
         stamp=stamp,
         rows=rows,
         materials=found.drop_columns(["content"]).filter(pa.array(embedded)).combine_chunks(),
-        contents=live[places[embedded]],
+        contents=contents,
+        approximate=clusters,
         _connection=connection,
     )
 

@@ -1,4 +1,4 @@
-"""A search in several layers side by side: by an index, since their rows have to be brought together first."""
+"""A search by an index: of several layers, whose rows have to be brought together first, or of very many queries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +29,11 @@ class IndexedLayers:
     def feature(self) -> str:
         """``NAME@LAYER+LAYER``."""
         return self.index.feature
+
+    @property
+    def recall(self) -> float | None:
+        """See ``Index``."""
+        return self.index.recall
 
     @property
     def scale(self) -> NDArray[np.float32] | None:

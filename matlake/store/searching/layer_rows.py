@@ -1,7 +1,6 @@
 """The rows of one layer in a lake: those that segments hold, and those that are read from the table's parts."""
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from matlake.store.searching.stored_rows import (
     Segment,
     SegmentWriter,
     block_of,
+    check_room,
     in_memory,
     open_segments,
     segment_part,
@@ -116,11 +116,13 @@ class LayerRows:
             live = {segment_part(part): part.rows for part in self.parts}
             segments = open_segments(self.roots, self.layer.dim, live, release=False)
             self.stored += segments
-            held = {name for segment in segments for name in segment.used}
-            self.parts = [part for part in self.parts if segment_part(part) not in held]
+            found = {name for segment in segments for name in segment.used}
+            self.parts = [part for part in self.parts if segment_part(part) not in found]
         if self.parts:
             blocks = (block for part in self.parts for block in _read(part, self.layer.dim))
-            self.stored.append(in_memory(blocks, self.layer.dim))
+            held = in_memory(blocks, self.layer.dim)
+            held.used = frozenset(segment_part(part) for part in self.parts)
+            self.stored.append(held)
             self.parts = []
         for rows in self.stored:
             if isinstance(rows, Segment):
@@ -219,13 +221,13 @@ class _Write:
 
 
 def _begin(roots: Sequence[Path], dim: int, parts: Sequence[LivePart]) -> SegmentWriter | None:
-    """Begin a segment in the first folder that has room: it may take no more than a third of what is free."""
+    """Begin a segment in the first folder that has room."""
     size = (4 * dim + 20) * sum(part.rows for part in parts)
     for root in roots:
         try:
             root.mkdir(parents=True, exist_ok=True)
-            if shutil.disk_usage(root).free > 3 * size:
-                return SegmentWriter(root, dim, {segment_part(part): part.rows for part in parts})
+            check_room(root, size)
+            return SegmentWriter(root, dim, {segment_part(part): part.rows for part in parts})
         except OSError:
             continue
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import duckdb
 import numpy as np
@@ -24,12 +24,18 @@ from matlake.store.searching.layer_rows import open_rows
 from matlake.store.searching.neighbour import Neighbour
 from matlake.store.searching.queries import Query, formula_queries, stored_queries, structure_queries, table_queries
 from matlake.store.searching.streamed import StreamedLayer
+from matlake.store.sql import connect
 from matlake.store.views import MATERIAL_COLUMNS
 from matlake.text_tables import Column, Line, TextTable
 
 ALL_COLUMNS: Final = "all"
 DISTINCT: Final = {"formula": "composition_hash", "structure": "crystal_hash"}
 """What may be alike in one neighbour only, and the column that says so; null is like nothing."""
+
+_VIEWS: Final = frozenset({"searchable", "compositions", "materials"})
+"""The views that a search reads; a predicate may name others."""
+
+_Layers: TypeAlias = StreamedLayer | IndexedLayers
 
 _MORE: Final = 4
 """So many times more neighbours are looked at, as long as too many of them are alike."""
@@ -52,6 +58,7 @@ class SearchRequest:
         columns: Property columns of the neighbours that are wanted; ``all`` for all of them.
         distinct: Of neighbours with the same ``formula`` (fractions of the elements), or of those with the same
             ``structure`` (species, lattice and positions as they were imported), the nearest alone.
+        approximate: Look in an index that misses up to one neighbour in a hundred: for thousands of queries.
     """
 
     feature: str
@@ -64,37 +71,13 @@ class SearchRequest:
     table: Any = None
     columns: Sequence[str] = ()
     distinct: str | None = None
+    approximate: bool = False
 
     @property
     def is_of_one(self) -> bool:
         """Whether it is for one material, not a list or a table of them."""
         given = next((one for one in (self.material_id, self.formula, self.structure) if one is not None), ())
         return self.table is None and not isinstance(given, list | tuple)
-
-
-@dataclass(frozen=True, repr=False)
-class SearchResult(TableReport):
-    """The nearest materials.
-
-    Attributes:
-        feature: ``NAME@LAYER``, or ``NAME@LAYER+LAYER``.
-        neighbours: Nearest first.
-    """
-
-    feature: str
-    neighbours: list[Neighbour]
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document of the contract."""
-        return {"encoder": self.feature, "neighbours": [neighbour.document() for neighbour in self.neighbours]}
-
-    def lines(self) -> list[Line]:
-        """Return the text for people."""
-        return [f"{len(self.neighbours):,} nearest by {self.feature}", _table(self.neighbours)]
-
-    def to_arrow(self) -> pa.Table:
-        """Return the neighbours: ``dataset``, ``material_id``, ``formula``, ``distance``, then the property columns."""
-        return _to_arrow(self.neighbours)
 
 
 @dataclass(frozen=True)
@@ -113,16 +96,25 @@ class Found:
 
 
 @dataclass(frozen=True, repr=False)
-class SearchResults(TableReport):
-    """The materials that are nearest to each of several.
+class SearchResult(TableReport):
+    """The nearest materials.
 
     Attributes:
         feature: ``NAME@LAYER``, or ``NAME@LAYER+LAYER``.
-        results: In the order of what was given.
+        results: For each of what was searched for, in its order.
+        recall: Share of neighbours that an approximate index was measured to find; None where all are found.
+        is_of_one: Whether one material was searched for, not a list or a table.
     """
 
     feature: str
     results: list[Found]
+    recall: float | None = None
+    is_of_one: bool = True
+
+    @property
+    def neighbours(self) -> list[Neighbour]:
+        """The nearest materials, nearest first; of several searches those of one after those of another."""
+        return [neighbour for found in self.results for neighbour in found.neighbours]
 
     @property
     def failed(self) -> int:
@@ -130,19 +122,22 @@ class SearchResults(TableReport):
         return sum(found.error is not None for found in self.results)
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document."""
-        return {
-            "encoder": self.feature,
-            "results": [
-                {"input": found.input, "neighbours": [neighbour.document() for neighbour in found.neighbours]}
-                | ({} if found.error is None else {"error": found.error})
-                for found in self.results
-            ],
-            "failed": self.failed,
-        }
+        """Return the JSON document of the contract; for a list or a table, one with ``results``."""
+        recall = {} if self.recall is None else {"recall": self.recall}
+        if self.is_of_one:
+            neighbours = [neighbour.document() for neighbour in self.neighbours]
+            return {"encoder": self.feature, "neighbours": neighbours, **recall}
+        results = [
+            {"input": found.input, "neighbours": [neighbour.document() for neighbour in found.neighbours]}
+            | ({} if found.error is None else {"error": found.error})
+            for found in self.results
+        ]
+        return {"encoder": self.feature, "results": results, "failed": self.failed, **recall}
 
     def lines(self) -> list[Line]:
         """Return the text for people."""
+        if self.is_of_one:
+            return [f"{len(self.neighbours):,} nearest by {self.feature}", _table(self.neighbours)]
         lines: list[Line] = [f"nearest by {self.feature}"]
         for found in self.results:
             lines += ["", f"{found.input}{'' if found.error is None else f': {found.error}'}"]
@@ -150,22 +145,26 @@ class SearchResults(TableReport):
         return lines
 
     def to_arrow(self) -> pa.Table:
-        """Return the neighbours of all: ``input``, and the columns of a ``SearchResult``."""
+        """Return the neighbours: ``dataset``, ``material_id``, ``formula``, ``distance``, then the property columns.
+
+        For a list or a table, ``input`` comes first.
+        """
+        table = _to_arrow(self.neighbours)
+        if self.is_of_one:
+            return table
         inputs = [found.input for found in self.results for _ in found.neighbours]
-        table = _to_arrow([neighbour for found in self.results for neighbour in found.neighbours])
         return table.add_column(0, "input", pa.array(inputs, pa.string()))
 
 
 @reads_what_is_sound
-def search(lake: Lake, request: SearchRequest) -> SearchResult | SearchResults:
+def search(lake: Lake, request: SearchRequest) -> SearchResult:
     """Find the materials of a lake whose embeddings are nearest.
 
     The vectors of materials of the lake are read from it; those of anything else are made on the spot. All of them are
     compared with the lake's vectors in one pass, in memory that does not grow with their number. ``open_index`` is for
     programs that search many times.
 
-    Returns:
-        For a list or a table ``SearchResults``, in which one that cannot be searched for does not stop the others.
+    In a list or a table, one that cannot be searched for does not stop the others.
 
     Raises:
         EncoderError: No such encoder or layer, or it needs a crystal and is given a formula.
@@ -175,15 +174,16 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult | SearchResults:
         FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
         SourceError: The file cannot be read, or does not hold exactly one structure.
         StructureError: The structure is not valid, or holds an element that the encoder does not take.
-        MissingExtraError: ONNX Runtime is not installed.
+        MissingExtraError: ONNX Runtime is not installed; or faiss, for an approximate index.
     """
     if request.k < 1:
         raise LakeError(f"{request.k} neighbours are wanted", "ask for 1 or more")
     if request.distinct is not None and request.distinct not in DISTINCT:
         raise LakeError(f"{request.distinct!r} is nothing to be distinct by", f"known: {', '.join(DISTINCT)}")
+    lake.check_there()
     if request.dataset is not None:
         lake.check_dataset(request.dataset)
-    with _open(lake, request.feature) as (layers, connection):
+    with _open(lake, request) as (layers, connection):
         columns = _property_columns(connection, request.columns)
         results = []
         for query, neighbours in _answer(layers, connection, request):
@@ -191,21 +191,20 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult | SearchResults:
                 raise query.error
             results.append(Found(query.name, neighbours, None if query.error is None else str(query.error)))
         described = _with_properties(connection, [found.neighbours for found in results], columns)
-        if request.is_of_one:
-            return SearchResult(layers.feature, described[0])
-        return SearchResults(
-            layers.feature,
-            [replace(found, neighbours=neighbours) for found, neighbours in zip(results, described, strict=True)],
-        )
+        recall = layers.recall if request.dataset is None and request.where is None else None
+        complete = [replace(found, neighbours=near) for found, near in zip(results, described, strict=True)]
+        return SearchResult(layers.feature, complete, recall, request.is_of_one)
 
 
 @contextmanager
-def _open(lake: Lake, feature: str) -> Iterator[tuple[StreamedLayer | IndexedLayers, duckdb.DuckDBPyConnection]]:
+def _open(
+    lake: Lake, request: SearchRequest
+) -> Iterator[tuple[StreamedLayer | IndexedLayers, duckdb.DuckDBPyConnection]]:
     """Open what is searched, and a connection to look things up in."""
-    card, layers = find_layers(lake, feature)
-    with lake.connect() as connection:
-        if len(layers) > 1:
-            yield IndexedLayers(lake, open_index(lake, feature)), connection
+    card, layers = find_layers(lake, request.feature)
+    with connect(lake, _VIEWS if request.where is None else None) as connection:
+        if len(layers) > 1 or request.approximate:
+            yield IndexedLayers(lake, open_index(lake, request.feature, approximate=request.approximate)), connection
             return
         verify_parts(lake, lake.dataset_names(), [])
         rows = open_rows(lake, card, layers[0])
@@ -214,7 +213,7 @@ def _open(lake: Lake, feature: str) -> Iterator[tuple[StreamedLayer | IndexedLay
         yield StreamedLayer(lake, card, layers[0], connection), connection
 
 
-def _queries(layers: StreamedLayer | IndexedLayers, request: SearchRequest) -> Iterator[Query]:
+def _queries(layers: _Layers, request: SearchRequest) -> Iterator[Query]:
     if request.material_id is not None:
         ids = [str(one) for one in as_list(request.material_id)]
         return stored_queries(layers, ids, request.dataset)
@@ -236,7 +235,7 @@ def _queries(layers: StreamedLayer | IndexedLayers, request: SearchRequest) -> I
 
 
 def _answer(
-    layers: StreamedLayer | IndexedLayers, connection: duckdb.DuckDBPyConnection, request: SearchRequest
+    layers: _Layers, connection: duckdb.DuckDBPyConnection, request: SearchRequest
 ) -> list[tuple[Query, list[Neighbour]]]:
     """Return the queries with their neighbours, none for those with an error."""
     queries = list(_queries(layers, request))

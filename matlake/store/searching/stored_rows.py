@@ -9,6 +9,7 @@ A segment is written under another name and renamed. Nothing is synced: every bl
 a power loss or a disk has changed is dropped and written again.
 """
 
+import errno
 import json
 import mmap
 import os
@@ -35,8 +36,9 @@ SEARCH_FOLDER: Final = "search"
 
 VERSION: Final = 1
 SEGMENT: Final = "segment-"
+INDEX: Final = "index-"
 UNFINISHED: Final = ".unfinished-"
-_CARD: Final = "segment.json"
+CARD: Final = "segment.json"
 _VECTORS, _WORDS, _SQUARES = "vectors.f32", "hashes.u64", "squares.f32"
 
 
@@ -264,7 +266,7 @@ class SegmentWriter:
             "parts": self._parts,
             "checksums": {_VECTORS: self._checksums, **self._sums},
         }
-        (self._folder / _CARD).write_text(json.dumps(card))
+        (self._folder / CARD).write_text(json.dumps(card))
         self._folder.rename(self._root / f"{SEGMENT}{self._name}")
 
     def abandon(self) -> None:
@@ -276,6 +278,12 @@ class SegmentWriter:
     def _end_block(self) -> None:
         self._checksums.append(self._block)
         self._block, self._in_block = 0, 0
+
+
+def check_room(root: Path, size: int) -> None:
+    """Raise OSError where what can be made again would take more than a third of the free space."""
+    if 3 * size > shutil.disk_usage(root).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(root))
 
 
 def rows_of_block(dim: int) -> int:
@@ -341,9 +349,9 @@ def segment_part(part: LivePart) -> str:
 
 def unused_segments(root: Path, live: AbstractSet[str]) -> Iterator[Path]:
     """Yield the segments below a folder that hold none of some parts, and those that are not finished."""
-    for folder in sorted(root.glob(f"*/*/{SEGMENT}*")):
+    for folder in sorted([*root.glob(f"*/*/{SEGMENT}*"), *root.glob(f"*/*/{INDEX}*")]):
         try:
-            parts = json.loads((folder / _CARD).read_bytes())["parts"]
+            parts = json.loads((folder / CARD).read_bytes())["parts"]
         except (OSError, ValueError, KeyError, TypeError):
             parts = ()
         if live.isdisjoint(parts):
@@ -361,7 +369,7 @@ def _folders(root: Path) -> list[Path]:
 def _read_card(folder: Path, dim: int) -> dict[str, Any] | None:
     """Return what a segment says of itself; None where it is damaged, or was made by another version."""
     try:
-        card: dict[str, Any] = json.loads((folder / _CARD).read_bytes())
+        card: dict[str, Any] = json.loads((folder / CARD).read_bytes())
         rows, sums = card["rows"], card["checksums"]
         sizes = {_VECTORS: 4 * rows * dim, _WORDS: 16 * rows, _SQUARES: 4 * rows}
         fits = (
