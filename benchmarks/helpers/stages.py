@@ -71,19 +71,20 @@ def watch_embed() -> Callable[[], dict[str, float]]:
     and their batches, fractions of elements), ``encoder`` (the network), ``write`` (Parquet) and ``commit``.
     """
     from matlake.encoders.base import Encoder
-    from matlake.store import delta
+    from matlake.store import writing
     from matlake.store.appender import Appender
     from matlake.store.embedding import embedder
+    from matlake.store.embedding.encoding import ShardEncoder
     from matlake.store.embedding.pending import Pending
 
     stages = Stages()
     stages.clock(embedder, "open_targets", "read")
-    stages.clock(Pending, "select", "read")
+    stages.clock(Pending, "__init__", "read")
     stages.clock(embedder, "read_contents", "read")
-    stages.clock(embedder, "prepare", "graph")
-    stages.clock(embedder, "encode", "encode")
+    stages.clock(ShardEncoder, "prepare", "graph")
+    stages.clock(ShardEncoder, "encode", "encode")
     stages.clock(Encoder, "_run", "encoder")
-    stages.clock(delta, "write_part", "write")
+    stages.clock(writing, "write_part", "write")
     stages.clock(Appender, "append", "commit")
 
     def found() -> dict[str, float]:

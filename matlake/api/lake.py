@@ -161,6 +161,7 @@ class Lake(SearchedLake):
         shard: str | None = None,
         engine: str = "local",
         address: str | None = None,
+        precision: str = "as-named",
         progress: bool | Progress = True,
     ) -> "EmbedReport":
         """Embed what is new or changed; after an interruption, call it again to resume.
@@ -175,10 +176,12 @@ class Lake(SearchedLake):
             engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all
                 reach the lake.
             address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
+            precision: ``as-named``; or ``auto``: in int8 where that is faster here and loses nothing. Its vectors are
+                those of another encoder, ``NAME-int8``, which the report names.
             progress: Whether a terminal or a notebook shows how far it is; or what to report to.
 
         Raises:
-            EncoderError: An encoder or layer is unknown.
+            EncoderError: An encoder, layer or precision is unknown.
             LakeError: No encoder is named, there is no such dataset, or nothing to embed.
             QueryError: ``where`` is not a predicate over ``materials``.
             MissingExtraError: ONNX Runtime, the device or Ray is not there.
@@ -200,6 +203,7 @@ class Lake(SearchedLake):
                 shard=shard,
                 engine=engine,
                 address=address,
+                precision=precision,
                 progress=reporter,
             )
 

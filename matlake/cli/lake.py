@@ -95,6 +95,13 @@ def import_command(
 @row_options
 @device_option
 @option("--workers", type=AT_LEAST_ONE, help="Encode with this many threads, or actors of Ray.  [default: all cores]")
+@option(
+    "--precision",
+    type=click.Choice(["as-named", "auto"]),
+    default="as-named",
+    help="auto: embed with NAME-int8 where this processor is faster with it and its card shows no loss. Name that "
+    "encoder from then on.",
+)
 @engine_options("Options")
 @option(
     "--shard",

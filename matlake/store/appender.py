@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 
 from matlake.errors import REPAIR, LakeError
 from matlake.store import delta, writing
+from matlake.store.commit_outcomes import asking_delta
+from matlake.store.log_entries import has_version, read_entry
 from matlake.store.storage.parquet import read_table
 from matlake.store.storage.places import LakePath
 
@@ -58,17 +60,28 @@ class Appender:
     def foreign_keys(self) -> pa.Array:
         """Return the keys that other writers have added since the snapshot.
 
-        Where nobody has written, that costs a look for the next entry of the log, whatever the size of the table.
+        It costs a look for the next entries of the log, whatever the size of the table.
         """
-        now = time.monotonic()
-        if now - self._read > _TRUSTED_SECONDS or not delta.is_latest(self.root, self.table):
+        before = self.table.version()
+        trusted = time.monotonic() - self._read < _TRUSTED_SECONDS
+        if trusted and not has_version(self.root, before + 1):
+            return self._foreign
+        with asking_delta(self.root):
             self.table.update_incremental()
-            self._read = now
-            for file in delta.live_files(self.table, self.partition):
-                if file.name not in self._known:
-                    self._foreign = pa.concat_arrays([self._foreign, *self._read_keys(file).chunks])
-                    self._known.add(file.name)
+        self._read = time.monotonic()
+        for file in self._added_since(before) if trusted else delta.live_files(self.table, self.partition):
+            if file.name not in self._known:
+                self._foreign = pa.concat_arrays([self._foreign, *self._read_keys(file).chunks])
+                self._known.add(file.name)
         return self._foreign
+
+    def _added_since(self, before: int) -> Iterator[LakePath]:
+        """Yield the files of the partition that versions after one have added, up to that of the snapshot."""
+        for version in range(before + 1, self.table.version() + 1):
+            for action in read_entry(self.root, version):
+                added = action.get("add")
+                if added and added["partitionValues"] == self.partition:
+                    yield self.root.joinpath(*added["path"].split("/"))
 
     def _read_keys(self, file: LakePath) -> pa.ChunkedArray:
         try:

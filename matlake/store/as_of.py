@@ -73,10 +73,6 @@ def present_moment(lake: LakeFolders) -> Moment:
     return Moment("", versions, {name: name for name in names})
 
 
-def _version(place: str, table: DeltaTable) -> TableVersion:
-    return TableVersion(place, str(table.metadata().id), table.version())
-
-
 def _tables(lake: LakeFolders) -> Iterator[tuple[str, DeltaTable]]:
     """Yield the tables that SQL reads, as they are now, by their folders."""
     roots = [lake.dataset(name) for name in lake.dataset_names()]

@@ -38,3 +38,10 @@ def parquet_rows(
     # as one text: DuckDB takes five times as long to parse and copy a list of names
     listed = literal(without_wildcards(_BETWEEN.join(map(str, files))))
     return f"read_parquet(string_split({listed}, chr({ord(_BETWEEN)})), hive_partitioning = false)"
+
+
+def parquet_keys(connection: duckdb.DuckDBPyConnection, files: Iterable[LakePath]) -> str:
+    """Return what stands after FROM to read the ``content_hash`` of rows in Parquet files, which may be none."""
+    files = list(files)
+    rows = parquet_rows(connection, files) if files else "(SELECT '' AS content_hash) WHERE false"
+    return f"(SELECT content_hash FROM {rows})"

@@ -34,8 +34,8 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """Return a connection with the views of one moment of the lake, closed to all other files.
 
-    It takes a quarter of the memory and half of the free disk at most. Who runs SQL of others in it checks that first (``pure_reads``): DuckDB can be told which files are open to it, not that they
-    are open for reading alone.
+    It takes a quarter of the memory and half of the free disk at most. Who runs SQL of others in it checks that first
+    (``pure_reads``): DuckDB can be told which files are open to it, not that they are open for reading alone.
 
     Besides the contract's views there is ``internal.searchable``, which is ``materials`` with ``composition_hash`` and
     ``crystal_hash``; ``internal.compositions`` (``dataset``, ``material_id``, ``source_row``,

@@ -1,13 +1,14 @@
 """Options: one name for one idea, former names that still work, lists, and help in sections."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from matlake.cli.main import COMMANDS, cli
-from matlake.cli.options import Command, Option, names, option, row_options
+from matlake.cli.options import PLACE, Command, Option, names, option, row_options
 
 FORMER = {"--target-rows": "--where", "--timeout": "--max-seconds"}
 
@@ -90,3 +91,20 @@ def test_dataset_and_where_exclude_each_other_in_either_order() -> None:
         done = CliRunner().invoke(command, arguments)
         assert (done.exit_code, "exclude each other" in done.output) == (2, True)
     assert CliRunner().invoke(command, both[2:]).output.strip() == "None x > 0"
+
+
+def test_options_that_name_files_of_this_machine_refuse_addresses() -> None:
+    files = [
+        param for command in dict(commands()).values() for param in command.params if isinstance(param.type, click.Path)
+    ]
+    assert len(files) > 15
+    for param in files:
+        with pytest.raises(click.BadParameter, match="is an address; give a path on this machine"):
+            param.type.convert("s3://lakes/x.csv", param, None)
+
+
+def test_options_that_name_a_place_take_addresses() -> None:
+    assert str(PLACE.convert("s3://lakes/a//b/", None, None)) == "s3://lakes/a/b"
+    assert PLACE.convert("file:///lakes/x", None, None) == Path("/lakes/x")
+    with pytest.raises(click.BadParameter, match=r"a lake cannot be at 'ftp://x'; give a folder, or an address"):
+        PLACE.convert("ftp://x", None, None)

@@ -26,6 +26,8 @@ train.more_baselines = lambda *_: []
 SMALL_SHARDS: Final = """
 from matlake.encoders import shard_sizes
 from matlake.regress.prediction import stored_rows
+from matlake.store.embedding import commits
+commits.COMMIT_SECONDS = 0.0
 shard_sizes.SHARD_BYTES, shard_sizes.FEWEST_CONTENTS = 0, 100
 stored_rows.BLOCK_BYTES, stored_rows.FEWEST_ROWS = 0, 80
 """
@@ -106,6 +108,12 @@ COMMANDS: Final[Mapping[str, Command]] = {
 }
 
 
+IN_A_BUCKET: Final = (
+    *("import", "import again", "import --join", "import source", "embed", "embed --shard", "predict --save"),
+    *("heads calibrate", "heads delete", "compact", "check --repair", "datasets delete", "datasets rename"),
+)
+"""Those that run on a lake in a bucket as well."""
+
 EARLY: Final = Database([entry(number) for number in range(25)])
 LATER: Final = Database([entry(number, 4.3, f"2026-02-0{1 + number % 9}T00:00:00Z") for number in range(5, 30)])
 
@@ -168,7 +176,9 @@ def bench(folder: Path, disk: Disk) -> Iterator[Bench]:
     written = {
         "a": pa.concat_tables([gaps, bad]),
         "b": table.slice(ROWS // 2, ROWS),
-        "joined": pa.table({"material_id": [f"a-{n}" for n in range(1, 9)], "density_g_per_cm3": [float(n) for n in range(8)]}),
+        "joined": pa.table(
+            {"material_id": [f"a-{n}" for n in range(1, 9)], "density_g_per_cm3": [float(n) for n in range(8)]}
+        ),
     }
     names = {name: str(folder / f"{name}.parquet") for name in written}
     for name, rows in written.items():

@@ -15,10 +15,13 @@ import pytest
 from conftest import FEATURE
 
 import matlake
+from matlake.documents import opened, sealed_json
 from matlake.errors import LakeError
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.card_files import read_card
+from matlake.regress.heads.listing import card_lines
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import delete_head
 from matlake.regress.heads.train import train
@@ -33,6 +36,12 @@ def _now() -> datetime:
     found = datetime.now(UTC)
     time.sleep(0.002)
     return found
+
+
+def _hurry(patch: pytest.MonkeyPatch) -> None:
+    """Leave out of training what takes most of its time, and nobody looks at here."""
+    patch.setattr("matlake.regress.heads.train.draw_plots", lambda *_: {})
+    patch.setattr("matlake.regress.heads.train.more_baselines", lambda *_: ())
 
 
 def _gaps(lake: matlake.Lake, dataset: str = "gaps") -> list[tuple[str, float]]:
@@ -57,7 +66,7 @@ def past(tmp_path_factory: pytest.TempPathFactory, band_gaps: Path) -> SimpleNam
     matlake.embed(lake, FEATURE)
     embedded = _now()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matlake.regress.heads.train.draw_plots", lambda *_: {})  # most of the time, and nobody looks
+        _hurry(patch)
         result = train(lake, TrainRequest(TARGET, [FEATURE], "ridge", name="gap", transform="none"))
     matrix = _matrix(lake)
     matlake.import_table(lake, second, "gaps")
@@ -100,7 +109,7 @@ def test_a_training_set_is_read_back_row_for_row_after_import_embed_and_compact(
 def test_a_head_trained_as_of_another_is_the_same_and_is_saved_in_the_present(
     past: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("matlake.regress.heads.train.draw_plots", lambda *_: {})
+    _hurry(monkeypatch)
     then = matlake.open_lake(past.lake.path, as_of="head:gap")
     again = train(then, TrainRequest(TARGET, [FEATURE], "ridge", name="again", transform="none"))
     assert again.card.sha256 == past.card.sha256
@@ -253,3 +262,19 @@ def test_a_head_of_an_older_version_names_no_moment(copied: matlake.Lake) -> Non
     shutil.copytree(Path(__file__).parent.parent / "data" / "head_v1" / "gap-v1", copied.path / "heads" / "old")
     with pytest.raises(LakeError, match="an older version trained it"):
         matlake.open_lake(copied.path, as_of="head:old")
+
+
+def test_a_card_of_format_6_reads_on_and_keeps_nothing(copied: matlake.Lake) -> None:
+    path = copied.path / "heads" / "gap" / "card.json"
+    fields = opened(json.loads(path.read_text()))
+    del fields["training"]["tables"]
+    path.write_bytes(sealed_json(fields | {"format_version": 6}))
+    card = read_card(path)
+    assert (card.format_version, card.training.tables) == (6, ())
+    assert not _lines_of_versions(card, path.parent)
+    with pytest.raises(LakeError, match="an older version trained it"):
+        matlake.open_lake(copied.path, as_of="head:gap")
+
+
+def _lines_of_versions(card: HeadCard, folder: Path) -> list[str]:
+    return [line for line in card_lines(card, folder) if "read from" in line]

@@ -105,7 +105,9 @@ def test_nothing_is_written_even_if_statements_are_not_looked_at(place: Path, mo
     thread.join()
     if outcome != [True]:
         pytest.skip("this kernel has no Landlock")
-    monkeypatch.setattr(sql, "pure_read", lambda _, statement: PureRead(statement, None, frozenset()))
+    monkeypatch.setattr(
+        sql, "pure_read", lambda _, statement: PureRead(statement, frozenset({"materials"}), frozenset())
+    )
     lake, known = open_lake(place / "lake"), names(place)
     before, elsewhere = everything(place), outside()
     denied = 0

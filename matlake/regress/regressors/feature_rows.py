@@ -33,7 +33,7 @@ class FeatureRows:
         return len(self.rows), self.matrix.shape[1]
 
 
-Features: TypeAlias = NDArray[np.float32] | FeatureRows
+Features: TypeAlias = NDArray[Any] | FeatureRows
 """Features float32 [n, d], as an array or as rows of one."""
 
 
@@ -43,12 +43,12 @@ def take_rows(x: Features, rows: NDArray[Any]) -> FeatureRows:
     return FeatureRows(x.matrix, x.rows[chosen]) if isinstance(x, FeatureRows) else FeatureRows(x, chosen)
 
 
-def as_array(x: Features) -> NDArray[np.float32]:
+def as_array(x: Features) -> NDArray[Any]:
     """Return the rows as an array of their own."""
     return x.matrix[x.rows] if isinstance(x, FeatureRows) else x
 
 
-def row_blocks(x: Features) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+def row_blocks(x: Features) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Yield the rows block by block, at least one block: which of the n rows, and float32 [m, d]."""
     size = max(1, BLOCK_BYTES // (8 * max(1, x.shape[1])))
     for start in range(0, max(1, len(x)), size):

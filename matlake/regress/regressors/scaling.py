@@ -51,7 +51,8 @@ def fit_scaler(x: Features) -> Scaler:
     Args:
         x: float32 [n, d], training rows.
     """
-    mean = sum(block.sum(axis=0, dtype=np.float64) for _, block in row_blocks(x)) / len(x)
+    sums = [block.sum(axis=0, dtype=np.float64) for _, block in row_blocks(x)]
+    mean: NDArray[np.float64] = np.sum(sums, axis=0) / len(x)
     squares = np.zeros(x.shape[1])
     for _, block in row_blocks(x):
         apart = block - mean

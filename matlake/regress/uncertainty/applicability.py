@@ -44,7 +44,8 @@ def element_counts(fractions: Features) -> NDArray[np.int64]:
     Args:
         fractions: Element fractions, float32 [n, 118].
     """
-    return np.sum([np.count_nonzero(block, axis=0) for _, block in row_blocks(fractions)], axis=0)
+    counts: NDArray[np.int64] = np.sum([np.count_nonzero(block, axis=0) for _, block in row_blocks(fractions)], axis=0)
+    return counts
 
 
 def block_set_counts(fractions: Features) -> NDArray[np.int64]:
@@ -54,7 +55,8 @@ def block_set_counts(fractions: Features) -> NDArray[np.int64]:
         fractions: Element fractions, float32 [n, 118].
     """
     sets = [np.bincount(block_sets(block), minlength=1 << len(BLOCKS)) for _, block in row_blocks(fractions)]
-    return np.sum(sets, axis=0)
+    counts: NDArray[np.int64] = np.sum(sets, axis=0)
+    return counts
 
 
 def element_rows(fractions: Features) -> dict[str, int]:

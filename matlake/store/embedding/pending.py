@@ -15,12 +15,11 @@ from matlake.store.embedding.job_shard import JobShard
 from matlake.store.embedding.places import BATCH_ROWS, LACKS, ROW_BITS, Places
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.lake import Lake
-from matlake.store.parquet_rows import parquet_rows
+from matlake.store.parquet_rows import parquet_keys, parquet_rows
 from matlake.store.parts import LivePart
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import literal
 from matlake.store.sql import connect, not_a_predicate
-from matlake.store.storage.places import LakePath
 from matlake.store.views import property_columns
 
 MEMORY: Final = 256 << 20
@@ -69,7 +68,8 @@ class Pending:
         self.places: dict[InputKind, Places] = {}
         self.selected = self.failed = 0
         try:
-            with connect(lake, memory=MEMORY) as connection:
+            views = None if selection.where else frozenset({"materials"})
+            with connect(lake, views, memory=MEMORY) as connection:
                 self._select(lake, connection, selection)
         except BaseException:
             self.close()
@@ -103,7 +103,7 @@ class Pending:
     def _count_failed(self, connection: duckdb.DuckDBPyConnection, model: Model) -> None:
         """Count rows that an encoder cannot take; record those that have no crystal."""
         layers = sum(target.model is model for target in self.targets[model.kind])
-        rejected = _keys(connection, model.failures.files)
+        rejected = parquet_keys(connection, model.failures.files)
         ((rows,),) = connection.execute(
             f"SELECT count(*) FROM selected AS s SEMI JOIN {rejected} AS r ON s.{model.kind} = r.{KEY}"
         ).fetchall()
@@ -166,11 +166,6 @@ def _key(kind: InputKind, dataset: str, shard: JobShard | None) -> str:
     return key if shard is None else f"CASE WHEN {shard.holds(kind)} THEN {key} END"
 
 
-def _keys(connection: duckdb.DuckDBPyConnection, files: list[LakePath]) -> str:
-    """Return what stands after FROM to read the keys in the parts of a partition."""
-    return f"(SELECT {KEY} FROM {parquet_rows(connection, files)})" if files else f"(SELECT '' AS {KEY} WHERE false)"
-
-
 def _places(connection: duckdb.DuckDBPyConnection, kind: InputKind, targets: Sequence[Target]) -> Places:
     """Return where the contents stand that some of the targets lack."""
     contents = f"SELECT {kind} AS {KEY}, place FROM selected WHERE {kind} IS NOT NULL"
@@ -179,8 +174,8 @@ def _places(connection: duckdb.DuckDBPyConnection, kind: InputKind, targets: Seq
     connection.execute("CREATE OR REPLACE TEMP TABLE lacking (place BIGINT, n_rows BIGINT, target USMALLINT)")
     # one after the other, so that one join at a time has to fit into the memory
     for number, target in enumerate(targets):
-        done = _keys(connection, target.vectors.files)
-        rejected = _keys(connection, target.model.failures.files)
+        done = parquet_keys(connection, target.vectors.files)
+        rejected = parquet_keys(connection, target.model.failures.files)
         connection.execute(
             f"INSERT INTO lacking SELECT min(place), count(*), {number} FROM ({contents}) AS c "
             f"ANTI JOIN {done} AS d USING ({KEY}) ANTI JOIN {rejected} AS r USING ({KEY}) GROUP BY {KEY}"

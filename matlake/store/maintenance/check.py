@@ -1,21 +1,39 @@
 """Check that everything in a lake is what was written, and repair what can be repaired."""
 
 import time
+from collections.abc import Iterable
+from typing import Final
 
 import duckdb
 
+from matlake.encoders.card import InputKind
 from matlake.errors import CommitUnknownError, EncoderError, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.store import delta, writing
+from matlake.store.content_keys import row_key
 from matlake.store.damage import tables
 from matlake.store.lake import Lake, make_tables
 from matlake.store.maintenance.check_files import check_encoders, check_heads
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, find_leftovers, remove_leftovers
 from matlake.store.maintenance.logs import check_log, move_away, remake
 from matlake.store.maintenance.report import CheckReport, Problem
-from matlake.store.parts import LivePart, digest_of, forget_comparisons, part_name, split_damaged, without_warnings
-from matlake.store.quoting import identifier, literal
+from matlake.store.parquet_rows import parquet_keys
+from matlake.store.parts import (
+    LivePart,
+    by_partition,
+    digest_of,
+    forget_comparisons,
+    part_name,
+    partition_key,
+    split_damaged,
+    without_warnings,
+)
+from matlake.store.sql import connect
 from matlake.store.storage.places import LakePath, fsync_folder
+from matlake.store.views import embedding_partition, failure_partition
+
+_MEMORY: Final = 256 << 20
+"""What counting materials takes at most, in bytes, before it spills."""
 
 
 @without_warnings()
@@ -119,19 +137,35 @@ def _give_digests(root: LakePath, partition: dict[str, str], parts: list[LivePar
 def _note_missing_vectors(lake: Lake, report: CheckReport) -> None:
     """Note for each embedded layer how many materials have neither a vector nor a failure."""
     try:
-        with lake.connect() as connection:
-            layers = connection.execute("SELECT DISTINCT encoder, layer FROM embeddings ORDER BY ALL").fetchall()
-            for encoder, layer in layers:
-                ((missing,),) = connection.execute(
-                    "SELECT count(*) FROM (SELECT dataset, material_id FROM materials "
-                    f"EXCEPT SELECT dataset, material_id FROM embed.{identifier(f'{encoder}@{layer}')} "
-                    "EXCEPT SELECT dataset, material_id FROM failures "
-                    f"WHERE encoder = {literal(encoder)})"
-                ).fetchall()
-                if missing:
-                    report.notes.append(f"{missing:,} materials are not embedded with {encoder}@{layer}")
+        vectors, failures = (
+            by_partition(delta.sound_parts(delta.open_table(root))) for root in (lake.embeddings, lake.failures_table)
+        )
+        with connect(lake, frozenset({"compositions"}), memory=_MEMORY) as connection:
+            for card in (registered.card for registered in lake.registered_encoders()):
+                rejected = _files(failures.get(partition_key(failure_partition(card)), ()))
+                for layer in card.layers:
+                    done = _files(vectors.get(partition_key(embedding_partition(card, layer.name)), ()))
+                    missing = _missing(connection, card.input, done, rejected) if done else 0
+                    if missing:
+                        name = card.ref(layer.name)
+                        report.notes.append(f"{missing:,} materials are not embedded with {name}")
     except (duckdb.Error, LakeError, EncoderError) as error:
         report.notes.append(f"materials without vectors were not counted: {str(error).splitlines()[0]}")
+
+
+def _missing(
+    connection: duckdb.DuckDBPyConnection, kind: InputKind, done: list[LakePath], rejected: list[LakePath]
+) -> int:
+    ((missing,),) = connection.execute(
+        f"SELECT count(*) FROM (SELECT {row_key(kind, 'dataset')} AS content_hash FROM internal.compositions) AS m "
+        f"ANTI JOIN {parquet_keys(connection, done)} AS d USING (content_hash) "
+        f"ANTI JOIN {parquet_keys(connection, rejected)} AS r USING (content_hash)"
+    ).fetchall()
+    return int(missing)
+
+
+def _files(parts: Iterable[LivePart]) -> list[LakePath]:
+    return [part.path for part in parts]
 
 
 def _leftovers(lake: Lake, report: CheckReport, retention_hours: int, *, repair: bool) -> None:

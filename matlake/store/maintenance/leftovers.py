@@ -112,7 +112,7 @@ def _in_table(
 ) -> Iterator[LakePath]:
     live = {part.path.name for part in delta.live_parts(table)}
     live |= {file.name for version in kept for file in _files_of(root, version)}
-    unneeded = unneeded_entries(root, kept)
+    unneeded = unneeded_entries((path for path in files if path.parent.name == LOG), kept)
     replaced, expired = (_replaced(table, hours) for hours in (0, retention_hours))
     for path in files:
         if path.parent.name == LOG:

@@ -1,9 +1,8 @@
 """The logs of Delta tables: entries that cannot be read, and what can be done about them."""
 
-import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -13,11 +12,12 @@ from deltalake import DeltaTable
 from matlake.errors import LakeError
 from matlake.store import delta
 from matlake.store.bucket_tables import move_table
+from matlake.store.commit_outcomes import first_line
 from matlake.store.folders import LakeFolders
 from matlake.store.lake import make_tables
-from matlake.store.log_entries import LOG
+from matlake.store.log_entries import CHANGED, EMPTY, LOG, paths_of, problem_of
 from matlake.store.maintenance.report import CheckReport, Problem
-from matlake.store.storage.places import LakePath, fsync_folder
+from matlake.store.storage.places import LakePath, fsync_folder, rename
 from matlake.store.storage.remote_path import RemotePath
 
 LOG_DAYS: Final = 30
@@ -48,24 +48,38 @@ def check_log(lake: LakeFolders, root: LakePath, report: CheckReport, *, repair:
     except LakeError as error:
         table = _repair(lake, root, report) if repair else None
         if not repair:
-            problem = f"has a log that cannot be read: {delta.first_line(error.__cause__ or error)}"
-            report.damaged.append(Problem(root, problem, "run `matlake check --repair`"))
+            said = f"has a log that cannot be read: {first_line(error.__cause__ or error)}"
+            report.damaged.append(Problem(root, said, "run `matlake check --repair`"))
         return table
-    lost = [entry for entry in _damaged_entries(root) if _version(entry) > _last_checkpoint(root)]
-    for entry in lost:
-        if repair and table is not None:
+    found = _problems(root)
+    lost = {entry: found[entry] for entry in found if found[entry] and _version(entry) > _last_checkpoint(root)}
+    kept = root.parent == lake.datasets_folder and set(lost.values()) == {CHANGED}  # its parts are looked at anyhow
+    if repair and lost and not kept and not _can_be_passed_over(found):
+        return _repair(lake, root, report)
+    for entry, problem in lost.items():
+        if repair and table is not None and not kept:
             table.create_checkpoint()
             report.repaired.append(f"{entry} is empty: what it recorded is lost, and readers pass over it now")
         else:
-            report.damaged.append(Problem(entry, "is empty", "run `matlake check --repair`"))
+            remedy = f"import the dataset {root.name} again" if kept else "run `matlake check --repair`"
+            report.damaged.append(Problem(entry, str(problem), remedy))
     return table
+
+
+def _can_be_passed_over(found: Mapping[LakePath, str | None]) -> bool:
+    """Say whether what damaged entries have recorded is all that is lost: they are empty, and later ones only add."""
+    damaged = [entry for entry, problem in found.items() if problem]
+    later = [entry for entry in found if entry.name > damaged[0].name]
+    return all(found[entry] == EMPTY for entry in damaged) and not any(
+        b'{"remove"' in one.read_bytes() for one in later
+    )
 
 
 def _repair(lake: LakeFolders, root: LakePath, report: CheckReport) -> DeltaTable | None:
     """Go back to the last state of a table that can be read; without one, move it out of the way."""
     log = root / LOG
-    damaged = _damaged_entries(root)
-    entries = _entries(root)
+    found = _problems(root)
+    entries, damaged = list(found), [entry for entry in found if found[entry]]
     if damaged == entries[-1:] and len(entries) > 1:
         _hide(damaged)
         if (table := _opened(root)) is not None:
@@ -111,18 +125,19 @@ def remake(lake: LakeFolders, root: LakePath, partition: dict[str, str]) -> str:
     return "run the evaluation again to measure what it held"
 
 
-def unneeded_entries(root: LakePath, versions: Iterable[int]) -> set[str]:
+def unneeded_entries(files: Iterable[LakePath], versions: Iterable[int]) -> set[str]:
     """Return the names of entries of a log that neither its last ``LOG_DAYS`` nor some versions need.
 
     A version is read from the last checkpoint before it, and from the entries that follow.
 
     Args:
-        root: The table's folder.
+        files: All files of the log.
         versions: They stay readable, as does the latest.
     """
     before = time.time() - 86_400 * LOG_DAYS
-    entries = {_version(entry): entry for entry in _entries(root)}
-    checkpoints = {_version(path): path for path in (root / LOG).iterdir() if _WHOLE_CHECKPOINT.fullmatch(path.name)}
+    known = list(files)
+    entries = {_version(path): path for path in known if _ENTRY.fullmatch(path.name)}
+    checkpoints = {_version(path): path for path in known if _WHOLE_CHECKPOINT.fullmatch(path.name)}
     recent = [version for version, entry in entries.items() if entry.stat().st_mtime > before]
     needed: set[str] = set()
     for version in {*versions, *recent, max(entries, default=0)}:
@@ -144,18 +159,29 @@ def _entries(root: LakePath) -> list[LakePath]:
     return sorted(path for path in (root / LOG).iterdir() if _ENTRY.fullmatch(path.name))
 
 
-def _damaged_entries(root: LakePath) -> list[LakePath]:
+def _problems(root: LakePath) -> dict[LakePath, str | None]:
+    """Return the entries of a log, in order, with what is wrong with each."""
     entries = _entries(root)
     with ThreadPoolExecutor(_REQUESTS) as pool:
-        return [entry for entry, sound in zip(entries, pool.map(_is_sound, entries), strict=True) if not sound]
+        contents = list(pool.map(_content, entries))
+    added = {path for content in contents for path in paths_of(content, "add")}
+    is_whole = bool(entries) and _version(entries[0]) == 0
+    return {
+        entry: problem_of(content)
+        or (
+            "removes a part that was never there"
+            if is_whole and not added.issuperset(paths_of(content, "remove"))
+            else None
+        )
+        for entry, content in zip(entries, contents, strict=True)
+    }
 
 
-def _is_sound(entry: LakePath) -> bool:
+def _content(entry: LakePath) -> bytes:
     try:
-        lines = entry.read_bytes().splitlines()
-        return bool(lines) and all(isinstance(json.loads(line), dict) for line in lines)
-    except (ValueError, OSError):
-        return False
+        return entry.read_bytes()
+    except OSError:
+        return b"unreadable"
 
 
 def _version(entry: LakePath) -> int:
@@ -169,10 +195,10 @@ def _last_checkpoint(root: LakePath) -> int:
 
 def _hide(paths: list[LakePath]) -> None:
     for path in paths:
-        path.rename(path.with_name(f".{path.name}.{DAMAGED}"))
+        rename(path, f".{path.name}.{DAMAGED}")
     fsync_folder(paths[0].parent)
 
 
 def _show(paths: list[LakePath]) -> None:
     for path in paths:
-        path.with_name(f".{path.name}.{DAMAGED}").rename(path)
+        rename(path.with_name(f".{path.name}.{DAMAGED}"), path.name)

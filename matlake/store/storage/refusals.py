@@ -58,6 +58,8 @@ class _Refusal:
 
 _SAME_AGAIN: Final = "run the same command again: what is done stays done"
 
+_CUT: Final = ("error reading a body", "response body error", "Error getting list response body")
+
 _REFUSALS: Final = (
     _Refusal(
         ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist", "bucket does not exist"),
@@ -112,6 +114,12 @@ _REFUSALS: Final = (
         f"check the connection and {{endpoints}}, then {_SAME_AGAIN}",
         open=True,
     ),
+    _Refusal(
+        _CUT,
+        "the connection to {endpoint} was cut in the middle of an answer, several times",
+        f"check the connection, then {_SAME_AGAIN}",
+        open=True,
+    ),
 )
 _MAY_ONLY_READ: Final = _Refusal(
     ("AccessDenied", "403 Forbidden", "AuthorizationPermissionMismatch", "lacked the necessary privileges"),
@@ -156,6 +164,11 @@ def refusal(error: BaseException, bucket: str) -> StorageError | None:
     refused = StorageError(found.problem.format(**told), found.hint.format(**told), is_open=found.open)
     _latest.append(refused)
     return refused
+
+
+def was_cut(error: BaseException) -> bool:
+    """Say whether an answer was cut: of listings, obstore and delta-rs do not try that again themselves."""
+    return any(mark in " ".join(_COLOURS.sub(" ", str(error)).split()) for mark in _CUT)
 
 
 def refusal_in(error: BaseException) -> StorageError | None:

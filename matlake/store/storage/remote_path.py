@@ -7,18 +7,20 @@ and try again in the same cases. A put is whole or not there at all, so nothing 
 import errno
 import fnmatch
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from matlake.errors import StorageError
 from matlake.extras import require_extra
-from matlake.store.storage.refusals import refusal
+from matlake.store.storage.refusals import refusal, was_cut
+
+_Answer = TypeVar("_Answer")
 
 SCHEMES: Final = ("s3", "gs", "az")
 """Of addresses of buckets: Amazon S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage."""
@@ -30,6 +32,7 @@ RETRY_SECONDS: Final = 120
 """A request is tried again for so long; the last attempt may then take ``REQUEST_SECONDS`` more."""
 
 _SHOWN: Final = 200  # characters of what a store answers
+_PIECE_BYTES: Final = 8 << 20
 _UPLOAD_BYTES: Final = 8 << 20
 _UPLOADS: Final = 4
 """Pieces of a file under way at once: on a slow line more of them would not arrive in ``REQUEST_SECONDS``."""
@@ -160,7 +163,7 @@ class RemotePath:
         import obstore
 
         with asking(self):
-            found = obstore.list_with_delimiter(self._store, self._prefix)
+            found = again_where_cut(lambda: obstore.list_with_delimiter(self._store, self._prefix))
         keys = [*found["common_prefixes"], *(one["path"] for one in found["objects"])]
         yield from (RemotePath(self.bucket, key) for key in sorted(keys))
 
@@ -216,6 +219,13 @@ class RemotePath:
 
         with asking(self):
             return bytes(obstore.get(self._store, self.key).bytes())
+
+    def read_pieces(self) -> Iterator[Any]:
+        """Yield the content of the object in buffers of some megabytes."""
+        import obstore
+
+        with asking(self):
+            yield from obstore.get(self._store, self.key).stream(min_chunk_size=_PIECE_BYTES)
 
     def read_end(self, length: int) -> tuple[bytes, int]:
         """Return the last bytes of the object, all if it has fewer, and its size."""
@@ -289,7 +299,7 @@ class RemotePath:
 
         if not missing_ok:
             self.stat()
-        with asking(self):
+        with suppress(FileNotFoundError), asking(self):  # Azure says that it is not there; the others do not
             obstore.delete(self._store, self.key)
 
     @property
@@ -304,8 +314,25 @@ class RemotePath:
         import obstore
 
         with asking(self):
-            for found in obstore.list(self._store, self._prefix, chunk_size=chunk):
-                yield from found
+            page: Any = None
+            while page is None or len(page) == chunk:
+                last = page[-1]["path"] if page else None
+                page = again_where_cut(partial(self._page, obstore.list, last, chunk))
+                yield from page
+
+    def _page(self, list_objects: Callable[..., Iterator[Any]], after: str | None, chunk: int) -> Any:
+        return next(list_objects(self._store, self._prefix, offset=after, chunk_size=chunk), [])
+
+
+def again_where_cut(ask: Callable[[], _Answer]) -> _Answer:
+    """Ask a store, and ask again where its answer is cut: of listings, obstore and delta-rs do not do so themselves."""
+    for _ in range(RETRIES):
+        try:
+            return ask()
+        except Exception as error:  # obstore and delta-rs have no class for it
+            if not was_cut(error):
+                raise
+    return ask()
 
 
 @contextmanager
@@ -359,9 +386,10 @@ def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
             "timeout": timedelta(seconds=REQUEST_SECONDS),
         },
         "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+        "config": _CONDITIONAL.get(bucket.partition("://")[0]),
     }
     try:
-        return from_url(bucket, config=_CONDITIONAL.get(bucket.partition("://")[0]), **bounds)
+        return from_url(bucket, **bounds)
     except (BaseError, ValueError) as error:
         raise StorageError(f"{bucket} cannot be used: {error}", "check the variables of the environment") from error
 

@@ -2,54 +2,28 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from samples import CRYSTAL_ENCODER, ELASTIC, ENCODER, GAPS, Cli
-from shard_jobs import run_jobs
+from samples import CRYSTAL_ENCODER, ELASTIC, GAPS, Cli
+from shard_jobs import FEATURE, assert_same_rows, kill_half, make_lake, run_jobs, stored
 
 from matlake import Lake, embed, import_table, open_lake
 from matlake.errors import MatlakeError
-from matlake.store import delta
 
-FEATURE = f"{ENCODER}@16"  # the shortest vectors: 32 numbers
 SCRIPT = Path(__file__).parents[3] / "examples" / "slurm" / "embed.sh"
 
 
-def stored(lake: Lake) -> pa.Table:
-    """What the embeddings table holds, in an order that does not depend on the run."""
-    table = delta.open_table(lake.embeddings)
-    assert table is not None
-    parts = [pq.read_table(file, partitioning=None) for file in delta.live_files(table)]
-    return pa.concat_tables(parts).sort_by("content_hash")
-
-
-def assert_same_rows(lake: Lake, clean: Lake) -> None:
-    found, expected = stored(lake), stored(clean)
-    assert found["content_hash"].equals(expected["content_hash"])
-    vectors = [np.array(each["vector"].to_pylist()) for each in (found, expected)]
-    np.testing.assert_allclose(*vectors, rtol=1e-4, atol=1e-4)
-    rejected = "SELECT dataset, material_id, encoder, reason FROM failures ORDER BY ALL"
-    assert lake.query(rejected).equals(clean.query(rejected))
-
-
-@pytest.fixture
-def make_lake(tmp_path: Path) -> Callable[[str], Lake]:
-    """Make lakes of 4,604 compositions."""
-
-    def make(name: str) -> Lake:
-        made = open_lake(tmp_path / name, create=True)
-        import_table(made, GAPS, "gaps")
-        return made
-
-    return make
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake of 4,604 compositions that one run has embedded."""
+    made = make_lake(tmp_path_factory.mktemp("clean") / "lake")
+    embed(made, [FEATURE])
+    return made
 
 
 @pytest.fixture
@@ -63,24 +37,25 @@ def mixed(tmp_path: Path, write_table: Callable[..., Path]) -> Lake:
     return made
 
 
-def test_shards_that_are_killed_and_run_again_equal_a_clean_run(make_lake: Callable[[str], Lake]) -> None:
-    clean, lake = make_lake("clean"), make_lake("lake")
-    embed(clean, [FEATURE])
-    shards = [f"{job}/8" for job in range(8)]
-    dice = random.Random(20)  # noqa: S311 - a choice of what to kill
-    killed = {shard: dice.randrange(5) for shard in dice.sample(shards, 4)}
-    codes = run_jobs(str(lake.path), [FEATURE], shards, killed)
-    assert [code == -signal.SIGKILL for code in codes] == [shard in killed for shard in shards]
-    assert sum(code == 0 for code in codes) == 4
+def test_shards_that_are_killed_and_run_again_equal_a_clean_run(clean: Lake, tmp_path: Path) -> None:
+    lake = make_lake(tmp_path / "lake")
+    _, killed = kill_half(lake, 8, random.Random(20))  # noqa: S311 - a choice of what to kill
     assert stored(lake).num_rows < stored(clean).num_rows
-    assert run_jobs(str(lake.path), [FEATURE], [*killed]) == [0, 0, 0, 0]
+    assert run_jobs(lake, killed) == [0, 0, 0, 0]
     assert_same_rows(lake, clean)
 
 
-def test_jobs_of_different_numbers_of_shards_embed_each_content_once(make_lake: Callable[[str], Lake]) -> None:
-    clean, lake = make_lake("clean"), make_lake("lake")
+def test_so_do_shards_on_an_object_store(bucket: str, tmp_path: Path) -> None:
+    clean, lake = make_lake(tmp_path / "clean", 900), make_lake(f"{bucket}/lake", 900)
     embed(clean, [FEATURE])
-    assert run_jobs(str(lake.path), [FEATURE], ["0/2", "0/3", "1/3", "2/3"]) == [0, 0, 0, 0]
+    _, killed = kill_half(lake, 2, random.Random(3))  # noqa: S311 - a choice of what to kill
+    assert run_jobs(lake, killed) == [0]
+    assert_same_rows(lake, clean)
+
+
+def test_jobs_of_different_numbers_of_shards_embed_each_content_once(clean: Lake, tmp_path: Path) -> None:
+    lake = make_lake(tmp_path / "lake")
+    assert run_jobs(lake, ["0/2", "0/3", "1/3", "2/3"]) == [0, 0, 0, 0]
     assert_same_rows(lake, clean)
 
 

@@ -200,7 +200,7 @@ def test_two_compactors_an_embedder_an_importer_and_a_reader_at_once(lake: matla
 
 
 STAGES = {
-    "while merging": "import matlake.store.delta as d\nd.digest_of = lambda path: die()",
+    "while merging": "import matlake.store.writing as w\nw.digest_of = lambda path: die()",
     "before the commit": (
         "import matlake.store.maintenance.compact as c\nd = c.delta\nd.replace_parts = lambda *a: die()"
     ),
