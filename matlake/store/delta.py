@@ -21,7 +21,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
-from matlake.store.log_entries import LOG, CommitMark, clear_log, drop_lost_log, has_table, sync_log
+from matlake.store.log_entries import CommitMark, clear_log, drop_lost_log, has_table, sync_log
 from matlake.store.log_records import LogFiles, log_files, shared_dicts
 from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
