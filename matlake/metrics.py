@@ -220,7 +220,7 @@ def enough_resamples(rows: int) -> int:
 def bootstrap(
     y: NDArray[np.float64],
     predicted: NDArray[np.float64],
-    groups: NDArray[np.str_],
+    groups: NDArray[Any],
     seed: int,
     measured: Measure = measure,
 ) -> Intervals:

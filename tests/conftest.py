@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +18,48 @@ from matlake.encoders.encoder import open_encoder
 from matlake.encoders.registry import find_encoder
 from matlake.materials.compositions import element_fractions
 from matlake.materials.formula import parse_formula
+from matlake.plots.files import FORMATS
+from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 
 ENCODER = "elemnet-oqmd-formation-energy"
 FEATURE = f"{ENCODER}@13"  # 128 wide: tests stay quick
+TRAINING = ("matlake.regress.heads.train", "matlake.regress.finetuning.finetune")
+DRAWING = (
+    "matlake.plots.error_by_distance",
+    "matlake.plots.parity",
+    "matlake.plots.reliability",
+    "matlake.regress.heads.plots",
+    "matlake.regress.finetuning.plots",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def outlined_plots() -> Iterator[None]:
+    """Let training in this process build its figures and write no pictures: matplotlib takes 40 % of the time for that.
+
+    ``tests/plots``, the command line and tests that ask for ``rendered_plots`` write them.
+    """
+
+    def outlined(*arguments: Any) -> dict[str, bytes]:
+        with pytest.MonkeyPatch.context() as patch:
+            for module in DRAWING:
+                patch.setattr(f"{module}.figure_files", lambda _, name: {f"{name}.{ending}": b"" for ending in FORMATS})
+            return draw_plots(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in TRAINING:
+            patch.setattr(f"{module}.draw_plots", outlined)
+        yield
+
+
+@pytest.fixture
+def rendered_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let training write its pictures."""
+    for module in TRAINING:
+        monkeypatch.setattr(f"{module}.draw_plots", draw_plots)
 
 
 @pytest.fixture(scope="session")

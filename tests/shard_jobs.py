@@ -92,8 +92,10 @@ def run_jobs(lake: Lake, shards: Sequence[str], killed: Mapping[str, int] = Mapp
 def _embed(lake: str, environment: dict[str, str], shard: str, steps: int | None) -> None:
     os.environ.update(environment)
     from matlake.encoders import shard_sizes
+    from matlake.store.embedding import commits
 
     shard_sizes.SHARD_BYTES = 0  # parts of 256 rows
+    commits.COMMIT_SECONDS = 0.0  # each by itself
     if steps is not None:
         _die_after(steps)
     embed(open_lake(lake), [FEATURE], shard=shard)

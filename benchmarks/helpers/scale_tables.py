@@ -127,7 +127,8 @@ def _keys(z: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.uint64]
     mixed = (z.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (number.astype(np.uint64) << np.uint64(20))
     for shift in (30, 27):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(0xBF58476D1CE4E5B9)
-    return np.where(z > 0, mixed, np.uint64(0)).sum(axis=1, dtype=np.uint64)
+    keys: NDArray[np.uint64] = np.where(z > 0, mixed, np.uint64(0)).sum(axis=1, dtype=np.uint64)
+    return keys
 
 
 def write_crystals(path: Path, rows: int) -> None:
@@ -170,7 +171,7 @@ def _parsed(cif: str) -> Crystal | None:
 def _varied(crystal: Crystal, random: np.random.Generator) -> Crystal:
     """Replace the elements by like ones and strain the cell."""
     like, width = _likes()
-    elements = np.unique(crystal.numbers)
+    elements: NDArray[np.int64] = np.unique(crystal.numbers).astype(np.int64)
     others = like[elements, random.integers(0, width[elements])]
     if len(np.unique(others)) < len(elements):
         others = elements

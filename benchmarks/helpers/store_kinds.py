@@ -3,7 +3,7 @@
     python benchmarks/helpers/store_kinds.py STORE TASK FOLDER DATA [PART]
 
 ``DATA`` is a table with ``material_id``, ``formula``, ``nelements``, two properties and ``vector``. This file imports
-nothing of this project but in ``Matlake``, so that the others can run in an environment of their own.
+nothing of this project but in ``_Matlake``, so that the others can run in an environment of their own.
 """
 
 import json
@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -57,7 +58,7 @@ def mask(values: Any, condition: tuple[str, str, float]) -> Any:
         return values > condition[2] if condition[1] == ">" else values < condition[2]
 
 
-class Matlake:
+class _Matlake:
     """This project: import the table, embed it, ask an index and SQL."""
 
     def __init__(self, folder: Path) -> None:
@@ -105,7 +106,7 @@ class Matlake:
         return found.x, found.y
 
 
-class DuckDB:
+class _DuckDB:
     """A database file of DuckDB's, with vectors as fixed-size arrays."""
 
     def __init__(self, folder: Path) -> None:
@@ -149,7 +150,7 @@ class DuckDB:
         return matrix(table["vector"]), table["y"].to_numpy()
 
 
-class Frames:
+class _Frames:
     """What stores without SQL have in common: their columns as a DataFrame, joined by pandas."""
 
     def frame(self, columns: list[str]) -> Any:
@@ -189,7 +190,7 @@ class Frames:
         return search
 
 
-class Parquet(Frames):
+class _Parquet(_Frames):
     """A folder of Parquet files, one a batch, with pandas and numpy."""
 
     def __init__(self, folder: Path) -> None:
@@ -207,7 +208,7 @@ class Parquet(Frames):
         return matrix(pq.read_table(self.folder, columns=["vector"])["vector"])
 
 
-class HDF5(Frames):
+class _HDF5(_Frames):
     """One HDF5 file of resizable arrays."""
 
     def __init__(self, folder: Path) -> None:
@@ -239,7 +240,7 @@ class HDF5(Frames):
             return file["vector"][:]
 
 
-class LanceDB(Frames):
+class _LanceDB(_Frames):
     """A table of LanceDB's without an index: its search is exact."""
 
     def __init__(self, folder: Path) -> None:
@@ -280,7 +281,7 @@ def _quoted(condition: tuple[str, str, float]) -> tuple[str, str, float]:
     return f"`{condition[0]}`", condition[1], condition[2]
 
 
-class Chroma(Frames):
+class _Chroma(_Frames):
     """A collection of Chroma's, whose search is approximate (HNSW, as it comes)."""
 
     def __init__(self, folder: Path) -> None:
@@ -306,13 +307,15 @@ class Chroma(Frames):
 
     def searcher(self) -> Callable[[Any, tuple[str, str, float] | None], list[str]]:
         def search(vector: Any, condition: tuple[str, str, float] | None) -> list[str]:
-            where = None if condition is None else {condition[0]: {{">": "$gt", "<": "$lt"}[condition[1]]: condition[2]}}
+            where = (
+                None if condition is None else {condition[0]: {{">": "$gt", "<": "$lt"}[condition[1]]: condition[2]}}
+            )
             return list(self.collection.query(vector[None], n_results=K, where=where, include=[])["ids"][0])
 
         return search
 
 
-class Qdrant(Frames):
+class _Qdrant(_Frames):
     """A collection of Qdrant's in its local mode, which is exact."""
 
     def __init__(self, folder: Path) -> None:
@@ -361,13 +364,13 @@ class Qdrant(Frames):
 
 
 STORES: Final[dict[str, Callable[[Path], Any]]] = {
-    "matlake": Matlake,
-    "DuckDB": DuckDB,
-    "Parquet + pandas": Parquet,
-    "HDF5": HDF5,
-    "LanceDB": LanceDB,
-    "Chroma": Chroma,
-    "Qdrant, local": Qdrant,
+    "matlake": _Matlake,
+    "DuckDB": _DuckDB,
+    "Parquet + pandas": _Parquet,
+    "HDF5": _HDF5,
+    "LanceDB": _LanceDB,
+    "Chroma": _Chroma,
+    "Qdrant, local": _Qdrant,
 }
 NEEDS: Final = {"LanceDB": "lancedb", "Chroma": "chromadb", "Qdrant, local": "qdrant_client", "HDF5": "h5py"}
 
@@ -378,31 +381,35 @@ def _timed(function: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     return found, {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}
 
 
+def _each(search: Callable[..., list[str]], vectors: Any, condition: tuple[str, str, float] | None) -> Found:
+    return [search(vector, condition) for vector in vectors]
+
+
 def main() -> None:
     """Do one task with one store, and print what it took as JSON."""
     name, task, folder, data, *rest = sys.argv[1:]
     store = STORES[name](Path(folder))
     document: dict[str, Any] = {}
     if task == "ingest":
-        _, document = _timed(lambda: store.ingest(Path(data), rest[0] if rest else "all"))
+        document |= _timed(lambda: store.ingest(Path(data), rest[0] if rest else "all"))[1]
     elif task == "count":
         document = {"materials": store.count(), "rows": store.rows()}
     elif task == "search":
         searched = queries(Path(data))
-        search, document = _timed(store.searcher)
-        document = {"open": document}
+        search, opened = _timed(store.searcher)
+        document = {"open": opened}
         for label, condition in (("all", None), *((each[0], each) for each in FILTERS)):
             search(searched[0], condition)
-            found, took = _timed(lambda condition=condition: [search(vector, condition) for vector in searched])
+            found, took = _timed(partial(_each, search, searched, condition))
             each = {key: value / len(searched) for key, value in took.items()}
             document[label] = {"found": found, **each}
     elif task == "aggregate":
         store.aggregate(Path(data))
-        found, document = _timed(lambda: store.aggregate(Path(data)))
-        document["groups"] = {str(key): value for key, value in found.items()}
+        found, took = _timed(lambda: store.aggregate(Path(data)))
+        document = took | {"groups": {str(key): value for key, value in found.items()}}
     elif task == "export":
-        (x, y), document = _timed(store.export)
-        document |= {"shape": list(x.shape), "labels": len(y)}
+        (x, y), took = _timed(store.export)
+        document = took | {"shape": list(x.shape), "labels": len(y)}
     document["peak_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(document))
 

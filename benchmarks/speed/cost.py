@@ -238,9 +238,12 @@ def _shown(value: float) -> str:
 def main() -> None:
     """Measure, and print the tables."""
     units = measure()
-    report(HERE, {"units": units, "prices_usd": dict(PRICES)}, ["unit", "measured"], [
-        [name, json.dumps(value)] for name, value in units.items()
-    ])
+    report(
+        HERE,
+        {"units": units, "prices_usd": dict(PRICES)},
+        ["unit", "measured"],
+        [[name, json.dumps(value)] for name, value in units.items()],
+    )
     document = json.loads(results_of(HERE).read_text())
     print("\n" + "\n\n".join("\n".join(lines) for lines in tables(document)))
 

@@ -3,7 +3,7 @@
     python -m benchmarks.speed.engines
 
 Compositions (layer 4 of ElemNet, 1,024 numbers each) and crystals (CGCNN) are embedded by two threads and by two actors
-of Ray, in fresh processes that alternate. Start-up is the time to the first commit: it holds opening encoders and, with
+of Ray, in fresh processes that alternate. Start-up is the time to the first vectors: it holds opening encoders and, with
 Ray, starting it and its actors. Steady state is what follows a quarter of the work, when all actors have compiled and
 loaded what they need. Processor seconds are those of this process and of the actors; what Ray's own processes take
 stands beside them.
@@ -83,11 +83,11 @@ def embed_with(engine: str, work: str) -> dict[str, Any]:
         started = time.perf_counter()
         embed(lake, [layers], workers=WORKERS, engine=engine, progress=Progress(track=track))
         seconds = time.perf_counter() - started
-    first_commit = next(mark[0] for mark in marks if mark[2] > marks[0][2])
+    first_vectors = next(mark[0] for mark in marks if mark[2] > marks[0][2])
     steady = [mark for mark in marks if mark[2] >= marks[-1][2] * SHARE_BEFORE]
     (begin, cpu_begin, first), (end, cpu_end, last) = steady[0], steady[-1]
     return {
-        "start_up_s": first_commit - started,
+        "start_up_s": first_vectors - started,
         "whole_s": seconds,
         "vectors_per_s": (last - first) / (end - begin),
         "vectors_per_processor_s": (last - first) / (cpu_end[0] - cpu_begin[0]),
@@ -109,7 +109,7 @@ def main() -> None:
 
     def ratio(work: str, key: str) -> float:
         pairs = zip(runs[f"ray-{work}"], runs[f"local-{work}"], strict=True)
-        return statistics.median(ray[key] / local[key] for ray, local in pairs)
+        return float(statistics.median(ray[key] / local[key] for ray, local in pairs))
 
     rows = []
     for work, (_, count, layers) in WORK.items():

@@ -24,7 +24,7 @@ from benchmarks.helpers.common import ENCODER, in_child, peak_mb, report
 from matlake import import_table, open_lake
 from matlake.encoders.registry import find_encoder
 from matlake.materials.periodic_table import SYMBOLS
-from matlake.store import delta
+from matlake.store import delta, writing
 from matlake.store.damage import tables
 from matlake.store.datasets import list_datasets
 from matlake.store.lake import Lake
@@ -101,12 +101,12 @@ def slices(hashes: pa.Array, parts: int) -> Iterator[pa.Array]:
     return (hashes.slice(start, end - start) for start, end in pairwise(edges))
 
 
-def write_zeros(lake: Lake, hashes: pa.Array, dim: int, partition: dict[str, str]) -> delta.Part:
+def write_zeros(lake: Lake, hashes: pa.Array, dim: int, partition: dict[str, str]) -> writing.Part:
     """Write a part with vectors of zeros."""
     offsets = np.arange(0, (len(hashes) + 1) * dim, dim, dtype=np.int32)
     vectors = pa.ListArray.from_arrays(offsets, np.zeros(len(hashes) * dim, np.float32))
     rows = pa.table({"content_hash": hashes, "vector": vectors})
-    return delta.write_part(lake.embeddings, rows, partition, ("vector",))
+    return writing.write_part(lake.embeddings, rows, partition, ("vector",))
 
 
 def measure(name: str, path: Path) -> dict[str, float]:

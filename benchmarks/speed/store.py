@@ -61,6 +61,7 @@ class Runner:
     """Runs tasks of one store, each in a process of its own."""
 
     def __init__(self, name: str, python: str, folder: Path) -> None:
+        """Make the folder of the store."""
         self.name, self.python, self.folder = name, python, folder
         folder.mkdir()
 
@@ -91,9 +92,7 @@ class Runner:
         return document
 
 
-def _measure(
-    runner: Runner, data: Path, labels: Path, small: Path, truth: dict[str, list[set[str]]]
-) -> dict[str, Any]:
+def _measure(runner: Runner, data: Path, labels: Path, small: Path, truth: dict[str, list[set[str]]]) -> dict[str, Any]:
     found: dict[str, Any] = {"ingest": runner.run("ingest", "whole", data)}
     if "error" not in found["ingest"]:
         found["search"] = _scored(runner.run("search", "whole", data), truth)
@@ -157,7 +156,9 @@ def _prepare(folder: Path, rows: int) -> tuple[Path, Path, Path]:
     pq.write_table(made.slice(0, 1), folder / "one.parquet")
     names = made["material_id"].take(pa.array(np.random.default_rng(0).permutation(made.num_rows)[: rows // 4]))
     label = np.random.default_rng(1).normal(size=len(names))
-    pq.write_table(pa.table({"material_id": names, "label": label, "formula": ["Si"] * len(names)}), folder / "labels.parquet")
+    pq.write_table(
+        pa.table({"material_id": names, "label": label, "formula": ["Si"] * len(names)}), folder / "labels.parquet"
+    )
     return folder / "data.parquet", folder / "labels.parquet", folder / "small.parquet"
 
 
@@ -238,7 +239,9 @@ def _writers(two: dict[str, Any]) -> str:
     end = two["end"]
     if "error" in end:
         return f"unreadable: {end['error'][:40]}"
-    return f"{end['materials']:,} materials in {end['rows']:,} rows" + (f"; {len(two['errors'])} failed" if two["errors"] else "")
+    return f"{end['materials']:,} materials in {end['rows']:,} rows" + (
+        f"; {len(two['errors'])} failed" if two["errors"] else ""
+    )
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from matlake.api.evaluations import Evaluations
 from matlake.api.head import Head
 from matlake.api.listings import Datasets, Encoders, Heads
 from matlake.api.query_result import QueryResult
+from matlake.api.searching import SearchedLake
 from matlake.errors import LakeError
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import Progress, watched
-from matlake.sequences import as_list, several, split_names
+from matlake.sequences import as_list, split_names
 from matlake.store import lake as store
 from matlake.store.folders import MEMBER
 from matlake.store.storage.places import LakePath
@@ -32,16 +33,13 @@ if TYPE_CHECKING:
     from matlake.store.importing.joining import JoinReport
     from matlake.store.maintenance.compact import CompactReport
     from matlake.store.maintenance.report import CheckReport
-    from matlake.store.searching.dedupe import Duplicates
-    from matlake.store.searching.diverse import Selection
-    from matlake.store.searching.search import SearchResult, SearchResults
     from matlake.store.status import Status
 
 _NAMED: Final = 5  # datasets and heads that the repr of a lake names
 
 
 @dataclass(frozen=True, repr=False)
-class Lake(store.Lake):
+class Lake(SearchedLake):
     """An open lake.
 
     Where a method takes ``progress``, True shows it in a notebook and on a terminal, and a ``Progress`` is what it
@@ -55,7 +53,7 @@ class Lake(store.Lake):
 
     def __dir__(self) -> list[str]:
         """Name what a notebook needs, for tab completion: not the folders and helpers of the store."""
-        return [*vars(Lake), "connect", "path"]
+        return [*vars(Lake), *vars(SearchedLake), "connect", "path"]
 
     @property
     def datasets(self) -> Datasets:
@@ -221,102 +219,6 @@ class Lake(store.Lake):
             QueryError: The statement is wrong, is not a pure read, reaches outside the lake, or exceeds a limit.
         """
         return QueryResult(self.query(statement, memory_limit=memory_limit, max_seconds=max_seconds))
-
-    def search(
-        self,
-        encoder: str,
-        *,
-        id: Any = None,  # noqa: A002 - the word of the command line
-        formula: Any = None,
-        structure: Any = None,
-        input: Any = None,  # noqa: A002 - likewise
-        k: int = 10,
-        columns: str | Iterable[str] = (),
-        distinct: str | None = None,
-        approximate: bool = False,
-        dataset: str | None = None,
-        where: str | None = None,
-    ) -> "SearchResult | SearchResults":
-        """Find the materials whose embeddings are nearest to one, or to each of several.
-
-        Args:
-            encoder: ``NAME`` or ``NAME@LAYER``; ``NAME@1+2`` and ``NAME@all`` compare several layers of equal weight.
-            id: The id of a material of the lake; or a list or Series of them.
-            formula: Instead of that, a formula, or pymatgen's ``Composition``; or several.
-            structure: Instead of both, a pymatgen ``Structure``, an ASE ``Atoms``, the text of a CIF or POSCAR, or the
-                file of one structure; or several.
-            input: Instead of all, a DataFrame, a table or files of formulas or structures, each row to be searched for.
-            k: Number of neighbours.
-            columns: Property columns of the neighbours to return; ``all`` for every one.
-            distinct: Of neighbours with the same ``formula`` or the same ``structure`` return the nearest alone.
-            approximate: Use an index that misses up to one neighbour in a hundred: for thousands of queries.
-            dataset: Only neighbours of this dataset.
-            where: Only neighbours that this SQL predicate selects.
-
-        Raises:
-            LakeError: Not one of the four is given; nothing is embedded; there is no such material.
-            MatlakeError: See ``matlake.search``.
-        """
-        from matlake.store.searching.search import SearchRequest, search
-
-        if sum(each is not None for each in (id, formula, structure, input)) != 1:
-            raise LakeError("a search is for one of four", "give one of id, formula, structure and input")
-        named = split_names(columns) if isinstance(columns, str) else as_list(columns)
-        given = (several(each) for each in (id, formula, structure))
-        return search(self, SearchRequest(encoder, k, *given, dataset, where, input, named, distinct, approximate))
-
-    def dedupe(
-        self,
-        encoder: str,
-        *,
-        distance: float | None = None,
-        dataset: str | None = None,
-        where: str | None = None,
-        progress: bool | Progress = True,
-    ) -> "Duplicates":
-        """Find near-duplicates: groups of materials whose embeddings are all near the first of the group.
-
-        Args:
-            encoder: ``NAME`` or ``NAME@LAYER``; several layers count alike.
-            distance: Largest distance of two near-duplicates; by default a ten-thousandth of the root mean square
-                distance of two materials.
-            dataset: Only materials of this dataset.
-            where: Only materials that this SQL predicate selects.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
-
-        Raises:
-            MatlakeError: See ``matlake.dedupe``.
-        """
-        from matlake.store.searching.dedupe import DedupeRequest, dedupe
-
-        with watched(progress, "comparing", "vectors") as reporter:
-            return dedupe(self, DedupeRequest(encoder, distance, dataset, where), reporter)
-
-    def diverse(
-        self,
-        encoder: str,
-        n: int = 20,
-        *,
-        dataset: str | None = None,
-        where: str | None = None,
-        progress: bool | Progress = True,
-    ) -> "Selection":
-        """Select materials whose embeddings are far from each other (farthest-point sampling).
-
-        Args:
-            encoder: ``NAME`` or ``NAME@LAYER``; several layers count alike.
-            n: Number of materials.
-            dataset: Only materials of this dataset.
-            where: Only materials that this SQL predicate selects.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
-
-        Raises:
-            MatlakeError: See ``matlake.diverse``.
-        """
-        from matlake.store.searching.diverse import DiverseRequest, diverse
-
-        with watched(progress, "selecting", "materials") as reporter:
-            return diverse(self, DiverseRequest(encoder, n, dataset, where), reporter)
 
     def train(
         self,

@@ -10,6 +10,7 @@ import click
 
 from matlake import interrupts
 from matlake.errors import MatlakeError
+from matlake.store.storage.refusals import refusal_in
 from matlake.text_tables import in_a_line
 
 TRACEBACK_VARIABLE: Final = "MATLAKE_TRACEBACK"
@@ -55,6 +56,7 @@ def explain(error: BaseException) -> tuple[str, str, int]:
         return error.format_message(), _usage(error), error.exit_code
     if os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exception(error, file=sys.stderr)
+    error = refusal_in(error) or error  # the message of DuckDB, or of ours that quotes it, is long and says less
     if isinstance(error, MatlakeError):
         return str(error), _with_hint_of_system(error), 1
     if isinstance(error, OSError) and error.errno is not None:

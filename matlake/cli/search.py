@@ -78,7 +78,7 @@ def _encoder_option(function: Function) -> Function:
 def search_command(lake: LakePath, /, output: Output, **request: Any) -> int:
     """Find the nearest neighbours of materials, formulas or structures in embedding space."""
     from matlake.store.lake import open_lake
-    from matlake.store.searching.search import SearchRequest, SearchResults, search
+    from matlake.store.searching.search import SearchRequest, search
 
     if sum(bool(request[name]) for name in ("material_id", "formula", "structure", "table")) != 1:
         raise click.UsageError("give one of --id, --formula, --structure and --input")
@@ -87,7 +87,7 @@ def search_command(lake: LakePath, /, output: Output, **request: Any) -> int:
         request[name] = (given[0] if len(given) == 1 else list(given)) if given else None
     result = search(open_lake(lake), SearchRequest(**request | {"columns": request["columns"] or ()}))
     output.document(result.document(), result.lines())
-    return EXIT_SOME_ROWS_FAILED if isinstance(result, SearchResults) and result.failed else 0
+    return EXIT_SOME_ROWS_FAILED if result.failed else 0
 
 
 @click.command("dedupe", cls=Command)

@@ -4,17 +4,15 @@ Every part is on disk (fsync) before the commit names it, and the commit itself 
 do. A crash leaves at worst a part that no commit names, which no reader sees.
 """
 
-import os
-import shutil
 import time
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -22,28 +20,24 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Sc
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import create_table_with_add_actions
 
-from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
-from matlake.files import fsync_file
-from matlake.store.log_entries import LOG, CommitMark, clear_log, has_table
+from matlake.errors import REPAIR, DamageWarning, LakeError
+from matlake.store.commit_outcomes import asking_delta, first_line, raise_refusal, resolve
+from matlake.store.log_entries import CommitMark, clear_log, drop_lost_log, has_table, sync_log
+from matlake.store.log_records import LogFiles, log_files, shared_dicts
 from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
-from matlake.store.storage.places import LakePath, fsync_folder, fsync_names, lake_path
-from matlake.store.storage.refusals import refusal
+from matlake.store.storage.places import LakePath, fsync_folder, lake_path
 from matlake.store.storage.remote_path import SCHEMES, RemotePath, again_where_cut, delta_options
 from matlake.store.writing import Part, discard, link_part
 
 COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
 """The application of maintainers in Delta's transaction numbers: two of them at once cannot both commit."""
-
-_REPLACEMENT: Final = "replacement"
-"""The application of commits that replace a whole table."""
+_REPLACEMENT: Final = "replacement"  # that of commits that replace a whole table
 
 _KEPT_SNAPSHOTS: Final = 64
 """Of one process."""
-
-_LogFiles: TypeAlias = tuple[tuple[str, int, object], ...]
 
 
 @dataclass(frozen=True)
@@ -74,8 +68,7 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
         LakeError: The table cannot be created.
     """
     require_conditional_puts(root)
-    if isinstance(root, Path):
-        _drop_lost_log(root)
+    drop_lost_log(root)
     try:
         DeltaTable.create(
             _uri(root),
@@ -92,16 +85,6 @@ def create_table(root: LakePath, schema: pa.Schema, partition_by: list[str]) -> 
             raise_refusal(root, error)
             raise LakeError(f"cannot create the table at {root}: {error}") from error
     sync_log(root)
-
-
-def _drop_lost_log(root: Path) -> None:
-    """Remove the log of a table in which nothing was ever recorded, and whose only entry a power loss has emptied."""
-    log = root / "_delta_log"
-    if len(list(log.glob("*.json"))) == 1 and not any(root.rglob("*.parquet")):
-        try:
-            open_table(root)
-        except LakeError:
-            shutil.rmtree(log)
 
 
 def open_table(root: LakePath, version: int | None = None) -> DeltaTable | None:
@@ -128,31 +111,9 @@ def open_table(root: LakePath, version: int | None = None) -> DeltaTable | None:
     return table
 
 
-def raise_refusal(root: LakePath, error: BaseException) -> None:
-    """Raise StorageError where an error of delta-rs is what a store has answered, and says nothing of the table."""
-    refused = refusal(error, root.bucket) if isinstance(root, RemotePath) else None
-    if refused is not None:
-        raise refused from error
-
-
-@contextmanager
-def asking_delta(root: LakePath) -> Iterator[None]:
-    """Raise StorageError where delta-rs fails as a store has refused what it asked."""
-    try:
-        yield
-    except (DeltaError, OSError) as error:
-        raise_refusal(root, error)
-        raise
-
-
 def damaged_log(root: LakePath, error: BaseException) -> LakeError:
     """Return the error for a table whose log cannot be read."""
     return LakeError(f"cannot read the log of the table at {root}: {first_line(error)}", REPAIR)
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an error of delta-rs says first."""
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
 def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> list[LakePath]:
@@ -178,31 +139,13 @@ def live_parts(table: DeltaTable, partition: dict[str, str] | None = None) -> li
     if "num_records" not in recorded.column_names:
         recorded = recorded.append_column("num_records", pa.nulls(recorded.num_rows, pa.int64()))
     columns = [recorded[name].to_pylist() for name in ("path", "size_bytes", "num_records")]
-    shared = [_shared_dicts(recorded, kind) for kind in ("partition.", "null_count.")]
+    shared = [shared_dicts(recorded, kind) for kind in ("partition.", "null_count.")]
     parts = []
     for path, size, rows, named, nulls in sorted(zip(*columns, *shared, strict=True), key=itemgetter(0)):
         file = files.get(path.rpartition("/")[2])
         if file is not None:
             parts.append(LivePart(file, size, _count_rows(file) if rows is None else rows, named, nulls))
     return parts
-
-
-def _shared_dicts(recorded: pa.Table, kind: str) -> list[dict[str, Any]]:
-    """Return a dictionary for each row of the columns whose name begins with a kind; equal rows share one."""
-    columns = {
-        name.removeprefix(kind): recorded[name].to_pylist()
-        for name in recorded.column_names
-        if name.startswith(kind) and (kind == "partition." or recorded[name].null_count < recorded.num_rows)
-    }
-    if not columns:
-        return [{}] * recorded.num_rows
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    rows = []
-    for values in zip(*columns.values(), strict=True):
-        if values not in found:
-            found[values] = dict(zip(columns, values, strict=True))
-        rows.append(found[values])
-    return rows
 
 
 def _count_rows(file: LakePath) -> int:
@@ -219,42 +162,31 @@ def read_snapshot(root: LakePath) -> Snapshot | None:
     Raises:
         LakeError: See ``open_table``.
     """
-    return _read_snapshot(root, _log_files(root))
+    return _read_snapshot(root, None, log_files(root))
 
 
-@lru_cache(_KEPT_SNAPSHOTS)
-def _read_snapshot(root: LakePath, log: _LogFiles) -> Snapshot | None:
-    del log
-    table = open_table(root)
-    return None if table is None else _taken(table)
-
-
-@lru_cache(_KEPT_SNAPSHOTS)
 def read_snapshot_of(root: LakePath, version: int) -> Snapshot | None:
-    """Return the snapshot of a version of a table, which is the same for ever; None where there is no table.
+    """Return the snapshot of a version of a table; None where there is no table.
 
     Raises:
         LakeError: See ``open_table``.
     """
+    with suppress(LakeError):  # the version may be readable where later ones are not
+        latest = read_snapshot(root)
+        if latest is not None and latest.version == version:
+            return latest
+    return _read_snapshot(root, version, log_files(root))
+
+
+@lru_cache(_KEPT_SNAPSHOTS)
+def _read_snapshot(root: LakePath, version: int | None, log: LogFiles) -> Snapshot | None:
+    del log
     table = open_table(root, version)
     return None if table is None else _taken(table)
 
 
 def _taken(table: DeltaTable) -> Snapshot:
     return Snapshot(str(table.metadata().id), table.version(), table.schema(), tuple(live_parts(table)))
-
-
-def _log_files(root: LakePath) -> _LogFiles:
-    """Return the files of a table's log, each with what changes when its content does; none where there is no log."""
-    log = root / LOG
-    if isinstance(log, RemotePath):
-        return tuple((path.key, state.st_size, state.e_tag or state.st_mtime) for path, state in log.objects())
-    try:
-        with os.scandir(log) as entries:
-            states = sorted((entry.name, entry.stat()) for entry in entries)
-    except OSError:
-        return ()
-    return tuple((name, state.st_size, (state.st_mtime_ns, state.st_ino)) for name, state in states)
 
 
 def sound_parts(
@@ -328,7 +260,8 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
     if table is None:
         clear_log(root)
     before = -1 if table is None else table.version()
-    number = None if table is None else table.transaction_version(_REPLACEMENT)
+    with asking_delta(root):
+        transaction = _next(table, _REPLACEMENT)
     try:
         create_table_with_add_actions(
             _uri(root),
@@ -336,9 +269,7 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
             [part.action() for part in parts],
             mode="overwrite",
             storage_options=_options(root),
-            commit_properties=CommitProperties(
-                custom_metadata={**notes, **mark.note}, app_transactions=[_next(_REPLACEMENT, number)]
-            ),
+            commit_properties=CommitProperties({**notes, **mark.note}, app_transactions=[transaction]),
             post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
@@ -347,7 +278,7 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
                 f"another process wrote {root} at the same time: {error}", "run the import again"
             ) from error
     except (DeltaError, OSError) as error:
-        _resolve(root, before, mark, error, "look at the status of the lake, then run again")
+        resolve(root, before, mark, error, "look at the status of the lake, then run again")
     sync_log(root)
 
 
@@ -421,8 +352,9 @@ def commit(
     Raises:
         CommitUnknownError: It is not known whether the commit was recorded.
     """
+    before, mark = table.version(), CommitMark.new(parts)
     with asking_delta(root):
-        number, before, mark = table.transaction_version(application), table.version(), CommitMark.new(parts)
+        transaction = _next(table, application)
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
@@ -432,7 +364,7 @@ def commit(
             commit_properties=CommitProperties(
                 custom_metadata={**(notes or {}), **mark.note},
                 max_commit_retries=0,
-                app_transactions=[_next(application, number)],
+                app_transactions=[transaction],
             ),
             post_commithook_properties=_AFTER_COMMIT,
         )
@@ -441,39 +373,13 @@ def commit(
         if not mark.is_recorded(root, before):
             return False
     except (DeltaError, OSError) as error:
-        _resolve(root, before, mark, error, hint)
+        resolve(root, before, mark, error, hint)
     sync_log(root)
     return True
 
 
-def _resolve(root: LakePath, before: int, mark: CommitMark, error: Exception, hint: str) -> None:
-    """Find out what became of a commit that has failed for another reason than another writer.
-
-    Args:
-        root: The table's folder.
-        before: Version of the table that it followed.
-        mark: What it noted.
-        error: How it failed.
-        hint: What to do if the outcome is not known.
-
-    Raises:
-        StorageError: The store has refused it.
-        CommitUnknownError: It is not known whether it was recorded.
-    """
-    refused = refusal(error, root.bucket) if isinstance(root, RemotePath) else None
-    said = first_line(error) if refused is None else str(refused)
-    unknown = CommitUnknownError(f"it is not known whether the commit to {root} was recorded: {said}", hint)
-    try:
-        if mark.is_recorded(root, before):
-            return
-    except (StorageError, OSError):
-        raise unknown from error
-    if refused is not None and not refused.is_open:
-        raise refused from error
-    raise unknown from error
-
-
-def _next(application: str, number: int | None) -> Transaction:
+def _next(table: DeltaTable | None, application: str) -> Transaction:
+    number = None if table is None else table.transaction_version(application)
     return Transaction(application, 0 if number is None else number + 1)
 
 
@@ -514,11 +420,3 @@ def _options(root: LakePath) -> dict[str, str] | None:
 def _uri(root: LakePath) -> str:
     """Return the address of a table: delta-rs guesses whether a plain path is encoded."""
     return root.absolute().as_uri()
-
-
-def sync_log(root: LakePath) -> None:
-    """Sync the newest log entry and the folders that lead to it: delta-rs leaves that to the operating system."""
-    if isinstance(root, Path):
-        log = root / LOG
-        fsync_file(max(log.glob("*.json")))
-        fsync_names(log, root.parent)

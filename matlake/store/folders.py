@@ -43,7 +43,7 @@ UNFINISHED: Final = "unfinished"
 DATASET_DELETED: Final = ".deleted-"
 """Beginning of the names of folders, among the datasets, of those that are being deleted."""
 
-_RECORDED: Final = re.compile(r"\d{20}\..*(json|parquet)|_last_checkpoint")
+RECORDED: Final = re.compile(r"\d{20}\..*(json|parquet)|_last_checkpoint")
 """What a log holds once a table was committed; a writer that was killed leaves other files."""
 
 UNFINISHED_IMPORT: Final = "import-"
@@ -173,7 +173,7 @@ class LakeFolders:
         if isinstance(self.datasets_folder, RemotePath):
             return [name for name in tables_below(self.datasets_folder) if DATASET_NAME.fullmatch(name)]
         logs = [log for log in self.datasets_folder.glob("*/_delta_log") if DATASET_NAME.fullmatch(log.parent.name)]
-        return sorted(log.parent.name for log in logs if any(_RECORDED.fullmatch(file.name) for file in log.iterdir()))
+        return sorted(log.parent.name for log in logs if any(RECORDED.fullmatch(file.name) for file in log.iterdir()))
 
     def check_there(self) -> None:
         """Raise LakeError where the folder was deleted or moved after the lake was opened."""

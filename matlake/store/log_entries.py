@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import shutil
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from matlake.errors import REPAIR, LakeError
-from matlake.store.storage.places import LakePath
+from matlake.files import fsync_file
+from matlake.store.storage.places import LakePath, fsync_names
 from matlake.store.storage.remote_path import RemotePath
 
 if TYPE_CHECKING:
@@ -62,9 +65,7 @@ def problem_of(entry: bytes) -> str | None:
         if actions[-1][0] != "txn":
             return "is cut short"
         added = [
-            (one["path"], one["size"], json.loads(one["stats"])["numRecords"], one["partitionValues"])
-            for kind, one in actions
-            if kind == "add"
+            (one["path"], one["size"], one["stats"], one["partitionValues"]) for kind, one in actions if kind == "add"
         ]
         _, _, digest = marked.partition("-")
         return None if not digest or digest == _digest(added) else CHANGED
@@ -90,7 +91,7 @@ def _action(line: bytes) -> tuple[str, dict[str, Any]]:
     return kind, content
 
 
-def _digest(added: "Iterable[tuple[str, int, int, dict[str, str]]]") -> str:
+def _digest(added: "Iterable[tuple[str, int, str, dict[str, str]]]") -> str:
     return hashlib.sha256(json.dumps(sorted(added, key=itemgetter(0)), sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -116,6 +117,14 @@ def clear_log(root: LakePath) -> None:
     if isinstance(root, RemotePath):
         for path in [path for path, _ in (root / LOG).objects()]:
             path.unlink(missing_ok=True)
+
+
+def drop_lost_log(root: LakePath) -> None:
+    """Remove the log of a table without any part whose only entry a power loss has emptied."""
+    if isinstance(root, Path):
+        entries = list((root / LOG).glob("*.json"))
+        if len(entries) == 1 and problem_of(entries[0].read_bytes()) and not any(root.rglob("*.parquet")):
+            shutil.rmtree(root / LOG)
 
 
 def has_version(root: LakePath, version: int) -> bool:
@@ -149,7 +158,7 @@ class CommitMark:
     @classmethod
     def new(cls, parts: "Iterable[Part]") -> Self:
         """Return one for a commit that is about to add some parts."""
-        added = [(part.path, part.size, part.rows, part.partition) for part in parts]
+        added = [(part.path, part.size, part.statistics, part.partition) for part in parts]
         return cls(f"{uuid.uuid4().hex}-{_digest(added)}")
 
     @property
@@ -176,3 +185,11 @@ class CommitMark:
             except FileNotFoundError:
                 return False
             version += 1
+
+
+def sync_log(root: LakePath) -> None:
+    """Sync the newest log entry and the folders that lead to it: delta-rs leaves that to the operating system."""
+    if isinstance(root, Path):
+        log = root / LOG
+        fsync_file(max(log.glob("*.json")))
+        fsync_names(log, root.parent)

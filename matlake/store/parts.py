@@ -93,8 +93,12 @@ def digest_in(name: str) -> str | None:
 
 def digest_of(path: LakePath) -> str:
     """Return the digest of a file's bytes."""
-    whole = sha256_of(path) if isinstance(path, Path) else hashlib.sha256(path.read_bytes()).hexdigest()
-    return whole[:DIGEST_CHARACTERS]
+    if isinstance(path, Path):
+        return sha256_of(path)[:DIGEST_CHARACTERS]
+    digest = hashlib.sha256()
+    for piece in path.read_pieces():
+        digest.update(piece)
+    return digest.hexdigest()[:DIGEST_CHARACTERS]
 
 
 def find_damage(part: LivePart, *, verify: bool = False) -> str | None:

@@ -115,7 +115,8 @@ def _table_names(tree: dict[str, Any]) -> tuple[frozenset[str] | None, frozenset
     Returns:
         None for the first where it may list views or describe one.
     """
-    tables, own = set(), set()
+    tables: set[str] = set()
+    own: set[str] = set()
     for node in tree_nodes(tree):
         kind = node.get("type")
         lists = kind == "TABLE_FUNCTION" and str(node["function"].get("function_name", "")).lower() not in _ROW_TABLES

@@ -139,6 +139,11 @@ class Recording:
         self.run = trial.run(trial.lake)
         self.clean = contents_of(trial.lake)
 
+    def entries(self) -> list[int]:
+        """Return the numbers of the changes by which entries of logs get their names."""
+        events = enumerate(self.run.events, 1)
+        return [number for number, event in events if event.kind == "l" and "/_delta_log/" in event.other]
+
     def added(self, linked: Event) -> list[tuple[str, int]]:
         """Return the parts that an entry of a log adds when it gets its name: path in the table, bytes."""
         written = [event.data for event in self.run.events if event.kind == "w" and event.node == linked.node]

@@ -26,6 +26,8 @@ train.more_baselines = lambda *_: []
 SMALL_SHARDS: Final = """
 from matlake.encoders import shard_sizes
 from matlake.regress.prediction import stored_rows
+from matlake.store.embedding import commits
+commits.COMMIT_SECONDS = 0.0
 shard_sizes.SHARD_BYTES, shard_sizes.FEWEST_CONTENTS = 0, 100
 stored_rows.BLOCK_BYTES, stored_rows.FEWEST_ROWS = 0, 80
 """
@@ -105,6 +107,12 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "quickstart": Command("none", ("quickstart",), slow=True),
 }
 
+
+IN_A_BUCKET: Final = (
+    *("import", "import again", "import --join", "import source", "embed", "embed --shard", "predict --save"),
+    *("heads calibrate", "heads delete", "compact", "check --repair", "datasets delete", "datasets rename"),
+)
+"""Those that run on a lake in a bucket as well."""
 
 EARLY: Final = Database([entry(number) for number in range(25)])
 LATER: Final = Database([entry(number, 4.3, f"2026-02-0{1 + number % 9}T00:00:00Z") for number in range(5, 30)])

@@ -1,4 +1,4 @@
-"""A disk that fails below commands that write: some of the faults of ``faults.long``, which goes through all of them."""
+"""A disk that fails below commands that write: some of the faults of ``faults.long``, which goes through all."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_what_a_command_has_done_outlasts_a_loss_of_power(trials: dict[str, Tria
     """A part is on the medium when a commit names it; an empty entry of a log is repaired; at the end all is there."""
     trial = trials[command]
     recording = Recording(trial)
-    links = [number for number, event in enumerate(recording.run.events, 1) if event.kind == "l"]
+    links = recording.entries()
     named = 0
     for number in links:
         entry = recording.run.events[number - 1]

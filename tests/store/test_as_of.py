@@ -15,10 +15,13 @@ import pytest
 from conftest import FEATURE
 
 import matlake
+from matlake.documents import opened, sealed_json
 from matlake.errors import LakeError
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
+from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.card_files import read_card
+from matlake.regress.heads.listing import card_lines
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import delete_head
 from matlake.regress.heads.train import train
@@ -259,3 +262,19 @@ def test_a_head_of_an_older_version_names_no_moment(copied: matlake.Lake) -> Non
     shutil.copytree(Path(__file__).parent.parent / "data" / "head_v1" / "gap-v1", copied.path / "heads" / "old")
     with pytest.raises(LakeError, match="an older version trained it"):
         matlake.open_lake(copied.path, as_of="head:old")
+
+
+def test_a_card_of_format_6_reads_on_and_keeps_nothing(copied: matlake.Lake) -> None:
+    path = copied.path / "heads" / "gap" / "card.json"
+    fields = opened(json.loads(path.read_text()))
+    del fields["training"]["tables"]
+    path.write_bytes(sealed_json(fields | {"format_version": 6}))
+    card = read_card(path)
+    assert (card.format_version, card.training.tables) == (6, ())
+    assert not _lines_of_versions(card, path.parent)
+    with pytest.raises(LakeError, match="an older version trained it"):
+        matlake.open_lake(copied.path, as_of="head:gap")
+
+
+def _lines_of_versions(card: HeadCard, folder: Path) -> list[str]:
+    return [line for line in card_lines(card, folder) if "read from" in line]

@@ -1,10 +1,13 @@
 """One set of tests for lakes in a folder and in a bucket, and for lakes that are copied from one to the other."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
 import pyarrow.parquet as pq
 import pytest
@@ -102,6 +105,37 @@ def test_heads_and_encoders_are_listed_shown_and_reported_on(lake: matlake.Lake,
     assert "data:image/png" in page.read_text()
 
 
+def test_heads_suggest_and_are_served(lake: matlake.Lake) -> None:
+    pytest.importorskip("fastapi", reason="needs the extra 'serve'")
+    lake.add(["AlN", "InN"], "nitrides", progress=False)
+    lake.embed(ENCODER, dataset="nitrides", progress=False)
+    assert len(lake.suggest("gap", 2, dataset="nitrides").suggestions) == 2
+    server = lake.serve("gap", port=0)
+    try:
+        body = json.dumps({"formulas": ASKED}).encode()
+        request = Request(f"{server.url}v1/predict", body, {"Content-Type": "application/json"})  # noqa: S310 - ours
+        with urlopen(request, timeout=60) as answer:  # noqa: S310 - of this machine
+            predicted = [one["value"] for one in json.load(answer)["predictions"]]
+    finally:
+        server.stop()
+    assert predicted == pytest.approx(values(lake), rel=1e-3)
+
+
+def test_a_study_keeps_its_measurements_and_resumes(lake: matlake.Lake) -> None:
+    study: dict[str, Any] = {
+        "target": "band_gap_eV",
+        "splits": ("random",),
+        "features": ((ENCODER,),),
+        "models": ("ridge",),
+        "dataset": "gaps",
+        "seeds": 1,
+        "parameters": "default",
+    }
+    assert lake.evaluate.extrapolation(progress=False, **study).document()["measured"] > 0
+    again = matlake.open_lake(str(lake.path)).evaluate.extrapolation(progress=False, **study)
+    assert again.document()["measured"] == 0
+
+
 def test_a_head_that_is_saved_again_is_another_at_once(lake: matlake.Lake) -> None:
     head = load_head(lake, "gap")
     content = lake.head_folder("gap").joinpath("head.onnx").read_bytes()  # type: ignore[union-attr]
@@ -162,27 +196,22 @@ def test_there_is_no_lake_where_none_was_made(lake: matlake.Lake) -> None:
         matlake.open_lake(str(nowhere))
 
 
-def test_a_lake_copied_from_a_bucket_to_a_folder_and_back_answers_equally(
-    lake: matlake.Lake, object_store: ObjectStore, tmp_path: Path
-) -> None:
-    if isinstance(lake.path, Path):
-        pytest.skip("this test begins with a bucket, the next one with a folder")
-    expected = answers(lake)
-    folder = copied(lake.path, tmp_path / "lake")
-    assert answers(folder) == expected
-    assert answers(copied(folder.path, lake_path(f"s3://{object_store.make_bucket()}/lake"))) == expected
+@pytest.mark.parametrize("place", ["bucket"], indirect=True)
+def test_a_lake_copied_from_a_bucket_to_a_folder_answers_equally(lake: matlake.Lake, tmp_path: Path) -> None:
+    assert answers(copied(lake.path, tmp_path / "lake")) == answers(lake)
 
 
-def test_a_lake_of_0_1_0_copied_to_a_bucket_and_back_answers_equally(
-    environment: None, object_store: ObjectStore, tmp_path: Path
+@pytest.mark.usefixtures("environment")
+def test_a_lake_of_0_1_0_copied_to_a_bucket_answers_equally_and_comes_back(
+    object_store: ObjectStore, tmp_path: Path
 ) -> None:
-    del environment
     old = matlake.open_lake(shutil.copytree(LAKE_0_1_0, tmp_path / "old"))
     there = copied(old.path, lake_path(f"s3://{object_store.make_bucket()}/lake"))
     expected = answers(old)
     assert len(expected["heads"]) > 1
     assert answers(there) == expected
-    assert answers(copied(there.path, tmp_path / "back")) == expected
+    back = copied(there.path, tmp_path / "back")
+    assert dict(contents(back.path)) == dict(contents(old.path))
 
 
 def copied(source: LakePath, target: LakePath) -> matlake.Lake:
@@ -205,7 +234,7 @@ def contents(source: LakePath) -> Iterator[tuple[str, bytes]]:
             yield path.relative_to(source).as_posix(), path.read_bytes()
 
 
-def answers(lake: matlake.Lake) -> dict[str, object]:
+def answers(lake: matlake.Lake) -> dict[str, Any]:
     """Return what a lake answers to many questions."""
     layers = [f"{one['name']}@{one['layer']}" for one in lake.status().encoders]
     with lake.connect() as connection:
@@ -226,8 +255,7 @@ def answers(lake: matlake.Lake) -> dict[str, object]:
     }
 
 
-def test_a_busy_store_delays_heads_and_does_no_harm(lake: matlake.Lake, place: str, object_store: ObjectStore) -> None:
-    if not place.startswith("s3://"):
-        pytest.skip("a folder is never busy")
+@pytest.mark.parametrize("place", ["bucket"], indirect=True)
+def test_a_busy_store_delays_heads_and_does_no_harm(lake: matlake.Lake, object_store: ObjectStore) -> None:
     with object_store.failing(slow_down(2, key="*/heads/*")):
         assert len(values(lake)) == len(ASKED)

@@ -73,7 +73,9 @@ def test_a_name_that_is_of_no_view_is_answered_with_one_that_is(lake: Lake) -> N
 def test_a_log_is_read_again_once_it_has_changed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     inner = delta.open_table
-    monkeypatch.setattr(delta, "open_table", lambda root: opened.append(root.name) or inner(root))
+    monkeypatch.setattr(
+        delta, "open_table", lambda root, version=None: opened.append(root.name) or inner(root, version)
+    )
     count = "SELECT count(*) AS n FROM materials"
     assert lake.query(count).to_pylist() == [{"n": 3}]
     opened.clear()
@@ -86,6 +88,16 @@ def test_a_log_is_read_again_once_it_has_changed(lake: Lake, monkeypatch: pytest
     lake.delete_dataset("gaps")
     add(lake, "gaps", ["SiC", "BN", "BP", "BAs"])  # the first version of another table, under the name of the deleted
     assert lake.query(count).to_pylist() == [{"n": 5}]
+
+
+def test_a_version_of_a_table_that_was_made_anew_is_not_that_of_the_former(lake: Lake) -> None:
+    former = delta.read_snapshot_of(lake.dataset("gaps"), 0)
+    lake.delete_dataset("gaps")
+    add(lake, "gaps", ["SiC", "BN"])
+    later = delta.read_snapshot_of(lake.dataset("gaps"), 0)
+    assert former is not None
+    assert later is not None
+    assert former.parts != later.parts
 
 
 def test_a_table_is_read_as_one_moment(lake: Lake) -> None:

@@ -29,6 +29,7 @@ _GAMMA: Final = 0.5
 
 _RIDGES: Final = (1e-5, 1e-4, 1e-3)
 _JITTER: Final = 1e-9
+_BLOCK_ROWS: Final = 8192
 
 
 @dataclass(frozen=True)
@@ -158,14 +159,18 @@ def _fit_block(
     """Return an opinion, and what it is of the rows when each fold of either kind is left out."""
     landmarks = points[drawn].astype(np.float32)
     kernel = Kernel(_GAMMA, 0.0)
-    values = kernel.between(points, landmarks.astype(np.float64))
-    gram = kernel.gram(landmarks, np.float64)
-    held = {ridge: _held_out(values, gram, labels, folds[0], ridge) for ridge in _RIDGES}
+    values = np.empty((len(points), len(landmarks)))
+    for start in range(0, len(points), _BLOCK_ROWS):
+        some = slice(start, start + _BLOCK_ROWS)
+        values[some] = kernel.between(points[some], landmarks.astype(np.float64))
+    gram, everything = kernel.gram(landmarks, np.float64), _Sums.of(values, labels)
+    held = _held_out(values, gram, labels, folds[0], everything, _RIDGES)
     known = folds[0] >= 0
-    ridge = min(held, key=lambda one: float(np.abs(held[one] - labels)[known].mean()))
-    weights, mean = _solve(values, gram, labels, ridge)
+    ridge = min(_RIDGES, key=lambda one: float(np.abs(held[one] - labels)[known].mean()))
+    weights, mean = everything.solve(gram, ridge)
     machine = KernelExpansion(landmarks, weights, kernel, np.zeros(matrix.shape[1]), mean)
-    return Opinion(block.columns, matrix, machine), held[ridge], _held_out(values, gram, labels, folds[1], ridge)
+    far = _held_out(values, gram, labels, folds[1], everything, (ridge,))
+    return Opinion(block.columns, matrix, machine), held[ridge], far[ridge]
 
 
 def _held_out(
@@ -173,26 +178,64 @@ def _held_out(
     own: NDArray[np.float64],
     labels: NDArray[np.float64],
     folds: NDArray[np.intp],
-    ridge: float,
-) -> NDArray[np.float64]:
-    """Return predictions float64 [m] of fits without the row's fold; NaN where it is in none."""
-    predicted = np.full(len(labels), np.nan)
+    everything: "_Sums",
+    ridges: Sequence[float],
+) -> dict[float, NDArray[np.float64]]:
+    """Return for each ridge predictions float64 [m] of fits without the row's fold; NaN where it is in none."""
+    predicted = {ridge: np.full(len(labels), np.nan) for ridge in ridges}
     for number in np.unique(folds[folds >= 0]):
-        rows = folds != number
-        if rows.any():
-            weights, mean = _solve(values[rows], own, labels[rows], ridge)
-            predicted[~rows] = values[~rows] @ weights + mean
+        held = np.flatnonzero(folds == number)
+        if len(held) < len(labels):
+            rest = everything.without(_Sums.of(values[held], labels[held]))
+            for ridge in ridges:
+                weights, mean = rest.solve(own, ridge)
+                predicted[ridge][held] = values[held] @ weights + mean
     return predicted
 
 
-def _solve(
-    values: NDArray[np.float64], own: NDArray[np.float64], labels: NDArray[np.float64], ridge: float
-) -> tuple[NDArray[np.float64], float]:
-    """Return weights and intercept of a ridge regression on the subset of regressors.
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over rows, which are all that a fit needs of them: those without a fold are a difference.
 
-    Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), equation 8.14.
+    Attributes:
+        rows: Number of them.
+        label: Of the labels.
+        values: float64 [k], of the kernel at each landmark.
+        cross: float64 [k], of its products with the labels.
+        gram: float64 [k, k], of its products at two landmarks.
     """
-    mean = float(labels.mean())
-    gram = values.T @ values + ridge * len(values) * own
-    gram.flat[:: len(gram) + 1] += _JITTER * float(np.trace(gram)) / len(gram)
-    return np.linalg.solve(gram, values.T @ (labels - mean)).astype(np.float64), mean
+
+    rows: int
+    label: float
+    values: NDArray[np.float64]
+    cross: NDArray[np.float64]
+    gram: NDArray[np.float64]
+
+    @staticmethod
+    def of(values: NDArray[np.float64], labels: NDArray[np.float64]) -> "_Sums":
+        """Return those of rows, with values of the kernel float64 [m, k] and labels float64 [m]."""
+        return _Sums(len(labels), float(labels.sum()), values.sum(axis=0), labels @ values, values.T @ values)
+
+    def without(self, others: "_Sums") -> "_Sums":
+        """Return those of the rows less some of them."""
+        return _Sums(
+            self.rows - others.rows,
+            self.label - others.label,
+            self.values - others.values,
+            self.cross - others.cross,
+            self.gram - others.gram,
+        )
+
+    def solve(self, own: NDArray[np.float64], ridge: float) -> tuple[NDArray[np.float64], float]:
+        """Return weights and intercept of a ridge regression on the subset of regressors.
+
+        Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), equation 8.14.
+
+        Args:
+            own: float64 [k, k], of the landmarks.
+            ridge: For each row.
+        """
+        mean = self.label / self.rows
+        gram = self.gram + ridge * self.rows * own
+        gram.flat[:: len(gram) + 1] += _JITTER * float(np.trace(gram)) / len(gram)
+        return np.linalg.solve(gram, self.cross - mean * self.values).astype(np.float64), mean

@@ -101,7 +101,7 @@ def merge_rows(
     try:
         live = whole_parts(lake, dataset, table)
         old_files, new_files = [part.path for part in live], [root / part.path for part in parts]
-        with connect(lake) as connection:
+        with connect(lake, frozenset()) as connection:
             columns = _Columns.of(connection, old_files, new_files, schema, own)
             places = _Places.of(connection, columns, old_files, new_files)
         for part in live:

@@ -24,12 +24,16 @@ from matlake.store.searching.layer_rows import open_rows
 from matlake.store.searching.neighbour import Neighbour
 from matlake.store.searching.queries import Query, formula_queries, stored_queries, structure_queries, table_queries
 from matlake.store.searching.streamed import StreamedLayer
+from matlake.store.sql import connect
 from matlake.store.views import MATERIAL_COLUMNS
 from matlake.text_tables import Column, Line, TextTable
 
 ALL_COLUMNS: Final = "all"
 DISTINCT: Final = {"formula": "composition_hash", "structure": "crystal_hash"}
 """What may be alike in one neighbour only, and the column that says so; null is like nothing."""
+
+_VIEWS: Final = frozenset({"searchable", "compositions", "materials"})
+"""The views that a search reads; a predicate may name others."""
 
 _Layers: TypeAlias = StreamedLayer | IndexedLayers
 
@@ -76,34 +80,6 @@ class SearchRequest:
         return self.table is None and not isinstance(given, list | tuple)
 
 
-@dataclass(frozen=True, repr=False)
-class SearchResult(TableReport):
-    """The nearest materials.
-
-    Attributes:
-        feature: ``NAME@LAYER``, or ``NAME@LAYER+LAYER``.
-        neighbours: Nearest first.
-        recall: Share of neighbours that an approximate index was measured to find; None where all are found.
-    """
-
-    feature: str
-    neighbours: list[Neighbour]
-    recall: float | None = None
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document of the contract."""
-        neighbours = [neighbour.document() for neighbour in self.neighbours]
-        return {"encoder": self.feature, "neighbours": neighbours, **_recall(self.recall)}
-
-    def lines(self) -> list[Line]:
-        """Return the text for people."""
-        return [f"{len(self.neighbours):,} nearest by {self.feature}", _table(self.neighbours)]
-
-    def to_arrow(self) -> pa.Table:
-        """Return the neighbours: ``dataset``, ``material_id``, ``formula``, ``distance``, then the property columns."""
-        return _to_arrow(self.neighbours)
-
-
 @dataclass(frozen=True)
 class Found:
     """What a search for one of several materials has found.
@@ -120,18 +96,25 @@ class Found:
 
 
 @dataclass(frozen=True, repr=False)
-class SearchResults(TableReport):
-    """The materials that are nearest to each of several.
+class SearchResult(TableReport):
+    """The nearest materials.
 
     Attributes:
         feature: ``NAME@LAYER``, or ``NAME@LAYER+LAYER``.
-        results: In the order of what was given.
-        recall: As of a ``SearchResult``.
+        results: For each of what was searched for, in its order.
+        recall: Share of neighbours that an approximate index was measured to find; None where all are found.
+        is_of_one: Whether one material was searched for, not a list or a table.
     """
 
     feature: str
     results: list[Found]
     recall: float | None = None
+    is_of_one: bool = True
+
+    @property
+    def neighbours(self) -> list[Neighbour]:
+        """The nearest materials, nearest first; of several searches those of one after those of another."""
+        return [neighbour for found in self.results for neighbour in found.neighbours]
 
     @property
     def failed(self) -> int:
@@ -139,20 +122,22 @@ class SearchResults(TableReport):
         return sum(found.error is not None for found in self.results)
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document."""
-        return {
-            "encoder": self.feature,
-            "results": [
-                {"input": found.input, "neighbours": [neighbour.document() for neighbour in found.neighbours]}
-                | ({} if found.error is None else {"error": found.error})
-                for found in self.results
-            ],
-            "failed": self.failed,
-            **_recall(self.recall),
-        }
+        """Return the JSON document of the contract; for a list or a table, one with ``results``."""
+        recall = {} if self.recall is None else {"recall": self.recall}
+        if self.is_of_one:
+            neighbours = [neighbour.document() for neighbour in self.neighbours]
+            return {"encoder": self.feature, "neighbours": neighbours, **recall}
+        results = [
+            {"input": found.input, "neighbours": [neighbour.document() for neighbour in found.neighbours]}
+            | ({} if found.error is None else {"error": found.error})
+            for found in self.results
+        ]
+        return {"encoder": self.feature, "results": results, "failed": self.failed, **recall}
 
     def lines(self) -> list[Line]:
         """Return the text for people."""
+        if self.is_of_one:
+            return [f"{len(self.neighbours):,} nearest by {self.feature}", _table(self.neighbours)]
         lines: list[Line] = [f"nearest by {self.feature}"]
         for found in self.results:
             lines += ["", f"{found.input}{'' if found.error is None else f': {found.error}'}"]
@@ -160,22 +145,26 @@ class SearchResults(TableReport):
         return lines
 
     def to_arrow(self) -> pa.Table:
-        """Return the neighbours of all: ``input``, and the columns of a ``SearchResult``."""
+        """Return the neighbours: ``dataset``, ``material_id``, ``formula``, ``distance``, then the property columns.
+
+        For a list or a table, ``input`` comes first.
+        """
+        table = _to_arrow(self.neighbours)
+        if self.is_of_one:
+            return table
         inputs = [found.input for found in self.results for _ in found.neighbours]
-        table = _to_arrow([neighbour for found in self.results for neighbour in found.neighbours])
         return table.add_column(0, "input", pa.array(inputs, pa.string()))
 
 
 @reads_what_is_sound
-def search(lake: Lake, request: SearchRequest) -> SearchResult | SearchResults:
+def search(lake: Lake, request: SearchRequest) -> SearchResult:
     """Find the materials of a lake whose embeddings are nearest.
 
     The vectors of materials of the lake are read from it; those of anything else are made on the spot. All of them are
     compared with the lake's vectors in one pass, in memory that does not grow with their number. ``open_index`` is for
     programs that search many times.
 
-    Returns:
-        For a list or a table ``SearchResults``, in which one that cannot be searched for does not stop the others.
+    In a list or a table, one that cannot be searched for does not stop the others.
 
     Raises:
         EncoderError: No such encoder or layer, or it needs a crystal and is given a formula.
@@ -191,6 +180,7 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult | SearchResults:
         raise LakeError(f"{request.k} neighbours are wanted", "ask for 1 or more")
     if request.distinct is not None and request.distinct not in DISTINCT:
         raise LakeError(f"{request.distinct!r} is nothing to be distinct by", f"known: {', '.join(DISTINCT)}")
+    lake.check_there()
     if request.dataset is not None:
         lake.check_dataset(request.dataset)
     with _open(lake, request) as (layers, connection):
@@ -202,13 +192,8 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult | SearchResults:
             results.append(Found(query.name, neighbours, None if query.error is None else str(query.error)))
         described = _with_properties(connection, [found.neighbours for found in results], columns)
         recall = layers.recall if request.dataset is None and request.where is None else None
-        if request.is_of_one:
-            return SearchResult(layers.feature, described[0], recall)
-        return SearchResults(
-            layers.feature,
-            [replace(found, neighbours=neighbours) for found, neighbours in zip(results, described, strict=True)],
-            recall,
-        )
+        complete = [replace(found, neighbours=near) for found, near in zip(results, described, strict=True)]
+        return SearchResult(layers.feature, complete, recall, request.is_of_one)
 
 
 @contextmanager
@@ -217,7 +202,7 @@ def _open(
 ) -> Iterator[tuple[StreamedLayer | IndexedLayers, duckdb.DuckDBPyConnection]]:
     """Open what is searched, and a connection to look things up in."""
     card, layers = find_layers(lake, request.feature)
-    with lake.connect() as connection:
+    with connect(lake, _VIEWS if request.where is None else None) as connection:
         if len(layers) > 1 or request.approximate:
             yield IndexedLayers(lake, open_index(lake, request.feature, approximate=request.approximate)), connection
             return
@@ -335,10 +320,6 @@ def _look_up(
     ).to_arrow_table()
     connection.unregister("neighbours")
     return {name: table[name].to_pylist() for name in columns}
-
-
-def _recall(recall: float | None) -> dict[str, float]:
-    return {} if recall is None else {"recall": recall}
 
 
 def _table(neighbours: list[Neighbour]) -> TextTable:

@@ -5,7 +5,6 @@ has another copy, so none is ever out of date, and any number of processes can s
 are first wanted, and compared with the digest of what was fetched whenever they are used.
 """
 
-import errno
 import hashlib
 import os
 import shutil
@@ -18,6 +17,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from matlake.errors import StorageError
 from matlake.files import sha256_of
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import ObjectStatus, RemotePath, asking, open_store
@@ -25,6 +25,7 @@ from matlake.store.storage.remote_path import ObjectStatus, RemotePath, asking, 
 CACHE: Final = "MATLAKE_CACHE"
 """Environment variable: the folder of local copies."""
 
+_NAME_ONE: Final = f"set {CACHE} to a folder that can be written to"
 _TRIES: Final = 5
 _REQUESTS: Final = 8
 _KEPT_SECONDS: Final = 86_400
@@ -34,8 +35,16 @@ _HEX: Final = 16
 
 
 def cache_folder() -> Path:
-    """Return the folder of local copies, whether it is there or not."""
-    return Path(os.environ.get(CACHE) or Path.home() / ".cache" / "matlake").absolute()
+    """Return the folder of local copies, whether it is there or not.
+
+    Raises:
+        StorageError: None is named, and this user has no home.
+    """
+    named = os.environ.get(CACHE)
+    try:
+        return Path(named).absolute() if named else Path.home() / ".cache" / "matlake"
+    except RuntimeError as error:
+        raise StorageError(f"there is no folder for copies of encoders and heads: {error}", _NAME_ONE) from error
 
 
 def local_folder(place: LakePath) -> Path:
@@ -55,7 +64,7 @@ def local_copy(folder: LakePath, card: str, wanted: Collection[str] | None = Non
         None where there is no such folder.
 
     Raises:
-        OSError: The bucket or the cache cannot be read or written.
+        StorageError: The bucket cannot be read, the cache cannot be written, or the folder changes all the time.
     """
     if isinstance(folder, Path):
         return folder if (folder / card).exists() else None
@@ -78,7 +87,7 @@ def local_copies(root: LakePath, card: str, wanted: Collection[str], inside: Ite
         inside: Where to look below the root: there itself, or in the folders named. The first one with a name counts.
 
     Raises:
-        OSError: The bucket or the cache cannot be read or written.
+        StorageError: The bucket cannot be read, the cache cannot be written, or a folder changes all the time.
     """
     if isinstance(root, Path):
         found = (one.parent for place in inside for one in sorted((root / place).glob(f"*/{card}")))
@@ -112,8 +121,8 @@ class _ChangedError(Exception):
     """The objects are others than those that were listed a moment ago."""
 
 
-def _busy(folder: RemotePath) -> OSError:
-    return OSError(errno.EBUSY, "it changes whenever it is read", str(folder))
+def _busy(folder: RemotePath) -> StorageError:
+    return StorageError(f"{folder} changes whenever it is read", "run the same command again")
 
 
 def _objects(folder: RemotePath) -> dict[str, ObjectStatus]:
@@ -181,13 +190,16 @@ def _fetch(folder: RemotePath, copy: Path, objects: Mapping[str, ObjectStatus], 
 
 def _put(path: Path, content: bytes) -> None:
     """Write a file that other threads and processes may be writing, too: all of them write the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot keep a copy at {path}: {error.strerror}", f"{_NAME_ONE}, with room") from error
 
 
 def _forget_former(copy: Path) -> None:

@@ -8,7 +8,7 @@ import errno
 import fnmatch
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -32,6 +32,7 @@ RETRY_SECONDS: Final = 120
 """A request is tried again for so long; the last attempt may then take ``REQUEST_SECONDS`` more."""
 
 _SHOWN: Final = 200  # characters of what a store answers
+_PIECE_BYTES: Final = 8 << 20
 _UPLOAD_BYTES: Final = 8 << 20
 _UPLOADS: Final = 4
 """Pieces of a file under way at once: on a slow line more of them would not arrive in ``REQUEST_SECONDS``."""
@@ -219,6 +220,13 @@ class RemotePath:
         with asking(self):
             return bytes(obstore.get(self._store, self.key).bytes())
 
+    def read_pieces(self) -> Iterator[Any]:
+        """Yield the content of the object in buffers of some megabytes."""
+        import obstore
+
+        with asking(self):
+            yield from obstore.get(self._store, self.key).stream(min_chunk_size=_PIECE_BYTES)
+
     def read_end(self, length: int) -> tuple[bytes, int]:
         """Return the last bytes of the object, all if it has fewer, and its size."""
         if self.bucket.startswith("az://"):  # which has no ranges that start at the end
@@ -291,7 +299,7 @@ class RemotePath:
 
         if not missing_ok:
             self.stat()
-        with asking(self):
+        with suppress(FileNotFoundError), asking(self):  # Azure says that it is not there; the others do not
             obstore.delete(self._store, self.key)
 
     @property
@@ -306,7 +314,7 @@ class RemotePath:
         import obstore
 
         with asking(self):
-            page = None
+            page: Any = None
             while page is None or len(page) == chunk:
                 last = page[-1]["path"] if page else None
                 page = again_where_cut(partial(self._page, obstore.list, last, chunk))
@@ -378,9 +386,10 @@ def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
             "timeout": timedelta(seconds=REQUEST_SECONDS),
         },
         "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+        "config": _CONDITIONAL.get(bucket.partition("://")[0]),
     }
     try:
-        return from_url(bucket, config=_CONDITIONAL.get(bucket.partition("://")[0]), **bounds)
+        return from_url(bucket, **bounds)
     except (BaseError, ValueError) as error:
         raise StorageError(f"{bucket} cannot be used: {error}", "check the variables of the environment") from error
 

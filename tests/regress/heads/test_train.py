@@ -58,8 +58,10 @@ def test_people_see_the_unit_and_both_baselines(trained: TrainResult) -> None:
     assert {len(line) for line in rows} == {header.index("Spearman") + len("Spearman")}
 
 
-def test_plots_are_kept_with_the_head(embedded: matlake.Lake, trained: TrainResult) -> None:
-    plots = embedded.heads_folder / trained.card.name / "plots"
+@pytest.mark.usefixtures("rendered_plots")
+def test_plots_are_kept_with_the_head(embedded: matlake.Lake) -> None:
+    result = train(embedded, TrainRequest("band_gap_eV", [FEATURE], "ridge", name="drawn"))
+    plots = embedded.heads_folder / result.card.name / "plots"
     names = ("error_by_distance", "learning_curve", "parity")
     expected = [f"{name}.{ending}" for name in names for ending in ("png", "svg")]
     assert sorted(path.name for path in plots.iterdir()) == expected

@@ -15,7 +15,7 @@ import matlake
 from matlake.documents import sealed_json
 from matlake.errors import LakeError
 from matlake.files import sha256_of
-from matlake.store import delta
+from matlake.store import delta, log_entries
 from matlake.store.parts import digest_in, digest_of
 
 OLD = Path(__file__).parents[2] / "data" / "lake_0_1_0" / "lake"
@@ -104,9 +104,9 @@ def test_a_damaged_part_of_0_1_0_is_found_where_it_cannot_be_decoded(old: matlak
 
 def test_digests_are_given_in_one_commit_whatever_kills_it(old: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     before = old.query(VECTORS)
-    for name in ("fsync_names", "sync_log"):
+    for module, name in ((log_entries, "fsync_names"), (delta, "sync_log")):
         with monkeypatch.context() as patched:
-            patched.setattr(delta, name, lambda *_: 1 / 0)
+            patched.setattr(module, name, lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 matlake.check(old, repair=True)
         assert old.query(VECTORS) == before

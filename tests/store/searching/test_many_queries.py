@@ -8,7 +8,7 @@ from samples import CRYSTAL_ENCODER, ELASTIC
 
 import matlake
 from matlake.errors import LakeError, QueryError, SourceError
-from matlake.store.searching.search import SearchRequest, SearchResult, SearchResults, search
+from matlake.store.searching.search import SearchRequest, SearchResult, search
 
 FEATURE = "fractions"
 
@@ -35,7 +35,7 @@ def names(found: SearchResult) -> list[str]:
 def test_several_are_searched_for_in_their_order_as_each_alone(lake) -> None:
     for key, values in (("material_id", ["a4", "b3", "a1"]), ("formula", ["SnO2", "KCl", "TiO2"])):
         together = search(lake, SearchRequest(FEATURE, 3, **{key: values}))
-        assert isinstance(together, SearchResults)
+        assert not together.is_of_one
         assert [found.input for found in together.results] == values
         for value, found in zip(values, together.results, strict=True):
             assert found.neighbours == search(lake, SearchRequest(FEATURE, 3, **{key: value})).neighbours

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from object_store import ObjectStore, traffic
 
-from matlake.store.storage.copies import cache_folder, local_copies, local_copy
+from matlake.errors import StorageError
+from matlake.store.storage.copies import CACHE, cache_folder, local_copies, local_copy
 from matlake.store.storage.places import lake_path
 from matlake.store.storage.remote_path import ObjectStatus, RemotePath
 
@@ -82,7 +83,7 @@ def test_a_folder_that_changes_all_the_time_is_an_error(heads: RemotePath, monke
         return get(store, key)
 
     monkeypatch.setattr(obstore, "get", replacing)
-    with pytest.raises(OSError, match="it changes whenever it is read"):
+    with pytest.raises(StorageError, match="heads/gap changes whenever it is read"):
         local_copy(heads / "gap", CARD, (CARD,))
 
 
@@ -139,3 +140,21 @@ def test_copies_of_former_states_go_after_a_day(heads: RemotePath, monkeypatch: 
     (heads / "gap" / CARD).write_bytes(b"another card")
     assert local_copy(heads / "gap", CARD) != before
     assert not before.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_one_clear_error(
+    heads: RemotePath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv(CACHE, str(tmp_path / "file"))
+    with pytest.raises(StorageError, match="cannot keep a copy at") as caught:
+        local_copy(heads / "gap", CARD)
+    assert CACHE in caught.value.hint
+    monkeypatch.delenv(CACHE)
+    monkeypatch.setattr(Path, "home", _no_home)
+    with pytest.raises(StorageError, match="no folder for copies"):
+        local_copy(heads / "gap", CARD)
+
+
+def _no_home() -> Path:
+    raise RuntimeError("could not determine home directory")
