@@ -36,17 +36,13 @@ pytest.importorskip("ray", reason="needs the extra 'ray'")
 from ray_cluster import Squares, two_nodes, workers
 
 FEATURE = f"{ENCODER}@16"
+ONE_ACTOR: dict[str, Any] = {"address": None, "device": "cpu", "workers": 1}
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     with two_nodes() as started:
         yield started
-
-
-def on_ray(work: Iterator[int], opener: Squares, **settings: Any) -> list[int]:
-    with closing(run_on_ray(work, opener, address=None, device="cpu", workers=1, **settings)) as done:
-        return sorted(done)
 
 
 def stored(lake: Lake) -> pa.Table:
@@ -90,8 +86,8 @@ def test_rows_equal_a_clean_run_though_an_actor_and_a_node_are_lost(
 def test_encode_gives_the_same_vectors_and_reasons(cluster: Any) -> None:
     assert cluster
     formulas = [*pq.read_table(GAPS)["formula"].slice(0, 40).to_pylist(), "TiO2", "Ti2O4", "HeO", "Xx"]
-    here, failed_here = encode(formulas, [FEATURE, "magpie"], return_failures=True, workers=1)
-    there, failed_there = encode(formulas, [FEATURE, "magpie"], return_failures=True, engine="ray", workers=1)
+    here, failed_here = encode(formulas, [FEATURE, f"{ENCODER}@15"], return_failures=True, workers=1)
+    there, failed_there = encode(formulas, [FEATURE, f"{ENCODER}@15"], return_failures=True, engine="ray", workers=1)
     assert failed_here == failed_there
     assert [failure.row for failure in failed_here] == [42, 43]
     np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-4)
@@ -117,20 +113,9 @@ def test_blocks_come_in_the_order_of_their_numbers() -> None:
     assert list(stored_rows.in_order((number, number) for number in (2, 0, 1, 4, 3))) == [0, 1, 2, 3, 4]
 
 
-def test_pieces_of_a_lost_actor_are_done_again(cluster: Any, tmp_path: Path) -> None:
-    assert cluster
-    assert on_ray(iter(range(20)), Squares(tmp_path, frozenset([7]))) == [number**2 for number in range(20)]
-    assert (tmp_path / "7-0").exists()
-
-
-def test_a_piece_that_takes_actor_after_actor_along_is_one_line(cluster: Any, tmp_path: Path) -> None:
-    assert cluster
-    with pytest.raises(MatlakeError, match="3 Ray actors were lost over the same piece of work") as caught:
-        on_ray(iter([1]), Squares(tmp_path, frozenset([1]), times=99))
-    assert "\n" not in str(caught.value)
-
-
-def test_work_is_read_no_faster_than_it_is_done(cluster: Any, tmp_path: Path) -> None:
+def test_pieces_of_a_lost_actor_are_done_again_and_work_is_read_no_faster_than_it_is_done(
+    cluster: Any, tmp_path: Path
+) -> None:
     assert cluster
     read: list[int] = []
 
@@ -139,16 +124,30 @@ def test_work_is_read_no_faster_than_it_is_done(cluster: Any, tmp_path: Path) ->
             read.append(number)
             yield number
 
-    with closing(run_on_ray(numbers(), Squares(tmp_path), address=None, device="cpu", workers=1)) as done:
-        for taken, _ in enumerate(done, start=1):
-            assert len(read) <= taken + 3
+    squares = []
+    with closing(run_on_ray(numbers(), Squares(tmp_path, frozenset([7])), **ONE_ACTOR)) as done:
+        for square in done:
+            squares.append(square)
+            assert len(read) <= len(squares) + 3
+    assert sorted(squares) == [number**2 for number in range(30)]
+    assert (tmp_path / "7-0").exists()
+
+
+def test_a_piece_that_takes_actor_after_actor_along_is_one_line(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cluster
+    monkeypatch.setattr(ray_pool, "_ATTEMPTS", 2)  # starting actors takes seconds
+    with pytest.raises(MatlakeError, match="2 Ray actors were lost over the same piece of work") as caught:
+        list(run_on_ray(iter([1]), Squares(tmp_path, frozenset([1]), times=99), **ONE_ACTOR))
+    assert "\n" not in str(caught.value)
 
 
 def test_nodes_with_another_matlake_are_refused(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cluster
     monkeypatch.setattr(ray_pool, "tool_versions", lambda _: {"matlake": "9.9"})
     with pytest.raises(MatlakeError, match=r"of the Ray cluster has matlake .*, and this machine matlake 9\.9"):
-        on_ray(iter([1]), Squares(tmp_path))
+        list(run_on_ray(iter([1]), Squares(tmp_path), **ONE_ACTOR))
 
 
 def test_nodes_with_another_file_of_an_encoder_are_refused(
@@ -179,13 +178,21 @@ def test_nothing_to_do_starts_nothing(embedded: Lake) -> None:
     assert report.embedded == 0
 
 
-@pytest.mark.parametrize(("address", "said"), [("127.0.0.2:1", "no Ray head answers"), ("head", "is not the address")])
-def test_a_head_that_is_not_there_is_one_line(lake: Lake, address: str, said: str) -> None:
+def test_a_head_that_is_not_there_is_one_line(lake: Lake) -> None:
     started = time.monotonic()
-    message = Cli(lake.path).stderr("embed", "--encoder", FEATURE, "--engine", "ray", "--address", address, code=1)
-    assert said in message
+    message = Cli(lake.path).stderr(
+        "embed", "--encoder", FEATURE, "--engine", "ray", "--address", "127.0.0.2:1", code=1
+    )
+    assert "no Ray head answers at 127.0.0.2:1" in message
     assert len(message.splitlines()) == 2  # with the hint
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("address", ["head", ":6379", "head:port", "ray://"])
+def test_what_is_no_address_is_one_line(address: str) -> None:
+    with pytest.raises(MatlakeError, match=r"is not the address of a Ray head") as caught:
+        ray_pool._check_there(address)
+    assert "HOST:PORT" in str(caught.value.hint)
 
 
 def test_a_lake_that_nodes_do_not_share_is_named(lake: Lake, tmp_path: Path) -> None:

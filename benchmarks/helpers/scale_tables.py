@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -42,6 +43,7 @@ _LIKE: Final = (
 )
 """Elements that take each other's place."""
 
+_SYMBOLS: Final = pa.array(["", *SYMBOLS])
 _MOST_ELEMENTS: Final = 8
 _ROWS_AT_ONCE: Final = 50_000
 _STRAIN: Final = 0.02  # standard deviation of each component
@@ -67,14 +69,14 @@ def write_compositions(path: Path, rows: int) -> None:
         for formulas in _substituted(table["formula"].to_pylist(), random) if written < rows else ():
             some = formulas[: rows - written]
             ids = [f"c-{row:08}" for row in range(written, written + len(some))]
-            writer.write_table(pa.table([ids, some, [None] * len(some)], schema=schema))
+            writer.write_table(pa.table([ids, some, pa.nulls(len(some), pa.float64())], schema=schema))
             written += len(some)
             if written == rows:
                 return
 
 
-def _substituted(formulas: list[str], random: np.random.Generator) -> Iterator[list[str]]:
-    """Yield lists of formulas that are neither among those given nor came before."""
+def _substituted(formulas: list[str], random: np.random.Generator) -> Iterator[pa.Array]:
+    """Yield formulas that are neither among those given nor came before, all amounts written."""
     amounts = [parse_formula(formula).amounts for formula in formulas]
     z = np.zeros((len(amounts), _MOST_ELEMENTS), np.int64)
     number = np.zeros_like(z)
@@ -92,10 +94,13 @@ def _substituted(formulas: list[str], random: np.random.Generator) -> Iterator[l
         fresh[first] = True
         fresh &= different.all(axis=1) & ~np.isin(keys, known)
         known = np.concatenate([known, keys[fresh]])
-        yield [
-            "".join(f"{SYMBOLS[a - 1]}{n if n > 1 else ''}" for a, n in zip(zs, ns, strict=True) if a)
-            for zs, ns in zip(new[fresh].tolist(), number[fresh].tolist(), strict=True)
+        texts = [
+            pc.if_else(pa.array(zs > 0), pc.binary_join_element_wise(_SYMBOLS.take(pa.array(zs)), ns, ""), "")
+            for zs, ns in (
+                (new[fresh, place], pa.array(number[fresh, place]).cast(pa.string())) for place in range(_MOST_ELEMENTS)
+            )
         ]
+        yield pc.binary_join_element_wise(*texts, "")
 
 
 def _replaced(z: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
@@ -122,7 +127,8 @@ def _keys(z: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.uint64]
     mixed = (z.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (number.astype(np.uint64) << np.uint64(20))
     for shift in (30, 27):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(0xBF58476D1CE4E5B9)
-    return np.where(z > 0, mixed, np.uint64(0)).sum(axis=1, dtype=np.uint64)
+    keys: NDArray[np.uint64] = np.where(z > 0, mixed, np.uint64(0)).sum(axis=1, dtype=np.uint64)
+    return keys
 
 
 def write_crystals(path: Path, rows: int) -> None:
@@ -165,7 +171,7 @@ def _parsed(cif: str) -> Crystal | None:
 def _varied(crystal: Crystal, random: np.random.Generator) -> Crystal:
     """Replace the elements by like ones and strain the cell."""
     like, width = _likes()
-    elements = np.unique(crystal.numbers)
+    elements: NDArray[np.int64] = np.unique(crystal.numbers).astype(np.int64)
     others = like[elements, random.integers(0, width[elements])]
     if len(np.unique(others)) < len(elements):
         others = elements

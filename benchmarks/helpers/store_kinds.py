@@ -11,7 +11,9 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -216,7 +218,8 @@ class _HDF5(_Frames):
     def ingest(self, data: Path, part: str) -> None:
         h5py = import_module("h5py")
         with h5py.File(self.path, "a") as file:
-            for batch in batches(data, part):
+            done = len(file["material_id"]) if part == "all" and "material_id" in file else 0
+            for batch in islice(batches(data, part), done // BATCH, None):
                 for name in batch.column_names:
                     values = matrix(batch[name]) if name == "vector" else batch[name].to_numpy()
                     kind = h5py.string_dtype() if values.dtype == object else values.dtype
@@ -246,9 +249,13 @@ class _LanceDB(_Frames):
         self.database = import_module("lancedb").connect(str(folder / "lance"))
 
     def ingest(self, data: Path, part: str) -> None:
+        again = "m" in self.database.table_names()
         for batch in batches(data, part):
             vectors = pa.FixedSizeListArray.from_arrays(batch["vector"].combine_chunks().flatten(), DIM)
             rows = batch.set_column(batch.column_names.index("vector"), "vector", vectors)
+            if again:  # after a kill, or beside another writer
+                self.database.open_table("m").merge_insert("material_id").when_not_matched_insert_all().execute(rows)
+                continue
             try:
                 self.database.open_table("m").add(rows)
             except ValueError:
@@ -285,7 +292,7 @@ class _Chroma(_Frames):
 
     def __init__(self, folder: Path) -> None:
         client = import_module("chromadb").PersistentClient(str(folder / "chroma"))
-        self.collection = client.get_or_create_collection("m", metadata={"hnsw:space": "l2"})
+        self.collection = client.get_or_create_collection("materials", metadata={"hnsw:space": "l2"})
 
     def ingest(self, data: Path, part: str) -> None:
         for batch in batches(data, part):
@@ -368,8 +375,8 @@ STORES: Final[dict[str, Callable[[Path], Any]]] = {
     "Parquet + pandas": _Parquet,
     "HDF5": _HDF5,
     "LanceDB": _LanceDB,
-    "Chroma": _Chroma,
     "Qdrant, local": _Qdrant,
+    "Chroma": _Chroma,
 }
 NEEDS: Final = {"LanceDB": "lancedb", "Chroma": "chromadb", "Qdrant, local": "qdrant_client", "HDF5": "h5py"}
 
@@ -380,31 +387,35 @@ def _timed(function: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     return found, {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}
 
 
+def _each(search: Callable[..., list[str]], vectors: Any, condition: tuple[str, str, float] | None) -> Found:
+    return [search(vector, condition) for vector in vectors]
+
+
 def main() -> None:
     """Do one task with one store, and print what it took as JSON."""
     name, task, folder, data, *rest = sys.argv[1:]
     store = STORES[name](Path(folder))
     document: dict[str, Any] = {}
     if task == "ingest":
-        _, document = _timed(lambda: store.ingest(Path(data), rest[0] if rest else "all"))
+        document |= _timed(lambda: store.ingest(Path(data), rest[0] if rest else "all"))[1]
     elif task == "count":
         document = {"materials": store.count(), "rows": store.rows()}
     elif task == "search":
         searched = queries(Path(data))
-        search, document = _timed(store.searcher)
-        document = {"open": document}
+        search, opened = _timed(store.searcher)
+        document = {"open": opened}
         for label, condition in (("all", None), *((each[0], each) for each in FILTERS)):
             search(searched[0], condition)
-            found, took = _timed(lambda condition=condition: [search(vector, condition) for vector in searched])
+            found, took = _timed(partial(_each, search, searched, condition))
             each = {key: value / len(searched) for key, value in took.items()}
             document[label] = {"found": found, **each}
     elif task == "aggregate":
         store.aggregate(Path(data))
-        found, document = _timed(lambda: store.aggregate(Path(data)))
-        document["groups"] = {str(key): value for key, value in found.items()}
+        found, took = _timed(lambda: store.aggregate(Path(data)))
+        document = took | {"groups": {str(key): value for key, value in found.items()}}
     elif task == "export":
-        (x, y), document = _timed(store.export)
-        document |= {"shape": list(x.shape), "labels": len(y)}
+        (x, y), took = _timed(store.export)
+        document = took | {"shape": list(x.shape), "labels": len(y)}
     document["peak_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(document))
 

@@ -109,7 +109,7 @@ def main() -> None:
 
     def ratio(work: str, key: str) -> float:
         pairs = zip(runs[f"ray-{work}"], runs[f"local-{work}"], strict=True)
-        return statistics.median(ray[key] / local[key] for ray, local in pairs)
+        return float(statistics.median(ray[key] / local[key] for ray, local in pairs))
 
     rows = []
     for work, (_, count, layers) in WORK.items():

@@ -171,7 +171,7 @@ def registered_encoders(
             try:
                 encoder = _registered(folders, name, folder)
             except EncoderError as error:
-                if folders == _PACKAGE:
+                if folders == _package():
                     raise
                 warnings.warn(DamageWarning(str(error)), stacklevel=2)
                 continue
@@ -179,19 +179,21 @@ def registered_encoders(
     return [found[name] for name in sorted(found)]
 
 
-_PACKAGE: Final = LocalFolders(SHIPPED)
+def _package() -> EncoderFolders:
+    """Return where the encoders of the package are."""
+    return LocalFolders(SHIPPED)
 
 
 def _folders(lake_encoders: Path | EncoderFolders | None) -> list[EncoderFolders]:
     """Return where encoders are, those of the package first."""
     if lake_encoders is None:
-        return [_PACKAGE]
-    return [_PACKAGE, LocalFolders(lake_encoders) if isinstance(lake_encoders, Path) else lake_encoders]
+        return [_package()]
+    return [_package(), LocalFolders(lake_encoders) if isinstance(lake_encoders, Path) else lake_encoders]
 
 
 def _registered(folders: EncoderFolders, name: str, folder: Path) -> RegisteredEncoder:
     place = folder if isinstance(folders, LocalFolders) else partial(folders.with_files, name)
-    return RegisteredEncoder(read_card(folder), place, shipped=folders == _PACKAGE)
+    return RegisteredEncoder(read_card(folder), place, shipped=folders == _package())
 
 
 def named_layers(

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from matlake.errors import REPAIR, LakeError
 from matlake.store import delta, writing
+from matlake.store.commit_outcomes import asking_delta
 from matlake.store.log_entries import has_version, read_entry
 from matlake.store.storage.parquet import read_table
 from matlake.store.storage.places import LakePath
@@ -65,7 +66,7 @@ class Appender:
         trusted = time.monotonic() - self._read < _TRUSTED_SECONDS
         if trusted and not has_version(self.root, before + 1):
             return self._foreign
-        with delta.asking_delta(self.root):
+        with asking_delta(self.root):
             self.table.update_incremental()
         self._read = time.monotonic()
         for file in self._added_since(before) if trusted else delta.live_files(self.table, self.partition):

@@ -20,8 +20,8 @@ from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
 from matlake.reports import TableReport, rows_to_arrow
-from matlake.store import delta
 from matlake.store.bucket_tables import delete_table, move_table
+from matlake.store.commit_outcomes import asking_delta
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import DATASET_DELETED, LakeFolders
 from matlake.store.parts import without_warnings
@@ -217,14 +217,14 @@ def delete_dataset(lake: LakeFolders, name: str) -> None:
     """
     lake.check_writable()
     lake.check_dataset(name)
-    root = lake.dataset(name)
-    if isinstance(root, RemotePath):
-        delete_table(root)
+    folder = lake.datasets_folder
+    if isinstance(folder, RemotePath):
+        delete_table(folder / name)
         return
-    for left in lake.datasets_folder.glob(f"{DATASET_DELETED}*"):
+    for left in folder.glob(f"{DATASET_DELETED}*"):
         shutil.rmtree(left, ignore_errors=True)
-    hidden = lake.datasets_folder / f"{DATASET_DELETED}{name}-{uuid.uuid4().hex}"
-    _move(lake, root, hidden)
+    hidden = folder / f"{DATASET_DELETED}{name}-{uuid.uuid4().hex}"
+    _move(folder / name, hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 
@@ -238,17 +238,16 @@ def rename_dataset(lake: LakeFolders, name: str, new_name: str) -> None:
     """
     lake.check_writable()
     lake.check_dataset(name)
-    target = lake.dataset(new_name)
     if new_name.lower() != name.lower():
         lake.check_new_dataset(new_name)
     taken = [other for other in lake.dataset_names() if other != name and other.lower() == new_name.lower()]
     if taken or new_name == name:
         raise LakeError(f"there is a dataset {(taken or [name])[0]!r} already", "choose another name")
-    root = lake.dataset(name)
-    if isinstance(root, RemotePath) and isinstance(target, RemotePath):
-        move_table(root, target)
+    folder = lake.datasets_folder
+    if isinstance(folder, RemotePath):
+        move_table(folder / name, folder / new_name)
     else:
-        _move(lake, root, target)
+        _move(folder / name, folder / new_name)
 
 
 @reads_what_is_sound
@@ -343,7 +342,7 @@ def import_commit(lake: LakeFolders, name: str) -> dict[str, Any]:
     Compaction writes, too, but notes no source; imports before 0.2.0 did not either, and have created the table.
     """
     root = lake.dataset(name)
-    with delta.asking_delta(root):
+    with asking_delta(root):
         return _last_import(open_table_of(lake, root))
 
 
@@ -365,12 +364,12 @@ def _column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: s
     return PropertyColumn(name, kind, unit_of(name), nulls, smallest, largest)
 
 
-def _move(lake: LakeFolders, folder: Path, target: Path) -> None:
+def _move(folder: Path, target: Path) -> None:
     try:
         folder.rename(target)
     except OSError as error:
         raise LakeError(f"cannot rename {folder} to {target.name}: {error.strerror}") from error
-    fsync_folder(lake.datasets_folder)
+    fsync_folder(folder.parent)
 
 
 def _exported(reader: pa.RecordBatchReader, *, structures: bool) -> Iterator[pa.Table]:

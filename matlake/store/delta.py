@@ -6,8 +6,8 @@ do. A crash leaves at worst a part that no commit names, which no reader sees.
 
 import time
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -20,14 +20,14 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Sc
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import create_table_with_add_actions
 
-from matlake.errors import REPAIR, CommitUnknownError, DamageWarning, LakeError, StorageError
+from matlake.errors import REPAIR, DamageWarning, LakeError
+from matlake.store.commit_outcomes import asking_delta, first_line, raise_refusal, resolve
 from matlake.store.log_entries import CommitMark, clear_log, drop_lost_log, has_table, sync_log
 from matlake.store.log_records import LogFiles, log_files, shared_dicts
 from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
 from matlake.store.storage.places import LakePath, fsync_folder, lake_path
-from matlake.store.storage.refusals import refusal
 from matlake.store.storage.remote_path import SCHEMES, RemotePath, again_where_cut, delta_options
 from matlake.store.writing import Part, discard, link_part
 
@@ -111,31 +111,9 @@ def open_table(root: LakePath, version: int | None = None) -> DeltaTable | None:
     return table
 
 
-def raise_refusal(root: LakePath, error: BaseException) -> None:
-    """Raise StorageError where an error of delta-rs is what a store has answered, and says nothing of the table."""
-    refused = refusal(error, root.bucket) if isinstance(root, RemotePath) else None
-    if refused is not None:
-        raise refused from error
-
-
-@contextmanager
-def asking_delta(root: LakePath) -> Iterator[None]:
-    """Raise StorageError where delta-rs fails as a store has refused what it asked."""
-    try:
-        yield
-    except (DeltaError, OSError) as error:
-        raise_refusal(root, error)
-        raise
-
-
 def damaged_log(root: LakePath, error: BaseException) -> LakeError:
     """Return the error for a table whose log cannot be read."""
     return LakeError(f"cannot read the log of the table at {root}: {first_line(error)}", REPAIR)
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an error of delta-rs says first."""
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
 def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> list[LakePath]:
@@ -282,6 +260,8 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
     if table is None:
         clear_log(root)
     before = -1 if table is None else table.version()
+    with asking_delta(root):
+        transaction = _next(table, _REPLACEMENT)
     try:
         create_table_with_add_actions(
             _uri(root),
@@ -289,7 +269,7 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
             [part.action() for part in parts],
             mode="overwrite",
             storage_options=_options(root),
-            commit_properties=CommitProperties({**notes, **mark.note}, app_transactions=[_next(table, _REPLACEMENT)]),
+            commit_properties=CommitProperties({**notes, **mark.note}, app_transactions=[transaction]),
             post_commithook_properties=_AFTER_COMMIT,
         )
     except CommitFailedError as error:
@@ -298,7 +278,7 @@ def replace_all(root: LakePath, schema: pa.Schema, parts: list[Part], notes: dic
                 f"another process wrote {root} at the same time: {error}", "run the import again"
             ) from error
     except (DeltaError, OSError) as error:
-        _resolve(root, before, mark, error, "look at the status of the lake, then run again")
+        resolve(root, before, mark, error, "look at the status of the lake, then run again")
     sync_log(root)
 
 
@@ -372,8 +352,9 @@ def commit(
     Raises:
         CommitUnknownError: It is not known whether the commit was recorded.
     """
+    before, mark = table.version(), CommitMark.new(parts)
     with asking_delta(root):
-        before, mark = table.version(), CommitMark.new(parts)
+        transaction = _next(table, application)
     try:
         table.create_write_transaction(
             [part.action() for part in parts],
@@ -383,7 +364,7 @@ def commit(
             commit_properties=CommitProperties(
                 custom_metadata={**(notes or {}), **mark.note},
                 max_commit_retries=0,
-                app_transactions=[_next(table, application)],
+                app_transactions=[transaction],
             ),
             post_commithook_properties=_AFTER_COMMIT,
         )
@@ -392,36 +373,9 @@ def commit(
         if not mark.is_recorded(root, before):
             return False
     except (DeltaError, OSError) as error:
-        _resolve(root, before, mark, error, hint)
+        resolve(root, before, mark, error, hint)
     sync_log(root)
     return True
-
-
-def _resolve(root: LakePath, before: int, mark: CommitMark, error: Exception, hint: str) -> None:
-    """Find out what became of a commit that has failed for another reason than another writer.
-
-    Args:
-        root: The table's folder.
-        before: Version of the table that it followed.
-        mark: What it noted.
-        error: How it failed.
-        hint: What to do if the outcome is not known.
-
-    Raises:
-        StorageError: The store has refused it.
-        CommitUnknownError: It is not known whether it was recorded.
-    """
-    refused = refusal(error, root.bucket) if isinstance(root, RemotePath) else None
-    said = first_line(error) if refused is None else str(refused)
-    unknown = CommitUnknownError(f"it is not known whether the commit to {root} was recorded: {said}", hint)
-    try:
-        if mark.is_recorded(root, before):
-            return
-    except (StorageError, OSError):
-        raise unknown from error
-    if refused is not None and not refused.is_open:
-        raise refused from error
-    raise unknown from error
 
 
 def _next(table: DeltaTable | None, application: str) -> Transaction:

@@ -287,7 +287,7 @@ def _is_begun(lake: Lake) -> bool:
             continue
         if entry not in known or not entry.is_dir():
             return False
-        inside = set(entry.iterdir())
+        inside: set[LakePath] = set(entry.iterdir())
         is_log = entry in tables and inside == {entry / _LOG}
         are_encoders = entry == lake.encoders_folder and all((one / CARD_FILE).is_file() for one in inside)
         if inside and not (complete or is_log or are_encoders):

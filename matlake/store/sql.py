@@ -37,7 +37,8 @@ def connect(
     It takes a quarter of the memory and half of the free disk at most. Who runs SQL of others in it checks that first
     (``pure_reads``): DuckDB can be told which files are open to it, not that they are open for reading alone.
 
-    Besides the contract's views there is ``internal.compositions`` (``dataset``, ``material_id``, ``source_row``,
+    Besides the contract's views there is ``internal.searchable``, which is ``materials`` with ``composition_hash`` and
+    ``crystal_hash``; ``internal.compositions`` (``dataset``, ``material_id``, ``source_row``,
     ``formula``, ``composition_hash``, ``crystal_hash``, ``atomic_numbers``, ``fractions``) and
     ``internal."NAME@LAYER"`` (``content_hash``, ``vector``) for readers of contents, and ``internal.predictions``.
     ``crystal_hash`` is null where a dataset has no structures.

@@ -247,6 +247,7 @@ class Views:
             yield _View("internal", rows_name(dataset.name), partial(self._rows, dataset))
             yield _View("main", views[dataset.name], partial(_shown_dataset, dataset), (dataset_rows(dataset.name),))
         yield _View("main", "materials", self._materials, rows)
+        yield _View("internal", "searchable", partial(self._materials, kept=frozenset(CONTENT_KEYS.values())), rows)
         yield _View("internal", "compositions", self._compositions, rows, _NO_COMPOSITIONS)
         for vectors in self._layers:
             columns = f"SELECT NULL::VARCHAR AS content_hash, NULL::FLOAT[{vectors.layer.dim}] AS vector WHERE false"
@@ -281,8 +282,8 @@ class Views:
         ]
         return f"SELECT {', '.join(['*', *absent])} FROM {self._read(dataset.parts, dataset.columns)}"
 
-    def _materials(self) -> str:
-        hidden = (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS)
+    def _materials(self, kept: AbstractSet[str] = frozenset()) -> str:
+        hidden = tuple(column for column in (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS) if column not in kept)
         return _union(
             [_NO_MATERIALS, *(_shown(name, hidden, self._properties.replacements(name)) for name in self._names)]
         )

@@ -194,15 +194,14 @@ def link_part(root: LakePath, part: LivePart, name: str) -> Part:
     Raises:
         LakeError: The part is missing, or the folder cannot be written.
     """
-    path = part.path.with_name(name)
     try:
         if isinstance(part.path, RemotePath):
-            part.path.copy_to(path)
+            part.path.copy_to(part.path.with_name(name))
         else:
-            _link_or_copy(part.path, path)
+            _link_or_copy(part.path, part.path.with_name(name))
     except OSError as error:
         raise LakeError(f"{part.path} cannot be read: {error.strerror}", REPAIR) from error
-    folder = _relative(path.parent.resolve(), root.resolve())  # delta-rs names parts in full, whatever root is
+    folder = _relative(part.path.parent.resolve(), root.resolve())  # delta-rs names parts in full, whatever root is
     return Part((PurePosixPath(folder) / name).as_posix(), part.partition, part.size, part.rows, _known(part))
 
 

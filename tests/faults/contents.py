@@ -3,7 +3,6 @@
 import json
 import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,6 +13,7 @@ import matlake
 from matlake.documents import opened
 from matlake.errors import DamageWarning, LakeError
 from matlake.regress.heads.storage import check_head
+from matlake.store.storage.places import LakePath
 
 Rows = dict[str, list[NDArray[np.float64]]]
 """The numbers of rows by all that is not a number in them."""
@@ -38,14 +38,14 @@ class Contents:
     heads: dict[str, Rows] = field(default_factory=dict)
 
 
-def contents_of(lake: Path, **settings: Any) -> Contents:
+def contents_of(lake: LakePath, **settings: Any) -> Contents:
     """Read a lake whole; nothing where none is. A warning of damage is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", DamageWarning)
         return _read(lake, **settings)
 
 
-def _read(path: Path, **settings: Any) -> Contents:
+def _read(path: LakePath, **settings: Any) -> Contents:
     try:
         lake = matlake.open_lake(path, **settings)
     except LakeError as error:

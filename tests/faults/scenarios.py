@@ -108,6 +108,12 @@ COMMANDS: Final[Mapping[str, Command]] = {
 }
 
 
+IN_A_BUCKET: Final = (
+    *("import", "import again", "import --join", "import source", "embed", "embed --shard", "predict --save"),
+    *("heads calibrate", "heads delete", "compact", "check --repair", "datasets delete", "datasets rename"),
+)
+"""Those that run on a lake in a bucket as well."""
+
 EARLY: Final = Database([entry(number) for number in range(25)])
 LATER: Final = Database([entry(number, 4.3, f"2026-02-0{1 + number % 9}T00:00:00Z") for number in range(5, 30)])
 

@@ -14,6 +14,7 @@ import matlake
 from matlake.errors import DamageWarning
 from matlake.store.folders import RECORDED
 from matlake.store.log_entries import LOG
+from matlake.store.storage.places import LakePath
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class Trial:
         self.bench, self.name, self.command, self.tidy = bench, name, COMMANDS[name], tidy
         self.lake = bench.folder / "struck" / "lake"
 
+    @property
+    def label(self) -> str:
+        """Its name in the table of outcomes."""
+        return self.name
+
     @cached_property
     def before(self) -> Contents:
         """What the lake holds before the command."""
@@ -89,7 +95,7 @@ class Trial:
         return [*kills, *full, *bad]
 
     def strike(self, strike: Strike, seconds: float = LONGEST_S) -> Outcome:
-        """Let a fault strike, look, and run the command again."""
+        """Let a fault strike, or kill the command after so many seconds; then look, and run the command again."""
         clean = self.clean
         lake = self.bench.fresh(self.command, self.lake)
         run = self.run(lake, strike, seconds)
@@ -97,10 +103,10 @@ class Trial:
         if run.code in (0, 3):
             wrong += [f"said that it was done: {text}" for text in differences(contents_of(lake), clean[1])]
         elif not run.killed:
-            wrong += _untidy(run)
+            wrong += untidy(run)
         struck = run.struck
         return Outcome(
-            self.name,
+            self.label,
             strike.name,
             strike.at if seconds == LONGEST_S else seconds,
             f"{struck.kind} {_shown(struck.path)}" if struck else "",
@@ -108,7 +114,7 @@ class Trial:
             *self.follow(lake, wrong),
         )
 
-    def follow(self, lake: Path, wrong: list[str], *, damaged: bool = False) -> tuple[list[str], list[str]]:
+    def follow(self, lake: LakePath, wrong: list[str], *, damaged: bool = False) -> tuple[list[str], list[str]]:
         """Look at a lake after a fault, run the command again, and compare with a run without faults.
 
         Args:
@@ -130,7 +136,8 @@ class Trial:
                 report = matlake.check(matlake.open_lake(lake))
                 wrong += [f"check: {problem}" for problem in report.damaged]
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
-            wrong = [*wrong, f"cannot be read: {type(error).__name__}: {error}"]
+            named = damaged and any(text.startswith("damaged: ") for text in repaired)  # and nobody can repair it
+            wrong = wrong if named else [*wrong, f"cannot be read: {type(error).__name__}: {error}"]
             repaired += repair(lake)
         again = self.run(lake)
         settled = self.command.refused and self.command.refused in again.err
@@ -144,7 +151,7 @@ class Trial:
         return repaired, wrong
 
 
-def repair(lake: Path) -> list[str]:
+def repair(lake: LakePath) -> list[str]:
     """Run ``check --repair`` where there is a lake, and return what it did."""
     if not (lake / "lake.json").exists():
         return []
@@ -173,7 +180,7 @@ def _more(found: dict[str, int], expected: dict[str, int]) -> list[str]:
     ]
 
 
-def _untidy(run: Run) -> list[str]:
+def untidy(run: Run) -> list[str]:
     """Name what is wrong with how a command failed: one line says why."""
     wrong = []
     if "Traceback" in run.err:

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults.buckets import WAYS, BucketTrial, leads_to
 from faults.disk import Strike, bad_sector, failing_disk, full_disk, missing
 from faults.power import Recording, power_losses
 from faults.scenarios import COMMANDS, Bench, bench
 from faults.striking import Trial
+from object_store import ObjectStore
 
 if reason := missing():
     pytest.skip(reason, allow_module_level=True)
@@ -84,3 +86,17 @@ def test_what_a_command_has_done_outlasts_a_loss_of_power(trials: dict[str, Tria
     assert not [text for outcome in (*amid, *ended) for text in outcome.wrong]
     assert all(any("is empty" in text or "was damaged" in text for text in outcome.repaired) for outcome in amid)
     assert not ended[0].repaired
+
+
+def test_a_commit_to_a_bucket_whose_answer_is_lost_is_made_once(
+    made: Bench, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    with leads_to(object_store, tmp_path / "cache"):
+        trial = BucketTrial(made, "embed --shard", object_store)
+        assert trial.clean
+        puts = [request.key for request in trial.requests if request.method in WAYS["lost answer"]]
+        commits = [number for number, key in enumerate(puts) if "/embeddings/_delta_log/" in key]
+        outcome = trial.fail("lost answer", commits[-1])
+    assert outcome.struck
+    assert outcome.code == trial.clean[0].code
+    assert not outcome.wrong

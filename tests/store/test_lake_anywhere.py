@@ -1,11 +1,13 @@
 """One set of tests for lakes in a folder and in a bucket, and for lakes that are copied from one to the other."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pyarrow.parquet as pq
 import pytest
@@ -101,6 +103,37 @@ def test_heads_and_encoders_are_listed_shown_and_reported_on(lake: matlake.Lake,
     assert lake.status().heads == sorted(lake.heads.names())
     (page,) = lake.head("gap").report(tmp_path / "gap.html")
     assert "data:image/png" in page.read_text()
+
+
+def test_heads_suggest_and_are_served(lake: matlake.Lake) -> None:
+    pytest.importorskip("fastapi", reason="needs the extra 'serve'")
+    lake.add(["AlN", "InN"], "nitrides", progress=False)
+    lake.embed(ENCODER, dataset="nitrides", progress=False)
+    assert len(lake.suggest("gap", 2, dataset="nitrides").suggestions) == 2
+    server = lake.serve("gap", port=0)
+    try:
+        body = json.dumps({"formulas": ASKED}).encode()
+        request = Request(f"{server.url}v1/predict", body, {"Content-Type": "application/json"})  # noqa: S310 - ours
+        with urlopen(request, timeout=60) as answer:  # noqa: S310 - of this machine
+            predicted = [one["value"] for one in json.load(answer)["predictions"]]
+    finally:
+        server.stop()
+    assert predicted == pytest.approx(values(lake), rel=1e-3)
+
+
+def test_a_study_keeps_its_measurements_and_resumes(lake: matlake.Lake) -> None:
+    study: dict[str, Any] = {
+        "target": "band_gap_eV",
+        "splits": ("random",),
+        "features": ((ENCODER,),),
+        "models": ("ridge",),
+        "dataset": "gaps",
+        "seeds": 1,
+        "parameters": "default",
+    }
+    assert lake.evaluate.extrapolation(progress=False, **study).document()["measured"] > 0
+    again = matlake.open_lake(str(lake.path)).evaluate.extrapolation(progress=False, **study)
+    assert again.document()["measured"] == 0
 
 
 def test_a_head_that_is_saved_again_is_another_at_once(lake: matlake.Lake) -> None:

@@ -42,9 +42,7 @@ _ALLOYED: Final = frozenset(ATOMIC_NUMBER) - frozenset(
 CAPITAL_PAIRS: Final = ("BI CD CI CS CO CU DY HF HO IN NB ND NI NP OS PB PD PU SB SC SI SN YB").split()
 """Capitals that would be one symbol with the second letter small; C and I, too, which may be meant for Cl."""
 
-_PAIR: Final = re.compile(
-    f"(?:{'|'.join(f'{first}(?={second})' for first, second in CAPITAL_PAIRS)})(?=[A-Z](?![a-z]))"
-)
+_PAIR: Final = re.compile(f"(?:{'|'.join(f'{pair[0]}(?={pair[1]})' for pair in CAPITAL_PAIRS)})(?=[A-Z](?![a-z]))")
 
 _MAYBE_DOUBT: Final = re.compile(r"[BCDHINOPSVY][A-Z]|0\d|[(\[{]", re.ASCII)
 """Quicker than ``_DOUBT``, and found wherever that is."""

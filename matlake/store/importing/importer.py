@@ -33,6 +33,7 @@ from matlake.store.importing.readers.source import (
 )
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA, ColumnRoles, RowBuilder
 from matlake.store.lake import Lake
+from matlake.store.storage.places import LakePath
 
 EXAMPLES: Final = 5  # failures that a report shows
 _HEADER_SHOWN: Final = 80
@@ -130,7 +131,7 @@ class ImportReport(Report):
 class _Written:
     """Parts written so far, which no commit names yet."""
 
-    root: Path
+    root: LakePath
     parts: list[writing.Part] = field(default_factory=list)
     rows: int = 0
     failed: int = 0

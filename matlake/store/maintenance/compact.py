@@ -8,7 +8,6 @@ at that. Readers of older snapshots keep their files until the retention time ha
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -25,6 +24,7 @@ from matlake.store.maintenance.leftovers import RETENTION_HOURS, remove_leftover
 from matlake.store.parts import LivePart, split_damaged, without_warnings
 from matlake.store.predictions import current_digests, is_stale
 from matlake.store.storage.parquet import open_parquet, read_schema, read_table
+from matlake.store.storage.places import LakePath
 
 PART_BYTES: Final = 128 << 20
 """Size that small parts are merged to: large enough that a million vectors of 128 numbers are five files."""
@@ -129,7 +129,7 @@ def compact(
     return report
 
 
-def _partitions(lake: Lake, report: CompactReport) -> Iterator[tuple[Path, dict[str, str], list[LivePart]]]:
+def _partitions(lake: Lake, report: CompactReport) -> Iterator[tuple[LakePath, dict[str, str], list[LivePart]]]:
     for root in tables(lake):
         try:
             table = delta.open_table(root)
@@ -145,12 +145,12 @@ def _partitions(lake: Lake, report: CompactReport) -> Iterator[tuple[Path, dict[
             yield root, dict(key), parts
 
 
-def _left(path: Path, error: LakeError) -> str:
+def _left(path: LakePath, error: LakeError) -> str:
     return f"{path} was left as it is: {error}; {error.cli_hint}"
 
 
 def _compact_partition(
-    root: Path,
+    root: LakePath,
     partition: dict[str, str],
     parts: list[LivePart],
     report: CompactReport,
@@ -202,7 +202,7 @@ def _groups(parts: Sequence[LivePart], always: set[str], part_bytes: int) -> Ite
 
 
 def _merge(
-    root: Path, partition: dict[str, str], parts: list[LivePart], vectors: tuple[str, ...], used: pa.Array | None
+    root: LakePath, partition: dict[str, str], parts: list[LivePart], vectors: tuple[str, ...], used: pa.Array | None
 ) -> writing.Part | None:
     """Write the rows of parts as one part, or return None where no row is left."""
     schema = pa.unify_schemas([read_schema(part.path) for part in parts], promote_options="default")

@@ -12,11 +12,12 @@ from deltalake import DeltaTable
 from matlake.errors import LakeError
 from matlake.store import delta
 from matlake.store.bucket_tables import move_table
+from matlake.store.commit_outcomes import first_line
 from matlake.store.folders import LakeFolders
 from matlake.store.lake import make_tables
 from matlake.store.log_entries import CHANGED, EMPTY, LOG, paths_of, problem_of
 from matlake.store.maintenance.report import CheckReport, Problem
-from matlake.store.storage.places import LakePath, fsync_folder
+from matlake.store.storage.places import LakePath, fsync_folder, rename
 from matlake.store.storage.remote_path import RemotePath
 
 LOG_DAYS: Final = 30
@@ -47,8 +48,8 @@ def check_log(lake: LakeFolders, root: LakePath, report: CheckReport, *, repair:
     except LakeError as error:
         table = _repair(lake, root, report) if repair else None
         if not repair:
-            problem = f"has a log that cannot be read: {delta.first_line(error.__cause__ or error)}"
-            report.damaged.append(Problem(root, problem, "run `matlake check --repair`"))
+            said = f"has a log that cannot be read: {first_line(error.__cause__ or error)}"
+            report.damaged.append(Problem(root, said, "run `matlake check --repair`"))
         return table
     found = _problems(root)
     lost = {entry: found[entry] for entry in found if found[entry] and _version(entry) > _last_checkpoint(root)}
@@ -68,7 +69,7 @@ def check_log(lake: LakeFolders, root: LakePath, report: CheckReport, *, repair:
 def _can_be_passed_over(found: Mapping[LakePath, str | None]) -> bool:
     """Say whether what damaged entries have recorded is all that is lost: they are empty, and later ones only add."""
     damaged = [entry for entry, problem in found.items() if problem]
-    later = [entry for entry in found if entry > damaged[0]]
+    later = [entry for entry in found if entry.name > damaged[0].name]
     return all(found[entry] == EMPTY for entry in damaged) and not any(
         b'{"remove"' in one.read_bytes() for one in later
     )
@@ -194,10 +195,10 @@ def _last_checkpoint(root: LakePath) -> int:
 
 def _hide(paths: list[LakePath]) -> None:
     for path in paths:
-        path.rename(path.with_name(f".{path.name}.{DAMAGED}"))
+        rename(path, f".{path.name}.{DAMAGED}")
     fsync_folder(paths[0].parent)
 
 
 def _show(paths: list[LakePath]) -> None:
     for path in paths:
-        path.with_name(f".{path.name}.{DAMAGED}").rename(path)
+        rename(path.with_name(f".{path.name}.{DAMAGED}"), path.name)

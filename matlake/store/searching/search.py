@@ -24,12 +24,16 @@ from matlake.store.searching.layer_rows import open_rows
 from matlake.store.searching.neighbour import Neighbour
 from matlake.store.searching.queries import Query, formula_queries, stored_queries, structure_queries, table_queries
 from matlake.store.searching.streamed import StreamedLayer
+from matlake.store.sql import connect
 from matlake.store.views import MATERIAL_COLUMNS
 from matlake.text_tables import Column, Line, TextTable
 
 ALL_COLUMNS: Final = "all"
 DISTINCT: Final = {"formula": "composition_hash", "structure": "crystal_hash"}
 """What may be alike in one neighbour only, and the column that says so; null is like nothing."""
+
+_VIEWS: Final = frozenset({"searchable", "compositions", "materials"})
+"""The views that a search reads; a predicate may name others."""
 
 _Layers: TypeAlias = StreamedLayer | IndexedLayers
 
@@ -176,6 +180,7 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult:
         raise LakeError(f"{request.k} neighbours are wanted", "ask for 1 or more")
     if request.distinct is not None and request.distinct not in DISTINCT:
         raise LakeError(f"{request.distinct!r} is nothing to be distinct by", f"known: {', '.join(DISTINCT)}")
+    lake.check_there()
     if request.dataset is not None:
         lake.check_dataset(request.dataset)
     with _open(lake, request) as (layers, connection):
@@ -197,7 +202,7 @@ def _open(
 ) -> Iterator[tuple[StreamedLayer | IndexedLayers, duckdb.DuckDBPyConnection]]:
     """Open what is searched, and a connection to look things up in."""
     card, layers = find_layers(lake, request.feature)
-    with lake.connect() as connection:
+    with connect(lake, _VIEWS if request.where is None else None) as connection:
         if len(layers) > 1 or request.approximate:
             yield IndexedLayers(lake, open_index(lake, request.feature, approximate=request.approximate)), connection
             return

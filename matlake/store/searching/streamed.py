@@ -25,6 +25,9 @@ from matlake.store.searching.queries import Names
 from matlake.store.searching.stored_rows import DamagedSegmentError
 from matlake.store.sql import not_a_predicate
 
+_EVERYTHING: Final = "internal.searchable"
+_BATCH_ROWS: Final = 65_536
+
 _MORE: Final = 4
 """Where contents that are near turn out to have no material that counts, so many times more are looked at."""
 
@@ -113,32 +116,41 @@ class StreamedLayer:
             ):
                 return neighbours
             # some contents have no material any more: from now on, those that have one are known beforehand
-            counted = counted or self._contents(selected or "true")
+            counted = counted or self._contents(selected or _EVERYTHING)
             wanted *= _MORE
 
     def _rows(self) -> LayerRows:
         return open_rows(self.lake, self.card, self.layer, release=True)
 
     def _selected(self, dataset: str | None, where: str | None) -> str | None:
-        """Return the condition on rows of ``internal.compositions`` that count; None if all do."""
+        """Return what stands after FROM for the materials that count; None if all do.
+
+        Raises:
+            QueryError: ``where`` is not a predicate over ``materials``.
+        """
         conditions = [] if dataset is None else [f"dataset = {literal(dataset)}"]
         if where is not None:
             try:
                 check_predicate(self.connection, where)
-                statement = f"SELECT dataset, material_id FROM materials WHERE ({where}\n)"
-                selected = self.connection.sql(statement).to_arrow_table()
+                self.connection.sql(f"SELECT 1 FROM materials WHERE ({where}\n) LIMIT 0")
             except duckdb.Error as error:
                 raise not_a_predicate(where, error) from error
-            self.connection.register("selected", selected)
-            conditions.append("(dataset, material_id) IN (SELECT (dataset, material_id) FROM selected)")
-        return " AND ".join(conditions) or None
+            conditions.append(f"({where}\n)")
+        return f"internal.searchable AS materials WHERE {' AND '.join(conditions)}" if conditions else None
 
     def _contents(self, selected: str) -> ContentSet:
-        """Return the contents of materials that count."""
+        """Return the contents of materials that count.
+
+        Raises:
+            QueryError: A predicate fails for some row.
+        """
         content = CONTENT_KEYS[self.card.input]
-        statement = f"SELECT {content} FROM internal.compositions WHERE {content} IS NOT NULL AND {selected}"
-        reader = self.connection.sql(statement).to_arrow_reader()
-        words = [hash_words(batch.column(0)) for batch in reader]
+        statement = f"SELECT {content} FROM (SELECT {content} FROM {selected}) WHERE {content} IS NOT NULL"
+        try:
+            reader = self.connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
+            words = [hash_words(batch.column(0)) for batch in reader]
+        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+            raise not_a_predicate(selected.partition(" WHERE ")[2], error) from error
         return ContentSet(np.concatenate([np.empty((0, 2), np.uint64), *words]))
 
     def _nearest(
@@ -162,8 +174,8 @@ class StreamedLayer:
         wanted = pa.table({"wanted": words_as_text(np.unique(contents, axis=0))})
         self.connection.register("contents", wanted)
         rows = self.connection.sql(
-            f"SELECT {content}, dataset, material_id, formula FROM internal.compositions "
-            f"WHERE {content} IN (SELECT wanted FROM contents) AND {selected or 'true'}"
+            f"SELECT * FROM (SELECT {content}, dataset, material_id, formula FROM {selected or _EVERYTHING}) "
+            f"WHERE {content} IN (SELECT wanted FROM contents)"
         ).fetchall()
         named: dict[str, list[tuple[str, str, str]]] = {}
         for key, *material in rows:

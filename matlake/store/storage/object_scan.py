@@ -170,10 +170,11 @@ class _Scan:
         return pa.table(dict(zip(names, columns, strict=True)))
 
 
-def _in_batches(table: pa.Table) -> Iterable[pa.RecordBatch]:
+def _in_batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
     if table.num_columns:
-        return table.to_batches()
-    return [pa.RecordBatch.from_struct_array(pa.array([{}] * table.num_rows, pa.struct([])))]
+        yield from table.to_batches()
+    else:
+        yield pa.RecordBatch.from_struct_array(pa.array([{}] * table.num_rows, pa.struct([])))
 
 
 def _names_in(condition: pc.Expression, names: Iterable[str]) -> list[str]:

@@ -45,6 +45,14 @@ def write_whole(path: LakePath, content: bytes) -> None:
         files.write_whole(path, content)
 
 
+def rename(path: LakePath, name: str) -> None:
+    """Give a file another name in its folder."""
+    if isinstance(path, RemotePath):
+        path.rename(path.with_name(name))
+    else:
+        path.rename(path.with_name(name))
+
+
 def fsync_folder(folder: LakePath) -> None:
     """Make renames and new names in a folder last through a power loss; objects last as soon as they are put."""
     if isinstance(folder, Path):

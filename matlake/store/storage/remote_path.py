@@ -314,7 +314,7 @@ class RemotePath:
         import obstore
 
         with asking(self):
-            page = None
+            page: Any = None
             while page is None or len(page) == chunk:
                 last = page[-1]["path"] if page else None
                 page = again_where_cut(partial(self._page, obstore.list, last, chunk))
@@ -386,9 +386,10 @@ def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
             "timeout": timedelta(seconds=REQUEST_SECONDS),
         },
         "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+        "config": _CONDITIONAL.get(bucket.partition("://")[0]),
     }
     try:
-        return from_url(bucket, config=_CONDITIONAL.get(bucket.partition("://")[0]), **bounds)
+        return from_url(bucket, **bounds)
     except (BaseError, ValueError) as error:
         raise StorageError(f"{bucket} cannot be used: {error}", "check the variables of the environment") from error
 

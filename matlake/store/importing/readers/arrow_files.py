@@ -75,6 +75,7 @@ def open_delta_table(path: Path, named: KeyColumns) -> ArrowTable:
         SourceError: As there; or its log cannot be read, or rows are marked as deleted in it.
     """
     from matlake.store import delta
+    from matlake.store.commit_outcomes import first_line
 
     try:
         table = delta.open_table(path)
@@ -82,7 +83,7 @@ def open_delta_table(path: Path, named: KeyColumns) -> ArrowTable:
     except LakeError as error:
         raise SourceError(str(error), _delta_hint(error)) from error
     except Exception as error:
-        raise SourceError(f"cannot read the Delta table at {path}: {delta.first_line(error)}") from error
+        raise SourceError(f"cannot read the Delta table at {path}: {first_line(error)}") from error
     if dataset is None:
         raise SourceError(f"{path} holds no version of a Delta table")
     return open_arrow_table(str(path), dataset.schema, dataset.count_rows(), partial(_dataset_batches, dataset), named)
