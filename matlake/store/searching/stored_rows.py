@@ -42,8 +42,12 @@ CARD: Final = "segment.json"
 _VECTORS, _WORDS, _SQUARES = "vectors.f32", "hashes.u64", "squares.f32"
 
 
+_damaged: set[Path] = set()
+"""Segments that this process has found damaged, which it may not be able to remove."""
+
+
 class DamagedSegmentError(Exception):
-    """A segment does not match its checksums. It has been removed: what it held is read from the table again."""
+    """A segment does not match its checksums. It is not used again: what it held is read from the table."""
 
 
 class Block(NamedTuple):
@@ -159,7 +163,7 @@ class Segment(Rows):
             return
         start = block * self.block_rows
         if zlib.crc32(self.vectors[start : start + self.block_rows].data) != self.checksums[block]:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _drop(self.folder)
             raise DamagedSegmentError(f"{self.folder} does not match its checksums")
         self._compared[block] = True
 
@@ -361,9 +365,15 @@ def unused_segments(root: Path, live: AbstractSet[str]) -> Iterator[Path]:
 
 def _folders(root: Path) -> list[Path]:
     try:
-        return sorted(folder for folder in root.iterdir() if folder.name.startswith(SEGMENT))
+        found = sorted(folder for folder in root.iterdir() if folder.name.startswith(SEGMENT))
     except OSError:
         return []
+    return [folder for folder in found if folder not in _damaged]
+
+
+def _drop(folder: Path) -> None:
+    _damaged.add(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read_card(folder: Path, dim: int) -> dict[str, Any] | None:
@@ -392,7 +402,7 @@ def _map(folder: Path, card: dict[str, Any], *, release: bool) -> Segment | None
     except (OSError, ValueError):
         return None
     if zlib.crc32(words.array.data) != sums[_WORDS] or zlib.crc32(squares.array.data) != sums[_SQUARES]:
-        shutil.rmtree(folder, ignore_errors=True)
+        _drop(folder)
         return None
     files = (vectors, words, squares)
     if release:
