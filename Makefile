@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup test lint format types
+.PHONY: help setup test faults lint format types
 
 help: ## Show the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -13,6 +13,9 @@ setup: ## Make .venv with everything that tests need
 
 test: ## Run the tests; choose some with TESTS="tests/store -k delta"
 	$(BIN)/python -m pytest $(TESTS)
+
+faults: ## Let disks and stores fail below every command that writes, for hours; resumes
+	PYTHONPATH=tests:. $(BIN)/python -m faults.long --state faults.json
 
 lint: ## Check style and format
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -217,7 +218,8 @@ class _HDF5(_Frames):
     def ingest(self, data: Path, part: str) -> None:
         h5py = import_module("h5py")
         with h5py.File(self.path, "a") as file:
-            for batch in batches(data, part):
+            done = len(file["material_id"]) if part == "all" and "material_id" in file else 0
+            for batch in islice(batches(data, part), done // BATCH, None):
                 for name in batch.column_names:
                     values = matrix(batch[name]) if name == "vector" else batch[name].to_numpy()
                     kind = h5py.string_dtype() if values.dtype == object else values.dtype
@@ -247,9 +249,13 @@ class _LanceDB(_Frames):
         self.database = import_module("lancedb").connect(str(folder / "lance"))
 
     def ingest(self, data: Path, part: str) -> None:
+        again = "m" in self.database.table_names()
         for batch in batches(data, part):
             vectors = pa.FixedSizeListArray.from_arrays(batch["vector"].combine_chunks().flatten(), DIM)
             rows = batch.set_column(batch.column_names.index("vector"), "vector", vectors)
+            if again:  # after a kill, or beside another writer
+                self.database.open_table("m").merge_insert("material_id").when_not_matched_insert_all().execute(rows)
+                continue
             try:
                 self.database.open_table("m").add(rows)
             except ValueError:
@@ -286,7 +292,7 @@ class _Chroma(_Frames):
 
     def __init__(self, folder: Path) -> None:
         client = import_module("chromadb").PersistentClient(str(folder / "chroma"))
-        self.collection = client.get_or_create_collection("m", metadata={"hnsw:space": "l2"})
+        self.collection = client.get_or_create_collection("materials", metadata={"hnsw:space": "l2"})
 
     def ingest(self, data: Path, part: str) -> None:
         for batch in batches(data, part):
@@ -369,8 +375,8 @@ STORES: Final[dict[str, Callable[[Path], Any]]] = {
     "Parquet + pandas": _Parquet,
     "HDF5": _HDF5,
     "LanceDB": _LanceDB,
-    "Chroma": _Chroma,
     "Qdrant, local": _Qdrant,
+    "Chroma": _Chroma,
 }
 NEEDS: Final = {"LanceDB": "lancedb", "Chroma": "chromadb", "Qdrant, local": "qdrant_client", "HDF5": "h5py"}
 

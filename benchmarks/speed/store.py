@@ -25,13 +25,13 @@ from benchmarks.helpers.common import ENCODER, OQMD, ROOT, needs_oqmd, results_o
 from benchmarks.helpers.store_kinds import FILTERS, NEEDS, STORES, K, mask, matrix, queries
 
 KINDS: Final = ROOT / "benchmarks" / "helpers" / "store_kinds.py"
-LIMIT_S: Final = 600
+LIMIT_S: Final = 420
 """No task may take longer."""
 
 CRASH_ROWS: Final = 20_000
 """Rows of the tests with kills and two writers."""
 
-KILLS: Final = (0.3, 0.6, 0.9)
+KILLS: Final = (0.4, 0.8)
 """Shares of an undisturbed ingest after which it is killed."""
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Protocol, TypeVar
 
-from matlake.errors import Hint, MatlakeError
+from matlake.errors import USE_CPU, Hint, MatlakeError
 from matlake.extras import require_extra, tool_versions
 from matlake.text_tables import in_a_line
 
@@ -127,7 +127,7 @@ def _check_there(address: str) -> None:
         raise MatlakeError(
             f"no Ray head answers at {address}: {error}",
             Hint(
-                "start one with `ray start --head`, or leave out address to start Ray on this machine",
+                "start a head there, or leave out address to start Ray on this machine",
                 cli="start one with `ray start --head`, or leave out --address to start Ray on this machine",
             ),
         ) from error
@@ -166,7 +166,7 @@ class _Pool:
 
         cpus, gpus = (int(ray.cluster_resources().get(name, 0)) for name in ("CPU", "GPU"))
         if device == "cuda" and not gpus:
-            raise MatlakeError("no node of the Ray cluster has a GPU", "start nodes with --num-gpus, or use device cpu")
+            raise MatlakeError("no node of the Ray cluster has a GPU", USE_CPU)
         self._size = workers or (gpus if device == "cuda" else cpus) or 1
         # one thread of an actor encodes, and others make inputs; on a CPU one piece waits while another is encoded
         makers = max(1, min(_MOST_MAKERS, cpus // gpus)) if device == "cuda" else 1

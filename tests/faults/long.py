@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from itertools import count, cycle
@@ -119,7 +119,7 @@ def _in_turn(chosen: dict[str, list[Planned]], turns: Iterable[str]) -> Iterator
                 yield one
 
 
-def run(trials: list[Trial], state: State, deadline: float) -> None:
+def run(trials: list[Trial], state: State, faults: Collection[str], deadline: float) -> None:
     """Go through the commands in turn, a fault of each; those that take long have a turn in each tenth round."""
     lines = {trial.label: planned(trial) for trial in trials}
     for turn in count(1):
@@ -128,7 +128,8 @@ def run(trials: list[Trial], state: State, deadline: float) -> None:
                 return
             if trial.label not in lines or (trial.command.slow and turn % SLOW_TURN):
                 continue
-            found = next((one for one in lines[trial.label] if not state.has(trial.label, one[0], one[1])), None)
+            left = (one for one in lines[trial.label] if one[0] in faults and not state.has(trial.label, *one[:2]))
+            found = next(left, None)
             if found is None:
                 del lines[trial.label]
                 continue
@@ -158,6 +159,7 @@ def main() -> int:
     parser.add_argument("--state", type=Path, required=True, help="file of what was done; the same command resumes")
     parser.add_argument("--max-seconds", type=float, default=float("inf"), help="stop after so many seconds")
     parser.add_argument("--command", action="append", choices=sorted(COMMANDS), help="only this; repeatable")
+    parser.add_argument("--fault", action="append", choices=FAULTS, help="only this; repeatable")
     parser.add_argument("--place", choices=("folder", "bucket"), help="only lakes in a folder, or in a bucket")
     chosen = parser.parse_args()
     deadline = time.monotonic() + chosen.max_seconds
@@ -171,7 +173,7 @@ def main() -> int:
         trials: list[Trial] = [] if chosen.place == "bucket" else [Trial(made, name) for name in names]
         if chosen.place != "folder":
             trials += [BucketTrial(made, name, store) for name in names if name in IN_A_BUCKET]
-        run(trials, state, deadline)
+        run(trials, state, chosen.fault or FAULTS, deadline)
     sys.stdout.write("\n".join(table(state)) + "\n")
     return int(any(one["wrong"] for one in state.outcomes))
 

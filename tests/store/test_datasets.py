@@ -13,7 +13,7 @@ import pytest
 from pyarrow import feather
 from samples import BUNDLED, LAKE_0_1_0, Cli
 
-from matlake import Lake, embed, import_table, open_lake, status
+from matlake import Lake, compact, embed, import_table, open_lake, status
 from matlake.errors import LakeError, SourceError
 from matlake.store import datasets, table_files
 from matlake.text_tables import plain_lines
@@ -215,3 +215,16 @@ def test_the_commands_say_the_same_as_json(mixed: Lake, tmp_path: Path) -> None:
     assert "export" in run("datasets")
     assert "gaps" in run("datasets", "list")
     assert "band_gap_eV" in run("datasets", "show", "gaps")
+
+
+def test_a_killed_import_leaves_no_name_of_a_dataset(lake: Lake) -> None:
+    log = lake.dataset("half") / "_delta_log"
+    log.mkdir(parents=True)
+    (log / "00000000000000000000.json#1").write_text('{"commitInfo":')  # as delta-rs writes it
+    assert lake.dataset_names() == ["gaps"]
+
+
+def test_compact_removes_what_a_killed_deletion_has_left(lake: Lake) -> None:
+    lake.dataset("gaps").rename(lake.datasets_folder / ".deleted-gaps-0a1b")
+    compact(lake)
+    assert not list(lake.datasets_folder.iterdir())

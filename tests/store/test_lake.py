@@ -52,6 +52,16 @@ def test_a_kill_inside_delta_rs_leaves_a_table_that_can_be_made(tmp_path: Path) 
     assert matlake.open_lake(path, create=True).dataset_names() == []
 
 
+@pytest.mark.parametrize("left", [b"", b'{"commitInfo":{"times'])
+def test_a_lake_can_be_made_after_a_power_loss_in_the_middle_of_making_it(tmp_path: Path, left: bytes) -> None:
+    path = tmp_path / "lake"
+    matlake.open_lake(path, create=True)
+    (path / "lake.json").unlink()
+    (path / "failures" / "_delta_log" / "00000000000000000000.json").write_bytes(left)
+    lake = matlake.open_lake(path, create=True)
+    assert lake.query("SELECT count(*) AS n FROM failures").to_pylist() == [{"n": 0}]
+
+
 @pytest.mark.parametrize(
     "foreign",
     [

@@ -151,6 +151,7 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
     """Yield what writers of encoders, heads and other small files have left, and imports that nobody takes up."""
     imports = lake.unfinished.glob(f"{UNFINISHED_IMPORT}*")
     yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
+    yield from (folder for folder in lake.unfinished.glob(f".{UNFINISHED_IMPORT}*") if _is_older(folder, before))
     yield from (folder for folder in _unused_segments(lake) if _is_older(folder, before))
     heads, encoders = lake.heads_folder, lake.encoders_folder
     if isinstance(heads, RemotePath) and isinstance(encoders, RemotePath):

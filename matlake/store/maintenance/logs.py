@@ -56,13 +56,13 @@ def check_log(lake: LakeFolders, root: LakePath, report: CheckReport, *, repair:
     kept = root.parent == lake.datasets_folder and set(lost.values()) == {CHANGED}  # its parts are looked at anyhow
     if repair and lost and not kept and not _can_be_passed_over(found):
         return _repair(lake, root, report)
-    for entry, problem in lost.items():
+    for entry, wrong in lost.items():
         if repair and table is not None and not kept:
             table.create_checkpoint()
             report.repaired.append(f"{entry} is empty: what it recorded is lost, and readers pass over it now")
         else:
             remedy = f"import the dataset {root.name} again" if kept else "run `matlake check --repair`"
-            report.damaged.append(Problem(entry, str(problem), remedy))
+            report.damaged.append(Problem(entry, str(wrong), remedy))
     return table
 
 

@@ -87,9 +87,9 @@ class LayerRows:
         found = np.full((len(words), self.layer.dim), np.nan, dtype=np.float32)
         for rows in self.stored:
             for start in range(0, len(rows), rows.block_rows):
-                part = slice(start, start + rows.block_rows)
-                places = wanted.places(rows.words[part])
-                live = True if rows.live is None else rows.live[part]
+                block = slice(start, start + rows.block_rows)
+                places = wanted.places(rows.words[block])
+                live = True if rows.live is None else rows.live[block]
                 if len(hits := np.flatnonzero((places >= 0) & live)):
                     found[places[hits]] = rows.take(start + hits)
         for part in self.parts:

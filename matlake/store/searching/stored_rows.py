@@ -162,7 +162,7 @@ class Segment(Rows):
         if self._compared[block]:
             return
         start = block * self.block_rows
-        if zlib.crc32(self.vectors[start : start + self.block_rows]) != self.checksums[block]:
+        if zlib.crc32(self.vectors[start : start + self.block_rows].data) != self.checksums[block]:
             _drop(self.folder)
             raise DamagedSegmentError(f"{self.folder} does not match its checksums")
         self._compared[block] = True
@@ -237,13 +237,13 @@ class SegmentWriter:
         for name, values in ((_WORDS, block.words), (_SQUARES, block.squares)):
             plain = np.ascontiguousarray(values)
             self._files[name].write(plain.data)
-            self._sums[name] = zlib.crc32(plain, self._sums[name])
+            self._sums[name] = zlib.crc32(plain.data, self._sums[name])
         vectors = np.ascontiguousarray(block.vectors)
         self._files[_VECTORS].write(vectors.data)
         self._rows += len(vectors)
         while len(vectors):
             some = vectors[: rows_of_block(self._dim) - self._in_block]
-            self._block = zlib.crc32(some, self._block)
+            self._block = zlib.crc32(some.data, self._block)
             self._in_block += len(some)
             if self._in_block == rows_of_block(self._dim):
                 self._end_block()
@@ -401,7 +401,7 @@ def _map(folder: Path, card: dict[str, Any], *, release: bool) -> Segment | None
         squares = _Mapped.open(folder / _SQUARES, np.float32, rows, 0)
     except (OSError, ValueError):
         return None
-    if zlib.crc32(words.array) != sums[_WORDS] or zlib.crc32(squares.array) != sums[_SQUARES]:
+    if zlib.crc32(words.array.data) != sums[_WORDS] or zlib.crc32(squares.array.data) != sums[_SQUARES]:
         _drop(folder)
         return None
     files = (vectors, words, squares)

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 from object_store import Fault, ObjectStore, closed_port, expired, read_only, slow_down
 
 import matlake
+from matlake.cli.failures import explain
 from matlake.errors import LakeError, MissingExtraError, StorageError
 from matlake.store import delta
 from matlake.store.storage import remote_path
@@ -103,6 +105,20 @@ def test_a_store_that_fails_while_a_query_runs_is_named(lake: matlake.Lake, obje
         assert connection.execute("SELECT count(*) FROM materials").fetchall() == [(3,)]
 
 
+def test_a_command_says_what_the_store_answered_where_duckdb_quotes_it(
+    lake: matlake.Lake, object_store: ObjectStore
+) -> None:
+    fault = Fault("error", ("GET",), key="*.parquet", times=None, status=400, code="ExpiredToken")
+    with lake.connect() as connection, object_store.failing(fault):
+        for _ in range(3):  # a failure once left a reader behind that waited for ever
+            with pytest.raises(duckdb.Error) as error:
+                connection.execute("SELECT sum(gap_eV) FROM materials").fetchall()
+            message, hint, code = explain(error.value)
+            assert message.endswith("have expired")
+            assert "AWS_SESSION_TOKEN" in hint
+            assert code == 1
+
+
 def test_nothing_answers_at_the_endpoint(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port()}")
     error = refused(f"{bucket}/lake")
@@ -189,6 +205,12 @@ def test_an_address_of_another_kind(address: str) -> None:
     with pytest.raises(LakeError, match="a lake cannot be at") as error:
         lake_path(address)
     assert "s3://BUCKET/PREFIX" in error.value.hint
+
+
+def test_a_folder_by_its_address(tmp_path: Path) -> None:
+    lake = matlake.open_lake(f"file://{tmp_path}/a%20lake", create=True)
+    assert lake.path == tmp_path / "a lake"
+    assert matlake.open_lake(tmp_path / "a lake").path == lake.path
 
 
 def test_obstore_is_not_installed(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
