@@ -13,9 +13,7 @@ import matlake
 from matlake.store import delta
 
 PAGE: Final = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text()
-BLOCKS: Final = {
-    name: code for name, code in re.findall(r"^(\w+):\n\n```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-}
+BLOCKS: Final = dict(re.findall(r"^(\w+):\n\n```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 
 
 @pytest.fixture(scope="module")

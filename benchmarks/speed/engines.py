@@ -3,10 +3,10 @@
     python -m benchmarks.speed.engines
 
 Compositions (layer 4 of ElemNet, 1,024 numbers each) and crystals (CGCNN) are embedded by two threads and by two actors
-of Ray, in fresh processes that alternate. Start-up is the time to the first vectors: it holds opening encoders and, with
-Ray, starting it and its actors. Steady state is what follows a quarter of the work, when all actors have compiled and
-loaded what they need. Processor seconds are those of this process and of the actors; what Ray's own processes take
-stands beside them.
+of Ray, in fresh processes that alternate. Start-up is the time to the first vectors: it holds opening encoders and,
+with Ray, starting it and its actors. Steady state is what follows a quarter of the work, when all actors have loaded
+what they need. Processor seconds are those of this process and of the actors; what Ray's own processes take stands
+beside them.
 """
 
 import contextlib

@@ -59,8 +59,11 @@ class SearchedLake(store.Lake):
         if sum(each is not None for each in (id, formula, structure, input)) != 1:
             raise LakeError("a search is for one of four", "give one of id, formula, structure and input")
         named = split_names(columns) if isinstance(columns, str) else as_list(columns)
-        given = (several(each) for each in (id, formula, structure))
-        return search(self, SearchRequest(encoder, k, *given, dataset, where, input, named, distinct, approximate))
+        ids, formulas, structures = map(several, (id, formula, structure))
+        request = SearchRequest(
+            encoder, k, ids, formulas, structures, dataset, where, input, named, distinct, approximate
+        )
+        return search(self, request)
 
     def dedupe(
         self,

@@ -15,7 +15,7 @@ from matlake.store.predictions import SavedPredictions, saved_predictions, saved
 from matlake.store.property_columns import PropertyColumns
 from matlake.store.quoting import identifier
 from matlake.store.row_counts import count_dataset, count_reasons, count_unread_cells
-from matlake.store.snapshots import snapshot_or_warn
+from matlake.store.snapshots import shared_snapshot_or_warn, snapshot_or_warn
 from matlake.store.views import ReadableDataset, embedding_partition, readable_datasets, view_names
 from matlake.text_tables import Column, Line, TextTable
 
@@ -115,7 +115,7 @@ def status(lake: Lake) -> Status:
 
 def _later_failures(lake: Lake) -> int:
     """Count the rows of ``failures`` that are not of imports: contents are recorded, and materials are shown."""
-    rejected = delta.shared_snapshot_or_warn(lake.failures_table)
+    rejected = shared_snapshot_or_warn(lake, lake.failures_table)
     if not (rejected and rejected.parts) and not count_reasons(delta.sound_parts(saved_snapshot(lake))):
         return 0
     with lake.connect() as connection:

@@ -41,7 +41,7 @@ def test_sql_says_which_versions_it_reads(call: Call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("sql", "SELECT 1", "--as-of", "1999"), 1, "no moment of a lake"),
+        (("sql", "SELECT 1", "--as-of", "1999"), 1, "not a moment of a lake"),
         (("sql", "SELECT 1", "--as-of", "1999-01-01"), 1, "was not there on 1999-01-01"),
         (("train", "--target", "band_gap_eV", "--features", FEATURE, "--as-of", "gaps=9"), 1, "gaps has no version 9"),
         (("predict", "gap", "--dataset", "gaps", "--as-of", "head:no"), 1, "there is no head 'no'"),

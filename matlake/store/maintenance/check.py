@@ -89,7 +89,7 @@ def _check_parts(lake: Lake, root: LakePath, parts: list[LivePart], report: Chec
     sound, damaged = split_damaged(parts, verify=True)
     report.parts += len(parts)
     report.bytes += sum(part.size for part in parts)
-    partitions = {tuple(part.partition.items()): part.partition for part in parts}.values()
+    partitions = [dict(key) for key in by_partition(parts)]
     if damaged and root.parent == lake.datasets_folder:
         left, rows = (sum(part.rows for part in some) for some in (sound, parts))
         remedy = f"import the dataset {root.name} again; {left:,} of its {rows:,} rows can still be read"

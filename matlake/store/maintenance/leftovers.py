@@ -23,7 +23,6 @@ from matlake.store.log_entries import LOG, has_table
 from matlake.store.maintenance.bucket_leftovers import left_beside_cards
 from matlake.store.maintenance.logs import unneeded_entries
 from matlake.store.searching.stored_rows import SEARCH_FOLDER, segment_part, unused_segments
-from matlake.store.storage.copies import local_folder
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import RemotePath
 
@@ -174,7 +173,7 @@ def _unused_segments(lake: LakeFolders) -> Iterator[Path]:
     """Yield what searches have kept of parts that are no longer in the table, and what killed ones have left."""
     table = delta.snapshot_or_warn(lake.embeddings)
     live = {segment_part(part) for part in table.parts} if table is not None else set()
-    yield from unused_segments(local_folder(lake.unfinished) / SEARCH_FOLDER, live)
+    yield from unused_segments(lake.unfinished / SEARCH_FOLDER, live)
 
 
 def _is_older(path: LakePath, before: float) -> bool:

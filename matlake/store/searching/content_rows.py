@@ -78,8 +78,10 @@ class OneLayer(ContentRows):
         if len(rows) and (home == home[0]).all():
             local, stored = rows - self._starts[home[0]], self._stored[home[0]]
             if (np.diff(local) == 1).all():
-                return stored.vectors[local[0] : local[-1] + 1]
-            return stored.take(local)
+                joined: NDArray[np.float32] = stored.vectors[local[0] : local[-1] + 1]
+                return joined
+            taken: NDArray[np.float32] = stored.take(local)
+            return taken
         found = np.empty((len(rows), self.dim), dtype=np.float32)
         for one in np.unique(home).tolist():
             found[home == one] = self._stored[one].take(rows[home == one] - self._starts[one])

@@ -31,7 +31,7 @@ from matlake.store.searching.stored_rows import (
     segment_part,
 )
 from matlake.store.snapshots import snapshot_or_warn
-from matlake.store.storage.copies import cache_folder, local_folder
+from matlake.store.storage.copies import cache_folder
 from matlake.store.storage.parquet import open_parquet
 from matlake.store.views import embedding_partition
 
@@ -87,9 +87,9 @@ class LayerRows:
         found = np.full((len(words), self.layer.dim), np.nan, dtype=np.float32)
         for rows in self.stored:
             for start in range(0, len(rows), rows.block_rows):
-                part = slice(start, start + rows.block_rows)
-                places = wanted.places(rows.words[part])
-                live = True if rows.live is None else rows.live[part]
+                block = slice(start, start + rows.block_rows)
+                places = wanted.places(rows.words[block])
+                live = True if rows.live is None else rows.live[block]
                 if len(hits := np.flatnonzero((places >= 0) & live)):
                     found[places[hits]] = rows.take(start + hits)
         for part in self.parts:
@@ -167,7 +167,7 @@ def open_rows(lake: Lake, card: EncoderCard, layer: Layer, *, release: bool = Fa
 def segment_roots(lake: Lake, card: EncoderCard, layer: Layer) -> list[Path]:
     """Return the folders that may hold segments of a layer: in the lake if it can be written to, and in the cache."""
     inside = Path(SEARCH_FOLDER, f"{card.name}-{card.sha256[:16]}", layer.name)
-    roots = [local_folder(lake.unfinished) / inside, cache_folder() / inside]
+    roots = [lake.unfinished / inside, cache_folder() / inside]
     return roots[1:] if isinstance(lake.path, Path) and not os.access(lake.path, os.W_OK) else roots
 
 

@@ -42,7 +42,9 @@ _TOGETHER: Final = 4096
 class Stored(Protocol):
     """Where the vectors of the lake's materials are found."""
 
-    lake: Lake
+    @property
+    def lake(self) -> Lake:
+        """The lake."""
 
     @property
     def feature(self) -> str:
@@ -109,7 +111,7 @@ def formula_queries(encoder: Encoder, layers: Sequence[str], formulas: Iterable[
             f"encoder {encoder.card.name} takes crystals, not formulas",
             Hint("give a structure, or the id of a crystal", cli="give --structure FILE, or the --id of a crystal"),
         )
-    read = ((str(formula), _caught(lambda formula=formula: as_composition(formula))) for formula in formulas)
+    read = ((str(formula), _caught(as_composition, formula)) for formula in formulas)
     return _encoded(encoder, layers, read, FormulaError)
 
 
@@ -118,10 +120,7 @@ def structure_queries(encoder: Encoder, layers: Sequence[str], structures: Itera
 
     An encoder of compositions encodes their compositions, those of disordered ones too.
     """
-    read = (
-        (str(given) if _is_file(given) else None, _caught(lambda given=given: _structure(encoder, given)))
-        for given in structures
-    )
+    read = ((str(given) if _is_file(given) else None, _caught(_structure, encoder, given)) for given in structures)
     return _encoded(encoder, layers, read, StructureError)
 
 
@@ -159,7 +158,7 @@ def table_queries(encoder: Encoder, layers: Sequence[str], table: Any) -> Iterat
                 texts = batch.columns.column(formulas).to_pylist()
                 for row, (name, text) in enumerate(zip(names, texts, strict=True)):
                     reason = batch.errors.get(row)
-                    given = FormulaError(reason) if reason else _caught(lambda text=text: as_composition(text))
+                    given = FormulaError(reason) if reason else _caught(as_composition, text)
                     yield name or text, given
 
     return _encoded(encoder, layers, read(), SourceError)
@@ -173,20 +172,23 @@ def _encoded(
 ) -> Iterator[Query]:
     """Yield materials as queries, in their order; what the encoder does not take becomes an error of its kind."""
     while some := list(islice(materials, _TOGETHER)):
-        errors: dict[int, MatlakeError] = {
-            row: given for row, (_, given) in enumerate(some) if isinstance(given, MatlakeError)
-        }
-        rows = [row for row in range(len(some)) if row not in errors]
+        errors: dict[int, MatlakeError] = {}
+        read: dict[int, Material] = {}
+        for row, (_, given) in enumerate(some):
+            if isinstance(given, MatlakeError):
+                errors[row] = given
+            else:
+                read[row] = given
         vectors: dict[int, NDArray[np.float32]] = {}
-        if rows:
-            columns = encoder.columns([some[row][1] for row in rows])
+        if read:
+            columns = encoder.columns(list(read.values()))
             reasons = encoder.rejections(columns, overlaps=True)
-            taken = [row for row, reason in zip(rows, reasons, strict=True) if reason is None]
+            taken = [row for row, reason in zip(read, reasons, strict=True) if reason is None]
             errors |= {
-                row: error(_named(some[row][0], reason)) for row, reason in zip(rows, reasons, strict=True) if reason
+                row: error(_named(some[row][0], reason)) for row, reason in zip(read, reasons, strict=True) if reason
             }
             if taken:
-                chosen = encoder.columns([some[row][1] for row in taken])
+                chosen = encoder.columns([read[row] for row in taken])
                 joined = np.concatenate(encoder.encode_inputs(encoder.inputs(chosen), layers), axis=1)
                 vectors = dict(zip(taken, joined, strict=True))
         for row, (name, given) in enumerate(some):
@@ -205,9 +207,9 @@ def _formula(given: Material | MatlakeError) -> str | None:
     return given.reduced_formula if isinstance(given, Composition) else None
 
 
-def _caught(read: Callable[[], Material]) -> Material | MatlakeError:
+def _caught(read: Callable[..., Material], *arguments: Any) -> Material | MatlakeError:
     try:
-        return read()
+        return read(*arguments)
     except MatlakeError as error:
         return error
 

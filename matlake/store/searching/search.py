@@ -179,7 +179,7 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult:
     if request.k < 1:
         raise LakeError(f"{request.k} neighbours are wanted", "ask for 1 or more")
     if request.distinct is not None and request.distinct not in DISTINCT:
-        raise LakeError(f"{request.distinct!r} is nothing to be distinct by", f"known: {', '.join(DISTINCT)}")
+        raise LakeError(f"neighbours cannot be distinct by {request.distinct!r}", f"known: {', '.join(DISTINCT)}")
     lake.check_there()
     if request.dataset is not None:
         lake.check_dataset(request.dataset)
@@ -315,7 +315,7 @@ def _look_up(
     connection.register("neighbours", names)
     shown = ", ".join(f"m.{identifier(name)}" for name in columns)
     table = connection.sql(
-        f"SELECT {shown} FROM neighbours AS n JOIN {view} AS m USING (dataset, material_id) "
+        f"SELECT {shown} FROM neighbours AS n LEFT JOIN {view} AS m USING (dataset, material_id) "
         'ORDER BY n."number in the list"'
     ).to_arrow_table()
     connection.unregister("neighbours")

@@ -42,8 +42,12 @@ CARD: Final = "segment.json"
 _VECTORS, _WORDS, _SQUARES = "vectors.f32", "hashes.u64", "squares.f32"
 
 
+_damaged: set[Path] = set()
+"""Segments that this process has found damaged, which it may not be able to remove."""
+
+
 class DamagedSegmentError(Exception):
-    """A segment does not match its checksums. It has been removed: what it held is read from the table again."""
+    """A segment does not match its checksums. It is not used again: what it held is read from the table."""
 
 
 class Block(NamedTuple):
@@ -158,8 +162,8 @@ class Segment(Rows):
         if self._compared[block]:
             return
         start = block * self.block_rows
-        if zlib.crc32(self.vectors[start : start + self.block_rows]) != self.checksums[block]:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if zlib.crc32(self.vectors[start : start + self.block_rows].data) != self.checksums[block]:
+            _drop(self.folder)
             raise DamagedSegmentError(f"{self.folder} does not match its checksums")
         self._compared[block] = True
 
@@ -233,13 +237,13 @@ class SegmentWriter:
         for name, values in ((_WORDS, block.words), (_SQUARES, block.squares)):
             plain = np.ascontiguousarray(values)
             self._files[name].write(plain.data)
-            self._sums[name] = zlib.crc32(plain, self._sums[name])
+            self._sums[name] = zlib.crc32(plain.data, self._sums[name])
         vectors = np.ascontiguousarray(block.vectors)
         self._files[_VECTORS].write(vectors.data)
         self._rows += len(vectors)
         while len(vectors):
             some = vectors[: rows_of_block(self._dim) - self._in_block]
-            self._block = zlib.crc32(some, self._block)
+            self._block = zlib.crc32(some.data, self._block)
             self._in_block += len(some)
             if self._in_block == rows_of_block(self._dim):
                 self._end_block()
@@ -361,9 +365,15 @@ def unused_segments(root: Path, live: AbstractSet[str]) -> Iterator[Path]:
 
 def _folders(root: Path) -> list[Path]:
     try:
-        return sorted(folder for folder in root.iterdir() if folder.name.startswith(SEGMENT))
+        found = sorted(folder for folder in root.iterdir() if folder.name.startswith(SEGMENT))
     except OSError:
         return []
+    return [folder for folder in found if folder not in _damaged]
+
+
+def _drop(folder: Path) -> None:
+    _damaged.add(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read_card(folder: Path, dim: int) -> dict[str, Any] | None:
@@ -391,8 +401,8 @@ def _map(folder: Path, card: dict[str, Any], *, release: bool) -> Segment | None
         squares = _Mapped.open(folder / _SQUARES, np.float32, rows, 0)
     except (OSError, ValueError):
         return None
-    if zlib.crc32(words.array) != sums[_WORDS] or zlib.crc32(squares.array) != sums[_SQUARES]:
-        shutil.rmtree(folder, ignore_errors=True)
+    if zlib.crc32(words.array.data) != sums[_WORDS] or zlib.crc32(squares.array.data) != sums[_SQUARES]:
+        _drop(folder)
         return None
     files = (vectors, words, squares)
     if release:

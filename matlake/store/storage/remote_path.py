@@ -395,7 +395,7 @@ def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
 
 
 def delta_options(root: RemotePath) -> dict[str, str]:
-    """Return what delta-rs is told besides the environment: the same as obstore."""
+    """Return the settings of delta-rs besides the environment: those of obstore."""
     return {
         "allow_http": "true",
         "connect_timeout": f"{CONNECT_SECONDS}s",
