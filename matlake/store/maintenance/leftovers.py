@@ -172,7 +172,7 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
 def _unused_segments(lake: LakeFolders) -> Iterator[Path]:
     """Yield what searches have kept of parts that are no longer in the table, and what killed ones have left."""
     table = delta.snapshot_or_warn(lake.embeddings)
-    live = {segment_part(part) for part in table.parts} if table is not None else set()
+    live = {segment_part(part): part.rows for part in table.parts} if table is not None else {}
     yield from unused_segments(lake.unfinished / SEARCH_FOLDER, live)
 
 
