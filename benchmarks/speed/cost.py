@@ -20,10 +20,10 @@ import matlake
 from benchmarks.helpers.common import STRUCTURES, report, results_of
 from matlake.encoders.card import InputKind
 from matlake.encoders.shard_sizes import MOST_CONTENTS
-from matlake.store import delta
 from matlake.store.maintenance.compact import PART_BYTES
-from matlake.store.parts import DIGEST_CHARACTERS, part_name
-from matlake.store.writing import Part
+from matlake.store.tables import delta
+from matlake.store.tables.parts import DIGEST_CHARACTERS, part_name
+from matlake.store.tables.writing import Part
 
 HERE: Final = Path(__file__)
 

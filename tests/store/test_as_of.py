@@ -25,7 +25,7 @@ from matlake.regress.heads.listing import card_lines
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import delete_head
 from matlake.regress.heads.train import train
-from matlake.store import delta
+from matlake.store.tables import delta
 
 TARGET = "band_gap_eV"
 

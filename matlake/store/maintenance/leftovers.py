@@ -15,16 +15,16 @@ from deltalake import DeltaTable
 
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import LakeError
-from matlake.store import delta
 from matlake.store.as_of import kept_versions
-from matlake.store.bucket_tables import delete_below
 from matlake.store.folders import DATASET_DELETED, HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_IMPORT, LakeFolders
-from matlake.store.log_entries import LOG, has_table
 from matlake.store.maintenance.bucket_leftovers import left_beside_cards
 from matlake.store.maintenance.logs import unneeded_entries
 from matlake.store.searching.stored_rows import SEARCH_FOLDER, segment_part, unused_segments
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables import delta
+from matlake.store.tables.bucket_tables import delete_below
+from matlake.store.tables.log_entries import LOG, has_table
 
 RETENTION_HOURS: Final = 24
 """Readers of older snapshots, and writers that have not committed, are taken to be done after this."""

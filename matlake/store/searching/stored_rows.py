@@ -24,8 +24,8 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.store.parts import LivePart
 from matlake.store.searching.k_nearest import squares_of
+from matlake.store.tables.parts import LivePart
 
 BLOCK_BYTES: Final = 32 << 20
 """Bytes of vectors that are looked at together."""
