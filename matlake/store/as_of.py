@@ -16,11 +16,11 @@ from deltalake import DeltaTable
 from matlake.documents import from_document, opened, read_json
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
-from matlake.store import delta
 from matlake.store.folders import MEMBER, LakeFolders
 from matlake.store.moment import Moment, TableVersion, place_of
-from matlake.store.parts import split_damaged
 from matlake.store.storage.places import LakePath
+from matlake.store.tables import delta
+from matlake.store.tables.parts import split_damaged
 
 HEAD: Final = "head:"
 """Before the name of a head, where a moment is what it was trained from."""

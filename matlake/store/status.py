@@ -7,15 +7,15 @@ from typing import Any
 
 from matlake.encoders.layer_ref import LayerRef
 from matlake.reports import Report
-from matlake.store import delta
 from matlake.store.damage import list_damage, reads_what_is_sound
 from matlake.store.lake import Lake
-from matlake.store.parts import without_warnings
 from matlake.store.predictions import SavedPredictions, saved_predictions, saved_snapshot
 from matlake.store.property_columns import PropertyColumns
 from matlake.store.quoting import identifier
 from matlake.store.row_counts import count_dataset, count_reasons, count_unread_cells
 from matlake.store.snapshots import shared_snapshot_or_warn, snapshot_or_warn
+from matlake.store.tables import delta
+from matlake.store.tables.parts import without_warnings
 from matlake.store.views import ReadableDataset, embedding_partition, readable_datasets, view_names
 from matlake.text_tables import Column, Line, TextTable
 

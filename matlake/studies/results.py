@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from matlake.store import delta, writing
-from matlake.store.appender import Appender
 from matlake.store.lake import Lake
 from matlake.store.storage.parquet import read_table
 from matlake.store.storage.places import LakePath
+from matlake.store.tables import delta, writing
+from matlake.store.tables.appender import Appender
 from matlake.studies.measurement import Measurement
 
 PARTITION: Final = "evaluation"

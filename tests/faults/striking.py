@@ -13,8 +13,8 @@ from faults.scenarios import COMMANDS, Bench
 import matlake
 from matlake.errors import DamageWarning
 from matlake.store.folders import RECORDED
-from matlake.store.log_entries import LOG
 from matlake.store.storage.places import LakePath
+from matlake.store.tables.log_entries import LOG
 
 
 @dataclass(frozen=True)

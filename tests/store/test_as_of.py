@@ -25,7 +25,7 @@ from matlake.regress.heads.listing import card_lines
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import delete_head
 from matlake.regress.heads.train import train
-from matlake.store import delta
+from matlake.store.tables import delta
 
 TARGET = "band_gap_eV"
 
@@ -150,7 +150,7 @@ def test_a_time_without_a_zone_is_in_utc(past: SimpleNamespace) -> None:
     ("as_of", "message"),
     [
         ("yesterday", "'yesterday' is not a moment of a lake"),
-        ("", "is no moment"),
+        ("", "is not a moment"),
         ("2999-01-01", "2999-01-01 00:00:00 UTC is in the future"),
         ("1999-01-01T00:00+02:00", "was not there on 1998-12-31 22:00:00 UTC: its first version is of"),
         ("head:nothing", "there is no head 'nothing'"),

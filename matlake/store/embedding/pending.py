@@ -9,17 +9,17 @@ import pyarrow as pa
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.rejections import NO_CRYSTAL
-from matlake.store import writing
 from matlake.store.content_keys import CONTENT_KEYS, row_key
 from matlake.store.embedding.job_shard import JobShard
 from matlake.store.embedding.places import BATCH_ROWS, LACKS, ROW_BITS, Places
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.lake import Lake
 from matlake.store.parquet_rows import parquet_keys, parquet_rows
-from matlake.store.parts import LivePart
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import literal
 from matlake.store.sql import connect, not_a_predicate
+from matlake.store.tables import writing
+from matlake.store.tables.parts import LivePart
 from matlake.store.views import property_columns
 
 MEMORY: Final = 256 << 20

@@ -9,7 +9,6 @@ import duckdb
 from matlake.encoders.card import InputKind
 from matlake.errors import CommitUnknownError, EncoderError, LakeError
 from matlake.progress import SILENT, Progress
-from matlake.store import delta, writing
 from matlake.store.content_keys import row_key
 from matlake.store.damage import tables
 from matlake.store.lake import Lake, make_tables
@@ -18,7 +17,10 @@ from matlake.store.maintenance.leftovers import RETENTION_HOURS, find_leftovers,
 from matlake.store.maintenance.logs import check_log, move_away, remake
 from matlake.store.maintenance.report import CheckReport, Problem
 from matlake.store.parquet_rows import parquet_keys
-from matlake.store.parts import (
+from matlake.store.sql import connect
+from matlake.store.storage.places import LakePath, fsync_folder
+from matlake.store.tables import delta, writing
+from matlake.store.tables.parts import (
     LivePart,
     by_partition,
     digest_of,
@@ -28,8 +30,6 @@ from matlake.store.parts import (
     split_damaged,
     without_warnings,
 )
-from matlake.store.sql import connect
-from matlake.store.storage.places import LakePath, fsync_folder
 from matlake.store.views import embedding_partition, failure_partition
 
 _MEMORY: Final = 256 << 20

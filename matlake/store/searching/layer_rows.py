@@ -14,9 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard, Layer
-from matlake.store import delta
 from matlake.store.lake import Lake
-from matlake.store.parts import LivePart, split_damaged, warn_of
 from matlake.store.searching.content_words import ContentSet, hash_words, words_as_text
 from matlake.store.searching.stored_rows import (
     SEARCH_FOLDER,
@@ -33,6 +31,8 @@ from matlake.store.searching.stored_rows import (
 from matlake.store.snapshots import snapshot_or_warn
 from matlake.store.storage.copies import cache_folder
 from matlake.store.storage.parquet import open_parquet
+from matlake.store.tables import delta
+from matlake.store.tables.parts import LivePart, split_damaged, warn_of
 from matlake.store.views import embedding_partition
 
 _WORTH_STORING: Final = 64 << 20

@@ -12,7 +12,7 @@ import matlake
 from matlake.errors import LakeError
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
-from matlake.store.parts import forget_comparisons
+from matlake.store.tables.parts import forget_comparisons
 
 pytestmark = pytest.mark.filterwarnings("ignore::matlake.DamageWarning")
 

@@ -22,15 +22,15 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, DamageWarning, LakeError
-from matlake.store.commit_outcomes import asking_delta, first_line, raise_refusal, resolve
-from matlake.store.log_entries import CommitMark, clear_log, drop_lost_log, has_table, sync_log
-from matlake.store.log_records import LogFiles, log_files, shared_dicts
-from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
 from matlake.store.storage.places import LakePath, fsync_folder, lake_path
 from matlake.store.storage.remote_path import SCHEMES, RemotePath, again_where_cut, delta_options
-from matlake.store.writing import Part, discard, link_part
+from matlake.store.tables.commit_outcomes import asking_delta, first_line, raise_refusal, resolve
+from matlake.store.tables.log_entries import CommitMark, clear_log, drop_lost_log, has_table, sync_log
+from matlake.store.tables.log_records import LogFiles, log_files, shared_dicts
+from matlake.store.tables.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
+from matlake.store.tables.writing import Part, discard, link_part
 
 COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"

@@ -20,10 +20,10 @@ from deltalake.transaction import AddAction
 
 from matlake.errors import REPAIR, LakeError
 from matlake.files import fsync_file, naming
-from matlake.store.parts import LivePart, digest_of, part_name
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.places import LakePath, fsync_names
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables.parts import LivePart, digest_of, part_name
 
 ROW_GROUP_BYTES: Final = 8 << 20
 
