@@ -54,11 +54,12 @@ def test_sql_goes_on_without_a_damaged_part(whole: Path, copied: matlake.Lake, k
     part = part_of(copied, kind)
     (LOUD | SILENT)[damage](part)
     lake = matlake.open_lake(copied.path, verify=damage in SILENT)
+    reading = FAILURES if kind == "failures" else VECTORS  # a query warns of the parts that it reads
     with pytest.warns(matlake.DamageWarning, match=part.name):
-        answer = rows(lake, VECTORS)
+        answer = rows(lake, reading)
     original = whole / part.relative_to(copied.path)
-    assert answer == expected(whole, original, kind, VECTORS)
-    for statement in (GAPS, FAILURES):
+    assert answer == expected(whole, original, kind, reading)
+    for statement in {GAPS, FAILURES, VECTORS} - {reading}:
         assert rows(lake, statement) == expected(whole, original, kind, statement)
 
 
