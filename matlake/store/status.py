@@ -88,6 +88,7 @@ class Status(Report):
 def status(lake: Lake) -> Status:
     """Count what is in a lake, from what the logs have recorded: files are opened only for what they have not."""
     with without_warnings():
+        later_failures = _later_failures(lake)  # first, as it opens files and so may find damage
         datasets = list(readable_datasets(lake))
         layers = _embedded_layers(lake)
         predictions = saved_predictions(lake)
@@ -97,7 +98,7 @@ def status(lake: Lake) -> Status:
             for name, cells in count_unread_cells(dataset.parts)
         ]
         counts = [count_dataset(dataset.parts) for dataset in datasets]
-        failures = sum(count.failures for count in counts) + _later_failures(lake)
+        failures = sum(count.failures for count in counts) + later_failures
         views = view_names([dataset.name for dataset in datasets])
         lost = _text_read_as_null(lake, datasets, views)
     damaged = [{"path": str(path), "problem": problem} for path, problem in list_damage(lake)]
