@@ -152,7 +152,8 @@ def test_search_says_that_an_encoder_has_lost_all_its_vectors(copied: matlake.La
 
 def test_a_part_whose_rows_the_log_has_not_recorded_is_read(whole: Path, copied: matlake.Lake) -> None:
     (entry,) = (copied.dataset("a") / "_delta_log").glob("*.json")
-    entry.write_text(entry.read_text().replace("numRecords", "numRecorde"))
+    # nor has it the digest of its parts, as entries of 0.1.0 and of other tools
+    entry.write_text(entry.read_text().replace("numRecords", "numRecorde").replace("matlake.commit", "other"))
     assert rows(copied, GAPS) == rows(matlake.open_lake(whole), GAPS)
     assert parts(copied.dataset("a"))[0].rows == ROWS + 1
     assert matlake.check(copied).sound
