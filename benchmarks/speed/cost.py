@@ -18,11 +18,11 @@ from deltalake import DeltaTable
 
 import matlake
 from benchmarks.helpers.common import STRUCTURES, report, results_of
-from matlake.store import delta
 from matlake.store.embedding.commits import COMMIT_SECONDS
 from matlake.store.maintenance.compact import PART_BYTES
-from matlake.store.parts import DIGEST_CHARACTERS, part_name
-from matlake.store.writing import Part
+from matlake.store.tables import delta
+from matlake.store.tables.parts import DIGEST_CHARACTERS, part_name
+from matlake.store.tables.writing import Part
 
 HERE: Final = Path(__file__)
 
