@@ -18,6 +18,8 @@ from deltalake import DeltaTable
 
 import matlake
 from benchmarks.helpers.common import STRUCTURES, report, results_of
+from matlake.encoders.card import InputKind
+from matlake.encoders.shard_sizes import MOST_CONTENTS
 from matlake.store.embedding.commits import COMMIT_SECONDS
 from matlake.store.maintenance.compact import PART_BYTES
 from matlake.store.tables import delta
@@ -45,6 +47,7 @@ WARM: Final = 500
 LOGS: Final = (100, 1_000, 10_000)
 """Parts of the tables whose commits and openings are timed."""
 
+SHARD_CRYSTALS: Final = MOST_CONTENTS[InputKind.CRYSTAL]["cpu"]
 COMMITS: Final = 20
 READ_BYTES: Final = 8 << 20
 """Of one GET when vectors are read for training: a row group."""
@@ -146,12 +149,12 @@ def on_paper(units: Mapping[str, Any], crystals: int, prices: Mapping[str, float
         prices: As ``PRICES`` has them.
     """
     kept = [crystals * units[f"{kind}_bytes_a_crystal"] for kind in ("dataset", "vector")]
-    written = max(1.0, crystals / _crystals_a_commit(units))
+    shards, written = crystals / SHARD_CRYSTALS, max(1.0, crystals / _crystals_a_commit(units))
     parts = sum(max(1, round(size / PART_BYTES)) for size in kept)
     commits = written + parts
-    # every vector is put by embed, a part a commit, and again by compact
-    puts = written + sum(kept) / UPLOAD_BYTES + 2 * parts + commits * REQUESTS_A_COMMIT["put"]
-    gets = kept[0] / READ_BYTES + 2 * written + commits * REQUESTS_A_COMMIT["get"]
+    # every vector is put in its shard, read again to be part of what a commit adds, and put again by compact
+    puts = shards + written + sum(kept) / UPLOAD_BYTES + 2 * parts + commits * REQUESTS_A_COMMIT["put"]
+    gets = kept[0] / READ_BYTES + 2 * (shards + written) + commits * REQUESTS_A_COMMIT["get"]
     hours = {kind: crystals * units[f"{kind}_core_seconds_a_crystal"] / 3600 for kind in ("import", "embed")}
     reading = kept[1] / READ_BYTES
     return {
