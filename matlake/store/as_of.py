@@ -90,7 +90,7 @@ def _moment(lake: LakeFolders, name: str, versions: Iterable[TableVersion]) -> M
 def _parse(as_of: str | datetime) -> datetime:
     """Return the time that is meant, with its zone."""
     try:
-        time = as_of if isinstance(as_of, datetime) else datetime.fromisoformat(as_of.strip())
+        time = as_of if isinstance(as_of, datetime) else datetime.fromisoformat(str(as_of).strip())
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
         in_utc = time.astimezone(UTC)
     except (ValueError, OverflowError) as error:
@@ -155,7 +155,10 @@ def _of_versions(lake: LakeFolders, text: str) -> Moment:
         name, version = found.groups()
         if name not in shared:
             lake.check_dataset(name)
-        wanted[name if name in shared else place_of(name)] = int(version)
+        place = name if name in shared else place_of(name)
+        if place in wanted:
+            raise LakeError(f"{text.strip()!r} names {name} more than once", "give one version of each table")
+        wanted[place] = int(version)
     versions = []
     for place, table in _tables(lake):
         version = wanted.pop(place, table.version())

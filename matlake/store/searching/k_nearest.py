@@ -19,6 +19,9 @@ _HELD: Final = 1 << 24
 _MEASURED: Final = 1 << 22
 """Numbers of vectors that are measured in float64 at once: 32 MB."""
 
+_MOST: Final = 1 << 48
+"""No lake has so many rows; places among them fit into int64."""
+
 _UNIT: Final = 2.0**-24
 """Unit roundoff of float32."""
 
@@ -39,7 +42,7 @@ class KNearest:
             k: Number wanted.
         """
         self.points = points
-        self.k = k
+        self.k = min(k, _MOST)
         self._exact = points.astype(np.float64)
         self._squares = np.einsum("ij,ij->i", self._exact, self._exact)
         self._limits = np.full(len(points), np.inf)  # the squared distance of the k-th, less the point's square

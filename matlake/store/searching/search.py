@@ -279,12 +279,12 @@ def _property_columns(connection: duckdb.DuckDBPyConnection, wanted: Sequence[st
         QueryError: There is no such column.
     """
     known = [name for name, *_ in connection.execute("DESCRIBE materials").fetchall() if name not in MATERIAL_COLUMNS]
-    if [*wanted] == [ALL_COLUMNS]:
+    if {*wanted} == {ALL_COLUMNS}:
         return known
     for name in wanted:
         if name not in known:
             raise QueryError(f"there is no property column {name!r}", f"there are: {', '.join(known) or 'none'}")
-    return [*wanted]
+    return list(dict.fromkeys(wanted))
 
 
 def _with_properties(

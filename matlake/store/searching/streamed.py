@@ -101,7 +101,7 @@ class StreamedLayer:
         """
         left_out = list(exclude) or [frozenset[tuple[str, str]]()] * len(vectors)
         selected = self._selected(dataset, where)
-        counted = None if selected is None else self._contents(selected)
+        counted = None if selected is None else self._contents(selected, where)
         wanted = k + max(map(len, left_out), default=0)
         while True:
             found, contents = self._nearest(vectors, wanted, counted)
@@ -116,7 +116,7 @@ class StreamedLayer:
             ):
                 return neighbours
             # some contents have no material any more: from now on, those that have one are known beforehand
-            counted = counted or self._contents(selected or _EVERYTHING)
+            counted = counted or self._contents(selected or _EVERYTHING, where)
             wanted *= _MORE
 
     def _rows(self) -> LayerRows:
@@ -138,7 +138,7 @@ class StreamedLayer:
             conditions.append(f"({where}\n)")
         return f"internal.searchable AS materials WHERE {' AND '.join(conditions)}" if conditions else None
 
-    def _contents(self, selected: str) -> ContentSet:
+    def _contents(self, selected: str, where: str | None) -> ContentSet:
         """Return the contents of materials that count.
 
         Raises:
@@ -149,8 +149,8 @@ class StreamedLayer:
         try:
             reader = self.connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
             words = [hash_words(batch.column(0)) for batch in reader]
-        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-            raise not_a_predicate(selected.partition(" WHERE ")[2], error) from error
+        except (duckdb.InvalidInputException, duckdb.DataError) as error:
+            raise not_a_predicate(where, error) from error
         return ContentSet(np.concatenate([np.empty((0, 2), np.uint64), *words]))
 
     def _nearest(
