@@ -168,8 +168,8 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult:
 
     Raises:
         EncoderError: No such encoder or layer, or it needs a crystal and is given a formula.
-        LakeError: Not exactly one kind of query is given; fewer than one neighbour is wanted; nothing is embedded; there
-            is no such material, dataset or embedding.
+        LakeError: Not exactly one kind of query is given; fewer than one neighbour is wanted; nothing is embedded;
+            there is no such material, dataset or embedding.
         QueryError: ``where`` is not a predicate over ``materials``, or there is no such column.
         FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
         SourceError: The file cannot be read, or does not hold exactly one structure.
