@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable
-from typing import Final
 
 import duckdb
 
@@ -12,6 +11,7 @@ from matlake.progress import SILENT, Progress
 from matlake.store.content_keys import row_key
 from matlake.store.damage import tables
 from matlake.store.lake import Lake, make_tables
+from matlake.store.limits import small_memory
 from matlake.store.maintenance.check_files import check_encoders, check_heads
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, find_leftovers, remove_leftovers
 from matlake.store.maintenance.logs import check_log, move_away, remake
@@ -31,9 +31,6 @@ from matlake.store.tables.parts import (
     without_warnings,
 )
 from matlake.store.views import embedding_partition, failure_partition
-
-_MEMORY: Final = 256 << 20
-"""What counting materials takes at most, in bytes, before it spills."""
 
 
 @without_warnings()
@@ -140,7 +137,7 @@ def _note_missing_vectors(lake: Lake, report: CheckReport) -> None:
         vectors, failures = (
             by_partition(delta.sound_parts(delta.open_table(root))) for root in (lake.embeddings, lake.failures_table)
         )
-        with connect(lake, frozenset({"compositions"}), memory=_MEMORY) as connection:
+        with connect(lake, frozenset({"compositions"}), memory=small_memory()) as connection:
             for card in (registered.card for registered in lake.registered_encoders()):
                 rejected = _files(failures.get(partition_key(failure_partition(card)), ()))
                 for layer in card.layers:
