@@ -41,9 +41,12 @@ UNFINISHED: Final = ".unfinished-"
 CARD: Final = "segment.json"
 _VECTORS, _WORDS, _SQUARES = "vectors.f32", "hashes.u64", "squares.f32"
 
+_damaged: Final[set[Path]] = set()
+"""Segments that do not match their checksums, for those that this process may not remove."""
+
 
 class DamagedSegmentError(Exception):
-    """A segment does not match its checksums. It has been removed: what it held is read from the table again."""
+    """A segment does not match its checksums. It is not opened again: what it held is read from the table."""
 
 
 class Block(NamedTuple):
@@ -159,6 +162,7 @@ class Segment(Rows):
             return
         start = block * self.block_rows
         if zlib.crc32(self.vectors[start : start + self.block_rows].data) != self.checksums[block]:
+            _damaged.add(self.folder)
             shutil.rmtree(self.folder, ignore_errors=True)
             raise DamagedSegmentError(f"{self.folder} does not match its checksums")
         self._compared[block] = True
@@ -361,7 +365,7 @@ def unused_segments(root: Path, live: AbstractSet[str]) -> Iterator[Path]:
 
 def _folders(root: Path) -> list[Path]:
     try:
-        return sorted(folder for folder in root.iterdir() if folder.name.startswith(SEGMENT))
+        return sorted(one for one in root.iterdir() if one.name.startswith(SEGMENT) and one not in _damaged)
     except OSError:
         return []
 
