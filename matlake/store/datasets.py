@@ -140,8 +140,8 @@ class DatasetDetails(TableReport):
         return [
             f"{found.name}: {found.materials:,} materials ({found.crystals:,} crystals), {found.failures:,} failures",
             f"imported: {found.imported_text or 'not known'}, from {found.source or 'a source that was not recorded'}",
-            f"as of now: {found.name}={found.table_version}",
             *([f"version: {found.version}, licence: {found.licence or 'not stated'}"] if found.version else []),
+            f"version of the table, for --as-of: {found.name}={found.table_version}",
             *([f"view in SQL: {identifier(found.view)}"] if found.view != found.name else []),
             *(["", TextTable(headings, rows)] if rows else ["no properties"]),
         ]

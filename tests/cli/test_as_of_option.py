@@ -57,7 +57,7 @@ def test_what_does_not_fit_is_one_line(call: Call, arguments: tuple[str, ...], s
 
 
 def test_datasets_show_the_version_to_ask_for(call: Call) -> None:
-    assert "as of now: gaps=0" in call("datasets", "show", "gaps")[1]
+    assert "for --as-of: gaps=0" in call("datasets", "show", "gaps")[1]
     assert json.loads(call("datasets", "show", "gaps", "--json")[1])["table_version"] == 0
 
 
