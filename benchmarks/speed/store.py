@@ -90,7 +90,8 @@ class Runner:
             process.communicate()
             return {"error": f"more than {LIMIT_S} s"}
         if process.returncode:
-            return {"error": (err.strip().splitlines() or [f"exit code {process.returncode}"])[-1][:200]}
+            last = (err.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+            return {"error": last.replace(str(self.folder), self.name)[:100]}
         document: dict[str, Any] = json.loads(out.splitlines()[-1])
         return document
 

@@ -40,8 +40,7 @@ UNFINISHED: Final = ".unfinished-"
 CARD: Final = "segment.json"
 _VECTORS, _WORDS, _SQUARES = "vectors.f32", "hashes.u64", "squares.f32"
 
-
-_damaged: set[Path] = set()
+_damaged: Final[set[Path]] = set()
 """Segments that this process has found damaged, which it may not be able to remove."""
 
 
