@@ -107,7 +107,7 @@ def write_stream(
                 write_statistics=not vectors,
                 data_page_size=ROW_GROUP_BYTES if vectors else None,  # a page a column: a fifth faster
             ) as writer:
-                counted = chain(first, left)
+                counted = chain((first.pop() for _ in range(len(first))), left)  # no row group stays in memory
                 rows = sum(_write_groups(writer, counted if vectors else _counting(counted, nulls)))
             file.flush()
             os.fsync(file.fileno())
