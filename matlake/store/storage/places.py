@@ -14,7 +14,7 @@ LakePath: TypeAlias = Path | RemotePath
 """A file or folder of a lake."""
 
 _FILE: Final = "file"
-_ADDRESS: Final = re.compile(r"([a-z][a-z0-9+.-]+):/", re.IGNORECASE)
+_ADDRESS: Final = re.compile(rf"({'|'.join((*SCHEMES, _FILE))}):/", re.IGNORECASE)
 _BUCKET: Final = re.compile(r"\w[\w.-]*")
 _THIS_MACHINE: Final = ("", "localhost")
 

@@ -385,7 +385,7 @@ def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
     for name, value in environment:  # obstore reads it itself, and panics at an endpoint that is no address
         if name in _ENDPOINTS and not _is_endpoint(value):
             raise StorageError(
-                f"{bucket} cannot be used: {name} is {value!r}, no address",
+                f"{bucket} cannot be used: {name} is {value!r}, which is not an address",
                 "give one such as http://HOST:PORT, or unset it",
             )
     from obstore.exceptions import BaseError

@@ -42,7 +42,7 @@ def test_what_names_no_place_of_a_lake_is_refused(text: str | Path) -> None:
 def test_an_endpoint_that_is_no_address_is_named(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("obstore")
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    with pytest.raises(StorageError, match=f"AWS_ENDPOINT_URL is '{endpoint}', no address"):
+    with pytest.raises(StorageError, match=f"AWS_ENDPOINT_URL is '{endpoint}', which is not an address"):
         open_store("s3://lakes")
 
 
