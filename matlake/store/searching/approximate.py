@@ -76,7 +76,7 @@ class Approximate:
     def search(self, nearest: KNearest, rows: ContentRows) -> None:
         """Show rows that are probably near to what looks for the nearest, and all that came later."""
         settings, _ = self._settings
-        _, entries = self.clusters.search(nearest.points, nearest.k, params=settings)
+        _, entries = self.clusters.search(nearest.points, min(nearest.k, self.clusters.ntotal), params=settings)
         which, place = np.nonzero(entries >= 0)
         found = self.rows[entries[which, place]]
         nearest.add_measured(which, found, rows.take(found))

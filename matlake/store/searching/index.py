@@ -167,10 +167,13 @@ class Index:
             counted = np.zeros(len(self.rows), dtype=bool)
             counted[self.contents[among]] = True
         # an excluded material can hide no more than one content: so many more are looked at
-        nearest = KNearest(np.ascontiguousarray(vectors, dtype=np.float32), k + most)
+        points = np.ascontiguousarray(vectors, dtype=np.float32)
+        nearest = KNearest(points, k + most)
         if self.approximate is not None and among is None:
             self.approximate.search(nearest, self.rows)
-        else:
+            if not nearest.is_full:  # more are wanted than the clusters nearby hold
+                nearest = KNearest(points, k + most)
+        if not nearest.is_full:
             self._scan(nearest, counted)
         return [
             self._materials(rows, distances, k, among, places)

@@ -56,6 +56,13 @@ def test_it_finds_nearly_all_and_measures_their_distances_exactly(lake) -> None:
     assert all(distance == true for distance, true in same if true is not None)
 
 
+def test_all_that_are_wanted_are_found_where_the_clusters_nearby_hold_fewer(lake) -> None:
+    exact, fast = (matlake.open_index(lake, FEATURE, approximate=approximate) for approximate in (False, True))
+    vectors = exact.vectors_of([5])
+    assert fast.search(vectors, 2**63) == exact.search(vectors, 10**6)
+    assert len(fast.search(vectors, 10**6)[0]) == len(exact.contents)
+
+
 def test_it_is_kept_and_made_anew_where_too_much_has_changed(lake, write_table) -> None:
     first = matlake.open_index(lake, FEATURE, approximate=True)
     (folder,) = lake.path.rglob(f"{INDEX}*")

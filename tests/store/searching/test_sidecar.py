@@ -173,6 +173,15 @@ def test_a_damaged_one_is_not_used(lake, damage: str) -> None:
     assert [(one.material_id, one.distance) for one in near] == brute_force(lake, "gaps-3", 8)
 
 
+def test_a_damaged_one_that_cannot_be_removed_is_passed_over(lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = answers(lake)
+    (segment,) = segments(lake.path)
+    flipped(segment)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    assert answers(lake) == before
+    assert segment.is_dir()
+
+
 def test_what_a_killed_writer_has_left_is_not_read_and_compact_removes_it(lake) -> None:
     card = lake.find_encoder(ENCODER).card
     rows = open_rows(lake, card, card.layer("11"))
