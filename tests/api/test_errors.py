@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import matlake
-from matlake.errors import DamageWarning, MatlakeError
+from matlake.errors import MatlakeError
 from matlake.reports import in_python
 from matlake.store.maintenance.logs import remake
 from matlake.store.predictions import SavedPredictions
@@ -70,8 +70,6 @@ def test_a_traceback_shows_the_hint(embedded: matlake.Lake) -> None:
 def test_reports_name_calls_not_commands(embedded: matlake.Lake, tmp_path: Path) -> None:
     lake = matlake.open_lake(shutil.copytree(embedded.path, tmp_path / "lake"))
     next(lake.embeddings.rglob("*.parquet")).write_bytes(b"")
-    with pytest.warns(DamageWarning):
-        lake.embed("elemnet-oqmd-formation-energy@13", progress=False)
     saved = SavedPredictions("gap", "0" * 64, rows=1, bytes=1, stale=True)
     remade = [remake(lake, root, {}) for root in (lake.embeddings, lake.predictions, lake.evaluations)]
     texts = [repr(lake.status()), repr(lake.check()), *map(in_python, [saved.text, *remade])]

@@ -50,6 +50,8 @@ def candidates(lake: matlake.Lake, folder: Path) -> Any:
 MADE: dict[str, Make] = {
     "check": lambda lake, _: matlake.check(lake),
     "compact": lambda lake, folder: matlake.compact(matlake.open_lake(shutil.copytree(lake.path, folder / "lake"))),
+    "dedupe": lambda lake, _: matlake.dedupe(lake, matlake.DedupeRequest(FEATURE)),
+    "diverse": lambda lake, _: matlake.diverse(lake, matlake.DiverseRequest(FEATURE)),
     "doctor": lambda lake, _: matlake.doctor(lake.path),
     "embed": lambda lake, _: matlake.embed(lake, FEATURE),
     "import_table": lambda _, folder: matlake.import_table(
