@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import matlake
-from matlake.store import delta, writing
-from matlake.store.parts import LivePart
+from matlake.store.tables import delta, writing
+from matlake.store.tables.parts import LivePart
 
 FEATURE = "elemnet-oqmd-formation-energy@15"
 ROWS = 90

@@ -22,8 +22,8 @@ from object_store import object_store
 from samples import ENCODER, GAPS
 
 from matlake import Lake, embed, import_table, open_lake
-from matlake.store import delta
 from matlake.store.storage.parquet import read_table
+from matlake.store.tables import delta
 
 FEATURE: Final = f"{ENCODER}@16"
 """The shortest vectors: 32 numbers."""
@@ -103,7 +103,7 @@ def _embed(lake: str, environment: dict[str, str], shard: str, steps: int | None
 
 def _die_after(steps: int) -> None:
     """Kill this process before it writes its nth part or makes its nth commit, whichever is the nth step."""
-    from matlake.store import writing
+    from matlake.store.tables import writing
 
     taken = 0
 

@@ -10,7 +10,7 @@ import pytest
 from samples import BUNDLED
 
 import matlake
-from matlake.store import delta
+from matlake.store.tables import delta
 
 PAGE: Final = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text()
 BLOCKS: Final = dict(re.findall(r"^(\w+):\n\n```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))

@@ -161,17 +161,17 @@ def is_allowed(file: File, other: File, each: Import) -> bool:
 def test_every_kind_of_import_is_found() -> None:
     code = """
 import matlake.store.sql
-from matlake.store import delta
+from matlake.store.tables import delta
 if TYPE_CHECKING:
     from matlake.store.lake import Lake
 def late():
     from matlake.regress.heads.train import train
 COMMANDS = {"train": "matlake.cli.train:train"}
 """
-    modules = {f"matlake.{name}" for name in ("store.sql", "store.delta", "cli.train", "regress.heads.train")}
+    modules = {f"matlake.{name}" for name in ("store.sql", "store.tables.delta", "cli.train", "regress.heads.train")}
     assert [(each.name, each.late) for each in named(ast.parse(code), modules, late=False)] == [
         ("matlake.store.sql", False),
-        ("matlake.store.delta", False),
+        ("matlake.store.tables.delta", False),
         ("matlake.store.lake", True),
         ("matlake.regress.heads.train", True),
         ("matlake.cli.train", True),

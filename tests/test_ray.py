@@ -24,12 +24,12 @@ from matlake.errors import EncoderError, LakeError, MatlakeError
 from matlake.progress import Progress
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction import stored_rows
-from matlake.store import delta
 from matlake.store.embedding import remote_encoding
 from matlake.store.embedding.encoding import Encoded
 from matlake.store.embedding.remote_encoding import RemoteEncoders
 from matlake.store.embedding.targets import open_targets
-from matlake.store.writing import Part
+from matlake.store.tables import delta
+from matlake.store.tables.writing import Part
 
 pytest.importorskip("ray", reason="needs the extra 'ray'")
 

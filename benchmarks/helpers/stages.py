@@ -71,11 +71,11 @@ def watch_embed() -> Callable[[], dict[str, float]]:
     and their batches, fractions of elements), ``encoder`` (the network), ``write`` (Parquet) and ``commit``.
     """
     from matlake.encoders.base import Encoder
-    from matlake.store import writing
-    from matlake.store.appender import Appender
     from matlake.store.embedding import embedder
     from matlake.store.embedding.encoding import ShardEncoder
     from matlake.store.embedding.pending import Pending
+    from matlake.store.tables import writing
+    from matlake.store.tables.appender import Appender
 
     stages = Stages()
     stages.clock(embedder, "open_targets", "read")

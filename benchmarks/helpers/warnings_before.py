@@ -14,8 +14,8 @@ from matlake.regress.uncertainty.applicability import agreement_limit, disagreem
 from matlake.regress.uncertainty.conformal import conformal_quantile
 from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.regress.uncertainty.intervals import difficulty
+from matlake.regress.uncertainty.nearest import nearest_rows
 from matlake.regress.uncertainty.reference_set import LOCAL, Surroundings
-from matlake.store.searching.nearest import nearest_rows
 
 LEVEL: Final = 0.9
 FLOOR: Final = 0.25

@@ -20,10 +20,11 @@ import matlake
 from benchmarks.helpers.common import STRUCTURES, report, results_of
 from matlake.encoders.card import InputKind
 from matlake.encoders.shard_sizes import MOST_CONTENTS
-from matlake.store import delta
+from matlake.store.embedding.commits import COMMIT_SECONDS
 from matlake.store.maintenance.compact import PART_BYTES
-from matlake.store.parts import DIGEST_CHARACTERS, part_name
-from matlake.store.writing import Part
+from matlake.store.tables import delta
+from matlake.store.tables.parts import DIGEST_CHARACTERS, part_name
+from matlake.store.tables.writing import Part
 
 HERE: Final = Path(__file__)
 
@@ -43,10 +44,10 @@ SAMPLE: Final = 8_000
 WARM: Final = 500
 """Crystals that are imported and embedded before the clock starts: kernels are compiled at the first."""
 
-SHARD_CRYSTALS: Final = MOST_CONTENTS[InputKind.CRYSTAL]["cpu"]
 LOGS: Final = (100, 1_000, 10_000)
 """Parts of the tables whose commits and openings are timed."""
 
+SHARD_CRYSTALS: Final = MOST_CONTENTS[InputKind.CRYSTAL]["cpu"]
 COMMITS: Final = 20
 READ_BYTES: Final = 8 << 20
 """Of one GET when vectors are read for training: a row group."""
@@ -54,8 +55,8 @@ READ_BYTES: Final = 8 << 20
 UPLOAD_BYTES: Final = 16 << 20
 """Of one PUT of an upload in pieces."""
 
-COMMIT_PARTS: Final = 8
-"""Parts that a committer takes at once, an assumption: as many as are waiting when it has made the last commit."""
+CORES: Final = 8
+"""Of a process of ``embed``, one of many: an assumption."""
 
 REQUESTS_A_COMMIT: Final = {"put": 2, "get": 4}
 """An entry of the log is put once on condition that it is not there, a checkpoint now and then; the log is listed and
@@ -136,7 +137,7 @@ def _log(root: Path, parts: int) -> dict[str, float]:
 
 def _part(number: int) -> Part:
     digest = hashlib.sha256(str(number).encode()).hexdigest()[:DIGEST_CHARACTERS]
-    return Part(f"partition=a/{part_name(digest)}", {"partition": "a"}, PART_BYTES, SHARD_CRYSTALS)
+    return Part(f"partition=a/{part_name(digest)}", {"partition": "a"}, PART_BYTES, 1000)
 
 
 def on_paper(units: Mapping[str, Any], crystals: int, prices: Mapping[str, float] = PRICES) -> dict[str, float]:
@@ -148,19 +149,19 @@ def on_paper(units: Mapping[str, Any], crystals: int, prices: Mapping[str, float
         prices: As ``PRICES`` has them.
     """
     kept = [crystals * units[f"{kind}_bytes_a_crystal"] for kind in ("dataset", "vector")]
-    shards = crystals / SHARD_CRYSTALS
+    shards, written = crystals / SHARD_CRYSTALS, max(1.0, crystals / _crystals_a_commit(units))
     parts = sum(max(1, round(size / PART_BYTES)) for size in kept)
-    commits = shards / COMMIT_PARTS + parts
-    # every vector is put by embed, in shards, and again by compact, in parts as large as those of datasets
-    puts = shards + sum(kept) / UPLOAD_BYTES + 2 * parts + commits * REQUESTS_A_COMMIT["put"]
-    gets = kept[0] / READ_BYTES + 2 * shards + commits * REQUESTS_A_COMMIT["get"]
+    commits = written + parts
+    # every vector is put in its shard, read again to be part of what a commit adds, and put again by compact
+    puts = shards + written + sum(kept) / UPLOAD_BYTES + 2 * parts + commits * REQUESTS_A_COMMIT["put"]
+    gets = kept[0] / READ_BYTES + 2 * (shards + written) + commits * REQUESTS_A_COMMIT["get"]
     hours = {kind: crystals * units[f"{kind}_core_seconds_a_crystal"] / 3600 for kind in ("import", "embed")}
     reading = kept[1] / READ_BYTES
     return {
         "crystals": crystals,
         "dataset_gigabytes": kept[0] / 1e9,
         "vector_gigabytes": kept[1] / 1e9,
-        "shards": shards,
+        "written": written,
         "parts": parts,
         "commits": commits,
         "puts": puts,
@@ -175,17 +176,21 @@ def on_paper(units: Mapping[str, Any], crystals: int, prices: Mapping[str, float
     }
 
 
+def _crystals_a_commit(units: Mapping[str, Any]) -> float:
+    return float(CORES * COMMIT_SECONDS / units["embed_core_seconds_a_crystal"])
+
+
 def one_committer(units: Mapping[str, Any]) -> list[dict[str, float]]:
-    """Return for each size of a table how many crystals a second one committer takes, and how many cores make them."""
+    """Return for each size of a table how many processes can commit to its log, and what they embed."""
     waiting = SECONDS_A_REQUEST * sum(REQUESTS_A_COMMIT.values())
     rows = []
     for log in units["logs"]:
-        rates = {
-            place: COMMIT_PARTS * SHARD_CRYSTALS / (log["commit_seconds"] + seconds)
+        processes = {
+            place: COMMIT_SECONDS / (log["commit_seconds"] + seconds)
             for place, seconds in (("folder", 0.0), ("bucket", waiting))
         }
-        cores = rates["bucket"] * units["embed_core_seconds_a_crystal"]
-        rows.append({**log, "crystals": log["parts"] * SHARD_CRYSTALS, **rates, "cores": cores})
+        rate = processes["bucket"] * _crystals_a_commit(units) / COMMIT_SECONDS
+        rows.append({**log, **processes, "cores": CORES * processes["bucket"], "crystals_a_second": rate})
     return rows
 
 
@@ -193,7 +198,7 @@ COLUMNS: Final = {
     "crystals": "crystals",
     "dataset_gigabytes": "dataset, GB",
     "vector_gigabytes": "vectors, GB",
-    "shards": "shards",
+    "written": "parts of embed",
     "parts": "parts after compaction",
     "puts": "PUTs",
     "gets": "GETs",
@@ -208,10 +213,10 @@ COMMITTER_COLUMNS: Final = {
     "commit_seconds": "a commit, s",
     "open_seconds": "opened in, s",
     "checkpoint_bytes_a_part": "checkpoint, bytes a part",
-    "crystals": "crystals in it",
-    "folder": "crystals/s, folder",
-    "bucket": "crystals/s, bucket",
-    "cores": "cores of a bucket's committer",
+    "folder": "processes, folder",
+    "bucket": "processes, bucket",
+    "cores": "cores, bucket",
+    "crystals_a_second": "crystals/s, bucket",
 }
 
 

@@ -24,11 +24,11 @@ from benchmarks.helpers.common import ENCODER, in_child, peak_mb, report
 from matlake import import_table, open_lake
 from matlake.encoders.registry import find_encoder
 from matlake.materials.periodic_table import SYMBOLS
-from matlake.store import delta, writing
 from matlake.store.damage import tables
 from matlake.store.datasets import list_datasets
 from matlake.store.lake import Lake
 from matlake.store.status import status
+from matlake.store.tables import delta, writing
 from matlake.store.views import embedding_partition
 
 LAYER: Final = "2"

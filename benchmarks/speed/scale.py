@@ -130,7 +130,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--folder", type=Path, required=True, help="where lakes are made and steps kept")
     parser.add_argument("--kind", choices=list(ROWS), action="append", help="default: both")
-    parser.add_argument("--rows", type=float, action="append", help="default: 10^4 to 3·10^6 compositions, 10^4 to 10^6 crystals")
+    parser.add_argument(
+        "--rows", type=float, action="append", help="default: 10^4 to 3·10^6 compositions, 10^4 to 10^6 crystals"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--until", help="stop behind this command")
     parser.add_argument("--collect", action="store_true", help="measure nothing")

@@ -13,7 +13,7 @@ from benchmarks.helpers.common import ENCODER, OQMD, needs_oqmd, report, timed
 from matlake import embed, import_table, open_lake
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
-from matlake.store import delta
+from matlake.store.tables import delta
 
 ROWS = 100_000
 REPEATS = 5

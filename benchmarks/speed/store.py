@@ -41,13 +41,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", default=sys.executable, help="Python in whose environment the other stores are")
     parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--stores", nargs="*", default=[*STORES], help="only these; figures of the others stay")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as text:
         folder = Path(text)
         data, labels, small = _prepare(folder, given.rows)
         truth = _truth(data)
         found: dict[str, Any] = {}
-        for name in STORES:
+        if given.stores != [*STORES] and results_of(Path(__file__)).exists():
+            found = json.loads(results_of(Path(__file__)).read_text())["stores"]
+        for name in given.stores:
             python = sys.executable if name == "matlake" else given.peers
             if name in NEEDS and not _has(python, NEEDS[name]):
                 print(f"{name} is left out: {NEEDS[name]} is not installed beside {python}")
@@ -87,7 +90,8 @@ class Runner:
             process.communicate()
             return {"error": f"more than {LIMIT_S} s"}
         if process.returncode:
-            return {"error": (err.strip().splitlines() or [f"exit code {process.returncode}"])[-1][:200]}
+            last = (err.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+            return {"error": last.replace(str(self.folder), self.name)[:100]}
         document: dict[str, Any] = json.loads(out.splitlines()[-1])
         return document
 
@@ -126,7 +130,7 @@ def _killed(runner: Runner, data: Path) -> list[dict[str, Any]]:
 def _two_writers(runner: Runner, data: Path) -> dict[str, Any]:
     """Let two processes write half of the rows each at the same time."""
     if runner.name == "matlake":  # the table is there; what is made together is its vectors
-        runner.run("ingest", "two", data.with_name("one.parquet"))
+        runner.run("ingest", "two", data, "import")
     writers = [runner.start("ingest", "two", data, part) for part in ("first", "second")]
     errors = [runner.finish(writer).get("error") for writer in writers]
     return {"errors": [error for error in errors if error], "end": runner.run("count", "two", data)}
@@ -153,7 +157,6 @@ def _prepare(folder: Path, rows: int) -> tuple[Path, Path, Path]:
         made = _repeated(made, rows)
     pq.write_table(made, folder / "data.parquet")
     pq.write_table(made.slice(0, min(CRASH_ROWS, rows)), folder / "small.parquet")
-    pq.write_table(made.slice(0, 1), folder / "one.parquet")
     names = made["material_id"].take(pa.array(np.random.default_rng(0).permutation(made.num_rows)[: rows // 4]))
     label = np.random.default_rng(1).normal(size=len(names))
     pq.write_table(

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from matlake.errors import LakeError
 from matlake.progress import Progress, watched
 from matlake.sequences import as_list, several, split_names
 from matlake.store import lake as store
@@ -56,8 +55,6 @@ class SearchedLake(store.Lake):
         """
         from matlake.store.searching.search import SearchRequest, search
 
-        if sum(each is not None for each in (id, formula, structure, input)) != 1:
-            raise LakeError("a search is for one of four", "give one of id, formula, structure and input")
         named = split_names(columns) if isinstance(columns, str) else as_list(columns)
         ids, formulas, structures = map(several, (id, formula, structure))
         request = SearchRequest(

@@ -23,7 +23,7 @@ def check_bucket(place: RemotePath) -> list[Check]:
     found: list[Check] = []
     with caught(found, "bucket", State.BROKEN):
         started = time.monotonic()
-        place.is_dir()  # asks for a list, which tells a missing bucket from a missing object
+        place.is_dir()  # asks for a list, which distinguishes a missing bucket from a missing object
         found.append(Check("bucket", State.OK, f"{_named(place)}, answered in {time.monotonic() - started:.2f} s"))
         found.append(_commits(place))
         found.append(Check("local copies", State.OK, f"in {cache_folder()}; ${CACHE} names another folder"))

@@ -13,10 +13,10 @@ from matlake.diagnosis.bucket import check_bucket
 from matlake.diagnosis.checks import Check, State, caught
 from matlake.diagnosis.machine import GIB
 from matlake.files import fsync_folder, write_whole
-from matlake.store import delta
 from matlake.store.folders import MARKER
 from matlake.store.lake import open_lake
 from matlake.store.storage.places import LakePath
+from matlake.store.tables import delta
 
 _LEAST_ROOM: Final = GIB
 _SLOW_FSYNC_S: Final = 0.1

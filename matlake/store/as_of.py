@@ -16,11 +16,11 @@ from deltalake import DeltaTable
 from matlake.documents import from_document, opened, read_json
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
-from matlake.store import delta
 from matlake.store.folders import MEMBER, LakeFolders
 from matlake.store.moment import Moment, TableVersion, place_of
-from matlake.store.parts import split_damaged
 from matlake.store.storage.places import LakePath
+from matlake.store.tables import delta
+from matlake.store.tables.parts import split_damaged
 
 HEAD: Final = "head:"
 """Before the name of a head, where a moment is what it was trained from."""
@@ -94,7 +94,7 @@ def _parse(as_of: str | datetime) -> datetime:
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
         in_utc = time.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise LakeError(f"{str(as_of)!r} is no moment of a lake", _WHAT) from error
+        raise LakeError(f"{str(as_of)!r} is not a moment of a lake", _WHAT) from error
     if in_utc > datetime.now(UTC):
         raise LakeError(f"{_shown(in_utc)} is in the future", _WHAT)
     return in_utc
@@ -151,7 +151,7 @@ def _of_versions(lake: LakeFolders, text: str) -> Moment:
     for part in text.split(","):
         found = _VERSION.fullmatch(part)
         if found is None:
-            raise LakeError(f"{part.strip()!r} is no version of a dataset", _WHAT)
+            raise LakeError(f"{part.strip()!r} is not a version of a dataset", _WHAT)
         name, version = found.groups()
         if name not in shared:
             lake.check_dataset(name)

@@ -8,12 +8,12 @@ import duckdb
 import pyarrow as pa
 
 from matlake.errors import Hint, LakeError, MatlakeError, StorageError
-from matlake.store import delta
 from matlake.store.folders import LakeFolders
-from matlake.store.parts import split_damaged
 from matlake.store.snapshots import has_table, open_snapshot, snapshot_or_warn
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.refusals import refusal_in
+from matlake.store.tables import delta
+from matlake.store.tables.parts import split_damaged
 
 Folders = TypeVar("Folders", bound=LakeFolders)
 Parameters = ParamSpec("Parameters")

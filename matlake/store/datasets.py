@@ -20,17 +20,17 @@ from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
 from matlake.reports import TableReport, rows_to_arrow
-from matlake.store.bucket_tables import delete_table, move_table
-from matlake.store.commit_outcomes import asking_delta
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import DATASET_DELETED, LakeFolders
-from matlake.store.parts import without_warnings
 from matlake.store.quoting import dataset_rows, identifier
 from matlake.store.row_counts import count_dataset
 from matlake.store.snapshots import open_table_of
 from matlake.store.sql import connect
 from matlake.store.storage.remote_path import RemotePath
 from matlake.store.table_files import table_format, write_tables
+from matlake.store.tables.bucket_tables import delete_table, move_table
+from matlake.store.tables.commit_outcomes import asking_delta
+from matlake.store.tables.parts import without_warnings
 from matlake.store.views import GEOMETRY_COLUMNS, ReadableDataset, readable_datasets, view_names
 from matlake.text_tables import Column, Line, TextTable
 
@@ -140,8 +140,8 @@ class DatasetDetails(TableReport):
         return [
             f"{found.name}: {found.materials:,} materials ({found.crystals:,} crystals), {found.failures:,} failures",
             f"imported: {found.imported_text or 'not known'}, from {found.source or 'a source that was not recorded'}",
-            f"as of now: {found.name}={found.table_version}",
             *([f"version: {found.version}, licence: {found.licence or 'not stated'}"] if found.version else []),
+            f"version of the table, for --as-of: {found.name}={found.table_version}",
             *([f"view in SQL: {identifier(found.view)}"] if found.view != found.name else []),
             *(["", TextTable(headings, rows)] if rows else ["no properties"]),
         ]

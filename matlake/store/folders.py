@@ -16,11 +16,11 @@ from matlake.encoders.registry import (
 )
 from matlake.errors import LakeError
 from matlake.store.bucket_encoders import BucketEncoders, put_encoder
-from matlake.store.bucket_tables import tables_below
 from matlake.store.moment import Moment
 from matlake.store.storage.copies import local_copies, local_copy, local_folder
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables.bucket_tables import tables_below
 
 MARKER: Final = "lake.json"
 DATASET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")

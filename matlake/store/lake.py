@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
-from matlake.store import delta
 from matlake.store.folders import MARKER, UNFINISHED, LakeFolders
 from matlake.store.storage.places import LakePath, lake_path, make_folder, write_whole
+from matlake.store.tables import delta
 
 if TYPE_CHECKING:
     from datetime import datetime

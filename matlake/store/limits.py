@@ -49,6 +49,14 @@ def default_memory() -> int:
     return max(_SMALLEST, available_memory() // MEMORY_SHARE)
 
 
+def small_memory() -> int:
+    """Return the memory, in bytes, of a connection that compares keys and spills the rest: 64 MiB for each thread.
+
+    Each thread of DuckDB's has buffers of its own, without which it fails.
+    """
+    return max(2, os.cpu_count() or 2) * _SMALLEST
+
+
 @cache
 def available_memory() -> int:
     """Return the memory of this machine, or of the container that the process runs in, in bytes."""

@@ -19,13 +19,13 @@ import pyarrow as pa
 from matlake.encoders.card import CARD_FILE, InputKind
 from matlake.errors import LakeError
 from matlake.files import sha256_of
-from matlake.store import delta
 from matlake.store.content_keys import column_number, row_key
 from matlake.store.folders import MEMBER, LakeFolders
 from matlake.store.parquet_rows import parquet_rows
-from matlake.store.parts import by_partition
 from matlake.store.quoting import literal
 from matlake.store.snapshots import has_table, snapshot_or_warn
+from matlake.store.tables import delta
+from matlake.store.tables.parts import by_partition
 
 if TYPE_CHECKING:
     import duckdb

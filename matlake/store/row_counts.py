@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
-from matlake.store.parts import LivePart
 from matlake.store.storage.parquet import read_schema, read_table
+from matlake.store.tables.parts import LivePart
 
 _ERROR = "import_error"
 _CRYSTAL = "crystal_hash"

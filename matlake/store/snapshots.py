@@ -2,9 +2,9 @@
 
 from deltalake import DeltaTable
 
-from matlake.store import delta
 from matlake.store.folders import LakeFolders
 from matlake.store.storage.places import LakePath
+from matlake.store.tables import delta
 
 
 def open_snapshot(lake: LakeFolders, root: LakePath) -> delta.Snapshot | None:

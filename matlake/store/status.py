@@ -7,15 +7,15 @@ from typing import Any
 
 from matlake.encoders.layer_ref import LayerRef
 from matlake.reports import Report
-from matlake.store import delta
 from matlake.store.damage import list_damage, reads_what_is_sound
 from matlake.store.lake import Lake
-from matlake.store.parts import without_warnings
 from matlake.store.predictions import SavedPredictions, saved_predictions, saved_snapshot
 from matlake.store.property_columns import PropertyColumns
 from matlake.store.quoting import identifier
 from matlake.store.row_counts import count_dataset, count_reasons, count_unread_cells
-from matlake.store.snapshots import snapshot_or_warn
+from matlake.store.snapshots import shared_snapshot_or_warn, snapshot_or_warn
+from matlake.store.tables import delta
+from matlake.store.tables.parts import without_warnings
 from matlake.store.views import ReadableDataset, embedding_partition, readable_datasets, view_names
 from matlake.text_tables import Column, Line, TextTable
 
@@ -88,6 +88,7 @@ class Status(Report):
 def status(lake: Lake) -> Status:
     """Count what is in a lake, from what the logs have recorded: files are opened only for what they have not."""
     with without_warnings():
+        later_failures = _later_failures(lake)  # first, as it opens files and so may find damage
         datasets = list(readable_datasets(lake))
         layers = _embedded_layers(lake)
         predictions = saved_predictions(lake)
@@ -97,7 +98,7 @@ def status(lake: Lake) -> Status:
             for name, cells in count_unread_cells(dataset.parts)
         ]
         counts = [count_dataset(dataset.parts) for dataset in datasets]
-        failures = sum(count.failures for count in counts) + _later_failures(lake)
+        failures = sum(count.failures for count in counts) + later_failures
         views = view_names([dataset.name for dataset in datasets])
         lost = _text_read_as_null(lake, datasets, views)
     damaged = [{"path": str(path), "problem": problem} for path, problem in list_damage(lake)]
@@ -115,7 +116,7 @@ def status(lake: Lake) -> Status:
 
 def _later_failures(lake: Lake) -> int:
     """Count the rows of ``failures`` that are not of imports: contents are recorded, and materials are shown."""
-    rejected = delta.shared_snapshot_or_warn(lake.failures_table)
+    rejected = shared_snapshot_or_warn(lake, lake.failures_table)
     if not (rejected and rejected.parts) and not count_reasons(delta.sound_parts(saved_snapshot(lake))):
         return 0
     with lake.connect() as connection:

@@ -13,15 +13,15 @@ import pyarrow as pa
 from matlake.encoders.card import EncoderCard, Layer
 from matlake.errors import REPAIR, LakeError
 from matlake.materials.crystal import COLUMNS
-from matlake.store import delta
 from matlake.store.content_keys import CONTENT_KEYS, row_key
 from matlake.store.folders import LakeFolders
 from matlake.store.parquet_rows import parquet_rows
-from matlake.store.parts import LivePart, by_partition, partition_key, sound
 from matlake.store.predictions import NO_PREDICTIONS, VIEW, prediction_selects
 from matlake.store.property_columns import Kinds, PropertyColumns, property_kinds
 from matlake.store.quoting import dataset_rows, identifier, literal, rows_name
 from matlake.store.snapshots import shared_snapshot_or_warn, snapshot_or_warn
+from matlake.store.tables import delta
+from matlake.store.tables.parts import LivePart, by_partition, partition_key, sound
 
 _NO_MATERIALS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS formula, "

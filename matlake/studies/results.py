@@ -5,15 +5,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
-from matlake.store import delta, writing
-from matlake.store.appender import Appender
 from matlake.store.lake import Lake
 from matlake.store.storage.parquet import read_table
+from matlake.store.storage.places import LakePath
+from matlake.store.tables import delta, writing
+from matlake.store.tables.appender import Appender
 from matlake.studies.measurement import Measurement
 
 PARTITION: Final = "evaluation"
@@ -97,7 +97,7 @@ class Results:
             LakeError: The table cannot be read.
         """
         lake.check_writable()
-        self.root: Path = getattr(lake, schema.table)
+        self.root: LakePath = getattr(lake, schema.table)
         self._schema = schema
         if delta.open_table(self.root) is None:
             delta.create_table(self.root, schema.arrow.append(pa.field(PARTITION, pa.string())), [PARTITION])

@@ -80,7 +80,7 @@ def test_a_search_starts_from_an_id_a_formula_a_structure_or_its_file(crystals: 
     known = crystals.sql("SELECT material_id FROM elastic LIMIT 1").df()["material_id"][0]
     assert len(crystals.search("magpie", id=known, k=2).neighbours) == 2
     assert len(crystals.search("magpie", formula="NaCl").neighbours) == 10
-    with pytest.raises(LakeError, match="one material"):
+    with pytest.raises(LakeError, match="a search is for an id"):
         crystals.search("magpie")
 
 

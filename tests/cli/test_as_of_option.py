@@ -41,7 +41,7 @@ def test_sql_says_which_versions_it_reads(call: Call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("sql", "SELECT 1", "--as-of", "1999"), 1, "no moment of a lake"),
+        (("sql", "SELECT 1", "--as-of", "1999"), 1, "not a moment of a lake"),
         (("sql", "SELECT 1", "--as-of", "1999-01-01"), 1, "was not there on 1999-01-01"),
         (("train", "--target", "band_gap_eV", "--features", FEATURE, "--as-of", "gaps=9"), 1, "gaps has no version 9"),
         (("predict", "gap", "--dataset", "gaps", "--as-of", "head:no"), 1, "there is no head 'no'"),
@@ -57,7 +57,7 @@ def test_what_does_not_fit_is_one_line(call: Call, arguments: tuple[str, ...], s
 
 
 def test_datasets_show_the_version_to_ask_for(call: Call) -> None:
-    assert "as of now: gaps=0" in call("datasets", "show", "gaps")[1]
+    assert "for --as-of: gaps=0" in call("datasets", "show", "gaps")[1]
     assert json.loads(call("datasets", "show", "gaps", "--json")[1])["table_version"] == 0
 
 

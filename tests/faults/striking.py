@@ -13,8 +13,8 @@ from faults.scenarios import COMMANDS, Bench
 import matlake
 from matlake.errors import DamageWarning
 from matlake.store.folders import RECORDED
-from matlake.store.log_entries import LOG
 from matlake.store.storage.places import LakePath
+from matlake.store.tables.log_entries import LOG
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ class Trial:
         try:
             if damaged or spoilt:
                 repaired = repair(lake)
-            wrong = wrong + half_done(contents_of(lake), self.before, after)
+            moved = damaged and any("was moved to" in text for text in repaired)  # it was named, with what to do
+            wrong = wrong + ([] if moved else half_done(contents_of(lake), self.before, after))
             if (lake / "lake.json").exists() and not spoilt:
                 report = matlake.check(matlake.open_lake(lake))
                 wrong += [f"check: {problem}" for problem in report.damaged]

@@ -12,7 +12,7 @@ from faults.striking import repair
 from samples import GAPS
 
 import matlake
-from matlake.store.log_entries import EMPTY, paths_of, problem_of
+from matlake.store.tables.log_entries import EMPTY, paths_of, problem_of
 
 ENCODER = "fractions"
 

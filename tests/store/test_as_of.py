@@ -25,7 +25,7 @@ from matlake.regress.heads.listing import card_lines
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import delete_head
 from matlake.regress.heads.train import train
-from matlake.store import delta
+from matlake.store.tables import delta
 
 TARGET = "band_gap_eV"
 
@@ -149,13 +149,13 @@ def test_a_time_without_a_zone_is_in_utc(past: SimpleNamespace) -> None:
 @pytest.mark.parametrize(
     ("as_of", "message"),
     [
-        ("yesterday", "'yesterday' is no moment of a lake"),
-        ("", "is no moment"),
+        ("yesterday", "'yesterday' is not a moment of a lake"),
+        ("", "is not a moment"),
         ("2999-01-01", "2999-01-01 00:00:00 UTC is in the future"),
         ("1999-01-01T00:00+02:00", "was not there on 1998-12-31 22:00:00 UTC: its first version is of"),
         ("head:nothing", "there is no head 'nothing'"),
         ("gaps=99", "gaps has no version 99: its log has versions 0 to"),
-        ("gaps=one", "'gaps=one' is no version of a dataset"),
+        ("gaps=one", "'gaps=one' is not a version of a dataset"),
         ("nothing=1", "there is no dataset 'nothing'"),
         ("predictions=1", "the lake has no table of predictions yet"),
         (datetime.max.replace(tzinfo=UTC), "is in the future"),

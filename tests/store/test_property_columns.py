@@ -12,8 +12,8 @@ from matlake import Lake, embed, import_table, open_lake
 from matlake.errors import TrainingError
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import numeric_columns, read_matrix
-from matlake.store import delta, writing
 from matlake.store.status import status
+from matlake.store.tables import delta, writing
 from matlake.text_tables import plain_lines
 
 ENCODER = "elemnet-oqmd-formation-energy"

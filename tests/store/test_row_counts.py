@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from samples import LAKE_0_1_0
 
-from matlake.store import delta, parts, row_counts, writing
+from matlake.store import row_counts
 from matlake.store.datasets import list_datasets
 from matlake.store.embedding.embedder import embed
 from matlake.store.importing.importer import import_table
 from matlake.store.lake import Lake, open_lake
 from matlake.store.status import status
+from matlake.store.tables import delta, parts, writing
 
 COUNT = (
     "SELECT count(*) FILTER (WHERE import_error IS NULL), count(import_error), "

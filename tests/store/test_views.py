@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from matlake.errors import QueryError
-from matlake.store import delta
 from matlake.store.importing.importer import import_table
 from matlake.store.lake import Lake, open_lake
+from matlake.store.tables import delta
 from matlake.store.views import Views
 
 

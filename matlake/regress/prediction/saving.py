@@ -22,8 +22,6 @@ from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.regress.prediction.results import LISTED, Failure
 from matlake.regress.prediction.stored_rows import CHOSEN, Block, StoredRows, content_key, content_of
 from matlake.reports import Report
-from matlake.store import delta, writing
-from matlake.store.appender import Appender
 from matlake.store.lake import Lake
 from matlake.store.parquet_rows import parquet_rows
 from matlake.store.predictions import (
@@ -34,6 +32,8 @@ from matlake.store.predictions import (
     shown_name,
     stale_note,
 )
+from matlake.store.tables import delta, writing
+from matlake.store.tables.appender import Appender
 
 _PENDING: Final = "pending"
 _NOT_YET: Final = "not_yet"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.regress.suggesting.acquisition import Float, Goal
-from matlake.store.searching.nearest import nearest_rows
+from matlake.regress.uncertainty.nearest import nearest_rows
 
 Places = list[int]
 

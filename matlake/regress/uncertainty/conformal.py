@@ -14,11 +14,11 @@ from matlake.regress.targets.target_space import PLAIN, TargetSpace
 from matlake.regress.uncertainty.error_model import ErrorModel
 from matlake.regress.uncertainty.fit_error_model import KnownErrors, cross_fitted, fit_error_model
 from matlake.regress.uncertainty.intervals import Interval
+from matlake.regress.uncertainty.nearest import nearest_rows
 from matlake.regress.uncertainty.opinions import FoldOpinions
 from matlake.regress.uncertainty.out_of_fold import OutOfFold
 from matlake.regress.uncertainty.reference_set import LOCAL, NEAREST, Surroundings, scores
 from matlake.regress.uncertainty.signals import rarest_elements, signals_of
-from matlake.store.searching.nearest import nearest_rows
 
 LEVEL: Final = 0.9
 """Share of measured values that intervals are to hold; less if calibration rows are too few for it."""

@@ -10,9 +10,9 @@ from matlake.regress.splits import Rows, subsample
 from matlake.regress.targets.kinds import Kind
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.uncertainty.conformal import distance_scale
+from matlake.regress.uncertainty.nearest import nearest_rows
 from matlake.regress.uncertainty.projection import FIT_ROWS, Projection, fit_projection
 from matlake.regress.uncertainty.reference_set import MAX_ROWS, Reference
-from matlake.store.searching.nearest import nearest_rows
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from matlake.errors import HeadError
-from matlake.store.searching.nearest import nearest_rows
+from matlake.regress.uncertainty.nearest import nearest_rows
 
 FILE: Final = "reference.parquet"
 NEAREST: Final = 5

@@ -11,9 +11,9 @@ from typing import Final
 
 import pyarrow as pa
 
-from matlake.store import writing
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.storage.parquet import read_schema, read_table
+from matlake.store.tables import writing
 
 COMMIT_SECONDS: Final = 10.0
 """Parts wait no longer than this for their commit, as long as others come."""

@@ -25,7 +25,6 @@ from matlake.errors import Hint, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
 from matlake.sequences import as_list
-from matlake.store import delta
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.embedding.commits import Commits
 from matlake.store.embedding.encoding import NOT_FINITE, Encoded, Output, ShardEncoder, Task, by_inputs
@@ -35,7 +34,8 @@ from matlake.store.embedding.remote_encoding import RemoteEncoders, check_shared
 from matlake.store.embedding.shards import Cutter, Shard, read_contents, split
 from matlake.store.embedding.targets import KEY, Target, open_targets
 from matlake.store.lake import Lake
-from matlake.store.parts import LivePart
+from matlake.store.tables import delta
+from matlake.store.tables.parts import LivePart
 
 
 @dataclass(frozen=True, repr=False)

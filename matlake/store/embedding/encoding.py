@@ -9,10 +9,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matlake.encoders.base import Encoder, Inputs
-from matlake.store import writing
 from matlake.store.embedding.shards import Shard
 from matlake.store.embedding.targets import KEY, VECTOR, Target
 from matlake.store.storage.places import LakePath
+from matlake.store.tables import writing
 
 NOT_FINITE = "the encoder returned values that are not finite"
 

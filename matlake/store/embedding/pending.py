@@ -9,21 +9,19 @@ import pyarrow as pa
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.rejections import NO_CRYSTAL
-from matlake.store import writing
 from matlake.store.content_keys import CONTENT_KEYS, row_key
 from matlake.store.embedding.job_shard import JobShard
 from matlake.store.embedding.places import BATCH_ROWS, LACKS, ROW_BITS, Places
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.lake import Lake
+from matlake.store.limits import small_memory
 from matlake.store.parquet_rows import parquet_keys, parquet_rows
-from matlake.store.parts import LivePart
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import literal
 from matlake.store.sql import connect, not_a_predicate
+from matlake.store.tables import writing
+from matlake.store.tables.parts import LivePart
 from matlake.store.views import property_columns
-
-MEMORY: Final = 256 << 20
-"""What the selection takes at most, in bytes, before it spills: less than the encoders take after it."""
 
 _FAILURES: Final = pa.schema([(KEY, pa.string()), ("reason", pa.string())])
 
@@ -46,8 +44,8 @@ class Selection:
 class Pending:
     """What of the selected rows is to be embedded: each content once, whatever the number of rows that hold it.
 
-    DuckDB compares the rows with what the lake holds, once for each target, and spills what does not fit into
-    ``MEMORY``; its connection is closed before anything is encoded.
+    DuckDB compares the rows with what the lake holds, once for each target, and spills what does not fit into little
+    memory; its connection is closed before anything is encoded.
 
     Attributes:
         targets: The targets by the kind of input that their encoders take.
@@ -69,7 +67,7 @@ class Pending:
         self.selected = self.failed = 0
         try:
             views = None if selection.where else frozenset({"materials"})
-            with connect(lake, views, memory=MEMORY) as connection:
+            with connect(lake, views, memory=small_memory()) as connection:
                 self._select(lake, connection, selection)
         except BaseException:
             self.close()

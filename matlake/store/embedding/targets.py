@@ -7,8 +7,8 @@ from typing import Final
 from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.encoders.registry import RegisteredEncoder, named_layers
-from matlake.store.appender import Appender
 from matlake.store.lake import Lake
+from matlake.store.tables.appender import Appender
 from matlake.store.views import embedding_partition, failure_partition
 
 KEY: Final = "content_hash"

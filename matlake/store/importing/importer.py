@@ -20,7 +20,6 @@ from matlake.interrupts import hold
 from matlake.materials.crystal import MAX_ATOMS
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
-from matlake.store import delta, writing
 from matlake.store.datasets import COLUMNS_NOTE, SOURCE_NOTE, DatasetSummary, read_summary
 from matlake.store.importing.merging import Update, merge_rows
 from matlake.store.importing.readers import Source, open_source
@@ -34,6 +33,7 @@ from matlake.store.importing.readers.source import (
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA, ColumnRoles, RowBuilder
 from matlake.store.lake import Lake
 from matlake.store.storage.places import LakePath
+from matlake.store.tables import delta, writing
 
 EXAMPLES: Final = 5  # failures that a report shows
 _HEADER_SHOWN: Final = 80

@@ -18,15 +18,15 @@ from matlake.errors import Hint, LakeError, SourceError
 from matlake.interrupts import hold
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
-from matlake.store import delta, writing
 from matlake.store.importing.importer import EXAMPLES, property_names
 from matlake.store.importing.merging import commit_whole, whole_parts
 from matlake.store.importing.readers import Source, open_source
 from matlake.store.importing.readers.source import FORMULA_COLUMNS, ID_COLUMNS, usual_column
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA
 from matlake.store.lake import Lake
-from matlake.store.parts import LivePart
 from matlake.store.storage.parquet import open_parquet, read_schema, read_table
+from matlake.store.tables import delta, writing
+from matlake.store.tables.parts import LivePart
 from matlake.store.views import UNREAD_CELLS
 
 JOINED_NOTE: Final = "matlake.joined"

@@ -1,9 +1,13 @@
 """Which ids an import has met: 16 bytes each, where a set of texts takes ten times as much."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+_LONGEST: Final = 1 << 19
+"""Runs above this length are not merged any more: that would take several times their memory."""
 
 _Run = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -29,7 +33,7 @@ class KnownIds:
         for run in self._runs:
             known |= _are_in(first, second, run)
         self._runs.append((first[~known], second[~known]))
-        while len(self._runs) > 1 and len(self._runs[-2][0]) <= 2 * len(self._runs[-1][0]):
+        while len(self._runs) > 1 and len(self._runs[-2][0]) <= min(2 * len(self._runs[-1][0]), _LONGEST):
             self._runs.append(_merged(self._runs.pop(), self._runs.pop()))
         return sorted(order[known].tolist())
 

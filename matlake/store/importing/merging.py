@@ -17,15 +17,15 @@ from deltalake import DeltaTable
 
 from matlake.errors import REPAIR, LakeError
 from matlake.interrupts import hold
-from matlake.store import delta, writing
 from matlake.store.importing.rows import CORE_SCHEMA, CRYSTAL_SCHEMA
 from matlake.store.lake import Lake
 from matlake.store.parquet_rows import parquet_rows
-from matlake.store.parts import LivePart, part_name, split_damaged
 from matlake.store.quoting import identifier
 from matlake.store.sql import connect
 from matlake.store.storage.parquet import open_parquet, read_schema, read_table
 from matlake.store.storage.places import LakePath
+from matlake.store.tables import delta, writing
+from matlake.store.tables.parts import LivePart, part_name, split_damaged
 from matlake.store.views import UNREAD_CELLS
 
 NOT_COMPARED: Final = frozenset({"source_row", "material_id", "source_version"})

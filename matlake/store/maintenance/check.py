@@ -2,23 +2,25 @@
 
 import time
 from collections.abc import Iterable
-from typing import Final
 
 import duckdb
 
 from matlake.encoders.card import InputKind
 from matlake.errors import CommitUnknownError, EncoderError, LakeError
 from matlake.progress import SILENT, Progress
-from matlake.store import delta, writing
 from matlake.store.content_keys import row_key
 from matlake.store.damage import tables
 from matlake.store.lake import Lake, make_tables
+from matlake.store.limits import small_memory
 from matlake.store.maintenance.check_files import check_encoders, check_heads
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, find_leftovers, remove_leftovers
 from matlake.store.maintenance.logs import check_log, move_away, remake
 from matlake.store.maintenance.report import CheckReport, Problem
 from matlake.store.parquet_rows import parquet_keys
-from matlake.store.parts import (
+from matlake.store.sql import connect
+from matlake.store.storage.places import LakePath, fsync_folder
+from matlake.store.tables import delta, writing
+from matlake.store.tables.parts import (
     LivePart,
     by_partition,
     digest_of,
@@ -28,12 +30,7 @@ from matlake.store.parts import (
     split_damaged,
     without_warnings,
 )
-from matlake.store.sql import connect
-from matlake.store.storage.places import LakePath, fsync_folder
 from matlake.store.views import embedding_partition, failure_partition
-
-_MEMORY: Final = 256 << 20
-"""What counting materials takes at most, in bytes, before it spills."""
 
 
 @without_warnings()
@@ -89,7 +86,7 @@ def _check_parts(lake: Lake, root: LakePath, parts: list[LivePart], report: Chec
     sound, damaged = split_damaged(parts, verify=True)
     report.parts += len(parts)
     report.bytes += sum(part.size for part in parts)
-    partitions = {tuple(part.partition.items()): part.partition for part in parts}.values()
+    partitions = [dict(key) for key in by_partition(parts)]
     if damaged and root.parent == lake.datasets_folder:
         left, rows = (sum(part.rows for part in some) for some in (sound, parts))
         remedy = f"import the dataset {root.name} again; {left:,} of its {rows:,} rows can still be read"
@@ -140,7 +137,7 @@ def _note_missing_vectors(lake: Lake, report: CheckReport) -> None:
         vectors, failures = (
             by_partition(delta.sound_parts(delta.open_table(root))) for root in (lake.embeddings, lake.failures_table)
         )
-        with connect(lake, frozenset({"compositions"}), memory=_MEMORY) as connection:
+        with connect(lake, frozenset({"compositions"}), memory=small_memory()) as connection:
             for card in (registered.card for registered in lake.registered_encoders()):
                 rejected = _files(failures.get(partition_key(failure_partition(card)), ()))
                 for layer in card.layers:

@@ -16,15 +16,15 @@ import pyarrow.compute as pc
 from matlake.errors import REPAIR, CommitUnknownError, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
-from matlake.store import delta, writing
 from matlake.store.content_keys import CONTENT_KEYS, KEY_SEPARATOR
 from matlake.store.damage import tables
 from matlake.store.lake import Lake
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, remove_leftovers
-from matlake.store.parts import LivePart, split_damaged, without_warnings
 from matlake.store.predictions import current_digests, is_stale
 from matlake.store.storage.parquet import open_parquet, read_schema, read_table
 from matlake.store.storage.places import LakePath
+from matlake.store.tables import delta, writing
+from matlake.store.tables.parts import LivePart, by_partition, split_damaged, without_warnings
 
 PART_BYTES: Final = 128 << 20
 """Size that small parts are merged to: large enough that a million vectors of 128 numbers are five files."""
@@ -138,10 +138,7 @@ def _partitions(lake: Lake, report: CompactReport) -> Iterator[tuple[LakePath, d
             continue
         if table is None:
             continue
-        found: dict[tuple[tuple[str, str], ...], list[LivePart]] = {}
-        for part in delta.live_parts(table):
-            found.setdefault(tuple(part.partition.items()), []).append(part)
-        for key, parts in found.items():
+        for key, parts in by_partition(delta.live_parts(table)).items():
             yield root, dict(key), parts
 
 

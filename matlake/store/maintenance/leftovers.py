@@ -15,17 +15,16 @@ from deltalake import DeltaTable
 
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import LakeError
-from matlake.store import delta
 from matlake.store.as_of import kept_versions
-from matlake.store.bucket_tables import delete_below
 from matlake.store.folders import DATASET_DELETED, HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_IMPORT, LakeFolders
-from matlake.store.log_entries import LOG, has_table
 from matlake.store.maintenance.bucket_leftovers import left_beside_cards
 from matlake.store.maintenance.logs import unneeded_entries
 from matlake.store.searching.stored_rows import SEARCH_FOLDER, segment_part, unused_segments
-from matlake.store.storage.copies import local_folder
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables import delta
+from matlake.store.tables.bucket_tables import delete_below
+from matlake.store.tables.log_entries import LOG, has_table
 
 RETENTION_HOURS: Final = 24
 """Readers of older snapshots, and writers that have not committed, are taken to be done after this."""
@@ -173,8 +172,8 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
 def _unused_segments(lake: LakeFolders) -> Iterator[Path]:
     """Yield what searches have kept of parts that are no longer in the table, and what killed ones have left."""
     table = delta.snapshot_or_warn(lake.embeddings)
-    live = {segment_part(part) for part in table.parts} if table is not None else set()
-    yield from unused_segments(local_folder(lake.unfinished) / SEARCH_FOLDER, live)
+    live = {segment_part(part): part.rows for part in table.parts} if table is not None else {}
+    yield from unused_segments(lake.unfinished / SEARCH_FOLDER, live)
 
 
 def _is_older(path: LakePath, before: float) -> bool:

@@ -10,15 +10,15 @@ from typing import Final
 from deltalake import DeltaTable
 
 from matlake.errors import LakeError
-from matlake.store import delta
-from matlake.store.bucket_tables import move_table
-from matlake.store.commit_outcomes import first_line
 from matlake.store.folders import LakeFolders
 from matlake.store.lake import make_tables
-from matlake.store.log_entries import CHANGED, EMPTY, LOG, paths_of, problem_of
 from matlake.store.maintenance.report import CheckReport, Problem
 from matlake.store.storage.places import LakePath, fsync_folder, rename
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables import delta
+from matlake.store.tables.bucket_tables import move_table
+from matlake.store.tables.commit_outcomes import first_line
+from matlake.store.tables.log_entries import CHANGED, EMPTY, LOG, paths_of, problem_of
 
 LOG_DAYS: Final = 30
 """Entries of a log are kept for so long, as other tools that read Delta tables expect by default."""

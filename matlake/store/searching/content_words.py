@@ -57,7 +57,7 @@ class ContentSet:
     def places(self, words: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return for each of some contents [m, 2] the first of the n that is the same, -1 where none is.
 
-        Contents that share 64 of their bits stand side by side, and are told apart by the others.
+        Contents that share 64 of their bits stand side by side; the others distinguish them.
         """
         at = np.searchsorted(self._first, words[:, 0])
         found = np.full(len(words), -1, dtype=np.int64)

@@ -150,7 +150,7 @@ def dedupe(lake: Lake, request: DedupeRequest, progress: Progress = SILENT) -> D
         QueryError: ``where`` is not a predicate over ``materials``.
     """
     if request.distance is not None and not 0 <= request.distance < np.inf:
-        raise LakeError(f"{request.distance} is no distance of near-duplicates", "give zero or a positive number")
+        raise LakeError(f"{request.distance} is not a distance of near-duplicates", "give zero or a positive number")
     index = open_index(lake, request.feature)
     places = np.flatnonzero(index.select(request.dataset, request.where))
     rows, content, counts = np.unique(index.contents[places], return_inverse=True, return_counts=True)

@@ -31,8 +31,8 @@ from matlake.store.snapshots import snapshot_or_warn
 from matlake.store.sql import not_a_predicate
 from matlake.store.views import embedding_partition
 
-Stamp = tuple[tuple[str, ...], tuple[tuple[str, int], ...]]
-"""What an index was made from: the files of its embeddings, and the version of each dataset."""
+Stamp = tuple[tuple[str, ...], tuple[tuple[str, str, int], ...]]
+"""What an index was made from: the files of its embeddings; name, table id and version of each dataset."""
 
 _PLACE: Final = "place in the index"
 _SPARSE: Final = 0.3
@@ -320,7 +320,7 @@ def _open_rows(lake: Lake, card: EncoderCard, layers: Sequence[Layer], held: NDA
             if not rows.stored and not rows.parts:
                 raise not_embedded(card.ref(layer.name))
             opened.append(OneLayer(rows))
-    except DamagedSegmentError:  # it has been removed
+    except DamagedSegmentError:  # it is not used again
         return _open_rows(lake, card, layers, held)
     return opened[0] if len(opened) == 1 else JoinedLayers(opened, ContentSet(held))
 
@@ -332,4 +332,4 @@ def _stamp(lake: Lake, card: EncoderCard, layers: Sequence[str]) -> Stamp:
         wanted = [embedding_partition(card, layer) for layer in layers]
         files += [str(part.path) for part in embeddings.parts if part.partition in wanted]
     datasets = [(name, snapshot_or_warn(lake, lake.dataset(name))) for name in lake.dataset_names()]
-    return tuple(files), tuple((name, table.version) for name, table in datasets if table is not None)
+    return tuple(files), tuple((name, table.id, table.version) for name, table in datasets if table is not None)

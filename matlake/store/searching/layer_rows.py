@@ -14,9 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard, Layer
-from matlake.store import delta
 from matlake.store.lake import Lake
-from matlake.store.parts import LivePart, split_damaged, warn_of
 from matlake.store.searching.content_words import ContentSet, hash_words, words_as_text
 from matlake.store.searching.stored_rows import (
     SEARCH_FOLDER,
@@ -31,8 +29,10 @@ from matlake.store.searching.stored_rows import (
     segment_part,
 )
 from matlake.store.snapshots import snapshot_or_warn
-from matlake.store.storage.copies import cache_folder, local_folder
+from matlake.store.storage.copies import cache_folder
 from matlake.store.storage.parquet import open_parquet
+from matlake.store.tables import delta
+from matlake.store.tables.parts import LivePart, split_damaged, warn_of
 from matlake.store.views import embedding_partition
 
 _WORTH_STORING: Final = 64 << 20
@@ -167,7 +167,7 @@ def open_rows(lake: Lake, card: EncoderCard, layer: Layer, *, release: bool = Fa
 def segment_roots(lake: Lake, card: EncoderCard, layer: Layer) -> list[Path]:
     """Return the folders that may hold segments of a layer: in the lake if it can be written to, and in the cache."""
     inside = Path(SEARCH_FOLDER, f"{card.name}-{card.sha256[:16]}", layer.name)
-    roots = [local_folder(lake.unfinished) / inside, cache_folder() / inside]
+    roots = [lake.unfinished / inside, cache_folder() / inside]
     return roots[1:] if isinstance(lake.path, Path) and not os.access(lake.path, os.W_OK) else roots
 
 

@@ -120,10 +120,7 @@ def structure_queries(encoder: Encoder, layers: Sequence[str], structures: Itera
 
     An encoder of compositions encodes their compositions, those of disordered ones too.
     """
-    read = (
-        (str(given) if _is_file(given) else None, _caught(_structure, encoder, given))
-        for given in structures
-    )
+    read = ((str(given) if _is_file(given) else None, _caught(_structure, encoder, given)) for given in structures)
     return _encoded(encoder, layers, read, StructureError)
 
 

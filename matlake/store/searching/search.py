@@ -168,18 +168,21 @@ def search(lake: Lake, request: SearchRequest) -> SearchResult:
 
     Raises:
         EncoderError: No such encoder or layer, or it needs a crystal and is given a formula.
-        LakeError: Fewer than one neighbour is wanted; nothing is embedded; there is no such material, dataset or
-            embedding.
+        LakeError: Not exactly one kind of query is given; fewer than one neighbour is wanted; nothing is embedded;
+            there is no such material, dataset or embedding.
         QueryError: ``where`` is not a predicate over ``materials``, or there is no such column.
         FormulaError: The formula cannot be read, or holds an element that the encoder does not take.
         SourceError: The file cannot be read, or does not hold exactly one structure.
         StructureError: The structure is not valid, or holds an element that the encoder does not take.
         MissingExtraError: ONNX Runtime is not installed; or faiss, for an approximate index.
     """
+    given = (request.material_id, request.formula, request.structure, request.table)
+    if sum(each is not None for each in given) != 1:
+        raise LakeError("a search is for an id, a formula, a structure or a table", "give exactly one of the four")
     if request.k < 1:
         raise LakeError(f"{request.k} neighbours are wanted", "ask for 1 or more")
     if request.distinct is not None and request.distinct not in DISTINCT:
-        raise LakeError(f"{request.distinct!r} is nothing to be distinct by", f"known: {', '.join(DISTINCT)}")
+        raise LakeError(f"neighbours cannot be distinct by {request.distinct!r}", f"known: {', '.join(DISTINCT)}")
     lake.check_there()
     if request.dataset is not None:
         lake.check_dataset(request.dataset)
@@ -315,7 +318,7 @@ def _look_up(
     connection.register("neighbours", names)
     shown = ", ".join(f"m.{identifier(name)}" for name in columns)
     table = connection.sql(
-        f"SELECT {shown} FROM neighbours AS n JOIN {view} AS m USING (dataset, material_id) "
+        f"SELECT {shown} FROM neighbours AS n LEFT JOIN {view} AS m USING (dataset, material_id) "
         'ORDER BY n."number in the list"'
     ).to_arrow_table()
     connection.unregister("neighbours")

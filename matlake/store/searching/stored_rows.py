@@ -16,8 +16,7 @@ import os
 import shutil
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -25,8 +24,8 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.store.parts import LivePart
 from matlake.store.searching.k_nearest import squares_of
+from matlake.store.tables.parts import LivePart
 
 BLOCK_BYTES: Final = 32 << 20
 """Bytes of vectors that are looked at together."""
@@ -42,11 +41,11 @@ CARD: Final = "segment.json"
 _VECTORS, _WORDS, _SQUARES = "vectors.f32", "hashes.u64", "squares.f32"
 
 _damaged: Final[set[Path]] = set()
-"""Segments that do not match their checksums, for those that this process may not remove."""
+"""Segments that this process has found damaged, which it may not be able to remove."""
 
 
 class DamagedSegmentError(Exception):
-    """A segment does not match its checksums. It is not opened again: what it held is read from the table."""
+    """A segment does not match its checksums. It is not used again: what it held is read from the table."""
 
 
 class Block(NamedTuple):
@@ -162,8 +161,7 @@ class Segment(Rows):
             return
         start = block * self.block_rows
         if zlib.crc32(self.vectors[start : start + self.block_rows].data) != self.checksums[block]:
-            _damaged.add(self.folder)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _drop(self.folder)
             raise DamagedSegmentError(f"{self.folder} does not match its checksums")
         self._compared[block] = True
 
@@ -324,26 +322,32 @@ def open_segments(roots: Sequence[Path], dim: int, live: dict[str, int], *, rele
         release: See ``Segment``.
     """
     cards = {folder: card for root in roots for folder in _folders(root) if (card := _read_card(folder, dim))}
-    left, opened = dict(live), []
-
-    def used(folder: Path) -> int:
-        parts: dict[str, int] = cards[folder]["parts"]
-        return sum(rows for name, rows in parts.items() if left.get(name) == rows)
-
-    for folder in sorted(cards, key=lambda folder: (-used(folder), folder.name)):
-        card = cards[folder]
-        if not card["rows"] or 2 * used(folder) < card["rows"]:
-            continue
-        segment = _map(folder, card, release=release)
+    opened = []
+    for folder, used in _chosen({folder: card["parts"] for folder, card in cards.items()}, live).items():
+        segment = _map(folder, cards[folder], release=release)
         if segment is None:
             continue
-        segment.used = frozenset(name for name, rows in segment.parts.items() if left.get(name) == rows)
-        if len(segment.used) < len(segment.parts):
-            named = [name in segment.used for name in segment.parts]
-            segment.live = np.repeat(named, [*segment.parts.values()])
-        left = {name: rows for name, rows in left.items() if name not in segment.used}
+        segment.used = used
+        if len(used) < len(segment.parts):
+            segment.live = np.repeat([name in used for name in segment.parts], [*segment.parts.values()])
         opened.append(segment)
     return opened
+
+
+def _chosen(segments: Mapping[Path, Mapping[str, int]], live: Mapping[str, int]) -> dict[Path, frozenset[str]]:
+    """Return the segments to read, by the parts that each holds, with the parts to read from each."""
+    left, chosen = dict(live), {}
+
+    def used(folder: Path) -> dict[str, int]:
+        return {name: rows for name, rows in segments[folder].items() if left.get(name) == rows}
+
+    for folder in sorted(segments, key=lambda folder: (-sum(used(folder).values()), folder.name)):
+        found = used(folder)
+        rows = sum(found.values())
+        if rows and 2 * rows >= sum(segments[folder].values()):
+            chosen[folder] = frozenset(found)
+            left = {name: rows for name, rows in left.items() if name not in found}
+    return chosen
 
 
 def segment_part(part: LivePart) -> str:
@@ -351,23 +355,46 @@ def segment_part(part: LivePart) -> str:
     return part.digest or part.path.name
 
 
-def unused_segments(root: Path, live: AbstractSet[str]) -> Iterator[Path]:
-    """Yield the segments below a folder that hold none of some parts, and those that are not finished."""
-    for folder in sorted([*root.glob(f"*/*/{SEGMENT}*"), *root.glob(f"*/*/{INDEX}*")]):
-        try:
-            parts = json.loads((folder / CARD).read_bytes())["parts"]
-        except (OSError, ValueError, KeyError, TypeError):
-            parts = ()
-        if live.isdisjoint(parts):
-            yield folder
-    yield from sorted(root.glob(f"*/*/{UNFINISHED}*"))
+def unused_segments(root: Path, live: Mapping[str, int]) -> Iterator[Path]:
+    """Yield the segments below a folder that no search reads, and those that are not finished.
+
+    Two searches at once may have kept the same parts; a search reads one of the two.
+
+    Args:
+        root: The folder.
+        live: Name -> number of rows of the parts of the table.
+    """
+    for layer in sorted(root.glob("*/*")):
+        segments = {folder: _parts_of(folder) for folder in layer.glob(f"{SEGMENT}*")}
+        yield from sorted(segments.keys() - _chosen(segments, live).keys())
+        yield from (folder for folder in sorted(layer.glob(f"{INDEX}*")) if live.keys().isdisjoint(_parts_of(folder)))
+        yield from sorted(layer.glob(f"{UNFINISHED}*"))
+
+
+def _parts_of(folder: Path) -> dict[str, int]:
+    """Return the parts that a segment holds, or an index without their rows; none where that cannot be read."""
+    try:
+        parts = json.loads((folder / CARD).read_bytes())["parts"]
+        return (
+            {str(name): int(rows) for name, rows in parts.items()}
+            if isinstance(parts, dict)
+            else dict.fromkeys(parts, 0)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _folders(root: Path) -> list[Path]:
     try:
-        return sorted(one for one in root.iterdir() if one.name.startswith(SEGMENT) and one not in _damaged)
+        found = sorted(folder for folder in root.iterdir() if folder.name.startswith(SEGMENT))
     except OSError:
         return []
+    return [folder for folder in found if folder not in _damaged]
+
+
+def _drop(folder: Path) -> None:
+    _damaged.add(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read_card(folder: Path, dim: int) -> dict[str, Any] | None:
@@ -396,7 +423,7 @@ def _map(folder: Path, card: dict[str, Any], *, release: bool) -> Segment | None
     except (OSError, ValueError):
         return None
     if zlib.crc32(words.array.data) != sums[_WORDS] or zlib.crc32(squares.array.data) != sums[_SQUARES]:
-        shutil.rmtree(folder, ignore_errors=True)
+        _drop(folder)
         return None
     files = (vectors, words, squares)
     if release:

@@ -75,7 +75,7 @@ class StreamedLayer:
         while True:
             try:
                 return self._rows().vectors_of(words)
-            except DamagedSegmentError:  # it has been removed
+            except DamagedSegmentError:  # it is not used again
                 continue
 
     def search(
@@ -161,7 +161,7 @@ class StreamedLayer:
             nearest = KNearest(np.ascontiguousarray(vectors, dtype=np.float32), k)
             try:
                 contents = _scan(self._rows(), nearest, counted)
-            except DamagedSegmentError:  # it has been removed
+            except DamagedSegmentError:  # it is not used again
                 continue
             found = nearest.result()
             return found, [

@@ -112,7 +112,9 @@ def import_named(
                 formula_column=formula_column or fetched.formula_column,
             )
             report = _import(lake, dataset, fetched, started, progress, update=before is not None)
-        done = folder.rename(folder.with_name(f".{folder.name}"))  # nobody takes up what is left of it
+        done = folder.with_name(f".{folder.name}")  # nobody takes up what is left of it
+        shutil.rmtree(done, ignore_errors=True)  # a run that was killed here has left it
+        folder.rename(done)
         shutil.rmtree(done, ignore_errors=True)
     return report
 

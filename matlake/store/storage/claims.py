@@ -63,7 +63,7 @@ def _take_over(claim: RemotePath, own: bytes, now: Callable[[], float]) -> None:
 
 
 def _host() -> str:
-    """Return what tells apart the machines and containers whose processes have numbers of their own."""
+    """Return what distinguishes the machines and containers whose processes have numbers of their own."""
     with suppress(OSError):
         return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
     return uuid.uuid4().hex

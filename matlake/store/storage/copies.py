@@ -29,7 +29,7 @@ _NAME_ONE: Final = f"set {CACHE} to a folder that can be written to"
 _TRIES: Final = 5
 _REQUESTS: Final = 8
 _KEPT_SECONDS: Final = 86_400
-"""A copy of a former state is kept for so long, for processes that still read it."""
+"""A copy of a former state is kept for so long after its last use, for processes that still read it."""
 
 _HEX: Final = 16
 
@@ -147,6 +147,8 @@ def _fetched(folder: RemotePath, objects: Mapping[str, ObjectStatus], wanted: Co
         with ThreadPoolExecutor(min(_REQUESTS, len(lacking))) as threads:
             list(threads.map(partial(_fetch, folder, copy, objects), lacking))
         _forget_former(copy)
+    with suppress(OSError):
+        os.utime(copy)  # it is in use, see ``_forget_former``
     return copy
 
 

@@ -178,7 +178,7 @@ def _in_batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
 
 
 def _names_in(condition: pc.Expression, names: Iterable[str]) -> list[str]:
-    """Return the columns that a condition is about, and perhaps some more: pyarrow does not tell them."""
+    """Return the columns that a condition is about, and perhaps some more: pyarrow does not list them."""
     words, serialized = set(re.findall(r"\w+", str(condition))), bytes(condition.__reduce__()[1][0])
     return [name for name in names if (name in words if name.isidentifier() else name.encode() in serialized)]
 

@@ -1,9 +1,10 @@
 """Places of a lake's files: local paths, or objects in a bucket."""
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from matlake import files
 from matlake.errors import LakeError
@@ -13,28 +14,42 @@ LakePath: TypeAlias = Path | RemotePath
 """A file or folder of a lake."""
 
 _FILE: Final = "file"
+_ADDRESS: Final = re.compile(rf"({'|'.join((*SCHEMES, _FILE))}):/", re.IGNORECASE)
+_BUCKET: Final = re.compile(r"\w[\w.-]*")
+_THIS_MACHINE: Final = ("", "localhost")
 
 
 def lake_path(text: str | Path | RemotePath) -> LakePath:
     """Return the place that a text names: a path, ``file://PATH``, or ``s3://BUCKET/PREFIX``, ``gs://…``, ``az://…``.
 
     Raises:
-        LakeError: It is an address of another kind, or names no bucket.
+        LakeError: It is an address of another kind, names no bucket or nothing at all, or has a prefix that tables
+            cannot have.
     """
     if isinstance(text, RemotePath):
         return text
-    if isinstance(text, Path):
-        return text.expanduser()
-    scheme, separator, rest = text.partition("://")
-    if not separator:
+    if isinstance(text, Path) or "://" not in text:
+        if not str(text).strip() or _ADDRESS.match(str(text)):  # such as Path("s3://bucket")
+            raise _no_place(str(text))
         return Path(text).expanduser()
-    if scheme == _FILE:
-        return Path(unquote(urlsplit(text).path))
-    bucket, _, key = rest.partition("/")
-    if scheme not in SCHEMES or not bucket:
-        known = ", ".join(f"{one}://BUCKET/PREFIX" for one in SCHEMES)
-        raise LakeError(f"a lake cannot be at {text!r}", f"give a folder, or an address such as {known}")
-    return RemotePath(f"{scheme}://{bucket}", "/".join(filter(None, key.split("/"))))
+    scheme, _, rest = text.partition("://")
+    scheme = scheme.lower()
+    first, slash, key = rest.partition("/")
+    if scheme == _FILE and slash and first in _THIS_MACHINE:
+        return Path(unquote(slash + key))
+    if scheme not in SCHEMES or not _BUCKET.fullmatch(first):
+        raise _no_place(text)
+    parts = [part for part in key.split("/") if part]
+    if any(part in (".", "..") or "%" in part or not part.isprintable() for part in parts):
+        raise LakeError(
+            f"a lake cannot be at {text!r}", "leave '.', '..' and '%' out of the prefix, and write spaces as they are"
+        )
+    return RemotePath(f"{scheme}://{first}", "/".join(parts))
+
+
+def _no_place(text: str) -> LakeError:
+    known = ", ".join(f"{one}://BUCKET/PREFIX" for one in SCHEMES)
+    return LakeError(f"a lake cannot be at {text!r}", f"give a folder, file:///PATH, or an address such as {known}")
 
 
 def write_whole(path: LakePath, content: bytes) -> None:

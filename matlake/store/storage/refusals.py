@@ -153,7 +153,7 @@ def refusal(error: BaseException, bucket: str) -> StorageError | None:
             return None
         found = _OTHER
     scheme = bucket.partition("://")[0]
-    told = {
+    values = {
         "bucket": bucket,
         "endpoint": "the store" if request is None else request["endpoint"],
         "tried": _tried(text, request),
@@ -161,7 +161,7 @@ def refusal(error: BaseException, bucket: str) -> StorageError | None:
         "variables": _VARIABLES[scheme],
         "endpoints": _ENDPOINTS[scheme],
     }
-    refused = StorageError(found.problem.format(**told), found.hint.format(**told), is_open=found.open)
+    refused = StorageError(found.problem.format(**values), found.hint.format(**values), is_open=found.open)
     _latest.append(refused)
     return refused
 

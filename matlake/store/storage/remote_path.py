@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from matlake.errors import StorageError
 from matlake.extras import require_extra
@@ -39,6 +39,13 @@ _UPLOADS: Final = 4
 
 _PREFIXES: Final = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZUR"}
 """How the variables start that each kind of store is set up by; those of the emulator Azurite are among them."""
+_ENDPOINTS: Final = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_ENDPOINT",
+)
 
 _CONDITIONAL: Final = {"s3": {"conditional_put": "etag"}}
 _SAFE_COMMITS: Final = {"aws_conditional_put": "etag", "aws_s3_allow_unsafe_rename": "false"}
@@ -374,8 +381,13 @@ def open_store(bucket: str) -> Any:
 
 @lru_cache(maxsize=8)
 def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
-    del environment  # obstore reads it itself
     require_extra("cloud", f"a lake at {bucket}")
+    for name, value in environment:  # obstore reads it itself, and panics at an endpoint that is no address
+        if name in _ENDPOINTS and not _is_endpoint(value):
+            raise StorageError(
+                f"{bucket} cannot be used: {name} is {value!r}, which is not an address",
+                "give one such as http://HOST:PORT, or unset it",
+            )
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
@@ -391,11 +403,21 @@ def _open_store(bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
     try:
         return from_url(bucket, **bounds)
     except (BaseError, ValueError) as error:
-        raise StorageError(f"{bucket} cannot be used: {error}", "check the variables of the environment") from error
+        said = str(error).partition("\n")[0].rpartition("error: ")[2]
+        raise StorageError(f"{bucket} cannot be used: {said}", "check the variables of the environment") from error
+
+
+def _is_endpoint(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and named and not any(character.isspace() for character in text)
 
 
 def delta_options(root: RemotePath) -> dict[str, str]:
-    """Return what delta-rs is told besides the environment: the same as obstore."""
+    """Return the settings of delta-rs besides the environment: those of obstore."""
     return {
         "allow_http": "true",
         "connect_timeout": f"{CONNECT_SECONDS}s",

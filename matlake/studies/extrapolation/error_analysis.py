@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from matlake.metrics import rank_correlation
 from matlake.regress.uncertainty.applicability import FARTHEST
 from matlake.regress.uncertainty.fit_reference import choose_reference
+from matlake.regress.uncertainty.nearest import nearest_rows
 from matlake.regress.uncertainty.reference_set import NEAREST, scores
-from matlake.store.searching.nearest import nearest_rows
 from matlake.studies.extrapolation.tasks import Task
 from matlake.studies.rows import StudyRows
 

@@ -13,9 +13,9 @@ from matlake.errors import SourceError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.periodic_table import SYMBOLS
 from matlake.progress import SILENT, Progress
-from matlake.store import delta
 from matlake.store.importing.importer import import_table
 from matlake.store.lake import Lake
+from matlake.store.tables import delta
 from matlake.studies.matbench.tasks import MatbenchTask
 
 

@@ -14,7 +14,7 @@ from matlake.materials.formula import parse_formula
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS, SYMBOLS
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
-from matlake.store import delta, writing
+from matlake.store.tables import delta, writing
 
 ENCODER = "elemnet-oqmd-formation-energy"
 FEATURES = [f"{ENCODER}@13", f"{ENCODER}@16"]

@@ -19,8 +19,8 @@ from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.train import train
 from matlake.regress.prediction.predict import Predictions
 from matlake.regress.prediction.saving import SavedReport
-from matlake.store import delta
 from matlake.store.status import status
+from matlake.store.tables import delta
 
 CURRENT = "SELECT material_id, value FROM predictions WHERE NOT stale ORDER BY ALL"
 
@@ -189,8 +189,8 @@ def test_parts_are_compacted_checked_and_made_again(lake: matlake.Lake) -> None:
 
 STAGES = {
     "while predicting": "import matlake.regress.heads.storage as s\ns.Head.outputs = late(s.Head.outputs)",
-    "within the commit": "import matlake.store.delta as d\nd.commit = late(d.commit)",
-    "after the commit": "import matlake.store.delta as d\nd.sync_log = late(d.sync_log)",
+    "within the commit": "import matlake.store.tables.delta as d\nd.commit = late(d.commit)",
+    "after the commit": "import matlake.store.tables.delta as d\nd.sync_log = late(d.sync_log)",
 }
 LATE = """
 import os, signal

@@ -8,10 +8,10 @@ import pytest
 from samples import ENCODER
 
 from matlake import Lake, open_lake
-from matlake.store import delta, writing
 from matlake.store.embedding import commits
 from matlake.store.embedding.commits import COMMIT_SECONDS, Commits
 from matlake.store.embedding.targets import Target, open_targets
+from matlake.store.tables import delta, writing
 
 
 @pytest.fixture(scope="module")

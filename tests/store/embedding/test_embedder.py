@@ -18,7 +18,7 @@ from matlake import Lake, embed, import_table, open_encoder, open_lake, parse_fo
 from matlake.encoders import shard_sizes
 from matlake.errors import EncoderError, LakeError, QueryError
 from matlake.materials.compositions import element_fractions
-from matlake.store import delta, writing
+from matlake.store.tables import delta, writing
 
 FEATURE = f"{ENCODER}@16"  # the shortest vectors: 32 numbers
 

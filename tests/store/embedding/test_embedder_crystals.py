@@ -30,11 +30,11 @@ from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.progress import Progress
-from matlake.store import delta, writing
 from matlake.store.embedding import targets
 from matlake.store.embedding.encoding import NOT_FINITE
 from matlake.store.embedding.pending import NO_CRYSTAL
 from matlake.store.status import status
+from matlake.store.tables import delta, writing
 
 POOLED = f"{CRYSTAL_ENCODER}@pooled"
 FIRST = f"{CRYSTAL_ENCODER}@1"

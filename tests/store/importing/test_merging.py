@@ -65,7 +65,7 @@ def column(values: list[Any]) -> pa.Array:
 
 
 def parts(lake: Lake) -> list[pa.Table]:
-    from matlake.store import delta
+    from matlake.store.tables import delta
 
     table = delta.open_table(lake.dataset("d"))
     assert table is not None

@@ -15,8 +15,8 @@ import matlake
 from matlake.documents import sealed_json
 from matlake.errors import LakeError
 from matlake.files import sha256_of
-from matlake.store import delta, log_entries
-from matlake.store.parts import digest_in, digest_of
+from matlake.store.tables import delta, log_entries
+from matlake.store.tables.parts import digest_in, digest_of
 
 OLD = Path(__file__).parents[2] / "data" / "lake_0_1_0" / "lake"
 VECTORS = "SELECT dataset, material_id, vector FROM embeddings ORDER BY ALL"

@@ -15,8 +15,8 @@ from damaged_lakes import LOUD, OXIDES, part_of, parts, write_oxides
 
 import matlake
 from matlake.errors import LakeError
-from matlake.store import writing
-from matlake.store.appender import Appender
+from matlake.store.tables import writing
+from matlake.store.tables.appender import Appender
 
 ALL = "SELECT dataset, material_id, formula FROM materials ORDER BY ALL"
 VECTORS = "SELECT dataset, material_id, encoder, layer, vector FROM embeddings ORDER BY ALL"
@@ -200,15 +200,15 @@ def test_two_compactors_an_embedder_an_importer_and_a_reader_at_once(lake: matla
 
 
 STAGES = {
-    "while merging": "import matlake.store.writing as w\nw.digest_of = lambda path: die()",
+    "while merging": "import matlake.store.tables.writing as w\nw.digest_of = lambda path: die()",
     "before the commit": (
         "import matlake.store.maintenance.compact as c\nd = c.delta\nd.replace_parts = lambda *a: die()"
     ),
     "between links and commit": (
-        "import matlake.store.delta as d\nclass Dying(d.DeltaTable):\n"
+        "import matlake.store.tables.delta as d\nclass Dying(d.DeltaTable):\n"
         "    def create_write_transaction(self, *a, **k): die()\nd.DeltaTable = Dying"
     ),
-    "after the commit": "import matlake.store.delta as d\nd.sync_log = lambda root: die()",
+    "after the commit": "import matlake.store.tables.delta as d\nd.sync_log = lambda root: die()",
     "while removing": (
         "import matlake.store.maintenance.leftovers as l\n"
         "real = l.Leftover.remove\ncount = 0\n"

@@ -12,7 +12,7 @@ import matlake
 from matlake.errors import LakeError
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
-from matlake.store.parts import forget_comparisons
+from matlake.store.tables.parts import forget_comparisons
 
 pytestmark = pytest.mark.filterwarnings("ignore::matlake.DamageWarning")
 
@@ -54,11 +54,12 @@ def test_sql_goes_on_without_a_damaged_part(whole: Path, copied: matlake.Lake, k
     part = part_of(copied, kind)
     (LOUD | SILENT)[damage](part)
     lake = matlake.open_lake(copied.path, verify=damage in SILENT)
+    reading = FAILURES if kind == "failures" else VECTORS  # a query warns of the parts that it reads
     with pytest.warns(matlake.DamageWarning, match=part.name):
-        answer = rows(lake, VECTORS)
+        answer = rows(lake, reading)
     original = whole / part.relative_to(copied.path)
-    assert answer == expected(whole, original, kind, VECTORS)
-    for statement in (GAPS, FAILURES):
+    assert answer == expected(whole, original, kind, reading)
+    for statement in {GAPS, FAILURES, VECTORS} - {reading}:
         assert rows(lake, statement) == expected(whole, original, kind, statement)
 
 
@@ -151,7 +152,8 @@ def test_search_says_that_an_encoder_has_lost_all_its_vectors(copied: matlake.La
 
 def test_a_part_whose_rows_the_log_has_not_recorded_is_read(whole: Path, copied: matlake.Lake) -> None:
     (entry,) = (copied.dataset("a") / "_delta_log").glob("*.json")
-    entry.write_text(entry.read_text().replace("numRecords", "numRecorde"))
+    # nor has it the digest of its parts, as entries of 0.1.0 and of other tools
+    entry.write_text(entry.read_text().replace("numRecords", "numRecorde").replace("matlake.commit", "other"))
     assert rows(copied, GAPS) == rows(matlake.open_lake(whole), GAPS)
     assert parts(copied.dataset("a"))[0].rows == ROWS + 1
     assert matlake.check(copied).sound

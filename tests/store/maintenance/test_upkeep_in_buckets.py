@@ -7,9 +7,9 @@ from samples import GAPS
 
 import matlake
 from matlake.errors import StorageError
-from matlake.store import delta
-from matlake.store.parts import LivePart
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables import delta
+from matlake.store.tables.parts import LivePart
 
 pytest.importorskip("obstore", reason="needs the extra cloud")
 

@@ -64,7 +64,7 @@ def test_equal_compositions_are_duplicates_at_any_distance(tmp_path, write_table
     assert found.pairs == 3
     assert found.to_arrow().num_rows == 3
     assert dedupe(lake, DedupeRequest("fractions", dataset="b")).groups == []
-    with pytest.raises(LakeError, match="-1 is no distance"):
+    with pytest.raises(LakeError, match="-1 is not a distance"):
         dedupe(lake, DedupeRequest("fractions", -1))
     with pytest.raises(LakeError, match="no dataset 'c'"):
         dedupe(lake, DedupeRequest("fractions", dataset="c"))

@@ -105,7 +105,10 @@ def test_of_equal_compositions_the_nearest_alone_is_a_neighbour(lake) -> None:
     assert sorted(one.formula for one in found.neighbours) == ["GeO2", "SiO2", "TiO2", "ZrO2"]
     every = search(lake, SearchRequest(FEATURE, 50, formula=["TiO2", "NaCl"], distinct="formula"))
     assert [len(result.neighbours) for result in every.results] == [5, 5]
-    with pytest.raises(LakeError, match="'colour' is nothing to be distinct by"):
+    for given in ({}, {"material_id": "gaps-1", "formula": "NaCl"}):
+        with pytest.raises(LakeError, match="a search is for an id, a formula, a structure or a table"):
+            search(lake, SearchRequest(FEATURE, **given))
+    with pytest.raises(LakeError, match="neighbours cannot be distinct by 'colour'"):
         search(lake, SearchRequest(FEATURE, formula="TiO2", distinct="colour"))
 
 

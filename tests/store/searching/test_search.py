@@ -140,6 +140,9 @@ def test_an_index_knows_when_it_is_old(searchable, write_table) -> None:
     index = open_index(searchable, FEATURE)
     assert index.is_current()
     assert len(index.find("salts-0")) == 1
+    searchable.delete_dataset("salts")
+    matlake.import_table(searchable, write_table(formula=["KCl"]), "salts")  # its table begins with version 0 again
+    assert not index.is_current()
 
 
 def test_contents_that_no_material_holds_any_more_are_not_found(lake_of, write_table) -> None:

@@ -13,6 +13,7 @@ import pytest
 from samples import ENCODER, GAPS
 
 import matlake
+from matlake.store.maintenance.leftovers import remove_leftovers
 from matlake.store.searching import layer_rows, stored_rows
 from matlake.store.searching.layer_rows import open_rows
 from matlake.store.searching.search import SearchRequest, search
@@ -205,6 +206,29 @@ def test_one_without_parts_of_the_lake_is_removed_by_compact(lake) -> None:
     matlake.compact(lake)
     assert [folder for folder in segments(lake.path) if folder == old] == []
     assert found(lake, "gaps-3") == brute_force(lake, "gaps-3", 8)
+
+
+def test_of_two_with_the_same_parts_one_is_a_leftover(lake) -> None:
+    before = answers(lake)
+    (one,) = segments(lake.path)
+    shutil.copytree(one, one.with_name(f"{SEGMENT}copy"))
+    for folder in segments(lake.path):
+        os.utime(folder, (0, 0))
+    remove_leftovers(lake, 24)
+    assert len(segments(lake.path)) == 1
+    assert answers(lake) == before
+
+
+def test_a_damaged_one_that_cannot_be_removed_is_not_read_again(lake, monkeypatch) -> None:
+    expected = answers(lake)
+    (one,) = segments(lake.path)
+    content = bytearray((one / "vectors.f32").read_bytes())
+    content[1000] ^= 255
+    (one / "vectors.f32").write_bytes(content)
+    with monkeypatch.context() as patch:
+        patch.setattr(stored_rows.shutil, "rmtree", lambda *_args, **_settings: None)
+        assert answers(lake) == expected
+    assert one.is_dir()
 
 
 def test_of_a_lake_that_is_read_only_it_is_in_the_cache(lake, tmp_path, monkeypatch) -> None:

@@ -18,7 +18,6 @@ from web_server import Asked, Reply, Waits, WebServer, web_server
 
 import matlake
 from matlake.errors import SourceError
-from matlake.store import delta
 from matlake.store.importing.importer import ImportReport
 from matlake.store.sources import alexandria, jarvis, lemat, matbench
 from matlake.store.sources.catalogue import named_source
@@ -26,6 +25,7 @@ from matlake.store.sources.importing import import_named
 from matlake.store.sources.materials_project_documents import UNITS
 from matlake.store.sources.protocol import Fetch, Fetched, Remembered
 from matlake.store.sources.published import PublishedSet, RemoteFile, read_table
+from matlake.store.tables import delta
 
 METALS = {"Mg": 4.21, "Ca": 4.81, "Ni": 4.19}
 

@@ -130,7 +130,7 @@ def test_an_import_that_fails_at_the_commit_asks_for_nothing_again(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("matlake.store.delta.replace_all", full)
+        patched.setattr("matlake.store.tables.delta.replace_all", full)
         with pytest.raises(OSError, match="No space"):
             bring()
     server.asked.clear()

@@ -10,10 +10,10 @@ from object_store import Fault, ObjectStore, closed_port, expired, read_only, sl
 import matlake
 from matlake.cli.failures import explain
 from matlake.errors import LakeError, MissingExtraError, StorageError
-from matlake.store import delta
 from matlake.store.storage import remote_path
 from matlake.store.storage.places import lake_path
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables import delta
 
 pytest.importorskip("obstore", reason="needs the extra cloud")
 

@@ -74,8 +74,8 @@ def open_delta_table(path: Path, named: KeyColumns) -> ArrowTable:
     Raises:
         SourceError: As there; or its log cannot be read, or rows are marked as deleted in it.
     """
-    from matlake.store import delta
-    from matlake.store.commit_outcomes import first_line
+    from matlake.store.tables import delta
+    from matlake.store.tables.commit_outcomes import first_line
 
     try:
         table = delta.open_table(path)

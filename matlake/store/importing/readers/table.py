@@ -136,7 +136,7 @@ def _open(path: Path, named: KeyColumns, *, mixed_as_text: bool) -> Table:
         else:
             table = open_csv_table(path, named, mixed_as_text=mixed_as_text)
     except (pa.ArrowException, OSError) as error:
-        from matlake.store.commit_outcomes import first_line
+        from matlake.store.tables.commit_outcomes import first_line
 
         raise SourceError(f"cannot read {path}: {first_line(error)}", "write or download it again") from error
     if not table.rows:

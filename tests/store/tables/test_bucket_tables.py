@@ -7,11 +7,11 @@ import pytest
 from object_store import Fault, ObjectStore
 
 from matlake.errors import StorageError
-from matlake.store import delta, writing
-from matlake.store.appender import Appender
-from matlake.store.bucket_tables import delete_table, move_table, tables_below
 from matlake.store.storage.places import lake_path
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables import delta, writing
+from matlake.store.tables.appender import Appender
+from matlake.store.tables.bucket_tables import delete_table, move_table, tables_below
 
 pytest.importorskip("obstore", reason="needs the extra cloud")
 

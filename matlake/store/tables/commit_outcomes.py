@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from deltalake.exceptions import DeltaError
 
 from matlake.errors import CommitUnknownError, StorageError
-from matlake.store.log_entries import CommitMark
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.refusals import refusal
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables.log_entries import CommitMark
 
 
 def raise_refusal(root: LakePath, error: BaseException) -> None:

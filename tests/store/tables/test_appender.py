@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from matlake.store import delta, writing
-from matlake.store.appender import Appender
-from matlake.store.log_entries import read_entry
 from matlake.store.storage.parquet import read_table
+from matlake.store.tables import delta, writing
+from matlake.store.tables.appender import Appender
+from matlake.store.tables.log_entries import read_entry
 
 PARTITION = {"encoder": "fractions+"}
 OTHER = {"encoder": "other"}
@@ -77,5 +77,5 @@ def test_an_old_snapshot_is_read_anew(
     (root / "_delta_log" / f"{1:020}.json").rename(root / "_delta_log" / "hidden")
     assert not len(two.foreign_keys())
     (root / "_delta_log" / "hidden").rename(root / "_delta_log" / f"{1:020}.json")
-    monkeypatch.setattr("matlake.store.appender._TRUSTED_SECONDS", -1.0)
+    monkeypatch.setattr("matlake.store.tables.appender._TRUSTED_SECONDS", -1.0)
     assert two.foreign_keys().to_pylist() == ["a"]

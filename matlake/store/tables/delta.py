@@ -4,12 +4,13 @@ Every part is on disk (fsync) before the commit names it, and the commit itself 
 do. A crash leaves at worst a part that no commit names, which no reader sees.
 """
 
+import threading
 import time
 import warnings
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, Literal
@@ -21,15 +22,15 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, DamageWarning, LakeError
-from matlake.store.commit_outcomes import asking_delta, first_line, raise_refusal, resolve
-from matlake.store.log_entries import CommitMark, clear_log, drop_lost_log, has_table, sync_log
-from matlake.store.log_records import LogFiles, log_files, shared_dicts
-from matlake.store.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
 from matlake.store.storage.places import LakePath, fsync_folder, lake_path
 from matlake.store.storage.remote_path import SCHEMES, RemotePath, again_where_cut, delta_options
-from matlake.store.writing import Part, discard, link_part
+from matlake.store.tables.commit_outcomes import asking_delta, first_line, raise_refusal, resolve
+from matlake.store.tables.log_entries import CommitMark, clear_log, drop_lost_log, has_table, sync_log
+from matlake.store.tables.log_records import LogFiles, log_files, shared_dicts
+from matlake.store.tables.parts import Damage, LivePart, part_name, sound, split_damaged, warn_of
+from matlake.store.tables.writing import Part, discard, link_part
 
 COMMIT_ATTEMPTS: Final = 50
 MAINTENANCE: Final = "maintenance"
@@ -37,7 +38,7 @@ MAINTENANCE: Final = "maintenance"
 _REPLACEMENT: Final = "replacement"  # that of commits that replace a whole table
 
 _KEPT_SNAPSHOTS: Final = 64
-"""Of one process."""
+"""Of one process, one for each table, or version of a table that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ class Snapshot:
     schema: Schema
     parts: tuple[LivePart, ...]
 
+
+_kept: OrderedDict[tuple[LakePath, int | None], tuple[LogFiles, Snapshot | None]] = OrderedDict()
+"""Snapshots with the log that each was read from; the one used last is at the end."""
+_keeping: Final = threading.Lock()
 
 _AFTER_COMMIT: Final = PostCommitHookProperties(cleanup_expired_logs=False)
 """delta-rs would remove entries of the log that versions of heads need; ``compact`` removes those that none needs."""
@@ -162,7 +167,7 @@ def read_snapshot(root: LakePath) -> Snapshot | None:
     Raises:
         LakeError: See ``open_table``.
     """
-    return _read_snapshot(root, None, log_files(root))
+    return _kept_snapshot(root, None)
 
 
 def read_snapshot_of(root: LakePath, version: int) -> Snapshot | None:
@@ -175,14 +180,21 @@ def read_snapshot_of(root: LakePath, version: int) -> Snapshot | None:
         latest = read_snapshot(root)
         if latest is not None and latest.version == version:
             return latest
-    return _read_snapshot(root, version, log_files(root))
+    return _kept_snapshot(root, version)
 
 
-@lru_cache(_KEPT_SNAPSHOTS)
-def _read_snapshot(root: LakePath, version: int | None, log: LogFiles) -> Snapshot | None:
-    del log
-    table = open_table(root, version)
-    return None if table is None else _taken(table)
+def _kept_snapshot(root: LakePath, version: int | None) -> Snapshot | None:
+    log = log_files(root)  # before reading: what is written meanwhile makes it old, not wrong
+    with _keeping:
+        kept = _kept.pop((root, version), None)
+    if kept is None or kept[0] != log:
+        table = open_table(root, version)
+        kept = log, None if table is None else _taken(table)
+    with _keeping:
+        _kept[root, version] = kept
+        while len(_kept) > _KEPT_SNAPSHOTS:
+            _kept.popitem(last=False)
+    return kept[1]
 
 
 def _taken(table: DeltaTable) -> Snapshot:

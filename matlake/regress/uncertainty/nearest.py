@@ -1,6 +1,6 @@
-"""Nearest neighbours for predictions: among ten thousand points in a few dimensions, thousands of times a second.
+"""Nearest neighbours for predictions: among fifty thousand points in a few dimensions, thousands of times a second.
 
-Searches among the vectors of a lake are ``k_nearest``'s.
+Searches among the vectors of a lake are those of ``store.searching.k_nearest``.
 """
 
 from typing import Final
@@ -29,7 +29,9 @@ def nearest_rows(
     Returns:
         Euclidean distances float32 [n, k], and rows of ``known`` int32 [n, k].
     """
-    from matlake.store.searching.nearest_kernel import smallest  # numba is imported when the first distance is measured
+    from matlake.regress.uncertainty.nearest_kernel import (
+        smallest,  # numba is imported when the first distance is measured
+    )
 
     distances = np.full((len(points), k), np.inf, dtype=np.float32)
     rows = np.zeros((len(points), k), dtype=np.int32)

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from matlake.store.storage.parquet import read_table
-from matlake.store.writing import write_part, write_stream
+from matlake.store.tables.writing import write_part, write_stream
 
 
 def vectors(zeros: float) -> pa.Table:

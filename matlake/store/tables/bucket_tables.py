@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from matlake.store.log_entries import LAST_CHECKPOINT, LOG, clear_log, entry_name, has_table
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables.log_entries import LAST_CHECKPOINT, LOG, clear_log, entry_name, has_table
 
 _REQUESTS: Final = 16
 """Requests under way at once: each takes some 50 ms, most of which is waiting."""

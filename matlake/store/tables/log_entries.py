@@ -17,7 +17,7 @@ from matlake.store.storage.places import LakePath, fsync_names
 from matlake.store.storage.remote_path import RemotePath
 
 if TYPE_CHECKING:
-    from matlake.store.writing import Part
+    from matlake.store.tables.writing import Part
 
 LOG: Final = "_delta_log"
 LAST_CHECKPOINT: Final = "_last_checkpoint"

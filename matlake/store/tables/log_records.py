@@ -5,9 +5,9 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from matlake.store.log_entries import LOG
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables.log_entries import LOG
 
 LogFiles: TypeAlias = tuple[tuple[str, int, object], ...]
 """Files by name, with their size and what changes when their content does."""

@@ -20,10 +20,10 @@ from deltalake.transaction import AddAction
 
 from matlake.errors import REPAIR, LakeError
 from matlake.files import fsync_file, naming
-from matlake.store.parts import LivePart, digest_of, part_name
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.places import LakePath, fsync_names
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables.parts import LivePart, digest_of, part_name
 
 ROW_GROUP_BYTES: Final = 8 << 20
 
@@ -107,7 +107,7 @@ def write_stream(
                 write_statistics=not vectors,
                 data_page_size=ROW_GROUP_BYTES if vectors else None,  # a page a column: a fifth faster
             ) as writer:
-                counted = chain(first, left)
+                counted = chain((first.pop() for _ in range(len(first))), left)  # no row group stays in memory
                 rows = sum(_write_groups(writer, counted if vectors else _counting(counted, nulls)))
             file.flush()
             os.fsync(file.fileno())

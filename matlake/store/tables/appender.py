@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from matlake.errors import REPAIR, LakeError
-from matlake.store import delta, writing
-from matlake.store.commit_outcomes import asking_delta
-from matlake.store.log_entries import has_version, read_entry
 from matlake.store.storage.parquet import read_table
 from matlake.store.storage.places import LakePath
+from matlake.store.tables import delta, writing
+from matlake.store.tables.commit_outcomes import asking_delta
+from matlake.store.tables.log_entries import has_version, read_entry
 
 _TRUSTED_SECONDS: Final = 600.0
 """Age from which a snapshot is read anew: of an old one, the next entries may have been removed from the log."""

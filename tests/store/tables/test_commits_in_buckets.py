@@ -9,11 +9,11 @@ import pytest
 from object_store import Fault, ObjectStore, read_only, slow_down
 
 from matlake.errors import CommitUnknownError, StorageError
-from matlake.store import delta, writing
-from matlake.store.appender import Appender
 from matlake.store.storage import remote_path
 from matlake.store.storage.places import lake_path
 from matlake.store.storage.remote_path import RemotePath
+from matlake.store.tables import delta, writing
+from matlake.store.tables.appender import Appender
 
 pytest.importorskip("obstore", reason="needs the extra cloud")
 
@@ -24,8 +24,8 @@ WRITERS, COMMITS = 4, 8
 WRITER = """
 import sys
 import pyarrow as pa
-from matlake.store import writing
-from matlake.store.appender import Appender
+from matlake.store.tables import writing
+from matlake.store.tables.appender import Appender
 from matlake.store.storage.parquet import read_table
 from matlake.store.storage.places import lake_path
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matlake.store.searching import nearest
-from matlake.store.searching.nearest import nearest_rows
+from matlake.regress.uncertainty import nearest
+from matlake.regress.uncertainty.nearest import nearest_rows
 
 
 @settings(deadline=None, max_examples=50)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from matlake.errors import LakeError
-from matlake.store import delta
+from matlake.store.tables import delta
 
 SCHEMA = pa.schema([("key", pa.string()), ("kind", pa.string())])
 WRITERS, ROUNDS = 4, 10

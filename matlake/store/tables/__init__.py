@@ -1,0 +1,1 @@
+"""Delta tables, in a folder or in a bucket: their parts, their logs, and commits."""
