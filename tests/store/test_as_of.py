@@ -160,7 +160,7 @@ def test_a_time_without_a_zone_is_in_utc(past: SimpleNamespace) -> None:
         ("predictions=1", "the lake has no table of predictions yet"),
         (datetime.max.replace(tzinfo=UTC), "is in the future"),
         (datetime.max.date(), "is in the future"),
-        (5, "is no moment"),
+        (5, "is not a moment"),
         ("gaps=0,gaps=1", "names gaps more than once"),
     ],
 )
