@@ -159,6 +159,9 @@ def test_a_time_without_a_zone_is_in_utc(past: SimpleNamespace) -> None:
         ("nothing=1", "there is no dataset 'nothing'"),
         ("predictions=1", "the lake has no table of predictions yet"),
         (datetime.max.replace(tzinfo=UTC), "is in the future"),
+        (datetime.max.date(), "is in the future"),
+        (5, "is not a moment"),
+        ("gaps=0,gaps=1", "names gaps more than once"),
     ],
 )
 def test_what_is_no_moment_is_one_line(past: SimpleNamespace, as_of: str | datetime, message: str) -> None:
@@ -179,6 +182,7 @@ def test_a_lake_of_the_past_is_not_written_to(past: SimpleNamespace) -> None:
         lambda: matlake.check(then, repair=True),
         lambda: then.add(past.first, "more", progress=False),
         lambda: matlake.predict_dataset(then, "gap", dataset="gaps", save=True),
+        lambda: then.heads.delete("gap"),
     ):
         with pytest.raises(LakeError, match=r"open as of .* UTC, to be read only"):
             write()

@@ -334,7 +334,9 @@ def delete_head(lake: LakeFolders, name: str) -> None:
 
     Raises:
         HeadError: There is none of that name, or it cannot be deleted.
+        LakeError: The lake is read as of a moment.
     """
+    lake.check_writable()
     _check_whole(lake, name)
     try:
         with _one_writer(name):
