@@ -49,7 +49,7 @@ def lake_path(text: str | Path | RemotePath) -> LakePath:
 
 def _no_place(text: str) -> LakeError:
     known = ", ".join(f"{one}://BUCKET/PREFIX" for one in SCHEMES)
-    return LakeError(f"a lake cannot be at {text!r}", f"give a folder, file:///PATH, or an address such as {known}")
+    return LakeError(f"a lake cannot be at {text!r}", f"give a folder, or an address such as {known}")
 
 
 def write_whole(path: LakePath, content: bytes) -> None:
