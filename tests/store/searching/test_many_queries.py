@@ -86,11 +86,11 @@ def test_a_table_of_structures_is_searched_for_by_graphs_and_by_compositions(tmp
 
 
 def test_properties_come_with_the_neighbours(lake) -> None:
-    found = search(lake, SearchRequest(FEATURE, 10, material_id="a1", columns=["band_gap_eV"]))
+    found = search(lake, SearchRequest(FEATURE, 10, material_id="a1", columns=["band_gap_eV", "band_gap_eV"]))
     values = {one.material_id: one.properties["band_gap_eV"] for one in found.neighbours}
     assert values == {"a2": 3.2, "a3": None, "a4": 8.9, "a5": 5.5, "b1": None, "b2": None, "b3": None}
     assert found.to_arrow().column_names == ["dataset", "material_id", "formula", "distance", "band_gap_eV"]
-    every = search(lake, SearchRequest(FEATURE, 1, formula="NaCl", columns=["all"]))
+    every = search(lake, SearchRequest(FEATURE, 1, formula="NaCl", columns=["all", "all"]))
     assert every.document()["neighbours"][0]["properties"] == {"band_gap_eV": None, "phase": "rock salt"}
     assert "rock salt" in repr(every)
     with pytest.raises(QueryError, match="no property column 'gap'") as caught:
