@@ -95,8 +95,8 @@ def test_a_command_that_is_interrupted_in_the_perceptron_saves_nothing(small: Pa
     [
         ("matlake.regress.heads.train.read_shared_rows", True),
         ("matlake.regress.heads.train.measure_fitted", False),
-        ("matlake.regress.heads.storage.write_whole", False),
-        ("matlake.regress.heads.storage.write_whole", True),
+        ("matlake.store.head_folders.write_whole", False),
+        ("matlake.store.head_folders.write_whole", True),
     ],
 )
 def test_an_interrupt_anywhere_in_training_saves_nothing(small: Path, place: str, swallowed: bool) -> None:
