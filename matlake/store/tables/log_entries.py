@@ -7,9 +7,12 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import metadata
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
+
+from packaging.version import Version
 
 from matlake.errors import REPAIR, LakeError
 from matlake.files import fsync_file
@@ -46,12 +49,15 @@ _ACTIONS: Final = frozenset(
 
 _COMMIT: Final = "matlake.commit"
 
+_ENDING: Final = ("txn",) if Version(metadata.version("deltalake")) >= Version("1.6") else ()
+"""The last action of a commit, where delta-rs records transaction numbers: before 1.6 it leaves them out."""
+
 
 def problem_of(entry: bytes) -> str | None:
     """Say what is wrong with the content of an entry, or return None.
 
-    Of the commits of this version, the last action is a transaction number, and the first notes a digest of the parts
-    that are added. So an entry that was cut between two actions is found, and one in which a part was changed.
+    The first action of our commits notes a digest of the parts that are added, and whether the last one is a
+    transaction number. So an entry that was cut between two actions is found, and one in which a part was changed.
     """
     try:
         actions = [_action(line) for line in entry.splitlines()]
@@ -62,13 +68,13 @@ def problem_of(entry: bytes) -> str | None:
         marked = dict(actions).get("commitInfo", {}).get(_COMMIT)
         if marked is None:
             return None
-        if actions[-1][0] != "txn":
+        _, digest, *ending = marked.split("-")
+        if ending and actions[-1][0] not in ending:
             return "is cut short"
         added = [
             (one["path"], one["size"], one["stats"], one["partitionValues"]) for kind, one in actions if kind == "add"
         ]
-        _, _, digest = marked.partition("-")
-        return None if not digest or digest == _digest(added) else CHANGED
+        return None if digest == _digest(added) else CHANGED
     except (ValueError, TypeError, KeyError, AttributeError):
         return "cannot be read"
 
@@ -150,7 +156,7 @@ class CommitMark:
     """What a commit notes in the log to be known again by who made it.
 
     Attributes:
-        text: Of this commit alone: a random number, then a digest of the parts that it adds.
+        text: Of this commit alone: a random number, a digest of the parts that it adds, and its last action if known.
     """
 
     text: str
@@ -159,7 +165,7 @@ class CommitMark:
     def new(cls, parts: "Iterable[Part]") -> Self:
         """Return one for a commit that is about to add some parts."""
         added = [(part.path, part.size, part.statistics, part.partition) for part in parts]
-        return cls(f"{uuid.uuid4().hex}-{_digest(added)}")
+        return cls("-".join([uuid.uuid4().hex, _digest(added), *_ENDING]))
 
     @property
     def note(self) -> dict[str, str]:
@@ -177,14 +183,14 @@ class CommitMark:
             OSError: The log cannot be read.
             StorageError: Likewise.
         """
-        version, mark = before + 1, self.text.encode()
+        number, mark = before + 1, self.text.encode()
         while True:
             try:
-                if mark in (root / LOG / entry_name(version)).read_bytes():
+                if mark in (root / LOG / entry_name(number)).read_bytes():
                     return True
             except FileNotFoundError:
                 return False
-            version += 1
+            number += 1
 
 
 def sync_log(root: LakePath) -> None:
