@@ -1,3 +1,5 @@
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 from sample_crystals import bcc, cubic, fcc, fcc_primitive
@@ -15,7 +17,7 @@ def without_crystals(matrix: Matrix, rows: list[int]) -> Matrix:
     crystals = [matrix.crystals[row] for row in range(len(matrix.y))]
     for row in rows:
         crystals[row] = Crystal(np.empty(0, np.int16), np.zeros((3, 3)), np.empty((0, 3)))
-    return Matrix(**vars(matrix) | {"crystals": CrystalColumns.of(crystals)})
+    return replace(matrix, crystals=CrystalColumns.of(crystals))
 
 
 def test_space_groups_do_not_depend_on_the_cell() -> None:
@@ -66,8 +68,9 @@ def test_rows_of_compositions_only_are_refused(gaps, elastic) -> None:
 def test_a_system_that_all_rows_belong_to_cannot_be_drawn_or_held_out(elastic) -> None:
     assert elastic.crystals is not None
     cubic_rows = np.flatnonzero(space_groups(elastic.crystals) >= 195)
-    arrays = {name: value[cubic_rows] for name, value in vars(elastic).items() if isinstance(value, np.ndarray)}
-    only = Matrix(**vars(elastic) | arrays | {"crystals": elastic.crystals.take(cubic_rows)})
+    values = {field.name: getattr(elastic, field.name) for field in fields(elastic)}
+    arrays = {name: value[cubic_rows] for name, value in values.items() if isinstance(value, np.ndarray)}
+    only = replace(elastic, **arrays, crystals=elastic.crystals.take(cubic_rows))
     with pytest.raises(TrainingError, match=r"no crystal system holds 5% to 30% of .* cubic \(100.0%\)"):
         parse_split("crystal-system").hold_out(only, 0)
     with pytest.raises(TrainingError, match="0 to train on"):
