@@ -24,7 +24,7 @@ class LocalPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-class PlaceType(click.ParamType[LakePath]):
+class PlaceType(click.ParamType):  # type: ignore[type-arg]  # before 8.3 it takes no type arguments
     """A folder on this machine, or an address of a bucket."""
 
     name = "place"
