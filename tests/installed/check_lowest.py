@@ -12,7 +12,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-from environments import ROOT, make_environment
+from environments import ROOT, make_quickly
 
 EXTRAS = ("cloud", "cpu", "heads", "index", "plots")
 # pyarrow 20 reads times with a time zone by what pandas 3.1 warns of
@@ -59,7 +59,7 @@ def main() -> None:
     print("\n".join(pinned), flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         package = f"{ROOT}[{','.join(EXTRAS)}]"
-        python = make_environment(Path(scratch) / "environment", *pinned, *TOOLS, "-e", package)
+        python = make_quickly(Path(scratch) / "environment", *pinned, *TOOLS, "-e", package)
         environment = {**os.environ, "PYTEST_ADDOPTS": ""}
         subprocess.run([python, ROOT / "tests" / "compile_kernels.py"], check=True, env=environment)
         tests = [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-k", PASSED_OVER, *CORE]
