@@ -20,6 +20,7 @@ from matlake.store.folders import MEMBER, LakeFolders
 from matlake.store.moment import Moment, TableVersion, place_of
 from matlake.store.storage.places import LakePath
 from matlake.store.tables import delta
+from matlake.store.tables.log_entries import has_table
 from matlake.store.tables.parts import split_damaged
 
 HEAD: Final = "head:"
@@ -77,7 +78,7 @@ def _tables(lake: LakeFolders) -> Iterator[tuple[str, DeltaTable]]:
     """Yield the tables that SQL reads, as they are now, by their folders."""
     roots = [lake.dataset(name) for name in lake.dataset_names()]
     for root in [*roots, lake.embeddings, lake.failures_table, lake.predictions]:
-        table = delta.open_table(root) if delta.is_table(root) else None
+        table = delta.open_table(root) if has_table(root) else None
         if table is not None:
             yield lake.place(root), table
 
@@ -243,7 +244,7 @@ def _find_place(lake: LakeFolders, wanted: TableVersion) -> str | None:
         roots += [root for root in map(lake.dataset, lake.dataset_names()) if root != roots[0]]
     for root in roots:
         with suppress(LakeError):
-            table = delta.open_table(root, wanted.version) if delta.is_table(root) else None
+            table = delta.open_table(root, wanted.version) if has_table(root) else None
             if table is not None and str(table.metadata().id) == wanted.id:
                 return lake.place(root)
     return None

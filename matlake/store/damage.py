@@ -43,7 +43,7 @@ def list_damage(lake: LakeFolders, *, verify: bool = False) -> Iterator[tuple[La
         verify: See ``parts.find_damage``.
     """
     for root in (lake.embeddings, lake.failures_table):
-        if lake.moment is None and not delta.is_table(root):
+        if lake.moment is None and not has_table(lake, root):
             yield root, f"{root} is missing"
     for root in tables(lake):
         try:

@@ -18,6 +18,7 @@ from matlake.errors import Hint, LakeError
 from matlake.store.folders import MARKER, UNFINISHED, LakeFolders
 from matlake.store.storage.places import LakePath, lake_path, make_folder, write_whole
 from matlake.store.tables import delta
+from matlake.store.tables.log_entries import LOG
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,7 +33,6 @@ VERIFY: Final = "MATLAKE_VERIFY"
 _NO_DELTA_PATH: Final = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|%[0-9A-Fa-f]{2}")
 """What delta-rs refuses, or takes for another character, in paths."""
 
-_LOG: Final = "_delta_log"
 _RESTORE: Final = f'restore it: a lake of this version has {{"format_version": {FORMAT_VERSION}}} there'
 
 EMBEDDINGS_SCHEMA: Final = pa.schema(
@@ -277,7 +277,7 @@ def _is_begun(lake: Lake) -> bool:
     stranger's folder is never taken for one: what has our names must hold nothing, the log of a table, or encoders.
     """
     tables = {lake.embeddings, lake.failures_table}
-    complete = all((table / _LOG).is_dir() for table in tables)
+    complete = all((table / LOG).is_dir() for table in tables)
     known = {lake.datasets_folder, lake.encoders_folder, lake.heads_folder, *tables}
     if complete:
         known |= {*lake.shared_tables, lake.path / UNFINISHED, lake.plots, lake.structures}
@@ -288,7 +288,7 @@ def _is_begun(lake: Lake) -> bool:
         if entry not in known or not entry.is_dir():
             return False
         inside: set[LakePath] = set(entry.iterdir())
-        is_log = entry in tables and inside == {entry / _LOG}
+        is_log = entry in tables and inside == {entry / LOG}
         are_encoders = entry == lake.encoders_folder and all((one / CARD_FILE).is_file() for one in inside)
         if inside and not (complete or is_log or are_encoders):
             return False

@@ -4,7 +4,7 @@ from deltalake import DeltaTable
 
 from matlake.store.folders import LakeFolders
 from matlake.store.storage.places import LakePath
-from matlake.store.tables import delta
+from matlake.store.tables import delta, log_entries
 
 
 def open_snapshot(lake: LakeFolders, root: LakePath) -> delta.Snapshot | None:
@@ -39,4 +39,4 @@ def shared_snapshot_or_warn(lake: LakeFolders, root: LakePath) -> delta.Snapshot
 
 def has_table(lake: LakeFolders, root: LakePath) -> bool:
     """Say whether a lake has a table, which may be damaged, or had it at its moment."""
-    return delta.is_table(root) if lake.moment is None else lake.place(root) in lake.moment.versions
+    return log_entries.has_table(root) if lake.moment is None else lake.place(root) in lake.moment.versions

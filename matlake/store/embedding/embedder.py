@@ -1,4 +1,4 @@
-"""Bulk embedding: what has no vector yet gets one, in shards that are committed as they are done.
+"""Bulk embedding: what has no vector yet gets one, in shards whose parts are committed every few seconds.
 
 The unit of work is *shard in, Parquet parts out*. Some threads make inputs (graphs of crystals, fractions of elements)
 ahead of the threads that encode and write; one driver selects, reads and commits. A killed run loses the shards in

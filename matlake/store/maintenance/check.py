@@ -20,6 +20,7 @@ from matlake.store.parquet_rows import parquet_keys
 from matlake.store.sql import connect
 from matlake.store.storage.places import LakePath, fsync_folder
 from matlake.store.tables import delta, writing
+from matlake.store.tables.log_entries import has_table
 from matlake.store.tables.parts import (
     LivePart,
     by_partition,
@@ -59,7 +60,7 @@ def check(
     forget_comparisons()
     report = CheckReport()
     for root in (lake.embeddings, lake.failures_table):
-        if not delta.is_table(root):
+        if not has_table(root):
             _missing_table(lake, root, report, repair=repair)
     opened = [(root, check_log(lake, root, report, repair=repair)) for root in tables(lake)]
     parts = {root: delta.live_parts(table) for root, table in opened if table is not None}
@@ -135,7 +136,8 @@ def _note_missing_vectors(lake: Lake, report: CheckReport) -> None:
     """Note for each embedded layer how many materials have neither a vector nor a failure."""
     try:
         vectors, failures = (
-            by_partition(delta.sound_parts(delta.open_table(root))) for root in (lake.embeddings, lake.failures_table)
+            by_partition(delta.sound_parts(delta.read_snapshot(root)))
+            for root in (lake.embeddings, lake.failures_table)
         )
         with connect(lake, frozenset({"compositions"}), memory=small_memory()) as connection:
             for card in (registered.card for registered in lake.registered_encoders()):

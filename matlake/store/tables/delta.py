@@ -202,7 +202,7 @@ def _taken(table: DeltaTable) -> Snapshot:
 
 
 def sound_parts(
-    table: DeltaTable | Snapshot | None, partition: dict[str, str] | None = None, *, verify: bool = False
+    table: Snapshot | None, partition: dict[str, str] | None = None, *, verify: bool = False
 ) -> list[LivePart]:
     """Return a snapshot's parts less those that are damaged, which a ``DamageWarning`` names; none where no table is.
 
@@ -213,10 +213,7 @@ def sound_parts(
     """
     if table is None:
         return []
-    if isinstance(table, Snapshot):
-        parts = [part for part in table.parts if partition is None or part.partition == partition]
-    else:
-        parts = live_parts(table, partition)
+    parts = [part for part in table.parts if partition is None or part.partition == partition]
     return sound(parts, verify=verify)
 
 
@@ -231,15 +228,10 @@ def snapshot_or_warn(root: LakePath) -> Snapshot | None:
 
 def shared_snapshot_or_warn(root: LakePath) -> Snapshot | None:
     """Do the same for a table that every lake has, and warn where it is missing."""
-    if not is_table(root):
+    if not has_table(root):
         warnings.warn(DamageWarning(f"{root} is missing"), stacklevel=2)
         return None
     return snapshot_or_warn(root)
-
-
-def is_table(root: LakePath) -> bool:
-    """Say whether a folder holds a table, which may be damaged."""
-    return has_table(root)
 
 
 def read_rows(root: LakePath, *, verify: bool = False, version: int | None = None) -> pa.Table:
@@ -248,7 +240,8 @@ def read_rows(root: LakePath, *, verify: bool = False, version: int | None = Non
     Raises:
         LakeError: No part of it is sound.
     """
-    parts = sound_parts(open_table(root, version), verify=verify)
+    table = read_snapshot(root) if version is None else read_snapshot_of(root, version)
+    parts = sound_parts(table, verify=verify)
     if not parts:
         raise LakeError(f"no part of the table at {root} can be read", REPAIR)
     return pa.concat_tables([read_table(part.path) for part in parts], promote_options="default")

@@ -139,7 +139,7 @@ def test_a_part_arrives_whole_through_cuts_and_slow_downs(
         assert appender.append([writing.write_part(root, many, PARTITION)]) == 300_000
     assert [fault.happened for fault in faults] == [1, 1, 1]
     assert sum(request.status == 200 for request in requests if "partNumber" in request.query) >= 2
-    (part,) = delta.sound_parts(delta.open_table(root), verify=True)
+    (part,) = delta.sound_parts(delta.read_snapshot(root), verify=True)
     assert part.rows == 300_000
 
 
