@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from operator import itemgetter
 from pathlib import Path
@@ -49,8 +50,11 @@ _ACTIONS: Final = frozenset(
 
 _COMMIT: Final = "matlake.commit"
 
-_ENDING: Final = ("txn",) if Version(metadata.version("deltalake")) >= Version("1.6") else ()
-"""The last action of a commit, where delta-rs records transaction numbers: before 1.6 it leaves them out."""
+
+@cache
+def _ending() -> tuple[str, ...]:
+    """Return the last action of a commit, where delta-rs records transaction numbers: before 1.6 it leaves them out."""
+    return ("txn",) if Version(metadata.version("deltalake")) >= Version("1.6") else ()
 
 
 def problem_of(entry: bytes) -> str | None:
@@ -165,7 +169,7 @@ class CommitMark:
     def new(cls, parts: "Iterable[Part]") -> Self:
         """Return one for a commit that is about to add some parts."""
         added = [(part.path, part.size, part.statistics, part.partition) for part in parts]
-        return cls("-".join([uuid.uuid4().hex, _digest(added), *_ENDING]))
+        return cls("-".join([uuid.uuid4().hex, _digest(added), *_ending()]))
 
     @property
     def note(self) -> dict[str, str]:
