@@ -38,6 +38,7 @@ VECTOR: Final = "vector"
 
 _ENDINGS: Final = "endings read: .parquet .feather .arrow .npz .jsonl .ndjson .csv"
 _JSON_BLOCK: Final = 16 << 20  # bytes, of which a line must take less
+_BUFFER: Final = 4 << 20
 _BLOCK_BYTES: Final = 64 << 20  # of wide vectors fewer rows are read together
 
 
@@ -134,7 +135,7 @@ def _of_batches(path: Path, schema: pa.Schema, batches: Callable[[list[str]], It
 
 def _open_parquet(path: Path) -> VectorTable:
     def batches(wanted: list[str]) -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(path, pre_buffer=False) as file:  # else a row group is in memory as a whole
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER) as file:  # else it reads whole columns
             yield from file.iter_batches(rows, columns=wanted)
 
     with pq.ParquetFile(path) as file:
