@@ -15,9 +15,7 @@ _card = section("Card")
 
 @click.command("import-embeddings", cls=Command)
 @click.argument("file", type=FILE)
-@option(
-    "--encoder", required=True, help="Name the encoder that made the vectors. A new one begins with the first ones."
-)
+@option("--encoder", required=True, help="Name the encoder that made the vectors; a new one begins with them.")
 @option("--dataset", required=True, help="Name the dataset whose materials the ids are of.")
 @option("--layer", help="Name the layer of the encoder.  [default: vector, or the first one that the encoder has]")
 @_column("--id-column", help="Read ids from this column.  [default: material_id or id]")

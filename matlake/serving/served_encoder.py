@@ -133,9 +133,8 @@ class EncoderPool:
             registered = None if name in self._served else await asyncio.to_thread(self._lake.find_encoder, name)
         if registered is not None:
             if registered.card.is_external:
-                raise RequestError(
-                    422, f"encoder {name} is external: another program makes its vectors", "name another"
-                )
+                said = f"encoder {name} is external: another program makes its vectors"
+                raise RequestError(422, said, "name an encoder that makes its own")
             async with self._opening:
                 if name not in self._served:
                     encoder = await asyncio.to_thread(open_encoder, registered.folder, threads=threads_of_a_run())
