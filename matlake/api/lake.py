@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, overload
 
 from matlake.api.evaluations import Evaluations
 from matlake.api.head import Head
+from matlake.api.importing_vectors import VectorLake
 from matlake.api.listings import Datasets, Encoders, Heads
 from matlake.api.query_result import QueryResult
 from matlake.api.searching import SearchedLake
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from matlake.regress.splits import Split
     from matlake.regress.suggesting.suggest import Suggestions
     from matlake.store.embedding.embedder import EmbedReport
-    from matlake.store.external.importing import VectorReport
     from matlake.store.importing.importer import ImportReport
     from matlake.store.importing.joining import JoinReport
     from matlake.store.maintenance.compact import CompactReport
@@ -40,7 +40,7 @@ _NAMED: Final = 5  # datasets and heads that the repr of a lake names
 
 
 @dataclass(frozen=True, repr=False)
-class Lake(SearchedLake):
+class Lake(VectorLake):
     """An open lake.
 
     Where a method takes ``progress``, True shows it in a notebook and on a terminal, and a ``Progress`` is what it
@@ -54,7 +54,7 @@ class Lake(SearchedLake):
 
     def __dir__(self) -> list[str]:
         """Name what a notebook needs, for tab completion: not the folders and helpers of the store."""
-        return [*vars(Lake), *vars(SearchedLake), "connect", "path"]
+        return [*vars(Lake), *vars(VectorLake), *vars(SearchedLake), "connect", "path"]
 
     @property
     def datasets(self) -> Datasets:
@@ -149,59 +149,6 @@ class Lake(SearchedLake):
                 structure=structure,
                 id=id,
                 max_atoms=max_atoms,
-                progress=reporter,
-            )
-
-    def import_embeddings(
-        self,
-        what: Any,
-        *,
-        encoder: str,
-        dataset: str,
-        id: str | None = None,  # noqa: A002
-        vector: str | None = None,
-        layer: str | None = None,
-        licence: str = "",
-        citation: str | Iterable[str] = (),
-        source: str = "",
-        progress: bool | Progress = True,
-    ) -> "VectorReport":
-        """Import vectors that another program made, as those of an external encoder; all of them, or none.
-
-        Args:
-            what: A DataFrame or an Arrow table of ids and vectors; a dictionary of vectors by id; a pair of ids and
-                vectors float [n, d]; the path of a Parquet, Feather, npz, JSON lines or CSV file.
-            encoder: Name of the encoder; a new one begins with its first vectors.
-            dataset: The dataset whose materials the ids are of.
-            id: Column of ids; by default one by a usual name.
-            vector: Column of vectors, or ``PREFIX*`` for a column for each number; by default one that is called like
-                the encoder, or the only one.
-            layer: Name of the layer; by default ``vector``, or the first one that the encoder has.
-            licence: Licence of the network that made them.
-            citation: Papers and data to cite.
-            source: The network, the program and its version, for people.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
-
-        Raises:
-            SourceError: It cannot be read; or an id or a vector of it cannot be used, and the first one is named.
-            EncoderError: The name is that of an encoder that makes its vectors itself, or the vectors have another
-                length.
-            LakeError: There is no such dataset, or a material has another vector already.
-        """
-        from matlake.store.external.card import About
-        from matlake.store.external.importing import import_embeddings
-
-        about = About(licence, tuple(map(str, as_list(citation))), source)
-        with watched(progress, "importing vectors", "rows") as reporter:
-            return import_embeddings(
-                self,
-                what,
-                encoder=encoder,
-                dataset=dataset,
-                id_column=id,
-                vector_column=vector,
-                layer=layer,
-                about=about,
                 progress=reporter,
             )
 
