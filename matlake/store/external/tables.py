@@ -97,7 +97,7 @@ def open_vector_table(what: Any, *, by_id: bool = True) -> VectorTable:
 
 def is_matrix(column: Any) -> bool:
     """Say whether a column of a dictionary is an array of vectors."""
-    return not isinstance(column, list | tuple) and np.ndim(column) > 1
+    return getattr(column, "ndim", 0) > 1
 
 
 def _open_file(path: Path) -> VectorTable:
@@ -218,13 +218,13 @@ def _kind_of_values(values: Column | NDArray[Any]) -> Kind:
         return _kind(values.type)
     if isinstance(values, np.ndarray) and values.dtype != object:
         return Kind.VECTORS if values.ndim > 1 else _kind_of_dtype(values.dtype)
-    present = (value for value in values if np.ndim(value) or isinstance(value, str) or not is_missing(value))
-    first = next(present, None)
+    first = next((value for value in values if not is_missing(value)), None)
     if isinstance(first, str):
         return Kind.TEXT
     if isinstance(first, Real | np.number) and not isinstance(first, bool):
         return Kind.NUMBERS
-    return Kind.VECTORS if np.ndim(first) == 1 else Kind.OTHER
+    is_array = getattr(first, "ndim", 0) == 1
+    return Kind.VECTORS if is_array or isinstance(first, list | tuple) else Kind.OTHER
 
 
 def _of_columns(columns: Columns) -> VectorTable:
@@ -234,7 +234,7 @@ def _of_columns(columns: Columns) -> VectorTable:
 def _of_pair(name: str, ids: Any, vectors: Any) -> VectorTable:
     """Return a table of ids and vectors, which are one array or a list of vectors."""
     listed = list(ids)
-    cells = np.asarray(vectors) if np.ndim(vectors) > 1 else list(vectors)
+    cells = np.asarray(vectors) if is_matrix(vectors) else list(vectors)
     if len(listed) != len(cells):
         raise SourceError(f"{name} are of different lengths: {len(listed):,} and {len(cells):,}", "give one for each")
     return _in_memory(name, {ID_COLUMNS[0]: listed, VECTOR: cells})

@@ -44,7 +44,7 @@ def read_vectors(cells: Cells, dim: int | None) -> tuple[NDArray[np.float32], di
     with np.errstate(over="ignore", invalid="ignore"):
         if isinstance(cells, pa.Array):
             vectors, wrong = _of_arrow(cells, dim)
-        elif isinstance(cells, np.ndarray) and cells.dtype != object:
+        elif isinstance(cells, np.ndarray) and cells.dtype.kind in "fiu":
             vectors, wrong = _of_numpy(cells, dim)
         else:
             vectors, wrong = _of_python(list(cells), dim)
@@ -115,7 +115,7 @@ def _of_python(cells: list[Any], dim: int | None) -> tuple[NDArray[np.float32], 
 
 def _one(cell: Any) -> NDArray[np.float32] | str | None:
     """Return the numbers in a cell, or what stands there instead, or None."""
-    if cell is None or (np.ndim(cell) == 0 and is_missing(cell)):
+    if is_missing(cell):
         return None
     try:
         numbers = np.array(cell, dtype=np.float32)
