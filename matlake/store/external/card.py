@@ -19,6 +19,7 @@ from matlake.encoders.card import (
     card_bytes,
     check_name,
 )
+from matlake.encoders.registry import ENCODER_PLUGINS
 from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError, Hint, LakeError
 from matlake.store.lake import Lake
@@ -52,12 +53,12 @@ def find_external(lake: Lake, name: str) -> EncoderCard | None:
         EncoderError: The name cannot be an encoder's, is that of another kind of encoder, or its card is damaged.
     """
     check_name(name)
-    try:
-        card = lake.find_encoder(name).card
-    except EncoderError:
-        if (lake.encoders_folder / name / CARD_FILE).is_file():
-            raise
-        return None
+    card = present_card(lake, name)
+    if card is None:  # which is cheaper than to look for it among all
+        found = next(iter(lake.registered_encoders({name})), None) or ENCODER_PLUGINS.find(name)
+        if found is None:
+            return None
+        card = found.card
     if not card.is_external:
         raise EncoderError(
             f"{name!r} is an encoder of {card.input}s, which makes its vectors itself",
@@ -67,6 +68,15 @@ def find_external(lake: Lake, name: str) -> EncoderCard | None:
             ),
         )
     return card
+
+
+def present_card(lake: Lake, name: str) -> EncoderCard | None:
+    """Return the card that a lake has of an encoder now; None where it has none.
+
+    Raises:
+        EncoderError: It is damaged.
+    """
+    return lake.find_encoder(name).card if (lake.encoders_folder / name / CARD_FILE).is_file() else None
 
 
 def check_layer_name(layer: str) -> None:

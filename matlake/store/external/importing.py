@@ -33,6 +33,7 @@ from matlake.store.external.card import (
     draw_identity,
     find_external,
     new_card,
+    present_card,
     save_card,
     with_layer,
 )
@@ -205,7 +206,7 @@ def _claim(lake: Lake, card: EncoderCard, known: EncoderCard | None) -> None:
     Raises:
         LakeError: Another process has made the encoder meanwhile.
     """
-    present = find_external(lake, card.name)
+    present = present_card(lake, card.name)
     if (present is None) != (known is None) or (present and known and present.sha256 != known.sha256):
         raise LakeError(f"another process made encoder {card.name} at the same time", "run the same again")
     if present is not None and present.layers != card.layers:  # another process may have added one
