@@ -39,6 +39,14 @@ def embed_first(feature: str) -> Hint:
     return Hint(f"embed first: matlake.embed(lake, ['{feature}'])", cli=f"run `matlake embed --encoder {feature}`")
 
 
+def import_first(encoder: str) -> Hint:
+    """Return the hint for vectors of an external encoder that are not in a lake."""
+    return Hint(
+        f"import them: lake.import_embeddings(table, encoder={encoder!r}, dataset=…)",
+        cli=f"import them: `matlake import-embeddings FILE --encoder {encoder} --dataset NAME`",
+    )
+
+
 class MatlakeError(Exception):
     """Root of all matlake errors.
 

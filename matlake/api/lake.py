@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, overload
 
 from matlake.api.evaluations import Evaluations
 from matlake.api.head import Head
+from matlake.api.importing_vectors import VectorLake
 from matlake.api.listings import Datasets, Encoders, Heads
 from matlake.api.query_result import QueryResult
 from matlake.api.searching import SearchedLake
@@ -39,7 +40,7 @@ _NAMED: Final = 5  # datasets and heads that the repr of a lake names
 
 
 @dataclass(frozen=True, repr=False)
-class Lake(SearchedLake):
+class Lake(VectorLake):
     """An open lake.
 
     Where a method takes ``progress``, True shows it in a notebook and on a terminal, and a ``Progress`` is what it
@@ -53,7 +54,7 @@ class Lake(SearchedLake):
 
     def __dir__(self) -> list[str]:
         """Name what a notebook needs, for tab completion: not the folders and helpers of the store."""
-        return [*vars(Lake), *vars(SearchedLake), "connect", "path"]
+        return [*vars(Lake), *vars(VectorLake), *vars(SearchedLake), "connect", "path"]
 
     @property
     def datasets(self) -> Datasets:

@@ -213,9 +213,9 @@ class Encoders(Listing[ShownEncoder]):
 
     def verify(self, name: str) -> "VerifyReport":
         """Check an encoder against its contract."""
-        from matlake.encoders.verify import VerifyReport, verify_encoder
+        from matlake.store.external.verifying import verify
 
-        return VerifyReport(name, tuple(verify_encoder(self.show(name).folder)))
+        return verify(self.lake, name)
 
     def export(
         self,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from matlake.materials.objects import (
     is_structure_text,
 )
 from matlake.progress import Progress
+from matlake.regress.prediction.given_vectors import read_again, without_vectors
 from matlake.regress.prediction.opened_head import ColumnValues, OpenedHead
 from matlake.regress.prediction.predict import Predictions, collect_all, predict_structures, spread
 from matlake.regress.prediction.predict_table import WrittenPredictions, predict_source, predict_to_file
-from matlake.regress.prediction.sources import choose_column, open_table_source
+from matlake.regress.prediction.sources import choose_column, open_table_source, vectors_for
 from matlake.sequences import as_list
 from matlake.store.importing.readers.frames import is_frame
 from matlake.store.importing.readers.in_memory import open_in_memory
@@ -65,8 +66,12 @@ def predict(
         MatlakeError: See there.
     """
     if is_table(what):
-        source = open_in_memory(what, formula_column=table.formula, structure_column=table.structure)
-        return predict_source(head, choose_column(head, source, table.formula, table.structure), columns, progress)
+        what = read_again(what)
+        materials = without_vectors(head.external, what)
+        source = open_in_memory(materials, formula_column=table.formula, structure_column=table.structure)
+        chosen = choose_column(head, source, table.formula, table.structure)
+        chosen = replace(chosen, vectors=vectors_for(head, what, source.name))
+        return predict_source(head, chosen, columns, progress)
     if is_path(what):
         return predict_source(
             head, open_table_source(head, Path(what), table.formula, table.structure), columns, progress

@@ -84,10 +84,10 @@ def show_command(lake: LakePath, name: str, output: Output) -> None:
 @click.pass_obj
 def verify_command(lake: LakePath, name: str, output: Output) -> int:
     """Check an encoder against its contract. The exit code is 1 if a check fails."""
-    from matlake.encoders.verify import VerifyReport, verify_encoder
+    from matlake.store.external.verifying import verify
     from matlake.store.folders import LakeFolders
 
-    report = VerifyReport(name, tuple(verify_encoder(LakeFolders(lake).find_encoder(name).folder)))
+    report = verify(LakeFolders(lake), name)
     output.document(report.document(), report.lines())
     return 0 if report.passed else EXIT_FAILED
 

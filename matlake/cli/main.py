@@ -24,6 +24,7 @@ EXIT_SOME_ROWS_FAILED = 3
 COMMANDS = {
     "quickstart": "quickstart",
     "import": "lake",
+    "import-embeddings": "external",
     "datasets": "datasets",
     "embed": "lake",
     "sql": "sql",
@@ -59,7 +60,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"matlake.cli.{COMMANDS[cmd_name]}")
-        command = getattr(module, f"{cmd_name}_command")
+        command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         if not isinstance(command, click.Command):
             raise TypeError(f"{command!r} is not a command")
         return command

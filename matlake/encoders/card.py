@@ -51,6 +51,8 @@ class InputKind(StrEnum):
 
     COMPOSITION = "composition"
     CRYSTAL = "crystal"
+    EXTERNAL = "external"
+    """Nothing here: another program made its vectors, which were imported."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class EncoderCard:
         input: What it encodes.
         layers: Named outputs, in the order of the graph.
         default_layer: The layer meant when none is named.
-        sha256: Digest of the ONNX file, hexadecimal.
+        sha256: Digest of the ONNX file, hexadecimal; of an external encoder one that was drawn with its first vectors.
         precision: How its weights are stored.
         parity_tolerance: Largest error allowed against the original network, relative to the largest
             absolute value of each layer's output.
@@ -152,6 +154,11 @@ class EncoderCard:
     def __repr__(self) -> str:
         """Say in a line which encoder it is of."""
         return f"<card of encoder {self.name}, which takes {self.input}s: {len(self.layers)} layers>"
+
+    @property
+    def is_external(self) -> bool:
+        """Whether its vectors were made by another program: there is no file that could make more of them."""
+        return self.input is InputKind.EXTERNAL
 
     @property
     def is_descriptor(self) -> bool:
@@ -297,7 +304,12 @@ def _read_entries(entries: dict[str, Any]) -> EncoderCard:
 
 def write_card(card: EncoderCard, folder: Path) -> None:
     """Write ``card.json`` in this format, whole or not at all."""
-    write_whole(folder / CARD_FILE, sealed_json(replace(card, format_version=FORMAT_VERSION).document()))
+    write_whole(folder / CARD_FILE, card_bytes(card))
+
+
+def card_bytes(card: EncoderCard) -> bytes:
+    """Return the content of ``card.json`` in this format."""
+    return sealed_json(replace(card, format_version=FORMAT_VERSION).document())
 
 
 def check_name(name: str) -> None:

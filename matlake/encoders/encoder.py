@@ -8,7 +8,7 @@ from matlake.encoders.card import MODEL_FILE, InputKind, read_card
 from matlake.encoders.composition_encoder import CompositionEncoder
 from matlake.encoders.crystal_encoder import CrystalEncoder
 from matlake.encoders.session import open_session
-from matlake.errors import EncoderError
+from matlake.errors import EncoderError, import_first
 from matlake.sequences import as_list
 
 __all__ = ["Encoder", "open_crystal_encoder", "open_encoder"]
@@ -26,11 +26,17 @@ def open_encoder(
         layers: The only layers that will be used: what lies behind them is not computed. Default: all.
 
     Raises:
-        EncoderError: The card or the file is missing, changed or refused, or needs another matlake.
+        EncoderError: The card or the file is missing, changed or refused, or needs another matlake; or the encoder is
+            external and has no file.
         MissingExtraError: ONNX Runtime or the device is not there.
     """
     folder = Path(folder)
     card = read_card(folder)
+    if card.is_external:
+        raise EncoderError(
+            f"encoder {card.name} is external: another program makes its vectors, and nothing here can",
+            import_first(card.name),
+        )
     outputs = None if layers is None else {card.layer(layer).output for layer in as_list(layers)}
     session = open_session(
         folder / MODEL_FILE,

@@ -65,6 +65,8 @@ def encoder_table(encoders: Sequence[RegisteredEncoder]) -> TextTable:
 def card_lines(encoder: RegisteredEncoder) -> list[str]:
     """Return a card as lines of text."""
     card = encoder.card
+    if card.is_external:
+        return _external_lines(encoder)
     megabytes = (encoder.folder / MODEL_FILE).stat().st_size / 1e6
     lines = [
         f"{card.name}, release {card.version}",
@@ -90,6 +92,23 @@ def card_lines(encoder: RegisteredEncoder) -> list[str]:
         *_attribute_lines(card),
     ]
     return lines
+
+
+def _external_lines(encoder: RegisteredEncoder) -> list[str]:
+    """Return the card of an external encoder as lines of text."""
+    card = encoder.card
+    return [
+        f"{card.name}, external",
+        *_entry("made by", card.training.origin or "not stated"),
+        "  vectors       imported, not made here: `matlake import-embeddings` brings more",
+        "  layers        " + ", ".join(f"{layer.name} ({layer.dim})" for layer in card.layers),
+        f"  default       {card.default_layer}",
+        *_entry("trained on", _trained_on(card)),
+        *_entry("licence", card.licence),
+        *(f"  cite          {paper}" for paper in card.citation),
+        f"  sha256        {card.sha256}, drawn when the first vectors came",
+        f"  folder        {encoder.folder}",
+    ]
 
 
 def export_lines(card: EncoderCard, folder: object) -> list[str]:

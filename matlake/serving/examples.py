@@ -42,14 +42,16 @@ def prediction_example(head: ServedHead) -> dict[str, Any]:
     columns = {name: [value] * count for name, value in shown.items()}
     if head.predictor.needs_crystals:
         request: dict[str, Any] = {"head": head.card.name, "structures": [RUTILE]}
-        predicted = head.predictor.predict_crystals(crystals, columns)
+        predicted = None if head.predictor.external else head.predictor.predict_crystals(crystals, columns)
         names = [crystal.composition.reduced_formula for crystal in crystals]
     else:
         request = {"head": head.card.name, "formulas": list(FORMULAS)}
-        predicted = head.predictor.predict(FORMULAS, columns)
+        predicted = None if head.predictor.external else head.predictor.predict(FORMULAS, columns)
         names = list(FORMULAS)
     if columns:
         request["columns"] = columns
+    if predicted is None:
+        return example(request)
     answer = collect(head.predictor, predicted.results(names))
     return example(request, json.loads(json.dumps(answer.document())))
 

@@ -124,7 +124,7 @@ class EncoderPool:
         """Return the encoder and the name of the layer that ``NAME`` or ``NAME@LAYER`` means.
 
         Raises:
-            RequestError: There is no such encoder or layer (404).
+            RequestError: There is no such encoder or layer (404); or it is external (422).
             EncoderError: Its file is damaged.
         """
         with not_found(EncoderError):
@@ -132,6 +132,9 @@ class EncoderPool:
             name = ref.encoder
             registered = None if name in self._served else await asyncio.to_thread(self._lake.find_encoder, name)
         if registered is not None:
+            if registered.card.is_external:
+                said = f"encoder {name} is external: another program makes its vectors"
+                raise RequestError(422, said, "name an encoder that makes its own")
             async with self._opening:
                 if name not in self._served:
                     encoder = await asyncio.to_thread(open_encoder, registered.folder, threads=threads_of_a_run())

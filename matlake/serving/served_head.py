@@ -47,8 +47,10 @@ class ServedHead:
         self.card = predictor.head.card
         self.start = prediction_header(self.card)
         self.start_json = dumps(self.start)
-        runs: dict[str, tuple[_Predict, Capacity]] = {"structures": (predictor.predict_crystals, limits.atom_capacity)}
-        if not predictor.needs_crystals:
+        runs: dict[str, tuple[_Predict, Capacity]] = {}
+        if not predictor.external:
+            runs["structures"] = predictor.predict_crystals, limits.atom_capacity
+        if not predictor.needs_crystals and not predictor.external:
             runs["formulas"] = predictor.predict, limits.row_capacity
         self._queues: dict[str, Batcher[_Input, RowJson]] = {
             kind: Batcher(
@@ -67,7 +69,7 @@ class ServedHead:
         return {
             **self.start,
             "quantity": card.quantity,
-            "input": "structures" if self.predictor.needs_crystals else "formulas",
+            "input": self._input,
             "features": [feature.feature for feature in card.features],
             "columns": self.columns,
             "model": card.model.kind,
@@ -80,6 +82,13 @@ class ServedHead:
             "created": card.provenance.created,
             "map": self.predictor.head.reference is not None,
         }
+
+    @property
+    def _input(self) -> str:
+        """What it takes; ``vectors`` of another program are not taken here."""
+        if self.predictor.external:
+            return "vectors"
+        return "structures" if self.predictor.needs_crystals else "formulas"
 
     @property
     def columns(self) -> list[dict[str, Any]]:
@@ -99,8 +108,12 @@ class ServedHead:
         """Refuse a kind of input that the head cannot use.
 
         Raises:
-            RequestError: Formulas are given to a head that needs crystals (422).
+            RequestError: Formulas are given to a head that needs crystals, or anything to one that needs vectors of
+                another program (422).
         """
+        if self.predictor.external:
+            error = self.predictor.no_vectors(f"{kind} have")
+            raise RequestError(422, str(error), error.cli_hint)
         if kind not in self._queues:
             raise RequestError(
                 422,

@@ -61,7 +61,8 @@ class Service:
                 log(logging.INFO, "note", head=predictor.head.card.name, note=note)
         self.encoders = EncoderPool(lake, self.limits, self.metrics)
         self.indexes = IndexPool(lake)
-        layers = [layer for predictor in predictors for layer in layers_of(predictor.head.card.features)]
+        used = [layer for predictor in predictors for layer in layers_of(predictor.head.card.features)]
+        layers = [layer for layer in used if not layer.is_external]
         self.default_feature = layers[0].feature if layers else _FRACTIONS
         self.default_takes_crystals = bool(layers) and layers[0].input is InputKind.CRYSTAL
         self._workers = ThreadPoolExecutor(READERS, thread_name_prefix="structures")

@@ -38,8 +38,8 @@ def connect(
     (``pure_reads``): DuckDB can be told which files are open to it, not that they are open for reading alone.
 
     Besides the contract's views there is ``internal.searchable``, which is ``materials`` with ``composition_hash`` and
-    ``crystal_hash``; ``internal.compositions`` (``dataset``, ``material_id``, ``source_row``,
-    ``formula``, ``composition_hash``, ``crystal_hash``, ``atomic_numbers``, ``fractions``) and
+    ``crystal_hash`` and ``row_hash``; ``internal.compositions`` (``dataset``, ``material_id``, ``source_row``,
+    ``formula``, ``composition_hash``, ``crystal_hash``, ``row_hash``, ``atomic_numbers``, ``fractions``) and
     ``internal."NAME@LAYER"`` (``content_hash``, ``vector``) for readers of contents, and ``internal.predictions``.
     ``crystal_hash`` is null where a dataset has no structures.
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from matlake.encoders.card import EncoderCard, Layer
 from matlake.errors import REPAIR, LakeError
 from matlake.materials.crystal import COLUMNS
-from matlake.store.content_keys import CONTENT_KEYS, row_key
+from matlake.store.content_keys import CONTENT_KEYS, ROW_HASH, row_key
 from matlake.store.folders import LakeFolders
 from matlake.store.parquet_rows import parquet_rows
 from matlake.store.predictions import NO_PREDICTIONS, VIEW, prediction_selects
@@ -30,7 +30,7 @@ _NO_MATERIALS = (
 _NO_COMPOSITIONS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
     "NULL::VARCHAR AS formula, NULL::VARCHAR AS composition_hash, NULL::VARCHAR AS crystal_hash, "
-    "NULL::SMALLINT[] AS atomic_numbers, NULL::DOUBLE[] AS fractions WHERE false"
+    "NULL::VARCHAR AS row_hash, NULL::SMALLINT[] AS atomic_numbers, NULL::DOUBLE[] AS fractions WHERE false"
 )
 _NO_EMBEDDINGS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS encoder, "
@@ -69,6 +69,7 @@ _INTERNAL_COLUMNS = (
     "source_row",
     "composition_hash",
     "crystal_hash",
+    "row_hash",
     "crystal_error",
     "atomic_numbers",
     "fractions",
@@ -280,7 +281,9 @@ class Views:
             for column, kind in (_CRYSTAL_TYPES | _LATER_TYPES).items()
             if column not in dataset.columns.names
         ]
-        return f"SELECT {', '.join(['*', *absent])} FROM {self._read(dataset.parts, dataset.columns)}"
+        rows = f"SELECT {', '.join(['*', *absent])} FROM {self._read(dataset.parts, dataset.columns)}"
+        others = "* EXCLUDE (row_hash)" if "row_hash" in dataset.columns.names else "*"  # a property of an older lake
+        return f"SELECT {others}, {ROW_HASH} AS row_hash FROM ({rows})"
 
     def _materials(self, kept: AbstractSet[str] = frozenset()) -> str:
         hidden = tuple(column for column in (*_INTERNAL_COLUMNS, *GEOMETRY_COLUMNS) if column not in kept)
@@ -291,7 +294,7 @@ class Views:
     def _compositions(self) -> str:
         selects = [
             f"SELECT {literal(name)} AS dataset, material_id, source_row, formula, composition_hash, "
-            f"crystal_hash, atomic_numbers, fractions FROM {dataset_rows(name)} WHERE import_error IS NULL"
+            f"crystal_hash, row_hash, atomic_numbers, fractions FROM {dataset_rows(name)} WHERE import_error IS NULL"
             for name in self._names
         ]
         return _union([_NO_COMPOSITIONS, *selects])

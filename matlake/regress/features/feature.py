@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.layer_ref import LayerRef
-from matlake.errors import EncoderError, Hint, TrainingError
+from matlake.errors import EncoderError, Hint, TrainingError, embed_first, import_first
 from matlake.regress.features.own_columns import column_named, feature_name, find_column, is_column
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.lake import Lake
@@ -44,9 +44,24 @@ class Feature:
             raise ValueError(f"column {self.column} has {self.dim} numbers")
 
     @property
+    def is_external(self) -> bool:
+        """Whether another program makes its vectors."""
+        return self.input is InputKind.EXTERNAL
+
+    @property
+    def remedy(self) -> Hint:
+        """What to do where its vectors are lacking."""
+        return import_first(self.encoder) if self.is_external else embed_first(self.feature)
+
+    @property
     def partition(self) -> dict[str, str]:
         """The partition of the embeddings table that holds its vectors."""
         return {"encoder": self.encoder, "encoder_sha256": self.sha256, "layer": self.layer}
+
+
+def no_vector(encoder: str) -> str:
+    """Return why a row cannot be used that has no vector of an external encoder."""
+    return f"no vector of encoder {encoder}: import it with import-embeddings"
 
 
 def columns_of(features: Sequence[Feature]) -> tuple[str, ...]:

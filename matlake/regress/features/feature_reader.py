@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from matlake.encoders.base import Encoder
 from matlake.encoders.card import InputKind
 from matlake.encoders.rejections import NO_CRYSTAL
-from matlake.errors import MatlakeError, embed_first
+from matlake.errors import MatlakeError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
 from matlake.regress.features.descriptors import describe, open_descriptor
-from matlake.regress.features.feature import Feature
+from matlake.regress.features.feature import Feature, no_vector
 from matlake.regress.features.own_columns import feature_name, stored_numbers, with_unit
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.lake import Lake
@@ -43,11 +43,13 @@ class Lacking:
         row: Which.
         feature: What it lacks.
         reason: ``not embedded``, or why it cannot be.
+        for_now: Whether that changes once the row is embedded, or its vector imported.
     """
 
     row: int
     feature: str
     reason: str
+    for_now: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class FeatureReader:
                     "import structures, or name features of compositions",
                 )
             if descriptor is None and not _is_embedded(connection, feature):
-                raise error(f"nothing is embedded with {feature.feature}", embed_first(feature.feature))
+                raise error(f"nothing is embedded with {feature.feature}", feature.remedy)
 
     def read(
         self,
@@ -138,8 +140,14 @@ class FeatureReader:
                 reasons = _read_or_describe(connection, descriptor, feature, keys, read_crystals, vectors)
             else:
                 reasons = describe(descriptor, feature.layer, compositions, vectors)
-            lacking += [Lacking(row, feature.feature, reason) for row, reason in enumerate(reasons) if reason]
+            lacking += [_lacking(row, feature, reason) for row, reason in enumerate(reasons) if reason]
         return x, lacking
+
+
+def _lacking(row: int, feature: Feature, reason: str) -> Lacking:
+    for_now = reason == NOT_EMBEDDED
+    shown = no_vector(feature.encoder) if for_now and feature.is_external else reason
+    return Lacking(row, feature.feature, shown, for_now)
 
 
 def _check_values(

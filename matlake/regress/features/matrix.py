@@ -38,7 +38,7 @@ from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.targets.expressions import Columns, Target, columns_in, find_target, find_targets
 from matlake.regress.targets.kinds import Kind, check_classes, kind_of
 from matlake.store.as_of import present_moment
-from matlake.store.content_keys import CONTENT_KEYS
+from matlake.store.content_keys import key_columns
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
 from matlake.store.moment import TableVersion
@@ -245,7 +245,7 @@ def read_shared_rows(
         for one in counting:
             _check_target(connection, one, view)
         sql = _selection_sql(connection, found, dataset, where, counts.select(counting))
-        keys = _select(connection, sql, found, where, counts.names, own)
+        keys = _select(connection, sql, found, where, counts.names, features)
         labels, unlabelled = read_labels(keys, found)
         weights, uncertainty, uncounted = counts.read(keys)
         ids = RowIds.of(keys)
@@ -417,13 +417,14 @@ def _select(
     targets: Sequence[Target],
     where: str | None,
     counted: Sequence[str],
-    own: Sequence[str],
+    features: Sequence[Feature],
 ) -> pa.Table:
     """Number the selected rows in the temporary table ``selection`` and return it in order."""
+    own = columns_of(features)
     columns = [
         *(f"s.{identifier(one.name)}::DOUBLE AS {target_column(place)}" for place, one in enumerate(targets)),
         *(f"s.{identifier(name)}::DOUBLE AS {identifier(name)}" for name in counted),
-        *(f"c.{key}" for key in CONTENT_KEYS.values()),
+        *(f"c.{key}" for key in key_columns(feature.input for feature in features)),
         *selected_columns(own, "m."),
     ]
     beside = "JOIN main.materials AS m USING (dataset, material_id)" if own else ""

@@ -19,6 +19,7 @@ from matlake.materials.formula import Composition, parse_formula
 from matlake.regress.features.feature import Feature, columns_of, places_of_columns
 from matlake.regress.features.own_columns import given_values, numbers_of
 from matlake.regress.heads.storage import Head, find_encoders, load_head, member_names
+from matlake.regress.prediction.given_vectors import GivenVectors
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.lake import Lake
 
@@ -64,6 +65,11 @@ class OpenedHead:
         return columns_of(self.features)
 
     @property
+    def external(self) -> tuple[Feature, ...]:
+        """Layers of external encoders among the features: each input needs a vector of each."""
+        return tuple(feature for feature in self.features if feature.is_external)
+
+    @property
     def needs_crystals(self) -> bool:
         """Whether formulas are not enough."""
         return any(encoder.input is InputKind.CRYSTAL for encoder in self.encoders.values())
@@ -78,20 +84,23 @@ class OpenedHead:
         """Predict the first target for crystals; see ``predict_all_of_crystals``."""
         return self.predict_all_of_crystals(found, columns)[0]
 
-    def predict_all(self, formulas: Sequence[object], columns: ColumnValues = NO_COLUMNS) -> list[PredictionColumns]:
+    def predict_all(
+        self, formulas: Sequence[object], columns: ColumnValues = NO_COLUMNS, vectors: GivenVectors | None = None
+    ) -> list[PredictionColumns]:
         """Predict each target for formulas; one that cannot be read does not stop the others.
 
         Args:
             formulas: n formulas.
             columns: n values of each column among the features. A formula without one is not predicted.
+            vectors: n vectors of each external layer among the features, likewise.
 
         Raises:
-            HeadError: The head needs crystals.
+            HeadError: The head needs crystals, or vectors that are not given.
             MatlakeError: A column is given that the head does not take.
         """
         if self.needs_crystals:
             raise self.no_structures("formulas")
-        numbers, lacking = self._numbers(columns, len(formulas))
+        numbers, lacking = self._numbers(columns, len(formulas), vectors)
         predicted = self._empty(list(lacking))
         for start in range(0, len(formulas), CHUNK_ROWS):
             compositions: dict[int, Composition] = {}
@@ -103,22 +112,27 @@ class OpenedHead:
                     continue
                 if lacking[row] is None:
                     compositions[row] = composition
-            self._fill(predicted, compositions, CompositionColumns.of([*compositions.values()]), numbers)
+            self._fill(predicted, compositions, CompositionColumns.of([*compositions.values()]), numbers, vectors)
         return predicted
 
     def predict_all_of_crystals(
-        self, found: Sequence[Crystal | StructureError], columns: ColumnValues = NO_COLUMNS
+        self,
+        found: Sequence[Crystal | StructureError],
+        columns: ColumnValues = NO_COLUMNS,
+        vectors: GivenVectors | None = None,
     ) -> list[PredictionColumns]:
         """Predict each target for crystals; one that is not valid, or that an encoder does not take, stops no other.
 
         Args:
             found: n crystals, or why there is none.
             columns: n values of each column among the features. A crystal without one is not predicted.
+            vectors: n vectors of each external layer among the features, likewise.
 
         Raises:
+            HeadError: The head needs vectors that are not given.
             MatlakeError: A column is given that the head does not take.
         """
-        numbers, lacking = self._numbers(columns, len(found))
+        numbers, lacking = self._numbers(columns, len(found), vectors)
         reasons = [
             str(one) if isinstance(one, StructureError) else why for one, why in zip(found, lacking, strict=True)
         ]
@@ -126,7 +140,7 @@ class OpenedHead:
         crystals = {row: one for row, one in enumerate(found) if isinstance(one, Crystal) and reasons[row] is None}
         for rows in _chunks(crystals):
             compositions = {row: crystals[row].composition for row in rows}
-            self._fill(predicted, compositions, CrystalColumns.of([crystals[row] for row in rows]), numbers)
+            self._fill(predicted, compositions, CrystalColumns.of([crystals[row] for row in rows]), numbers, vectors)
         return predicted
 
     def no_structures(self, given: str) -> HeadError:
@@ -141,15 +155,36 @@ class OpenedHead:
             ),
         )
 
-    def _numbers(self, given: ColumnValues, count: int) -> tuple[NDArray[np.float32], list[str | None]]:
+    def no_vectors(self, given: str) -> HeadError:
+        """Return the error for inputs without the vectors of other programs, which the head needs."""
+        refs = ", ".join(feature.feature for feature in self.external)
+        column = self.external[0].encoder
+        return HeadError(
+            f"head {self.head.card.name} needs vectors of {refs}, which another program makes: {given} no such vector",
+            Hint(
+                f"give a table with a column {column!r} of vectors: head.predict(df); or predict for materials of the "
+                "lake, head.predict_dataset(…), whose vectors were imported: lake.import_embeddings(…)",
+                cli=f"give --input TABLE with a column {column} of vectors; or --dataset NAME, for materials whose "
+                "vectors were imported with `matlake import-embeddings`",
+            ),
+        )
+
+    def _numbers(
+        self, given: ColumnValues, count: int, vectors: GivenVectors | None
+    ) -> tuple[NDArray[np.float32], list[str | None]]:
         """Return the values of the k columns among the features.
 
         Returns:
-            float32 [n, k]; and why an input has no value of one of them, or None.
+            float32 [n, k]; and why an input has no value of one of them, or no vector, or None.
+
+        Raises:
+            HeadError: The head needs vectors that are not given.
         """
+        if self.external and vectors is None:
+            raise self.no_vectors("this input has")
         values = given_values(self.columns, given, f"head {self.head.card.name}")
         numbers = np.empty((count, len(self.columns)), dtype=np.float32)
-        reasons: list[str | None] = [None] * count
+        reasons: list[str | None] = [None] * count if vectors is None else list(vectors.reasons)
         for place, column in enumerate(self.columns):
             numbers[:, place], own = numbers_of(values.get(column, [None] * count), column)
             reasons = [one or other for one, other in zip(reasons, own, strict=True)]
@@ -164,6 +199,7 @@ class OpenedHead:
         compositions: dict[int, Composition],
         materials: Materials,
         numbers: NDArray[np.float32],
+        vectors: GivenVectors | None,
     ) -> None:
         """Predict for some rows, or enter why it cannot be done.
 
@@ -172,8 +208,10 @@ class OpenedHead:
             compositions: By row.
             materials: The same rows, in that order.
             numbers: float32 [n, k], values of the columns among the features, of all rows.
+            vectors: Of all rows.
         """
-        x, reasons = self._features(materials, numbers[list(compositions)])
+        given = list(compositions)
+        x, reasons = self._features(materials, numbers[given], None if vectors is None else vectors.take(given))
         rows = []
         for row, reason in zip(compositions, reasons, strict=True):
             _enter(predicted, row, reason)
@@ -192,13 +230,14 @@ class OpenedHead:
         return np.concatenate(blocks, axis=1)
 
     def _features(
-        self, materials: Materials, numbers: NDArray[np.float32]
+        self, materials: Materials, numbers: NDArray[np.float32], external: GivenVectors | None
     ) -> tuple[NDArray[np.float32], list[str | None]]:
         """Run each encoder once for all of its layers; encoders that take the same inputs share them.
 
         Args:
             materials: n materials.
             numbers: float32 [n, k], values of the columns among the features.
+            external: Vectors of external encoders among the features.
 
         Returns:
             float32 [m, d]; and n reasons, None for the m materials that all encoders take.
@@ -215,6 +254,9 @@ class OpenedHead:
         ends = np.cumsum([feature.dim for feature in features]).tolist()
         x = np.empty((len(taken), ends[-1]), dtype=np.float32)
         x[:, list(places_of_columns(features))] = numbers[taken]
+        for feature, end in zip(features, ends, strict=True):
+            if external is not None and feature.is_external:
+                x[:, end - feature.dim : end] = external.of(feature)[taken]
         inputs: dict[Hashable, Inputs] = {}
         for name, encoder in self.encoders.items():
             own = {feature.layer: end for feature, end in zip(features, ends, strict=True) if feature.encoder == name}
@@ -261,6 +303,8 @@ def _open(lake: Lake, names: Sequence[str], threads: int) -> OpenedHead:
     head = OpenedHead(first, {}, tuple(others))
     registered = {name: one for each in head.heads for name, one in find_encoders(lake, each.card).items()}
     for name, encoder in registered.items():
+        if encoder.card.is_external:  # nothing to open
+            continue
         layers = [feature.layer for feature in head.features if feature.encoder == name]
         head.encoders[name] = open_encoder(encoder.folder, threads=threads, layers=layers)
     return head

@@ -11,6 +11,7 @@ import pyarrow as pa
 from matlake.errors import Hint, SourceError
 from matlake.materials.crystal import Crystal
 from matlake.regress.features.own_columns import given_values
+from matlake.regress.prediction.given_vectors import VectorStream, open_vectors
 from matlake.regress.prediction.opened_head import ColumnValues, OpenedHead
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.importing.importer import find_formula_column
@@ -28,10 +29,12 @@ class PredictionSource:
     Attributes:
         source: The source.
         formula_column: Column of formulas; None where structures are used.
+        vectors: Vectors of external encoders, for each of its rows; None where the head needs none.
     """
 
     source: Source
     formula_column: str | None
+    vectors: VectorStream | None = None
 
     def predict(
         self, head: OpenedHead, columns: Mapping[str, Any] = NOTHING_SET
@@ -61,10 +64,13 @@ class PredictionSource:
         for batch in self.source.batches():
             values = self._values(head, batch.columns, given)
             if self.formula_column is None:
-                yield batch.columns, _names(batch), head.predict_all_of_crystals(batch.crystals or [], values)
+                crystals = batch.crystals or []
+                vectors = self.vectors and self.vectors.take(len(crystals))
+                yield batch.columns, _names(batch), head.predict_all_of_crystals(crystals, values, vectors)
             else:
                 formulas = batch.columns.column(self.formula_column).to_pylist()
-                yield batch.columns, formulas, head.predict_all(formulas, values)
+                vectors = self.vectors and self.vectors.take(len(formulas))
+                yield batch.columns, formulas, head.predict_all(formulas, values, vectors)
 
     def _values(self, head: OpenedHead, rows: pa.RecordBatch, given: Mapping[str, Any]) -> ColumnValues:
         """Return the values of the head's columns in some rows: of the source, or as they are given."""
@@ -103,11 +109,32 @@ def open_table_source(
     """
     source = open_source(path, structure_column=structure_column, formula_column=formula_column, mixed_as_text=True)
     chosen = choose_column(head, source, formula_column, structure_column)
+    vectors = vectors_for(head, path, str(path))
     if chosen.formula_column is not None and source.has_structures and is_table(path):
         source = open_table(
             path, KeyColumns(formula_column), mixed_as_text=True
         )  # structures that nobody needs are not parsed
-    return PredictionSource(source, chosen.formula_column)
+    return PredictionSource(source, chosen.formula_column, vectors)
+
+
+def vectors_for(head: OpenedHead, table: Any, name: str) -> VectorStream | None:
+    """Open the vectors of external encoders that a head needs; None where it needs none.
+
+    Args:
+        head: The head.
+        table: The path of a table, or a table in memory.
+        name: What messages call it.
+
+    Raises:
+        HeadError: The table has none.
+        SourceError: A column that should hold them holds something else.
+    """
+    if not head.external:
+        return None
+    vectors = open_vectors(head.external, table)
+    if vectors is None:
+        raise head.no_vectors(f"{name} has")
+    return vectors
 
 
 def choose_column(

@@ -11,15 +11,15 @@ import pyarrow as pa
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.engine import RAY, Engine
-from matlake.errors import HeadError, embed_first
+from matlake.errors import HeadError
 from matlake.regress.features.columns import read_compositions, read_crystals
-from matlake.regress.features.feature import Feature, layers_of
+from matlake.regress.features.feature import Feature, columns_of, layers_of
 from matlake.regress.features.feature_reader import NOT_EMBEDDED, FeatureReader, Lacking
 from matlake.regress.features.own_columns import check_columns, feature_name, selected_columns
 from matlake.regress.heads.storage import load_head
 from matlake.regress.prediction.opened_head import CHUNK_ROWS, OpenedHead
 from matlake.regress.prediction.prediction_columns import PredictionColumns
-from matlake.store.content_keys import CONTENT_KEYS, row_key
+from matlake.store.content_keys import CONTENT_KEYS, key_columns, row_key
 from matlake.store.damage import verify_parts
 from matlake.store.lake import Lake
 from matlake.store.predictions import digest_of_head, shown_name
@@ -120,7 +120,7 @@ class StoredRows:
         lasting: set[int] = set()
         for one in lacking:
             reasons[one.row] = reasons[one.row] or _reason(one)
-            if one.reason != NOT_EMBEDDED:
+            if not one.for_now:
                 reasons[one.row] = one.reason
                 lasting.add(one.row)
         predicted = [PredictionColumns.empty(list(reasons), head) for head in self.head.heads]
@@ -214,7 +214,7 @@ def open_rows(
     verify_parts(lake, datasets, [feature.partition for feature in layers_of(features)])
     with lake.connect() as connection:
         check_columns(connection, head.columns, HeadError, shown_name(head.head.card.name))
-        _choose(connection, dataset, where, head.columns)
+        _choose(connection, dataset, where, features)
         rows = StoredRows(connection, head, FeatureReader.open(lake, features), lake, engine)
         rows.features.check(connection, CHOSEN, HeadError)
         for feature, descriptor in zip(features, rows.features.descriptors, strict=True):
@@ -223,9 +223,12 @@ def open_rows(
         yield rows
 
 
-def _choose(connection: duckdb.DuckDBPyConnection, dataset: str | None, where: str | None, own: Sequence[str]) -> None:
+def _choose(
+    connection: duckdb.DuckDBPyConnection, dataset: str | None, where: str | None, features: Sequence[Feature]
+) -> None:
+    own = columns_of(features)
     beside = "JOIN main.materials AS m USING (dataset, material_id)" if own else ""
-    contents = [f"c.{key}" for key in CONTENT_KEYS.values()]
+    contents = [f"c.{key}" for key in key_columns(feature.input for feature in features)]
     conditions = [*([] if dataset is None else [f"dataset = {literal(dataset)}"]), f"({where or 'true'}\n)"]
     try:
         check_predicate(connection, where)
@@ -253,14 +256,15 @@ def _check_embedded(rows: StoredRows, feature: Feature) -> None:
         raise HeadError(
             f"none of the {rows.count():,} rows is embedded with {feature.feature}, which head "
             f"{shown_name(rows.head.head.card.name)} needs",
-            embed_first(feature.feature),
+            feature.remedy,
         )
 
 
 def content_of(head: OpenedHead) -> InputKind:
-    """Return what a head's features see: crystals if one of them does."""
-    sees_crystals = any(feature.input is InputKind.CRYSTAL for feature in head.features)
-    return InputKind.CRYSTAL if sees_crystals else InputKind.COMPOSITION
+    """Return what a head's features see: materials by their ids if one of them does; else crystals if one does."""
+    seen = {feature.input for feature in head.features}
+    kinds = (InputKind.EXTERNAL, InputKind.CRYSTAL)
+    return next((kind for kind in kinds if kind in seen), InputKind.COMPOSITION)
 
 
 def content_key(head: OpenedHead, rows: str) -> str:

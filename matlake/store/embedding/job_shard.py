@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from matlake.encoders.card import InputKind
 from matlake.errors import MatlakeError
-from matlake.store.content_keys import CONTENT_KEYS
+from matlake.store.content_keys import STORED_KEYS
 
 _DIGITS: Final = 15
 """Hexadecimal digits of a content hash that make its number: they fit into 64 bits with a sign."""
@@ -50,5 +50,5 @@ class JobShard:
         Args:
             kind: What the encoder sees of them.
         """
-        keys = dict.fromkeys([CONTENT_KEYS[kind], CONTENT_KEYS[InputKind.COMPOSITION]])
+        keys = dict.fromkeys([STORED_KEYS[kind], STORED_KEYS[InputKind.COMPOSITION]])
         return f"('0x' || coalesce({', '.join(keys)})[:{_DIGITS}])::BIGINT % {self.count} = {self.index}"

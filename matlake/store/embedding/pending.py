@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from matlake.encoders.card import InputKind
 from matlake.encoders.rejections import NO_CRYSTAL
-from matlake.store.content_keys import CONTENT_KEYS, row_key
+from matlake.store.content_keys import STORED_KEYS, row_key
 from matlake.store.embedding.job_shard import JobShard
 from matlake.store.embedding.places import BATCH_ROWS, LACKS, ROW_BITS, Places
 from matlake.store.embedding.targets import KEY, Model, Target
@@ -144,7 +144,7 @@ def _create_selected(lake: Lake, connection: duckdb.DuckDBPyConnection, selectio
     for number, (dataset, parts) in enumerate(selection.parts.items()):
         if not parts:
             continue
-        keys = ", ".join(f"{_key(kind, dataset, selection.shard)} AS {kind}" for kind in CONTENT_KEYS)
+        keys = ", ".join(f"{_key(kind, dataset, selection.shard)} AS {kind}" for kind in STORED_KEYS)
         rows.append(
             f"SELECT {number << ROW_BITS} + source_row AS place, {keys}, crystal_hash IS NOT NULL AS is_crystal, "
             f"crystal_error FROM (SELECT {literal(dataset)} AS dataset, * {properties.replacements(dataset)} "
@@ -154,7 +154,7 @@ def _create_selected(lake: Lake, connection: duckdb.DuckDBPyConnection, selectio
             "UNION ALL BY NAME SELECT NULL::VARCHAR AS crystal_hash, NULL::VARCHAR AS crystal_error WHERE false) "
             f"WHERE ({selection.where or 'true'}\n)"
         )
-    nothing = ", ".join(f"NULL::VARCHAR AS {kind}" for kind in CONTENT_KEYS)
+    nothing = ", ".join(f"NULL::VARCHAR AS {kind}" for kind in STORED_KEYS)
     rows.append(f"SELECT 0 AS place, {nothing}, false AS is_crystal, NULL::VARCHAR AS crystal_error WHERE false")
     connection.execute(f"CREATE TEMP VIEW selected AS {' UNION ALL '.join(rows)}")
 

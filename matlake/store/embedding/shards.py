@@ -13,7 +13,7 @@ from matlake.encoders.base import Encoder
 from matlake.encoders.card import InputKind
 from matlake.encoders.shard_sizes import most_contents, most_sites
 from matlake.materials.crystal import COLUMNS
-from matlake.store.content_keys import CONTENT_KEYS
+from matlake.store.content_keys import STORED_KEYS
 from matlake.store.embedding.places import LACKS, Places
 from matlake.store.embedding.targets import KEY, Model, Target
 from matlake.store.storage.parquet import open_parquet
@@ -79,11 +79,11 @@ def read_contents(
                     found[kind] = here[order], contents.take(there[order])
             if not found:
                 continue
-            columns = [column for kind in found for column in (CONTENT_KEYS[kind], *INPUT_COLUMNS[kind])]
+            columns = [column for kind in found for column in (STORED_KEYS[kind], *INPUT_COLUMNS[kind])]
             inputs = parquet.read_row_group(int(group), columns=columns)
             for kind, (here, contents) in found.items():
                 lacks = [contents[name].to_numpy() for name in contents.column_names if name.startswith(LACKS)]
-                taken = inputs.select([*INPUT_COLUMNS[kind], CONTENT_KEYS[kind]]).take(here)
+                taken = inputs.select([*INPUT_COLUMNS[kind], STORED_KEYS[kind]]).take(here)
                 taken = taken.rename_columns([*INPUT_COLUMNS[kind], KEY])
                 yield kind, taken.append_column("n_rows", contents["n_rows"]), np.stack(lacks, axis=1)
 

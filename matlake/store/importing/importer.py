@@ -37,7 +37,7 @@ from matlake.store.tables import delta, writing
 
 EXAMPLES: Final = 5  # failures that a report shows
 _HEADER_SHOWN: Final = 80
-_TAKEN: Final = frozenset(name.lower() for name in (*CORE_SCHEMA.names, *CRYSTAL_SCHEMA.names, "dataset"))
+_TAKEN: Final = frozenset(name.lower() for name in (*CORE_SCHEMA.names, *CRYSTAL_SCHEMA.names, "dataset", "row_hash"))
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,8 @@ def _note_missing_vectors(lake: Lake, report: CheckReport) -> None:
                     missing = _missing(connection, card.input, done, rejected) if done else 0
                     if missing:
                         name = card.ref(layer.name)
-                        report.notes.append(f"{missing:,} materials are not embedded with {name}")
+                        lacking = "have no vector of" if card.is_external else "are not embedded with"
+                        report.notes.append(f"{missing:,} materials {lacking} {name}")
     except (duckdb.Error, LakeError, EncoderError) as error:
         report.notes.append(f"materials without vectors were not counted: {str(error).splitlines()[0]}")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matlake.documents import DIGEST, opened, parse_json
-from matlake.encoders.card import CARD_FILE, MODEL_FILE, read_card
+from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, read_card
 from matlake.encoders.registry import copy_files, find_encoder
 from matlake.errors import EncoderError, PluginError
 from matlake.files import sha256_of
@@ -46,16 +46,16 @@ def check_encoders(lake: Lake, report: CheckReport, *, repair: bool) -> None:
 
 def _encoder_problem(folder: LakePath) -> tuple[LakePath, str] | None:
     try:
-        stated = _stated_digest(folder)
+        card = _card(folder)
     except EncoderError as error:
         return folder / CARD_FILE, f"is damaged ({error})"
-    if _sha256(folder / MODEL_FILE) != stated:
+    if not card.is_external and _sha256(folder / MODEL_FILE) != card.sha256:
         return folder / MODEL_FILE, "does not match the digest on its card"
     return None
 
 
-def _stated_digest(folder: LakePath) -> str:
-    """Return the digest that the card of an encoder states.
+def _card(folder: LakePath) -> EncoderCard:
+    """Return the card of an encoder.
 
     Raises:
         EncoderError: The card cannot be read.
@@ -63,7 +63,7 @@ def _stated_digest(folder: LakePath) -> str:
     copy = local_copy(folder, CARD_FILE, (CARD_FILE,))
     if copy is None:
         raise EncoderError(f"there is no card at {folder} any more")
-    return read_card(copy).sha256
+    return read_card(copy)
 
 
 def _installed(folder: LakePath) -> Path | None:
@@ -73,7 +73,7 @@ def _installed(folder: LakePath) -> Path | None:
     except (EncoderError, PluginError):
         return None
     try:
-        sha256 = _stated_digest(folder)
+        sha256 = _card(folder).sha256
     except EncoderError:
         sha256 = _sha256(folder / MODEL_FILE) or ""
     return shipped.folder if shipped.card.sha256 == sha256 else None

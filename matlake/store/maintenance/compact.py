@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from matlake.errors import REPAIR, CommitUnknownError, LakeError
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
-from matlake.store.content_keys import CONTENT_KEYS, KEY_SEPARATOR
+from matlake.store.content_keys import KEY_SEPARATOR, ROW_HASH, STORED_KEYS
 from matlake.store.damage import tables
 from matlake.store.lake import Lake
 from matlake.store.maintenance.leftovers import RETENTION_HOURS, remove_leftovers
@@ -239,15 +240,28 @@ def _used_contents(lake: Lake) -> pa.Array:
         LakeError: A dataset cannot be read whole.
     """
     found: list[pa.Array] = [pa.array([], pa.string())]
+    external = any(registered.card.is_external for registered in lake.registered_encoders())
     for name in lake.dataset_names():
         table = delta.open_table(lake.dataset(name))
         sound, damaged = split_damaged(delta.live_parts(table) if table is not None else [], verify=True)
         if damaged:
             raise LakeError(f"{damaged[0]}: it is not known which vectors are used", "import the dataset again first")
         for part in sound:
-            columns = [column for column in CONTENT_KEYS.values() if column in read_schema(part.path).names]
+            columns = [column for column in STORED_KEYS.values() if column in read_schema(part.path).names]
             rows = read_table(part.path, [*columns, "material_id"])
             for column in columns:
                 found += rows[column].drop_null().chunks
+            if external:
+                found += _row_hashes(rows)
             found += pc.binary_join_element_wise(name + "/", rows["material_id"], "").chunks
     return pc.unique(pa.concat_arrays(found))
+
+
+def _row_hashes(rows: pa.Table) -> list[pa.Array]:
+    """Return what vectors of external encoders belong to, of some rows of a dataset."""
+    if "crystal_hash" not in rows.column_names:
+        rows = rows.append_column("crystal_hash", pa.nulls(rows.num_rows, pa.string()))
+    with duckdb.connect() as connection:
+        connection.register("rows", rows)
+        hashes = connection.sql(f"SELECT {ROW_HASH} AS key FROM rows").to_arrow_table()["key"]
+    return list(hashes.drop_null().chunks)

@@ -22,6 +22,7 @@ from matlake.errors import (
     SourceError,
     StructureError,
     embed_first,
+    import_first,
 )
 from matlake.materials.crystal import Crystal
 from matlake.materials.disorder import DisorderedError
@@ -274,4 +275,6 @@ def _without_vector(stored: Stored, material_id: str) -> LakeError:
     if failed.num_rows:
         reason = failed["reason"][0].as_py()
         return LakeError(f"{material_id!r} has no embedding with {stored.feature}: {reason}", "use another encoder")
+    if stored.lake.find_encoder(encoder).card.is_external:
+        return LakeError(f"{material_id!r} has no vector of {stored.feature}", import_first(encoder))
     return LakeError(f"{material_id!r} is not embedded with {stored.feature}", embed_first(stored.feature))
