@@ -1,8 +1,9 @@
 """Kernel ridge regression on a baseline and an encoder: K = (1 - share)·K_baseline + share·K_encoder.
 
 Both kernels are those of ``block_kernel_ridge``, with widths of their own. Width and ridge of the baseline are chosen
-first; then share and width of the encoder, by the same leave-one-out errors. A share of zero is among the choices, so an
-encoder that is of no use leaves the baseline as it is: more blocks cannot dilute it, and what helps is what they hold.
+first; then share and width of the encoder, by the same leave-one-out errors. A share of zero is among the choices, so
+an encoder that is of no use leaves the baseline as it is: more blocks cannot dilute it, and what helps is what they
+hold.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from benchmarks.helpers.block_kernel_ridge import (
     solved,
 )
 
-CHOOSING_ROWS: Final = 300
+CHOOSING_ROWS: Final = 200
 """Training rows, drawn, that choose widths, ridge and share."""
 
 SHARES: Final = (0.25, 0.5, 0.75)

@@ -1,7 +1,7 @@
 """What an encoder adds to what has learned nothing: the measurements of ``encoders.py --shipping``.
 
-Predictions are kept in the cache, by the digests of encoder, baseline and rows: a run that was stopped resumes, and another
-encoder costs its own measurements only.
+Predictions are kept in the cache, by the digests of encoder, baseline and rows: a run that was stopped resumes, and
+another encoder costs its own measurements only.
 """
 
 import hashlib
@@ -70,7 +70,9 @@ class Contender:
         name, layers = self.card.name, {layer.name for layer in self.card.layers}
         if self.card.input == "crystal":
             return (f"{name}@all",)
-        return tuple(f"{name}@{layer}" for layer in dict.fromkeys((self.card.default_layer, PREDICTION)) if layer in layers)
+        return tuple(
+            f"{name}@{layer}" for layer in dict.fromkeys((self.card.default_layer, PREDICTION)) if layer in layers
+        )
 
     @property
     def digest(self) -> str:
@@ -145,7 +147,9 @@ class Shipping:
                 found[""][fold.test] = ridge.predict()
                 for one in missing:
                     if one.digest not in blocks:
-                        blocks[one.digest] = FeatureBlocks(self._cache, one).blocks(source, one.features)
+                        blocks[one.digest] = FeatureBlocks(self._cache, one, every_layer=False).blocks(
+                            source, one.features
+                        )
                     found[one.digest][fold.test] = ridge.predict_with(blocks[one.digest])
             for key, predicted in found.items():
                 np.save(files.get(key, alone), source.in_units(predicted))
@@ -155,17 +159,17 @@ class Shipping:
         """Yield what was measured of an encoder on a source."""
         draws = list(draws_of(source))
         for kind, labels in dict.fromkeys((draw.kind, draw.labels) for draw in draws):
-            errors: list[tuple[Float, Float]] = []
-            for draw in (one for one in draws if (one.kind, one.labels) == (kind, labels)):
-                folds = _folds(source, draw)
-                pair = tuple(self._errors(source, folds, key, contender.baseline) for key in ("", contender.digest))
-                errors.append(pair)  # type: ignore[arg-type]
+            drawn = [_folds(source, draw) for draw in draws if (draw.kind, draw.labels) == (kind, labels)]
+            base, own = (
+                np.stack([self._errors(source, folds, key, contender.baseline) for folds in drawn])
+                for key in ("", contender.digest)
+            )
+            clusters = [fold.test for fold in drawn[0]] if kind == CLUSTER else []
             for place, one in enumerate(source.properties):
                 column, measured = _COLUMNS.get(one.column, (one.column, False))
-                yield _case(
-                    (one.name, _FOLDS[kind], labels), [(base[:, place], own[:, place]) for base, own in errors],
-                    source.formulas, is_learned(contender.card, column, measured=measured),
-                )  # fmt: skip
+                learned = is_learned(contender.card, column, measured=measured)
+                measurement = Paired(base[:, :, place], own[:, :, place], source.formulas, clusters)
+                yield measurement.case(one.name, _FOLDS[kind], labels, learned=learned)
 
     def _errors(self, source: Source, folds: Sequence[Fold], digest: str, baseline: tuple[str, ...]) -> Float:
         errors: Float = np.abs(np.load(self._file(source, folds, digest, baseline)) - source.values)
@@ -181,11 +185,12 @@ class Shipping:
 
 
 def _folds(source: Source, draw: Draw) -> list[Fold]:
-    """Return the folds of a draw; where there are no more rows than labels, all seeds have the same."""
+    """Return the folds of a draw, in the order of rows: with no more of them than labels, all seeds have the same."""
     key = (source.name, draw.kind, draw.seed)
     if key not in _KNOWN:
         _KNOWN[key] = _whole(source, draw)
-    return [fewer(fold, draw.labels, draw.seed) if len(fold.train) > draw.labels else fold for fold in _KNOWN[key]]
+    drawn = (fewer(fold, draw.labels, draw.seed) for fold in _KNOWN[key])
+    return [Fold(np.sort(fold.train), fold.test) for fold in drawn]
 
 
 _KNOWN: Final[dict[tuple[str, str, int], list[Fold]]] = {}
@@ -196,13 +201,32 @@ def _whole(source: Source, draw: Draw) -> list[Fold]:
     return folds_of(source, draw.kind, seed)
 
 
-def _case(
-    name: tuple[str, str, int], errors: Sequence[tuple[Float, Float]], formulas: NDArray[np.str_], learned: bool
-) -> Case:
-    """Compare errors [n] of baseline and encoder, for each seed; NaN in rows that are not tested."""
-    base, own = (np.mean([pair[side] for pair in errors], axis=0) for side in (0, 1))
-    tested = np.isfinite(base)
-    drawn = GroupBootstrap(formulas[tested], 0)
-    deviation = float(np.std(np.log(drawn.means(own[tested]) / drawn.means(base[tested]))))
-    ratios = dict.fromkeys(float(np.nanmean(pair[1]) / np.nanmean(pair[0])) for pair in errors)
-    return Case(*name, float(own[tested].mean() / base[tested].mean()), deviation, tuple(ratios), learned)
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """Absolute errors of the same rows, with an encoder and without; NaN in rows that are not tested.
+
+    Attributes:
+        base: Of the baseline, float64 [seeds, n].
+        own: With the encoder, float64 [seeds, n].
+        formulas: Reduced formulas [n].
+        clusters: Rows of each cluster, where whole clusters are left out.
+    """
+
+    base: Float
+    own: Float
+    formulas: NDArray[np.str_]
+    clusters: Sequence[NDArray[np.intp]] = ()
+
+    def case(self, name: str, folds: str, labels: int, *, learned: bool) -> Case:
+        """Return what the rule is applied to."""
+        base, own = self.base.mean(axis=0), self.own.mean(axis=0)
+        tested = np.isfinite(base)
+        drawn = GroupBootstrap(self.formulas[tested], 0)
+        deviation = float(np.std(np.log(drawn.means(own[tested]) / drawn.means(base[tested]))))
+        seeds = dict.fromkeys(_ratio(*pair) for pair in zip(self.own, self.base, strict=True))
+        clusters = tuple(_ratio(own[rows], base[rows]) for rows in self.clusters)
+        return Case(name, folds, labels, _ratio(own, base), deviation, tuple(seeds), clusters, learned)
+
+
+def _ratio(own: Float, base: Float) -> float:
+    return float(np.nanmean(own) / np.nanmean(base))

@@ -20,8 +20,8 @@ RELEASED: Final[Mapping[str, Mapping[str, str]]] = {
         "schnet-mp-formation-energy": "f27393dd8b14314f5f08d85b81997c164a022e7de96aaa3dd701e1ae7c17343e",
     },
 }
-"""Version of matlake -> name of an encoder that it shipped -> sha256 of the file. Versions in order, the last one last; a
-released version is added once, and its entry never changes."""
+"""Version of matlake -> name of an encoder that it shipped -> sha256 of the file, the last version last. What is
+released is added once, and never changes."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,17 @@ class Release:
     @property
     def hint(self) -> Hint:
         """How to get the file."""
-        fetch = (
-            f"fetch it from that version: run `pip download --no-deps 'matlake=={self.version}'`, unpack the wheel, and "
-            f"copy its folder matlake/encoders/shipped/{self.name} to encoders/{self.name} in the lake"
+        folder = f"matlake/encoders/shipped/{self.name}"
+        copy = f"a lake that has used it holds a copy in encoders/{self.name}: copy that folder into this lake"
+        wheel = f"`pip download --no-deps 'matlake=={self.version}'` and unpack the wheel: {folder} has the files"
+        return Hint(
+            f"{copy}. Or run {wheel}; copy them to encoders/{self.name} of the lake",
+            cli=f"{copy}. Or run {wheel}; give them to `matlake encoders register`",
         )
-        copies = "a lake that has used it holds a copy in its folder encoders"
-        return Hint(f"{fetch}; {copies}", cli=f"{fetch}; {copies}")
 
 
 def last_release(name: str, sha256: str | None = None) -> Release | None:
-    """Return the last release of an encoder of a name, and of one file if a digest is given; None where there is none."""
+    """Return the last release of an encoder of a name, with this file if a digest is given; None if there is none."""
     for version, shipped in reversed(RELEASED.items()):
         known = shipped.get(name)
         if known is not None and sha256 in (None, known):

@@ -393,6 +393,7 @@ def find_encoders(lake: LakeFolders, card: HeadCard) -> dict[str, RegisteredEnco
 
 
 _RESTORE: Final = "restore the encoder that it was trained on"
+_USE_THAT_LAKE: Final = "use the lake that made the head, which holds a copy of that file"
 
 
 def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> None:
@@ -407,8 +408,7 @@ def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> Non
             f"head {card.name} was trained on {feature.encoder} with sha256 {feature.sha256}"
             f"{f' ({release.said})' if release else ''}, "
             f"but the encoder of that name here has sha256 {encoder.sha256}",
-            f"{'use the lake that made the head, which holds a copy of that file' if release else _RESTORE}, or train the "
-            "head again",
+            f"{_USE_THAT_LAKE if release else _RESTORE}, or train the head again",
         )
     if encoder.layer(feature.layer).dim != feature.dim:
         raise HeadError(f"head {card.name} takes {feature.dim} numbers of {feature.feature}, which has another", _AGAIN)
