@@ -135,7 +135,7 @@ class Shipping:
         base = self._plain.blocks(source, baseline)
         blocks: dict[str, list[Block]] = {}
         for draw in draws_of(source):
-            folds = _folds(source, draw)
+            folds = folds_of_draw(source, draw)
             files = {one.digest: self._file(source, folds, one.digest, baseline) for one in contenders}
             alone = self._file(source, folds, "", baseline)
             missing = [one for one in contenders if not files[one.digest].exists()]
@@ -159,7 +159,7 @@ class Shipping:
         """Yield what was measured of an encoder on a source."""
         draws = list(draws_of(source))
         for kind, labels in dict.fromkeys((draw.kind, draw.labels) for draw in draws):
-            drawn = [_folds(source, draw) for draw in draws if (draw.kind, draw.labels) == (kind, labels)]
+            drawn = [folds_of_draw(source, draw) for draw in draws if (draw.kind, draw.labels) == (kind, labels)]
             base, own = (
                 np.stack([self._errors(source, folds, key, contender.baseline) for folds in drawn])
                 for key in ("", contender.digest)
@@ -184,7 +184,7 @@ class Shipping:
         return self._cache / "shipping" / f"{source.name}-{text.hexdigest()}.npy"
 
 
-def _folds(source: Source, draw: Draw) -> list[Fold]:
+def folds_of_draw(source: Source, draw: Draw) -> list[Fold]:
     """Return the folds of a draw, in the order of rows: with no more of them than labels, all seeds have the same."""
     key = (source.name, draw.kind, draw.seed)
     if key not in _KNOWN:

