@@ -110,6 +110,10 @@ class EncoderError(MatlakeError):
     """An encoder is unknown, damaged, refused by the audit, or fails its own contract."""
 
 
+class UnknownEncoderError(EncoderError):
+    """No encoder of a name is in the package, in the lake or among the plug-ins."""
+
+
 class NotFiniteError(EncoderError):
     """An encoder returned values that are not finite.
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from object_store import ObjectStore
 from object_store import object_store as running_object_store
 from samples import GAPS, SHARED, temperature_series
+from small_networks import SMALL_SCHNET, export_small
 
 import matlake
 from matlake.encoders.encoder import open_encoder
-from matlake.encoders.registry import find_encoder
+from matlake.encoders.registry import RegisteredEncoder, find_encoder
 from matlake.materials.compositions import element_fractions
 from matlake.materials.formula import parse_formula
 from matlake.plots.files import FORMATS
@@ -161,6 +162,13 @@ def vectors(gaps: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     fractions = element_fractions([parse_formula(formula) for formula in table["formula"].to_pylist()])
     encoder = open_encoder(find_encoder(ENCODER).folder)
     return encoder.encode(fractions, "13"), table["band_gap_eV"].to_numpy()
+
+
+@pytest.fixture(scope="session")
+def small_schnet(tmp_path_factory: pytest.TempPathFactory) -> RegisteredEncoder:
+    """A small SchNet with random weights: a network of crystals that does not ship."""
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    return export_small("schnet", SMALL_SCHNET, tmp_path_factory.mktemp("small"))
 
 
 @pytest.fixture(scope="session")

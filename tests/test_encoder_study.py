@@ -8,7 +8,11 @@ from benchmarks.helpers.block_kernel_ridge import Rows, fit_predict, kernel, lea
 from benchmarks.helpers.encoder_tables import verdict
 from benchmarks.helpers.evaluation_sets import Property, Source
 from benchmarks.helpers.folds import APART, CLUSTER, PUBLISHED_APART, RANDOM, folds_of
+from benchmarks.helpers.mixed_kernel_ridge import MixedKernelRidge
 from benchmarks.helpers.paired_errors import Interval
+from benchmarks.helpers.shipping import Paired, draws_of, folds_of_draw
+from benchmarks.helpers.shipping_rule import is_learned
+from matlake.encoders.registry import find_encoder
 from matlake.materials.formula import parse_formula
 from matlake.regress.regressors import MODELS, fit_model
 
@@ -96,3 +100,45 @@ def test_an_interval_is_below_one_only_as_a_whole() -> None:
     assert Interval(0.9, 0.8, 0.99).below
     assert not Interval(0.9, 0.8, 1.01).below
     assert Interval(1.1, 1.01, 1.2).above
+
+
+def test_an_encoder_of_noise_does_no_harm() -> None:
+    rng = np.random.default_rng(4)
+    base, noise = rng.normal(size=(300, 3)).astype(np.float32), rng.normal(size=(300, 40)).astype(np.float32)
+    y, train, test = base[:, :1].astype(np.float64) ** 2, np.arange(200), np.arange(200, 300)
+    ridge = MixedKernelRidge([base], y, train, test)
+    alone, together = (np.abs(found - y[test]).mean() for found in (ridge.predict(), ridge.predict_with([noise])))
+    assert together < 1.05 * alone
+
+
+def test_an_encoder_that_holds_what_the_baseline_lacks_helps() -> None:
+    rng = np.random.default_rng(5)
+    base, added = rng.normal(size=(300, 3)).astype(np.float32), rng.normal(size=(300, 3)).astype(np.float32)
+    y = np.column_stack([base[:, 0] + added[:, 0], base[:, 1]]).astype(np.float64)
+    train, test = np.arange(200), np.arange(200, 300)
+    ridge = MixedKernelRidge([base], y, train, test)
+    alone, together = (np.abs(found - y[test]).mean(axis=0) for found in (ridge.predict(), ridge.predict_with([added])))
+    assert together[0] < 0.3 * alone[0]
+    assert together[1] < 1.3 * alone[1]
+
+
+def test_folds_of_a_draw_keep_formulas_apart_and_have_no_more_rows_than_labels(source: Source) -> None:
+    for draw in draws_of(source):
+        for fold in folds_of_draw(source, draw):
+            assert len(fold.train) <= draw.labels
+            assert not set(source.formulas[fold.train]) & set(source.formulas[fold.test])
+
+
+def test_seeds_that_draw_nothing_are_one_ratio() -> None:
+    base = np.array([[2.0, 2.0, np.nan], [2.0, 2.0, np.nan]])
+    formulas = np.array(["NaCl", "KBr", "MgO"])
+    found = Paired(base, base / 2, formulas, [np.array([0]), np.array([1])]).case("a", "cluster", 50, learned=False)
+    assert (found.ratio, found.seeds, found.clusters) == (0.5, (0.5,), (0.5, 0.5))
+    assert found.deviation == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_property_that_was_calculated_and_learned_is_known_and_a_measured_one_is_transfer() -> None:
+    card = find_encoder("elemnet-oqmd-formation-energy").card
+    assert is_learned(card, "formation_energy_eV_per_atom", measured=False)
+    assert not is_learned(card, "formation_energy_eV_per_atom", measured=True)
+    assert not is_learned(card, "bulk_modulus_VRH_GPa", measured=False)

@@ -140,11 +140,11 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
     print(table(header, rows))
 
 
-def fill_page(page: Path, parts: list[str]) -> None:
+def fill_page(page: Path, parts: list[str], begin: str = BEGIN, end: str = END) -> None:
     """Replace what stands between the marks of a page of this folder."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text("\n\n".join([f"{before}{BEGIN}", *parts, f"{END}{after}"]))
+    before, _, rest = page.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    page.write_text("\n\n".join([f"{before}{begin}", *parts, f"{end}{after}"]))
 
 
 def needs_oqmd() -> None:

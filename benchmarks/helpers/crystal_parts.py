@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from benchmarks.helpers.common import timed
 from benchmarks.helpers.crystal_lake import encoder_name, imported, shuffled, warm_up
 from benchmarks.helpers.peers import Peer, Tensors, load_peer, pymatgen_neighbours, ready_neighbours
+from benchmarks.helpers.unshipped import benchmark_encoder
 from matlake import embed
 from matlake.encoders.base import Arrays
 from matlake.encoders.encoder import Encoder, open_crystal_encoder
 from matlake.encoders.graph_inputs import EDGES_A_RUN, graph_inputs, runs
 from matlake.encoders.reference import covered_rows
-from matlake.encoders.registry import find_encoder
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.neighbours import neighbour_list
@@ -176,7 +176,7 @@ def _weights(kind: str, options: argparse.Namespace) -> Path:
 def _contest(kind: str, options: argparse.Namespace) -> Contest:
     warnings.simplefilter("ignore")
     torch.set_num_threads(options.threads)
-    encoder = open_crystal_encoder(find_encoder(encoder_name(kind)).folder)
+    encoder = open_crystal_encoder(benchmark_encoder(encoder_name(kind)).folder)
     peer = load_peer(kind, _weights(kind, options), encoder.recipe)
     count = round(SHARES[kind] * options.sample)
     texts = shuffled().slice(0, 2 * count)["cif"].to_pylist()

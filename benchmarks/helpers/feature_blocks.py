@@ -11,7 +11,7 @@ from benchmarks.helpers.evaluation_sets import Source
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.layer_ref import LayerRef
-from matlake.encoders.registry import find_encoder
+from matlake.encoders.registry import EncoderFolders, find_encoder
 
 Block = NDArray[np.float32]
 
@@ -22,9 +22,15 @@ STEP = 512
 class FeatureBlocks:
     """Vectors of the materials of sources, each computed once and kept in a folder."""
 
-    def __init__(self, cache: Path, encoders: Path | None = None) -> None:
-        """Name the folder that vectors are kept in, and one of encoders that do not ship with matlake."""
-        self._cache, self._encoders = cache / "features", encoders
+    def __init__(self, cache: Path, encoders: Path | EncoderFolders | None = None, *, every_layer: bool = True) -> None:
+        """Name the folder that vectors are kept in, and encoders that do not ship with matlake.
+
+        Args:
+            cache: Receives the folder ``features``.
+            encoders: Folder of further encoders; they win over those that ship.
+            every_layer: Whether to keep all layers of an encoder as soon as one is asked for, or those asked for.
+        """
+        self._cache, self._encoders, self._every_layer = cache / "features", encoders, every_layer
         self._cards: dict[str, EncoderCard] = {}
         self._contents: dict[str, str] = {}
 
@@ -36,7 +42,11 @@ class FeatureBlocks:
             features: ``NAME`` for the default layer, ``NAME@LAYER``, or ``NAME@all``: every layer but the prediction
                 and deviations, a block each.
         """
-        return [self._block(source, ref) for feature in features for ref in self.layers(feature)]
+        refs = [ref for feature in features for ref in self.layers(feature)]
+        missing = [ref for ref in refs if not self._file(source, ref).exists()]
+        for name in dict.fromkeys(ref.encoder for ref in missing):
+            self._encode(source, name, [ref.layer for ref in missing if ref.encoder == name])
+        return [np.load(self._file(source, ref)) for ref in refs]
 
     def layers(self, feature: str) -> list[LayerRef]:
         """Return the single layers that a feature stands for."""
@@ -61,19 +71,14 @@ class FeatureBlocks:
         digest = _digest(self.card(ref.encoder).sha256, self._contents[source.name])
         return self._cache / f"{source.name}-{ref}-{digest}.npy"
 
-    def _block(self, source: Source, ref: LayerRef) -> Block:
-        if not self._file(source, ref).exists():
-            self._encode(source, ref.encoder)
-        block: Block = np.load(self._file(source, ref))
-        return block
-
-    def _encode(self, source: Source, name: str) -> None:
-        """Run an encoder once for all of its layers."""
-        encoder = open_encoder(find_encoder(name, self._encoders).folder)
+    def _encode(self, source: Source, name: str, asked: Sequence[str]) -> None:
+        """Run an encoder once for all layers that are kept."""
+        registered = find_encoder(name, self._encoders)
+        layers = [layer.name for layer in registered.card.layers if self._every_layer or layer.name in asked]
+        encoder = open_encoder(registered.folder, layers=layers)
         columns = encoder.columns(source.materials)
         accepted = np.flatnonzero([reason is None for reason in encoder.rejections(columns)])
-        layers = [layer.name for layer in encoder.card.layers]
-        found = [np.full((len(source), layer.dim), np.nan, np.float32) for layer in encoder.card.layers]
+        found = [np.full((len(source), registered.card.layer(name).dim), np.nan, np.float32) for name in layers]
         for start in range(0, len(accepted), STEP):
             rows = accepted[start : start + STEP]
             vectors, reasons = encoder.encode_finite(encoder.inputs(columns.take(rows)), layers)

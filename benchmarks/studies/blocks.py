@@ -19,6 +19,7 @@ from benchmarks.helpers.common import DATA, report
 from benchmarks.helpers.evaluation_sets import Source, load_sources
 from benchmarks.helpers.feature_blocks import FeatureBlocks
 from benchmarks.helpers.folds import CLUSTER, RANDOM, Fold, folds_of
+from benchmarks.helpers.unshipped import ENCODERS
 from matlake.regress.heads.feature_search import SetErrors, cluster_folds, leave_out
 from matlake.regress.regressors import MODELS, fit_model
 from matlake.regress.splits import grouped_folds
@@ -46,7 +47,7 @@ def main() -> None:
     """Measure and print one line for each set of features and property."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=Path("blocks-cache"), help="folder that vectors are kept in")
-    features = FeatureBlocks(parser.parse_args().cache)
+    features = FeatureBlocks(parser.parse_args().cache, ENCODERS)
     figures, rows = [], []
     for source in load_sources(DATA.parent, PROPERTIES):
         place = [one.name for one in source.properties].index(PROPERTIES[source.name])

@@ -1,10 +1,14 @@
 """Which encoder for what: errors of all encoders, their layers and recommended sets on the evaluation sets.
 
     python -m benchmarks.studies.encoders
+    python -m benchmarks.studies.encoders --shipping [--candidate FOLDER …]
 
 Kernel ridge regression on blocks of features, the same for all; targets are learned as logarithms where the evaluation
 sets say so. Every learned encoder is compared with ``geometry`` and ``magpie``, which have learned nothing. What has
 been measured is kept in the cache: run it again to resume.
+
+``--shipping`` asks of each learned encoder whether it is worth its place in the package, by the rule of
+``benchmarks/helpers/shipping_rule.py``.
 """
 
 import argparse
@@ -59,6 +63,7 @@ from benchmarks.helpers.feature_sets import (
 )
 from benchmarks.helpers.folds import APART, CLUSTER, CURVE, PUBLISHED_APART, RANDOM, TIME
 from benchmarks.helpers.paired_errors import PairedErrors
+from benchmarks.helpers.shipping_study import judge_encoders
 from matlake.encoders.registry import list_encoders
 
 PAGE: Final = Path(__file__).with_suffix(".md")
@@ -139,7 +144,27 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=DATA.parent, help="folder that holds data and weights")
     parser.add_argument("--cache", type=Path, default=Path("encoders-study"), help="for vectors and measurements")
     parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
+    parser.add_argument(
+        "--shipping", action="store_true", help="judge what ships, by what it adds to what learned nothing"
+    )
+    parser.add_argument(
+        "--candidate",
+        type=Path,
+        action="append",
+        default=[],
+        help="with --shipping: folder of an encoder to judge beside those",
+    )
+    parser.add_argument(
+        "--candidates-only",
+        action="store_true",
+        help="with --shipping: leave out what ships, which is in the record already",
+    )
     arguments = parser.parse_args()
+    if arguments.shipping:
+        judge_encoders(
+            arguments.shared, arguments.cache, arguments.candidate, PAGE, with_shipped=not arguments.candidates_only
+        )
+        return
     export_tensornet(arguments.shared, arguments.cache)
     study = open_study(arguments.shared, arguments.cache)
     measure(study, arguments.shared, arguments.cache, arguments.workers)

@@ -14,6 +14,7 @@ import numpy as np
 
 import matlake
 from benchmarks.helpers.common import OQMD, report
+from benchmarks.helpers.unshipped import keep_encoders
 from benchmarks.studies.transfer import SOURCES, note
 from matlake.progress import Progress
 from matlake.store.lake import Lake, open_lake
@@ -68,6 +69,7 @@ def prepare(folder: Path) -> Lake:
     present = {row["dataset"] for row in lake.query("SELECT DISTINCT dataset FROM materials").to_pylist()}
     for dataset in sorted(set(TARGETS.values()) - present):
         matlake.import_table(lake, DATA / f"{dataset}.parquet", dataset)
+    keep_encoders(lake, CRYSTALS)
     matlake.embed(lake, list(CRYSTALS), workers=2)
     return lake
 

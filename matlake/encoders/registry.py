@@ -20,6 +20,7 @@ from matlake.encoders.card import (
     read_card,
 )
 from matlake.encoders.layer_ref import LayerRef
+from matlake.encoders.releases import unknown_encoder
 from matlake.errors import DamageWarning, EncoderError
 from matlake.files import fsync_folder, write_whole
 from matlake.plugins import PluginKind, check_same_name
@@ -113,7 +114,7 @@ def find_encoder(name: str, lake_encoders: Path | EncoderFolders | None = None) 
         lake_encoders: The ``encoders`` folder of a lake.
 
     Raises:
-        EncoderError: No such encoder.
+        UnknownEncoderError: No such encoder; of one that an earlier version shipped it says where its file comes from.
         PluginError: A plug-in has an encoder of this name, and it cannot be used.
     """
     check_name(name)
@@ -125,7 +126,7 @@ def find_encoder(name: str, lake_encoders: Path | EncoderFolders | None = None) 
     if added is not None:
         return added
     known = ", ".join(e.card.name for e in list_encoders(lake_encoders)) or "none"
-    raise EncoderError(f"no encoder named {name!r}", f"known encoders: {known}")
+    raise unknown_encoder(name, known)
 
 
 def check_same_file(found: RegisteredEncoder, sha256: str) -> None:

@@ -128,4 +128,4 @@ def test_encoders_that_take_the_same_inputs_say_so() -> None:
         return {open_encoder(find_encoder(name).folder).inputs_key for name in names}
 
     assert len(keys(ENCODER, "magpie", "fractions")) == 1
-    assert len(keys(CRYSTAL_ENCODER, "schnet-mp-formation-energy", ENCODER)) == 3
+    assert len(keys(CRYSTAL_ENCODER, "chgnet-mptrj", ENCODER)) == 3

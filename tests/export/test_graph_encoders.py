@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from samples import BUNDLED
+from small_networks import SMALL
 
 from matlake.encoders.card import MODEL_FILE, read_card
 from matlake.encoders.encoder import open_encoder
@@ -29,11 +30,6 @@ from matlake.networks.architectures import ARCHITECTURES  # noqa: E402 - after t
 
 TARGET = "bulk_modulus_VRH_GPa"
 GRAPH_NETWORKS = ("cgcnn", "schnet", "dimenet++")
-SMALL = {
-    "cgcnn": {"atom_width": 16, "convolutions": 2, "hidden_width": 16},
-    "schnet": {"hidden_channels": 16, "num_filters": 16, "num_interactions": 2},
-    "dimenet++": {"hidden_channels": 16, "num_blocks": 2, "int_emb_size": 8, "out_emb_channels": 16},
-}
 
 
 def ignore(_: object) -> None:

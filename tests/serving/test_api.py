@@ -87,7 +87,7 @@ def test_embeddings_are_those_of_the_encoder(served_lake: matlake.Lake, server: 
 
 
 def test_an_encoder_that_no_head_uses_is_opened_when_it_is_asked_for(server: Running) -> None:
-    answer = server.post("/v1/embed", {"encoder": "schnet-mp-formation-energy", "structures": [POSCAR]})
+    answer = server.post("/v1/embed", {"encoder": "chgnet-mptrj", "structures": [POSCAR]})
     assert answer.status == 200
     assert len(answer.document["embeddings"][0]["vector"]) == answer.document["dim"]
 

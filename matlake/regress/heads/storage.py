@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from matlake.documents import opened, read_json
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.registry import RegisteredEncoder
+from matlake.encoders.releases import last_release
 from matlake.encoders.session import open_session, read_audited
-from matlake.errors import DamageWarning, EncoderError, HeadError
+from matlake.errors import DamageWarning, EncoderError, HeadError, UnknownEncoderError
 from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard, check_name
 from matlake.regress.heads.card_files import CARD_FILE, card_bytes, read_card
@@ -378,16 +379,21 @@ def find_encoders(lake: LakeFolders, card: HeadCard) -> dict[str, RegisteredEnco
 
     Raises:
         HeadError: There is another encoder under the same name.
-        EncoderError: An encoder is missing.
+        EncoderError: An encoder is damaged; an UnknownEncoderError where it is missing.
     """
     found: dict[str, RegisteredEncoder] = {}
     for feature in layers_of(card.features):
         try:
             found[feature.encoder] = lake.find_encoder(feature.encoder)
         except EncoderError as error:
-            raise EncoderError(f"head {card.name} needs encoder {feature.encoder}: {error}", error.hint) from error
+            kind = UnknownEncoderError if isinstance(error, UnknownEncoderError) else EncoderError
+            raise kind(f"head {card.name} needs encoder {feature.encoder}: {error}", error.hint) from error
         check_encoder(card, feature, found[feature.encoder].card)
     return found
+
+
+_RESTORE: Final = "restore the encoder that it was trained on"
+_USE_THAT_LAKE: Final = "use the lake that made the head, which holds a copy of that file"
 
 
 def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> None:
@@ -397,10 +403,12 @@ def check_encoder(card: HeadCard, feature: Feature, encoder: EncoderCard) -> Non
         HeadError: The digests differ, or the card of the head has another dimension.
     """
     if encoder.sha256 != feature.sha256:
+        release = last_release(feature.encoder, feature.sha256)
         raise HeadError(
-            f"head {card.name} was trained on {feature.encoder} with sha256 {feature.sha256}, "
+            f"head {card.name} was trained on {feature.encoder} with sha256 {feature.sha256}"
+            f"{f' ({release.said})' if release else ''}, "
             f"but the encoder of that name here has sha256 {encoder.sha256}",
-            "restore the encoder that it was trained on, or train the head again",
+            f"{_USE_THAT_LAKE if release else _RESTORE}, or train the head again",
         )
     if encoder.layer(feature.layer).dim != feature.dim:
         raise HeadError(f"head {card.name} takes {feature.dim} numbers of {feature.feature}, which has another", _AGAIN)

@@ -80,7 +80,7 @@ def test_the_shipped_crystal_encoders_never_saw_what_was_first_reported_after_20
     import pyarrow.parquet as pq
 
     path: Path = development_data("mp_structures.parquet")
-    cards = [find_encoder(f"{name}-mp-formation-energy").card for name in ("cgcnn", "schnet", "dimenet++")]
+    cards = [find_encoder(f"{name}-mp-formation-energy").card for name in ("cgcnn", "dimenet++")]
     found = read_training_contents([TrainingTable.from_file(path)], cards)
     assert len({id(contents) for contents in found.values()}) == 1
     contents = found[cards[0].sha256]

@@ -79,7 +79,7 @@ def test_the_output_is_the_encoders_prediction(layers: Layers, fractions: NDArra
         (f"{ELEMNET}-int8", "quantised to int8"),
         ("fractions", "Identity follows fractions"),
         ("magpie", "it takes fractions, charge_neutral"),
-        ("schnet-mp-formation-energy", "not a plain chain of dense layers"),
+        ("cgcnn-mp-formation-energy", "not a plain chain of dense layers"),
     ],
 )
 def test_encoders_whose_weights_are_no_start_are_refused(name: str, reason: str) -> None:

@@ -95,11 +95,11 @@ def test_long_vectors_make_small_shards(lake: Lake, monkeypatch: pytest.MonkeyPa
 
 
 def test_encoders_with_equal_graph_parameters_share_a_shard(lake: Lake, contents: Callable[..., pa.Table]) -> None:
-    other = "schnet-mp-formation-energy"
+    other = "chgnet-mptrj"
     targets = open_targets(lake, [CRYSTAL_ENCODER, other, f"{CRYSTAL_ENCODER}@pooled"], "cpu")
     parts = list(by_inputs(shards.Shard(tuple(targets), contents(1, 2))))
     names = [[f"{target.model.encoder.card.architecture}@{target.layer}" for target in part.targets] for part in parts]
-    assert names == [["cgcnn@1", "cgcnn@pooled"], ["schnet@pooled"]]
+    assert names == [["cgcnn@1", "cgcnn@pooled"], ["chgnet@4"]]
 
 
 def test_a_layer_named_twice_is_one_target(lake: Lake) -> None:

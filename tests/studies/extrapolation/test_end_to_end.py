@@ -12,7 +12,7 @@ import pytest
 from samples import CRYSTAL_ENCODER, ELASTIC
 
 from matlake.encoders.encoder import open_crystal_encoder, open_encoder
-from matlake.encoders.registry import find_encoder
+from matlake.encoders.registry import RegisteredEncoder, find_encoder
 from matlake.errors import EncoderError, TrainingError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.structure_files.sniff import parse_structure
@@ -98,9 +98,9 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(run: Callable[...,
 
 @pytest.mark.parametrize("architecture", ["cgcnn", "schnet", "dimenet++"])
 def test_fine_tuning_on_the_encoders_own_property_begins_where_the_encoder_is(
-    architecture: str, crystals: CrystalColumns, run: Callable[..., Any]
+    architecture: str, crystals: CrystalColumns, run: Callable[..., Any], small_schnet: RegisteredEncoder
 ) -> None:
-    registered = find_encoder(f"{architecture}-mp-formation-energy")
+    registered = small_schnet if architecture == "schnet" else find_encoder(f"{architecture}-mp-formation-energy")
     encoder = open_encoder(registered.folder)
     energies = encoder.encode(crystals, "prediction")[:, 0].astype(np.float64)
     (way,) = end_to_end_networks([registered], ENERGY, starts=(FINE_TUNE,), epochs=1)
@@ -119,8 +119,8 @@ def test_fine_tuning_on_another_property_draws_the_output_anew(run: Callable[...
     assert np.abs(found.predicted - y[TEST]).mean() < 3 * y.std()
 
 
-def test_ways_that_differ_have_identities_that_do(crystals: CrystalColumns) -> None:
-    registered = [find_encoder(f"{name}-mp-formation-energy") for name in ("cgcnn", "schnet")]
+def test_ways_that_differ_have_identities_that_do(crystals: CrystalColumns, small_schnet: RegisteredEncoder) -> None:
+    registered = [find_encoder(CRYSTAL_ENCODER), small_schnet]
     ways = end_to_end_networks(registered, ENERGY) + end_to_end_networks(registered[:1], ENERGY, epochs=5)
     assert [way.name for way in ways[:2]] == ["scratch:cgcnn", f"fine-tune:{CRYSTAL_ENCODER}"]
     assert [way.encoder for way in ways[:2]] == [None, CRYSTAL_ENCODER]

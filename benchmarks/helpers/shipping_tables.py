@@ -1,0 +1,54 @@
+"""Tables of ``encoders.py --shipping``."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from benchmarks.helpers.common import table
+from benchmarks.helpers.shipping_record import CONTROL, SHIPPED, Row
+from benchmarks.helpers.shipping_rule import Case
+
+ABSENT: Final = "–"
+_NAMED: Final = 3
+"""Sets that the first table names; the second has all."""
+
+
+def verdict_table(rows: Sequence[Row]) -> str:
+    """Return one line for each encoder: where it adds, how much, and what follows."""
+    lines = []
+    for row in rows:
+        verdict = row.verdict
+        best = [next(case for case in verdict.adds if case.set == one) for one in verdict.added_sets]
+        named = "; ".join(f"{one.target}, {one.folds}, {one.labels:,}: {_gain(one)}" for one in best[:_NAMED])
+        more = f"; and {len(best) - _NAMED} more" if len(best) > _NAMED else ""
+        said = ABSENT if row.role == CONTROL else f"**{verdict}**" if row.role == SHIPPED else str(verdict)
+        label = f"{row.name} ({_release(row)})"
+        lines.append(
+            [label, " + ".join(row.baseline), f"{len(best)} of {len(verdict.sets)}", named + more or ABSENT, said]
+        )
+    return table(["encoder", "added to", "adds on", "largest gains in error", "verdict"], lines)
+
+
+def set_table(rows: Sequence[Row]) -> str:
+    """Return for each set the ratio of errors of each encoder that was added to one baseline."""
+    sets = dict.fromkeys(case.set for row in rows for case in row.cases)
+    lines = [[f"{name}, {folds}", *(_cell(row, (name, folds)) for row in rows)] for name, folds in sets]
+    return table(["set", *(row.name for row in rows)], lines)
+
+
+def _cell(row: Row, one: tuple[str, str]) -> str:
+    """Return the ratios by number of labels, bold where the encoder adds."""
+    adds = {(case.set, case.labels) for case in row.verdict.adds}
+    cases = [case for case in row.cases if case.set == one]
+    shown = [f"**{case.ratio:.2f}**" if (one, case.labels) in adds else f"{case.ratio:.2f}" for case in cases]
+    text = " ".join(shown) or ABSENT
+    return f"({text})" if cases and cases[0].learned else text
+
+
+def _gain(case: Case) -> str:
+    """Return ``-23 % [-27, -19]``."""
+    middle, lower, upper = (100 * (ratio - 1) for ratio in (case.ratio, *case.interval))
+    return f"{middle:+.0f} % [{lower:+.0f}, {upper:+.0f}]"
+
+
+def _release(row: Row) -> str:
+    return row.sha256[:8] if row.role == CONTROL else f"version {row.version}, {row.sha256[:8]}"
