@@ -28,6 +28,7 @@ _IN_PYTHON: Final = (
         re.compile(r"`matlake predict (\S+) --dataset (\S+) --save`"),
         r"`lake.head('\1').predict_dataset('\2', save=True)`",
     ),
+    (re.compile(r"`matlake import-embeddings`"), "`lake.import_embeddings(…)`"),
     (re.compile(r"`matlake compact --drop-unused`"), "`lake.compact(drop_unused=True)`"),
     (re.compile(r"`matlake check --repair`"), "`lake.check(repair=True)`"),
     (re.compile(r"`matlake (check|compact)`"), r"`lake.\1()`"),
