@@ -67,7 +67,7 @@ class Lake(SearchedLake):
 
     @property
     def encoders(self) -> Encoders:
-        """The encoders that it can use: ``list``, ``show``, ``verify``, ``pretrain``, ``export``."""
+        """What encodes: ``list``, ``show``, ``verify``, ``register``, ``delete``, ``pretrain``, ``export``."""
         return Encoders(self)
 
     @property

@@ -14,10 +14,10 @@ from matlake.encoders.card import MODEL_FILE, InputKind
 from matlake.encoders.encoder import open_crystal_encoder, open_encoder
 from matlake.encoders.reference import covered_materials
 from matlake.encoders.rejections import Materials
-from matlake.errors import EncoderError, PluginError
+from matlake.errors import EncoderError, NotFiniteError, PluginError
 from matlake.materials.crystal import Crystal, CrystalColumns, make_crystal
 from matlake.materials.formula import Composition, parse_formula
-from matlake.materials.periodic_table import ATOMIC_NUMBER
+from matlake.materials.periodic_table import ATOMIC_NUMBER, SYMBOLS
 from matlake.reports import Report
 
 FORBIDDEN_OPERATORS: Final = (
@@ -143,12 +143,12 @@ def _batch_independent(encoder: Encoder, _: Path) -> Outcome:
     inputs = encoder.inputs(materials)
     whole = encoder.encode_inputs(inputs, [layer.name for layer in encoder.card.layers])
     scale, worst, tolerance = _largest(encoder, whole), 0.0, batch_tolerance(encoder.card.parity_tolerance)
-    for count, rows in enumerate(_batches(inputs), start=1):
+    for rows in _batches(inputs):
         part = [output.reshape(len(rows), -1) for output in _one_run(encoder, inputs, rows)]
         worst = max(worst, _worst_difference([output[rows] for output in whole], part, scale))
         if not worst <= tolerance:
             return False, f"in a batch of {len(rows):,}: {_within(worst, tolerance)[1]}"
-    return True, f"{_within(worst, tolerance)[1]}, in {count} batches of 1 to {max(_CHEAP_BATCHES):,}"
+    return True, f"{_within(worst, tolerance)[1]}, in batches of 1 to {max(_CHEAP_BATCHES):,}"
 
 
 def _different(encoder: Encoder, _: Path) -> Outcome:
@@ -175,7 +175,7 @@ def _every_element(encoder: Encoder, _: Path) -> Outcome:
     materials = [_pure(encoder.input, ATOMIC_NUMBER[symbol]) for symbol in symbols]
     try:
         _all_layers(encoder, encoder.columns(materials))
-    except Exception:  # noqa: BLE001 - onnxruntime's exceptions share no base class
+    except Exception:  # onnxruntime's exceptions share no base class
         for symbol, material in zip(symbols, materials, strict=True):
             try:
                 _all_layers(encoder, encoder.columns([material]))
@@ -211,9 +211,7 @@ def _input_untouched(encoder: Encoder, _: Path) -> Outcome:
 
 def _finite_compositions(encoder: Encoder, _: Path) -> Outcome:
     """All vectors of real compositions are finite."""
-    compositions = covered_materials(encoder)
-    _all_layers(encoder, compositions)  # raises where a value is not finite
-    return True, f"{len(compositions):,} compositions"
+    return _finite(encoder, "compositions")
 
 
 def _scale_invariant(encoder: Encoder, _: Path) -> Outcome:
@@ -237,9 +235,7 @@ def _operators(_: Encoder, folder: Path) -> Outcome:
 
 def _finite_crystals(encoder: Encoder, _: Path) -> Outcome:
     """All vectors of real crystals, single atoms and isolated atoms are finite."""
-    crystals = covered_materials(encoder)
-    _all_layers(encoder, crystals)  # raises where a value is not finite
-    return True, f"{len(crystals):,} crystals"
+    return _finite(encoder, "crystals")
 
 
 def _all_atoms(encoder: Encoder, folder: Path) -> Outcome:
@@ -313,6 +309,18 @@ def batch_tolerance(parity_tolerance: float) -> float:
     A tenth of what the encoder's precision costs anyway leaves room for that, and for nothing more.
     """
     return max(_SMALLEST_TOLERANCE, _BATCH_SHARE * parity_tolerance)
+
+
+def _finite(encoder: Encoder, noun: str) -> Outcome:
+    materials = covered_materials(encoder)
+    try:
+        _all_layers(encoder, materials)
+    except NotFiniteError as error:
+        first = np.unique(materials.take(error.rows[:1]).numbers)
+        elements = "-".join(SYMBOLS[number - 1] for number in first)
+        found = f"{len(error.rows):,} of {len(materials):,} {noun} have a vector that is not finite"
+        return False, f"{found}, the first is one of {elements}"
+    return True, f"{len(materials):,} {noun}"
 
 
 def _batches(inputs: Inputs) -> Iterator[NDArray[np.int64]]:

@@ -23,11 +23,11 @@ class GraphKind:
 
     Attributes:
         name: What cards call it.
-        build: From a ``GraphRecipe``, n crystals and a resolution in Å to their graphs. The resolution is at most that of
-            the recipe, at which equal atoms may be merged; at 0 every atom is kept.
+        build: From a ``GraphRecipe``, n crystals and a resolution in Å to their graphs. Atoms whose surroundings are
+            equal within the resolution may be merged; at 0 every atom is kept.
         inputs: From the graphs of some crystals to what the ONNX file takes: names, and arrays as ``axes`` says.
-        axes: Input -> names of its axes. Axes of one name have one size; ``crystals`` is the number of crystals; a number
-            is a fixed size, and ``3*edges`` three times that of ``edges``.
+        axes: Input -> names of its axes. Axes of one name have one size; ``crystals`` is the number of crystals; a
+            number is a fixed size, and ``3*edges`` three times that of ``edges``.
         options: Names of numbers, besides the fields of a recipe, that each recipe of this kind has to state.
         batch_code: From graphs to what a reference network of an ``Architecture`` takes, as ``package.module:name``;
             ``""`` where no such network is trained.

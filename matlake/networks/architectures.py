@@ -118,7 +118,7 @@ def _of_plugin(kind: str) -> "GraphKind":
     found = GRAPH_PLUGINS.find(kind)
     if found is None or not found.batch_code:
         raise PluginError(
-            f"networks are trained on graphs of the kinds {', '.join(_BATCHES)}, and those of plug-ins with batch_code; "
+            f"networks are trained on graphs of the kinds {', '.join(_BATCHES)} and of plug-ins with batch_code, and "
             f"{kind!r} is none of them",
             f"install the package that has the entry point {kind!r} in the group {GRAPH_PLUGINS.group}",
         )
