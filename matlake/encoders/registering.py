@@ -200,9 +200,11 @@ def _dimensions(card: EncoderCard, session: Any, path: Path) -> dict[str, int]:
     opened = CrystalEncoder if card.input is InputKind.CRYSTAL else CompositionEncoder
     encoder: Encoder = opened.open(card, session, "cpu")
     materials, found = covered_materials(encoder), dict[str, int]()
+    heaviest = np.maximum.reduceat(materials.numbers, materials.offsets[:-1])
+    lightest = np.argsort(heaviest, kind="stable")  # whether the graph takes heavy elements, the contract says better
     names = [layer.output for layer in card.layers]
     for count in _COUNTS:
-        arrays = encoder.feed(encoder.inputs(materials.take(np.arange(count))))
+        arrays = encoder.feed(encoder.inputs(materials.take(lightest[:count])))
         try:
             outputs = session.run(names, arrays)
         except Exception as error:  # onnxruntime's exceptions share no public base class

@@ -283,14 +283,14 @@ def _supercell(encoder: Encoder, _: Path) -> Outcome:
 
 
 _SHARED: Final[tuple[Clause, ...]] = (
-    *(_dimensions, _every_element, _different, _repeatable, _batch_independent),
+    *(_dimensions, _different, _repeatable, _batch_independent),
     *(_threads, _partial, _input_untouched),
 )
 
 _CONTRACTS: Final[dict[InputKind, tuple[Clause, ...]]] = {
-    InputKind.COMPOSITION: (_operators, _finite_compositions, *_SHARED, _scale_invariant),
+    InputKind.COMPOSITION: (_operators, _every_element, _finite_compositions, *_SHARED, _scale_invariant),
     InputKind.CRYSTAL: (
-        *(_operators, _finite_crystals),
+        *(_operators, _every_element, _finite_crystals),
         *_SHARED,
         _all_atoms,
         _atom_order,

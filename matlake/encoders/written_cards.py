@@ -264,7 +264,10 @@ def _training(given: Any) -> TrainingRecord:
     if unknown:
         raise ValueError(f"training has the unknown entry {min(unknown)!r}")
     if given.get("scope") is not None:
-        from_document(TrainingScope, given["scope"])
+        try:
+            from_document(TrainingScope, given["scope"])
+        except ValueError as error:
+            raise ValueError(f"until in scope is not a day, month or year, such as 2025-06: {error}") from error
     record = TrainingRecord.read_entries(given)
     if record.scope is None and record.columns is None and record.learned != NOTHING:
         raise ValueError(
