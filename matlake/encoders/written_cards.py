@@ -247,7 +247,8 @@ def _recipe(graph: Any) -> GraphRecipe:
     """Read graph parameters. The package of a plug-in's kind is filled in: a card says later what is missing."""
     if not isinstance(graph, dict):
         raise TypeError("graph is not an object with kind, cutoff_A, max_neighbours and blocks")
-    package = GRAPH_PLUGINS.package(str(graph.get("kind")))
+    kind = str(graph.get("kind"))
+    package = None if kind in GRAPH_PLUGINS.built_in() else GRAPH_PLUGINS.package(kind)
     recipe = GraphRecipe.from_card({**({"package": package} if package else {}), **graph})
     _ = recipe.plugin
     plain = {name: value for name, value in recipe.to_card().items() if name != "options"}
