@@ -1,4 +1,4 @@
-"""What other packages add to matlake: readers, sources, encoders, regressors and splits, found by their entry points.
+"""What other packages add to matlake: readers, sources, encoders, graphs, regressors and splits, by their entry points.
 
 A catalogue looks a name up among its own first. Plug-ins are loaded when it does not have it, by ``doctor``, and to
 list encoders: who uses none of them pays nothing, and one that is broken harms nobody who does not ask for it.
@@ -62,6 +62,11 @@ class PluginKind(Generic[T]):
     def names(self) -> list[str]:
         """Return the names of all entry points of the group; nothing is loaded."""
         return list(dict.fromkeys(entry.name for entry in installed(self.group)))
+
+    def package(self, name: str) -> str | None:
+        """Return the distribution that has an entry point of a name; None if there is none. Nothing is loaded."""
+        found = (entry.dist for entry in installed(self.group) if entry.name == name)
+        return next((package.name for package in found if package is not None), None)
 
     def load(self) -> list[Plugin[T]]:
         """Load all of them; those that cannot be used are there with the reason."""

@@ -61,7 +61,7 @@ def test_it_passes_its_own_tests(name: str) -> None:
 @pytest.mark.usefixtures("installed")
 def test_doctor_lists_what_it_adds() -> None:
     found = {check.name.removeprefix("plug-in "): check for check in check_plugins()}
-    assert {"res", "airss", "mean-mass", "huber", "element-count"} == set(found)
+    assert {"res", "airss", "mean-mass", "reduced-pairs", "huber", "element-count"} == set(found)
     assert all(check.state is State.OK for check in found.values())
     assert found["res"].found == "reader of matlake-example 0.1.0 (matlake.readers)"
 

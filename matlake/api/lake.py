@@ -68,7 +68,7 @@ class Lake(VectorLake):
 
     @property
     def encoders(self) -> Encoders:
-        """The encoders that it can use: ``list``, ``show``, ``verify``, ``pretrain``, ``export``."""
+        """What encodes: ``list``, ``show``, ``verify``, ``register``, ``delete``, ``pretrain``, ``export``."""
         return Encoders(self)
 
     @property

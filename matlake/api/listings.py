@@ -1,7 +1,7 @@
 """The datasets, heads and encoders of a lake: listed, and asked for by name, as ``matlake datasets …`` does."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -24,6 +24,7 @@ from matlake.store.storage.places import LakePath, lake_path
 from matlake.text_tables import Line
 
 if TYPE_CHECKING:
+    from matlake.api.registering import RegisterReport
     from matlake.encoders.verify import VerifyReport
     from matlake.export.pretraining.run_record import RunRecord
     from matlake.regress.heads.compare import HeadComparison
@@ -216,6 +217,41 @@ class Encoders(Listing[ShownEncoder]):
         from matlake.store.external.verifying import verify
 
         return verify(self.lake, name)
+
+    def register(
+        self,
+        onnx: str | Path,
+        card: str | Path | Mapping[str, Any],
+        *,
+        name: str | None = None,
+        replace: bool = False,
+    ) -> "RegisterReport":
+        """Make an ONNX graph of another program an encoder of the lake; nothing counts before it keeps the contract.
+
+        Args:
+            onnx: The graph; its inputs are those of docs/encoders.md, "Bring your own".
+            card: What it is: a JSON file, or its entries. Digest, dimensions and versions are filled in.
+            name: Name of the encoder, in place of the card's.
+            replace: Whether it may replace an encoder of this name, which no head and no vectors are bound to.
+
+        Raises:
+            EncoderError: Card and graph do not fit together, a clause of the contract fails, or the name is taken.
+            PluginError: Its graphs are of a kind whose package is not installed.
+            MissingExtraError: ONNX Runtime is not installed.
+        """
+        from matlake.api.registering import register
+
+        return register(self.lake, onnx, card, name=name, replace=replace)
+
+    def delete(self, name: str) -> None:
+        """Delete an encoder of the lake that no head and no vectors are bound to.
+
+        Raises:
+            EncoderError: There is none of that name in the lake, it ships with matlake, or something is bound to it.
+        """
+        from matlake.api.registering import delete
+
+        delete(self.lake, name)
 
     def export(
         self,

@@ -50,7 +50,7 @@ class ArchitectureChoice(click.Choice[str]):
 
 @click.group("encoders")
 def encoders_command() -> None:
-    """List, show, verify, pretrain and export encoders."""
+    """List, show, verify, register, delete, pretrain and export encoders."""
 
 
 @encoders_command.command("list", cls=Command)
@@ -90,6 +90,35 @@ def verify_command(lake: LakePath, name: str, output: Output) -> int:
     report = verify(LakeFolders(lake), name)
     output.document(report.document(), report.lines())
     return 0 if report.passed else EXIT_FAILED
+
+
+@encoders_command.command("register", cls=Command)
+@option("--onnx", required=True, type=FILE, help="Register this ONNX graph, with its weights inline.")
+@option("--card", required=True, type=FILE, help="Read from this JSON file what it is; see docs/encoders.md.")
+@option("--name", help="Name the encoder.  [default: the name on the card]")
+@option("--replace", is_flag=True, help="Replace an encoder of this name, unless heads or vectors are bound to it.")
+@json_option
+@click.pass_obj
+def register_command(lake: LakePath, onnx: Path, card: Path, name: str | None, replace: bool, output: Output) -> None:
+    """Make an ONNX graph of another program an encoder of the lake, if it keeps the contract of encoders."""
+    from matlake.api.registering import register
+    from matlake.store.lake import open_lake
+
+    report = register(open_lake(lake, create=True), onnx, card, name=name, replace=replace)
+    output.document(report.document(), report.lines())
+
+
+@encoders_command.command("delete", cls=Command)
+@click.argument("name")
+@json_option
+@click.pass_obj
+def delete_command(lake: LakePath, name: str, output: Output) -> None:
+    """Delete an encoder of the lake that no head and no vectors are bound to."""
+    from matlake.api.registering import delete
+    from matlake.store.lake import open_lake
+
+    delete(open_lake(lake), name)
+    output.document({"deleted": name}, [f"deleted encoder {name}"])
 
 
 @encoders_command.command("export", cls=Command)

@@ -16,6 +16,7 @@ KINDS: Final = {
         "matlake.encoders.registry:ENCODER_PLUGINS",
         "matlake.networks.architectures:ARCHITECTURE_PLUGINS",
     ),
+    "matlake.graphs": ("matlake.materials.graph_recipe:GRAPH_PLUGINS",),
     "matlake.regressors": ("matlake.regress.regressors.catalogue:REGRESSOR_PLUGINS",),
     "matlake.splits": ("matlake.regress.splits.catalogue:SPLIT_PLUGINS",),
 }

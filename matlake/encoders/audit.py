@@ -150,7 +150,9 @@ class _Audit:
         for tensor in self._tensors():
             name = tensor.name[:100]
             if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
-                self._refuse(f"it keeps tensor {name!r} in another file", "export it with weights inline")
+                self._refuse(
+                    f"it keeps tensor {name!r} in another file", "export it with weights inline: external_data=False"
+                )
             if tensor.data_type == onnx.TensorProto.STRING or tensor.string_data:
                 self._refuse(f"tensor {name!r} holds text")
             if any(size < 0 for size in tensor.dims) or len(tensor.dims) > MAX_RANK:
@@ -183,7 +185,11 @@ class _Audit:
         model = self._skeleton(rows)
         concats = sum(node.op_type == "Concat" for node in model.graph.node)
         with_values = concats <= _SHAPE_CONCATS or self._has_short_vectors(self._infer(model, with_values=False))
-        shapes = self._infer(model, with_values=with_values)
+        try:
+            shapes = self._infer(model, with_values=with_values)
+        except self._error:  # onnx follows the values of numbers that state no shape, and fails at some of them
+            with_values = False
+            shapes = self._infer(model, with_values=with_values)
         for _ in range(_ROUNDS):
             unknown = _unknown(model.graph, shapes)
             if not unknown or not sum(_bound(model.graph, node, shapes) for node in unknown):

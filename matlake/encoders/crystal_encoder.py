@@ -38,12 +38,14 @@ class CrystalEncoder(Encoder):
 
         Raises:
             EncoderError: The card does not say which elements the encoder takes, or no graph parameters.
+            PluginError: The package that makes its kind of graphs is not installed, or cannot be used.
         """
         elements, graph = card.input_parameters.elements, card.input_parameters.graph
         if not elements or not set(elements) <= set(SYMBOLS):
             raise EncoderError(f"the card of encoder {card.name} does not say which elements it takes")
         if graph is None:
             raise EncoderError(f"the card of encoder {card.name} states no graph parameters", "export it again")
+        _ = graph.plugin  # here rather than in the threads that build graphs
         return cls(card, session, device, graph)
 
     @property
@@ -91,7 +93,7 @@ class CrystalEncoder(Encoder):
             return GraphsToEncode(graphs)
         from matlake.encoders.graph_inputs import EDGES_A_RUN, collate
 
-        return GraphsToEncode(graphs, collate(graphs, EDGES_A_RUN[self.device]))
+        return GraphsToEncode(graphs, collate(graphs, EDGES_A_RUN[self.device], self.recipe))
 
     def take(self, inputs: GraphsToEncode, rows: NDArray[np.int64]) -> GraphsToEncode:
         """Return the graphs of some crystals."""
@@ -116,7 +118,7 @@ class CrystalEncoder(Encoder):
         """Return padded tables of the graphs; see ``graph_inputs``."""
         from matlake.encoders.graph_inputs import graph_inputs
 
-        return graph_inputs(inputs.graphs)
+        return graph_inputs(inputs.graphs, self.recipe)
 
     def _no_crystals(self) -> EncoderError:
         return EncoderError(

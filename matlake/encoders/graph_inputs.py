@@ -16,6 +16,7 @@ from matlake.encoders.padded import angles, bonds, geometry, pairs, triplets, ve
 from matlake.materials.angular_graphs import AngularGraphs
 from matlake.materials.bond_graphs import BondGraphs
 from matlake.materials.geometry.attributes import GeometryAttributes
+from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.graphs import Graphs
 from matlake.materials.pair_graphs import PairGraphs
 from matlake.materials.triplet_graphs import TripletGraphs
@@ -45,9 +46,19 @@ AXES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 multiple, as is ``3*places``; the factor is a field of the recipe or a number. A number alone is a fixed size."""
 
 
-def collate(graphs: Graphs, edges_a_run: int) -> list[Batch]:
+def axes_of(recipe: GraphRecipe) -> Mapping[str, tuple[str, ...]]:
+    """Return the inputs of encoders of a kind of graphs with their axes, as in ``AXES``, those of plug-ins included.
+
+    Raises:
+        PluginError: The package that adds the kind is not installed, or cannot be used.
+    """
+    plugin = recipe.plugin
+    return AXES[recipe.kind] if plugin is None else plugin.axes
+
+
+def collate(graphs: Graphs, edges_a_run: int, recipe: GraphRecipe | None = None) -> list[Batch]:
     """Return all runs of the encoder with their inputs, for a device that is faster than their making."""
-    return [(rows, graph_inputs(graphs.take(rows))) for rows in runs(graphs, edges_a_run)]
+    return [(rows, graph_inputs(graphs.take(rows), recipe)) for rows in runs(graphs, edges_a_run)]
 
 
 def runs(graphs: Graphs, edges_a_run: int) -> Iterator[NDArray[np.int64]]:
@@ -68,6 +79,12 @@ def runs(graphs: Graphs, edges_a_run: int) -> Iterator[NDArray[np.int64]]:
             yield rows
 
 
-def graph_inputs(graphs: Graphs) -> Arrays:
-    """Return the inputs of an encoder for some graphs, as the ``AXES`` of their kind say."""
-    return _INPUTS[type(graphs)](graphs)
+def graph_inputs(graphs: Graphs, recipe: GraphRecipe | None = None) -> Arrays:
+    """Return the inputs of an encoder for some graphs, as ``axes_of`` the recipe says.
+
+    Args:
+        graphs: The graphs.
+        recipe: How they were made; may be left out where no plug-in has made them.
+    """
+    plugin = None if recipe is None else recipe.plugin
+    return _INPUTS[type(graphs)](graphs) if plugin is None else plugin.inputs(graphs)

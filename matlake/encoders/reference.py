@@ -1,5 +1,6 @@
 """Real materials that every installation has, for holding encoders to their contract."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -14,11 +15,13 @@ from matlake.errors import FormulaError
 from matlake.materials.compositions import CompositionColumns, check_elements, element_fractions
 from matlake.materials.crystal import Crystal, CrystalColumns, make_crystal
 from matlake.materials.formula import Composition, parse_formula
+from matlake.materials.periodic_table import ATOMIC_NUMBER
 
 _DATA: Final = Path(__file__).parents[1] / "data"
 SAMPLE: Final = _DATA / "expt_gap.parquet"
 CRYSTAL_SAMPLE: Final = _DATA / "mp_elasticity.parquet"
 _CRYSTALS: Final = 200
+_ENOUGH: Final = 50
 
 
 @cache
@@ -41,9 +44,18 @@ def reference_compositions() -> list[Composition]:
 
 
 def covered_materials(encoder: Encoder) -> Materials:
-    """Return the reference materials that an encoder takes."""
+    """Return the reference materials that an encoder takes.
+
+    Where it takes few elements, and so few of these, they are all reference crystals, with its elements in the places
+    of others.
+    """
     materials = reference_materials(encoder.input)
-    return materials.take(covered_rows(encoder, materials))
+    covered = covered_rows(encoder, materials)
+    if len(covered) >= _ENOUGH or not isinstance(materials, CrystalColumns):
+        return materials.take(covered)
+    taken = np.array([ATOMIC_NUMBER[symbol] for symbol in encoder.card.input_parameters.elements], dtype=np.int16)
+    known = np.isin(materials.numbers, taken)
+    return replace(materials, numbers=np.where(known, materials.numbers, taken[materials.numbers % len(taken)]))
 
 
 def covered_rows(encoder: Encoder, materials: Materials) -> list[int]:

@@ -1,6 +1,6 @@
 """The contract of an encoder, checked on the file itself, without the framework that made it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -9,25 +9,37 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from matlake.encoders.base import Encoder, Vectors
+from matlake.encoders.base import Encoder, GraphsToEncode, Inputs, Vectors
 from matlake.encoders.card import MODEL_FILE, InputKind
 from matlake.encoders.encoder import open_crystal_encoder, open_encoder
 from matlake.encoders.reference import covered_materials
 from matlake.encoders.rejections import Materials
-from matlake.errors import EncoderError
-from matlake.materials.crystal import Crystal, CrystalColumns
-from matlake.materials.formula import parse_formula
+from matlake.errors import EncoderError, NotFiniteError, PluginError
+from matlake.materials.crystal import Crystal, CrystalColumns, make_crystal
+from matlake.materials.formula import Composition, parse_formula
+from matlake.materials.periodic_table import ATOMIC_NUMBER, SYMBOLS
 from matlake.reports import Report
 
-FORBIDDEN_OPERATORS: Final = ("Scatter", "Atan", "Acos", "Asin", "NonZero", "Loop", "If", "Random")
+FORBIDDEN_OPERATORS: Final = (
+    *("Scatter", "Atan", "Acos", "Asin", "NonZero", "Loop", "If", "Random"),
+    *("Bernoulli", "Multinomial", "Dropout"),
+)
 """Scatters are slow or lose updates with two threads; CUDA has no inverse trigonometry; the rest is not a function."""
 
 _SMALLEST_TOLERANCE: Final = 1e-5
 _BATCH_SHARE: Final = 0.1
-_BATCHES: Final = (1, 7, 17, 1000)
+_MIXED_BATCHES: Final = (2, 3, 17, 50)
+"""Sizes of batches of materials of all sizes; another holds all of them."""
+
+_CHEAP_BATCHES: Final = (*range(1, 41), 64, 101, 257, 1024)
+"""Sizes of batches of small materials: one that a graph treats differently is found, if it is among them."""
+
+_CHEAP: Final = 20
+_LATTICE_A: Final = 4.0
 _MOST: Final = 1000
 _FEW: Final = 40
 _ROUNDING: Final = 1e-9
+_SHOWN: Final = 200  # characters of what ONNX Runtime says
 _SAME_COMPOSITION: Final = (("TiO2", "Ti2O4", "O2Ti"), ("Ca(OH)2", "CaO2H2"), ("Fe0.5Ni0.5", "NiFe"))
 _SUPERCELLS: Final = (np.diag([2, 1, 1]), np.diag([2, 2, 2]), np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 2]]))
 _BASES: Final = (
@@ -99,7 +111,7 @@ def verify_encoder(folder: str | Path) -> list[Check]:
     name = "The file matches its card and passes the audit"
     try:
         encoder = open_encoder(folder)
-    except EncoderError as error:
+    except (EncoderError, PluginError) as error:
         return [Check(name, False, str(error))]
     checks = [Check(name, True, f"sha256 {encoder.card.sha256}")]
     for clause in _CONTRACTS[encoder.input]:
@@ -114,26 +126,63 @@ def verify_encoder(folder: str | Path) -> list[Check]:
 def _dimensions(encoder: Encoder, _: Path) -> Outcome:
     """Every layer has the dimension of the card."""
     materials, layers = _some(encoder), encoder.card.layers
-    outputs = encoder.session.run([layer.output for layer in layers], encoder.feed(encoder.inputs(materials)))
-    wrong = [
-        f"{layer.name}: {output.dtype} {output.shape}, the card says {layer.dim}"
-        for layer, output in zip(layers, outputs, strict=True)
-        if output.dtype != np.float32 or output.reshape(len(materials), -1).shape[1] != layer.dim
-    ]
+    inputs, wrong = encoder.inputs(materials), []
+    for count in (1, len(materials)):
+        outputs = _one_run(encoder, inputs, np.arange(count))
+        wrong += [
+            f"{layer.name} of {count} materials: {output.dtype} {list(output.shape)}, the card says {layer.dim}"
+            for layer, output in zip(layers, outputs, strict=True)
+            if output.dtype != np.float32 or output.shape[:1] != (count,) or output.size != count * layer.dim
+        ]
     return not wrong, "; ".join(wrong) or f"{len(layers)} layers"
 
 
 def _batch_independent(encoder: Encoder, _: Path) -> Outcome:
     """A vector does not depend on its batch."""
     materials = _many(encoder)
-    whole = _all_layers(encoder, materials)
-    scale, worst = _largest(encoder, whole), 0.0
-    for size in _BATCHES:
-        for start in range(0, min(len(materials), _FEW * size), size):
-            rows = np.arange(start, min(len(materials), start + size))
-            part = _all_layers(encoder, materials.take(rows))
-            worst = max(worst, _worst_difference([output[rows] for output in whole], part, scale))
-    return _within(worst, batch_tolerance(encoder.card.parity_tolerance))
+    inputs = encoder.inputs(materials)
+    whole = encoder.encode_inputs(inputs, [layer.name for layer in encoder.card.layers])
+    scale, worst, tolerance = _largest(encoder, whole), 0.0, batch_tolerance(encoder.card.parity_tolerance)
+    for rows in _batches(inputs):
+        part = [output.reshape(len(rows), -1) for output in _one_run(encoder, inputs, rows)]
+        worst = max(worst, _worst_difference([output[rows] for output in whole], part, scale))
+        if not worst <= tolerance:
+            return False, f"in a batch of {len(rows):,}: {_within(worst, tolerance)[1]}"
+    return True, f"{_within(worst, tolerance)[1]}, in batches of 1 to {max(_CHEAP_BATCHES):,}"
+
+
+def _different(encoder: Encoder, _: Path) -> Outcome:
+    """Different materials have different vectors."""
+    materials = _some(encoder)
+    outputs = zip(encoder.card.layers, _all_layers(encoder, materials), strict=True)
+    constant = [layer.name for layer, output in outputs if (output == output[0]).all()]
+    found = f"layer {', '.join(constant)} has one vector for all" if constant else "vectors of all layers differ"
+    return not constant, f"{found}, {len(materials)} materials compared"
+
+
+def _repeatable(encoder: Encoder, _: Path) -> Outcome:
+    """The same input gives the same vector."""
+    inputs = encoder.inputs(_some(encoder))
+    names = [layer.name for layer in encoder.card.layers]
+    one, other = (encoder.encode_inputs(inputs, names) for _ in range(2))
+    wrong = [name for name, a, b in zip(names, one, other, strict=True) if (a != b).any()]
+    return not wrong, f"layer {wrong[0]} has another vector each time" if wrong else f"{len(inputs)} materials, twice"
+
+
+def _every_element(encoder: Encoder, _: Path) -> Outcome:
+    """Every element of the card has a finite vector."""
+    symbols = encoder.card.input_parameters.elements
+    materials = [_pure(encoder.input, ATOMIC_NUMBER[symbol]) for symbol in symbols]
+    try:
+        _all_layers(encoder, encoder.columns(materials))
+    except Exception:  # onnxruntime's exceptions share no base class
+        for symbol, material in zip(symbols, materials, strict=True):
+            try:
+                _all_layers(encoder, encoder.columns([material]))
+            except Exception as error:  # noqa: BLE001
+                return False, f"element {symbol}: {' '.join(str(error).split())[:_SHOWN]}"
+        raise
+    return True, f"{len(symbols)} elements"
 
 
 def _threads(encoder: Encoder, folder: Path) -> Outcome:
@@ -162,9 +211,7 @@ def _input_untouched(encoder: Encoder, _: Path) -> Outcome:
 
 def _finite_compositions(encoder: Encoder, _: Path) -> Outcome:
     """All vectors of real compositions are finite."""
-    compositions = covered_materials(encoder)
-    _all_layers(encoder, compositions)  # raises where a value is not finite
-    return True, f"{len(compositions):,} compositions"
+    return _finite(encoder, "compositions")
 
 
 def _scale_invariant(encoder: Encoder, _: Path) -> Outcome:
@@ -188,9 +235,7 @@ def _operators(_: Encoder, folder: Path) -> Outcome:
 
 def _finite_crystals(encoder: Encoder, _: Path) -> Outcome:
     """All vectors of real crystals, single atoms and isolated atoms are finite."""
-    crystals = covered_materials(encoder)
-    _all_layers(encoder, crystals)  # raises where a value is not finite
-    return True, f"{len(crystals):,} crystals"
+    return _finite(encoder, "crystals")
 
 
 def _all_atoms(encoder: Encoder, folder: Path) -> Outcome:
@@ -237,13 +282,15 @@ def _supercell(encoder: Encoder, _: Path) -> Outcome:
     return _unchanged(encoder, [partial(_in_supercell, matrix=matrix) for matrix in _SUPERCELLS])
 
 
-_SHARED: Final[tuple[Clause, ...]] = (_dimensions, _batch_independent, _threads, _partial, _input_untouched)
+_SHARED: Final[tuple[Clause, ...]] = (
+    *(_dimensions, _different, _repeatable, _batch_independent),
+    *(_threads, _partial, _input_untouched),
+)
 
 _CONTRACTS: Final[dict[InputKind, tuple[Clause, ...]]] = {
-    InputKind.COMPOSITION: (_finite_compositions, *_SHARED, _scale_invariant),
+    InputKind.COMPOSITION: (_operators, _every_element, _finite_compositions, *_SHARED, _scale_invariant),
     InputKind.CRYSTAL: (
-        _operators,
-        _finite_crystals,
+        *(_operators, _every_element, _finite_crystals),
         *_SHARED,
         _all_atoms,
         _atom_order,
@@ -262,6 +309,44 @@ def batch_tolerance(parity_tolerance: float) -> float:
     A tenth of what the encoder's precision costs anyway leaves room for that, and for nothing more.
     """
     return max(_SMALLEST_TOLERANCE, _BATCH_SHARE * parity_tolerance)
+
+
+def _finite(encoder: Encoder, noun: str) -> Outcome:
+    materials = covered_materials(encoder)
+    try:
+        _all_layers(encoder, materials)
+    except NotFiniteError as error:
+        first = np.unique(materials.take(error.rows[:1]).numbers)
+        elements = "-".join(SYMBOLS[number - 1] for number in first)
+        found = f"{len(error.rows):,} of {len(materials):,} {noun} have a vector that is not finite"
+        return False, f"{found}, the first is one of {elements}"
+    return True, f"{len(materials):,} {noun}"
+
+
+def _batches(inputs: Inputs) -> Iterator[NDArray[np.int64]]:
+    """Yield places of materials that run together: in all orders, small ones in batches of many sizes."""
+    random, count = np.random.default_rng(0), len(inputs)
+    costs = inputs.graphs.edges if isinstance(inputs, GraphsToEncode) else np.zeros(count)
+    cheap = np.argsort(costs, kind="stable")[:_CHEAP]
+    yield from np.arange(max(0, count - _FEW), count)[:, None]
+    for size in (*_MIXED_BATCHES, count):
+        yield random.permutation(count)[:size]
+    for size in _CHEAP_BATCHES:
+        yield random.choice(cheap, size, replace=size > len(cheap))
+
+
+def _one_run(encoder: Encoder, inputs: Inputs, rows: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """Return the outputs of one run on some of the materials, in the order of the card's layers."""
+    outputs = [layer.output for layer in encoder.card.layers]
+    found: list[NDArray[Any]] = encoder.session.run(outputs, encoder.feed(encoder.take(inputs, rows)))
+    return found
+
+
+def _pure(kind: InputKind, number: int) -> Composition | Crystal:
+    """Return a material of one element: for an encoder of crystals, face-centred cubic."""
+    if kind is not InputKind.CRYSTAL:
+        return Composition(((number, 1),))
+    return make_crystal([number], (1 - np.eye(3)) * _LATTICE_A / 2, [[0.0, 0.0, 0.0]])
 
 
 def _worst_difference(

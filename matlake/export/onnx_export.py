@@ -13,7 +13,7 @@ from torch import nn
 
 from matlake.encoders.card import PREDICTION, Layer
 from matlake.encoders.composition_encoder import FRACTIONS
-from matlake.encoders.graph_inputs import AXES, graph_inputs
+from matlake.encoders.graph_inputs import axes_of, graph_inputs
 from matlake.errors import EncoderError
 from matlake.materials.crystal import CrystalColumns, make_crystal
 from matlake.materials.graph_recipe import GraphRecipe
@@ -75,7 +75,7 @@ def graph_model(
     with torch.no_grad():
         outputs = network(architecture.batch(recipe.build(sample_crystals(), resolution=0.0)))
     layers = tuple(Layer(name, f"layer_{name}", tensor.shape[1]) for name, tensor in outputs.items())
-    arrays = graph_inputs(graphs)
+    arrays = graph_inputs(graphs, recipe)
     example = {name: torch.from_numpy(arrays[name]) for name in architecture.inputs}
     shapes = _dynamic_shapes(architecture.inputs, recipe)
     return _export(architecture.fast(network), example, layers, shapes, GRAPH_OPERATORS), layers
@@ -83,7 +83,7 @@ def graph_model(
 
 def _dynamic_shapes(inputs: tuple[str, ...], recipe: GraphRecipe) -> tuple[dict[int, Any], ...]:
     """Return the varying dimensions of some inputs; axes of one name share theirs."""
-    axes = AXES[recipe.kind]
+    axes = axes_of(recipe)
     names = {axis.rpartition("*")[2] for name in inputs for axis in axes[name] if not axis.isdigit()}
     dims = {name: torch.export.Dim(name) for name in sorted(names)}
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Final, Self
 
-from matlake.errors import EncoderError
+from matlake.errors import EncoderError, PluginError
 from matlake.materials.crystal import CrystalColumns
+from matlake.materials.graph_kinds import GraphKind, accept
 from matlake.materials.graphs import Graphs
+from matlake.plugins import NAME, PluginKind
 
 SYMMETRY_RESOLUTION_A: Final = 1e-5
 """Atoms are told apart when their surroundings differ by more than this: near rounding, a hundredth of what relaxed
@@ -22,7 +25,8 @@ class GraphRecipe:
 
     Attributes:
         kind: ``pairs`` (distances), ``angles`` (and angles), ``bonds`` (short bonds, which have features, and angles
-            between them), ``triplets`` (angles between short bonds alone) or ``vectors`` (distances and directions).
+            between them), ``triplets`` (angles between short bonds alone) or ``vectors`` (distances and directions); or
+            a kind of another package.
         cutoff_A: Largest distance of a neighbour in Å.
         max_neighbours: Nearest neighbours kept, whole shells with weights; 0 for all.
         blocks: Interaction blocks of the network.
@@ -30,6 +34,8 @@ class GraphRecipe:
         keep_images: Whether angles between different images of one atom count; see ``build_angular_graphs``.
         bond_cutoff_A: Largest length in Å of the bonds between which there are angles; 0 where that is ``cutoff_A``.
         resolution_A: See ``SYMMETRY_RESOLUTION_A``; finer for a network that sees more.
+        package: The package that adds the kind, as pip knows it; ``""`` for a kind of matlake.
+        options: Further numbers, by name, that a kind of another package asks for.
     """
 
     kind: str
@@ -40,6 +46,26 @@ class GraphRecipe:
     keep_images: bool = True
     bond_cutoff_A: float = 0.0  # noqa: N815 - the unit
     resolution_A: float = SYMMETRY_RESOLUTION_A  # noqa: N815 - the unit
+    package: str = ""
+    options: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def plugin(self) -> GraphKind | None:
+        """The kind, where it is one of another package.
+
+        Raises:
+            PluginError: That package is not installed or cannot be used, or the options are not those of the kind.
+        """
+        if not self.package:
+            return None
+        kind = _plugin(self.kind, self.package)
+        named = tuple(name for name, _ in self.options)
+        if sorted(named) != sorted(kind.options):
+            raise PluginError(
+                f"graphs of kind {self.kind} have the options {', '.join(kind.options) or 'none'}, and the card states "
+                f"{', '.join(named) or 'none'}"
+            )
+        return kind
 
     def build(self, crystals: CrystalColumns, *, resolution: float | None = None) -> Graphs:
         """Return the graphs of crystals, of the class of this kind.
@@ -48,12 +74,18 @@ class GraphRecipe:
             crystals: The crystals.
             resolution: Another one than the encoder's, in Å; 0 keeps every atom and every edge.
         """
-        return _BUILDERS[self.kind](self, crystals, self.resolution_A if resolution is None else resolution)
+        build = _BUILDERS[self.kind] if self.plugin is None else self.plugin.build
+        return build(self, crystals, self.resolution_A if resolution is None else resolution)
+
+    def option(self, name: str) -> float:
+        """Return one of the ``options``."""
+        return dict(self.options)[name]
 
     def to_card(self) -> dict[str, Any]:
         """Return the recipe as a card states it: cards say of younger parameters only what is not their default."""
-        younger = {"bond_cutoff_A": 0.0, "resolution_A": SYMMETRY_RESOLUTION_A}
-        return {name: value for name, value in asdict(self).items() if name not in younger or value != younger[name]}
+        younger = {"bond_cutoff_A": 0.0, "resolution_A": SYMMETRY_RESOLUTION_A, "package": "", "options": {}}
+        entries = {**asdict(self), "options": dict(self.options)}
+        return {name: value for name, value in entries.items() if name not in younger or value != younger[name]}
 
     @classmethod
     def from_card(cls, fields: dict[str, Any]) -> Self:
@@ -63,11 +95,19 @@ class GraphRecipe:
             EncoderError: A parameter is missing, unknown or out of range.
         """
         try:
-            recipe = cls(**fields)
-        except TypeError as error:
+            options = {name: float(value) for name, value in fields.get("options", {}).items()}
+            recipe = cls(**fields | {"options": tuple(sorted(options.items()))})
+        except (TypeError, ValueError, AttributeError) as error:
             raise EncoderError(f"graph parameters {fields} on the card: {error}", "update matlake") from error
-        if recipe.kind not in _BUILDERS:
-            raise EncoderError(f"graphs of kind {recipe.kind!r} on the card are not known", "update matlake")
+        if recipe.package and not NAME.fullmatch(str(recipe.kind)):
+            raise EncoderError(f"graphs of kind {recipe.kind!r} on the card: not a name of a plug-in")
+        if not recipe.package and recipe.kind not in _BUILDERS:
+            raise EncoderError(
+                f"graphs of kind {recipe.kind!r} on the card are not known",
+                "update matlake; of a kind that a package adds, the card names the package as well",
+            )
+        if recipe.options and not recipe.package:
+            raise EncoderError(f"graphs of kind {recipe.kind!r} have no options, and the card states some")
         in_range = 0 < recipe.cutoff_A <= _LARGEST_CUTOFF_A and 0 <= recipe.bond_cutoff_A <= recipe.cutoff_A
         if not in_range or recipe.max_neighbours < 0 or not 0 <= recipe.resolution_A <= _COARSEST_A:
             raise EncoderError(f"graph parameters {fields} on the card are out of range", "update matlake")
@@ -140,3 +180,30 @@ _BUILDERS: Final[dict[str, Callable[[GraphRecipe, CrystalColumns, float], Graphs
     "vectors": _build_vectors,
     "geometry": _describe_geometry,
 }
+
+GRAPH_PLUGINS: Final = PluginKind("matlake.graphs", "kind of graphs", accept, lambda: _BUILDERS)
+"""Kinds of graphs of other packages."""
+
+
+@lru_cache(maxsize=64)
+def _plugin(name: str, package: str) -> GraphKind:
+    """Return a kind of graphs of another package; entry points are looked up once.
+
+    Raises:
+        PluginError: The package is not installed, or what it adds cannot be used.
+    """
+    found = GRAPH_PLUGINS.find(name)
+    owner = GRAPH_PLUGINS.package(name)
+    if found is None or owner is None:
+        raise PluginError(
+            f"graphs of kind {name!r} are made by the package {package}: no installed package has the entry point "
+            f"{name!r} in the group {GRAPH_PLUGINS.group}",
+            f"pip install {package}",
+        )
+    if owner != package:
+        raise PluginError(
+            f"graphs of kind {name!r} are made by the package {package}, and here {owner} has the entry point "
+            f"{name!r} in the group {GRAPH_PLUGINS.group}",
+            f"install {package} in place of {owner}",
+        )
+    return found

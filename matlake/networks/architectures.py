@@ -18,6 +18,7 @@ from matlake.plugins import PluginKind, check_kind, check_same_name
 if TYPE_CHECKING:
     from torch import nn
 
+    from matlake.materials.graph_kinds import GraphKind
     from matlake.materials.graph_recipe import GraphRecipe
 
 
@@ -77,7 +78,7 @@ class Architecture:
     @property
     def batch(self) -> Callable[..., Any]:
         """Turns graphs into what the reference network takes."""
-        return _code(_BATCHES[self.kind])
+        return _code(_BATCHES.get(self.kind) or _of_plugin(self.kind).batch_code)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -88,18 +89,39 @@ class Architecture:
         self, network: "nn.Module", cutoff: float, max_neighbours: int, *, keep_images: bool = True
     ) -> "GraphRecipe":
         """Return the recipe of the graphs that a network of this kind takes."""
-        from matlake.materials.graph_recipe import GraphRecipe
+        from matlake.materials.graph_recipe import GRAPH_PLUGINS, GraphRecipe
 
         blocks = next(getattr(network, name) for name in _BLOCKS if hasattr(network, name))
         degrees = getattr(network, "num_spherical", 0)
         bond_cutoff = getattr(network, "bond_cutoff", 0.0)
         recipe = GraphRecipe(self.kind, cutoff, max_neighbours, len(blocks), degrees, keep_images, bond_cutoff)
+        if self.kind not in _BATCHES:
+            options = ((name, float(getattr(network, name))) for name in sorted(_of_plugin(self.kind).options))
+            recipe = replace(recipe, package=GRAPH_PLUGINS.package(self.kind) or "", options=tuple(options))
         return replace(recipe, resolution_A=self.resolution_A) if self.resolution_A else recipe
 
 
 def _code(place: str) -> Callable[..., Any]:
     elsewhere = "." in place.partition(":")[0]
     found: Callable[..., Any] = resolve_name(place if elsewhere else f"matlake.networks.{place}")
+    return found
+
+
+def _of_plugin(kind: str) -> "GraphKind":
+    """Return a kind of graphs of another package.
+
+    Raises:
+        PluginError: No package that is installed adds it, with what networks need, or it cannot be used.
+    """
+    from matlake.materials.graph_recipe import GRAPH_PLUGINS
+
+    found = GRAPH_PLUGINS.find(kind)
+    if found is None or not found.batch_code:
+        raise PluginError(
+            f"networks are trained on graphs of the kinds {', '.join(_BATCHES)} and of plug-ins with batch_code, and "
+            f"{kind!r} is none of them",
+            f"install the package that has the entry point {kind!r} in the group {GRAPH_PLUGINS.group}",
+        )
     return found
 
 
@@ -250,8 +272,10 @@ def _accept(name: str, found: Any) -> Architecture | None:
     check_kind(found, Architecture, "matlake.networks.architectures.Architecture, nor the folder of an encoder")
     architecture: Architecture = found
     check_same_name(name, architecture.name)
-    if architecture.kind not in _BATCHES or not architecture.fast_code or architecture.published_as:
+    if not architecture.kind or not architecture.fast_code or architecture.published_as:
         raise PluginError(f"it is not a graph network with fast_code and a kind of {', '.join(_BATCHES)}")
+    if architecture.kind not in _BATCHES:
+        _of_plugin(architecture.kind)
     return architecture
 
 

@@ -5,9 +5,10 @@ nothing. None needs a test runner, a lake or a network. ``docs/extending.md`` sh
 """
 
 from matlake.testing.encoders import check_encoder
+from matlake.testing.graphs import check_graphs
 from matlake.testing.readers import check_reader
 from matlake.testing.regressors import check_regressor
 from matlake.testing.sources import check_source
 from matlake.testing.splits import check_split
 
-__all__ = ["check_encoder", "check_reader", "check_regressor", "check_source", "check_split"]
+__all__ = ["check_encoder", "check_graphs", "check_reader", "check_regressor", "check_source", "check_split"]

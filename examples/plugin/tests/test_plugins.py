@@ -7,10 +7,11 @@ from matlake_example import MEAN_MASS
 from matlake_example.airss_folder import open_airss
 from matlake_example.element_count import ELEMENT_COUNT
 from matlake_example.huber import HUBER
+from matlake_example.reduced_pairs import REDUCED_PAIRS
 from matlake_example.res_files import READER
 
 from matlake.errors import StructureError
-from matlake.testing import check_encoder, check_reader, check_regressor, check_source, check_split
+from matlake.testing import check_encoder, check_graphs, check_reader, check_regressor, check_source, check_split
 
 DATA = Path(__file__).with_name("data")
 
@@ -25,6 +26,10 @@ def test_the_source_passes() -> None:
 
 def test_the_encoder_passes() -> None:
     check_encoder(MEAN_MASS)
+
+
+def test_the_graphs_pass() -> None:
+    check_graphs(REDUCED_PAIRS)
 
 
 def test_the_regressor_passes() -> None:

@@ -1,0 +1,191 @@
+"""``encoders register`` and ``delete``: a network of torch becomes an encoder, and stays while something needs it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from own_graphs import COMPOSITION_NODES, behind, composition_card, composition_graph, node, pair_card, pair_recipe
+from samples import ELASTIC
+
+import matlake
+from matlake.cli.main import cli
+from matlake.encoders.card import CARD_FILE, MODEL_FILE
+from matlake.encoders.registry import SHIPPED
+from matlake.materials.crystal import CrystalColumns
+from matlake.materials.structure_files.sniff import parse_structure
+from matlake.testing import check_encoder
+
+TARGET = "bulk_modulus_VRH_GPa"
+ROWS = 60
+
+Sample = tuple[list[str], CrystalColumns, np.ndarray]
+
+
+@dataclass
+class Answer:
+    code: int
+    document: dict[str, Any]
+    text: str
+
+
+@dataclass
+class Bench:
+    """A folder with a lake, files of networks, and cards."""
+
+    folder: Path
+
+    def __call__(self, *arguments: object) -> Answer:
+        """Run a command with ``--json``; errors of matlake become what the command line prints of them."""
+        done = CliRunner().invoke(cli, ["--lake", str(self.folder / "lake"), *map(str, arguments), "--json"])
+        if done.exception is None or isinstance(done.exception, SystemExit):
+            return Answer(done.exit_code, json.loads(done.stdout) if done.stdout else {}, done.output)
+        assert isinstance(done.exception, matlake.MatlakeError), done.exception
+        return Answer(1, {}, f"{done.exception}; {done.exception.cli_hint}")
+
+    def card(self, file: str, /, **entries: Any) -> Path:
+        path = self.folder / file
+        path.write_text(json.dumps(entries))
+        return path
+
+    @property
+    def encoders(self) -> Path:
+        return self.folder / "lake" / "encoders"
+
+
+@pytest.fixture(scope="module")
+def sample() -> Sample:
+    table = pq.read_table(ELASTIC).slice(0, ROWS)
+    crystals = CrystalColumns.of([parse_structure(text) for text in table["poscar"].to_pylist()])
+    return table["material_id"].to_pylist(), crystals, table[TARGET].to_numpy()
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    bench = Bench(tmp_path_factory.mktemp("own"))
+    pq.write_table(pq.read_table(ELASTIC).slice(0, ROWS), bench.folder / "elastic.parquet")
+    assert bench("import", bench.folder / "elastic.parquet", "--dataset", "elastic").code == 0
+    return bench
+
+
+def test_a_network_of_pairs_is_registered_embedded_checked_and_trained_on(bench: Bench, sample: Sample) -> None:
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    import torch
+    from torch_networks import export_pairs, tensors, trained
+
+    names, crystals, target = sample
+    network = trained(crystals, target)
+    export_pairs(network, crystals.take([0, 1, 2]), bench.folder / "pairs.onnx")
+    scope = {"scope": {"database": "Materials Project", "properties": [TARGET], "until": "2018"}}
+    layers = {"pooled": "pooled", "prediction": "prediction"}
+    recipe = {"elements": ["H-Pu"], "graph": pair_recipe(blocks=2)}
+    entries = pair_card(training=scope, layers=layers, default_layer="pooled", input_parameters=recipe)
+    card = bench.card("pairs.json", **entries)
+    arguments = ("encoders", "register", "--onnx", bench.folder / "pairs.onnx", "--card", card)
+
+    registered = bench(*arguments)
+    assert registered.code == 0, registered.text
+    assert registered.document["layers"] == {"pooled": 12, "prediction": 1}
+    assert registered.document["version"] == 1
+    check_encoder(registered.document["folder"])
+    assert bench("encoders", "verify", "own-pairs").document["passed"]
+
+    assert bench("embed", "--encoder", "own-pairs").document["embedded"] == ROWS
+    lake = matlake.open_lake(bench.folder / "lake")
+    rows = lake.query("SELECT material_id, vector FROM embeddings WHERE encoder = 'own-pairs'").to_pylist()
+    stored = {row["material_id"]: row["vector"] for row in rows}
+    found = np.array([stored[name] for name in names])
+    with torch.no_grad():
+        expected = network(*tensors(crystals))[0].numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    head = bench("train", "--target", TARGET, "--features", "own-pairs", "--model", "ridge", "--name", "stiff")
+    assert head.code == 0, head.text
+    assert head.document["n_train"] + head.document["n_test"] == ROWS
+
+    refused = bench("encoders", "delete", "own-pairs").text
+    assert f"cannot be deleted: head stiff, and {ROWS} vectors of layer pooled are bound to" in refused
+    changed = bench.card("changed.json", **entries | {"input_parameters": {**recipe, "elements": ["H-U"]}})
+    assert "given other input parameters: head stiff" in bench(*arguments[:-1], changed, "--replace").text
+    licensed = bench.card("licensed.json", **entries | {"licence": "MIT"})
+    assert bench(*arguments[:-1], licensed, "--replace").document["version"] == 1
+    assert bench("encoders", "show", "own-pairs").document["licence"] == "MIT"
+    other = composition_graph(bench.folder / "other.onnx")
+    answer = bench("encoders", "register", "--onnx", other, "--card", card, "--replace")
+    assert "encoder own-pairs cannot be replaced by another file: head stiff" in answer.text
+    predicted = bench("predict", "stiff", "--dataset", "elastic")
+    assert predicted.code == 0, predicted.text
+
+
+def test_a_network_of_compositions_is_registered_and_embedded(bench: Bench) -> None:
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    from torch_networks import export_compositions
+
+    export_compositions(bench.folder / "dense.onnx")
+    card = bench.card("dense.json", **composition_card(name="dense"))
+    answer = bench("encoders", "register", "--onnx", bench.folder / "dense.onnx", "--card", card)
+    assert answer.code == 0, answer.text
+    check_encoder(answer.document["folder"])
+    assert bench("embed", "--encoder", "dense").document["embedded"] > 0
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_names_that_are_taken_are_refused_and_nothing_is_left_behind(bench: Bench) -> None:
+    graph, card = composition_graph(bench.folder / "own.onnx"), bench.card("own.json", **composition_card())
+    arguments = ("encoders", "register", "--onnx", graph, "--card", card)
+    before = files(bench.encoders)
+    for name, reason in (
+        ("magpie", "encoder magpie ships with matlake, and cannot be replaced"),
+        ("../own", "is not an encoder name"),
+    ):
+        assert reason in bench(*arguments, "--name", name, "--replace").text
+    broken = bench.card("broken.json", **composition_card(layers=[{"name": "1", "output": "hidden", "dim": 3}]))
+    assert "layer 1 has 3 numbers on the card" in bench(*arguments[:-1], broken).text
+    assert files(bench.encoders) == before
+
+    assert bench(*arguments).document["version"] == 1
+    taken = bench(*arguments)
+    assert "the lake has an encoder own-compositions already; add --replace, or choose another --name" in taken.text
+    assert bench(*arguments, "--replace").document["version"] == 1
+    composition_graph(graph, behind(COMPOSITION_NODES, "hidden", node("Neg", "inner", "hidden")))
+    assert bench(*arguments, "--replace").document["version"] == 2
+    assert {path.name for path in (bench.encoders / "own-compositions").iterdir()} == {CARD_FILE, MODEL_FILE}
+    assert not list(bench.encoders.glob(".*"))
+
+    assert bench("encoders", "delete", "own-compositions").document == {"deleted": "own-compositions"}
+    assert files(bench.encoders).keys() == before.keys()
+    assert "no encoder named 'own-compositions'" in bench("encoders", "delete", "own-compositions").text
+    assert "encoder magpie ships with matlake, and cannot be deleted" in bench("encoders", "delete", "magpie").text
+    assert (SHIPPED / "magpie" / CARD_FILE).exists()
+
+
+def test_a_registration_that_cannot_be_written_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = composition_graph(bench.folder / "stopped.onnx")
+    lake = matlake.open_lake(bench.folder / "lake")
+
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("matlake.store.encoder_folders.copy_files", fails)
+        with pytest.raises(matlake.MatlakeError, match=r"cannot register encoder stopped: .*No space left"):
+            lake.encoders.register(graph, composition_card(), name="stopped")
+    assert "stopped" not in lake.encoders
+    assert not list(bench.encoders.glob(".*"))
+
+
+def test_where_a_head_cannot_be_read_nothing_is_deleted(tmp_path: Path) -> None:
+    lake = matlake.open_lake(tmp_path / "lake", create=True)
+    report = lake.encoders.register(composition_graph(tmp_path / "own.onnx"), composition_card())
+    assert "it keeps the contract of encoders" in repr(report)
+    (tmp_path / "lake" / "heads" / "some").mkdir()
+    (tmp_path / "lake" / "heads" / "some" / CARD_FILE).write_text("{}")
+    with pytest.raises(matlake.MatlakeError, match="it is not known whether head some uses encoder own-compositions"):
+        lake.encoders.delete("own-compositions")
+    assert "own-compositions" in lake.encoders
