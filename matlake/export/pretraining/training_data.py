@@ -112,7 +112,7 @@ def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingDa
     crystals: list[Crystal] = []
     bad: list[str] = []
     missing = outliers = 0
-    for row, material in enumerate(_materials(source, recipe)):
+    for row, material in enumerate(materials_of(source, recipe)):
         if not np.isfinite(targets[row]).any():
             missing += 1
             continue
@@ -155,8 +155,12 @@ def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingDa
     return TrainingData(found, account)
 
 
-def _materials(source: TrainingTable, recipe: TableRecipe) -> Iterator[Composition | Crystal | str]:
-    """Yield a material for each row, or what is wrong with it."""
+def materials_of(source: TrainingTable, recipe: TableRecipe) -> Iterator[Composition | Crystal | str]:
+    """Yield a material for each row, or what is wrong with it.
+
+    Raises:
+        SourceError: The column of materials is not there.
+    """
     if recipe.input == "composition":
         for formula in source.column(recipe.material_column or "formula").to_pylist():
             try:
