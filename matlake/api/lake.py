@@ -67,7 +67,7 @@ class Lake(SearchedLake):
 
     @property
     def encoders(self) -> Encoders:
-        """The encoders that it can use: ``list``, ``show``, ``verify``, ``pretrain``, ``export``."""
+        """The encoders that it can use: ``list``, ``show``, ``verify``, ``label``, ``pretrain``, ``export``."""
         return Encoders(self)
 
     @property

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.training_contents import random_parts
-from matlake.encoders.training_record import TableAccount, TableRecipe
+from matlake.encoders.training_record import TableAccount, TableRecipe, Teacher
 from matlake.errors import FormulaError, Hint, SourceError, StructureError
+from matlake.export.teacher.record import read_entry
 from matlake.files import sha256_of
 from matlake.materials.compositions import check_elements, element_fractions
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
@@ -59,6 +60,16 @@ class TrainingTable:
             raise SourceError(f"no file {path}") from error
         except (pa.ArrowInvalid, OSError) as error:
             raise SourceError(f"cannot read {path}: {error}") from error
+
+    @property
+    def teacher(self) -> Teacher | None:
+        """Who computed labels of the table; None where nobody did, or where it does not say.
+
+        Raises:
+            SourceError: What it says cannot be read.
+        """
+        found = read_entry(self.table.schema)
+        return found[0] if found else None
 
     def column(self, name: str) -> "pa.ChunkedArray":
         """Return a column.

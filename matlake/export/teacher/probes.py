@@ -28,7 +28,7 @@ DISPLACEMENT_A: Final = 0.05
 """Of the atom that moves most."""
 
 MODES: Final = 4
-"""One mode would do at half the cost, with frequencies 7 % lower, and 0.001 to 0.01 less in rank correlation with measured peaks."""
+"""One would do at less than half the cost, with frequencies that are 7 % lower and ranked nearly as well."""
 
 _GPA: Final = 160.2176634  # of 1 eV/Å³
 _PER_CM: Final = 521.4709  # sqrt(eV/(Å² u)) as a wavenumber in 1/cm

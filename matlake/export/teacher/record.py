@@ -11,6 +11,9 @@ from matlake.encoders.training_record import Teacher
 from matlake.errors import SourceError
 
 METADATA_KEY: Final = b"matlake.teacher"
+PREFIX: Final = "teacher_"
+"""Of columns that a teacher computed."""
+
 _FORMAT: Final = 1
 
 
@@ -38,7 +41,7 @@ def read_entry(schema: pa.Schema) -> tuple[Teacher, dict[str, Any]] | None:
         document = json.loads(content)
         if document["format_version"] != _FORMAT:
             raise SourceError(
-                f"the table's entry on its teacher has format {document['format_version']}, this matlake reads {_FORMAT}",
+                f"the table's entry on its teacher has format {document['format_version']}, not {_FORMAT}",
                 "update matlake",
             )
         return Teacher.read_entries(document["teacher"]), dict(document["settings"])

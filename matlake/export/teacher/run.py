@@ -19,7 +19,7 @@ from matlake.errors import Hint, SourceError
 from matlake.export.pretraining.training_data import TrainingTable, materials_of
 from matlake.export.teacher import probes
 from matlake.export.teacher.energies import check_teacher, open_teacher
-from matlake.export.teacher.labels import COLUMNS, LABELS, LOGARITHMS, PROBLEM, VOLUME, Labeller, LabelledRows, ReadRows
+from matlake.export.teacher.labels import COLUMNS, LABELS, LOGARITHMS, PROBLEM, VOLUME, LabelledRows, Labeller, ReadRows
 from matlake.export.teacher.record import METADATA_KEY, read_entry, teacher_of, write_entry
 from matlake.files import whole_file, write_whole
 from matlake.materials.crystal import Crystal
@@ -129,8 +129,8 @@ class LabelReport:
 def label_table(request: LabelRequest, progress: Progress = SILENT) -> LabelReport:
     """Label the crystals of a table, or go on where an earlier call ended; a table that is labelled is reported again.
 
-    Rows keep their order and their columns. A row that cannot be read, or that the teacher does not take, has no
-    label and says why.
+    Rows keep their order and their columns, a volume per atom among them. A row that cannot be read, or that the
+    teacher does not take, has no label and says why.
 
     Raises:
         SourceError: The table has no structures, holds a column of a label already, or the output is another file.
@@ -142,7 +142,7 @@ def label_table(request: LabelRequest, progress: Progress = SILENT) -> LabelRepo
         raise SourceError(f"{request.output} is not a .parquet file", "name one: it keeps who labelled the table")
     if request.output.exists():
         return _finished(request)
-    taken = [name for name in COLUMNS.names if name in request.data.table.column_names]
+    taken = [name for name in COLUMNS.names if name != VOLUME and name in request.data.table.column_names]
     if taken:
         raise SourceError(f"{request.data.name} has a column {taken[0]} already", "rename it, or leave it out")
     if not request.data.table.num_rows:
@@ -242,6 +242,8 @@ def _assemble(folder: Path, request: LabelRequest) -> None:
     cost = sum(float(part.schema.metadata[_COST]) for part in parts)
     labels = pa.concat_tables([part.replace_schema_metadata(None) for part in parts])
     for name in labels.column_names:
+        if name in table.column_names:  # a volume of the table's own
+            continue
         table = table.append_column(name, labels[name])
     learned = tuple(name for name in (*LABELS, *LOGARITHMS) if name != VOLUME)
     entry = write_entry(teacher_of(request.teacher.card, learned), request.settings)
