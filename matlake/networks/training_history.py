@@ -84,10 +84,10 @@ def training_cost(history: Sequence[EpochReport]) -> dict[str, float]:
         average.
     """
     seconds = sum(report.seconds for report in history)
-    cost = {"seconds": round(seconds, 1)}
+    cost = {"seconds": round(seconds, 3)}
     measured = [report.processor_seconds for report in history if report.processor_seconds is not None]
     if len(measured) == len(history):
-        cost["processor_seconds"] = round(sum(measured), 1)
+        cost["processor_seconds"] = round(sum(measured), 3)
         if seconds > 0:
             cost["cores"] = round(sum(measured) / seconds, 2)
     return cost

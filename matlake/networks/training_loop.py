@@ -112,7 +112,7 @@ def _run_epoch(training: Training, optimizer: torch.optim.Optimizer, cycle: OneC
     train_loss = float(total) / count * training.unit if count else None
     attack = training.after_steps(epoch, cycle.factor(end - 1), train_loss)
     error = training.validate()
-    seconds, processor = round(time.monotonic() - started, 2), round(time.process_time() - worked, 2)
+    seconds, processor = round(time.monotonic() - started, 3), round(time.process_time() - worked, 3)
     return EpochReport(epoch, train_loss, error, cycle.factor(end) * cycle.peak, seconds, attack, processor)
 
 

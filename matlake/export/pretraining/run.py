@@ -1,5 +1,6 @@
 """A pretraining run from table to weights, learning curve and record."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -250,5 +251,6 @@ def _results(history: list[EpochReport], request: PretrainRequest, examples: dic
             continue
         errors = mean_absolute_errors(network, rows).tolist()
         for target, error in zip(targets, errors, strict=True):
-            results[f"{part}_mae" if len(targets) == 1 else f"{part}_mae_{target}"] = error
+            if not math.isnan(error):  # of a target that no row of the part has
+                results[f"{part}_mae" if len(targets) == 1 else f"{part}_mae_{target}"] = error
     return results
