@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from matlake.errors import USE_CPU, Hint, MissingExtraError, TrainingError
-from matlake.networks.checkpoints import Checkpoint
 from matlake.metrics import mean_errors
+from matlake.networks.checkpoints import Checkpoint
 from matlake.networks.examples import Examples
 from matlake.networks.training_config import TrainingConfig
 from matlake.networks.training_history import EpochReport
