@@ -47,7 +47,8 @@ def _simplex() -> NDArray[np.float64]:
         corners[:k, k - 1], corners[k, k - 1] = 1.0, -k
         corners[:, k - 1] /= np.sqrt(k * (k + 1))
     corners /= np.linalg.norm(corners, axis=1)[:, None]
-    return np.einsum("ck,kij->cij", corners, basis)
+    shears: NDArray[np.float64] = np.einsum("ck,kij->cij", corners, basis)
+    return shears
 
 
 _SHEARS: Final = _simplex()

@@ -1,10 +1,11 @@
 """The labelling of a table by a teacher: in parts that a killed run leaves behind, and the next one goes on from."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ from matlake.export.teacher import probes
 from matlake.export.teacher.energies import check_teacher, open_teacher
 from matlake.export.teacher.labels import COLUMNS, LABELS, LOGARITHMS, PROBLEM, VOLUME, LabelledRows, Labeller, ReadRows
 from matlake.export.teacher.record import METADATA_KEY, read_entry, teacher_of, write_entry
-from matlake.files import whole_file, write_whole
+from matlake.files import lock, whole_file, write_whole
 from matlake.materials.crystal import Crystal
 from matlake.progress import SILENT, Progress
 
@@ -149,9 +150,9 @@ def label_table(request: LabelRequest, progress: Progress = SILENT) -> LabelRepo
         raise SourceError(f"{request.data.name} has no rows")
     started = time.monotonic()
     folder = request.output.with_name(f".{request.output.name}.parts")
-    _open_parts(folder, request)
-    _fill(folder, request, progress)
-    _assemble(folder, request)
+    with _opened_parts(folder, request):
+        _fill(folder, request, progress)
+        _assemble(folder, request)
     shutil.rmtree(folder)
     return _report(request, round(time.monotonic() - started, 2))
 
@@ -168,17 +169,38 @@ class _Starts:
         return sum(min(_ROWS_A_PART, self.rows - start) for start in self.done)
 
 
-def _open_parts(folder: Path, request: LabelRequest) -> None:
-    """Make the folder of parts, or refuse one with other settings."""
+@contextmanager
+def _opened_parts(folder: Path, request: LabelRequest) -> Iterator[None]:
+    """Make the folder of parts for this process alone, or refuse one with other settings; leave none without parts."""
+    request.output.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if not lock(descriptor, wait=False):
+            raise SourceError(f"another process labels {request.output}", "wait for it, or name another output")
+        try:
+            _check_settings(folder, request)
+            yield
+        except BaseException:
+            if not _any_part(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _any_part(folder: Path) -> bool:
+    return any(folder.glob("*.parquet"))
+
+
+def _check_settings(folder: Path, request: LabelRequest) -> None:
     path = folder / _SETTINGS_FILE
-    if not path.exists():
-        request.output.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(exist_ok=True)
+    if not _any_part(folder):
         write_whole(path, json.dumps(request.settings, indent=1).encode())
         return
     try:
         known = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, OSError):
         known = {}
     if known != request.settings:
         changed = [name for name, value in request.settings.items() if known.get(name) != value]

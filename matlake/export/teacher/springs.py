@@ -47,4 +47,5 @@ def fastest_modes(crystal: Crystal, count: int) -> NDArray[np.float64]:
     dynamical /= (roots[:, None] * roots)[:, :, None, None]
     _, vectors = np.linalg.eigh(dynamical.transpose(0, 2, 1, 3).reshape(3 * n, 3 * n))
     kept = min(count, 3 * n - 3)
-    return vectors.T[::-1][:kept].reshape(kept, n, 3) / roots[:, None]
+    modes: NDArray[np.float64] = vectors.T[::-1][:kept].reshape(kept, n, 3) / roots[:, None]
+    return modes
