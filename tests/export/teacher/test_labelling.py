@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from samples import BUNDLED
 
-from matlake.encoders.card import read_card
+from matlake.encoders.card import MODEL_FILE, Layer, read_card, write_card
 from matlake.encoders.leakage import FROM_SCOPE, expose
 from matlake.encoders.listing import card_lines
 from matlake.encoders.registry import RegisteredEncoder, find_encoder
@@ -206,9 +206,12 @@ def test_what_cannot_be_labelled_is_refused_before_anything_is_written(table, la
         label_table(LabelRequest(as_data(table), teacher, tmp_path / "z.parquet"))
 
 
-def test_who_learns_from_labels_says_so_and_what_it_cost(labelled, tmp_path) -> None:
+def test_who_learns_from_labels_says_so_and_what_it_cost(labelled, tmp_path, monkeypatch) -> None:
     pytest.importorskip("torch", reason="needs the extra 'train'")
-    from matlake.export.packaging import ExportRequest, export_encoder
+    from matlake.export.checkpoints.loaded import Stated
+    from matlake.export.checkpoints.loading import load_any
+    from matlake.export.packaging import ExportRequest, _draft
+    from matlake.export.pretraining import run as pretraining
     from matlake.export.pretraining.run import pretrain_request, run_pretraining
     from matlake.export.pretraining.run_record import read_run
 
@@ -224,6 +227,7 @@ def test_who_learns_from_labels_says_so_and_what_it_cost(labelled, tmp_path) -> 
         "cgcnn", data, tmp_path / "run", targets=targets, structure_column="poscar", epochs=2, sizes=sizes, threads=1
     )
     request = replace(request, recipe=replace(request.recipe, shares=(0.5, 0.25, 0.25)))
+    monkeypatch.setattr(pretraining, "draw_learning_curve", lambda *_: None)
     record = run_pretraining(request, lambda _: None, lambda _: None)
     assert read_run(request.folder) == record
     assert record.account.missing_target == 0
@@ -231,15 +235,19 @@ def test_who_learns_from_labels_says_so_and_what_it_cost(labelled, tmp_path) -> 
     assert record.results["processor_seconds"] > 0
     assert record.results["seconds"] > 0
 
-    export_encoder(ExportRequest("cgcnn", request.folder, "pupil", tmp_path / "pupil", database="mp"))
-    card = read_card(tmp_path / "pupil")
+    trained = load_any(request.folder, "cgcnn", Stated())
+    wanted = ExportRequest("cgcnn", request.folder, "pupil", tmp_path / "pupil", database="mp")
+    layers = (Layer("pooled", "layer_pooled", 8),)
+    write_card(_draft(wanted, trained, layers, 1), tmp_path)
+    card = read_card(tmp_path)
     teacher = find_encoder(TEACHER).card
     assert card.training.teachers == record.teachers
     assert card.trained_on == (*targets, *teacher.trained_on)
     assert "CC BY 4.0" in card.licence
     assert teacher.licence in card.licence
     assert set(teacher.citation) < set(card.citation)
-    lines = "\n".join(card_lines(RegisteredEncoder(card, tmp_path / "pupil", shipped=False)))
+    (tmp_path / MODEL_FILE).touch()
+    lines = "\n".join(card_lines(RegisteredEncoder(card, tmp_path, shipped=False)))
     assert f"{TEACHER} computed teacher bulk modulus" in lines
     assert "2 epochs in" in lines
 
