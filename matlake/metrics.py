@@ -80,6 +80,22 @@ def measure(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> Metrics:
     )
 
 
+def mean_errors(predicted: NDArray[np.floating], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean absolute error of each of several targets, over the rows that have a value of it.
+
+    Args:
+        predicted: [n, t].
+        y: float64 [n, t], NaN where there is no value.
+
+    Returns:
+        float64 [t], NaN for a target without any value.
+    """
+    errors = np.abs(predicted - y)
+    known = np.isfinite(errors)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, errors, 0.0).sum(axis=0) / known.sum(axis=0))
+
+
 def measure_probabilities(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> Metrics:
     """Compare probabilities of yes float64 [n] with what was found, ``y`` float64 [n] of 0 and 1."""
     return replace(

@@ -68,7 +68,7 @@ class Lake(VectorLake):
 
     @property
     def encoders(self) -> Encoders:
-        """What encodes: ``list``, ``show``, ``verify``, ``register``, ``delete``, ``pretrain``, ``export``."""
+        """What encodes: ``list``, ``show``, ``verify``, ``register``, ``delete``, ``label``, ``pretrain``, ``export``."""
         return Encoders(self)
 
     @property

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matlake.api.registering import RegisterReport
     from matlake.encoders.verify import VerifyReport
     from matlake.export.pretraining.run_record import RunRecord
+    from matlake.export.teacher.run import LabelReport
     from matlake.regress.heads.compare import HeadComparison
     from matlake.regress.heads.recalibrate_head import RecalibrationResult
 
@@ -285,6 +286,36 @@ class Encoders(Listing[ShownEncoder]):
         folder = self.lake.encoders_folder / name if output is None else lake_path(output)
         settings |= {"architecture": architecture, "checkpoint": Path(checkpoint), "name": name, "folder": folder}
         return export(self.lake.path, data=data, dataset=dataset, **settings)
+
+    def label(
+        self,
+        data: str | Path | None = None,
+        *,
+        output: str | Path,
+        dataset: str | None = None,
+        teacher: str = "chgnet-mptrj",
+        progress: bool | Progress = True,
+        **settings: Any,
+    ) -> "LabelReport":
+        """Label crystals with moduli and a highest frequency, from energies that an encoder predicts; or resume.
+
+        Args:
+            data: Table of structures.
+            output: Receives the table with its labels, as ``.parquet``.
+            dataset: A dataset of the lake, instead of a table.
+            teacher: Encoder that predicts energies.
+            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            settings: More fields of ``LabelRequest``: ``structure_column``, ``max_atoms``, ``device``, ``workers``.
+
+        Raises:
+            SourceError: The table cannot be read or has labels already, or the output is another file.
+            EncoderError: The encoder predicts no energy of crystals, or one that jumps.
+        """
+        from matlake.api.making_encoders import label
+
+        settings |= {"output": Path(output), "teacher": teacher}
+        with watched(progress, "labelling", "rows") as reporter:
+            return label(self.lake.path, reporter, data=data, dataset=dataset, **settings)
 
     def pretrain(
         self,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matlake.errors import TrainingError
+from matlake.errors import SourceError, TrainingError
 from matlake.extras import require_extra
 from matlake.progress import Progress
 from matlake.store.bucket_encoders import encoder_in_bucket
@@ -12,6 +12,7 @@ from matlake.store.storage.places import LakePath
 if TYPE_CHECKING:
     from matlake.encoders.card import EncoderCard
     from matlake.export.pretraining.run_record import RunRecord
+    from matlake.export.teacher.run import LabelReport
 
 
 def export(lake: LakePath, *, data: str | Path | None, dataset: str | None, **request: Any) -> "EncoderCard":
@@ -83,6 +84,34 @@ def pretrain(
         progress.note(epoch_line(history, request.config, request.target_unit))
 
     return run_pretraining(request, on_data, on_epoch)
+
+
+def label(
+    lake: LakePath, progress: Progress, *, data: str | Path | None, dataset: str | None, teacher: str, **request: Any
+) -> "LabelReport":
+    """Label crystals with what an encoder that predicts energies says of their stiffness.
+
+    Args:
+        lake: Where the lake is.
+        progress: Hears how far it is.
+        data: A table, as a file.
+        dataset: The same, as a dataset of the lake.
+        teacher: Name of the encoder.
+        request: More fields of ``LabelRequest``.
+
+    Raises:
+        SourceError: No table is named; see ``label_table``.
+        MatlakeError: See ``read_training_table`` and ``find_encoder``.
+    """
+    from matlake.export.teacher.run import LabelRequest, label_table
+    from matlake.store.folders import LakeFolders
+    from matlake.studies.training_table import read_training_table
+
+    found = LakeFolders(lake).find_encoder(teacher)
+    table = read_training_table(lake, _path(data), dataset)
+    if table is None:
+        raise SourceError("there is nothing to label", "name a file as data, or a dataset")
+    return label_table(LabelRequest(table, found, **request), progress)
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from matlake.cli.main import EXIT_FAILED, json_option
+from matlake.cli.main import EXIT_FAILED, EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.options import (
     ANY_PATH,
     AT_LEAST_ONE,
@@ -50,7 +50,7 @@ class ArchitectureChoice(click.Choice[str]):
 
 @click.group("encoders")
 def encoders_command() -> None:
-    """List, show, verify, register, delete, pretrain and export encoders."""
+    """List, show, verify, register, delete, pretrain and export encoders; label crystals."""
 
 
 @encoders_command.command("list", cls=Command)
@@ -189,6 +189,45 @@ def export_command(
         "metrics": card.metrics,
     }
     output.document(document, export_lines(card, folder))
+
+
+@encoders_command.command("label", cls=Command)
+@click.argument("table", type=FILE, required=False)
+@option("--dataset", help="Label this dataset of the lake instead of a table.")
+@option("--output", "file", required=True, type=ANY_PATH, help="Write the labelled table to this .parquet file.")
+@option("--teacher", default="chgnet-mptrj", help="Take energies from this encoder.")
+@option("--structure-column", help="Read structures (CIF, POSCAR, pymatgen JSON) from this column.")
+@option("--max-atoms", type=AT_LEAST_ONE, help="Label no crystals of more atoms.  [default: 50]")
+@option("--workers", type=AT_LEAST_ONE, default=1, help="Use this many threads.")
+@device_option
+@json_option
+@click.pass_obj
+def label_command(
+    lake: LakePath,
+    /,
+    table: Path | None,
+    dataset: str | None,
+    file: Path,
+    max_atoms: int | None,
+    output: Output,
+    **settings: Any,
+) -> int:
+    """Label the crystals of a table with moduli and a highest frequency, from energies that an encoder predicts.
+
+    Run it again to resume.
+
+    Networks that learn several targets take these labels: see docs/training-encoders.md.
+    """
+    from matlake.api.making_encoders import label
+
+    _check_table(table, dataset)
+    if table is None and dataset is None:
+        raise click.UsageError("name a TABLE, or --dataset NAME")
+    settings |= {} if max_atoms is None else {"max_atoms": max_atoms}
+    with progress("labelling", "rows") as reporter:
+        report = label(lake, reporter, data=table, dataset=dataset, output=file, **settings)
+    output.document(report.document(), report.lines())
+    return EXIT_SOME_ROWS_FAILED if report.problems else 0
 
 
 @encoders_command.command("pretrain", cls=Command)

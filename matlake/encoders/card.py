@@ -167,9 +167,10 @@ class EncoderCard:
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        """Properties that it was trained on; empty for a descriptor, and where the card does not say."""
+        """Properties that it, or a teacher of it, was trained on; empty for a descriptor, and where no card says."""
         if self.training.columns is not None:
-            return self.training.columns.target_columns
+            of_teachers = (name for teacher in self.training.teachers for name in teacher.trained_on)
+            return tuple(dict.fromkeys((*self.training.columns.target_columns, *of_teachers)))
         if self.training.scope is not None:
             return self.training.scope.properties
         return tuple(name.strip() for name in self.target.name.split(",")) if self.target is not None else ()

@@ -91,7 +91,10 @@ def expose(
         The numbers, and bool [m]: rows whose composition was, or may have been, trained on.
     """
     same = label_kind(target) in set(map(label_kind, card.trained_on))
-    if card.is_descriptor and not card.trained_on:
+    teachers = card.training.teachers
+    if teachers:  # whose own training data are not those of the table
+        how, met = FROM_SCOPE, np.ones(len(compositions), dtype=bool)
+    elif card.is_descriptor and not card.trained_on:
         how, met = NOTHING, np.zeros(len(compositions), dtype=bool)
     elif contents is not None:
         how, met = FROM_TABLE, np.array([one in contents.compositions for one in compositions], dtype=bool)
@@ -108,10 +111,15 @@ def expose(
             compositions=int(met.sum()),
             crystals=sum(one in known.crystals for one in crystals) if known and crystals is not None else None,
             chosen_by=sum(one in known.chosen_by for one in compositions) if known else None,
-            scope=card.training.scope.text if card.training.scope else "",
+            scope=_scope(card),
         ),
         met,
     )
+
+
+def _scope(card: EncoderCard) -> str:
+    of_teachers = [f"{one.name}: {one.scope.text if one.scope else 'unknown data'}" for one in card.training.teachers]
+    return "; ".join([*([card.training.scope.text] if card.training.scope else []), *of_teachers])
 
 
 def check_disjoint(contents: Mapping[str, Sequence[str]], train: NDArray[np.intp], test: NDArray[np.intp]) -> None:

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from matlake.encoders.card import CARD_FILE, LICENCE_FILE, MODEL_FILE, EncoderCard
 from matlake.encoders.registry import RegisteredEncoder
+from matlake.encoders.training_record import Teacher
 from matlake.materials.units import quantity_of, unit_of
 from matlake.text_tables import Column, TextTable
 
 _WIDTH: Final = 120
 _SHOWN: Final = 2
+_HOUR: Final = 3600
 _UNBROKEN: Final = "\u00a0"
 
 
@@ -79,6 +81,8 @@ def card_lines(encoder: RegisteredEncoder) -> list[str]:
         *_entry("trained on", _trained_on(card)),
         *_scope_lines(card),
         *_training_lines(card),
+        *(line for teacher in card.training.teachers for line in _teacher_lines(teacher)),
+        *_cost_lines(card),
     ]
     lines += [f"  {name}  {value:.4g}" for name, value in card.metrics.items()]
     lines += [
@@ -162,6 +166,21 @@ def _training_lines(card: EncoderCard) -> list[str]:
         *([f"  held out      rows where {held_out}"] if held_out else []),
         f"  dropped       {', '.join(dropped)}",
     ]
+
+
+def _teacher_lines(teacher: Teacher) -> list[str]:
+    labels = ", ".join(quantity_of(name) for name in teacher.columns)
+    scope = f"; trained on {teacher.scope.text}" if teacher.scope else ""
+    return _entry("teacher", f"{teacher.name} computed {labels}{scope}: all of that counts as trained on")
+
+
+def _cost_lines(card: EncoderCard) -> list[str]:
+    """Say what the training cost, where it was measured."""
+    results = card.training.results or {}
+    if "processor_seconds" not in results:
+        return []
+    hours = [results[name] / _HOUR for name in ("seconds", "processor_seconds")]
+    return [f"  cost          {results['epochs']:.0f} epochs in {hours[0]:.2g} h, {hours[1]:.2g} h of a processor"]
 
 
 def _graph_lines(card: EncoderCard) -> list[str]:

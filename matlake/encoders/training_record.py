@@ -134,6 +134,38 @@ class TrainingScope:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """An encoder that computed labels, which another one has learned.
+
+    Whoever learns from a teacher learns from what the teacher was trained on.
+
+    Attributes:
+        name: Its name.
+        sha256: Digest of its file, hexadecimal.
+        columns: The labels.
+        trained_on: Properties that it was trained on itself.
+        licence: Of its weights.
+        citation: What to cite.
+        scope: What it may have been trained on; None if its card has no rule.
+    """
+
+    name: str
+    sha256: str
+    columns: tuple[str, ...]
+    trained_on: tuple[str, ...] = ()
+    licence: str = ""
+    citation: tuple[str, ...] = ()
+    scope: TrainingScope | None = None
+
+    @classmethod
+    def read_entries(cls, entries: Mapping[str, Any]) -> Self:
+        """Read what ``asdict`` wrote."""
+        scope = entries.get("scope")
+        lists = {name: tuple(entries.get(name, ())) for name in ("columns", "trained_on", "citation")}
+        return cls(**{**entries, **lists, "scope": TrainingScope.read_entries(scope) if scope else None})
+
+
+@dataclass(frozen=True)
 class TrainingRecord:
     """How an encoder was trained; what is not known is None, and left out of the file.
 
@@ -144,6 +176,7 @@ class TrainingRecord:
         table: The table, and what became of its rows.
         columns: How the table was read.
         scope: What it may have been trained on, where there is no table.
+        teachers: Encoders that computed labels of the table which were learned.
         sizes: Arguments of the network.
         settings: Of the training.
         results: Epochs, and errors of the network as it was trained; those of the file are the card's ``metrics``.
@@ -159,6 +192,7 @@ class TrainingRecord:
     table: TableAccount | None = None
     columns: TableRecipe | None = None
     scope: TrainingScope | None = None
+    teachers: tuple[Teacher, ...] = ()
     sizes: dict[str, Any] | None = None
     settings: dict[str, Any] | None = None
     results: dict[str, float] | None = None
@@ -186,6 +220,7 @@ class TrainingRecord:
             found["columns"] = TableRecipe.read_entries(found["columns"])
         if "scope" in found:
             found["scope"] = TrainingScope.read_entries(found["scope"])
+        found["teachers"] = tuple(Teacher.read_entries(one) for one in found.get("teachers", ()))
         for name in ("notes", "attributes"):
             found[name] = tuple(found.get(name, ()))
         return cls(**found, others={name: value for name, value in entries.items() if name not in known})

@@ -1,6 +1,6 @@
 """Errors of an exported encoder on the rows that its run was not trained on."""
 
-import numpy as np
+import math
 
 from matlake.encoders.card import PREDICTION
 from matlake.encoders.encoder import Encoder
@@ -9,6 +9,7 @@ from matlake.export.checkpoints.loaded import Trained
 from matlake.export.pretraining.run import make_examples
 from matlake.export.pretraining.training_data import TrainingTable, read_training_data
 from matlake.materials.units import unit_suffix
+from matlake.metrics import mean_errors
 from matlake.networks.training import mean_absolute_errors
 
 
@@ -40,10 +41,11 @@ def held_out_errors(trained: Trained, encoder: Encoder, data: TrainingTable) -> 
         if part == "train" or not len(rows):
             continue
         predicted = encoder.encode(rows.materials, PREDICTION)
-        errors = {f"{part}_mae": np.nanmean(np.abs(predicted - rows.targets), axis=0)}
+        errors = {f"{part}_mae": mean_errors(predicted, rows.targets)}
         if encoder.card.precision != "float32":
             examples = make_examples(rows, trained.architecture, trained.recipe)
             errors[f"{part}_mae_of_float32_network"] = mean_absolute_errors(trained.network, examples)
         for name, values in errors.items():
-            metrics |= dict(zip((f"{name}_{tail}" if tail else name for tail in tails), values.tolist(), strict=True))
+            named = zip((f"{name}_{tail}" if tail else name for tail in tails), values.tolist(), strict=True)
+            metrics |= {key: value for key, value in named if not math.isnan(value)}
     return metrics

@@ -108,12 +108,19 @@ def _model(trained: Trained) -> tuple[onnx.ModelProto, tuple[Layer, ...]]:
     return graph_model(trained.architecture, trained.network, trained.recipe)
 
 
+def _licence(stated: str | None, trained: Trained) -> str:
+    """Return the licence of what was learned: of the data, and of the teachers that labelled them."""
+    labels = [f"labels of {one.name}: {one.licence}" for one in trained.training.teachers if one.licence]
+    return "; ".join([stated or "not stated", *labels])
+
+
 def _draft(request: ExportRequest, trained: Trained, layers: tuple[Layer, ...], release: int) -> EncoderCard:
     database = DATABASES[request.database] if request.database else None
     papers = (
         *trained.architecture.citation,
         *trained.citation,
         *(database.citation if database else ()),
+        *(paper for teacher in trained.training.teachers for paper in teacher.citation),
         *request.citation,
     )
     return EncoderCard(
@@ -126,7 +133,7 @@ def _draft(request: ExportRequest, trained: Trained, layers: tuple[Layer, ...], 
         sha256="",
         precision=_STORED_AS[request.precision],
         parity_tolerance=TOLERANCES[request.precision],
-        licence=request.licence or (database.licence if database else trained.licence or "not stated"),
+        licence=request.licence or _licence(database.licence if database else trained.licence, trained),
         input_parameters=InputParameters(trained.elements, trained.recipe),
         target=trained.target,
         training=replace(trained.training, database=database.title if database else None),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from matlake.errors import USE_CPU, Hint, MissingExtraError, TrainingError
+from matlake.metrics import mean_errors
 from matlake.networks.checkpoints import Checkpoint
 from matlake.networks.examples import Examples
 from matlake.networks.training_config import TrainingConfig
@@ -67,6 +68,10 @@ def train_network(
         )
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
+    if unlabelled := np.flatnonzero(~np.isfinite(train.targets).any(axis=0)).tolist():
+        named = dict(enumerate(identity.get("targets", ())))
+        first = named.get(unlabelled[0], "a target")
+        raise TrainingError(f"no training row has a value of {first}", "leave that target out")
     mean, std = np.nanmean(train.targets, axis=0), np.nanstd(train.targets, axis=0)
     if not (std > 0).all():
         raise TrainingError("a target is constant in the training rows", "choose another target")
@@ -115,7 +120,7 @@ def train_network(
         parameters=list(network.parameters()),
         batches=batches,
         loss=loss,
-        validate=lambda: unit * float(np.mean(mean_absolute_errors(validated, val, mean, std, device) / std)),
+        validate=lambda: unit * float(np.nanmean(mean_absolute_errors(validated, val, mean, std, device) / std)),
         keep=keep,
         after_step=(lambda: None) if average is None else (lambda: average.update_parameters(network)),
         after_steps=refuse_infinite,
@@ -147,10 +152,11 @@ def mean_absolute_errors(
     std: NDArray[np.float64] | float = 1.0,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
-    """Return the error of a network that predicts ``(y - mean) / std`` for each target, in its unit, float64 [t]."""
-    errors = np.abs(predictions(network, examples, device) * std + mean - examples.targets)
-    found: NDArray[np.float64] = np.nanmean(errors, axis=0)
-    return found
+    """Return the error of a network that predicts ``(y - mean) / std`` for each target, in its unit, float64 [t].
+
+    A target that no example has a value of has the error NaN.
+    """
+    return mean_errors(predictions(network, examples, device) * std + mean, examples.targets)
 
 
 def _averaged(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel | None:

@@ -38,6 +38,7 @@ class EpochReport:
         learning_rate: At the end of the epoch.
         seconds: Duration.
         attack: Of adversarial learning; None where the epoch had no round of it.
+        processor_seconds: Processor time of this process, all threads; None where it was not measured.
     """
 
     epoch: int
@@ -46,6 +47,7 @@ class EpochReport:
     learning_rate: float
     seconds: float
     attack: Attack | None = None
+    processor_seconds: float | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the report as checkpoints and ``history.json`` hold it, where the loss is the mean absolute error."""
@@ -55,6 +57,7 @@ class EpochReport:
             "val_mae": self.val_mae,
             "learning_rate": self.learning_rate,
             "seconds": self.seconds,
+            "processor_seconds": self.processor_seconds,
         }
 
     @classmethod
@@ -71,6 +74,23 @@ def best_epoch(history: Sequence[EpochReport], start_error: float = math.inf) ->
         if report.val_mae < best:
             best, number = report.val_mae, report.epoch
     return number
+
+
+def training_cost(history: Sequence[EpochReport]) -> dict[str, float]:
+    """Return what epochs cost, those of interrupted sessions included, as records and cards state it.
+
+    Returns:
+        ``seconds``; and where every epoch has measured it, ``processor_seconds`` and the ``cores`` that were busy on
+        average.
+    """
+    seconds = sum(report.seconds for report in history)
+    cost = {"seconds": round(seconds, 3)}
+    measured = [report.processor_seconds for report in history if report.processor_seconds is not None]
+    if len(measured) == len(history):
+        cost["processor_seconds"] = round(sum(measured), 3)
+        if seconds > 0:
+            cost["cores"] = round(sum(measured) / seconds, 2)
+    return cost
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def run_epochs(
 
 
 def _run_epoch(training: Training, optimizer: torch.optim.Optimizer, cycle: OneCycle, epoch: int) -> EpochReport:
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.process_time()
     total: torch.Tensor | float = 0.0
     count = 0
     first, end = (number * cycle.steps_per_epoch for number in (epoch - 1, epoch))
@@ -112,8 +112,8 @@ def _run_epoch(training: Training, optimizer: torch.optim.Optimizer, cycle: OneC
     train_loss = float(total) / count * training.unit if count else None
     attack = training.after_steps(epoch, cycle.factor(end - 1), train_loss)
     error = training.validate()
-    seconds = round(time.monotonic() - started, 2)
-    return EpochReport(epoch, train_loss, error, cycle.factor(end) * cycle.peak, seconds, attack)
+    seconds, processor = round(time.monotonic() - started, 3), round(time.process_time() - worked, 3)
+    return EpochReport(epoch, train_loss, error, cycle.factor(end) * cycle.peak, seconds, attack, processor)
 
 
 def descend(

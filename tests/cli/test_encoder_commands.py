@@ -131,6 +131,23 @@ def test_pretrain_and_export_a_graph_network_from_a_dataset(matlake, tmp_path) -
     assert json.loads(out)["embedded"] > 0
 
 
+def test_label_a_dataset_and_say_which_rows_lack_labels(matlake, tmp_path) -> None:
+    sample = tmp_path / "elasticity.parquet"
+    pq.write_table(pq.read_table(BUNDLED / "mp_elasticity.parquet").slice(0, 3), sample)
+    assert matlake("import", sample, "--dataset", "elasticity")[0] == 0
+    output = tmp_path / "labelled.parquet"
+    arguments = ("encoders", "label", "--dataset", "elasticity", "--output", output, "--max-atoms", 1)
+    code, out, _ = matlake(*arguments, "--json")
+    assert code == 3
+    assert json.loads(out)["failed"] == 3
+    assert "more than the 1 that are labelled" in json.loads(out)["examples"][0]
+    assert pq.read_table(output)["volume_A3_per_atom"].null_count == 0
+    assert matlake(*arguments)[0] == 3  # labelled already
+    code, _, err = matlake("encoders", "label", "--output", output)
+    assert code == 2
+    assert "name a TABLE, or --dataset NAME" in err
+
+
 def test_pretrain_needs_one_source_of_data(matlake, tmp_path) -> None:
     pytest.importorskip("torch", reason="needs the extra 'train'")
     code, _, err = matlake("encoders", "pretrain", "cgcnn", "--output", tmp_path / "run")

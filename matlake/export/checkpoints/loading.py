@@ -11,7 +11,8 @@ from matlake.export.checkpoints.loaded import Stated, Trained, known_elements
 from matlake.export.checkpoints.matgl_folder import is_matgl_folder
 from matlake.export.checkpoints.reading import read_checkpoint
 from matlake.export.pretraining.run import graph_recipe, load_trained
-from matlake.export.pretraining.run_record import RUN_FILE, read_run
+from matlake.export.pretraining.run_record import RUN_FILE, RunRecord, read_run
+from matlake.export.teacher.record import PREFIX
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 from matlake.materials.units import unit_of
 from matlake.networks.architectures import COMPOSITION_NETWORKS, EXPORTABLE, find_architecture
@@ -66,9 +67,20 @@ def _of_run(weights: Path, architecture: str) -> Trained:
             sizes=record.sizes,
             settings=record.settings,
             results=record.results,
+            teachers=record.teachers,
+            notes=_unnamed_teacher(record),
         )
     target = Target(", ".join(identity["targets"]), ", ".join(filter(None, units)))
     return Trained(made, network, recipe, elements, target, training, record=record)
+
+
+def _unnamed_teacher(record: RunRecord) -> tuple[str, ...]:
+    """Return a remark on labels that a teacher computed, if the table does not say which."""
+    known = {name for teacher in record.teachers for name in teacher.columns}
+    computed = [name for name in record.recipe.target_columns if name.startswith(PREFIX) and name not in known]
+    if not computed:
+        return ()
+    return (f"a teacher that the table does not name computed the labels {', '.join(computed)}",)
 
 
 def load_published(path: Path, architecture: str, stated: Stated | None = None) -> Trained:

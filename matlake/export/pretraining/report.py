@@ -64,6 +64,12 @@ def run_document(record: RunRecord, folder: Path) -> dict[str, Any]:
     }
 
 
+def _cost_lines(results: dict[str, float]) -> list[str]:
+    if "processor_seconds" not in results:
+        return []
+    return [f"cost: {duration(results['seconds'])}, {duration(results['processor_seconds'])} of a processor"]
+
+
 def run_lines(record: RunRecord, folder: Path) -> list[str]:
     """Return the summary of a run that has ended."""
     results = record.results
@@ -71,5 +77,6 @@ def run_lines(record: RunRecord, folder: Path) -> list[str]:
     return [
         f"{record.architecture} in {folder}: {results['epochs']:.0f} epochs, best {results['best_epoch']:.0f}",
         f"mean absolute errors: {', '.join(errors)}",
+        *_cost_lines(results),
         f"learning curve: {folder / CURVE_FILES[0]}",
     ]

@@ -1,5 +1,6 @@
 """A pretraining run from table to weights, learning curve and record."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from matlake.encoders.training_record import TableRecipe
+from matlake.encoders.training_record import TableRecipe, Teacher
 from matlake.errors import TrainingError
 from matlake.export.pretraining.learning_curve import draw_learning_curve
 from matlake.export.pretraining.run_record import RunRecord, read_run, write_run
@@ -24,7 +25,7 @@ from matlake.networks.checkpoints import BEST_FILE, load_best, load_checkpoint
 from matlake.networks.examples import TRAINING_RESOLUTION_A, Examples, FractionExamples, GraphExamples
 from matlake.networks.training import check_device, mean_absolute_errors, train_network
 from matlake.networks.training_config import TrainingConfig
-from matlake.networks.training_history import EpochReport, best_epoch
+from matlake.networks.training_history import EpochReport, best_epoch, training_cost
 
 _LARGEST_SIZE: Final = 100_000
 
@@ -131,6 +132,7 @@ def run_pretraining(
         sizes=identity["sizes"],
         graph=recipe.to_card() if recipe else {},
         elements=_elements(data.parts["train"]),
+        teachers=_teachers(request),
         tool_versions=tool_versions(),
     )
     earlier = read_run(request.folder)
@@ -223,6 +225,13 @@ def _build(architecture: Architecture, request: PretrainRequest) -> tuple[nn.Mod
     return architecture.network(**sizes, targets=len(targets)), identity
 
 
+def _teachers(request: PretrainRequest) -> tuple[Teacher, ...]:
+    """Return who computed labels that are learned, as far as the table says."""
+    teacher = request.data.teacher
+    learned = tuple(name for name in request.recipe.target_columns if teacher and name in teacher.columns)
+    return (replace(teacher, columns=learned),) if teacher and learned else ()
+
+
 def _elements(rows: Rows) -> tuple[str, ...]:
     if isinstance(rows.materials, CrystalColumns):
         return tuple(SYMBOLS[z - 1] for z in np.unique(rows.materials.numbers))
@@ -230,7 +239,11 @@ def _elements(rows: Rows) -> tuple[str, ...]:
 
 
 def _results(history: list[EpochReport], request: PretrainRequest, examples: dict[str, Examples]) -> dict[str, float]:
-    results: dict[str, float] = {"epochs": len(history), "best_epoch": best_epoch(history)}
+    results: dict[str, float] = {
+        "epochs": len(history),
+        "best_epoch": best_epoch(history),
+        **training_cost(history),
+    }
     targets = request.recipe.target_columns
     network, _ = load_trained(request.folder / BEST_FILE)
     for part, rows in examples.items():
@@ -238,5 +251,6 @@ def _results(history: list[EpochReport], request: PretrainRequest, examples: dic
             continue
         errors = mean_absolute_errors(network, rows).tolist()
         for target, error in zip(targets, errors, strict=True):
-            results[f"{part}_mae" if len(targets) == 1 else f"{part}_mae_{target}"] = error
+            if not math.isnan(error):  # of a target that no row of the part has
+                results[f"{part}_mae" if len(targets) == 1 else f"{part}_mae_{target}"] = error
     return results

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from matlake.encoders.training_record import TableAccount, TableRecipe
+from matlake.encoders.training_record import TableAccount, TableRecipe, Teacher
 from matlake.errors import TrainingError
 from matlake.files import write_whole
 
@@ -26,8 +26,10 @@ class RunRecord:
         sizes: Sizes of the network, where it is not of one size only.
         graph: Graph parameters, of an encoder of crystals.
         elements: Symbols of the elements in the training rows.
-        results: ``epochs``, ``best_epoch``, ``val_mae``, ``test_mae``, ``held_out_mae`` (in the unit) once training has
-            ended; of several targets one number each, ``test_mae_TARGET``.
+        teachers: Encoders that computed labels which were learned.
+        results: Once training has ended: ``epochs``, ``best_epoch``; what they cost, ``seconds``, ``processor_seconds``
+            and busy ``cores``; ``val_mae``, ``test_mae``, ``held_out_mae`` (in the unit), of several targets one number
+            each, ``test_mae_TARGET``.
         tool_versions: Versions of the packages used.
         format_version: Version of this schema.
     """
@@ -40,6 +42,7 @@ class RunRecord:
     sizes: dict[str, Any] = field(default_factory=dict)
     graph: dict[str, Any] = field(default_factory=dict)
     elements: tuple[str, ...] = ()
+    teachers: tuple[Teacher, ...] = ()
     results: dict[str, float] = field(default_factory=dict)
     tool_versions: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -67,7 +70,8 @@ def read_run(folder: Path) -> RunRecord | None:
                 "update matlake, or delete the file and pretrain again with the settings of the run",
             )
         recipe, account = TableRecipe.read_entries(fields["recipe"]), TableAccount.read_entries(fields["account"])
-        fields |= {"recipe": recipe, "account": account}
+        teachers = tuple(Teacher.read_entries(one) for one in fields.get("teachers", ()))
+        fields |= {"recipe": recipe, "account": account, "teachers": teachers}
         return RunRecord(**{**fields, "elements": tuple(fields["elements"])})
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path} is not the record of a run: {error!r}", "pretrain again") from error

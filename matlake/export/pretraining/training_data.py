@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.training_contents import random_parts
-from matlake.encoders.training_record import TableAccount, TableRecipe
+from matlake.encoders.training_record import TableAccount, TableRecipe, Teacher
 from matlake.errors import FormulaError, Hint, SourceError, StructureError
+from matlake.export.teacher.record import read_entry
 from matlake.files import sha256_of
 from matlake.materials.compositions import check_elements, element_fractions
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
@@ -59,6 +60,16 @@ class TrainingTable:
             raise SourceError(f"no file {path}") from error
         except (pa.ArrowInvalid, OSError) as error:
             raise SourceError(f"cannot read {path}: {error}") from error
+
+    @property
+    def teacher(self) -> Teacher | None:
+        """Who computed labels of the table; None where nobody did, or where it does not say.
+
+        Raises:
+            SourceError: What it says cannot be read.
+        """
+        found = read_entry(self.table.schema)
+        return found[0] if found else None
 
     def column(self, name: str) -> "pa.ChunkedArray":
         """Return a column.
@@ -112,7 +123,7 @@ def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingDa
     crystals: list[Crystal] = []
     bad: list[str] = []
     missing = outliers = 0
-    for row, material in enumerate(_materials(source, recipe)):
+    for row, material in enumerate(materials_of(source, recipe)):
         if not np.isfinite(targets[row]).any():
             missing += 1
             continue
@@ -155,8 +166,12 @@ def read_training_data(source: TrainingTable, recipe: TableRecipe) -> TrainingDa
     return TrainingData(found, account)
 
 
-def _materials(source: TrainingTable, recipe: TableRecipe) -> Iterator[Composition | Crystal | str]:
-    """Yield a material for each row, or what is wrong with it."""
+def materials_of(source: TrainingTable, recipe: TableRecipe) -> Iterator[Composition | Crystal | str]:
+    """Yield a material for each row, or what is wrong with it.
+
+    Raises:
+        SourceError: The column of materials is not there.
+    """
     if recipe.input == "composition":
         for formula in source.column(recipe.material_column or "formula").to_pylist():
             try:

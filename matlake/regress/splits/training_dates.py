@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard
+from matlake.encoders.training_record import TrainingScope
 from matlake.regress.features.matrix import Matrix
 from matlake.regress.splits.ordered import read_times
 from matlake.regress.splits.split import HeldOut, Split
@@ -40,17 +41,26 @@ def describe_training_dates(held: HeldOut, split: Split, matrix: Matrix, cards: 
 def _training_dates(card: EncoderCard, tested: NDArray[Any]) -> str:
     """Return what the card says of when its training data are from; empty where no tested row can be among them."""
     training = card.training
+    if training.teachers:
+        found = (_by_rule(f"the teacher {one.name} of {card.name}", one.scope, tested) for one in training.teachers)
+        return "; ".join(filter(None, found))
     if card.is_descriptor:
         return ""
     if training.scope is not None:
-        rows = _not_newer(tested, training.scope.last_day)
-        several = f"{rows:,} of them" if rows < len(tested) else "all of them"
-        said = f"{card.name} was trained on {training.scope.text} and may have been trained on {several}"
-        return said if rows else ""
+        return _by_rule(card.name, training.scope, tested)
     if training.columns is not None and training.columns.held_out:
         source = training.database or "its table"
         return f"{card.name} was trained on {source} without the compositions of rows where {training.columns.held_out}"
     return f"the card of {card.name} has no date of its training data, which may hold all of them"
+
+
+def _by_rule(name: str, scope: TrainingScope | None, tested: NDArray[Any]) -> str:
+    """Return how many tested rows a rule covers; empty for none."""
+    if scope is None:
+        return f"the card of {name} has no date of its training data, which may hold all of them"
+    rows = _not_newer(tested, scope.last_day)
+    several = f"{rows:,} of them" if rows < len(tested) else "all of them"
+    return f"{name} was trained on {scope.text} and may have been trained on {several}" if rows else ""
 
 
 def _not_newer(times: NDArray[Any], last: date | None) -> int:

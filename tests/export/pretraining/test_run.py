@@ -82,7 +82,7 @@ def test_a_killed_run_resumes_to_the_same_bits(run_folder, request_in, table, re
         assert torch.equal(weights, resumed["network"][name]), name
     for key, moments in whole["optimizer"]["state"].items():
         assert all(torch.equal(moments[k], resumed["optimizer"]["state"][key][k]) for k in moments)
-    curves = [[{**r, "seconds": 0} for r in state["history"]] for state in (whole, resumed)]
+    curves = [[{**r, "seconds": 0, "processor_seconds": 0} for r in state["history"]] for state in (whole, resumed)]
     assert curves[0] == curves[1]
     best = [torch.load(f / "best.pt", weights_only=True)["network"] for f in (run_folder, folder)]
     assert all(torch.equal(best[0][name], best[1][name]) for name in best[0])
@@ -105,7 +105,8 @@ def test_the_record_tells_data_settings_and_results(run_folder, table) -> None:
     assert record.account.read == 200
     assert record.unit == "eV/atom"
     assert record.settings["epochs"] == 4
-    assert set(record.results) == {"epochs", "best_epoch", "val_mae", "test_mae"}
+    cost = {"seconds", "processor_seconds", "cores"}
+    assert set(record.results) == {"epochs", "best_epoch", "val_mae", "test_mae", *cost}
     history = json.loads((run_folder / "history.json").read_bytes())
     assert record.results["val_mae"] == pytest.approx(min(epoch["val_mae"] for epoch in history), rel=1e-5)
 
