@@ -36,7 +36,10 @@ class Architecture:
         max_neighbours: Neighbour cap of the graphs by default.
         resolution_A: What ``GraphRecipe`` says, where it is finer than usual; 0 for the usual one.
         fast_code: Of a graph network: the same function, rearranged for ONNX Runtime.
-        unfold_code: Of a graph network: gives a reference network the weights of an encoder's file.
+        unfold_code: Of a graph network: gives a reference network the weights of an encoder's file; ``""`` for one
+            that cannot be fine-tuned.
+        output: Pattern of the names of the parameters that make the prediction: drawn anew for another target.
+        fine_tuning: Training settings that begin with an encoder's weights; None for ``config`` at half its rate.
         published_as: Of a network that is exported from published weights and not trained here: the format of these,
             which users name in place of the network; ``""`` for one that is trained here.
     """
@@ -52,6 +55,8 @@ class Architecture:
     resolution_A: float = 0.0  # noqa: N815 - the unit
     fast_code: str = ""
     unfold_code: str = ""
+    output: str = ""
+    fine_tuning: TrainingConfig | None = None
     published_as: str = ""
 
     @property
@@ -148,6 +153,7 @@ ARCHITECTURES: Final = {
             max_neighbours=12,
             fast_code="rearranged:FastCGCNN",
             unfold_code="rearranged:unfold_cgcnn",
+            output=r"fc_out\.",
         ),
         Architecture(
             name="schnet",
@@ -166,6 +172,7 @@ ARCHITECTURES: Final = {
             max_neighbours=24,
             fast_code="rearranged:FastSchNet",
             unfold_code="rearranged:unfold_schnet",
+            output=r"lin2\.",
         ),
         Architecture(
             name="dimenet++",
@@ -190,6 +197,7 @@ ARCHITECTURES: Final = {
             max_neighbours=16,
             fast_code="rearranged:FastDimeNetPlusPlus",
             unfold_code="rearranged:unfold_dimenet",
+            output=r"output_blocks\.\d+\.lin\.",
         ),
         Architecture(
             name="chgnet",
@@ -199,6 +207,8 @@ ARCHITECTURES: Final = {
             citation=("B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-023-00716-3 (CHGNet)",),
             kind="bonds",
             fast_code="rearranged_chgnet:FastCHGNet",
+            unfold_code="unfolded_chgnet:unfold_chgnet",
+            output=r"(mlp\.layers\.\d*[13579]|composition_model\.fc)\.",
             published_as="chgnet",
         ),
         Architecture(
@@ -240,6 +250,9 @@ EXPORTABLE: Final = tuple(dict.fromkeys(one.published_as or name for name, one i
 """What ``encoders export`` takes: a network that is trained here, or the format of published ones."""
 
 GRAPH_NETWORKS: Final = tuple(name for name in TRAINABLE if ARCHITECTURES[name].kind)
+FINE_TUNABLE: Final = tuple(name for name, one in ARCHITECTURES.items() if one.unfold_code)
+"""Graph networks that are read back from an encoder's file; some of them are not trained from scratch here."""
+
 COMPOSITION_NETWORKS: Final = tuple(name for name, one in ARCHITECTURES.items() if not one.kind)
 
 

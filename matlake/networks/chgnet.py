@@ -34,6 +34,7 @@ class CHGNet(nn.Module):
         energy_layers: int = 3,
         norms: bool = True,
         update_bias: bool = False,
+        targets: int = 1,
     ) -> None:
         """Build the network with fresh weights, drawn from torch's global generator.
 
@@ -48,10 +49,11 @@ class CHGNet(nn.Module):
             energy_layers: Hidden layers of the energy.
             norms: Whether gated layers and the energy have layer normalisation, as from version 0.3.0 on.
             update_bias: Whether the sums over messages pass a layer with bias, as up to version 0.2.0.
+            targets: Numbers predicted: one, the energy, of a potential.
         """
         super().__init__()
         self.cutoff, self.bond_cutoff, self.n_conv = cutoff, bond_cutoff, n_conv
-        self.composition_model = nn.ModuleDict({"fc": nn.Linear(ELEMENTS, 1, bias=False)})
+        self.composition_model = nn.ModuleDict({"fc": nn.Linear(ELEMENTS, targets, bias=False)})
         self.atom_embedding = nn.ModuleDict({"embedding": nn.Embedding(ELEMENTS, width)})
         self.bond_basis_expansion = nn.ModuleDict(
             {
@@ -76,7 +78,9 @@ class CHGNet(nn.Module):
         )
         self.readout_norm = nn.LayerNorm(width) if norms else nn.Identity()
         energy = {str(2 * k): nn.Linear(width, width) for k in range(energy_layers)}
-        self.mlp = nn.ModuleDict({"layers": nn.ModuleDict({**energy, str(2 * energy_layers + 1): nn.Linear(width, 1)})})
+        self.mlp = nn.ModuleDict(
+            {"layers": nn.ModuleDict({**energy, str(2 * energy_layers + 1): nn.Linear(width, targets)})}
+        )
 
     def forward(self, batch: BondBatch) -> dict[str, torch.Tensor]:
         """Return the layers by name, each [crystals, width]."""
@@ -117,8 +121,20 @@ class CHGNet(nn.Module):
                 angles = angles + gated(torch.cat([bonds[own_bond], bonds[batch.angle_bond], angles, x[at]], dim=1))
         return {**layers_of_atoms(batch, found), "prediction": batch.pool(self.energies(batch.numbers, x))}
 
+    def predict(self, batch: BondBatch) -> torch.Tensor:
+        """Return only the prediction, [crystals, targets]: the mean over the atoms."""
+        return self(batch)["prediction"]  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:
+        """Turn a network trained on ``(y - mean) / std`` into one that predicts ``y``."""
+        *_, last = cast("Any", self.mlp)["layers"].values()
+        last.weight.mul_(std[:, None])
+        last.bias.mul_(std).add_(mean)
+        cast("Any", self.composition_model)["fc"].weight.mul_(std[:, None])
+
     def energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Return the energies of atoms, their reference energies included, in eV, [atoms, 1]."""
+        """Return the energies of atoms, their reference energies included, in eV, [atoms, targets]."""
         *hidden, last = cast("Any", self.mlp)["layers"].values()
         energies = self.readout_norm(x)
         for layer in hidden:
