@@ -147,9 +147,9 @@ def _set_gated(gated: Any, first: _Layer, file: Weights, name: str) -> None:
             values.append((file[f"{name}.norms.{place}.weight"], file[f"{name}.norms.{place}.bias"]))
             layers.append(norm)
         values[-1] = tuple(-value for value in values[-1])
-        for layer, (weight, bias) in zip(layers, values, strict=True):
-            layer.weight.copy_(weight)
-            layer.bias.copy_(bias)
+        for layer, (of_layer, shift) in zip(layers, values, strict=True):
+            layer.weight.copy_(of_layer)
+            layer.bias.copy_(shift)
 
 
 def _set_update(convolution: Any, file: Weights, name: str) -> None:
