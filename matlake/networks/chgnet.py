@@ -54,6 +54,7 @@ class CHGNet(nn.Module):
         super().__init__()
         self.cutoff, self.bond_cutoff, self.n_conv = cutoff, bond_cutoff, n_conv
         self.composition_model = nn.ModuleDict({"fc": nn.Linear(ELEMENTS, targets, bias=False)})
+        nn.init.zeros_(cast("Any", self.composition_model)["fc"].weight)
         self.atom_embedding = nn.ModuleDict({"embedding": nn.Embedding(ELEMENTS, width)})
         self.bond_basis_expansion = nn.ModuleDict(
             {
