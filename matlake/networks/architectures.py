@@ -4,6 +4,7 @@ It imports no torch, so that commands can list architectures; a network's module
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from inspect import signature
@@ -38,7 +39,8 @@ class Architecture:
         fast_code: Of a graph network: the same function, rearranged for ONNX Runtime.
         unfold_code: Of a graph network: gives a reference network the weights of an encoder's file; ``""`` for one
             that cannot be fine-tuned.
-        output: Pattern of the names of the parameters that make the prediction: drawn anew for another target.
+        output: Pattern of the names of the parameters that make the prediction: another target has others.
+        fresh_sizes: Sizes that are others where the output is made for another target.
         fine_tuning: Training settings that begin with an encoder's weights; None for ``config`` at half its rate.
         published_as: Of a network that is exported from published weights and not trained here: the format of these,
             which users name in place of the network; ``""`` for one that is trained here.
@@ -56,6 +58,7 @@ class Architecture:
     fast_code: str = ""
     unfold_code: str = ""
     output: str = ""
+    fresh_sizes: dict[str, Any] = field(default_factory=dict)
     fine_tuning: TrainingConfig | None = None
     published_as: str = ""
 
@@ -78,6 +81,11 @@ class Architecture:
     def unfold(self) -> Callable[..., None]:
         """Gives a reference network the weights of an encoder's file."""
         return _code(self.unfold_code)
+
+    @property
+    def output_pattern(self) -> re.Pattern[str]:
+        """What the names of the output's parameters begin with; nothing matches where that is not known."""
+        return re.compile(self.output or r"(?!)")
 
     @property
     def batch(self) -> Callable[..., Any]:
@@ -208,7 +216,8 @@ ARCHITECTURES: Final = {
             kind="bonds",
             fast_code="rearranged_chgnet:FastCHGNet",
             unfold_code="unfolded_chgnet:unfold_chgnet",
-            output=r"(mlp\.layers\.\d*[13579]|composition_model\.fc)\.",
+            output=r"(mlp|composition_model)\.",
+            fresh_sizes={"energy_layers": 0},  # its dense layers forget what an energy does not need
             published_as="chgnet",
         ),
         Architecture(

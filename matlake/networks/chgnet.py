@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from matlake.networks.bond_batches import BondBatch
+from matlake.networks.readout import Readout
 from matlake.networks.statistics import layers_of_atoms
 
 ELEMENTS = 94
@@ -85,6 +86,14 @@ class CHGNet(nn.Module):
 
     def forward(self, batch: BondBatch) -> dict[str, torch.Tensor]:
         """Return the layers by name, each [crystals, width]."""
+        found = self._atoms(batch)
+        return {**layers_of_atoms(batch, found), "prediction": self._prediction(batch, found[-1])}
+
+    def _prediction(self, batch: BondBatch, x: torch.Tensor) -> torch.Tensor:
+        return batch.pool(self.energies(batch.numbers, x))
+
+    def _atoms(self, batch: BondBatch) -> list[torch.Tensor]:
+        """Return the atoms' vectors after the embedding and each convolution, [atoms, width]."""
         parts: Any = self
         x = parts.atom_embedding["embedding"](batch.numbers - 1)
         along_atoms = parts.bond_basis_expansion["rbf_expansion_ag"](batch.distances)
@@ -122,11 +131,22 @@ class CHGNet(nn.Module):
             if number < self.n_conv - 2:
                 gated = parts.angle_layers[number]["twoBody_bond"]
                 angles = angles + gated(_of_angles(gated, batch, x, bonds, angles))
-        return {**layers_of_atoms(batch, found), "prediction": batch.pool(self.energies(batch.numbers, x))}
+        return found
 
     def predict(self, batch: BondBatch) -> torch.Tensor:
         """Return only the prediction, [crystals, targets]: the mean over the atoms."""
-        return self(batch)["prediction"]  # type: ignore[no-any-return]
+        return self._prediction(batch, self._atoms(batch)[-1])
+
+    def readout(self) -> Readout:
+        """Return the last layer, on the mean of what comes into it; the references of the elements become zero."""
+        *_, last = cast("Any", self.mlp)["layers"].values()
+
+        def set_output(weight: torch.Tensor, bias: torch.Tensor) -> None:
+            last.weight.copy_(weight)
+            last.bias.copy_(bias)
+            cast("Any", self.composition_model)["fc"].weight.zero_()
+
+        return Readout(lambda batch: batch.pool(self._before_output(self._atoms(batch)[-1])), set_output)
 
     @torch.no_grad()
     def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:
@@ -138,12 +158,17 @@ class CHGNet(nn.Module):
 
     def energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the energies of atoms, their reference energies included, in eV, [atoms, targets]."""
-        *hidden, last = cast("Any", self.mlp)["layers"].values()
-        energies = self.readout_norm(x)
-        for layer in hidden:
-            energies = functional.silu(layer(energies))
+        *_, last = cast("Any", self.mlp)["layers"].values()
         references = cast("Any", self.composition_model)["fc"].weight.T
-        return last(energies) + references.index_select(0, numbers - 1)  # type: ignore[no-any-return]
+        return last(self._before_output(x)) + references.index_select(0, numbers - 1)  # type: ignore[no-any-return]
+
+    def _before_output(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the last layer takes of each atom, [atoms, width]."""
+        *hidden, _ = cast("Any", self.mlp)["layers"].values()
+        x = self.readout_norm(x)
+        for layer in hidden:
+            x = functional.silu(layer(x))
+        return x
 
 
 def fading(x: torch.Tensor, exponent: int) -> torch.Tensor:
@@ -214,12 +239,12 @@ class _Gated(nn.Module):
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return [rows, width] from what the first layers made, [rows, 2 · width]."""
         made = []
-        for (_, *others), norm, values in zip(
-            self._layers(), (self.bn1, self.bn2), hidden.split(self.width, dim=1), strict=True
-        ):
+        parts = zip(self._layers(), (self.bn1, self.bn2), hidden.split(self.width, dim=1), strict=True)
+        for (_, *others), norm, part in parts:
+            x = part
             for layer in others:
-                values = layer(functional.silu(values))
-            made.append(norm(values))
+                x = layer(functional.silu(x))
+            made.append(norm(x))
         return functional.silu(made[0]) * torch.sigmoid(made[1])
 
 

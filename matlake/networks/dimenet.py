@@ -18,15 +18,16 @@ from torch import nn
 from torch.nn import functional
 
 from matlake.networks.batches import AngularBatch
+from matlake.networks.readout import Readout
 from matlake.networks.statistics import normalised
 
 
 class DimeNetPlusPlus(nn.Module):
     """Embedding, interaction and output blocks; predictions are means over atoms.
 
-    Layers, for the embedding (0) and each interaction block, all of them means over atoms: ``sums_n`` of what the output
-    block sums up over an atom's messages, normalised atom by atom; ``messages_n`` of the mean of these messages;
-    ``n`` of what the dense layers of the output block make of the sums, and ``pooled``, the sum of these over blocks.
+    Layers, for the embedding (0) and each interaction block, all of them means over atoms: ``sums_n`` of what the
+    output block sums up over an atom's messages, normalised atom by atom; ``messages_n`` of the mean of these messages;
+    ``n`` of what the dense layers of the output block make of the sums; and ``pooled``, the sum of these over blocks.
     Dense layers forget what the target does not need.
     """
 
@@ -88,14 +89,14 @@ class DimeNetPlusPlus(nn.Module):
 
     def forward(self, batch: AngularBatch) -> dict[str, torch.Tensor]:
         """Return the layers by name, each [crystals, width]."""
-        taps = self._taps(batch)
+        taps = self.taps(batch)
         before = {f"sums_{n}": batch.pool(normalised(tap.sums)) for n, tap in enumerate(taps)}
-        before |= {f"messages_{n}": batch.pool(_mean_received(tap.received, batch)) for n, tap in enumerate(taps)}
+        before |= {f"messages_{n}": batch.pool(mean_received(tap.received, batch)) for n, tap in enumerate(taps)}
         behind = {str(n): batch.pool(tap.features) for n, tap in enumerate(taps)}
         pooled = torch.stack(tuple(behind.values())).sum(dim=0)
         return {**before, **behind, "pooled": pooled, "prediction": self._prediction(batch, taps)}
 
-    def _taps(self, batch: AngularBatch) -> "list[_Tap]":
+    def taps(self, batch: AngularBatch) -> "list[Tap]":
         """Return what the output blocks make of the messages, block by block."""
         radial = self.rbf(batch.distances)
         spherical = self.sbf(batch.distances)
@@ -106,12 +107,26 @@ class DimeNetPlusPlus(nn.Module):
             taps.append(output(x, radial, batch))
         return taps
 
-    def _prediction(self, batch: AngularBatch, taps: "list[_Tap]") -> torch.Tensor:
+    def _prediction(self, batch: AngularBatch, taps: "list[Tap]") -> torch.Tensor:
         return batch.pool(torch.stack([tap.prediction for tap in taps]).sum(dim=0)) + self.shift
 
     def predict(self, batch: AngularBatch) -> torch.Tensor:
         """Return only the prediction, [crystals, targets]."""
-        return self._prediction(batch, self._taps(batch))
+        return self._prediction(batch, self.taps(batch))
+
+    def readout(self) -> Readout:
+        """Return the outputs of all blocks as one, on the means of what comes into them."""
+        blocks = cast("list[_Output]", self.output_blocks)
+
+        def set_output(weight: torch.Tensor, bias: torch.Tensor) -> None:
+            for block, part in zip(blocks, weight.chunk(len(blocks), dim=1), strict=True):
+                block.lin.weight.copy_(part)
+            self.shift.copy_(bias)
+
+        def features(batch: AngularBatch) -> torch.Tensor:
+            return torch.cat([batch.pool(tap.features) for tap in self.taps(batch)], dim=1)
+
+        return Readout(features, set_output)
 
     @torch.no_grad()
     def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:
@@ -275,17 +290,17 @@ class _Output(nn.Module):
         self.lin = nn.Linear(width, targets, bias=False)
         nn.init.zeros_(self.lin.weight)
 
-    def forward(self, x: torch.Tensor, radial: torch.Tensor, batch: AngularBatch) -> "_Tap":
+    def forward(self, x: torch.Tensor, radial: torch.Tensor, batch: AngularBatch) -> "Tap":
         """Return what the block makes of messages [messages, hidden]."""
         sums = _received(self.lin_rbf(radial) * x, batch)
         features = self.lin_up(sums)
         for layer in self.lins:
             features = functional.silu(layer(features))
-        return _Tap(sums, x, features, self.lin(features))
+        return Tap(sums, x, features, self.lin(features))
 
 
 @dataclass(frozen=True)
-class _Tap:
+class Tap:
     """What an output block makes of the messages into atoms.
 
     Attributes:
@@ -307,7 +322,7 @@ def _received(messages: torch.Tensor, batch: AngularBatch) -> torch.Tensor:
     return messages.new_zeros(len(batch.numbers), messages.shape[1]).index_add(0, batch.owner, each)
 
 
-def _mean_received(messages: torch.Tensor, batch: AngularBatch) -> torch.Tensor:
+def mean_received(messages: torch.Tensor, batch: AngularBatch) -> torch.Tensor:
     """Return the means of the messages that come into each atom, [atoms, width]; zeros where there are none."""
     return _received(messages, batch) / _received(torch.ones_like(messages[:, :1]), batch).clamp(min=1.0)
 
