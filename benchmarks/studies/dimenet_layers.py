@@ -43,10 +43,7 @@ TAPS: Final = {
     "messages": "means of messages",
 }
 POOLS: Final = {"mean": "mean", "normalised": "mean, atoms normalised", "std": "standard deviation"}
-SINGLES: Final = (
-    *((tap, pool) for tap in ("sums", "messages") for pool in ("mean", "normalised")),
-    ("features", "mean"),
-)
+SINGLES: Final = (("sums", "normalised"), ("messages", "mean"), ("features", "mean"))
 TOGETHER: Final = (("sums", "mean"), ("messages", "mean")), (("sums", "normalised"), ("messages", "mean"))
 
 Blocks = list[NDArray[np.float32]]

@@ -18,14 +18,16 @@ from matlake.networks.reading import read_network
 _PRECISION = "float32"
 
 
-def export_again(source: Path, folder: Path, *, default_layer: str | None = None, note: str = "") -> EncoderCard:
+def export_again(
+    source: Path, folder: Path, *, default_layer: str | None = None, notes: tuple[str, ...] | None = None
+) -> EncoderCard:
     """Export the network of a crystal encoder again, with the layers that its architecture has today.
 
     Args:
         source: Folder of the encoder.
         folder: Receives the new one; may be the same.
         default_layer: Of the new encoder; None for the old one's.
-        note: Added to the remarks on the card.
+        notes: Remarks on the card; None for the old ones.
 
     Returns:
         The card as written: the next version, in float32, with parity measured anew. Errors on held-out rows are kept.
@@ -45,7 +47,7 @@ def export_again(source: Path, folder: Path, *, default_layer: str | None = None
         default_layer=default_layer or old.default_layer,
         precision=Precision.FLOAT32,
         parity_tolerance=TOLERANCES[_PRECISION],
-        training=replace(old.training, notes=(*old.training.notes, *([note] if note else []))),
+        training=old.training if notes is None else replace(old.training, notes=notes),
         tool_versions=tool_versions(),
     )
     card.layer(None)

@@ -39,6 +39,7 @@ class Architecture:
         fast_code: Of a graph network: the same function, rearranged for ONNX Runtime.
         unfold_code: Of a graph network: gives a reference network the weights of an encoder's file; ``""`` for one
             that cannot be fine-tuned.
+        default_layer: The layer of its encoders that is meant when none is named; ``""`` for the usual one.
         output: Pattern of the names of the parameters that make the prediction: another target has others.
         fresh_sizes: Sizes that are others where the output is made for another target.
         fine_tuning: Training settings that begin with an encoder's weights; None for ``config`` at half its rate.
@@ -57,6 +58,7 @@ class Architecture:
     resolution_A: float = 0.0  # noqa: N815 - the unit
     fast_code: str = ""
     unfold_code: str = ""
+    default_layer: str = ""
     output: str = ""
     fresh_sizes: dict[str, Any] = field(default_factory=dict)
     fine_tuning: TrainingConfig | None = None
@@ -205,6 +207,7 @@ ARCHITECTURES: Final = {
             max_neighbours=16,
             fast_code="rearranged:FastDimeNetPlusPlus",
             unfold_code="rearranged:unfold_dimenet",
+            default_layer="sums_0",
             output=r"output_blocks\.\d+\.lin\.",
         ),
         Architecture(
