@@ -219,8 +219,8 @@ ARCHITECTURES: Final = {
             kind="bonds",
             fast_code="rearranged_chgnet:FastCHGNet",
             unfold_code="unfolded_chgnet:unfold_chgnet",
-            output=r"(mlp|composition_model)\.",
-            fresh_sizes={"energy_layers": 0},  # its dense layers forget what an energy does not need
+            output=r"(mlp|composition_model|readout_norm|output)\.",
+            fresh_sizes={"linear_output": True},  # dense layers forget what an energy does not need
             published_as="chgnet",
         ),
         Architecture(

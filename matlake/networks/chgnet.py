@@ -35,6 +35,7 @@ class CHGNet(nn.Module):
         energy_layers: int = 3,
         norms: bool = True,
         update_bias: bool = False,
+        linear_output: bool = False,
         targets: int = 1,
     ) -> None:
         """Build the network with fresh weights, drawn from torch's global generator.
@@ -50,12 +51,12 @@ class CHGNet(nn.Module):
             energy_layers: Hidden layers of the energy.
             norms: Whether gated layers and the energy have layer normalisation, as from version 0.3.0 on.
             update_bias: Whether the sums over messages pass a layer with bias, as up to version 0.2.0.
+            linear_output: Whether the output is a linear layer on all other layers but the deviations, in place of that
+                of a potential: dense layers behind the last convolution, and energies of the elements.
             targets: Numbers predicted: one, the energy, of a potential.
         """
         super().__init__()
         self.cutoff, self.bond_cutoff, self.n_conv = cutoff, bond_cutoff, n_conv
-        self.composition_model = nn.ModuleDict({"fc": nn.Linear(ELEMENTS, targets, bias=False)})
-        nn.init.zeros_(cast("Any", self.composition_model)["fc"].weight)
         self.atom_embedding = nn.ModuleDict({"embedding": nn.Embedding(ELEMENTS, width)})
         self.bond_basis_expansion = nn.ModuleDict(
             {
@@ -78,6 +79,12 @@ class CHGNet(nn.Module):
             nn.ModuleDict({"twoBody_bond": _Gated(4, width, hidden=False, norms=norms)})
             for _ in range(n_conv - 2)
         )
+        self.output: nn.Linear | None = None
+        if linear_output:
+            self.output = nn.Linear((n_conv + 1) * width, targets)
+            return
+        self.composition_model = nn.ModuleDict({"fc": nn.Linear(ELEMENTS, targets, bias=False)})
+        nn.init.zeros_(cast("Any", self.composition_model)["fc"].weight)
         self.readout_norm = nn.LayerNorm(width) if norms else nn.Identity()
         energy = {str(2 * k): nn.Linear(width, width) for k in range(energy_layers)}
         self.mlp = nn.ModuleDict(
@@ -87,10 +94,12 @@ class CHGNet(nn.Module):
     def forward(self, batch: BondBatch) -> dict[str, torch.Tensor]:
         """Return the layers by name, each [crystals, width]."""
         found = self._atoms(batch)
-        return {**layers_of_atoms(batch, found), "prediction": self._prediction(batch, found[-1])}
+        return {**layers_of_atoms(batch, found), "prediction": self._prediction(batch, found)}
 
-    def _prediction(self, batch: BondBatch, x: torch.Tensor) -> torch.Tensor:
-        return batch.pool(self.energies(batch.numbers, x))
+    def _prediction(self, batch: BondBatch, found: list[torch.Tensor]) -> torch.Tensor:
+        if self.output is not None:
+            return self.output(batch.pool(torch.cat(found, dim=1)))  # type: ignore[no-any-return]
+        return batch.pool(self.energies(batch.numbers, found[-1]))
 
     def _atoms(self, batch: BondBatch) -> list[torch.Tensor]:
         """Return the atoms' vectors after the embedding and each convolution, [atoms, width]."""
@@ -135,32 +144,41 @@ class CHGNet(nn.Module):
 
     def predict(self, batch: BondBatch) -> torch.Tensor:
         """Return only the prediction, [crystals, targets]: the mean over the atoms."""
-        return self._prediction(batch, self._atoms(batch)[-1])
+        return self._prediction(batch, self._atoms(batch))
 
     def readout(self) -> Readout:
-        """Return the last layer, on the mean of what comes into it; the references of the elements become zero."""
-        *_, last = cast("Any", self.mlp)["layers"].values()
+        """Return the last layer, on the mean of what comes into it; energies of the elements become zero."""
 
         def set_output(weight: torch.Tensor, bias: torch.Tensor) -> None:
+            last = self._last()
             last.weight.copy_(weight)
             last.bias.copy_(bias)
-            cast("Any", self.composition_model)["fc"].weight.zero_()
+            if self.output is None:
+                cast("Any", self.composition_model)["fc"].weight.zero_()
 
-        return Readout(lambda batch: batch.pool(self._before_output(self._atoms(batch)[-1])), set_output)
+        def features(batch: BondBatch) -> torch.Tensor:
+            found = self._atoms(batch)
+            return batch.pool(torch.cat(found, dim=1) if self.output is not None else self._before_output(found[-1]))
+
+        return Readout(features, set_output)
 
     @torch.no_grad()
     def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:
         """Turn a network trained on ``(y - mean) / std`` into one that predicts ``y``."""
-        *_, last = cast("Any", self.mlp)["layers"].values()
+        last = self._last()
         last.weight.mul_(std[:, None])
         last.bias.mul_(std).add_(mean)
-        cast("Any", self.composition_model)["fc"].weight.mul_(std[:, None])
+        if self.output is None:
+            cast("Any", self.composition_model)["fc"].weight.mul_(std[:, None])
+
+    def _last(self) -> nn.Linear:
+        """Return the last layer."""
+        return self.output if self.output is not None else [*cast("Any", self.mlp)["layers"].values()][-1]
 
     def energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the energies of atoms, their reference energies included, in eV, [atoms, targets]."""
-        *_, last = cast("Any", self.mlp)["layers"].values()
         references = cast("Any", self.composition_model)["fc"].weight.T
-        return last(self._before_output(x)) + references.index_select(0, numbers - 1)  # type: ignore[no-any-return]
+        return self._last()(self._before_output(x)) + references.index_select(0, numbers - 1)
 
     def _before_output(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the last layer takes of each atom, [atoms, width]."""

@@ -16,7 +16,10 @@ from matlake.networks.chgnet import CHGNet
 from matlake.networks.rearranged import Weights
 from matlake.networks.rearranged_chgnet import FastCHGNet
 
-_KEPT = ("bond_embedding.", "bond_weights_", "bond_basis_expansion.", "composition_model.", "readout_norm.", "mlp.")
+_KEPT = (
+    *("bond_embedding.", "bond_weights_", "bond_basis_expansion."),
+    *("composition_model.", "readout_norm.", "mlp.", "output."),
+)
 """Parts of the network that the rearranged one takes as they are."""
 
 
@@ -66,9 +69,9 @@ def _completed(weights: Weights, fast: FastCHGNet) -> dict[str, Tensor]:
         elif name.endswith(".bias"):
             found.setdefault(name, torch.zeros(tensor.shape, dtype=torch.float64))
     network: Any = fast.network
-    name, references = "network.composition_model.fc.weight", network.composition_model["fc"].weight
-    if name not in found:
-        found[name] = _constants(weights, references.T.shape)[0].T
+    name = "network.composition_model.fc.weight"
+    if network.output is None and name not in found:
+        found[name] = _constants(weights, network.composition_model["fc"].weight.T.shape)[0].T
     for place, (expansion, radial) in enumerate(network.bond_basis_expansion.items()):
         name = f"network.bond_basis_expansion.{expansion}.frequencies"
         if name not in found:
