@@ -4,6 +4,7 @@ It imports no torch, so that commands can list architectures; a network's module
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from inspect import signature
@@ -37,7 +38,12 @@ class Architecture:
         max_neighbours: Neighbour cap of the graphs by default.
         resolution_A: What ``GraphRecipe`` says, where it is finer than usual; 0 for the usual one.
         fast_code: Of a graph network: the same function, rearranged for ONNX Runtime.
-        unfold_code: Of a graph network: gives a reference network the weights of an encoder's file.
+        unfold_code: Of a graph network: gives a reference network the weights of an encoder's file; ``""`` for one
+            that cannot be fine-tuned.
+        default_layer: The layer of its encoders that is meant when none is named; ``""`` for the usual one.
+        output: Pattern of the names of the parameters that make the prediction: another target has others.
+        fresh_sizes: Sizes that are others where the output is made for another target.
+        fine_tuning: Training settings that begin with an encoder's weights; None for ``config`` at half its rate.
         published_as: Of a network that is exported from published weights and not trained here: the format of these,
             which users name in place of the network; ``""`` for one that is trained here.
     """
@@ -53,6 +59,10 @@ class Architecture:
     resolution_A: float = 0.0  # noqa: N815 - the unit
     fast_code: str = ""
     unfold_code: str = ""
+    default_layer: str = ""
+    output: str = ""
+    fresh_sizes: dict[str, Any] = field(default_factory=dict)
+    fine_tuning: TrainingConfig | None = None
     published_as: str = ""
 
     @property
@@ -74,6 +84,11 @@ class Architecture:
     def unfold(self) -> Callable[..., None]:
         """Gives a reference network the weights of an encoder's file."""
         return _code(self.unfold_code)
+
+    @property
+    def output_pattern(self) -> re.Pattern[str]:
+        """What the names of the output's parameters begin with; nothing matches where that is not known."""
+        return re.compile(self.output or r"(?!)")
 
     @property
     def batch(self) -> Callable[..., Any]:
@@ -170,6 +185,7 @@ ARCHITECTURES: Final = {
             max_neighbours=12,
             fast_code="rearranged:FastCGCNN",
             unfold_code="rearranged:unfold_cgcnn",
+            output=r"fc_out\.",
         ),
         Architecture(
             name="schnet",
@@ -188,6 +204,7 @@ ARCHITECTURES: Final = {
             max_neighbours=24,
             fast_code="rearranged:FastSchNet",
             unfold_code="rearranged:unfold_schnet",
+            output=r"lin2\.",
         ),
         Architecture(
             name="dimenet++",
@@ -212,6 +229,8 @@ ARCHITECTURES: Final = {
             max_neighbours=16,
             fast_code="rearranged:FastDimeNetPlusPlus",
             unfold_code="rearranged:unfold_dimenet",
+            default_layer="sums_0",
+            output=r"output_blocks\.\d+\.lin\.",
         ),
         Architecture(
             name="chgnet",
@@ -221,6 +240,9 @@ ARCHITECTURES: Final = {
             citation=("B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-023-00716-3 (CHGNet)",),
             kind="bonds",
             fast_code="rearranged_chgnet:FastCHGNet",
+            unfold_code="unfolded_chgnet:unfold_chgnet",
+            output=r"(mlp|composition_model|readout_norm|output)\.",
+            fresh_sizes={"linear_output": True},  # dense layers forget what an energy does not need
             published_as="chgnet",
         ),
         Architecture(
@@ -262,6 +284,9 @@ EXPORTABLE: Final = tuple(dict.fromkeys(one.published_as or name for name, one i
 """What ``encoders export`` takes: a network that is trained here, or the format of published ones."""
 
 GRAPH_NETWORKS: Final = tuple(name for name in TRAINABLE if ARCHITECTURES[name].kind)
+FINE_TUNABLE: Final = tuple(name for name, one in ARCHITECTURES.items() if one.unfold_code)
+"""Graph networks that are read back from an encoder's file; some of them are not trained from scratch here."""
+
 COMPOSITION_NETWORKS: Final = tuple(name for name, one in ARCHITECTURES.items() if not one.kind)
 
 

@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from matlake.networks.architectures import ARCHITECTURES  # noqa: E402 - behind the check
 from matlake.networks.reading import read_network  # noqa: E402
 
-SHIPPED = [f"{architecture}-mp-formation-energy" for architecture in ("cgcnn", "dimenet++")]
+SHIPPED = [*(f"{architecture}-mp-formation-energy" for architecture in ("cgcnn", "dimenet++")), "chgnet-mptrj"]
 SCHNET = "schnet"
 
 
