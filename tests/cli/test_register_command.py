@@ -92,7 +92,6 @@ def test_a_network_of_pairs_is_registered_embedded_checked_and_trained_on(bench:
     assert registered.document["layers"] == {"pooled": 12, "prediction": 1}
     assert registered.document["version"] == 1
     check_encoder(registered.document["folder"])
-    assert bench("encoders", "verify", "mine").document["passed"]
 
     assert bench("embed", "--encoder", "mine").document["embedded"] == ROWS
     lake = matlake.open_lake(bench.folder / "lake")
