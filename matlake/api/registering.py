@@ -1,6 +1,6 @@
 """Encoders of other programs in a lake: registered, replaced and deleted, as long as nothing is bound to them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as changed
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from matlake.encoders.card import CARD_FILE, EncoderCard, check_name, read_card
 from matlake.encoders.listing import card_lines
-from matlake.encoders.registering import Prepared, prepared
+from matlake.encoders.registering import prepared
 from matlake.encoders.registry import ENCODER_PLUGINS, SHIPPED, RegisteredEncoder
 from matlake.encoders.verify import Check
 from matlake.encoders.written_cards import read_written
@@ -85,11 +85,14 @@ def register(
     sha256 = _digest(Path(onnx))
     if sha256 not in uses.digests and uses.digests:
         raise _used(written.name, uses, "replaced by another file")
+    mended = present if uses.digests else None
+    if mended is not None:
+        _check_same(mended, written, ("input", "input_parameters"), uses)
     version = written.version or (present.version + (present.sha256 != sha256) if present else 1)
     with prepared(onnx, changed(written, version=version)) as found:
         with _writing(f"register encoder {written.name}"):
-            if uses.digests and present is not None:
-                _check_same_vectors(present, found, uses)
+            if mended is not None:
+                _check_same(mended, found.card, ("layers",), uses)
                 put_encoder_card(lake, found.folder, written.name)
             else:
                 put_encoder_folder(lake, found.folder, written.name)
@@ -211,10 +214,10 @@ def _present(lake: Lake, name: str, *, may_replace: bool) -> EncoderCard | None:
         return None
 
 
-def _check_same_vectors(present: EncoderCard, found: Prepared, uses: _Uses) -> None:
+def _check_same(present: EncoderCard, card: EncoderCard, entries: Sequence[str], uses: _Uses) -> None:
     """Refuse a card by which the same file would give other vectors than those that there are."""
-    for what in ("input", "input_parameters", "layers"):
-        if getattr(present, what) != getattr(found.card, what):
+    for what in entries:
+        if getattr(present, what) != getattr(card, what):
             raise _used(present.name, uses, f"given other {what.replace('_', ' ')}")
 
 

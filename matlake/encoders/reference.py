@@ -67,6 +67,11 @@ def reference_materials(kind: InputKind) -> Materials:
     """Return ``reference_compositions`` or ``reference_crystals``, by what encoders take."""
     if kind is InputKind.CRYSTAL:
         return reference_crystals()
+    return _reference_columns()
+
+
+@cache
+def _reference_columns() -> CompositionColumns:
     return CompositionColumns.of(reference_compositions())
 
 

@@ -1,6 +1,7 @@
 """``encoders register`` and ``delete``: a network of torch becomes an encoder, and stays while something needs it."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,21 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from own_graphs import COMPOSITION_NODES, behind, composition_card, composition_graph, node, pair_card, pair_recipe
+from own_graphs import COMPOSITION_NODES, behind, composition_card, composition_graph, node
 from samples import ELASTIC
 
 import matlake
 from matlake.cli.main import cli
 from matlake.encoders.card import CARD_FILE, MODEL_FILE
+from matlake.encoders.graph_inputs import AXES, graph_inputs
+from matlake.encoders.reference import reference_crystals
 from matlake.encoders.registry import SHIPPED
 from matlake.materials.crystal import CrystalColumns
+from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.testing import check_encoder
 
+PAGE = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text()
 TARGET = "bulk_modulus_VRH_GPa"
 ROWS = 60
 
@@ -75,47 +80,42 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 def test_a_network_of_pairs_is_registered_embedded_checked_and_trained_on(bench: Bench, sample: Sample) -> None:
     pytest.importorskip("torch", reason="needs the extra 'train'")
     import torch
-    from torch_networks import export_pairs, tensors, trained
+    from torch_networks import CARD, export_pairs, tensors
 
     names, crystals, target = sample
-    network = trained(crystals, target)
-    export_pairs(network, crystals.take([0, 1, 2]), bench.folder / "pairs.onnx")
-    scope = {"scope": {"database": "Materials Project", "properties": [TARGET], "until": "2018"}}
-    layers = {"pooled": "pooled", "prediction": "prediction"}
-    recipe = {"elements": ["H-Pu"], "graph": pair_recipe(blocks=2)}
-    entries = pair_card(training=scope, layers=layers, default_layer="pooled", input_parameters=recipe)
-    card = bench.card("pairs.json", **entries)
-    arguments = ("encoders", "register", "--onnx", bench.folder / "pairs.onnx", "--card", card)
+    network = export_pairs(crystals, target, bench.folder)
+    entries = json.loads(CARD)
+    arguments = ("encoders", "register", "--onnx", bench.folder / "mine.onnx", "--card", bench.folder / "mine.json")
 
     registered = bench(*arguments)
     assert registered.code == 0, registered.text
     assert registered.document["layers"] == {"pooled": 12, "prediction": 1}
     assert registered.document["version"] == 1
     check_encoder(registered.document["folder"])
-    assert bench("encoders", "verify", "own-pairs").document["passed"]
 
-    assert bench("embed", "--encoder", "own-pairs").document["embedded"] == ROWS
+    assert bench("embed", "--encoder", "mine").document["embedded"] == ROWS
     lake = matlake.open_lake(bench.folder / "lake")
-    rows = lake.query("SELECT material_id, vector FROM embeddings WHERE encoder = 'own-pairs'").to_pylist()
+    rows = lake.query("SELECT material_id, vector FROM embeddings WHERE encoder = 'mine'").to_pylist()
     stored = {row["material_id"]: row["vector"] for row in rows}
     found = np.array([stored[name] for name in names])
     with torch.no_grad():
         expected = network(*tensors(crystals))[0].numpy()
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
-    head = bench("train", "--target", TARGET, "--features", "own-pairs", "--model", "ridge", "--name", "stiff")
+    head = bench("train", "--target", TARGET, "--features", "mine", "--model", "ridge", "--name", "stiff")
     assert head.code == 0, head.text
     assert head.document["n_train"] + head.document["n_test"] == ROWS
 
-    refused = bench("encoders", "delete", "own-pairs").text
+    refused = bench("encoders", "delete", "mine").text
     assert f"cannot be deleted: head stiff, and {ROWS} vectors of layer pooled are bound to" in refused
-    changed = bench.card("changed.json", **entries | {"input_parameters": {**recipe, "elements": ["H-U"]}})
+    fewer = entries["input_parameters"] | {"elements": ["H-U"]}
+    changed = bench.card("changed.json", **entries | {"input_parameters": fewer})
     assert "given other input parameters: head stiff" in bench(*arguments[:-1], changed, "--replace").text
     licensed = bench.card("licensed.json", **entries | {"licence": "MIT"})
     assert bench(*arguments[:-1], licensed, "--replace").document["version"] == 1
-    assert bench("encoders", "show", "own-pairs").document["licence"] == "MIT"
+    assert bench("encoders", "show", "mine").document["licence"] == "MIT"
     other = composition_graph(bench.folder / "other.onnx")
-    answer = bench("encoders", "register", "--onnx", other, "--card", card, "--replace")
-    assert "encoder own-pairs cannot be replaced by another file: head stiff" in answer.text
+    answer = bench("encoders", "register", "--onnx", other, "--card", arguments[-1], "--replace")
+    assert "encoder mine cannot be replaced by another file: head stiff" in answer.text
     predicted = bench("predict", "stiff", "--dataset", "elastic")
     assert predicted.code == 0, predicted.text
 
@@ -130,6 +130,18 @@ def test_a_network_of_compositions_is_registered_and_embedded(bench: Bench) -> N
     assert answer.code == 0, answer.text
     check_encoder(answer.document["folder"])
     assert bench("embed", "--encoder", "dense").document["embedded"] > 0
+
+
+def test_the_page_lists_the_inputs_of_every_kind_as_they_are() -> None:
+    shown = dict(re.findall(r"^\| `(\w+)` \| ((?:–|`\w+` \[).*) \|$", PAGE, re.MULTILINE))
+    assert shown.pop("composition") == "– | `fractions` [compositions, 86]"
+    assert shown.keys() == AXES.keys() - {"geometry"}
+    for kind, text in shown.items():
+        recipe = GraphRecipe(kind, 5.0, 0, 2, degrees=4, bond_cutoff_A=2.9)
+        arrays = graph_inputs(recipe.build(reference_crystals().take([0])), recipe)
+        for dtype, found in zip(("int64", "float32"), text.split(" | "), strict=True):
+            made = [name for name, array in arrays.items() if array.dtype == dtype]
+            assert found == ", ".join(f"`{name}` [{', '.join(AXES[kind][name])}]" for name in made)
 
 
 def files(folder: Path) -> dict[str, bytes]:
