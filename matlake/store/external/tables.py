@@ -221,7 +221,9 @@ def _kind_of_values(values: Column | NDArray[Any]) -> Kind:
     first = next((value for value in values if not is_missing(value)), None)
     if isinstance(first, str):
         return Kind.TEXT
-    if isinstance(first, Real | np.number) and not isinstance(first, bool):
+    if isinstance(first, bool | np.bool_):
+        return Kind.OTHER
+    if isinstance(first, Real | np.number):
         return Kind.NUMBERS
     is_array = getattr(first, "ndim", 0) == 1
     return Kind.VECTORS if is_array or isinstance(first, list | tuple) else Kind.OTHER
@@ -246,7 +248,7 @@ def _in_memory(name: str, columns: Mapping[str, Column | NDArray[Any]]) -> Vecto
         raise SourceError(f"the columns of {name} differ in length", "give each row a value, or None")
 
     def read(wanted: Sequence[str]) -> Blocks:
-        for start in range(0, *rows, BLOCK_ROWS) if wanted and rows else ():
+        for start in range(0, max(rows, default=0), BLOCK_ROWS):
             yield {one: _cut(columns[one], start) for one in wanted}
 
     return VectorTable(name, {one: _kind_of_values(values) for one, values in columns.items()}, read)

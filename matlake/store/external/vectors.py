@@ -28,7 +28,7 @@ def is_list(kind: pa.DataType) -> bool:
 
 def is_number(kind: pa.DataType) -> bool:
     """Say whether a type of Arrow is that of numbers."""
-    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
 def read_vectors(cells: Cells, dim: int | None) -> tuple[NDArray[np.float32], dict[int, str]]:
@@ -102,7 +102,7 @@ def _of_python(cells: list[Any], dim: int | None) -> tuple[NDArray[np.float32], 
     try:  # where all are alike
         matrix = np.array(cells, dtype=np.float32)
     except (ValueError, TypeError):
-        matrix = np.empty(0)
+        matrix = np.empty(0, dtype=np.float32)
     if matrix.ndim == 2:  # noqa: PLR2004 - rows and numbers
         return _of_numpy(matrix, dim)
     found = [_one(cell) for cell in cells]
@@ -120,7 +120,7 @@ def _one(cell: Any) -> NDArray[np.float32] | str | None:
     try:
         numbers = np.array(cell, dtype=np.float32)
     except (ValueError, TypeError):
-        numbers = np.empty(())
+        numbers = np.empty((), dtype=np.float32)
     if numbers.ndim != 1 or isinstance(cell, str):
         return f"a {type(cell).__name__} in place of a vector"
     return numbers
