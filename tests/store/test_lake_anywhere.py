@@ -86,6 +86,15 @@ def test_the_nearest_materials_are_found(lake: matlake.Lake) -> None:
     assert first["material_id"] not in [n.material_id for n in lake.search(ENCODER, id=first["material_id"]).neighbours]
 
 
+def test_vectors_of_other_programs_are_imported_and_searched(lake: matlake.Lake) -> None:
+    ids = lake.sql("SELECT material_id FROM gaps ORDER BY material_id LIMIT 3").df()["material_id"].tolist()
+    for imported in (3, 0):
+        report = lake.import_embeddings((ids, [[0, 0], [0, 1], [5, 5]]), encoder="net", dataset="gaps", progress=False)
+        assert (report.imported, report.without_vector) == (imported, ROWS - 3)
+    assert [one.material_id for one in lake.search("net", id=ids[0], k=2).neighbours] == ids[1:]
+    assert lake.encoders.verify("net").passed
+
+
 def test_heads_predict_formulas_and_datasets(lake: matlake.Lake) -> None:
     assert values(lake) == pytest.approx(values(matlake.open_lake(str(lake.path))))
     saved = lake.head("gap").predict_dataset("gaps", save=True, progress=False)

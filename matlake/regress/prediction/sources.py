@@ -65,11 +65,11 @@ class PredictionSource:
             values = self._values(head, batch.columns, given)
             if self.formula_column is None:
                 crystals = batch.crystals or []
-                vectors = self.vectors and self.vectors.take(len(crystals))
+                vectors = None if self.vectors is None else self.vectors.take(len(crystals))
                 yield batch.columns, _names(batch), head.predict_all_of_crystals(crystals, values, vectors)
             else:
                 formulas = batch.columns.column(self.formula_column).to_pylist()
-                vectors = self.vectors and self.vectors.take(len(formulas))
+                vectors = None if self.vectors is None else self.vectors.take(len(formulas))
                 yield batch.columns, formulas, head.predict_all(formulas, values, vectors)
 
     def _values(self, head: OpenedHead, rows: pa.RecordBatch, given: Mapping[str, Any]) -> ColumnValues:

@@ -5,6 +5,7 @@ Those that import materials leave out columns of lists, and read numbers and tex
 
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from matlake.errors import SourceError
 from matlake.materials.objects import is_missing
 from matlake.store.external.npz_file import open_npz
-from matlake.store.external.vectors import Cells, is_list, is_number
+from matlake.store.external.vectors import NUMBERS, Cells, is_list, is_number
 from matlake.store.importing.readers.arrow_files import IPC, PARQUET, open_ipc_table
 from matlake.store.importing.readers.frames import Column, Columns, dictionary_columns, frame_columns, is_frame
 from matlake.store.importing.readers.source import ID_COLUMNS, NO_NAMES
@@ -122,6 +123,12 @@ def _reading(path: Path) -> Iterator[None]:
         raise SourceError(f"cannot read {path}: {reason}", "write or download it again") from error
 
 
+def _refuse_double(name: str, columns: Sequence[str]) -> None:
+    ((most, count),) = Counter(columns).most_common(1) or (("", 0),)
+    if count > 1:
+        raise SourceError(f"{name} has two columns {most!r}", "rename one of them")
+
+
 def _of_batches(path: Path, schema: pa.Schema, batches: Callable[[list[str]], Iterator[pa.RecordBatch]]) -> VectorTable:
     def read(wanted: Sequence[str]) -> Blocks:
         with _reading(path):
@@ -130,6 +137,7 @@ def _of_batches(path: Path, schema: pa.Schema, batches: Callable[[list[str]], It
                     some = batch.slice(start, BLOCK_ROWS)
                     yield {name: some.column(name) for name in wanted}
 
+    _refuse_double(str(path), schema.names)
     return VectorTable(str(path), {field.name: _kind(field.type) for field in schema}, read)
 
 
@@ -182,7 +190,7 @@ def _open_npz(path: Path) -> VectorTable:
             for cells in zip(*(arrays[name].blocks() for name in wanted), strict=True):
                 yield dict(zip(wanted, cells, strict=True))
 
-    kinds = {one: Kind.VECTORS if array.dim else _kind_of_dtype(array.dtype) for one, array in arrays.items()}
+    kinds = {one: _kind_of_dtype(array.dtype, array.dim) for one, array in arrays.items()}
     return VectorTable(str(path), kinds, read)
 
 
@@ -208,8 +216,10 @@ def _kind(kind: pa.DataType) -> Kind:
     return Kind.TEXT if is_text else Kind.OTHER
 
 
-def _kind_of_dtype(dtype: np.dtype[Any]) -> Kind:
-    return Kind.NUMBERS if dtype.kind in "fiu" else Kind.TEXT if dtype.kind in "US" else Kind.OTHER
+def _kind_of_dtype(dtype: np.dtype[Any], dim: int) -> Kind:
+    if dtype.kind in NUMBERS:
+        return Kind.VECTORS if dim else Kind.NUMBERS
+    return Kind.TEXT if dtype.kind in "US" else Kind.OTHER
 
 
 def _kind_of_values(values: Column | NDArray[Any]) -> Kind:
@@ -217,24 +227,32 @@ def _kind_of_values(values: Column | NDArray[Any]) -> Kind:
     if isinstance(values, pa.ChunkedArray):
         return _kind(values.type)
     if isinstance(values, np.ndarray) and values.dtype != object:
-        return Kind.VECTORS if values.ndim > 1 else _kind_of_dtype(values.dtype)
+        return _kind_of_dtype(values.dtype, values.ndim - 1)
     first = next((value for value in values if not is_missing(value)), None)
     if isinstance(first, str):
         return Kind.TEXT
-    if isinstance(first, Real | np.number) and not isinstance(first, bool):
+    if isinstance(first, bool | np.bool_):
+        return Kind.OTHER
+    if isinstance(first, Real | np.number):
         return Kind.NUMBERS
     is_array = getattr(first, "ndim", 0) == 1
     return Kind.VECTORS if is_array or isinstance(first, list | tuple) else Kind.OTHER
 
 
 def _of_columns(columns: Columns) -> VectorTable:
+    _refuse_double(columns.name, columns.names)
     return _in_memory(columns.name, dict(zip(columns.names, columns.values, strict=True)))
 
 
 def _of_pair(name: str, ids: Any, vectors: Any) -> VectorTable:
     """Return a table of ids and vectors, which are one array or a list of vectors."""
-    listed = list(ids)
-    cells = np.asarray(vectors) if is_matrix(vectors) else list(vectors)
+    try:
+        listed = list(ids)
+        cells = np.asarray(vectors) if is_matrix(vectors) else list(vectors)
+    except (TypeError, ValueError, RuntimeError) as error:  # as of a tensor with gradients
+        raise SourceError(
+            f"{name} cannot be read: {error}", "give a list of ids and an array [n, d] of numpy"
+        ) from error
     if len(listed) != len(cells):
         raise SourceError(f"{name} are of different lengths: {len(listed):,} and {len(cells):,}", "give one for each")
     return _in_memory(name, {ID_COLUMNS[0]: listed, VECTOR: cells})
@@ -246,7 +264,7 @@ def _in_memory(name: str, columns: Mapping[str, Column | NDArray[Any]]) -> Vecto
         raise SourceError(f"the columns of {name} differ in length", "give each row a value, or None")
 
     def read(wanted: Sequence[str]) -> Blocks:
-        for start in range(0, *rows, BLOCK_ROWS) if wanted and rows else ():
+        for start in range(0, max(rows, default=0), BLOCK_ROWS):
             yield {one: _cut(columns[one], start) for one in wanted}
 
     return VectorTable(name, {one: _kind_of_values(values) for one, values in columns.items()}, read)

@@ -13,6 +13,9 @@ from matlake.materials.objects import is_missing
 Cells: TypeAlias = pa.Array | NDArray[Any] | list[Any]
 """Cells of a column, of n rows: of Arrow; numbers [n, d] or values [n] of numpy; or values of Python."""
 
+NUMBERS: Final = "fiu"
+"""Kinds of numpy's types that are numbers: floating, signed, unsigned."""
+
 NO_VECTOR: Final = "no vector"
 NOT_FINITE: Final = "a vector with NaN or infinite numbers, or larger ones than float32 holds"
 
@@ -28,7 +31,7 @@ def is_list(kind: pa.DataType) -> bool:
 
 def is_number(kind: pa.DataType) -> bool:
     """Say whether a type of Arrow is that of numbers."""
-    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
 def read_vectors(cells: Cells, dim: int | None) -> tuple[NDArray[np.float32], dict[int, str]]:
@@ -44,7 +47,7 @@ def read_vectors(cells: Cells, dim: int | None) -> tuple[NDArray[np.float32], di
     with np.errstate(over="ignore", invalid="ignore"):
         if isinstance(cells, pa.Array):
             vectors, wrong = _of_arrow(cells, dim)
-        elif isinstance(cells, np.ndarray) and cells.dtype.kind in "fiu":
+        elif isinstance(cells, np.ndarray) and cells.dtype.kind in NUMBERS:
             vectors, wrong = _of_numpy(cells, dim)
         else:
             vectors, wrong = _of_python(list(cells), dim)
@@ -100,10 +103,10 @@ def _of_numpy(cells: NDArray[Any], dim: int | None) -> tuple[NDArray[np.float32]
 
 def _of_python(cells: list[Any], dim: int | None) -> tuple[NDArray[np.float32], dict[int, str]]:
     try:  # where all are alike
-        matrix = np.array(cells, dtype=np.float32)
+        matrix = np.array(cells)
     except (ValueError, TypeError):
         matrix = np.empty(0)
-    if matrix.ndim == 2:  # noqa: PLR2004 - rows and numbers
+    if matrix.ndim == 2 and matrix.dtype.kind in NUMBERS:  # noqa: PLR2004 - rows and numbers
         return _of_numpy(matrix, dim)
     found = [_one(cell) for cell in cells]
     lengths = np.array([-1 if one is None else -2 if isinstance(one, str) else len(one) for one in found])
@@ -118,12 +121,14 @@ def _one(cell: Any) -> NDArray[np.float32] | str | None:
     if is_missing(cell):
         return None
     try:
-        numbers = np.array(cell, dtype=np.float32)
-    except (ValueError, TypeError):
+        numbers = np.array(cell)
+        if numbers.dtype == object and not any(isinstance(one, str) for one in numbers.ravel()):
+            numbers = numbers.astype(np.float64)  # empty cells, decimals
+    except (ValueError, TypeError, OverflowError):
         numbers = np.empty(())
-    if numbers.ndim != 1 or isinstance(cell, str):
+    if numbers.ndim != 1 or (numbers.dtype.kind not in NUMBERS and len(numbers)):
         return f"a {type(cell).__name__} in place of a vector"
-    return numbers
+    return numbers.astype(np.float32)
 
 
 def _of_length(lengths: NDArray[Any], dim: int | None) -> tuple[NDArray[np.bool_], dict[int, str], int]:

@@ -21,6 +21,7 @@ from matlake.errors import EncoderError, LakeError, MatlakeError, SourceError
 from matlake.store.external import importing
 from matlake.store.external.card import find_external, save_card
 from matlake.store.tables import delta
+from matlake.store.tables.appender import Appender
 
 ROWS, DIM = 40, 6
 
@@ -43,7 +44,7 @@ def ids(crystals: matlake.Lake) -> list[str]:
 @pytest.fixture(scope="module")
 def made(ids: list[str]) -> NDArray[np.float32]:
     """A vector for each id, float32 [40, 6]; numbers that half precision holds."""
-    return np.random.default_rng(1).integers(-99, 99, (len(ids), DIM)).astype(np.float32) / 8
+    return (np.random.default_rng(1).integers(-99, 99, (len(ids), DIM)) / 8).astype(np.float32)
 
 
 @pytest.fixture
@@ -156,6 +157,14 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "text": (lambda: pa.table({"id": ["gan"], "vector": ["[1, 2]"]}), "'vector' .* holds text, not vectors"),
     "text in a list": (lambda: {"gan": ["a", "b"]}, "'gan', has a list in place of a vector"),
+    "text of numbers": (lambda: {"gan": ["1", "2"]}, "'gan', has a list in place of a vector"),
+    "complex numbers": (lambda: (["gan"], np.ones((1, 2), dtype=complex)), "holds values that are neither numbers nor"),
+    "true and false": (lambda: {"gan": [True, False]}, "'gan', has a list in place of a vector"),
+    "nested": (lambda: {"gan": [[1.0], [2.0]]}, "'gan', has a list in place of a vector"),
+    "two columns": (
+        lambda: pd.DataFrame([["gan", [1], [2]]], columns=["id", "vector", "vector"]),
+        "two columns 'vector'",
+    ),
     "no column": (lambda: pa.table({"id": ["gan"], "y": [1.0]}), "no column of vectors"),
     "different lengths": (lambda: (["gan"], np.ones((2, 2))), "different lengths: 1 and 2"),
     "a number": (lambda: 7, "cannot be read from a int"),
@@ -213,7 +222,8 @@ def test_rows_of_equal_content_keep_vectors_of_their_own(titania: matlake.Lake) 
     expected = {"rutile": [1.0, 2.0], "anatase": [3.0, 4.0]}
     assert held(titania, "net") == expected
     (neighbour,) = titania.search("net", id="rutile").neighbours
-    assert (neighbour.material_id, neighbour.distance) == ("anatase", pytest.approx(8**0.5))
+    assert neighbour.material_id == "anatase"
+    assert neighbour.distance == pytest.approx(8**0.5)
     with pytest.raises(LakeError, match="'gan' has no vector of net@vector") as error:
         titania.search("net", id="gan")
     assert "import_embeddings" in error.value.hint
@@ -290,7 +300,7 @@ KILL = "import os, matlake.store.tables.appender as m; m.Appender.append = lambd
 
 def test_an_import_killed_before_its_commit_leaves_nothing_half(titania: matlake.Lake, tmp_path: Path) -> None:
     np.savez(tmp_path / "vectors.npz", ids=np.array(["gan", "rutile"]), vectors=np.eye(2))
-    arguments = ["--lake", titania.path, "import-embeddings", tmp_path / "vectors.npz"]
+    arguments = ["--lake", str(titania.path), "import-embeddings", tmp_path / "vectors.npz"]
     killed = commands.run([*arguments, "--encoder", "net", "--dataset", "oxides"], KILL)
     assert killed.returncode == 9
     assert titania.status().encoders == []
@@ -323,14 +333,14 @@ def test_two_imports_at_once_do_not_make_two_encoders(titania: matlake.Lake, mon
     assert held(titania, "net") == {"gan": [1.0, 2.0]}
     assert len(list(titania.embeddings.rglob("*.parquet"))) == 1
 
-    append = importing.Appender.append
+    append = Appender.append
 
     def slowly(self: Any, parts: Any) -> int:
-        monkeypatch.setattr(importing.Appender, "append", append)
+        monkeypatch.setattr(Appender, "append", append)
         given(titania, {"rutile": [5, 5]})
         return append(self, parts)
 
-    monkeypatch.setattr(importing.Appender, "append", slowly)
+    monkeypatch.setattr(Appender, "append", slowly)
     with pytest.raises(LakeError, match="another process imported vectors of net@vector at the same time, 1 of them"):
         given(titania, {"rutile": [6, 6], "anatase": [7, 7]})
     assert held(titania, "net")["rutile"] == [5.0, 5.0]
@@ -338,7 +348,7 @@ def test_two_imports_at_once_do_not_make_two_encoders(titania: matlake.Lake, mon
 
 def test_a_lake_that_cannot_be_written_is_left_as_it_is(titania: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     given(titania, {"gan": [1, 2]})
-    past = matlake.open_lake(titania.path, as_of=f"oxides={delta.read_snapshot(titania.dataset('oxides')).version}")
+    past = matlake.open_lake(titania.path, as_of="oxides=0")
     with pytest.raises(LakeError, match="to be read only"):
         past.import_embeddings({"gan": [1, 2]}, encoder="net", dataset="oxides", progress=False)
     card = titania.encoders.show("net").card
@@ -355,6 +365,8 @@ def test_large_tables_become_several_parts(
     monkeypatch.setattr("matlake.store.external.tables.BLOCK_ROWS", 7)
     monkeypatch.setattr(importing, "_PART_BYTES", 700)
     given(crystals, (ids, made), "parts")
-    assert len(delta.read_snapshot(crystals.embeddings).parts) >= 3
+    snapshot = delta.read_snapshot(crystals.embeddings)
+    assert snapshot is not None
+    assert sum(part.partition["encoder"] == "parts" for part in snapshot.parts) >= 3
     assert held(crystals, "parts") == dict(zip(ids, made.tolist(), strict=True))
     assert given(crystals, (ids, made), "parts").skipped == ROWS

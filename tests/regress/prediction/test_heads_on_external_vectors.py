@@ -63,8 +63,7 @@ def test_rows_without_a_vector_are_listed_and_the_others_predicted(lake: matlake
         reasons = {failure.reason for failure in found.failed}
         assert reasons == {"no vector of encoder net: import it with import-embeddings"}
         assert len(found.failed) == ROWS - GIVEN
-        errors = lake.head(head).metrics
-        assert errors.r2 > 0.3  # the vectors are used
+        assert (lake.head(head).metrics.r2 or 0.0) > 0.3  # the vectors are used
 
 
 def test_a_table_of_vectors_gives_what_the_lake_gives(lake: matlake.Lake, tmp_path: Path) -> None:
