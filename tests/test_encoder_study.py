@@ -129,11 +129,11 @@ def test_folds_of_a_draw_keep_formulas_apart_and_have_no_more_rows_than_labels(s
             assert not set(source.formulas[fold.train]) & set(source.formulas[fold.test])
 
 
-def test_seeds_that_draw_nothing_are_one_ratio() -> None:
+def test_errors_in_pairs_become_ratios() -> None:
     base = np.array([[2.0, 2.0, np.nan], [2.0, 2.0, np.nan]])
     formulas = np.array(["NaCl", "KBr", "MgO"])
     found = Paired(base, base / 2, formulas, [np.array([0]), np.array([1])]).case("a", "cluster", 50, learned=False)
-    assert (found.ratio, found.seeds, found.clusters) == (0.5, (0.5,), (0.5, 0.5))
+    assert (found.ratio, found.seeds, found.clusters) == (0.5, (0.5, 0.5), (0.5, 0.5))
     assert found.deviation == pytest.approx(0.0, abs=1e-12)
 
 

@@ -25,7 +25,7 @@ def rows() -> list[Row]:
 def test_an_encoder_that_ships_adds_to_what_has_learned_nothing(contender, rows: list[Row]) -> None:
     (row,) = (one for one in rows if one.sha256 == contender.card.sha256)
     assert (row.name, row.role, row.features) == (contender.card.name, SHIPPED, contender.features)
-    assert row.verdict.ships
+    assert row.verdict(rows).ships
     labels = {case.labels for case in row.cases}
     assert (min(labels), max(labels)) == (50, 1000)
     assert {case.folds for case in row.cases} >= {"cluster"}
@@ -52,7 +52,14 @@ def test_all_weights_together_are_small() -> None:
 
 def case(ratio: float, deviation: float = 0.01, **entries: object) -> Case:
     return Case(
-        **{"target": "a", "folds": "random", "labels": 50, "ratio": ratio, "deviation": deviation, "seeds": (ratio,)}
+        **{
+            "target": "a",
+            "folds": "random",
+            "labels": 50,
+            "ratio": ratio,
+            "deviation": deviation,
+            "seeds": (ratio, ratio),
+        }
         | entries
     )  # type: ignore[arg-type]
 
@@ -85,6 +92,16 @@ def test_certain_cases_make_room_for_less_certain_ones() -> None:
 def test_one_cluster_may_lose_and_not_two() -> None:
     assert judge([case(0.9, clusters=(0.8, 0.8, 0.9, 0.99, 1.1))]).ships
     assert not judge([case(0.9, clusters=(0.7, 0.8, 0.9, 1.01, 1.1))]).ships
+
+
+def test_what_a_network_with_random_weights_adds_is_not_learned() -> None:
+    control = case(0.92, 0.01, seeds=(0.9, 0.94))
+    assert judge([case(0.92, 0.01, seeds=(0.9, 0.94))]).ships
+    assert not judge([case(0.9, 0.01, seeds=(0.87, 0.93))], [control]).ships
+    (more,) = judge([case(0.8, 0.01, seeds=(0.79, 0.81))], [control]).adds
+    assert more.ratio == 0.8
+    assert judge([case(0.9, folds="cluster")], [control]).ships
+    assert judge([case(0.9)], [case(1.1)]).ships
 
 
 def test_what_an_encoder_was_trained_on_does_not_count() -> None:

@@ -230,9 +230,9 @@ class Paired:
         tested = np.isfinite(base)
         drawn = GroupBootstrap(self.formulas[tested], 0)
         deviation = float(np.std(np.log(drawn.means(own[tested]) / drawn.means(base[tested]))))
-        seeds = dict.fromkeys(_ratio(*pair) for pair in zip(self.own, self.base, strict=True))
+        seeds = tuple(_ratio(*pair) for pair in zip(self.own, self.base, strict=True))
         clusters = tuple(_ratio(own[rows], base[rows]) for rows in self.clusters)
-        return Case(name, folds, labels, _ratio(own, base), deviation, tuple(seeds), clusters, learned)
+        return Case(name, folds, labels, _ratio(own, base), deviation, seeds, clusters, learned)
 
 
 def _ratio(own: Float, base: Float) -> float:

@@ -62,10 +62,14 @@ class Row:
         """What a newer measurement replaces."""
         return self.sha256, self.baseline
 
-    @property
-    def verdict(self) -> Verdict:
-        """What the rule says."""
-        return judge(self.cases)
+    def verdict(self, rows: Iterable["Row"]) -> Verdict:
+        """Return what the rule says; a control is compared with other controls.
+
+        Args:
+            rows: Of the record, the controls among them.
+        """
+        others = (one for one in rows if one.role == CONTROL and one.baseline == self.baseline and one.key != self.key)
+        return judge(self.cases, (case for one in others for case in one.cases))
 
 
 def read_record(path: Path = RECORD) -> list[Row]:
