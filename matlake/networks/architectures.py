@@ -164,6 +164,7 @@ ARCHITECTURES: Final = {
             fast_code="rearranged:FastCGCNN",
             unfold_code="rearranged:unfold_cgcnn",
             output=r"fc_out\.",
+            fresh_sizes={"linear_output": True},
         ),
         Architecture(
             name="schnet",
