@@ -178,8 +178,9 @@ class CHGNet(nn.Module):
 
     def energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the energies of atoms, their reference energies included, in eV, [atoms, targets]."""
-        references = cast("Any", self.composition_model)["fc"].weight.T
-        return self._last()(self._before_output(x)) + references.index_select(0, numbers - 1)
+        references: torch.Tensor = cast("Any", self.composition_model)["fc"].weight.T
+        energies: torch.Tensor = self._last()(self._before_output(x))
+        return energies + references.index_select(0, numbers - 1)
 
     def _before_output(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the last layer takes of each atom, [atoms, width]."""
