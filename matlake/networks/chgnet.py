@@ -76,8 +76,7 @@ class CHGNet(nn.Module):
             _Convolution("twoBody_bond", 4, width, norms=norms, bias=update_bias) for _ in range(n_conv - 1)
         )
         self.angle_layers = nn.ModuleList(
-            nn.ModuleDict({"twoBody_bond": _Gated(4, width, hidden=False, norms=norms)})
-            for _ in range(n_conv - 2)
+            nn.ModuleDict({"twoBody_bond": _Gated(4, width, hidden=False, norms=norms)}) for _ in range(n_conv - 2)
         )
         self.output: nn.Linear | None = None
         if linear_output:
