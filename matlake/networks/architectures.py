@@ -185,6 +185,7 @@ ARCHITECTURES: Final = {
             fast_code="rearranged:FastSchNet",
             unfold_code="rearranged:unfold_schnet",
             output=r"lin2\.",
+            fine_tuning=TrainingConfig(epochs=30, batch_size=32, learning_rate=1e-3, warmup=0.2, weight_decay=0.01),
         ),
         Architecture(
             name="dimenet++",
