@@ -165,7 +165,7 @@ def _parts(of_taps: Any, together: Any, others: Any, singles: Any) -> list[str]:
     ]
     for keys, errors in together.items():
         rows.append(
-            [" + ".join(f"`{tap}_n`" for tap, _ in keys), ", ".join(POOLS[pool] for _, pool in keys), *_cells(errors)]
+            [" + ".join(f"`{tap}_n`" for tap, _ in keys), " + ".join(POOLS[pool] for _, pool in keys), *_cells(errors)]
         )
     rows += [[f"`{name}`", "", *_cells(errors)] for name, errors in others.items()]
     base = singles["features", "mean", 3]

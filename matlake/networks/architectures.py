@@ -186,6 +186,8 @@ ARCHITECTURES: Final = {
             fast_code="rearranged:FastCGCNN",
             unfold_code="rearranged:unfold_cgcnn",
             output=r"fc_out\.",
+            fine_tuning=TrainingConfig(epochs=50, batch_size=32, learning_rate=1e-3, warmup=0.2, weight_decay=0.02),
+            fresh_sizes={"linear_output": True},
         ),
         Architecture(
             name="schnet",
@@ -205,6 +207,7 @@ ARCHITECTURES: Final = {
             fast_code="rearranged:FastSchNet",
             unfold_code="rearranged:unfold_schnet",
             output=r"lin2\.",
+            fine_tuning=TrainingConfig(epochs=30, batch_size=32, learning_rate=1e-3, warmup=0.2, weight_decay=0.01),
         ),
         Architecture(
             name="dimenet++",
@@ -242,6 +245,7 @@ ARCHITECTURES: Final = {
             fast_code="rearranged_chgnet:FastCHGNet",
             unfold_code="unfolded_chgnet:unfold_chgnet",
             output=r"(mlp|composition_model|readout_norm|output)\.",
+            fine_tuning=TrainingConfig(epochs=20, batch_size=32, learning_rate=1e-3, warmup=0.2, weight_decay=0.01),
             fresh_sizes={"linear_output": True},  # dense layers forget what an energy does not need
             published_as="chgnet",
         ),

@@ -37,6 +37,7 @@ class CGCNN(nn.Module):
         hidden_width: int = 128,
         hidden_layers: int = 1,
         cutoff: float = 8.0,
+        linear_output: bool = False,
         targets: int = 1,
     ) -> None:
         """Build the network with fresh weights, drawn from torch's global generator.
@@ -47,6 +48,7 @@ class CGCNN(nn.Module):
             hidden_width: Length of the hidden vector behind the pooling.
             hidden_layers: Layers behind the pooling, the output not counted.
             cutoff: Largest distance in Å; Gaussians stand every 0.2 Å up to here.
+            linear_output: Whether the output takes the mean atoms after all convolutions, and not the hidden vector.
             targets: Numbers predicted.
         """
         super().__init__()
@@ -60,34 +62,40 @@ class CGCNN(nn.Module):
         self.conv_to_fc = nn.Linear(atom_width, hidden_width)
         if hidden_layers > 1:
             self.fcs = nn.ModuleList(nn.Linear(hidden_width, hidden_width) for _ in range(hidden_layers - 1))
-        self.fc_out = nn.Linear(hidden_width, targets)
+        self.linear_output = linear_output
+        self.fc_out = nn.Linear(convolutions * atom_width if linear_output else hidden_width, targets)
 
     def forward(self, batch: PairBatch) -> dict[str, torch.Tensor]:
         """Return the layers by name, each [crystals, width]."""
         x = self.embedding(self.atom_features[batch.numbers])
         bonds = torch.exp(-(((batch.distances[:, None] - self.offsets) / GAUSSIAN_STEP_A) ** 2))
-        found = {}
-        for number, convolution in enumerate(self.convs, start=1):
+        found = []
+        for convolution in self.convs:
             x = convolution(x, bonds, batch)
-            found[str(number)] = batch.pool(x)
-        pooled = found.pop(str(len(self.convs)))
-        hidden = functional.softplus(self.conv_to_fc(functional.softplus(pooled)))
+            found.append(batch.pool(x))
+        hidden = functional.softplus(self.conv_to_fc(functional.softplus(found[-1])))
         for layer in getattr(self, "fcs", ()):
             hidden = functional.softplus(layer(hidden))
-        return {**found, "pooled": pooled, "hidden": hidden, "prediction": self.fc_out(hidden)}
+        prediction = self.fc_out(torch.cat(found, dim=1) if self.linear_output else hidden)
+        layers = {str(number): mean for number, mean in enumerate(found[:-1], start=1)}
+        return {**layers, "pooled": found[-1], "hidden": hidden, "prediction": prediction}
 
     def predict(self, batch: PairBatch) -> torch.Tensor:
         """Return only the prediction, [crystals, targets]."""
         return self(batch)["prediction"]  # type: ignore[no-any-return]
 
     def readout(self) -> Readout:
-        """Return the output layer, on the hidden vector."""
+        """Return the output layer, on what it takes."""
 
         def set_output(weight: torch.Tensor, bias: torch.Tensor) -> None:
             self.fc_out.weight.copy_(weight)
             self.fc_out.bias.copy_(bias)
 
-        return Readout(lambda batch: self(batch)["hidden"], set_output)
+        def features(batch: PairBatch) -> torch.Tensor:
+            *means, hidden, _ = self(batch).values()
+            return torch.cat(means, dim=1) if self.linear_output else hidden
+
+        return Readout(features, set_output)
 
     @torch.no_grad()
     def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:

@@ -76,8 +76,7 @@ class CHGNet(nn.Module):
             _Convolution("twoBody_bond", 4, width, norms=norms, bias=update_bias) for _ in range(n_conv - 1)
         )
         self.angle_layers = nn.ModuleList(
-            nn.ModuleDict({"twoBody_bond": _Gated(4, width, hidden=False, norms=norms)})
-            for _ in range(n_conv - 2)
+            nn.ModuleDict({"twoBody_bond": _Gated(4, width, hidden=False, norms=norms)}) for _ in range(n_conv - 2)
         )
         self.output: nn.Linear | None = None
         if linear_output:
@@ -118,7 +117,7 @@ class CHGNet(nn.Module):
         lines = torch.where(is_far, torch.cumsum(is_far, 0) - 1 + len(bonds), batch.along)
 
         found = [x]
-        for number, convolution in enumerate(self.atom_conv_layers):
+        for number, convolution in enumerate(parts.atom_conv_layers):
             gated = convolution.twoBody_atom
             own, along, other = gated.first()
             hidden = (
@@ -173,12 +172,14 @@ class CHGNet(nn.Module):
 
     def _last(self) -> nn.Linear:
         """Return the last layer."""
-        return self.output if self.output is not None else [*cast("Any", self.mlp)["layers"].values()][-1]
+        last: nn.Linear = [*cast("Any", self.mlp)["layers"].values()][-1] if self.output is None else self.output
+        return last
 
     def energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the energies of atoms, their reference energies included, in eV, [atoms, targets]."""
-        references = cast("Any", self.composition_model)["fc"].weight.T
-        return self._last()(self._before_output(x)) + references.index_select(0, numbers - 1)
+        references: torch.Tensor = cast("Any", self.composition_model)["fc"].weight.T
+        energies: torch.Tensor = self._last()(self._before_output(x))
+        return energies + references.index_select(0, numbers - 1)
 
     def _before_output(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the last layer takes of each atom, [atoms, width]."""
@@ -250,14 +251,14 @@ class _Gated(nn.Module):
     def first(self) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
         """Return the weight [2 · width, width] of core and gate for each part, and the bias with the first."""
         layers = [of_one[0] for of_one in self._layers()]
-        weights = torch.cat([layer.weight for layer in layers]).split(self.width, dim=1)
+        weights = torch.split(torch.cat([layer.weight for layer in layers]), self.width, dim=1)
         bias = torch.cat([layer.bias for layer in layers])
         return [(weight, None if number else bias) for number, weight in enumerate(weights)]
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return [rows, width] from what the first layers made, [rows, 2 · width]."""
         made = []
-        parts = zip(self._layers(), (self.bn1, self.bn2), hidden.split(self.width, dim=1), strict=True)
+        parts = zip(self._layers(), (self.bn1, self.bn2), torch.split(hidden, self.width, dim=1), strict=True)
         for (_, *others), norm, part in parts:
             x = part
             for layer in others:

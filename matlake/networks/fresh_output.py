@@ -36,9 +36,7 @@ def with_fresh_output(
     """
     sizes = {**sizes, **architecture.fresh_sizes}
     network = architecture.network(**sizes, targets=targets)
-    kept = {
-        name: tensor for name, tensor in source.state_dict().items() if not architecture.output_pattern.match(name)
-    }
+    kept = {name: tensor for name, tensor in source.state_dict().items() if not architecture.output_pattern.match(name)}
     network.load_state_dict(kept, strict=False)
     return network, sizes
 

@@ -39,7 +39,7 @@ class FastCGCNN(nn.Module):
         self.offsets = nn.Parameter(network.offsets / GAUSSIAN_STEP_A)
         self.convolutions = nn.ModuleList(_FoldedConvolution(c) for c in network.convs)
         self.hidden = nn.ModuleList([network.conv_to_fc, *getattr(network, "fcs", ())])
-        self.fc_out = network.fc_out
+        self.fc_out, self.linear_output = network.fc_out, network.linear_output
 
     def forward(
         self, numbers: Tensor, lengths: Tensor, neighbours: Tensor, length_index: Tensor, counts: Tensor, pool: Tensor
@@ -55,7 +55,7 @@ class FastCGCNN(nn.Module):
         hidden = softplus(found[-1])
         for layer in self.hidden:
             hidden = softplus(layer(hidden))
-        return (*found, hidden, self.fc_out(hidden))
+        return (*found, hidden, self.fc_out(torch.cat(found, dim=1) if self.linear_output else hidden))
 
 
 class _FoldedConvolution(nn.Module):

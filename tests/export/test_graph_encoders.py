@@ -21,6 +21,7 @@ from matlake.errors import EncoderError, SourceError, TrainingError
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from matlake.encoders.training_record import TableRecipe  # noqa: E402
+from matlake.export.again import export_again  # noqa: E402
 from matlake.export.onnx_export import GRAPH_OPERATORS, graph_model  # noqa: E402
 from matlake.export.packaging import ExportRequest, export_encoder  # noqa: E402
 from matlake.export.pretraining.run import PretrainRequest, load_trained, run_pretraining  # noqa: E402
@@ -207,3 +208,16 @@ def test_the_same_weights_give_the_same_file(exported, runs, name) -> None:
     content = graph_model(made, network, recipe)[0].SerializeToString(deterministic=True)
     assert content == (exported[name] / MODEL_FILE).read_bytes()
     assert b"graph_onnx.py" not in content
+
+
+def test_an_encoder_is_exported_again_without_its_checkpoint(exported, tmp_path) -> None:
+    before = read_card(exported["cgcnn"])
+    card = export_again(exported["cgcnn"], tmp_path / "again", default_layer="hidden", notes=("again",))
+    assert (card.version, card.default_layer, card.training.notes) == (before.version + 1, "hidden", ("again",))
+    assert (card.layers, card.metrics, card.target) == (before.layers, before.metrics, before.target)
+    assert max(card.parity.values()) <= card.parity_tolerance
+    crystals = reference_crystals().take(range(0, 40, 4))
+    found, expected = (
+        open_encoder(folder).encode(crystals, "prediction") for folder in (tmp_path / "again", exported["cgcnn"])
+    )
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
