@@ -17,7 +17,7 @@ from pyarrow import feather
 from samples import ELASTIC
 
 import matlake
-from matlake.errors import EncoderError, LakeError, MatlakeError, SourceError
+from matlake.errors import CommitUnknownError, EncoderError, LakeError, MatlakeError, SourceError
 from matlake.store.external import importing
 from matlake.store.external.card import find_external, save_card
 from matlake.store.tables import delta
@@ -317,6 +317,16 @@ def test_an_interrupted_import_removes_its_parts(titania: matlake.Lake, monkeypa
     with pytest.raises(KeyboardInterrupt):
         given(titania, {"rutile": [3, 4]})
     assert_nothing_of_it(titania)
+
+
+def test_parts_that_a_commit_may_have_recorded_are_kept(titania: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any) -> int:
+        raise CommitUnknownError("no answer")
+
+    monkeypatch.setattr(Appender, "append", unknown)
+    with pytest.raises(CommitUnknownError):
+        given(titania, {"rutile": [3, 4]})
+    assert len(list(titania.embeddings.rglob("*.parquet"))) == 1
 
 
 def test_two_imports_at_once_do_not_make_two_encoders(titania: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
