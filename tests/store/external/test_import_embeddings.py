@@ -300,7 +300,7 @@ KILL = "import os, matlake.store.tables.appender as m; m.Appender.append = lambd
 
 def test_an_import_killed_before_its_commit_leaves_nothing_half(titania: matlake.Lake, tmp_path: Path) -> None:
     np.savez(tmp_path / "vectors.npz", ids=np.array(["gan", "rutile"]), vectors=np.eye(2))
-    arguments = ["--lake", str(titania.path), "import-embeddings", tmp_path / "vectors.npz"]
+    arguments = ["--lake", str(titania.path), "import-embeddings", str(tmp_path / "vectors.npz")]
     killed = commands.run([*arguments, "--encoder", "net", "--dataset", "oxides"], KILL)
     assert killed.returncode == 9
     assert titania.status().encoders == []
