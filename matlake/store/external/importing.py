@@ -7,7 +7,7 @@ that the next import could not change.
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import duckdb
@@ -165,21 +165,16 @@ def import_embeddings(
     appender = Appender(
         lake.embeddings, embedding_partition(candidate, layer), KEY, (VECTOR_COLUMN,), verify=lake.verify
     )
-    is_empty = not appender.files
     parts: list[writing.Part] = []
     try:
         writer = _Writer(appender, given, StoredVectors(known, layer, appender.files), progress)
         writer.write(parts)
-        if known is None or (is_empty and not _has_vectors(lake, known)):
-            card = new_card(encoder, layer, writer.dim, sha256, about)
-        else:
-            card = described(with_layer(known, layer, writer.dim), about)
         hold()
-        _claim(lake, card, known)
-        added = appender.append(parts) if parts else 0
+        _claim(lake, known, new_card(encoder, layer, writer.dim, sha256, about), about)
     except BaseException:
         writing.discard(appender.root, parts)
         raise
+    added = appender.append(parts) if parts else 0  # what fails here may have been recorded: the parts stay
     if added != writer.added:
         raise LakeError(
             f"another process imported vectors of {encoder}@{layer} at the same time, {writer.added - added:,} of them "
@@ -190,7 +185,7 @@ def import_embeddings(
         encoder=encoder,
         layer=layer,
         dim=writer.dim,
-        sha256=card.sha256,
+        sha256=sha256,
         dataset=dataset,
         rows=len(given.keys),
         imported=added,
@@ -200,20 +195,27 @@ def import_embeddings(
     )
 
 
-def _claim(lake: Lake, card: EncoderCard, known: EncoderCard | None) -> None:
-    """Write the card, unless it is there.
+def _claim(lake: Lake, known: EncoderCard | None, new: EncoderCard, about: About) -> None:
+    """Write the card, unless the lake has it as it should be.
+
+    Args:
+        lake: The lake.
+        known: The card as it was when the import began; None where there was none.
+        new: That of an encoder with these vectors alone.
+        about: What is said about the encoder.
 
     Raises:
         LakeError: Another process has made the encoder meanwhile.
+        EncoderError: Vectors of the layer have another length.
     """
-    present = present_card(lake, card.name)
-    if (present is None) != (known is None) or (present and known and present.sha256 != known.sha256):
-        raise LakeError(f"another process made encoder {card.name} at the same time", "run the same again")
-    if present is not None and present.layers != card.layers:  # another process may have added one
-        layers = {layer.name: layer for layer in (*present.layers, *card.layers)}
-        if present.layers[0] in card.layers:
-            card = replace(card, layers=tuple(layers.values()))
-    if present != card:
+    present = present_card(lake, new.name)
+    if (present and present.sha256) != (known and known.sha256):
+        raise LakeError(f"another process made encoder {new.name} at the same time", "run the same again")
+    if present is None or not _has_vectors(lake, present):
+        card = new
+    else:
+        card = described(with_layer(present, new.default_layer, new.layers[0].dim), about)
+    if card != present:
         save_card(lake, card)
 
 

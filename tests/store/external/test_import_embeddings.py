@@ -17,7 +17,7 @@ from pyarrow import feather
 from samples import ELASTIC
 
 import matlake
-from matlake.errors import EncoderError, LakeError, MatlakeError, SourceError
+from matlake.errors import CommitUnknownError, EncoderError, LakeError, MatlakeError, SourceError
 from matlake.store.external import importing
 from matlake.store.external.card import find_external, save_card
 from matlake.store.tables import delta
@@ -300,7 +300,7 @@ KILL = "import os, matlake.store.tables.appender as m; m.Appender.append = lambd
 
 def test_an_import_killed_before_its_commit_leaves_nothing_half(titania: matlake.Lake, tmp_path: Path) -> None:
     np.savez(tmp_path / "vectors.npz", ids=np.array(["gan", "rutile"]), vectors=np.eye(2))
-    arguments = ["--lake", str(titania.path), "import-embeddings", tmp_path / "vectors.npz"]
+    arguments = ["--lake", str(titania.path), "import-embeddings", str(tmp_path / "vectors.npz")]
     killed = commands.run([*arguments, "--encoder", "net", "--dataset", "oxides"], KILL)
     assert killed.returncode == 9
     assert titania.status().encoders == []
@@ -317,6 +317,16 @@ def test_an_interrupted_import_removes_its_parts(titania: matlake.Lake, monkeypa
     with pytest.raises(KeyboardInterrupt):
         given(titania, {"rutile": [3, 4]})
     assert_nothing_of_it(titania)
+
+
+def test_parts_that_a_commit_may_have_recorded_are_kept(titania: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any) -> int:
+        raise CommitUnknownError("no answer")
+
+    monkeypatch.setattr(Appender, "append", unknown)
+    with pytest.raises(CommitUnknownError):
+        given(titania, {"rutile": [3, 4]})
+    assert len(list(titania.embeddings.rglob("*.parquet"))) == 1
 
 
 def test_two_imports_at_once_do_not_make_two_encoders(titania: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
