@@ -87,11 +87,13 @@ def write_graph(
 
 
 def pair_graph(path: Path, nodes: Sequence[NodeProto] = PAIR_NODES, **settings: Any) -> Path:
-    return write_graph(path, nodes, **{"inputs": PAIR_INPUTS, "outputs": {"pooled": ["crystals", WIDTH]}} | settings)
+    usual: dict[str, Any] = {"inputs": PAIR_INPUTS, "outputs": {"pooled": ["crystals", WIDTH]}}
+    return write_graph(path, nodes, **usual | settings)
 
 
 def composition_graph(path: Path, nodes: Sequence[NodeProto] = COMPOSITION_NODES, **settings: Any) -> Path:
-    return write_graph(path, nodes, **{"inputs": FRACTIONS, "outputs": {"hidden": ["batch", WIDTH]}} | settings)
+    usual: dict[str, Any] = {"inputs": FRACTIONS, "outputs": {"hidden": ["batch", WIDTH]}}
+    return write_graph(path, nodes, **usual | settings)
 
 
 def pair_card(**changed: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def export_pairs(crystals: CrystalColumns, target: np.ndarray, folder: Path) -> 
     for _ in range(20):
         optimiser.zero_grad()
         error = functional.mse_loss(network(*inputs)[1], wanted)
-        error.backward()
+        error.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         errors.append(error.item())
     assert errors[-1] < 0.7 * errors[0]

@@ -90,6 +90,8 @@ def register(
         _check_same(mended, written, ("input", "input_parameters"), uses)
     version = written.version or (present.version + (present.sha256 != sha256) if present else 1)
     with prepared(onnx, changed(written, version=version)) as found:
+        if found.card.sha256 != sha256:
+            raise EncoderError(f"{onnx} changed while it was read", "run the same again")
         with _writing(f"register encoder {written.name}"):
             if mended is not None:
                 _check_same(mended, found.card, ("layers",), uses)

@@ -36,6 +36,7 @@ BRING_YOUR_OWN: Final = 'docs/encoders.md, "Bring your own", says what a graph t
 LARGEST_TOLERANCE: Final = 0.05
 """Of a card: what int8 costs. A looser one would let vectors move with their batch."""
 
+_NOT_STATED: Final = ("", "not stated")
 _TOLERANCE: Final = 1e-5
 _VERSION: Final = "format_version"
 _LAYER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -136,8 +137,8 @@ def _checked(written: WrittenCard, name: str) -> EncoderCard:
     if written.input not in (InputKind.COMPOSITION, InputKind.CRYSTAL):
         raise ValueError(f"input is {written.input}, and graphs take {InputKind.COMPOSITION} or {InputKind.CRYSTAL}")
     for what in ("architecture", "licence"):
-        if not getattr(written, what).strip():
-            raise ValueError(f"{what} is empty")
+        if getattr(written, what).strip().lower() in _NOT_STATED:
+            raise ValueError(f"{what} is not stated")
     if not 0 < written.parity_tolerance <= LARGEST_TOLERANCE:
         raise ValueError(f"parity_tolerance is {written.parity_tolerance:g}, not above 0 and up to {LARGEST_TOLERANCE}")
     if written.version is not None and written.version < 1:

@@ -17,6 +17,7 @@ positions are worth, and below what most encoders in float32 can see."""
 
 _COARSEST_A: Final = 0.01
 _LARGEST_CUTOFF_A: Final = 20.0  # a sphere of this radius holds 2,000 neighbours
+_MOST: Final = 1_000  # blocks and polynomials: each costs a round, or memory
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ class GraphRecipe:
         if recipe.options and not recipe.package:
             raise EncoderError(f"graphs of kind {recipe.kind!r} have no options, and the card states some")
         in_range = 0 < recipe.cutoff_A <= _LARGEST_CUTOFF_A and 0 <= recipe.bond_cutoff_A <= recipe.cutoff_A
-        if not in_range or recipe.max_neighbours < 0 or not 0 <= recipe.resolution_A <= _COARSEST_A:
+        counts = recipe.max_neighbours >= 0 and 0 <= recipe.blocks <= _MOST and 0 <= recipe.degrees <= _MOST
+        if not in_range or not counts or not 0 <= recipe.resolution_A <= _COARSEST_A:
             raise EncoderError(f"graph parameters {fields} on the card are out of range", "update matlake")
         return recipe
 

@@ -101,7 +101,9 @@ def test_a_network_of_pairs_is_registered_embedded_checked_and_trained_on(bench:
     with torch.no_grad():
         expected = network(*tensors(crystals))[0].numpy()
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
-    head = bench("train", "--target", TARGET, "--features", "mine", "--model", "ridge", "--name", "stiff")
+    head = bench(
+        "train", "--target", TARGET, "--features", "mine", "--model", "ridge", "--transform", "none", "--name", "stiff"
+    )
     assert head.code == 0, head.text
     assert head.document["n_train"] + head.document["n_test"] == ROWS
 
@@ -201,3 +203,24 @@ def test_where_a_head_cannot_be_read_nothing_is_deleted(tmp_path: Path) -> None:
     with pytest.raises(matlake.MatlakeError, match="it is not known whether head some uses encoder own-compositions"):
         lake.encoders.delete("own-compositions")
     assert "own-compositions" in lake.encoders
+
+
+def test_a_lake_in_a_bucket_takes_encoders_and_lets_them_go(bucket: str, tmp_path: Path) -> None:
+    lake = matlake.open_lake(f"{bucket}/lake", create=True)
+    graph = composition_graph(tmp_path / "own.onnx")
+    for version in (1, 2):
+        lake.encoders.register(graph, composition_card(), replace=version > 1)
+        assert lake.encoders["own-compositions"].card.version == version
+        composition_graph(graph, behind(COMPOSITION_NODES, "hidden", node("Neg", "inner", "hidden")))
+    with pytest.raises(matlake.MatlakeError, match="the lake has an encoder own-compositions already"):
+        lake.encoders.register(graph, composition_card())
+    lake.encoders.delete("own-compositions")
+    assert "own-compositions" not in lake.encoders
+
+
+def test_a_lake_of_a_moment_takes_none(bench: Bench) -> None:
+    lake = matlake.open_lake(bench.folder / "lake", as_of="elastic=0")
+    with pytest.raises(matlake.MatlakeError, match="to be read only"):
+        lake.encoders.register(composition_graph(bench.folder / "own.onnx"), composition_card())
+    with pytest.raises(matlake.MatlakeError, match="to be read only"):
+        lake.encoders.delete("magpie")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from hostile_onnx import AXIS, GOOD, HOSTILE, model, old_tree, tree
@@ -80,3 +81,25 @@ def test_what_ships_passes(folder: Path) -> None:
 @pytest.mark.parametrize("path", sorted(DATA.rglob("*.onnx")), ids=lambda path: path.parent.name)
 def test_what_older_versions_made_passes(path: Path) -> None:
     audit(path.read_bytes(), path, HeadError)
+
+
+def test_numbers_that_are_compared_with_a_list_pass() -> None:
+    """onnx takes the distances of this graph, as torch exports it, for a shape, and fails to follow it."""
+    made = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [
+                onnx.helper.make_node("Unsqueeze", ["lengths", "last"], ["column"]),
+                onnx.helper.make_node("Sub", ["column", "centres"], ["basis"]),
+            ],
+            "g",
+            [onnx.helper.make_tensor_value_info("lengths", onnx.TensorProto.FLOAT, ["distances"])],
+            [onnx.helper.make_tensor_value_info("basis", onnx.TensorProto.FLOAT, ["distances", 8])],
+            [
+                onnx.numpy_helper.from_array(np.array([1]), "last"),
+                onnx.numpy_helper.from_array(np.linspace(0, 5, 8, dtype=np.float32), "centres"),
+            ],
+        ),
+        ir_version=10,
+        opset_imports=[onnx.helper.make_opsetid("", 20)],
+    )
+    audit(made.SerializeToString(), Path("basis.onnx"), EncoderError, {"basis": 8})

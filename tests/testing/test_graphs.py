@@ -56,7 +56,7 @@ def with_inputs(change: Callable[[dict[str, Any]], Any]) -> GraphKind:
     return replace(SOUND, inputs=inputs)
 
 
-BROKEN = {
+BROKEN: dict[str, tuple[Any, str]] = {
     "not a kind": (7, "it is of type int, not a GraphKind"),
     "a name": (replace(SOUND, name="My Graphs"), "its name 'My Graphs' is not of lower-case letters"),
     "drawn at random": (replace(SOUND, build=drawn), "the same crystals have other graphs each time"),
