@@ -57,8 +57,8 @@ class Release:
 
 def last_release(name: str, sha256: str | None = None) -> Release | None:
     """Return the last release of an encoder of a name, with this file if a digest is given; None if there is none."""
-    for version, shipped in reversed(RELEASED.items()):
-        known = shipped.get(name)
+    for version in reversed(list(RELEASED)):
+        known = RELEASED[version].get(name)
         if known is not None and sha256 in (None, known):
             return Release(name, known, version)
     return None
