@@ -37,6 +37,7 @@ class Architecture:
         resolution_A: What ``GraphRecipe`` says, where it is finer than usual; 0 for the usual one.
         fast_code: Of a graph network: the same function, rearranged for ONNX Runtime.
         unfold_code: Of a graph network: gives a reference network the weights of an encoder's file.
+        output_layers: Of a graph network: pattern of the names of the weights in which its prediction is linear.
         published_as: Of a network that is exported from published weights and not trained here: the format of these,
             which users name in place of the network; ``""`` for one that is trained here.
     """
@@ -52,6 +53,7 @@ class Architecture:
     resolution_A: float = 0.0  # noqa: N815 - the unit
     fast_code: str = ""
     unfold_code: str = ""
+    output_layers: str = ""
     published_as: str = ""
 
     @property
@@ -148,6 +150,7 @@ ARCHITECTURES: Final = {
             max_neighbours=12,
             fast_code="rearranged:FastCGCNN",
             unfold_code="rearranged:unfold_cgcnn",
+            output_layers=r"fc_out\.",
         ),
         Architecture(
             name="schnet",
@@ -166,6 +169,7 @@ ARCHITECTURES: Final = {
             max_neighbours=24,
             fast_code="rearranged:FastSchNet",
             unfold_code="rearranged:unfold_schnet",
+            output_layers=r"lin2\.",
         ),
         Architecture(
             name="dimenet++",
@@ -190,6 +194,7 @@ ARCHITECTURES: Final = {
             max_neighbours=16,
             fast_code="rearranged:FastDimeNetPlusPlus",
             unfold_code="rearranged:unfold_dimenet",
+            output_layers=r"output_blocks\.\d+\.lin\.",
         ),
         Architecture(
             name="chgnet",
