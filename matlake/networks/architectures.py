@@ -37,7 +37,8 @@ class Architecture:
         resolution_A: What ``GraphRecipe`` says, where it is finer than usual; 0 for the usual one.
         fast_code: Of a graph network: the same function, rearranged for ONNX Runtime.
         unfold_code: Of a graph network: gives a reference network the weights of an encoder's file.
-        output_layers: Of a graph network: pattern of the names of the weights in which its prediction is linear.
+        output_layers: Of a graph network: pattern of the names of the weights of its output, which are drawn anew
+            where the network is to learn another property.
         published_as: Of a network that is exported from published weights and not trained here: the format of these,
             which users name in place of the network; ``""`` for one that is trained here.
     """
@@ -203,6 +204,7 @@ ARCHITECTURES: Final = {
             shares=_CRYSTAL_SHARES,
             citation=("B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-023-00716-3 (CHGNet)",),
             kind="bonds",
+            output_layers=r"composition_model\.|mlp\.layers\.\d*[13579]\.",
             fast_code="rearranged_chgnet:FastCHGNet",
             published_as="chgnet",
         ),

@@ -13,15 +13,13 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from matlake.errors import TrainingError
+from matlake.errors import EncoderError, TrainingError
 from matlake.materials.crystal import CrystalColumns
 from matlake.networks.architectures import Architecture
 from matlake.networks.checkpoints import BEST_FILE, last_weights, load_checkpoint
 from matlake.networks.examples import GraphExamples
-from matlake.networks.normalisation import settle_normalisation
 from matlake.networks.training import train_network
 from matlake.networks.training_config import TrainingConfig
 from matlake.networks.training_history import EpochReport
@@ -41,11 +39,6 @@ SMALL_ROWS: Final = 4000
 _MOST_AVERAGING: Final = 0.998
 _LEAST_AVERAGING: Final = 0.9
 _LARGEST_Z: Final = 94
-_ALPHAS: Final = np.logspace(-1, 5, 25)
-"""Penalties of the ridge regression that an output layer begins as; features are standardised."""
-
-_FLOOR: Final = 0.01
-"""Smallest standard deviation that features are divided by, as a part of the largest."""
 
 
 @dataclass(frozen=True)
@@ -99,47 +92,21 @@ def check_elements(crystals: CrystalColumns) -> None:
 def fresh_output(architecture: Architecture, network: nn.Module, source: nn.Module) -> nn.Module:
     """Give a network with fresh weights all weights of another one but those of its output layers; return it.
 
-    Before it is trained, its normalisation is to be settled (``settle_normalisation``).
+    What these weigh is often of one size in all materials but for a few parts in a thousand, so that a regression on
+    it, as a better start, needs weights of a million: on a thousand bulk moduli the trained network was no better, and
+    float32 not enough for it. Before training, normalisation is to be settled (``settle_normalisation``).
+
+    Raises:
+        EncoderError: The architecture does not say which layers are its output.
     """
-    own = _output_names(architecture, source)
-    kept = {name: value for name, value in source.state_dict().items() if name not in own}
+    pattern = architecture.output_layers
+    if not pattern:
+        raise EncoderError(
+            f"architecture {architecture.name} does not say which of its layers are the output",
+            "state output_layers in the architecture",
+        )
+    kept = {name: value for name, value in source.state_dict().items() if not re.match(pattern, name)}
     network.load_state_dict(kept, strict=False)
-    return network
-
-
-def ridge_output(architecture: Architecture, network: nn.Module, examples: GraphExamples) -> nn.Module:
-    """Make the output layers of a network the ridge regression of the standardised target on what enters them.
-
-    The prediction is linear in the weights of the output layers, so its derivative by them is what they weigh, summed
-    over atoms as the network does. The penalty is that of least leave-one-out error. An architecture that does not name
-    its output layers keeps them: they are scaled and shifted to the target.
-
-    Args:
-        architecture: What the network is.
-        network: A network of one target.
-        examples: The rows to fit to, with their target in the first column.
-
-    Returns:
-        The network, in evaluation mode, predicting the standardised target, with its normalisation settled.
-    """
-    network.eval()
-    y = examples.targets[:, 0]
-    wanted = (y - y.mean()) / y.std()
-    names = _output_names(architecture, network)
-    outputs = [parameter for name, parameter in network.named_parameters() if name in names]
-    x = _derivatives(network, outputs, examples) if outputs else _predicted(network, examples)
-    weights = _ridge(x, wanted)
-    intercept = float(np.mean(wanted - x @ weights))
-    one = torch.ones(1)
-    settle_normalisation(network, examples)
-    if outputs:
-        network.fold_target_scaling(torch.zeros(1), torch.zeros(1))  # type: ignore[operator] - all of the output is zero
-        with torch.no_grad():
-            for parameter, part in zip(outputs, _parts(weights, outputs), strict=True):
-                parameter.copy_(torch.from_numpy(part).view_as(parameter))
-        network.fold_target_scaling(torch.full((1,), intercept), one)  # type: ignore[operator]
-    else:
-        network.fold_target_scaling(torch.full((1,), intercept), one * float(weights[0]))  # type: ignore[operator]
     return network
 
 
@@ -187,62 +154,3 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
-
-
-def _output_names(architecture: Architecture, network: nn.Module) -> set[str]:
-    """Return the names of the parameters of the output layers; none where the architecture does not say."""
-    pattern = architecture.output_layers
-    return {name for name, _ in network.named_parameters() if pattern and re.match(pattern, name)}
-
-
-def _derivatives(network: nn.Module, outputs: list[nn.Parameter], examples: GraphExamples) -> NDArray[np.float64]:
-    """Return the derivatives of the predictions of n crystals by some weights, float64 [n, weights]."""
-    found = np.empty((len(examples), sum(one.numel() for one in outputs)))
-    chosen = {id(one) for one in outputs}
-    for parameter in network.parameters():
-        parameter.requires_grad_(id(parameter) in chosen)
-    try:
-        for rows in examples.chunks():
-            predicted = network.predict(examples.inputs(rows, "cpu")).view(-1)  # type: ignore[operator]
-            for row, value in zip(rows, predicted, strict=True):
-                parts = torch.autograd.grad(value, outputs, retain_graph=True)
-                found[row] = torch.cat([part.reshape(-1) for part in parts]).double().numpy()
-    finally:
-        for parameter in network.parameters():
-            parameter.requires_grad_(True)
-    return found
-
-
-@torch.no_grad()
-def _predicted(network: nn.Module, examples: GraphExamples) -> NDArray[np.float64]:
-    found = np.empty((len(examples), 1))
-    for rows in examples.chunks():
-        found[rows, 0] = network.predict(examples.inputs(rows, "cpu")).view(-1).double().numpy()  # type: ignore[operator]
-    return found
-
-
-def _ridge(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the weights of a ridge regression with an intercept, float64 [d], of the least leave-one-out error.
-
-    Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), 7.10 (the error of linear fits
-    without a row, from the fit to all rows).
-    """
-    scale = x.std(axis=0)
-    scale = np.maximum(scale, _FLOOR * scale.max())  # what hardly varies would get weights that no step can mend
-    left, sizes, right = np.linalg.svd((x - x.mean(axis=0)) / scale, full_matrices=False)
-    along = left.T @ (y - y.mean())
-
-    def error(alpha: float) -> float:
-        kept = sizes**2 / (sizes**2 + alpha)
-        leverage = (left**2) @ kept + 1.0 / len(y)
-        residual = y - y.mean() - left @ (kept * along)
-        return float(np.mean(np.abs(residual / np.maximum(1.0 - leverage, 1e-6))))
-
-    alpha = min(_ALPHAS, key=error)
-    weights: NDArray[np.float64] = (right.T @ (sizes / (sizes**2 + alpha) * along)) / scale
-    return weights
-
-
-def _parts(weights: NDArray[np.float64], outputs: list[nn.Parameter]) -> list[NDArray[np.float32]]:
-    ends = np.cumsum([one.numel() for one in outputs])[:-1]
-    return [part.astype(np.float32) for part in np.split(weights, ends)]

@@ -98,9 +98,7 @@ def train_network(
 
     def refuse_infinite(epoch: int, factor: float, train_loss: float | None) -> None:  # noqa: ARG001 - a hook's
         if train_loss is not None and not math.isfinite(train_loss):
-            raise TrainingError(
-                f"the loss of epoch {epoch} is not finite", "lower the learning rate, or look for wrong targets"
-            )
+            raise _not_finite(f"loss of epoch {epoch}")
 
     def keep() -> None:
         scaling = {"target_mean": mean.tolist(), "target_std": std.tolist()}
@@ -108,6 +106,8 @@ def train_network(
         checkpoint.save_best(weights)
 
     def after_epoch(history: list[EpochReport]) -> None:
+        if not math.isfinite(history[-1].val_mae):
+            raise _not_finite(f"error of epoch {history[-1].epoch} on validation rows")
         checkpoint.save(history)
         on_epoch(history)
 
@@ -147,10 +147,17 @@ def mean_absolute_errors(
     std: NDArray[np.float64] | float = 1.0,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
-    """Return the error of a network that predicts ``(y - mean) / std`` for each target, in its unit, float64 [t]."""
+    """Return the error of a network that predicts ``(y - mean) / std`` for each target, in its unit, float64 [t].
+
+    It is not finite where a prediction is not.
+    """
     errors = np.abs(predictions(network, examples, device) * std + mean - examples.targets)
-    found: NDArray[np.float64] = np.nanmean(errors, axis=0)
+    found: NDArray[np.float64] = np.mean(errors, axis=0, where=np.isfinite(examples.targets))
     return found
+
+
+def _not_finite(what: str) -> TrainingError:
+    return TrainingError(f"the {what} is not finite", "lower the learning rate, or look for wrong targets")
 
 
 def _averaged(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel | None:

@@ -52,6 +52,7 @@ from matlake.regress.splits.random_groups import grouped_folds
 from matlake.regress.splits.training_dates import describe_training_dates
 from matlake.regress.targets.expressions import Target
 from matlake.regress.targets.kinds import Kind
+from matlake.regress.targets.transforms import Transform
 from matlake.regress.uncertainty.out_of_fold import OutOfFold
 from matlake.store.folders import CARRIED
 from matlake.store.lake import Lake
@@ -95,8 +96,7 @@ def train_graph_head(lake: Lake, request: TrainRequest, source: RegisteredEncode
 
     start = read_start(source)
     split = parse_split(request.split)
-    (target,) = resolve_targets(lake, request.targets, request.dataset)
-    check_scale(request, target)
+    target = _one_target(lake, request)
     name = request.name or f"{target.head_name}-{request.model_name}".replace(":", "-")[:100]
     check_name(name)
     progress.note("reading crystals and target")
@@ -143,13 +143,18 @@ def _check_request(request: TrainRequest) -> None:
             f"{request.model_name} cannot learn from adversarial samples: only an IR-net can",
             Hint("leave adversarial out", cli="leave --adversarial out"),
         )
-    if len(request.targets) > 1:
-        raise TrainingError(
-            f"{request.model_name} learns one property, and {len(request.targets)} are named",
-            "train one head a property",
-        )
     if request.counts.names:
         raise TrainingError(f"{request.model_name} takes no weights of rows", "use another model, or leave them out")
+
+
+def _one_target(lake: Lake, request: TrainRequest) -> Target:
+    targets = resolve_targets(lake, request.targets, request.dataset, scaled=request.transform != Transform.NONE)
+    if len(targets) > 1:
+        raise TrainingError(
+            f"{request.model_name} learns one property, and {len(targets)} are named", "train one head a property"
+        )
+    check_scale(request, targets[0])
+    return targets[0]
 
 
 def _read_rows(

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -22,8 +23,9 @@ from matlake.extras import tool_versions
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.networks.architectures import Architecture, find_architecture
-from matlake.networks.end_to_end import GENTLER, TrainedNetwork, fresh_output, ridge_output, short_config, train_short
+from matlake.networks.end_to_end import GENTLER, TrainedNetwork, fresh_output, short_config, train_short
 from matlake.networks.examples import TRAINING_RESOLUTION_A, GraphExamples
+from matlake.networks.normalisation import settle_normalisation
 from matlake.networks.parity import check_parity, measure_parity
 from matlake.networks.reading import read_network
 from matlake.networks.training_config import TrainingConfig
@@ -88,13 +90,10 @@ def read_start(source: RegisteredEncoder) -> Start:
     Raises:
         EncoderError: The encoder takes compositions, or its weights cannot be read back.
     """
-    card = source.card
-    network = read_network(source.folder)
+    card, network = source.card, read_network(source.folder)
     if card.input_parameters.graph is None:
         raise EncoderError(f"encoder {card.name} takes compositions, not crystals", "name one of crystals")
-    architecture = find_architecture(card.architecture)
-    network = _of_one_target(architecture, card, network)
-    return Start(card, card.input_parameters.graph, architecture, network)
+    return Start(card, card.input_parameters.graph, find_architecture(card.architecture), network)
 
 
 def fine_tune(
@@ -109,7 +108,7 @@ def fine_tune(
     """Train the network of an encoder end to end, and write it as an encoder.
 
     Args:
-        start: The encoder whose weights are the start; its network is trained.
+        start: The encoder whose weights are the start.
         crystals: n crystals that it takes.
         y: float64 [n], the target on the scale on which it is learned.
         rows: Those to fit to, and those held out.
@@ -132,7 +131,9 @@ def fine_tune(
 
     parts = examples(np.arange(len(fit))), examples(len(fit) + np.arange(len(held)))
     config = short_config(_config(architecture.config, epochs or EPOCHS), len(fit), seed)
-    network = ridge_output(architecture, start.network, parts[0])
+    torch.manual_seed(seed)
+    network = fresh_output(architecture, architecture.network(**(card.training.sizes or {})), start.network)
+    settle_normalisation(network, parts[0])
     progress.note(f"fine-tuning {card.name} on {len(fit):,} crystals for {config.epochs} epochs")
 
     def report(history: list[EpochReport]) -> None:
@@ -153,19 +154,6 @@ def fine_tune(
 
 def _config(config: TrainingConfig, epochs: int) -> TrainingConfig:
     return replace(config, epochs=epochs, patience=epochs, learning_rate=config.learning_rate * GENTLER)
-
-
-def _of_one_target(architecture: Architecture, card: EncoderCard, start: nn.Module) -> nn.Module:
-    """Return the network of an encoder with one output, whatever the number of properties that the encoder predicts."""
-    if card.layer(PREDICTION).dim == 1:
-        return start
-    if not architecture.output_layers:
-        raise EncoderError(
-            f"encoder {card.name} predicts several properties, and architecture {architecture.name} does not say which "
-            "of its layers are the output",
-            "state output_layers in the architecture, or name an encoder of one property",
-        )
-    return fresh_output(architecture, architecture.network(**(card.training.sizes or {})), start)
 
 
 def _write(

@@ -14,8 +14,8 @@ from matlake.sequences import as_list
 
 RANDOM: Final = "random"
 AUTO_TRANSFORM: Final = "auto"
-FINE_TUNED: Final = "fine-tune:"
-"""Start of the names of models that take what an encoder takes."""
+FINE_TUNED: Final = ("fine-tune:", "mod-fine-tune:", "freezing:")
+"""Starts of the names of models that take what an encoder takes."""
 
 
 @dataclass(frozen=True)
