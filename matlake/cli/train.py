@@ -61,7 +61,8 @@ _model = section("Model")
     default="auto",
     help="Fit this regressor: ridge, svr, kernel-ridge, random-forest, … (docs/models.md); ir-net, or ir-net:512-256 "
     "for blocks of these widths; fine-tune:ENCODER, mod-fine-tune:ENCODER or freezing:ENCODER to start from an "
-    "ElemNet's weights. auto chooses by cross-validation.",
+    "ElemNet's weights; fine-tune:ENCODER of a crystal network to train all of it end to end (docs/fine-tuning.md). "
+    "auto chooses by cross-validation.",
 )
 @_model(
     "--adversarial",
