@@ -58,7 +58,7 @@ from matlake.store.folders import CARRIED
 from matlake.store.lake import Lake
 
 if TYPE_CHECKING:
-    from matlake.regress.finetuning.graph_training import FineTuned
+    from matlake.networks.fine_tuning import FineTuned
 
 MIN_CRYSTALS: Final = 50
 """Fewer labelled crystals are too few to train a network on, and to calibrate it."""
@@ -92,7 +92,7 @@ def train_graph_head(lake: Lake, request: TrainRequest, source: RegisteredEncode
     require_torch()
     require_extra("heads", "training a head")
     _check_request(request)
-    from matlake.regress.finetuning.graph_training import fine_tune, read_start  # torch takes seconds to import
+    from matlake.networks.fine_tuning import fine_tune, read_start  # torch takes seconds to import
 
     start = read_start(source)
     split = parse_split(request.split)
