@@ -122,7 +122,9 @@ def _draft(request: ExportRequest, trained: Trained, layers: tuple[Layer, ...], 
         architecture=trained.architecture.name,
         input=InputKind(trained.architecture.input),
         layers=layers,
-        default_layer=trained.default_layer or DEFAULT_LAYERS[trained.architecture.input],
+        default_layer=trained.default_layer
+        or trained.architecture.default_layer
+        or DEFAULT_LAYERS[trained.architecture.input],
         sha256="",
         precision=_STORED_AS[request.precision],
         parity_tolerance=TOLERANCES[request.precision],

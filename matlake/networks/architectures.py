@@ -4,6 +4,7 @@ It imports no torch, so that commands can list architectures; a network's module
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from inspect import signature
@@ -36,9 +37,12 @@ class Architecture:
         max_neighbours: Neighbour cap of the graphs by default.
         resolution_A: What ``GraphRecipe`` says, where it is finer than usual; 0 for the usual one.
         fast_code: Of a graph network: the same function, rearranged for ONNX Runtime.
-        unfold_code: Of a graph network: gives a reference network the weights of an encoder's file.
-        output_layers: Of a graph network: pattern of the names of the weights of its output, which are drawn anew
-            where the network is to learn another property.
+        unfold_code: Of a graph network: gives a reference network the weights of an encoder's file; ``""`` for one
+            that cannot be fine-tuned.
+        default_layer: The layer of its encoders that is meant when none is named; ``""`` for the usual one.
+        output: Pattern of the names of the parameters that make the prediction: another target has others.
+        fresh_sizes: Sizes that are others where the output is made for another target.
+        fine_tuning: Training settings that begin with an encoder's weights; None for ``config`` at half its rate.
         published_as: Of a network that is exported from published weights and not trained here: the format of these,
             which users name in place of the network; ``""`` for one that is trained here.
     """
@@ -54,7 +58,10 @@ class Architecture:
     resolution_A: float = 0.0  # noqa: N815 - the unit
     fast_code: str = ""
     unfold_code: str = ""
-    output_layers: str = ""
+    default_layer: str = ""
+    output: str = ""
+    fresh_sizes: dict[str, Any] = field(default_factory=dict)
+    fine_tuning: TrainingConfig | None = None
     published_as: str = ""
 
     @property
@@ -76,6 +83,11 @@ class Architecture:
     def unfold(self) -> Callable[..., None]:
         """Gives a reference network the weights of an encoder's file."""
         return _code(self.unfold_code)
+
+    @property
+    def output_pattern(self) -> re.Pattern[str]:
+        """What the names of the output's parameters begin with; nothing matches where that is not known."""
+        return re.compile(self.output or r"(?!)")
 
     @property
     def batch(self) -> Callable[..., Any]:
@@ -151,7 +163,7 @@ ARCHITECTURES: Final = {
             max_neighbours=12,
             fast_code="rearranged:FastCGCNN",
             unfold_code="rearranged:unfold_cgcnn",
-            output_layers=r"fc_out\.",
+            output=r"fc_out\.",
         ),
         Architecture(
             name="schnet",
@@ -170,7 +182,7 @@ ARCHITECTURES: Final = {
             max_neighbours=24,
             fast_code="rearranged:FastSchNet",
             unfold_code="rearranged:unfold_schnet",
-            output_layers=r"lin2\.",
+            output=r"lin2\.",
         ),
         Architecture(
             name="dimenet++",
@@ -195,7 +207,8 @@ ARCHITECTURES: Final = {
             max_neighbours=16,
             fast_code="rearranged:FastDimeNetPlusPlus",
             unfold_code="rearranged:unfold_dimenet",
-            output_layers=r"output_blocks\.\d+\.lin\.",
+            default_layer="sums_0",
+            output=r"output_blocks\.\d+\.lin\.",
         ),
         Architecture(
             name="chgnet",
@@ -204,8 +217,10 @@ ARCHITECTURES: Final = {
             shares=_CRYSTAL_SHARES,
             citation=("B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-023-00716-3 (CHGNet)",),
             kind="bonds",
-            output_layers=r"composition_model\.|mlp\.layers\.\d*[13579]\.",
             fast_code="rearranged_chgnet:FastCHGNet",
+            unfold_code="unfolded_chgnet:unfold_chgnet",
+            output=r"(mlp|composition_model|readout_norm|output)\.",
+            fresh_sizes={"linear_output": True},  # dense layers forget what an energy does not need
             published_as="chgnet",
         ),
         Architecture(
@@ -247,6 +262,9 @@ EXPORTABLE: Final = tuple(dict.fromkeys(one.published_as or name for name, one i
 """What ``encoders export`` takes: a network that is trained here, or the format of published ones."""
 
 GRAPH_NETWORKS: Final = tuple(name for name in TRAINABLE if ARCHITECTURES[name].kind)
+FINE_TUNABLE: Final = tuple(name for name, one in ARCHITECTURES.items() if one.unfold_code)
+"""Graph networks that are read back from an encoder's file; some of them are not trained from scratch here."""
+
 COMPOSITION_NETWORKS: Final = tuple(name for name, one in ARCHITECTURES.items() if not one.kind)
 
 

@@ -43,7 +43,7 @@ class PairBatch:
 
     def to(self, device: str) -> "PairBatch":
         """Return the batch on a device."""
-        return replace(self, **_moved(self, device))
+        return replace(self, **tensors_on(self, device))
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class AngularBatch:
     def to(self, device: str) -> "AngularBatch":
         """Return the batch on a device."""
         blocks = tuple(CouplingBlock(b.couplings.to(device), b.incoming.to(device)) for b in self.blocks)
-        return replace(self, blocks=blocks, **_moved(self, device))
+        return replace(self, blocks=blocks, **tensors_on(self, device))
 
 
 def pair_batch(graphs: PairGraphs, dtype: torch.dtype = torch.float32) -> PairBatch:
@@ -183,7 +183,7 @@ def mean_over_atoms(batch: _Pooled, atoms: torch.Tensor) -> torch.Tensor:
     return total.index_add(0, batch.crystal, atoms * batch.weights[:, None])
 
 
-def _moved(batch: PairBatch | AngularBatch, device: str) -> dict[str, Any]:
-    """Return the tensors of a batch on a device."""
+def tensors_on(batch: Any, device: str) -> dict[str, Any]:
+    """Return the tensors among the fields of a batch, by name, on a device."""
     values = ((field.name, getattr(batch, field.name)) for field in fields(batch))
     return {name: value.to(device) for name, value in values if isinstance(value, torch.Tensor)}

@@ -1,12 +1,12 @@
 """Batches of graphs of atoms, bonds and angles as tensors, in the sparse form that CHGNet takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from matlake.materials.bond_graphs import BondGraphs
-from matlake.networks.batches import index_tensor, mean_over_atoms
+from matlake.networks.batches import index_tensor, mean_over_atoms, tensors_on
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,10 @@ class BondBatch:
     def pool(self, atoms: torch.Tensor) -> torch.Tensor:
         """Return the mean of [atoms, width] over the atoms of each crystal, [crystals, width]."""
         return mean_over_atoms(self, atoms)
+
+    def to(self, device: str) -> "BondBatch":
+        """Return the batch on a device."""
+        return replace(self, **tensors_on(self, device))
 
 
 def bond_batch(graphs: BondGraphs, dtype: torch.dtype = torch.float32) -> BondBatch:

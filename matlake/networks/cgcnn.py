@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from matlake.networks.batches import PairBatch
+from matlake.networks.readout import Readout
 
 ATOM_FEATURES: Final = Path(__file__).with_name("cgcnn_atom_features.npy")
 """uint8 [101, 92]: one-hot codes of group, period, electronegativity and six more for Z = 1 to 100, as published with
@@ -78,6 +79,15 @@ class CGCNN(nn.Module):
     def predict(self, batch: PairBatch) -> torch.Tensor:
         """Return only the prediction, [crystals, targets]."""
         return self(batch)["prediction"]  # type: ignore[no-any-return]
+
+    def readout(self) -> Readout:
+        """Return the output layer, on the hidden vector."""
+
+        def set_output(weight: torch.Tensor, bias: torch.Tensor) -> None:
+            self.fc_out.weight.copy_(weight)
+            self.fc_out.bias.copy_(bias)
+
+        return Readout(lambda batch: self(batch)["hidden"], set_output)
 
     @torch.no_grad()
     def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:

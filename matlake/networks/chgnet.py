@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from matlake.networks.bond_batches import BondBatch
+from matlake.networks.readout import Readout
 from matlake.networks.statistics import layers_of_atoms
 
 ELEMENTS = 94
@@ -34,6 +35,8 @@ class CHGNet(nn.Module):
         energy_layers: int = 3,
         norms: bool = True,
         update_bias: bool = False,
+        linear_output: bool = False,
+        targets: int = 1,
     ) -> None:
         """Build the network with fresh weights, drawn from torch's global generator.
 
@@ -48,10 +51,12 @@ class CHGNet(nn.Module):
             energy_layers: Hidden layers of the energy.
             norms: Whether gated layers and the energy have layer normalisation, as from version 0.3.0 on.
             update_bias: Whether the sums over messages pass a layer with bias, as up to version 0.2.0.
+            linear_output: Whether the output is a linear layer on all other layers but the deviations, in place of that
+                of a potential: dense layers behind the last convolution, and energies of the elements.
+            targets: Numbers predicted: one, the energy, of a potential.
         """
         super().__init__()
         self.cutoff, self.bond_cutoff, self.n_conv = cutoff, bond_cutoff, n_conv
-        self.composition_model = nn.ModuleDict({"fc": nn.Linear(ELEMENTS, 1, bias=False)})
         self.atom_embedding = nn.ModuleDict({"embedding": nn.Embedding(ELEMENTS, width)})
         self.bond_basis_expansion = nn.ModuleDict(
             {
@@ -71,60 +76,116 @@ class CHGNet(nn.Module):
             _Convolution("twoBody_bond", 4, width, norms=norms, bias=update_bias) for _ in range(n_conv - 1)
         )
         self.angle_layers = nn.ModuleList(
-            nn.ModuleDict({"twoBody_bond": _Gated(4 * width, width, hidden=False, norms=norms)})
-            for _ in range(n_conv - 2)
+            nn.ModuleDict({"twoBody_bond": _Gated(4, width, hidden=False, norms=norms)}) for _ in range(n_conv - 2)
         )
+        self.output: nn.Linear | None = None
+        if linear_output:
+            self.output = nn.Linear((n_conv + 1) * width, targets)
+            return
+        self.composition_model = nn.ModuleDict({"fc": nn.Linear(ELEMENTS, targets, bias=False)})
+        nn.init.zeros_(cast("Any", self.composition_model)["fc"].weight)
         self.readout_norm = nn.LayerNorm(width) if norms else nn.Identity()
         energy = {str(2 * k): nn.Linear(width, width) for k in range(energy_layers)}
-        self.mlp = nn.ModuleDict({"layers": nn.ModuleDict({**energy, str(2 * energy_layers + 1): nn.Linear(width, 1)})})
+        self.mlp = nn.ModuleDict(
+            {"layers": nn.ModuleDict({**energy, str(2 * energy_layers + 1): nn.Linear(width, targets)})}
+        )
 
     def forward(self, batch: BondBatch) -> dict[str, torch.Tensor]:
         """Return the layers by name, each [crystals, width]."""
+        found = self._atoms(batch)
+        return {**layers_of_atoms(batch, found), "prediction": self._prediction(batch, found)}
+
+    def _prediction(self, batch: BondBatch, found: list[torch.Tensor]) -> torch.Tensor:
+        if self.output is not None:
+            return self.output(batch.pool(torch.cat(found, dim=1)))  # type: ignore[no-any-return]
+        return batch.pool(self.energies(batch.numbers, found[-1]))
+
+    def _atoms(self, batch: BondBatch) -> list[torch.Tensor]:
+        """Return the atoms' vectors after the embedding and each convolution, [atoms, width]."""
         parts: Any = self
         x = parts.atom_embedding["embedding"](batch.numbers - 1)
         along_atoms = parts.bond_basis_expansion["rbf_expansion_ag"](batch.distances)
         weights = self.bond_weights_ag(along_atoms) * batch.counts[:, None]
-        far = self.bond_embedding(along_atoms)
         bonds = self.bond_embedding(parts.bond_basis_expansion["rbf_expansion_ag"](batch.bond_distances))
         fade = self.bond_weights_bg(parts.bond_basis_expansion["rbf_expansion_bg"](batch.bond_distances))
-        own_bond = batch.end_bond.index_select(0, batch.angle_end)
-        angle_weights = fade[own_bond] * fade[batch.angle_bond] * batch.angle_counts[:, None]
+        own_fade = fade.index_select(0, batch.end_bond)
+        angle_weights = fade.index_select(0, batch.angle_bond) * batch.angle_counts[:, None]
         angles = self.angle_embedding(parts.angle_basis_expansion["fourier_expansion"](batch.angles))
-        at = batch.end_atom.index_select(0, batch.angle_end)
-        bonded = (batch.along >= 0)[:, None]
-        index = batch.along.clamp(min=0)
+        # beyond the bond cutoff nothing but a constant moves what messages run along
+        is_far = batch.along < 0
+        far = self.bond_embedding(along_atoms[is_far])
+        lines = torch.where(is_far, torch.cumsum(is_far, 0) - 1 + len(bonds), batch.along)
 
         found = [x]
         for number, convolution in enumerate(self.atom_conv_layers):
-            near = bonds.index_select(0, index) if len(bonds) else far
-            x = x + convolution(
-                [x[batch.target], torch.where(bonded, near, far), x[batch.source]], weights, batch.target, len(x)
+            gated = convolution.twoBody_atom
+            own, along, other = gated.first()
+            hidden = (
+                functional.linear(x, *own).index_select(0, batch.target)
+                + functional.linear(torch.cat([bonds, far]), *along).index_select(0, lines)
+                + functional.linear(x, *other).index_select(0, batch.source)
             )
+            x = x + convolution.update(_total(gated(hidden) * weights, batch.target, len(x)))
             found.append(x)
             if number == self.n_conv - 1:
                 break
-            bond_convolution = cast("_Convolution", self.bond_conv_layers[number])
-            received = bond_convolution.collect(
-                [bonds[own_bond], bonds[batch.angle_bond], angles, x[at]],
-                angle_weights,
-                batch.angle_end,
-                len(batch.end_atom),
-            )
-            bonds = bonds + bond_convolution.update(received[batch.bond_ends].sum(dim=1))
+            bond_convolution = cast("Any", self.bond_conv_layers[number])
+            gated = bond_convolution.twoBody_bond
+            hidden = _of_angles(gated, batch, x, bonds, angles)
+            received = _total(gated(hidden) * angle_weights, batch.angle_end, len(batch.end_atom)) * own_fade
+            both = received.index_select(0, batch.bond_ends.view(-1)).view(len(bonds), 2, -1).sum(dim=1)
+            bonds = bonds + bond_convolution.update(both)
             far = far + bond_convolution.update(torch.zeros_like(far))  # its bias, where it has one
             if number < self.n_conv - 2:
                 gated = parts.angle_layers[number]["twoBody_bond"]
-                angles = angles + gated(torch.cat([bonds[own_bond], bonds[batch.angle_bond], angles, x[at]], dim=1))
-        return {**layers_of_atoms(batch, found), "prediction": batch.pool(self.energies(batch.numbers, x))}
+                angles = angles + gated(_of_angles(gated, batch, x, bonds, angles))
+        return found
+
+    def predict(self, batch: BondBatch) -> torch.Tensor:
+        """Return only the prediction, [crystals, targets]: the mean over the atoms."""
+        return self._prediction(batch, self._atoms(batch))
+
+    def readout(self) -> Readout:
+        """Return the last layer, on the mean of what comes into it; energies of the elements become zero."""
+
+        def set_output(weight: torch.Tensor, bias: torch.Tensor) -> None:
+            last = self._last()
+            last.weight.copy_(weight)
+            last.bias.copy_(bias)
+            if self.output is None:
+                cast("Any", self.composition_model)["fc"].weight.zero_()
+
+        def features(batch: BondBatch) -> torch.Tensor:
+            found = self._atoms(batch)
+            return batch.pool(torch.cat(found, dim=1) if self.output is not None else self._before_output(found[-1]))
+
+        return Readout(features, set_output)
+
+    @torch.no_grad()
+    def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:
+        """Turn a network trained on ``(y - mean) / std`` into one that predicts ``y``."""
+        last = self._last()
+        last.weight.mul_(std[:, None])
+        last.bias.mul_(std).add_(mean)
+        if self.output is None:
+            cast("Any", self.composition_model)["fc"].weight.mul_(std[:, None])
+
+    def _last(self) -> nn.Linear:
+        """Return the last layer."""
+        return self.output if self.output is not None else [*cast("Any", self.mlp)["layers"].values()][-1]
 
     def energies(self, numbers: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Return the energies of atoms, their reference energies included, in eV, [atoms, 1]."""
-        *hidden, last = cast("Any", self.mlp)["layers"].values()
-        energies = self.readout_norm(x)
-        for layer in hidden:
-            energies = functional.silu(layer(energies))
+        """Return the energies of atoms, their reference energies included, in eV, [atoms, targets]."""
         references = cast("Any", self.composition_model)["fc"].weight.T
-        return last(energies) + references.index_select(0, numbers - 1)  # type: ignore[no-any-return]
+        return self._last()(self._before_output(x)) + references.index_select(0, numbers - 1)
+
+    def _before_output(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the last layer takes of each atom, [atoms, width]."""
+        *hidden, _ = cast("Any", self.mlp)["layers"].values()
+        x = self.readout_norm(x)
+        for layer in hidden:
+            x = functional.silu(layer(x))
+        return x
 
 
 def fading(x: torch.Tensor, exponent: int) -> torch.Tensor:
@@ -167,18 +228,57 @@ class _Fourier(nn.Module):
 
 
 class _Gated(nn.Module):
-    """silu(norm(core)) · sigmoid(norm(gate)); core and gate have one hidden layer or none."""
+    """silu(norm(core)) · sigmoid(norm(gate)); core and gate have one hidden layer or none.
 
-    def __init__(self, inputs: int, width: int, *, hidden: bool, norms: bool) -> None:
+    What comes in stands side by side in the published code. Here it passes the first layers part by part, so that
+    atoms and bonds pass before they are gathered, and what these make of them is added up.
+    """
+
+    def __init__(self, parts: int, width: int, *, hidden: bool, norms: bool) -> None:
         super().__init__()
-        self.mlp_core = nn.ModuleDict({"layers": _dense(inputs, width, hidden=hidden)})
-        self.mlp_gate = nn.ModuleDict({"layers": _dense(inputs, width, hidden=hidden)})
+        self.width = width
+        self.mlp_core = nn.ModuleDict({"layers": _dense(parts * width, width, hidden=hidden)})
+        self.mlp_gate = nn.ModuleDict({"layers": _dense(parts * width, width, hidden=hidden)})
         self.bn1 = nn.LayerNorm(width) if norms else nn.Identity()
         self.bn2 = nn.LayerNorm(width) if norms else nn.Identity()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        core, gate = (_through(cast("Any", part)["layers"], x) for part in (self.mlp_core, self.mlp_gate))
-        return functional.silu(self.bn1(core)) * torch.sigmoid(self.bn2(gate))
+    def _layers(self) -> list[list[nn.Linear]]:
+        """Return the layers of core and gate."""
+        return [[*cast("Any", mlp)["layers"].values()] for mlp in (self.mlp_core, self.mlp_gate)]
+
+    def first(self) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
+        """Return the weight [2 · width, width] of core and gate for each part, and the bias with the first."""
+        layers = [of_one[0] for of_one in self._layers()]
+        weights = torch.cat([layer.weight for layer in layers]).split(self.width, dim=1)
+        bias = torch.cat([layer.bias for layer in layers])
+        return [(weight, None if number else bias) for number, weight in enumerate(weights)]
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return [rows, width] from what the first layers made, [rows, 2 · width]."""
+        made = []
+        parts = zip(self._layers(), (self.bn1, self.bn2), hidden.split(self.width, dim=1), strict=True)
+        for (_, *others), norm, part in parts:
+            x = part
+            for layer in others:
+                x = layer(functional.silu(x))
+            made.append(norm(x))
+        return functional.silu(made[0]) * torch.sigmoid(made[1])
+
+
+def _of_angles(
+    gated: _Gated, batch: BondBatch, x: torch.Tensor, bonds: torch.Tensor, angles: torch.Tensor
+) -> torch.Tensor:
+    """Return what the first layers make of an angle's own bond, its other bond, itself and its atom."""
+    own, other, angle, atom = gated.first()
+    ends = functional.linear(bonds, *own).index_select(0, batch.end_bond)
+    ends = ends + functional.linear(x, *atom).index_select(0, batch.end_atom)
+    others = functional.linear(bonds, *other).index_select(0, batch.angle_bond)
+    return ends.index_select(0, batch.angle_end) + others + functional.linear(angles, *angle)
+
+
+def _total(messages: torch.Tensor, owner: torch.Tensor, size: int) -> torch.Tensor:
+    """Return the sum of the messages [messages, width] of each owner, [size, width]."""
+    return messages.new_zeros(size, messages.shape[1]).index_add(0, owner, messages)
 
 
 def _dense(inputs: int, width: int, *, hidden: bool) -> nn.ModuleDict:
@@ -188,33 +288,13 @@ def _dense(inputs: int, width: int, *, hidden: bool) -> nn.ModuleDict:
     return nn.ModuleDict({"1": nn.Linear(inputs, width)})
 
 
-def _through(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
-    first, *others = layers.values()
-    x = first(x)
-    for layer in others:
-        x = layer(functional.silu(x))
-    return x
-
-
 class _Convolution(nn.Module):
     """A sum of gated, weighted messages, taken through a linear layer."""
 
-    mlp_out: nn.ModuleDict
-
     def __init__(self, name: str, parts: int, width: int, *, norms: bool, bias: bool) -> None:
         super().__init__()
-        self.name = name
-        self.add_module(name, _Gated(parts * width, width, hidden=True, norms=norms))
+        self.add_module(name, _Gated(parts, width, hidden=True, norms=norms))
         self.mlp_out = nn.ModuleDict({"layers": nn.ModuleDict({"1": nn.Linear(width, width, bias=bias)})})
-
-    def collect(self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int) -> torch.Tensor:
-        """Return the sum of the messages of each owner, [size, width]."""
-        messages: torch.Tensor = getattr(self, self.name)(torch.cat(parts, dim=1)) * weights
-        return messages.new_zeros(size, messages.shape[1]).index_add(0, owner, messages)
-
-    def forward(self, parts: list[torch.Tensor], weights: torch.Tensor, owner: torch.Tensor, size: int) -> torch.Tensor:
-        """Return the update of each owner, [size, width]."""
-        return self.update(self.collect(parts, weights, owner, size))
 
     def update(self, sums: torch.Tensor) -> torch.Tensor:
         """Return what sums of messages change, of the same shape."""

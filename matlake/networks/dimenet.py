@@ -6,6 +6,7 @@ couplings of ``materials.angular_graphs``, exactly: a basis function of distance
 """
 
 import math
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from typing import cast
@@ -17,10 +18,18 @@ from torch import nn
 from torch.nn import functional
 
 from matlake.networks.batches import AngularBatch
+from matlake.networks.readout import Readout
+from matlake.networks.statistics import normalised
 
 
 class DimeNetPlusPlus(nn.Module):
-    """Embedding, interaction and output blocks; predictions are means over atoms."""
+    """Embedding, interaction and output blocks; predictions are means over atoms.
+
+    Layers, for the embedding (0) and each interaction block, all of them means over atoms: ``sums_n`` of what the
+    output block sums up over an atom's messages, normalised atom by atom; ``messages_n`` of the mean of these messages;
+    ``n`` of what the dense layers of the output block make of the sums; and ``pooled``, the sum of these over blocks.
+    Dense layers forget what the target does not need.
+    """
 
     shift: torch.Tensor
 
@@ -80,24 +89,44 @@ class DimeNetPlusPlus(nn.Module):
 
     def forward(self, batch: AngularBatch) -> dict[str, torch.Tensor]:
         """Return the layers by name, each [crystals, width]."""
+        taps = self.taps(batch)
+        before = {f"sums_{n}": batch.pool(normalised(tap.sums)) for n, tap in enumerate(taps)}
+        before |= {f"messages_{n}": batch.pool(mean_received(tap.received, batch)) for n, tap in enumerate(taps)}
+        behind = {str(n): batch.pool(tap.features) for n, tap in enumerate(taps)}
+        pooled = torch.stack(tuple(behind.values())).sum(dim=0)
+        return {**before, **behind, "pooled": pooled, "prediction": self._prediction(batch, taps)}
+
+    def taps(self, batch: AngularBatch) -> "list[Tap]":
+        """Return what the output blocks make of the messages, block by block."""
         radial = self.rbf(batch.distances)
         spherical = self.sbf(batch.distances)
         x = self.emb(batch, radial)
-        features, prediction = self.output_blocks[0](x, radial, batch)
-        found = {"0": batch.pool(features)}
-        for number, (interaction, output) in enumerate(
-            zip(self.interaction_blocks, self.output_blocks[1:], strict=True), start=1
-        ):
+        taps = [self.output_blocks[0](x, radial, batch)]
+        for interaction, output in zip(self.interaction_blocks, self.output_blocks[1:], strict=True):
             x = interaction(x, radial, spherical, batch)
-            more, share = output(x, radial, batch)
-            found[str(number)] = batch.pool(more)
-            prediction = prediction + share
-        pooled = torch.stack(tuple(found.values())).sum(dim=0)
-        return {**found, "pooled": pooled, "prediction": batch.pool(prediction) + self.shift}
+            taps.append(output(x, radial, batch))
+        return taps
+
+    def _prediction(self, batch: AngularBatch, taps: "list[Tap]") -> torch.Tensor:
+        return batch.pool(torch.stack([tap.prediction for tap in taps]).sum(dim=0)) + self.shift
 
     def predict(self, batch: AngularBatch) -> torch.Tensor:
         """Return only the prediction, [crystals, targets]."""
-        return self(batch)["prediction"]  # type: ignore[no-any-return]
+        return self._prediction(batch, self.taps(batch))
+
+    def readout(self) -> Readout:
+        """Return the outputs of all blocks as one, on the means of what comes into them."""
+        blocks = cast("list[_Output]", self.output_blocks)
+
+        def set_output(weight: torch.Tensor, bias: torch.Tensor) -> None:
+            for block, part in zip(blocks, weight.chunk(len(blocks), dim=1), strict=True):
+                block.lin.weight.copy_(part)
+            self.shift.copy_(bias)
+
+        def features(batch: AngularBatch) -> torch.Tensor:
+            return torch.cat([batch.pool(tap.features) for tap in self.taps(batch)], dim=1)
+
+        return Readout(features, set_output)
 
     @torch.no_grad()
     def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:
@@ -261,14 +290,41 @@ class _Output(nn.Module):
         self.lin = nn.Linear(width, targets, bias=False)
         nn.init.zeros_(self.lin.weight)
 
-    def forward(self, x: torch.Tensor, radial: torch.Tensor, batch: AngularBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the atoms' vectors behind the dense layers, and their share of the prediction."""
-        weighted = (self.lin_rbf(radial) * x).index_select(0, batch.incoming) * batch.counts[:, None]
-        atoms = x.new_zeros(len(batch.numbers), x.shape[1]).index_add(0, batch.owner, weighted)
-        features = self.lin_up(atoms)
+    def forward(self, x: torch.Tensor, radial: torch.Tensor, batch: AngularBatch) -> "Tap":
+        """Return what the block makes of messages [messages, hidden]."""
+        sums = _received(self.lin_rbf(radial) * x, batch)
+        features = self.lin_up(sums)
         for layer in self.lins:
             features = functional.silu(layer(features))
-        return features, self.lin(features)
+        return Tap(sums, x, features, self.lin(features))
+
+
+@dataclass(frozen=True)
+class Tap:
+    """What an output block makes of the messages into atoms.
+
+    Attributes:
+        sums: [atoms, hidden], of the messages, each weighted by its distance.
+        received: [messages, hidden], the messages.
+        features: [atoms, width], behind the dense layers.
+        prediction: [atoms, targets], their share of the prediction.
+    """
+
+    sums: torch.Tensor
+    received: torch.Tensor
+    features: torch.Tensor
+    prediction: torch.Tensor
+
+
+def _received(messages: torch.Tensor, batch: AngularBatch) -> torch.Tensor:
+    """Return the sums of the messages [messages, width] that come into each atom, [atoms, width]."""
+    each = messages.index_select(0, batch.incoming) * batch.counts[:, None]
+    return messages.new_zeros(len(batch.numbers), messages.shape[1]).index_add(0, batch.owner, each)
+
+
+def mean_received(messages: torch.Tensor, batch: AngularBatch) -> torch.Tensor:
+    """Return the means of the messages that come into each atom, [atoms, width]; zeros where there are none."""
+    return _received(messages, batch) / _received(torch.ones_like(messages[:, :1]), batch).clamp(min=1.0)
 
 
 def _dense(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:

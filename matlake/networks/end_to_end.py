@@ -4,20 +4,16 @@ They are short enough for a processor: symmetry-distinct atoms as in pretraining
 steps, one cycle of the rate, and averaged weights.
 """
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from torch import nn
 
-from matlake.errors import EncoderError, TrainingError
+from matlake.errors import TrainingError
 from matlake.materials.crystal import CrystalColumns
-from matlake.networks.architectures import Architecture
 from matlake.networks.checkpoints import BEST_FILE, last_weights, load_checkpoint
 from matlake.networks.examples import GraphExamples
 from matlake.networks.training import train_network
@@ -89,27 +85,6 @@ def check_elements(crystals: CrystalColumns) -> None:
         )
 
 
-def fresh_output(architecture: Architecture, network: nn.Module, source: nn.Module) -> nn.Module:
-    """Give a network with fresh weights all weights of another one but those of its output layers; return it.
-
-    What these weigh is often of one size in all materials but for a few parts in a thousand, so that a regression on
-    it, as a better start, needs weights of a million: on a thousand bulk moduli the trained network was no better, and
-    float32 not enough for it. Before training, normalisation is to be settled (``settle_normalisation``).
-
-    Raises:
-        EncoderError: The architecture does not say which layers are its output.
-    """
-    pattern = architecture.output_layers
-    if not pattern:
-        raise EncoderError(
-            f"architecture {architecture.name} does not say which of its layers are the output",
-            "state output_layers in the architecture",
-        )
-    kept = {name: value for name, value in source.state_dict().items() if not re.match(pattern, name)}
-    network.load_state_dict(kept, strict=False)
-    return network
-
-
 def train_short(
     network: nn.Module,
     identity: dict[str, Any],
@@ -136,21 +111,10 @@ def train_short(
     Raises:
         TrainingError: The loss is not finite; see ``train_network``.
     """
-    with flushed_denormals():
-        history = train_network(network, identity, parts, config, folder, on_epoch, device=device)
+    history = train_network(network, identity, parts, config, folder, on_epoch, device=device)
     state = load_checkpoint(folder / BEST_FILE)
     weights = last_weights(folder) if keep_last else state["network"]
     # not a network built anew: a checkpoint does not hold the shift that came with pretrained weights
     trained = network.cpu()
     trained.load_state_dict(weights)
     return TrainedNetwork(trained.eval(), state["target_mean"][0], state["target_std"][0], history)
-
-
-@contextmanager
-def flushed_denormals() -> Iterator[None]:
-    """Let numbers below the smallest normal one count as zero, which halves the time of a training on a processor."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)

@@ -23,8 +23,9 @@ from matlake.extras import tool_versions
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.networks.architectures import Architecture, find_architecture
-from matlake.networks.end_to_end import GENTLER, TrainedNetwork, fresh_output, short_config, train_short
+from matlake.networks.end_to_end import GENTLER, TrainedNetwork, short_config, train_short
 from matlake.networks.examples import TRAINING_RESOLUTION_A, GraphExamples
+from matlake.networks.fresh_output import start_output, with_fresh_output
 from matlake.networks.normalisation import settle_normalisation
 from matlake.networks.parity import check_parity, measure_parity
 from matlake.networks.reading import read_network
@@ -34,7 +35,7 @@ from matlake.networks.writing import graph_model
 from matlake.progress import Progress
 
 EPOCHS: Final = 60
-"""Length of the cycle; many rows get fewer epochs, see ``short_config``."""
+"""Length of the cycle, where the architecture has no settings of its own; many rows get fewer, see ``short_config``."""
 
 PARITY_TOLERANCE: Final = 1e-4
 """As that of heads: relative to the largest value of a layer."""
@@ -114,7 +115,7 @@ def fine_tune(
         rows: Those to fit to, and those held out.
         seed: Of the order of rows.
         progress: Hears how many epochs are done.
-        epochs: Length of the cycle; default: ``EPOCHS``.
+        epochs: Length of the cycle; default: that of the architecture, or ``EPOCHS``.
 
     Raises:
         EncoderError: The file that is written is not the network.
@@ -130,9 +131,10 @@ def fine_tune(
         return GraphExamples(graphs.take(some), labels[some], architecture.batch)
 
     parts = examples(np.arange(len(fit))), examples(len(fit) + np.arange(len(held)))
-    config = short_config(_config(architecture.config, epochs or EPOCHS), len(fit), seed)
+    config = short_config(_config(architecture, epochs), len(fit), seed)
     torch.manual_seed(seed)
-    network = fresh_output(architecture, architecture.network(**(card.training.sizes or {})), start.network)
+    network, sizes = with_fresh_output(architecture, card.training.sizes or {}, start.network, 1)
+    start_output(network, parts[0])
     settle_normalisation(network, parts[0])
     progress.note(f"fine-tuning {card.name} on {len(fit):,} crystals for {config.epochs} epochs")
 
@@ -148,16 +150,20 @@ def fine_tune(
         "learning_rate": config.learning_rate,
         "weight_decay": config.weight_decay,
     }
-    written, files = _write(start, trained, crystals.take(fit[:_COMPARED]), asdict(config))
+    written, files = _write(start, trained, sizes, crystals.take(fit[:_COMPARED]), asdict(config))
     return FineTuned(written, files, trained.mean, trained.std, settings, trained.history)
 
 
-def _config(config: TrainingConfig, epochs: int) -> TrainingConfig:
-    return replace(config, epochs=epochs, patience=epochs, learning_rate=config.learning_rate * GENTLER)
+def _config(architecture: Architecture, epochs: int | None) -> TrainingConfig:
+    config = architecture.fine_tuning
+    if config is None:
+        config = replace(architecture.config, epochs=EPOCHS, learning_rate=architecture.config.learning_rate * GENTLER)
+    epochs = epochs or config.epochs
+    return replace(config, epochs=epochs, patience=epochs)
 
 
 def _write(
-    start: Start, trained: TrainedNetwork, crystals: CrystalColumns, settings: dict[str, Any]
+    start: Start, trained: TrainedNetwork, sizes: dict[str, Any], crystals: CrystalColumns, settings: dict[str, Any]
 ) -> tuple[EncoderCard, dict[str, bytes]]:
     """Write a network as an encoder that differs from its source in its weights and its prediction."""
     source, architecture = start.card, start.architecture
@@ -180,6 +186,7 @@ def _write(
         target=None,
         training=replace(
             source.training,
+            sizes=sizes,
             settings=settings,
             results={"epochs": float(len(trained.history))},
             notes=(*source.training.notes, f"fine-tuned from {source.name}, sha256 {source.sha256}"),

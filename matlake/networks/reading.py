@@ -18,7 +18,7 @@ from matlake.encoders.reference import covered_rows, reference_crystals
 from matlake.encoders.session import read_audited
 from matlake.errors import EncoderError
 from matlake.materials.crystal import CrystalColumns
-from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS, Architecture
+from matlake.networks.architectures import ARCHITECTURES, FINE_TUNABLE, Architecture
 
 _STORED: Final = ".float16"
 _CHECKED: Final = 12
@@ -35,10 +35,10 @@ def read_network(folder: Path) -> nn.Module:
             is not the function of the file within the card's tolerance.
     """
     card = read_card(folder)
-    if card.architecture not in GRAPH_NETWORKS:
+    if card.architecture not in FINE_TUNABLE:
         raise EncoderError(
             f"encoder {card.name} is of architecture {card.architecture}: no crystal graph network can start from it",
-            f"name an encoder of one of: {', '.join(GRAPH_NETWORKS)}",
+            f"name an encoder of one of: {', '.join(FINE_TUNABLE)}",
         )
     if card.training.sizes is None:
         raise EncoderError(

@@ -22,6 +22,7 @@ from matlake.networks.cgcnn import CGCNN, GAUSSIAN_STEP_A
 from matlake.networks.dimenet import DimeNetPlusPlus
 from matlake.networks.normalisation import affine
 from matlake.networks.schnet import SchNet
+from matlake.networks.statistics import normalised
 
 Weights: TypeAlias = Mapping[str, Tensor]
 
@@ -176,8 +177,7 @@ class FastDimeNetPlusPlus(nn.Module):
             + functional.embedding(numbers, atoms @ out_of.T).index_select(0, sources)
             + functional.linear(act(embedding.lin_rbf(radial)), along, embedding.lin.bias).index_select(0, length_index)
         )
-        features, prediction = self._output(0, x, radial, length_index, incoming, places)
-        found = [features]
+        taps = [self._output(0, x, radial, length_index, incoming, places)]
         for number, (block, basis) in enumerate(zip(network.interaction_blocks, self.factors, strict=True), start=1):
             x_kj = act(block.lin_kj(x)) * (radial @ basis.radial).index_select(0, length_index)
             x_kj = act(block.lin_down(x_kj))
@@ -192,24 +192,32 @@ class FastDimeNetPlusPlus(nn.Module):
             for layer in block.layers_after_skip:
                 h = layer(h)
             x = h
-            features, share = self._output(number, x, radial, length_index, incoming, places)
-            found.append(features)
-            prediction = prediction + share
-        pooled = [pool @ features for features in found]
-        total = pooled[0]
-        for more in pooled[1:]:
-            total = total + more
-        return (*pooled, total, pool @ prediction + network.shift)
+            taps.append(self._output(number, x, radial, length_index, incoming, places))
+        pooled = [[pool @ part for part in parts] for parts in zip(*taps, strict=True)]
+        total, prediction = (_sum(parts) for parts in pooled[2:])
+        return (*pooled[0], *pooled[1], *pooled[2], total, prediction + network.shift)
 
     def _output(
         self, number: int, x: Tensor, radial: Tensor, length_index: Tensor, incoming: Tensor, places: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
+        """Return the atoms' normalised sums, mean messages, vectors behind the dense layers, and predictions."""
         block = cast("Any", self.network.output_blocks[number])
         weighted = block.lin_rbf(radial).index_select(0, length_index) * x
-        features = block.lin_up((places @ functional.embedding(incoming, weighted)).squeeze(1))
+        sums = (places @ functional.embedding(incoming, weighted)).squeeze(1)
+        # no message comes in where padding alone stands, which counts as none
+        means = places / torch.relu(places.sum(dim=2, keepdim=True) - 1).add(1)
+        messages = (means @ functional.embedding(incoming, x)).squeeze(1)
+        features = block.lin_up(sums)
         for layer in block.lins:
             features = functional.silu(layer(features))
-        return features, block.lin(features)
+        return normalised(sums), messages, features, block.lin(features)
+
+
+def _sum(parts: list[Tensor]) -> Tensor:
+    total = parts[0]
+    for more in parts[1:]:
+        total = total + more
+    return total
 
 
 class _FoldedBasis(nn.Module):

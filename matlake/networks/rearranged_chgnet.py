@@ -119,7 +119,10 @@ class FastCHGNet(nn.Module):
             if number < len(self.angle_gates):
                 hidden = self.of_angle_angles[number](of_atoms, of_bonds, made, at)
                 width = width - self.angle_gates[number](hidden)
-        return (*pooled_layers(pool, found), pool @ network.energies(numbers, x))
+        layers = pooled_layers(pool, found)
+        if network.output is not None:
+            return (*layers, network.output(torch.cat(layers[: len(found)], dim=1)))
+        return (*layers, pool @ network.energies(numbers, x))
 
 
 class _Angular(nn.Module):

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from matlake.networks.batches import PairBatch
+from matlake.networks.readout import Readout
 
 
 class SchNet(nn.Module):
@@ -47,19 +48,33 @@ class SchNet(nn.Module):
 
     def forward(self, batch: PairBatch) -> dict[str, torch.Tensor]:
         """Return the layers by name, each [crystals, width]."""
+        found = self._atoms(batch)
+        layers = {str(number): batch.pool(h) for number, h in enumerate(found[:-1], start=1)}
+        prediction = self.lin2(shifted_softplus(self.lin1(found[-1])))
+        return {**layers, "pooled": batch.pool(found[-1]), "prediction": batch.pool(prediction)}
+
+    def _atoms(self, batch: PairBatch) -> list[torch.Tensor]:
+        """Return the atoms' vectors after each interaction, [atoms, width]."""
         h = self.embedding(batch.numbers)
         expanded = self.distance_expansion(batch.distances)
-        found = {}
-        for number, interaction in enumerate(self.interactions, start=1):
+        found = []
+        for interaction in self.interactions:
             h = h + interaction(h, expanded, batch)
-            found[str(number)] = batch.pool(h)
-        pooled = found.pop(str(len(self.interactions)))
-        prediction = self.lin2(shifted_softplus(self.lin1(h)))
-        return {**found, "pooled": pooled, "prediction": batch.pool(prediction)}
+            found.append(h)
+        return found
 
     def predict(self, batch: PairBatch) -> torch.Tensor:
         """Return only the prediction, [crystals, targets]."""
         return self(batch)["prediction"]  # type: ignore[no-any-return]
+
+    def readout(self) -> Readout:
+        """Return the output layer, on the mean of what comes into it."""
+
+        def set_output(weight: torch.Tensor, bias: torch.Tensor) -> None:
+            self.lin2.weight.copy_(weight)
+            self.lin2.bias.copy_(bias)
+
+        return Readout(lambda batch: batch.pool(shifted_softplus(self.lin1(self._atoms(batch)[-1]))), set_output)
 
     @torch.no_grad()
     def fold_target_scaling(self, mean: torch.Tensor, std: torch.Tensor) -> None:

@@ -1,9 +1,12 @@
-"""Mean and standard deviation over the atoms of a crystal, as layers of a network."""
+"""Layers of a network from vectors of atoms: means, standard deviations, and what is normalised before."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
+
+_SMALLEST: Final = 1e-5
+"""Added to variances: an atom without neighbours has none."""
 
 
 class AtomBatch(Protocol):
@@ -38,3 +41,14 @@ def pooled_layers(pool: torch.Tensor, found: Sequence[torch.Tensor]) -> tuple[to
 def spread(pool: torch.Tensor) -> torch.Tensor:
     """Return the matrix [atoms, crystals] that gives each atom what its crystal has: ones where there are weights."""
     return (-pool < 0).to(pool.dtype).T
+
+
+def normalised(atoms: torch.Tensor) -> torch.Tensor:
+    """Return vectors of atoms [atoms, width] of mean zero and variance one each, by elementary steps.
+
+    ONNX Runtime's normalisation takes the variance for the mean of squares less the square of the mean, which cancels.
+    """
+    share = 1 / atoms.shape[1]
+    centred = atoms - atoms.sum(dim=1, keepdim=True) * share
+    variances = torch.square(centred).sum(dim=1, keepdim=True) * share
+    return centred / torch.sqrt(variances + _SMALLEST)

@@ -5,7 +5,8 @@ the same batches.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,8 @@ def train_network(
     )
     steps = math.ceil(len(train) / config.batch_size)
     cycle = OneCycle(config.learning_rate, config.epochs, steps, config.warmup)
-    run_epochs(training, optimizer, cycle, config.patience, history)
+    with _denormals_flushed():
+        run_epochs(training, optimizer, cycle, config.patience, history)
     return history
 
 
@@ -158,6 +160,16 @@ def mean_absolute_errors(
 
 def _not_finite(what: str) -> TrainingError:
     return TrainingError(f"the {what} is not finite", "lower the learning rate, or look for wrong targets")
+
+
+@contextmanager
+def _denormals_flushed() -> Iterator[None]:
+    """Take numbers below 1e-38 for zero: gradients behind closed gates and faded filters are, and slow processors."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _averaged(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel | None:

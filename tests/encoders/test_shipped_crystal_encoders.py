@@ -18,7 +18,7 @@ NAMES = ("cgcnn-mp-formation-energy", "schnet-mp-formation-energy", "dimenet++-m
 @pytest.mark.parametrize("name", NAMES)
 def test_its_card_tells_where_it_comes_from_and_how_good_it_is(name) -> None:
     card = open_encoder(SHIPPED / name).card
-    assert card.default_layer == {"cgcnn": "1"}.get(card.architecture, "pooled")
+    assert card.default_layer == {"cgcnn": "1", "schnet": "pooled", "dimenet++": "sums_0"}[card.architecture]
     assert any(note.startswith("the default layer was") for note in card.training.notes)
     assert card.licence == "CC BY 4.0"
     assert card.metrics["test_mae_eV_per_atom"] <= {"cgcnn": 0.10, "schnet": 0.09, "dimenet++": 0.07}[card.architecture]
@@ -26,6 +26,16 @@ def test_its_card_tells_where_it_comes_from_and_how_good_it_is(name) -> None:
     assert max(card.parity.values()) <= card.parity_tolerance == 1e-5
     assert card.training.columns.held_out == "year > 2005"
     assert any("Materials Project" in paper for paper in card.citation)
+
+
+def test_all_of_dimenet_is_what_stands_in_front_of_its_output_blocks() -> None:
+    card = open_encoder(SHIPPED / "dimenet++-mp-formation-energy").card
+    assert card.version == 2
+    in_front = [f"{kind}_{block}" for kind in ("sums", "messages") for block in range(4)]
+    assert [layer.name for layer in card.hidden_layers] == in_front
+    assert [layer.name for layer in card.layers] == [*in_front, *"0123", "pooled", "prediction"]
+    before = replace(card, layers=card.layers[len(in_front) :], default_layer="pooled")  # as version 1 was
+    assert [layer.name for layer in before.hidden_layers] == [*"0123", "pooled"]
 
 
 def test_compositions_and_crystals_are_not_mixed_up() -> None:

@@ -126,6 +126,7 @@ def test_layers_are_the_pooled_blocks_the_crystal_vector_and_the_prediction(expo
     assert names[-1] == "prediction"
     assert "pooled" in names
     assert "1" in names
+    assert (name == "dimenet++") == ("sums_2" in names) == ("messages_2" in names)
 
 
 @pytest.mark.parametrize("name", GRAPH_NETWORKS)

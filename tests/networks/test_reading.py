@@ -17,7 +17,9 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from matlake.networks.architectures import ARCHITECTURES  # noqa: E402 - behind the check
 from matlake.networks.reading import read_network  # noqa: E402
 
-ENCODERS = [f"{architecture}-mp-formation-energy" for architecture in ("cgcnn", "schnet", "dimenet++")]
+ENCODERS = [f"{architecture}-mp-formation-energy" for architecture in ("cgcnn", "schnet", "dimenet++")] + [
+    "chgnet-mptrj"
+]
 
 
 @pytest.mark.parametrize("name", ENCODERS)

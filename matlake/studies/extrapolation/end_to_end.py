@@ -22,8 +22,9 @@ from matlake.errors import EncoderError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS, Architecture
-from matlake.networks.end_to_end import GENTLER, STEPS, check_elements, fresh_output, short_config, train_short
+from matlake.networks.end_to_end import GENTLER, STEPS, check_elements, short_config, train_short
 from matlake.networks.examples import TRAINING_RESOLUTION_A, GraphExamples
+from matlake.networks.fresh_output import with_fresh_output
 from matlake.networks.normalisation import settle_normalisation
 from matlake.networks.reading import read_network
 from matlake.networks.training import check_device, predictions
@@ -180,7 +181,7 @@ class EndToEnd:
             scale = float(y.std()) or 1.0
             network.fold_target_scaling(torch.tensor([-y.mean() / scale]).float(), torch.tensor([1.0 / scale]).float())  # type: ignore[operator]
         else:
-            fresh_output(self.architecture, network, source)
+            network, _ = with_fresh_output(self.architecture, self.card.training.sizes or {}, source, 1)
         settle_normalisation(network, train)
         return network
 
