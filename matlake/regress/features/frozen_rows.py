@@ -30,7 +30,7 @@ class FrozenRows:
     @property
     def default_dim(self) -> int:
         """Length of the default layer."""
-        return self.matrix.x.shape[1]
+        return int(self.matrix.x.shape[1])
 
     @property
     def crystals(self) -> CrystalColumns:

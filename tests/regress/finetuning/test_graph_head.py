@@ -171,10 +171,10 @@ def test_structures_a_dataset_a_table_and_the_server_give_the_same(
 
 
 def _served(running: Running, structures: list[str]) -> np.ndarray:
-    response = running.post("/v1/heads/k/predict", json={"structures": structures})
-    assert response.status_code == 200, response.text
+    answer = running.post("/v1/heads/k/predict", {"structures": structures})
+    assert answer.status == 200
     names = ("value", "lower", "upper", "ood_score")
-    return np.array([[one[name] for name in names] for one in response.json()["predictions"]])
+    return np.array([[one[name] for name in names] for one in answer.document["predictions"]])
 
 
 def test_the_command_line_trains_lists_saves_and_exports_it(lake: matlake.Lake, tmp_path: Path) -> None:
