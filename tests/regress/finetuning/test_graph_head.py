@@ -171,7 +171,7 @@ def test_structures_a_dataset_a_table_and_the_server_give_the_same(
 
 
 def _served(running: Running, structures: list[str]) -> np.ndarray:
-    answer = running.post("/v1/heads/k/predict", {"structures": structures})
+    answer = running.post("/v1/predict", {"head": "k", "structures": structures})
     assert answer.status == 200
     names = ("value", "lower", "upper", "ood_score")
     return np.array([[one[name] for name in names] for one in answer.document["predictions"]])
