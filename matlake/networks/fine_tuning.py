@@ -34,7 +34,7 @@ from matlake.networks.training_history import EpochReport
 from matlake.networks.writing import graph_model
 from matlake.progress import Progress
 
-EPOCHS: Final = 60
+EPOCHS: Final = 120
 """Length of the cycle, where the architecture has no settings of its own; many rows get fewer, see ``short_config``."""
 
 PARITY_TOLERANCE: Final = 1e-4
@@ -134,7 +134,10 @@ def fine_tune(
     config = short_config(_config(architecture, epochs), len(fit), seed)
     torch.manual_seed(seed)
     network, sizes = with_fresh_output(architecture, card.training.sizes or {}, start.network, 1)
-    start_output(network, parts[0])
+    if architecture.fresh_sizes:
+        # an output on all layers. What enters CGCNN's, behind dense layers, varies by parts in a thousand: a regression
+        # on it needs weights of a million, which left it no better after training, and float32 not enough for it
+        start_output(network, parts[0])
     settle_normalisation(network, parts[0])
     progress.note(f"fine-tuning {card.name} on {len(fit):,} crystals for {config.epochs} epochs")
 

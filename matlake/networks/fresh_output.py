@@ -21,9 +21,6 @@ _RIDGES: Final = tuple(10.0**power for power in range(-6, 2))
 """To choose from, for features of variance one, a row."""
 
 _FLAT: Final = 1e-7
-_FLOOR: Final = 0.01
-"""Smallest standard deviation that a feature is divided by, as a part of the largest. Nearly all of what enters CGCNN's
-output hardly varies: it would get weights of a million, which training does not mend and float32 is not enough for."""
 
 
 def with_fresh_output(
@@ -69,7 +66,7 @@ def _ridge(x: Float, y: Float) -> tuple[Float, float]:
     """Return the coefficients [features] and the constant of a ridge regression."""
     mean, scale = x.mean(axis=0), x.std(axis=0)
     kept = scale > _FLAT * np.maximum(np.abs(mean), 1.0)
-    scale = np.where(kept, np.maximum(scale, _FLOOR * scale.max()), 1.0)
+    scale = np.where(kept, scale, 1.0)
     left, sizes, right = np.linalg.svd((x - mean) / scale * kept, full_matrices=False)
     along = left.T @ (y - y.mean())
     best, found = np.inf, np.zeros(len(sizes))
