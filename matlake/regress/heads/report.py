@@ -248,8 +248,9 @@ def _intervals(card: HeadCard) -> Iterator[Part]:
     if found is None:
         return
     interval = card.recalibration.former_interval if card.recalibration else found.interval
+    held = " that were held out of the network's training" if card.carries_network else ""
     yield (
-        f"{interval.level:.0%} intervals, calibrated on {interval.calibration_rows:,} training rows, hold "
+        f"{interval.level:.0%} intervals, calibrated on {interval.calibration_rows:,} training rows{held}, hold "
         f"{found.coverage:.1%} of the test rows; mean width {found.mean_width:.3g} {card.unit}".rstrip()
         + "."
     )
