@@ -88,12 +88,11 @@ def mean_errors(predicted: NDArray[np.floating], y: NDArray[np.float64]) -> NDAr
         y: float64 [n, t], NaN where there is no value.
 
     Returns:
-        float64 [t], NaN for a target without any value.
+        float64 [t], NaN for a target without any value, and not finite where a prediction is not.
     """
-    errors = np.abs(predicted - y)
-    known = np.isfinite(errors)
+    known = np.isfinite(y)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, errors, 0.0).sum(axis=0) / known.sum(axis=0))
+        return np.asarray(np.where(known, np.abs(predicted - y), 0.0).sum(axis=0) / known.sum(axis=0))
 
 
 def measure_probabilities(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> Metrics:

@@ -68,7 +68,7 @@ class Lake(VectorLake):
 
     @property
     def encoders(self) -> Encoders:
-        """What encodes: ``list``, ``show``, ``verify``, ``register``, ``delete``, ``label``, ``pretrain``, ``export``."""
+        """Encoders: ``list``, ``show``, ``verify``, ``register``, ``delete``, ``label``, ``pretrain``, ``export``."""
         return Encoders(self)
 
     @property
@@ -224,7 +224,7 @@ class Lake(VectorLake):
     def train(
         self,
         target: str | list[str],
-        features: str | Iterable[str],
+        features: str | Iterable[str] = (),
         *,
         model: Any = "auto",
         dataset: str | None = None,
@@ -246,8 +246,10 @@ class Lake(VectorLake):
 
         Args:
             target: Property column, or an SQL expression of columns; several make one head.
-            features: Embedded layers, side by side; descriptors such as ``magpie`` need not be embedded.
-            model: Name of a regressor, ``auto``, or a scikit-learn estimator.
+            features: Embedded layers, side by side; descriptors such as ``magpie`` need not be embedded. None for
+                ``fine-tune:ENCODER``.
+            model: Name of a regressor, ``auto``, or a scikit-learn estimator; ``fine-tune:ENCODER`` trains the network
+                of an encoder of crystals end to end.
             dataset: Only this dataset.
             where: Only rows of ``materials`` that this SQL predicate selects.
             split: How test rows are chosen: ``random``, ``cluster``, ``element:O``, ….

@@ -35,12 +35,12 @@ _model = section("Model")
 )
 @_data(
     "--features",
-    required=True,
     type=names,
     metavar="NAME[@LAYER][,…]",
     help="Learn from the embeddings of these encoders or layers, side by side (NAME@1+2: several layers; NAME@all: all "
     "hidden ones). Embed them first, except for the descriptors fractions, magpie and geometry. column:NAME is "
-    "a column of numbers, such as column:temperature_K; each prediction then needs a value of it.",
+    "a column of numbers, such as column:temperature_K; each prediction then needs a value of it. Required, except for "
+    "fine-tune:ENCODER, which takes crystals or formulas themselves.",
 )
 @row_options
 @as_of_option
@@ -61,7 +61,8 @@ _model = section("Model")
     default="auto",
     help="Fit this regressor: ridge, svr, kernel-ridge, random-forest, … (docs/models.md); ir-net, or ir-net:512-256 "
     "for blocks of these widths; fine-tune:ENCODER, mod-fine-tune:ENCODER or freezing:ENCODER to start from an "
-    "ElemNet's weights. auto chooses by cross-validation.",
+    "ElemNet's weights; fine-tune:ENCODER of a crystal network to train all of it end to end (docs/fine-tuning.md). "
+    "auto chooses by cross-validation.",
 )
 @_model(
     "--adversarial",
@@ -101,7 +102,7 @@ _model = section("Model")
 def train_command(
     lake: LakePath,
     /,
-    features: tuple[str, ...],
+    features: tuple[str, ...] | None,
     max_fits: int | None,
     max_seconds: float | None,
     as_of: str | None,
@@ -117,7 +118,7 @@ def train_command(
     budget = Budget(max_fits or usual.fits, max_seconds)
     opened = open_as_of(lake, as_of)
     with progress("choosing a model", "fits") as reporter:
-        result = train(opened, TrainRequest(features=list(features), budget=budget, **request), reporter)
+        result = train(opened, TrainRequest(features=list(features or ()), budget=budget, **request), reporter)
     output.document(result.document(), result.lines())
 
 

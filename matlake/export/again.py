@@ -6,14 +6,14 @@ from typing import Any
 
 from matlake.encoders.card import CITATION_FILE, LICENCE_FILE, EncoderCard, Precision, read_card
 from matlake.encoders.encoder import Encoder
-from matlake.export.onnx_export import graph_model
-from matlake.export.parity import TOLERANCES, check_parity, measure_parity
+from matlake.encoders.writing import write_encoder
 from matlake.export.precision import PRECISIONS
-from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
 from matlake.files import write_whole
 from matlake.networks.architectures import ARCHITECTURES
+from matlake.networks.parity import TOLERANCES, check_parity, measure_parity
 from matlake.networks.reading import read_network
+from matlake.networks.writing import graph_model
 
 _PRECISION = "float32"
 

@@ -17,8 +17,8 @@ from matlake.encoders.composition_encoder import FRACTIONS
 from matlake.encoders.encoder import Encoder
 from matlake.encoders.reference import reference_fractions
 from matlake.encoders.training_record import TrainingRecord
+from matlake.encoders.writing import write_encoder
 from matlake.errors import EncoderError
-from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 

@@ -17,18 +17,18 @@ from matlake.encoders.card import (
     read_card,
 )
 from matlake.encoders.encoder import Encoder
+from matlake.encoders.writing import write_encoder
 from matlake.errors import EncoderError, Hint
 from matlake.export.checkpoints.loaded import Stated, Trained
 from matlake.export.checkpoints.loading import load_any
 from matlake.export.held_out_errors import held_out_errors
-from matlake.export.onnx_export import DEFAULT_LAYERS, elemnet_model, graph_model
-from matlake.export.parity import TOLERANCES, check_parity, measure_parity
 from matlake.export.precision import PRECISIONS
 from matlake.export.pretraining.sources import DATABASES
 from matlake.export.pretraining.training_data import TrainingTable
-from matlake.export.writing import write_encoder
 from matlake.extras import tool_versions
 from matlake.networks.elemnet import ElemNet
+from matlake.networks.parity import TOLERANCES, check_parity, measure_parity
+from matlake.networks.writing import DEFAULT_LAYERS, elemnet_model, graph_model
 
 _STORED_AS = {"float32": Precision.FLOAT32, "float16": Precision.FLOAT16_STORED, "int8": Precision.INT8}
 

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from matlake.encoders.composition_encoder import FRACTIONS
 from matlake.errors import EncoderError
-from matlake.export.onnx_export import ALLOWED_OPERATORS, check_operators
+from matlake.networks.writing import ALLOWED_OPERATORS, check_operators
 
 INT8_MIN_INPUTS: Final = 256
 """Layers with fewer inputs stay in float32: they cost next to nothing and decide the prediction."""

@@ -91,6 +91,20 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+def last_weights(folder: Path) -> dict[str, Any]:
+    """Return the weights behind the last epoch of a training: their moving average where there is one.
+
+    Raises:
+        TrainingError: There is no checkpoint, or it is damaged.
+    """
+    state = load_checkpoint(folder / _STATE_FILE)
+    if state["average"] is None:
+        weights: dict[str, Any] = state["network"]
+        return weights
+    prefix = "module."  # torch's AveragedModel holds the network so, beside a counter
+    return {name.removeprefix(prefix): value for name, value in state["average"].items() if name.startswith(prefix)}
+
+
 def load_best(network: nn.Module, state: dict[str, Any]) -> nn.Module:
     """Give a network the weights of a ``best.pt``, so that it predicts in the targets' own units; return it."""
     network.load_state_dict(state["network"])

@@ -5,7 +5,7 @@ the same batches.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -69,13 +69,7 @@ def train_network(
         )
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    if unlabelled := np.flatnonzero(~np.isfinite(train.targets).any(axis=0)).tolist():
-        named = dict(enumerate(identity.get("targets", ())))
-        first = named.get(unlabelled[0], "a target")
-        raise TrainingError(f"no training row has a value of {first}", "leave that target out")
-    mean, std = np.nanmean(train.targets, axis=0), np.nanstd(train.targets, axis=0)
-    if not (std > 0).all():
-        raise TrainingError("a target is constant in the training rows", "choose another target")
+    mean, std = _scaling(train.targets, identity.get("targets", ()))
     network = network.to(device)
     average = _averaged(network, config.averaging)
     validated = network if average is None else average.module
@@ -98,15 +92,14 @@ def train_network(
         inputs = train.inputs(rows.numpy(), device)
         with torch.autocast(device, torch.bfloat16, enabled=config.mixed_precision):
             predicted = network.predict(inputs)  # type: ignore[operator]
-        error = predicted.float().view(len(rows), -1) - wanted[rows.to(device)]
-        found: torch.Tensor = error[torch.isfinite(error)].abs().mean()
-        return found
+        labels = wanted[rows.to(device)]
+        known = torch.isfinite(labels)
+        errors = (predicted.float().view(len(rows), -1) - labels)[known]
+        return errors.abs().sum() / known.sum().clamp(min=1)  # a batch may have no label
 
     def refuse_infinite(epoch: int, factor: float, train_loss: float | None) -> None:  # noqa: ARG001 - a hook's
         if train_loss is not None and not math.isfinite(train_loss):
-            raise TrainingError(
-                f"the loss of epoch {epoch} is not finite", "lower the learning rate, or look for wrong targets"
-            )
+            raise _not_finite(f"loss of epoch {epoch}")
 
     def keep() -> None:
         scaling = {"target_mean": mean.tolist(), "target_std": std.tolist()}
@@ -114,6 +107,8 @@ def train_network(
         checkpoint.save_best(weights)
 
     def after_epoch(history: list[EpochReport]) -> None:
+        if not math.isfinite(history[-1].val_mae):
+            raise _not_finite(f"error of epoch {history[-1].epoch} on validation rows")
         checkpoint.save(history)
         on_epoch(history)
 
@@ -156,9 +151,28 @@ def mean_absolute_errors(
 ) -> NDArray[np.float64]:
     """Return the error of a network that predicts ``(y - mean) / std`` for each target, in its unit, float64 [t].
 
-    A target that no example has a value of has the error NaN.
+    A target that no example has a value of has the error NaN; it is not finite where a prediction is not, either.
     """
     return mean_errors(predictions(network, examples, device) * std + mean, examples.targets)
+
+
+def _scaling(targets: NDArray[np.float64], names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of each target in the training rows, float64 [t] each.
+
+    Raises:
+        TrainingError: A target is constant, or has no value.
+    """
+    if unlabelled := np.flatnonzero(~np.isfinite(targets).any(axis=0)).tolist():
+        first = dict(enumerate(names)).get(unlabelled[0], "a target")
+        raise TrainingError(f"no training row has a value of {first}", "leave that target out")
+    mean, std = np.nanmean(targets, axis=0), np.nanstd(targets, axis=0)
+    if not (std > 0).all():
+        raise TrainingError("a target is constant in the training rows", "choose another target")
+    return mean, std
+
+
+def _not_finite(what: str) -> TrainingError:
+    return TrainingError(f"the {what} is not finite", "lower the learning rate, or look for wrong targets")
 
 
 @contextmanager

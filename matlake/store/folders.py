@@ -281,3 +281,7 @@ def _members(whole: str, folder: Path) -> list[tuple[str, Path]]:
     """Return the members of a head of several targets with their folders, or the head itself."""
     cards = sorted(folder.glob(f"*/{CARD_FILE}"))
     return [(f"{whole}{MEMBER}{card.parent.name}", card.parent) for card in cards] or [(whole, folder)]
+
+
+CARRIED: Final = "encoders"
+"""Folder in that of a head, with a folder for each encoder that the head carries."""

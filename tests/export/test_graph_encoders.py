@@ -22,12 +22,12 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from matlake.encoders.training_record import TableRecipe  # noqa: E402
 from matlake.export.again import export_again  # noqa: E402
-from matlake.export.onnx_export import GRAPH_OPERATORS, graph_model  # noqa: E402
 from matlake.export.packaging import ExportRequest, export_encoder  # noqa: E402
 from matlake.export.pretraining.run import PretrainRequest, load_trained, run_pretraining  # noqa: E402
 from matlake.export.pretraining.run_record import read_run  # noqa: E402
 from matlake.export.pretraining.training_data import TrainingTable, read_training_data  # noqa: E402
 from matlake.networks.architectures import ARCHITECTURES  # noqa: E402 - after the skip
+from matlake.networks.writing import GRAPH_OPERATORS, graph_model  # noqa: E402
 
 TARGET = "bulk_modulus_VRH_GPa"
 GRAPH_NETWORKS = ("cgcnn", "schnet", "dimenet++")

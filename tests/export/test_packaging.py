@@ -17,13 +17,13 @@ from matlake.errors import EncoderError, TrainingError
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
-from matlake.export.onnx_export import ALLOWED_OPERATORS, check_operators, elemnet_model  # noqa: E402
 from matlake.export.packaging import ExportRequest, export_encoder  # noqa: E402
-from matlake.export.parity import TOLERANCES, check_parity, measure_parity  # noqa: E402
 from matlake.export.precision import compute_in_int8  # noqa: E402
 from matlake.export.pretraining.run import load_trained, run_pretraining  # noqa: E402
 from matlake.export.pretraining.training_data import TrainingTable  # noqa: E402
 from matlake.networks.architectures import ARCHITECTURES  # noqa: E402 - after the skip
+from matlake.networks.parity import TOLERANCES, check_parity, measure_parity  # noqa: E402
+from matlake.networks.writing import ALLOWED_OPERATORS, check_operators, elemnet_model  # noqa: E402
 
 PRECISIONS = ("float32", "float16", "int8")
 

@@ -14,10 +14,10 @@ from matlake.networks.architectures import ARCHITECTURES, FINE_TUNABLE
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
-from matlake.export.onnx_export import sample_crystals  # noqa: E402
 from matlake.networks.chgnet import CHGNet  # noqa: E402
 from matlake.networks.examples import TRAINING_RESOLUTION_A  # noqa: E402
 from matlake.networks.reading import read_network  # noqa: E402
+from matlake.networks.writing import sample_crystals  # noqa: E402
 
 CHGNET = ARCHITECTURES["chgnet"]
 SIZES: dict[str, Any] = {"width": 8, "num_radial": 5, "num_angular": 7, "cutoff": 5.0, "energy_layers": 2}

@@ -10,7 +10,7 @@ from matlake.encoders.composition_encoder import FRACTIONS
 from matlake.encoders.encoder import Encoder
 from matlake.encoders.reference import reference_fractions
 from matlake.encoders.training_record import TrainingRecord
-from matlake.export.writing import write_encoder
+from matlake.encoders.writing import write_encoder
 from matlake.extras import tool_versions
 from matlake.materials.geometry.elements import MASSES_U
 from matlake.materials.periodic_table import ATOMIC_NUMBER, ELEMNET_ELEMENTS

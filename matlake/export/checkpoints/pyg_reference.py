@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from matlake.errors import EncoderError
 from matlake.export.checkpoints.layouts import Built
-from matlake.export.onnx_export import sample_crystals
 from matlake.extras import require_extra
 from matlake.materials.crystal import Crystal
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.neighbours import neighbour_list
 from matlake.networks.architectures import ARCHITECTURES
+from matlake.networks.writing import sample_crystals
 
 _TOLERANCE: Final = 1e-5
 """Of a prediction in float64, relative: couplings of a graph are float32."""

@@ -23,6 +23,8 @@ class Feature:
         dim: Length of the vector; 1 for a column.
         input: What the encoder encodes; cards of heads older than crystals lack it.
         column: Name of the column of ``materials``; empty for a layer. Cards of formats 1 to 5 lack it.
+        carried_by: Name of the head that carries the encoder in its folder: a network that was fine-tuned for it. Empty
+            for an encoder of a registry. Cards of formats 1 to 7 lack it.
     """
 
     feature: str
@@ -32,6 +34,7 @@ class Feature:
     dim: int
     input: InputKind = InputKind.COMPOSITION
     column: str = ""
+    carried_by: str = ""
 
     def __post_init__(self) -> None:
         """Read the input from the text of a card.
@@ -52,6 +55,11 @@ class Feature:
     def remedy(self) -> Hint:
         """What to do where its vectors are lacking."""
         return import_first(self.encoder) if self.is_external else embed_first(self.feature)
+
+    @property
+    def carried(self) -> tuple[str, str]:
+        """The head and the digest that tell an encoder which a head carries from others; empty names for others."""
+        return (self.carried_by, self.sha256) if self.carried_by else ("", "")
 
     @property
     def partition(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The features of selected rows: vectors that the lake holds, columns, and descriptors, computed if not embedded.
+"""The features of selected rows: vectors that the lake holds, columns, and what is computed if not embedded.
 
 Rows are those of a temporary table ``selection``: ``row``, ``dataset``, ``material_id``, the content hashes, and the
 numbers of ``own_columns.selected_columns``.
@@ -22,7 +22,7 @@ from matlake.encoders.rejections import NO_CRYSTAL
 from matlake.errors import MatlakeError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
-from matlake.regress.features.descriptors import describe, open_descriptor
+from matlake.regress.features.descriptors import describe, encode_layers, open_descriptor
 from matlake.regress.features.feature import Feature, no_vector
 from matlake.regress.features.own_columns import feature_name, stored_numbers, with_unit
 from matlake.store.content_keys import CONTENT_KEYS
@@ -66,14 +66,16 @@ class FeatureReader:
 
     @staticmethod
     def open(lake: Lake, features: tuple[Feature, ...]) -> "FeatureReader":
-        """Open the descriptors among some features.
+        """Open the descriptors among some features, and the encoders that a head carries.
 
         Raises:
             EncoderError: A file is refused.
             MissingExtraError: ONNX Runtime is not installed.
         """
+        opened = cache(lambda feature: None if feature.column else open_descriptor(lake, feature))
+        carried = {feature.carried: feature for feature in features if feature.carried_by}
         return FeatureReader(
-            features, tuple(None if feature.column else open_descriptor(lake, feature) for feature in features)
+            features, tuple(opened(carried[one.carried] if one.carried_by else one) for one in features)
         )
 
     @property
@@ -128,12 +130,15 @@ class FeatureReader:
         x = np.empty((len(keys), self.dim), dtype=np.float32)
         lacking: list[Lacking] = []
         read_crystals = cache(crystals)
+        carried = cache(lambda encoder: self._carried(encoder, read_crystals()))
         start = 0
         for feature, descriptor in zip(self.features, self.descriptors, strict=True):
             vectors = x[:, start : start + feature.dim]
             start += feature.dim
             if feature.column:
                 vectors[:, 0], reasons = stored_numbers(keys, feature.column)
+            elif feature.carried_by:
+                vectors[:], reasons = (found[feature] for found in carried(feature.carried))
             elif descriptor is None:
                 reasons = _read_vectors(connection, feature, keys, vectors)
             elif feature.input is InputKind.CRYSTAL:
@@ -142,6 +147,17 @@ class FeatureReader:
                 reasons = describe(descriptor, feature.layer, compositions, vectors)
             lacking += [_lacking(row, feature, reason) for row, reason in enumerate(reasons) if reason]
         return x, lacking
+
+    def _carried(
+        self, carried: tuple[str, str], crystals: CrystalColumns
+    ) -> tuple[dict[Feature, NDArray[np.float32]], dict[Feature, list[str | None]]]:
+        """Run an encoder that a head carries once for all of its layers; vectors and reasons by feature."""
+        places = [place for place, one in enumerate(self.features) if one.carried == carried]
+        own, encoder = [self.features[place] for place in places], self.descriptors[places[0]]
+        assert encoder is not None  # noqa: S101 - ``open`` opens all that are carried
+        x, reasons = encode_layers(encoder, [one.layer for one in own], crystals)
+        parts = np.split(x, np.cumsum([one.dim for one in own])[:-1], axis=1)
+        return dict(zip(own, parts, strict=True)), dict.fromkeys(own, reasons)
 
 
 def _lacking(row: int, feature: Feature, reason: str) -> Lacking:

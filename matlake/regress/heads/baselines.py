@@ -194,6 +194,36 @@ def _encoder_baselines(
         yield replace(compared, encoder=name, exposed=exposed)
 
 
+def frozen_baseline(
+    name: str,
+    model: Model,
+    frozen: tuple[NDArray[np.float32], tuple[int, ...]],
+    head: ComparedHead,
+    matrix: Matrix,
+    held_out: HeldOut,
+    space: TargetSpace,
+    seed: int,
+) -> Baseline:
+    """Compare a head that is a fine-tuned network with a model on the layers of the network as it was.
+
+    Args:
+        name: What it is called.
+        model: The kind of model; its parameters are chosen by cross-validation.
+        frozen: float32 [n, d], layers of the encoder side by side, of all rows; and their lengths.
+        head: The head and its test rows.
+        matrix: All rows.
+        held_out: Which of them the head was fitted to, and which are its test rows.
+        space: Of the target.
+        seed: Of folds and bootstrap.
+    """
+    x, blocks = frozen
+    labelled = replace(matrix.labelled(held_out.train), features=take_rows(x, held_out.train))
+    best = search_model(model, labelled, seed, space=space, blocks=blocks).best
+    predicted = _fitted(model, best.parameters, labelled, seed, space).predict(take_rows(x, held_out.test))
+    everything = np.ones(len(held_out.test), dtype=bool)
+    return _compared(name, head.test, predicted, everything, space.kind, seed, "")
+
+
 def _compared(
     name: str,
     test: HeldOutRows,

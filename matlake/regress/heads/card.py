@@ -27,10 +27,10 @@ from matlake.regress.uncertainty.intervals import Interval
 from matlake.regress.uncertainty.recalibration import Recalibration
 from matlake.store.moment import TableVersion
 
-FORMAT_VERSION: Final = 7
+FORMAT_VERSION: Final = 8
 """1 had no intervals, scores, reference rows, and fewer metrics. 2 was flat and stored metrics twice. 3 had no digest.
 4 knew properties as they are only: no transforms, no yes or no. 5 knew layers of encoders as features only. 6 did not
-name the versions of tables that a head was trained from.
+name the versions of tables that a head was trained from. 7 knew encoders of a registry only.
 """
 
 _SEALED: Final = 4  # first format with a digest
@@ -420,6 +420,11 @@ class HeadCard:
         """The scale on which the target was fitted, and its bounds."""
         link = self.classes.link if self.classes else None
         return TargetSpace(self.transform, self.bounds, self.kind, link)
+
+    @property
+    def carries_network(self) -> bool:
+        """Whether it is a network that was fine-tuned, which it carries as an encoder of its own."""
+        return any(feature.carried_by for feature in self.features)
 
     @property
     def kind(self) -> Kind:

@@ -23,6 +23,7 @@ _READERS: Final[dict[int, Callable[[dict[str, Any]], HeadCard]]] = {
     5: lambda fields: from_document(HeadCard, opened(fields)),
     6: lambda fields: from_document(HeadCard, opened(fields)),
     7: lambda fields: from_document(HeadCard, opened(fields)),
+    8: lambda fields: from_document(HeadCard, opened(fields)),
 }
 
 

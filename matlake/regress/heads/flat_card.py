@@ -70,7 +70,8 @@ def flat_document(card: HeadCard) -> dict[str, Any]:
 
 def _feature_document(feature: Feature) -> dict[str, Any]:
     document = asdict(feature)
-    return document if feature.column else {key: value for key, value in document.items() if key != "column"}
+    later = ("column", "carried_by")
+    return {key: value for key, value in document.items() if value or key not in later}
 
 
 def _without_class_metrics(value: Any) -> Any:

@@ -2,7 +2,9 @@
 
 from typing import Final
 
+from matlake.encoders.card import InputKind
 from matlake.encoders.layer_ref import LayerRef
+from matlake.encoders.registry import RegisteredEncoder
 from matlake.errors import EncoderError, Hint, TrainingError
 from matlake.regress.features.feature import Feature
 from matlake.regress.regressors import Estimator, Model, model_of_estimator, named_model
@@ -13,7 +15,8 @@ from matlake.regress.regressors.pretrained_layers import read_source_layers
 from matlake.regress.regressors.training_settings import require_torch
 from matlake.store.lake import Lake
 
-_FRACTIONS: Final = "fractions"
+FRACTIONS: Final = "fractions"
+"""What an ElemNet takes."""
 
 
 def resolve_model(
@@ -57,14 +60,35 @@ def resolve_model(
     if ref.layer is not None:
         raise EncoderError(f"{text} names a layer, and all weights are used", f"write {method}:{ref.encoder}")
     found = lake.find_encoder(ref.encoder)
-    if [feature.encoder for feature in features] != [_FRACTIONS]:
+    if [feature.encoder for feature in features] != [FRACTIONS]:
         raise TrainingError(
             f"{text} takes element fractions, as the encoder itself does, not "
             f"{', '.join(feature.feature for feature in features)}",
-            Hint(f"use features=['{_FRACTIONS}']", cli=f"use --features {_FRACTIONS}"),
+            Hint(f"use features=['{FRACTIONS}']", cli=f"use --features {FRACTIONS}"),
         )
     source = Source(found.card.name, found.card.sha256, read_source_layers(found.folder))
     return fine_tuned(TransferMethod(method), source)
+
+
+def crystal_network(lake: Lake, given: object) -> RegisteredEncoder | None:
+    """Return the encoder of crystals that ``fine-tune:ENCODER`` names; None for any other model.
+
+    Raises:
+        EncoderError: No such encoder, or one of crystals is named with a layer or another method.
+    """
+    method, colon, encoder = given.partition(":") if isinstance(given, str) else ("", "", "")
+    if not colon or method not in set(TransferMethod):
+        return None
+    ref = LayerRef.parse(encoder)
+    found = lake.find_encoder(ref.encoder)
+    if found.card.input is not InputKind.CRYSTAL:
+        return None
+    if ref.layer is not None or method != TransferMethod.FINE_TUNE:
+        raise EncoderError(
+            f"{given}: all weights of a crystal network are trained, from the encoder's",
+            f"write {TransferMethod.FINE_TUNE}:{ref.encoder}",
+        )
+    return found
 
 
 def _no_gradient(model: str) -> TrainingError:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from matlake.errors import MatlakeError
 from matlake.materials.formula import readings
+from matlake.regress.features.frozen_rows import frozen_rows
 from matlake.regress.features.matrix import Matrix, read_shared_rows, resolve_targets
 from matlake.regress.features.row_counts import counted_sql
 from matlake.regress.heads.card import HeadCard
@@ -89,13 +90,15 @@ def _split_again(lake: Lake, card: HeadCard) -> tuple[Matrix, HeldOut]:
     shared = read_shared_rows(
         lake,
         targets,
-        card.features,
+        () if card.carries_network else card.features,
         where=f"(dataset, material_id) IN (SELECT (s.dataset, s.material_id) FROM ({counted}) AS s)",
         columns=split.columns,
-        crystals=split.needs_crystals,
+        crystals=split.needs_crystals or card.carries_network,
     )
     if len(names) == 1:
         matrix, _ = shared.of(0)
+        if card.carries_network:
+            matrix = frozen_rows(matrix, lake.find_encoder(card.model.kind.partition(":")[2])).matrix
         return matrix, split.hold_out(matrix, seed)
     _, _, matrix, held_out = list(divide(shared, split, seed))[names.index(card.name)]
     return matrix, held_out

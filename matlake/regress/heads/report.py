@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from matlake.encoders.card import EncoderCard
 from matlake.errors import MatlakeError
 from matlake.metrics import Intervals, Metrics
+from matlake.regress.features.carried import encoder_of
 from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.heads.calibration_text import calibration_lines
 from matlake.regress.heads.card import HeadCard, parameter_text
@@ -85,8 +86,7 @@ def head_report(lake: Lake, card: HeadCard, plots: Sequence[str]) -> Report:
         card: Of the head.
         plots: Names of the head's plots, without their endings.
     """
-    names = dict.fromkeys(one.encoder for one in layers_of(card.features))
-    encoders = {name: _encoder_card(lake, name) for name in names}
+    encoders = {one.encoder: _encoder_card(lake, one) for one in layers_of(card.features)}
     found = {
         "Result": (*_result(card), *_plots(plots)),
         "Baselines": _baselines(card),
@@ -103,9 +103,9 @@ def head_report(lake: Lake, card: HeadCard, plots: Sequence[str]) -> Report:
     return Report(title, tuple(Section(heading, tuple(parts)) for heading, parts in found.items() if parts))
 
 
-def _encoder_card(lake: Lake, name: str) -> EncoderCard | None:
+def _encoder_card(lake: Lake, feature: Feature) -> EncoderCard | None:
     try:
-        return lake.find_encoder(name).card
+        return encoder_of(lake, feature).card
     except MatlakeError:
         return None
 
@@ -248,8 +248,9 @@ def _intervals(card: HeadCard) -> Iterator[Part]:
     if found is None:
         return
     interval = card.recalibration.former_interval if card.recalibration else found.interval
+    held = " that were held out of the network's training" if card.carries_network else ""
     yield (
-        f"{interval.level:.0%} intervals, calibrated on {interval.calibration_rows:,} training rows, hold "
+        f"{interval.level:.0%} intervals, calibrated on {interval.calibration_rows:,} training rows{held}, hold "
         f"{found.coverage:.1%} of the test rows; mean width {found.mean_width:.3g} {card.unit}".rstrip()
         + "."
     )
@@ -283,10 +284,11 @@ def repeat_command(card: HeadCard) -> str:
     """Return the command that trains such a head again, on the same rows."""
     search, chosen = card.model.search, card.model.features
     names = chosen.everything.features if chosen else tuple(feature.feature for feature in card.features)
+    features = {} if card.carries_network else {"--features": ",".join(names)}
     several = search is not None and len({candidate.model for candidate in search.candidates}) > 1
     options = {
         "--target": card.target,
-        "--features": ",".join(names),
+        **features,
         "--where": _same_rows(card),
         "--model": AUTO if several or chosen else card.model.kind,
         "--split": card.training.split,

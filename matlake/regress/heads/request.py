@@ -14,6 +14,8 @@ from matlake.sequences import as_list
 
 RANDOM: Final = "random"
 AUTO_TRANSFORM: Final = "auto"
+FINE_TUNED: Final = ("fine-tune:", "mod-fine-tune:", "freezing:")
+"""Starts of the names of models that take what an encoder takes."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class TrainRequest:
             and false, or of 0 and 1 only: then the head gives the probability of yes. A logarithm (``log10``, ``log``,
             ``log2``, ``ln``) or ``sqrt`` around all of it says on which scale the property is learned. Several, with
             commas or as a list, make one head that predicts all of them.
-        features: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``, each layer embedded in the lake.
+        features: ``NAME``, ``NAME@LAYER``, ``NAME@LAYER+LAYER`` or ``NAME@all``, each layer embedded in the lake. None
+            for ``fine-tune:ENCODER``: the network takes the crystals themselves, or an ElemNet element fractions.
         model: A model of ``models.MODELS``, such as ``fine-tune:ENCODER`` (see ``resolve_model``), or ``auto``; or a
             regressor or classifier of scikit-learn's, which is fitted as it is.
         dataset: Only this dataset.
@@ -50,7 +53,7 @@ class TrainRequest:
     """
 
     target: str | list[str]
-    features: list[str]
+    features: list[str] = field(default_factory=list)
     model: str | Model | Estimator = "auto"
     dataset: str | None = None
     where: str | None = None
@@ -72,7 +75,7 @@ class TrainRequest:
             TrainingError: No features or targets, no seed, or unknown transform.
         """
         object.__setattr__(self, "features", as_list(self.features))
-        if not self.features:
+        if not self.features and not self.model_name.startswith(FINE_TUNED):
             raise TrainingError("no features are named", "name some, such as ['magpie']")
         if not self.targets:
             raise TrainingError("no target is named", "name a column, such as 'band_gap_eV'")

@@ -8,7 +8,7 @@ import math
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.documents import opened, read_json
+from matlake.encoders.card import MODEL_FILE as ENCODER_FILE
 from matlake.encoders.card import EncoderCard
 from matlake.encoders.registry import RegisteredEncoder
 from matlake.encoders.releases import last_release
 from matlake.encoders.session import open_session, read_audited
 from matlake.errors import DamageWarning, EncoderError, HeadError, UnknownEncoderError
+from matlake.regress.features.carried import encoder_of
 from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard, check_name
 from matlake.regress.heads.card_files import CARD_FILE, card_bytes, read_card
@@ -133,9 +135,7 @@ def save_head(
         HeadError: The name is not valid, or another process is replacing the same head.
         KeyboardInterrupt: The command was interrupted, and a library has swallowed that.
     """
-    card, files = files_of(HeadFiles(card, content, reference, plots or {}))
-    save_files(lake, card.name, files)
-    return card
+    return save_head_files(lake, HeadFiles(card, content, reference, plots or {}))
 
 
 @dataclass(frozen=True)
@@ -147,12 +147,14 @@ class HeadFiles:
         content: The ONNX file.
         reference: Its reference rows; None for a head of format 1.
         plots: Files for the folder ``plots``, by name.
+        carried: Files of the encoders that it carries, by their paths.
     """
 
     card: HeadCard
     content: bytes
     reference: Reference | None
     plots: Mapping[str, bytes]
+    carried: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def files_of(head: HeadFiles) -> tuple[HeadCard, dict[str, bytes]]:
@@ -164,8 +166,16 @@ def files_of(head: HeadFiles) -> tuple[HeadCard, dict[str, bytes]]:
         digest = hashlib.sha256(files[REFERENCE_FILE]).hexdigest()
         domain = replace(card.domain, reference_sha256=digest, reference_rows=len(head.reference.value))
         card = replace(card, domain=domain)
+    files |= head.carried
     files |= {f"{PLOTS}/{name}": plot for name, plot in head.plots.items()}
     return card, files | {CARD_FILE: card_bytes(card)}
+
+
+def save_head_files(lake: LakeFolders, head: HeadFiles) -> HeadCard:
+    """Save what a head is made of; see ``save_head``."""
+    card, files = files_of(head)
+    save_files(lake, card.name, files)
+    return card
 
 
 def save_files(lake: LakeFolders, name: str, files: Mapping[str, bytes]) -> None:
@@ -239,11 +249,17 @@ def check_head(lake: LakeFolders, name: str) -> HeadCard:
 
     Raises:
         HeadError: No such head, or a file that is damaged, changed, refused or newer than this version.
+        EncoderError: The same of an encoder that it carries.
     """
     folder = find_head(lake, name)
     card = read_card(folder / CARD_FILE)
     read_audited(folder / MODEL_FILE, card.sha256, HeadError, _widths(card))
     _read_reference(folder, card)
+    for feature in card.features:
+        if feature.carried_by:
+            encoder = encoder_of(lake, feature)
+            check_encoder(card, feature, encoder.card)
+            read_audited(encoder.folder / ENCODER_FILE, encoder.card.sha256, EncoderError)
     return card
 
 
@@ -384,7 +400,7 @@ def find_encoders(lake: LakeFolders, card: HeadCard) -> dict[str, RegisteredEnco
     found: dict[str, RegisteredEncoder] = {}
     for feature in layers_of(card.features):
         try:
-            found[feature.encoder] = lake.find_encoder(feature.encoder)
+            found[feature.encoder] = encoder_of(lake, feature)
         except EncoderError as error:
             kind = UnknownEncoderError if isinstance(error, UnknownEncoderError) else EncoderError
             raise kind(f"head {card.name} needs encoder {feature.encoder}: {error}", error.hint) from error

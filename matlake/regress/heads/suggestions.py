@@ -34,6 +34,9 @@ def what_to_try(lake: Lake, card: HeadCard) -> tuple[str, ...]:
 
 def _suggestions(lake: Lake, card: HeadCard) -> Iterator[str]:
     outcomes = {found.baseline: found.outcome for found in comparisons_of(card)}
+    if card.carries_network:
+        encoder = card.model.kind.partition(":")[2]
+        yield f"the model auto on features {encoder}@all, geometry and magpie, which trains in seconds"
     if outcomes.get(FOREST) is Outcome.WORSE:
         yield "features magpie with the model random-forest, which is better here"
     used = {feature.feature for feature in card.features}
@@ -43,7 +46,7 @@ def _suggestions(lake: Lake, card: HeadCard) -> Iterator[str]:
             yield f"{baseline.name} by itself{new}, which needs no label, or as one more of the features"
     named = {baseline.encoder for baseline in card.more_baselines}
     others = [_name(one) for one in _unused(lake, card) if one.card.name not in named][:_SHOWN]
-    if others:
+    if others and not card.carries_network:
         yield f"more features: {', '.join(others)}"
     search = card.model.search
     if search is not None and len({candidate.model for candidate in search.candidates}) == 1:

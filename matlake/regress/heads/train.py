@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from matlake.encoders.session import onnx_runtime
@@ -11,7 +11,6 @@ from matlake.extras import require_extra
 from matlake.progress import SILENT, Progress
 from matlake.regress.classification.calibration import calibrated_fit
 from matlake.regress.features.feature import Feature, layers_of, resolve_features
-from matlake.regress.features.labels import Missing
 from matlake.regress.features.matrix import Matrix, read_shared_rows, resolve_targets
 from matlake.regress.heads.baselines import (
     ComparedHead,
@@ -26,13 +25,14 @@ from matlake.regress.heads.feature_search import choose_features, with_features
 from matlake.regress.heads.group import divide, save_group
 from matlake.regress.heads.measure import evaluate, learning_curve, made_now, measure_fitted, measure_of
 from matlake.regress.heads.model_search import search_model
-from matlake.regress.heads.model_spec import resolve_model
+from matlake.regress.heads.model_spec import FRACTIONS, crystal_network, resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.request import AUTO_TRANSFORM, RANDOM, TrainRequest
-from matlake.regress.heads.storage import HeadFiles, save_head
+from matlake.regress.heads.storage import HeadFiles, save_head_files
 from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.target_settings import check_scale, settle_target, weighted
-from matlake.regress.heads.train_result import HeldOutRows, TrainResult
+from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.heads.unsaved import UnsavedHead
 from matlake.regress.regressors import AUTO, Fit, LabelledRows, Model, Parameters, check_suits, fit_of, settled
 from matlake.regress.regressors.feature_rows import Features, take_rows
 from matlake.regress.regressors.fitting import no_weights
@@ -50,27 +50,6 @@ from matlake.store.lake import Lake
 _LONGEST_NAME: Final = 100
 
 
-@dataclass(frozen=True)
-class UnsavedHead:
-    """A head that is trained and not saved.
-
-    Attributes:
-        files: What is saved.
-        missing: Rows left out.
-        test: The test rows.
-        fractions_model: See ``TrainResult``.
-    """
-
-    files: HeadFiles
-    missing: tuple[Missing, ...]
-    test: HeldOutRows
-    fractions_model: str
-
-    def result(self, card: HeadCard) -> TrainResult:
-        """Return the result, with the card as it was saved."""
-        return TrainResult(card, self.missing, self.test, self.fractions_model)
-
-
 def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
     """Train a head, measure it on held-out rows, calibrate its intervals, and save it.
 
@@ -85,7 +64,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     trained = train_unsaved(lake, request, progress)
     files = trained[0].files
     if len(trained) == 1:
-        return trained[0].result(save_head(lake, files.card, files.content, files.reference, files.plots))
+        return trained[0].result(save_head_files(lake, files))
     cards = save_group(lake, files.card.name.partition(MEMBER)[0], [one.files for one in trained])
     first, *others = (one.result(card) for one, card in zip(trained, cards, strict=True))
     return replace(first, others=tuple(others))
@@ -109,9 +88,14 @@ def train_unsaved(lake: Lake, request: TrainRequest, progress: Progress = SILENT
         HeadError: The name is not valid, or the model does not survive the conversion to ONNX.
         MissingExtraError: ONNX Runtime or scikit-learn is not installed, or torch, which deep networks need.
     """
+    source = crystal_network(lake, request.model)
+    if source is not None:
+        from matlake.regress.finetuning.graph_head import train_graph_head  # it needs much that other heads do not
+
+        return [train_graph_head(lake, request, source, progress)]
     onnx_runtime()
     seed, split = request.seed, parse_split(request.split)
-    features = resolve_features(lake, request.features)
+    features = resolve_features(lake, request.features or [FRACTIONS])
     wanted: str | Model = AUTO
     if not isinstance(request.model, str) or request.model != AUTO or request.adversarial:
         wanted = resolve_model(lake, request.model, features, request.adversarial)

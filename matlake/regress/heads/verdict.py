@@ -16,6 +16,9 @@ from matlake.text_tables import rounded
 
 NEAREST: Final = "nearest training material"
 FRACTIONS: Final = "same model on element fractions"
+KERNEL_ON_FRACTIONS: Final = "kernel-ridge on element fractions"
+"""In place of it for a network that takes crystals."""
+
 MEAN: Final = "mean of the training rows"
 FOREST: Final = "random forest on magpie"
 
@@ -124,8 +127,9 @@ def comparisons_of(card: HeadCard) -> tuple[Comparison, ...]:
     baselines = {NEAREST: found.nearest_baseline, FRACTIONS: card.fractions_baseline, MEAN: found.baseline}
     own = error_of(found.metrics, card.kind)
     errors = {name: error_of(metrics, card.kind) for name, metrics in baselines.items() if metrics is not None}
+    shown = {FRACTIONS: KERNEL_ON_FRACTIONS} if card.carries_network else {}
     return tuple(
-        Comparison(name, error, own - error, card.difference_intervals.get(name, ()), card.kind)
+        Comparison(shown.get(name, name), error, own - error, card.difference_intervals.get(name, ()), card.kind)
         for name, error in errors.items()
     ) + tuple(_comparison(card, one) for one in card.more_baselines)
 

@@ -10,6 +10,7 @@ from matlake.encoders.registry import copy_files, find_encoder
 from matlake.errors import EncoderError, PluginError
 from matlake.files import sha256_of
 from matlake.store.bucket_encoders import put_encoder
+from matlake.store.folders import CARRIED
 from matlake.store.lake import Lake
 from matlake.store.maintenance.report import CheckReport, Problem
 from matlake.store.storage.copies import local_copy
@@ -92,15 +93,30 @@ def check_heads(lake: Lake, report: CheckReport) -> None:
 def _check_head(folder: LakePath, name: str, report: CheckReport) -> None:
     card = folder / CARD_FILE
     try:
-        digests = _digests(parse_json(card.read_bytes()))
+        entries = parse_json(card.read_bytes())
+        digests = _digests(entries)
     except (OSError, ValueError, TypeError) as error:
         report.damaged.append(Problem(card, f"cannot be read ({error})", f"train the head {name} again"))
         return
+    for path, digest in _carried(entries):
+        if _sha256(folder.joinpath(*path)) != digest:
+            problem = "does not match the digest on the card of the head, or is missing"
+            report.damaged.append(Problem(folder.joinpath(*path), problem, f"train the head {name} again"))
     for file, key in _HEAD_FILES:
         if digests.get(key) and _sha256(folder / file) != digests[key]:
             found = (folder / file).exists()
             problem = "does not match the digest on the card of the head" if found else "is missing"
             report.damaged.append(Problem(folder / file, problem, f"train the head {name} again"))
+
+
+def _carried(entries: dict[str, Any]) -> set[tuple[tuple[str, ...], str]]:
+    """Return the files of the encoders that a head carries, by their paths, with the digests on its card."""
+    features = entries.get("features")
+    return {
+        ((CARRIED, str(one.get("encoder")), MODEL_FILE), str(one.get("sha256")))
+        for one in (features if isinstance(features, list) else [])
+        if isinstance(one, dict) and one.get("carried_by")
+    }
 
 
 def _digests(entries: Any) -> dict[str, str]:

@@ -6,7 +6,6 @@ number of epochs and of steps, one cycle of the rate, and an early end by the er
 """
 
 import copy
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,15 +18,16 @@ from torch import nn
 
 from matlake.encoders.card import PREDICTION, EncoderCard
 from matlake.encoders.registry import RegisteredEncoder
-from matlake.errors import EncoderError, TrainingError
+from matlake.errors import EncoderError
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 from matlake.networks.architectures import ARCHITECTURES, GRAPH_NETWORKS, Architecture
-from matlake.networks.checkpoints import BEST_FILE, load_best, load_checkpoint
+from matlake.networks.end_to_end import GENTLER, STEPS, check_elements, short_config, train_short
 from matlake.networks.examples import TRAINING_RESOLUTION_A, GraphExamples
+from matlake.networks.fresh_output import with_fresh_output
 from matlake.networks.normalisation import settle_normalisation
 from matlake.networks.reading import read_network
-from matlake.networks.training import check_device, predictions, train_network
+from matlake.networks.training import check_device, predictions
 from matlake.networks.training_config import TrainingConfig
 from matlake.networks.training_history import best_epoch
 from matlake.studies.extrapolation.methods import FINE_TUNE, NETWORKS, SCRATCH, NetworkFit
@@ -36,24 +36,8 @@ EPOCHS: Final = {SCRATCH: 150, FINE_TUNE: 75}
 """Length of the cycle: pretrained weights need fewer epochs. On a thousand phonon peaks CGCNN from scratch has
 30 % less error after 150 epochs than after 60, on validation rows as on others."""
 
-STEPS: Final = 6000
-"""Many rows get fewer epochs, so that a training takes an hour rather than a night; never fewer than ``FEWEST``."""
-
-FEWEST: Final = 10
 PATIENCE: Final = 50
 """Epochs without a better one: a shorter wait ends trainings before the rate falls."""
-
-GENTLER: Final = 0.5
-"""Peak rate of a training that begins with pretrained weights, as a part of that from scratch."""
-
-SMALL_BATCH: Final = 32
-SMALL_ROWS: Final = 4000
-"""Up to so many rows batches are small: there are few steps anyway."""
-
-_MOST_AVERAGING: Final = 0.998
-_LEAST_AVERAGING: Final = 0.9
-_OUTPUT: Final = re.compile(r"(fc_out|lin2|output_blocks\.\d+\.lin)\.")
-_LARGEST_Z: Final = 94
 
 
 @dataclass
@@ -161,18 +145,13 @@ class EndToEnd:
             TrainingError: A crystal has an element that the network has no place for, or the loss is not finite.
             EncoderError: The encoder's weights cannot be read back.
         """
-        unknown = np.unique(crystals.numbers[crystals.numbers > _LARGEST_Z])
-        if len(unknown):
-            raise TrainingError(
-                f"crystals hold elements beyond Z = {_LARGEST_Z}: {', '.join(map(str, unknown))}",
-                "leave them out with a predicate",
-            )
+        check_elements(crystals)
         graphs = self.shared.graphs(self.recipe, crystals)
 
         def examples(rows: NDArray[np.intp]) -> GraphExamples:
             return GraphExamples(graphs.take(rows), y[rows][:, None], self.architecture.batch)
 
-        config = self._settings(len(fit), seed)
+        config = short_config(self.config, len(fit), seed)
         train = examples(fit)
         network = self._start(train, y[fit], seed)
         identity = {
@@ -181,28 +160,13 @@ class EndToEnd:
             "graph": {"cutoff_A": self.recipe.cutoff_A, "max_neighbours": self.recipe.max_neighbours},
             "targets": ["target"],
         }
-        history = train_network(
+        trained = train_short(
             network, identity, (train, examples(stop)), config, folder, lambda _: check(), device=self.device
         )
-        best = history[best_epoch(history) - 1]
-        # not a network built anew: a checkpoint does not hold the shift that came with pretrained weights
-        trained = load_best(network.cpu(), load_checkpoint(folder / BEST_FILE))
+        best = trained.history[best_epoch(trained.history) - 1]
         return NetworkFit(
-            predicted=predictions(trained, examples(test))[:, 0],
-            settings={**asdict(config), "epochs_run": len(history), "best_epoch": best.epoch},
-        )
-
-    def _settings(self, rows: int, seed: int) -> TrainingConfig:
-        batch = min(self.config.batch_size, SMALL_BATCH) if rows <= SMALL_ROWS else self.config.batch_size
-        while rows % batch == 1:  # a batch of one atom has no variance to normalise by
-            batch += 1
-        steps = -(-rows // batch)
-        return replace(
-            self.config,
-            epochs=min(self.config.epochs, max(FEWEST, STEPS // steps)),
-            batch_size=batch,
-            averaging=float(np.clip(1.0 - 1.0 / steps, _LEAST_AVERAGING, _MOST_AVERAGING)),
-            seed=seed,
+            predicted=predictions(trained.network, examples(test))[:, 0] * trained.std + trained.mean,
+            settings={**asdict(config), "epochs_run": len(trained.history), "best_epoch": best.epoch},
         )
 
     def _start(self, train: GraphExamples, y: NDArray[np.float64], seed: int) -> nn.Module:
@@ -217,8 +181,7 @@ class EndToEnd:
             scale = float(y.std()) or 1.0
             network.fold_target_scaling(torch.tensor([-y.mean() / scale]).float(), torch.tensor([1.0 / scale]).float())  # type: ignore[operator]
         else:
-            kept = {name: value for name, value in source.state_dict().items() if not _OUTPUT.match(name)}
-            network.load_state_dict(kept, strict=False)
+            network, _ = with_fresh_output(self.architecture, self.card.training.sizes or {}, source, 1)
         settle_normalisation(network, train)
         return network
 

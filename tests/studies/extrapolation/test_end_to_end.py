@@ -18,6 +18,7 @@ from matlake.materials.crystal import CrystalColumns
 from matlake.materials.structure_files.sniff import parse_structure
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+from matlake.networks.end_to_end import short_config  # noqa: E402 - after the skip
 from matlake.studies.extrapolation.end_to_end import EndToEnd, Shared, end_to_end_networks  # noqa: E402
 from matlake.studies.extrapolation.methods import FINE_TUNE, SCRATCH  # noqa: E402
 
@@ -133,9 +134,9 @@ def test_ways_that_differ_have_identities_that_do(crystals: CrystalColumns, smal
 def test_no_batch_holds_a_single_crystal() -> None:
     way = _scratch()
     for rows in range(2, 200):
-        assert rows % way._settings(rows, 0).batch_size != 1
-    assert way._settings(100_000, 0).epochs == 4
-    assert replace(way, config=replace(way.config, epochs=60))._settings(100_000, 0).epochs == 10
+        assert rows % short_config(way.config, rows, 0).batch_size != 1
+    assert short_config(way.config, 100_000, 0).epochs == 4
+    assert short_config(replace(way.config, epochs=60), 100_000, 0).epochs == 10
 
 
 def test_what_cannot_be_trained_is_refused(crystals: CrystalColumns, y: np.ndarray) -> None:

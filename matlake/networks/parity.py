@@ -12,6 +12,7 @@ from matlake.encoders.crystal_encoder import CrystalEncoder
 from matlake.encoders.encoder import Encoder
 from matlake.encoders.reference import covered_rows, reference_crystals, reference_fractions
 from matlake.errors import EncoderError
+from matlake.materials.crystal import CrystalColumns
 from matlake.networks.architectures import Architecture
 from matlake.networks.reading import crystal_layers
 
@@ -21,18 +22,26 @@ _BATCH_SIZES: Final = (1, 2, 17, 1000)
 _REPEATS: Final = 3
 
 
-def measure_parity(architecture: Architecture, network: nn.Module, encoder: Encoder) -> dict[str, float]:
+def measure_parity(
+    architecture: Architecture, network: nn.Module, encoder: Encoder, crystals: CrystalColumns | None = None
+) -> dict[str, float]:
     """Compare every layer of an exported encoder with the reference network on real materials.
 
     Compositions are run in several batch sizes, each with different rows, against the network in float32. Crystals are
     run as the encoder runs them, on symmetry-distinct atoms, against the network in float64 on *all* atoms and edges.
+
+    Args:
+        architecture: What the network is.
+        network: The reference network.
+        encoder: What was made of it.
+        crystals: For an encoder of crystals: compare on these; by default on ``reference_crystals``.
 
     Returns:
         For each layer the largest absolute difference divided by the layer's largest absolute value.
     """
     pairs: Sequence[tuple[Sequence[NDArray[np.floating]], Sequence[NDArray[np.float32]]]]
     if isinstance(encoder, CrystalEncoder):
-        crystals = reference_crystals()
+        crystals = crystals or reference_crystals()
         pairs = [crystal_layers(architecture, network, encoder, crystals.take(covered_rows(encoder, crystals)))]
     else:
         pairs = _composition_pairs(network, encoder, reference_fractions())
@@ -47,9 +56,15 @@ def measure_parity(architecture: Architecture, network: nn.Module, encoder: Enco
     return dict(zip(names, (difference / np.where(largest > 0, largest, 1.0)).tolist(), strict=True))
 
 
-def check_parity(parity: dict[str, float], precision: str) -> None:
-    """Raise EncoderError when a layer differs by more than what the precision, a key of ``TOLERANCES``, allows."""
-    tolerance = TOLERANCES[precision]
+def check_parity(parity: dict[str, float], precision: str, tolerance: float | None = None) -> None:
+    """Raise EncoderError when a layer differs by more than what the precision, a key of ``TOLERANCES``, allows.
+
+    Args:
+        parity: See ``measure_parity``.
+        precision: Of the file.
+        tolerance: Another one than that of the precision.
+    """
+    tolerance = tolerance or TOLERANCES[precision]
     failing = {name: error for name, error in parity.items() if not error <= tolerance}
     if failing:
         worst = max(failing, key=lambda name: failing[name])
