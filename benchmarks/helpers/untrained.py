@@ -31,9 +31,9 @@ def export_untrained(architecture: str, seed: int, folder: Path) -> Path:
 def _export(name: str, seed: int, place: Path) -> None:
     import torch
 
-    from matlake.export.onnx_export import elemnet_model, graph_model
-    from matlake.export.writing import write_encoder
+    from matlake.encoders.writing import write_encoder
     from matlake.networks.architectures import ARCHITECTURES
+    from matlake.networks.writing import elemnet_model, graph_model
 
     made = ARCHITECTURES[name]
     card = read_card(find_encoder(_LIKE[made.input]).folder)
