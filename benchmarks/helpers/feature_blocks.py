@@ -45,7 +45,7 @@ class FeatureBlocks:
         refs = [ref for feature in features for ref in self.layers(feature)]
         missing = [ref for ref in refs if not self._file(source, ref).exists()]
         for name in dict.fromkeys(ref.encoder for ref in missing):
-            self._encode(source, name, [ref.layer for ref in missing if ref.encoder == name])
+            self._encode(source, name, [str(ref.layer) for ref in missing if ref.encoder == name])
         return [np.load(self._file(source, ref)) for ref in refs]
 
     def layers(self, feature: str) -> list[LayerRef]:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from matlake.encoders.card import CARD_FILE, Precision, read_card
 from matlake.encoders.registry import find_encoder
@@ -38,7 +38,7 @@ def _export(name: str, seed: int, place: Path) -> None:
     made = ARCHITECTURES[name]
     card = read_card(find_encoder(_LIKE[made.input]).folder)
     torch.manual_seed(seed)
-    network = made.network(**made.sizes).eval()
+    network: Any = made.network(**made.sizes).eval()
     recipe = made.recipe(network, made.sizes["cutoff"], made.max_neighbours) if made.kind else None
     model, layers = elemnet_model(network) if recipe is None else graph_model(made, network, recipe)
     draft = replace(

@@ -244,15 +244,20 @@ class Encoders(Listing[ShownEncoder]):
 
         return register(self.lake, onnx, card, name=name, replace=replace)
 
-    def delete(self, name: str) -> None:
-        """Delete an encoder of the lake that no head and no vectors are bound to.
+    def delete(self, name: str, *, vectors: bool = False) -> None:
+        """Delete an encoder of the lake that no head is bound to; where a package has it, the lake's copy.
+
+        Args:
+            name: Name of the encoder.
+            vectors: Delete its vectors, too; by default an encoder that has vectors is not deleted.
 
         Raises:
-            EncoderError: There is none of that name in the lake, it ships with matlake, or something is bound to it.
+            EncoderError: The lake has none of that name, or something is bound to it.
+            LakeError: The lake cannot be changed, or is by another process meanwhile.
         """
         from matlake.api.registering import delete
 
-        delete(self.lake, name)
+        delete(self.lake, name, vectors=vectors)
 
     def export(
         self,

@@ -19,6 +19,7 @@ from matlake.plugins import installed, package_of
 from matlake.regress.heads.card_files import read_card as read_head_card
 from matlake.reports import Report
 from matlake.store.encoder_folders import (
+    drop_vectors,
     put_encoder_card,
     put_encoder_folder,
     remove_encoder_folder,
@@ -101,23 +102,25 @@ def register(
         return RegisterReport(lake.find_encoder(written.name), found.checks)
 
 
-def delete(lake: Lake, name: str) -> None:
-    """Delete an encoder of a lake; see ``Encoders.delete``.
+def delete(lake: Lake, name: str, *, vectors: bool = False) -> int:
+    """Delete an encoder of a lake, and return how many vectors went with it; see ``Encoders.delete``.
 
     Raises:
-        EncoderError: There is none of that name in the lake, it ships with matlake, or something is bound to it.
-        LakeError: The lake is read as of a moment, or cannot be read.
+        EncoderError: The lake has none of that name, or something is bound to it.
+        LakeError: The lake is read as of a moment, cannot be read, or is changed by another process meanwhile.
     """
     lake.check_writable()
     check_name(name)
-    if not (lake.encoders_folder / name / CARD_FILE).exists() or _ships(name):
+    if not (lake.encoders_folder / name / CARD_FILE).exists():
         lake.find_encoder(name)  # or raise
         raise EncoderError(f"encoder {name} {_owner(name)}, and cannot be deleted")
     uses = _uses(lake, name)
-    if uses.digests:
+    if uses.heads or (uses.vectors and not vectors):
         raise _used(name, uses, "deleted")
     with _writing(f"delete encoder {name}"):
+        dropped = drop_vectors(lake, name)
         remove_encoder_folder(lake, name)
+    return dropped
 
 
 @dataclass(frozen=True)
@@ -175,10 +178,10 @@ def _used(name: str, uses: _Uses, done: str) -> EncoderError:
     return EncoderError(
         f"encoder {name} cannot be {done}: {uses.text} are bound to the one that the lake has",
         Hint(
-            "register under another name; heads.delete(…) deletes heads, and compact(drop_unused=True) the vectors of "
-            "materials that no dataset has",
-            cli="register under another --name; `matlake heads delete` deletes heads, and `matlake compact "
-            "--drop-unused` the vectors of materials that no dataset has",
+            "register under another name; heads.delete(…) deletes heads, and encoders.delete(…, vectors=True) an "
+            "encoder with its vectors",
+            cli="register under another --name; `matlake heads delete` deletes heads, and `matlake encoders delete "
+            "--vectors` an encoder with its vectors",
         ),
     )
 

@@ -110,15 +110,17 @@ def register_command(lake: LakePath, onnx: Path, card: Path, name: str | None, r
 
 @encoders_command.command("delete", cls=Command)
 @click.argument("name")
+@option("--vectors", is_flag=True, help="Delete its vectors, too.")
 @json_option
 @click.pass_obj
-def delete_command(lake: LakePath, name: str, output: Output) -> None:
-    """Delete an encoder of the lake that no head and no vectors are bound to."""
+def delete_command(lake: LakePath, name: str, vectors: bool, output: Output) -> None:
+    """Delete an encoder of the lake that no head is bound to; where a package has it, the lake's copy."""
     from matlake.api.registering import delete
     from matlake.store.lake import open_lake
 
-    delete(open_lake(lake), name)
-    output.document({"deleted": name}, [f"deleted encoder {name}"])
+    dropped = delete(open_lake(lake), name, vectors=vectors)
+    also = f" and {dropped:,} vectors" if dropped else ""
+    output.document({"deleted": name, "vectors": dropped}, [f"deleted encoder {name}{also}"])
 
 
 @encoders_command.command("export", cls=Command)

@@ -95,7 +95,8 @@ def train_network(
         labels = wanted[rows.to(device)]
         known = torch.isfinite(labels)
         errors = (predicted.float().view(len(rows), -1) - labels)[known]
-        return errors.abs().sum() / known.sum().clamp(min=1)  # a batch may have no label
+        found: torch.Tensor = errors.abs().sum() / known.sum().clamp(min=1)  # a batch may have no label
+        return found
 
     def refuse_infinite(epoch: int, factor: float, train_loss: float | None) -> None:  # noqa: ARG001 - a hook's
         if train_loss is not None and not math.isfinite(train_loss):

@@ -9,6 +9,7 @@ from typing import Final
 
 from matlake.encoders.card import CARD_FILE
 from matlake.encoders.registry import copy_files
+from matlake.errors import LakeError
 from matlake.files import fsync_folder
 from matlake.interrupts import hold
 from matlake.store.bucket_encoders import put_encoder
@@ -17,6 +18,7 @@ from matlake.store.storage.places import make_folder, write_whole
 from matlake.store.storage.remote_path import RemotePath
 from matlake.store.tables import delta
 from matlake.store.tables.bucket_tables import delete_below
+from matlake.store.tables.parts import by_partition
 
 BEING_REGISTERED: Final = ".registering"
 """Folder, among the encoders, of those that are not complete yet, or that others replace."""
@@ -121,3 +123,19 @@ def stored_vectors(lake: LakeFolders, name: str) -> list[StoredVectors]:
             key = part.partition["layer"], part.partition["encoder_sha256"]
             counted[key] = counted.get(key, 0) + part.rows
     return [StoredVectors(layer, sha256, rows) for (layer, sha256), rows in sorted(counted.items())]
+
+
+def drop_vectors(lake: LakeFolders, name: str) -> int:
+    """Take the vectors of encoders of a name out of the embeddings of a lake; return how many there were.
+
+    Their files are leftovers from then on, which ``compact`` removes once nobody can be reading them.
+
+    Raises:
+        LakeError: The table cannot be read, or another process has changed it meanwhile.
+    """
+    snapshot = delta.read_snapshot(lake.embeddings)
+    own = [part for part in (snapshot.parts if snapshot is not None else ()) if part.partition["encoder"] == name]
+    for key, parts in by_partition(own).items():
+        if not delta.replace_parts(lake.embeddings, dict(key), {part.path.name for part in parts}, []):
+            raise LakeError(f"another process changed the vectors of encoder {name} meanwhile", "run the same again")
+    return sum(part.rows for part in own)

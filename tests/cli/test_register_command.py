@@ -172,7 +172,7 @@ def test_names_that_are_taken_are_refused_and_nothing_is_left_behind(bench: Benc
     assert {path.name for path in (bench.encoders / "own-compositions").iterdir()} == {CARD_FILE, MODEL_FILE}
     assert not list(bench.encoders.glob(".*"))
 
-    assert bench("encoders", "delete", "own-compositions").document == {"deleted": "own-compositions"}
+    assert bench("encoders", "delete", "own-compositions").document == {"deleted": "own-compositions", "vectors": 0}
     assert files(bench.encoders).keys() == before.keys()
     assert "no encoder named 'own-compositions'" in bench("encoders", "delete", "own-compositions").text
     assert "encoder magpie ships with matlake, and cannot be deleted" in bench("encoders", "delete", "magpie").text

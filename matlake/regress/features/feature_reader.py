@@ -138,7 +138,8 @@ class FeatureReader:
             if feature.column:
                 vectors[:, 0], reasons = stored_numbers(keys, feature.column)
             elif feature.carried_by:
-                vectors[:], reasons = (found[feature] for found in carried(feature.carried))
+                made, why = carried(feature.carried)
+                vectors[:], reasons = made[feature], why
             elif descriptor is None:
                 reasons = _read_vectors(connection, feature, keys, vectors)
             elif feature.input is InputKind.CRYSTAL:
@@ -150,14 +151,14 @@ class FeatureReader:
 
     def _carried(
         self, carried: tuple[str, str], crystals: CrystalColumns
-    ) -> tuple[dict[Feature, NDArray[np.float32]], dict[Feature, list[str | None]]]:
-        """Run an encoder that a head carries once for all of its layers; vectors and reasons by feature."""
+    ) -> tuple[dict[Feature, NDArray[np.float32]], list[str | None]]:
+        """Run an encoder that a head carries once for all of its layers; vectors by feature, and reasons."""
         places = [place for place, one in enumerate(self.features) if one.carried == carried]
         own, encoder = [self.features[place] for place in places], self.descriptors[places[0]]
         assert encoder is not None  # noqa: S101 - ``open`` opens all that are carried
         x, reasons = encode_layers(encoder, [one.layer for one in own], crystals)
         parts = np.split(x, np.cumsum([one.dim for one in own])[:-1], axis=1)
-        return dict(zip(own, parts, strict=True)), dict.fromkeys(own, reasons)
+        return dict(zip(own, parts, strict=True)), reasons
 
 
 def _lacking(row: int, feature: Feature, reason: str) -> Lacking:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from matlake.encoders.card import EncoderCard, InputKind
 from matlake.encoders.layer_ref import LayerRef
-from matlake.errors import LakeError, SourceError
+from matlake.errors import Hint, LakeError, SourceError
 from matlake.interrupts import hold
 from matlake.progress import SILENT, Progress
 from matlake.reports import Report
@@ -363,8 +363,12 @@ class _Writer:
                 partition = self._appender.partition
                 raise LakeError(
                     f"{self._id(row)!r} has another vector of {partition['encoder']}@{partition['layer']} already",
-                    "vectors of an encoder do not change, as heads rest on them: give these another encoder's name, or "
-                    "delete the encoder first",
+                    Hint(
+                        "vectors of an encoder do not change, as heads rest on them: give these another encoder's "
+                        "name, or delete the old ones with encoders.delete(…, vectors=True)",
+                        cli="vectors of an encoder do not change, as heads rest on them: give these another encoder's "
+                        "name, or delete the old ones with `matlake encoders delete --vectors`",
+                    ),
                 )
         return places < 0
 

@@ -269,6 +269,21 @@ def test_a_vector_is_skipped_when_it_comes_again_and_another_one_refused(titania
     assert "import-embeddings FILE --encoder net" in error.value.cli_hint
 
 
+def test_an_encoder_is_deleted_with_its_vectors_if_that_is_asked_for(titania: matlake.Lake) -> None:
+    given(titania, {"rutile": [1.0, 2.0], "gan": [3.0, 4.0]}, "old")
+    given(titania, {"rutile": [5.0, 6.0]}, "other")
+    before = titania.encoders["old"].card.sha256
+    with pytest.raises(EncoderError, match="encoder old cannot be deleted: 2 vectors of layer vector are bound to"):
+        titania.encoders.delete("old")
+    titania.encoders.delete("old", vectors=True)
+    assert "old" not in titania.encoders
+    assert set(titania.sql("SELECT encoder FROM embeddings").df()["encoder"]) == {"other"}
+    given(titania, {"rutile": [7.0, 8.0, 9.0]}, "old")
+    assert held(titania, "old") == {"rutile": [7.0, 8.0, 9.0]}
+    assert titania.encoders["old"].card.sha256 != before
+    assert titania.check().document()["damaged"] == []
+
+
 def test_what_looks_at_a_whole_lake_knows_external_encoders(titania: matlake.Lake, tmp_path: Path) -> None:
     given(titania, {"rutile": [1, 2], "anatase": [1, 2], "gan": [7, 8]})
     assert titania.status().encoders == [
