@@ -136,7 +136,8 @@ class FeatureReader:
             if feature.column:
                 vectors[:, 0], reasons = stored_numbers(keys, feature.column)
             elif feature.carried_by:
-                vectors[:], reasons = (found[feature] for found in carried(feature.carried))
+                computed, why = carried(feature.carried)
+                vectors[:], reasons = computed[feature], why[feature]
             elif descriptor is None:
                 reasons = _read_vectors(connection, feature, keys, vectors)
             elif feature.input is InputKind.CRYSTAL:
