@@ -194,7 +194,8 @@ class TrainResult(TableReport):
 
     def _table(self) -> TextTable:
         card = self.card
-        model = f"{card.model.kind} on {_features([feature.feature for feature in card.features])}"
+        names = [feature.feature for feature in card.features]
+        model = card.model.kind + ("" if card.carries_network else f" on {_features(names)}")
         rows = _rows_of(card.evaluation, model)
         rows.insert(1, (f"{self.fractions_model} on element fractions", card.fractions_baseline, {}))
         rows += [(_name_with_rows(one, card), one.metrics, {}) for one in card.more_baselines]
@@ -234,6 +235,8 @@ class TrainResult(TableReport):
             ]
         if self.card.bounds:
             lines.append(f"predictions and intervals are {self.card.bounds.text(unit)}")
+        if not self.card.learning_curve:
+            return lines
         curve = ", ".join(f"{point.mae:.3g} at {point.rows:,}" for point in self.card.full_curve)
         error = "mean absolute error of the probability" if self.card.classes else f"MAE {unit}".rstrip()
         return [*lines, f"learning curve, {error} by training rows: {curve}"]
