@@ -19,7 +19,7 @@ from matlake.documents import opened, sealed_json
 from matlake.errors import LakeError
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
-from matlake.regress.heads.card import HeadCard
+from matlake.regress.heads.card import FORMAT_VERSION, HeadCard
 from matlake.regress.heads.card_files import read_card
 from matlake.regress.heads.listing import card_lines
 from matlake.regress.heads.request import TrainRequest
@@ -123,7 +123,7 @@ def test_the_card_names_versions_and_ids(past: SimpleNamespace) -> None:
     assert (dataset.table, dataset.version, embeddings.table) == ("datasets/gaps", 0, "embeddings")
     assert dataset.id == delta.open_table(past.lake.dataset("gaps"), 0).metadata().id
     stored = json.loads((past.lake.path / "heads" / "gap" / "card.json").read_text())
-    assert stored["format_version"] == 7
+    assert stored["format_version"] == FORMAT_VERSION
     assert read_card(past.lake.path / "heads" / "gap" / "card.json").training.tables == past.card.training.tables
 
 

@@ -19,6 +19,7 @@ from matlake.errors import HeadError, TrainingError
 from matlake.regress.features.feature import Feature, places_of_columns, resolve_features
 from matlake.regress.features.matrix import Matrix, read_matrix
 from matlake.regress.features.own_columns import column_named, feature_name, numbers_of
+from matlake.regress.heads.card import FORMAT_VERSION
 from matlake.regress.heads.card_files import CARD_FILE, read_card
 from matlake.regress.heads.feature_search import with_features
 from matlake.regress.heads.past import find_past
@@ -187,7 +188,7 @@ def test_baselines_are_given_the_columns(series: matlake.Lake) -> None:
 
 def test_cards_of_format_5_have_no_columns_and_open(copied: matlake.Lake) -> None:
     path = find_head(copied, "gap_of_T") / CARD_FILE
-    assert read_card(path).format_version == 7  # an older version refuses it, as it should
+    assert read_card(path).format_version == FORMAT_VERSION  # an older version refuses it, as it should
 
     def older(card: dict[str, Any]) -> None:
         card["format_version"] = 5
