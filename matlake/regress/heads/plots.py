@@ -67,9 +67,9 @@ def _beside(card: HeadCard, test: HeldOutRows, shown: NDArray[np.intp]) -> Parit
 
 
 def _learning_curve(card: HeadCard, label: str) -> dict[str, bytes]:
-    """Draw the error on the test rows against the number of training rows, beside that of the mean; none for one point."""
+    """Draw the error on the test rows against the number of training rows, beside that of the mean."""
     if not card.learning_curve:
-        return {}
+        return {}  # one point is none
     from matplotlib.ticker import NullFormatter
 
     curve, baseline_mae = card.full_curve, card.evaluation.baseline.mae
