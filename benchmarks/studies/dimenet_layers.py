@@ -21,6 +21,7 @@ from benchmarks.helpers.common import DATA, fill_page, results_of, table, write_
 from benchmarks.helpers.evaluation_sets import Source, load_sources
 from benchmarks.helpers.feature_blocks import FeatureBlocks
 from benchmarks.helpers.folds import CLUSTER, RANDOM, folds_of
+from benchmarks.helpers.unshipped import ENCODERS
 from matlake.encoders.encoder import open_crystal_encoder
 from matlake.encoders.registry import find_encoder
 from matlake.networks.architectures import ARCHITECTURES
@@ -72,7 +73,7 @@ def main() -> None:
         for n in blocks
     }
     with tempfile.TemporaryDirectory() as cache:
-        features = FeatureBlocks(Path(cache))
+        features = FeatureBlocks(Path(cache), ENCODERS)
         others = {
             name: _errors(sources, {source.name: features.blocks(source, [name]) for source in sources}, RANDOM)
             for name in OTHERS

@@ -133,7 +133,8 @@ def fine_tune(
     parts = examples(np.arange(len(fit))), examples(len(fit) + np.arange(len(held)))
     config = short_config(_config(architecture, epochs), len(fit), seed)
     torch.manual_seed(seed)
-    network, sizes = with_fresh_output(architecture, card.training.sizes or {}, start.network, 1)
+    sizes = {**(card.training.sizes or {}), **architecture.fresh_sizes}
+    network = with_fresh_output(architecture, sizes, start.network, 1)
     if architecture.fresh_sizes:
         # an output on all layers. What enters CGCNN's, behind dense layers, varies by parts in a thousand: a regression
         # on it needs weights of a million, which left it no better after training, and float32 not enough for it

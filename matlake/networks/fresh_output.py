@@ -23,22 +23,19 @@ _RIDGES: Final = tuple(10.0**power for power in range(-6, 2))
 _FLAT: Final = 1e-7
 
 
-def with_fresh_output(
-    architecture: Architecture, sizes: dict[str, Any], source: nn.Module, targets: int
-) -> tuple[nn.Module, dict[str, Any]]:
-    """Return a network with the weights of another, but for its output, which is fresh; and its sizes.
+def with_fresh_output(architecture: Architecture, sizes: dict[str, Any], source: nn.Module, targets: int) -> nn.Module:
+    """Return a network with the weights of another, but for its output, which is fresh.
 
     Args:
         architecture: Of both.
-        sizes: Of ``source``, as its card has them.
+        sizes: Of the network: those of ``source``, but for what its output takes.
         source: Read from an encoder, say.
         targets: Numbers to be predicted.
     """
-    sizes = {**sizes, **architecture.fresh_sizes}
-    network = architecture.network(**sizes, targets=targets)
+    network: nn.Module = architecture.network(**sizes, targets=targets)
     kept = {name: tensor for name, tensor in source.state_dict().items() if not architecture.output_pattern.match(name)}
     network.load_state_dict(kept, strict=False)
-    return network, sizes
+    return network
 
 
 @torch.no_grad()

@@ -98,6 +98,13 @@ def train_network(
         found: torch.Tensor = errors.abs().sum() / known.sum().clamp(min=1)  # a batch may have no label
         return found
 
+    known_in_val = np.isfinite(val.targets).any(axis=0)
+
+    def error_on_val() -> float:
+        """Return the mean over targets; not finite where a prediction is not."""
+        errors = mean_absolute_errors(validated, val, mean, std, device) / std
+        return unit * float(errors[known_in_val].mean())
+
     def refuse_infinite(epoch: int, factor: float, train_loss: float | None) -> None:  # noqa: ARG001 - a hook's
         if train_loss is not None and not math.isfinite(train_loss):
             raise _not_finite(f"loss of epoch {epoch}")
@@ -117,7 +124,7 @@ def train_network(
         parameters=list(network.parameters()),
         batches=batches,
         loss=loss,
-        validate=lambda: unit * float(np.nanmean(mean_absolute_errors(validated, val, mean, std, device) / std)),
+        validate=error_on_val,
         keep=keep,
         after_step=(lambda: None) if average is None else (lambda: average.update_parameters(network)),
         after_steps=refuse_infinite,

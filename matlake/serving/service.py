@@ -63,8 +63,11 @@ class Service:
         self.indexes = IndexPool(lake)
         used = [layer for predictor in predictors for layer in layers_of(predictor.head.card.features)]
         layers = [layer for layer in used if not layer.is_external]
-        self.default_feature = layers[0].feature if layers else _FRACTIONS
-        self.default_takes_crystals = bool(layers) and layers[0].input is InputKind.CRYSTAL
+        first = layers[0] if layers else None
+        self.default_feature = first.feature if first else _FRACTIONS
+        if first and first.carried_by:  # the lake has no vectors of that network, but of the encoder that it was
+            self.default_feature = self.heads[first.carried_by].card.network_source
+        self.default_takes_crystals = first is not None and first.input is InputKind.CRYSTAL
         self._workers = ThreadPoolExecutor(READERS, thread_name_prefix="structures")
         self._maps: dict[str, Asset] = {}
 

@@ -29,7 +29,8 @@ def started(request: pytest.FixtureRequest) -> tuple[Any, Any, Any]:
     architecture, sizes = ARCHITECTURES[request.param], SMALL[request.param]
     torch.manual_seed(2)
     source = architecture.network(**sizes)
-    return architecture, source, with_fresh_output(architecture, sizes, source, 2)
+    sizes = {**sizes, **architecture.fresh_sizes}
+    return architecture, source, (with_fresh_output(architecture, sizes, source, 2), sizes)
 
 
 def examples_of(architecture: Any, network: Any, targets: Any = None) -> Any:

@@ -20,6 +20,6 @@ def encoder_of(lake: LakeFolders, feature: Feature) -> RegisteredEncoder:
     if place is None or not (place / CARD_FILE).is_file():
         raise EncoderError(
             f"head {feature.carried_by} should carry encoder {feature.encoder}, and it is not there",
-            "restore the folder of the head, or train it again",
+            f"restore the folder of the head under the name {feature.carried_by}, or train the head again",
         )
     return RegisteredEncoder(read_card(place), place, shipped=False)

@@ -37,7 +37,7 @@ from matlake.regress.heads.baselines import (
     frozen_baseline,
     more_baselines,
 )
-from matlake.regress.heads.card import HeadCard, ModelRecord, TrainingRows, check_name
+from matlake.regress.heads.card import HeadCard, ModelRecord, TrainingRows
 from matlake.regress.heads.measure import made_now, measure_fitted
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.request import TrainRequest
@@ -97,8 +97,7 @@ def train_graph_head(lake: Lake, request: TrainRequest, source: RegisteredEncode
     start = read_start(source)
     split = parse_split(request.split)
     target = _one_target(lake, request)
-    name = request.name or f"{target.head_name}-{request.model_name}".replace(":", "-")[:100]
-    check_name(name)
+    name = request.head_name([target])
     progress.note("reading crystals and target")
     rows = _read_rows(lake, request, target, source, split)
     held_out = split.hold_out(rows.matrix, request.seed)

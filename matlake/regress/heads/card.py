@@ -427,6 +427,11 @@ class HeadCard:
         return any(feature.carried_by for feature in self.features)
 
     @property
+    def network_source(self) -> str:
+        """Name of the encoder that its network was fine-tuned from; empty for other heads."""
+        return self.model.kind.partition(":")[2] if self.carries_network else ""
+
+    @property
     def kind(self) -> Kind:
         """Whether the head predicts a number, or the probability of yes."""
         return Kind.YES_NO if self.classes else Kind.NUMBER

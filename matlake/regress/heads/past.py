@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from matlake.errors import MatlakeError
+from matlake.encoders.registry import RegisteredEncoder
+from matlake.errors import EncoderError, MatlakeError
 from matlake.materials.formula import readings
 from matlake.regress.features.frozen_rows import frozen_rows
 from matlake.regress.features.matrix import Matrix, read_shared_rows, resolve_targets
@@ -81,6 +82,18 @@ def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> Sourc
     return SourceRows(matrix, held) if trained.issuperset(kept) else None
 
 
+def _source_of(lake: Lake, card: HeadCard) -> RegisteredEncoder:
+    """Return the encoder that a network was fine-tuned from: a split may look at its vectors.
+
+    Raises:
+        EncoderError: It is not there, or another one has its name.
+    """
+    source = lake.find_encoder(card.network_source)
+    if source.card.sha256 != card.model.parameters["encoder_sha256"]:
+        raise EncoderError(f"encoder {source.card.name} is not the one that head {card.name} was fine-tuned from")
+    return source
+
+
 def _split_again(lake: Lake, card: HeadCard) -> tuple[Matrix, HeldOut]:
     """Return the rows of a head and its split; those of a member were split together with the other targets' rows."""
     split, seed = parse_split(card.training.split), card.training.seed
@@ -98,7 +111,7 @@ def _split_again(lake: Lake, card: HeadCard) -> tuple[Matrix, HeldOut]:
     if len(names) == 1:
         matrix, _ = shared.of(0)
         if card.carries_network:
-            matrix = frozen_rows(matrix, lake.find_encoder(card.model.kind.partition(":")[2])).matrix
+            matrix = frozen_rows(matrix, _source_of(lake, card)).matrix
         return matrix, split.hold_out(matrix, seed)
     _, _, matrix, held_out = list(divide(shared, split, seed))[names.index(card.name)]
     return matrix, held_out

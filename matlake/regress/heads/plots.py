@@ -1,6 +1,5 @@
 """The plots that are kept with a head: parity, error against distance to the training rows, learning curve."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from matlake.plots.reliability import reliability_plot
 from matlake.plots.style import BLUE, GREY, labelled, new_figure
 from matlake.progress import Progress
 from matlake.regress.finetuning.plots import history_plots
-from matlake.regress.heads.card import CurvePoint, HeadCard
+from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.train_result import HeldOutRows
 from matlake.regress.heads.verdict import comparisons_of
 from matlake.regress.targets.kinds import Kind
@@ -37,7 +36,7 @@ def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: P
     shown = np.sort(np.random.default_rng(0).permutation(len(test.y))[:SHOWN_ROWS])
     return (
         error_by_distance_plot("error_by_distance", test.scores, test.errors, **about)
-        | _learning_curve(card.full_curve, card.evaluation.baseline.mae, labelled(**about))
+        | _learning_curve(card, labelled(**about))
         | _predicted_against_true(card, test, shown, about)
         | history_plots(regressor)
     )
@@ -67,10 +66,13 @@ def _beside(card: HeadCard, test: HeldOutRows, shown: NDArray[np.intp]) -> Parit
     )
 
 
-def _learning_curve(curve: Sequence[CurvePoint], baseline_mae: float, label: str) -> dict[str, bytes]:
+def _learning_curve(card: HeadCard, label: str) -> dict[str, bytes]:
     """Draw the error on the test rows against the number of training rows, beside that of the mean."""
+    if not card.learning_curve:
+        return {}  # one point is none
     from matplotlib.ticker import NullFormatter
 
+    curve, baseline_mae = card.full_curve, card.evaluation.baseline.mae
     rows = [point.rows for point in curve]
     with new_figure(4.8, 3.6) as figure:
         axes = figure.add_subplot()

@@ -95,7 +95,7 @@ def head_report(lake: Lake, card: HeadCard, plots: Sequence[str]) -> Report:
         "Model": _model(card),
         "Intervals and expected errors": _intervals(card),
         "Applicability domain": _domain(card),
-        "Learning curve": (_curve(card),),
+        "Learning curve": (_curve(card),) if card.learning_curve else (),
         "To repeat": (Code(repeat_call(card) if card.model.estimator else repeat_command(card)), *_versions(card)),
         "To cite": _citations(encoders),
     }

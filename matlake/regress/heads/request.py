@@ -1,21 +1,26 @@
 """What to train."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import index
 from typing import Any, Final
 
 from matlake.errors import TrainingError
 from matlake.regress.features.row_counts import RowCounts
-from matlake.regress.heads.card import Budget
+from matlake.regress.heads.card import Budget, check_name
 from matlake.regress.regressors import Estimator, Model
+from matlake.regress.regressors.elemnet import TransferMethod
 from matlake.regress.splits import Split
+from matlake.regress.targets.expressions import Target
 from matlake.regress.targets.transforms import Transform
 from matlake.sequences import as_list
 
 RANDOM: Final = "random"
 AUTO_TRANSFORM: Final = "auto"
-FINE_TUNED: Final = ("fine-tune:", "mod-fine-tune:", "freezing:")
+_FINE_TUNED: Final = tuple(f"{method}:" for method in TransferMethod)
 """Starts of the names of models that take what an encoder takes."""
+
+_LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class TrainRequest:
             TrainingError: No features or targets, no seed, or unknown transform.
         """
         object.__setattr__(self, "features", as_list(self.features))
-        if not self.features and not self.model_name.startswith(FINE_TUNED):
+        if not self.features and not self.model_name.startswith(_FINE_TUNED):
             raise TrainingError("no features are named", "name some, such as ['magpie']")
         if not self.targets:
             raise TrainingError("no target is named", "name a column, such as 'band_gap_eV'")
@@ -95,6 +100,17 @@ class TrainRequest:
         if isinstance(self.model, str):
             return self.model
         return self.model.name if isinstance(self.model, Model) else type(self.model).__name__
+
+    def head_name(self, targets: Sequence[Target]) -> str:
+        """Return the name of the head: where none is given its targets and its model.
+
+        Raises:
+            HeadError: The name is not valid.
+        """
+        words = [*(target.head_name for target in targets), self.model_name, self.adversarial]
+        name = self.name or "-".join(filter(None, words)).replace(":", "-")[:_LONGEST_NAME]
+        check_name(name)
+        return name
 
     @property
     def counts(self) -> RowCounts:

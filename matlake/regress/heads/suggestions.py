@@ -35,8 +35,7 @@ def what_to_try(lake: Lake, card: HeadCard) -> tuple[str, ...]:
 def _suggestions(lake: Lake, card: HeadCard) -> Iterator[str]:
     outcomes = {found.baseline: found.outcome for found in comparisons_of(card)}
     if card.carries_network:
-        encoder = card.model.kind.partition(":")[2]
-        yield f"the model auto on features {encoder}@all, geometry and magpie, which trains in seconds"
+        yield f"the model auto on features {card.network_source}@all, geometry and magpie, which trains in seconds"
     if outcomes.get(FOREST) is Outcome.WORSE:
         yield "features magpie with the model random-forest, which is better here"
     used = {feature.feature for feature in card.features}

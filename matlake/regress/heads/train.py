@@ -1,9 +1,8 @@
 """Training: read, split, choose, fit, measure beside the baselines, calibrate, save."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from matlake.encoders.session import onnx_runtime
 from matlake.errors import TrainingError
@@ -19,7 +18,7 @@ from matlake.regress.heads.baselines import (
     fractions_baseline,
     more_baselines,
 )
-from matlake.regress.heads.card import Evaluation, HeadCard, ModelRecord, TrainingRows, check_name
+from matlake.regress.heads.card import Evaluation, HeadCard, ModelRecord, TrainingRows
 from matlake.regress.heads.encoder_predictions import any_takes_crystals
 from matlake.regress.heads.feature_search import choose_features, with_features
 from matlake.regress.heads.group import divide, save_group
@@ -46,8 +45,6 @@ from matlake.regress.uncertainty.fit_reference import choose_reference
 from matlake.regress.uncertainty.out_of_fold import OutOfFold, predict_out_of_fold
 from matlake.store.folders import MEMBER
 from matlake.store.lake import Lake
-
-_LONGEST_NAME: Final = 100
 
 
 def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
@@ -109,8 +106,7 @@ def train_unsaved(lake: Lake, request: TrainRequest, progress: Progress = SILENT
         check_scale(request, target)
     if len(targets) > 1 and request.uncertainty is not None:
         raise TrainingError("one uncertainty is given for several targets", "train one head a target")
-    name = request.name or default_name(request, targets)
-    check_name(name)
+    name = request.head_name(targets)
     by_crystals = any(target.is_column and any_takes_crystals(lake, target.name) for target in targets)
     shared = read_shared_rows(
         lake,
@@ -245,12 +241,6 @@ def train_rows(
     plots = draw_plots(card, measured.test, fitted.regressor, progress)
     files = HeadFiles(card, measured.content, measured.reference, plots)
     return UnsavedHead(files, matrix.missing, measured.test, compared_model(model).name)
-
-
-def default_name(request: TrainRequest, targets: Sequence[Target]) -> str:
-    """Return the name of a head for which none is given: its targets and its model."""
-    words = [*(target.head_name for target in targets), request.model_name, request.adversarial]
-    return "-".join(filter(None, words)).replace(":", "-")[:_LONGEST_NAME]
 
 
 def _fit_and_out_of_fold(

@@ -98,10 +98,13 @@ def _check_head(folder: LakePath, name: str, report: CheckReport) -> None:
     except (OSError, ValueError, TypeError) as error:
         report.damaged.append(Problem(card, f"cannot be read ({error})", f"train the head {name} again"))
         return
-    for path, digest in _carried(entries):
-        if _sha256(folder.joinpath(*path)) != digest:
+    for encoder, digest in _carried(entries):
+        place = folder / CARRIED / encoder
+        if _sha256(place / MODEL_FILE) != digest:
             problem = "does not match the digest on the card of the head, or is missing"
-            report.damaged.append(Problem(folder.joinpath(*path), problem, f"train the head {name} again"))
+            report.damaged.append(Problem(place / MODEL_FILE, problem, f"train the head {name} again"))
+        elif damage := _encoder_problem(place):
+            report.damaged.append(Problem(*damage, f"train the head {name} again"))
     for file, key in _HEAD_FILES:
         if digests.get(key) and _sha256(folder / file) != digests[key]:
             found = (folder / file).exists()
@@ -109,11 +112,11 @@ def _check_head(folder: LakePath, name: str, report: CheckReport) -> None:
             report.damaged.append(Problem(folder / file, problem, f"train the head {name} again"))
 
 
-def _carried(entries: dict[str, Any]) -> set[tuple[tuple[str, ...], str]]:
-    """Return the files of the encoders that a head carries, by their paths, with the digests on its card."""
+def _carried(entries: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return the names of the encoders that a head carries, with the digests on its card."""
     features = entries.get("features")
     return {
-        ((CARRIED, str(one.get("encoder")), MODEL_FILE), str(one.get("sha256")))
+        (str(one.get("encoder")), str(one.get("sha256")))
         for one in (features if isinstance(features, list) else [])
         if isinstance(one, dict) and one.get("carried_by")
     }

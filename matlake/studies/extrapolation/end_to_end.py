@@ -3,6 +3,10 @@
 The network, its graphs and its sizes are those of the encoder, so that a head on the encoder's vectors and the network
 itself can be compared. Trainings are short enough for a processor: symmetry-distinct atoms as in pretraining, a bounded
 number of epochs and of steps, one cycle of the rate, and an early end by the error on validation rows.
+
+Heads are fine-tuned otherwise (``networks.fine_tuning``): nothing is chosen by validation rows there, and the output of
+some architectures takes all layers and begins with a ridge regression. Here it is the encoder's own, drawn anew, in all
+measurements that a lake may hold.
 """
 
 import copy
@@ -171,17 +175,18 @@ class EndToEnd:
 
     def _start(self, train: GraphExamples, y: NDArray[np.float64], seed: int) -> nn.Module:
         """Return the weights that the training begins with, predicting the standardised target."""
-        torch.manual_seed(seed)
-        network = self.architecture.network(**(self.card.training.sizes or {}))
-        if self.folder is None:
-            return network
-        source = self.shared.network(self.folder)
+        source = None if self.folder is None else self.shared.network(self.folder)
+        sizes = self.card.training.sizes or {}
+        torch.manual_seed(seed)  # reading a network draws weights, too
+        if source is None:
+            fresh: nn.Module = self.architecture.network(**sizes)
+            return fresh
         if self.keep_output:
             network = source
             scale = float(y.std()) or 1.0
             network.fold_target_scaling(torch.tensor([-y.mean() / scale]).float(), torch.tensor([1.0 / scale]).float())  # type: ignore[operator]
         else:
-            network, _ = with_fresh_output(self.architecture, self.card.training.sizes or {}, source, 1)
+            network = with_fresh_output(self.architecture, sizes, source, 1)
         settle_normalisation(network, train)
         return network
 
