@@ -122,8 +122,8 @@ def test_an_interrupt_that_comes_after_the_head_was_saved_comes_too_late(small: 
         KILL.format("SIGINT")
         + """
 import matlake.regress.heads.train as module
-real = module.save_head
-module.save_head = lambda *arguments: (real(*arguments), me())[0]
+real = module.save_head_files
+module.save_head_files = lambda *arguments: (real(*arguments), me())[0]
 """
     )
     done = run(training(small, "ridge", "--json"), patch)

@@ -81,7 +81,7 @@ def test_a_stopped_run_resumes_and_no_fold_saves_a_head(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A run that was killed between saving and deleting would leave a head that looks finished."""
-    monkeypatch.setattr(training, "save_head", None)
+    monkeypatch.setattr(training, "save_head_files", None)
     train, stops = training.train_unsaved, iter([False, True])
 
     def stopped(*about: Any) -> list[training.UnsavedHead]:
