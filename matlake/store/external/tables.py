@@ -227,7 +227,7 @@ def _kind_of_values(values: Column | NDArray[Any]) -> Kind:
     if isinstance(values, pa.ChunkedArray):
         return _kind(values.type)
     if isinstance(values, np.ndarray) and values.dtype != object:
-        return _kind_of_dtype(values.dtype, values.ndim - 1)
+        return _kind_of_dtype(values.dtype, values.ndim - 1) if values.ndim <= 2 else Kind.OTHER  # noqa: PLR2004
     first = next((value for value in values if not is_missing(value)), None)
     if isinstance(first, str):
         return Kind.TEXT
@@ -253,6 +253,8 @@ def _of_pair(name: str, ids: Any, vectors: Any) -> VectorTable:
         raise SourceError(
             f"{name} cannot be read: {error}", "give a list of ids and an array [n, d] of numpy"
         ) from error
+    if not listed:
+        raise SourceError(f"{name} are empty", "give at least one of each")
     if len(listed) != len(cells):
         raise SourceError(f"{name} are of different lengths: {len(listed):,} and {len(cells):,}", "give one for each")
     return _in_memory(name, {ID_COLUMNS[0]: listed, VECTOR: cells})
