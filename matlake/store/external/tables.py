@@ -96,22 +96,31 @@ def open_vector_table(what: Any, *, by_id: bool = True) -> VectorTable:
     )
 
 
+def may_hold_vectors(what: Any) -> bool:
+    """Say whether something is a table in memory, or a file whose name is that of a table with vectors."""
+    return not isinstance(what, str | os.PathLike) or _opener(Path(what)) is not None
+
+
 def is_matrix(column: Any) -> bool:
     """Say whether a column of a dictionary is an array of vectors."""
     return getattr(column, "ndim", 0) > 1
 
 
 def _open_file(path: Path) -> VectorTable:
-    name = path.name.lower()
     if not path.is_file():
         raise SourceError(f"no file at {path}", f"name a table of ids and vectors; {_ENDINGS}")
     if not path.stat().st_size:
         raise SourceError(f"{path} is empty")
-    opener = next((opener for endings, opener in _OPENERS if name.endswith(endings)), None)
+    opener = _opener(path)
     if opener is None:
         raise SourceError(f"cannot tell from its name how to read vectors from {path}", _ENDINGS)
     with _reading(path):
         return opener(path)
+
+
+def _opener(path: Path) -> Callable[[Path], VectorTable] | None:
+    name = path.name.lower()
+    return next((opener for endings, opener in _OPENERS if name.endswith(endings)), None)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Heads on vectors of other programs predict where these are given, and say so where they are not."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,28 @@ def test_bad_vectors_of_a_table_cost_their_own_rows(lake: matlake.Lake, monkeypa
     with pytest.raises(SourceError, match="'net' of the DataFrame holds text, not vectors"):
         lake.head("alone").predict(frame.assign(net="[1, 2]"), progress=False)
     short = given_vectors.VectorStream("a table", iter([]))
-    with pytest.raises(SourceError, match="a table was changed while it was read"):
+    with pytest.raises(SourceError, match="a table has lines that are no rows, or was changed while it was read"):
         short.take(1)
+
+
+def test_lines_of_a_file_keep_their_own_vectors(lake: matlake.Lake, tmp_path: Path) -> None:
+    rows = [{"formula": formula, "NET": [float(place)] * DIM} for place, formula in enumerate(["GaN", "TiO2", "SiC"])]
+    expected = [one.value for one in lake.head("alone").predict(pd.DataFrame(rows), progress=False).predictions]
+    lines = [json.dumps(row) for row in rows]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n\n".join(lines))
+    found = lake.head("alone").predict(path, progress=False).predictions
+    assert [one.value for one in found] == pytest.approx(expected)
+    path.write_text("\n".join([lines[0], "no row", *lines[1:]]))
+    with pytest.raises(SourceError, match="cannot read .*rows.jsonl"):
+        lake.head("alone").predict(path, progress=False)
+    features = lake.head("alone").card.features
+    both = pd.DataFrame({"net": [[7.0] * DIM] * 3, "NET": [row["NET"] for row in rows]})
+    given = given_vectors.open_vectors(features, both)
+    assert given is not None
+    assert given.take(2).of(features[0]).tolist() == [[7.0] * DIM] * 2  # of the column of the very name
+    with pytest.raises(SourceError, match="lines that are no rows"):
+        given.check_end()
 
 
 def test_nothing_is_predicted_from_a_formula(lake: matlake.Lake, tmp_path: Path) -> None:
