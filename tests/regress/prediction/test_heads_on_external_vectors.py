@@ -129,7 +129,7 @@ def test_lines_of_a_file_keep_their_own_vectors(lake: matlake.Lake, tmp_path: Pa
     found = lake.head("alone").predict(path, progress=False).predictions
     assert [one.value for one in found] == pytest.approx(expected)
     path.write_text("\n".join([lines[0], "no row", *lines[1:]]))
-    with pytest.raises(SourceError, match="cannot read .*rows.jsonl"):
+    with pytest.raises(SourceError, match=r"cannot read .*rows.jsonl"):
         lake.head("alone").predict(path, progress=False)
     features = lake.head("alone").card.features
     both = pd.DataFrame({"net": [[7.0] * DIM] * 3, "NET": [row["NET"] for row in rows]})
