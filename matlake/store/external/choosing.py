@@ -18,7 +18,7 @@ _NUMBERED: Final = re.compile(r"(.*?)(\d+)")
 _ALL_OF: Final = "*"
 
 _SAY_WHICH: Final = Hint(
-    "say which one: vector_column='NAME', or 'PREFIX*' for a column for each number",
+    "say which one: vector='NAME', or 'PREFIX*' for a column for each number",
     cli="say which one with --vector-column NAME, or 'PREFIX*' for a column for each number",
 )
 
@@ -57,7 +57,7 @@ def choose_ids(table: VectorTable, named: str | None) -> str:
         wanted = f"column {named!r}" if named is not None else "column of ids"
         raise SourceError(
             f"{table.name} has no {wanted}; its columns: {some_of(names)}",
-            Hint("name it: id_column='NAME'", cli="name it with --id-column NAME"),
+            Hint("name it: id='NAME'", cli="name it with --id-column NAME"),
         )
     return found
 

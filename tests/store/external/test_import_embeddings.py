@@ -250,6 +250,11 @@ def test_rows_of_equal_content_keep_vectors_of_their_own(titania: matlake.Lake) 
     failed = [check for check in titania.encoders.verify("net").checks if not check.passed]
     assert [check.detail.partition(";")[0] for check in failed] == ["net@vector: 1 belong to none"]
     assert titania.compact(drop_unused=True, progress=False).dropped == 1
+    card = titania.encoders_folder / "net" / "card.json"
+    written = card.read_bytes()
+    card.write_bytes(b"damaged")
+    assert titania.compact(drop_unused=True, progress=False).dropped == 0
+    card.write_bytes(written)
     assert titania.encoders.verify("net").passed
     assert held(titania, "net") == {"rutile": [1.0, 2.0]}
 
