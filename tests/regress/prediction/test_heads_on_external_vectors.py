@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from running_server import serving
 from samples import GAPS
 
 import matlake
-from matlake.errors import HeadError, SourceError
+from matlake.errors import EncoderError, HeadError, SourceError, UnknownEncoderError
 from matlake.regress.prediction import given_vectors
 
 ROWS, GIVEN, DIM = 60, 50, 5
@@ -169,6 +171,25 @@ def test_a_head_refuses_vectors_of_another_encoder_of_the_same_name(lake: matlak
     lake.head("alone").export(other.heads_folder / "alone")
     with pytest.raises(HeadError, match="was trained on net with sha256"):
         other.head("alone").predict_dataset("one", progress=False)
+
+
+def test_a_head_is_not_saved_whose_encoder_was_deleted_meanwhile(
+    lake: matlake.Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    card = lake.head("alone").card
+    trained = [SimpleNamespace(files=SimpleNamespace(card=replace(card, name="late")))]
+    monkeypatch.setattr("matlake.regress.heads.train.train_unsaved", lambda *_: trained)
+    folder = Path(lake.encoders_folder / "net")
+    folder.rename(tmp_path / "net")
+    with pytest.raises(UnknownEncoderError, match="head late needs encoder net: no encoder named 'net'"):
+        lake.train(TARGET, "net", progress=False)
+    (tmp_path / "net").rename(folder)
+    assert "late" not in lake.head_names()
+
+
+def test_what_has_no_weights_is_not_trained_on(lake: matlake.Lake) -> None:
+    with pytest.raises(EncoderError, match="fine-tune:net: encoder net is external, and has no weights here"):
+        lake.train(TARGET, model="fine-tune:net", progress=False)
 
 
 def test_the_server_says_that_it_cannot(lake: matlake.Lake) -> None:
