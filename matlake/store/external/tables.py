@@ -5,6 +5,7 @@ Those that import materials leave out columns of lists, and read numbers and tex
 
 import os
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -127,7 +128,7 @@ def _opener(path: Path) -> Callable[[Path], VectorTable] | None:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (pa.ArrowException, OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).partition("\n")[0]
         raise SourceError(f"cannot read {path}: {reason}", "write or download it again") from error
 

@@ -203,7 +203,13 @@ def test_bad_files_and_names_are_refused(titania: matlake.Lake, tmp_path: Path) 
     np.savez(by_columns, ids=np.array(["gan", "rutile"]), vectors=np.asfortranarray(np.ones((2, 3))))
     unequal = tmp_path / "unequal.npz"
     np.savez(unequal, ids=np.array(["gan", "rutile"]), vectors=np.ones((1, 3)))
+    packed = tmp_path / "packed.npz"
+    np.savez_compressed(packed, ids=np.array(["gan"]), vectors=np.random.default_rng(0).random((1, 99)))
+    content = bytearray(packed.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 40] = bytes(40)
+    packed.write_bytes(content)
     for path, message in {
+        packed: "cannot read",
         objects: "holds Python objects, and reading those would run code",
         broken: "cannot read",
         empty: "is empty",
