@@ -13,13 +13,14 @@ from matlake.encoders.registering import prepared
 from matlake.encoders.registry import ENCODER_PLUGINS, SHIPPED, RegisteredEncoder
 from matlake.encoders.verify import Check
 from matlake.encoders.written_cards import read_written
-from matlake.errors import EncoderError, HeadError, Hint
+from matlake.errors import EncoderError, HeadError, Hint, LakeError
 from matlake.files import sha256_of
 from matlake.plugins import installed, package_of
 from matlake.regress.heads.card_files import read_card as read_head_card
 from matlake.reports import Report
 from matlake.store.encoder_folders import (
     drop_vectors,
+    one_writer,
     put_encoder_card,
     put_encoder_folder,
     remove_encoder_folder,
@@ -29,6 +30,7 @@ from matlake.store.lake import Lake
 from matlake.store.storage.copies import local_copy
 
 _NAMED: Final = 5  # heads that a message names
+_DELETED: Final = "deleted"
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,7 +77,7 @@ def register(
 
     Raises:
         EncoderError: The card or the graph is refused, the name is taken, or the files cannot be written.
-        LakeError: The lake is read as of a moment, or cannot be read.
+        LakeError: The lake is read as of a moment, cannot be read, or is changed by another process meanwhile.
         MatlakeError: See ``registering.prepared``.
     """
     lake.check_writable()
@@ -93,7 +95,9 @@ def register(
     with prepared(onnx, changed(written, version=version)) as found:
         if found.card.sha256 != sha256:
             raise EncoderError(f"{onnx} changed while it was read", "run the same again")
-        with _writing(f"register encoder {written.name}"):
+        with _writing(f"register encoder {written.name}"), one_writer(lake, written.name):
+            if (_present(lake, written.name, may_replace=replace), _uses(lake, written.name)) != (present, uses):
+                raise LakeError(f"another process changed encoder {written.name} meanwhile", "run the same again")
             if mended is not None:
                 _check_same(mended, found.card, ("layers",), uses)
                 put_encoder_card(lake, found.folder, written.name)
@@ -111,15 +115,17 @@ def delete(lake: Lake, name: str, *, vectors: bool = False) -> int:
     """
     lake.check_writable()
     check_name(name)
-    if not (lake.encoders_folder / name / CARD_FILE).exists():
-        lake.find_encoder(name)  # or raise
-        raise EncoderError(f"encoder {name} {_owner(name)}, and cannot be deleted")
-    uses = _uses(lake, name)
-    if uses.heads or (uses.vectors and not vectors):
-        raise _used(name, uses, "deleted")
-    with _writing(f"delete encoder {name}"):
+    with _writing(f"delete encoder {name}"), one_writer(lake, name):
+        present = (lake.encoders_folder / name / CARD_FILE).exists()
+        uses = _uses(lake, name)
+        if not present and not (vectors and uses.vectors):  # vectors alone: an embed went on while it was deleted
+            lake.find_encoder(name)  # or raise
+            raise EncoderError(f"encoder {name} {_owner(name)}, and cannot be deleted")
+        if uses.heads or (uses.vectors and not vectors):
+            raise _used(name, uses, _DELETED)
         dropped = drop_vectors(lake, name)
-        remove_encoder_folder(lake, name)
+        if present:
+            remove_encoder_folder(lake, name)
     return dropped
 
 
@@ -165,7 +171,7 @@ def _uses(lake: Lake, name: str) -> _Uses:
             raise EncoderError(
                 f"it is not known whether head {head} uses encoder {name}: {error}", error.hint
             ) from error
-        bound = [feature.sha256 for feature in features if feature.encoder == name]
+        bound = [one.sha256 for one in features if one.encoder == name and not one.carried_by]
         heads += [head] if bound else []
         digests |= {*bound}
     for stored in stored_vectors(lake, name):
@@ -175,13 +181,14 @@ def _uses(lake: Lake, name: str) -> _Uses:
 
 
 def _used(name: str, uses: _Uses, done: str) -> EncoderError:
+    new, new_cli = ("", "") if done == _DELETED else ("use another name; ", "use another --name; ")
     return EncoderError(
         f"encoder {name} cannot be {done}: {uses.text} are bound to the one that the lake has",
         Hint(
-            "register under another name; heads.delete(…) deletes heads, and encoders.delete(…, vectors=True) an "
+            f"{new}heads.delete(…) deletes heads, and encoders.delete({name!r}, vectors=True) an encoder with its "
+            "vectors",
+            cli=f"{new_cli}`matlake heads delete` deletes heads, and `matlake encoders delete {name} --vectors` an "
             "encoder with its vectors",
-            cli="register under another --name; `matlake heads delete` deletes heads, and `matlake encoders delete "
-            "--vectors` an encoder with its vectors",
         ),
     )
 

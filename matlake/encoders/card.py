@@ -42,9 +42,9 @@ ALL_LAYERS: Final = "all"
 JOINED_BY: Final = "+"
 
 _DEVIATIONS: Final = "_std"  # ends the names of layers that hold standard deviations over atoms
-_IN_FRONT: Final = ("sums_", "messages_")
-"""Begins the names of layers in front of output blocks. What is behind these has forgotten what their target does not
-need: see ``benchmarks/studies/dimenet_layers.py``."""
+_IN_FRONT: Final = {"dimenet++": ("sums_", "messages_")}
+"""Architecture -> what the names of layers in front of its output blocks begin with. What is behind these has forgotten
+what their target does not need: see ``benchmarks/studies/dimenet_layers.py``."""
 
 NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9+._-]{0,99}")
 
@@ -189,12 +189,13 @@ class EncoderCard:
     def hidden_layers(self) -> tuple[Layer, ...]:
         """What ``NAME@all`` means: all layers but the prediction and the standard deviations over atoms.
 
-        Where there are layers in front of output blocks, these are all.
+        Of DimeNet++ those in front of its output blocks are all, where it has them.
         """
         hidden = tuple(
             layer for layer in self.layers if layer.name != PREDICTION and not layer.name.endswith(_DEVIATIONS)
         )
-        return tuple(layer for layer in hidden if layer.name.startswith(_IN_FRONT)) or hidden
+        beginnings = _IN_FRONT.get(self.architecture, ())
+        return tuple(layer for layer in hidden if layer.name.startswith(beginnings)) or hidden
 
     def layer(self, name: str | None) -> Layer:
         """Return the layer of that name, or the default layer for None.

@@ -50,7 +50,7 @@ class Release:
         copy = f"a lake that has used it holds a copy in encoders/{self.name}: copy that folder into this lake"
         wheel = f"`pip download --no-deps 'matlake=={self.version}'` and unpack the wheel: {folder} has the files"
         return Hint(
-            f"{copy}. Or run {wheel}; copy them to encoders/{self.name} of the lake",
+            f"{copy}. Or run {wheel}; give them to lake.encoders.register(…)",
             cli=f"{copy}. Or run {wheel}; give them to `matlake encoders register`",
         )
 

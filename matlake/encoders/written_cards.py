@@ -189,11 +189,13 @@ def check_layers(layers: Sequence[Layer]) -> None:
     for layer in layers:
         if not _LAYER.fullmatch(layer.name) or layer.name == ALL_LAYERS:
             raise ValueError(f"{layer.name!r} cannot name a layer: use letters, digits, '.', '_' and '-'")
-    for what in ("name", "output"):
-        found = [getattr(layer, what) for layer in layers]
+    for what, found in {
+        "name": [layer.name.lower() for layer in layers],  # SQL does not tell capitals apart
+        "output": [layer.output for layer in layers],
+    }.items():
         double = next((one for one in found if found.count(one) > 1), None)
         if double is not None:
-            raise ValueError(f"two layers have the {what} {double!r}")
+            raise ValueError(f"two layers have the {what} {double!r}{', capitals aside' * (what == 'name')}")
 
 
 def _parameters(written: WrittenCard) -> InputParameters:

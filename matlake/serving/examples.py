@@ -40,18 +40,15 @@ def prediction_example(head: ServedHead) -> dict[str, Any]:
     shown = {one["name"]: one["median"] for one in head.columns}
     count = len(crystals) if head.predictor.needs_crystals else len(FORMULAS)
     columns = {name: [value] * count for name, value in shown.items()}
+    given = {"structures": [RUTILE]} if head.predictor.needs_crystals else {"formulas": list(FORMULAS)}
+    request = {"head": head.card.name, **given, **({"columns": columns} if columns else {})}
+    if head.predictor.external:  # of which nothing is predicted here
+        return example(request)
     if head.predictor.needs_crystals:
-        request: dict[str, Any] = {"head": head.card.name, "structures": [RUTILE]}
-        predicted = None if head.predictor.external else head.predictor.predict_crystals(crystals, columns)
+        predicted = head.predictor.predict_crystals(crystals, columns)
         names = [crystal.composition.reduced_formula for crystal in crystals]
     else:
-        request = {"head": head.card.name, "formulas": list(FORMULAS)}
-        predicted = None if head.predictor.external else head.predictor.predict(FORMULAS, columns)
-        names = list(FORMULAS)
-    if columns:
-        request["columns"] = columns
-    if predicted is None:
-        return example(request)
+        predicted, names = head.predictor.predict(FORMULAS, columns), list(FORMULAS)
     answer = collect(head.predictor, predicted.results(names))
     return example(request, json.loads(json.dumps(answer.document())))
 

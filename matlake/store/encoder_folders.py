@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,10 +11,11 @@ from typing import Final
 from matlake.encoders.card import CARD_FILE
 from matlake.encoders.registry import copy_files
 from matlake.errors import LakeError
-from matlake.files import fsync_folder
+from matlake.files import fsync_folder, lock
 from matlake.interrupts import hold
 from matlake.store.bucket_encoders import put_encoder
 from matlake.store.folders import LakeFolders
+from matlake.store.storage.claims import ClaimedError, claimed
 from matlake.store.storage.places import make_folder, write_whole
 from matlake.store.storage.remote_path import RemotePath
 from matlake.store.tables import delta
@@ -22,6 +24,30 @@ from matlake.store.tables.parts import by_partition
 
 BEING_REGISTERED: Final = ".registering"
 """Folder, among the encoders, of those that are not complete yet, or that others replace."""
+
+
+@contextmanager
+def one_writer(lake: LakeFolders, name: str) -> Iterator[None]:
+    """Let no other process register, import or delete an encoder of this name until the block ends.
+
+    Raises:
+        LakeError: Another process does, in a bucket; in a folder it is waited for.
+    """
+    folder = lake.encoders_folder
+    if isinstance(folder, RemotePath):
+        try:
+            with claimed(folder / BEING_REGISTERED / name):
+                yield
+        except ClaimedError as error:
+            raise LakeError(f"another process is changing encoder {name}", "wait until it has ended") from error
+        return
+    make_folder(folder)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        lock(descriptor, wait=True)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def put_encoder_folder(lake: LakeFolders, source: Path, name: str) -> None:

@@ -335,6 +335,7 @@ REFUSED_CARDS: list[tuple[dict[str, Any], str]] = [
     (composition_card(layers={"all": "hidden"}), "'all' cannot name a layer"),
     (composition_card(layers={"a,b": "hidden"}), "'a,b' cannot name a layer"),
     (composition_card(layers={"1": "h", "2": "h"}), "two layers have the output 'h'"),
+    (composition_card(layers={"a": "h", "A": "g"}), "two layers have the name 'a', capitals aside"),
     (composition_card(layers={"1": "hidden"}, default_layer="2"), "default_layer is '2', and the layers are 1"),
     (composition_card(input_parameters={"elements": ["H", "He"]}), "these are not from He on"),
     (composition_card(input_parameters={"graph": pair_recipe()}), "an encoder of compositions has no graph"),

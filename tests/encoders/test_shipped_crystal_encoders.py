@@ -36,6 +36,8 @@ def test_all_of_dimenet_is_what_stands_in_front_of_its_output_blocks() -> None:
     assert [layer.name for layer in card.layers] == [*in_front, *"0123", "pooled", "prediction"]
     before = replace(card, layers=card.layers[len(in_front) :], default_layer="pooled")  # as version 1 was
     assert [layer.name for layer in before.hidden_layers] == [*"0123", "pooled"]
+    other = replace(card, architecture="another")  # whose layers only have such names
+    assert [layer.name for layer in other.hidden_layers] == [*in_front, *"0123", "pooled"]
 
 
 def test_compositions_and_crystals_are_not_mixed_up() -> None:

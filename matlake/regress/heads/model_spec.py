@@ -74,13 +74,18 @@ def crystal_network(lake: Lake, given: object) -> RegisteredEncoder | None:
     """Return the encoder of crystals that ``fine-tune:ENCODER`` names; None for any other model.
 
     Raises:
-        EncoderError: No such encoder, or one of crystals is named with a layer or another method.
+        EncoderError: No such encoder, an external one, or one of crystals is named with a layer or another method.
     """
     method, colon, encoder = given.partition(":") if isinstance(given, str) else ("", "", "")
     if not colon or method not in set(TransferMethod):
         return None
     ref = LayerRef.parse(encoder)
     found = lake.find_encoder(ref.encoder)
+    if found.card.is_external:
+        raise EncoderError(
+            f"{given}: encoder {ref.encoder} is external, and has no weights here that could be trained",
+            "name an encoder of crystals or compositions, or train on its vectors as features",
+        )
     if found.card.input is not InputKind.CRYSTAL:
         return None
     if ref.layer is not None or method != TransferMethod.FINE_TUNE:

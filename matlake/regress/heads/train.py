@@ -27,7 +27,7 @@ from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.model_spec import FRACTIONS, crystal_network, resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.request import AUTO_TRANSFORM, RANDOM, TrainRequest
-from matlake.regress.heads.storage import HeadFiles, save_head_files
+from matlake.regress.heads.storage import HeadFiles, find_encoders, save_head_files
 from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.target_settings import check_scale, settle_target, weighted
 from matlake.regress.heads.train_result import TrainResult
@@ -59,12 +59,19 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
         MatlakeError: See ``train_unsaved`` and ``save_head``.
     """
     trained = train_unsaved(lake, request, progress)
+    for one in trained:
+        _check_encoders(lake, one.files.card)
     files = trained[0].files
     if len(trained) == 1:
         return trained[0].result(save_head_files(lake, files))
     cards = save_group(lake, files.card.name.partition(MEMBER)[0], [one.files for one in trained])
     first, *others = (one.result(card) for one, card in zip(trained, cards, strict=True))
     return replace(first, others=tuple(others))
+
+
+def _check_encoders(lake: Lake, card: HeadCard) -> None:
+    """Refuse a head of an encoder that was deleted or replaced while it was trained; those that it carries are new."""
+    find_encoders(lake, replace(card, features=tuple(one for one in card.features if not one.carried_by)))
 
 
 def train_unsaved(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> list[UnsavedHead]:

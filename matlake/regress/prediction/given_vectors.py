@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matlake.errors import SourceError
 from matlake.regress.features.feature import Feature
 from matlake.store.external.choosing import VectorColumns, column_of
-from matlake.store.external.tables import open_vector_table
+from matlake.store.external.tables import may_hold_vectors, open_vector_table
 from matlake.store.external.vectors import NO_VECTOR, read_vectors
 
 
@@ -60,12 +60,23 @@ class VectorStream:
         while (missing := count - sum(len(one.reasons) for one in found)) > 0 or not found:
             block = self._left or next(self._blocks, None)
             if block is None:
-                raise SourceError(f"{self._name} was changed while it was read", "run the same again")
+                raise self._unequal()
             size = len(block.reasons)
             found.append(block.take(range(min(missing, size))))
             self._left = block.take(range(missing, size)) if size > missing else None
         vectors = {feature: np.concatenate([one.vectors[feature] for one in found]) for feature in found[0].vectors}
         return GivenVectors(vectors, [reason for one in found for reason in one.reasons])
+
+    def check_end(self) -> None:
+        """Raise SourceError where there are vectors of more rows than were taken: they were not those of these rows."""
+        if self._left is not None or next(self._blocks, None) is not None:
+            raise self._unequal()
+
+    def _unequal(self) -> SourceError:
+        return SourceError(
+            f"{self._name} has lines that are no rows, or was changed while it was read",
+            "mend it, and run the same again",
+        )
 
 
 def column_names(feature: Feature, features: Sequence[Feature]) -> list[str]:
@@ -84,10 +95,9 @@ def open_vectors(features: Sequence[Feature], table: Any) -> VectorStream | None
     Raises:
         SourceError: A column holds something else than vectors, or the table cannot be read.
     """
-    try:
-        opened = open_vector_table(table, by_id=False)
-    except SourceError:
+    if not may_hold_vectors(table):
         return None
+    opened = open_vector_table(table, by_id=False)
     found = {feature: column_of(opened, column_names(feature, features)) for feature in features}
     columns = {feature: column for feature, column in found.items() if column is not None}
     if len(columns) < len(features):

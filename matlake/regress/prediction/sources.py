@@ -71,6 +71,8 @@ class PredictionSource:
                 formulas = batch.columns.column(self.formula_column).to_pylist()
                 vectors = None if self.vectors is None else self.vectors.take(len(formulas))
                 yield batch.columns, formulas, head.predict_all(formulas, values, vectors)
+        if self.vectors is not None:
+            self.vectors.check_end()
 
     def _values(self, head: OpenedHead, rows: pa.RecordBatch, given: Mapping[str, Any]) -> ColumnValues:
         """Return the values of the head's columns in some rows: of the source, or as they are given."""

@@ -143,9 +143,14 @@ def with_layer(card: EncoderCard, layer: str, dim: int) -> EncoderCard:
     """Return a card that has a layer, added where it has none of that name.
 
     Raises:
-        EncoderError: Vectors of the layer have another length.
+        EncoderError: Vectors of the layer have another length, or the name of another one differs in capitals alone.
     """
     known = {one.name: one.dim for one in card.layers}
+    same = next((name for name in known if name.lower() == layer.lower() and name != layer), None)
+    if same is not None:
+        raise EncoderError(
+            f"{card.name} has a layer {same!r}, and names in SQL do not tell {layer!r} from it", "use another name"
+        )
     if layer not in known:
         return replace(card, layers=(*card.layers, Layer(layer, layer, dim)))
     if known[layer] != dim:

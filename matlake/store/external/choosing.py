@@ -18,7 +18,7 @@ _NUMBERED: Final = re.compile(r"(.*?)(\d+)")
 _ALL_OF: Final = "*"
 
 _SAY_WHICH: Final = Hint(
-    "say which one: vector_column='NAME', or 'PREFIX*' for a column for each number",
+    "say which one: vector='NAME', or 'PREFIX*' for a column for each number",
     cli="say which one with --vector-column NAME, or 'PREFIX*' for a column for each number",
 )
 
@@ -57,7 +57,7 @@ def choose_ids(table: VectorTable, named: str | None) -> str:
         wanted = f"column {named!r}" if named is not None else "column of ids"
         raise SourceError(
             f"{table.name} has no {wanted}; its columns: {some_of(names)}",
-            Hint("name it: id_column='NAME'", cli="name it with --id-column NAME"),
+            Hint("name it: id='NAME'", cli="name it with --id-column NAME"),
         )
     return found
 
@@ -88,6 +88,8 @@ def choose_vectors(table: VectorTable, ids: str, named: str | None, ref: LayerRe
     if lists:
         return VectorColumns((lists[0],))
     counted = _counted([name for name, kind in kinds.items() if kind is Kind.NUMBERS])
+    if found is not None and not counted:
+        _checked(table, found, kinds[found])  # which says that it holds numbers
     if len(counted) != 1:
         families = f", and several kinds of counted columns: {', '.join(f'{one}*' for one in counted)}" * bool(counted)
         raise SourceError(f"{table.name} has no column of vectors{families}; its columns: {some_of(kinds)}", _SAY_WHICH)
@@ -101,7 +103,9 @@ def column_of(table: VectorTable, names: Sequence[str]) -> VectorColumns | None:
     Raises:
         SourceError: It holds something else.
     """
-    found = usual_column(list(table.kinds), [name.lower() for name in names])
+    columns = list(table.kinds)
+    found = next((name for name in names if name in columns), None)
+    found = found or usual_column(columns, [name.lower() for name in names])
     return None if found is None else VectorColumns((_checked(table, found, table.kinds[found]),))
 
 
@@ -115,8 +119,10 @@ def _named(table: VectorTable, kinds: Mapping[str, Kind], named: str) -> VectorC
     for name in family:
         if kinds[name] is not Kind.NUMBERS:
             raise SourceError(f"column {name!r} of {table.name} holds {kinds[name].value}, not numbers", _SAY_WHICH)
+    if len(family) == 1:
+        raise SourceError(f"{family[0]!r} is the only column of {table.name} that begins with {prefix!r}", _SAY_WHICH)
     counted = _counted(family)
-    if len(family) > 1 and list(counted) == [prefix] and len(counted[prefix]) == len(family):
+    if list(counted) == [prefix] and len(counted[prefix]) == len(family):
         return VectorColumns(_in_order(table, prefix, counted[prefix]))
     return VectorColumns(tuple(family))
 

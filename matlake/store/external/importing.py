@@ -7,6 +7,7 @@ that the next import could not change.
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.embedding.targets import KEY
 from matlake.store.embedding.targets import VECTOR as VECTOR_COLUMN
+from matlake.store.encoder_folders import one_writer
 from matlake.store.external.card import (
     About,
     check_layer_name,
@@ -166,15 +168,17 @@ def import_embeddings(
         lake.embeddings, embedding_partition(candidate, layer), KEY, (VECTOR_COLUMN,), verify=lake.verify
     )
     parts: list[writing.Part] = []
-    try:
-        writer = _Writer(appender, given, StoredVectors(known, layer, appender.files), progress)
-        writer.write(parts)
-        hold()
-        _claim(lake, known, new_card(encoder, layer, writer.dim, sha256, about), about)
-    except BaseException:
-        writing.discard(appender.root, parts)
-        raise
-    added = appender.append(parts) if parts else 0  # what fails here may have been recorded: the parts stay
+    with ExitStack() as alone:  # from the card to the commit: no card without these vectors, no vectors of another card
+        try:
+            writer = _Writer(appender, given, StoredVectors(known, layer, appender.files), progress)
+            writer.write(parts)
+            hold()
+            alone.enter_context(one_writer(lake, encoder))
+            _claim(lake, known, new_card(encoder, layer, writer.dim, sha256, about), about)
+        except BaseException:
+            writing.discard(appender.root, parts)
+            raise
+        added = appender.append(parts) if parts else 0  # what fails here may have been recorded: the parts stay
     if added != writer.added:
         raise LakeError(
             f"another process imported vectors of {encoder}@{layer} at the same time, {writer.added - added:,} of them "
@@ -205,12 +209,13 @@ def _claim(lake: Lake, known: EncoderCard | None, new: EncoderCard, about: About
         about: What is said about the encoder.
 
     Raises:
-        LakeError: Another process has made the encoder meanwhile.
-        EncoderError: Vectors of the layer have another length.
+        LakeError: Another process has made the encoder meanwhile, or deleted it.
+        EncoderError: See ``with_layer``.
     """
     present = present_card(lake, new.name)
     if (present and present.sha256) != (known and known.sha256):
-        raise LakeError(f"another process made encoder {new.name} at the same time", "run the same again")
+        done = "deleted" if present is None else "made"
+        raise LakeError(f"another process {done} encoder {new.name} at the same time", "run the same again")
     if present is None or not _has_vectors(lake, present):
         card = new
     else:
@@ -340,7 +345,11 @@ class _Writer:
                 self.added += len(keys)
                 yield _table(keys, vectors)
         if start != len(self._given.keys):
-            raise SourceError(f"{self._given.table.name} was changed while it was read", "run the same again")
+            raise SourceError(
+                f"{self._given.table.name} has {len(self._given.keys):,} ids and another number of vectors, or was "
+                "changed while it was read",
+                "give each id one vector; then run the same again",
+            )
 
     def _refuse(self, start: int, wrong: dict[int, str]) -> None:
         row = min(wrong)
@@ -356,7 +365,7 @@ class _Writer:
         there = np.flatnonzero(places >= 0)
         if not len(there):
             return None
-        if self.stored.dim == vectors.shape[1]:
+        if self.stored.dim in (None, vectors.shape[1]):
             other = (digests_of(vectors[there]) != self.stored.digests[places[there]]).any(axis=1)
             if other.any():
                 row = start + int(there[np.flatnonzero(other)[0]])

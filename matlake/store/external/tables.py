@@ -5,6 +5,7 @@ Those that import materials leave out columns of lists, and read numbers and tex
 
 import os
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -96,29 +97,38 @@ def open_vector_table(what: Any, *, by_id: bool = True) -> VectorTable:
     )
 
 
+def may_hold_vectors(what: Any) -> bool:
+    """Say whether something is a table in memory, or a file whose name is that of a table with vectors."""
+    return not isinstance(what, str | os.PathLike) or _opener(Path(what)) is not None
+
+
 def is_matrix(column: Any) -> bool:
     """Say whether a column of a dictionary is an array of vectors."""
     return getattr(column, "ndim", 0) > 1
 
 
 def _open_file(path: Path) -> VectorTable:
-    name = path.name.lower()
     if not path.is_file():
         raise SourceError(f"no file at {path}", f"name a table of ids and vectors; {_ENDINGS}")
     if not path.stat().st_size:
         raise SourceError(f"{path} is empty")
-    opener = next((opener for endings, opener in _OPENERS if name.endswith(endings)), None)
+    opener = _opener(path)
     if opener is None:
         raise SourceError(f"cannot tell from its name how to read vectors from {path}", _ENDINGS)
     with _reading(path):
         return opener(path)
 
 
+def _opener(path: Path) -> Callable[[Path], VectorTable] | None:
+    name = path.name.lower()
+    return next((opener for endings, opener in _OPENERS if name.endswith(endings)), None)
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (pa.ArrowException, OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).partition("\n")[0]
         raise SourceError(f"cannot read {path}: {reason}", "write or download it again") from error
 
@@ -227,7 +237,7 @@ def _kind_of_values(values: Column | NDArray[Any]) -> Kind:
     if isinstance(values, pa.ChunkedArray):
         return _kind(values.type)
     if isinstance(values, np.ndarray) and values.dtype != object:
-        return _kind_of_dtype(values.dtype, values.ndim - 1)
+        return _kind_of_dtype(values.dtype, values.ndim - 1) if values.ndim <= 2 else Kind.OTHER  # noqa: PLR2004
     first = next((value for value in values if not is_missing(value)), None)
     if isinstance(first, str):
         return Kind.TEXT
@@ -253,6 +263,8 @@ def _of_pair(name: str, ids: Any, vectors: Any) -> VectorTable:
         raise SourceError(
             f"{name} cannot be read: {error}", "give a list of ids and an array [n, d] of numpy"
         ) from error
+    if not listed:
+        raise SourceError(f"{name} are empty", "give at least one of each")
     if len(listed) != len(cells):
         raise SourceError(f"{name} are of different lengths: {len(listed):,} and {len(cells):,}", "give one for each")
     return _in_memory(name, {ID_COLUMNS[0]: listed, VECTOR: cells})

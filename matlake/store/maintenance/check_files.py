@@ -30,7 +30,7 @@ def check_encoders(lake: Lake, report: CheckReport, *, repair: bool) -> None:
             continue
         installed = _installed(folder)
         if installed is None:
-            remedy = "restore it, or export the encoder again"
+            remedy = "restore it, or export or register the encoder again"
         elif not repair:
             remedy = "run `matlake check --repair`"
         else:

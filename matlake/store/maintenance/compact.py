@@ -240,7 +240,7 @@ def _used_contents(lake: Lake) -> pa.Array:
         LakeError: A dataset cannot be read whole.
     """
     found: list[pa.Array] = [pa.array([], pa.string())]
-    external = any(registered.card.is_external for registered in lake.registered_encoders())
+    external = _may_be_external(lake)
     for name in lake.dataset_names():
         table = delta.open_table(lake.dataset(name))
         sound, damaged = split_damaged(delta.live_parts(table) if table is not None else [], verify=True)
@@ -255,6 +255,13 @@ def _used_contents(lake: Lake) -> pa.Array:
                 found += _row_hashes(rows)
             found += pc.binary_join_element_wise(name + "/", rows["material_id"], "").chunks
     return pc.unique(pa.concat_arrays(found))
+
+
+def _may_be_external(lake: Lake) -> bool:
+    """Say whether a vector may be of an external encoder, whose card may be damaged or gone."""
+    known = {registered.card.name for registered in lake.registered_encoders() if not registered.card.is_external}
+    snapshot = delta.read_snapshot(lake.embeddings)
+    return any(part.partition["encoder"] not in known for part in (snapshot.parts if snapshot is not None else ()))
 
 
 def _row_hashes(rows: pa.Table) -> list[pa.Array]:

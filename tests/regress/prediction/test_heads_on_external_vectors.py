@@ -1,7 +1,10 @@
 """Heads on vectors of other programs predict where these are given, and say so where they are not."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,7 @@ from running_server import serving
 from samples import GAPS
 
 import matlake
-from matlake.errors import HeadError, SourceError
+from matlake.errors import EncoderError, HeadError, SourceError, UnknownEncoderError
 from matlake.regress.prediction import given_vectors
 
 ROWS, GIVEN, DIM = 60, 50, 5
@@ -115,8 +118,28 @@ def test_bad_vectors_of_a_table_cost_their_own_rows(lake: matlake.Lake, monkeypa
     with pytest.raises(SourceError, match="'net' of the DataFrame holds text, not vectors"):
         lake.head("alone").predict(frame.assign(net="[1, 2]"), progress=False)
     short = given_vectors.VectorStream("a table", iter([]))
-    with pytest.raises(SourceError, match="a table was changed while it was read"):
+    with pytest.raises(SourceError, match="a table has lines that are no rows, or was changed while it was read"):
         short.take(1)
+
+
+def test_lines_of_a_file_keep_their_own_vectors(lake: matlake.Lake, tmp_path: Path) -> None:
+    rows = [{"formula": formula, "NET": [float(place)] * DIM} for place, formula in enumerate(["GaN", "TiO2", "SiC"])]
+    expected = [one.value for one in lake.head("alone").predict(pd.DataFrame(rows), progress=False).predictions]
+    lines = [json.dumps(row) for row in rows]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n\n".join(lines))
+    found = lake.head("alone").predict(path, progress=False).predictions
+    assert [one.value for one in found] == pytest.approx(expected)
+    path.write_text("\n".join([lines[0], "no row", *lines[1:]]))
+    with pytest.raises(SourceError, match=r"cannot read .*rows.jsonl"):
+        lake.head("alone").predict(path, progress=False)
+    features = lake.head("alone").card.features
+    both = pd.DataFrame({"net": [[7.0] * DIM] * 3, "NET": [row["NET"] for row in rows]})
+    given = given_vectors.open_vectors(features, both)
+    assert given is not None
+    assert given.take(2).of(features[0]).tolist() == [[7.0] * DIM] * 2  # of the column of the very name
+    with pytest.raises(SourceError, match="lines that are no rows"):
+        given.check_end()
 
 
 def test_nothing_is_predicted_from_a_formula(lake: matlake.Lake, tmp_path: Path) -> None:
@@ -148,6 +171,25 @@ def test_a_head_refuses_vectors_of_another_encoder_of_the_same_name(lake: matlak
     lake.head("alone").export(other.heads_folder / "alone")
     with pytest.raises(HeadError, match="was trained on net with sha256"):
         other.head("alone").predict_dataset("one", progress=False)
+
+
+def test_a_head_is_not_saved_whose_encoder_was_deleted_meanwhile(
+    lake: matlake.Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    card = lake.head("alone").card
+    trained = [SimpleNamespace(files=SimpleNamespace(card=replace(card, name="late")))]
+    monkeypatch.setattr("matlake.regress.heads.train.train_unsaved", lambda *_: trained)
+    folder = Path(lake.encoders_folder / "net")
+    folder.rename(tmp_path / "net")
+    with pytest.raises(UnknownEncoderError, match="head late needs encoder net: no encoder named 'net'"):
+        lake.train(TARGET, "net", progress=False)
+    (tmp_path / "net").rename(folder)
+    assert "late" not in lake.head_names()
+
+
+def test_what_has_no_weights_is_not_trained_on(lake: matlake.Lake) -> None:
+    with pytest.raises(EncoderError, match="fine-tune:net: encoder net is external, and has no weights here"):
+        lake.train(TARGET, model="fine-tune:net", progress=False)
 
 
 def test_the_server_says_that_it_cannot(lake: matlake.Lake) -> None:

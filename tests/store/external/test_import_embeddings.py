@@ -1,5 +1,7 @@
 """Vectors of other programs: from any table into the lake, each to its material, all of them or none."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from samples import ELASTIC
 
 import matlake
 from matlake.errors import CommitUnknownError, EncoderError, LakeError, MatlakeError, SourceError
+from matlake.files import lock
 from matlake.store.external import importing
 from matlake.store.external.card import find_external, save_card
 from matlake.store.tables import delta
@@ -129,6 +132,8 @@ def test_columns_are_named_where_a_table_has_several(
         given(crystals, several, "chosen")
     with pytest.raises(SourceError, match="several columns of the Arrow table hold vectors: a, b"):
         given(crystals, several, "chosen", id="name")
+    with pytest.raises(SourceError, match=r"'soap_1' is the only column .* that begins with 'soap_1'"):
+        given(crystals, several, "chosen", id="name", vector="soap_1*")
     given(crystals, several, "chosen", id="name", vector="b")
     assert held(crystals, "chosen")[ids[3]] == (-made[3]).tolist()
     given(crystals, several, "counted", id="name", vector="soap_*")
@@ -158,6 +163,9 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "text": (lambda: pa.table({"id": ["gan"], "vector": ["[1, 2]"]}), "'vector' .* holds text, not vectors"),
     "text in a list": (lambda: {"gan": ["a", "b"]}, "'gan', has a list in place of a vector"),
     "text of numbers": (lambda: {"gan": ["1", "2"]}, "'gan', has a list in place of a vector"),
+    "three axes": (lambda: (["gan"], np.ones((1, 2, 2))), "holds values that are neither numbers nor"),
+    "a number each": (lambda: (["gan"], np.ones(1)), "'vector' .* holds numbers, not vectors"),
+    "nothing at all": (dict, "are empty"),
     "complex numbers": (lambda: (["gan"], np.ones((1, 2), dtype=complex)), "holds values that are neither numbers nor"),
     "true and false": (lambda: {"gan": [True, False]}, "'gan', has a list in place of a vector"),
     "nested": (lambda: {"gan": [[1.0], [2.0]]}, "'gan', has a list in place of a vector"),
@@ -195,7 +203,13 @@ def test_bad_files_and_names_are_refused(titania: matlake.Lake, tmp_path: Path) 
     np.savez(by_columns, ids=np.array(["gan", "rutile"]), vectors=np.asfortranarray(np.ones((2, 3))))
     unequal = tmp_path / "unequal.npz"
     np.savez(unequal, ids=np.array(["gan", "rutile"]), vectors=np.ones((1, 3)))
+    packed = tmp_path / "packed.npz"
+    np.savez_compressed(packed, ids=np.array(["gan"]), vectors=np.random.default_rng(0).random((1, 99)))
+    content = bytearray(packed.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 40] = bytes(40)
+    packed.write_bytes(content)
     for path, message in {
+        packed: "cannot read",
         objects: "holds Python objects, and reading those would run code",
         broken: "cannot read",
         empty: "is empty",
@@ -242,6 +256,11 @@ def test_rows_of_equal_content_keep_vectors_of_their_own(titania: matlake.Lake) 
     failed = [check for check in titania.encoders.verify("net").checks if not check.passed]
     assert [check.detail.partition(";")[0] for check in failed] == ["net@vector: 1 belong to none"]
     assert titania.compact(drop_unused=True, progress=False).dropped == 1
+    card = titania.encoders_folder / "net" / "card.json"
+    written = card.read_bytes()
+    card.write_bytes(b"damaged")
+    assert titania.compact(drop_unused=True, progress=False).dropped == 0
+    card.write_bytes(written)
     assert titania.encoders.verify("net").passed
     assert held(titania, "net") == {"rutile": [1.0, 2.0]}
 
@@ -264,6 +283,8 @@ def test_a_vector_is_skipped_when_it_comes_again_and_another_one_refused(titania
         ("late", 3),
     ]
     assert held(titania, "net@late") == {"anatase": [9.0, 9.0, 9.0]}
+    with pytest.raises(EncoderError, match="net has a layer 'late', and names in SQL do not tell 'Late' from it"):
+        given(titania, {"anatase": [9, 9, 9]}, layer="Late")
     with pytest.raises(EncoderError, match="encoder net is external") as error:
         titania.embed("net", progress=False)
     assert "import-embeddings FILE --encoder net" in error.value.cli_hint
@@ -282,6 +303,12 @@ def test_an_encoder_is_deleted_with_its_vectors_if_that_is_asked_for(titania: ma
     assert held(titania, "old") == {"rutile": [7.0, 8.0, 9.0]}
     assert titania.encoders["old"].card.sha256 != before
     assert titania.check().document()["damaged"] == []
+
+    shutil.rmtree(titania.encoders_folder / "old")  # as if vectors had come while it was deleted
+    with pytest.raises(EncoderError, match="no encoder named 'old'"):
+        titania.encoders.delete("old")
+    titania.encoders.delete("old", vectors=True)
+    assert {one["name"] for one in titania.status().encoders} == {"other"}
 
 
 def test_what_looks_at_a_whole_lake_knows_external_encoders(titania: matlake.Lake, tmp_path: Path) -> None:
@@ -345,30 +372,44 @@ def test_parts_that_a_commit_may_have_recorded_are_kept(titania: matlake.Lake, m
 
 
 def test_two_imports_at_once_do_not_make_two_encoders(titania: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    claim = importing._claim
+    write = importing._Writer.write
 
-    def later(*arguments: Any) -> None:
-        monkeypatch.setattr(importing, "_claim", claim)
-        given(titania, {"gan": [1, 2]})  # another process, as soon as the first has written its parts
-        claim(*arguments)
+    def beside(vectors: dict[str, list[int]]) -> None:
+        """Let another process import vectors as soon as the next import has written its parts."""
 
-    monkeypatch.setattr(importing, "_claim", later)
+        def later(self: Any, parts: Any) -> None:
+            monkeypatch.setattr(importing._Writer, "write", write)
+            write(self, parts)
+            given(titania, vectors)
+
+        monkeypatch.setattr(importing._Writer, "write", later)
+
+    beside({"gan": [1, 2]})
     with pytest.raises(LakeError, match="another process made encoder net at the same time"):
         given(titania, {"rutile": [3, 4]})
     assert held(titania, "net") == {"gan": [1.0, 2.0]}
     assert len(list(titania.embeddings.rglob("*.parquet"))) == 1
 
-    append = Appender.append
-
-    def slowly(self: Any, parts: Any) -> int:
-        monkeypatch.setattr(Appender, "append", append)
-        given(titania, {"rutile": [5, 5]})
-        return append(self, parts)
-
-    monkeypatch.setattr(Appender, "append", slowly)
+    beside({"rutile": [5, 5]})
     with pytest.raises(LakeError, match="another process imported vectors of net@vector at the same time, 1 of them"):
         given(titania, {"rutile": [6, 6], "anatase": [7, 7]})
     assert held(titania, "net")["rutile"] == [5.0, 5.0]
+
+
+def test_from_the_card_to_the_commit_an_import_is_alone(titania: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    free: list[bool] = []
+    save, append = importing.save_card, Appender.append
+
+    def try_lock() -> None:
+        descriptor = os.open(titania.encoders_folder, os.O_RDONLY)
+        free.append(lock(descriptor, wait=False))
+        os.close(descriptor)
+
+    monkeypatch.setattr(importing, "save_card", lambda *arguments: (try_lock(), save(*arguments)))
+    monkeypatch.setattr(Appender, "append", lambda *arguments: (try_lock(), append(*arguments))[1])
+    given(titania, {"gan": [1, 2]})
+    try_lock()
+    assert free == [False, False, True]
 
 
 def test_a_lake_that_cannot_be_written_is_left_as_it_is(titania: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
