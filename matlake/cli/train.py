@@ -111,9 +111,11 @@ def train_command(
 ) -> None:
     """Train a regressor on embeddings, compare it with baselines, calibrate its intervals, and save it as a head."""
     from matlake.regress.heads.card import Budget
-    from matlake.regress.heads.request import TrainRequest
+    from matlake.regress.heads.request import TrainRequest, needs_features
     from matlake.regress.heads.train import train
 
+    if not features and needs_features(request["model"]):
+        raise click.UsageError("Missing option '--features'.")
     usual = Budget()
     budget = Budget(max_fits or usual.fits, max_seconds)
     opened = open_as_of(lake, as_of)

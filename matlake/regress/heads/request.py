@@ -80,7 +80,7 @@ class TrainRequest:
             TrainingError: No features or targets, no seed, or unknown transform.
         """
         object.__setattr__(self, "features", as_list(self.features))
-        if not self.features and not self.model_name.startswith(_FINE_TUNED):
+        if not self.features and needs_features(self.model_name):
             raise TrainingError("no features are named", "name some, such as ['magpie']")
         if not self.targets:
             raise TrainingError("no target is named", "name a column, such as 'band_gap_eV'")
@@ -116,6 +116,11 @@ class TrainRequest:
     def counts(self) -> RowCounts:
         """What says how much each row counts."""
         return RowCounts(self.weights, self.uncertainty)
+
+
+def needs_features(model: str) -> bool:
+    """Return whether a model learns from features that are named; a fine-tuned encoder takes materials themselves."""
+    return not model.startswith(_FINE_TUNED)
 
 
 def _whole_seed(seed: Any) -> int:
