@@ -77,7 +77,7 @@ def best_epoch(history: Sequence[EpochReport], start_error: float = math.inf) ->
 
 
 def training_cost(history: Sequence[EpochReport]) -> dict[str, float]:
-    """Return what epochs cost, those of interrupted sessions included, as records and cards state it.
+    """Return what epochs cost, those before an interruption included, as records and cards state it.
 
     Returns:
         ``seconds``; and where every epoch has measured it, ``processor_seconds`` and the ``cores`` that were busy on
