@@ -18,7 +18,7 @@ from matlake.materials.graph_recipe import GraphRecipe
 
 def test_it_keeps_the_contract_of_encoders_of_crystals() -> None:
     checks = verify_encoder(SHIPPED / "geometry")
-    assert len(checks) == 13
+    assert len(checks) == 16
     assert [check for check in checks if not check.passed] == []
 
 
