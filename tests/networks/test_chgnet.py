@@ -95,8 +95,8 @@ def test_the_reference_network_gives_what_the_original_gives(golden, crystals, v
 def test_the_published_file_of_version_0_2_0_is_exported(tmp_path, monkeypatch) -> None:
     pytest.importorskip("torch", reason="needs the extra 'train'")
     path = checkpoint("0.2.0")
-    from matlake.networks import parity
     from matlake.export.packaging import ExportRequest, export_encoder
+    from matlake.networks import parity
 
     every = parity.reference_crystals()
     hard = every.take(np.arange(len(every) - 5, len(every)))  # one atom with hundreds of neighbours, and with none
