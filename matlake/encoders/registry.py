@@ -239,6 +239,11 @@ def copy_files(source: Path, folder: Path) -> None:
 
 def encoder_files(source: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the files of an encoder by name, the card last."""
-    beside = [name for name in (LICENCE_FILE, CITATION_FILE) if (source / name).exists()]
-    for name in (*beside, MODEL_FILE, CARD_FILE):
+    yield from licence_files(source).items()
+    for name in (MODEL_FILE, CARD_FILE):
         yield name, (source / name).read_bytes()
+
+
+def licence_files(source: Path) -> dict[str, bytes]:
+    """Return the text of an encoder's licence and its citations, by the names of their files, where it has them."""
+    return {name: (source / name).read_bytes() for name in (LICENCE_FILE, CITATION_FILE) if (source / name).exists()}

@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from matlake.encoders.card import CITATION_FILE, LICENCE_FILE, EncoderCard, Precision, read_card
+from matlake.encoders.card import EncoderCard, Precision, read_card
 from matlake.encoders.encoder import Encoder
+from matlake.encoders.registry import licence_files
 from matlake.encoders.writing import write_encoder
 from matlake.export.precision import PRECISIONS
 from matlake.extras import tool_versions
@@ -57,7 +58,7 @@ def export_again(
         check_parity(parity, _PRECISION)
         return {"parity": parity}
 
-    beside = {name: (source / name).read_bytes() for name in (LICENCE_FILE, CITATION_FILE) if (source / name).exists()}
+    beside = licence_files(source)
     written = write_encoder(card, PRECISIONS[_PRECISION](model).SerializeToString(deterministic=True), folder, measure)
     for name, content in beside.items():
         write_whole(folder / name, content)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from matlake.encoders.base import Encoder
-from matlake.encoders.card import CARD_FILE, MODEL_FILE, PREDICTION, EncoderCard, Layer, Precision
-from matlake.encoders.registry import RegisteredEncoder
+from matlake.encoders.card import PREDICTION, EncoderCard, Layer, Precision
+from matlake.encoders.registry import RegisteredEncoder, encoder_files, licence_files
 from matlake.encoders.writing import write_encoder
 from matlake.errors import EncoderError
 from matlake.extras import tool_versions
@@ -77,12 +77,14 @@ class Start:
         recipe: How crystals become graphs.
         architecture: What the network is.
         network: The network.
+        licence_files: The text of its licence, which goes wherever its weights go.
     """
 
     card: EncoderCard
     recipe: GraphRecipe
     architecture: Architecture
     network: nn.Module
+    licence_files: dict[str, bytes]
 
 
 def read_start(source: RegisteredEncoder) -> Start:
@@ -94,7 +96,9 @@ def read_start(source: RegisteredEncoder) -> Start:
     card, network = source.card, read_network(source.folder)
     if card.input_parameters.graph is None:
         raise EncoderError(f"encoder {card.name} takes compositions, not crystals", "name one of crystals")
-    return Start(card, card.input_parameters.graph, find_architecture(card.architecture), network)
+    return Start(
+        card, card.input_parameters.graph, find_architecture(card.architecture), network, licence_files(source.folder)
+    )
 
 
 def fine_tune(
@@ -201,7 +205,7 @@ def _write(
     )
     with TemporaryDirectory() as name:
         card = write_encoder(draft, model.SerializeToString(deterministic=True), Path(name), measure)
-        return card, {file: (Path(name) / file).read_bytes() for file in (MODEL_FILE, CARD_FILE)}
+        return card, {**start.licence_files, **dict(encoder_files(Path(name)))}
 
 
 def _default_layer(source: EncoderCard, layers: tuple[Layer, ...]) -> str:

@@ -16,6 +16,7 @@ from running_server import Running, serving
 from samples import CRYSTAL_ENCODER, ELASTIC, Cli
 
 import matlake
+from matlake.encoders.card import LICENCE_FILE
 from matlake.encoders.registry import find_encoder
 from matlake.encoders.writing import write_encoder
 from matlake.errors import EncoderError, HeadError, MatlakeError, TrainingError
@@ -96,6 +97,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, table: pa.Table) -> tuple[
     bare = {"material_id": ["f-1", "f-2"], "formula": ["GaN", "NaCl"], TARGET: [200.0, 25.0]}
     lake.add(pa.table(bare), dataset="bare", progress=False)
     _tiny_encoder(lake)
+    (lake.encoders_folder / "tiny-cgcnn" / LICENCE_FILE).write_text("Use it well.")
     return lake, train(lake, TrainRequest(TARGET, model=MODEL, name="k"))
 
 
@@ -114,6 +116,7 @@ def test_the_head_carries_its_network_and_its_card_tells_of_it(lake: matlake.Lak
     assert carried["sha256"] == compared.sha256 != lake.find_encoder("tiny-cgcnn").card.sha256
     assert "fine-tuned from tiny-cgcnn" in carried["training"]["notes"][-1]
     assert max(carried["parity"].values()) <= 1e-4
+    assert (place / LICENCE_FILE).read_text() == "Use it well."
     assert card.model.kind == MODEL
     assert card.model.parameters["encoder_sha256"] == lake.find_encoder("tiny-cgcnn").card.sha256
     fitted, calibrating = (card.model.parameters[name] for name in ("fitted_rows", "calibration_rows"))
