@@ -6,8 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from browser_page import running_browser
 from running_server import Running, serving
 from samples import CRYSTAL_ENCODER, ELASTIC, ENCODER
+from selenium.webdriver import Chrome
 
 import matlake
 from matlake.regress.heads.request import TrainRequest
@@ -39,4 +41,16 @@ def served_lake(tmp_path_factory: pytest.TempPathFactory, gaps: Path, elastic: p
 @pytest.fixture(scope="session")
 def server(served_lake: matlake.Lake) -> Iterator[Running]:
     with serving(served_lake, "gap", "modulus") as (running, _):
+        yield running
+
+
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="session")
+def browser(downloads: Path) -> Iterator[Chrome]:
+    """One browser for all tests of the page."""
+    with running_browser(downloads) as running:
         yield running

@@ -1,117 +1,37 @@
 """The page in a real browser: type, drop, read the answer, see the error."""
 
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from browser_page import Page, severe
 from running_server import Running, serving
-from selenium import webdriver
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import Select, WebDriverWait
 
 import matlake
 from matlake.regress.heads.storage import load_head
 from matlake.serving.examples import RUTILE
 
-PATIENCE_S = 30
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --enable-unsafe-swiftshader "
-    "--window-size=1280,1400"
-)
 KEY = "a-key-of-more-than-16"
-DROP = """
-const files = new DataTransfer();
-files.items.add(new File([arguments[1]], arguments[2]));
-arguments[0].dispatchEvent(new DragEvent("drop", {dataTransfer: files, bubbles: true, cancelable: true}));
-"""
-
-
-class Page:
-    """What a person sees and does."""
-
-    def __init__(self, browser: Chrome, server: Running) -> None:
-        self.browser = browser
-        browser.get(server.url)
-        self.wait(lambda: self.text("title") != "Predict a property of a material" or self.is_shown("problem"))
-
-    def find(self, name: str) -> WebElement:
-        return self.browser.find_element(By.ID, name)
-
-    def text(self, name: str) -> str:
-        return self.find(name).text
-
-    def is_shown(self, name: str) -> bool:
-        return self.find(name).is_displayed()
-
-    def wait(self, condition: object) -> None:
-        WebDriverWait(self.browser, PATIENCE_S, 0.05).until(lambda _: condition())  # type: ignore[operator]
-
-    def type(self, formula: str) -> None:
-        field = self.find("formula")
-        field.clear()
-        field.send_keys(formula + "\n")
-
-    def drop(self, text: str, name: str = "crystal.cif") -> None:
-        self.browser.execute_script(DROP, self.find("drop"), text, name)  # type: ignore[no-untyped-call]
-
-    def answer(self) -> str:
-        self.wait(lambda: self.is_shown("answer") and self.find("predict").is_enabled() and not self.text("status"))
-        assert not self.is_shown("problem")
-        return self.text("answer")
-
-    def problem(self) -> str:
-        self.wait(lambda: self.is_shown("problem"))
-        assert not self.is_shown("answer")
-        return self.text("problem")
-
-    def marks(self, plot: str) -> int:
-        """Return how many materials the map shows."""
-        count = self.browser.execute_script(  # type: ignore[no-untyped-call]
-            f"return document.querySelectorAll('#{plot} .scatterlayer path.point').length"
-        )
-        return int(count)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if binary is None or driver is None:
-        pytest.skip("needs chromium and chromedriver on the PATH")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-        try:
-            yield started
-        finally:
-            started.quit()
 
 
 @pytest.fixture
 def page(browser: Chrome, server: Running) -> Iterator[Page]:
     """The page, whose scripts have had nothing to complain about in the end."""
-    browser.get_log("browser")  # type: ignore[no-untyped-call]
+    severe(browser)
     yield Page(browser, server)
-    entries = browser.get_log("browser")  # type: ignore[no-untyped-call]
-    severe = [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
-    # plotly would like to add the style of its geographic maps, which the content security policy does not let it
-    assert [message for message in severe if "plotly.min.js" not in message or "inline style" not in message] == []
+    assert severe(browser) == []
 
 
 def test_a_typed_formula_is_answered_with_all_that_is_known(page: Page) -> None:
     assert page.text("title") == "Predict the band gap of a material"
+    page.open("map")
     page.wait(lambda: page.marks("map") > 100)
     before = page.marks("map")
+    page.open("predict")
     page.type("BaZrS3")
     answer = page.answer()
     assert page.text("quantity") == "Band gap"
@@ -132,21 +52,23 @@ def test_a_typed_formula_is_answered_with_all_that_is_known(page: Page) -> None:
     assert page.text("verdict") in titles or re.fullmatch(r"Interval [\d.]+ eV wide", page.text("verdict"))
     assert len(page.find("nearest").find_elements(By.CSS_SELECTOR, "tbody tr")) == 3
     assert not page.is_shown("crystal-card")
+    page.find("to-map").click()
     page.wait(lambda: page.marks("map") > before)  # this material, and the nearest
+    assert "The star is the material that was predicted" in page.text("map-words")
 
 
 def test_a_dropped_structure_is_drawn(page: Page, elastic: pa.Table, served_lake: matlake.Lake) -> None:
     reference = load_head(served_lake, "modulus").reference
     assert reference is not None
     row = elastic["material_id"].to_pylist().index(reference.material_id[0])
-    Select(page.find("head")).select_by_value("modulus")
+    page.select("head", "modulus")
     page.wait(lambda: page.text("title") == "Predict the bulk modulus VRH of a material")
     assert not page.is_shown("formula")
-    page.drop(elastic["poscar"][row].as_py(), "some.vasp")
+    page.drop((elastic["poscar"][row].as_py(), "some.vasp"))
     page.answer()
     assert page.text("unit") == "GPa"
     assert page.text("known").startswith("This crystal is in the training set: ")
-    page.wait(lambda: page.find("crystal").find_elements(By.TAG_NAME, "canvas"))
+    page.drawn("#crystal")
     assert page.find("legend").find_elements(By.TAG_NAME, "li")
     assert "Å" in page.text("crystal-words")
 
@@ -205,12 +127,12 @@ def test_nonsense_is_explained_and_runs_nothing(page: Page, formula: str, reason
 
 
 def test_a_dropped_file_that_is_no_crystal_is_explained(page: Page) -> None:
-    page.drop("this is a shopping list", "list.txt")
+    page.drop(("this is a shopping list", "list.txt"))
     assert "neither CIF nor POSCAR" in page.problem()
 
 
 def test_hostile_text_in_a_file_stays_text(page: Page) -> None:
-    page.drop(RUTILE.replace("Ti O", "<script>alert(1)</script> O"), "bad.vasp")
+    page.drop((RUTILE.replace("Ti O", "<script>alert(1)</script> O"), "bad.vasp"))
     assert "<script>" in page.problem()
 
 
@@ -242,26 +164,21 @@ def test_a_head_with_columns_has_a_field_for_each(browser: Chrome, series: matla
             shown.append(page.text("value"))
             assert not page.is_shown("problem")
         assert float(shown[0]) > float(shown[1])
-        page.drop(RUTILE)
+        page.drop((RUTILE, "rutile.vasp"))
         page.wait(lambda: page.text("material").replace("\n", "") == "TiO2, temperature 600 K")
     browser.get("about:blank")
 
 
 def test_the_page_fits_a_telephone(page: Page) -> None:
-    size = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": True}
-    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    page.type("BaZrS3")
-    page.answer()
-    width = page.browser.execute_script("return document.documentElement.scrollWidth")  # type: ignore[no-untyped-call]
-    page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert width == 390
+    with page.emulating(width=360):
+        page.type("BaZrS3")
+        page.answer()
+        assert page.script("return document.documentElement.scrollWidth") == 360
 
 
 def test_nothing_is_loaded_from_elsewhere(page: Page, server: Running) -> None:
     page.type("BaZrS3")
     page.answer()
-    loaded = page.browser.execute_script(  # type: ignore[no-untyped-call]
-        "return performance.getEntriesByType('resource').map((entry) => entry.name)"
-    )
+    loaded = page.script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert loaded
     assert all(name.startswith(server.url) for name in loaded)
