@@ -1,7 +1,6 @@
 """What the server tells of its lake and of its heads: rows, SQL, materials, searches by id, reports; and its limits."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from running_server import Running, serving
+from running_server import Running, serving, serving_process
 from samples import CRYSTAL_ENCODER, ENCODER
 
 import matlake
@@ -176,8 +175,6 @@ def test_the_report_of_a_head_is_that_of_the_command(served_lake: matlake.Lake) 
 
 
 def test_heads_alone_tell_nothing_of_the_lake(served_lake: matlake.Lake, tmp_path: Path) -> None:
-    from running_server import serving_process
-
     with serving_process(Path(str(served_lake.path)), tmp_path / "log", "gap", "--heads-only") as served:
         server = served.running
         assert server.get("/v1/datasets").document["datasets"] == []
@@ -208,4 +205,4 @@ def test_a_lake_that_cannot_be_written_is_served_whole(served_lake: matlake.Lake
 
 
 def snapshot(root: Path) -> dict[str, int]:
-    return {str(path): os.stat(path).st_mtime_ns for path in root.rglob("*")}
+    return {str(path): path.stat().st_mtime_ns for path in root.rglob("*")}
