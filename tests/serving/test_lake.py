@@ -14,7 +14,7 @@ from samples import CRYSTAL_ENCODER, ENCODER
 import matlake
 from matlake.encoders.encoder import open_encoder
 from matlake.materials.structure_files.sniff import parse_structure
-from matlake.regress.heads.card_files import CARD_FILE
+from matlake.regress.heads.card_files import CARD_FILE, read_card
 from matlake.regress.heads.storage import find_head
 from matlake.serving.settings import Settings
 
@@ -161,9 +161,10 @@ def test_the_report_of_a_head_is_that_of_the_command(served_lake: matlake.Lake) 
         assert {part["kind"] for part in parts["Data"]} >= {"text", "code"}
         (plot,) = [part for part in parts["Result"] if part["kind"] == "plot" and part["name"] == "parity"]
         assert plot["caption"]
-        card = json.loads((find_head(served_lake, "gap") / CARD_FILE).read_text())
+        calibration = read_card(find_head(served_lake, "gap") / CARD_FILE).calibration
+        assert calibration is not None
         assert report["coverage"]["level"] == 0.9
-        assert report["coverage"]["shares"][0]["share"] == pytest.approx(card["calibration"]["coverage"])
+        assert report["coverage"]["shares"][0]["share"] == calibration.coverage
         image = server.get("/v1/heads/gap/plots/parity")
         assert (image.headers["content-type"], image.body.decode()) == ("image/svg+xml", SVG)
         assert "sandbox" in image.headers["content-security-policy"]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,7 +115,7 @@ def test_a_dropped_table_goes_in_portions_and_loses_no_row(browser: Chrome, serv
         assert "1 to 50 of 74" in page.text("table-rows")
         next(one for one in page.all(".pager button") if one.text == "Next").click()
         assert [row[1] for row in page.cells("table-rows")][-1] == "m73"
-        assert page.focused() == ""
+        assert page.script("return document.getElementById('table-rows').contains(document.activeElement)")
         metrics = server.get("/metrics").body.decode()
         assert 'matlake_rows_total{outcome="answered",path="/v1/predict"} 74.0' in metrics
         assert 'matlake_requests_total{path="/v1/predict",status="200"} 11.0' in metrics
@@ -151,18 +152,18 @@ def test_a_dataset_is_filtered_by_a_form_that_shows_its_sql(
     page.select("dataset", "gaps")
     page.wait(lambda: "gaps: 307 rows" in page.text("rows"))
     page.find("add-condition").click()
-    (value,) = page.all(".condition .given input")
-    assert value.accessible_name == "Value in eV"
-    value.send_keys("5")
+    (field,) = page.all(".condition .given input")
+    assert field.accessible_name == "Value in eV"
+    field.send_keys("3")
     page.find("add-condition").click()
     second = page.all("fieldset.condition")[1]
     column, operator = second.find_elements(By.TAG_NAME, "select")
     column.send_keys("Elements")
     assert operator.text.split("\n")[0].strip() == "has all of"
-    second.find_element(By.TAG_NAME, "input").send_keys("F")
+    second.find_element(By.TAG_NAME, "input").send_keys("O")
     page.select("sort-by", "band_gap_eV")
     page.find("show-rows").click()
-    where = "band_gap_eV >= 5 AND list_contains(elements, 'F')"
+    where = "band_gap_eV >= 3 AND list_contains(elements, 'O')"
     wanted = served_lake.query(f"SELECT * FROM gaps WHERE {where} ORDER BY band_gap_eV, material_id").to_pylist()
     assert len(wanted) >= 2
     page.wait(lambda: f"gaps: {len(wanted)} rows" in page.text("rows"))
@@ -179,8 +180,10 @@ def test_a_dataset_is_filtered_by_a_form_that_shows_its_sql(
     page.wait(lambda: "eV" in page.find("material-body").text and "gaps: " in page.text("material-body"))
     body = page.find("material-body").text
     assert wanted[0]["material_id"] in body
-    predicted = server.post("/v1/predict", {"head": "gap", "formulas": [wanted[0]["formula"]]}).document["predictions"]
-    page.wait(lambda: f"{predicted[0]['value']:.1f}".replace("-", "\u2212") in page.text("material-body"))
+    predicted = server.post("/v1/predict", {"head": "gap", "formulas": [wanted[0]["formula"]]}).document
+    digits = 1 - math.floor(math.log10(predicted["mae"]))
+    value = f"{predicted['predictions'][0]['value']:.{digits}f}"
+    page.wait(lambda: value.replace("-", "\u2212") in page.text("material-body"))
     page.wait(lambda: page.all("#material-body ol button"))
     before = page.text("material-title")
     page.all("#material-body ol button")[0].click()
@@ -213,8 +216,7 @@ def test_similar_materials_are_found_by_formula_structure_and_id(
     page.wait(lambda: page.cells("similar-results")[0][3] == name)
     nearest = page.cells("similar-results")[1][3]
     page.select("similar-kind", "id")
-    page.find("similar-id").send_keys(name)
-    page.find("similar-form").submit()
+    page.find("similar-id").send_keys(name + "\n")
     page.wait(lambda: page.cells("similar-results")[0][3] == nearest)
     page.find("similar-id").send_keys("none\n")
     assert "is not a material" in page.problem()
@@ -262,7 +264,7 @@ def test_a_lake_without_datasets_has_no_tabs_for_them_and_hostile_ones_stay_text
     shutil.copytree(HEAD_V1, lake.heads_folder / HEAD_V1.name)
     with serving(lake, HEAD_V1.name) as (server, _):
         page = Page(browser, server, "map")
-        assert "An older version trained this head" in page.text("map-words")
+        page.wait(lambda: "An older version trained this head" in page.text("map-words"))
         assert [tab.text for tab in page.all('[role="tab"]') if tab.is_displayed()] == [
             "Predict",
             "Table",

@@ -38,7 +38,7 @@ function makePanel() {
         make("p", { id: "dataset-about", className: "muted" }),
         make("div", { id: "conditions" }),
         make("button", { id: "add-condition", type: "button", className: "second", onclick: () => addCondition() }, "Add a condition"),
-        make("details", {}, make("summary", {}, "Columns"), make("fieldset", { id: "column-checks", className: "condition checks" })),
+        make("details", {}, make("summary", {}, "Columns"), make("fieldset", { id: "column-checks", className: "checks" })),
         make("div", { className: "line buttons" }, make("button", { id: "show-rows", type: "submit" }, "Show"), make("button", { id: "save-rows", type: "button", className: "second", onclick: save }, "Download CSV")),
       ),
     ),

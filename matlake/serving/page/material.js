@@ -19,6 +19,7 @@ export async function openMaterial({ dataset, material_id, formula }) {
   find("material-title").replaceChildren(...formulaNodes(formula ?? material_id));
   find("material-body").replaceChildren(make("p", { className: "muted busy", role: "status" }, "Loading…"));
   if (!find("material-dialog").open) find("material-dialog").showModal();
+  find("material-title").focus(); // what was pressed may have gone with the material before
   try {
     const material = await send("/v1/material", { dataset, material_id }, signal);
     find("material-title").replaceChildren(...formulaNodes(material.formula));

@@ -144,12 +144,12 @@ function saveCsv() {
 function saveJson() {
   const { items, head } = shown;
   const { head: name, target, unit, kind, level, mae, score_ranks_errors, notes } = head;
-  const document = {
+  const content = {
     head: name, target, unit, kind, level, mae, score_ranks_errors, notes,
     predictions: items.filter((item) => item.prediction).map((item) => ({ row: item.row, id: item.name ?? null, ...item.prediction })),
     failed: items.filter((item) => !item.prediction).map((item) => ({ row: item.row, id: item.name ?? null, input: item.formula ?? null, reason: item.reason ?? "not predicted" })),
   };
-  saveFile(`${fileName(head)}.json`, "application/json", `${JSON.stringify(document, null, 1)}\n`);
+  saveFile(`${fileName(head)}.json`, "application/json", `${JSON.stringify(content, null, 1)}\n`);
 }
 
 const fileName = (head) => `predictions-${head.head.replace(/[^\w.-]/g, "-")}`;
