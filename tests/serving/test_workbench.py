@@ -168,7 +168,7 @@ def test_a_dataset_is_filtered_by_a_form_that_shows_its_sql(
     assert len(wanted) >= 2
     page.wait(lambda: f"gaps: {len(wanted)} rows" in page.text("rows"))
     headings = page.headings("rows")
-    shown = [row[headings.index("Material id")] for row in page.cells("rows")]
+    shown = [row[headings.index("Id")] for row in page.cells("rows")]
     assert shown == [row["material_id"] for row in wanted]
     sql = page.text("sql-shown")
     assert [row["material_id"] for row in served_lake.query(sql).to_pylist()] == shown

@@ -62,7 +62,7 @@ async function chooseDataset() {
     if (find("dataset").value !== name) return;
     state.columns = columns;
     startConditions(columns);
-    find("sort-by").replaceChildren(make("option", { value: "" }, "id"), ...columns.filter(({ kind }) => kind !== "words").map((one) => make("option", { value: one.name }, labelled(one))));
+    find("sort-by").replaceChildren(...columns.filter(({ kind }) => kind !== "words").map((one) => make("option", { value: one.name }, labelled(one))));
     find("column-checks").replaceChildren(make("legend", { className: "unseen" }, "Columns that are shown"), ...columns.map(columnCheck));
     find("dataset-about").replaceChildren(...aboutDataset(served.datasets.find((one) => one.name === name)));
     await ask();
@@ -93,12 +93,11 @@ function submit(event) {
 /** Ask for what the form says, from its first page. */
 async function ask() {
   const columns = [...find("column-checks").querySelectorAll("input:checked")].map((check) => check.value);
-  const by = find("sort-by").value;
   state.asked = {
     dataset: find("dataset").value,
     columns: columns.length ? columns : ["material_id", "formula"],
     where: conditions(),
-    sort: by ? [{ column: by, descending: find("sort-order").value === "down" }] : [],
+    sort: [{ column: find("sort-by").value, descending: find("sort-order").value === "down" }],
   };
   await showPage(0);
 }

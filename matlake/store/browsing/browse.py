@@ -17,6 +17,9 @@ from matlake.store.quoting import identifier
 from matlake.store.views import GEOMETRY_COLUMNS, readable_datasets, view_names
 
 _KEYS: Final = ("dataset", "material_id", "formula", "elements", "nelements", "nsites")
+_QUANTITIES: Final = {"material_id": "id", "nelements": "number of elements", "nsites": "number of sites"}
+"""What columns that are no properties hold, for people."""
+
 _LISTED: Final = 100
 """Items of a list and more: such lists, as vectors are, are shortened."""
 
@@ -107,7 +110,7 @@ class BrowsedMaterial:
     def document(self) -> dict[str, Any]:
         """Return the JSON document, each value with the quantity and the unit that its column names."""
         listed = [
-            {"name": name, "quantity": quantity_of(name), "unit": unit_of(name), "value": value}
+            {"name": name, "quantity": _quantity(name), "unit": unit_of(name), "value": value}
             for name, value in self.values.items()
         ]
         return {**vars(self), "values": listed}
@@ -165,7 +168,7 @@ def browse_columns(lake: Lake, dataset: str, limits: QueryLimits) -> list[Browse
         BrowsedColumn(
             name,
             kind,
-            quantity_of(name),
+            _quantity(name),
             unit_of(name),
             found.get(f"missing_{place}"),
             found.get(f"min_{place}"),
@@ -249,6 +252,10 @@ def plain_rows(table: pa.Table, sql: str, *, most_rows: int, most_bytes: int, to
                 return Rows(table.column_names, rows, sql, total, truncated=True)
             rows.append(row)
     return Rows(table.column_names, rows, sql, total, truncated=table.num_rows > most_rows)
+
+
+def _quantity(column: str) -> str:
+    return _QUANTITIES.get(column) or quantity_of(column)
 
 
 def _plain(value: Any) -> Any:

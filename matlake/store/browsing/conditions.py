@@ -46,6 +46,9 @@ OPERATORS: Final[Mapping[Kind, tuple[str, ...]]] = {
 MOST_WORDS: Final = 120
 """Words of a condition at most: more than there are elements."""
 
+_EXACT: Final = 2**53
+"""Whole numbers up to this size are written without a point."""
+
 _AS_IT_IS: Final = "formula"
 """Text of this column is compared letter by letter: CO is not Co."""
 
@@ -108,7 +111,7 @@ class RowQuery:
     def count(self) -> tuple[str, list[Value]]:
         """Return SQL for the number of rows, whatever the limit."""
         values = _Parameters()
-        return f"SELECT count(*) AS rows {self._from(values.put)}", values.given
+        return f"SELECT count(*) AS rows{self._from(values.put)}", values.given
 
     def text(self) -> str:
         """Return the same statement as ``statement`` for people, with the values in it."""
@@ -119,7 +122,7 @@ class RowQuery:
         order = [f"{identifier(self._known(one.column))}{' DESC' * one.descending} NULLS LAST" for one in self.order]
         last = [] if any(one.column == "material_id" for one in self.order) else ['"material_id"']
         bounds = f"LIMIT {self.limit:d}" + (f" OFFSET {self.offset:d}" if self.offset else "")
-        return f"SELECT {shown} {self._from(put)}\nORDER BY {', '.join(order + last)}\n{bounds}"
+        return f"SELECT {shown}{self._from(put)}\nORDER BY {', '.join(order + last)}\n{bounds}"
 
     def _from(self, put: Put) -> str:
         conditions = "\n  AND ".join(self._condition(one, put) for one in self.where)
@@ -168,7 +171,9 @@ def _written(value: Value) -> str:
     """Return a value as SQL writes it."""
     if isinstance(value, str):
         return literal(value)
-    return str(value).lower() if isinstance(value, bool) else f"{value!r}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.0f}" if value == int(value) and abs(value) < _EXACT else f"{value!r}"
 
 
 def _words(condition: Condition) -> Sequence[str]:
