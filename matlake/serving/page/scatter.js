@@ -21,7 +21,7 @@ export function someRows(total, most) {
  *
  * `points` has `x`, `y`, `value` and `text` of n points; `marked` the same of points with a ring, without values; `star`
  * one point with a `label` and `text`, or null. `words` are `{value, x, y}`: what colour bar and axes say. `theme` has the
- * colours `ink`, `grid`, `mark` and `halo`.
+ * colours `ink`, `line`, `grid`, `mark` and `halo`.
  */
 export async function drawScatter(Plotly, element, { points, marked, star, words }, theme) {
   const sorted = [...points.value].sort((p, q) => p - q);
@@ -45,6 +45,7 @@ export async function drawScatter(Plotly, element, { points, marked, star, words
         cmax: quantile(0.98),
         colorscale: "Cividis",
         opacity: 0.85,
+        line: { width: 0.7, color: theme.line }, // dark colours are seen on a dark ground, and light ones on a light one
         colorbar: element.clientWidth < NARROW ? below : bar,
       },
     },

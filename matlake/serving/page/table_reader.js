@@ -30,13 +30,14 @@ export function readTable(text) {
   const hasHeader = named || (first.length > 1 && !isData);
   const names = hasHeader ? first.map((name, column) => name || `column ${column + 1}`) : first.length > 1 ? first.map((_, column) => `column ${column + 1}`) : [];
   const structure = hasHeader ? place(first, STRUCTURES) : -1;
+  const id = hasHeader ? place(first, IDS) : -1;
   const formula = hasHeader ? place(first, FORMULAS) : 0;
   return {
     names,
     rows: hasHeader ? rows.slice(1) : rows,
-    formula: formula < 0 && structure < 0 ? 0 : formula,
+    formula: formula < 0 && structure < 0 ? Math.max(0, first.findIndex((_, column) => column !== id)) : formula,
     structure,
-    id: hasHeader ? place(first, IDS) : -1,
+    id,
   };
 }
 
