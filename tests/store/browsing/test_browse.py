@@ -21,6 +21,7 @@ from matlake.store.browsing.browse import (
     plain_rows,
 )
 from matlake.store.browsing.conditions import OPERATORS, Condition, Kind, Order, RowQuery
+from matlake.store.limits import spill_root
 
 LIMITS = QueryLimits(memory=256 << 20, seconds=20.0)
 NASTY = "x\" OR 1=1; DROP TABLE materials --'"
@@ -172,3 +173,14 @@ def test_the_folder_is_not_needed_to_be_writable(browsed: matlake.Lake) -> None:
     before = {path: path.stat().st_mtime_ns for path in Path(str(browsed.path)).rglob("*")}
     ids(browsed, Condition("gap_eV", ">", 0))
     assert {path: path.stat().st_mtime_ns for path in Path(str(browsed.path)).rglob("*")} == before
+
+
+def test_a_folder_of_temporary_files_that_was_cleaned_up_is_made_again(browsed: matlake.Lake) -> None:
+    """Systems remove what lies about in /tmp; a server that has run for weeks still answers."""
+    root = spill_root()
+    assert root is not None
+    root.rmdir()
+    assert ids(browsed, Condition("gap_eV", ">", 3.35)) == "a"
+    made = spill_root()
+    assert made is not None
+    assert made.is_dir()
