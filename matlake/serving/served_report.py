@@ -1,7 +1,7 @@
 """The report of a head as a JSON document, and its plots."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,13 +9,14 @@ from starlette.responses import Response
 from matlake.errors import HeadError
 from matlake.regress.heads.card import HeadCard
 from matlake.regress.heads.card_files import CARD_FILE, read_card
-from matlake.regress.heads.report import Code, Part, Plot, head_report
-from matlake.regress.heads.report_files import shown_file
 from matlake.regress.heads.storage import PLOTS, find_head
 from matlake.serving.assets import Asset
 from matlake.serving.row_json import dumps
 from matlake.store.lake import Lake
 from matlake.text_tables import TextTable
+
+if TYPE_CHECKING:
+    from matlake.regress.heads.report import Part
 
 _TYPES: Final = {".svg": "image/svg+xml", ".png": "image/png"}
 _ALONE: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -48,6 +49,8 @@ def answer_plot(plot: Asset, request: Request) -> Response:
 
 
 def _read_plots(lake: Lake, card: HeadCard) -> dict[str, Asset]:
+    from matlake.regress.heads.report_files import shown_file  # the report knows all regressors: a start needs none
+
     try:
         folder = find_head(lake, card.name)
         if read_card(folder / CARD_FILE).sha256 != card.sha256:
@@ -59,6 +62,8 @@ def _read_plots(lake: Lake, card: HeadCard) -> dict[str, Asset]:
 
 
 def _document(lake: Lake, card: HeadCard, plots: Mapping[str, Asset]) -> dict[str, Any]:
+    from matlake.regress.heads.report import head_report
+
     report = head_report(lake, card, list(plots))
     sections = [
         {"heading": section.heading, "parts": [_part(part) for part in section.parts]} for section in report.sections
@@ -66,7 +71,9 @@ def _document(lake: Lake, card: HeadCard, plots: Mapping[str, Asset]) -> dict[st
     return {"head": card.name, "title": report.title, "sections": sections, "coverage": _coverage(card)}
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(part: "Part") -> dict[str, Any]:
+    from matlake.regress.heads.report import Code, Plot
+
     match part:
         case Code(text=text):
             return {"kind": "code", "text": text}
