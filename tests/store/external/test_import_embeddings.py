@@ -436,3 +436,15 @@ def test_large_tables_become_several_parts(
     assert sum(part.partition["encoder"] == "parts" for part in snapshot.parts) >= 3
     assert held(crystals, "parts") == dict(zip(ids, made.tolist(), strict=True))
     assert given(crystals, (ids, made), "parts").skipped == ROWS
+
+
+def test_whole_numbers_at_the_head_of_json_lines_do_not_make_vectors_of_integers(
+    crystals: matlake.Lake, ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matlake.store.external.tables._JSON_BLOCK", 256)
+    vectors = np.arange(ROWS * DIM, dtype=np.float32).reshape(ROWS, DIM)
+    vectors[-1] += 0.5
+    columns = {"id": ids, "vector": [[int(n) if n == int(n) else n for n in row] for row in vectors.tolist()]}
+    pd.DataFrame(columns).to_json(tmp_path / "whole.jsonl", orient="records", lines=True)
+    given(crystals, tmp_path / "whole.jsonl", "whole")
+    assert held(crystals, "whole") == dict(zip(ids, vectors.tolist(), strict=True))
