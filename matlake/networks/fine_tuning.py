@@ -224,14 +224,12 @@ def _scope(source: EncoderCard, learned: str) -> TrainingScope:
 
     The table of the source says nothing of these: who uses the network as an encoder is to be told.
     """
-    training = source.training
-    known = training.scope.database if training.scope else ""
-    parts = [training.scope.selection if training.scope else "", "and the crystals that it was fine-tuned on"]
+    training, scope = source.training, source.training.scope
+    added = "with the crystals that it was fine-tuned on"
     return TrainingScope(
-        training.database or known or f"the data of {source.name}",
-        tuple(dict.fromkeys((*source.trained_on, learned))),
-        None,
-        ", ".join(filter(None, parts)),
+        database=training.database or (scope.database if scope else f"the data of {source.name}"),
+        properties=tuple(dict.fromkeys((*source.trained_on, learned))),
+        selection=f"{scope.selection}, {added}" if scope and scope.selection else added,
     )
 
 
