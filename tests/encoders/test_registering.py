@@ -380,6 +380,16 @@ def test_a_card_is_read_from_a_file_and_its_name_can_be_given_beside_it(tmp_path
         read_written(tmp_path / "none.json")
 
 
+def test_a_card_in_python_may_hold_what_json_has_no_word_for() -> None:
+    card = read_written(
+        composition_card(citation=("one", "another"), layers={1: "hidden", 2: "deeper"}, default_layer="2")
+    )
+    assert card.citation == ("one", "another")
+    assert [layer.name for layer in card.layers] == ["1", "2"]
+    with pytest.raises(EncoderError, match=r"the card is not the card of an encoder: .*Path is not JSON"):
+        read_written(composition_card(licence=Path("LICENSE")))
+
+
 def test_an_encoder_that_matlake_wrote_can_be_registered_again(tmp_path: Path) -> None:
     path = composition_graph(tmp_path / "own.onnx")
     (tmp_path / LICENCE_FILE).write_text("Of the program, not of the weights.")
