@@ -222,9 +222,8 @@ def label_command(
     """
     from matlake.api.making_encoders import label
 
-    _check_table(table, dataset)
-    if table is None and dataset is None:
-        raise click.UsageError("name a TABLE, or --dataset NAME")
+    if (table is None) == (dataset is None):
+        raise click.UsageError("name a TABLE or --dataset NAME" + ", not both" * (table is not None))
     settings |= {} if max_atoms is None else {"max_atoms": max_atoms}
     with progress("labelling", "rows") as reporter:
         report = label(lake, reporter, data=table, dataset=dataset, output=file, **settings)

@@ -4,13 +4,14 @@ What is left out follows from the graph or from the file, or has a default that 
 elements, licence and training data are never guessed.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from matlake.documents import DIGEST, EditedError, from_document, opened, read_json
+from matlake.documents import DIGEST, EditedError, from_document, opened, parse_json, read_json
 from matlake.encoders.card import (
     ALL_LAYERS,
     DESCRIPTORS,
@@ -117,7 +118,8 @@ def read_written(card: str | Path | Mapping[str, Any], name: str | None = None) 
 
 def _entries(card: str | Path | Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries of a card; of one that matlake wrote, after comparing it with its digest."""
-    entries = dict(card) if isinstance(card, Mapping) else read_json(Path(card))
+    # what is given in Python may have tuples, and numbers as names of layers, which JSON has not
+    entries = parse_json(json.dumps(dict(card)).encode()) if isinstance(card, Mapping) else read_json(Path(card))
     if not isinstance(entries, dict):
         raise TypeError("it is not a JSON object")
     if DIGEST in entries:

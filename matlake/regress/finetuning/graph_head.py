@@ -105,7 +105,7 @@ def train_graph_head(lake: Lake, request: TrainRequest, source: RegisteredEncode
     settings = settle_target(request, target, rows.matrix, held_out, (rows.default_dim,))
     fit, calibrating = _hold_out(rows.matrix, held_out, request.seed)
     y = _target(rows.matrix, settings, fit)
-    tuned = fine_tune(start, rows.crystals, y, (fit, calibrating), request.seed, progress)
+    tuned = fine_tune(start, rows.crystals, y, (fit, calibrating), target.name, request.seed, progress)
     matrix, features = _with_output(rows.matrix, tuned, name)
     return _measured(
         lake,

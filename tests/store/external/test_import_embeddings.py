@@ -145,6 +145,15 @@ def test_columns_are_named_where_a_table_has_several(
     assert held(crystals, "lone") == held(crystals, "counted")
 
 
+class WithGradients:
+    """Like a tensor of torch."""
+
+    ndim = 1
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad")
+
+
 WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "NaN": (lambda: {"rutile": [1.0, 2.0], "gan": [np.nan, 1.0]}, "row 1 of .*'gan', has a vector with NaN"),
     "infinite": (lambda: {"rutile": [np.inf, 2.0]}, "row 0 of .*'rutile', has a vector with NaN"),
@@ -168,6 +177,13 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "nothing at all": (dict, "are empty"),
     "complex numbers": (lambda: (["gan"], np.ones((1, 2), dtype=complex)), "holds values that are neither numbers nor"),
     "true and false": (lambda: {"gan": [True, False]}, "'gan', has a list in place of a vector"),
+    "objects as ids": (lambda: pa.table({"id": [{"mp": 1}], "vector": [[1.0]]}), "column 'id' .* holds no ids: .*cast"),
+    "bytes as ids": (lambda: pa.table({"id": [b"\xff"], "vector": [[1.0]]}), "column 'id' .* holds no ids: .*UTF8"),
+    "gradients": (lambda: {"gan": WithGradients()}, "'gan', has a WithGradients that cannot be read: Can't call numpy"),
+    "text among numbers": (
+        lambda: pd.DataFrame({"id": ["gan", "rutile"], "x0": [1.0, 2.0], "x1": pd.Series([1.0, "n/a"], dtype=object)}),
+        "row 1 .*'rutile', has a vector with NaN",
+    ),
     "nested": (lambda: {"gan": [[1.0], [2.0]]}, "'gan', has a list in place of a vector"),
     "two columns": (
         lambda: pd.DataFrame([["gan", [1], [2]]], columns=["id", "vector", "vector"]),
