@@ -7,6 +7,7 @@ long as the lake has the head.
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from deltalake import DeltaTable
 
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import LakeError
+from matlake.platforms import on_windows
 from matlake.store.as_of import kept_versions
 from matlake.store.folders import DATASET_DELETED, HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_IMPORT, LakeFolders
 from matlake.store.maintenance.bucket_leftovers import left_beside_cards
@@ -52,7 +54,8 @@ class Leftover:
         elif self.path.is_dir():
             shutil.rmtree(self.path, ignore_errors=True)
         else:
-            self.path.unlink(missing_ok=True)
+            with suppress(PermissionError if on_windows() else ()):  # it may be open; the next run removes it
+                self.path.unlink(missing_ok=True)
 
 
 def find_leftovers(lake: LakeFolders, retention_hours: int) -> list[Leftover]:

@@ -19,6 +19,7 @@ from typing import Final
 
 from matlake.errors import StorageError
 from matlake.files import sha256_of
+from matlake.platforms import rename
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import ObjectStatus, RemotePath, asking, open_store
 
@@ -197,7 +198,7 @@ def _put(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             part.write_bytes(content)
-            part.replace(path)
+            rename(part, path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
