@@ -161,6 +161,11 @@ def path_in_uri(host: str, path: str) -> str:
     return f"//{host}{path}" if host else path.removeprefix("/") if _DRIVE.match(path) else path
 
 
+def is_utf8(encoding: str | None) -> bool:
+    """Say whether the name of an encoding is one of UTF-8's; a stream without one counts as such."""
+    return (encoding or "utf-8").lower().replace("-", "").replace("_", "") == "utf8"
+
+
 NOT_PORTABLE: Final = "use another name: not one that ends in a dot, and none of con, prn, aux, nul, com1, lpt1, …"
 
 

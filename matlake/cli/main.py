@@ -12,7 +12,7 @@ import click
 
 from matlake.cli.failures import explain
 from matlake.cli.options import PLACE
-from matlake.cli.output import ConsoleOutput, JsonOutput, Output, note
+from matlake.cli.output import ConsoleOutput, JsonOutput, Output, note, prepare_streams
 from matlake.errors import DamageWarning
 from matlake.interrupts import hold, ignore_signals, stop_at_signals
 from matlake.store.storage.places import LakePath
@@ -127,6 +127,7 @@ def main() -> None:
     """
     output: Output = JsonOutput() if wants_json(sys.argv[1:]) else ConsoleOutput()
     warnings.showwarning = _show_warning
+    prepare_streams()
     try:
         stop_at_signals(output.error)
         threading.excepthook = _say_of_thread

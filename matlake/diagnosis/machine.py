@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from matlake.diagnosis.checks import Check, State, caught, joined
-from matlake.platforms import free_memory, open_files_limit, usable_cores
+from matlake.platforms import free_memory, is_utf8, open_files_limit, usable_cores
 
 GIB: Final = 1 << 30
 _LEAST_MEMORY: Final = 2 * GIB
@@ -77,7 +77,7 @@ def _threads() -> Iterator[Check]:
 
 def _encoding() -> Iterator[Check]:
     encodings = {sys.getfilesystemencoding(), getattr(sys.stdout, "encoding", None) or "utf-8"}
-    if all(encoding.lower().replace("-", "") == "utf8" for encoding in encodings):
+    if all(map(is_utf8, encodings)):
         yield Check("text encoding", State.OK, "utf-8")
     else:
         yield Check("text encoding", State.WARNING, joined(sorted(encodings)), "set PYTHONUTF8=1")
