@@ -36,8 +36,9 @@ SEAM = {"matlake/platforms.py"}
 
 ELSEWHERE = {
     ("matlake/store/write_barrier.py", "os.O_DIRECTORY"),  # Landlock: it returns first unless this is Linux
+    ("matlake/store/searching/stored_rows.py", "mmap.MADV_DONTNEED"),  # it returns first without ``madvise``
 }
-"""The others, with the reason."""
+"""Where they stand as well, with the reason."""
 
 LOOKED_AT = ("os", "signal", "mmap", "time", "socket", "select", "errno", "shutil", "sys", "pathlib", "asyncio")
 NOT_ON_WINDOWS = ("fcntl", "grp", "pwd", "resource", "termios", "tty", "pty", "syslog", "crypt", "readline", "posix")
