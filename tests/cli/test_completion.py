@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import matlake
 from matlake.cli import completion
 from matlake.cli.main import cli
 from matlake.store.folders import LakeFolders
+
+Ask = Callable[..., list[str]]
 
 NOT_NEEDED = {
     "numpy",
@@ -45,7 +48,7 @@ echo "${{COMPREPLY[@]}}"
 
 
 @pytest.fixture(params=["bash", "zsh", "fish"])
-def offered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+def offered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Ask as a shell does, by its own protocol."""
     shell = request.param
 

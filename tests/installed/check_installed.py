@@ -2,6 +2,7 @@
 
 Run ``python tests/installed/check_installed.py`` in a checkout; it takes two minutes and needs a package index.
 It imports, embeds, queries, searches and predicts, compositions first, then crystals, and measures what is installed.
+Then it runs the steps of the Dockerfile in the same environment and serves a head.
 The heads are those of a lake that version 0.1.0 made; the answers are compared with those of that time.
 """
 
@@ -14,7 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
+import docker_steps
 from environments import ROOT, installed_MB, make_environment
 
 LIMIT_MB = 900
@@ -75,8 +78,12 @@ def check_crystals(installed: Installed, folder: Path) -> None:
 def check_prediction(installed: Installed, name: str) -> None:
     """Predict, and compare with what version 0.1.0 answered."""
     then = json.loads((OLD / "answers.json").read_text())[name]
-    answer = installed.run(*then["arguments"], code=then["exit_code"])
-    for now, old in zip(answer["predictions"], then["answer"]["predictions"], strict=True):
+    compare(installed.run(*then["arguments"], code=then["exit_code"]), then["answer"])
+
+
+def compare(answer: dict[str, Any], then: dict[str, Any]) -> None:
+    """Compare an answer with that of version 0.1.0."""
+    for now, old in zip(answer["predictions"], then["predictions"], strict=True):
         for key in ("value", "lower", "upper"):
             same = now[key] == old[key] or math.isclose(now[key], old[key], rel_tol=1e-3)
             assert same, f"{key} of {now['input'][:40]}: {now[key]} where there was {old[key]}"
@@ -98,8 +105,33 @@ def check_size(python: Path) -> None:
     assert sizes.total() < LIMIT_MB, "too much is installed"
 
 
+def check_image(environment: Path, folder: Path) -> None:
+    """Run the steps of the Dockerfile in the environment, and ask what serves a head from a lake that is read-only."""
+    build, image = docker_steps.stages()
+    source = folder / "image"
+    source.mkdir()
+    docker_steps.follow(build, source, environment)
+    then = json.loads((OLD / "answers.json").read_text())["predict-gap-ridge"]
+    lake = Path(shutil.copytree(OLD / "lake", folder / "mounted"))
+    set_writable(lake, False)
+    body = json.dumps({"formulas": [one["input"] for one in then["answer"]["predictions"]]}).encode()
+    with docker_steps.serve(image, environment, lake, then["answer"]["head"]) as address:
+        request = Request(f"{address}/v1/predict", body, {"Content-Type": "application/json"})  # noqa: S310 - http
+        with urlopen(request, timeout=60) as answer:  # noqa: S310 - of this machine
+            compare(json.load(answer), then["answer"])
+    set_writable(lake, True)
+    print("the steps of the Dockerfile serve a head from a read-only lake", flush=True)
+
+
+def set_writable(folder: Path, writable: bool) -> None:
+    """Let nobody but root write below a folder, or let the owner do it again."""
+    for path in (folder, *folder.rglob("*")):
+        mode = 0o755 if path.is_dir() else 0o644
+        path.chmod(mode if writable else mode & 0o555)
+
+
 def main() -> None:
-    """Build the wheel, install it, use it, weigh it."""
+    """Build the wheel, install it, use it, weigh it; then do what the image does."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         subprocess.run(
@@ -113,6 +145,7 @@ def main() -> None:
         check_crystals(installed, folder / "work")
         check_refusal(installed)
         check_size(python)
+        check_image(folder / "environment", folder)
 
 
 if __name__ == "__main__":
