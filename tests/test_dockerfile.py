@@ -12,7 +12,7 @@ from matlake.cli.main import cli
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "installed"))
 
-import docker_steps
+import docker_steps  # noqa: E402 - found there
 
 BUILD, IMAGE = docker_steps.stages()
 
@@ -23,17 +23,10 @@ def pins(name: str) -> dict[str, str]:
 
 def is_sent(path: str) -> bool:
     """Say whether a path reaches the build, by the last line of .dockerignore that fits it."""
-    sent = True
+    sent, first, last = True, path.partition("/")[0], path.rpartition("/")[2]
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern = line.removeprefix("!").removeprefix("**/")
-        if (
-            line
-            and line[0] != "#"
-            and any(
-                fnmatch.fnmatch(one, pattern)
-                for one in (path, path.split("/", maxsplit=1)[0], path.rsplit("/", maxsplit=1)[-1])
-            )
-        ):
+        if line and line[0] != "#" and any(fnmatch.fnmatch(one, pattern) for one in (path, first, last)):
             sent = line[0] == "!"
     return sent
 

@@ -95,7 +95,8 @@ class Option(click.Option):
         """Keep the section and the former names; lists may be given in several parts."""
         if settings.get("type") is names:
             settings |= {"multiple": True, "callback": _all_parts}
-        complete = next((OF_OPTIONS[name] for name in arguments if name in OF_OPTIONS), None)
+        declared = arguments[0] if arguments else ()
+        complete = next((OF_OPTIONS[name] for name in declared if name in OF_OPTIONS), None)
         settings.setdefault("shell_complete", complete)
         super().__init__(*arguments, **settings)
         self.show_default = True

@@ -96,7 +96,7 @@ def test_what_is_offered_is_what_the_lake_says() -> None:
     plugins = {one.card.name for one in lake.list_encoders() if not one.shipped} - encoders
     assert encoders | plugins == {one.card.name for one in lake.list_encoders()}
     for name in names:
-        numbers = [one.name for one in lake.show_dataset(name).properties if one.type != "VARCHAR"]
+        numbers = [one.name for one in lake.show_dataset(name).columns if one.type != "VARCHAR"]
         assert sorted(completion._columns(lake.dataset(name))) == sorted(numbers)
 
 
