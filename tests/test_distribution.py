@@ -1,5 +1,6 @@
-"""What is handed on: wheel and sdist are whole, small and the same whoever builds them, and hold all licences; so does a
-lake.
+"""What is handed on: wheel and sdist are whole, small, the same whoever builds them, and hold all licences.
+
+So does a lake.
 """
 
 import os
@@ -64,9 +65,9 @@ def test_the_sdist_builds_the_same_wheel_to_the_byte(distributions: Path, tmp_pa
 
 def test_the_wheel_holds_the_package_and_nothing_else(distributions: Path) -> None:
     found = files_of_wheel(distributions)
-    tracked = subprocess.run(["git", "ls-files", "matlake"], cwd=ROOT, capture_output=True, text=True, check=True)
     package = {name for name in found if ".dist-info/" not in name}
-    assert package == set(tracked.stdout.splitlines())
+    there = (path for path in (ROOT / "matlake").rglob("*") if path.is_file() and path.parent.name != "__pycache__")
+    assert package == {path.relative_to(ROOT).as_posix() for path in there}
     assert {"matlake/py.typed", "matlake/__init__.pyi", "matlake/serving/page/index.html"} <= package
     assert {name.partition("/")[0].rpartition(".")[2] for name in set(found) - package} == {"dist-info"}
 
@@ -77,16 +78,8 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(distributions: Path) -> None:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     folders = {name.partition("/")[0] for name in names if "/" in name}
     assert folders == {"matlake"}
-    beside = {
-        "CHANGELOG.md",
-        "CITATION.cff",
-        "LICENSE",
-        "NOTICE",
-        "PKG-INFO",
-        "README.md",
-        "SECURITY.md",
-        "pyproject.toml",
-    }
+    beside = {"CHANGELOG.md", "CITATION.cff", "LICENSE", "NOTICE", "README.md", "SECURITY.md"}
+    beside |= {"PKG-INFO", "pyproject.toml"}
     assert {name for name in names if "/" not in name} - {".gitignore"} == beside
 
 

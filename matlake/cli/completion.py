@@ -110,6 +110,6 @@ def _columns(dataset: Path) -> Iterator[str]:
                     yield from (
                         field["name"]
                         for field in fields
-                        if field["type"] in _NUMBERS and field["name"] not in _NOT_PROPERTIES
+                        if str(field["type"]) in _NUMBERS and field["name"] not in _NOT_PROPERTIES
                     )
                     return
