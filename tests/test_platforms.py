@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -339,6 +340,16 @@ def test_two_heads_do_not_differ_in_capitals_alone(old_lake: Path) -> None:
     storage.check_new_name(lake, known)
     with pytest.raises(HeadError, match=f"there is a head '{known}' already"):
         storage.check_new_name(lake, known.upper())
+
+
+def test_on_windows_no_other_process_can_listen_at_the_port_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("uvicorn", reason="needs the extra 'serve'")
+    from matlake.serving import server
+
+    for windows in (True, False):
+        monkeypatch.setattr(server, "on_windows", lambda windows=windows: windows)
+        with server._listen("127.0.0.1", 0) as listener:
+            assert bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)) is not windows
 
 
 COMMANDS = [
