@@ -80,6 +80,18 @@ class FileLock:
         self.release()
 
 
+def is_held(path: Path) -> bool:
+    """Say whether a process holds the lock of a file; one that is not there is held by none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NO_LINK)
+    except OSError:
+        return False
+    try:
+        return not lock(descriptor, wait=False)
+    finally:
+        os.close(descriptor)
+
+
 def _opened(path: Path) -> int | None:
     """Open a file to lock it; None where none can be made."""
     until = time.monotonic() + PATIENCE_S if on_windows() else 0.0

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import matlake
 from matlake import locks, platforms
-from matlake.locks import LOCKED, FileLock
+from matlake.locks import LOCKED, FileLock, is_held
 
 HOLD = """
 import sys, time
@@ -62,8 +63,10 @@ def test_a_kill_leaves_the_file_and_frees_the_lock(path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         assert FileLock.take(path, wait=False) is None
+        assert is_held(path)
         process.kill()
     assert path.exists()
+    assert not is_held(path)
     with FileLock.take(path, wait=False) as held:
         assert held is not None
     assert not path.exists()
@@ -99,6 +102,18 @@ def test_a_file_that_another_user_made_is_locked_as_it_is(path: Path, monkeypatc
     assert held is not None
     assert FileLock.take(path, wait=False) is None
     held.release()
+
+
+def test_what_a_kill_has_left_is_removed_by_compaction(tmp_path: Path) -> None:
+    lake = matlake.open_lake(tmp_path / "lake", create=True)
+    lake.unfinished.mkdir()
+    left = [lake.unfinished / f".of-import-x{LOCKED}", lake.encoders_folder / f".registering{LOCKED}"]
+    for one in left:
+        one.touch()
+        os.utime(one, (0, 0))
+    with FileLock.take(left[0], wait=False):
+        lake.compact(retention_hours=0)
+        assert [one.exists() for one in left] == [True, False]
 
 
 def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
