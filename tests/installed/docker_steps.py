@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -91,6 +92,7 @@ def follow(stage: Stage, folder: Path, environment: Path) -> None:
         elif name == "RUN":
             started = time.monotonic()
             command = rest.replace(PLACE, shlex.quote(str(environment)))
+            command = re.sub(r"^python ", f"{shlex.quote(sys.executable)} ", command)
             subprocess.run(["/bin/sh", "-c", command], cwd=folder, check=True, env=plain_environment())
             print(f"RUN {rest}: {time.monotonic() - started:.0f} s", flush=True)
 
