@@ -91,7 +91,8 @@ def project() -> dict[str, Any]:
     version = re.search(r'^__version__ = "(.+)"$', init, re.MULTILINE)
     if version is None:
         raise ValueError("the package states no version")
-    return found["project"] | {"version": version[1], "host": found["build-system"]["requires"]}
+    about: dict[str, Any] = found["project"]
+    return about | {"version": version[1], "host": found["build-system"]["requires"]}
 
 
 def conda_requirement(requirement: str) -> str:
