@@ -136,6 +136,7 @@ def pose() -> None:
         real_rmtree(path, ignore_errors, **named)
 
     shutil.rmtree = removing
+    shutil._use_fd_functions = False  # it would open folders
     sys.modules["msvcrt"] = LockedBytes("msvcrt")
 
 

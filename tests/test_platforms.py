@@ -385,7 +385,7 @@ def test_commands_run_where_windows_would_refuse(old_lake: Path) -> None:
     for name in ("name_only", "hall_only"):
         cif = ROOT / "tests" / "data" / "awkward_cifs" / f"{name}.cif"
         (folder / "cifs" / cif.name).write_bytes(cif.read_bytes())
-    names = {module: found for module, found in lacking("win32").items() if found}
+    names = {module: found for module, found in lacking("win32").items() if found and module != "sys"}
     names |= {module: [] for module in NOT_ON_WINDOWS}
     commands = [["--lake", old_lake.name, *command] for command in COMMANDS]
     done = subprocess.run(

@@ -23,6 +23,8 @@ _ENABLES: Final = {
     "train": "make encoders, fine-tune, heads that are networks",
     "matfold": "the splits of MatFold",
     "cloud": "lakes in buckets",
+    "index": "approximate search",
+    "ray": "embed on a Ray cluster",
 }
 _RUNTIMES: Final = ("cpu", "gpu")
 _SMALL: Final = "fractions"
