@@ -47,6 +47,8 @@ from .studies.matbench.request import MatbenchRequest as MatbenchRequest
 from .studies.transfer.configurations import TransferRequest as TransferRequest
 from .studies.transfer.evaluate import evaluate_transfer as evaluate_transfer
 
+__version__: str
+
 __all__ = [
     "Composition",
     "Crystal",

@@ -1,6 +1,5 @@
 """A lake in a notebook: each command is a method of the same name, which takes what a notebook holds."""
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from matlake.api.query_result import QueryResult
 from matlake.api.searching import SearchedLake
 from matlake.errors import LakeError
 from matlake.materials.crystal import MAX_ATOMS
+from matlake.platforms import usable_cores
 from matlake.progress import Progress, watched
 from matlake.sequences import as_list, split_names
 from matlake.store import lake as store
@@ -394,7 +394,7 @@ class Lake(VectorLake):
         """
         from matlake.quickstart import quickstart
 
-        return quickstart(self.path, print, partial(watched, progress), os.cpu_count() or 1)
+        return quickstart(self.path, print, partial(watched, progress), usable_cores())
 
     def status(self) -> "Status":
         """Count what is in the lake."""

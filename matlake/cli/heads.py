@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from matlake.cli.completion import heads
 from matlake.cli.main import json_option
 from matlake.cli.options import FILE, PLACE, Command, option, seed_option
 from matlake.cli.output import Output
@@ -36,7 +37,7 @@ def list_command(lake: LakePath, output: Output) -> None:
 
 
 @heads_command.command("show", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=heads)
 @json_option
 @click.pass_obj
 def show_command(lake: LakePath, name: str, output: Output) -> None:
@@ -73,7 +74,7 @@ def _shown(lake: "Lake", name: str) -> tuple[dict[str, Any], list[str]]:
 
 
 @heads_command.command("delete", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=heads)
 @json_option
 @click.pass_obj
 def delete_command(lake: LakePath, name: str, output: Output) -> None:
@@ -86,7 +87,7 @@ def delete_command(lake: LakePath, name: str, output: Output) -> None:
 
 
 @heads_command.command("export", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=heads)
 @option(
     "--output",
     "target",
@@ -108,8 +109,8 @@ def export_command(lake: LakePath, name: str, target: LakePath, output: Output) 
 
 
 @heads_command.command("compare", cls=Command)
-@click.argument("first", metavar="HEAD")
-@click.argument("second", metavar="OTHER")
+@click.argument("first", metavar="HEAD", shell_complete=heads)
+@click.argument("second", metavar="OTHER", shell_complete=heads)
 @option(
     "--where",
     metavar="SQL",
@@ -131,7 +132,7 @@ def compare_command(lake: LakePath, first: str, second: str, where: str | None, 
 
 
 @heads_command.command("report", cls=Command)
-@click.argument("name", metavar="HEAD")
+@click.argument("name", metavar="HEAD", shell_complete=heads)
 @option(
     "--output",
     "target",
@@ -151,7 +152,7 @@ def report_command(lake: LakePath, name: str, target: Path, output: Output) -> N
 
 
 @heads_command.command("calibrate", cls=Command)
-@click.argument("name", metavar="HEAD")
+@click.argument("name", metavar="HEAD", shell_complete=heads)
 @option(
     "--where",
     required=True,

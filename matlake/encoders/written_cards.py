@@ -23,7 +23,7 @@ from matlake.encoders.card import (
     Layer,
     Precision,
     Target,
-    check_name,
+    check_new_name,
 )
 from matlake.encoders.training_record import TrainingRecord, TrainingScope
 from matlake.errors import EncoderError, Hint
@@ -135,7 +135,7 @@ def _entries(card: str | Path | Mapping[str, Any]) -> dict[str, Any]:
 def _checked(written: WrittenCard, name: str) -> EncoderCard:
     if not name:
         raise EncoderError("the card does not name the encoder", Hint("give name=…", cli="give --name NAME"))
-    check_name(name)
+    check_new_name(name)
     if written.input not in (InputKind.COMPOSITION, InputKind.CRYSTAL):
         raise ValueError(f"input is {written.input}, and graphs take {InputKind.COMPOSITION} or {InputKind.CRYSTAL}")
     for what in ("architecture", "licence"):

@@ -38,7 +38,7 @@ FEW_EV: Final = 1.0
 
 def literature() -> dict[str, float]:
     """Return the gaps of the compounds that are withheld from training, in eV."""
-    with WITHHELD.open(newline="") as file:
+    with WITHHELD.open(newline="", encoding="utf-8") as file:
         return {row["formula"]: float(row["band_gap_eV"]) for row in csv.DictReader(file)}
 
 

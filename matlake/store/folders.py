@@ -15,6 +15,7 @@ from matlake.encoders.registry import (
     registered_encoders,
 )
 from matlake.errors import LakeError
+from matlake.platforms import NOT_PORTABLE, is_portable
 from matlake.store.bucket_encoders import BucketEncoders, put_encoder
 from matlake.store.moment import Moment
 from matlake.store.storage.copies import local_copies, local_copy, local_folder
@@ -202,6 +203,8 @@ class LakeFolders:
                 f"there is a dataset {same[0]!r} already, and names in SQL do not tell {name!r} from it",
                 f"use the name {same[0]!r} to replace it, or another name",
             )
+        if not same and not is_portable(name):
+            raise LakeError(f"no folder can be named {name!r} on Windows", NOT_PORTABLE)
         if not same and name.lower() in LATER_VIEWS:
             raise LakeError(f"{name!r} cannot name a new dataset: it is a view of the lake", "use another name")
 

@@ -1,6 +1,5 @@
 """Prediction for tables of any length: batches stream in, predictions stream out."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 from matlake.errors import SourceError
 from matlake.files import fsync_folder, naming
 from matlake.interrupts import hold
+from matlake.platforms import rename, sync
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
@@ -215,9 +215,9 @@ def write_predictions(
                 listed += failures[: LISTED - len(listed)]
                 track(rows)
         with part.open("rb+") as file:
-            os.fsync(file.fileno())
+            sync(file.fileno())
         hold()
-        part.replace(output)
+        rename(part, output)
     finally:
         part.unlink(missing_ok=True)
     fsync_folder(output.parent)

@@ -1,6 +1,5 @@
 """Vectors of other programs: from any table into the lake, each to its material, all of them or none."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,8 @@ from samples import ELASTIC
 
 import matlake
 from matlake.errors import CommitUnknownError, EncoderError, LakeError, MatlakeError, SourceError
-from matlake.files import lock
+from matlake.locks import LOCKED, FileLock
+from matlake.store.encoder_folders import BEING_REGISTERED
 from matlake.store.external import importing
 from matlake.store.external.card import find_external, save_card
 from matlake.store.tables import delta
@@ -417,9 +417,10 @@ def test_from_the_card_to_the_commit_an_import_is_alone(titania: matlake.Lake, m
     save, append = importing.save_card, Appender.append
 
     def try_lock() -> None:
-        descriptor = os.open(titania.encoders_folder, os.O_RDONLY)
-        free.append(lock(descriptor, wait=False))
-        os.close(descriptor)
+        held = FileLock.take(titania.encoders_folder / f"{BEING_REGISTERED}{LOCKED}", wait=False)
+        free.append(held is not None)
+        if held is not None:
+            held.release()
 
     monkeypatch.setattr(importing, "save_card", lambda *arguments: (try_lock(), save(*arguments)))
     monkeypatch.setattr(Appender, "append", lambda *arguments: (try_lock(), append(*arguments))[1])
