@@ -33,7 +33,7 @@ class Colouring:
         low: Value at the lower end of the scale.
         high: Value at the upper end.
         categories: The most frequent values, most frequent first.
-        codes: int16 [n], which of the categories each material has; their number for any other value, −1 for none.
+        codes: int16 [n], which of the categories each material has; their number for any other value, -1 for none.
         others: Number of values beside the categories.
         values: ``value`` of each material, as text where it is a category.
     """

@@ -214,7 +214,7 @@ def _nothing_embedded(request: MapRequest, index: Index) -> LakeError:
 
 
 def _reasons(lake: Lake, index: Index, missing: pa.Table) -> tuple[WithoutVector, ...]:
-    """Say why materials have no vector: an encoder does not take them, they have no crystal, or nobody embedded them."""
+    """Say why materials have no vector: the encoder does not take them, they have no crystal, or are not embedded."""
     if not missing.num_rows:
         return ()
     known: dict[tuple[Any, ...], str] = {}

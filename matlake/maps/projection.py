@@ -159,8 +159,8 @@ def _moments(rows: ContentRows, contents: NDArray[np.int64]) -> tuple[NDArray[np
     """Return mean and standard deviation of the columns, float64 [d]; 0 for columns that are the same everywhere."""
     shift = rows.take(contents[:1]).astype(np.float64)[0]  # variances do not change; digits are not lost
     total, squares = np.zeros(rows.dim), np.zeros(rows.dim)
-    for vectors in _blocks(rows, contents):
-        vectors -= shift
+    for block in _blocks(rows, contents):
+        vectors = block - shift
         total += vectors.sum(axis=0)
         squares += np.einsum("ij,ij->j", vectors, vectors)
     offset = total / len(contents)
@@ -174,14 +174,14 @@ def _times(
 ) -> NDArray[np.float64]:
     """Return Xᵀ X B of the centred vectors X [c, d] and a basis B [d, k]."""
     product = np.zeros_like(basis)
-    for vectors in _blocks(rows, contents):
-        vectors -= mean
+    for block in _blocks(rows, contents):
+        vectors = block - mean
         product += vectors.T @ (vectors @ basis)
     return product
 
 
 def _blocks(rows: ContentRows, contents: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
-    """Yield the vectors of contents in blocks, float64 [b, d], which the caller may change."""
+    """Yield the vectors of contents in blocks, float64 [b, d]."""
     step = max(1, _BLOCK_BYTES // (8 * rows.dim))
     for start in range(0, len(contents), step):
         yield rows.take(contents[start : start + step]).astype(np.float64)
@@ -210,7 +210,7 @@ def _umap(scores: NDArray[np.float32], fitted: int, seed: int, progress: Progres
 
 
 def _start(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return where UMAP begins: two components, in the range of 10 that it likes; its own start fails for few points."""
+    """Return where UMAP begins: two components, up to 10 as it likes them; its own start fails for few points."""
     two = _two(scores)
     return two * np.float32(10.0 / max(float(np.abs(two).max()), 1e-12))
 
