@@ -16,7 +16,7 @@ SPOILED = "<img src=x onerror=alert(1)>"
 
 @pytest.fixture(scope="module")
 def mapped(tmp_path_factory: pytest.TempPathFactory) -> matlake.Lake:
-    """Datasets ``elastic`` (60 crystals) and ``gaps`` (40 formulas), embedded with ``magpie``, and ``bare``, which is not.
+    """Datasets ``elastic`` (60 crystals) and ``gaps`` (40 formulas) with vectors of ``magpie``, ``bare`` with none.
 
     ``elastic`` has the columns ``bulk_modulus_VRH_GPa``, missing in every tenth row, ``kind`` (nine words and none),
     ``stiff`` and ``measured``, a date.

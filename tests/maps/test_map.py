@@ -123,7 +123,11 @@ def test_what_is_left_out_is_counted_and_named(mapped: matlake.Lake, tmp_path: P
         ({"dataset": ["gaps", "gaps"]}, "named twice", "once"),
         ({"encoder": "magpi"}, "no encoder named 'magpi'", "do you mean 'magpie'?"),
         ({"encoder": "fractions"}, "nothing is embedded with fractions", "embed"),
-        ({"dataset": "bare"}, "nothing of dataset 'bare' is embedded", "lake.embed('magpie@attributes', dataset='bare')"),
+        (
+            {"dataset": "bare"},
+            "nothing of dataset 'bare' is embedded",
+            "lake.embed('magpie@attributes', dataset='bare')",
+        ),
         ({"color": "bulk_modulus"}, "no property 'bulk_modulus'", "do you mean 'bulk_modulus_VRH_GPa'"),
         ({"where": "nelements ="}, "cannot select by", "predicate"),
         ({"where": "nelements > 90"}, "no material to draw", "more materials"),

@@ -180,7 +180,7 @@ function drawLegend() {
   }
   if (colour?.categories) {
     colour.categories.forEach((name, code) => entries.push({ key: `code ${code}`, name, color: colourOf(code) }));
-    if (colour.others > 0) entries.push({ key: `code ${colour.categories.length}`, name: `${count(colour.others)} other values`, color: OTHER });
+    if (colour.others > 0) entries.push({ key: `code ${colour.categories.length}`, name: `${count(colour.others)} other value${colour.others === 1 ? "" : "s"}`, color: OTHER });
   }
   if (colour?.missing > 0) entries.push({ key: `code ${MISSING}`, name: `no value (${count(colour.missing)})`, color: colourOf(MISSING) });
   if (datasets.length > 1) datasets.forEach((name, home) => entries.push({ key: `home ${home}`, name, symbol: SYMBOLS[home % SYMBOLS.length] }));
