@@ -35,7 +35,7 @@ class Colouring:
         categories: The most frequent values, most frequent first.
         codes: int16 [n], which of the categories each material has; their number for any other value, -1 for none.
         others: Number of values beside the categories.
-        values: ``value`` of each material, as text where it is a category.
+        values: Value of each material, as text where it is a category, null where there is none that is finite.
     """
 
     name: str
@@ -86,7 +86,9 @@ def colour(name: str, kind: str, values: pa.ChunkedArray) -> Colouring:
         )
     numbers = _years(values) if kind == TIME else values.cast(pa.float64(), safe=False).to_numpy()
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
-    low, high = _limits(numbers[~np.isnan(numbers)])
+    known = ~np.isnan(numbers)
+    low, high = _limits(numbers[known])
+    values = pc.if_else(pa.array(known), values, pa.scalar(None, values.type))
     unit = "year" if kind == TIME else unit
     return Colouring(name, quantity, unit, numbers, low, high, (), np.empty(0, np.int16), 0, values)
 

@@ -1,6 +1,7 @@
 """The crystals of a map: which of them go into a file, and their geometry."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from matlake.maps.points import Points
 from matlake.materials.crystal import COLUMNS, Crystal, CrystalColumns
 from matlake.store.damage import read_what_is_sound
 from matlake.store.lake import Lake
-from matlake.store.quoting import dataset_rows
+from matlake.store.quoting import dataset_rows, literal
 from matlake.store.sql import connect
 
 _TOGETHER: Final = 2000
@@ -30,7 +31,7 @@ def read_crystals(lake: Lake, points: Points, chosen: NDArray[np.int64]) -> Iter
     """Yield the crystals of some materials of a map, in their order; memory use does not grow with their number."""
     for start in range(0, len(chosen), _TOGETHER):
         part = chosen[start : start + _TOGETHER]
-        table = read_what_is_sound(lake, lambda part=part: _read(lake, points, part))
+        table = read_what_is_sound(lake, partial(_read, lake, points, part))
         columns = CrystalColumns.from_arrow(table)
         yield from (columns[number] for number in range(len(columns)))
 
@@ -45,7 +46,7 @@ def _read(lake: Lake, points: Points, chosen: NDArray[np.int64]) -> pa.Table:
         connection.register("chosen", keys)
         selects = [
             f"SELECT place, {geometry} FROM {dataset_rows(name)} AS m JOIN chosen AS c "
-            f"ON m.material_id = c.material_id AND c.dataset = '{name}'"
+            f"ON m.material_id = c.material_id AND c.dataset = {literal(name)}"
             for name in datasets
         ]
         return connection.sql(f"FROM ({' UNION ALL '.join(selects)}) ORDER BY place").to_arrow_table()

@@ -39,7 +39,7 @@ def chemiscope_file(
         request: What was asked for.
         points: The materials.
         report: What is known of the map.
-        drawn: The materials in the file. All of them have a crystal, or none has.
+        drawn: The materials in the file. All of them bring a crystal, or none does.
     """
     axes = [f"{'UMAP' if report.projection is Projection.UMAP else 'PCA'}[{number}]" for number in (1, 2)]
     properties: dict[str, Any] = {
@@ -66,7 +66,7 @@ def chemiscope_file(
         "properties": properties,
         "settings": {"target": "structure", "map": settings, "structure": [{"unitCell": True}]},
     }
-    if points.has_crystal[drawn].any():
+    if report.structures:
         document["structures"] = list(_structures(read_crystals(lake, points, drawn)))
     content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     return gzip.compress(content, 9, mtime=0) if request.path.name.lower().endswith(".gz") else content

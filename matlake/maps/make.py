@@ -50,7 +50,7 @@ def make_map(lake: Lake, request: MapRequest, progress: Progress = SILENT) -> Ma
     chosen = choose_crystals(points, request.structures, request.seed)
     drawn = np.arange(len(points))
     if request.form is Form.CHEMISCOPE and len(chosen):
-        drawn = chosen  # each of its points has a crystal, or none has
+        drawn = chosen  # each of its points brings a crystal, or none does
     report = MapReport.of(request, points, coordinates, xy, colouring, chosen, drawn)
     if request.form is Form.PAGE:
         content = map_page(lake, request, points, report, chosen, progress)

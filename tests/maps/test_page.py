@@ -197,7 +197,7 @@ def test_categories_can_be_hidden(browser: Chrome, mapped: matlake.Lake, tmp_pat
     shown = MapPage(browser, path)
     buttons = shown.find("legend").find_elements(By.TAG_NAME, "button")
     names = [button.text for button in buttons]
-    assert names[7:] == ["1 other value", "no value (45)", "elastic", "gaps"]
+    assert names[7:] == ["1 other value", "no value (46)", "elastic", "gaps"]
     visible = "return document.getElementById('map').data.map((trace) => trace.visible ?? true)"
     assert all(shown.run(visible))
     buttons[-1].click()

@@ -49,7 +49,7 @@ def test_axes_are_the_principal_components_of_standardised_vectors(
     varies = exact.std(axis=0) > 1e-6 * np.abs(exact.mean(axis=0))
     standard = (exact - exact.mean(axis=0))[:, varies] / exact.std(axis=0)[varies]
     u, s, _ = np.linalg.svd(standard, full_matrices=False)
-    assert axes.constant == 3 + (~varies).sum() - 3 == (~varies).sum()
+    assert axes.constant == (~varies).sum() >= 3
     assert axes.explained == pytest.approx((s**2 / (s**2).sum())[:2], rel=1e-5)
     scores = axes.place(rows, every)
     assert np.abs(scores) == pytest.approx(np.abs(u[:, :2] * s[:2]), abs=5e-3 * s[0] / np.sqrt(300))
