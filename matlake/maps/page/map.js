@@ -21,7 +21,7 @@ const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 const map = { facts: null, formulas: [], ids: [], words: null, numbers: null, codes: null, home: null, xy: null, crystal: null };
-const state = { traces: [], hidden: new Set(), selected: [], shown: null, drag: "pan" };
+const state = { traces: [], hidden: new Set(), selected: [], shown: null, drag: "pan", own: false };
 const crystals = new Map(); // blocks that were unpacked
 let Plotly = null;
 
@@ -348,7 +348,12 @@ async function select(rows, words) {
   const chosen = new Uint8Array(map.ids.length);
   for (const row of rows) chosen[row] = 1;
   const places = state.traces.map((group) => group.rows.flatMap((row, place) => (chosen[row] ? [place] : [])));
-  await Plotly.update("map", { selectedpoints: rows.length > 0 ? places : null }, { shapes: rings(), selections: [] });
+  state.own = true; // plotly tells of selections that we make as it does of those that people draw
+  try {
+    await Plotly.update("map", { selectedpoints: rows.length > 0 ? places : null }, { shapes: rings(), selections: [] });
+  } finally {
+    state.own = false;
+  }
 }
 
 function listSelected(words) {
@@ -374,7 +379,7 @@ function listSelected(words) {
 }
 
 function lassoed(event) {
-  if (!event) return;
+  if (state.own || !(event?.range || event?.lassoPoints)) return;
   const rows = event.points.map((point) => state.traces[point.curveNumber].rows[point.pointNumber]).sort((p, q) => p - q);
   if (rows.length === 0) {
     select([], "No point inside");
@@ -457,7 +462,7 @@ function listen() {
     show(state.traces[point.curveNumber].rows[point.pointNumber]);
   });
   plot.on("plotly_selected", lassoed);
-  plot.on("plotly_deselect", () => select([]));
+  plot.on("plotly_deselect", () => { if (!state.own) select([]); });
   find("search").addEventListener("submit", search);
   find("copy").addEventListener("click", copy);
   find("download").addEventListener("click", download);
