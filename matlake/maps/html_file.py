@@ -2,7 +2,8 @@
 
 Everything large is compressed and stands in the page as base64, which holds no character that HTML could take for
 markup. Names and formulas become text nodes in the browser, never HTML. The content security policy of the page lets
-nothing run but its own two scripts, by their digests, and lets nothing be loaded from anywhere.
+nothing run but its own two scripts, by their digests, and lets nothing be loaded from anywhere. The library makes
+functions of text that it writes itself to fill buffers of the graphics card, hence ``unsafe-eval``.
 """
 
 import base64
@@ -62,7 +63,7 @@ def page_file(
     library, script = _library(), _script()
     blocks["library"] = library
     policy = (
-        f"default-src 'none'; script-src {_digest(script)} {_digest(library)}; style-src 'unsafe-inline'; "
+        f"default-src 'none'; script-src {_digest(script)} {_digest(library)} 'unsafe-eval'; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     parts = {
