@@ -10,6 +10,8 @@ from .encoders.registry import list_encoders as list_encoders
 from .encoders.verify import verify_encoder as verify_encoder
 from .errors import DamageWarning as DamageWarning
 from .errors import MatlakeError as MatlakeError
+from .maps.make import make_map as make_map
+from .maps.request import MapRequest as MapRequest
 from .materials.crystal import Crystal as Crystal
 from .materials.formula import Composition as Composition
 from .materials.formula import parse_formula as parse_formula
@@ -62,6 +64,7 @@ __all__ = [
     "Head",
     "Index",
     "Lake",
+    "MapRequest",
     "MatbenchRequest",
     "MatlakeError",
     "Progress",
@@ -82,6 +85,7 @@ __all__ = [
     "finetune",
     "import_table",
     "list_encoders",
+    "make_map",
     "open_encoder",
     "open_index",
     "open_lake",

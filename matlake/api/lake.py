@@ -10,6 +10,7 @@ from matlake.api.evaluations import Evaluations
 from matlake.api.head import Head
 from matlake.api.importing_vectors import VectorLake
 from matlake.api.listings import Datasets, Encoders, Heads
+from matlake.api.mapping import MappedLake
 from matlake.api.query_result import QueryResult
 from matlake.api.searching import SearchedLake
 from matlake.errors import LakeError
@@ -54,7 +55,7 @@ class Lake(VectorLake):
 
     def __dir__(self) -> list[str]:
         """Name what a notebook needs, for tab completion: not the folders and helpers of the store."""
-        return [*vars(Lake), *vars(VectorLake), *vars(SearchedLake), "connect", "path"]
+        return [*vars(Lake), *vars(VectorLake), *vars(MappedLake), *vars(SearchedLake), "connect", "path"]
 
     @property
     def datasets(self) -> Datasets:

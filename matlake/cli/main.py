@@ -31,6 +31,7 @@ COMMANDS = {
     "search": "search",
     "dedupe": "search",
     "diverse": "search",
+    "map": "map",
     "status": "lake",
     "check": "maintenance",
     "compact": "maintenance",

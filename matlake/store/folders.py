@@ -16,6 +16,7 @@ from matlake.encoders.registry import (
 )
 from matlake.errors import LakeError
 from matlake.platforms import NOT_PORTABLE, is_portable
+from matlake.sequences import closest
 from matlake.store.bucket_encoders import BucketEncoders, put_encoder
 from matlake.store.moment import Moment
 from matlake.store.storage.copies import local_copies, local_copy, local_folder
@@ -212,8 +213,8 @@ class LakeFolders:
         """Raise LakeError unless there is a dataset of that name."""
         names = self.dataset_names()
         if name not in names:
-            near = next((f"do you mean {other!r}? " for other in names if other.lower() == name.lower()), "")
-            raise LakeError(f"there is no dataset {name!r}", f"{near}datasets: {', '.join(names) or 'none yet'}")
+            known = ", ".join(names) or "none yet"
+            raise LakeError(f"there is no dataset {name!r}", f"{closest(name, names)}datasets: {known}")
 
     def head_names(self) -> list[str]:
         """Return the names of all heads; of one with several targets those of its members, ``NAME:TARGET``."""
