@@ -19,6 +19,9 @@ FORMATS: Final = ("png", "svg")
 ALL_FORMATS: Final = ("svg", "pdf", "png")
 
 _DPI: Final = 300
+_EDGE: Final = 0.04
+"""Inches of paper above and below what is drawn."""
+
 _NO_DATES: Final[dict[str, dict[str, Any]]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 """The same figure gives the same bytes."""
 
@@ -32,15 +35,18 @@ def figure_files(figure: "Figure", name: str, formats: Iterable[str] = FORMATS) 
         formats: Of ``ALL_FORMATS``: SVG with letters, PDF with its fonts, PNG with 300 dots per inch.
     """
     from matplotlib import rc_context
+    from matplotlib.transforms import Bbox
 
     files = {}
     with rc_context(STYLE):
         figure.draw_without_rendering()
+        drawn, width = figure.get_tightbbox(), figure.get_figwidth()
+        frame = Bbox.from_extents(0.0, drawn.y0 - _EDGE, width, drawn.y1 + _EDGE)  # as wide as a column, not higher
         layout = figure.get_layout_engine()
         figure.set_layout_engine("none")  # what has been laid out once is not laid out again for each file
         for ending in formats:
             content = BytesIO()
-            figure.savefig(content, format=ending, dpi=_DPI, metadata=_NO_DATES.get(ending))
+            figure.savefig(content, format=ending, dpi=_DPI, bbox_inches=frame, metadata=_NO_DATES.get(ending))
             files[f"{name}.{ending}"] = content.getvalue()
         figure.set_layout_engine(layout)
     return files

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 READABLE_INTERVALS: Final = 250
 """Rows up to which intervals can be distinguished."""
 
-_HEIGHT: Final = 3.3
+_HEIGHT: Final = 3.5
 _LINE: Final = 0.115
 """Height in inches of each line of the note about baselines, beyond the height of a figure without."""
 
