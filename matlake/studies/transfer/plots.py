@@ -220,8 +220,8 @@ def correlation_plot(correlations: Correlations) -> dict[str, bytes]:
         if count <= _SMALL:
             off_diagonal = np.where(np.eye(count, dtype=bool), np.nan, shown)
             _numbers(axes, off_diagonal, np.abs(shown) > 0.6, size=6, absent="")  # noqa: PLR2004
-        axes.set_xlabel(f"target (grey: fewer than {FEWEST_COMMON} compositions in common)", fontsize=8)
-        axes.set_ylabel("target", fontsize=8)
+        axes.set_xlabel(f"Target (grey: fewer than {FEWEST_COMMON} compositions in common)", fontsize=8)
+        axes.set_ylabel("Target", fontsize=8)
         bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=30)
         bar.set_label("correlation (no unit)\nPearson above the diagonal, Spearman below", fontsize=8)
         bar.outline.set_visible(False)
