@@ -23,6 +23,7 @@ from matlake.plots.style import (
     set_note,
     set_numbers,
     unbroken,
+    width_of,
     with_unit,
 )
 
@@ -35,6 +36,9 @@ READABLE_INTERVALS: Final = 250
 _HEIGHT: Final = 3.5
 _LINE: Final = 0.115
 """Height in inches of each line of the note about baselines, beyond the height of a figure without."""
+
+_ROOM: Final = 2.5
+"""Width in inches of axes above which there is room for lines about baselines: a panel of several has none."""
 
 _TICKS: Final = 6
 _DECADES: Final = 1.5
@@ -160,7 +164,7 @@ def draw_parity(
     axes.spines[["top", "right"]].set_visible(False)
     _set_ticks(axes, limits, log=log)
     set_labels(axes, f"True {labelled(quantity, unit)}", f"Predicted {labelled(quantity, unit)}")
-    set_note(axes, parity_note(y, predicted, unit, extras.baselines))
+    set_note(axes, parity_note(y, predicted, unit, extras.baselines if width_of(axes) > _ROOM else {}))
 
 
 def parity_note(

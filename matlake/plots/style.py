@@ -51,6 +51,9 @@ _PRINTED_UNITS: Final = {"cm1": "cm⁻¹", "1/cm": "cm⁻¹", "1/K": "K⁻¹", "
 _LETTER: Final = 0.56
 """Mean width of a letter, in font sizes."""
 
+_NOTE: Final = 0.875
+"""Size of the letters of notes and legends, where that of axis labels is 1."""
+
 _LINE: Final = 1.25
 """Distance of two lines of text, in font sizes."""
 
@@ -138,17 +141,17 @@ def set_note(axes: "Axes", lines: list[str], columns: int = 1) -> None:
 
     drawn = zip(*axes.get_legend_handles_labels(), strict=True)
     entries = sorted(drawn, key=lambda entry: not isinstance(entry[0], Container))  # results, then lines beside them
-    width, size = _inches(axes)[0], axes.title.get_fontsize()
+    width, size = _inches(axes)[0], _NOTE * axes.xaxis.label.get_fontsize()
     width -= axes.yaxis.label.get_text().count("\n") * _LINE * axes.yaxis.label.get_fontsize() / 72.0
     note = "\n".join(_wrapped(line, width, size) for line in lines)
     if not entries:
-        axes.set_title(note, loc="left")
+        axes.set_title(note, loc="left", fontsize=size)
         return
     labels = [_wrapped(label, (width - _HANDLE) / columns, size) for _, label in entries]
     legend = axes.legend(
-        [handle for handle, _ in entries], labels, title=note or None, loc="lower left", bbox_to_anchor=(0.0, 1.0),
-        ncols=columns, frameon=False,
-        alignment="left", borderpad=0.2, borderaxespad=0.2, handlelength=1.6, columnspacing=1.2, labelspacing=0.3,
+        [handle for handle, _ in entries], labels, title=note or None, fontsize=size, title_fontsize=size,
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, frameon=False, alignment="left", borderpad=0.2,
+        borderaxespad=0.2, handlelength=1.6, columnspacing=1.2, labelspacing=0.3,
     )  # fmt: skip
     legend.get_title().set_multialignment("left")
 
@@ -166,6 +169,11 @@ def set_numbers(axes: "Axes") -> None:
         axes.ticklabel_format(axis="y", useOffset=False, style="plain")
 
 
+def width_of(axes: "Axes") -> float:
+    """Return the width of axes in inches."""
+    return _inches(axes)[0]
+
+
 def height_of(axes: "Axes") -> float:
     """Return the height of axes, in widths."""
     width, height = _inches(axes)
@@ -181,5 +189,8 @@ def _inches(axes: "Axes") -> tuple[float, float]:
 
 def _wrapped(text: str, inches: float, size: float) -> str:
     """Return text on lines of a width; unbroken parts are broken only where they are longer than a line."""
-    lines = textwrap.wrap(text, max(12, int(inches * 72.0 / (_LETTER * size))))
+    letters = max(12, int(inches * 72.0 / (_LETTER * size)))
+    if max(map(len, text.split(" "))) > letters:
+        text = text.replace(_KEPT, " ")
+    lines = textwrap.wrap(text, letters)
     return "\n".join(lines).replace(_KEPT, " ")
