@@ -1,6 +1,6 @@
 """Many points: one by one where they are few, counted in hexagons where they would hide each other."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def draw_points(
         return
     left, right, bottom, top = limits
     within = (x >= left) & (x <= right) & (y >= bottom) & (y <= top)
-    scale = "log" if log else "linear"
+    scale: Literal["log", "linear"] = "log" if log else "linear"
     down = round(_ACROSS * height_of(axes) / 3.0**0.5)
     drawn = axes.hexbin(
         x[within], y[within], gridsize=(_ACROSS, down), bins="log", mincnt=1, cmap=DENSITY, linewidths=0.1, zorder=2,

@@ -101,9 +101,9 @@ def axes_for(ax: "Axes | None", size: tuple[float, float]) -> "Iterator[Axes]":
     import matplotlib.pyplot as plt
     from matplotlib import rc_context
 
+    figure = plt.figure(figsize=size, dpi=STYLE["figure.dpi"], layout="constrained")  # outside: it may set the backend
     with rc_context(STYLE):
-        _, axes = plt.subplots(figsize=size, layout="constrained")
-        yield axes
+        yield figure.add_subplot()
 
 
 def labelled(quantity: str, unit: str) -> str:
@@ -123,7 +123,7 @@ def with_unit(value: float, unit: str) -> str:
 
 def set_labels(axes: "Axes", x: str, y: str) -> None:
     """Label both axes, on several lines where a label is longer than its axis."""
-    size = axes.xaxis.label.get_fontsize()
+    size = _label_size(axes)
     width, height = _inches(axes)
     axes.set_xlabel(_wrapped(x, width, size))
     axes.set_ylabel(_wrapped(y, height, size))
@@ -141,8 +141,8 @@ def set_note(axes: "Axes", lines: list[str], columns: int = 1) -> None:
 
     drawn = zip(*axes.get_legend_handles_labels(), strict=True)
     entries = sorted(drawn, key=lambda entry: not isinstance(entry[0], Container))  # results, then lines beside them
-    width, size = _inches(axes)[0], _NOTE * axes.xaxis.label.get_fontsize()
-    width -= axes.yaxis.label.get_text().count("\n") * _LINE * axes.yaxis.label.get_fontsize() / 72.0
+    width, size = _inches(axes)[0], _NOTE * _label_size(axes)
+    width -= axes.yaxis.label.get_text().count("\n") * _LINE * _label_size(axes) / 72.0
     note = "\n".join(_wrapped(line, width, size) for line in lines)
     if not entries:
         axes.set_title(note, loc="left", fontsize=size)
@@ -181,10 +181,16 @@ def height_of(axes: "Axes") -> float:
     return float(height / width if shape is None else shape)
 
 
+def _label_size(axes: "Axes") -> float:
+    """Return the size of the letters of axis labels, in points."""
+    return float(axes.xaxis.label.get_fontsize())
+
+
 def _inches(axes: "Axes") -> tuple[float, float]:
     """Return the size of axes before they are laid out, which is about what they get."""
-    place, figure = axes.get_position(), axes.get_figure(root=True)
-    return place.width * figure.get_figwidth(), place.height * figure.get_figheight()
+    place = axes.get_position()
+    width, height = axes.figure.get_figure(root=True).get_size_inches()
+    return place.width * float(width), place.height * float(height)
 
 
 def _wrapped(text: str, inches: float, size: float) -> str:
@@ -192,5 +198,5 @@ def _wrapped(text: str, inches: float, size: float) -> str:
     letters = max(12, int(inches * 72.0 / (_LETTER * size)))
     if max(map(len, text.split(" "))) > letters:
         text = text.replace(_KEPT, " ")
-    lines = textwrap.wrap(text, letters)
+    lines = textwrap.wrap(text, letters, break_on_hyphens=False)
     return "\n".join(lines).replace(_KEPT, " ")
