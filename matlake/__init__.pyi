@@ -1,3 +1,4 @@
+from . import plots as plots
 from . import sklearn as sklearn
 from .api.head import Head as Head
 from .api.lake import Lake as Lake
@@ -91,6 +92,7 @@ __all__ = [
     "open_lake",
     "parse_formula",
     "parse_structure",
+    "plots",
     "predict",
     "predict_dataset",
     "predict_structures",

@@ -1,6 +1,6 @@
 """Fixtures: the real samples, small lakes made from them, and one trained head."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,7 @@ from matlake.regress.heads.train_result import TrainResult
 ENCODER = "elemnet-oqmd-formation-energy"
 FEATURE = f"{ENCODER}@13"  # 128 wide: tests stay quick
 TRAINING = ("matlake.regress.heads.train", "matlake.regress.finetuning.finetune")
-DRAWING = (
-    "matlake.plots.error_by_distance",
-    "matlake.plots.parity",
-    "matlake.plots.reliability",
-    "matlake.regress.heads.plots",
-    "matlake.regress.finetuning.plots",
-)
+DRAWING = ("matlake.plots.files", "matlake.regress.finetuning.plots")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,10 +38,13 @@ def outlined_plots() -> Iterator[None]:
     ``tests/plots``, the command line and tests that ask for ``rendered_plots`` write them.
     """
 
+    def unwritten(_: object, name: str, formats: Iterable[str] = FORMATS) -> dict[str, bytes]:
+        return {f"{name}.{ending}": b"" for ending in formats}
+
     def outlined(*arguments: Any) -> dict[str, bytes]:
         with pytest.MonkeyPatch.context() as patch:
             for module in DRAWING:
-                patch.setattr(f"{module}.figure_files", lambda _, name: {f"{name}.{ending}": b"" for ending in FORMATS})
+                patch.setattr(f"{module}.figure_files", unwritten)
             return draw_plots(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:

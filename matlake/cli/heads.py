@@ -1,4 +1,4 @@
-"""The commands ``heads …``: list, show, compare, report on, recalibrate, delete and export trained heads."""
+"""The commands ``heads …``: list, show, compare, report on, plot, recalibrate, delete and export trained heads."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +7,7 @@ import click
 
 from matlake.cli.completion import heads
 from matlake.cli.main import json_option
-from matlake.cli.options import FILE, PLACE, Command, option, seed_option
+from matlake.cli.options import ANY_PATH, FILE, PLACE, Command, option, seed_option
 from matlake.cli.output import Output
 from matlake.store.storage.places import LakePath
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("heads")
 def heads_command() -> None:
-    """List, show, compare, report on, recalibrate, delete and export trained heads."""
+    """List, show, compare, report on, plot, recalibrate, delete and export trained heads."""
 
 
 @heads_command.command("list", cls=Command)
@@ -148,6 +148,32 @@ def report_command(lake: LakePath, name: str, target: Path, output: Output) -> N
     from matlake.store.lake import open_lake
 
     written = write_report(open_lake(lake), name, target)
+    output.document({"head": name, "files": [str(path) for path in written]}, [f"wrote {path}" for path in written])
+
+
+@heads_command.command("plot", cls=Command)
+@click.argument("name", metavar="HEAD")
+@option(
+    "--output",
+    "target",
+    type=ANY_PATH,
+    required=True,
+    help="Write to this file: .svg or .pdf with letters, .png with 300 dots per inch; or to this folder, in all three.",
+)
+@option(
+    "--kind",
+    metavar="KIND",
+    help="parity (of a yes/no property reliability), error_by_distance, coverage or learning_curve.  "
+    "[default: the first in a file, all in a folder]",
+)
+@json_option
+@click.pass_obj
+def plot_command(lake: LakePath, name: str, target: Path, kind: str | None, output: Output) -> None:
+    """Draw plots of a head from its test rows, one column of a journal wide."""
+    from matlake.regress.heads.plots import write_plots
+    from matlake.store.lake import open_lake
+
+    written = write_plots(open_lake(lake), name, target, kind)
     output.document({"head": name, "files": [str(path) for path in written]}, [f"wrote {path}" for path in written])
 
 

@@ -62,11 +62,11 @@ def test_people_see_the_unit_and_both_baselines(trained: TrainResult) -> None:
 def test_plots_are_kept_with_the_head(embedded: matlake.Lake) -> None:
     result = train(embedded, TrainRequest("band_gap_eV", [FEATURE], "ridge", name="drawn"))
     plots = embedded.heads_folder / result.card.name / "plots"
-    names = ("error_by_distance", "learning_curve", "parity")
-    expected = [f"{name}.{ending}" for name in names for ending in ("png", "svg")]
+    names = ("coverage", "error_by_distance", "learning_curve", "parity")
+    expected = [*(f"{name}.{ending}" for name in names for ending in ("png", "svg")), "test_rows.parquet"]
     assert sorted(path.name for path in plots.iterdir()) == expected
     assert all((plots / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in names)
-    assert "absolute error of band gap (eV)" in (plots / "error_by_distance.svg").read_text()
+    assert "Absolute error of band gap (eV)" in (plots / "error_by_distance.svg").read_text()
     assert "MAE of band gap (eV)" in (plots / "learning_curve.svg").read_text()
 
 
