@@ -29,11 +29,12 @@ def quicken(patch: pytest.MonkeyPatch) -> None:
     forest of 100 trees takes most of the rest: tests that ask for ``whole_forest`` grow them.
     """
     for module in TRAINING:
-        patch.setattr(f"{module}.draw_plots", _outlined)
+        patch.setattr(f"{module}.draw_plots", outlined)
     patch.setattr(baselines, "MODELS", MODELS | {_FOREST.name: replace(_FOREST, grid=_thin)})
 
 
-def _outlined(*arguments: Any) -> dict[str, bytes]:
+def outlined(*arguments: Any) -> dict[str, bytes]:
+    """Take the place of ``draw_plots``: build the figures, and give empty files of their names."""
     with pytest.MonkeyPatch.context() as patch:
         for module in DRAWING:
             patch.setattr(f"{module}.figure_files", lambda _, name: {f"{name}.{ending}": b"" for ending in FORMATS})
