@@ -53,7 +53,7 @@ def _main(arguments: list[str], folder: str, environment: dict[str, str], out: P
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(number, stream.fileno())
         os.close(number)
-    exec(patch)  # noqa: S102 - a test's own
+    exec(patch, {"__name__": "patch"})  # noqa: S102 - a test's own
     if {"train", "finetune"} & set(arguments):
         import pytest
         from quick_training import quicken

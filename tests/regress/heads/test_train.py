@@ -81,7 +81,7 @@ def test_the_same_seed_makes_the_same_head(embedded: matlake.Lake) -> None:
 
 def test_auto_names_the_model_it_chose(embedded: matlake.Lake) -> None:
     steps: list[str] = []
-    request = TrainRequest("band_gap_eV", [FEATURE], where="band_gap_eV > 0", budget=Budget(2 * len(AUTO_MODELS)))
+    request = TrainRequest("band_gap_eV", [FEATURE], where="band_gap_eV > 0", budget=Budget(3 * len(AUTO_MODELS)))
     result = train(embedded, request, Progress(steps.append))
     assert result.card.name == "band_gap_eV-auto"
     assert f"model {result.card.model.kind}" in plain_lines(result.lines())[3]
