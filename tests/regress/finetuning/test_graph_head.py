@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from edited_cards import edit_card
+from quick_training import outlined
 from running_server import Running, serving
 from samples import CRYSTAL_ENCODER, ELASTIC, Cli
 
@@ -77,6 +78,7 @@ def table() -> pa.Table:
 def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         _train_with(patch, epochs=4)
+        patch.setattr("matlake.regress.finetuning.graph_head.draw_plots", outlined)
         yield
 
 

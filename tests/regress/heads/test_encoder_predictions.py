@@ -101,6 +101,7 @@ def test_encoders_of_crystals_predict_crystals_and_leave_out_the_others(tmp_path
     assert predicted[:8] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.usefixtures("whole_forest")
 def test_a_head_that_does_not_win_names_what_to_try(embedded: matlake.Lake) -> None:
     result = matlake.train(embedded, TrainRequest("band_gap_eV", ["fractions"], "knn", name="names-what-to-try"))
     outcomes = {found.baseline: found.outcome for found in comparisons_of(result.card)}
