@@ -119,11 +119,10 @@ def read_written(card: str | Path | Mapping[str, Any], name: str | None = None) 
 def _entries(card: str | Path | Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries of a card; of one that matlake wrote, after comparing it with its digest."""
     # what is given in Python may have tuples, and numbers as names of layers, which JSON has not
-    entries = parse_json(json.dumps(dict(card)).encode()) if isinstance(card, Mapping) else read_json(Path(card))
-    if not isinstance(entries, dict):
+    found = parse_json(json.dumps(dict(card)).encode()) if isinstance(card, Mapping) else read_json(Path(card))
+    if not isinstance(found, dict):
         raise TypeError("it is not a JSON object")
-    if DIGEST in entries:
-        entries = opened(entries)
+    entries: dict[str, Any] = opened(found) if DIGEST in found else found
     version = entries.pop(_VERSION, FORMAT_VERSION)
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ValueError(f"{_VERSION} {version}, newer than {FORMAT_VERSION}")
