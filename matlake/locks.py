@@ -22,8 +22,8 @@ class FileLock:
     """A file that this process holds until it releases it, or ends, however it ends.
 
     The file goes with the lock; one that a killed process has left is taken like any other. Where no file can be made,
-    as in a folder that is read-only or on a full disk, others cannot write either, and the lock is held without one: what
-    frees space must go on.
+    as in a folder that is read-only or on a full disk, others cannot write either, and the lock is held without one:
+    what frees space must go on.
     """
 
     def __init__(self, path: Path, descriptor: int | None) -> None:
