@@ -15,13 +15,15 @@ LOCKED: Final = ".lock"
 
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 _PAUSE_S: Final = 0.05
+_NO_PLACE: Final = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 
 
 class FileLock:
     """A file that this process holds until it releases it, or ends, however it ends.
 
     The file goes with the lock; one that a killed process has left is taken like any other. Where no file can be made,
-    as in a folder that is read-only, there is nothing to keep others from, and the lock is held without one.
+    as in a folder that is read-only or on a full disk, others cannot write either, and the lock is held without one:
+    what frees space must go on.
     """
 
     def __init__(self, path: Path, descriptor: int | None) -> None:
@@ -40,7 +42,7 @@ class FileLock:
             None where another process has it.
 
         Raises:
-            OSError: The folder is not there, or the disk is full.
+            OSError: The folder is not there, or cannot be read.
         """
         while True:
             descriptor = _opened(path)
@@ -105,7 +107,7 @@ def _opened(path: Path) -> int | None:
                 return None
             time.sleep(_PAUSE_S)  # Windows says so of a file that is just being removed
         except OSError as error:
-            if error.errno != errno.EROFS:
+            if error.errno not in _NO_PLACE:
                 raise
             return None
 

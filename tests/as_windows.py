@@ -86,8 +86,8 @@ def missing_for_us(names: dict[str, list[str]]) -> None:
         kept = {name: value for name, value in vars(module).items() if name not in lacking}
         return SimpleNamespace(**kept)
 
-    def importing(name: str, globals: Any = None, *rest: Any) -> Any:  # noqa: A002 - the name that Python passes
-        found = real_import(name, globals, *rest)
+    def importing(name: str, globals: Any = None, *rest: Any, **named: Any) -> Any:  # noqa: A002 - Python's name
+        found = real_import(name, globals, *rest, **named)
         if not str((globals or {}).get("__file__", "")).startswith(OURS) or name not in names:
             return found
         if not names[name]:

@@ -73,7 +73,7 @@ def test_a_kill_leaves_the_file_and_frees_the_lock(path: Path) -> None:
 
 
 def test_where_no_file_can_be_made_nobody_is_kept_waiting(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in (errno.EROFS, errno.EACCES):
+    for number in (errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT):
 
         def refuse(*_: object, number: int = number) -> int:
             raise OSError(number, os.strerror(number))
