@@ -13,6 +13,7 @@ from matlake.plots.style import (
     BLUE,
     COLUMN,
     GREY,
+    MINUS,
     ORANGE,
     axes_for,
     labelled,
@@ -149,6 +150,6 @@ def _draw_medians(axes: "Axes", scores: NDArray[np.float64], errors: NDArray[np.
 def _note(scores: NDArray[np.float64], errors: NDArray[np.float64], right: float, top: float) -> list[str]:
     beyond = int(((scores > right) | (errors > top)).sum())
     correlation = rank_correlation(scores, errors)
-    parts = [] if correlation is None else [f"Rank correlation {correlation:.2f}"]
+    parts = [] if correlation is None else [f"Rank correlation {correlation:.2f}".replace("-", MINUS)]
     parts += [f"{len(scores):,} materials", *([f"{beyond:,} beyond the axes"] if beyond else [])]
     return [", ".join(map(unbroken, parts))]

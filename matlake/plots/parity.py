@@ -16,6 +16,7 @@ from matlake.plots.style import (
     COLUMN,
     GREY,
     LARGE,
+    MINUS,
     axes_for,
     labelled,
     printed,
@@ -173,7 +174,7 @@ def parity_note(
     """Return the numbers of a parity plot as lines: errors, number of materials, errors of baselines."""
     found = measure(y, predicted)
     numbers = [f"MAE {with_unit(found.mae, unit)}", f"RMSE {with_unit(found.rmse, unit)}"]
-    numbers += [] if found.r2 is None else [f"R² {found.r2:.3f}"]
+    numbers += [] if found.r2 is None else [f"R² {found.r2:.3f}".replace("-", MINUS)]
     lines = [", ".join(map(unbroken, (*numbers, f"{len(y):,} materials")))]
     if baselines:
         errors = ", ".join(unbroken(f"{name} {error:#.3g}") for name, error in baselines.items())

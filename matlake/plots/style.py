@@ -20,6 +20,8 @@ GREY: Final = "#666666"
 DENSITY: Final = "viridis"
 """Colour map of densities and properties: it grows lighter evenly, for colour-blind readers and in grey as well."""
 
+MINUS: Final = "\N{MINUS SIGN}"
+
 COLUMN: Final = 3.3
 """Width in inches of one column of a journal."""
 
