@@ -25,7 +25,8 @@ SPILL_SHARE: Final = 2
 
 _SMALLEST: Final = 64 << 20  # DuckDB needs some megabytes to plan and to read Parquet
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B?", re.IGNORECASE)
-_PREFIX: Final = "matlake-spill-"
+_PREFIX: Final = "matlake-spilled-"
+"""Not that of earlier versions, whose processes hold their folders in another way: what is theirs is left alone."""
 _YOUNG: Final = 60.0  # seconds: a folder may be younger than its lock
 
 

@@ -200,13 +200,13 @@ def test_a_quarter_of_what_the_container_has_is_the_default(tmp_path: Path) -> N
 
 
 def test_what_killed_processes_have_spilled_is_removed(tmp_path: Path) -> None:
-    left, young, other = tmp_path / "matlake-spill-old", tmp_path / "matlake-spill-young", tmp_path / "else"
+    left, young, other = tmp_path / "matlake-spilled-old", tmp_path / "matlake-spilled-young", tmp_path / "else"
     for folder in (left, young, other):
         (folder / "deep").mkdir(parents=True)
     for folder in (left, other):
         os.utime(folder, (0, 0))
     _remove_abandoned(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["else", "matlake-spill-young"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["else", "matlake-spilled-young"]
     root = limits.spill_root()
     os.utime(root, (0, 0))
     _remove_abandoned(root.parent)
