@@ -72,7 +72,7 @@ def main() -> None:
         for done, one in enumerate(as_completed(work), start=1):
             one.result()
             print(f"{done} of {len(work)}", flush=True)
-    _report(measurements, sources, sets, layers)
+    _report(measurements, sources, sets, layers, {name: present[name].default_layer for name in layers})
 
 
 def _sets() -> Iterator[FeatureSet]:
@@ -101,14 +101,17 @@ def _cells(source: Source, sets: Sequence[FeatureSet], layers: dict[str, list[st
 
 
 def _report(
-    measurements: Measurements, sources: list[Source], sets: list[FeatureSet], layers: dict[str, list[str]]
+    measurements: Measurements,
+    sources: list[Source],
+    sets: list[FeatureSet],
+    layers: dict[str, list[str]],
+    defaults: dict[str, str],
 ) -> None:
     errors = {kind: PairedErrors(measurements, sources, kind) for kind in KINDS}
     compared = {}
     for name, known in layers.items():
-        start = "1"
-        found = compare_layers(name, known, start, list(errors.values()))
-        compared[name] = (found, start, best_layer(found, start))
+        found = compare_layers(name, known, defaults[name], list(errors.values()))
+        compared[name] = (found, defaults[name], best_layer(found, defaults[name]))
     comparisons = [
         Comparison(one.label if method == EQUAL else f"{one.label}, {method}", ratios, ratios)
         for one in sets
