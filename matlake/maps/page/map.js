@@ -381,13 +381,8 @@ function listSelected(words) {
 function lassoed(event) {
   if (state.own || !(event?.range || event?.lassoPoints)) return;
   const rows = event.points.map((point) => state.traces[point.curveNumber].rows[point.pointNumber]).sort((p, q) => p - q);
-  if (rows.length === 0) {
-    select([], "No point inside");
-    return;
-  }
-  state.selected = rows;
-  listSelected();
-  Plotly.relayout("map", { shapes: rings() });
+  // once plotly is done with the drag, which would fade the points inside as well
+  setTimeout(() => select(rows, rows.length === 0 ? "No point inside" : undefined), 0);
 }
 
 async function search(event) {
