@@ -63,7 +63,8 @@ def page_file(
     library, script = _library(), _script()
     blocks["library"] = library
     policy = (
-        f"default-src 'none'; script-src {_digest(script)} {_digest(library)} 'unsafe-eval'; style-src 'unsafe-inline'; "
+        f"default-src 'none'; script-src {_digest(script)} {_digest(library)} 'unsafe-eval'; "
+        "style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     parts = {

@@ -75,7 +75,7 @@ class MapRequest:
     color: str | None = None
     output: str | Path | None = None
     export: str | None = None
-    projection: str = Projection.PCA
+    projection: str = Projection.PCA.value
     where: str | None = None
     structures: int = STRUCTURES
     max_points: int = MAX_POINTS
