@@ -22,6 +22,7 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,7 @@ def _following(view: Any, module: ModuleType) -> Any:
 def pose() -> None:
     """Let this process refuse what Windows refuses."""
     import matlake.platforms
+    import matlake.store.write_barrier
 
     matlake.platforms.on_windows = lambda: True
     matlake.platforms.PATIENCE_S = 0.2
@@ -142,6 +144,8 @@ def pose() -> None:
 
     shutil.rmtree = removing
     shutil._use_fd_functions = False  # it would open folders
+    tempfile.TemporaryFile = tempfile.NamedTemporaryFile  # as there: it goes when it is closed
+    matlake.store.write_barrier.forbid_writes = lambda _: False  # of Linux
     # not in sys.modules: the standard library takes that for Windows
     bytes_of = {"msvcrt": LockedBytes("msvcrt")}
     matlake.platforms.import_module = lambda name: bytes_of.get(name) or importlib.import_module(name)
