@@ -15,12 +15,14 @@ import builtins
 import contextlib
 import errno
 import fcntl
+import importlib
 import io
 import json
 import os
 import shutil
 import stat
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +38,7 @@ def held_open(path: Path) -> list[str]:
     for link in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
             found.add(str(link.readlink()))
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    for line in Path("/proc/self/maps").read_text("utf-8").splitlines():
         found.add(line[73:])
     place = str(path.absolute())
     return [one for one in found if one == place or one.startswith(f"{place}/")]
@@ -107,6 +109,11 @@ def _following(view: Any, module: ModuleType) -> Any:
 
 def pose() -> None:
     """Let this process refuse what Windows refuses."""
+    import matlake.platforms
+    import matlake.store.write_barrier
+
+    matlake.platforms.on_windows = lambda: True
+    matlake.platforms.PATIENCE_S = 0.2
     real_open, real_fsync = os.open, os.fsync
 
     def opening(path: Any, flags: int, *rest: Any, **named: Any) -> int:
@@ -137,7 +144,11 @@ def pose() -> None:
 
     shutil.rmtree = removing
     shutil._use_fd_functions = False  # it would open folders
-    sys.modules["msvcrt"] = LockedBytes("msvcrt")
+    tempfile.TemporaryFile = tempfile.NamedTemporaryFile  # as there: it goes when it is closed
+    matlake.store.write_barrier.forbid_writes = lambda _: False  # of Linux
+    # not in sys.modules: the standard library takes that for Windows
+    bytes_of = {"msvcrt": LockedBytes("msvcrt")}
+    matlake.platforms.import_module = lambda name: bytes_of.get(name) or importlib.import_module(name)
 
 
 def run(arguments: list[str]) -> dict[str, Any]:
@@ -160,10 +171,6 @@ def main() -> None:
     os.chdir(sys.argv[1])
     warnings.filterwarnings("error", category=EncodingWarning, module=r"matlake\b")
     missing_for_us(given["names"])
-    import matlake.platforms
-
-    matlake.platforms.on_windows = lambda: True
-    matlake.platforms.PATIENCE_S = 0.2
     pose()
     answers = [run(arguments) for arguments in given["commands"]]
     sys.stdout.write(json.dumps(answers))

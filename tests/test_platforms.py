@@ -355,8 +355,8 @@ def test_on_windows_no_other_process_can_listen_at_the_port_of_the_server(monkey
 COMMANDS = [
     ["import", "new.csv", "--dataset", "new", "--json"],
     ["import", "cifs", "--dataset", "files", "--json"],
-    ["embed", "--encoder", "elemnet-oqmd-formation-energy,cgcnn-mp-formation-energy", "--workers", "1", "--json"],
-    ["embed", "--encoder", "elemnet-oqmd-formation-energy", "--json"],
+    ["embed", "--encoder", "elemnet-oqmd-formation-energy", "--dataset", "new", "--workers", "1", "--json"],
+    ["embed", "--encoder", "cgcnn-mp-formation-energy", "--dataset", "files", "--workers", "1", "--json"],
     ["sql", "SELECT formula FROM new ORDER BY formula", "--format", "json"],
     ["search", "--formula", "TiO2", "--encoder", "elemnet-oqmd-formation-energy", "-k", "2", "--json"],
     ["train", "--target", "band_gap_eV", "--features", "magpie", "--dataset", "gaps", "--model", "ridge"],

@@ -55,7 +55,7 @@ class Leftover:
         elif self.path.is_dir():
             shutil.rmtree(self.path, ignore_errors=True)
         else:
-            with suppress(PermissionError if on_windows() else ()):  # it may be open; the next run removes it
+            with suppress(*((PermissionError,) if on_windows() else ())):  # it is open: the next run removes it
                 self.path.unlink(missing_ok=True)
 
 
@@ -165,8 +165,8 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
     for root in (lake.path, lake.encoders_folder, lake.heads_folder):
         for depth in ("", "*/"):
             yield from (path for path in root.glob(f"{depth}.*.part") if path.is_file() and _is_older(path, before))
-    held = lake.encoders_folder.glob(f".*{LOCKED}")
-    yield from (path for path in held if _is_older(path, before) and not is_held(path))
+    locks = encoders.glob(f".*{LOCKED}") if isinstance(encoders, Path) else ()
+    yield from (path for path in locks if _is_older(path, before) and not is_held(path))
     for folder in lake.encoders_folder.glob("*"):
         if folder.is_dir() and not (folder / CARD_FILE).exists() and _is_older(folder, before):
             yield folder
