@@ -9,8 +9,7 @@ help: ## Show the commands
 
 setup: ## Make .venv with everything that tests need
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q uv
-	$(BIN)/uv pip install -q --python .venv torch==2.13.0 -e '.[cpu,serve,train,matfold,dev]'
+	$(BIN)/python -m pip install -q torch==2.13.0 -e '.[cpu,serve,train,matfold,dev]'
 
 test: ## Run the tests; choose some with TESTS="tests/store -k delta"
 	$(BIN)/python -m pytest $(TESTS)

@@ -1,5 +1,6 @@
 """The command ``map``."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -38,7 +39,11 @@ _written = section("Output")
 )
 @_rows("--max-points", type=AT_LEAST_ONE, default=100_000, help="Draw so many materials at random from more.")
 @_written(
-    "--output", type=FILE, metavar="FILE", help="Write this file.  [default: map.html, map.json.gz or map.parquet]"
+    "--output",
+    "file",
+    type=FILE,
+    metavar="FILE",
+    help="Write this file.  [default: map.html, map.json.gz or map.parquet]",
 )
 @_written(
     "--export",
@@ -54,7 +59,7 @@ _written = section("Output")
 @seed_option
 @json_option
 @click.pass_obj
-def map_command(lake: LakePath, /, output: Output, **request: Any) -> None:
+def map_command(lake: LakePath, /, file: Path | None, output: Output, **request: Any) -> None:
     """Draw a map of DATASET as a page that works offline: points, colours, crystals, search, selection.
 
     Materials whose embeddings are alike are near each other. Materials of OTHERS are placed on the map of DATASET.
@@ -64,5 +69,5 @@ def map_command(lake: LakePath, /, output: Output, **request: Any) -> None:
     from matlake.store.lake import open_lake
 
     with progress("drawing", "crystals") as reporter:
-        report = make_map(open_lake(lake), MapRequest(**request), reporter)
+        report = make_map(open_lake(lake), MapRequest(output=file, **request), reporter)
     output.document(report.document(), report.lines())

@@ -84,13 +84,13 @@ def colour(name: str, kind: str, values: pa.ChunkedArray) -> Colouring:
             max(0, len(ranked) - CATEGORIES),
             pa.chunked_array([pa.array(texts, pa.string())]),
         )
-    numbers = _years(values) if kind == TIME else values.cast(pa.float64(), safe=False).to_numpy()
-    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
-    known = ~np.isnan(numbers)
-    low, high = _limits(numbers[known])
+    read = _years(values) if kind == TIME else values.cast(pa.float64(), safe=False).to_numpy()
+    known = np.isfinite(read)
+    finite: NDArray[np.float64] = np.where(known, read, np.nan)
+    low, high = _limits(finite[known])
     values = pc.if_else(pa.array(known), values, pa.scalar(None, values.type))
     unit = "year" if kind == TIME else unit
-    return Colouring(name, quantity, unit, numbers, low, high, (), np.empty(0, np.int16), 0, values)
+    return Colouring(name, quantity, unit, finite, low, high, (), np.empty(0, np.int16), 0, values)
 
 
 def _word(value: str | bool) -> str:

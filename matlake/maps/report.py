@@ -127,7 +127,9 @@ class MapReport(TableReport):
     @property
     def without_value(self) -> int:
         """Number of points without a value of the property."""
-        return self.points.num_rows if self.colouring is None else self.points[self.points.column_names[-1]].null_count
+        if self.colouring is None:
+            return int(self.points.num_rows)
+        return int(self.points[self.points.column_names[-1]].null_count)
 
     @property
     def headline(self) -> str:

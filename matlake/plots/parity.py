@@ -99,8 +99,8 @@ def plot_parity(
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    ends = [None if values is None else np.asarray(values, dtype=np.float64) for values in (lower, upper)]
-    extras = ParityExtras(baselines or {}, *ends, log)
+    below, above = (None if values is None else np.asarray(values, dtype=np.float64) for values in (lower, upper))
+    extras = ParityExtras(baselines or {}, below, above, log)
     with axes_for(ax, size_with(extras)) as axes:
         draw_parity(
             axes, np.asarray(y, dtype=np.float64), np.asarray(predicted, dtype=np.float64), quantity, unit, extras

