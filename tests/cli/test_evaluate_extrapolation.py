@@ -102,7 +102,7 @@ def test_every_way_runs_once(run: Callable[..., Result], lake: matlake.Lake, tmp
         ({"models": "oracle"}, TrainingError, "unknown model 'oracle'"),
         ({"networks": "magpie"}, EncoderError, "gives no crystal graph network"),
         (
-            {"networks": "cgcnn-mp-formation-energy", "features": "fractions", "target": "hardness_GPa"},
+            {"networks": "cgcnn", "features": "fractions", "target": "hardness_GPa"},
             TrainingError,
             "no crystal structure",
         ),

@@ -47,14 +47,15 @@ def test_levels_of_the_test_rows_give_the_coverage_on_the_card(trained: TrainRes
 
 
 def test_plots_say_what_the_card_says(head: matlake.Head) -> None:
-    with new_figure(6.9, 6.9) as figure:
+    with new_figure(12.0, 12.0) as figure:  # panels with room for baselines
         axes = dict(zip(KINDS, figure.subplots(2, 2).flat, strict=True))
         for kind, each in axes.items():
             assert head.plot(kind, ax=each) is each
     metrics, card = head.metrics, head.card
     assert card.calibration is not None
     parity = note_of(axes["parity"])
-    assert f"MAE {metrics.mae:#.3g} eV, RMSE {metrics.rmse:#.3g} eV, R² {metrics.r2:.3f}" in parity
+    r2 = f"{metrics.r2:.3f}".replace("-", "−")
+    assert f"MAE {metrics.mae:#.3g} eV, RMSE {metrics.rmse:#.3g} eV, R² {r2}" in parity
     assert f"mean of the training rows {card.evaluation.baseline.mae:#.3g}" in parity
     assert "nearest training material" in parity
     assert axes["parity"].get_ylabel() == "Predicted band gap (eV)"
