@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from browser_page import running_browser
+from browser import complaints, headless_browser
 from running_server import Running, serving
 from samples import CRYSTAL_ENCODER, ELASTIC, ENCODER
 from selenium.webdriver import Chrome
@@ -52,5 +52,15 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def browser(downloads: Path) -> Iterator[Chrome]:
     """One browser for all tests of the page."""
-    with running_browser(downloads) as running:
+    with headless_browser(1280, 1400, downloads=downloads) as running:
         yield running
+
+
+@pytest.fixture
+def quiet(browser: Chrome) -> Iterator[None]:
+    """Nothing in the console of the browser, but what plotly and answers with an error write there."""
+    complaints(browser)
+    yield
+    # plotly would like to add the style of its geographic maps, which the content security policy does not let it
+    found = [text for text in complaints(browser) if not ("plotly.min.js" in text and "inline style" in text)]
+    assert [text for text in found if "Failed to load resource" not in text] == []

@@ -1,12 +1,11 @@
 """The page in a real browser: type, drop, read the answer, see the error."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from browser_page import Page, severe
+from browser import Workbench
 from running_server import Running, serving
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -18,15 +17,15 @@ from matlake.serving.examples import RUTILE
 KEY = "a-key-of-more-than-16"
 
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
+
 @pytest.fixture
-def page(browser: Chrome, server: Running) -> Iterator[Page]:
-    """The page, whose scripts have had nothing to complain about in the end."""
-    severe(browser)
-    yield Page(browser, server)
-    assert severe(browser) == []
+def page(browser: Chrome, server: Running) -> Workbench:
+    return Workbench(browser, server)
 
 
-def test_a_typed_formula_is_answered_with_all_that_is_known(page: Page) -> None:
+def test_a_typed_formula_is_answered_with_all_that_is_known(page: Workbench) -> None:
     assert page.text("title") == "Predict the band gap of a material"
     page.open("map")
     page.wait(lambda: page.marks("map") > 100)
@@ -57,7 +56,7 @@ def test_a_typed_formula_is_answered_with_all_that_is_known(page: Page) -> None:
     assert "The star is the material that was predicted" in page.text("map-words")
 
 
-def test_a_dropped_structure_is_drawn(page: Page, elastic: pa.Table, served_lake: matlake.Lake) -> None:
+def test_a_dropped_structure_is_drawn(page: Workbench, elastic: pa.Table, served_lake: matlake.Lake) -> None:
     reference = load_head(served_lake, "modulus").reference
     assert reference is not None
     row = elastic["material_id"].to_pylist().index(reference.material_id[0])
@@ -73,7 +72,7 @@ def test_a_dropped_structure_is_drawn(page: Page, elastic: pa.Table, served_lake
     assert "Å" in page.text("crystal-words")
 
 
-def test_a_chosen_file_and_the_example_are_answered(page: Page, tmp_path: Path) -> None:
+def test_a_chosen_file_and_the_example_are_answered(page: Workbench, tmp_path: Path) -> None:
     (tmp_path / "rutile.vasp").write_text(RUTILE)
     page.find("file").send_keys(str(tmp_path / "rutile.vasp"))
     page.answer()
@@ -84,7 +83,7 @@ def test_a_chosen_file_and_the_example_are_answered(page: Page, tmp_path: Path) 
     assert "6 atoms in a cell of 4.59 × 4.59 × 2.96 Å" in page.text("crystal-words")
 
 
-def test_new_elements_are_named(page: Page) -> None:
+def test_new_elements_are_named(page: Workbench) -> None:
     page.type("PuN")
     page.answer()
     assert page.text("warnings").startswith("Low confidence: ")
@@ -94,7 +93,7 @@ def test_new_elements_are_named(page: Page) -> None:
     assert page.text("verdict") not in ("Near training materials", "")
 
 
-def test_no_text_vouches_for_a_prediction(page: Page, server: Running) -> None:
+def test_no_text_vouches_for_a_prediction(page: Workbench, server: Running) -> None:
     """Of 0.0 eV for SiO2 (8.9 measured) version 0.1.0 said that the interval holds."""
     page.type("SiO2")
     answer = page.answer().lower()
@@ -118,7 +117,7 @@ def test_no_text_vouches_for_a_prediction(page: Page, server: Running) -> None:
         ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
     ],
 )
-def test_nonsense_is_explained_and_runs_nothing(page: Page, formula: str, reason: str) -> None:
+def test_nonsense_is_explained_and_runs_nothing(page: Workbench, formula: str, reason: str) -> None:
     page.type(formula)
     assert reason in page.problem()
     assert page.find("problem").find_elements(By.TAG_NAME, "img") == []
@@ -126,19 +125,19 @@ def test_nonsense_is_explained_and_runs_nothing(page: Page, formula: str, reason
     page.answer()
 
 
-def test_a_dropped_file_that_is_no_crystal_is_explained(page: Page) -> None:
+def test_a_dropped_file_that_is_no_crystal_is_explained(page: Workbench) -> None:
     page.drop(("this is a shopping list", "list.txt"))
     assert "neither CIF nor POSCAR" in page.problem()
 
 
-def test_hostile_text_in_a_file_stays_text(page: Page) -> None:
+def test_hostile_text_in_a_file_stays_text(page: Workbench) -> None:
     page.drop((RUTILE.replace("Ti O", "<script>alert(1)</script> O"), "bad.vasp"))
     assert "<script>" in page.problem()
 
 
 def test_an_api_key_is_asked_for_and_used(browser: Chrome, served_lake: matlake.Lake) -> None:
     with serving(served_lake, "gap", api_key=KEY) as (locked, _):
-        page = Page(browser, locked)
+        page = Workbench(browser, locked)
         assert "An API key is needed" in page.problem()
         page.find("key").send_keys(KEY + "\n")
         page.wait(lambda: not page.is_shown("problem") and page.text("title") == "Predict the band gap of a material")
@@ -151,7 +150,7 @@ def test_an_api_key_is_asked_for_and_used(browser: Chrome, served_lake: matlake.
 
 def test_a_head_with_columns_has_a_field_for_each(browser: Chrome, series: matlake.Lake) -> None:
     with serving(series, "gap_of_T") as (running, _):
-        page = Page(browser, running)
+        page = Workbench(browser, running)
         field = page.find("columns").find_element(By.TAG_NAME, "input")
         assert page.text("columns") == "Temperature, K (100 to 600 in training)"
         page.type("GaAs")
@@ -169,16 +168,16 @@ def test_a_head_with_columns_has_a_field_for_each(browser: Chrome, series: matla
     browser.get("about:blank")
 
 
-def test_the_page_fits_a_telephone(page: Page) -> None:
+def test_the_page_fits_a_telephone(page: Workbench) -> None:
     with page.emulating(width=360):
         page.type("BaZrS3")
         page.answer()
-        assert page.script("return document.documentElement.scrollWidth") == 360
+        assert page.run("return document.documentElement.scrollWidth") == 360
 
 
-def test_nothing_is_loaded_from_elsewhere(page: Page, server: Running) -> None:
+def test_nothing_is_loaded_from_elsewhere(page: Workbench, server: Running) -> None:
     page.type("BaZrS3")
     page.answer()
-    loaded = page.script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    loaded = page.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert loaded
     assert all(name.startswith(server.url) for name in loaded)

@@ -5,13 +5,12 @@ import io
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from browser_page import Page, saved, severe
+from browser import Workbench, saved
 from running_server import Running, serving
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -30,15 +29,11 @@ PLOT = (
 )
 
 
-@pytest.fixture(autouse=True)
-def without_complaints(browser: Chrome) -> Iterator[None]:
-    severe(browser)
-    yield
-    assert severe(browser) == []
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def test_tabs_are_reached_by_keys_and_by_their_address(browser: Chrome, server: Running) -> None:
-    page = Page(browser, server, "report")
+    page = Workbench(browser, server, "report")
     page.find("tab-report").click()
     reached = []
     for key in (Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.END, Keys.ARROW_LEFT, Keys.HOME):
@@ -53,14 +48,14 @@ def test_tabs_are_reached_by_keys_and_by_their_address(browser: Chrome, server: 
     page.wait(lambda: page.is_shown("panel-map"))
     page.find("theme").click()  # light
     page.find("theme").click()
-    assert page.script("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 21, 27)"
+    assert page.run("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 21, 27)"
     browser.refresh()
-    assert page.script("return document.documentElement.dataset.theme") == "dark"
-    page.script("localStorage.clear()")
+    assert page.run("return document.documentElement.dataset.theme") == "dark"
+    page.run("localStorage.clear()")
 
 
 def test_a_pasted_list_is_predicted_sorted_and_saved(browser: Chrome, server: Running, downloads: Path) -> None:
-    page = Page(browser, server, "table")
+    page = Workbench(browser, server, "table")
     page.fill("list", "GaN\nUnobtainium\nBaZrS3\n\nNaCl\nPuN\n=1+1\n")
     page.find("table-run").click()
     page.wait(lambda: page.is_shown("table-results"))
@@ -103,7 +98,7 @@ def test_a_dropped_table_goes_in_portions_and_loses_no_row(browser: Chrome, serv
     lines = [f'm{n};"{formula}";{n},5' for n, formula in enumerate(formulas)]
     lines.insert(10, "broken;row")
     with serving(served_lake, "gap", rows=7) as (server, _):
-        page = Page(browser, server, "table")
+        page = Workbench(browser, server, "table")
         page.drop(("\ufeffid;pretty_formula;x\r\n" + "\r\n".join(lines), "table.csv"), on="table-drop")
         page.wait(lambda: page.is_shown("table-choice"))
         assert "75 rows" in page.text("table-given")
@@ -115,7 +110,7 @@ def test_a_dropped_table_goes_in_portions_and_loses_no_row(browser: Chrome, serv
         assert "1 to 50 of 74" in page.text("table-rows")
         next(one for one in page.all(".pager button") if one.text == "Next").click()
         assert [row[1] for row in page.cells("table-rows")][-1] == "m73"
-        assert page.script("return document.getElementById('table-rows').contains(document.activeElement)")
+        assert page.run("return document.getElementById('table-rows').contains(document.activeElement)")
         metrics = server.get("/metrics").body.decode()
         assert 'matlake_rows_total{outcome="answered",path="/v1/predict"} 74.0' in metrics
         assert 'matlake_requests_total{path="/v1/predict",status="200"} 11.0' in metrics
@@ -130,7 +125,7 @@ def test_structures_go_together_as_far_as_the_atoms_allow(
     texts = elastic["poscar"].to_pylist()[:6]
     atoms = [sum(map(int, text.splitlines()[6].split())) for text in texts]
     with serving(served_lake, "modulus", atoms=max(atoms)) as (server, _):
-        page = Page(browser, server, "table")
+        page = Workbench(browser, server, "table")
         assert not page.is_shown("list")
         files = [(text, f"{number}.vasp") for number, text in enumerate(texts)]
         page.drop(*files, ("nonsense", "no.cif"), on="table-drop")
@@ -147,7 +142,7 @@ def test_structures_go_together_as_far_as_the_atoms_allow(
 def test_a_dataset_is_filtered_by_a_form_that_shows_its_sql(
     browser: Chrome, served_lake: matlake.Lake, server: Running, downloads: Path
 ) -> None:
-    page = Page(browser, server, "datasets")
+    page = Workbench(browser, server, "datasets")
     page.wait(lambda: page.all("#rows tbody tr"))
     page.select("dataset", "gaps")
     page.wait(lambda: "gaps: 307 rows" in page.text("rows"))
@@ -202,7 +197,7 @@ def test_a_dataset_is_filtered_by_a_form_that_shows_its_sql(
 def test_similar_materials_are_found_by_formula_structure_and_id(
     browser: Chrome, server: Running, elastic: pa.Table
 ) -> None:
-    page = Page(browser, server, "similar")
+    page = Workbench(browser, server, "similar")
     page.find("similar-formula").send_keys("GaN" + Keys.ENTER)
     page.wait(lambda: len(page.cells("similar-results")) == 10)
     question = {"encoder": page.find("similar-layer").get_attribute("value"), "formulas": ["GaN"]}
@@ -237,7 +232,7 @@ def plotted(served_lake: matlake.Lake) -> None:
 @pytest.mark.usefixtures("plotted")
 def test_the_report_of_a_head_is_shown_with_its_plots_and_a_key(browser: Chrome, served_lake: matlake.Lake) -> None:
     with serving(served_lake, "gap", api_key=KEY) as (server, _):
-        page = Page(browser, server, "report")
+        page = Workbench(browser, server, "report")
         page.find("key").send_keys(KEY + "\n")
         page.wait(lambda: page.is_shown("tab-datasets"))
         page.open("map")
@@ -249,11 +244,11 @@ def test_the_report_of_a_head_is_shown_with_its_plots_and_a_key(browser: Chrome,
         assert "mean of the training rows" in report
         assert "Shares of values in their interval: test rows " in report
         image = 'return document.querySelector("#report img")'
-        page.script(f"{image}.scrollIntoView()")
-        page.wait(lambda: page.script(f"{image}.naturalWidth") == 90)
-        assert page.script(f"{image}.alt").startswith("Predicted against true")
-        assert page.script("return window.harmed") is None
-        page.script("sessionStorage.clear()")
+        page.run(f"{image}.scrollIntoView()")
+        page.wait(lambda: page.run(f"{image}.naturalWidth") == 90)
+        assert page.run(f"{image}.alt").startswith("Predicted against true")
+        assert page.run("return window.harmed") is None
+        page.run("sessionStorage.clear()")
 
 
 def test_a_lake_without_datasets_has_no_tabs_for_them_and_hostile_ones_stay_text(
@@ -263,7 +258,7 @@ def test_a_lake_without_datasets_has_no_tabs_for_them_and_hostile_ones_stay_text
     lake = matlake.open_lake(tmp_path / "lake", create=True)
     shutil.copytree(HEAD_V1, lake.heads_folder / HEAD_V1.name)
     with serving(lake, HEAD_V1.name) as (server, _):
-        page = Page(browser, server, "map")
+        page = Workbench(browser, server, "map")
         page.wait(lambda: "An older version trained this head" in page.text("map-words"))
         assert [tab.text for tab in page.all('[role="tab"]') if tab.is_displayed()] == [
             "Predict",
@@ -274,7 +269,7 @@ def test_a_lake_without_datasets_has_no_tabs_for_them_and_hostile_ones_stay_text
         table = {"id": [HOSTILE], "formula": ["GaN"], f"phase {HOSTILE}": [HOSTILE]}
         pq.write_table(pa.table(table), tmp_path / "hostile.parquet")
         matlake.import_table(lake, tmp_path / "hostile.parquet", "hostile")
-        page = Page(browser, server, "datasets")
+        page = Workbench(browser, server, "datasets")
         page.wait(lambda: HOSTILE in page.text("rows"))
         page.all("#rows tbody button")[0].click()
         page.wait(lambda: page.text("material-body").count(HOSTILE) >= 3)
@@ -286,8 +281,8 @@ def test_a_lake_without_datasets_has_no_tabs_for_them_and_hostile_ones_stay_text
         page.fill("list", f"{HOSTILE}\nGaN")
         page.find("table-run").click()
         page.wait(lambda: HOSTILE in page.text("table-failed"))
-        assert page.script("return document.querySelectorAll('img[src=x]').length") == 0
-        assert page.script("return window.harmed") is None
+        assert page.run("return document.querySelectorAll('img[src=x]').length") == 0
+        assert page.run("return window.harmed") is None
 
 
 @pytest.mark.usefixtures("plotted")
@@ -295,17 +290,15 @@ def test_the_page_is_for_everybody(browser: Chrome, server: Running) -> None:
     """WCAG 2.2, levels A and AA, as far as axe-core sees it; in light, dark, and on a telephone of 360 pixels."""
     found: list[str] = []
     for width, dark in ((None, False), (360, True)):
-        page = Page(browser, server)
+        page = Workbench(browser, server)
         with page.emulating(width=width, dark=dark):
             for tab in TABS:
                 visit(page, tab)
-                found += [f"{tab}, {'dark' if dark else 'light'}: {one}" for one in page.complaints()]
-                if page.script("return document.documentElement.scrollWidth > innerWidth"):
-                    found.append(f"{tab} is wider than the window")
+                found += [f"{tab}, {'dark' if dark else 'light'}: {one}" for one in page.barriers()]
     assert not found, "\n".join(found)
 
 
-def visit(page: Page, tab: str) -> None:
+def visit(page: Workbench, tab: str) -> None:
     """Open a tab, and let it show all that it may show."""
     page.open(tab)
     if tab == "predict":
