@@ -1,6 +1,7 @@
 // The answer for one material in words and small drawings.
 
-import { capital, digitsFor, find, formulaNodes, isYesNo, make, measuredWords, shape, short, valueWords, written } from "./text.js";
+import { formulaNodes } from "./formula.js";
+import { capital, digitsFor, find, isYesNo, make, measuredWords, shape, short, valueWords, written } from "./text.js";
 
 const MOST_SHOWN = 3; // of the score's scale
 const SAME = 1e-3; // distance of what the encoder sees as one and the same

@@ -3,12 +3,13 @@
 import { send } from "./api.js";
 import { addCondition, conditions, startConditions } from "./conditions.js";
 import { csvText, saveFile } from "./files.js";
+import { formulaNodes } from "./formula.js";
 import { openMaterial } from "./material.js";
 import { explain, hideProblem, say } from "./problem.js";
 import { datasetOptions, hasLake, served } from "./served.js";
 import { makePager, makeTable, replaceKeepingFocus } from "./table.js";
 import { offerTab, whenOpened } from "./tabs.js";
-import { count, countOf, find, formulaNodes, labelled, make, short } from "./text.js";
+import { count, countOf, find, labelled, make, short } from "./text.js";
 
 const PAGE = 50;
 const PORTION = 5000; // rows of a request of the download

@@ -1,7 +1,8 @@
 // What drawings of the page share: plotly, once it is loaded, and the colours of the theme.
 
-import { coloursOf, drawCrystal3d } from "./crystal3d.js";
-import { formulaNodes, make, shape, written } from "./text.js";
+import { crystalWords, elementColours, plotCrystal } from "./crystal.js";
+import { formulaNodes } from "./formula.js";
+import { make, shape } from "./text.js";
 
 /** Return plotly once its script has been read. */
 export function plotly() {
@@ -31,19 +32,14 @@ export function whenThemeChanges(draw) {
 
 /** Draw a crystal with its legend and its cell in words into three elements. */
 export async function showCrystal(crystal, { plot, legend, words }) {
-  const colours = coloursOf(crystal.elements.map((element) => element.symbol));
+  const colours = elementColours(crystal.elements.map((element) => element.symbol));
   legend.replaceChildren(
     ...crystal.elements.map((element, kind) => {
       const dot = shape("circle", { cx: 7, cy: 7, r: 6.5, fill: colours[kind], stroke: "#5b6875", "stroke-width": 0.5 });
       return make("li", {}, shape("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, dot), element.symbol);
     }),
   );
-  const [a, b, c] = crystal.edges_A.map((edge) => written(edge, 2));
-  const [alpha, beta, gamma] = crystal.angles_deg.map((angle) => written(angle, 1));
-  words.replaceChildren(
-    ...formulaNodes(crystal.formula),
-    `, ${crystal.atoms} atom${crystal.atoms === 1 ? "" : "s"} in a cell of ${a} × ${b} × ${c} Å (${alpha}°, ${beta}°, ${gamma}°).`,
-    crystal.complete ? " Drag to turn it." : " The cell is large: a part of it is drawn.",
-  );
-  await drawCrystal3d(await plotly(), plot, crystal, theme());
+  words.replaceChildren(...formulaNodes(crystal.formula), `, ${crystalWords(crystal)}`);
+  const { ink, line, soft } = theme();
+  await plotCrystal(await plotly(), plot, crystal, { font: { family: "inherit", size: 14, color: ink }, line, soft });
 }

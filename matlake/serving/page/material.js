@@ -4,8 +4,9 @@ import { send } from "./api.js";
 import { placeOf } from "./answer.js";
 import { columnValues } from "./columns.js";
 import { showCrystal } from "./drawing.js";
+import { formulaNodes } from "./formula.js";
 import { served } from "./served.js";
-import { capital, find, formulaNodes, isYesNo, make, short, valueWords } from "./text.js";
+import { capital, find, isYesNo, make, short, valueWords } from "./text.js";
 
 const NEIGHBOURS = 6;
 

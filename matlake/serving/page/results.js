@@ -2,10 +2,11 @@
 
 import { materialLink, placeOf } from "./answer.js";
 import { csvText, saveFile } from "./files.js";
+import { formulaNodes } from "./formula.js";
 import { openMaterial } from "./material.js";
 import { hasLake } from "./served.js";
 import { makePager, makeTable, replaceKeepingFocus } from "./table.js";
-import { capital, count, countOf, find, formulaNodes, isYesNo, make, measuredWords, short, valueWords } from "./text.js";
+import { capital, count, countOf, find, isYesNo, make, measuredWords, short, valueWords } from "./text.js";
 
 const PAGE = 50;
 const MOST_FAILED = 1000; // listed on the page; files have all

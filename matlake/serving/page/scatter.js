@@ -1,4 +1,4 @@
-// Points in a plane, coloured by a value, drawn by plotly. Depends on nothing of the page: other pages may use it.
+// Points in a plane, coloured by a value, drawn by plotly. Depends on nothing of the page.
 
 const INVISIBLE = "rgba(0,0,0,0)";
 const NARROW = 500; // pixels

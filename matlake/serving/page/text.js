@@ -29,16 +29,6 @@ export function shape(name, attributes, ...children) {
   return made;
 }
 
-/** Write a formula with its amounts as subscripts. */
-export function formulaNodes(text) {
-  return text.split(/(?<=[A-Za-z)\]])([\d.]+)/).map((part, place) => {
-    if (place % 2 === 0) return document.createTextNode(part);
-    const amount = document.createElement("sub");
-    amount.textContent = part;
-    return amount;
-  });
-}
-
 /** Digits after the point that a number deserves whose uncertainty is known. */
 export function digitsFor(spread) {
   return spread > 0 ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(spread)))) : 3;
