@@ -128,10 +128,28 @@ class Workbench(Page):
 
     def __init__(self, browser: Chrome, server: "Running", tab: str = "predict") -> None:
         super().__init__(browser)
-        browser.get("about:blank")  # another address behind # alone would not load it anew
-        browser.get(f"{server.url}#{tab}")
+        self.address = server.url
+        self.load(tab)
+
+    def load(self, tab: str) -> None:
+        self.browser.get("about:blank")  # another address behind # alone would not load it anew
+        self.browser.get(f"{self.address}#{tab}")
+        self.wait_for_start(tab)
+
+    def wait_for_start(self, tab: str) -> None:
         self.wait(lambda: self.text("title") != "Predict a property of a material" or self.is_shown("problem"))
         self.wait(lambda: self.is_shown("problem") or self.is_shown(f"panel-{tab}"))
+
+    def begin(self, head: str) -> None:
+        """Choose a head, as if the page were loaded anew; it is where something else is shown, or a problem."""
+        if not self.browser.current_url.startswith(self.address) or self.is_shown("problem"):
+            self.load("predict")
+        self.open("predict")
+        self.run(
+            "const head = arguments[0]; head.value = arguments[1]; head.dispatchEvent(new Event('change'))",
+            self.find("head"),
+            head,
+        )
 
     def select(self, name: str, value: str) -> None:
         Select(self.find(name)).select_by_value(value)

@@ -6,23 +6,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from browser import Workbench
-from running_server import Running, serving
-from selenium.webdriver import Chrome
+from running_server import Running
 from selenium.webdriver.common.by import By
 
 import matlake
 from matlake.regress.heads.storage import load_head
 from matlake.serving.examples import RUTILE
 
-KEY = "a-key-of-more-than-16"
-
-
 pytestmark = pytest.mark.usefixtures("quiet")
-
-
-@pytest.fixture
-def page(browser: Chrome, server: Running) -> Workbench:
-    return Workbench(browser, server)
 
 
 def test_a_typed_formula_is_answered_with_all_that_is_known(page: Workbench) -> None:
@@ -93,13 +84,13 @@ def test_new_elements_are_named(page: Workbench) -> None:
     assert page.text("verdict") not in ("Near training materials", "")
 
 
-def test_no_text_vouches_for_a_prediction(page: Workbench, server: Running) -> None:
+def test_no_text_vouches_for_a_prediction(page: Workbench, bench: Running) -> None:
     """Of 0.0 eV for SiO2 (8.9 measured) version 0.1.0 said that the interval holds."""
     page.type("SiO2")
     answer = page.answer().lower()
     for promise in ("the interval holds", "were used for training", "inside the applicability domain"):
         assert promise not in answer
-    reply = server.post("/v1/predict", {"head": "gap", "formulas": ["SiO2"]}).document
+    reply = bench.post("/v1/predict", {"head": "gap", "formulas": ["SiO2"]}).document
     notes = [item.text for item in page.find("notes").find_elements(By.TAG_NAME, "li")]
     assert [note.removesuffix(".").lower() for note in notes] == [note.lower() for note in reply["notes"]]
     for warning in reply["predictions"][0]["warnings"]:
@@ -135,49 +126,27 @@ def test_hostile_text_in_a_file_stays_text(page: Workbench) -> None:
     assert "<script>" in page.problem()
 
 
-def test_an_api_key_is_asked_for_and_used(browser: Chrome, served_lake: matlake.Lake) -> None:
-    with serving(served_lake, "gap", api_key=KEY) as (locked, _):
-        page = Workbench(browser, locked)
-        assert "An API key is needed" in page.problem()
-        page.find("key").send_keys(KEY + "\n")
-        page.wait(lambda: not page.is_shown("problem") and page.text("title") == "Predict the band gap of a material")
-        page.type("TiO2")
-        page.answer()
-    page.type("GaN")
-    assert "The server does not answer" in page.problem()
-    assert page.is_shown("again")
+def test_a_head_with_columns_has_a_field_for_each(page: Workbench) -> None:
+    page.select("head", "gap_of_T")
+    field = page.find("columns").find_element(By.TAG_NAME, "input")
+    assert page.text("columns") == "Temperature, K (100 to 600 in training)"
+    page.type("GaAs")
+    assert "no value of temperature_K (in K)" in page.problem()
+    shown: list[str] = []
+    for kelvin in ("300", "600"):
+        field.clear()
+        field.send_keys(f"{kelvin}\n")
+        page.wait(lambda: page.is_shown("answer") and page.text("value") not in ("", *shown))
+        shown.append(page.text("value"))
+        assert not page.is_shown("problem")
+    assert float(shown[0]) > float(shown[1])
+    page.drop((RUTILE, "rutile.vasp"))
+    page.wait(lambda: page.text("material").replace("\n", "") == "TiO2, temperature 600 K")
 
 
-def test_a_head_with_columns_has_a_field_for_each(browser: Chrome, series: matlake.Lake) -> None:
-    with serving(series, "gap_of_T") as (running, _):
-        page = Workbench(browser, running)
-        field = page.find("columns").find_element(By.TAG_NAME, "input")
-        assert page.text("columns") == "Temperature, K (100 to 600 in training)"
-        page.type("GaAs")
-        assert "no value of temperature_K (in K)" in page.problem()
-        shown = []
-        for kelvin in ("300", "600"):
-            field.clear()
-            field.send_keys(f"{kelvin}\n")
-            page.wait(lambda: page.is_shown("answer") and page.text("value") not in ("", *shown))
-            shown.append(page.text("value"))
-            assert not page.is_shown("problem")
-        assert float(shown[0]) > float(shown[1])
-        page.drop((RUTILE, "rutile.vasp"))
-        page.wait(lambda: page.text("material").replace("\n", "") == "TiO2, temperature 600 K")
-    browser.get("about:blank")
-
-
-def test_the_page_fits_a_telephone(page: Workbench) -> None:
-    with page.emulating(width=360):
-        page.type("BaZrS3")
-        page.answer()
-        assert page.run("return document.documentElement.scrollWidth") == 360
-
-
-def test_nothing_is_loaded_from_elsewhere(page: Workbench, server: Running) -> None:
+def test_nothing_is_loaded_from_elsewhere(page: Workbench, bench: Running) -> None:
     page.type("BaZrS3")
     page.answer()
     loaded = page.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert loaded
-    assert all(name.startswith(server.url) for name in loaded)
+    assert all(name.startswith(bench.url) for name in loaded)

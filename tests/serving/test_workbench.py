@@ -17,23 +17,18 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 import matlake
-from matlake.regress.heads.storage import find_head
 
 HEAD_V1 = Path(__file__).parents[1] / "data" / "head_v1" / "gap-v1"
 TABS = ("predict", "table", "datasets", "similar", "map", "report")
 KEY = "a-key-of-more-than-16"
 HOSTILE = "<img src=x onerror='window.harmed=1'>"
-PLOT = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="60"><script>window.harmed = 1</script>'
-    '<rect width="90" height="60" fill="gold"/></svg>'
-)
 
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
 
-def test_tabs_are_reached_by_keys_and_by_their_address(browser: Chrome, server: Running) -> None:
-    page = Workbench(browser, server, "report")
+def test_tabs_are_reached_by_keys_and_by_their_address(page: Workbench) -> None:
+    page.load("report")
     page.find("tab-report").click()
     reached = []
     for key in (Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.END, Keys.ARROW_LEFT, Keys.HOME):
@@ -44,18 +39,20 @@ def test_tabs_are_reached_by_keys_and_by_their_address(browser: Chrome, server: 
     shown = [tab.get_attribute("id") for tab in page.all('[role="tab"]') if tab.get_attribute("tabindex") != "-1"]
     assert shown == ["tab-predict"]
     assert page.all('[role="tabpanel"]:not([hidden])')[0].get_attribute("id") == "panel-predict"
-    browser.back()
+    page.browser.back()
     page.wait(lambda: page.is_shown("panel-map"))
     page.find("theme").click()  # light
     page.find("theme").click()
     assert page.run("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 21, 27)"
-    browser.refresh()
+    page.browser.refresh()
+    page.wait_for_start("map")
     assert page.run("return document.documentElement.dataset.theme") == "dark"
-    page.run("localStorage.clear()")
+    page.find("theme").click()
+    assert page.text("theme") == "Theme: as the system"
 
 
-def test_a_pasted_list_is_predicted_sorted_and_saved(browser: Chrome, server: Running, downloads: Path) -> None:
-    page = Workbench(browser, server, "table")
+def test_a_pasted_list_is_predicted_sorted_and_saved(page: Workbench, bench: Running, downloads: Path) -> None:
+    page.open("table")
     page.fill("list", "GaN\nUnobtainium\nBaZrS3\n\nNaCl\nPuN\n=1+1\n")
     page.find("table-run").click()
     page.wait(lambda: page.is_shown("table-results"))
@@ -71,7 +68,7 @@ def test_a_pasted_list_is_predicted_sorted_and_saved(browser: Chrome, server: Ru
     failed = page.cells("table-failed")
     assert [row[:2] for row in failed] == [["2", "Unobtainium"], ["6", "=1+1"]]
     assert "Unobtainium" in failed[0][2]
-    asked = server.post("/v1/predict", {"head": "gap", "formulas": ["GaN", "BaZrS3", "NaCl", "PuN"]}).document
+    asked = bench.post("/v1/predict", {"head": "gap", "formulas": ["GaN", "BaZrS3", "NaCl", "PuN"]}).document
     expected = asked["predictions"]
     (plutonium,) = [row for row in page.cells("table-rows") if row[1] == "PuN"]
     assert plutonium[headings.index("Low-confidence reasons")] == "; ".join(expected[3]["warnings"])
@@ -93,56 +90,62 @@ def test_a_pasted_list_is_predicted_sorted_and_saved(browser: Chrome, server: Ru
     assert (document["unit"], document["level"]) == ("eV", asked["level"])
 
 
-def test_a_dropped_table_goes_in_portions_and_loses_no_row(browser: Chrome, served_lake: matlake.Lake) -> None:
+def test_a_dropped_table_goes_in_portions_and_loses_no_row(page: Workbench, bench: Running) -> None:
     formulas = [f"Ga{n}As" for n in range(1, 75)]
     lines = [f'm{n};"{formula}";{n},5' for n, formula in enumerate(formulas)]
     lines.insert(10, "broken;row")
-    with serving(served_lake, "gap", rows=7) as (server, _):
-        page = Workbench(browser, server, "table")
-        page.drop(("\ufeffid;pretty_formula;x\r\n" + "\r\n".join(lines), "table.csv"), on="table-drop")
-        page.wait(lambda: page.is_shown("table-choice"))
-        assert "75 rows" in page.text("table-given")
-        assert page.all("#column-formula option:checked")[0].text == "pretty_formula"
-        page.find("table-run").click()
-        page.wait(lambda: page.is_shown("table-results"))
-        assert page.text("table-summary").startswith("74 predicted, 1 failed")
-        assert page.cells("table-failed") == [["11", "broken", "the row has 2 cells, the header 3"]]
-        assert "1 to 50 of 74" in page.text("table-rows")
-        next(one for one in page.all(".pager button") if one.text == "Next").click()
-        assert [row[1] for row in page.cells("table-rows")][-1] == "m73"
-        assert page.run("return document.getElementById('table-rows').contains(document.activeElement)")
-        metrics = server.get("/metrics").body.decode()
-        assert 'matlake_rows_total{outcome="answered",path="/v1/predict"} 74.0' in metrics
-        assert 'matlake_requests_total{path="/v1/predict",status="200"} 11.0' in metrics
-        page.select("column-formula", "2")
-        page.find("table-run").click()
-        page.wait(lambda: page.text("table-summary").startswith("0 predicted, 75 failed"))
+    page.open("table")
+    before = counted(bench)
+    page.drop(("\ufeffid;pretty_formula;x\r\n" + "\r\n".join(lines), "table.csv"), on="table-drop")
+    page.wait(lambda: page.is_shown("table-choice"))
+    assert "75 rows" in page.text("table-given")
+    assert page.all("#column-formula option:checked")[0].text == "pretty_formula"
+    page.find("table-run").click()
+    page.wait(lambda: page.is_shown("table-results"))
+    assert page.text("table-summary").startswith("74 predicted, 1 failed")
+    assert page.cells("table-failed") == [["11", "broken", "the row has 2 cells, the header 3"]]
+    assert "1 to 50 of 74" in page.text("table-rows")
+    next(one for one in page.all(".pager button") if one.text == "Next").click()
+    assert [row[1] for row in page.cells("table-rows")][-1] == "m73"
+    assert page.run("return document.getElementById('table-rows').contains(document.activeElement)")
+    assert [now - then for now, then in zip(counted(bench), before, strict=True)] == [74, 11]
+    page.select("column-formula", "2")
+    page.find("table-run").click()
+    page.wait(lambda: page.text("table-summary").startswith("0 predicted, 75 failed"))
 
 
-def test_structures_go_together_as_far_as_the_atoms_allow(
-    browser: Chrome, served_lake: matlake.Lake, elastic: pa.Table
-) -> None:
-    texts = elastic["poscar"].to_pylist()[:6]
-    atoms = [sum(map(int, text.splitlines()[6].split())) for text in texts]
-    with serving(served_lake, "modulus", atoms=max(atoms)) as (server, _):
-        page = Workbench(browser, server, "table")
-        assert not page.is_shown("list")
-        files = [(text, f"{number}.vasp") for number, text in enumerate(texts)]
-        page.drop(*files, ("nonsense", "no.cif"), on="table-drop")
-        page.wait(lambda: "7 structure files" in page.text("table-given"))
-        page.find("table-run").click()
-        page.wait(lambda: page.is_shown("table-results"))
-        assert page.text("table-summary").startswith("6 predicted, 1 failed")
-        assert [row[1] for row in page.cells("table-rows")] == [f"{number}.vasp" for number in range(6)]
-        ((row, name, reason),) = page.cells("table-failed")
-        assert (row, name) == ("7", "no.cif")
-        assert "neither CIF nor POSCAR" in reason
+def counted(server: Running) -> list[float]:
+    """Return how many materials and requests for predictions a server has answered."""
+    metrics = server.get("/metrics").body.decode()
+    names = (
+        'matlake_rows_total{outcome="answered",path="/v1/predict"}',
+        'matlake_requests_total{path="/v1/predict",status="200"}',
+    )
+    return [sum(float(line.split()[-1]) for line in metrics.splitlines() if line.startswith(name)) for name in names]
+
+
+def test_structures_go_together_as_far_as_the_atoms_allow(page: Workbench, elastic: pa.Table) -> None:
+    page.select("head", "modulus")
+    page.open("table")
+    assert not page.is_shown("list")
+    texts = elastic["poscar"].to_pylist()
+    largest = sorted(texts, key=lambda text: len(text.splitlines()))[-6:]  # only the largest alone fills a request
+    files = [(text, f"{number}.vasp") for number, text in enumerate(largest)]
+    page.drop(*files, ("nonsense", "no.cif"), on="table-drop")
+    page.wait(lambda: "7 structure files" in page.text("table-given"))
+    page.find("table-run").click()
+    page.wait(lambda: page.is_shown("table-results"))
+    assert page.text("table-summary").startswith("6 predicted, 1 failed")
+    assert [row[1] for row in page.cells("table-rows")] == [f"{number}.vasp" for number in range(6)]
+    ((row, name, reason),) = page.cells("table-failed")
+    assert (row, name) == ("7", "no.cif")
+    assert "neither CIF nor POSCAR" in reason
 
 
 def test_a_dataset_is_filtered_by_a_form_that_shows_its_sql(
-    browser: Chrome, served_lake: matlake.Lake, server: Running, downloads: Path
+    page: Workbench, bench: Running, served_lake: matlake.Lake, downloads: Path
 ) -> None:
-    page = Workbench(browser, server, "datasets")
+    page.open("datasets")
     page.wait(lambda: page.all("#rows tbody tr"))
     page.select("dataset", "gaps")
     page.wait(lambda: "gaps: 307 rows" in page.text("rows"))
@@ -175,7 +178,7 @@ def test_a_dataset_is_filtered_by_a_form_that_shows_its_sql(
     page.wait(lambda: "eV" in page.find("material-body").text and "gaps: " in page.text("material-body"))
     body = page.find("material-body").text
     assert wanted[0]["material_id"] in body
-    predicted = server.post("/v1/predict", {"head": "gap", "formulas": [wanted[0]["formula"]]}).document
+    predicted = bench.post("/v1/predict", {"head": "gap", "formulas": [wanted[0]["formula"]]}).document
     digits = 1 - math.floor(math.log10(predicted["mae"]))
     value = f"{predicted['predictions'][0]['value']:.{digits}f}"
     page.wait(lambda: value.replace("-", "\u2212") in page.text("material-body"))
@@ -195,13 +198,13 @@ def test_a_dataset_is_filtered_by_a_form_that_shows_its_sql(
 
 
 def test_similar_materials_are_found_by_formula_structure_and_id(
-    browser: Chrome, server: Running, elastic: pa.Table
+    page: Workbench, bench: Running, elastic: pa.Table
 ) -> None:
-    page = Workbench(browser, server, "similar")
+    page.open("similar")
     page.find("similar-formula").send_keys("GaN" + Keys.ENTER)
     page.wait(lambda: len(page.cells("similar-results")) == 10)
     question = {"encoder": page.find("similar-layer").get_attribute("value"), "formulas": ["GaN"]}
-    (expected,) = server.post("/v1/search", question).document["results"]
+    (expected,) = bench.post("/v1/search", question).document["results"]
     assert [row[3] for row in page.cells("similar-results")] == [one["material_id"] for one in expected["neighbours"]]
     crystals = next(one for one in page.all("#similar-layer option") if one.text.startswith("cgcnn"))
     page.select("similar-layer", str(crystals.get_attribute("value")))
@@ -220,56 +223,39 @@ def test_similar_materials_are_found_by_formula_structure_and_id(
     page.find("material-close").click()
 
 
-@pytest.fixture
-def plotted(served_lake: matlake.Lake) -> None:
-    """Head ``gap`` with a plot whose script must not run."""
-    folder = find_head(served_lake, "gap") / "plots"
-    folder.mkdir(exist_ok=True)
-    (folder / "parity.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    (folder / "parity.svg").write_text(PLOT)
+def test_the_report_of_a_head_is_shown_with_its_plots(page: Workbench) -> None:
+    page.open("report")
+    page.wait(lambda: page.all("#report section"))
+    headings = [section.get_attribute("aria-label") for section in page.all("#report section")]
+    assert {"Result", "Baselines", "Features", "To repeat"} <= set(headings)
+    report = page.text("report")
+    assert "mean of the training rows" in report
+    assert "Shares of values in their interval: test rows " in report
+    image = 'return document.querySelector("#report img")'
+    page.run(f"{image}.scrollIntoView()")
+    page.wait(lambda: page.run(f"{image}.naturalWidth") == 90)
+    assert page.run(f"{image}.alt").startswith("Predicted against true")
+    assert page.run("return window.harmed") is None
 
 
-@pytest.mark.usefixtures("plotted")
-def test_the_report_of_a_head_is_shown_with_its_plots_and_a_key(browser: Chrome, served_lake: matlake.Lake) -> None:
-    with serving(served_lake, "gap", api_key=KEY) as (server, _):
-        page = Workbench(browser, server, "report")
-        page.find("key").send_keys(KEY + "\n")
-        page.wait(lambda: page.is_shown("tab-datasets"))
-        page.open("map")
-        page.open("report")
-        page.wait(lambda: page.all("#report section"))
-        headings = [section.get_attribute("aria-label") for section in page.all("#report section")]
-        assert {"Result", "Baselines", "Features", "To repeat"} <= set(headings)
-        report = page.text("report")
-        assert "mean of the training rows" in report
-        assert "Shares of values in their interval: test rows " in report
-        image = 'return document.querySelector("#report img")'
-        page.run(f"{image}.scrollIntoView()")
-        page.wait(lambda: page.run(f"{image}.naturalWidth") == 90)
-        assert page.run(f"{image}.alt").startswith("Predicted against true")
-        assert page.run("return window.harmed") is None
-        page.run("sessionStorage.clear()")
-
-
-def test_a_lake_without_datasets_has_no_tabs_for_them_and_hostile_ones_stay_text(
+def test_a_key_is_asked_for_a_bare_lake_has_fewer_tabs_and_hostile_names_stay_text(
     browser: Chrome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("matlake.serving.served_lake.CHECK_S", 0.0)
     lake = matlake.open_lake(tmp_path / "lake", create=True)
     shutil.copytree(HEAD_V1, lake.heads_folder / HEAD_V1.name)
-    with serving(lake, HEAD_V1.name) as (server, _):
+    with serving(lake, HEAD_V1.name, api_key=KEY) as (server, _):
         page = Workbench(browser, server, "map")
+        assert "An API key is needed" in page.problem()
+        page.find("key").send_keys(KEY + "\n")
         page.wait(lambda: "An older version trained this head" in page.text("map-words"))
-        assert [tab.text for tab in page.all('[role="tab"]') if tab.is_displayed()] == [
-            "Predict",
-            "Table",
-            "Map",
-            "Report",
-        ]
+        assert not page.is_shown("problem")
+        tabs = [tab.text for tab in page.all('[role="tab"]') if tab.is_displayed()]
+        assert tabs == ["Predict", "Table", "Map", "Report"]
         table = {"id": [HOSTILE], "formula": ["GaN"], f"phase {HOSTILE}": [HOSTILE]}
         pq.write_table(pa.table(table), tmp_path / "hostile.parquet")
         matlake.import_table(lake, tmp_path / "hostile.parquet", "hostile")
-        page = Workbench(browser, server, "datasets")
+        page.load("datasets")  # with the key: a tab of the browser keeps it
         page.wait(lambda: HOSTILE in page.text("rows"))
         page.all("#rows tbody button")[0].click()
         page.wait(lambda: page.text("material-body").count(HOSTILE) >= 3)
@@ -283,18 +269,23 @@ def test_a_lake_without_datasets_has_no_tabs_for_them_and_hostile_ones_stay_text
         page.wait(lambda: HOSTILE in page.text("table-failed"))
         assert page.run("return document.querySelectorAll('img[src=x]').length") == 0
         assert page.run("return window.harmed") is None
+        page.run("sessionStorage.clear()")
+    page.open("predict")
+    page.type("GaN")
+    assert "The server does not answer" in page.problem()
+    assert page.is_shown("again")
 
 
-@pytest.mark.usefixtures("plotted")
-def test_the_page_is_for_everybody(browser: Chrome, server: Running) -> None:
+def test_the_page_is_for_everybody(page: Workbench) -> None:
     """WCAG 2.2, levels A and AA, as far as axe-core sees it; in light, dark, and on a telephone of 360 pixels."""
     found: list[str] = []
-    for width, dark in ((None, False), (360, True)):
-        page = Workbench(browser, server)
-        with page.emulating(width=width, dark=dark):
-            for tab in TABS:
-                visit(page, tab)
-                found += [f"{tab}, {'dark' if dark else 'light'}: {one}" for one in page.barriers()]
+    for tab in TABS:
+        visit(page, tab)
+        found += [f"{tab}, light: {one}" for one in page.barriers()]
+    with page.emulating(width=360, dark=True):
+        for tab in TABS:
+            page.open(tab)
+            found += [f"{tab}, dark: {one}" for one in page.barriers()]
     assert not found, "\n".join(found)
 
 
