@@ -102,7 +102,10 @@ class RowsResponse(BaseModel):
     """Rows, and the SQL that returns them."""
 
     columns: list[str]
-    rows: Annotated[list[list[Any]], Field(description="A value for each column; null where there is none.")]
+    rows: Annotated[
+        list[list[Any]],
+        Field(description="A value for each column; null where there is none. Integers beyond 2^53 are text."),
+    ]
     sql: Annotated[str, Field(description="The same as a statement, for `matlake sql`.")]
     total: Annotated[int | None, Field(description="Rows that fulfil the conditions; null where not counted.")] = None
     truncated: Annotated[bool, Field(description="Whether rows are left out, because the answer is too large.")] = False

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import Any, Final, TypeVar
 
 from matlake.encoders.layer_ref import LayerRef
@@ -111,8 +112,7 @@ class ServedLake:
 
     def _read(self) -> dict[str, Any]:
         datasets = [
-            {name: value for name, value in one.document().items() if name != "properties"}
-            | {"properties": len(one.properties)}
+            {**one.document(), "properties": len(one.properties), "source": _without_folder(one.source)}
             for one in self.lake.list_datasets()
         ]
         return self._listing(datasets, self._layers() if datasets else [])
@@ -177,6 +177,13 @@ class ServedLake:
         self._unanswered -= 1
         if not running.cancelled():
             running.exception()  # nobody else may ask for it
+
+
+def _without_folder(source: str | None) -> str | None:
+    """Return where a dataset came from; of a file on this machine its name alone."""
+    if source is None or not PurePath(source).is_absolute():
+        return source
+    return PurePath(source).name
 
 
 @contextmanager

@@ -24,6 +24,7 @@ def test_datasets_and_their_embedded_layers_are_listed(server: Running) -> None:
     answer = server.get("/v1/datasets").document
     named = {one["name"]: one for one in answer["datasets"]}
     assert (named["gaps"]["materials"], named["elastic"]["crystals"]) == (307, 120)
+    assert named["elastic"]["source"] == "elastic.parquet"  # folders of the machine are nobody's business
     layers = {one["feature"]: one for one in answer["layers"]}
     assert (layers[f"{ENCODER}@13"]["input"], layers[f"{ENCODER}@13"]["external"]) == ("composition", False)
     assert any(name.startswith(CRYSTAL_ENCODER) and one["input"] == "crystal" for name, one in layers.items())

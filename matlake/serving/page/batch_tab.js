@@ -12,6 +12,7 @@ import { count, countOf, find, labelled, make } from "./text.js";
 const MOST_ROWS = 100_000; // a browser holds as many without trouble
 const LARGEST_TABLE = 200e6; // bytes
 const TABLES = /\.(csv|tsv|txt|dat)$/i;
+const OTHER_TABLES = /\.(xlsx?|ods|parquet|feather|arrow|pkl|sqlite|db|zip|gz)$/i;
 
 const state = { table: null, structures: [], items: [], running: null };
 
@@ -26,13 +27,14 @@ function readItems(head) {
   const formula = chosen("formula", table.formula);
   const structure = head.input === "structures" ? chosen("structure", table.structure) : -1;
   const width = table.names.length || 1;
+  const typed = fieldValues(head);
   return table.rows.map(({ cells }, place) => {
     const item = { row: place + 1, name: table.id >= 0 ? cells[table.id] : undefined, columns: {} };
     if (structure >= 0) item.structure = cells[structure] ?? "";
     else item.formula = (cells[formula] ?? "").trim();
     for (const { name } of head.columns) {
       const column = table.names.indexOf(name);
-      item.columns[name] = column >= 0 ? readNumber(cells[column] ?? "") : fieldValues(head)[name];
+      item.columns[name] = column >= 0 ? readNumber(cells[column] ?? "") : typed[name];
     }
     if (width > 1 && cells.length !== width) item.reason = `the row has ${countOf(cells.length, "cell")}, the header ${width}`;
     else if (head.input === "structures" && structure < 0) item.reason = "this head needs crystal structures, not formulas";
@@ -115,6 +117,8 @@ function showChoice() {
 async function readFiles(files) {
   hideProblem();
   const tables = files.filter((file) => TABLES.test(file.name));
+  const other = files.find((file) => OTHER_TABLES.test(file.name));
+  if (other) return showProblem("Not a text file", `${other.name} cannot be read here.`, "Save it as CSV, or use `matlake predict HEAD --input FILE`.");
   if (tables.length && files.length > 1) return showProblem("Several files", "A table comes alone.", "Drop one table, or structures.");
   if (files.length > MOST_ROWS) return showProblem("Too many files", `${count(files.length)} files.`, `Drop ${count(MOST_ROWS)} at most.`);
   if (tables.length) {

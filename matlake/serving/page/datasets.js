@@ -1,6 +1,6 @@
 // The tab that looks through the datasets of the lake: a form, and the SQL that it stands for.
 
-import { send } from "./api.js";
+import { Refusal, send } from "./api.js";
 import { addCondition, conditions, startConditions } from "./conditions.js";
 import { csvText, saveFile } from "./files.js";
 import { formulaNodes } from "./formula.js";
@@ -100,9 +100,10 @@ async function ask() {
     where: conditions(),
     sort: [{ column: find("sort-by").value, descending: find("sort-order").value === "down" }],
   };
-  await showPage(0);
+  return showPage(0);
 }
 
+/** Show a page of what was asked for last; returns whether that worked. */
 async function showPage(page) {
   const { asked } = state;
   state.running?.abort();
@@ -118,10 +119,12 @@ async function showPage(page) {
     if (page === 0) state.total = answer.total;
     showRows(answer);
     say(`${countOf(state.total, "row")} found`);
+    return true;
   } catch (error) {
-    if (error.name === "AbortError") return;
+    if (error.name === "AbortError") return false;
     say("");
     explain(error, "No rows", () => showPage(page));
+    return false;
   }
 }
 
@@ -175,7 +178,7 @@ function sortBy(name) {
 
 /** Save all rows that fulfil the conditions, in portions. */
 async function save() {
-  await ask();
+  if (!(await ask())) return; // which has said why
   const { asked } = state;
   find("save-rows").disabled = true;
   const rows = [asked.columns];
@@ -184,6 +187,7 @@ async function save() {
     const limit = Math.min(PORTION, served.queryLimits.rows);
     while (rows.length <= most) {
       const answer = await send("/v1/rows", { ...asked, limit: Math.min(limit, most - rows.length + 1), offset: rows.length - 1, count: false });
+      if (!answer.rows.length && answer.truncated) throw new Refusal(422, "a row is larger than an answer may be", "Leave out the column with the long values.");
       if (!answer.rows.length) break; // fewer by now
       rows.push(...answer.rows);
       say(`Downloading: ${count(rows.length - 1)} of ${count(most)}`, true);

@@ -25,6 +25,9 @@ _LISTED: Final = 100
 
 _SHOWN_ITEMS: Final = 4
 
+_EXACT: Final = 2**53
+"""Whole numbers up to this size are doubles."""
+
 
 @dataclass(frozen=True)
 class QueryLimits:
@@ -259,16 +262,31 @@ def _quantity(column: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: no number that is not finite, and long lists shortened."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+    """Return a value as JSON has it, exactly: no number that is not finite, none that readers would round.
+
+    Long lists are shortened.
+    """
     if isinstance(value, list):
-        if len(value) >= _LISTED:
-            shown = ", ".join(f"{one:.4g}" if isinstance(one, float) else str(one) for one in value[:_SHOWN_ITEMS])
-            return f"[{shown}, … {len(value):,} in all]"
-        return [_plain(one) for one in value]
+        return [_plain(one) for one in value] if len(value) < _LISTED else _shortened(value)
     if isinstance(value, dict):
         return {str(name): _plain(one) for name, one in value.items()}
+    if type(value) is tuple:  # an entry of a map
+        return [_plain(one) for one in value]
+    return _plain_item(value)
+
+
+def _shortened(values: list[Any]) -> str:
+    shown = ", ".join(f"{one:.4g}" if isinstance(one, float) else str(one) for one in values[:_SHOWN_ITEMS])
+    return f"[{shown}, … {len(values):,} in all]"
+
+
+def _plain_item(value: Any) -> Any:
+    if isinstance(value, int) and abs(value) > _EXACT:  # in a browser every number is a double
+        return str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -45,6 +46,8 @@ OPERATORS: Final[Mapping[Kind, tuple[str, ...]]] = {
 
 MOST_WORDS: Final = 120
 """Words of a condition at most: more than there are elements."""
+
+_A_TIME: Final = "write it as 2026-01-31 or 2026-01-31 14:30"
 
 _EXACT: Final = 2**53
 """Whole numbers up to this size are written without a point."""
@@ -118,6 +121,8 @@ class RowQuery:
         return self._select(_written)
 
     def _select(self, put: Put) -> str:
+        if len(set(self.columns)) < len(self.columns):
+            raise QueryError("a column is named twice", "name each column once")
         shown = ", ".join(identifier(self._known(column)) for column in self.columns) or "*"
         order = [f"{identifier(self._known(one.column))}{' DESC' * one.descending} NULLS LAST" for one in self.order]
         last = [] if any(one.column == "material_id" for one in self.order) else ['"material_id"']
@@ -199,6 +204,14 @@ def _checked(condition: Condition, kind: Kind) -> Value:
             return value
         raise QueryError(f"{named} needs true or false")
     if isinstance(value, str):
-        return value
-    what = "a time, such as 2026-01-31" if kind is Kind.TIME else "text"
-    raise QueryError(f"{named} needs {what}")
+        return _time(value, named) if kind is Kind.TIME else value
+    if kind is Kind.TIME:
+        raise QueryError(f"{named} needs a time", _A_TIME)
+    raise QueryError(f"{named} needs text")
+
+
+def _time(text: str, named: str) -> str:
+    try:
+        return datetime.fromisoformat(text).isoformat(sep=" ")
+    except ValueError:
+        raise QueryError(f"{named} needs a time, not {text[:40]!r}", _A_TIME) from None

@@ -1,9 +1,11 @@
 """Rows of a dataset by conditions: what they stand for in SQL, and that nothing else gets into it."""
 
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -38,7 +40,12 @@ ROWS = [
 def browsed(tmp_path_factory: pytest.TempPathFactory) -> matlake.Lake:
     folder = tmp_path_factory.mktemp("browsed")
     lake = matlake.open_lake(folder / "lake", create=True)
-    pq.write_table(pa.Table.from_pylist([row | {NASTY: 1.0} for row in ROWS]), folder / "few.parquet")
+    pq.write_table(
+        pa.Table.from_pylist(
+            [row | {NASTY: 1.0, "made": np.datetime64(f"2026-01-{day:02}", "us")} for day, row in enumerate(ROWS, 1)]
+        ),
+        folder / "few.parquet",
+    )
     matlake.import_table(lake, folder / "few.parquet", "few")
     (folder / "cesium.csv").write_text(f'id,structure,energy_eV\ncs-1,"{POSCAR}",-3.5\n')
     matlake.import_table(lake, folder / "cesium.csv", "cesium")
@@ -73,6 +80,8 @@ def ids(lake: matlake.Lake, *where: Condition, order: Sequence[Order] = ()) -> s
         (Condition("elements", "has all", [NASTY]), ""),
         (Condition("nelements", "<", 2), "c"),
         (Condition(NASTY, "=", 1.0), "abcde'"),
+        (Condition("made", ">=", "2026-01-04"), "de'"),
+        (Condition("made", "<", "2026-01-02T00:00:01"), "ab"),
     ],
 )
 def test_a_condition_selects_what_it_says(browsed: matlake.Lake, condition: Condition, expected: str) -> None:
@@ -99,6 +108,8 @@ def test_conditions_hold_together_and_rows_are_sorted_with_missing_values_last(b
         (Condition("gap_eV", "<"), "needs a number"),
         (Condition("metal", "=", 1), "needs true or false"),
         (Condition("phase", "=", 1), "needs text"),
+        (Condition("made", "<", "tomorrow"), "needs a time, not 'tomorrow'"),
+        (Condition("made", "<", 2026), "needs a time"),
         (Condition("elements", "has all", []), "needs 1 to 120 words"),
         (Condition("elements", "has all", 3.0), "needs 1 to 120 words"),
     ],
@@ -106,6 +117,11 @@ def test_conditions_hold_together_and_rows_are_sorted_with_missing_values_last(b
 def test_a_condition_that_does_not_fit_is_refused(browsed: matlake.Lake, condition: Condition, message: str) -> None:
     with pytest.raises(QueryError, match=message):
         browse_rows(browsed, "few", LIMITS, where=[condition])
+
+
+def test_a_column_is_named_once(browsed: matlake.Lake) -> None:
+    with pytest.raises(QueryError, match="a column is named twice"):
+        browse_rows(browsed, "few", LIMITS, columns=["formula", "formula"])
 
 
 def test_values_are_parameters_and_names_are_quoted() -> None:
@@ -165,6 +181,17 @@ def test_rows_are_plain_json_and_no_larger_than_allowed() -> None:
     found = plain_rows(table, "SELECT", most_rows=2, most_bytes=1000)
     assert found.rows == [[1.0, "[0.5, 0.5, 0.5, 0.5, … 300 in all]", {"a": None}], [None, [1.0, None], None]]
     assert found.truncated
+    odd = pa.table(
+        {
+            "n": [2**53, 2**53 + 1],
+            "m": pa.array([[(1, "<b>")], []], pa.map_(pa.int8(), pa.string())),
+            "b": [b"\xff", None],
+        }
+    )
+    assert plain_rows(odd, "SELECT", most_rows=2, most_bytes=1000).rows == [
+        [2**53, [[1, "<b>"]], "ff"],
+        [str(2**53 + 1), [], None],
+    ]
     small = plain_rows(pa.table({"text": ["a" * 100] * 5}), "SELECT", most_rows=5, most_bytes=250)
     assert (len(small.rows), small.truncated) == (2, True)
 
@@ -179,7 +206,7 @@ def test_a_folder_of_temporary_files_that_was_cleaned_up_is_made_again(browsed: 
     """Systems remove what lies about in /tmp; a server that has run for weeks still answers."""
     root = spill_root()
     assert root is not None
-    root.rmdir()
+    shutil.rmtree(root)
     assert ids(browsed, Condition("gap_eV", ">", 3.35)) == "a"
     made = spill_root()
     assert made is not None
