@@ -15,6 +15,8 @@ const PAGE = 50;
 const PORTION = 5000; // rows of a request of the download
 const MOST_SAVED = 200_000;
 const FIRST = 8; // columns that are shown at first
+const LONG = 60; // letters of a cell that may be broken
+const LONGEST = 300; // letters of a cell; the material and the download have all
 
 const state = { columns: [], asked: null, page: 0, total: 0, running: null };
 
@@ -133,7 +135,8 @@ function showRows(answer) {
   const [sorted] = asked.sort;
   const columns = asked.columns.map((name) => {
     const column = state.columns.find((one) => one.name === name);
-    return { name, title: labelled(column), number: column.kind === "number" };
+    const place = answer.columns.indexOf(name);
+    return { name, title: labelled(column), number: column.kind === "number", long: answer.rows.some((row) => shown(row[place]).length > LONG) };
   });
   const table = makeTable({
     caption: `${asked.dataset}: ${countOf(state.total, "row")}; press a heading to sort`,
@@ -151,7 +154,7 @@ function rowCells(row, names, asked) {
   const value = (name) => row[names.indexOf(name)];
   const material = { dataset: asked.dataset, material_id: value("material_id"), formula: value("formula") };
   return asked.columns.map((name) => {
-    const text = shown(value(name));
+    const text = cut(shown(value(name)));
     if (name !== "formula" && !(name === "material_id" && !asked.columns.includes("formula"))) return text;
     const content = name === "formula" ? formulaNodes(text) : [text];
     return make("button", { type: "button", className: "link", onclick: () => openMaterial(material) }, ...content);
@@ -164,6 +167,8 @@ function shown(value) {
   if (typeof value === "boolean") return value ? "yes" : "no";
   return Array.isArray(value) ? value.join(" ") : typeof value === "object" ? JSON.stringify(value) : value;
 }
+
+const cut = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text);
 
 function sortBy(name) {
   const { kind } = state.columns.find((one) => one.name === name);
@@ -224,8 +229,8 @@ async function runSql(event) {
     const isNumber = (place) => answer.rows.some((row) => typeof row[place] === "number");
     const table = makeTable({
       caption: answer.truncated ? `The first ${countOf(answer.rows.length, "row")}` : countOf(answer.rows.length, "row"),
-      columns: answer.columns.map((title, place) => ({ title, number: isNumber(place), long: !isNumber(place) && answer.rows.some((row) => String(row[place]).length > 40) })),
-      rows: answer.rows.map((row) => row.map(shown)),
+      columns: answer.columns.map((title, place) => ({ title, number: isNumber(place), long: !isNumber(place) && answer.rows.some((row) => String(row[place]).length > LONG) })),
+      rows: answer.rows.map((row) => row.map((value) => cut(shown(value)))),
     });
     find("sql-rows").replaceChildren(table);
     say(countOf(answer.rows.length, "row"));

@@ -28,7 +28,7 @@ export async function drawScatter(Plotly, element, { points, marked, star, words
   const quantile = (share) => sorted[Math.round(share * (sorted.length - 1))];
   const axis = (title) => ({ title: { text: title }, zeroline: false, gridcolor: theme.grid, automargin: true });
   const bar = { title: { text: words.value, side: "right" }, thickness: 14, outlinewidth: 0 };
-  const below = { ...bar, title: { text: words.value, side: "bottom" }, orientation: "h", y: -0.2, yanchor: "top" };
+  const above = { ...bar, title: { text: words.value, side: "top" }, orientation: "h", y: 1.02, yanchor: "bottom" };
   const traces = [
     {
       type: "scatter",
@@ -46,7 +46,7 @@ export async function drawScatter(Plotly, element, { points, marked, star, words
         colorscale: "Cividis",
         opacity: 0.85,
         line: { width: 0.7, color: theme.line }, // dark colours are seen on a dark ground, and light ones on a light one
-        colorbar: element.clientWidth < NARROW ? below : bar,
+        colorbar: element.clientWidth < NARROW ? above : bar,
       },
     },
   ];

@@ -31,7 +31,9 @@ export function openTab(name, quietly = false) {
   current = nameOf(chosen);
   if (!quietly && location.hash !== `#${current}`) history.pushState(null, "", `#${current}`);
   chosen.scrollIntoView({ block: "nearest", inline: "nearest" });
-  if (changed) openers.get(current)?.();
+  if (!changed) return;
+  window.dispatchEvent(new Event("resize")); // drawings of this tab have not seen what the window did meanwhile
+  openers.get(current)?.();
 }
 
 /** Show a tab that only some servers have. */
