@@ -28,6 +28,9 @@ export async function drawScatter(Plotly, element, { points, marked, star, words
   const quantile = (share) => sorted[Math.round(share * (sorted.length - 1))];
   const axis = (title) => ({ title: { text: title }, zeroline: false, gridcolor: theme.grid, automargin: true });
   const bar = { title: { text: words.value, side: "right" }, thickness: 14, outlinewidth: 0 };
+  const isNarrow = element.clientWidth < NARROW;
+  if (element.dataset.narrow !== String(isNarrow)) Plotly.purge(element); // plotly keeps the margins of the other layout
+  element.dataset.narrow = isNarrow;
   const above = { ...bar, title: { text: words.value, side: "top" }, orientation: "h", y: 1.02, yanchor: "bottom" };
   const traces = [
     {
@@ -46,7 +49,7 @@ export async function drawScatter(Plotly, element, { points, marked, star, words
         colorscale: "Cividis",
         opacity: 0.85,
         line: { width: 0.7, color: theme.line }, // dark colours are seen on a dark ground, and light ones on a light one
-        colorbar: element.clientWidth < NARROW ? above : bar,
+        colorbar: isNarrow ? above : bar,
       },
     },
   ];
