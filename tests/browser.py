@@ -31,10 +31,14 @@ const files = new DataTransfer();
 for (const [text, name] of arguments[1]) files.items.add(new File([text], name));
 arguments[0].dispatchEvent(new DragEvent("drop", {dataTransfer: files, bubbles: true, cancelable: true}));
 """
+WCAG_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+OF_LOOKS = ["color-contrast", "scrollable-region-focusable", "target-size"]
+"""Rules of these that colours and sizes decide."""
+
 AXE = """
 const done = arguments[arguments.length - 1];
 const part = {exclude: ["tbody tr:nth-child(n+4)"]};
-axe.run(part, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"]})
+axe.run(part, {runOnly: arguments[0], resultTypes: ["violations"]})
   .then((found) => done(found.violations.flatMap((rule) =>
     rule.nodes.map((node) => `${rule.id}: ${node.target.join(" ")}: ${node.failureSummary}`))))
   .catch((error) => done([String(error)]));
@@ -100,11 +104,11 @@ class Page:
     def wait(self, condition: Callable[[], object]) -> None:
         WebDriverWait(self.browser, PATIENCE_S, 0.05).until(lambda _: condition())
 
-    def barriers(self) -> list[str]:
+    def barriers(self, rules: list[str] = WCAG_AA) -> list[str]:
         """Return what axe-core finds against WCAG 2.2 A and AA in what is shown; of tables in the first rows."""
         if not self.run("return typeof axe === 'object'"):
             self.run(axe_script())
-        found: list[str] = self.browser.execute_async_script(AXE)  # type: ignore[no-untyped-call]
+        found: list[str] = self.browser.execute_async_script(AXE, rules)  # type: ignore[no-untyped-call]
         if self.run("return document.documentElement.scrollWidth > innerWidth"):
             found.append("reflow: the page is wider than the window")
         return found
