@@ -43,11 +43,12 @@ def example(request: dict[str, Any], response: dict[str, Any] | None = None) -> 
 
 def rows_example(lake: Lake | None) -> dict[str, Any]:
     """Return a request for rows of the first dataset of a lake that can be read, or of one that may be there."""
-    for name in lake.dataset_names() if lake else ():
-        with suppress(MatlakeError):
-            _, kinds = dataset_kinds(lake, name)
-            numbers = [column for column, kind in kinds.items() if kind is Kind.NUMBER]
-            return example(_rows(name, numbers[-1]))
+    if lake is not None:
+        for name in lake.dataset_names():
+            with suppress(MatlakeError):
+                _, kinds = dataset_kinds(lake, name)
+                numbers = [column for column, kind in kinds.items() if kind is Kind.NUMBER]
+                return example(_rows(name, numbers[-1]))
     return example(_rows("gaps", "band_gap_eV"))
 
 

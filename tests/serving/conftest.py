@@ -43,7 +43,7 @@ def served_lake(tmp_path_factory: pytest.TempPathFactory, gaps: Path, elastic: p
         patch.setattr("matlake.regress.heads.train.draw_plots", lambda *_: {})  # most of the time, and nobody looks
         train(lake, TrainRequest("band_gap_eV", [GAP_FEATURE], "ridge", dataset="gaps", name="gap"))
         train(lake, TrainRequest("bulk_modulus_VRH_GPa", [CRYSTAL_ENCODER], "ridge", dataset="elastic", name="modulus"))
-    plots = lake.heads_folder / "gap" / "plots"
+    plots = folder / "lake" / "heads" / "gap" / "plots"
     plots.mkdir()
     (plots / "parity.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (plots / "parity.svg").write_text(HOSTILE_PLOT)
@@ -71,7 +71,7 @@ def browser(downloads: Path) -> Iterator[Chrome]:
 @pytest.fixture(scope="session")
 def bench(served_lake: matlake.Lake, series: matlake.Lake, elastic: pa.Table) -> Iterator[Running]:
     """One server for all tests of the page: with a head that takes a column, too, and narrow limits."""
-    shutil.copytree(series.heads_folder / "gap_of_T", served_lake.heads_folder / "gap_of_T")
+    shutil.copytree(Path(str(series.heads_folder)) / "gap_of_T", Path(str(served_lake.heads_folder)) / "gap_of_T")
     atoms = max(len(parse_structure(text).numbers) for text in elastic["poscar"].to_pylist())
     with serving(served_lake, "gap", "modulus", "gap_of_T", rows=7, atoms=atoms) as (running, _):
         yield running

@@ -244,7 +244,7 @@ def test_a_key_is_asked_for_a_bare_lake_has_fewer_tabs_and_hostile_names_stay_te
 ) -> None:
     monkeypatch.setattr("matlake.serving.served_lake.CHECK_S", 0.0)
     lake = matlake.open_lake(tmp_path / "lake", create=True)
-    shutil.copytree(HEAD_V1, lake.heads_folder / HEAD_V1.name)
+    shutil.copytree(HEAD_V1, tmp_path / "lake" / "heads" / HEAD_V1.name)
     with serving(lake, HEAD_V1.name, api_key=KEY) as (server, _):
         page = Workbench(browser, server, "map")
         assert "An API key is needed" in page.problem()
