@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pyarrow.compute as pc
-
 from matlake.store.storage.parquet import read_schema, read_table
 from matlake.store.tables.parts import LivePart
 
@@ -48,6 +46,8 @@ def count_unread_cells(parts: Sequence[LivePart]) -> list[tuple[str, int]]:
         OSError: A part cannot be read.
         pyarrow.ArrowException: It is damaged.
     """
+    import pyarrow.compute as pc  # takes a tenth of a light command to import
+
     found: Counter[str] = Counter()
     for part in parts:
         if _nulls(part, _UNREAD) < part.rows:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,11 @@ from matlake.materials.formula import Composition, parse_formula
 from matlake.regress.features.feature import Feature, columns_of, places_of_columns
 from matlake.regress.features.own_columns import given_values, numbers_of
 from matlake.regress.heads.storage import Head, find_encoders, load_head, member_names
-from matlake.regress.prediction.given_vectors import GivenVectors
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.lake import Lake
+
+if TYPE_CHECKING:
+    from matlake.regress.prediction.given_vectors import GivenVectors  # the readers of tables
 
 CHUNK_ROWS: Final = 4096
 """Compositions encoded at once: bounds the memory, whatever the number of formulas."""
@@ -85,7 +87,7 @@ class OpenedHead:
         return self.predict_all_of_crystals(found, columns)[0]
 
     def predict_all(
-        self, formulas: Sequence[object], columns: ColumnValues = NO_COLUMNS, vectors: GivenVectors | None = None
+        self, formulas: Sequence[object], columns: ColumnValues = NO_COLUMNS, vectors: "GivenVectors | None" = None
     ) -> list[PredictionColumns]:
         """Predict each target for formulas; one that cannot be read does not stop the others.
 
@@ -119,7 +121,7 @@ class OpenedHead:
         self,
         found: Sequence[Crystal | StructureError],
         columns: ColumnValues = NO_COLUMNS,
-        vectors: GivenVectors | None = None,
+        vectors: "GivenVectors | None" = None,
     ) -> list[PredictionColumns]:
         """Predict each target for crystals; one that is not valid, or that an encoder does not take, stops no other.
 
@@ -170,7 +172,7 @@ class OpenedHead:
         )
 
     def _numbers(
-        self, given: ColumnValues, count: int, vectors: GivenVectors | None
+        self, given: ColumnValues, count: int, vectors: "GivenVectors | None"
     ) -> tuple[NDArray[np.float32], list[str | None]]:
         """Return the values of the k columns among the features.
 
@@ -199,7 +201,7 @@ class OpenedHead:
         compositions: dict[int, Composition],
         materials: Materials,
         numbers: NDArray[np.float32],
-        vectors: GivenVectors | None,
+        vectors: "GivenVectors | None",
     ) -> None:
         """Predict for some rows, or enter why it cannot be done.
 
@@ -230,7 +232,7 @@ class OpenedHead:
         return np.concatenate(blocks, axis=1)
 
     def _features(
-        self, materials: Materials, numbers: NDArray[np.float32], external: GivenVectors | None
+        self, materials: Materials, numbers: NDArray[np.float32], external: "GivenVectors | None"
     ) -> tuple[NDArray[np.float32], list[str | None]]:
         """Run each encoder once for all of its layers; encoders that take the same inputs share them.
 
