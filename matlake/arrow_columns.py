@@ -4,6 +4,7 @@ pyarrow imports pandas, wherever that is installed, at the first ``to_numpy``, `
 a second and 60 MB, for nothing that is needed here. What a light command reads goes through this module instead.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,30 @@ def numbers(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
         return found
     known = np.unpackbits(np.frombuffer(valid, dtype=np.uint8), bitorder="little")[place].astype(np.bool_)
     return np.where(known, found, kind.type(np.nan) if kind.kind == "f" else np.nan)
+
+
+def list_numbers(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
+    """Return the numbers of all lists of a column, one list after another; a list that is null has none.
+
+    Args:
+        column: Lists of numbers, of any lengths or of one.
+    """
+    lists = whole(column)
+    if lists.null_count:
+        return numbers(lists.flatten())
+    if pa.types.is_fixed_size_list(lists.type):
+        size = lists.type.list_size
+        return numbers(lists.values.slice(lists.offset * size, len(lists) * size))
+    ends = numbers(lists.offsets)  # flatten would import pyarrow.compute, which takes a tenth of a light command
+    return numbers(lists.values.slice(int(ends[0]), int(ends[-1] - ends[0])))
+
+
+def strings(values: Sequence[str]) -> pa.StringArray:
+    """Return text as a column."""
+    encoded = [value.encode() for value in values]
+    offsets = np.zeros(len(encoded) + 1, dtype=np.int32)
+    np.cumsum([len(value) for value in encoded], out=offsets[1:])
+    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
 
 
 def texts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:

@@ -93,7 +93,7 @@ class PropertyColumns:
         return {name: int(count) for (name, _), count in zip(some, row, strict=True) if count}
 
 
-def property_kinds(schema: Schema, others: Collection[str]) -> dict[str, str]:
+def property_kinds(schema: "Schema", others: Collection[str]) -> dict[str, str]:
     """Return the properties of a dataset with their types.
 
     Args:

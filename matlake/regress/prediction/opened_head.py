@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 from matlake.encoders.base import Encoder, Inputs
 from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import open_encoder
+from matlake.encoders.registry import RegisteredEncoder
 from matlake.encoders.rejections import Materials
-from matlake.errors import FormulaError, HeadError, Hint, StructureError
+from matlake.encoders.session import onnx_runtime
+from matlake.errors import EncoderError, FormulaError, HeadError, Hint, StructureError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition, parse_formula
 from matlake.regress.features.feature import Feature, columns_of, places_of_columns
 from matlake.regress.features.own_columns import given_values, numbers_of
-from matlake.regress.heads.storage import Head, find_encoders, load_head, member_names
+from matlake.regress.heads.storage import Head, find_encoders, found_head, member_names
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.lake import Lake
 
@@ -35,6 +38,9 @@ NO_COLUMNS: Final[ColumnValues] = {}
 
 CHUNK_ATOMS: Final = 16_384
 """Atoms of the crystals encoded at once; a larger crystal goes alone."""
+
+_OPENED_AT_ONCE: Final = 4
+"""Files that are opened at the same time: each is in memory several times meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -301,15 +307,32 @@ def open_head(lake: Lake, head_name: str, *, threads: int | None = None) -> Open
 
 
 def _open(lake: Lake, names: Sequence[str], threads: int) -> OpenedHead:
-    first, *others = (load_head(lake, name, threads=threads) for name in names)
-    head = OpenedHead(first, {}, tuple(others))
-    registered = {name: one for each in head.heads for name, one in find_encoders(lake, each.card).items()}
-    for name, encoder in registered.items():
-        if encoder.card.is_external:  # nothing to open
-            continue
-        layers = [feature.layer for feature in head.features if feature.encoder == name]
-        head.encoders[name] = open_encoder(encoder.folder, threads=threads, layers=layers)
-    return head
+    found = [found_head(lake, name) for name in names]
+    onnx_runtime()
+    # ONNX Runtime makes sessions without Python's lock, and most of the time goes into that
+    with ThreadPoolExecutor(min(_OPENED_AT_ONCE, os.cpu_count() or 1), "matlake-open") as pool:
+        heads = [pool.submit(one.load, threads) for one in found]
+        features = {feature: None for one in found for feature in one.card.features}
+        registered: dict[str, RegisteredEncoder] = {}
+        try:
+            for one in found:
+                registered |= find_encoders(lake, one.card)
+        except (EncoderError, HeadError):
+            for loading in heads:
+                loading.result()  # what is wrong with a head itself is said first
+            raise
+        encoders = {
+            name: pool.submit(
+                open_encoder,
+                encoder.folder,
+                threads=threads,
+                layers=[feature.layer for feature in features if feature.encoder == name],
+            )
+            for name, encoder in registered.items()
+            if not encoder.card.is_external  # nothing to open
+        }
+        first, *others = [loading.result() for loading in heads]
+        return OpenedHead(first, {name: opening.result() for name, opening in encoders.items()}, tuple(others))
 
 
 def _chunks(crystals: dict[int, Crystal]) -> Iterator[list[int]]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from matlake.arrow_columns import numbers, texts, whole
+from matlake.arrow_columns import list_numbers, numbers, texts
 from matlake.errors import HeadError
 from matlake.regress.uncertainty.nearest import nearest_rows
 
@@ -136,7 +136,7 @@ def _read(content: bytes) -> Reference:
         if longest * len(table) > _MOST_LETTERS:
             raise ValueError(f"a {name} of {longest:,} letters")
         named[name] = np.array(words, dtype=np.str_)[rows]
-    coordinates = numbers(whole(table["coordinates"]).flatten()).reshape(len(table), -1)
+    coordinates = list_numbers(table["coordinates"]).reshape(len(table), -1)
     reference = Reference(
         **named,
         value=numbers(table["value"]),

@@ -221,8 +221,8 @@ def _queries(layers: _Layers, request: SearchRequest) -> Iterator[Query]:
         ids = [str(one) for one in as_list(request.material_id)]
         return stored_queries(layers, ids, request.dataset)
     name, _, layer = layers.feature.partition("@")
-    encoder = open_encoder(layers.lake.find_encoder(name).folder)
     names = layer.split(JOINED_BY)
+    encoder = open_encoder(layers.lake.find_encoder(name).folder, layers=names)
     given = request.structure if request.formula is None else request.formula
     given = [given] if request.is_of_one else given
     if request.table is not None:
