@@ -47,6 +47,9 @@ CONTEST: Final = server.CONTESTS[0]
 GOAL_OF_SERVER: Final = 1.0
 """Requests of a single client, in those that the naive peer answers."""
 
+_OURS: Final = ("MATLAKE", "OMP", "PYTHON")
+"""How the variables begin that are not those of a user's shell: one of them forbids to keep byte code."""
+
 
 def main() -> None:
     """Prepare the lake, run all commands in turn, then the servers, and report."""
@@ -85,7 +88,7 @@ def prepare_peer(folder: Path, lake: Path) -> None:
 
 def sides(folder: Path, lake: Path, before: Path | None) -> dict[tuple[str, str], tuple[list[str], dict[str, str]]]:
     """Return the command and the variables of the environment for each thing to do and each side."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MATLAKE", "OMP"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     found = {}
     for what, arguments in COMMANDS.items():
         command = [sys.executable, "-m", "matlake", "--lake", str(lake), *arguments]

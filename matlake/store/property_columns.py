@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-
 from matlake.store.quoting import identifier
 
 if TYPE_CHECKING:
