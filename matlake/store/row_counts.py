@@ -46,11 +46,11 @@ def count_unread_cells(parts: Sequence[LivePart]) -> list[tuple[str, int]]:
         OSError: A part cannot be read.
         pyarrow.ArrowException: It is damaged.
     """
-    import pyarrow.compute as pc  # takes a tenth of a light command to import
-
     found: Counter[str] = Counter()
     for part in parts:
         if _nulls(part, _UNREAD) < part.rows:
+            import pyarrow.compute as pc  # takes a tenth of a light command to import
+
             cells = pc.list_flatten(read_table(part.path, [_UNREAD])[_UNREAD])
             found.update(pc.struct_field(cells, "property").to_pylist())
     return sorted(found.items())
