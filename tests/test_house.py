@@ -17,7 +17,19 @@ ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "matlake"
 
 SHARED = {
-    *("documents", "errors", "extras", "files", "interrupts", "metrics", "plugins", "progress", "reports", "sequences"),
+    *(
+        "arrow_columns",
+        "documents",
+        "errors",
+        "extras",
+        "files",
+        "interrupts",
+        "metrics",
+        "plugins",
+        "progress",
+        "reports",
+        "sequences",
+    ),
     "text_tables",
 }
 """Small files at the top of the house that every room may use, and that use none of the rooms."""
