@@ -7,12 +7,12 @@ naive peer is what one would write instead (``helpers/felt_peer.py``, and for th
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +49,20 @@ GOAL_OF_SERVER: Final = 1.0
 
 _OURS: Final = ("MATLAKE", "OMP", "PYTHON")
 """How the variables begin that are not those of a user's shell: one of them forbids to keep byte code."""
+
+_LAUNCHER: Final = """
+import json, os, sys, time
+quiet = os.open(os.devnull, os.O_WRONLY)
+started = time.perf_counter()
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, quiet, 1)])
+_, status, used = os.wait4(child, 0)
+seconds = time.perf_counter() - started
+if status:
+    sys.exit(1)
+processor = used.ru_utime + used.ru_stime
+print(json.dumps({"wall_s": seconds, "processor_s": processor, "peak_mb": used.ru_maxrss / 1024}))
+"""
+"""Starts a command from a small process: what is started counts the memory of who starts it as its own peak."""
 
 
 def main() -> None:
@@ -120,14 +134,14 @@ def measure(
 
 def run(command: Sequence[str], environment: dict[str, str]) -> dict[str, float]:
     """Run a command to its end; return seconds by the clock and of all processors, and peak memory in MB."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=tempfile.gettempdir(), env=environment, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    return {"wall_s": wall, "processor_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024}
+    launched = [sys.executable, "-S", "-c", _LAUNCHER, *command]
+    done = subprocess.run(
+        launched, cwd=tempfile.gettempdir(), env=environment, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed")
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 def serve(folder: Path, before: Path | None, seconds: float) -> dict[str, Any]:
