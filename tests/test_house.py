@@ -24,7 +24,13 @@ SHARED = {
         "extras",
         "files",
         "interrupts",
+        "locks",
         "metrics",
+        "platforms",
+        "plugins",
+        "progress",
+        "reports",
+        "sequences",
         "plugins",
         "progress",
         "reports",
@@ -41,13 +47,14 @@ ROOMS = {
     "plots": {"materials"},
     "export": {"materials", "encoders", "networks", "plots"},
     "store": {"materials", "encoders"},
+    "maps": {"materials", "encoders", "store"},
     "regress": {"materials", "encoders", "store", "plots"},
-    "serving": {"materials", "encoders", "store", "plots", "regress"},
+    "serving": {"materials", "encoders", "store", "maps", "plots", "regress"},
     "studies": {"materials", "encoders", "networks", "plots", "export", "store", "regress"},
     "quickstart": {"materials", "encoders", "store", "plots", "regress"},
     "diagnosis": {"materials", "encoders", "networks", "store", "plots", "regress"},
     "api": {
-        *("materials", "encoders", "networks", "plots", "export", "store", "regress"),
+        *("materials", "encoders", "networks", "plots", "export", "store", "maps", "regress"),
         *("serving", "studies", "quickstart", "diagnosis"),
     },
     "sklearn": {"materials", "encoders", "store", "plots", "regress"},
@@ -63,7 +70,7 @@ DOORS = {
 
 LARGEST_ROOM, LARGEST_FOLDER, LONGEST_FILE = 0.35, 0.12, 500
 
-LIGHT = ("store", "encoders", "materials", "serving", "regress/prediction")
+LIGHT = ("store", "encoders", "materials", "maps", "serving", "regress/prediction")
 """The store and everything on the prediction path run on numpy, ONNX Runtime, DuckDB and pyarrow."""
 
 TRAINING = {"torch", "torch_geometric", "sklearn", "skl2onnx", "spox"}
