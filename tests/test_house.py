@@ -31,10 +31,6 @@ SHARED = {
         "progress",
         "reports",
         "sequences",
-        "plugins",
-        "progress",
-        "reports",
-        "sequences",
     ),
     "text_tables",
 }
