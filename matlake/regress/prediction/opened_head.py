@@ -14,7 +14,7 @@ from matlake.encoders.encoder import open_encoder
 from matlake.encoders.registry import RegisteredEncoder
 from matlake.encoders.rejections import Materials
 from matlake.encoders.session import onnx_runtime
-from matlake.errors import EncoderError, FormulaError, HeadError, Hint, StructureError
+from matlake.errors import FormulaError, HeadError, Hint, StructureError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition, parse_formula
@@ -310,17 +310,12 @@ def _open(lake: Lake, names: Sequence[str], threads: int) -> OpenedHead:
     found = [found_head(lake, name) for name in names]
     onnx_runtime()
     # ONNX Runtime makes sessions without Python's lock, and most of the time goes into that
-    with ThreadPoolExecutor(min(_OPENED_AT_ONCE, os.cpu_count() or 1), "matlake-open") as pool:
+    with ThreadPoolExecutor(min(_OPENED_AT_ONCE, usable_cores()), "matlake-open") as pool:
         heads = [pool.submit(one.load, threads) for one in found]
         features = {feature: None for one in found for feature in one.card.features}
         registered: dict[str, RegisteredEncoder] = {}
-        try:
-            for one in found:
-                registered |= find_encoders(lake, one.card)
-        except (EncoderError, HeadError):
-            for loading in heads:
-                loading.result()  # what is wrong with a head itself is said first
-            raise
+        for one in found:
+            registered |= find_encoders(lake, one.card)
         encoders = {
             name: pool.submit(
                 open_encoder,
