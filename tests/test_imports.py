@@ -68,7 +68,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "more"),
     [
-        (["status", "--json"], {"onnx", "onnxruntime"}),
+        (["status", "--json"], {"onnx", "onnxruntime", "duckdb"}),
         (["sql", "select 1", "--format", "json"], {"onnx", "onnxruntime"}),
         (["predict", "gap-ridge", "--formula", "GaN", "--json"], {"duckdb", "deltalake", "narwhals"}),
         (["search", "--formula", "GaN", "--encoder", "magpie", "--json"], {"narwhals"}),
