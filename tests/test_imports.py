@@ -55,6 +55,11 @@ def test_numba_waits_for_the_first_crystal() -> None:
     assert "numba" not in imported_by(code)
 
 
+def test_duckdb_waits_for_the_first_query() -> None:
+    code = "import matlake.store.status, matlake.regress.prediction.predict"
+    assert "duckdb" not in imported_by(code)
+
+
 SLOW_BESIDE = {"numba", "llvmlite", "pandas", "torch", "sklearn", "scipy", "matplotlib", "pyarrow.compute", "rich"}
 """What nothing needs that a person waits for: each takes as long to import as a tenth of the command or more."""
 
@@ -68,7 +73,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "more"),
     [
-        (["status", "--json"], {"onnx", "onnxruntime", "duckdb"}),
+        (["status", "--json"], {"onnx", "onnxruntime"}),
         (["sql", "select 1", "--format", "json"], {"onnx", "onnxruntime"}),
         (["predict", "gap-ridge", "--formula", "GaN", "--json"], {"duckdb", "deltalake", "narwhals"}),
         (["search", "--formula", "GaN", "--encoder", "magpie", "--json"], {"narwhals"}),
