@@ -3,7 +3,8 @@
     python -m benchmarks.speed.felt [--lake LAKE] [--before CHECKOUT] [--rounds 9] [--seconds 10]
 
 Each round runs every command once, in a process of its own; the files are in the cache of the operating system. The
-naive peer is what one would write instead (``helpers/felt_peer.py``, and for the server ``helpers/server_peer.py``).
+best round counts, as other work on the machine only adds. The naive peer is what one would write instead
+(``helpers/felt_peer.py``, and for the server ``helpers/server_peer.py``).
 """
 
 import argparse
@@ -118,7 +119,7 @@ def sides(folder: Path, lake: Path, before: Path | None) -> dict[tuple[str, str]
 def measure(
     commands: dict[tuple[str, str], tuple[list[str], dict[str, str]]], rounds: int
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Run every command once a round, after one round that is not counted; return medians."""
+    """Run every command once a round, after one round that is not counted; return the least of each figure."""
     runs: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in commands}
     for number in range(rounds + 1):
         for key, (command, environment) in commands.items():
@@ -127,8 +128,9 @@ def measure(
                 runs[key].append(found)
     results: dict[str, dict[str, dict[str, Any]]] = {}
     for (what, side), listed in runs.items():
-        medians = {name: statistics.median(one[name] for one in listed) for name in listed[0]}
-        results.setdefault(what, {})[side] = medians | {"walls_s": sorted(one["wall_s"] for one in listed)}
+        least = {name: min(one[name] for one in listed) for name in listed[0]}
+        middle = {f"median_{name}": statistics.median(one[name] for one in listed) for name in listed[0]}
+        results.setdefault(what, {})[side] = least | middle
     return results
 
 
