@@ -22,7 +22,7 @@ def main() -> None:
     elif what == "sql":
         import duckdb
 
-        print(duckdb.sql("select 1").fetchall())
+        print(duckdb.execute("select 1").fetchall())
     elif what == "status":
         from deltalake import DeltaTable
 

@@ -79,7 +79,7 @@ def read_what_is_sound(lake: LakeFolders, read: Callable[[], Result]) -> Result:
         return read()
     except StorageError:
         raise
-    except (*_of_files(), OSError, MatlakeError) as error:
+    except (_duckdb().Error, pa.ArrowException, OSError, MatlakeError) as error:
         refused = refusal_in(error)
         if refused is not None:
             raise refused from error
@@ -93,7 +93,7 @@ def read_what_is_sound(lake: LakeFolders, read: Callable[[], Result]) -> Result:
             raise _cannot_read(lake, error) from error
     try:
         return read()
-    except _of_files() as error:
+    except (_duckdb().Error, pa.ArrowException) as error:
         raise _cannot_read(lake, error) from error
 
 
@@ -121,11 +121,6 @@ def _duckdb() -> ModuleType:
     import duckdb
 
     return duckdb
-
-
-def _of_files() -> tuple[type[Exception], ...]:
-    """Return what DuckDB and Arrow raise."""
-    return _duckdb().Error, pa.ArrowException
 
 
 def _of_the_statement() -> tuple[type[Exception], ...]:
