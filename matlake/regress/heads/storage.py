@@ -258,10 +258,37 @@ def load_head(lake: LakeFolders, name: str, *, threads: int = 1) -> Head:
         HeadError: No such head, or a file that is damaged, changed, refused or newer than this version.
         MissingExtraError: ONNX Runtime is not installed.
     """
+    return found_head(lake, name).load(threads)
+
+
+@dataclass(frozen=True)
+class FoundHead:
+    """A head of which the card was read.
+
+    Attributes:
+        card: The card.
+        folder: Where its files are.
+    """
+
+    card: HeadCard
+    folder: Path
+
+    def load(self, threads: int) -> Head:
+        """Open it; see ``load_head``."""
+        session = open_session(
+            self.folder / MODEL_FILE,
+            self.card.sha256,
+            error=HeadError,
+            threads=threads,
+            widths=_widths(self.card),
+        )
+        return Head(self.card, session, _read_reference(self.folder, self.card))
+
+
+def found_head(lake: LakeFolders, name: str) -> FoundHead:
+    """Find a head and read its card; see ``load_head``."""
     folder = find_head(lake, name, _PREDICTING)
-    card = read_card(folder / CARD_FILE, name)
-    session = open_session(folder / MODEL_FILE, card.sha256, error=HeadError, threads=threads, widths=_widths(card))
-    return Head(card, session, _read_reference(folder, card))
+    return FoundHead(read_card(folder / CARD_FILE, name), folder)
 
 
 def check_head(lake: LakeFolders, name: str) -> HeadCard:

@@ -315,7 +315,7 @@ def test_reference_rows_are_bounded(home: LakeFolders) -> None:
     whole = (home.path / "heads" / "gap" / "reference.parquet").read_bytes()
     for change, message in (
         (many, "200,000 rows"),
-        (long, "a formula of 1,000,000 bytes"),
+        (long, "a formula of 1,000,000 letters"),
         (infinite, "a value is not finite"),
         (lambda table: table.drop(["value"]), "is not a reference set"),
         (lambda table: table.slice(0, 0), "0 rows"),
