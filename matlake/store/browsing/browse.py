@@ -12,9 +12,10 @@ from matlake.errors import LakeError, QueryError
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import quantity_of, unit_of
 from matlake.store.browsing.conditions import Condition, Kind, Order, RowQuery
+from matlake.store.column_names import GEOMETRY_COLUMNS
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier
-from matlake.store.views import GEOMETRY_COLUMNS, readable_datasets, view_names
+from matlake.store.views import readable_datasets, view_names
 
 _KEYS: Final = ("dataset", "material_id", "formula", "elements", "nelements", "nsites")
 _QUANTITIES: Final = {"material_id": "id", "nelements": "number of elements", "nsites": "number of sites"}
