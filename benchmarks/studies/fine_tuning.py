@@ -53,7 +53,6 @@ class Setting(NamedTuple):
 TRIED: Final[dict[str, tuple[Setting, ...]]] = {
     "cgcnn-mp-multitask": (Setting(ALL_LAYERS, 50), Setting(OWN, 50), Setting(OWN, 100)),
     "dimenet++-mp-multitask": (Setting(OWN, 15), Setting(OWN, 30)),
-    "chgnet-mptrj": (Setting(ALL_LAYERS, 20),),
 }
 
 
@@ -137,13 +136,13 @@ def _measure(encoder: str, setting: Setting, source: Source, column: int, fold: 
 def _with(start: Start, setting: Setting) -> Start:
     """Return a start whose architecture is fine-tuned in another way than usual."""
     usual = start.architecture
-    config = usual.fine_tuning or replace(usual.config, warmup=0.2)  # as those of the other networks
+    assert usual.fine_tuning is not None  # noqa: S101 - both have settings of their own
     return replace(
         start,
         architecture=replace(
             usual,
             fresh_sizes={"linear_output": True} if setting.output == ALL_LAYERS else {},
-            fine_tuning=replace(config, epochs=setting.epochs),
+            fine_tuning=replace(usual.fine_tuning, epochs=setting.epochs),
         ),
     )
 

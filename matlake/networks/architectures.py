@@ -233,6 +233,7 @@ ARCHITECTURES: Final = {
             unfold_code="rearranged:unfold_dimenet",
             default_layer="sums_0",
             output=r"output_blocks\.\d+\.lin\.",
+            fine_tuning=TrainingConfig(epochs=30, batch_size=32, learning_rate=1e-3, warmup=0.2, weight_decay=0.01),
         ),
         Architecture(
             name="chgnet",
