@@ -187,7 +187,9 @@ def test_an_exported_head_is_a_head_elsewhere(home: LakeFolders, tmp_path: Path)
     target = tmp_path / "elsewhere" / "heads" / "mine"
     target.parent.mkdir(parents=True)
     export_head(home, "gap", target)
-    assert load_head(LakeFolders(tmp_path / "elsewhere"), "mine").card == load_head(home, "gap").card
+    there = LakeFolders(tmp_path / "elsewhere")
+    assert load_head(there, "mine").card == replace(load_head(home, "gap").card, name="mine")
+    assert [card.name for card in list_heads(there)] == ["mine"]
     with pytest.raises(HeadError, match="exists"):
         export_head(home, "gap", target)
     (tmp_path / "file").touch()
