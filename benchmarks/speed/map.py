@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from subprocess import DEVNULL, run
 from typing import Any, Final
@@ -145,8 +146,7 @@ def opened(path: Path, repeats: int) -> dict[str, Any]:
 
 def _used(started: Any) -> dict[str, float]:
     """Return processor ms so far of the threads that run pages, and of the process that draws."""
-    import psutil
-
+    psutil = import_module("psutil")  # published without type information
     spent = {"page": 0.0, "drawing": 0.0}
     for process in psutil.Process(started.service.process.pid).children(recursive=True):
         kind = " ".join(process.cmdline())
