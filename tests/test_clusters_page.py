@@ -12,7 +12,7 @@ from samples import BUNDLED
 import matlake
 from matlake.store.tables import delta
 
-PAGE: Final = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text()
+PAGE: Final = (Path(__file__).parents[1] / "docs" / "guides" / "clusters.md").read_text()
 BLOCKS: Final = dict(re.findall(r"^(\w+):\n\n```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 
 

@@ -11,7 +11,7 @@ import pytest
 import matlake.testing
 from matlake.diagnosis.plugins import KINDS
 
-PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
+PAGE = (Path(__file__).parents[1] / "docs" / "inside" / "extending.md").read_text()
 NAMES = sorted(set(re.findall(r"`(matlake(?:\.\w+)+\.[A-Za-z]\w+)`", PAGE)) - set(KINDS) - {"matlake.testing"})
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
@@ -45,4 +45,4 @@ def test_every_group_is_on_the_page() -> None:
 
 @pytest.mark.parametrize("block", range(len(BLOCKS)))
 def test_its_code_runs(block: int) -> None:
-    exec(compile(BLOCKS[block], f"block {block} of docs/extending.md", "exec"), {})  # noqa: S102 - our own page
+    exec(compile(BLOCKS[block], f"block {block} of docs/inside/extending.md", "exec"), {})  # noqa: S102 - our own page

@@ -14,7 +14,7 @@ from samples import ELASTIC
 
 from matlake.cli.main import cli
 
-PAGE = (Path(__file__).parents[1] / "docs" / "external-vectors.md").read_text()
+PAGE = (Path(__file__).parents[1] / "docs" / "guides" / "external-vectors.md").read_text()
 BLOCKS = re.findall(r"^```(console|python)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 ROWS = 40
 

@@ -1,4 +1,4 @@
-"""The regressors on offer, by name, and how one is fitted. See docs/models.md."""
+"""The regressors on offer, by name, and how one is fitted. See docs/science/models.md."""
 
 from matlake.regress.regressors.catalogue import (
     AUTO,
