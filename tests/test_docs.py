@@ -44,7 +44,7 @@ def test_the_readme_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_page_for_notebooks_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pq.write_table(pq.read_table(BUNDLED / "mp_elasticity.parquet").slice(0, 60), "crystals.parquet")
-    page = (Path(__file__).parents[1] / "docs" / "guides" / "python.md").read_text()
+    page = (Path(__file__).parents[1] / "docs" / "guides" / "dataframe.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 8
     names: dict[str, Any] = {}
