@@ -1,0 +1,141 @@
+"""Every code block of every page runs, is output, or says why it does not run."""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import forked
+import pytest
+from documentation.shared_lake import CRYSTALS, make_folder
+from pages import COMMANDS, ROOT, RUN, SHOWN, Block, blocks_of, check_options, commands, run_page, words
+
+from matlake.cli.main import cli
+
+PAGES: Final = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+)
+BLOCKS: Final = [block for page in PAGES for block in blocks_of(page)]
+RUNNING: Final = sorted({block.page for block in BLOCKS if block.runs})
+
+FRESH: Final = frozenset({"README.md", "docs/guides/dataframe.md", "docs/guides/external-vectors.md"})
+"""Pages that make a lake of their own."""
+
+
+def of_dataframe(names: Mapping[str, Any]) -> None:
+    assert names["ranked"]["value"].is_monotonic_decreasing
+    assert names["found"].to_pandas()["failure"].notna().tolist() == [False, False, False, True]
+    assert names["X"].shape == (names["lake"].status().encoders[0]["vectors"], 1024)
+
+
+def of_external_vectors(names: Mapping[str, Any]) -> None:
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    assert names["report"].without_vector == 0
+    saved = np.load("vectors.npz")
+    assert saved["vectors"].dtype == np.float32
+    assert saved["vectors"].tolist() == names["vectors"].astype(np.float32).tolist()
+    assert pq.read_table("vectors.parquet").num_rows == CRYSTALS
+    assert {one.card.name for one in names["lake"].encoders.list()} >= {"mace-mp-0", "own-network"}
+
+
+def of_scikit_learn(names: Mapping[str, Any]) -> None:
+    assert names["head"].name == "band_gap_eV-Pipeline"
+    assert names["search"].best_params_["embedder__features"] == "magpie"
+
+
+def of_as_of(names: Mapping[str, Any]) -> None:
+    assert len(names["rows"].arrow()) == 150
+
+
+CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = {
+    "docs/guides/dataframe.md": of_dataframe,
+    "docs/guides/external-vectors.md": of_external_vectors,
+    "docs/guides/scikit-learn.md": of_scikit_learn,
+    "docs/guides/as-of.md": of_as_of,
+}
+"""What must hold when the blocks of a page have run, beside that none has failed."""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pages") / "shared"
+    folder.mkdir()
+    process = forked.CONTEXT.Process(target=make_folder, args=(folder,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    return folder
+
+
+@pytest.mark.parametrize("page", RUNNING)
+def test_a_page_runs_from_its_first_block_to_its_last(page: str, shared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    left_out = shutil.ignore_patterns("lake") if page in FRESH else None
+    shutil.copytree(shared, folder, ignore=left_out)
+    run_page([block for block in BLOCKS if block.page == page and block.runs], folder, CHECKS.get(page))
+
+
+def test_every_block_says_what_language_it_is_in() -> None:
+    bare = {"README.md": 2}  # the two commands, which others read
+    unknown = [block for block in BLOCKS if block.language not in RUN | SHOWN]
+    assert Counter(block.page for block in unknown) == bare, [block.place for block in unknown]
+
+
+def test_a_comment_before_a_block_is_a_reason_or_a_test_that_knows_the_page() -> None:
+    for block in BLOCKS:
+        if block.test:
+            source = (ROOT / block.test).read_text()
+            others = "".join((ROOT / "tests" / f"{name}.py").read_text() for name in ("torch_networks",) if name in source)
+            assert Path(block.page).name in source + others, f"{block.place}: {block.test} does not read this page"
+        assert not block.reason or len(block.reason.split()) >= 2, block.place
+
+
+def test_few_blocks_do_not_run(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = [block for block in BLOCKS if block.reason]
+    with capsys.disabled():
+        print(f"\n{sum(block.runs for block in BLOCKS)} blocks of pages run; {len(kept)} do not:")
+        for block in kept:
+            print(f"  {block.place}: {block.reason}")
+    assert len(kept) <= 40
+    assert sum(block.runs for block in BLOCKS) >= 90
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language in RUN and not block.runs], ids=lambda b: b.place)
+def test_a_block_that_does_not_run_is_right_as_far_as_can_be_told(block: Block) -> None:
+    if block.language == "python":
+        compile(block.text, block.place, "exec")
+    elif block.language in COMMANDS:
+        for line in commands(block):
+            name, *arguments = words(line)
+            if name.endswith("matlake"):
+                check_options(arguments, cli)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("```bash\nmatlake sql 'SELECT nothing FROM nowhere'\n```\n", "nowhere"),
+        ("```python\nimport matlake\nmatlake.nothing\n```\n", "nothing"),
+        ("```console\n$ rm -r lake\n```\n", "say why it does not run"),
+        ("```sql\nSELECT x FROM gaps\n```\n", "x"),
+    ],
+)
+def test_a_block_that_fails_is_found(text: str, said: str, shared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    shutil.copytree(shared, folder)
+    page = ROOT / "docs" / "index.md"
+    blocks = [Block(str(page.relative_to(ROOT)), 1, *text.removeprefix("```").removesuffix("```\n").split("\n", 1))]
+    with pytest.raises(AssertionError, match=said):
+        run_page(blocks, folder)
+
+
+def test_options_that_do_not_exist_are_found() -> None:
+    import click
+
+    check_options(["--lake", "x", "heads", "show", "gap", "--json"], cli)
+    for wrong in (["embed", "--no-such"], ["heads", "shwo", "gap"], ["nothing"]):
+        with pytest.raises(click.UsageError):
+            check_options(wrong, cli)
