@@ -64,7 +64,8 @@ class Block:
     @property
     def is_benchmark(self) -> bool:
         """Whether it measures, for minutes to days; tests/test_benchmarks.py checks that there is such a script."""
-        return self.language in COMMANDS and all("-m benchmarks." in line or "=" in line.split()[0] for line in commands(self))
+        measures = ("-m benchmarks." in line or "=" in line.split()[0] for line in commands(self))
+        return self.language in COMMANDS and all(measures)
 
     @property
     def runs(self) -> bool:
@@ -110,9 +111,12 @@ def check_options(arguments: Sequence[str], group: click.Group) -> None:
         context = click.Context(command, info_name=command.name, parent=context)
 
 
-def run_page(
-    blocks: Sequence[Block], folder: Path, check: Callable[[Mapping[str, Any]], None] | None = None
-) -> None:
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def run_page(blocks: Sequence[Block], folder: Path, check: Callable[[Mapping[str, Any]], None] | None = None) -> None:
     """Run the blocks of a page in a process of their own.
 
     Args:
@@ -130,9 +134,7 @@ def run_page(
     assert process.exitcode == 0, log.read_text()[-6000:]
 
 
-def _run(
-    blocks: Sequence[Block], folder: str, check: Callable[[Mapping[str, Any]], None] | None, log: str
-) -> None:
+def _run(blocks: Sequence[Block], folder: str, check: Callable[[Mapping[str, Any]], None] | None, log: str) -> None:
     number = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(number, stream.fileno())
@@ -143,7 +145,7 @@ def _run(
     training.draw_plots = lambda *_: {}  # tests/regress/heads draw them
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks:
-        print(f"\n{block.place}", flush=True)
+        say(f"\n{block.place}")
         try:
             _run_block(block, names)
         except BaseException:  # noqa: BLE001 - the log says what it was
@@ -182,7 +184,7 @@ def _run_command(line: str) -> None:
     if arguments[0] in SHORTER and "--model" not in arguments:
         arguments += SHORTER[arguments[0]]
     done = CliRunner(catch_exceptions=True).invoke(cli, arguments)
-    print(f"$ {line}\n{done.output}", flush=True)
+    say(f"$ {line}\n{done.output}")
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == 0, f"{line} exits with {done.exit_code}"

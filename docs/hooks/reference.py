@@ -1,4 +1,4 @@
-"""The Python reference: a page names a file of the package's stub, and the names in it are documented from docstrings."""
+"""The Python reference: the public names of the package's stub, documented from their docstrings."""
 
 import ast
 from collections.abc import Iterator
@@ -27,5 +27,6 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     if _MARK not in markdown:
         return markdown
     shown = (Path(config.docs_dir) / "reference" / "lake.md").read_text()
-    names = [path for _, path in sorted(public_names(), key=lambda pair: pair[0].lower()) if f"::: {path}\n" not in shown]
-    return markdown.replace(_MARK, "\n\n".join(f"::: {path}" for path in names))
+    names = sorted(public_names(), key=lambda pair: pair[0].lower())
+    others = [path for _, path in names if f"::: {path}\n" not in shown]
+    return markdown.replace(_MARK, "\n\n".join(f"::: {path}" for path in others))

@@ -52,8 +52,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> None:
     """Add pages and linked files from outside docs/."""
     paths = {*measurements(), *(PurePosixPath(path) for path in _PAGES if _PAGES[path] != "index.md")}
     for path in sorted(paths):
-        listed = "results" not in path.parts and path.name != "README.md" or str(path) in _PAGES or path.parts[0] == "benchmarks"
-        _add(files, config, path, InclusionLevel.INCLUDED if listed else InclusionLevel.NOT_IN_NAV)
+        _add(files, config, path, InclusionLevel.NOT_IN_NAV if "results" in path.parts else InclusionLevel.INCLUDED)
     pages = [(repository_path(file.src_uri), file) for file in files.documentation_pages()]
     for path, page in pages:
         for target in _linked(page.content_string, path):
@@ -98,7 +97,8 @@ def site_path(path: PurePosixPath) -> str:
     """Return where a file of the repository is within the site."""
     if path.parts[:1] == ("docs",):
         return str(PurePosixPath(*path.parts[1:]))
-    if str(path) in _PAGES or path.parts[:1] == ("benchmarks",) and path.suffix in (".md", ".svg", ".png"):
+    is_measured = path.parts[:1] == ("benchmarks",) and path.suffix in (".md", ".svg", ".png")
+    if str(path) in _PAGES or is_measured:
         return page_of(path)
     shown = path.suffix in (".ipynb", ".json", ".csv", ".txt")
     return f"source/{path}" if shown else f"source/{path}.txt"

@@ -1,4 +1,4 @@
-"""The folder that pages of the documentation run in: files and a lake by the names that the pages use, of real samples."""
+"""The folder that pages run in: files and a lake, by the names that pages use, of real samples."""
 
 import zipfile
 from pathlib import Path

@@ -12,12 +12,11 @@ from pages import ROOT
 import matlake
 from matlake.cli.main import COMMANDS, cli
 
-WRITTEN: Final = [path for path in (ROOT / "docs").rglob("*.md") if path.name not in ("commands.md", "functions.md", "lake.md")]
-"""Pages but those that are generated."""
+GENERATED: Final = ("commands.md", "functions.md", "lake.md")
+WRITTEN: Final = [path for path in (ROOT / "docs").rglob("*.md") if path.name not in GENERATED]
 
-CODE: Final = "\n".join(
-    "\n".join(re.findall(r"^```.*?^```|`[^`\n]+`|^#+ .*$", path.read_text(), re.MULTILINE | re.DOTALL)) for path in WRITTEN
-)
+IN_CODE: Final = re.compile(r"^```.*?^```|`[^`\n]+`|^#+ .*$", re.MULTILINE | re.DOTALL)
+CODE: Final = "\n".join(found for path in WRITTEN for found in IN_CODE.findall(path.read_text()))
 
 
 def every_command() -> Iterator[str]:
