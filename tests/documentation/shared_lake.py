@@ -75,7 +75,8 @@ def _make_lake(gaps: pa.Table, crystals: pa.Table, candidates: pa.Table, mine: p
     lake.add(mine, dataset="mine", progress=False)
     lake.embed("magpie", "elemnet-oqmd-formation-energy", progress=False)
     lake.embed("geometry", "cgcnn-mp-formation-energy@1+2", progress=False)
-    lake.embed("chgnet-mptrj", dataset="candidates", progress=False)
+    for dataset in ("candidates", "mine"):
+        lake.embed("chgnet-mptrj", dataset=dataset, progress=False)
     known = "dataset IN ('gaps')"
     lake.train("band_gap_eV", ["magpie"], model="ridge", where=known, name="gap", progress=False)
     for name, model in (("modulus", "ridge"), ("other-modulus", "knn")):

@@ -1,15 +1,16 @@
 """Every code block of every page runs, is output, or says why it does not run."""
 
+import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import forked
 import pytest
-from documentation.shared_lake import CRYSTALS, make_folder
+from documentation.page_checks import CHECKS, of_json
+from documentation.shared_lake import make_folder
 from pages import COMMANDS, ROOT, RUN, SHOWN, Block, blocks_of, check_options, commands, run_page, words
 
 from matlake.cli.main import cli
@@ -29,42 +30,6 @@ FRESH: Final = frozenset({"README.md", "docs/guides/dataframe.md", "docs/guides/
 """Pages that make a lake of their own."""
 
 
-def of_dataframe(names: Mapping[str, Any]) -> None:
-    assert names["ranked"]["value"].is_monotonic_decreasing
-    assert names["found"].to_pandas()["failure"].notna().tolist() == [False, False, False, True]
-    assert names["X"].shape == (names["lake"].status().encoders[0]["vectors"], 1024)
-
-
-def of_external_vectors(names: Mapping[str, Any]) -> None:
-    import numpy as np
-    import pyarrow.parquet as pq
-
-    assert names["report"].without_vector == 0
-    saved = np.load("vectors.npz")
-    assert saved["vectors"].dtype == np.float32
-    assert saved["vectors"].tolist() == names["vectors"].astype(np.float32).tolist()
-    assert pq.read_table("vectors.parquet").num_rows == CRYSTALS
-    assert {one.card.name for one in names["lake"].encoders.list()} >= {"mace-mp-0", "own-network"}
-
-
-def of_scikit_learn(names: Mapping[str, Any]) -> None:
-    assert names["head"].name == "band_gap_eV-Pipeline"
-    assert names["search"].best_params_["embedder__features"] == "magpie"
-
-
-def of_as_of(names: Mapping[str, Any]) -> None:
-    assert len(names["rows"].arrow()) == 150
-
-
-CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = {
-    "docs/guides/dataframe.md": of_dataframe,
-    "docs/guides/external-vectors.md": of_external_vectors,
-    "docs/guides/scikit-learn.md": of_scikit_learn,
-    "docs/guides/as-of.md": of_as_of,
-}
-"""What must hold when the blocks of a page have run, beside that none has failed."""
-
-
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages") / "shared"
@@ -82,6 +47,29 @@ def test_a_page_runs_from_its_first_block_to_its_last(page: str, shared: Path, t
     left_out = shutil.ignore_patterns("lake") if page in FRESH else None
     shutil.copytree(shared, folder, ignore=left_out)
     run_page([block for block in BLOCKS if block.page == page and block.runs], folder, CHECKS.get(page))
+
+
+ANSWERS: Final = """
+import json, shlex
+from click.testing import CliRunner
+from matlake.cli.main import cli
+answers = {}
+for command in shown:
+    done = CliRunner().invoke(cli, [*shlex.split(command), "--json"])
+    assert done.exit_code == 0, (command, done.output, done.exception)
+    answers[command] = list(json.loads(done.stdout))
+"""
+
+
+def test_the_page_on_json_has_the_entries_of_every_answer(shared: Path, tmp_path: Path) -> None:
+    page = "docs/reference/json.md"
+    rows = re.findall(
+        r"^\| `([^`]+ [^`]+|status|doctor|check|compact)` \| (.+) \|$", (ROOT / page).read_text(), re.MULTILINE
+    )
+    shown = {command: re.findall(r"`(\w+)`", entries) for command, entries in rows}
+    assert len(shown) >= 20
+    shutil.copytree(shared, tmp_path / "page")
+    run_page([Block(page, 1, "python", f"shown = {shown!r}\n{ANSWERS}")], tmp_path / "page", of_json)
 
 
 def test_every_block_says_what_language_it_is_in() -> None:

@@ -1,0 +1,46 @@
+"""What must hold when the blocks of a page have run, beside that none has failed. They run where the page has run."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from documentation.shared_lake import CRYSTALS
+
+
+def of_dataframe(names: Mapping[str, Any]) -> None:
+    assert names["ranked"]["value"].is_monotonic_decreasing
+    assert names["found"].to_pandas()["failure"].notna().tolist() == [False, False, False, True]
+    assert names["X"].shape == (names["lake"].status().encoders[0]["vectors"], 1024)
+
+
+def of_external_vectors(names: Mapping[str, Any]) -> None:
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    assert names["report"].without_vector == 0
+    saved = np.load("vectors.npz")
+    assert saved["vectors"].dtype == np.float32
+    assert saved["vectors"].tolist() == names["vectors"].astype(np.float32).tolist()
+    assert pq.read_table("vectors.parquet").num_rows == CRYSTALS
+    assert {one.card.name for one in names["lake"].encoders.list()} >= {"mace-mp-0", "own-network"}
+
+
+def of_scikit_learn(names: Mapping[str, Any]) -> None:
+    assert names["head"].name == "band_gap_eV-Pipeline"
+    assert names["search"].best_params_["embedder__features"] == "magpie"
+
+
+def of_as_of(names: Mapping[str, Any]) -> None:
+    assert len(names["rows"].arrow()) > 100
+
+
+def of_json(names: Mapping[str, Any]) -> None:
+    for command, keys in names["answers"].items():
+        assert set(keys) == set(names["shown"][command]), f"{command}: {sorted(keys)}"
+
+
+CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = {
+    "docs/guides/dataframe.md": of_dataframe,
+    "docs/guides/external-vectors.md": of_external_vectors,
+    "docs/guides/scikit-learn.md": of_scikit_learn,
+    "docs/guides/as-of.md": of_as_of,
+}
