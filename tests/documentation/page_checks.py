@@ -1,9 +1,13 @@
 """What must hold when the blocks of a page have run, beside that none has failed. They run where the page has run."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from documentation.shared_lake import CRYSTALS
+from pages import ROOT
+
+SQL_PAGE: Final = ROOT / "docs" / "reference" / "sql.md"
 
 
 def of_dataframe(names: Mapping[str, Any]) -> None:
@@ -33,7 +37,15 @@ def of_as_of(names: Mapping[str, Any]) -> None:
     assert len(names["rows"].arrow()) > 100
 
 
-def of_json(names: Mapping[str, Any]) -> None:
+def of_answers(names: Mapping[str, Any]) -> None:
+    rows = SQL_PAGE.read_text().partition("## Columns")[2].partition("\n## ")[0]
+    shown: dict[str, set[str]] = {}
+    last = ""
+    for view, columns in re.findall(r"^\|\s*(?:`(\w+)`|[^|`]*?)\s*\| ([^|]*) \|", rows, re.MULTILINE):
+        last = view or last
+        shown.setdefault(last, set()).update(re.findall(r"`(\w+)`", columns))
+    for view, found in names["columns"].items():
+        assert set(found) <= shown[view], f"{view}: {sorted(set(found) - shown[view])}"
     for command, keys in names["answers"].items():
         assert set(keys) == set(names["shown"][command]), f"{command}: {sorted(keys)}"
 

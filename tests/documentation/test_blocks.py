@@ -9,7 +9,7 @@ from typing import Final
 
 import forked
 import pytest
-from documentation.page_checks import CHECKS, of_json
+from documentation.page_checks import CHECKS, of_answers
 from documentation.shared_lake import make_folder
 from pages import COMMANDS, ROOT, RUN, SHOWN, Block, blocks_of, check_options, commands, run_page, words
 
@@ -58,10 +58,17 @@ for command in shown:
     done = CliRunner().invoke(cli, [*shlex.split(command), "--json"])
     assert done.exit_code == 0, (command, done.output, done.exception)
     answers[command] = list(json.loads(done.stdout))
+import matlake
+lake = matlake.open_lake("lake")
+views = ("embeddings", "failures", "unread_cells", "predictions")
+columns = {view: lake.sql(f"DESCRIBE {view}").arrow()["column_name"].to_pylist() for view in views}
+columns["materials"] = lake.sql("DESCRIBE materials").arrow()["column_name"].to_pylist()[:6]
 """
 
 
-def test_the_page_on_json_has_the_entries_of_every_answer(shared: Path, tmp_path: Path) -> None:
+def test_the_pages_on_json_and_sql_have_the_entries_of_every_answer_and_the_columns_of_every_view(
+    shared: Path, tmp_path: Path
+) -> None:
     page = "docs/reference/json.md"
     rows = re.findall(
         r"^\| `([^`]+ [^`]+|status|doctor|check|compact)` \| (.+) \|$", (ROOT / page).read_text(), re.MULTILINE
@@ -69,7 +76,7 @@ def test_the_page_on_json_has_the_entries_of_every_answer(shared: Path, tmp_path
     shown = {command: re.findall(r"`(\w+)`", entries) for command, entries in rows}
     assert len(shown) >= 20
     shutil.copytree(shared, tmp_path / "page")
-    run_page([Block(page, 1, "python", f"shown = {shown!r}\n{ANSWERS}")], tmp_path / "page", of_json)
+    run_page([Block(page, 1, "python", f"shown = {shown!r}\n{ANSWERS}")], tmp_path / "page", of_answers)
 
 
 def test_every_block_says_what_language_it_is_in() -> None:
