@@ -69,7 +69,7 @@ def _make_lake(gaps: pa.Table, crystals: pa.Table, candidates: pa.Table, mine: p
     measured = gaps["band_gap_eV"].to_numpy()
     lake.add(gaps.append_column("is_metal", pa.array(measured == 0)), dataset="gaps", progress=False)
     lake.add(temperature_series(), dataset="series", progress=False)
-    density = matlake.encode(crystals["poscar"].to_pylist(), "geometry")[:, 1]
+    density = matlake.encode(crystals["poscar"].to_pylist(), "geometry")[:, 2]
     lake.add(crystals.append_column("density_g_per_cm3", pa.array(density)), dataset="crystals", progress=False)
     lake.add(candidates.drop_columns([_MODULUS]), dataset="candidates", progress=False)
     lake.add(mine, dataset="mine", progress=False)
@@ -77,8 +77,7 @@ def _make_lake(gaps: pa.Table, crystals: pa.Table, candidates: pa.Table, mine: p
     lake.embed("geometry", "cgcnn-mp-formation-energy@1+2", progress=False)
     for dataset in ("candidates", "mine"):
         lake.embed("chgnet-mptrj", dataset=dataset, progress=False)
-    known = "dataset IN ('gaps')"
-    lake.train("band_gap_eV", ["magpie"], model="ridge", where=known, name="gap", progress=False)
+    lake.train("band_gap_eV", ["magpie"], model="ridge", dataset="gaps", name="gap", progress=False)
     for name, model in (("modulus", "ridge"), ("other-modulus", "knn")):
         lake.train(_MODULUS, ["geometry", "magpie"], model=model, dataset="crystals", name=name, progress=False)
     lake.head("gap").predict_dataset("gaps", save=True, progress=False)
